@@ -1,0 +1,173 @@
+//! I am the only way from TOML to a `Config` that cannot be wrong.
+//!
+//! These are the checked values; `config::parse` reads the file, and reports every error at once with
+//! its place. Names have been resolved: an origin that is referred to exists. I know no runtime types.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::limits::{Limits, Profile};
+
+/// A whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: Server,
+    pub key_value_stores: BTreeMap<String, Arc<KeyValues>>,
+    pub functions: BTreeMap<String, Arc<Function>>,
+    pub origins: BTreeMap<String, Arc<Origin>>,
+    pub origin_groups: BTreeMap<String, Arc<OriginGroup>>,
+    pub sites: Vec<Arc<Site>>,
+}
+
+/// Process-wide settings. Changing them takes a restart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Cleartext HTTP/1.1 and HTTP/2 (prior knowledge).
+    pub http: Vec<SocketAddr>,
+    /// TLS; ALPN chooses HTTP/2 or HTTP/1.1.
+    pub https: Vec<SocketAddr>,
+    /// Private: metrics, health, drain.
+    pub admin: Option<SocketAddr>,
+    /// One thread with one runtime each; default: the number of CPUs.
+    pub workers: usize,
+    /// The AOT cache lives here.
+    pub data_dir: PathBuf,
+    pub edge_location: String,
+    /// How long open requests may finish after SIGTERM.
+    pub drain: Duration,
+    pub access_log: bool,
+    /// Certificates by SNI; the first is the default.
+    pub certificates: Vec<Certificate>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Host names, `*.example.com` allowed; empty: what the certificate says.
+    pub hosts: Vec<String>,
+    pub chain: PathBuf,
+    pub key: PathBuf,
+}
+
+/// A key-value store's contents, read from its JSON file (one object of strings).
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeyValues {
+    pub name: String,
+    pub values: BTreeMap<String, Vec<u8>>,
+}
+
+/// A component and its settings: what a Revision is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    pub name: String,
+    pub component: PathBuf,
+    /// Viewer if any viewer moment of a site refers to it, else Worker.
+    pub profile: Profile,
+    pub limits: Limits,
+    pub policy: Policy,
+    /// Instances kept clean and ready, per worker.
+    pub min_warm: usize,
+    pub key_value_store: Option<Arc<KeyValues>>,
+    /// `host:port` patterns the component may reach; `*` for any one label. Workers only.
+    pub network: Vec<String>,
+    /// Environment variables of a worker component.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How long an instance lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Every call sees an instance in its initial state.
+    Fresh,
+    /// An instance serves calls one after the other until a quota.
+    Reuse { max_calls: u64, max_idle: Duration },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    pub name: String,
+    pub kind: OriginKind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum OriginKind {
+    Url(UrlOrigin),
+    /// A folder; `index` is served for a path that ends in `/`.
+    Folder { root: PathBuf, index: String },
+    Fixed { status: u16, headers: Vec<(String, String)>, body: bytes::Bytes },
+    /// A component that handles wasi:http, by function name.
+    Component { function: String },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct UrlOrigin {
+    pub tls: bool,
+    pub host: String,
+    pub port: u16,
+    /// Prefix, empty or `/x` without a trailing slash.
+    pub path: String,
+    /// What the origin sees as Host; default: `host` (with the port if it is not the scheme's), as CloudFront.
+    pub host_header: Option<String>,
+    /// Keep the viewer's Host instead.
+    pub forward_host: bool,
+    /// Added to each request.
+    pub headers: Vec<(String, String)>,
+    /// 1–10 s each; CloudFront's default is 10 s.
+    pub connect_timeout: Duration,
+    /// 1–3.
+    pub connect_attempts: u32,
+    /// Until the response's head, and between two reads of its body; 1–120 s, default 30 s.
+    pub read_timeout: Duration,
+    /// Idle connections are kept this long; 1–120 s, default 5 s.
+    pub keepalive: Duration,
+    pub max_idle_per_worker: usize,
+    /// Extra CA certificates (PEM), for private origins.
+    pub ca: Option<PathBuf>,
+}
+
+/// Two origins; the second is asked when the first fails or answers with one of `status`.
+/// GET, HEAD and OPTIONS only (cloudfront.md §4.8).
+#[derive(Debug, Clone, PartialEq)]
+pub struct OriginGroup {
+    pub name: String,
+    pub primary: String,
+    pub secondary: String,
+    pub status: Vec<u16>,
+}
+
+/// What CloudFront calls a distribution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    pub name: String,
+    /// Exact names, `*.example.com`, or `*`. The most exact match wins over all sites.
+    pub hosts: Vec<String>,
+    /// Tested in order, the first match wins; the default behavior (`*`) is last and always there.
+    pub behaviors: Vec<Behavior>,
+    /// Served for `/`; empty: none.
+    pub default_root_object: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Behavior {
+    /// `*` is any run of characters (also `/`), `?` exactly one; matched on the path, case-sensitive.
+    pub path: String,
+    /// Name of an origin or an origin group.
+    pub origin: String,
+    pub viewer_protocol: ViewerProtocol,
+    pub allowed_methods: Vec<String>,
+    pub viewer_request: Option<String>,
+    pub origin_request: Option<String>,
+    pub origin_response: Option<String>,
+    pub viewer_response: Option<String>,
+    /// Origin hooks see request bodies.
+    pub include_body: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewerProtocol {
+    AllowAll,
+    HttpsOnly,
+    RedirectToHttps,
+}

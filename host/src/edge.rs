@@ -1,0 +1,1 @@
+//! I am the life of an edge request, readable on one screen.

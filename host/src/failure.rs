@@ -1,0 +1,73 @@
+//! I name why a call failed, whose fault it was, and whether it may be retried.
+//!
+//! I deliberately know no HTTP status: `edge::respond` chooses those. `Display` is the internal text, for
+//! the log; a client sees only `category` and the request id.
+
+use crate::limits::Limit;
+
+/// Why a call did not give a usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The guest trapped on its own: a panic, an unreachable, an out-of-bounds access.
+    #[error("trap: {0}")]
+    Trap(String),
+    /// The guest hit a limit. `value` is the limit's value in the limit's unit.
+    #[error("limit `{}` of {value} {} was hit", .limit.name(), .limit.unit())]
+    Limit { limit: Limit, value: u64 },
+    /// The guest answered, but with something that breaks the contract of its moment.
+    #[error("bad reply: {0}")]
+    BadReply(String),
+    /// The call was refused before it ran.
+    #[error("throttled by {}", .0.name())]
+    Throttled(Scope),
+    /// The revision cannot run here: not the world that was asked for, or it failed to instantiate.
+    #[error("not runnable: {0}")]
+    NotRunnable(String),
+    /// The guest reported an error of its own (an HTTP component's error code).
+    #[error("guest error: {0}")]
+    Guest(String),
+    /// Our own fault.
+    #[error("host: {0}")]
+    Host(String),
+}
+
+/// What refused a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All instances the revision may have are in use, and the wait for one was too long.
+    Instances,
+    /// Too many calls already wait.
+    Queue,
+    /// The function has lately used its CPU limit up again and again.
+    Utilization,
+}
+
+impl Scope {
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Instances => "instances",
+            Scope::Queue => "queue",
+            Scope::Utilization => "utilization",
+        }
+    }
+}
+
+impl Failure {
+    /// The word clients, logs and metrics use.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Failure::Trap(_) => "trap",
+            Failure::Limit { .. } => "limit",
+            Failure::BadReply(_) => "bad-reply",
+            Failure::Throttled(_) => "throttled",
+            Failure::NotRunnable(_) => "not-runnable",
+            Failure::Guest(_) => "guest-error",
+            Failure::Host(_) => "host",
+        }
+    }
+
+    /// Whether the same call may be tried again with a chance of another outcome.
+    pub fn may_retry(&self) -> bool {
+        matches!(self, Failure::Throttled(_) | Failure::Host(_))
+    }
+}

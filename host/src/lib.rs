@@ -1,0 +1,14 @@
+//! I am Edgeward: an HTTP edge that runs WebAssembly components at the moments of a request.
+//!
+//! The rooms and what each must not know are described in `docs/architecture.md`; `tests/tidy.rs` holds
+//! the walls up.
+
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod edge;
+pub mod failure;
+pub mod function;
+pub mod limits;
+pub mod telemetry;
+pub mod wasm;

@@ -1,0 +1,224 @@
+//! I hold every number that bounds something: its name, unit, default and maximum.
+//!
+//! Who enforces a limit is told in the table in `docs/limits.md`, not here. Settings by the user are
+//! checked against `maximum` by `config`, and shown by `edgeward inspect`.
+
+/// The two kinds of code: pure hooks at the viewer's side, and everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// Viewer hooks: 2 MB, sub-millisecond, no network; run inline on the connection's task.
+    Viewer,
+    /// Origin hooks and HTTP components: large, asynchronous, with network as granted.
+    Worker,
+}
+
+/// A limit on one call or one instance of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// CPU time of one call. Enforced as fuel, see `wasm::fuel`.
+    CpuUs,
+    /// Wall-clock time of one call, network included. Workers only.
+    DeadlineMs,
+    /// Linear memory, summed over all memories of an instance.
+    MemoryBytes,
+    /// Table elements, summed over all tables of an instance.
+    TableElements,
+    /// WebAssembly stack.
+    StackBytes,
+    /// Open resource handles in one instance. Workers only.
+    Handles,
+    /// Log bytes kept from one call.
+    LogBytes,
+    /// Calls from the guest into the host within one call.
+    HostCalls,
+    /// The packed answer of a hook, or the body of a reply.
+    ReplyBytes,
+    /// Headers in a reply.
+    HeaderCount,
+    /// All header names and values in a reply.
+    HeaderBytes,
+    /// The part of a body that an origin hook is shown.
+    BodyBytes,
+    /// Compiled instances of one revision, waiting and running.
+    Instances,
+    /// Calls of one revision that may wait for an instance. Workers only.
+    Queue,
+    /// How long a call may wait for an instance. Workers only.
+    QueueWaitMs,
+}
+
+impl Limit {
+    pub const ALL: [Limit; 15] = [
+        Limit::CpuUs,
+        Limit::DeadlineMs,
+        Limit::MemoryBytes,
+        Limit::TableElements,
+        Limit::StackBytes,
+        Limit::Handles,
+        Limit::LogBytes,
+        Limit::HostCalls,
+        Limit::ReplyBytes,
+        Limit::HeaderCount,
+        Limit::HeaderBytes,
+        Limit::BodyBytes,
+        Limit::Instances,
+        Limit::Queue,
+        Limit::QueueWaitMs,
+    ];
+
+    /// The key in a `limits` table of the configuration, and the label in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::CpuUs => "cpu_us",
+            Limit::DeadlineMs => "deadline_ms",
+            Limit::MemoryBytes => "memory_bytes",
+            Limit::TableElements => "table_elements",
+            Limit::StackBytes => "stack_bytes",
+            Limit::Handles => "handles",
+            Limit::LogBytes => "log_bytes",
+            Limit::HostCalls => "host_calls",
+            Limit::ReplyBytes => "reply_bytes",
+            Limit::HeaderCount => "header_count",
+            Limit::HeaderBytes => "header_bytes",
+            Limit::BodyBytes => "body_bytes",
+            Limit::Instances => "instances",
+            Limit::Queue => "queue",
+            Limit::QueueWaitMs => "queue_wait_ms",
+        }
+    }
+
+    pub fn unit(self) -> &'static str {
+        match self {
+            Limit::CpuUs => "µs",
+            Limit::DeadlineMs | Limit::QueueWaitMs => "ms",
+            Limit::MemoryBytes
+            | Limit::StackBytes
+            | Limit::LogBytes
+            | Limit::ReplyBytes
+            | Limit::HeaderBytes
+            | Limit::BodyBytes => "bytes",
+            Limit::TableElements => "elements",
+            Limit::Handles => "handles",
+            Limit::HostCalls => "calls",
+            Limit::HeaderCount => "headers",
+            Limit::Instances => "instances",
+            Limit::Queue => "calls",
+        }
+    }
+
+    pub fn default(self, profile: Profile) -> u64 {
+        self.bounds(profile).0
+    }
+
+    /// The largest value a configuration may ask for.
+    pub fn maximum(self, profile: Profile) -> u64 {
+        self.bounds(profile).1
+    }
+
+    /// (default, maximum). Limits that a profile does not use are equal to their maximum.
+    /// Viewer and origin numbers follow CloudFront Functions and Lambda@Edge where those publish them.
+    fn bounds(self, profile: Profile) -> (u64, u64) {
+        use Profile::{Viewer, Worker};
+        match (self, profile) {
+            (Limit::CpuUs, Viewer) => (1_000, 10_000),
+            (Limit::CpuUs, Worker) => (1_000_000, 900_000_000),
+            (Limit::DeadlineMs, Viewer) => (1_000, 1_000),
+            (Limit::DeadlineMs, Worker) => (30_000, 900_000),
+            (Limit::MemoryBytes, Viewer) => (2 * MIB, 2 * MIB),
+            (Limit::MemoryBytes, Worker) => (128 * MIB, 10_240 * MIB),
+            (Limit::TableElements, Viewer) => (10_000, 20_000),
+            (Limit::TableElements, Worker) => (100_000, 1_000_000),
+            (Limit::StackBytes, Viewer) => (256 * KIB, 256 * KIB),
+            (Limit::StackBytes, Worker) => (MIB, MIB),
+            (Limit::Handles, Viewer) => (64, 64),
+            (Limit::Handles, Worker) => (1_000, 100_000),
+            (Limit::LogBytes, Viewer) => (10 * KIB, 10 * KIB),
+            (Limit::LogBytes, Worker) => (256 * KIB, MIB),
+            (Limit::HostCalls, Viewer) => (1_000, 10_000),
+            (Limit::HostCalls, Worker) => (100_000, 10_000_000),
+            (Limit::ReplyBytes, Viewer) => (64 * KIB, 256 * KIB),
+            (Limit::ReplyBytes, Worker) => (MIB + 64 * KIB, 64 * MIB),
+            (Limit::HeaderCount, _) => (100, 200),
+            (Limit::HeaderBytes, _) => (20_480, 65_536),
+            (Limit::BodyBytes, Viewer) => (0, 0),
+            (Limit::BodyBytes, Worker) => (MIB, 16 * MIB),
+            (Limit::Instances, Viewer) => (64, 4_096),
+            (Limit::Instances, Worker) => (64, 1_000),
+            (Limit::Queue, Viewer) => (0, 0),
+            (Limit::Queue, Worker) => (1_000, 100_000),
+            (Limit::QueueWaitMs, Viewer) => (0, 0),
+            (Limit::QueueWaitMs, Worker) => (1_000, 60_000),
+        }
+    }
+}
+
+/// The limits of one revision: a value for each [`Limit`], none over its maximum.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Limits {
+    profile: Profile,
+    values: [u64; Limit::ALL.len()],
+}
+
+impl Limits {
+    pub fn defaults(profile: Profile) -> Limits {
+        Limits { profile, values: Limit::ALL.map(|limit| limit.default(profile)) }
+    }
+
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    pub fn value(&self, limit: Limit) -> u64 {
+        self.values[limit as usize]
+    }
+
+    /// This set with one limit changed; the value must not be over the maximum.
+    pub fn with(mut self, limit: Limit, value: u64) -> Result<Limits, OverMaximum> {
+        let maximum = limit.maximum(self.profile);
+        if value > maximum {
+            return Err(OverMaximum { limit, value, maximum });
+        }
+        self.values[limit as usize] = value;
+        Ok(self)
+    }
+}
+
+/// A limit was set above what may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` may be at most {maximum} {}, not {value}", .limit.name(), .limit.unit())]
+pub struct OverMaximum {
+    pub limit: Limit,
+    pub value: u64,
+    pub maximum: u64,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// What bounds a request before any code runs. CloudFront's quotas (cloudfront.md §4.3).
+pub mod request {
+    /// Request line and headers together.
+    pub const HEAD_BYTES: usize = 20_480;
+    /// Path and query string.
+    pub const URL_BYTES: usize = 8_192;
+    pub const HEADERS: usize = 100;
+    /// From the first byte of a request to the end of its headers.
+    pub const HEAD_TIMEOUT_MS: u64 = 10_000;
+    /// A connection without a request.
+    pub const IDLE_TIMEOUT_MS: u64 = 60_000;
+    pub const H2_STREAMS: u32 = 128;
+    /// Open connections of one worker; above it new ones are refused.
+    pub const CONNECTIONS_PER_WORKER: usize = 50_000;
+}
+
+/// What bounds the configuration itself.
+pub mod config {
+    pub const FILE_BYTES: u64 = 16 << 20;
+    pub const COMPONENT_BYTES: u64 = 256 << 20;
+    pub const BEHAVIORS_PER_SITE: usize = 75;
+    pub const PATH_PATTERN_BYTES: usize = 255;
+    /// Key, value and total size of a key-value store (CloudFront KeyValueStore quotas).
+    pub const KV_KEY_BYTES: usize = 512;
+    pub const KV_VALUE_BYTES: usize = 1_024;
+    pub const KV_STORE_BYTES: usize = 5 << 20;
+}

@@ -1,0 +1,1 @@
+//! I own every metric name, span and log field.
