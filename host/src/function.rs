@@ -2,4 +2,6 @@
 //!
 //! I never wait under a lock, and I know no HTTP route.
 
+pub mod catalog;
+pub mod pool;
 pub mod revision;

@@ -5,10 +5,14 @@
 
 #![deny(unsafe_code)]
 
+pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod edge;
 pub mod failure;
 pub mod function;
+pub mod host;
 pub mod limits;
+pub mod net;
 pub mod telemetry;
 pub mod wasm;

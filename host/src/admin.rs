@@ -1,0 +1,1 @@
+//! I answer health, metrics and drain on a private port.

@@ -1,0 +1,1 @@
+//! I turn arguments into a `Config`, run a `Host`, and wait for it to drain.

@@ -1,0 +1,142 @@
+//! What functions did: calls by result, time, fuel, and the life of instances.
+
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+
+/// What happened to an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceEvent {
+    /// A call found a clean instance ready.
+    Warm,
+    /// A call had to wait for an instance to be made.
+    Cold,
+    /// A call got an instance that had served before (policy `reuse`).
+    Reused,
+    /// An instance was made.
+    Made,
+    /// An instance was put back to its first image after a call.
+    Restored,
+    /// An instance was dropped, and why.
+    Retired(&'static str),
+}
+
+pub(super) struct Families {
+    calls: IntCounterVec,
+    duration: HistogramVec,
+    fuel: HistogramVec,
+    instantiate: HistogramVec,
+    wait: HistogramVec,
+    instances: IntCounterVec,
+}
+
+impl Families {
+    pub(super) fn register(registry: &Registry) -> Families {
+        let families = Families {
+            calls: IntCounterVec::new(
+                Opts::new("edgeward_function_calls_total", "Calls by function and result (ok or a failure category, with the limit)."),
+                &["function", "result"],
+            )
+            .expect("valid metric"),
+            duration: histogram("edgeward_function_call_seconds", "Time in the guest, host calls included.", exponential(1e-6, 2.5, 20)),
+            fuel: histogram("edgeward_function_fuel", "Fuel used by a call.", exponential(100.0, 4.0, 16)),
+            instantiate: histogram("edgeward_function_instantiate_seconds", "Time to make an instance.", exponential(1e-6, 2.0, 20)),
+            wait: histogram("edgeward_function_wait_seconds", "Time a call waited for an instance.", exponential(1e-7, 4.0, 16)),
+            instances: IntCounterVec::new(
+                Opts::new("edgeward_function_instances_total", "Instances by event: warm, cold, reused, made, restored, retired (with the reason)."),
+                &["function", "event", "reason"],
+            )
+            .expect("valid metric"),
+        };
+        for collector in [&families.calls, &families.instances] {
+            registry.register(Box::new(collector.clone())).expect("registered once");
+        }
+        for collector in [&families.duration, &families.fuel, &families.instantiate, &families.wait] {
+            registry.register(Box::new(collector.clone())).expect("registered once");
+        }
+        families
+    }
+
+    pub(super) fn function(&self, name: &str) -> FunctionMetrics {
+        let event = |event| self.instances.with_label_values(&[name, event, ""]);
+        FunctionMetrics {
+            name: name.to_owned(),
+            calls: self.calls.clone(),
+            instances: self.instances.clone(),
+            ok: self.calls.with_label_values(&[name, "ok"]),
+            warm: event("warm"),
+            cold: event("cold"),
+            reused: event("reused"),
+            made: event("made"),
+            restored: event("restored"),
+            duration: self.duration.with_label_values(&[name]),
+            fuel: self.fuel.with_label_values(&[name]),
+            instantiate: self.instantiate.with_label_values(&[name]),
+            wait: self.wait.with_label_values(&[name]),
+        }
+    }
+}
+
+/// The handles of one function.
+pub struct FunctionMetrics {
+    name: String,
+    calls: IntCounterVec,
+    instances: IntCounterVec,
+    ok: IntCounter,
+    warm: IntCounter,
+    cold: IntCounter,
+    reused: IntCounter,
+    made: IntCounter,
+    restored: IntCounter,
+    duration: Histogram,
+    fuel: Histogram,
+    instantiate: Histogram,
+    wait: Histogram,
+}
+
+impl FunctionMetrics {
+    /// A call that gave an answer.
+    pub fn succeeded(&self, duration_s: f64, fuel: u64) {
+        self.ok.inc();
+        self.cost(duration_s, fuel);
+    }
+
+    /// A call that failed; `result` is the failure's category, with the limit where one was hit.
+    pub fn failed(&self, result: &str, duration_s: f64, fuel: u64) {
+        self.calls.with_label_values(&[self.name.as_str(), result]).inc();
+        self.cost(duration_s, fuel);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a histogram needs no exact fuel")]
+    fn cost(&self, duration_s: f64, fuel: u64) {
+        self.duration.observe(duration_s);
+        self.fuel.observe(fuel as f64);
+    }
+
+    pub fn instance(&self, event: InstanceEvent) {
+        match event {
+            InstanceEvent::Warm => self.warm.inc(),
+            InstanceEvent::Cold => self.cold.inc(),
+            InstanceEvent::Reused => self.reused.inc(),
+            InstanceEvent::Made => self.made.inc(),
+            InstanceEvent::Restored => self.restored.inc(),
+            InstanceEvent::Retired(reason) => {
+                self.instances.with_label_values(&[self.name.as_str(), "retired", reason]).inc();
+            }
+        }
+    }
+
+    pub fn instantiated(&self, seconds: f64) {
+        self.instantiate.observe(seconds);
+    }
+
+    pub fn waited(&self, seconds: f64) {
+        self.wait.observe(seconds);
+    }
+}
+
+fn histogram(name: &str, help: &str, buckets: Vec<f64>) -> HistogramVec {
+    HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["function"]).expect("valid metric")
+}
+
+fn exponential(start: f64, factor: f64, count: usize) -> Vec<f64> {
+    prometheus::exponential_buckets(start, factor, count).expect("valid buckets")
+}
