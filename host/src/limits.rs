@@ -206,7 +206,17 @@ pub mod request {
     pub const HEAD_TIMEOUT_MS: u64 = 10_000;
     /// A connection without a request.
     pub const IDLE_TIMEOUT_MS: u64 = 60_000;
+    /// From the accepted connection to the end of its TLS handshake.
+    pub const TLS_HANDSHAKE_MS: u64 = 10_000;
+    /// Between two reads of a request body that somebody waits for.
+    pub const BODY_STALL_MS: u64 = 30_000;
+    /// A client that takes no byte of what is written to it.
+    pub const WRITE_STALL_MS: u64 = 30_000;
     pub const H2_STREAMS: u32 = 128;
+    /// Streams of one connection that were reset before we looked at them, or by us; above it the connection ends.
+    pub const H2_RESETS: usize = 64;
+    /// Connections that the kernel has accepted and we have not.
+    pub const ACCEPT_BACKLOG: i32 = 4_096;
     /// Open connections of one worker; above it new ones are refused.
     pub const CONNECTIONS_PER_WORKER: usize = 50_000;
 }

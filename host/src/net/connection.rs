@@ -1,0 +1,303 @@
+//! One connection from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::{HeaderValue, Request, Response, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::limits::request;
+use crate::net::body::ExchangeBody;
+use crate::net::guard::{Guarded, Opening, Protocol};
+use crate::net::pulse::{Entry, Pulse, Stage, Verdict};
+use crate::net::{Client, Tls};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// hyper's settings, made once per worker.
+pub(crate) struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<LocalExecutor>,
+}
+
+impl Protocols {
+    pub(crate) fn new() -> Protocols {
+        let mut http1 = http1::Builder::new();
+        // Deadlines are the pulse's; hyper would arm a timer for each request. The number of headers stays
+        // hyper's default, because setting it moves them to the heap.
+        http1.header_read_timeout(None).max_header_size(request::HEAD_BYTES).half_close(false);
+        let mut http2 = http2::Builder::new(LocalExecutor);
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(request::H2_STREAMS)
+            .max_header_list_size(u32::try_from(request::HEAD_BYTES).expect("a small number"))
+            .max_pending_accept_reset_streams(request::H2_RESETS)
+            .max_local_error_reset_streams(request::H2_RESETS)
+            .max_send_buf_size(64 << 10)
+            .initial_stream_window_size(256 << 10)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10));
+        Protocols { http1, http2 }
+    }
+}
+
+/// Runs the streams of an HTTP/2 connection on the thread of the connection.
+#[derive(Clone, Copy)]
+pub(crate) struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+/// Shakes hands, then serves.
+pub(crate) async fn serve_tls<H, F, B>(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    mut client: Client,
+    entry: Entry,
+    protocols: Rc<Protocols>,
+    handler: Rc<H>,
+) where
+    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    F: Future<Output = Response<B>> + 'static,
+    B: Body + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let handshake = acceptor.accept(stream);
+    let stream = match attended(entry.pulse(), handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %client.peer, %error, "TLS handshake failed");
+            entry.metrics().handshake_failed("error");
+            return;
+        }
+        Err(_) => {
+            entry.metrics().handshake_failed("timeout");
+            return;
+        }
+    };
+    let (_, session) = stream.get_ref();
+    client.tls = Some(Tls {
+        protocol: match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLSv1.2",
+        },
+        cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
+        sni: session.server_name().map(Arc::from),
+    });
+    let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+    entry.pulse().enter(Stage::Idle);
+    serve(stream, Opening::default(), protocol, client, entry, protocols, handler).await;
+}
+
+/// Tells HTTP/2 by its preface, then serves.
+pub(crate) async fn serve_cleartext<H, F, B>(
+    mut stream: TcpStream,
+    client: Client,
+    entry: Entry,
+    protocols: Rc<Protocols>,
+    handler: Rc<H>,
+) where
+    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    F: Future<Output = Response<B>> + 'static,
+    B: Body + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let pulse = entry.pulse().clone();
+    let opened = attended(&pulse, Opening::read(&mut stream, &pulse)).await;
+    match opened {
+        Ok(Ok((opening, protocol))) => {
+            if protocol == Protocol::Http2 {
+                pulse.enter(Stage::Idle);
+            }
+            serve(stream, opening, protocol, client, entry, protocols, handler).await;
+        }
+        Ok(Err(_)) => {} // Closed before it said anything.
+        Err(Some(verdict)) => cut(stream, verdict, &entry, 0).await,
+        Err(None) => {} // We drain, and no request has begun.
+    }
+}
+
+async fn serve<S, H, F, B>(
+    stream: S,
+    opening: Opening,
+    protocol: Protocol,
+    client: Client,
+    entry: Entry,
+    protocols: Rc<Protocols>,
+    handler: Rc<H>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    F: Future<Output = Response<B>> + 'static,
+    B: Body + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let pulse = entry.pulse().clone();
+    let peer = client.peer;
+    let metrics = entry.metrics().clone();
+    let service = {
+        let pulse = pulse.clone();
+        service_fn(move |mut request: Request<Incoming>| {
+            let exchange = pulse.exchange();
+            metrics.request(protocol == Protocol::Http2);
+            name_one_host(&mut request);
+            let answer = handler(client.clone(), request);
+            async move {
+                let response = answer.await;
+                Ok::<_, Infallible>(response.map(|body| ExchangeBody::new(body, exchange)))
+            }
+        })
+    };
+    let io = TokioIo::new(Guarded::new(stream, opening, protocol, pulse.clone()));
+    let error = match protocol {
+        Protocol::Http1 => {
+            let mut connection = protocols.http1.serve_connection(io, service);
+            let mut told = false;
+            let end = poll_fn(|cx| {
+                pulse.attend(cx);
+                let mut polled = Pin::new(&mut connection).poll(cx);
+                // Polled first: what has arrived is still answered.
+                if polled.is_pending() && pulse.is_draining() && !told {
+                    told = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                    polled = Pin::new(&mut connection).poll(cx);
+                }
+                match (polled, pulse.verdict()) {
+                    (Poll::Ready(result), None) => Poll::Ready(Ok(result)),
+                    (_, Some(verdict)) => Poll::Ready(Err(verdict)),
+                    (Poll::Pending, None) => Poll::Pending,
+                }
+            })
+            .await;
+            match end {
+                Ok(result) => result.err(),
+                Err(verdict) => {
+                    let stream = connection.into_parts().io.into_inner().into_inner();
+                    return cut(stream, verdict, &entry, pulse.exchanges()).await;
+                }
+            }
+        }
+        Protocol::Http2 => {
+            let mut connection = pin!(protocols.http2.serve_connection(io, service));
+            let mut told = false;
+            let end = poll_fn(|cx| {
+                pulse.attend(cx);
+                let mut polled = connection.as_mut().poll(cx);
+                // An idle connection is asked to go, not cut: its client may be about to send.
+                let idle = pulse.verdict() == Some(Verdict::Idle);
+                if polled.is_pending() && (pulse.is_draining() || idle) && !told {
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                    polled = connection.as_mut().poll(cx);
+                }
+                match (polled, pulse.verdict()) {
+                    (Poll::Ready(result), _) => Poll::Ready(Ok(result)),
+                    (Poll::Pending, Some(verdict)) if !idle => Poll::Ready(Err(verdict)),
+                    (Poll::Pending, _) => Poll::Pending,
+                }
+            })
+            .await;
+            if pulse.verdict() == Some(Verdict::Idle) {
+                entry.metrics().timed_out("idle");
+            }
+            match end {
+                Ok(result) => result.err(),
+                Err(verdict) => {
+                    count(verdict, &entry);
+                    None
+                }
+            }
+        }
+    };
+    if let Some(error) = error {
+        if error.is_parse() {
+            entry.metrics().refused("malformed");
+        }
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// Runs a future of a connection that hyper does not own yet; an error is the verdict that ended it, or
+/// none when we drain.
+async fn attended<T>(pulse: &Pulse, future: impl Future<Output = T>) -> Result<T, Option<Verdict>> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        pulse.attend(cx);
+        if let Some(verdict) = pulse.verdict() {
+            return Poll::Ready(Err(Some(verdict)));
+        }
+        if let Poll::Ready(value) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(value));
+        }
+        if pulse.is_draining() { Poll::Ready(Err(None)) } else { Poll::Pending }
+    })
+    .await
+}
+
+/// Ends an HTTP/1.1 connection, with an answer where the client can tell what it answers.
+async fn cut<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, verdict: Verdict, entry: &Entry, exchanges: u32) {
+    count(verdict, entry);
+    let status = match verdict {
+        Verdict::Refused(refusal) => refusal.status(),
+        Verdict::Head => "408 Request Timeout",
+        Verdict::Handshake | Verdict::Idle | Verdict::Write => return,
+    };
+    if exchanges > 0 {
+        return; // An answer is under way; another one in the middle of it would be taken for it.
+    }
+    let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    let farewell = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // Closing with unread bytes would reset the connection, and the client might lose the answer.
+        let mut rest = [0; 4096];
+        for _ in 0..16 {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // Whatever comes of it: the connection ends here.
+    let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+}
+
+fn count(verdict: Verdict, entry: &Entry) {
+    match verdict {
+        Verdict::Handshake => entry.metrics().timed_out("handshake"),
+        Verdict::Idle => entry.metrics().timed_out("idle"),
+        Verdict::Head => entry.metrics().timed_out("head"),
+        Verdict::Write => entry.metrics().timed_out("write"),
+        Verdict::Refused(refusal) => entry.metrics().refused(refusal.name()),
+    }
+}
+
+/// Makes Host say what the request is for: a target with an authority (HTTP/2, or a whole URL in
+/// HTTP/1.1) outranks the header (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
+fn name_one_host(request: &mut Request<Incoming>) {
+    let Some(authority) = request.uri().authority() else { return };
+    // User information has no place in Host (RFC 9110 §4.2.4).
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    if let Ok(host) = HeaderValue::from_str(host) {
+        debug_assert!(request.version() >= Version::HTTP_10);
+        request.headers_mut().insert(HOST, host);
+    }
+}
