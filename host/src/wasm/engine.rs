@@ -54,6 +54,7 @@ fn viewer_config() -> Config {
         .total_tables(VIEWER_INSTANCES * 2)
         .max_core_instances_per_component(20)
         .max_memories_per_component(3)
+        .max_memories_per_module(2)
         .max_tables_per_component(8)
         .linear_memory_keep_resident(usize_limit(Limit::MemoryBytes, profile))
         .table_keep_resident(64 << 10)

@@ -26,6 +26,8 @@
 //!   components with resources or async builtins, are `Unsuitable`.
 
 mod module;
+#[cfg(test)]
+mod tests;
 
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentExportKind, ComponentExportSection,
@@ -150,13 +152,11 @@ impl Plan {
                 Payload::ModuleSection { unchecked_range, .. } => {
                     sections.push(Section::Module(unchecked_range.clone()));
                     at = unchecked_range.end;
-                    parser.skip_section();
                     modules.push(CoreModule { range: unchecked_range });
                 }
                 Payload::ComponentSection { unchecked_range, .. } => {
                     only_reexports(&component[unchecked_range.clone()])?;
                     at = unchecked_range.end;
-                    parser.skip_section();
                 }
                 Payload::InstanceSection(reader) => {
                     for instance in reader {
