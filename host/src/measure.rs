@@ -4,6 +4,7 @@
 //! thread. I know no command line: `cli::bench` prints what I found.
 
 mod chart;
+mod minimal;
 
 pub use chart::{human, svg};
 
@@ -232,6 +233,11 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
         event.body(Body::Hidden);
     }
     buffer
+}
+
+/// The least that is a viewer hook: it takes an event and answers that nothing changes.
+pub fn minimal_hook() -> Vec<u8> {
+    minimal::component()
 }
 
 fn ns(duration: Duration) -> u64 {
