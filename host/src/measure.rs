@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::config::Policy;
 use crate::failure::Failure;
 use crate::function::pool::ViewerPool;
 use crate::limits::{Limit, Limits, Profile};
-use crate::config::Policy;
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::{Body, EventWriter, Moment};
 use crate::wasm::compile::{self, Digest};
@@ -76,8 +76,17 @@ pub struct Distribution {
 impl Distribution {
     fn of(stage: Stage, mut samples: Vec<u64>) -> Distribution {
         samples.sort_unstable();
-        let at = |per_mille: usize| samples.get((samples.len() * per_mille / 1000).min(samples.len().saturating_sub(1))).copied().unwrap_or(0);
-        Distribution { stage: stage.name(), samples: samples.len(), p50_ns: at(500), p90_ns: at(900), p99_ns: at(990), p999_ns: at(999) }
+        let at = |per_mille: usize| {
+            samples.get((samples.len() * per_mille / 1000).min(samples.len().saturating_sub(1))).copied().unwrap_or(0)
+        };
+        Distribution {
+            stage: stage.name(),
+            samples: samples.len(),
+            p50_ns: at(500),
+            p90_ns: at(900),
+            p99_ns: at(990),
+            p999_ns: at(999),
+        }
     }
 }
 

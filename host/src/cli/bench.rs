@@ -19,7 +19,9 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// From disk, instantiate, first call, warm call, reused call, teardown of one viewer hook.
-    #[command(after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json")]
+    #[command(
+        after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json"
+    )]
     ColdWarm(ColdWarm),
 }
 
@@ -41,7 +43,9 @@ struct ColdWarm {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let What::ColdWarm(args) = &args.what;
     let (title, bytes) = match &args.file {
-        Some(file) => (file.display().to_string(), std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?),
+        Some(file) => {
+            (file.display().to_string(), std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?)
+        }
         None => ("the built-in minimal hook".to_owned(), measure::minimal_hook()),
     };
     let directory = std::env::temp_dir().join(format!("edgeward-bench-{}", std::process::id()));

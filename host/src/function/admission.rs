@@ -26,7 +26,12 @@ pub struct Admission {
 
 impl Default for Admission {
     fn default() -> Admission {
-        Admission { start: Instant::now(), strikes: AtomicU32::new(0), resting_until_ms: AtomicU64::new(0), relapses: AtomicU32::new(0) }
+        Admission {
+            start: Instant::now(),
+            strikes: AtomicU32::new(0),
+            resting_until_ms: AtomicU64::new(0),
+            relapses: AtomicU32::new(0),
+        }
     }
 }
 
@@ -39,11 +44,7 @@ impl Admission {
         }
         let now_ms = self.ms(now);
         // Whoever moves the time on is the one that probes; the others go on resting.
-        now_ms >= until
-            && self
-                .resting_until_ms
-                .compare_exchange(until, now_ms + ms(REST_MIN), Relaxed, Relaxed)
-                .is_ok()
+        now_ms >= until && self.resting_until_ms.compare_exchange(until, now_ms + ms(REST_MIN), Relaxed, Relaxed).is_ok()
     }
 
     /// A call ran into its CPU limit.

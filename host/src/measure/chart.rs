@@ -41,7 +41,11 @@ fn grid(out: &mut String, height: f64) {
     for (i, label) in labels.iter().enumerate() {
         let x = x(10f64.powf(DECADES.0 + count(i)));
         let bottom = height - 40.0;
-        let _ = writeln!(out, r##"<line x1="{x:.1}" y1="{TOP}" x2="{x:.1}" y2="{bottom}" stroke="#d0d7de"/><text x="{x:.1}" y="{}" text-anchor="middle" fill="#57606a">{label}</text>"##, bottom + 18.0);
+        let _ = writeln!(
+            out,
+            r##"<line x1="{x:.1}" y1="{TOP}" x2="{x:.1}" y2="{bottom}" stroke="#d0d7de"/><text x="{x:.1}" y="{}" text-anchor="middle" fill="#57606a">{label}</text>"##,
+            bottom + 18.0
+        );
     }
 }
 
@@ -58,9 +62,20 @@ fn row(out: &mut String, stage: &Distribution, y: f64) {
         middle - 7.0,
     );
     for x in [p90, p99] {
-        let _ = writeln!(out, r##"<line x1="{x:.1}" y1="{}" x2="{x:.1}" y2="{}" stroke="#0550ae" stroke-width="2"/>"##, middle - 7.0, middle + 7.0);
+        let _ = writeln!(
+            out,
+            r##"<line x1="{x:.1}" y1="{}" x2="{x:.1}" y2="{}" stroke="#0550ae" stroke-width="2"/>"##,
+            middle - 7.0,
+            middle + 7.0
+        );
     }
-    let _ = writeln!(out, r##"<text x="{:.1}" y="{}" fill="#0550ae">{}</text>"##, p50 + width + 8.0, middle + 4.0, human(stage.p50_ns));
+    let _ = writeln!(
+        out,
+        r##"<text x="{:.1}" y="{}" fill="#0550ae">{}</text>"##,
+        p50 + width + 8.0,
+        middle + 4.0,
+        human(stage.p50_ns)
+    );
 }
 
 /// Nanoseconds for a person: three digits and a unit.

@@ -3,8 +3,8 @@
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, CanonicalOption, CodeSection, Component, ComponentAliasSection, ComponentExportKind,
     ComponentExportSection, ComponentInstanceSection, ComponentTypeSection, ComponentValType, ConstExpr, DataSection, ExportKind,
-    ExportSection, Function, FunctionSection, InstanceSection, MemorySection, MemoryType, Module, ModuleSection, PrimitiveValType,
-    TypeSection, ValType,
+    ExportSection, Function, FunctionSection, InstanceSection, MemorySection, MemoryType, Module, ModuleSection,
+    PrimitiveValType, TypeSection, ValType,
 };
 
 use crate::wasm::abi::Moment;

@@ -72,7 +72,12 @@ impl FuelScale {
     }
 
     /// The fuel that a limit of `us` microseconds stands for.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "at most 9e8 µs * 8e4 < 2^63")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "at most 9e8 µs * 8e4 < 2^63"
+    )]
     pub fn fuel(self, us: u64) -> u64 {
         (us as f64 * self.units_per_us) as u64
     }

@@ -34,8 +34,8 @@ use wasm_encoder::{
     ComponentTypeSection, ComponentValType, ExportKind, PrimitiveValType, RawSection,
 };
 use wasmparser::{
-    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, ExternalKind,
-    Instance, Parser, Payload,
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef,
+    ExternalKind, Instance, Parser, Payload,
 };
 
 /// The export that puts an instance back: `func()`.

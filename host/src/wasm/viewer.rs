@@ -48,7 +48,12 @@ const START_BUDGET: u64 = 100;
 const RESTORE_FUEL: u64 = 1 << 32;
 
 impl ViewerCode {
-    pub fn new(engines: &Engines, compiled: &Viewer, limits: &Limits, key_values: Option<Arc<dyn KeyValueStore>>) -> Result<ViewerCode, CompileError> {
+    pub fn new(
+        engines: &Engines,
+        compiled: &Viewer,
+        limits: &Limits,
+        key_values: Option<Arc<dyn KeyValueStore>>,
+    ) -> Result<ViewerCode, CompileError> {
         let component = &compiled.component;
         let linker = sealed::linker_for(&engines.viewer_linker, component).map_err(CompileError::Wasmtime)?;
         let pre = linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;

@@ -2,8 +2,9 @@
 //! instruction that is not about memory is copied as it is.
 
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, InstructionSink, MemArg,
-    MemorySection, MemoryType, Module, RawSection, SectionId, TypeSection, ValType,
+    BlockType, CodeSection, ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection,
+    GlobalSection, GlobalType, InstructionSink, MemArg, MemorySection, MemoryType, Module, RawSection, SectionId, TypeSection,
+    ValType,
 };
 use wasmparser::{CompositeInnerType, DataKind, ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, TypeRef};
 
@@ -293,7 +294,10 @@ fn reallocs(module: &[u8], source: &Source<'_>) -> Result<Vec<u32>, Unsuitable> 
                 let export = export?;
                 if export.kind == ExternalKind::Func {
                     let ty = source.func_type(export.index)?;
-                    if ty.params() == [wasmparser::ValType::I32; 4] && ty.results() == [wasmparser::ValType::I32] && !found.contains(&export.index) {
+                    if ty.params() == [wasmparser::ValType::I32; 4]
+                        && ty.results() == [wasmparser::ValType::I32]
+                        && !found.contains(&export.index)
+                    {
                         found.push(export.index);
                     }
                 }
@@ -520,7 +524,13 @@ fn arg(memory_index: u32, align: u32) -> MemArg {
 }
 
 /// Copies a body, and puts a mark before every store and a call where the memory's size is asked for.
-fn rewrite_body(module: &[u8], body: &FunctionBody<'_>, source: &Source<'_>, added: &Added, index: u32) -> Result<Function, Unsuitable> {
+fn rewrite_body(
+    module: &[u8],
+    body: &FunctionBody<'_>,
+    source: &Source<'_>,
+    added: &Added,
+    index: u32,
+) -> Result<Function, Unsuitable> {
     let params = len(source.func_type(source.imported_funcs + index)?.params());
     let mut locals = Vec::new();
     let mut declared = params;
@@ -620,7 +630,9 @@ fn mark_arguments(sink: &mut InstructionSink<'_>, ty: &FuncType, spill: &mut Spi
 /// The offset and the value's type of a store.
 fn store(operator: &Operator<'_>) -> Option<(u64, ValType)> {
     Some(match operator {
-        Operator::I32Store { memarg } | Operator::I32Store8 { memarg } | Operator::I32Store16 { memarg } => (memarg.offset, ValType::I32),
+        Operator::I32Store { memarg } | Operator::I32Store8 { memarg } | Operator::I32Store16 { memarg } => {
+            (memarg.offset, ValType::I32)
+        }
         Operator::I64Store { memarg }
         | Operator::I64Store8 { memarg }
         | Operator::I64Store16 { memarg }

@@ -148,7 +148,10 @@ fn memory_grows_to_the_limit_and_is_small_again() {
 fn growth_over_the_limit_is_told_as_the_limit() {
     let engines = engines();
     let wat = INTERPRETER.replace("2 20)", "2)");
-    let wat = wat.replace("(drop (memory.grow (i32.and (local.get $v) (i32.const 3))))", "(if (i32.eq (memory.grow (local.get $v)) (i32.const -1)) (then unreachable))");
+    let wat = wat.replace(
+        "(drop (memory.grow (i32.and (local.get $v) (i32.const 3))))",
+        "(if (i32.eq (memory.grow (local.get $v)) (i32.const -1)) (then unreachable))",
+    );
     let code = code(engines, &wat);
     let mut instance = code.instantiate().unwrap();
     assert!(instance.call(&code, Moment::ViewerRequest, &record(9, 0, 30), 0, 0).result.is_ok());
@@ -172,7 +175,11 @@ fn what_cannot_be_restored_is_refused_by_its_reason() {
         "its code changes tables",
     );
     check("2 20)", "64)", "its memory of 4194304 bytes is over the limit of 2097152");
-    check("(core instance $i", "(core instance (instantiate $m)) (core instance $i", "its main module is not instantiated exactly once");
+    check(
+        "(core instance $i",
+        "(core instance (instantiate $m)) (core instance $i",
+        "its main module is not instantiated exactly once",
+    );
     let shape: Result<Vec<u8>, Unsuitable> = rewrite(&wat::parse_str("(component)").unwrap(), 2 << 20, false);
     assert_eq!(shape.unwrap_err().to_string(), "it has no memory");
 }
