@@ -3,8 +3,10 @@
 //! Hot paths hold the handles (`FunctionMetrics`, …) that they increment: no label is looked up per request.
 
 mod function;
+mod net;
 
 pub use function::{FunctionMetrics, InstanceEvent};
+pub use net::NetMetrics;
 
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
@@ -12,6 +14,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 pub struct Telemetry {
     registry: Registry,
     functions: function::Families,
+    net: NetMetrics,
 }
 
 impl Telemetry {
@@ -19,12 +22,18 @@ impl Telemetry {
     pub fn new() -> Telemetry {
         let registry = Registry::new();
         let functions = function::Families::register(&registry);
-        Telemetry { registry, functions }
+        let net = NetMetrics::register(&registry);
+        Telemetry { registry, functions, net }
     }
 
     /// The handles of one function's metrics.
     pub fn function(&self, name: &str) -> FunctionMetrics {
         self.functions.function(name)
+    }
+
+    /// The handles of the process's connections.
+    pub fn net(&self) -> NetMetrics {
+        self.net.clone()
     }
 
     /// Prometheus text format.
