@@ -95,10 +95,19 @@ pub struct Origin {
 pub enum OriginKind {
     Url(UrlOrigin),
     /// A folder; `index` is served for a path that ends in `/`.
-    Folder { root: PathBuf, index: String },
-    Fixed { status: u16, headers: Vec<(String, String)>, body: bytes::Bytes },
+    Folder {
+        root: PathBuf,
+        index: String,
+    },
+    Fixed {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: bytes::Bytes,
+    },
     /// A component that handles wasi:http, by function name.
-    Component { function: String },
+    Component {
+        function: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -212,11 +212,13 @@ pub mod request {
     pub const BODY_STALL_MS: u64 = 30_000;
     /// A client that takes no byte of what is written to it.
     pub const WRITE_STALL_MS: u64 = 30_000;
+    /// Nothing moves while a request is being answered; longer than any origin may take.
+    pub const STALL_TIMEOUT_MS: u64 = 150_000;
+    /// hyper reads a head into a buffer of at most this size; a larger head is answered with 431.
+    pub const H1_BUFFER_BYTES: usize = 32 << 10;
     pub const H2_STREAMS: u32 = 128;
-    /// Streams of one connection that were reset before we looked at them, or by us; above it the connection ends.
-    pub const H2_RESETS: usize = 64;
-    /// Connections that the kernel has accepted and we have not.
-    pub const ACCEPT_BACKLOG: i32 = 4_096;
+    /// Streams that a client may open and reset before we are through with them (CVE-2023-44487).
+    pub const H2_RESETS: usize = 20;
     /// Open connections of one worker; above it new ones are refused.
     pub const CONNECTIONS_PER_WORKER: usize = 50_000;
 }

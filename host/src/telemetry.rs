@@ -31,7 +31,7 @@ impl Telemetry {
         self.functions.function(name)
     }
 
-    /// The handles of the sockets' metrics; clones count into the same numbers.
+    /// The handles of the process's connections.
     pub fn net(&self) -> NetMetrics {
         self.net.clone()
     }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits::request::BODY_STALL_MS;
-use crate::net::pulse::ExchangeGuard;
+use crate::net::sweep::ExchangeGuard;
 
 /// Why a request's body did not arrive whole.
 #[derive(Debug, thiserror::Error)]
@@ -45,10 +46,7 @@ impl Body for SteadyBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
             this.waiting = false;
@@ -72,27 +70,27 @@ impl Body for SteadyBody {
     }
 }
 
-/// A response's body; when hyper drops it, the exchange is over.
-pub(crate) struct ExchangeBody<B> {
-    body: B,
-    _exchange: ExchangeGuard,
+pin_project! {
+    /// A response's body; when hyper drops it, the exchange is over.
+    pub(crate) struct ExchangeBody<B> {
+        #[pin]
+        body: B,
+        exchange: ExchangeGuard,
+    }
 }
 
 impl<B> ExchangeBody<B> {
     pub(crate) fn new(body: B, exchange: ExchangeGuard) -> ExchangeBody<B> {
-        ExchangeBody { body, _exchange: exchange }
+        ExchangeBody { body, exchange }
     }
 }
 
-impl<B: Body + Unpin> Body for ExchangeBody<B> {
+impl<B: Body> Body for ExchangeBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

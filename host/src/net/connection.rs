@@ -1,4 +1,7 @@
 //! One connection from its first byte to its last.
+//!
+//! hyper speaks HTTP; I decide what it hears (`guard`), when it must end (`sweep`), and what the client is
+//! told when it ends before there was a request.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -22,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::limits::request;
 use crate::net::body::ExchangeBody;
 use crate::net::guard::{Guarded, Opening, Protocol};
-use crate::net::pulse::{Entry, Pulse, Stage, Verdict};
+use crate::net::sweep::{Entry, Pulse, Stage, Verdict};
 use crate::net::{Client, Tls};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -37,8 +40,13 @@ impl Protocols {
     pub(crate) fn new() -> Protocols {
         let mut http1 = http1::Builder::new();
         // Deadlines are the pulse's; hyper would arm a timer for each request. The number of headers stays
-        // hyper's default, because setting it moves them to the heap.
-        http1.header_read_timeout(None).max_header_size(request::HEAD_BYTES).half_close(false);
+        // hyper's default, because setting it moves them to the heap. `pipeline_flush` stays off: with it hyper
+        // buffers a body without bound when the client does not read (`Conn::can_buffer_body`).
+        http1
+            .header_read_timeout(None)
+            .max_header_size(request::HEAD_BYTES)
+            .max_buf_size(request::H1_BUFFER_BYTES)
+            .half_close(false);
         let mut http2 = http2::Builder::new(LocalExecutor);
         http2
             .timer(TokioTimer::new())
@@ -48,6 +56,7 @@ impl Protocols {
             .max_local_error_reset_streams(request::H2_RESETS)
             .max_send_buf_size(64 << 10)
             .initial_stream_window_size(256 << 10)
+            .initial_connection_window_size(1 << 20)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
         Protocols { http1, http2 }
@@ -77,7 +86,7 @@ pub(crate) async fn serve_tls<H, F, B>(
 ) where
     H: Fn(Client, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: Body + Unpin + 'static,
+    B: Body + 'static,
     B::Error: Into<BoxError>,
 {
     let handshake = acceptor.accept(stream);
@@ -85,11 +94,13 @@ pub(crate) async fn serve_tls<H, F, B>(
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(peer = %client.peer, %error, "TLS handshake failed");
-            entry.metrics().handshake_failed("error");
+            entry.metrics().refused("tls-handshake");
             return;
         }
-        Err(_) => {
-            entry.metrics().handshake_failed("timeout");
+        Err(verdict) => {
+            if let Some(verdict) = verdict {
+                count(verdict, &entry);
+            }
             return;
         }
     };
@@ -117,7 +128,7 @@ pub(crate) async fn serve_cleartext<H, F, B>(
 ) where
     H: Fn(Client, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: Body + Unpin + 'static,
+    B: Body + 'static,
     B::Error: Into<BoxError>,
 {
     let pulse = entry.pulse().clone();
@@ -147,7 +158,7 @@ async fn serve<S, H, F, B>(
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Fn(Client, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: Body + Unpin + 'static,
+    B: Body + 'static,
     B::Error: Into<BoxError>,
 {
     let pulse = entry.pulse().clone();
@@ -187,12 +198,20 @@ async fn serve<S, H, F, B>(
                 }
             })
             .await;
+            let stream = || connection.into_parts().io.into_inner().into_inner();
             match end {
-                Ok(result) => result.err(),
-                Err(verdict) => {
-                    let stream = connection.into_parts().io.into_inner().into_inner();
-                    return cut(stream, verdict, &entry, pulse.exchanges()).await;
+                Ok(Ok(())) => {
+                    linger(stream()).await;
+                    None
                 }
+                Ok(Err(error)) => {
+                    if error.is_parse() {
+                        entry.metrics().refused("malformed");
+                        linger(stream()).await;
+                    }
+                    Some(error)
+                }
+                Err(verdict) => return cut(stream(), verdict, &entry, pulse.exchanges()).await,
             }
         }
         Protocol::Http2 => {
@@ -216,7 +235,7 @@ async fn serve<S, H, F, B>(
             })
             .await;
             if pulse.verdict() == Some(Verdict::Idle) {
-                entry.metrics().timed_out("idle");
+                count(Verdict::Idle, &entry);
             }
             match end {
                 Ok(result) => result.err(),
@@ -228,9 +247,6 @@ async fn serve<S, H, F, B>(
         }
     };
     if let Some(error) = error {
-        if error.is_parse() {
-            entry.metrics().refused("malformed");
-        }
         tracing::debug!(%peer, %error, "connection ended");
     }
 }
@@ -258,7 +274,7 @@ async fn cut<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, verdict: Verdict,
     let status = match verdict {
         Verdict::Refused(refusal) => refusal.status(),
         Verdict::Head => "408 Request Timeout",
-        Verdict::Handshake | Verdict::Idle | Verdict::Write => return,
+        Verdict::Handshake | Verdict::Idle | Verdict::Write | Verdict::Stalled => return,
     };
     if exchanges > 0 {
         return; // An answer is under way; another one in the middle of it would be taken for it.
@@ -266,26 +282,39 @@ async fn cut<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, verdict: Verdict,
     let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     let farewell = async {
         stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        // Closing with unread bytes would reset the connection, and the client might lose the answer.
+        stream.shutdown().await
+    };
+    if let Ok(Ok(())) = tokio::time::timeout(LINGER, farewell).await {
+        linger(stream).await;
+    }
+}
+
+/// How long a client may take to notice that we have closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Reads what still comes after we have said our last word: closing with unread bytes would reset the
+/// connection, and the client might lose the answer.
+async fn linger<S: AsyncRead + Unpin>(mut stream: S) {
+    let rest = async {
         let mut rest = [0; 4096];
-        for _ in 0..16 {
+        for _ in 0..64 {
             if stream.read(&mut rest).await? == 0 {
                 break;
             }
         }
         std::io::Result::Ok(())
     };
-    // Whatever comes of it: the connection ends here.
-    let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+    // Whatever comes of it, the connection ends here.
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 fn count(verdict: Verdict, entry: &Entry) {
     match verdict {
-        Verdict::Handshake => entry.metrics().timed_out("handshake"),
-        Verdict::Idle => entry.metrics().timed_out("idle"),
-        Verdict::Head => entry.metrics().timed_out("head"),
-        Verdict::Write => entry.metrics().timed_out("write"),
+        Verdict::Handshake => entry.metrics().ended("slow-handshake"),
+        Verdict::Idle => entry.metrics().ended("idle"),
+        Verdict::Head => entry.metrics().ended("slow-head"),
+        Verdict::Write => entry.metrics().ended("slow-reader"),
+        Verdict::Stalled => entry.metrics().ended("stalled"),
         Verdict::Refused(refusal) => entry.metrics().refused(refusal.name()),
     }
 }

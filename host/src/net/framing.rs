@@ -354,9 +354,23 @@ mod tests {
 
     fn shapes() -> impl Strategy<Value = String> {
         let line = prop::sample::select(vec![
-            "POST / HTTP/1.1\r\n", "GET / HTTP/1.0\r\n", "Host: a\r\n", "Content-Length: 3\r\n", "content-length: 0\r\n",
-            "Transfer-Encoding: chunked\r\n", "transfer-encoding: gzip\r\n", "A: b\r\n", " folded\r\n", "\r\n", "\n", "abc",
-            "3\r\nabc\r\n", "0\r\n\r\n", "0\r\n", "5;x=y\r\n", "\r",
+            "POST / HTTP/1.1\r\n",
+            "GET / HTTP/1.0\r\n",
+            "Host: a\r\n",
+            "Content-Length: 3\r\n",
+            "content-length: 0\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "transfer-encoding: gzip\r\n",
+            "A: b\r\n",
+            " folded\r\n",
+            "\r\n",
+            "\n",
+            "abc",
+            "3\r\nabc\r\n",
+            "0\r\n\r\n",
+            "0\r\n",
+            "5;x=y\r\n",
+            "\r",
         ]);
         prop::collection::vec(line, 0..14).prop_map(|lines| lines.concat())
     }

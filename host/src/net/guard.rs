@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use crate::net::framing::Framing;
-use crate::net::pulse::{Pulse, Verdict};
+use crate::net::sweep::{Pulse, Verdict};
 
 /// What an HTTP/2 client with prior knowledge sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -102,11 +102,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         watched(&this.pulse, Pin::new(&mut this.io).poll_write(cx, buf))
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         watched(&this.pulse, Pin::new(&mut this.io).poll_write_vectored(cx, bufs))
     }

@@ -1,142 +1,122 @@
-//! Certificates, chosen by the name a client asks for, and replaceable while connections are served.
+//! TLS: certificates by server name, replaceable while connections are open.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::Certificate;
+use crate::config;
 
-/// Why certificates cannot be used.
+/// A certificate that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    #[error("there is no [[server.certificate]], but TLS needs one")]
-    None,
-    #[error("cannot read {}: {why}", .file.display())]
-    Unreadable { file: PathBuf, why: String },
-    #[error("{} holds no certificate", .0.display())]
-    Empty(PathBuf),
-    #[error("the key in {} does not go with the certificate in {}: {why}", .key.display(), .chain.display())]
-    Mismatch { chain: PathBuf, key: PathBuf, why: String },
-    #[error("{} names no host, and none is configured for it", .0.display())]
-    NoHost(PathBuf),
-    #[error("TLS cannot be set up: {0}")]
-    Setup(#[from] rustls::Error),
+#[error("{}: {why}", .file.display())]
+pub struct TlsError {
+    file: PathBuf,
+    why: String,
 }
 
-/// The certificates of the process; connections that are open keep what they were given.
-#[derive(Debug)]
+/// The certificates in use. New handshakes see a replacement at once; open connections keep what they have.
 pub struct TlsSlot {
-    names: Arc<Names>,
+    keys: Arc<Keys>,
     config: Arc<ServerConfig>,
 }
 
+#[derive(Debug)]
+struct Keys(ArcSwap<Vec<Named>>);
+
+#[derive(Debug)]
+struct Named {
+    hosts: Vec<String>,
+    key: Arc<CertifiedKey>,
+}
+
 impl TlsSlot {
-    pub fn load(certificates: &[Certificate]) -> Result<TlsSlot, TlsError> {
-        let names = Arc::new(Names(ArcSwap::from_pointee(Table::read(certificates)?)));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
+    /// The first certificate is for clients that name no server, or an unknown one.
+    pub fn load(certificates: &[config::Certificate]) -> Result<TlsSlot, TlsError> {
+        let keys = Arc::new(Keys(ArcSwap::from_pointee(read(certificates)?)));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError { file: PathBuf::new(), why: error.to_string() })?
             .with_no_client_auth()
-            .with_cert_resolver(names.clone());
+            .with_cert_resolver(keys.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config.ticketer = ring::Ticketer::new()?;
-        Ok(TlsSlot { names, config: Arc::new(config) })
+        Ok(TlsSlot { keys, config: Arc::new(config) })
     }
 
-    /// Puts other certificates in place of all; on an error the old ones stay.
-    pub fn reload(&self, certificates: &[Certificate]) -> Result<(), TlsError> {
-        self.names.0.store(Arc::new(Table::read(certificates)?));
+    /// All or nothing: with an error the old certificates stay.
+    pub fn reload(&self, certificates: &[config::Certificate]) -> Result<(), TlsError> {
+        self.keys.0.store(Arc::new(read(certificates)?));
         Ok(())
     }
 
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        self.config.clone()
+    pub(super) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        tokio_rustls::TlsAcceptor::from(self.config.clone())
     }
 }
 
-#[derive(Debug)]
-struct Names(ArcSwap<Table>);
-
-impl ResolvesServerCert for Names {
+impl ResolvesServerCert for Keys {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load().choose(hello.server_name()).clone())
+        let keys = self.0.load();
+        let name = hello.server_name().unwrap_or_default();
+        let exact = keys.iter().find(|named| named.hosts.iter().any(|host| host.eq_ignore_ascii_case(name)));
+        let wildcard = || keys.iter().find(|named| named.hosts.iter().any(|host| covers(host, name)));
+        exact.or_else(wildcard).or(keys.first()).map(|named| named.key.clone())
     }
 }
 
-/// Keys by lower-case name; a wildcard is kept as its suffix, `.example.com`.
-#[derive(Debug)]
-struct Table {
-    default: Arc<CertifiedKey>,
-    exact: HashMap<String, Arc<CertifiedKey>>,
-    wildcard: HashMap<String, Arc<CertifiedKey>>,
+/// `*.example.com` covers one label more.
+fn covers(pattern: &str, name: &str) -> bool {
+    let (Some(suffix), Some((_, rest))) = (pattern.strip_prefix("*."), name.split_once('.')) else { return false };
+    suffix.eq_ignore_ascii_case(rest)
 }
 
-impl Table {
-    fn read(certificates: &[Certificate]) -> Result<Table, TlsError> {
-        let mut table: Option<Table> = None;
-        for certificate in certificates {
-            let key = Arc::new(read_key(certificate)?);
-            let table = table.get_or_insert_with(|| Table {
-                default: key.clone(),
-                exact: HashMap::new(),
-                wildcard: HashMap::new(),
-            });
-            let hosts = if certificate.hosts.is_empty() {
-                hosts_of(&key).filter(|hosts| !hosts.is_empty()).ok_or_else(|| TlsError::NoHost(certificate.chain.clone()))?
-            } else {
-                certificate.hosts.clone()
-            };
-            for host in hosts {
-                let host = host.to_ascii_lowercase();
-                // The first certificate that claims a name keeps it, as the first is the default.
-                match host.strip_prefix('*') {
-                    Some(suffix) => table.wildcard.entry(suffix.to_owned()).or_insert_with(|| key.clone()),
-                    None => table.exact.entry(host).or_insert_with(|| key.clone()),
-                };
-            }
-        }
-        table.ok_or(TlsError::None)
-    }
-
-    fn choose(&self, name: Option<&str>) -> &Arc<CertifiedKey> {
-        let Some(name) = name else { return &self.default };
-        // rustls has lowered and checked the name.
-        self.exact
-            .get(name)
-            .or_else(|| name.find('.').and_then(|dot| self.wildcard.get(&name[dot..])))
-            .unwrap_or(&self.default)
-    }
+fn read(certificates: &[config::Certificate]) -> Result<Vec<Named>, TlsError> {
+    certificates.iter().map(named).collect()
 }
 
-fn read_key(certificate: &Certificate) -> Result<CertifiedKey, TlsError> {
-    let unreadable = |file: &Path| {
-        let file = file.to_owned();
-        move |why: rustls::pki_types::pem::Error| TlsError::Unreadable { file, why: why.to_string() }
-    };
+fn named(certificate: &config::Certificate) -> Result<Named, TlsError> {
+    let wrong = |file: &PathBuf, why: String| TlsError { file: file.clone(), why };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&certificate.chain)
-        .map_err(unreadable(&certificate.chain))?
-        .collect::<Result<_, _>>()
-        .map_err(unreadable(&certificate.chain))?;
+        .and_then(Iterator::collect)
+        .map_err(|error| wrong(&certificate.chain, format!("no certificate chain in PEM: {error}")))?;
     if chain.is_empty() {
-        return Err(TlsError::Empty(certificate.chain.clone()));
+        return Err(wrong(&certificate.chain, "no certificate in it".to_owned()));
     }
-    let key = PrivateKeyDer::from_pem_file(&certificate.key).map_err(unreadable(&certificate.key))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|why| TlsError::Mismatch {
-        chain: certificate.chain.clone(),
-        key: certificate.key.clone(),
-        why: why.to_string(),
-    })
+    let key = PrivateKeyDer::from_pem_file(&certificate.key)
+        .map_err(|error| wrong(&certificate.key, format!("no private key in PEM: {error}")))?;
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(|error| wrong(&certificate.key, error.to_string()))?;
+    let key = CertifiedKey::new(chain, key);
+    key.keys_match().map_err(|_| wrong(&certificate.key, format!("not the key of {}", certificate.chain.display())))?;
+    let hosts = if certificate.hosts.is_empty() {
+        hosts_of(&key).ok_or_else(|| wrong(&certificate.chain, "it names no host, and none is configured for it".to_owned()))?
+    } else {
+        certificate.hosts.clone()
+    };
+    Ok(Named { hosts, key: Arc::new(key) })
 }
 
-/// The DNS names in a certificate.
+/// The DNS names in a certificate; none without one.
 fn hosts_of(key: &CertifiedKey) -> Option<Vec<String>> {
     let certificate = webpki::EndEntityCert::try_from(key.cert.first()?).ok()?;
-    Some(certificate.valid_dns_names().map(str::to_owned).collect())
+    let hosts: Vec<String> = certificate.valid_dns_names().map(str::to_owned).collect();
+    (!hosts.is_empty()).then_some(hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+
+    #[test]
+    fn a_wildcard_covers_exactly_one_label() {
+        assert!(covers("*.example.com", "www.Example.com"));
+        assert!(!covers("*.example.com", "example.com"));
+        assert!(!covers("*.example.com", "a.b.example.com"));
+        assert!(!covers("example.com", "example.com"));
+    }
 }

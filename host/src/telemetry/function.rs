@@ -32,16 +32,30 @@ impl Families {
     pub(super) fn register(registry: &Registry) -> Families {
         let families = Families {
             calls: IntCounterVec::new(
-                Opts::new("edgeward_function_calls_total", "Calls by function and result (ok or a failure category, with the limit)."),
+                Opts::new(
+                    "edgeward_function_calls_total",
+                    "Calls by function and result (ok or a failure category, with the limit).",
+                ),
                 &["function", "result"],
             )
             .expect("valid metric"),
-            duration: histogram("edgeward_function_call_seconds", "Time in the guest, host calls included.", exponential(1e-6, 2.5, 20)),
+            duration: histogram(
+                "edgeward_function_call_seconds",
+                "Time in the guest, host calls included.",
+                exponential(1e-6, 2.5, 20),
+            ),
             fuel: histogram("edgeward_function_fuel", "Fuel used by a call.", exponential(100.0, 4.0, 16)),
-            instantiate: histogram("edgeward_function_instantiate_seconds", "Time to make an instance.", exponential(1e-6, 2.0, 20)),
+            instantiate: histogram(
+                "edgeward_function_instantiate_seconds",
+                "Time to make an instance.",
+                exponential(1e-6, 2.0, 20),
+            ),
             wait: histogram("edgeward_function_wait_seconds", "Time a call waited for an instance.", exponential(1e-7, 4.0, 16)),
             instances: IntCounterVec::new(
-                Opts::new("edgeward_function_instances_total", "Instances by event: warm, cold, reused, made, restored, retired (with the reason)."),
+                Opts::new(
+                    "edgeward_function_instances_total",
+                    "Instances by event: warm, cold, reused, made, restored, retired (with the reason).",
+                ),
                 &["function", "event", "reason"],
             )
             .expect("valid metric"),

@@ -4,7 +4,7 @@
 //! has one `Sweep` that counts ticks and looks at all its connections once a tick, so a deadline is kept
 //! to within one tick. Ten thousand slow clients are ten thousand small entries in one table.
 //!
-//!     Handshake ──► Idle ──first byte──► Head ──whole head──► Busy(n exchanges) ──last one ends──► Idle
+//!     Handshake ──► Idle ──first byte──► Head ──whole head──► Busy (n exchanges) ──last one ends──► Idle
 //!
 //! A connection's task is the only one that ends it: I leave a verdict and wake the task.
 
@@ -22,22 +22,26 @@ use crate::telemetry::NetMetrics;
 
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 
-/// How long each stage may last.
+/// How long each stage may last, and how many connections a worker may have.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Bounds {
     pub handshake: Duration,
     pub head: Duration,
     pub idle: Duration,
     pub write: Duration,
+    pub stall: Duration,
+    pub connections: usize,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
             handshake: Duration::from_millis(request::TLS_HANDSHAKE_MS),
             head: Duration::from_millis(request::HEAD_TIMEOUT_MS),
             idle: Duration::from_millis(request::IDLE_TIMEOUT_MS),
             write: Duration::from_millis(request::WRITE_STALL_MS),
+            stall: Duration::from_millis(request::STALL_TIMEOUT_MS),
+            connections: request::CONNECTIONS_PER_WORKER,
         }
     }
 }
@@ -49,6 +53,7 @@ pub(crate) enum Verdict {
     Idle,
     Head,
     Write,
+    Stalled,
     Refused(Refusal),
 }
 
@@ -81,10 +86,19 @@ impl Pulse {
         self.since.set(self.clock.get());
     }
 
-    /// Bytes of an HTTP/1.1 connection have come.
+    /// Bytes of an HTTP/1.1 connection have come. Slow bytes do not prolong a head.
     pub(crate) fn received(&self) {
-        if self.stage.get() == Stage::Idle {
-            self.enter(Stage::Head);
+        match self.stage.get() {
+            Stage::Idle => self.enter(Stage::Head),
+            Stage::Busy => self.moved(),
+            Stage::Head | Stage::Handshake => {}
+        }
+    }
+
+    /// Bytes went in or out while a request is answered.
+    pub(crate) fn moved(&self) {
+        if self.stage.get() == Stage::Busy {
+            self.since.set(self.clock.get());
         }
     }
 
@@ -96,12 +110,13 @@ impl Pulse {
 
     pub(crate) fn wrote(&self) {
         self.write_blocked.set(0);
+        self.moved();
     }
 
     /// A request has come; it lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
-        self.stage.set(Stage::Busy);
+        self.enter(Stage::Busy);
         ExchangeGuard { pulse: self.clone() }
     }
 
@@ -149,8 +164,8 @@ impl Pulse {
             Stage::Handshake => (lasted > ticks.handshake).then_some(Verdict::Handshake),
             Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
             Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
-            // Whoever answers has deadlines of its own, and so has the request's body.
-            Stage::Busy => None,
+            // Whoever answers has shorter deadlines of its own; this one is the last resort.
+            Stage::Busy => (lasted > ticks.stall).then_some(Verdict::Stalled),
         }
     }
 }
@@ -176,12 +191,14 @@ struct Ticks {
     head: u32,
     idle: u32,
     write: u32,
+    stall: u32,
 }
 
 /// The open connections of one worker.
 pub(crate) struct Sweep {
     clock: Rc<Cell<u32>>,
     ticks: Ticks,
+    connections: usize,
     open: RefCell<BTreeMap<u64, Rc<Pulse>>>,
     next: Cell<u64>,
     draining: Cell<bool>,
@@ -191,19 +208,19 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    pub(crate) fn new(patience: Patience, metrics: NetMetrics) -> Rc<Sweep> {
-        let ticks = |patience: Duration| {
-            u32::try_from(patience.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX).max(1)
-        };
+    pub(crate) fn new(bounds: Bounds, metrics: NetMetrics) -> Rc<Sweep> {
+        let ticks = |patience: Duration| u32::try_from(patience.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX).max(1);
         Rc::new(Sweep {
-            // 0 means "none" in `write_blocked`.
+            // 0 means "none" in `write_blocked`; 32 bits of ticks are 34 years.
             clock: Rc::new(Cell::new(1)),
             ticks: Ticks {
-                handshake: ticks(patience.handshake),
-                head: ticks(patience.head),
-                idle: ticks(patience.idle),
-                write: ticks(patience.write),
+                handshake: ticks(bounds.handshake),
+                head: ticks(bounds.head),
+                idle: ticks(bounds.idle),
+                write: ticks(bounds.write),
+                stall: ticks(bounds.stall),
             },
+            connections: bounds.connections,
             open: RefCell::default(),
             next: Cell::new(0),
             draining: Cell::new(false),
@@ -216,8 +233,8 @@ impl Sweep {
         &self.metrics
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.open.borrow().len()
+    pub(crate) fn is_full(&self) -> bool {
+        self.open.borrow().len() >= self.connections
     }
 
     /// Counts a connection as open until the entry is dropped.
@@ -235,13 +252,13 @@ impl Sweep {
         let id = self.next.get();
         self.next.set(id + 1);
         self.open.borrow_mut().insert(id, pulse.clone());
-        self.metrics.opened();
+        self.metrics.accepted();
         Entry { sweep: self.clone(), id, pulse }
     }
 
     /// Advances the clock by one tick and ends what has lasted too long.
     pub(crate) fn tick(&self) {
-        self.clock.set(self.clock.get().wrapping_add(1).max(1));
+        self.clock.set(self.clock.get() + 1);
         for pulse in self.open.borrow().values() {
             if let Some(verdict) = pulse.judge(&self.ticks) {
                 pulse.end(verdict);
@@ -286,7 +303,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.sweep.open.borrow_mut().remove(&self.id);
         self.sweep.metrics.closed();
-        if self.sweep.len() == 0 {
+        if self.sweep.open.borrow().is_empty() {
             self.sweep.emptied.notify_one();
         }
     }
@@ -298,8 +315,9 @@ mod tests {
     use crate::telemetry::Telemetry;
 
     fn sweep() -> Rc<Sweep> {
-        let patience = Patience { handshake: TICK * 2, head: TICK * 3, idle: TICK * 5, write: TICK * 4 };
-        Sweep::new(patience, Telemetry::new().net())
+        let bounds =
+            Bounds { handshake: TICK * 2, head: TICK * 3, idle: TICK * 5, write: TICK * 4, stall: TICK * 7, connections: 2 };
+        Sweep::new(bounds, Telemetry::new().net())
     }
 
     fn ticks_until_verdict(sweep: &Sweep, pulse: &Pulse) -> Option<(u32, Verdict)> {
@@ -318,7 +336,7 @@ mod tests {
             (Stage::Handshake, Some((3, Verdict::Handshake))),
             (Stage::Head, Some((4, Verdict::Head))),
             (Stage::Idle, Some((6, Verdict::Idle))),
-            (Stage::Busy, None),
+            (Stage::Busy, Some((8, Verdict::Stalled))),
         ] {
             let sweep = sweep();
             let entry = sweep.enter(stage);
@@ -332,6 +350,7 @@ mod tests {
         let entry = sweep.enter(Stage::Idle);
         for _ in 0..4 {
             entry.pulse().received();
+            assert_eq!(entry.pulse().verdict(), None);
             sweep.tick();
         }
         assert_eq!(entry.pulse().verdict(), Some(Verdict::Head));
@@ -362,11 +381,13 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_entry_is_not_swept() {
+    fn a_dropped_entry_makes_room() {
         let sweep = sweep();
-        let entry = sweep.enter(Stage::Idle);
-        assert_eq!(sweep.len(), 1);
-        drop(entry);
-        assert_eq!(sweep.len(), 0);
+        let first = sweep.enter(Stage::Idle);
+        assert!(!sweep.is_full());
+        let _second = sweep.enter(Stage::Idle);
+        assert!(sweep.is_full());
+        drop(first);
+        assert!(!sweep.is_full());
     }
 }

@@ -1,0 +1,101 @@
+//! I find out what there is to build: `cdylib` packages of the workspace, and text modules.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+const DEFAULT_TARGET: &str = "wasm32-unknown-unknown";
+
+pub struct Guest {
+    /// The name of the component.
+    pub name: String,
+    pub source: Source,
+}
+
+pub enum Source {
+    Package { package: String, library: String, target: String },
+    Text(PathBuf),
+}
+
+impl Guest {
+    pub fn package_for(&self, wanted: &str) -> Option<&str> {
+        match &self.source {
+            Source::Package { package, target, .. } if target == wanted => Some(package),
+            _ => None,
+        }
+    }
+
+    pub fn target(&self) -> &str {
+        match &self.source {
+            Source::Package { target, .. } => target,
+            Source::Text(_) => "wat",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    targets: Vec<Target>,
+    #[serde(default)]
+    metadata: Option<Tables>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    crate_types: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Tables {
+    edgeward: Option<Settings>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    target: Option<String>,
+    component: Option<String>,
+}
+
+/// All guests, by name.
+pub fn find(root: &Path) -> Result<Vec<Guest>> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
+    let output = cargo.output().context("cannot run `cargo metadata`")?;
+    ensure!(output.status.success(), "`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Metadata = serde_json::from_slice(&output.stdout).context("`cargo metadata`")?;
+
+    let mut guests: Vec<Guest> = metadata.packages.into_iter().filter_map(guest).collect();
+    let hostile = root.join("hostile");
+    for entry in fs::read_dir(&hostile).with_context(|| format!("cannot read {}", hostile.display()))? {
+        let path = entry?.path();
+        if let (Some("wat"), Some(name)) = (path.extension().and_then(|x| x.to_str()), path.file_stem()) {
+            guests.push(Guest { name: format!("hostile-{}", name.to_string_lossy()), source: Source::Text(path) });
+        }
+    }
+    guests.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(guests)
+}
+
+fn guest(package: Package) -> Option<Guest> {
+    let library = package.targets.iter().find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"))?;
+    let settings = package.metadata.and_then(|tables| tables.edgeward).unwrap_or_default();
+    Some(Guest {
+        name: settings.component.unwrap_or_else(|| package.name.clone()),
+        source: Source::Package {
+            library: library.name.replace('-', "_"),
+            package: package.name,
+            target: settings.target.unwrap_or_else(|| DEFAULT_TARGET.to_owned()),
+        },
+    })
+}

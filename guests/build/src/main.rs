@@ -1,0 +1,120 @@
+//! I build every guest of this workspace into `target/components/NAME.wasm`, and print what came out.
+//!
+//!     cargo run --release -p build               everything
+//!     cargo run --release -p build -- NAME...    only these
+//!
+//! A guest is a package that makes a `cdylib`, or a file in `hostile/*.wat`. Those for
+//! `wasm32-unknown-unknown` become components here; `wasm32-wasip2` modules leave the linker as components.
+//! Names in `[package.metadata.edgeward]` of a package: `target`, and `component` if it is not the package's.
+//!
+//! What is up to date is not built again. I end with an error when any guest is missing in the end.
+
+mod guests;
+mod worlds;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use guests::{Guest, Source};
+use worlds::Worlds;
+
+fn main() -> ExitCode {
+    match run(env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(wanted: Vec<String>) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the builder's folder has a parent")?;
+    let worlds = Worlds::load(&root.join("../wit/edge"))?;
+    worlds.refresh(&root.join("sdk/src/worlds"))?;
+
+    let mut guests = guests::find(root)?;
+    if let Some(unknown) = wanted.iter().find(|name| guests.iter().all(|guest| guest.name != **name)) {
+        let known: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
+        bail!("no guest is called `{unknown}`; there are: {}", known.join(", "));
+    }
+    guests.retain(|guest| wanted.is_empty() || wanted.contains(&guest.name));
+
+    for target in ["wasm32-unknown-unknown", "wasm32-wasip2"] {
+        let packages: Vec<_> = guests.iter().filter_map(|guest| guest.package_for(target)).collect();
+        if !packages.is_empty() {
+            require(target)?;
+            compile(root, target, &packages)?;
+        }
+    }
+
+    let out = root.join("target/components");
+    fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    let mut total = 0;
+    for guest in &guests {
+        let bytes = component(root, guest, &worlds).with_context(|| format!("guest `{}`", guest.name))?;
+        let path = out.join(format!("{}.wasm", guest.name));
+        write_if_changed(&path, &bytes)?;
+        println!("{:<28} {:>9}  {}", guest.name, bytes.len(), guest.target());
+        total += bytes.len();
+    }
+    println!("{:<28} {total:>9}  {}", format!("{} components", guests.len()), out.display());
+    Ok(())
+}
+
+/// The standard library of a target, installed if `rustup` can.
+fn require(target: &str) -> Result<()> {
+    let output = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+    let libdir = output.context("cannot run `rustc`")?;
+    let libdir = PathBuf::from(String::from_utf8(libdir.stdout)?.trim());
+    if libdir.is_dir() {
+        return Ok(());
+    }
+    eprintln!("the target {target} is not installed: running `rustup target add {target}`");
+    let added = Command::new("rustup").args(["target", "add", target]).status();
+    ensure!(
+        added.is_ok_and(|status| status.success()) && libdir.is_dir(),
+        "the target {target} is missing; install it with: rustup target add {target}"
+    );
+    Ok(())
+}
+
+fn compile(root: &Path, target: &str, packages: &[&str]) -> Result<()> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // From the workspace's folder, so that its `.cargo/config.toml` is in force wherever I am called from.
+    cargo.current_dir(root).args(["build", "--profile", "guest", "--target", target]);
+    // Flags for the caller's own build are not for guests, and would replace those of the configuration.
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
+    for package in packages {
+        cargo.args(["-p", package]);
+    }
+    ensure!(cargo.status().context("cannot run `cargo`")?.success(), "building the guests for {target} failed");
+    Ok(())
+}
+
+fn component(root: &Path, guest: &Guest, worlds: &Worlds) -> Result<Vec<u8>> {
+    match &guest.source {
+        Source::Text(path) => worlds.componentize(&wat::parse_file(path)?),
+        Source::Package { target, library, .. } => {
+            let path = root.join("target").join(target).join("guest").join(format!("{library}.wasm"));
+            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            match wasmparser::Parser::is_component(&bytes) {
+                true => Ok(bytes),
+                false => worlds.componentize(&bytes),
+            }
+        }
+    }
+}
+
+/// Leaves the file alone if it is as it should be: an edge that watches it has nothing to reload.
+fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    // In one step, so that nobody reads half a component.
+    let new = path.with_extension("wasm.new");
+    fs::write(&new, bytes).and_then(|()| fs::rename(&new, path)).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,81 @@
+//! I know the worlds of `wit/edge`: as bytes for the SDK, and for wrapping a core module into a component.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use wit_component::{ComponentEncoder, StringEncoding};
+use wit_parser::{Resolve, WorldId};
+
+const MOMENTS: [&str; 4] = ["viewer-request", "origin-request", "origin-response", "viewer-response"];
+
+pub struct Worlds {
+    resolve: Resolve,
+    /// A world that exports this moment alone, in the order of `MOMENTS`.
+    ids: [WorldId; 4],
+}
+
+impl Worlds {
+    pub fn load(wit: &Path) -> Result<Worlds> {
+        let mut resolve = Resolve::default();
+        let (package, _) = resolve.push_dir(wit).with_context(|| format!("cannot read {}", wit.display()))?;
+        let mut ids = Vec::new();
+        for moment in MOMENTS {
+            ids.push(resolve.select_world(&[package], Some(&format!("{moment}-hook")))?);
+        }
+        Ok(Worlds { resolve, ids: ids.try_into().expect("one world for each moment") })
+    }
+
+    /// Brings the SDK's copies up to date. They are kept in the repository so that the SDK needs neither
+    /// this builder nor a dependency.
+    pub fn refresh(&self, folder: &Path) -> Result<()> {
+        for (moment, id) in MOMENTS.iter().zip(self.ids) {
+            let bytes = wit_component::metadata::encode(&self.resolve, id, StringEncoding::UTF8, None)?;
+            super::write_if_changed(&folder.join(format!("{moment}.bin")), &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Wraps a core module. One that does not say which worlds it is for (a text module) is for those whose
+    /// functions it exports.
+    pub fn componentize(&self, module: &[u8]) -> Result<Vec<u8>> {
+        let mut module = module.to_vec();
+        let shape = Shape::of(&module)?;
+        if !shape.typed {
+            for (moment, id) in MOMENTS.iter().zip(self.ids) {
+                if shape.exports.contains(&format!("edgeward:edge/{moment}@0.1.0#handle")) {
+                    wit_component::embed_component_metadata(&mut module, &self.resolve, id, StringEncoding::UTF8)?;
+                }
+            }
+        }
+        let mut encoder = ComponentEncoder::default().validate(true).module(&module)?;
+        Ok(encoder.encode()?)
+    }
+}
+
+struct Shape {
+    typed: bool,
+    exports: Vec<String>,
+}
+
+impl Shape {
+    fn of(module: &[u8]) -> Result<Shape> {
+        let mut shape = Shape { typed: false, exports: Vec::new() };
+        for payload in wasmparser::Parser::new(0).parse_all(module) {
+            match payload? {
+                wasmparser::Payload::CustomSection(section) if section.name().starts_with("component-type") => {
+                    shape.typed = true;
+                }
+                wasmparser::Payload::ExportSection(section) => {
+                    for export in section {
+                        shape.exports.push(export?.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        match shape.exports.iter().any(|name| name.starts_with("edgeward:edge/")) {
+            true => Ok(shape),
+            false => bail!("the module exports no hook; is a macro of edgeward_sdk used in it?"),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Slow clients are ended, each at what it is slow at, and harm nobody.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::{Bounds, Worker, quick, to_end};
+
+#[test]
+fn a_head_that_does_not_end_in_time_is_answered_with_408() {
+    let worker = Worker::with(quick(), None);
+    let answer = worker.exchange("GET / HTTP/1.1\r\nHost: a\r\n");
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");
+    worker.assert_metric(r#"edgeward_net_connections_ended_total{reason="slow-head"} 1"#);
+}
+
+#[test]
+fn the_first_bytes_of_the_http2_preface_do_not_buy_time() {
+    let worker = Worker::with(quick(), None);
+    let answer = worker.exchange("PRI * HTT");
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let worker = Worker::with(quick(), None);
+    assert_eq!(worker.exchange(""), "");
+    let after_a_request = worker.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(after_a_request.matches("HTTP/1.1").count(), 1, "{after_a_request:?}");
+    worker.assert_metric(r#"edgeward_net_connections_ended_total{reason="idle"} 2"#);
+}
+
+#[test]
+fn a_body_that_stops_fails_where_it_is_read() {
+    let worker = Worker::start();
+    let answer = worker.exchange("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhalf");
+    assert!(answer.contains("body=the client sent nothing of the body for 300 ms"), "{answer:?}");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off() {
+    let worker = Worker::with(quick(), None);
+    let mut stream = worker.connect();
+    stream.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    worker.dropped.recv_timeout(Duration::from_secs(10)).expect("the response is dropped");
+    worker.assert_metric(r#"edgeward_net_connections_ended_total{reason="slow-reader"} 1"#);
+}
+
+#[test]
+fn a_connection_over_the_cap_is_closed_and_counted() {
+    let worker = Worker::with(Bounds { connections: 1, ..Bounds::default() }, None);
+    let mut first = worker.connect();
+    first.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut byte = [0];
+    first.read_exact(&mut byte).unwrap();
+    assert_eq!(worker.exchange(""), "");
+    worker.assert_metric(r#"edgeward_net_refused_total{reason="connections"} 1"#);
+    drop(first);
+}
+
+#[test]
+fn a_thousand_slow_clients_do_not_slow_the_others() {
+    let worker = Worker::start();
+    let slow: Vec<TcpStream> = (0..1_000)
+        .map(|_| {
+            let mut stream = worker.connect();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nA: ").unwrap();
+            stream
+        })
+        .collect();
+    let start = Instant::now();
+    for _ in 0..50 {
+        let answer = worker.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "50 requests took {:?}", start.elapsed());
+    worker.assert_metric("edgeward_net_connections_accepted_total 1050");
+    drop(slow);
+}
+
+#[test]
+fn a_drain_lets_the_open_request_finish_and_closes_idle_connections() {
+    let worker = Worker::start();
+    let mut idle = worker.connect();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut head = [0; 12];
+    idle.read_exact(&mut head).unwrap();
+    let mut busy = worker.connect();
+    busy.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    while worker.requests() < 2 {
+        std::thread::yield_now();
+    }
+    worker.drain.send_replace(true);
+    to_end(idle);
+    assert!(worker.ended.try_recv().is_err(), "a request is open");
+    worker.gate.send_replace(true);
+    let answer = to_end(busy);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer:?}");
+    worker.ended.recv_timeout(Duration::from_secs(10)).expect("the worker ends");
+    worker.assert_metric("edgeward_net_connections_open 0");
+}
