@@ -2,9 +2,13 @@
 //!
 //! Hot paths hold the handles (`FunctionMetrics`, …) that they increment: no label is looked up per request.
 
+mod access;
+mod edge;
 mod function;
 mod net;
 
+pub use access::{AccessEntry, Fields, Result};
+pub use edge::SiteMetrics;
 pub use function::{FunctionMetrics, InstanceEvent};
 pub use net::NetMetrics;
 
@@ -14,6 +18,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 pub struct Telemetry {
     registry: Registry,
     functions: function::Families,
+    edge: edge::Families,
     net: NetMetrics,
 }
 
@@ -22,13 +27,19 @@ impl Telemetry {
     pub fn new() -> Telemetry {
         let registry = Registry::new();
         let functions = function::Families::register(&registry);
+        let edge = edge::Families::register(&registry);
         let net = NetMetrics::register(&registry);
-        Telemetry { registry, functions, net }
+        Telemetry { registry, functions, edge, net }
     }
 
     /// The handles of one function's metrics.
     pub fn function(&self, name: &str) -> FunctionMetrics {
         self.functions.function(name)
+    }
+
+    /// The handles of one site's metrics.
+    pub fn site(&self, name: &str) -> SiteMetrics {
+        self.edge.site(name)
     }
 
     /// The handles of the process's connections.
