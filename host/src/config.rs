@@ -202,6 +202,8 @@ pub struct Loaded {
     pub config: Config,
     /// The configuration file, and each file that it refers to.
     pub files: BTreeSet<PathBuf>,
+    /// What is not wrong, but probably not meant.
+    pub warnings: Vec<String>,
 }
 
 /// Reads and checks a configuration file.
@@ -214,17 +216,17 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
         let at = error.utf8_error().valid_up_to();
         ConfigErrors::file(path, format!("byte {at} is not UTF-8"), "TOML is UTF-8 text")
     })?;
-    let (config, mut files) = parse_with_files(&text, path)?;
-    files.insert(path.to_owned());
-    Ok(Loaded { config, files })
+    let mut loaded = parse_loaded(&text, path)?;
+    loaded.files.insert(path.to_owned());
+    Ok(loaded)
 }
 
 /// Checks the text of a configuration file; files that it refers to are looked for beside `path`.
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
-    parse_with_files(text, path).map(|(config, _)| config)
+    parse_loaded(text, path).map(|loaded| loaded.config)
 }
 
-fn parse_with_files(text: &str, path: &Path) -> Result<(Config, BTreeSet<PathBuf>), ConfigErrors> {
+fn parse_loaded(text: &str, path: &Path) -> Result<Loaded, ConfigErrors> {
     let report = report::Report::new(text);
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -235,12 +237,12 @@ fn parse_with_files(text: &str, path: &Path) -> Result<(Config, BTreeSet<PathBuf
         return Err(report.errors(path));
     }
     let mut files = files::Files::new(path.parent().unwrap_or(Path::new("")));
-    let config = read(reader::Table::root(&report, root.get_ref()), &mut files);
-    report.finish(path, (config, files.into_read()))
+    let (config, warnings) = read(reader::Table::root(&report, root.get_ref()), &mut files);
+    report.finish(path, Loaded { config, files: files.into_read(), warnings })
 }
 
 /// Sites come before functions: how a function is used decides which limits it may have.
-fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> Config {
+fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Config, Vec<String>) {
     let functions = reader::Declared::collect(&mut root, "function");
     let origins = reader::Declared::collect(&mut root, "origin");
     let groups = reader::Declared::collect(&mut root, "origin_group");
@@ -253,7 +255,12 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> Config
     let origin_groups = origin::read_groups(&mut root, &origins);
     let origins = origin::read(&mut root, files, &functions, &mut uses);
     let key_value_stores = key_value::read(&mut root, files);
-    let functions = function::read(&mut root, files, &uses, &stores, &key_value_stores);
+    let mut functions = function::read(&mut root, files, &uses, &stores, &key_value_stores);
     root.finish();
-    Config { server, key_value_stores, functions, origins, origin_groups, sites }
+    // Nobody can call it, and its profile, so its limits, would be a guess.
+    let unused: Vec<String> = functions.keys().filter(|name| !uses.contains(name)).cloned().collect();
+    functions.retain(|name, _| uses.contains(name));
+    let warnings = unused.iter().map(|name| format!("function `{name}` is used by no site and no origin; it is not deployed"));
+    let warnings = warnings.collect();
+    (Config { server, key_value_stores, functions, origins, origin_groups, sites }, warnings)
 }

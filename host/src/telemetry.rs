@@ -6,11 +6,13 @@ mod access;
 mod edge;
 mod function;
 mod net;
+mod reload;
 
 pub use access::{AccessEntry, Fields, Result};
 pub use edge::SiteMetrics;
 pub use function::{FunctionMetrics, InstanceEvent};
 pub use net::NetMetrics;
+pub use reload::ReloadResult;
 
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
@@ -20,6 +22,7 @@ pub struct Telemetry {
     functions: function::Families,
     edge: edge::Families,
     net: NetMetrics,
+    reloads: reload::Reloads,
 }
 
 impl Telemetry {
@@ -29,7 +32,8 @@ impl Telemetry {
         let functions = function::Families::register(&registry);
         let edge = edge::Families::register(&registry);
         let net = NetMetrics::register(&registry);
-        Telemetry { registry, functions, edge, net }
+        let reloads = reload::Reloads::register(&registry);
+        Telemetry { registry, functions, edge, net, reloads }
     }
 
     /// The handles of one function's metrics.
@@ -45,6 +49,11 @@ impl Telemetry {
     /// The handles of the process's connections.
     pub fn net(&self) -> NetMetrics {
         self.net.clone()
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, result: ReloadResult) {
+        self.reloads.count(result);
     }
 
     /// Prometheus text format.

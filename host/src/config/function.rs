@@ -38,6 +38,10 @@ impl Uses {
         uses.entry(function.to_owned()).or_insert(place);
     }
 
+    pub(super) fn contains(&self, function: &str) -> bool {
+        self.viewer.contains_key(function) || self.worker.contains_key(function)
+    }
+
     /// Viewer if any viewer moment refers to it; both at once cannot be.
     fn profile(&self, table: &Table<'_>, name: &str) -> Profile {
         match (self.viewer.get(name), self.worker.get(name)) {
