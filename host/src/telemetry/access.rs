@@ -1,5 +1,7 @@
-//! The access log: one line of JSON for each request, with CloudFront's field names.
+//! The access log: one line of JSON for each request on standard output, with CloudFront's field names.
+//! Everything else that is logged goes to standard error.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -159,8 +161,10 @@ impl Drop for AccessEntry {
             response_result: if self.cut { "Error" } else { self.fields.result },
             fields: &self.fields,
         };
-        if let Ok(line) = serde_json::to_string(&line) {
-            tracing::info!(target: "access", "{line}");
+        if let Ok(mut line) = serde_json::to_vec(&line) {
+            line.push(b'\n');
+            // A log nobody reads any more must not end the process.
+            let _ = std::io::stdout().lock().write_all(&line);
         }
     }
 }

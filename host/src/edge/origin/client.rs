@@ -99,7 +99,11 @@ async fn exchange(url: &Arc<Url>, mut connection: Connection, request: Request<B
     })
     .await;
     match head {
-        Some(Ok(response)) => Ok(response.map(|incoming| OriginBody::body(incoming, connection, url.clone()))),
+        Some(Ok(mut response)) => {
+            // An origin of HTTP/1.0 must not end the client's keep-alive (RFC 9110 §2.5).
+            *response.version_mut() = http::Version::HTTP_11;
+            Ok(response.map(|incoming| OriginBody::body(incoming, connection, url.clone())))
+        }
         Some(Err(mut failed)) => {
             let returned = failed.take_message();
             let error = failed.into_error();
