@@ -206,11 +206,14 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// A file with more is no TOML at all.
+const SYNTAX_ERRORS_MAX: usize = 10;
+
 /// Reads and checks a configuration file.
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     let bytes = files::read_bounded(path, limits::config::FILE_BYTES).map_err(|error| {
         let message = format!("cannot read the configuration: {}", files::reason(&error));
-        ConfigErrors::file(path, message, "name another file with `-c FILE`")
+        ConfigErrors::file(path, message, "write one, or name another file")
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -229,8 +232,14 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
 fn parse_loaded(text: &str, path: &Path) -> Result<Loaded, ConfigErrors> {
     let report = report::Report::new(text);
     let (root, errors) = DeTable::parse_recoverable(text);
+    // One mistake makes the parser stumble several times: the first of each line is told.
+    let mut lines = BTreeSet::new();
     for error in &errors {
-        report.error(error.span().unwrap_or_default(), format!("not TOML: {}", error.message()), "");
+        let span = error.span().unwrap_or_default();
+        let line = text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count();
+        if lines.len() < SYNTAX_ERRORS_MAX && lines.insert(line) {
+            report.error(span, format!("not TOML: {}", error.message()), "");
+        }
     }
     // What could be read of a broken file would give errors that are not there.
     if !errors.is_empty() {

@@ -12,7 +12,9 @@ use crate::wasm::compile;
 
 /// Check a configuration and the files that it names, and report every error at once.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  edgeward check\n  edgeward check sites/edge.toml --json | jq .errors\n\nExit code: 0 when nothing is wrong, 64 otherwise.")]
+#[command(
+    after_help = "Examples:\n  edgeward check\n  edgeward check sites/edge.toml --json | jq .errors\n\nExit code: 0 when nothing is wrong, 64 otherwise."
+)]
 pub(super) struct Args {
     /// The configuration.
     #[arg(default_value = "edge.toml")]
@@ -33,8 +35,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Ok(Loaded { config, warnings, .. }) => {
             let errors = deep(&config);
             if args.json {
-                let errors: Vec<_> = errors.iter().map(|message| json!({ "message": message, "remedy": "", "place": null })).collect();
-                println!("{:#}", json!({ "ok": errors.is_empty(), "file": file.to_string(), "errors": errors, "omitted": 0, "warnings": warnings }));
+                let errors: Vec<_> =
+                    errors.iter().map(|message| json!({ "message": message, "remedy": "", "place": null })).collect();
+                println!(
+                    "{:#}",
+                    json!({ "ok": errors.is_empty(), "file": file.to_string(), "errors": errors, "omitted": 0, "warnings": warnings })
+                );
             } else {
                 warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
                 errors.iter().for_each(|error| eprintln!("error: {error}"));

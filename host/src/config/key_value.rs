@@ -35,7 +35,11 @@ fn values(table: &Table<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<B
     }
 }
 
-fn checked(table: &Table<'_>, file: &Text<'_>, entries: BTreeMap<String, serde_json::Value>) -> Option<BTreeMap<String, Vec<u8>>> {
+fn checked(
+    table: &Table<'_>,
+    file: &Text<'_>,
+    entries: BTreeMap<String, serde_json::Value>,
+) -> Option<BTreeMap<String, Vec<u8>>> {
     let mut values = BTreeMap::new();
     let (mut not_text, mut long_keys, mut long_values) = (Vec::new(), Vec::new(), Vec::new());
     let mut total = 0;

@@ -22,17 +22,8 @@ const HEADER_VALUE_BYTES_MAX: usize = 1_783;
 const FIXED_BODY_BYTES_MAX: u64 = 1 << 20;
 const IDLE_MAX: u64 = 10_000;
 /// Set by HTTP itself, or by a field of the origin.
-const FORBIDDEN: [&str; 9] = [
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+const FORBIDDEN: [&str; 9] =
+    ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 const KINDS: [&str; 4] = ["url", "folder", "fixed", "component"];
 /// CloudFront's failover codes (cloudfront.md §4.8).
 const FAILOVER: [u16; 9] = [400, 403, 404, 416, 429, 500, 502, 503, 504];
@@ -274,4 +265,3 @@ fn failover_codes(table: &mut Table<'_>) -> Vec<u16> {
     }
     codes
 }
-

@@ -33,9 +33,7 @@ impl<'a> Table<'a> {
 
     fn new(report: &'a Report<'a>, place: String, value: Value<'a>) -> Option<Table<'a>> {
         match value.get_ref() {
-            DeValue::Table(entries) => {
-                Some(Table { report, place, span: value.span(), entries, known: Vec::new() })
-            }
+            DeValue::Table(entries) => Some(Table { report, place, span: value.span(), entries, known: Vec::new() }),
             other => {
                 wrong_type(report, value.span(), &place, "a table", other);
                 None
@@ -53,7 +51,9 @@ impl<'a> Table<'a> {
 
     /// Notes the key as known; its value if it is there.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'a>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries.get(key)
     }
 
@@ -103,9 +103,7 @@ impl<'a> Table<'a> {
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<Text<'a>>> {
         let value = self.value(key)?;
         match value.get_ref() {
-            DeValue::Array(items) => {
-                Some(items.iter().filter_map(|item| text(self.report, key, item)).collect())
-            }
+            DeValue::Array(items) => Some(items.iter().filter_map(|item| text(self.report, key, item)).collect()),
             other => {
                 wrong_type(self.report, value.span(), key, "a list of strings", other);
                 None
@@ -136,9 +134,7 @@ impl<'a> Table<'a> {
 
     /// `key = { NAME = "…" }`: any names, each with a string.
     pub(super) fn map(&mut self, key: &'static str) -> Vec<(Text<'a>, Text<'a>)> {
-        self.entries_of(key)
-            .filter_map(|(name, value)| Some((name.clone(), text(self.report, name.get_ref(), value)?)))
-            .collect()
+        self.entries_of(key).filter_map(|(name, value)| Some((name.clone(), text(self.report, name.get_ref(), value)?))).collect()
     }
 
     /// The entries of a table whose keys are free.
@@ -161,11 +157,9 @@ impl<'a> Table<'a> {
         let place = format!("[[{}]]", self.nested(key));
         let Some(value) = self.value(key) else { return Vec::new() };
         match value.get_ref() {
-            DeValue::Array(items) => {
-                items.iter().filter_map(|item| Table::new(self.report, place.clone(), item)).collect()
-            }
+            DeValue::Array(items) => items.iter().filter_map(|item| Table::new(self.report, place.clone(), item)).collect(),
             other => {
-                wrong_type(self.report, value.span(), key, &format!("{place} tables"), other);
+                wrong_type(self.report, value.span(), key, &format!("a list of tables, {place},"), other);
                 Vec::new()
             }
         }
@@ -210,9 +204,7 @@ pub(super) fn text<'a>(report: &Report<'_>, key: &str, value: Value<'a>) -> Opti
 pub(super) fn integer(report: &Report<'_>, key: &str, value: Value<'_>) -> Option<i128> {
     match value.get_ref() {
         // A number too large for i128 is as wrong as i128::MAX, and every caller has a range.
-        DeValue::Integer(number) => {
-            Some(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
-        }
+        DeValue::Integer(number) => Some(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX)),
         other => {
             wrong_type(report, value.span(), key, "a whole number", other);
             None
@@ -223,11 +215,7 @@ pub(super) fn integer(report: &Report<'_>, key: &str, value: Value<'_>) -> Optio
 pub(super) fn wrong_type(report: &Report<'_>, span: Range<usize>, key: &str, expected: &str, found: &DeValue<'_>) {
     let key = if key.starts_with('[') { key.to_owned() } else { format!("`{}`", key.escape_debug()) };
     let article = if matches!(found, DeValue::Array(_) | DeValue::Integer(_)) { "an" } else { "a" };
-    report.error(
-        span,
-        format!("{key} is {article} {}", found.type_str()),
-        format!("{expected} is expected"),
-    );
+    report.error(span, format!("{key} is {article} {}", found.type_str()), format!("{expected} is expected"));
 }
 
 /// The names that one kind of thing has in this file, for references to them.
@@ -240,9 +228,7 @@ pub(super) struct Declared<'a> {
 impl<'a> Declared<'a> {
     pub(super) fn collect(root: &mut Table<'a>, kind: &'static str) -> Declared<'a> {
         let names = match root.entries.get(kind).map(Spanned::get_ref) {
-            Some(DeValue::Table(entries)) => {
-                entries.keys().map(|name| (name.get_ref().as_ref(), name.span())).collect()
-            }
+            Some(DeValue::Table(entries)) => entries.keys().map(|name| (name.get_ref().as_ref(), name.span())).collect(),
             _ => BTreeMap::new(),
         };
         Declared { kind, names }
@@ -272,7 +258,7 @@ impl<'a> Declared<'a> {
 
 /// Reports a reference to what is not there.
 pub(super) fn unknown(report: &Report<'_>, kind: &str, name: &Text<'_>, declared: &[&str]) {
-    let words = kind.replace('_', "-");
+    let words = kind.replace("key_value_", "key-value ").replace('_', " ");
     let wanted = name.get_ref();
     let remedy = if declared.is_empty() {
         format!("none is declared; add a table [{kind}.NAME]")

@@ -86,7 +86,8 @@ impl fmt::Display for Shown<'_> {
         writeln!(f, "{number} | {}", place.shown)?;
         let before = " ".repeat(place.carets.start);
         let carets = "^".repeat(place.carets.len().max(1));
-        write!(f, "{margin} | {before}{carets} {remedy}")
+        write!(f, "{margin} | {before}{carets}")?;
+        if remedy.is_empty() { Ok(()) } else { write!(f, " {remedy}") }
     }
 }
 
@@ -134,7 +135,11 @@ impl<'s> Report<'s> {
 
 /// The one of `known` that was probably meant.
 pub(super) fn nearest<'k>(wanted: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let far = wanted.chars().count() / 3 + 1;
+    // One letter is near to every other one.
+    let far = match wanted.chars().count() {
+        0..3 => 0,
+        letters => letters / 3 + 1,
+    };
     known
         .into_iter()
         .map(|name| (strsim::osa_distance(wanted, name), name))
@@ -164,7 +169,7 @@ fn place(source: &str, span: &Range<usize>) -> Place {
     let column = source[line_start..at].chars().count();
     let width = source[at..end].chars().count();
     // The window moves right only as far as the carets need.
-    let skipped = if column < LINE_MAX / 2 { 0 } else { column - LINE_MAX / 4 };
+    let skipped = if column + width < LINE_MAX { 0 } else { column.saturating_sub(LINE_MAX / 4) };
     let shown = source[line_start..line_end].trim_end_matches('\r');
     let shown: String = shown.chars().skip(skipped).take(LINE_MAX).map(printable).collect();
     let start = column - skipped;

@@ -29,7 +29,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     };
     let Some(mut table) = root.table("server") else {
         if !root.has("server") {
-            root.missing("server", "{ http = [\"127.0.0.1:8080\"] }");
+            root.report.error(root.span(), "the file has no [server]", "add [server] with `http = [\"127.0.0.1:8080\"]`");
         }
         return server;
     };

@@ -75,7 +75,7 @@ fn hosts(table: &mut Table<'_>, site: &str, taken: &mut BTreeMap<String, String>
     };
     if texts.is_empty() {
         let remedy = "name at least one host; \"*\" stands for all";
-        table.report.error(table.span(), format!("site `{site}` has no hosts"), remedy);
+        table.report.error(table.span(), "`hosts` is empty", remedy);
     }
     if let Some(beyond) = texts.get(HOSTS_MAX) {
         table.report.error(beyond.span(), "too many hosts", format!("at most {HOSTS_MAX} for a site"));
@@ -104,7 +104,10 @@ fn host_pattern(table: &Table<'_>, text: &Text<'_>, any: bool) -> Option<String>
         (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     let address = host.parse::<std::net::IpAddr>().is_ok()
-        || host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+        || host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
     if (any && host == "*") || address || (name.len() <= 253 && name.split('.').all(label)) {
         return Some(host);
     }

@@ -87,8 +87,7 @@ pub(super) fn start(
         }
     })
     .context("cannot watch files")?;
-    let mut reloader =
-        Reloader { path, changes, shared, watcher, watched: BTreeSet::new(), retired: Vec::new() };
+    let mut reloader = Reloader { path, changes, shared, watcher, watched: BTreeSet::new(), retired: Vec::new() };
     reloader.watch();
     std::thread::Builder::new().name("edgeward-reload".to_owned()).spawn(move || reloader.run(&causes))?;
     Ok(())
