@@ -7,6 +7,7 @@ mod check;
 pub mod inspect;
 mod log;
 mod serve;
+mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ enum Command {
     Serve(serve::Args),
     Check(check::Args),
     Inspect(inspect::Args),
+    Test(test::Args),
     Bench(bench::Args),
 }
 
@@ -56,6 +58,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
     });
     match result {

@@ -15,7 +15,9 @@ mod origin;
 mod pattern;
 mod respond;
 mod site;
+mod trial;
 
 pub use body::Body;
 pub use exchange::serve;
 pub use site::Edge;
+pub use trial::{Trial, trial};
