@@ -240,22 +240,21 @@ impl HttpBody for Content {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::StreamBody as Frames;
 
     /// Chunks of unknown total length, as from a client that sends chunked.
-    fn chunks(chunks: &'static [&'static str]) -> Content {
-        let frames = chunks.iter().map(|chunk| Ok::<_, anyhow::Error>(Frame::data(Bytes::from_static(chunk.as_bytes()))));
-        Content::Stream(Frames::new(Iter(frames)).boxed_unsync())
+    struct Chunks(VecDeque<&'static str>);
+
+    impl HttpBody for Chunks {
+        type Data = Bytes;
+        type Error = anyhow::Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Polled {
+            Poll::Ready(self.0.pop_front().map(|chunk| Ok(Frame::data(Bytes::from_static(chunk.as_bytes())))))
+        }
     }
 
-    struct Iter<I>(I);
-
-    impl<I: Iterator + Unpin> futures_core::Stream for Iter<I> {
-        type Item = I::Item;
-
-        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
-            Poll::Ready(self.0.next())
-        }
+    fn chunks(chunks: &[&'static str]) -> Content {
+        Content::Stream(Chunks(chunks.iter().copied().collect()).boxed_unsync())
     }
 
     #[tokio::test]
