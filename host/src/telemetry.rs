@@ -8,11 +8,13 @@ mod function;
 mod net;
 mod reload;
 
-pub use access::{AccessEntry, Fields, Result};
-pub use edge::SiteMetrics;
+pub use access::{AccessLog, Line};
+pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{FunctionMetrics, InstanceEvent};
 pub use net::NetMetrics;
 pub use reload::ReloadResult;
+
+use std::sync::OnceLock;
 
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
@@ -23,6 +25,7 @@ pub struct Telemetry {
     edge: edge::Families,
     net: NetMetrics,
     reloads: reload::Reloads,
+    access: OnceLock<AccessLog>,
 }
 
 impl Telemetry {
@@ -33,17 +36,12 @@ impl Telemetry {
         let edge = edge::Families::register(&registry);
         let net = NetMetrics::register(&registry);
         let reloads = reload::Reloads::register(&registry);
-        Telemetry { registry, functions, edge, net, reloads }
+        Telemetry { registry, functions, edge, net, reloads, access: OnceLock::new() }
     }
 
     /// The handles of one function's metrics.
     pub fn function(&self, name: &str) -> FunctionMetrics {
         self.functions.function(name)
-    }
-
-    /// The handles of one site's metrics.
-    pub fn site(&self, name: &str) -> SiteMetrics {
-        self.edge.site(name)
     }
 
     /// The handles of the process's connections.
@@ -54,6 +52,30 @@ impl Telemetry {
     /// Counts a reload of the configuration.
     pub fn reloaded(&self, result: ReloadResult) {
         self.reloads.count(result);
+    }
+
+    /// The handles that all sites share.
+    pub fn edge(&self) -> EdgeMetrics {
+        self.edge.edge()
+    }
+
+    /// The handles of one site.
+    pub fn site(&self, name: &str) -> SiteMetrics {
+        self.edge.site(name)
+    }
+
+    /// The handles of one origin.
+    pub fn origin(&self, name: &str) -> OriginMetrics {
+        self.edge.origin(name)
+    }
+
+    /// The access log, on standard output; its writer starts with the first use.
+    pub fn access_log(&self) -> std::io::Result<AccessLog> {
+        if let Some(log) = self.access.get() {
+            return Ok(log.clone());
+        }
+        let log = AccessLog::to(std::io::stdout())?;
+        Ok(self.access.get_or_init(|| log).clone())
     }
 
     /// Prometheus text format.

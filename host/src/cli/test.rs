@@ -50,10 +50,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         environment: BTreeMap::new(),
     };
     let directory = std::env::temp_dir().join(format!("edgeward-test-{}", std::process::id()));
-    let catalog = Catalog::new(1, &directory, Arc::new(Telemetry::new()))?;
+    let telemetry = Arc::new(Telemetry::new());
+    let catalog = Catalog::new(1, &directory, telemetry.clone())?;
     let revision = catalog.revision(&function, &bytes).map(Arc::new);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event)));
+    let result = revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &telemetry)));
     // Only what this run compiled is in it.
     let _ = std::fs::remove_dir_all(&directory);
     let result = result?;

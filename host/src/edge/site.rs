@@ -1,225 +1,270 @@
-//! Sites and behaviors with every name resolved: the snapshot that requests are served from.
+//! Host to site, path to behavior.
+//!
+//! Names were resolved when the configuration was loaded: a request looks up its host, nothing else.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
-use http::{Method, StatusCode};
+use anyhow::Context as _;
+use http::Method;
 
-use super::origin::{Fixed, HostHeader, Target, TargetKind, TlsClients, Url, authority};
-use super::pattern::Pattern;
-use crate::config::{self, Config, OriginKind, ViewerProtocol};
+use crate::config::{self, ViewerProtocol};
+use crate::edge::origin::{Backend, Backends};
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
 use crate::telemetry::{SiteMetrics, Telemetry};
+use crate::wasm::abi::Moment;
 
-/// See the module. Immutable: a new configuration is a new `Edge`.
-pub struct Edge {
-    pub(super) location: Arc<str>,
-    pub(super) location_header: HeaderValue,
-    pub(super) via: HeaderValue,
-    pub(super) access_log: bool,
-    pub(super) tls: TlsClients,
-    targets: HashMap<String, Target>,
-    groups: HashMap<String, Group>,
+/// All sites, by host.
+pub(crate) struct Sites {
     exact: HashMap<String, Arc<Site>>,
-    /// By the part after `*`, which begins with a dot.
+    /// By what follows `*.`; the longest suffix wins.
     wildcard: HashMap<String, Arc<Site>>,
     any: Option<Arc<Site>>,
-    /// Requests for hosts of no site.
-    pub(super) unknown: SiteMetrics,
 }
 
-pub(super) struct Site {
-    pub name: Arc<str>,
-    pub default_root_object: String,
-    pub metrics: SiteMetrics,
+pub(crate) struct Site {
+    pub(crate) name: String,
+    pub(crate) default_root_object: Option<String>,
+    pub(crate) metrics: SiteMetrics,
     behaviors: Vec<Behavior>,
 }
 
-pub(super) struct Behavior {
-    path: Pattern,
-    pub origin: Upstream,
-    pub viewer_protocol: ViewerProtocol,
-    pub methods: Vec<Method>,
-    pub viewer_request: Option<Arc<Revision>>,
-    pub origin_request: Option<Arc<Revision>>,
-    pub origin_response: Option<Arc<Revision>>,
-    pub viewer_response: Option<Arc<Revision>>,
-    pub include_body: bool,
+pub(crate) struct Behavior {
+    pattern: Pattern,
+    pub(crate) backend: Backend,
+    pub(crate) viewer_protocol: ViewerProtocol,
+    allowed_methods: Vec<Method>,
+    hooks: [Option<Arc<Revision>>; 4],
+    pub(crate) include_body: bool,
 }
 
-/// What a behavior, or a hook, sends requests to.
-#[derive(Clone)]
-pub(super) enum Upstream {
-    One(Target),
-    Group(Group),
-}
-
-#[derive(Clone)]
-pub(super) struct Group {
-    pub primary: Target,
-    pub secondary: Target,
-    pub statuses: Vec<StatusCode>,
-}
-
-impl Edge {
-    /// Fails on files that cannot be used (a CA, a folder): names were checked with the configuration.
-    pub fn new(config: &Config, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Edge> {
-        let location: Arc<str> = config.server.edge_location.as_str().into();
-        let mut edge = Edge {
-            location_header: HeaderValue::from_str(&location)?,
-            via: HeaderValue::from_str(&format!("1.1 {location}.edgeward (CloudFront)"))?,
-            location,
-            access_log: config.server.access_log,
-            tls: TlsClients::default(),
-            targets: HashMap::new(),
-            groups: HashMap::new(),
-            exact: HashMap::new(),
-            wildcard: HashMap::new(),
-            any: None,
-            unknown: telemetry.site("-"),
-        };
-        for (name, origin) in &config.origins {
-            let target = target(origin, revisions, &mut edge.tls)?;
-            edge.targets.insert(name.clone(), target);
-        }
-        for (name, group) in &config.origin_groups {
-            let member = |name: &str| edge.targets.get(name).cloned().ok_or_else(|| anyhow::anyhow!("no origin `{name}`"));
-            let (primary, secondary) = (member(&group.primary)?, member(&group.secondary)?);
-            let statuses = group.status.iter().filter_map(|&status| StatusCode::from_u16(status).ok()).collect();
-            edge.groups.insert(name.clone(), Group { primary, secondary, statuses });
-        }
-        for site in &config.sites {
-            let resolved = Arc::new(edge.site(site, revisions, telemetry)?);
+impl Sites {
+    pub(crate) fn new(
+        sites: &[Arc<config::Site>],
+        backends: &Backends,
+        revisions: &Revisions,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Sites> {
+        let mut all = Sites { exact: HashMap::new(), wildcard: HashMap::new(), any: None };
+        for site in sites {
+            let built = Site::new(site, backends, revisions, telemetry).with_context(|| format!("site `{}`", site.name))?;
+            let built = Arc::new(built);
             for host in &site.hosts {
                 let host = host.to_ascii_lowercase();
-                match host.strip_prefix('*') {
-                    Some("") => edge.any = Some(resolved.clone()),
-                    Some(suffix) => drop(edge.wildcard.insert(suffix.to_owned(), resolved.clone())),
-                    None => drop(edge.exact.insert(host, resolved.clone())),
+                if host == "*" {
+                    all.any = Some(built.clone());
+                } else if let Some(suffix) = host.strip_prefix("*.") {
+                    all.wildcard.insert(suffix.to_owned(), built.clone());
+                } else {
+                    all.exact.insert(host, built.clone());
                 }
             }
         }
-        Ok(edge)
+        Ok(all)
     }
 
-    fn site(&self, site: &config::Site, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Site> {
-        let behaviors = site.behaviors.iter().map(|behavior| self.behavior(behavior, revisions)).collect::<anyhow::Result<_>>()?;
-        Ok(Site {
-            name: site.name.as_str().into(),
-            default_root_object: site.default_root_object.trim_start_matches('/').to_owned(),
-            metrics: telemetry.site(&site.name),
-            behaviors,
-        })
+    /// The site of a host, which has no port and may have any case.
+    pub(crate) fn find(&self, host: &str) -> Option<&Arc<Site>> {
+        if self.exact.is_empty() && self.wildcard.is_empty() {
+            return self.any.as_ref();
+        }
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.find_lower(&host.to_ascii_lowercase());
+        }
+        self.find_lower(host)
     }
 
-    fn behavior(&self, behavior: &config::Behavior, revisions: &Revisions) -> anyhow::Result<Behavior> {
-        let hook = |name: &Option<String>| match name {
-            None => Ok(None),
-            Some(name) => revisions.get(name).cloned().map(Some).ok_or_else(|| anyhow::anyhow!("no function `{name}`")),
-        };
-        let methods = behavior.allowed_methods.iter().map(|method| method.parse()).collect::<Result<_, _>>()?;
-        Ok(Behavior {
-            path: Pattern::new(&behavior.path),
-            origin: self.upstream(&behavior.origin).ok_or_else(|| anyhow::anyhow!("no origin `{}`", behavior.origin))?,
-            viewer_protocol: behavior.viewer_protocol,
-            methods,
-            viewer_request: hook(&behavior.viewer_request)?,
-            origin_request: hook(&behavior.origin_request)?,
-            origin_response: hook(&behavior.origin_response)?,
-            viewer_response: hook(&behavior.viewer_response)?,
-            include_body: behavior.include_body,
-        })
-    }
-
-    /// An origin or origin group by its name.
-    pub(super) fn upstream(&self, name: &str) -> Option<Upstream> {
-        let one = self.targets.get(name).cloned().map(Upstream::One);
-        one.or_else(|| self.groups.get(name).cloned().map(Upstream::Group))
-    }
-
-    pub(super) fn target(&self, name: &str) -> Option<&Target> {
-        self.targets.get(name)
-    }
-
-    /// The site of a host without its port: an exact name, then the longest wildcard, then `*`.
-    pub(super) fn find(&self, host: &str) -> Option<&Arc<Site>> {
-        let lower;
-        let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            lower = host.to_ascii_lowercase();
-            lower.as_str()
-        } else {
-            host
-        };
+    fn find_lower(&self, host: &str) -> Option<&Arc<Site>> {
         if let Some(site) = self.exact.get(host) {
             return Some(site);
         }
-        if !self.wildcard.is_empty() {
-            let dots = host.match_indices('.').map(|(at, _)| &host[at..]);
-            if let Some(site) = dots.filter_map(|suffix| self.wildcard.get(suffix)).next() {
+        let mut rest = host;
+        while !self.wildcard.is_empty() {
+            let Some((_, suffix)) = rest.split_once('.') else { break };
+            if let Some(site) = self.wildcard.get(suffix) {
                 return Some(site);
             }
+            rest = suffix;
         }
         self.any.as_ref()
     }
 }
 
 impl Site {
-    /// The first that matches; the last one matches everything.
-    pub(super) fn behavior(&self, path: &str) -> Option<&Behavior> {
-        self.behaviors.iter().find(|behavior| behavior.path.matches(path))
+    fn new(site: &config::Site, backends: &Backends, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Site> {
+        let behaviors = site.behaviors.iter().map(|behavior| {
+            Behavior::new(behavior, backends, revisions).with_context(|| format!("behavior `{}`", behavior.path))
+        });
+        let root = site.default_root_object.trim_start_matches('/');
+        Ok(Site {
+            name: site.name.clone(),
+            default_root_object: (!root.is_empty()).then(|| format!("/{root}")),
+            metrics: telemetry.site(&site.name),
+            behaviors: behaviors.collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// The first behavior whose pattern matches; the default one is last and matches everything.
+    pub(crate) fn behavior(&self, path: &str) -> Option<&Behavior> {
+        self.behaviors.iter().find(|behavior| behavior.pattern.matches(path))
     }
 }
 
-fn target(origin: &config::Origin, revisions: &Revisions, tls: &mut TlsClients) -> anyhow::Result<Target> {
-    let kind = match &origin.kind {
-        OriginKind::Url(url) => TargetKind::Url(Arc::new(self::url(origin, url, tls)?)),
-        OriginKind::Folder { root, index } => {
-            let folder = super::origin::open_folder(root, index).map_err(|error| anyhow::anyhow!("{}: {error}", root.display()))?;
-            TargetKind::Folder(Arc::new(folder))
-        }
-        OriginKind::Fixed { status, headers, body } => TargetKind::Fixed(Arc::new(Fixed {
-            status: StatusCode::from_u16(*status)?,
-            headers: parse_headers(headers)?,
-            body: body.clone(),
-        })),
-        OriginKind::Component { function } => {
-            let revision = revisions.get(function).ok_or_else(|| anyhow::anyhow!("no function `{function}`"))?;
-            TargetKind::Component(revision.clone())
-        }
-    };
-    Ok(Target { id: origin.name.as_str().into(), kind })
+impl Behavior {
+    fn new(behavior: &config::Behavior, backends: &Backends, revisions: &Revisions) -> anyhow::Result<Behavior> {
+        let hook = |name: &Option<String>| {
+            name.as_ref()
+                .map(|name| revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
+                .transpose()
+        };
+        let methods = behavior.allowed_methods.iter().map(|method| {
+            Method::from_bytes(method.as_bytes()).with_context(|| format!("method `{method}`"))
+        });
+        Ok(Behavior {
+            pattern: Pattern::new(&behavior.path),
+            backend: backends.get(&behavior.origin).cloned().with_context(|| format!("no origin `{}`", behavior.origin))?,
+            viewer_protocol: behavior.viewer_protocol,
+            allowed_methods: methods.collect::<anyhow::Result<_>>()?,
+            hooks: [
+                hook(&behavior.viewer_request)?,
+                hook(&behavior.origin_request)?,
+                hook(&behavior.origin_response)?,
+                hook(&behavior.viewer_response)?,
+            ],
+            include_body: behavior.include_body,
+        })
+    }
+
+    pub(crate) fn allows(&self, method: &Method) -> bool {
+        self.allowed_methods.contains(method)
+    }
+
+    pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
+        self.hooks[moment as usize].as_ref()
+    }
 }
 
-fn url(origin: &config::Origin, url: &config::UrlOrigin, tls: &mut TlsClients) -> anyhow::Result<Url> {
-    let client = match (&url.ca, url.tls) {
-        (_, false) => None,
-        (Some(file), true) => Some(tls.private(file)?),
-        (None, true) => Some(tls.public()),
-    };
-    let host_header = match (&url.host_header, url.forward_host) {
-        (_, true) => HostHeader::Viewer,
-        (Some(host), false) => HostHeader::Fixed(HeaderValue::from_str(host)?),
-        (None, false) => HostHeader::Fixed(authority(&url.host, url.port, url.tls)),
-    };
-    Ok(Url {
-        tls: client,
-        host: url.host.clone(),
-        port: url.port,
-        // Two origins of one address may differ in their CA: they do not share connections.
-        pool: format!("{}={}:{}", origin.name, url.host, url.port).into(),
-        path: url.path.clone(),
-        host_header,
-        headers: parse_headers(&url.headers)?,
-        connect_timeout: url.connect_timeout,
-        connect_attempts: url.connect_attempts,
-        read_timeout: url.read_timeout,
-        keepalive: url.keepalive,
-        max_idle: url.max_idle_per_worker,
-    })
+/// A path pattern: `*` is any run of characters, `?` exactly one.
+///
+/// Literal runs are found leftmost, in order; each byte of the path is looked at by one run, so that a
+/// path made to provoke backtracking gains nothing. Only a run with `?` in it may look at a byte several
+/// times, at most as often as the run is long.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    /// What stands between the `*`s, without the leading `/`.
+    runs: Vec<String>,
 }
 
-fn parse_headers(headers: &[(String, String)]) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
-    headers.iter().map(|(name, value)| Ok((HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?))).collect()
+impl Pattern {
+    pub(crate) fn new(pattern: &str) -> Pattern {
+        let pattern = pattern.strip_prefix('/').unwrap_or(pattern);
+        // Neighbouring stars are one star.
+        let mut runs: Vec<String> = Vec::new();
+        let parts: Vec<&str> = pattern.split('*').collect();
+        for (i, part) in parts.iter().enumerate() {
+            if i == 0 || i + 1 == parts.len() || !part.is_empty() {
+                runs.push((*part).to_owned());
+            }
+        }
+        Pattern { runs }
+    }
+
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let mut rest = path.strip_prefix('/').unwrap_or(path);
+        let [first, middle @ .., last] = self.runs.as_slice() else {
+            // Without a star the pattern is the whole path.
+            let only = self.runs.first().map_or("", String::as_str);
+            return consume(only, rest).is_some_and(str::is_empty);
+        };
+        let Some(after) = consume(first, rest) else { return false };
+        rest = after;
+        for run in middle {
+            let Some(after) = find(run, rest) else { return false };
+            rest = after;
+        }
+        // The last run is at the end, after everything that the others took.
+        let mut from = rest.len();
+        for _ in 0..last.chars().count() {
+            let Some((at, _)) = rest[..from].char_indices().next_back() else { return false };
+            from = at;
+        }
+        consume(last, &rest[from..]).is_some_and(str::is_empty)
+    }
+}
+
+/// What follows `run` if `text` begins with it.
+fn consume<'t>(run: &str, text: &'t str) -> Option<&'t str> {
+    if !run.contains('?') {
+        return text.strip_prefix(run);
+    }
+    let mut rest = text.chars();
+    for wanted in run.chars() {
+        let found = rest.next()?;
+        if wanted != '?' && wanted != found {
+            return None;
+        }
+    }
+    Some(rest.as_str())
+}
+
+/// What follows the first place where `run` occurs.
+fn find<'t>(run: &str, text: &'t str) -> Option<&'t str> {
+    if !run.contains('?') {
+        // The standard library's two-way search: linear.
+        return text.find(run).map(|at| &text[at + run.len()..]);
+    }
+    text.char_indices().find_map(|(at, _)| consume(run, &text[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn oracle(pattern: &[char], path: &[char]) -> bool {
+        match pattern {
+            [] => path.is_empty(),
+            ['*', rest @ ..] => (0..=path.len()).any(|n| oracle(rest, &path[n..])),
+            ['?', rest @ ..] => !path.is_empty() && oracle(rest, &path[1..]),
+            [c, rest @ ..] => path.first() == Some(c) && oracle(rest, &path[1..]),
+        }
+    }
+
+    #[test]
+    fn patterns_match_as_cloudfront_says() {
+        for (pattern, path, matches) in [
+            ("*", "/", true),
+            ("*.jpg", "/images/a/b.jpg", true),
+            ("*.jpg", "/images/a.JPG", false),
+            ("/images/*", "/images/", true),
+            ("images/*", "/images/x", true),
+            ("/images/*", "/images", false),
+            ("/a??.html", "/abc.html", true),
+            ("/a??.html", "/ab.html", false),
+            ("/*/x/*", "/a/b/x/c", true),
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("**a**", "/bab", true),
+            ("/a*a", "/a", false),
+            ("?", "/é", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(path), matches, "{pattern} on {path}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_path_takes_no_longer_than_its_length() {
+        let pattern = Pattern::new(&"*a".repeat(100));
+        let path = format!("/{}", "a".repeat(8_000));
+        assert!(pattern.matches(&path));
+        assert!(!Pattern::new(&format!("{}*b", "*a".repeat(100))).matches(&path));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_matcher_agrees_with_the_definition(pattern in "[ab*?]{0,9}", path in "[abc]{0,9}") {
+            let wanted = oracle(&pattern.chars().collect::<Vec<_>>(), &path.chars().collect::<Vec<_>>());
+            proptest::prop_assert_eq!(Pattern::new(&pattern).matches(&format!("/{path}")), wanted);
+        }
+    }
 }

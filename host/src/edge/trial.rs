@@ -8,15 +8,19 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode, request, response};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::event::{self, Context};
-use super::hook::{self, Flow};
+use super::head::Head;
+use super::hook::edit::{Beside, Flow, edit_request, edit_response};
+use super::hook::{self, Scene};
+use super::id::RequestId;
 use crate::function::revision::Revision;
 use crate::limits::Profile;
-use crate::wasm::abi::{self, Moment};
+use crate::telemetry::Telemetry;
+use crate::wasm::abi::Moment;
 
 /// What came of a trial.
 #[derive(Debug, Serialize)]
@@ -47,8 +51,6 @@ struct EventContext {
     event_type: String,
     #[serde(default)]
     distribution_id: String,
-    #[serde(default)]
-    request_id: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,7 +101,7 @@ impl Values {
 }
 
 /// Runs the hook that the event's `context.eventType` names.
-pub async fn trial(function: &Arc<Revision>, event: &str) -> anyhow::Result<Trial> {
+pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry) -> anyhow::Result<Trial> {
     let event: Event = serde_json::from_str(event).context("not an event object of version 1.0")?;
     let name = &event.context.event_type;
     let moment = Moment::ALL.into_iter().find(|moment| moment.name() == name);
@@ -107,29 +109,22 @@ pub async fn trial(function: &Arc<Revision>, event: &str) -> anyhow::Result<Tria
     if moment.is_viewer() != (function.profile() == Profile::Viewer) || !function.moments().contains(&moment) {
         bail!("the component has no {name} hook");
     }
-    let mut request = request_parts(&event.request)?;
+    let mut head = request_head(&event.request)?;
     let mut response = match (&event.response, moment.is_request()) {
         (_, true) => None,
         (Some(response), false) => Some(response_parts(response)?),
         (None, false) => bail!("an event of {name} has a `response`"),
     };
-    let context = Context {
-        site: &event.context.distribution_id,
-        request_id: &event.context.request_id,
-        client_ip: &event.viewer.ip,
-        edge_location: "test",
-    };
-    let mut buffer = Vec::new();
-    match &response {
-        None => event::of_request(&mut buffer, moment, &context, &request, abi::Body::Hidden, None),
-        Some(response) => event::of_response(&mut buffer, moment, &context, &request, None, response, abi::Body::Hidden),
-    }
+    let (id, metrics) = (RequestId::next(), telemetry.edge());
+    let (site, client_ip) = (event.context.distribution_id.as_str(), event.viewer.ip.as_str());
+    let scene = Scene { site, id: &id, client_ip, edge_location: "trial", metrics: &metrics };
+    let buffer = hook::event(scene, moment, &head, response.as_ref());
     let outcome = if moment.is_viewer() { function.call_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {
-        Some(response) => hook::apply_to_response(moment, &answer, limits, response).map(|body| json!({ "response": shown_response(response, body) })),
-        None => hook::apply_to_request(moment, &answer, limits, &mut request).map(|flow| match flow {
-            Flow::Continue(_) => json!({ "request": shown_request(&request) }),
+        Some(response) => edit_response(moment, limits, &answer, response).map(|body| json!({ "response": shown_response(response, body) })),
+        None => edit_request(moment, limits, &answer, &mut head, &mut Beside::default()).map(|flow| match flow {
+            Flow::Continue => json!({ "request": shown_request(&head) }),
             Flow::Respond(generated) => {
                 let (parts, body) = generated.into_parts();
                 json!({ "response": shown_response(&parts, Some(body)) })
@@ -146,7 +141,7 @@ pub async fn trial(function: &Arc<Revision>, event: &str) -> anyhow::Result<Tria
     })
 }
 
-fn request_parts(event: &EventRequest) -> anyhow::Result<request::Parts> {
+fn request_head(event: &EventRequest) -> anyhow::Result<Head> {
     let query = match &event.querystring {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -164,7 +159,9 @@ fn request_parts(event: &EventRequest) -> anyhow::Result<request::Parts> {
     if !cookies.is_empty() {
         request.headers_mut().insert(header::COOKIE, HeaderValue::from_str(&cookies).context("request.cookies")?);
     }
-    Ok(request.into_parts().0)
+    let (parts, ()) = request.into_parts();
+    let target = parts.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    Ok(Head { method: parts.method, target, headers: parts.headers, version: parts.version })
 }
 
 fn response_parts(event: &EventResponse) -> anyhow::Result<response::Parts> {
@@ -192,12 +189,12 @@ fn headers(event: &BTreeMap<String, Values>) -> anyhow::Result<HeaderMap> {
     Ok(headers)
 }
 
-fn shown_request(parts: &request::Parts) -> Value {
+fn shown_request(head: &Head) -> Value {
     json!({
-        "method": parts.method.as_str(),
-        "uri": parts.uri.path(),
-        "querystring": parts.uri.query().unwrap_or_default(),
-        "headers": shown_headers(&parts.headers),
+        "method": head.method.as_str(),
+        "uri": head.path(),
+        "querystring": head.target.query().unwrap_or_default(),
+        "headers": shown_headers(&head.headers),
     })
 }
 
