@@ -6,3 +6,4 @@ pub mod admission;
 pub mod catalog;
 pub mod pool;
 pub mod revision;
+pub mod worker_pool;

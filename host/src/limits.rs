@@ -223,6 +223,24 @@ pub mod request {
     pub const CONNECTIONS_PER_WORKER: usize = 50_000;
 }
 
+/// What bounds the body and headers of a response that a hook makes (cloudfront.md §2.2).
+pub mod generated {
+    pub const VIEWER_BYTES: usize = 40 << 10;
+    pub const ORIGIN_BYTES: usize = 1 << 20;
+}
+
+/// What bounds the edge's talk to origins, beside what an origin's configuration says.
+pub mod origin {
+    /// Headers of an origin's response; more of them is a broken response.
+    pub const HEADERS: usize = 200;
+    /// hyper reads an origin's head into a buffer of at most this size.
+    pub const HEAD_BYTES: usize = 64 << 10;
+    /// Between two reads of a request's body that an origin hook is to see.
+    pub const BODY_READ_TIMEOUT_MS: u64 = 30_000;
+    /// A folder's file is read and sent in pieces of this size.
+    pub const FILE_CHUNK_BYTES: usize = 64 << 10;
+}
+
 /// What bounds the configuration itself.
 pub mod config {
     pub const FILE_BYTES: u64 = 16 << 20;

@@ -7,15 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{self, Config};
+use crate::failure::Failure;
 use crate::function::admission::Admission;
 use crate::function::pool::ViewerPool;
 use crate::function::revision::{Code, Revision};
+use crate::function::worker_pool::WorkerPool;
 use crate::limits::{self, Limit, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::compile::{self, Digest};
+use crate::wasm::egress::{Egress, Grants};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
+use crate::wasm::worker::WorkerCode;
+use crate::wasm::worker::state::Surroundings;
 
 /// The revisions of one configuration, by function name. Immutable.
 #[derive(Default)]
@@ -122,7 +127,19 @@ impl Catalog {
                 pool.warm_up(function.min_warm.max(1), &metrics)?;
                 Code::Viewer(Arc::new(pool))
             }
-            Profile::Worker => anyhow::bail!("worker components cannot be run yet"),
+            Profile::Worker => {
+                let component = compile::worker(&self.engines, bytes)?;
+                let grants = Grants::parse(function.network.iter().map(String::as_str))?;
+                let surroundings = Surroundings {
+                    environment: function.environment.clone(),
+                    key_values,
+                    egress: Arc::new(Egress::new(grants, metrics.clone())),
+                };
+                let code = WorkerCode::new(&self.engines, &component, inspection.http, &function.limits, surroundings)?;
+                let pool = WorkerPool::new(code, function.policy, function.min_warm, self.workers, metrics.clone());
+                block_on(pool.warm_up(function.min_warm))?;
+                Code::Worker(pool)
+            }
         };
         let (name, limits) = (function.name.clone(), function.limits.clone());
         Ok(Revision { name, limits, inspection, metrics, admission: Admission::default(), code })
@@ -137,6 +154,14 @@ impl KeyValueStore for config::KeyValues {
     fn count(&self) -> usize {
         self.values.len()
     }
+}
+
+/// Instances of workers start asynchronously, with timers. Whatever runtime the caller's thread belongs to
+/// must not be blocked on, so this one has a thread of its own.
+fn block_on<T: Send>(started: impl Future<Output = Result<T, Failure>> + Send) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let started = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(started)).join());
+    Ok(started.map_err(|_| anyhow::anyhow!("its start panicked"))??)
 }
 
 fn read_component(path: &Path) -> Result<Vec<u8>, String> {

@@ -1,21 +1,20 @@
 //! An immutable pair of code and settings, and the one question it answers: `call`.
 
+mod worker;
+
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::failure::{Failure, Scope};
 use crate::function::admission::Admission;
 use crate::function::pool::{Source, ViewerPool};
+use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::Inspection;
 
-/// A body that streams through a component.
-pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
+pub use crate::wasm::worker::StreamBody;
 
 /// What came of a call, and what it cost.
 #[derive(Debug)]
@@ -60,6 +59,7 @@ pub struct Revision {
 /// What runs.
 pub(super) enum Code {
     Viewer(Arc<ViewerPool>),
+    Worker(Arc<WorkerPool>),
 }
 
 impl Revision {
@@ -88,7 +88,9 @@ impl Revision {
     /// Runs a viewer hook inline: synchronous, no lock waited for, at most the CPU limit long.
     /// Must run on a worker thread of the host (`function::pool::enter_worker`).
     pub fn call_viewer(self: &Arc<Self>, moment: Moment, event: &[u8]) -> Outcome {
-        let Code::Viewer(pool) = &self.code;
+        let Code::Viewer(pool) = &self.code else {
+            return Outcome::refused(Failure::NotRunnable("it is a worker function".to_owned()));
+        };
         let start = Instant::now();
         if !self.admission.admits(start) {
             self.metrics.failed("throttled:utilization", 0.0, 0);
@@ -129,18 +131,5 @@ impl Revision {
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         };
         Outcome { result: called.result, usage, log }
-    }
-
-    /// Runs an origin hook, waiting for an instance within the queue limits.
-    pub async fn call_origin(self: &Arc<Self>, _moment: Moment, _event: Vec<u8>) -> Outcome {
-        todo!()
-    }
-
-    /// Lets a wasi:http component answer a request; bodies stream both ways.
-    pub async fn serve_http(
-        self: &Arc<Self>,
-        _request: http::Request<StreamBody>,
-    ) -> Result<http::Response<StreamBody>, Failure> {
-        todo!()
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Families {
     instantiate: HistogramVec,
     wait: HistogramVec,
     instances: IntCounterVec,
+    egress: IntCounterVec,
 }
 
 impl Families {
@@ -59,8 +60,13 @@ impl Families {
                 &["function", "event", "reason"],
             )
             .expect("valid metric"),
+            egress: IntCounterVec::new(
+                Opts::new("edgeward_function_egress_total", "Outgoing requests and connections of functions, by result (ok, or why not)."),
+                &["function", "result"],
+            )
+            .expect("valid metric"),
         };
-        for collector in [&families.calls, &families.instances] {
+        for collector in [&families.calls, &families.instances, &families.egress] {
             registry.register(Box::new(collector.clone())).expect("registered once");
         }
         for collector in [&families.duration, &families.fuel, &families.instantiate, &families.wait] {
@@ -75,6 +81,7 @@ impl Families {
             name: name.to_owned(),
             calls: self.calls.clone(),
             instances: self.instances.clone(),
+            egress: self.egress.clone(),
             ok: self.calls.with_label_values(&[name, "ok"]),
             warm: event("warm"),
             cold: event("cold"),
@@ -94,6 +101,7 @@ pub struct FunctionMetrics {
     name: String,
     calls: IntCounterVec,
     instances: IntCounterVec,
+    egress: IntCounterVec,
     ok: IntCounter,
     warm: IntCounter,
     cold: IntCounter,
@@ -136,6 +144,11 @@ impl FunctionMetrics {
                 self.instances.with_label_values(&[self.name.as_str(), "retired", reason]).inc();
             }
         }
+    }
+
+    /// An outgoing request or connection: `ok`, or why there was none.
+    pub fn egress(&self, result: &'static str) {
+        self.egress.with_label_values(&[self.name.as_str(), result]).inc();
     }
 
     pub fn instantiated(&self, seconds: f64) {

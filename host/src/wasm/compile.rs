@@ -10,7 +10,7 @@ use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::abi::Moment;
 use crate::wasm::engine::Engines;
 use crate::wasm::restore::{self, Unsuitable};
-use crate::wasm::sealed;
+use crate::wasm::{sealed, worker};
 
 /// What a component is, from its bytes alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,6 +119,9 @@ impl Inspection {
         }
         if viewer && let Some(import) = self.imports.iter().find(|import| !sealed::allows(import)) {
             return Err(CompileError::Import { import: import.clone(), profile, allowed: sealed::allowed() });
+        }
+        if !viewer && let Some(import) = self.imports.iter().find(|import| !worker::allows(import)) {
+            return Err(CompileError::Import { import: import.clone(), profile, allowed: worker::allowed() });
         }
         Ok(())
     }

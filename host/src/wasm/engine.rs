@@ -15,6 +15,8 @@ use crate::wasm::aot::AotCache;
 use crate::wasm::fuel::{self, FuelScale};
 use crate::wasm::sealed;
 use crate::wasm::state::ViewerState;
+use crate::wasm::worker;
+use crate::wasm::worker::state::WorkerState;
 
 /// Live viewer instances in the process. Each takes two memory slots (one for marks) of 4 GiB of address
 /// space, and at most seven mappings of the kernel's `vm.max_map_count`.
@@ -29,6 +31,7 @@ pub struct Engines {
     pub fuel: FuelScale,
     pub aot: AotCache,
     pub(super) viewer_linker: Linker<ViewerState>,
+    pub(super) worker_linker: Linker<WorkerState>,
 }
 
 impl Engines {
@@ -39,7 +42,8 @@ impl Engines {
         let fuel = FuelScale::measure(&viewer)?;
         let aot = AotCache::open(data_dir)?;
         let viewer_linker = sealed::linker(&viewer)?;
-        Ok(Engines { viewer, worker, fuel, aot, viewer_linker })
+        let worker_linker = worker::linker::linker(&worker)?;
+        Ok(Engines { viewer, worker, fuel, aot, viewer_linker, worker_linker })
     }
 }
 

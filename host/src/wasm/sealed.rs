@@ -5,11 +5,13 @@
 //! that stands still during a call, random numbers that are the call's own, and output that goes to the
 //! function's log. What is not listed in `WASI` is refused by name at deployment.
 
+use std::sync::Arc;
+
 use wasmtime::component::{Component, Linker, Resource, ResourceType};
 use wasmtime::{Engine, Error, Result, StoreContextMut};
 
 use crate::limits::Limit;
-use crate::wasm::state::ViewerState;
+use crate::wasm::state::{KeyValueStore, ViewerState};
 
 /// WASI interfaces that are sealed, without their versions (all of 0.2).
 const WASI: [&str; 22] = [
@@ -54,6 +56,28 @@ pub fn allowed() -> String {
     format!("{}, and WASI 0.2 as Rust's standard library links it (sealed)", OWN.join(", "))
 }
 
+/// What our own interfaces (`OWN`) need to find beside an instance.
+pub(super) trait Beside: Sized + 'static {
+    /// Counts a call of the guest into the host that moves so many bytes, or ends it.
+    fn charge(store: &mut StoreContextMut<'_, Self>, bytes: usize) -> Result<()>;
+    fn log_line(&mut self, line: &str);
+    fn key_values(&self) -> Option<Arc<dyn KeyValueStore>>;
+}
+
+impl Beside for ViewerState {
+    fn charge(store: &mut StoreContextMut<'_, ViewerState>, bytes: usize) -> Result<()> {
+        charge(store, bytes)
+    }
+
+    fn log_line(&mut self, line: &str) {
+        self.log.line(line);
+    }
+
+    fn key_values(&self) -> Option<Arc<dyn KeyValueStore>> {
+        self.key_values.clone()
+    }
+}
+
 struct OutputStream;
 
 pub(super) fn linker(engine: &Engine) -> Result<Linker<ViewerState>> {
@@ -73,21 +97,22 @@ pub(super) fn linker_for(shared: &Linker<ViewerState>, component: &Component) ->
     Ok(linker)
 }
 
-fn own(linker: &mut Linker<ViewerState>) -> Result<()> {
-    linker.instance(OWN[0])?.func_wrap("line", |mut store: StoreContextMut<'_, ViewerState>, (text,): (String,)| {
-        charge(&mut store, text.len())?;
-        store.data_mut().log.line(&text);
+/// `OWN`, for both profiles.
+pub(super) fn own<S: Beside>(linker: &mut Linker<S>) -> Result<()> {
+    linker.instance(OWN[0])?.func_wrap("line", |mut store: StoreContextMut<'_, S>, (text,): (String,)| {
+        S::charge(&mut store, text.len())?;
+        store.data_mut().log_line(&text);
         Ok(())
     })?;
     let mut store = linker.instance(OWN[1])?;
-    store.func_wrap("get", |mut store: StoreContextMut<'_, ViewerState>, (key,): (String,)| {
-        let found = store.data().key_values.clone().and_then(|values| values.get(&key).map(<[u8]>::to_vec));
-        charge(&mut store, key.len() + found.as_ref().map_or(0, Vec::len))?;
+    store.func_wrap("get", |mut store: StoreContextMut<'_, S>, (key,): (String,)| {
+        let found = store.data().key_values().and_then(|values| values.get(&key).map(<[u8]>::to_vec));
+        S::charge(&mut store, key.len() + found.as_ref().map_or(0, Vec::len))?;
         Ok((found,))
     })?;
-    store.func_wrap("count", |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
-        charge(&mut store, 0)?;
-        let count = store.data().key_values.as_ref().map_or(0, |values| values.count());
+    store.func_wrap("count", |mut store: StoreContextMut<'_, S>, (): ()| {
+        S::charge(&mut store, 0)?;
+        let count = store.data().key_values().map_or(0, |values| values.count());
         Ok((u32::try_from(count).unwrap_or(u32::MAX),))
     })?;
     Ok(())

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use wasmtime::{ResourceLimiter, Result};
+use wasmtime::component::ResourceTableError;
+use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Result, Trap};
 
+use crate::failure::{Failure, Scope};
 use crate::limits::{Limit, Limits};
 
 /// The key-value store of a function, by key.
@@ -67,6 +69,29 @@ impl ResourceLimiter for Growth {
         }
         self.table_elements = total;
         Ok(true)
+    }
+}
+
+/// What an error of wasmtime means: a limit if one was hit, else a trap. `exceeded` is a limit that a host
+/// call ran into.
+pub(super) fn failure(growth: &mut Growth, exceeded: Option<Limit>, limits: &Limits, error: &wasmtime::Error) -> Failure {
+    let limit = |limit| Failure::Limit { limit, value: limits.value(limit) };
+    if let Some((denied, _)) = growth.take_denied(limits) {
+        return limit(denied);
+    }
+    if let Some(exceeded) = exceeded {
+        return limit(exceeded);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Failure::Throttled(Scope::Instances);
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        return limit(Limit::Handles);
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => limit(Limit::CpuUs),
+        Some(Trap::StackOverflow) => limit(Limit::StackBytes),
+        _ => Failure::Trap(format!("{error:#}")),
     }
 }
 

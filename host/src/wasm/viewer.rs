@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
-use wasmtime::{Store, Trap};
+use wasmtime::Store;
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{self, CompileError, Viewer};
 use crate::wasm::engine::Engines;
-use crate::wasm::state::{KeyValueStore, ViewerState};
+use crate::wasm::state::{self, KeyValueStore, ViewerState};
 use crate::wasm::{restore, sealed};
 
 /// A viewer component, linked and ready to be instantiated.
@@ -160,20 +160,10 @@ fn call_with(handle: Func, store: &mut Store<ViewerState>, event: &[u8]) -> wasm
     typed.call(store, (event,)).map(|(answer,)| answer)
 }
 
-/// What an error of wasmtime means: a limit if one was hit, else a trap.
 fn failure(store: &mut Store<ViewerState>, limits: &Limits, error: &wasmtime::Error) -> Failure {
     let state = store.data_mut();
-    if let Some((limit, value)) = state.growth.take_denied(limits) {
-        return Failure::Limit { limit, value };
-    }
-    if let Some(limit) = state.exceeded.take() {
-        return Failure::Limit { limit, value: limits.value(limit) };
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Failure::Limit { limit: Limit::CpuUs, value: limits.value(Limit::CpuUs) },
-        Some(Trap::StackOverflow) => Failure::Limit { limit: Limit::StackBytes, value: limits.value(Limit::StackBytes) },
-        _ => Failure::Trap(format!("{error:#}")),
-    }
+    let exceeded = state.exceeded.take();
+    state::failure(&mut state.growth, exceeded, limits, error)
 }
 
 fn host(error: wasmtime::Error) -> Failure {
