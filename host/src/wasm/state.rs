@@ -88,6 +88,10 @@ pub(super) fn failure(growth: &mut Growth, exceeded: Option<Limit>, limits: &Lim
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         return limit(Limit::Handles);
     }
+    // The engine's own table of handles has no type for that error.
+    if error.root_cause().to_string().contains("handle limit exceeded") {
+        return limit(Limit::Handles);
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => limit(Limit::CpuUs),
         Some(Trap::StackOverflow) => limit(Limit::StackBytes),

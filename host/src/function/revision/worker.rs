@@ -12,7 +12,7 @@ use crate::function::revision::{Code, Outcome, Revision, StreamBody, Usage};
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
 use crate::wasm::abi::Moment;
-use crate::wasm::worker::Served;
+use crate::wasm::worker::{Head, Served};
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits. A caller that drops this
@@ -26,9 +26,11 @@ impl Revision {
         let called = instance.inner().call(pool.code(), moment, event).await;
         let log = instance.inner().take_log();
         let elapsed = start.elapsed();
+        // The limit may have been hit by time in the host, which is not in the fuel.
+        let overran = matches!(called.result, Err(Failure::Limit { limit: Limit::CpuUs, .. }));
         let usage = Usage {
             fuel: called.fuel,
-            utilization: pool.code().utilization(called.fuel),
+            utilization: if overran { 100 } else { pool.code().utilization(called.fuel) },
             cold: source == Source::Cold,
             memory_bytes: instance.inner().memory_bytes(),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
@@ -62,7 +64,7 @@ impl Revision {
         pool: Arc<WorkerPool>,
         mut instance: Instance,
         request: Request<StreamBody>,
-        head: crate::wasm::worker::Head,
+        head: Head,
         failed: oneshot::Sender<Failure>,
         start: Instant,
     ) {

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{Limit, Limits};
 
-/// Time polled is time on the wall: on a busy machine the thread may have waited for its core meanwhile.
-const POLLED_PER_CPU: u64 = 2;
+/// Time polled is time on the wall: on a busy machine the thread may have waited for its core meanwhile. And
+/// fuel that is a microsecond of ordinary code is several of the slowest.
+const POLLED_PER_CPU: u64 = 4;
 
 /// The books of the call that runs in an instance.
 #[derive(Debug)]
