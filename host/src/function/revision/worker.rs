@@ -11,8 +11,12 @@ use crate::function::pool::Source;
 use crate::function::revision::{Code, Outcome, Revision, StreamBody, Usage};
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
+use crate::telemetry::InstanceEvent;
 use crate::wasm::abi::Moment;
 use crate::wasm::worker::{Head, Served};
+
+/// The label of calls that ended because their caller had left.
+const ABANDONED: &str = "abandoned";
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits. A caller that drops this
@@ -23,7 +27,9 @@ impl Revision {
             Ok(acquired) => acquired,
             Err(failure) => return Outcome::refused(failure),
         };
+        let unfinished = Unfinished { revision: self, start };
         let called = instance.inner().call(pool.code(), moment, event).await;
+        unfinished.end();
         let log = instance.inner().take_log();
         let elapsed = start.elapsed();
         // The limit may have been hit by time in the host, which is not in the fuel.
@@ -68,7 +74,9 @@ impl Revision {
         failed: oneshot::Sender<Failure>,
         start: Instant,
     ) {
+        let unfinished = Unfinished { revision: &self, start };
         let called = instance.inner().serve(pool.code(), request, head).await;
+        unfinished.end();
         let log = instance.inner().take_log();
         let (fuel, elapsed) = (called.fuel, start.elapsed());
         self.finish(&pool, instance, start, elapsed, fuel, called.result.as_ref().copied());
@@ -103,8 +111,8 @@ impl Revision {
                 pool.put_back(instance);
             }
             Ok(Served::Abandoned) => {
-                self.metrics.failed("abandoned", elapsed.as_secs_f64(), fuel);
-                pool.retire(instance, "abandoned");
+                self.metrics.failed(ABANDONED, elapsed.as_secs_f64(), fuel);
+                pool.retire(instance, ABANDONED);
             }
             Err(failure) => {
                 if matches!(failure, Failure::Limit { limit: Limit::CpuUs, .. }) {
@@ -114,6 +122,25 @@ impl Revision {
                 pool.retire(instance, failure.category());
             }
         }
+    }
+}
+
+/// A call that runs. Dropped with it, together with its instance, when the caller leaves.
+struct Unfinished<'a> {
+    revision: &'a Revision,
+    start: Instant,
+}
+
+impl Unfinished<'_> {
+    fn end(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.revision.metrics.failed(ABANDONED, self.start.elapsed().as_secs_f64(), 0);
+        self.revision.metrics.instance(InstanceEvent::Retired(ABANDONED));
     }
 }
 
