@@ -47,13 +47,12 @@ async fn a_function_that_keeps_looping_rests() {
 
 #[tokio::test]
 async fn memory_is_bounded() {
-    let grow = "(drop (memory.grow (i32.const 16))) (br_if 0 (i32.lt_u (memory.size) (local.get $bytes)))";
-    let bomb = "(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) unreachable";
+    let fill = "(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))";
     let limited = with(function("memory"), Limit::MemoryBytes, 1 << 20);
-    assert_limit(&call(&deploy(&limited, &hook(bomb)), b"").await, Limit::MemoryBytes, 1 << 20);
+    assert_limit(&call(&deploy(&limited, &hook(&format!("{fill} unreachable"))), b"").await, Limit::MemoryBytes, 1 << 20);
     // A guest that takes the refusal well goes on.
-    let polite = format!("(drop (i32.const 0)) (block {}) {ECHO}", grow.replace("(br_if 0", "(br_if 0 (i32.const 0)) (drop"));
-    let outcome = call(&deploy(&limited, &hook(&polite)), b"ok").await;
+    let outcome = call(&deploy(&limited, &hook(&format!("{fill} {ECHO}"))), b"ok").await;
+    assert_eq!(outcome.usage.memory_bytes, 1 << 20, "all it may have, and no more");
     assert_eq!(outcome.result.unwrap(), b"ok");
 }
 
@@ -137,10 +136,17 @@ async fn handles_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_start_function_that_loops_is_stopped() {
-    // Ten seconds of CPU are a start's; a deadline-like stop is not waited for here, so the start is cheap
-    // to refuse: it grows memory over its limit instead.
-    let wat = hook_with("", "", "(func $start (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable) (start $start)", ECHO);
-    let error = try_deploy(&with(function("start-bomb"), Limit::MemoryBytes, 4 << 20), &wat).err().unwrap().to_string();
+async fn memory_is_bounded_in_start_functions_too() {
+    let bomb = "(func $start (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable) (start $start)";
+    let limited = with(function("start-bomb"), Limit::MemoryBytes, 4 << 20);
+    let error = try_deploy(&limited, &hook_with("", "", bomb, ECHO)).err().unwrap().to_string();
     assert!(error.contains("memory_bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn one_call_cannot_pass_the_host_more_than_it_takes() {
+    // 4 MiB of text at once, which would be 4 MiB of the host's memory.
+    let shout = format!("(drop (memory.grow (i32.const 64))) (call $log (i32.const 0) (i32.const 0x400000)) {ECHO}");
+    let outcome = call(&deploy(&function("shout"), &logging(&shout)), b"").await;
+    assert_limit(&outcome, Limit::ReplyBytes, Limit::ReplyBytes.default(edgeward::limits::Profile::Worker));
 }

@@ -73,13 +73,13 @@ async fn a_call_that_is_dropped_gives_its_right_to_the_next() {
     let limited = with(with(function("dropped"), Limit::Instances, 1), Limit::Queue, 1);
     let revision = deploy(&limited, &waiting("(if (local.get $bytes) (then (call $wait (i64.const 3600000000000)))) (call $answer (local.get $event) (local.get $bytes))"));
     let mut forever = Box::pin(call(&revision, b"wait"));
-    assert!(futures_are_pending(&mut forever).await);
+    assert!(is_pending(&mut forever).await);
     let (next, ()) = join!(call(&revision, b""), async { drop(forever) });
     assert!(next.result.is_ok(), "{next:?}");
 }
 
 /// Polls once.
-async fn futures_are_pending<F: Future + Unpin>(future: &mut F) -> bool {
+async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())).await
 }
 
@@ -100,13 +100,14 @@ async fn the_shelf_is_filled_again_off_the_path() {
 
 #[tokio::test]
 async fn instances_go_with_their_revision() {
-    let revision = deploy(&with(function("gone"), Limit::Instances, 1), &slow());
-    let running = call(&revision, b"wait");
-    let other = revision.clone();
-    drop(revision.clone());
-    let outcome = running.await;
+    let revision = deploy(&function("gone"), &slow());
+    let gone = std::sync::Arc::downgrade(&revision);
+    let last = {
+        let revision = revision.clone();
+        async move { call(&revision, b"wait").await }
+    };
+    // Replaced while a call runs, which ends as if nothing had happened.
+    let (outcome, ()) = join!(last, async { drop(revision) });
     assert!(outcome.result.is_ok());
-    let weak = std::sync::Arc::downgrade(&other);
-    drop((other, revision));
-    assert!(weak.upgrade().is_none(), "nothing that runs later keeps it");
+    assert!(gone.upgrade().is_none(), "nothing that runs later keeps it");
 }

@@ -97,7 +97,7 @@ impl WorkerCode {
     ) -> Result<WorkerCode, CompileError> {
         let pre = engines.worker_linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
-            let instance = component.get_export_index(None, &compile::interface(moment))?;
+            let instance = component.get_export_index(None, compile::interface(moment))?;
             component.get_export_index(Some(&instance), "handle")
         });
         let http = match http {

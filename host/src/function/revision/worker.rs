@@ -52,15 +52,22 @@ impl Revision {
         let start = Instant::now();
         let (pool, instance, _) = self.acquire(start).await?;
         let (sender, head) = oneshot::channel();
-        let (revision, failed) = (self.clone(), oneshot::channel());
-        let mut task = AbortOnDrop(Some(tokio::spawn(revision.serve(pool, instance, request, sender, failed.0, start))));
-        let answer = match head.await {
-            Ok(answer) => answer,
-            // The head will not come. The task says why, unless it panicked.
-            Err(_) => Err(failed.1.await.unwrap_or_else(|_| Failure::Host("the task of the call is gone".to_owned()))),
-        };
+        let (tell, mut failed) = oneshot::channel();
+        let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool, instance, request, sender, tell, start))));
+        let answer = head.await;
         task.0 = None;
-        answer
+        match answer {
+            Ok(answer) => {
+                // It may have failed since; from now on nobody listens.
+                failed.close();
+                if let Ok(failure) = failed.try_recv() {
+                    self.failed_late(&failure);
+                }
+                answer
+            }
+            // The head will not come. The task says why, unless it panicked.
+            Err(_) => Err(failed.await.unwrap_or_else(|_| Failure::Host("the task of the call is gone".to_owned()))),
+        }
     }
 
     /// The whole of one HTTP request. A failure goes to `failed`, where nobody listens once the response is
@@ -86,8 +93,12 @@ impl Revision {
         if let Err(failure) = called.result
             && let Err(failure) = failed.send(failure)
         {
-            tracing::warn!(function = self.name, category = failure.category(), error = %failure, "failed after its response began");
+            self.failed_late(&failure);
         }
+    }
+
+    fn failed_late(&self, failure: &Failure) {
+        tracing::warn!(function = self.name, category = failure.category(), error = %failure, "failed after its response began");
     }
 
     async fn acquire(&self, start: Instant) -> Result<(Arc<WorkerPool>, Instance, Source), Failure> {
