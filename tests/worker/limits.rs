@@ -150,3 +150,21 @@ async fn one_call_cannot_pass_the_host_more_than_it_takes() {
     let outcome = call(&deploy(&function("shout"), &logging(&shout)), b"").await;
     assert_limit(&outcome, Limit::ReplyBytes, Limit::ReplyBytes.default(edgeward::limits::Profile::Worker));
 }
+
+#[tokio::test]
+async fn a_flood_of_log_lines_lets_its_neighbours_have_their_turns() {
+    let flood = format!("(loop (call $log (i32.const 0) (i32.const 65536)) (br 0)) {LOOP}");
+    let revision = deploy(&with(function("shouting"), Limit::HostCalls, 300), &logging(&flood));
+    let shouting = call(&revision, b"");
+    tokio::pin!(shouting);
+    let mut turns = 0;
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            outcome = &mut shouting => break outcome,
+            () = tokio::task::yield_now() => turns += 1,
+        }
+    };
+    assert_limit(&outcome, Limit::HostCalls, 300);
+    assert!(turns >= 50, "{turns}");
+}

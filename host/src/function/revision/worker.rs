@@ -126,7 +126,8 @@ impl Revision {
                 pool.retire(instance, ABANDONED);
             }
             Err(failure) => {
-                if matches!(failure, Failure::Limit { limit: Limit::CpuUs, .. }) {
+                // A flood of calls into the host is CPU time too.
+                if matches!(failure, Failure::Limit { limit: Limit::CpuUs | Limit::HostCalls, .. }) {
                     self.admission.overran(start);
                 }
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), fuel);
