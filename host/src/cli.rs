@@ -1,1 +1,86 @@
 //! I turn arguments into a `Config`, run a `Host`, and wait for it to drain.
+//!
+//! Exit codes: 0 done, 1 could not start or serve, 64 usage or configuration.
+
+pub mod bench;
+mod check;
+pub mod inspect;
+mod log;
+mod serve;
+mod test;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::config::ConfigErrors;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 64;
+
+/// An HTTP edge that runs WebAssembly components at the moments of a request.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "edgeward",
+    version,
+    after_help = "Examples:\n  edgeward serve\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward bench cold-warm hook.wasm"
+)]
+struct Arguments {
+    /// How logs are written; default: text to a terminal, JSON otherwise. EDGEWARD_LOG filters them (`debug`, `warn,edgeward::edge=debug`).
+    #[arg(long, global = true, value_enum)]
+    log: Option<log::Format>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Check(check::Args),
+    Inspect(inspect::Args),
+    Test(test::Args),
+    Bench(bench::Args),
+}
+
+/// Runs a command line; the first argument is the program's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            // Nobody is left to tell when even that cannot be written.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let result = log::start(arguments.log).and_then(|()| match arguments.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit(&error),
+    }
+}
+
+/// An error that is the user's: told, and answered with exit code 64.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+fn exit(error: &anyhow::Error) -> ExitCode {
+    if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
+        // It has a form of its own.
+        eprintln!("{errors}");
+        return ExitCode::from(USAGE);
+    }
+    let usage = error.downcast_ref::<Usage>();
+    if usage.is_none_or(|usage| !usage.0.is_empty()) {
+        eprintln!("error: {error:#}");
+    }
+    ExitCode::from(if usage.is_some() { USAGE } else { FAILED })
+}

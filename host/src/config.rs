@@ -3,13 +3,28 @@
 //! These are the checked values; `config::parse` reads the file, and reports every error at once with
 //! its place. Names have been resolved: an origin that is referred to exists. I know no runtime types.
 
-use std::collections::BTreeMap;
+mod files;
+mod function;
+mod key_value;
+mod origin;
+mod reader;
+mod report;
+mod server;
+mod site;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::limits::{Limits, Profile};
+use toml::de::DeTable;
+
+pub use report::{ConfigError, ConfigErrors, Place};
+
+use crate::limits::{self, Limits, Profile};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -95,10 +110,19 @@ pub struct Origin {
 pub enum OriginKind {
     Url(UrlOrigin),
     /// A folder; `index` is served for a path that ends in `/`.
-    Folder { root: PathBuf, index: String },
-    Fixed { status: u16, headers: Vec<(String, String)>, body: bytes::Bytes },
+    Folder {
+        root: PathBuf,
+        index: String,
+    },
+    Fixed {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: bytes::Bytes,
+    },
     /// A component that handles wasi:http, by function name.
-    Component { function: String },
+    Component {
+        function: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -170,4 +194,82 @@ pub enum ViewerProtocol {
     AllowAll,
     HttpsOnly,
     RedirectToHttps,
+}
+
+/// A configuration, and what it was made of.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    /// The configuration file, and each file that it refers to.
+    pub files: BTreeSet<PathBuf>,
+    /// What is not wrong, but probably not meant.
+    pub warnings: Vec<String>,
+}
+
+/// A file with more is no TOML at all.
+const SYNTAX_ERRORS_MAX: usize = 10;
+
+/// Reads and checks a configuration file.
+pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+    let bytes = files::read_bounded(path, limits::config::FILE_BYTES).map_err(|error| {
+        let message = format!("cannot read the configuration: {}", files::reason(&error));
+        ConfigErrors::file(path, message, "write one, or name another file")
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        ConfigErrors::file(path, format!("byte {at} is not UTF-8"), "TOML is UTF-8 text")
+    })?;
+    let mut loaded = parse_loaded(&text, path)?;
+    loaded.files.insert(path.to_owned());
+    Ok(loaded)
+}
+
+/// Checks the text of a configuration file; files that it refers to are looked for beside `path`.
+pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
+    parse_loaded(text, path).map(|loaded| loaded.config)
+}
+
+fn parse_loaded(text: &str, path: &Path) -> Result<Loaded, ConfigErrors> {
+    let report = report::Report::new(text);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    // One mistake makes the parser stumble several times: the first of each line is told.
+    let mut lines = BTreeSet::new();
+    for error in &errors {
+        let span = error.span().unwrap_or_default();
+        let line = text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count();
+        if lines.len() < SYNTAX_ERRORS_MAX && lines.insert(line) {
+            report.error(span, format!("not TOML: {}", error.message()), "");
+        }
+    }
+    // What could be read of a broken file would give errors that are not there.
+    if !errors.is_empty() {
+        return Err(report.errors(path));
+    }
+    let mut files = files::Files::new(path.parent().unwrap_or(Path::new("")));
+    let (config, warnings) = read(reader::Table::root(&report, root.get_ref()), &mut files);
+    report.finish(path, Loaded { config, files: files.into_read(), warnings })
+}
+
+/// Sites come before functions: how a function is used decides which limits it may have.
+fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Config, Vec<String>) {
+    let functions = reader::Declared::collect(&mut root, "function");
+    let origins = reader::Declared::collect(&mut root, "origin");
+    let groups = reader::Declared::collect(&mut root, "origin_group");
+    let stores = reader::Declared::collect(&mut root, "key_value_store");
+    let mut uses = function::Uses::default();
+
+    let server = server::read(&mut root, files);
+    let mut references = site::References { functions: &functions, origins: &origins, groups: &groups, uses: &mut uses };
+    let sites = site::read(&mut root, &mut references);
+    let origin_groups = origin::read_groups(&mut root, &origins);
+    let origins = origin::read(&mut root, files, &functions, &mut uses);
+    let key_value_stores = key_value::read(&mut root, files);
+    let mut functions = function::read(&mut root, files, &uses, &stores, &key_value_stores);
+    root.finish();
+    // Nobody can call it, and its profile, so its limits, would be a guess.
+    let unused: Vec<String> = functions.keys().filter(|name| !uses.contains(name)).cloned().collect();
+    functions.retain(|name, _| uses.contains(name));
+    let warnings = unused.iter().map(|name| format!("function `{name}` is used by no site and no origin; it is not deployed"));
+    let warnings = warnings.collect();
+    (Config { server, key_value_stores, functions, origins, origin_groups, sites }, warnings)
 }

@@ -1,1 +1,89 @@
-//! I am the life of an edge request, readable on one screen.
+//! I am the life of an edge request, readable on one screen (`edge::exchange`).
+//!
+//! An `Edge` is one configuration, resolved: sites, origins and hooks are reached by reference, and nothing
+//! in it changes. A new configuration is a new `Edge`; requests finish on the one they began with.
+//!
+//!     serve ─► Head ─► Site ─► Behavior ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► Body
+//!                                               │                        │ per origin that is tried:
+//!                                               └─► answers itself       └ origin-request, fetch, origin-response
+//!
+//! I know neither the function API nor what a function's code is.
+
+mod body;
+mod exchange;
+mod head;
+mod header;
+mod hook;
+mod id;
+mod origin;
+mod record;
+mod respond;
+mod site;
+mod trial;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use http::header::HeaderValue;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+pub use body::Body;
+pub use trial::{Trial, trial};
+
+use crate::config::Config;
+use crate::function::catalog::Revisions;
+use crate::net::Client;
+use crate::telemetry::{AccessLog, EdgeMetrics, Telemetry};
+use origin::Backends;
+use record::Record;
+use site::Sites;
+
+/// See the module.
+pub struct Edge {
+    location: String,
+    via: Via,
+    sites: Sites,
+    backends: Backends,
+    metrics: EdgeMetrics,
+    access: Option<AccessLog>,
+}
+
+/// What this node says of itself in headers.
+struct Via {
+    http10: HeaderValue,
+    http11: HeaderValue,
+    http2: HeaderValue,
+    pop: HeaderValue,
+}
+
+impl Edge {
+    /// Resolves every name; reads folders' roots and CA files. The configuration has been checked, so that an
+    /// error here is of the machine.
+    pub fn new(config: &Config, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Edge> {
+        let backends = Backends::new(config, revisions, telemetry)?;
+        let access = if config.server.access_log { Some(telemetry.access_log().context("access log")?) } else { None };
+        Ok(Edge {
+            location: config.server.edge_location.clone(),
+            via: Via::new(&config.server.edge_location).context("edge location")?,
+            sites: Sites::new(&config.sites, &backends, revisions, telemetry)?,
+            backends,
+            metrics: telemetry.edge(),
+            access,
+        })
+    }
+}
+
+/// Answers a request. Must run on a worker's `LocalSet`.
+pub async fn serve(edge: Arc<Edge>, client: Client, request: Request<Incoming>) -> Response<Body> {
+    let (method, version) = (request.method().clone(), request.version());
+    let mut record = Record::open(edge.clone(), client);
+    let answer = match exchange::run(&edge, &mut record, request).await {
+        Ok(answer) => answer,
+        Err(refusal) => refusal.answer(&edge, &record),
+    };
+    respond::finish(&edge, record, &method, version, answer)
+}
+
+#[cfg(test)]
+mod tests;

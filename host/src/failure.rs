@@ -66,6 +66,15 @@ impl Failure {
         }
     }
 
+    /// The category, with the limit or scope where there is one: the label of metrics.
+    pub fn label(&self) -> String {
+        match self {
+            Failure::Limit { limit, .. } => format!("limit:{}", limit.name()),
+            Failure::Throttled(scope) => format!("throttled:{}", scope.name()),
+            other => other.category().to_owned(),
+        }
+    }
+
     /// Whether the same call may be tried again with a chance of another outcome.
     pub fn may_retry(&self) -> bool {
         matches!(self, Failure::Throttled(_) | Failure::Host(_))

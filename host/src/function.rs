@@ -2,6 +2,8 @@
 //!
 //! I never wait under a lock, and I know no HTTP route.
 
+pub mod admission;
 pub mod catalog;
 pub mod pool;
 pub mod revision;
+pub mod worker_pool;

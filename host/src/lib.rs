@@ -13,6 +13,7 @@ pub mod failure;
 pub mod function;
 pub mod host;
 pub mod limits;
+pub mod measure;
 pub mod net;
 pub mod telemetry;
 pub mod wasm;

@@ -206,9 +206,33 @@ pub mod request {
     pub const HEAD_TIMEOUT_MS: u64 = 10_000;
     /// A connection without a request.
     pub const IDLE_TIMEOUT_MS: u64 = 60_000;
+    /// Nothing moves while a request is being answered; longer than any origin may take.
+    pub const STALL_TIMEOUT_MS: u64 = 150_000;
+    /// hyper reads a head into a buffer of at most this size; a larger head is answered with 431.
+    pub const H1_BUFFER_BYTES: usize = 32 << 10;
     pub const H2_STREAMS: u32 = 128;
+    /// Streams that a client may open and reset before we are through with them (CVE-2023-44487).
+    pub const H2_RESETS: usize = 20;
     /// Open connections of one worker; above it new ones are refused.
     pub const CONNECTIONS_PER_WORKER: usize = 50_000;
+}
+
+/// What bounds the body and headers of a response that a hook makes (cloudfront.md §2.2).
+pub mod generated {
+    pub const VIEWER_BYTES: usize = 40 << 10;
+    pub const ORIGIN_BYTES: usize = 1 << 20;
+}
+
+/// What bounds the edge's talk to origins, beside what an origin's configuration says.
+pub mod origin {
+    /// Headers of an origin's response; more of them is a broken response.
+    pub const HEADERS: usize = 200;
+    /// hyper reads an origin's head into a buffer of at most this size.
+    pub const HEAD_BYTES: usize = 64 << 10;
+    /// Between two reads of a request's body that an origin hook is to see.
+    pub const BODY_READ_TIMEOUT_MS: u64 = 30_000;
+    /// A folder's file is read and sent in pieces of this size.
+    pub const FILE_CHUNK_BYTES: usize = 64 << 10;
 }
 
 /// What bounds the configuration itself.

@@ -2,9 +2,19 @@
 //!
 //! Hot paths hold the handles (`FunctionMetrics`, …) that they increment: no label is looked up per request.
 
+mod access;
+mod edge;
 mod function;
+mod net;
+mod reload;
 
+pub use access::{AccessLog, Line};
+pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{FunctionMetrics, InstanceEvent};
+pub use net::NetMetrics;
+pub use reload::ReloadResult;
+
+use std::sync::OnceLock;
 
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
@@ -12,6 +22,10 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 pub struct Telemetry {
     registry: Registry,
     functions: function::Families,
+    edge: edge::Families,
+    net: NetMetrics,
+    reloads: reload::Reloads,
+    access: OnceLock<AccessLog>,
 }
 
 impl Telemetry {
@@ -19,12 +33,49 @@ impl Telemetry {
     pub fn new() -> Telemetry {
         let registry = Registry::new();
         let functions = function::Families::register(&registry);
-        Telemetry { registry, functions }
+        let edge = edge::Families::register(&registry);
+        let net = NetMetrics::register(&registry);
+        let reloads = reload::Reloads::register(&registry);
+        Telemetry { registry, functions, edge, net, reloads, access: OnceLock::new() }
     }
 
     /// The handles of one function's metrics.
     pub fn function(&self, name: &str) -> FunctionMetrics {
         self.functions.function(name)
+    }
+
+    /// The handles of the process's connections.
+    pub fn net(&self) -> NetMetrics {
+        self.net.clone()
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, result: ReloadResult) {
+        self.reloads.count(result);
+    }
+
+    /// The handles that all sites share.
+    pub fn edge(&self) -> EdgeMetrics {
+        self.edge.edge()
+    }
+
+    /// The handles of one site.
+    pub fn site(&self, name: &str) -> SiteMetrics {
+        self.edge.site(name)
+    }
+
+    /// The handles of one origin.
+    pub fn origin(&self, name: &str) -> OriginMetrics {
+        self.edge.origin(name)
+    }
+
+    /// The access log, on standard output; its writer starts with the first use.
+    pub fn access_log(&self) -> std::io::Result<AccessLog> {
+        if let Some(log) = self.access.get() {
+            return Ok(log.clone());
+        }
+        let log = AccessLog::to(std::io::stdout())?;
+        Ok(self.access.get_or_init(|| log).clone())
     }
 
     /// Prometheus text format.

@@ -3,3 +3,13 @@
 //! I never name functions, sites or APIs; my callers are in `function`.
 
 pub mod abi;
+pub mod aot;
+pub mod compile;
+pub mod egress;
+pub mod engine;
+pub mod fuel;
+pub mod restore;
+pub mod sealed;
+pub mod state;
+pub mod viewer;
+pub mod worker;

@@ -1,26 +1,47 @@
 //! Names lead to revisions here. A deployment is all or nothing: a new set of revisions, or every error.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::Config;
-use crate::function::revision::Revision;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{self, Config};
+use crate::failure::Failure;
+use crate::function::admission::Admission;
+use crate::function::pool::ViewerPool;
+use crate::function::revision::{Code, Revision};
+use crate::function::worker_pool::WorkerPool;
+use crate::limits::{self, Limit, Profile};
 use crate::telemetry::Telemetry;
+use crate::wasm::compile::{self, Digest};
+use crate::wasm::egress::{Egress, Grants};
+use crate::wasm::engine::Engines;
+use crate::wasm::state::KeyValueStore;
+use crate::wasm::viewer::ViewerCode;
+use crate::wasm::worker::WorkerCode;
+use crate::wasm::worker::state::Surroundings;
 
 /// The revisions of one configuration, by function name. Immutable.
 #[derive(Default)]
 pub struct Revisions {
-    by_name: BTreeMap<String, Arc<Revision>>,
+    by_name: BTreeMap<String, Deployed>,
+}
+
+struct Deployed {
+    revision: Arc<Revision>,
+    /// What it was made of: component and settings.
+    settings: config::Function,
+    digest: [u8; 32],
 }
 
 impl Revisions {
     pub fn get(&self, name: &str) -> Option<&Arc<Revision>> {
-        self.by_name.get(name)
+        self.by_name.get(name).map(|deployed| &deployed.revision)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Revision>)> {
-        self.by_name.iter().map(|(name, revision)| (name.as_str(), revision))
+        self.by_name.iter().map(|(name, deployed)| (name.as_str(), &deployed.revision))
     }
 }
 
@@ -34,18 +55,119 @@ pub struct DeployError {
 }
 
 /// See the module.
-pub struct Catalog {}
+pub struct Catalog {
+    workers: usize,
+    telemetry: Arc<Telemetry>,
+    engines: Arc<Engines>,
+    /// What was deployed last. The lock is held through a deployment: one at a time.
+    current: Mutex<Arc<Revisions>>,
+}
 
 impl Catalog {
     /// `workers` is the number of threads that call revisions; AOT files are kept in `data_dir`.
-    pub fn new(_workers: usize, _data_dir: PathBuf, _telemetry: Arc<Telemetry>) -> anyhow::Result<Catalog> {
-        todo!()
+    pub fn new(workers: usize, data_dir: &Path, telemetry: Arc<Telemetry>) -> anyhow::Result<Catalog> {
+        let engines = Arc::new(Engines::new(data_dir).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+        Ok(Catalog { workers, telemetry, engines, current: Mutex::default() })
+    }
+
+    pub fn engines(&self) -> &Arc<Engines> {
+        &self.engines
     }
 
     /// Compiles what is new or changed (component bytes or settings), keeps the rest with its warm
     /// instances, and smoke-runs each new revision. Blocks for as long as compiling takes: never call it
     /// on a worker.
-    pub fn deploy(&self, _config: &Config) -> Result<Arc<Revisions>, Vec<DeployError>> {
-        todo!()
+    pub fn deploy(&self, config: &Config) -> Result<Arc<Revisions>, Vec<DeployError>> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_name = BTreeMap::new();
+        let mut errors = Vec::new();
+        for (name, function) in &config.functions {
+            let deployed = self.deployed(function, current.by_name.get(name));
+            match deployed {
+                Ok(deployed) => drop(by_name.insert(name.clone(), deployed)),
+                Err(why) => errors.push(DeployError { function: name.clone(), component: function.component.clone(), why }),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        *current = Arc::new(Revisions { by_name });
+        Ok(current.clone())
     }
+
+    fn deployed(&self, function: &config::Function, before: Option<&Deployed>) -> Result<Deployed, String> {
+        let bytes = read_component(&function.component)?;
+        let digest = Sha256::digest(&bytes).into();
+        if let Some(before) = before
+            && before.digest == digest
+            && before.settings == *function
+        {
+            return Ok(Deployed { revision: before.revision.clone(), settings: function.clone(), digest });
+        }
+        let revision = self.revision(function, &bytes).map_err(|error| format!("{error:#}"))?;
+        Ok(Deployed { revision: Arc::new(revision), settings: function.clone(), digest })
+    }
+
+    /// A revision of one function; its instances are made and warm.
+    pub fn revision(&self, function: &config::Function, bytes: &[u8]) -> anyhow::Result<Revision> {
+        let inspection = compile::inspect(bytes)?;
+        inspection.check(function.profile)?;
+        let metrics = Arc::new(self.telemetry.function(&function.name));
+        let key_values = function.key_value_store.clone().map(|values| values as Arc<dyn KeyValueStore>);
+        let code = match function.profile {
+            Profile::Viewer => {
+                let compiled = compile::viewer(&self.engines, bytes, &function.limits, Digest::None)?;
+                if let Err(why) = &compiled.restorable {
+                    tracing::info!(function = function.name, reason = %why, "instances cannot be restored; each call takes a new one");
+                }
+                let code = ViewerCode::new(&self.engines, &compiled, &function.limits, key_values)?;
+                let live_max = function.limits.value(Limit::Instances);
+                let pool = ViewerPool::new(code, function.policy, function.min_warm, live_max, self.workers);
+                // At least one instance is made now: what fails to start must fail the deployment.
+                pool.warm_up(function.min_warm.max(1), &metrics)?;
+                Code::Viewer(Arc::new(pool))
+            }
+            Profile::Worker => {
+                let component = compile::worker(&self.engines, bytes)?;
+                let grants = Grants::parse(function.network.iter().map(String::as_str))?;
+                let surroundings = Surroundings {
+                    environment: function.environment.clone(),
+                    key_values,
+                    egress: Arc::new(Egress::new(grants, metrics.clone())),
+                };
+                let code = WorkerCode::new(&self.engines, &component, inspection.http, &function.limits, surroundings)?;
+                let pool = WorkerPool::new(code, function.policy, function.min_warm, self.workers, metrics.clone());
+                block_on(pool.warm_up(function.min_warm))?;
+                Code::Worker(pool)
+            }
+        };
+        let (name, limits) = (function.name.clone(), function.limits.clone());
+        Ok(Revision { name, limits, inspection, metrics, admission: Admission::default(), code })
+    }
+}
+
+impl KeyValueStore for config::KeyValues {
+    fn get(&self, key: &str) -> Option<&[u8]> {
+        self.values.get(key).map(Vec::as_slice)
+    }
+
+    fn count(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// Instances of workers start asynchronously, with timers. Whatever runtime the caller's thread belongs to
+/// must not be blocked on, so this one has a thread of its own.
+fn block_on<T: Send>(started: impl Future<Output = Result<T, Failure>> + Send) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let started = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(started)).join());
+    Ok(started.map_err(|_| anyhow::anyhow!("its start panicked"))??)
+}
+
+fn read_component(path: &Path) -> Result<Vec<u8>, String> {
+    let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if size > limits::config::COMPONENT_BYTES {
+        return Err(format!("its {size} bytes are over {} bytes", limits::config::COMPONENT_BYTES));
+    }
+    std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))
 }

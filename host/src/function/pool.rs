@@ -1,6 +1,243 @@
-//! Instances of one revision, clean and ready.
+//! Clean instances of one viewer revision, ready on a shelf for each worker.
+//!
+//! A worker takes from its own shelf, last in, first out, so that the same few slots stay in its caches;
+//! no other thread waits for that shelf. After the call the instance goes back clean (restored to its first
+//! state), or goes, and the caretaker of the worker makes another one once the response is on its way.
+//!
+//!     take ──► Warm ──► call ──► restore ──► shelf
+//!        └───► Cold ──►  ┊  └──► retire ───► caretaker drops it, and refills the shelf
+//!              (made here)
+//!
+//! An instance ends when its call failed, when it cannot be restored (policy `fresh`), or when it has served
+//! its quota or idled too long (policy `reuse`). It belongs to the revision that made it: one that was
+//! replaced meanwhile keeps its instances until the last call is over, and they go with it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::config::Policy;
+use crate::failure::{Failure, Scope};
+use crate::telemetry::{FunctionMetrics, InstanceEvent};
+use crate::wasm::viewer::{ViewerCode, ViewerInstance};
+
+/// A shelf holds this many if `min_warm` does not say more: one to use, one while that is replaced.
+const SHELF: usize = 2;
+
+/// See the module.
+pub struct ViewerPool {
+    code: ViewerCode,
+    policy: Policy,
+    shelf_size: usize,
+    live: AtomicU64,
+    live_max: u64,
+    shelves: Box<[Shelf]>,
+}
+
+/// Aligned to keep two workers out of each other's cache lines. The lock is only ever contended by a
+/// deployment that fills the shelf, or a drop.
+#[repr(align(128))]
+struct Shelf(Mutex<Vec<Instance>>);
+
+/// An instance and how much it has served.
+pub struct Instance {
+    inner: ViewerInstance,
+    calls: u64,
+    idle_since: Instant,
+}
+
+impl Instance {
+    pub fn inner(&mut self) -> &mut ViewerInstance {
+        &mut self.inner
+    }
+}
+
+/// How a call came by its instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Warm,
+    Reused,
+    /// Made while the call waited.
+    Cold,
+}
+
+impl ViewerPool {
+    pub fn new(code: ViewerCode, policy: Policy, min_warm: usize, live_max: u64, workers: usize) -> ViewerPool {
+        let shelves = (0..workers.max(1)).map(|_| Shelf(Mutex::default())).collect();
+        let shelf_size = min_warm.max(SHELF);
+        ViewerPool { code, policy, shelf_size, live: AtomicU64::new(0), live_max, shelves }
+    }
+
+    pub fn code(&self) -> &ViewerCode {
+        &self.code
+    }
+
+    /// Puts `count` new instances on every worker's shelf.
+    pub fn warm_up(&self, count: usize, metrics: &FunctionMetrics) -> Result<(), Failure> {
+        for shelf in &self.shelves {
+            for _ in 0..count {
+                let instance = self.make(metrics)?;
+                shelf.lock().push(instance);
+            }
+        }
+        Ok(())
+    }
+
+    /// A clean instance from this worker's shelf, or a new one, or a refusal; never a wait.
+    pub fn take(&self, now: Instant, metrics: &FunctionMetrics) -> Result<(Instance, Source), Failure> {
+        let shelf = self.shelf();
+        loop {
+            let Some(instance) = shelf.lock().pop() else {
+                metrics.instance(InstanceEvent::Cold);
+                return Ok((self.make(metrics)?, Source::Cold));
+            };
+            if let Policy::Reuse { max_idle, .. } = self.policy
+                && instance.calls > 0
+            {
+                if now.saturating_duration_since(instance.idle_since) > max_idle {
+                    self.retire(instance, "idle", metrics);
+                    continue;
+                }
+                metrics.instance(InstanceEvent::Reused);
+                return Ok((instance, Source::Reused));
+            }
+            metrics.instance(InstanceEvent::Warm);
+            return Ok((instance, Source::Warm));
+        }
+    }
+
+    /// Takes an instance back after a call that did not fail.
+    pub fn put_back(self: &Arc<Self>, mut instance: Instance, metrics: &Arc<FunctionMetrics>) {
+        instance.calls += 1;
+        let keep = match self.policy {
+            Policy::Fresh if instance.inner.restore() => {
+                metrics.instance(InstanceEvent::Restored);
+                Ok(())
+            }
+            Policy::Fresh => Err("used"),
+            Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => Err("quota"),
+            Policy::Reuse { .. } => {
+                instance.idle_since = Instant::now();
+                Ok(())
+            }
+        };
+        match keep {
+            Ok(()) => self.shelf().lock().push(instance),
+            Err(reason) => self.replace(instance, reason, metrics),
+        }
+    }
+
+    /// Lets an instance go, and has the caretaker make another.
+    pub fn replace(self: &Arc<Self>, instance: Instance, reason: &'static str, metrics: &Arc<FunctionMetrics>) {
+        metrics.instance(InstanceEvent::Retired(reason));
+        let chore = Chore { gone: Some(instance), pool: Arc::downgrade(self), metrics: metrics.clone() };
+        WORKER.with(|worker| match worker.notify.borrow().as_ref() {
+            Some(notify) => {
+                worker.chores.borrow_mut().push(chore);
+                notify.notify_one();
+            }
+            None => chore.run(),
+        });
+    }
+
+    fn retire(&self, instance: Instance, reason: &'static str, metrics: &FunctionMetrics) {
+        metrics.instance(InstanceEvent::Retired(reason));
+        drop(instance);
+        self.live.fetch_sub(1, Relaxed);
+    }
+
+    fn make(&self, metrics: &FunctionMetrics) -> Result<Instance, Failure> {
+        if self.live.fetch_add(1, Relaxed) >= self.live_max {
+            self.live.fetch_sub(1, Relaxed);
+            return Err(Failure::Throttled(Scope::Instances));
+        }
+        let start = Instant::now();
+        match self.code.instantiate() {
+            Ok(inner) => {
+                metrics.instance(InstanceEvent::Made);
+                metrics.instantiated(start.elapsed().as_secs_f64());
+                Ok(Instance { inner, calls: 0, idle_since: start })
+            }
+            Err(failure) => {
+                self.live.fetch_sub(1, Relaxed);
+                Err(failure)
+            }
+        }
+    }
+
+    fn shelf(&self) -> &Shelf {
+        &self.shelves[worker_index() % self.shelves.len()]
+    }
+}
+
+impl Shelf {
+    /// A shelf whose last user panicked is as good as any: a push or pop is complete or has not happened.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Instance>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one thread knows of itself.
+struct Worker {
+    index: Cell<usize>,
+    chores: RefCell<Vec<Chore>>,
+    notify: RefCell<Option<Rc<Notify>>>,
+}
+
+thread_local! {
+    static WORKER: Worker = const { Worker { index: Cell::new(0), chores: RefCell::new(Vec::new()), notify: RefCell::new(None) } };
+}
 
 /// Says that this thread is worker `index` (0-based). Once per thread, before the first call.
-pub fn enter_worker(_index: usize) {
-    todo!()
+pub fn enter_worker(index: usize) {
+    WORKER.with(|worker| worker.index.set(index));
+}
+
+/// The index of this thread's worker; 0 elsewhere.
+pub(crate) fn worker_index() -> usize {
+    WORKER.with(|worker| worker.index.get())
+}
+
+/// Drops used instances and makes new ones, whenever there are some, between the worker's other tasks.
+/// Never ends; runs once on each worker's local set. Without it, that is done during the calls.
+pub async fn caretaker() {
+    let notify = Rc::new(Notify::new());
+    WORKER.with(|worker| *worker.notify.borrow_mut() = Some(notify.clone()));
+    loop {
+        notify.notified().await;
+        // The response that retired the instance is written first.
+        tokio::task::yield_now().await;
+        while let Some(chore) = WORKER.with(|worker| worker.chores.borrow_mut().pop()) {
+            chore.run();
+        }
+    }
+}
+
+/// An instance to drop and a shelf to fill.
+struct Chore {
+    gone: Option<Instance>,
+    pool: Weak<ViewerPool>,
+    metrics: Arc<FunctionMetrics>,
+}
+
+impl Chore {
+    fn run(self) {
+        let existed = u64::from(self.gone.is_some());
+        drop(self.gone);
+        // A revision that is gone needs no instances.
+        let Some(pool) = self.pool.upgrade() else { return };
+        pool.live.fetch_sub(existed, Relaxed);
+        let shelf = pool.shelf();
+        while shelf.lock().len() < pool.shelf_size {
+            match pool.make(&self.metrics) {
+                Ok(instance) => shelf.lock().push(instance),
+                // The next call finds no instance, tries itself, and tells its client.
+                Err(_) => break,
+            }
+        }
+    }
 }

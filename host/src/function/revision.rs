@@ -1,16 +1,20 @@
 //! An immutable pair of code and settings, and the one question it answers: `call`.
 
+mod worker;
+
 use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
-
-use crate::failure::Failure;
-use crate::limits::{Limits, Profile};
+use crate::failure::{Failure, Scope};
+use crate::function::admission::Admission;
+use crate::function::pool::{Source, ViewerPool};
+use crate::function::worker_pool::WorkerPool;
+use crate::limits::{Limit, Limits, Profile};
+use crate::telemetry::FunctionMetrics;
 use crate::wasm::abi::Moment;
+use crate::wasm::compile::Inspection;
 
-/// A body that streams through a component.
-pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
+pub use crate::wasm::worker::StreamBody;
 
 /// What came of a call, and what it cost.
 #[derive(Debug)]
@@ -20,6 +24,13 @@ pub struct Outcome {
     pub usage: Usage,
     /// What the function logged, lines joined by `\n`; empty without a log.
     pub log: String,
+}
+
+impl Outcome {
+    /// A call that did not run.
+    fn refused(failure: Failure) -> Outcome {
+        Outcome { result: Err(failure), usage: Usage::default(), log: String::new() }
+    }
 }
 
 /// What a call used.
@@ -37,8 +48,18 @@ pub struct Usage {
 
 /// See the module.
 pub struct Revision {
-    name: String,
-    limits: Limits,
+    pub(super) name: String,
+    pub(super) limits: Limits,
+    pub(super) inspection: Inspection,
+    pub(super) metrics: Arc<FunctionMetrics>,
+    pub(super) admission: Admission,
+    pub(super) code: Code,
+}
+
+/// What runs.
+pub(super) enum Code {
+    Viewer(Arc<ViewerPool>),
+    Worker(Arc<WorkerPool>),
 }
 
 impl Revision {
@@ -56,30 +77,59 @@ impl Revision {
 
     /// Which hooks the component exports.
     pub fn moments(&self) -> &[Moment] {
-        todo!()
+        &self.inspection.moments
     }
 
     /// Whether it is a wasi:http handler.
     pub fn is_http(&self) -> bool {
-        todo!()
+        self.inspection.http.is_some()
     }
 
     /// Runs a viewer hook inline: synchronous, no lock waited for, at most the CPU limit long.
     /// Must run on a worker thread of the host (`function::pool::enter_worker`).
-    pub fn call_viewer(self: &Arc<Self>, _moment: Moment, _event: &[u8]) -> Outcome {
-        todo!()
-    }
-
-    /// Runs an origin hook, waiting for an instance within the queue limits.
-    pub async fn call_origin(self: &Arc<Self>, _moment: Moment, _event: Vec<u8>) -> Outcome {
-        todo!()
-    }
-
-    /// Lets a wasi:http component answer a request; bodies stream both ways.
-    pub async fn serve_http(
-        self: &Arc<Self>,
-        _request: http::Request<StreamBody>,
-    ) -> Result<http::Response<StreamBody>, Failure> {
-        todo!()
+    pub fn call_viewer(self: &Arc<Self>, moment: Moment, event: &[u8]) -> Outcome {
+        let Code::Viewer(pool) = &self.code else {
+            return Outcome::refused(Failure::NotRunnable("it is a worker function".to_owned()));
+        };
+        let start = Instant::now();
+        if !self.admission.admits(start) {
+            self.metrics.failed("throttled:utilization", 0.0, 0);
+            return Outcome::refused(Failure::Throttled(Scope::Utilization));
+        }
+        let (mut instance, source) = match pool.take(start, &self.metrics) {
+            Ok(taken) => taken,
+            Err(failure) => {
+                self.metrics.failed(&failure.label(), start.elapsed().as_secs_f64(), 0);
+                return Outcome::refused(failure);
+            }
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let called = instance.inner().call(pool.code(), moment, event, now_ns, now_ns.rotate_left(32));
+        let log = instance.inner().take_log();
+        let memory_bytes = instance.inner().memory_bytes();
+        let elapsed = start.elapsed();
+        match &called.result {
+            Ok(_) => {
+                self.admission.kept();
+                self.metrics.succeeded(elapsed.as_secs_f64(), called.fuel);
+                pool.put_back(instance, &self.metrics);
+            }
+            Err(failure) => {
+                if matches!(failure, Failure::Limit { limit: Limit::CpuUs, .. }) {
+                    self.admission.overran(start);
+                }
+                self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), called.fuel);
+                pool.replace(instance, failure.category(), &self.metrics);
+            }
+        }
+        let usage = Usage {
+            fuel: called.fuel,
+            utilization: pool.code().utilization(called.fuel),
+            cold: source == Source::Cold,
+            memory_bytes,
+            duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        };
+        Outcome { result: called.result, usage, log }
     }
 }

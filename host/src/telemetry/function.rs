@@ -26,27 +26,47 @@ pub(super) struct Families {
     instantiate: HistogramVec,
     wait: HistogramVec,
     instances: IntCounterVec,
+    egress: IntCounterVec,
 }
 
 impl Families {
     pub(super) fn register(registry: &Registry) -> Families {
         let families = Families {
             calls: IntCounterVec::new(
-                Opts::new("edgeward_function_calls_total", "Calls by function and result (ok or a failure category, with the limit)."),
+                Opts::new(
+                    "edgeward_function_calls_total",
+                    "Calls by function and result (ok or a failure category, with the limit).",
+                ),
                 &["function", "result"],
             )
             .expect("valid metric"),
-            duration: histogram("edgeward_function_call_seconds", "Time in the guest, host calls included.", exponential(1e-6, 2.5, 20)),
+            duration: histogram(
+                "edgeward_function_call_seconds",
+                "Time in the guest, host calls included.",
+                exponential(1e-6, 2.5, 20),
+            ),
             fuel: histogram("edgeward_function_fuel", "Fuel used by a call.", exponential(100.0, 4.0, 16)),
-            instantiate: histogram("edgeward_function_instantiate_seconds", "Time to make an instance.", exponential(1e-6, 2.0, 20)),
+            instantiate: histogram(
+                "edgeward_function_instantiate_seconds",
+                "Time to make an instance.",
+                exponential(1e-6, 2.0, 20),
+            ),
             wait: histogram("edgeward_function_wait_seconds", "Time a call waited for an instance.", exponential(1e-7, 4.0, 16)),
             instances: IntCounterVec::new(
-                Opts::new("edgeward_function_instances_total", "Instances by event: warm, cold, reused, made, restored, retired (with the reason)."),
+                Opts::new(
+                    "edgeward_function_instances_total",
+                    "Instances by event: warm, cold, reused, made, restored, retired (with the reason).",
+                ),
                 &["function", "event", "reason"],
             )
             .expect("valid metric"),
+            egress: IntCounterVec::new(
+                Opts::new("edgeward_function_egress_total", "Outgoing requests and connections of functions, by result (ok, or why not)."),
+                &["function", "result"],
+            )
+            .expect("valid metric"),
         };
-        for collector in [&families.calls, &families.instances] {
+        for collector in [&families.calls, &families.instances, &families.egress] {
             registry.register(Box::new(collector.clone())).expect("registered once");
         }
         for collector in [&families.duration, &families.fuel, &families.instantiate, &families.wait] {
@@ -61,6 +81,7 @@ impl Families {
             name: name.to_owned(),
             calls: self.calls.clone(),
             instances: self.instances.clone(),
+            egress: self.egress.clone(),
             ok: self.calls.with_label_values(&[name, "ok"]),
             warm: event("warm"),
             cold: event("cold"),
@@ -80,6 +101,7 @@ pub struct FunctionMetrics {
     name: String,
     calls: IntCounterVec,
     instances: IntCounterVec,
+    egress: IntCounterVec,
     ok: IntCounter,
     warm: IntCounter,
     cold: IntCounter,
@@ -122,6 +144,11 @@ impl FunctionMetrics {
                 self.instances.with_label_values(&[self.name.as_str(), "retired", reason]).inc();
             }
         }
+    }
+
+    /// An outgoing request or connection: `ok`, or why there was none.
+    pub fn egress(&self, result: &'static str) {
+        self.egress.with_label_values(&[self.name.as_str(), result]).inc();
     }
 
     pub fn instantiated(&self, seconds: f64) {

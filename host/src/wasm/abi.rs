@@ -17,8 +17,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    pub const ALL: [Moment; 4] =
-        [Moment::ViewerRequest, Moment::OriginRequest, Moment::OriginResponse, Moment::ViewerResponse];
+    pub const ALL: [Moment; 4] = [Moment::ViewerRequest, Moment::OriginRequest, Moment::OriginResponse, Moment::ViewerResponse];
 
     /// The name in WIT, in CloudFront's `eventType`, in logs and metrics.
     pub fn name(self) -> &'static str {

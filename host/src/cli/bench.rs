@@ -1,0 +1,92 @@
+//! `edgeward bench cold-warm`: what a start costs, as a table, as JSON and as a picture.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::measure::{self, Report, human};
+use crate::wasm::engine::Engines;
+
+/// Measure cold against warm starts.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// From disk, instantiate, first call, warm call, reused call, teardown of one viewer hook.
+    #[command(
+        after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json"
+    )]
+    ColdWarm(ColdWarm),
+}
+
+#[derive(Debug, clap::Args)]
+struct ColdWarm {
+    /// A component that exports a viewer hook; without one, a minimal hook that comes with Edgeward.
+    file: Option<PathBuf>,
+    /// Samples of each stage, 100 to 10,000,000.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    rounds: u32,
+    /// Write the result as JSON to this file; `-` prints it instead of the table.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write a picture of the distributions to this file.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let What::ColdWarm(args) = &args.what;
+    let (title, bytes) = match &args.file {
+        Some(file) => {
+            (file.display().to_string(), std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?)
+        }
+        None => ("the built-in minimal hook".to_owned(), measure::minimal_hook()),
+    };
+    let directory = std::env::temp_dir().join(format!("edgeward-bench-{}", std::process::id()));
+    let engines = Engines::new(&directory).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let bar = ProgressBar::new(100).with_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}")?);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+    let report = measure::cold_warm(&engines, &bytes, args.rounds as usize, |share| bar.set_position((share * 100.0) as u64));
+    bar.finish_and_clear();
+    drop(engines);
+    // Only compiled files of this run are in it.
+    let _ = std::fs::remove_dir_all(&directory);
+    let report = report?;
+
+    if let Some(path) = &args.svg {
+        std::fs::write(path, measure::svg(&report, &title)).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let json = serde_json::to_string_pretty(&report)?;
+    match &args.json {
+        Some(path) if path.as_os_str() == "-" => println!("{json}"),
+        Some(path) => {
+            std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
+            print_table(&report, &title);
+        }
+        None => print_table(&report, &title),
+    }
+    Ok(())
+}
+
+fn print_table(report: &Report, title: &str) {
+    println!("{title}: {} hook, {} bytes", report.hook, report.component_bytes);
+    match &report.not_restorable_because {
+        None => println!("an instance is put back to its first state after each call"),
+        Some(why) => println!("each call takes a new instance: {why}"),
+    }
+    println!("{} fuel a call, {} % of the CPU limit\n", report.fuel_per_call, report.utilization_percent);
+    println!("{:<20}{:>10}{:>12}{:>12}{:>12}{:>12}", "", "samples", "p50", "p90", "p99", "p99.9");
+    for stage in &report.stages {
+        let times = [stage.p50_ns, stage.p90_ns, stage.p99_ns, stage.p999_ns].map(human);
+        println!("{:<20}{:>10}{:>12}{:>12}{:>12}{:>12}", stage.stage, stage.samples, times[0], times[1], times[2], times[3]);
+    }
+    if std::io::stdout().is_terminal() {
+        println!("\n--svg FILE draws this, --json FILE keeps it");
+    }
+}

@@ -1,0 +1,107 @@
+//! `edgeward inspect`: what a component exports and imports, what it could be, and its limits.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::limits::{Limit, Limits, Profile};
+use crate::wasm::compile::{self, HttpVersion, Inspection};
+use crate::wasm::restore;
+
+/// Show what a component is, without running it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  edgeward inspect guests/target/components/spa-rewrite.wasm")]
+pub struct Args {
+    /// A WebAssembly component.
+    file: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    file: String,
+    bytes: usize,
+    exports: Vec<String>,
+    imports: Vec<String>,
+    /// The hooks and handlers that Edgeward can call.
+    roles: Vec<String>,
+    /// Why it is not (also) a viewer hook or worker.
+    viewer: String,
+    worker: String,
+    /// Whether a viewer instance is put back after a call.
+    restorable: Option<String>,
+    limits: Vec<ShownLimit>,
+}
+
+#[derive(Serialize)]
+struct ShownLimit {
+    name: &'static str,
+    unit: &'static str,
+    default: u64,
+    maximum: u64,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    let inspection = compile::inspect(&bytes).with_context(|| args.file.display().to_string())?;
+    let shown = shown(args, &bytes, inspection);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&shown)?);
+    } else {
+        print(&shown);
+    }
+    Ok(())
+}
+
+fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
+    let check = |profile| inspection.check(profile).map_or_else(|why| why.to_string(), |()| "yes".to_owned());
+    let (viewer, worker) = (check(Profile::Viewer), check(Profile::Worker));
+    let profile = if viewer == "yes" { Profile::Viewer } else { Profile::Worker };
+    let limits = Limits::defaults(profile);
+    let restorable = (profile == Profile::Viewer).then(|| {
+        restore::rewrite(bytes, limits.value(Limit::MemoryBytes), false)
+            .map_or_else(|why| format!("no, each call takes a new instance: {why}"), |_| "yes".to_owned())
+    });
+    let mut roles: Vec<String> = inspection.moments.iter().map(|moment| format!("{} hook", moment.name())).collect();
+    roles.extend(inspection.http.map(|version| match version {
+        HttpVersion::P2 => "wasi:http 0.2 handler".to_owned(),
+        HttpVersion::P3 => "wasi:http 0.3 handler".to_owned(),
+    }));
+    let limits = Limit::ALL.map(|limit| ShownLimit {
+        name: limit.name(),
+        unit: limit.unit(),
+        default: limit.default(profile),
+        maximum: limit.maximum(profile),
+    });
+    Shown {
+        file: args.file.display().to_string(),
+        bytes: bytes.len(),
+        exports: inspection.exports,
+        imports: inspection.imports,
+        roles,
+        viewer,
+        worker,
+        restorable,
+        limits: limits.into(),
+    }
+}
+
+fn print(shown: &Shown) {
+    let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n            ") };
+    println!("{}: {} bytes", shown.file, shown.bytes);
+    println!("can be      {}", list(&shown.roles));
+    println!("exports     {}", list(&shown.exports));
+    println!("imports     {}", list(&shown.imports));
+    println!("viewer      {}", shown.viewer);
+    println!("worker      {}", shown.worker);
+    if let Some(restorable) = &shown.restorable {
+        println!("restorable  {restorable}");
+    }
+    println!("\n{:<16}{:>14}{:>14}  unit", "limit", "default", "maximum");
+    for limit in &shown.limits {
+        println!("{:<16}{:>14}{:>14}  {}", limit.name, limit.default, limit.maximum, limit.unit);
+    }
+}

@@ -1,0 +1,59 @@
+//! `edgeward serve`: run the edge until a signal ends it.
+
+use std::path::PathBuf;
+use std::process::exit;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::FAILED;
+use crate::config;
+use crate::host::{Handle, Host};
+
+/// Serve the sites of a configuration.
+///
+/// A change of the configuration, or of a file that it names, is picked up without losing a request. SIGHUP
+/// reads it again; SIGTERM and SIGINT end the program when the open requests have been answered.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  edgeward serve\n  EDGEWARD_LOG=debug edgeward serve -c sites/edge.toml")]
+pub(super) struct Args {
+    /// The configuration.
+    #[arg(short, long, value_name = "FILE", default_value = "edge.toml")]
+    config: PathBuf,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    let loaded = config::load(&args.config)?;
+    let host = Host::start(args.config, loaded)?;
+    obey_signals(host.handle())?;
+    host.wait()
+}
+
+/// On a thread that ends with the process.
+fn obey_signals(host: Handle) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut terminate, mut interrupt, mut hangup) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
+    };
+    let obey = async move {
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {
+                    host.reload();
+                    continue;
+                }
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if draining {
+                // Asked twice: somebody does not want to wait.
+                exit(i32::from(FAILED));
+            }
+            draining = true;
+            host.drain();
+        }
+    };
+    std::thread::Builder::new().name("edgeward-signals".to_owned()).spawn(move || runtime.block_on(obey))?;
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! `[function.NAME]`: a component and its settings; where sites use it decides its profile.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::files::Files;
+use super::reader::{self, Declared, Table, Text};
+use super::report::{nearest, quoted};
+use super::{Function, KeyValues, Policy};
+use crate::limits::{Limit, Limits, Profile, config};
+
+const MAX_CALLS: u64 = 1_000;
+const MAX_CALLS_MAX: u64 = 1_000_000_000;
+const MAX_IDLE_S: u64 = 60;
+const MAX_IDLE_S_MAX: u64 = 86_400;
+const NETWORK_MAX: usize = 256;
+/// Lambda's quota for environment variables.
+const ENVIRONMENT_BYTES_MAX: usize = 4_096;
+
+/// Where functions are used, for their profile.
+#[derive(Default)]
+pub(super) struct Uses {
+    viewer: BTreeMap<String, Range<usize>>,
+    worker: BTreeMap<String, Range<usize>>,
+}
+
+impl Uses {
+    pub(super) fn note(&mut self, profile: Profile, function: &str, place: Range<usize>) {
+        let uses = match profile {
+            Profile::Viewer => &mut self.viewer,
+            Profile::Worker => &mut self.worker,
+        };
+        uses.entry(function.to_owned()).or_insert(place);
+    }
+
+    pub(super) fn contains(&self, function: &str) -> bool {
+        self.viewer.contains_key(function) || self.worker.contains_key(function)
+    }
+
+    /// Viewer if any viewer moment refers to it; both at once cannot be.
+    fn profile(&self, table: &Table<'_>, name: &str) -> Profile {
+        match (self.viewer.get(name), self.worker.get(name)) {
+            (Some(_), Some(worker)) => {
+                let message = format!("function `{name}` is used as a viewer hook and also at or as an origin");
+                let remedy = "the limits differ: declare a second function with the same `component` for this use";
+                table.report.error(worker.clone(), message, remedy);
+                Profile::Viewer
+            }
+            (Some(_), None) => Profile::Viewer,
+            (None, _) => Profile::Worker,
+        }
+    }
+}
+
+pub(super) fn read(
+    root: &mut Table<'_>,
+    files: &mut Files<'_>,
+    uses: &Uses,
+    declared_stores: &Declared<'_>,
+    stores: &BTreeMap<String, Arc<KeyValues>>,
+) -> BTreeMap<String, Arc<Function>> {
+    let functions = root.named("function").into_iter().filter_map(|(name, mut table)| {
+        let name = (*name.get_ref()).to_owned();
+        let profile = uses.profile(&table, &name);
+        let component = table.required_text("component", "\"function.wasm\"");
+        let component = component.and_then(|text| component_file(&table, &text, files));
+        let limits = limits(&mut table, profile);
+        let policy = policy(&mut table);
+        let min_warm = min_warm(&mut table, profile, &limits);
+        let store = table.text("key_value_store");
+        let store = store.and_then(|store| declared_stores.resolve(table.report, &store));
+        let network = network(&mut table, profile);
+        let environment = environment(&mut table, profile);
+        table.finish();
+        let function = Function {
+            name: name.clone(),
+            component: component?,
+            profile,
+            limits,
+            policy,
+            min_warm,
+            key_value_store: store.and_then(|store| stores.get(&store).cloned()),
+            network,
+            environment,
+        };
+        Some((name, Arc::new(function)))
+    });
+    functions.collect()
+}
+
+fn component_file(table: &Table<'_>, text: &Text<'_>, files: &mut Files<'_>) -> Option<PathBuf> {
+    let path = files.existing(table, text)?;
+    let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    if bytes > config::COMPONENT_BYTES {
+        let message = format!("`{}` has {bytes} bytes", text.get_ref().escape_debug());
+        table.report.error(text.span(), message, format!("a component may have at most {}", config::COMPONENT_BYTES));
+        return None;
+    }
+    Some(path)
+}
+
+fn limits(table: &mut Table<'_>, profile: Profile) -> Limits {
+    let mut limits = Limits::defaults(profile);
+    for (name, value) in table.entries_of("limits") {
+        let key = *name.get_ref();
+        let names = || Limit::ALL.iter().map(|limit| limit.name());
+        let Some(limit) = Limit::ALL.into_iter().find(|limit| limit.name() == key) else {
+            let near = nearest(key, names()).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            let remedy = format!("{near}the limits are: {}", quoted(names()));
+            table.report.error(name.span(), format!("unknown limit `{}`", key.escape_debug()), remedy);
+            continue;
+        };
+        let Some(number) = reader::integer(table.report, key, value) else { continue };
+        let (unit, maximum) = (limit.unit(), limit.maximum(profile));
+        let least = u64::from(maximum > 0);
+        let set = u64::try_from(number).ok().filter(|value| *value >= least);
+        match set.map(|value| limits.clone().with(limit, value)) {
+            Some(Ok(changed)) => limits = changed,
+            Some(Err(over)) => {
+                let default = limit.default(profile);
+                let remedy = format!("{least} to {maximum} {unit} for a {}; default {default}", profile_name(profile));
+                table.report.error(value.span(), over.to_string(), remedy);
+            }
+            None => {
+                let message = format!("`{key}` must be at least {least} {unit}, not {number}");
+                table.report.error(value.span(), message, format!("{least} to {maximum} {unit} is allowed"));
+            }
+        }
+    }
+    limits
+}
+
+fn policy(table: &mut Table<'_>) -> Policy {
+    const REMEDY: &str = "\"fresh\", or { reuse = { max_calls = 1000, max_idle_s = 60 } }";
+    let Some(value) = table.value("policy") else { return Policy::Fresh };
+    match value.get_ref() {
+        DeValue::String(word) if word == "fresh" => {}
+        DeValue::String(word) => {
+            table.report.error(value.span(), format!("unknown policy `{}`", word.escape_debug()), REMEDY);
+        }
+        DeValue::Table(_) => {
+            if let Some(mut policy) = table.table("policy") {
+                let reuse = policy.table("reuse").map(reuse);
+                if !policy.has("reuse") {
+                    policy.missing("reuse", "{ max_calls = 1000, max_idle_s = 60 }");
+                }
+                policy.finish();
+                return reuse.unwrap_or(Policy::Fresh);
+            }
+        }
+        other => reader::wrong_type(table.report, value.span(), "policy", REMEDY, other),
+    }
+    Policy::Fresh
+}
+
+fn reuse(mut table: Table<'_>) -> Policy {
+    let max_calls = table.integer("max_calls", 1..=MAX_CALLS_MAX).unwrap_or(MAX_CALLS);
+    let max_idle = table.integer("max_idle_s", 1..=MAX_IDLE_S_MAX).unwrap_or(MAX_IDLE_S);
+    table.finish();
+    Policy::Reuse { max_calls, max_idle: Duration::from_secs(max_idle) }
+}
+
+/// Two instances hide the making of the next one behind the call of the other.
+fn min_warm(table: &mut Table<'_>, profile: Profile, limits: &Limits) -> usize {
+    let default: u64 = match profile {
+        Profile::Viewer => 2,
+        Profile::Worker => 1,
+    };
+    let instances = limits.value(Limit::Instances);
+    let min_warm = table.integer("min_warm", 0..=instances).unwrap_or(default.min(instances));
+    usize::try_from(min_warm).unwrap_or(usize::MAX)
+}
+
+fn network(table: &mut Table<'_>, profile: Profile) -> Vec<String> {
+    let Some(patterns) = table.texts("network") else { return Vec::new() };
+    for pattern in patterns.iter().filter(|pattern| !is_host_and_port(pattern.get_ref())) {
+        let message = format!("`{}` is not a host with a port", pattern.get_ref().escape_debug());
+        table.report.error(pattern.span(), message, "such as \"api.example.com:443\"; `*` stands for one label");
+    }
+    if let Some(beyond) = patterns.get(NETWORK_MAX) {
+        table.report.error(beyond.span(), "too many entries in `network`", format!("at most {NETWORK_MAX}"));
+    }
+    if let (Profile::Viewer, Some(first)) = (profile, patterns.first()) {
+        table.report.error(first.span(), "a viewer hook has no network", "remove `network`, or use the function at the origin");
+    }
+    patterns.iter().map(|pattern| pattern.get_ref().to_ascii_lowercase()).collect()
+}
+
+fn is_host_and_port(pattern: &str) -> bool {
+    let Some((host, port)) = pattern.rsplit_once(':') else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let sound_host = match bare {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            host.len() <= 253
+                && host.split('.').all(|label| {
+                    label == "*"
+                        || (!label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
+                })
+        }
+    };
+    sound_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn environment(table: &mut Table<'_>, profile: Profile) -> BTreeMap<String, String> {
+    let entries = table.map("environment");
+    let mut bytes = 0;
+    for (name, value) in &entries {
+        let (key, text) = (*name.get_ref(), *value.get_ref());
+        bytes += key.len() + text.len();
+        if key.is_empty() || key.contains(['=', '\0']) || text.contains('\0') {
+            let message = format!("`{}` cannot be an environment variable", key.escape_debug());
+            table.report.error(name.span(), message, "a name without `=`, and no zero bytes");
+        }
+    }
+    if let (Profile::Viewer, Some((first, _))) = (profile, entries.first()) {
+        let remedy = "remove `environment`; a key-value store can hold settings";
+        table.report.error(first.span(), "a viewer hook has no environment", remedy);
+    }
+    if let (true, Some((first, _))) = (bytes > ENVIRONMENT_BYTES_MAX, entries.first()) {
+        let message = format!("`environment` has {bytes} bytes");
+        table.report.error(first.span(), message, format!("at most {ENVIRONMENT_BYTES_MAX} are allowed"));
+    }
+    entries.iter().map(|(name, value)| ((*name.get_ref()).to_owned(), (*value.get_ref()).to_owned())).collect()
+}
+
+fn profile_name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Viewer => "viewer hook",
+        Profile::Worker => "worker",
+    }
+}

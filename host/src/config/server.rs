@@ -1,0 +1,123 @@
+//! `[server]`: addresses, threads, files, certificates.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::files::Files;
+use super::reader::{Table, Text};
+use super::{Certificate, Server};
+
+const WORKERS_MAX: u64 = 256;
+const DRAIN_S_MAX: u64 = 900;
+const LISTENERS_MAX: usize = 64;
+const CERTIFICATES_MAX: usize = 1_000;
+const EDGE_LOCATION_BYTES_MAX: usize = 64;
+
+pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut server = Server {
+        http: Vec::new(),
+        https: Vec::new(),
+        admin: None,
+        workers: workers.min(WORKERS_MAX as usize),
+        data_dir: files.resolve("edgeward-data"),
+        edge_location: "local".to_owned(),
+        drain: Duration::from_secs(30),
+        access_log: true,
+        certificates: Vec::new(),
+    };
+    let Some(mut table) = root.table("server") else {
+        if !root.has("server") {
+            root.report.error(root.span(), "the file has no [server]", "add [server] with `http = [\"127.0.0.1:8080\"]`");
+        }
+        return server;
+    };
+    let mut taken = Taken::default();
+    server.http = addresses(&mut table, "http", &mut taken);
+    server.https = addresses(&mut table, "https", &mut taken);
+    server.admin = table.text("admin").and_then(|text| taken.address(&table, "admin", &text));
+    if let Some(workers) = table.integer("workers", 1..=WORKERS_MAX) {
+        server.workers = usize::try_from(workers).unwrap_or(1);
+    }
+    if let Some(folder) = table.text("data_dir") {
+        server.data_dir = files.resolve(folder.get_ref());
+    }
+    if let Some(location) = table.text("edge_location") {
+        server.edge_location = edge_location(&table, &location);
+    }
+    if let Some(seconds) = table.integer("drain_s", 0..=DRAIN_S_MAX) {
+        server.drain = Duration::from_secs(seconds);
+    }
+    if let Some(access_log) = table.flag("access_log") {
+        server.access_log = access_log;
+    }
+    server.certificates = table.list("certificate").into_iter().filter_map(|entry| certificate(entry, files)).collect();
+    check(&table, &server);
+    table.finish();
+    server
+}
+
+/// What concerns several settings at once.
+fn check(table: &Table<'_>, server: &Server) {
+    if !table.has("http") && !table.has("https") {
+        table.missing("http", "[\"127.0.0.1:8080\"]");
+    }
+    if !server.https.is_empty() && !table.has("certificate") {
+        let remedy = "add [[server.certificate]] with `chain` and `key`";
+        table.report.error(table.span(), "`https` needs a certificate", remedy);
+    }
+    if server.certificates.len() > CERTIFICATES_MAX {
+        table.report.error(table.span(), "too many certificates", format!("at most {CERTIFICATES_MAX}"));
+    }
+}
+
+fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {
+    let texts = table.texts(key).unwrap_or_default();
+    if let Some(beyond) = texts.get(LISTENERS_MAX) {
+        table.report.error(beyond.span(), format!("too many addresses in `{key}`"), format!("at most {LISTENERS_MAX}"));
+    }
+    texts.iter().filter_map(|text| taken.address(table, key, text)).collect()
+}
+
+/// The addresses so far: none may be listened on twice.
+#[derive(Default)]
+struct Taken(Vec<(SocketAddr, Range<usize>)>);
+
+impl Taken {
+    fn address(&mut self, table: &Table<'_>, key: &str, text: &Text<'_>) -> Option<SocketAddr> {
+        let Ok(address) = text.get_ref().parse::<SocketAddr>() else {
+            let message = format!("`{}` is not an address to listen on", text.get_ref().escape_debug());
+            let remedy = "IP address and port are expected: \"127.0.0.1:8080\", \"[::]:443\"";
+            table.report.error(text.span(), message, remedy);
+            return None;
+        };
+        // Port 0 is a free port, another one each time.
+        if address.port() != 0 && self.0.iter().any(|(other, _)| *other == address) {
+            let remedy = format!("take another port for `{key}`");
+            table.report.error(text.span(), format!("{address} is listened on twice"), remedy);
+            return None;
+        }
+        self.0.push((address, text.span()));
+        Some(address)
+    }
+}
+
+fn edge_location(table: &Table<'_>, location: &Text<'_>) -> String {
+    let text = *location.get_ref();
+    let sound = (1..=EDGE_LOCATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !sound {
+        let remedy = format!("1 to {EDGE_LOCATION_BYTES_MAX} printable ASCII characters without space, such as \"FRA50\"");
+        table.report.error(location.span(), "`edge_location` cannot stand in a header", remedy);
+    }
+    text.to_owned()
+}
+
+fn certificate(mut table: Table<'_>, files: &mut Files<'_>) -> Option<Certificate> {
+    let hosts = table.texts("hosts").unwrap_or_default();
+    let hosts = hosts.iter().filter_map(|host| super::site::host(&table, host)).collect();
+    let chain = table.required_text("chain", "\"chain.pem\"").and_then(|text| files.existing(&table, &text));
+    let key = table.required_text("key", "\"key.pem\"").and_then(|text| files.existing(&table, &text));
+    table.finish();
+    Some(Certificate { hosts, chain: chain?, key: key? })
+}

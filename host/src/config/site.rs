@@ -1,0 +1,254 @@
+//! `[[site]]` and `[[site.behavior]]`: which requests are served how.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::function::Uses;
+use super::reader::{self, Declared, Table, Text};
+use super::report::{nearest, quoted};
+use super::{Behavior, Site, ViewerProtocol};
+use crate::limits::Profile;
+use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
+
+const HOSTS_MAX: usize = 1_000;
+const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
+const PROTOCOLS: [(&str, ViewerProtocol); 3] = [
+    ("allow-all", ViewerProtocol::AllowAll),
+    ("https-only", ViewerProtocol::HttpsOnly),
+    ("redirect-to-https", ViewerProtocol::RedirectToHttps),
+];
+
+/// What sites refer to.
+pub(super) struct References<'a, 'u> {
+    pub(super) functions: &'a Declared<'a>,
+    pub(super) origins: &'a Declared<'a>,
+    pub(super) groups: &'a Declared<'a>,
+    pub(super) uses: &'u mut Uses,
+}
+
+pub(super) fn read(root: &mut Table<'_>, references: &mut References<'_, '_>) -> Vec<Arc<Site>> {
+    let tables = root.list("site");
+    if tables.is_empty() && !root.has("site") {
+        root.report.error(root.span(), "the file has no site", "add [[site]] with `name`, `hosts` and `origin`");
+    }
+    let mut names = BTreeMap::new();
+    let mut hosts = BTreeMap::new();
+    tables.into_iter().filter_map(|table| site(table, references, &mut names, &mut hosts)).map(Arc::new).collect()
+}
+
+fn site(
+    mut table: Table<'_>,
+    references: &mut References<'_, '_>,
+    names: &mut BTreeMap<String, Range<usize>>,
+    taken: &mut BTreeMap<String, String>,
+) -> Option<Site> {
+    let name = table.required_text("name", "\"www\"");
+    if let Some(name) = &name
+        && reader::name_is_sound(table.report, name)
+        && names.insert((*name.get_ref()).to_owned(), name.span()).is_some()
+    {
+        table.report.error(name.span(), format!("a second site `{}`", name.get_ref()), "each site has a name of its own");
+    }
+    let name = name.map(|name| (*name.get_ref()).to_owned());
+    let hosts = hosts(&mut table, name.as_deref().unwrap_or("?"), taken);
+    let default_root_object = table.text("default_root_object");
+    if let Some(object) = &default_root_object
+        && (object.get_ref().starts_with('/') || object.get_ref().contains(['?', '#', ' ']))
+    {
+        table.report.error(object.span(), "`default_root_object` is not a relative path", "such as \"index.html\"");
+    }
+    let default_root_object = default_root_object.map_or_else(String::new, |text| (*text.get_ref()).to_owned());
+    let default = behavior(&mut table, "*".to_owned(), None, references);
+    let mut behaviors = behaviors(&mut table, default.as_ref().map(|default| default.origin.as_str()), references);
+    table.finish();
+    behaviors.push(default?);
+    Some(Site { name: name?, hosts, behaviors, default_root_object })
+}
+
+fn hosts(table: &mut Table<'_>, site: &str, taken: &mut BTreeMap<String, String>) -> Vec<String> {
+    let Some(texts) = table.texts("hosts") else {
+        if !table.has("hosts") {
+            table.missing("hosts", "[\"www.example.com\"]` or, for all, `hosts = [\"*\"]");
+        }
+        return Vec::new();
+    };
+    if texts.is_empty() {
+        let remedy = "name at least one host; \"*\" stands for all";
+        table.report.error(table.span(), "`hosts` is empty", remedy);
+    }
+    if let Some(beyond) = texts.get(HOSTS_MAX) {
+        table.report.error(beyond.span(), "too many hosts", format!("at most {HOSTS_MAX} for a site"));
+    }
+    let mut hosts = Vec::new();
+    for text in &texts {
+        let Some(host) = host_pattern(table, text, true) else { continue };
+        if let Some(other) = taken.insert(host.clone(), site.to_owned()) {
+            let message = format!("host `{host}` is also a host of site `{other}`");
+            table.report.error(text.span(), message, "a host belongs to one site");
+        }
+        hosts.push(host);
+    }
+    hosts
+}
+
+/// A certificate's host: a name, or a wildcard for its first label.
+pub(super) fn host(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
+    host_pattern(table, text, false)
+}
+
+fn host_pattern(table: &Table<'_>, text: &Text<'_>, any: bool) -> Option<String> {
+    let host = text.get_ref().to_ascii_lowercase();
+    let name = host.strip_prefix("*.").unwrap_or(&host);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let address = host.parse::<std::net::IpAddr>().is_ok()
+        || host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    if (any && host == "*") || address || (name.len() <= 253 && name.split('.').all(label)) {
+        return Some(host);
+    }
+    let all = if any { ", or \"*\"" } else { "" };
+    let remedy = format!("a name without a port is expected: \"www.example.com\", \"*.example.com\"{all}");
+    table.report.error(text.span(), format!("`{}` is not a host", text.get_ref().escape_debug()), remedy);
+    None
+}
+
+fn behaviors(table: &mut Table<'_>, default_origin: Option<&str>, references: &mut References<'_, '_>) -> Vec<Behavior> {
+    let tables = table.list("behavior");
+    // The default behavior counts.
+    if let Some(beyond) = tables.get(BEHAVIORS_PER_SITE - 1) {
+        let remedy = format!("at most {BEHAVIORS_PER_SITE} for a site, the default one included");
+        table.report.error(beyond.span(), "too many behaviors", remedy);
+    }
+    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+    let mut behaviors = Vec::new();
+    for mut entry in tables {
+        let path = entry.required_text("path", "\"/images/*\"");
+        let path = path.and_then(|text| {
+            let pattern = pattern(&entry, &text)?;
+            if seen.insert(pattern.clone(), ()).is_some() {
+                let remedy = "the first behavior that matches is taken: remove this one";
+                entry.report.error(text.span(), format!("a second behavior for `{pattern}`"), remedy);
+            }
+            Some(pattern)
+        });
+        let behavior = behavior(&mut entry, path.unwrap_or_default(), default_origin, references);
+        entry.finish();
+        behaviors.extend(behavior);
+    }
+    behaviors
+}
+
+/// A leading `/` may be left out, as in CloudFront.
+fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
+    let written = *text.get_ref();
+    let sound = !written.is_empty() && written.len() <= PATH_PATTERN_BYTES && written.bytes().all(|byte| byte.is_ascii_graphic());
+    if !sound {
+        let remedy = format!("1 to {PATH_PATTERN_BYTES} printable ASCII characters, `*` and `?` as wildcards");
+        table.report.error(text.span(), "`path` is not a path pattern", remedy);
+        return None;
+    }
+    if written == "*" || written == "/*" {
+        let remedy = "write its settings into [[site]] itself";
+        table.report.error(text.span(), format!("`{written}` is the default behavior"), remedy);
+        return None;
+    }
+    Some(if written.starts_with(['/', '*']) { written.to_owned() } else { format!("/{written}") })
+}
+
+/// The fields of a behavior; those of the default one stand in the site's own table.
+fn behavior(
+    table: &mut Table<'_>,
+    path: String,
+    default_origin: Option<&str>,
+    references: &mut References<'_, '_>,
+) -> Option<Behavior> {
+    let origin = match table.text("origin") {
+        Some(text) => origin(table, &text, references),
+        // A behavior without an origin of its own goes where the site goes.
+        None if table.has("origin") => None,
+        None if default_origin.is_some() => default_origin.map(str::to_owned),
+        None => {
+            if path == "*" {
+                table.missing("origin", "\"NAME\"");
+            }
+            None
+        }
+    };
+    let viewer_protocol = viewer_protocol(table);
+    let allowed_methods = allowed_methods(table);
+    let mut hook = |table: &mut Table<'_>, key, profile| {
+        let text = table.text(key)?;
+        let function = references.functions.resolve(table.report, &text)?;
+        references.uses.note(profile, &function, text.span());
+        Some(function)
+    };
+    let viewer_request = hook(table, "viewer_request", Profile::Viewer);
+    let origin_request = hook(table, "origin_request", Profile::Worker);
+    let origin_response = hook(table, "origin_response", Profile::Worker);
+    let viewer_response = hook(table, "viewer_response", Profile::Viewer);
+    let include_body = table.flag("include_body").unwrap_or(false);
+    if let (true, false, Some(value)) = (include_body, table.has("origin_request"), table.value("include_body")) {
+        let remedy = "add `origin_request`, or remove `include_body`";
+        table.report.error(value.span(), "`include_body` without a hook that could see the body", remedy);
+    }
+    Some(Behavior {
+        path,
+        origin: origin?,
+        viewer_protocol,
+        allowed_methods,
+        viewer_request,
+        origin_request,
+        origin_response,
+        viewer_response,
+        include_body,
+    })
+}
+
+fn origin(table: &Table<'_>, text: &Text<'_>, references: &References<'_, '_>) -> Option<String> {
+    let name = *text.get_ref();
+    if references.origins.contains(name) || references.groups.contains(name) {
+        return Some(name.to_owned());
+    }
+    let declared: Vec<_> = references.origins.names().chain(references.groups.names()).collect();
+    reader::unknown(table.report, "origin", text, &declared);
+    None
+}
+
+fn viewer_protocol(table: &mut Table<'_>) -> ViewerProtocol {
+    let Some(text) = table.text("viewer_protocol") else { return ViewerProtocol::AllowAll };
+    let named = PROTOCOLS.iter().find(|(name, _)| name == text.get_ref());
+    named.map_or_else(
+        || {
+            let message = format!("unknown viewer protocol `{}`", text.get_ref().escape_debug());
+            table.report.error(text.span(), message, format!("one of {}", quoted(PROTOCOLS.map(|(name, _)| name))));
+            ViewerProtocol::AllowAll
+        },
+        |(_, protocol)| *protocol,
+    )
+}
+
+/// All methods by default: an edge before an application that takes forms is the common case.
+fn allowed_methods(table: &mut Table<'_>) -> Vec<String> {
+    let Some(texts) = table.texts("allowed_methods") else { return METHODS.map(str::to_owned).to_vec() };
+    if texts.is_empty() {
+        table.report.error(table.span(), "`allowed_methods` is empty", format!("some of {}", quoted(METHODS)));
+    }
+    let mut methods: Vec<String> = Vec::new();
+    for text in texts {
+        let name = *text.get_ref();
+        if !METHODS.contains(&name) {
+            let near = nearest(&name.to_ascii_uppercase(), METHODS);
+            let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            let remedy = format!("{near}allowed: {}", quoted(METHODS));
+            table.report.error(text.span(), format!("unknown method `{}`", name.escape_debug()), remedy);
+        } else if !methods.iter().any(|method| method == name) {
+            methods.push(name.to_owned());
+        }
+    }
+    methods
+}

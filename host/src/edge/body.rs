@@ -1,0 +1,275 @@
+//! Bodies on their way through: from a client to an origin, and back.
+//!
+//! `Content` is where the bytes come from; an enum, so that a request boxes nothing. `Body` is what a
+//! client gets: `Content` that counts, and that closes the request's record when it ends or is dropped.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::edge::hook::Shown;
+use crate::edge::origin::folder::FileContent;
+use crate::edge::origin::upstream::Upstream;
+use crate::edge::record::Record;
+use crate::function::revision::StreamBody;
+use crate::limits;
+
+type Polled = Poll<Option<Result<Frame<Bytes>, anyhow::Error>>>;
+
+/// What a client gets.
+pub struct Body {
+    content: Content,
+    record: Option<Box<Record>>,
+}
+
+impl Body {
+    pub(crate) fn new(content: Content, record: Box<Record>) -> Body {
+        Body { content, record: Some(record) }
+    }
+
+    /// The last byte has been handed over: what follows is not the client's fault any more.
+    fn ended(&mut self) {
+        if let Some(mut record) = self.record.take() {
+            record.complete();
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = anyhow::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        let this = &mut *self;
+        let polled = ready!(Pin::new(&mut this.content).poll_frame(cx));
+        match &polled {
+            Some(Ok(frame)) => {
+                if let (Some(record), Some(data)) = (&mut this.record, frame.data_ref()) {
+                    record.sent(data.len());
+                }
+                // hyper does not ask again once a body says that it is over.
+                if this.content.is_end_stream() {
+                    this.ended();
+                }
+            }
+            Some(Err(error)) => {
+                if let Some(record) = &mut this.record {
+                    record.broke(error);
+                }
+            }
+            None => this.ended(),
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.content.size_hint()
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // A body that had nothing to say (HEAD, 304, a redirect) is never polled.
+        if self.content.is_end_stream() {
+            self.ended();
+        }
+    }
+}
+
+/// Where a body's bytes come from.
+pub(crate) enum Content {
+    Empty,
+    Full(Bytes),
+    Viewer(Incoming),
+    Upstream(Upstream),
+    File(FileContent),
+    Stream(StreamBody),
+    Joined(Box<Joined>),
+    Watched(Box<Watched>),
+}
+
+/// Frames that a hook has seen, and the rest that it has not.
+pub(crate) struct Joined {
+    seen: VecDeque<Frame<Bytes>>,
+    rest: Content,
+}
+
+/// Content that shows another party that it moves.
+pub(crate) struct Watched {
+    content: Content,
+    moves: Arc<AtomicU32>,
+}
+
+/// Why the beginning of a body could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PeekError {
+    #[error("no byte of the body came within {} ms", limits::origin::BODY_READ_TIMEOUT_MS)]
+    Timeout,
+    #[error("the body broke off: {0:#}")]
+    Broken(anyhow::Error),
+}
+
+impl Content {
+    pub(crate) fn viewer(incoming: Incoming) -> Content {
+        if incoming.is_end_stream() { Content::Empty } else { Content::Viewer(incoming) }
+    }
+
+    pub(crate) fn full(bytes: Bytes) -> Content {
+        if bytes.is_empty() { Content::Empty } else { Content::Full(bytes) }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Content::Empty)
+    }
+
+    pub(crate) fn watched(self, moves: Arc<AtomicU32>) -> Content {
+        Content::Watched(Box::new(Watched { content: self, moves }))
+    }
+
+    /// For a component; boxed, because its type may not name ours.
+    pub(crate) fn into_stream(self) -> StreamBody {
+        match self {
+            Content::Stream(stream) => stream,
+            content => content.boxed_unsync(),
+        }
+    }
+
+    /// Reads the first `most` bytes; all of them stay in the content.
+    pub(crate) async fn peek(&mut self, most: usize) -> Result<Shown, PeekError> {
+        let mut shown = Shown { data: Vec::new(), truncated: false };
+        let mut seen = VecDeque::new();
+        let mut rest = std::mem::replace(self, Content::Empty);
+        let timeout = Duration::from_millis(limits::origin::BODY_READ_TIMEOUT_MS);
+        while !rest.is_end_stream() && !shown.truncated {
+            let frame = match tokio::time::timeout(timeout, rest.frame()).await {
+                Err(_) => return Err(PeekError::Timeout),
+                Ok(None) => break,
+                Ok(Some(frame)) => frame.map_err(PeekError::Broken)?,
+            };
+            if let Some(data) = frame.data_ref() {
+                let taken = data.len().min(most - shown.data.len());
+                shown.data.extend_from_slice(&data[..taken]);
+                shown.truncated = taken < data.len();
+            }
+            seen.push_back(frame);
+        }
+        let ended = rest.is_end_stream();
+        *self = if seen.is_empty() && ended { Content::Empty } else { Content::Joined(Box::new(Joined { seen, rest })) };
+        Ok(shown)
+    }
+}
+
+impl HttpBody for Content {
+    type Data = Bytes;
+    type Error = anyhow::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        match &mut *self {
+            Content::Empty => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Content::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Content::Viewer(incoming) => Pin::new(incoming).poll_frame(cx).map_err(anyhow::Error::new),
+            Content::Upstream(upstream) => upstream.poll_frame(cx),
+            Content::File(file) => file.poll_frame(cx),
+            Content::Stream(stream) => Pin::new(stream).poll_frame(cx),
+            Content::Joined(joined) => match joined.seen.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => Pin::new(&mut joined.rest).poll_frame(cx),
+            },
+            Content::Watched(watched) => {
+                let polled = Pin::new(&mut watched.content).poll_frame(cx);
+                if polled.is_ready() {
+                    watched.moves.fetch_add(1, Relaxed);
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Content::Empty => true,
+            Content::Full(_) => false,
+            Content::Viewer(incoming) => incoming.is_end_stream(),
+            Content::Upstream(upstream) => upstream.is_end_stream(),
+            Content::File(file) => file.remaining() == 0,
+            Content::Stream(stream) => stream.is_end_stream(),
+            Content::Joined(joined) => joined.seen.is_empty() && joined.rest.is_end_stream(),
+            Content::Watched(watched) => watched.content.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Viewer(incoming) => incoming.size_hint(),
+            Content::Upstream(upstream) => upstream.size_hint(),
+            Content::File(file) => SizeHint::with_exact(file.remaining()),
+            Content::Stream(stream) => stream.size_hint(),
+            Content::Joined(joined) => {
+                let seen: u64 = joined.seen.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
+                let rest = joined.rest.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(rest.lower() + seen);
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(upper + seen);
+                }
+                hint
+            }
+            Content::Watched(watched) => watched.content.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chunks of unknown total length, as from a client that sends chunked.
+    struct Chunks(VecDeque<&'static str>);
+
+    impl HttpBody for Chunks {
+        type Data = Bytes;
+        type Error = anyhow::Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Polled {
+            Poll::Ready(self.0.pop_front().map(|chunk| Ok(Frame::data(Bytes::from_static(chunk.as_bytes())))))
+        }
+    }
+
+    fn chunks(chunks: &[&'static str]) -> Content {
+        Content::Stream(Chunks(chunks.iter().copied().collect()).boxed_unsync())
+    }
+
+    #[tokio::test]
+    async fn peeking_shows_the_beginning_and_loses_nothing() {
+        for (most, shown, truncated) in [(0, "", true), (3, "abc", true), (5, "abcde", true), (6, "abcdef", false), (9, "abcdef", false)] {
+            let mut content = chunks(&["ab", "cd", "ef"]);
+            let seen = content.peek(most).await.unwrap();
+            assert_eq!((&seen.data[..], seen.truncated), (shown.as_bytes(), truncated), "{most}");
+            assert_eq!(content.collect().await.unwrap().to_bytes(), "abcdef");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_body_is_whole() {
+        let seen = Content::Empty.peek(10).await.unwrap();
+        assert!(seen.data.is_empty() && !seen.truncated);
+    }
+}

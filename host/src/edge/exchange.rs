@@ -1,0 +1,219 @@
+//! One request's life, in the order of CloudFront's (cloudfront.md 4.14).
+//!
+//! Straight line, early returns. A behavior without a hook pays one `Option` check for it.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::ViewerProtocol;
+use crate::edge::body::Content;
+use crate::edge::head::Head;
+use crate::edge::header::strip_response;
+use crate::edge::hook::edit::{Beside, Flow};
+use crate::edge::hook::{self, Scene};
+use crate::edge::origin::{Backend, Origin, announce};
+use crate::edge::record::Record;
+use crate::edge::respond::{self, Answer, Refusal};
+use crate::edge::site::Behavior;
+use crate::edge::Edge;
+use crate::failure::Failure;
+use crate::function::revision::Revision;
+use crate::limits::Limit;
+use crate::telemetry::ResultType;
+use crate::wasm::abi::Moment;
+
+pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (parts, incoming) = request.into_parts();
+    let mut head = Head::admit(parts)?;
+    record.saw(&head);
+    let site = edge.sites.find(head.host()).ok_or(Refusal::UnknownHost)?.clone();
+    record.site = Some(site.clone());
+    // By the path as it came: a hook that changes it changes neither behavior nor origin.
+    let behavior = site.behavior(head.path()).ok_or(Refusal::UnknownHost)?;
+    let content = Content::viewer(incoming);
+    let secure = record.client().tls.is_some();
+    match behavior.viewer_protocol {
+        ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
+        ViewerProtocol::RedirectToHttps if !secure => return Ok(respond::redirect_to_https(&head)),
+        _ => {}
+    }
+    if !behavior.allows(&head.method) {
+        return Err(Refusal::Method);
+    }
+    if matches!(head.method, Method::GET | Method::HEAD) && !content.is_empty() {
+        return Err(Refusal::BodyOfGet);
+    }
+
+    let client = record.client();
+    let scene = Scene { site: &site.name, id: &record.id, client_ip: &client.ip, edge_location: &edge.location, metrics: &edge.metrics };
+    let mut beside = Beside::default();
+    if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
+        let flow = hook::viewer_request(scene, hook, &mut head, &mut beside);
+        if let Flow::Respond(response) = flow.map_err(failed(Moment::ViewerRequest, hook))? {
+            return Ok(respond::generated(response, Moment::ViewerRequest));
+        }
+    }
+    if let (Some(root), "/") = (&site.default_root_object, head.path()) {
+        head.target = with_path(&head.target, root);
+    }
+
+    // The cache's seam: here a Key is derived from `head`, and `lookup` answers Hit, Stale, Miss or Busy.
+    // Until it is built in, every request is a Miss, and nobody owes a fill.
+    let mut trip = Trip { edge, scene, behavior, secure, backend: behavior.backend.clone() };
+    let mut first = None;
+    if let Some(edits) = beside.origin {
+        let refuse = |failure| refused(Moment::ViewerRequest, behavior, failure);
+        trip.backend = edge.backends.choose(&behavior.backend, &edits).map_err(refuse)?;
+        // Only the primary of a group is changed.
+        let primary = match &trip.backend {
+            Backend::One(origin) => origin,
+            Backend::Group(group) => &group.primary,
+        };
+        first = Some(edge.backends.edit(primary, &edits).map_err(refuse)?);
+    }
+    let viewer_response = behavior.hook(Moment::ViewerResponse);
+    let seen = viewer_response.map(|_| head.clone());
+    let mut answer = trip.fetch(first, head, content).await?;
+
+    // Not for errors of the origin (cloudfront.md 1.5), of which an answer that its hook made one is one.
+    if let (Some(hook), Some(seen)) = (viewer_response, seen)
+        && answer.response.status().as_u16() < 400
+    {
+        let (mut parts, mut content) = answer.response.into_parts();
+        let replaced = hook::viewer_response(scene, hook, &seen, &mut parts).map_err(failed(Moment::ViewerResponse, hook))?;
+        if let Some(body) = replaced {
+            content = Content::full(body);
+        }
+        answer.response = http::Response::from_parts(parts, content);
+    }
+    Ok(answer)
+}
+
+/// The way to the origin, and back.
+struct Trip<'a> {
+    edge: &'a Edge,
+    scene: Scene<'a>,
+    behavior: &'a Behavior,
+    secure: bool,
+    backend: Backend,
+}
+
+/// An answer, and what the origin itself said: none if its request hook answered.
+struct Attempt {
+    answer: Answer,
+    status: Option<StatusCode>,
+}
+
+impl Trip<'_> {
+    /// `first` is the primary as a hook has changed it.
+    async fn fetch(&self, first: Option<Arc<Origin>>, head: Head, content: Content) -> Result<Answer, Refusal> {
+        let group = match &self.backend {
+            Backend::One(origin) => {
+                let origin = first.as_ref().unwrap_or(origin);
+                return Ok(self.attempt(origin, head, content).await?.answer);
+            }
+            Backend::Group(group) => group,
+        };
+        let primary = first.as_ref().unwrap_or(&group.primary);
+        if !head.is_safe() || !content.is_empty() {
+            return Ok(self.attempt(primary, head, content).await?.answer);
+        }
+        match self.attempt(primary, head.clone(), Content::Empty).await {
+            Ok(attempt) if attempt.status.is_none_or(|status| !group.statuses.contains(&status.as_u16())) => return Ok(attempt.answer),
+            Ok(_) | Err(Refusal::Fetch(_) | Refusal::OriginBody(_)) => {}
+            Err(refusal) => return Err(refusal),
+        }
+        Ok(self.attempt(&group.secondary, head, content).await?.answer)
+    }
+
+    async fn attempt(&self, origin: &Arc<Origin>, mut head: Head, mut content: Content) -> Result<Attempt, Refusal> {
+        const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
+        let mut origin = origin.clone();
+        if let Some(host) = origin.host() {
+            head.headers.insert(header::HOST, host.clone());
+        }
+        announce(&mut head.headers, self.scene.client_ip, self.edge.via.of(head.version));
+        if let Some(hook) = self.behavior.hook(Moment::OriginRequest) {
+            let shown = if self.behavior.include_body { Some(content.peek(shown_bytes(hook)).await.map_err(Refusal::Body)?) } else { None };
+            let mut beside = Beside::default();
+            let (event, headers) = origin.event();
+            let flow = hook::origin_request(self.scene, hook, &mut head, shown.as_ref(), &event, headers, &mut beside).await;
+            if let Flow::Respond(response) = flow.map_err(failed(Moment::OriginRequest, hook))? {
+                return Ok(Attempt { answer: respond::generated(response, Moment::OriginRequest), status: None });
+            }
+            if let Some(body) = beside.body {
+                content = Content::full(body);
+                head.headers.remove(header::CONTENT_LENGTH);
+            }
+            if let Some(edits) = beside.origin {
+                let refuse = |failure| refused(Moment::OriginRequest, self.behavior, failure);
+                let Backend::One(chosen) = self.edge.backends.choose(&Backend::One(origin), &edits).map_err(refuse)? else {
+                    return Err(refuse(Failure::BadReply("an origin group can only be chosen in viewer-request".to_owned())));
+                };
+                origin = self.edge.backends.edit(&chosen, &edits).map_err(refuse)?;
+                let moved = edits.choice.is_some() || edits.address.is_some() || edits.host_header.is_some();
+                if let (true, Some(host)) = (moved, origin.host()) {
+                    head.headers.insert(header::HOST, host.clone());
+                }
+            }
+        }
+        if let Ok(id) = HeaderValue::from_str(self.scene.id.as_str()) {
+            head.headers.insert(ID, id);
+        }
+
+        let origin_response = self.behavior.hook(Moment::OriginResponse);
+        let seen = origin_response.map(|_| head.clone());
+        let started = Instant::now();
+        let fetched = origin.fetch(head, content, self.secure).await;
+        let mut response = match fetched {
+            Ok(response) => response,
+            Err(error) => {
+                origin.metrics.failed(error.reason());
+                return Err(error.into());
+            }
+        };
+        origin.metrics.answered(started.elapsed().as_secs_f64());
+        strip_response(response.headers_mut());
+        let status = response.status();
+
+        if let (Some(hook), Some(seen)) = (origin_response, seen) {
+            let (mut parts, mut content) = response.into_parts();
+            let shown = if self.behavior.include_body { Some(content.peek(shown_bytes(hook)).await.map_err(Refusal::OriginBody)?) } else { None };
+            let (event, headers) = origin.event();
+            let replaced = hook::origin_response(self.scene, hook, &seen, &event, headers, &mut parts, shown.as_ref()).await;
+            if let Some(body) = replaced.map_err(failed(Moment::OriginResponse, hook))? {
+                content = Content::full(body);
+            }
+            response = http::Response::from_parts(parts, content);
+        }
+        let result = if response.status().as_u16() < 400 { ResultType::Miss } else { ResultType::Error };
+        Ok(Attempt { answer: Answer { response, result }, status: Some(status) })
+    }
+}
+
+fn shown_bytes(hook: &Revision) -> usize {
+    usize::try_from(hook.limits().value(Limit::BodyBytes)).unwrap_or(usize::MAX)
+}
+
+fn failed(moment: Moment, hook: &Arc<Revision>) -> impl FnOnce(Failure) -> Refusal {
+    let function = hook.name();
+    move |failure| Refusal::Hook { moment, function: function.to_owned(), failure }
+}
+
+fn refused(moment: Moment, behavior: &Behavior, failure: Failure) -> Refusal {
+    let function = behavior.hook(moment).map_or_else(String::new, |hook| hook.name().to_owned());
+    Refusal::Hook { moment, function, failure }
+}
+
+/// The same query on another path, which the configuration has checked.
+fn with_path(target: &PathAndQuery, path: &str) -> PathAndQuery {
+    let text = match target.query() {
+        None => path.to_owned(),
+        Some(query) => format!("{path}?{query}"),
+    };
+    PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| target.clone())
+}

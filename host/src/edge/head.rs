@@ -1,0 +1,168 @@
+//! What a request says before its body, checked once so that nobody behind needs to doubt it.
+//!
+//! The framing itself is hyper's; what is refused here are heads that two readers could take differently.
+
+use http::header::{self, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Uri, Version, request};
+
+use crate::edge::header::strip_request;
+use crate::edge::respond::Refusal;
+use crate::limits;
+
+/// Method, target and headers, as hooks see and change them. `Host` is there, once, and valid.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) method: Method,
+    pub(crate) target: PathAndQuery,
+    pub(crate) headers: HeaderMap,
+    pub(crate) version: Version,
+}
+
+impl Head {
+    /// Also removes what may not pass a proxy.
+    pub(crate) fn admit(parts: request::Parts) -> Result<Head, Refusal> {
+        let request::Parts { method, uri, version, mut headers, .. } = parts;
+        if headers.len() > limits::request::HEADERS {
+            return Err(Refusal::TooManyHeaders);
+        }
+        if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+            return Err(Refusal::Malformed("both Content-Length and Transfer-Encoding"));
+        }
+        if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
+            return Err(Refusal::Malformed("more than one Content-Length"));
+        }
+        let target = target(&method, &uri)?;
+        host(&uri, &mut headers)?;
+        strip_request(&mut headers);
+        Ok(Head { method, target, headers, version })
+    }
+
+    /// The host without its port.
+    pub(crate) fn host(&self) -> &str {
+        let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        without_port(host)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.target.path()
+    }
+
+    /// Whether the same request may be sent twice: safe by its method.
+    pub(crate) fn is_safe(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+}
+
+fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+    let target = match uri.path_and_query() {
+        Some(target) if method != Method::CONNECT => target.clone(),
+        _ => return Err(Refusal::Malformed("the target is not a path")),
+    };
+    if target.as_str().len() > limits::request::URL_BYTES {
+        return Err(Refusal::UrlTooLong);
+    }
+    match target.as_str() {
+        // `OPTIONS *` and an absolute URL without a path are about the root.
+        "*" if method == Method::OPTIONS => Ok(PathAndQuery::from_static("/")),
+        text if text.starts_with('/') => Ok(target),
+        text if text.starts_with('?') => {
+            PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("/{text}"))).map_err(|_| Refusal::Malformed("the target is not a path"))
+        }
+        _ => Err(Refusal::Malformed("the target is not a path")),
+    }
+}
+
+/// Leaves exactly one valid `Host`. The authority of an absolute target, or of HTTP/2, replaces the header
+/// (RFC 9112 section 3.2.2).
+fn host(uri: &Uri, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(Refusal::Malformed("more than one Host"));
+    }
+    if let Some(authority) = uri.authority() {
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Malformed("Host is not valid"))?;
+        headers.insert(header::HOST, host);
+    }
+    let host = headers.get(header::HOST).ok_or(Refusal::Malformed("Host is missing"))?;
+    if is_host(host.as_bytes()) { Ok(()) } else { Err(Refusal::Malformed("Host is not valid")) }
+}
+
+/// A registered name or an address, with an optional port. No user, no path, no escapes.
+fn is_host(host: &[u8]) -> bool {
+    let (name, port) = match host {
+        [b'[', rest @ ..] => {
+            let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
+            let address = std::str::from_utf8(&rest[..end]).is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+            if !address {
+                return false;
+            }
+            (&b"x"[..], &rest[end + 1..])
+        }
+        _ => host.split_at(host.iter().position(|&byte| byte == b':').unwrap_or(host.len())),
+    };
+    let valid_port = match port {
+        [] => true,
+        [b':', digits @ ..] => (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    valid_port
+        && (1..=253).contains(&name.len())
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
+fn without_port(host: &str) -> &str {
+    if host.starts_with('[') {
+        return host.split_inclusive(']').next().unwrap_or(host);
+    }
+    host.split(':').next().unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(uri: &str, headers: &[(&str, &str)]) -> Result<Head, Refusal> {
+        let mut request = http::Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Head::admit(request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses_with_a_port_at_most() {
+        for host in ["a", "example.com", "example.com:8080", "127.0.0.1:1", "[::1]", "[::1]:8080", "a_b.c-d"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["", ":80", "a:", "a:b", "a:123456", "user@a", "a/b", "a b", "[::1", "[x]", "[::1]x", "a,b", "%61"] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn heads_that_could_be_read_in_two_ways_are_refused() {
+        for headers in [
+            &[][..],
+            &[("host", "a"), ("host", "b")],
+            &[("host", "a b")],
+            &[("host", "a"), ("content-length", "1"), ("transfer-encoding", "chunked")],
+            &[("host", "a"), ("content-length", "1"), ("content-length", "1")],
+        ] {
+            assert!(matches!(admit("/", headers), Err(Refusal::Malformed(_))), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_target_says_the_host() {
+        let head = admit("http://example.com:81/a?b", &[("host", "other")]).unwrap();
+        assert_eq!((head.host(), head.path(), head.target.query()), ("example.com", "/a", Some("b")));
+        assert_eq!(head.headers["host"], "example.com:81");
+    }
+
+    #[test]
+    fn a_url_may_be_as_long_as_its_limit() {
+        let url = |n: usize| format!("/{}", "a".repeat(n - 1));
+        assert!(admit(&url(limits::request::URL_BYTES), &[("host", "a")]).is_ok());
+        assert!(matches!(admit(&url(limits::request::URL_BYTES + 1), &[("host", "a")]), Err(Refusal::UrlTooLong)));
+    }
+}

@@ -1,0 +1,154 @@
+//! I show a hook its event, run it, and apply what it answers.
+//!
+//! A viewer hook runs inline: its event is written to a buffer that the thread keeps, so that a warm call
+//! allocates nothing for it. An origin hook may wait; its event is its own.
+
+pub(crate) mod edit;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, response};
+
+use crate::edge::head::Head;
+use crate::edge::id::RequestId;
+use crate::failure::Failure;
+use crate::function::revision::{Outcome, Revision};
+use crate::telemetry::EdgeMetrics;
+use crate::wasm::abi::{self, EventWriter, Moment};
+use edit::{Beside, Flow};
+
+/// What every hook of a request is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) site: &'a str,
+    pub(crate) id: &'a RequestId,
+    pub(crate) client_ip: &'a str,
+    pub(crate) edge_location: &'a str,
+    pub(crate) metrics: &'a EdgeMetrics,
+}
+
+/// The beginning of a body, as an origin hook sees it.
+pub(crate) struct Shown {
+    pub(crate) data: Vec<u8>,
+    pub(crate) truncated: bool,
+}
+
+thread_local! {
+    static EVENT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+pub(crate) fn viewer_request(scene: Scene<'_>, hook: &Arc<Revision>, head: &mut Head, beside: &mut Beside) -> Result<Flow, Failure> {
+    let moment = Moment::ViewerRequest;
+    let outcome = EVENT.with_borrow_mut(|event| {
+        write_request(event, scene, moment, head, None);
+        hook.call_viewer(moment, event)
+    });
+    let answer = settle(scene, hook, moment, outcome)?;
+    edit::edit_request(moment, hook.limits(), &answer, head, beside)
+}
+
+/// The body to send instead, if the hook replaces it.
+pub(crate) fn viewer_response(scene: Scene<'_>, hook: &Arc<Revision>, head: &Head, response: &mut response::Parts) -> Result<Option<Bytes>, Failure> {
+    let moment = Moment::ViewerResponse;
+    let outcome = EVENT.with_borrow_mut(|event| {
+        let mut writer = write_request(event, scene, moment, head, None);
+        write_response(&mut writer, response, None);
+        hook.call_viewer(moment, event)
+    });
+    let answer = settle(scene, hook, moment, outcome)?;
+    edit::edit_response(moment, hook.limits(), &answer, response)
+}
+
+pub(crate) async fn origin_request(
+    scene: Scene<'_>,
+    hook: &Arc<Revision>,
+    head: &mut Head,
+    shown: Option<&Shown>,
+    origin: &abi::Origin<'_>,
+    origin_headers: &[(http::HeaderName, http::HeaderValue)],
+    beside: &mut Beside,
+) -> Result<Flow, Failure> {
+    let moment = Moment::OriginRequest;
+    let mut event = Vec::with_capacity(2_048);
+    let mut writer = write_request(&mut event, scene, moment, head, shown);
+    write_origin(&mut writer, origin, origin_headers);
+    let answer = settle(scene, hook, moment, hook.call_origin(moment, event).await)?;
+    edit::edit_request(moment, hook.limits(), &answer, head, beside)
+}
+
+pub(crate) async fn origin_response(
+    scene: Scene<'_>,
+    hook: &Arc<Revision>,
+    head: &Head,
+    origin: &abi::Origin<'_>,
+    origin_headers: &[(http::HeaderName, http::HeaderValue)],
+    response: &mut response::Parts,
+    shown: Option<&Shown>,
+) -> Result<Option<Bytes>, Failure> {
+    let moment = Moment::OriginResponse;
+    let mut event = Vec::with_capacity(2_048);
+    let mut writer = write_request(&mut event, scene, moment, head, None);
+    write_origin(&mut writer, origin, origin_headers);
+    write_response(&mut writer, response, shown);
+    let answer = settle(scene, hook, moment, hook.call_origin(moment, event).await)?;
+    edit::edit_response(moment, hook.limits(), &answer, response)
+}
+
+/// The event of a hook on its own, without a body: for a trial.
+pub(crate) fn event(scene: Scene<'_>, moment: Moment, head: &Head, response: Option<&response::Parts>) -> Vec<u8> {
+    let mut event = Vec::new();
+    let mut writer = write_request(&mut event, scene, moment, head, None);
+    if !moment.is_viewer() {
+        let origin = abi::Origin { id: "trial", host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
+        write_origin(&mut writer, &origin, &[]);
+    }
+    if let Some(response) = response {
+        write_response(&mut writer, response, None);
+    }
+    event
+}
+
+fn write_request<'e>(event: &'e mut Vec<u8>, scene: Scene<'_>, moment: Moment, head: &Head, shown: Option<&Shown>) -> EventWriter<'e> {
+    let query = head.target.query();
+    let mut writer =
+        EventWriter::begin(event, moment, query.is_some(), scene.site, scene.id.as_str(), scene.client_ip, scene.edge_location);
+    writer.request(head.method.as_str(), head.path(), query.unwrap_or_default());
+    writer.headers(pairs(&head.headers));
+    writer.body(body(shown));
+    writer
+}
+
+fn write_origin(writer: &mut EventWriter<'_>, origin: &abi::Origin<'_>, headers: &[(http::HeaderName, http::HeaderValue)]) {
+    writer.origin(origin);
+    writer.headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+}
+
+fn write_response(writer: &mut EventWriter<'_>, response: &response::Parts, shown: Option<&Shown>) {
+    let reason = response.extensions.get::<hyper::ext::ReasonPhrase>().and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
+    writer.response(response.status.as_u16(), reason.or(response.status.canonical_reason()).unwrap_or_default());
+    writer.headers(pairs(&response.headers));
+    writer.body(body(shown));
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+}
+
+fn body(shown: Option<&Shown>) -> abi::Body<'_> {
+    match shown {
+        None => abi::Body::Hidden,
+        Some(Shown { data, truncated: false }) => abi::Body::Whole(data),
+        Some(Shown { data, truncated: true }) => abi::Body::Truncated(data),
+    }
+}
+
+/// Counts and logs a call, and hands its answer on.
+fn settle(scene: Scene<'_>, hook: &Arc<Revision>, moment: Moment, outcome: Outcome) -> Result<Vec<u8>, Failure> {
+    scene.metrics.hook(moment as usize, outcome.usage.duration_us);
+    if !outcome.log.is_empty() {
+        tracing::info!(target: "edgeward::function", function = hook.name(), moment = moment.name(), request_id = scene.id.as_str(), "{}", outcome.log);
+    }
+    outcome.result
+}

@@ -1,0 +1,321 @@
+//! I answer from files below one folder, and from nothing else.
+//!
+//! A path is decoded once, split, and refused if any part could mean another place; what the file system
+//! makes of it (links) must still be below the root. Whoever may write into the folder while it is served
+//! is trusted: a link swapped in between the check and the opening is not defended against.
+//!
+//! The file system blocks, so that it is asked on the blocking pool: once for a small file, then once per
+//! piece.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body::Frame;
+use tokio::task::JoinHandle;
+
+use crate::edge::body::Content;
+use crate::edge::head::Head;
+use crate::limits::origin::FILE_CHUNK_BYTES;
+
+pub(crate) struct Folder {
+    root: Arc<Path>,
+    index: String,
+}
+
+impl Folder {
+    pub(crate) fn open(root: &Path, index: &str) -> anyhow::Result<Folder> {
+        let canonical = root.canonicalize().with_context(|| format!("folder {}", root.display()))?;
+        anyhow::ensure!(canonical.is_dir(), "{} is not a folder", root.display());
+        Ok(Folder { root: canonical.into(), index: index.to_owned() })
+    }
+
+    pub(crate) async fn serve(&self, head: &Head) -> Response<Content> {
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        let Some(relative) = relative(head.path(), &self.index) else { return plain(StatusCode::NOT_FOUND) };
+        let root = self.root.clone();
+        let found = tokio::task::spawn_blocking(move || find(&root, &relative)).await;
+        match found {
+            Ok(Ok(found)) => found.answer(head),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => plain(StatusCode::FORBIDDEN),
+            Ok(Err(_)) => plain(StatusCode::NOT_FOUND),
+            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+/// The file that a URL's path names, below the root; `None` if it could name anything else.
+fn relative(path: &str, index: &str) -> Option<PathBuf> {
+    let decoded = percent_decode(path)?;
+    let (folder, last) = decoded.strip_prefix('/')?.rsplit_once('/').unwrap_or(("", decoded.strip_prefix('/')?));
+    let mut relative = PathBuf::new();
+    for part in folder.split('/').filter(|_| !folder.is_empty()).chain([if last.is_empty() { index } else { last }]) {
+        if part.is_empty() || part == "." || part == ".." || part.contains(['\0', '\\', '/']) {
+            return None;
+        }
+        relative.push(part);
+    }
+    Some(relative)
+}
+
+/// `None` for a broken escape, or if the result is not UTF-8. `%2F` is refused: it would be a second way to
+/// write a separator.
+fn percent_decode(path: &str) -> Option<String> {
+    if !path.contains('%') {
+        return Some(path.to_owned());
+    }
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        let value = digit(bytes.next())? * 16 + digit(bytes.next())?;
+        let value = u8::try_from(value).ok().filter(|&value| value != b'/')?;
+        decoded.push(value);
+    }
+    String::from_utf8(decoded).ok()
+}
+
+struct Found {
+    file: File,
+    first: Vec<u8>,
+    metadata: Metadata,
+    content_type: &'static str,
+}
+
+fn find(root: &Path, relative: &Path) -> io::Result<Found> {
+    let path = root.join(relative).canonicalize()?;
+    if !path.starts_with(root) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let mut file = File::open(&path)?;
+    let metadata = file.metadata()?;
+    // A device or a pipe could block for ever.
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let first = read_chunk(&mut file, metadata.len())?;
+    Ok(Found { file, first, metadata, content_type: content_type(relative) })
+}
+
+/// The next piece of a file of which `remaining` bytes are left; shorter only if the file has shrunk.
+fn read_chunk(file: &mut File, remaining: u64) -> io::Result<Vec<u8>> {
+    let wanted = remaining.min(FILE_CHUNK_BYTES as u64);
+    let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
+    file.take(wanted).read_to_end(&mut chunk)?;
+    Ok(chunk)
+}
+
+impl Found {
+    fn answer(self, head: &Head) -> Response<Content> {
+        let length = self.metadata.len();
+        let modified = self.metadata.modified().unwrap_or(UNIX_EPOCH);
+        let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let tag = format!("\"{:x}-{:x}\"", age.as_nanos(), length);
+        let mut headers = HeaderMap::with_capacity(8);
+        if is_unchanged(&head.headers, &tag, modified) {
+            insert_validators(&mut headers, &tag, modified);
+            let mut response = Response::new(Content::Empty);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.headers_mut() = headers;
+            return response;
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        insert_validators(&mut headers, &tag, modified);
+        let content = if head.method == Method::HEAD {
+            Content::Empty
+        } else if self.first.len() as u64 == length {
+            Content::full(self.first.into())
+        } else {
+            Content::File(FileContent { first: Some(self.first.into()), file: Some(self.file), reading: None, remaining: length })
+        };
+        let mut response = Response::new(content);
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+fn insert_validators(headers: &mut HeaderMap, tag: &str, modified: SystemTime) {
+    for (name, value) in [(header::ETAG, tag), (header::LAST_MODIFIED, httpdate::fmt_http_date(modified).as_str())] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// RFC 9110 section 13.2.2: `If-None-Match` decides alone where it is present.
+fn is_unchanged(headers: &HeaderMap, tag: &str, modified: SystemTime) -> bool {
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        return tags.flat_map(|value| value.split(',')).map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag);
+    }
+    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    since.is_some_and(|since| seconds(modified) <= seconds(since))
+}
+
+fn plain(status: StatusCode) -> Response<Content> {
+    let text = status.canonical_reason().unwrap_or_default();
+    let mut response = Response::new(Content::Full(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+fn content_type(path: &Path) -> &'static str {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match extension.as_str() {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "json" | "map" => "application/json",
+        "txt" => "text/plain; charset=utf-8",
+        "md" => "text/markdown; charset=utf-8",
+        "csv" => "text/csv; charset=utf-8",
+        "xml" => "application/xml",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "ico" => "image/x-icon",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        "ttf" => "font/ttf",
+        "otf" => "font/otf",
+        "wasm" => "application/wasm",
+        "pdf" => "application/pdf",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        "mp3" => "audio/mpeg",
+        "zip" => "application/zip",
+        "webmanifest" => "application/manifest+json",
+        _ => "application/octet-stream",
+    }
+}
+
+/// The rest of a file, piece by piece.
+pub(crate) struct FileContent {
+    first: Option<Bytes>,
+    file: Option<File>,
+    reading: Option<JoinHandle<io::Result<(File, Vec<u8>)>>>,
+    remaining: u64,
+}
+
+impl FileContent {
+    pub(crate) fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(self.take(first))));
+        }
+        if self.remaining == 0 {
+            return Poll::Ready(None);
+        }
+        if let Some(mut file) = self.file.take() {
+            let remaining = self.remaining;
+            self.reading = Some(tokio::task::spawn_blocking(move || {
+                let chunk = read_chunk(&mut file, remaining)?;
+                Ok((file, chunk))
+            }));
+        }
+        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
+        let read = ready!(Pin::new(reading).poll(cx));
+        self.reading = None;
+        Poll::Ready(Some(match read {
+            Ok(Ok((_, chunk))) if chunk.is_empty() => Err(anyhow::anyhow!("the file became shorter while it was sent")),
+            Ok(Ok((file, chunk))) => {
+                self.file = Some(file);
+                Ok(self.take(chunk.into()))
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        }))
+    }
+
+    fn take(&mut self, chunk: Bytes) -> Frame<Bytes> {
+        self.remaining -= chunk.len() as u64;
+        Frame::data(chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_files_below_the_root_or_nothing() {
+        for (path, file) in [
+            ("/", Some("index.html")),
+            ("/a/b.txt", Some("a/b.txt")),
+            ("/a/", Some("a/index.html")),
+            ("/a%20b", Some("a b")),
+            ("/%C3%A9", Some("é")),
+            ("/..", None),
+            ("/a/../b", None),
+            ("/%2e%2e/x", None),
+            ("/.%2e", None),
+            ("/a%2fb", None),
+            ("/a%00b", None),
+            ("/a//b", None),
+            ("//etc/passwd", None),
+            ("/a\\b", None),
+            ("/%5c", None),
+            ("/./a", None),
+            ("/%", None),
+            ("/%zz", None),
+            ("/%ff", None),
+            ("x", None),
+        ] {
+            assert_eq!(relative(path, "index.html").as_deref(), file.map(Path::new), "{path}");
+        }
+        assert_eq!(relative("/", ""), None, "without an index there is no file for a folder");
+    }
+
+    #[test]
+    fn a_link_out_of_the_root_is_not_followed() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(outside.path().join("secret"), "s").unwrap();
+        std::fs::write(inside.path().join("file"), "f").unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret"), inside.path().join("out")).unwrap();
+        std::os::unix::fs::symlink("file", inside.path().join("in")).unwrap();
+        let root = inside.path().canonicalize().unwrap();
+        assert!(find(&root, Path::new("out")).is_err());
+        assert_eq!(find(&root, Path::new("in")).unwrap().first, b"f");
+    }
+
+    #[test]
+    fn validators_answer_whether_a_file_changed() {
+        let modified = UNIX_EPOCH + std::time::Duration::from_millis(1_000_500);
+        let asked = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            is_unchanged(&headers, "\"t\"", modified)
+        };
+        assert!(asked("if-none-match", "\"x\", W/\"t\""));
+        assert!(asked("if-none-match", "*"));
+        assert!(!asked("if-none-match", "\"x\""));
+        assert!(asked("if-modified-since", &httpdate::fmt_http_date(modified)));
+        assert!(!asked("if-modified-since", &httpdate::fmt_http_date(UNIX_EPOCH)));
+        assert!(!asked("if-modified-since", "yesterday"));
+    }
+}

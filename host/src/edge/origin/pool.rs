@@ -1,0 +1,180 @@
+//! Idle connections to origins, kept by each worker for itself: no lock, and no task per connection.
+//!
+//! hyper's connection is a future that somebody has to drive. Here it is whoever uses the connection: the
+//! request that waits for a head, then the body that is being read. So an answer wakes one task, not two.
+//! An idle connection is driven by nobody; whether it still lives is found out when it is taken.
+//!
+//!     take ──► in use ──put──► idle ──► taken again (last in, first out)
+//!                │               └────► swept, when idle for too long
+//!                └─ broken, or not at a message's end: dropped
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, Sleep};
+
+use crate::edge::body::Content;
+use crate::edge::origin::Target;
+use crate::edge::origin::connect::{Endpoint, Stream};
+use crate::limits;
+
+/// A connection, with the future that moves its bytes.
+pub(crate) struct Connection {
+    pub(crate) sender: SendRequest<Content>,
+    driver: http1::Connection<TokioIo<Stream>, Content>,
+    ended: bool,
+    timer: Timer,
+    keepalive: Duration,
+    max_idle: usize,
+    endpoint: Arc<Endpoint>,
+}
+
+impl Connection {
+    pub(crate) async fn start(target: &Target, stream: Stream) -> hyper::Result<Box<Connection>> {
+        let handshake = http1::Builder::new()
+            .max_headers(limits::origin::HEADERS)
+            .max_buf_size(limits::origin::HEAD_BYTES)
+            .handshake(TokioIo::new(stream));
+        let (sender, driver) = handshake.await?;
+        Ok(Box::new(Connection {
+            sender,
+            driver,
+            ended: false,
+            timer: Timer::default(),
+            keepalive: target.keepalive,
+            max_idle: target.max_idle,
+            endpoint: target.endpoint.clone(),
+        }))
+    }
+
+    /// Moves bytes both ways, as far as they go now.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.ended {
+            // What went wrong is told to whoever waits for the head or the body.
+            self.ended = Pin::new(&mut self.driver).poll(cx).is_ready();
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn timer(&mut self) -> &mut Timer {
+        &mut self.timer
+    }
+
+    /// Whether a request can be sent. Drives the connection without anybody to wake: a close that has
+    /// arrived meanwhile is seen, and no earlier user is woken for what comes next.
+    fn is_ready(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        !self.ended && self.sender.is_ready()
+    }
+}
+
+/// A deadline that moves with every request, on a timer that does not: it is set again only when it fires
+/// early. A request then arms no timer.
+#[derive(Default)]
+pub(crate) struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Instant>,
+}
+
+impl Timer {
+    pub(crate) fn disarm(&mut self) {
+        self.deadline = None;
+    }
+
+    /// Ready when `timeout` has passed since the first call after `disarm`.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, timeout: Duration) -> Poll<()> {
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + timeout);
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+struct Idle {
+    connection: Box<Connection>,
+    until: Instant,
+}
+
+#[derive(Default)]
+struct Pool {
+    idle: HashMap<Arc<Endpoint>, Vec<Idle>>,
+    swept: bool,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = RefCell::default();
+}
+
+/// The connection that was used last, if it still lives.
+pub(crate) fn take(target: &Target) -> Option<Box<Connection>> {
+    let now = Instant::now();
+    loop {
+        let idle = POOL.with_borrow_mut(|pool| pool.idle.get_mut(&target.endpoint)?.pop())?;
+        let mut connection = idle.connection;
+        if idle.until > now && connection.is_ready() {
+            connection.timer.disarm();
+            return Some(connection);
+        }
+    }
+}
+
+/// Keeps a connection whose answer has been read. One that is not at a message's end is dropped.
+pub(crate) fn put(mut connection: Box<Connection>) {
+    let idle_enough = !connection.ended && (connection.sender.is_ready() || connection.is_ready());
+    if !idle_enough || connection.max_idle == 0 {
+        return;
+    }
+    let until = Instant::now() + connection.keepalive;
+    // What is dropped is dropped outside the borrow.
+    let (_surplus, sweep) = POOL.with_borrow_mut(|pool| {
+        let most = connection.max_idle;
+        let endpoint = connection.endpoint.clone();
+        let idle = pool.idle.entry(endpoint).or_default();
+        let surplus = (idle.len() >= most).then(|| idle.remove(0));
+        idle.push(Idle { connection, until });
+        (surplus, !std::mem::replace(&mut pool.swept, true))
+    });
+    if sweep {
+        // May be lost with its runtime: idle connections are lost with it then.
+        tokio::task::spawn_local(sweeper());
+    }
+}
+
+/// Once a second closes what was idle for too long; ends when nothing is left.
+async fn sweeper() {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = Instant::now();
+        let (_expired, left) = POOL.with_borrow_mut(|pool| {
+            let mut expired = Vec::new();
+            pool.idle.retain(|_, idle| {
+                // Oldest first.
+                let fresh = idle.iter().position(|idle| idle.until > now).unwrap_or(idle.len());
+                expired.extend(idle.drain(..fresh));
+                !idle.is_empty()
+            });
+            pool.swept = !pool.idle.is_empty();
+            (expired, pool.swept)
+        });
+        if !left {
+            return;
+        }
+    }
+}

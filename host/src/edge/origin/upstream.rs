@@ -1,0 +1,215 @@
+//! One request to a server: over an idle connection or a new one, its head, then its body as it comes.
+//!
+//! A connection that was idle may have been closed by the server while the request was on its way. The
+//! request is then sent once more over a new one, if it had not left, or if sending it twice is safe.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::edge::body::Content;
+use crate::edge::origin::pool::{self, Connection};
+use crate::edge::origin::{FetchError, Target, connect};
+use crate::telemetry::OriginMetrics;
+
+enum SendError {
+    /// It never left.
+    Unsent(Request<Content>),
+    Failed(FetchError),
+}
+
+pub(crate) async fn fetch(target: &Target, metrics: &OriginMetrics, mut request: Request<Content>) -> Result<Response<Content>, FetchError> {
+    if let Some(connection) = pool::take(target) {
+        metrics.reused();
+        // The copy counts references, and is the price of surviving a server that closes in the same moment.
+        let again = is_replayable(&request).then(|| copy(&request));
+        request = match (send(connection, request, target.read_timeout).await, again) {
+            (Ok(response), _) => return Ok(response),
+            (Err(SendError::Unsent(request)), _) => request,
+            (Err(SendError::Failed(FetchError::Broken(error))), Some(again)) if was_closed(&error) => again,
+            (Err(SendError::Failed(error)), _) => return Err(error),
+        };
+    }
+    let stream = connect::connect(target).await?;
+    metrics.connected();
+    let connection = Connection::start(target, stream).await.map_err(FetchError::Broken)?;
+    match send(connection, request, target.read_timeout).await {
+        Ok(response) => Ok(response),
+        Err(SendError::Failed(error)) => Err(error),
+        Err(SendError::Unsent(_)) => Err(FetchError::Unreachable("closed at once".to_owned())),
+    }
+}
+
+fn is_replayable(request: &Request<Content>) -> bool {
+    request.body().is_empty() && matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn copy(request: &Request<Content>) -> Request<Content> {
+    let mut copy = Request::new(Content::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// Nothing of an answer had come.
+fn was_closed(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_io(error)
+}
+
+fn is_io(error: &hyper::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) && !error.is_parse()
+}
+
+async fn send(mut connection: Box<Connection>, mut request: Request<Content>, timeout: Duration) -> Result<Response<Content>, SendError> {
+    // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte.
+    let moves = (!request.body().is_empty()).then(|| Arc::new(AtomicU32::new(0)));
+    if let Some(moves) = &moves {
+        request = request.map(|content| content.watched(moves.clone()));
+    }
+    let is_head = request.method() == Method::HEAD;
+    let mut moved = 0;
+    let mut response = pin!(connection.sender.try_send_request(request));
+    let sent = std::future::poll_fn(|cx| {
+        connection.drive(cx);
+        // Only `drive` makes an answer ready, so that it needs nobody to wake.
+        let polled = response.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(sent) = polled {
+            return Poll::Ready(Some(sent));
+        }
+        if connection.has_ended() {
+            return Poll::Ready(None);
+        }
+        if let Some(moves) = &moves {
+            let now = moves.load(Relaxed);
+            if now != moved {
+                moved = now;
+                connection.timer().disarm();
+            }
+        }
+        connection.timer().poll(cx, timeout).map(|()| None)
+    });
+    match sent.await {
+        Some(Ok(response)) => {
+            connection.timer().disarm();
+            Ok(response.map(|incoming| content(incoming, connection, timeout, is_head)))
+        }
+        Some(Err(mut error)) => Err(match error.take_message() {
+            Some(request) => SendError::Unsent(request),
+            None => SendError::Failed(FetchError::Broken(error.into_error())),
+        }),
+        None if connection.has_ended() => Err(SendError::Failed(FetchError::Unreachable("the connection ended".to_owned()))),
+        None => Err(SendError::Failed(FetchError::ReadTimeout(timeout))),
+    }
+}
+
+/// A small answer came with its head: it is taken out here, and the connection is free at once.
+fn content(mut incoming: Incoming, connection: Box<Connection>, timeout: Duration, is_head: bool) -> Content {
+    if is_head || incoming.is_end_stream() {
+        pool::put(connection);
+        return Content::Empty;
+    }
+    if incoming.size_hint().exact().is_some()
+        && let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
+    {
+        let whole = incoming.is_end_stream();
+        return match frame.into_data() {
+            Ok(data) if whole => {
+                pool::put(connection);
+                Content::full(data)
+            }
+            Ok(data) => Content::Upstream(Upstream { first: Some(data), incoming, connection: Some(connection), timeout }),
+            Err(_) => Content::Upstream(Upstream { first: None, incoming, connection: Some(connection), timeout }),
+        };
+    }
+    Content::Upstream(Upstream { first: None, incoming, connection: Some(connection), timeout })
+}
+
+/// The rest of an answer. It drives its connection, and gives it back at the end; dropped before, it closes it.
+pub(crate) struct Upstream {
+    first: Option<Bytes>,
+    incoming: Incoming,
+    connection: Option<Box<Connection>>,
+    timeout: Duration,
+}
+
+impl Upstream {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let mut driven = false;
+        loop {
+            // As with the head: only `drive` brings frames.
+            let polled = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+            let Some(connection) = &mut self.connection else {
+                return match polled {
+                    Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(anyhow::Error::new))),
+                    Poll::Pending => Poll::Ready(None),
+                };
+            };
+            match polled {
+                Poll::Ready(Some(Ok(frame))) => {
+                    connection.timer().disarm();
+                    if self.incoming.is_end_stream() {
+                        self.give_back();
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Poll::Ready(None) => {
+                    self.give_back();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.connection = None;
+                    return Poll::Ready(Some(Err(anyhow::Error::new(error).context("origin"))));
+                }
+                Poll::Pending if !driven => {
+                    driven = true;
+                    connection.drive(cx);
+                }
+                Poll::Pending if connection.has_ended() => {
+                    self.connection = None;
+                    return Poll::Ready(Some(Err(anyhow::anyhow!("the origin's connection ended within the body"))));
+                }
+                Poll::Pending => {
+                    return connection.timer().poll(cx, self.timeout).map(|()| {
+                        self.connection = None;
+                        Some(Err(anyhow::anyhow!("nothing came from the origin for {} ms", self.timeout.as_millis())))
+                    });
+                }
+            }
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            pool::put(connection);
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.incoming.is_end_stream()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        let mut hint = self.incoming.size_hint();
+        if let Some(first) = &self.first {
+            let seen = first.len() as u64;
+            let upper = hint.upper().map(|upper| upper + seen);
+            hint = SizeHint::new();
+            hint.set_lower(self.incoming.size_hint().lower() + seen);
+            if let Some(upper) = upper {
+                hint.set_upper(upper);
+            }
+        }
+        hint
+    }
+}

@@ -1,0 +1,170 @@
+//! What is remembered of a request until its response has ended: for the counters and the access log.
+//!
+//! Its drop is the end of the request, however that came about.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http::header::{self, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode, Version, response};
+
+use crate::edge::Edge;
+use crate::edge::head::Head;
+use crate::edge::id::RequestId;
+use crate::edge::site::Site;
+use crate::net::Client;
+use crate::telemetry::{Line, ResultType};
+
+pub(crate) struct Record {
+    edge: Arc<Edge>,
+    pub(crate) id: RequestId,
+    client: Client,
+    started: Instant,
+    pub(crate) site: Option<Arc<Site>>,
+    seen: Option<Seen>,
+    answer: Option<Answer>,
+    bytes: u64,
+    end: End,
+}
+
+/// The request as the client sent it; only kept for the log. Cheap: every part is counted, not copied.
+struct Seen {
+    method: Method,
+    target: PathAndQuery,
+    version: Version,
+    headers: [Option<HeaderValue>; 5],
+}
+
+struct Answer {
+    status: StatusCode,
+    result: ResultType,
+    after: Duration,
+    content_type: Option<HeaderValue>,
+    content_length: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Complete,
+    OriginBroke,
+    ClientLeft,
+}
+
+impl Record {
+    pub(crate) fn open(edge: Arc<Edge>, client: Client) -> Box<Record> {
+        edge.metrics.opened();
+        Box::new(Record {
+            edge,
+            id: RequestId::next(),
+            client,
+            started: Instant::now(),
+            site: None,
+            seen: None,
+            answer: None,
+            bytes: 0,
+            end: End::ClientLeft,
+        })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn saw(&mut self, head: &Head) {
+        if self.edge.access.is_some() {
+            let names = [header::HOST, header::REFERER, header::USER_AGENT, header::COOKIE, header::HeaderName::from_static("x-forwarded-for")];
+            self.seen = Some(Seen {
+                method: head.method.clone(),
+                target: head.target.clone(),
+                version: head.version,
+                headers: names.map(|name| head.headers.get(name).cloned()),
+            });
+        }
+    }
+
+    pub(crate) fn answered(&mut self, response: &response::Parts, result: ResultType) {
+        let logged = self.edge.access.is_some();
+        let value = |name| response.headers.get(name).filter(|_| logged);
+        self.answer = Some(Answer {
+            status: response.status,
+            result,
+            after: self.started.elapsed(),
+            content_type: value(header::CONTENT_TYPE).cloned(),
+            content_length: value(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
+        });
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    pub(crate) fn complete(&mut self) {
+        self.end = End::Complete;
+    }
+
+    pub(crate) fn broke(&mut self, error: &anyhow::Error) {
+        self.end = End::OriginBroke;
+        tracing::warn!(target: "edgeward::edge", request_id = self.id.as_str(), "response broke off: {error:#}");
+    }
+
+    fn log(&self, seconds: f64) {
+        let (Some(log), Some(answer)) = (&self.edge.access, &self.answer) else { return };
+        let seen = self.seen.as_ref();
+        let header = |i: usize| seen.and_then(|seen| seen.headers[i].as_ref()?.to_str().ok());
+        let result = answer.result.name();
+        log.write(&Line {
+            timestamp: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            location: &self.edge.location,
+            bytes_sent: self.bytes,
+            client_ip: &self.client.ip,
+            client_port: self.client.peer.port(),
+            method: seen.map_or("", |seen| seen.method.as_str()),
+            path: seen.map_or("", |seen| seen.target.path()),
+            query: seen.and_then(|seen| seen.target.query()),
+            status: answer.status.as_u16(),
+            host: header(0).unwrap_or_default(),
+            referer: header(1),
+            user_agent: header(2),
+            cookie: header(3),
+            forwarded_for: header(4),
+            result: if self.end == End::Complete { result } else { ResultType::Error.name() },
+            response_result: result,
+            detailed_result: match self.end {
+                End::Complete => result,
+                End::OriginBroke => "OriginCommError",
+                End::ClientLeft => "ClientCommError",
+            },
+            request_id: self.id.as_str(),
+            site: self.site.as_ref().map_or("", |site| site.name.as_str()),
+            protocol: if self.client.tls.is_some() { "https" } else { "http" },
+            protocol_version: match seen.map(|seen| seen.version) {
+                Some(Version::HTTP_2) => "HTTP/2.0",
+                Some(Version::HTTP_10) => "HTTP/1.0",
+                _ => "HTTP/1.1",
+            },
+            seconds,
+            first_byte_seconds: answer.after.as_secs_f64(),
+            tls_protocol: self.client.tls.as_ref().map(|tls| tls.protocol),
+            tls_cipher: self.client.tls.as_ref().map(|tls| tls.cipher),
+            content_type: answer.content_type.as_ref().and_then(|value| value.to_str().ok()),
+            content_length: answer.content_length,
+        });
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.edge.metrics.closed();
+        match (&self.site, &self.answer) {
+            (Some(site), Some(answer)) => {
+                let result = if self.end == End::Complete { answer.result } else { ResultType::Error };
+                site.metrics.answered(answer.status.as_u16(), result, seconds, self.bytes);
+            }
+            (_, None) => self.edge.metrics.refused("client-left"),
+            (None, Some(_)) => {}
+        }
+        self.log(seconds);
+    }
+}

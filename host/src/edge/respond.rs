@@ -1,0 +1,237 @@
+//! I am the only place of the edge where a failure becomes a status.
+//!
+//! The words in `X-Cache` are CloudFront's, so that dashboards made for it keep working. A client learns a
+//! category and the request's id; what exactly went wrong is in the log, under that id.
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode, Version};
+use http_body::Body as _;
+
+use crate::edge::body::{Body, Content, PeekError};
+use crate::edge::head::Head;
+use crate::edge::origin::FetchError;
+use crate::edge::record::Record;
+use crate::edge::{Edge, Via};
+use crate::failure::Failure;
+use crate::limits::Limit;
+use crate::telemetry::ResultType;
+use crate::wasm::abi::Moment;
+
+/// Why a request ends without the answer of an origin or a hook.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("malformed request: {0}")]
+    Malformed(&'static str),
+    #[error("the URL is too long")]
+    UrlTooLong,
+    #[error("too many headers")]
+    TooManyHeaders,
+    #[error("no site has this host")]
+    UnknownHost,
+    #[error("only HTTPS is served here")]
+    HttpsOnly,
+    #[error("the method is not allowed")]
+    Method,
+    #[error("a GET or HEAD request had a body")]
+    BodyOfGet,
+    #[error("request body: {0}")]
+    Body(PeekError),
+    #[error("response body: {0}")]
+    OriginBody(PeekError),
+    #[error("{} hook `{function}`: {failure}", .moment.name())]
+    Hook { moment: Moment, function: String, failure: Failure },
+    #[error("origin: {0}")]
+    Fetch(#[from] FetchError),
+}
+
+/// An answer before the edge's own headers are on it.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Content>,
+    pub(crate) result: ResultType,
+}
+
+impl Refusal {
+    /// The status, the result type and the word for the client and the metrics.
+    fn verdict(&self) -> (StatusCode, ResultType, &'static str) {
+        use ResultType::Error;
+        match self {
+            Refusal::Malformed(_) => (StatusCode::BAD_REQUEST, Error, "malformed-request"),
+            Refusal::UrlTooLong => (StatusCode::URI_TOO_LONG, Error, "url-too-long"),
+            Refusal::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Error, "too-many-headers"),
+            Refusal::UnknownHost => (StatusCode::FORBIDDEN, Error, "unknown-host"),
+            Refusal::HttpsOnly => (StatusCode::FORBIDDEN, Error, "https-only"),
+            Refusal::Method => (StatusCode::FORBIDDEN, Error, "method-not-allowed"),
+            Refusal::BodyOfGet => (StatusCode::FORBIDDEN, Error, "body-not-allowed"),
+            Refusal::Body(PeekError::Timeout) => (StatusCode::REQUEST_TIMEOUT, Error, "body-timeout"),
+            Refusal::Body(PeekError::Broken(_)) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
+            Refusal::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
+            Refusal::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
+            Refusal::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
+            Refusal::Fetch(error) => match error {
+                FetchError::ConnectTimeout(_) | FetchError::ReadTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
+                FetchError::Unreachable(_) => (StatusCode::BAD_GATEWAY, Error, "origin-unreachable"),
+                FetchError::Broken(_) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
+                FetchError::Forbidden(_) => (StatusCode::BAD_GATEWAY, Error, "origin-forbidden"),
+                FetchError::Component(Failure::Limit { limit: Limit::DeadlineMs, .. }) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
+                FetchError::Component(Failure::Throttled(_)) => (StatusCode::SERVICE_UNAVAILABLE, Error, "throttled"),
+                FetchError::Component(failure) => (StatusCode::BAD_GATEWAY, Error, failure.category()),
+            },
+        }
+    }
+
+    /// The answer to a request that is refused. Counts and logs it.
+    pub(crate) fn answer(&self, edge: &Edge, record: &Record) -> Answer {
+        let (status, result, category) = self.verdict();
+        edge.metrics.refused(category);
+        let id = record.id.as_str();
+        match self {
+            // What strangers send is no news.
+            Refusal::Hook { .. } | Refusal::Fetch(_) | Refusal::OriginBody(_) => {
+                tracing::warn!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}");
+            }
+            _ => tracing::debug!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}"),
+        }
+        let text = format!("{status}\ncategory: {category}\nrequest id: {id}\n");
+        let mut response = Response::new(Content::Full(Bytes::from(text)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Answer { response, result }
+    }
+}
+
+/// CloudFront: what a function did wrong is 503, what it said wrong is 502.
+fn hook_verdict(moment: Moment, failure: &Failure) -> (StatusCode, ResultType, &'static str) {
+    let (execution, validation, throttled) = if moment.is_viewer() {
+        (ResultType::FunctionExecutionError, ResultType::FunctionValidationError, ResultType::FunctionThrottledError)
+    } else {
+        (ResultType::LambdaExecutionError, ResultType::LambdaValidationError, ResultType::LambdaLimitExceeded)
+    };
+    let category = failure.category();
+    match failure {
+        Failure::BadReply(_) | Failure::Limit { limit: Limit::ReplyBytes | Limit::HeaderCount | Limit::HeaderBytes, .. } => {
+            (StatusCode::BAD_GATEWAY, validation, category)
+        }
+        Failure::Throttled(_) => (StatusCode::SERVICE_UNAVAILABLE, throttled, category),
+        Failure::Limit { limit: Limit::DeadlineMs | Limit::CpuUs, .. } if !moment.is_viewer() => (StatusCode::SERVICE_UNAVAILABLE, throttled, category),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, execution, category),
+    }
+}
+
+/// A redirect to the same URL by HTTPS.
+pub(crate) fn redirect_to_https(head: &Head) -> Answer {
+    let mut location = String::with_capacity(8 + head.host().len() + head.target.as_str().len());
+    for part in ["https://", head.host(), head.target.as_str()] {
+        location.push_str(part);
+    }
+    let mut response = Response::new(Content::Empty);
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    if let Ok(location) = HeaderValue::from_maybe_shared(Bytes::from(location)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Answer { response, result: ResultType::Redirect }
+}
+
+pub(crate) fn generated(response: Response<Bytes>, moment: Moment) -> Answer {
+    let result = if moment.is_viewer() { ResultType::FunctionGeneratedResponse } else { ResultType::LambdaGeneratedResponse };
+    Answer { response: response.map(Content::full), result }
+}
+
+/// Puts the edge's headers on an answer, and the record that ends with its body.
+pub(crate) fn finish(edge: &Edge, mut record: Box<Record>, method: &Method, version: Version, answer: Answer) -> Response<Body> {
+    const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+    const POP: HeaderName = HeaderName::from_static("x-amz-cf-pop");
+    const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
+    let (mut parts, mut content) = answer.response.into_parts();
+    let headers = &mut parts.headers;
+    headers.insert(X_CACHE, x_cache(answer.result));
+    headers.append(header::VIA, edge.via.of(version).clone());
+    headers.insert(POP, edge.via.pop.clone());
+    if let Ok(id) = HeaderValue::from_str(record.id.as_str()) {
+        headers.insert(ID, id);
+    }
+    if *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        if let (Some(length), false) = (content.size_hint().exact(), headers.contains_key(header::CONTENT_LENGTH)) {
+            if length > 0 && *method == Method::HEAD {
+                headers.insert(header::CONTENT_LENGTH, length.into());
+            }
+        }
+        content = Content::Empty;
+    } else if let (Some(length), Some(said)) = (content.size_hint().exact(), headers.get(header::CONTENT_LENGTH)) {
+        // A hook may have said anything; what counts is what comes.
+        if said.to_str().ok().and_then(|said| said.parse().ok()) != Some(length) {
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+    }
+    record.answered(&parts, answer.result);
+    Response::from_parts(parts, Body::new(content, record))
+}
+
+impl Via {
+    pub(crate) fn new(location: &str) -> Result<Via, header::InvalidHeaderValue> {
+        let via = |version: &str| HeaderValue::from_str(&format!("{version} {location} (edgeward)"));
+        Ok(Via { http10: via("1.0")?, http11: via("1.1")?, http2: via("2.0")?, pop: HeaderValue::from_str(location)? })
+    }
+
+    pub(crate) fn of(&self, version: Version) -> &HeaderValue {
+        match version {
+            Version::HTTP_2 => &self.http2,
+            Version::HTTP_10 => &self.http10,
+            _ => &self.http11,
+        }
+    }
+}
+
+fn x_cache(result: ResultType) -> HeaderValue {
+    HeaderValue::from_static(match result {
+        ResultType::Miss => "Miss from cloudfront",
+        ResultType::Error => "Error from cloudfront",
+        ResultType::Redirect => "Redirect from cloudfront",
+        ResultType::FunctionGeneratedResponse => "FunctionGeneratedResponse from cloudfront",
+        ResultType::FunctionExecutionError => "FunctionExecutionError from cloudfront",
+        ResultType::FunctionValidationError => "FunctionValidationError from cloudfront",
+        ResultType::FunctionThrottledError => "FunctionThrottledError from cloudfront",
+        ResultType::LambdaGeneratedResponse => "LambdaGeneratedResponse from cloudfront",
+        ResultType::LambdaExecutionError => "LambdaExecutionError from cloudfront",
+        ResultType::LambdaValidationError => "LambdaValidationError from cloudfront",
+        ResultType::LambdaLimitExceeded => "LambdaLimitExceeded from cloudfront",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Scope;
+
+    #[test]
+    fn failures_of_hooks_have_cloudfronts_statuses() {
+        use Moment::{OriginRequest, ViewerRequest};
+        let limit = |limit| Failure::Limit { limit, value: 1 };
+        for (moment, failure, status, result) in [
+            (ViewerRequest, Failure::Trap("secret".into()), 503, "FunctionExecutionError"),
+            (ViewerRequest, limit(Limit::CpuUs), 503, "FunctionExecutionError"),
+            (ViewerRequest, Failure::BadReply("x".into()), 502, "FunctionValidationError"),
+            (ViewerRequest, limit(Limit::HeaderCount), 502, "FunctionValidationError"),
+            (ViewerRequest, Failure::Throttled(Scope::Utilization), 503, "FunctionThrottledError"),
+            (OriginRequest, Failure::Trap("x".into()), 503, "LambdaExecutionError"),
+            (OriginRequest, limit(Limit::DeadlineMs), 503, "LambdaLimitExceeded"),
+            (OriginRequest, Failure::BadReply("x".into()), 502, "LambdaValidationError"),
+            (OriginRequest, Failure::Throttled(Scope::Queue), 503, "LambdaLimitExceeded"),
+        ] {
+            let (said, kind, _) = hook_verdict(moment, &failure);
+            assert_eq!((said.as_u16(), kind.name()), (status, result), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_that_is_late_is_504_and_one_that_is_away_502() {
+        let verdict = |error: FetchError| Refusal::Fetch(error).verdict().0.as_u16();
+        let timeout = std::time::Duration::from_secs(1);
+        assert_eq!(verdict(FetchError::ConnectTimeout(timeout)), 504);
+        assert_eq!(verdict(FetchError::ReadTimeout(timeout)), 504);
+        assert_eq!(verdict(FetchError::Unreachable(String::new())), 502);
+        assert_eq!(verdict(FetchError::Component(Failure::Trap(String::new()))), 502);
+        assert_eq!(verdict(FetchError::Component(Failure::Throttled(Scope::Queue))), 503);
+    }
+}

@@ -1,0 +1,270 @@
+//! Host to site, path to behavior.
+//!
+//! Names were resolved when the configuration was loaded: a request looks up its host, nothing else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use http::Method;
+
+use crate::config::{self, ViewerProtocol};
+use crate::edge::origin::{Backend, Backends};
+use crate::function::catalog::Revisions;
+use crate::function::revision::Revision;
+use crate::telemetry::{SiteMetrics, Telemetry};
+use crate::wasm::abi::Moment;
+
+/// All sites, by host.
+pub(crate) struct Sites {
+    exact: HashMap<String, Arc<Site>>,
+    /// By what follows `*.`; the longest suffix wins.
+    wildcard: HashMap<String, Arc<Site>>,
+    any: Option<Arc<Site>>,
+}
+
+pub(crate) struct Site {
+    pub(crate) name: String,
+    pub(crate) default_root_object: Option<String>,
+    pub(crate) metrics: SiteMetrics,
+    behaviors: Vec<Behavior>,
+}
+
+pub(crate) struct Behavior {
+    pattern: Pattern,
+    pub(crate) backend: Backend,
+    pub(crate) viewer_protocol: ViewerProtocol,
+    allowed_methods: Vec<Method>,
+    hooks: [Option<Arc<Revision>>; 4],
+    pub(crate) include_body: bool,
+}
+
+impl Sites {
+    pub(crate) fn new(
+        sites: &[Arc<config::Site>],
+        backends: &Backends,
+        revisions: &Revisions,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Sites> {
+        let mut all = Sites { exact: HashMap::new(), wildcard: HashMap::new(), any: None };
+        for site in sites {
+            let built = Site::new(site, backends, revisions, telemetry).with_context(|| format!("site `{}`", site.name))?;
+            let built = Arc::new(built);
+            for host in &site.hosts {
+                let host = host.to_ascii_lowercase();
+                if host == "*" {
+                    all.any = Some(built.clone());
+                } else if let Some(suffix) = host.strip_prefix("*.") {
+                    all.wildcard.insert(suffix.to_owned(), built.clone());
+                } else {
+                    all.exact.insert(host, built.clone());
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The site of a host, which has no port and may have any case.
+    pub(crate) fn find(&self, host: &str) -> Option<&Arc<Site>> {
+        if self.exact.is_empty() && self.wildcard.is_empty() {
+            return self.any.as_ref();
+        }
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.find_lower(&host.to_ascii_lowercase());
+        }
+        self.find_lower(host)
+    }
+
+    fn find_lower(&self, host: &str) -> Option<&Arc<Site>> {
+        if let Some(site) = self.exact.get(host) {
+            return Some(site);
+        }
+        let mut rest = host;
+        while !self.wildcard.is_empty() {
+            let Some((_, suffix)) = rest.split_once('.') else { break };
+            if let Some(site) = self.wildcard.get(suffix) {
+                return Some(site);
+            }
+            rest = suffix;
+        }
+        self.any.as_ref()
+    }
+}
+
+impl Site {
+    fn new(site: &config::Site, backends: &Backends, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Site> {
+        let behaviors = site.behaviors.iter().map(|behavior| {
+            Behavior::new(behavior, backends, revisions).with_context(|| format!("behavior `{}`", behavior.path))
+        });
+        let root = site.default_root_object.trim_start_matches('/');
+        Ok(Site {
+            name: site.name.clone(),
+            default_root_object: (!root.is_empty()).then(|| format!("/{root}")),
+            metrics: telemetry.site(&site.name),
+            behaviors: behaviors.collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// The first behavior whose pattern matches; the default one is last and matches everything.
+    pub(crate) fn behavior(&self, path: &str) -> Option<&Behavior> {
+        self.behaviors.iter().find(|behavior| behavior.pattern.matches(path))
+    }
+}
+
+impl Behavior {
+    fn new(behavior: &config::Behavior, backends: &Backends, revisions: &Revisions) -> anyhow::Result<Behavior> {
+        let hook = |name: &Option<String>| {
+            name.as_ref()
+                .map(|name| revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
+                .transpose()
+        };
+        let methods = behavior.allowed_methods.iter().map(|method| {
+            Method::from_bytes(method.as_bytes()).with_context(|| format!("method `{method}`"))
+        });
+        Ok(Behavior {
+            pattern: Pattern::new(&behavior.path),
+            backend: backends.get(&behavior.origin).cloned().with_context(|| format!("no origin `{}`", behavior.origin))?,
+            viewer_protocol: behavior.viewer_protocol,
+            allowed_methods: methods.collect::<anyhow::Result<_>>()?,
+            hooks: [
+                hook(&behavior.viewer_request)?,
+                hook(&behavior.origin_request)?,
+                hook(&behavior.origin_response)?,
+                hook(&behavior.viewer_response)?,
+            ],
+            include_body: behavior.include_body,
+        })
+    }
+
+    pub(crate) fn allows(&self, method: &Method) -> bool {
+        self.allowed_methods.contains(method)
+    }
+
+    pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
+        self.hooks[moment as usize].as_ref()
+    }
+}
+
+/// A path pattern: `*` is any run of characters, `?` exactly one.
+///
+/// Literal runs are found leftmost, in order; each byte of the path is looked at by one run, so that a
+/// path made to provoke backtracking gains nothing. Only a run with `?` in it may look at a byte several
+/// times, at most as often as the run is long.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    /// What stands between the `*`s, without the leading `/`.
+    runs: Vec<String>,
+}
+
+impl Pattern {
+    pub(crate) fn new(pattern: &str) -> Pattern {
+        let pattern = pattern.strip_prefix('/').unwrap_or(pattern);
+        // Neighbouring stars are one star.
+        let mut runs: Vec<String> = Vec::new();
+        let parts: Vec<&str> = pattern.split('*').collect();
+        for (i, part) in parts.iter().enumerate() {
+            if i == 0 || i + 1 == parts.len() || !part.is_empty() {
+                runs.push((*part).to_owned());
+            }
+        }
+        Pattern { runs }
+    }
+
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let mut rest = path.strip_prefix('/').unwrap_or(path);
+        let [first, middle @ .., last] = self.runs.as_slice() else {
+            // Without a star the pattern is the whole path.
+            let only = self.runs.first().map_or("", String::as_str);
+            return consume(only, rest).is_some_and(str::is_empty);
+        };
+        let Some(after) = consume(first, rest) else { return false };
+        rest = after;
+        for run in middle {
+            let Some(after) = find(run, rest) else { return false };
+            rest = after;
+        }
+        // The last run is at the end, after everything that the others took.
+        let mut from = rest.len();
+        for _ in 0..last.chars().count() {
+            let Some((at, _)) = rest[..from].char_indices().next_back() else { return false };
+            from = at;
+        }
+        consume(last, &rest[from..]).is_some_and(str::is_empty)
+    }
+}
+
+/// What follows `run` if `text` begins with it.
+fn consume<'t>(run: &str, text: &'t str) -> Option<&'t str> {
+    if !run.contains('?') {
+        return text.strip_prefix(run);
+    }
+    let mut rest = text.chars();
+    for wanted in run.chars() {
+        let found = rest.next()?;
+        if wanted != '?' && wanted != found {
+            return None;
+        }
+    }
+    Some(rest.as_str())
+}
+
+/// What follows the first place where `run` occurs.
+fn find<'t>(run: &str, text: &'t str) -> Option<&'t str> {
+    if !run.contains('?') {
+        // The standard library's two-way search: linear.
+        return text.find(run).map(|at| &text[at + run.len()..]);
+    }
+    text.char_indices().find_map(|(at, _)| consume(run, &text[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn oracle(pattern: &[char], path: &[char]) -> bool {
+        match pattern {
+            [] => path.is_empty(),
+            ['*', rest @ ..] => (0..=path.len()).any(|n| oracle(rest, &path[n..])),
+            ['?', rest @ ..] => !path.is_empty() && oracle(rest, &path[1..]),
+            [c, rest @ ..] => path.first() == Some(c) && oracle(rest, &path[1..]),
+        }
+    }
+
+    #[test]
+    fn patterns_match_as_cloudfront_says() {
+        for (pattern, path, matches) in [
+            ("*", "/", true),
+            ("*.jpg", "/images/a/b.jpg", true),
+            ("*.jpg", "/images/a.JPG", false),
+            ("/images/*", "/images/", true),
+            ("images/*", "/images/x", true),
+            ("/images/*", "/images", false),
+            ("/a??.html", "/abc.html", true),
+            ("/a??.html", "/ab.html", false),
+            ("/*/x/*", "/a/b/x/c", true),
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("**a**", "/bab", true),
+            ("/a*a", "/a", false),
+            ("?", "/é", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(path), matches, "{pattern} on {path}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_path_takes_no_longer_than_its_length() {
+        let pattern = Pattern::new(&"*a".repeat(100));
+        let path = format!("/{}", "a".repeat(8_000));
+        assert!(pattern.matches(&path));
+        assert!(!Pattern::new(&format!("{}*b", "*a".repeat(100))).matches(&path));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_matcher_agrees_with_the_definition(pattern in "[ab*?]{0,9}", path in "[abc]{0,9}") {
+            let wanted = oracle(&pattern.chars().collect::<Vec<_>>(), &path.chars().collect::<Vec<_>>());
+            proptest::prop_assert_eq!(Pattern::new(&pattern).matches(&format!("/{path}")), wanted);
+        }
+    }
+}

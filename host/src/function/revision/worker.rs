@@ -1,0 +1,127 @@
+//! Calls of worker revisions: origin hooks, and requests to HTTP components.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use tokio::sync::oneshot;
+
+use crate::failure::{Failure, Scope};
+use crate::function::pool::Source;
+use crate::function::revision::{Code, Outcome, Revision, StreamBody, Usage};
+use crate::function::worker_pool::{Instance, WorkerPool};
+use crate::limits::Limit;
+use crate::wasm::abi::Moment;
+use crate::wasm::worker::Served;
+
+impl Revision {
+    /// Runs an origin hook, waiting for an instance within the queue limits. A caller that drops this
+    /// takes the call, and its instance, with it.
+    pub async fn call_origin(self: &Arc<Self>, moment: Moment, event: Vec<u8>) -> Outcome {
+        let start = Instant::now();
+        let (pool, mut instance, source) = match self.acquire(start).await {
+            Ok(acquired) => acquired,
+            Err(failure) => return Outcome::refused(failure),
+        };
+        let called = instance.inner().call(pool.code(), moment, event).await;
+        let log = instance.inner().take_log();
+        let elapsed = start.elapsed();
+        let usage = Usage {
+            fuel: called.fuel,
+            utilization: pool.code().utilization(called.fuel),
+            cold: source == Source::Cold,
+            memory_bytes: instance.inner().memory_bytes(),
+            duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        };
+        self.finish(&pool, instance, start, elapsed, called.fuel, called.result.as_ref().map(|_| Served::Whole));
+        Outcome { result: called.result, usage, log }
+    }
+
+    /// Lets a wasi:http component answer a request; bodies stream both ways. The component may go on after
+    /// the head of its response is here: a task of its own runs it, within its deadline. A caller that
+    /// drops this before then takes that task with it.
+    pub async fn serve_http(self: &Arc<Self>, request: Request<StreamBody>) -> Result<Response<StreamBody>, Failure> {
+        let start = Instant::now();
+        let (pool, instance, _) = self.acquire(start).await?;
+        let (sender, head) = oneshot::channel();
+        let (revision, failed) = (self.clone(), oneshot::channel());
+        let mut task = AbortOnDrop(Some(tokio::spawn(revision.serve(pool, instance, request, sender, failed.0, start))));
+        let answer = match head.await {
+            Ok(answer) => answer,
+            // The head will not come. The task says why, unless it panicked.
+            Err(_) => Err(failed.1.await.unwrap_or_else(|_| Failure::Host("the task of the call is gone".to_owned()))),
+        };
+        task.0 = None;
+        answer
+    }
+
+    /// The whole of one HTTP request. A failure goes to `failed`, where nobody listens once the response is
+    /// on its way; then the log has it.
+    async fn serve(
+        self: Arc<Self>,
+        pool: Arc<WorkerPool>,
+        mut instance: Instance,
+        request: Request<StreamBody>,
+        head: crate::wasm::worker::Head,
+        failed: oneshot::Sender<Failure>,
+        start: Instant,
+    ) {
+        let called = instance.inner().serve(pool.code(), request, head).await;
+        let log = instance.inner().take_log();
+        let (fuel, elapsed) = (called.fuel, start.elapsed());
+        self.finish(&pool, instance, start, elapsed, fuel, called.result.as_ref().copied());
+        if !log.is_empty() {
+            tracing::info!(function = self.name, log, "function log");
+        }
+        if let Err(failure) = called.result
+            && let Err(failure) = failed.send(failure)
+        {
+            tracing::warn!(function = self.name, category = failure.category(), error = %failure, "failed after its response began");
+        }
+    }
+
+    async fn acquire(&self, start: Instant) -> Result<(Arc<WorkerPool>, Instance, Source), Failure> {
+        let acquired = match &self.code {
+            Code::Viewer(_) => Err(Failure::NotRunnable("it is a viewer function".to_owned())),
+            Code::Worker(_) if !self.admission.admits(start) => Err(Failure::Throttled(Scope::Utilization)),
+            Code::Worker(pool) => pool.acquire().await.map(|(instance, source)| (pool.clone(), instance, source)),
+        };
+        if let Err(failure) = &acquired {
+            self.metrics.failed(&failure.label(), start.elapsed().as_secs_f64(), 0);
+        }
+        acquired
+    }
+
+    /// Writes a call into the books, and decides about its instance.
+    fn finish(&self, pool: &WorkerPool, instance: Instance, start: Instant, elapsed: Duration, fuel: u64, served: Result<Served, &Failure>) {
+        match served {
+            Ok(Served::Whole) => {
+                self.admission.kept();
+                self.metrics.succeeded(elapsed.as_secs_f64(), fuel);
+                pool.put_back(instance);
+            }
+            Ok(Served::Abandoned) => {
+                self.metrics.failed("abandoned", elapsed.as_secs_f64(), fuel);
+                pool.retire(instance, "abandoned");
+            }
+            Err(failure) => {
+                if matches!(failure, Failure::Limit { limit: Limit::CpuUs, .. }) {
+                    self.admission.overran(start);
+                }
+                self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), fuel);
+                pool.retire(instance, failure.category());
+            }
+        }
+    }
+}
+
+/// The task of a call whose caller still waits for the head of the response.
+struct AbortOnDrop(Option<tokio::task::JoinHandle<()>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}

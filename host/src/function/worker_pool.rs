@@ -1,0 +1,349 @@
+//! Instances of one worker revision, and who may have one.
+//!
+//! At most `Limit::Instances` exist (running, ready, or being made), at most `Limit::Queue` calls wait for
+//! one, and none waits longer than `Limit::QueueWaitMs`; others are refused at once.
+//!
+//!     acquire ──► Ready (own shelf, or another worker's) ──► call ──► put_back ──► next waiter, or shelf
+//!        │ ├────► Create ── instantiate ───────────────────────┘ └──► retire ─► drop, refill: own task
+//!        │ └────► Wait ── Ready or Create, from whoever gives back first
+//!        └──────► Full
+//!
+//! One lock for the books of a revision. It is held for a few moves of pointers, never while something is
+//! made, dropped or awaited. Every instance owns a `Slot`, the right to exist; dropping it, wherever that
+//! happens, passes the right to the next who waits.
+//!
+//! The instances of a worker's shelf were made or used there. They may go to another worker when that one
+//! has none and no more may be made: nothing in them is bound to a thread.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::config::Policy;
+use crate::failure::{Failure, Scope};
+use crate::function::pool::{Source, worker_index};
+use crate::limits::Limit;
+use crate::telemetry::{FunctionMetrics, InstanceEvent};
+use crate::wasm::worker::{WorkerCode, WorkerInstance};
+
+/// A shelf holds this many if `min_warm` does not say more, once its worker has seen a call.
+const SHELF: usize = 1;
+
+/// See the module.
+pub struct WorkerPool {
+    code: Arc<WorkerCode>,
+    policy: Policy,
+    shelf_size: usize,
+    live_max: usize,
+    waiting_max: usize,
+    wait_max: Duration,
+    metrics: Arc<FunctionMetrics>,
+    books: Mutex<Books>,
+    /// For slots: they must not keep the pool that keeps them.
+    this: Weak<WorkerPool>,
+}
+
+/// Whenever somebody waits, all instances that may exist do, and none is on a shelf.
+struct Books {
+    /// Slots that are out.
+    live: usize,
+    shelves: Box<[Vec<Instance>]>,
+    waiting: VecDeque<oneshot::Sender<Grant>>,
+    /// Whether a task waits to retire what idles.
+    sweeping: bool,
+}
+
+/// What a call gets.
+enum Grant {
+    Ready(Instance),
+    Create(Slot),
+}
+
+enum Offer {
+    Granted(Grant),
+    Wait(oneshot::Receiver<Grant>),
+    Full,
+}
+
+/// The right of one instance to exist.
+struct Slot(Weak<WorkerPool>);
+
+/// An instance and how much it has served.
+pub struct Instance {
+    /// Dropped before the slot is passed on.
+    inner: WorkerInstance,
+    calls: u64,
+    idle_since: Instant,
+    _slot: Slot,
+}
+
+impl Instance {
+    pub fn inner(&mut self) -> &mut WorkerInstance {
+        &mut self.inner
+    }
+}
+
+impl WorkerPool {
+    /// `workers` is the number of threads that call `acquire`.
+    pub fn new(code: WorkerCode, policy: Policy, min_warm: usize, workers: usize, metrics: Arc<FunctionMetrics>) -> Arc<WorkerPool> {
+        let limits = code.limits().clone();
+        let limit = |limit| usize::try_from(limits.value(limit)).unwrap_or(usize::MAX);
+        let books = Books { live: 0, shelves: (0..workers.max(1)).map(|_| Vec::new()).collect(), waiting: VecDeque::new(), sweeping: false };
+        Arc::new_cyclic(|this| WorkerPool {
+            policy,
+            shelf_size: min_warm.max(SHELF),
+            live_max: limit(Limit::Instances).max(1),
+            waiting_max: limit(Limit::Queue),
+            wait_max: Duration::from_millis(limits.value(Limit::QueueWaitMs)),
+            metrics,
+            books: Mutex::new(books),
+            this: this.clone(),
+            code: Arc::new(code),
+        })
+    }
+
+    pub fn code(&self) -> &Arc<WorkerCode> {
+        &self.code
+    }
+
+    /// Puts `count` new instances on every worker's shelf, as far as so many may exist; at least one is made.
+    pub async fn warm_up(&self, count: usize) -> Result<(), Failure> {
+        let shelves = self.books().shelves.len();
+        for round in 0..count.max(1) {
+            for shelf in 0..shelves {
+                let Some(slot) = self.slot() else { return Ok(()) };
+                let instance = self.make(slot).await?;
+                if count > 0 {
+                    self.shelve(shelf, instance);
+                } else if round == 0 {
+                    // It could be made, which is what a deployment wants to know.
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A clean instance (or, with policy `reuse`, one that is not too old), waiting for it within limits.
+    pub async fn acquire(&self) -> Result<(Instance, Source), Failure> {
+        let start = Instant::now();
+        let grant = match self.offer(start) {
+            Offer::Granted(grant) => grant,
+            Offer::Full => return Err(Failure::Throttled(Scope::Queue)),
+            Offer::Wait(turn) => match timeout(self.wait_max, turn).await {
+                Ok(Ok(grant)) => grant,
+                Ok(Err(_)) | Err(_) => return Err(Failure::Throttled(Scope::Instances)),
+            },
+        };
+        let acquired = match grant {
+            Grant::Ready(instance) => {
+                let source = if instance.calls > 0 { Source::Reused } else { Source::Warm };
+                (instance, source)
+            }
+            Grant::Create(slot) => (self.make(slot).await?, Source::Cold),
+        };
+        self.metrics.waited(start.elapsed().as_secs_f64());
+        self.metrics.instance(match acquired.1 {
+            Source::Warm => InstanceEvent::Warm,
+            Source::Reused => InstanceEvent::Reused,
+            Source::Cold => InstanceEvent::Cold,
+        });
+        Ok(acquired)
+    }
+
+    /// Takes an instance back after a call that did not fail.
+    pub fn put_back(&self, mut instance: Instance) {
+        instance.calls += 1;
+        match self.policy {
+            Policy::Fresh => self.retire(instance, "used"),
+            Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => self.retire(instance, "quota"),
+            Policy::Reuse { max_idle, .. } => {
+                instance.idle_since = Instant::now();
+                self.shelve(worker_index(), instance);
+                self.sweep_later(max_idle);
+            }
+        }
+    }
+
+    /// Lets an instance go and fills the shelf again, on a task of its own: the caller's response is not
+    /// held up by either. The task may be lost; then the next call makes its instance itself.
+    pub fn retire(&self, instance: Instance, reason: &'static str) {
+        self.metrics.instance(InstanceEvent::Retired(reason));
+        let (this, shelf) = (self.this.clone(), worker_index());
+        tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            drop(instance);
+            // A revision that is gone needs no instances.
+            while let Some(pool) = this.upgrade() {
+                let Some(slot) = pool.slot_for_shelf(shelf) else { break };
+                match pool.make(slot).await {
+                    Ok(instance) => pool.shelve(shelf, instance),
+                    // The next call finds no instance, tries itself, and tells its client.
+                    Err(_) => break,
+                }
+            }
+        });
+    }
+
+    fn offer(&self, now: Instant) -> Offer {
+        let shelf = worker_index();
+        let mut stale = Vec::new();
+        let mut books = self.books();
+        let own = shelf % books.shelves.len();
+        // Under this lock nothing is dropped, so what has idled too long is set aside.
+        while let Some(instance) = books.shelves[own].pop() {
+            if self.is_stale(&instance, now) {
+                stale.push(instance);
+                continue;
+            }
+            drop(books);
+            self.retire_all(stale);
+            return Offer::Granted(Grant::Ready(instance));
+        }
+        if let Some(slot) = self.slot_in(&mut books) {
+            drop(books);
+            self.retire_all(stale);
+            return Offer::Granted(Grant::Create(slot));
+        }
+        if let Some(instance) = books.shelves.iter_mut().find_map(Vec::pop) {
+            drop(books);
+            self.retire_all(stale);
+            return Offer::Granted(Grant::Ready(instance));
+        }
+        // Those whose calls have gone elsewhere do not count.
+        books.waiting.retain(|turn| !turn.is_closed());
+        let offer = if books.waiting.len() < self.waiting_max {
+            let (sender, turn) = oneshot::channel();
+            books.waiting.push_back(sender);
+            Offer::Wait(turn)
+        } else {
+            Offer::Full
+        };
+        drop(books);
+        self.retire_all(stale);
+        offer
+    }
+
+    fn is_stale(&self, instance: &Instance, now: Instant) -> bool {
+        match self.policy {
+            Policy::Reuse { max_idle, .. } => instance.calls > 0 && now.saturating_duration_since(instance.idle_since) > max_idle,
+            Policy::Fresh => false,
+        }
+    }
+
+    fn retire_all(&self, instances: Vec<Instance>) {
+        for instance in instances {
+            self.retire(instance, "idle");
+        }
+    }
+
+    async fn make(&self, slot: Slot) -> Result<Instance, Failure> {
+        let start = Instant::now();
+        let inner = self.code.instantiate().await?;
+        self.metrics.instance(InstanceEvent::Made);
+        self.metrics.instantiated(start.elapsed().as_secs_f64());
+        Ok(Instance { inner, calls: 0, idle_since: Instant::now(), _slot: slot })
+    }
+
+    /// Gives an instance to who has waited longest, or to a shelf.
+    fn shelve(&self, shelf: usize, instance: Instance) {
+        let mut instance = Grant::Ready(instance);
+        let mut books = self.books();
+        while let Some(turn) = books.waiting.pop_front() {
+            match turn.send(instance) {
+                Ok(()) => return,
+                // Whoever waited has left.
+                Err(refused) => instance = refused,
+            }
+        }
+        let shelf = shelf % books.shelves.len();
+        if let Grant::Ready(instance) = instance {
+            books.shelves[shelf].push(instance);
+        }
+    }
+
+    fn slot(&self) -> Option<Slot> {
+        self.slot_in(&mut self.books())
+    }
+
+    fn slot_in(&self, books: &mut Books) -> Option<Slot> {
+        (books.live < self.live_max).then(|| {
+            books.live += 1;
+            Slot(self.this.clone())
+        })
+    }
+
+    /// A slot for refilling a shelf that is not full.
+    fn slot_for_shelf(&self, shelf: usize) -> Option<Slot> {
+        let mut books = self.books();
+        let shelf = shelf % books.shelves.len();
+        if books.shelves[shelf].len() < self.shelf_size { self.slot_in(&mut books) } else { None }
+    }
+
+    /// Retires what idles for longer than `max_idle`, even if no call comes. One task at a time; it ends
+    /// when no used instance is left on a shelf, or the revision is gone.
+    fn sweep_later(&self, max_idle: Duration) {
+        if std::mem::replace(&mut self.books().sweeping, true) {
+            return;
+        }
+        let this = self.this.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(max_idle).await;
+                let Some(pool) = this.upgrade() else { return };
+                if !pool.sweep(Instant::now()) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Whether used instances are left.
+    fn sweep(&self, now: Instant) -> bool {
+        let mut stale = Vec::new();
+        let left = {
+            let mut books = self.books();
+            for shelf in &mut books.shelves {
+                stale.extend(shelf.extract_if(.., |instance| self.is_stale(instance, now)));
+            }
+            books.sweeping = books.shelves.iter().flatten().any(|instance| instance.calls > 0);
+            books.sweeping
+        };
+        self.metrics_of(&stale);
+        left
+    }
+
+    fn metrics_of(&self, stale: &[Instance]) {
+        for _ in stale {
+            self.metrics.instance(InstanceEvent::Retired("idle"));
+        }
+    }
+
+    /// A user that panicked left the books between two whole moves.
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Some(pool) = self.0.upgrade() else { return };
+        let mut books = pool.books();
+        // The right itself is passed on, so this slot ends without giving it back.
+        let mut grant = Grant::Create(Slot(self.0.clone()));
+        while let Some(turn) = books.waiting.pop_front() {
+            match turn.send(grant) {
+                Ok(()) => return,
+                Err(refused) => grant = refused,
+            }
+        }
+        books.live -= 1;
+        drop(books);
+        if let Grant::Create(mut slot) = grant {
+            slot.0 = Weak::new();
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! I notice that a file has changed, and replace the snapshot if everything in the new one is right.
+//!
+//!     event, SIGHUP ─► quiet for 100 ms ─► changed? ─► load, deploy, certificates ─► swap
+//!                                                          └── wrong: say why, keep the old one
+//!
+//! Folders are watched, not files: editors and deployments rename a new file over the old one, and a
+//! mounted ConfigMap swaps a link. What counts is whether a file that was read looks different. All of it
+//! happens on a thread of its own; workers only ever load a pointer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context as _;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::{Shared, Snapshot};
+use crate::config::{self, Loaded, Server};
+use crate::telemetry::ReloadResult;
+
+/// Files are written in several steps: wait until nothing has happened for so long,
+const QUIET: Duration = Duration::from_millis(100);
+/// but not longer than this.
+const QUIET_MAX: Duration = Duration::from_secs(2);
+/// How often it is seen whether the last request has left a replaced snapshot.
+const RETIRED_POLL: Duration = Duration::from_secs(1);
+/// Replaced snapshots that are waited for; one more, and a worker may have to drop it.
+const RETIRED_MAX: usize = 16;
+
+pub(super) enum Cause {
+    /// Something happened in a watched folder.
+    Event,
+    /// Somebody wants it: SIGHUP.
+    Asked,
+}
+
+/// How the files looked when they were read.
+pub(super) struct Changes(BTreeMap<PathBuf, Option<Look>>);
+
+#[derive(PartialEq, Eq)]
+struct Look {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    inode: u64,
+}
+
+impl Changes {
+    pub(super) fn since_now(files: BTreeSet<PathBuf>) -> Changes {
+        Changes(files.into_iter().map(|file| (file.clone(), look(&file))).collect())
+    }
+
+    /// Whether any file looks different; remembers how it looks now.
+    fn any(&mut self) -> bool {
+        let mut any = false;
+        for (file, before) in &mut self.0 {
+            let now = look(file);
+            any |= *before != now;
+            *before = now;
+        }
+        any
+    }
+
+    /// The folders in which an event can mean a change.
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        let parent = |file: &PathBuf| match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        self.0.keys().map(parent).collect()
+    }
+}
+
+pub(super) fn start(
+    path: PathBuf,
+    changes: Changes,
+    shared: Arc<Shared>,
+    events: Sender<Cause>,
+    causes: Receiver<Cause>,
+) -> anyhow::Result<()> {
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading a file is no change, and we read them ourselves.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            let _ = events.send(Cause::Event);
+        }
+    })
+    .context("cannot watch files")?;
+    let mut reloader = Reloader { path, changes, shared, watcher, watched: BTreeSet::new(), retired: Vec::new() };
+    reloader.watch();
+    std::thread::Builder::new().name("edgeward-reload".to_owned()).spawn(move || reloader.run(&causes))?;
+    Ok(())
+}
+
+struct Reloader {
+    path: PathBuf,
+    changes: Changes,
+    shared: Arc<Shared>,
+    watcher: RecommendedWatcher,
+    watched: BTreeSet<PathBuf>,
+    /// Replaced snapshots that requests still hold: dropped here, since dropping instances is slow.
+    retired: Vec<Arc<Snapshot>>,
+}
+
+impl Reloader {
+    /// Ends with the process.
+    fn run(mut self, causes: &Receiver<Cause>) {
+        loop {
+            let cause = if self.retired.is_empty() {
+                causes.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                causes.recv_timeout(RETIRED_POLL)
+            };
+            match cause {
+                Ok(cause) => {
+                    let asked = quiet(causes, matches!(cause, Cause::Asked));
+                    if self.changes.any() || asked {
+                        self.reload();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1 || Arc::strong_count(&snapshot.edge) > 1);
+        }
+    }
+
+    fn reload(&mut self) {
+        let begin = Instant::now();
+        let result = match self.replace() {
+            Ok(()) => {
+                tracing::info!(duration_ms = begin.elapsed().as_millis(), "configuration reloaded");
+                ReloadResult::Ok
+            }
+            Err(error) => {
+                tracing::error!("the new configuration is refused, the old one stays:\n{error:#}");
+                ReloadResult::Refused
+            }
+        };
+        self.shared.telemetry.reloaded(result);
+    }
+
+    fn replace(&mut self) -> anyhow::Result<()> {
+        let Loaded { config, files, warnings } = config::load(&self.path)?;
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        // Also when the deployment fails: a file that is new and wrong will be put right.
+        let mut changes = Changes::since_now(files);
+        std::mem::swap(&mut self.changes, &mut changes);
+        self.watch();
+
+        let before = self.shared.snapshot.load_full();
+        let mut next = Snapshot::build(&config, &self.shared.catalog, &self.shared.telemetry)?;
+        if let Some(tls) = &self.shared.tls {
+            tls.reload(&config.server.certificates)?;
+        }
+        for setting in needs_restart(&before.server, &config.server) {
+            tracing::warn!(setting, "a change of this setting takes effect after a restart");
+        }
+        // What is compared with next time is what is in force.
+        let Server { edge_location, drain, access_log, certificates, .. } = config.server;
+        next.server = Server { edge_location, drain, access_log, certificates, ..before.server.clone() };
+        drop(before);
+        self.retired.push(self.shared.snapshot.swap(Arc::new(next)));
+        if self.retired.len() > RETIRED_MAX {
+            self.retired.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Watches the folders of the files of now.
+    fn watch(&mut self) {
+        let folders = self.changes.folders();
+        for gone in self.watched.difference(&folders) {
+            // It may have been removed, and its watch with it.
+            let _ = self.watcher.unwatch(gone);
+        }
+        // A folder that was removed and made again looks watched but is not: watching twice is harmless.
+        for folder in &folders {
+            if let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %folder.display(), %error, "changes in this folder go unnoticed");
+            }
+        }
+        self.watched = folders;
+    }
+}
+
+/// Waits until no cause has come for a while; whether any of them was `Asked`.
+fn quiet(causes: &Receiver<Cause>, mut asked: bool) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < QUIET_MAX {
+        match causes.recv_timeout(QUIET) {
+            Ok(cause) => asked |= matches!(cause, Cause::Asked),
+            Err(_) => break,
+        }
+    }
+    asked
+}
+
+/// The settings whose change a running process cannot follow.
+fn needs_restart(now: &Server, next: &Server) -> Vec<&'static str> {
+    let settings = [
+        ("http", now.http != next.http),
+        ("https", now.https != next.https),
+        ("admin", now.admin != next.admin),
+        ("workers", now.workers != next.workers),
+        ("data_dir", now.data_dir != next.data_dir),
+    ];
+    settings.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+}
+
+fn look(file: &Path) -> Option<Look> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some(Look { bytes: metadata.len(), modified: metadata.modified().ok(), inode: inode(&metadata) })
+}
+
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_metadata: &Metadata) -> u64 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_renamed_over_another_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&file, "1").unwrap();
+        let mut changes = Changes::since_now([file.clone()].into());
+        assert!(!changes.any());
+        std::fs::write(&other, "2").unwrap();
+        std::fs::rename(&other, &file).unwrap();
+        assert!(changes.any());
+        assert!(!changes.any());
+        std::fs::remove_file(&file).unwrap();
+        assert!(changes.any());
+    }
+
+    #[test]
+    fn a_file_without_a_folder_is_in_the_current_one() {
+        let changes = Changes::since_now([PathBuf::from("edge.toml")].into());
+        assert_eq!(changes.folders(), [PathBuf::from(".")].into());
+    }
+}

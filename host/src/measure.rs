@@ -1,0 +1,254 @@
+//! I measure what a start costs: cold, from the shelf, warm, and again.
+//!
+//! Everything runs in this process through the same code as in production (`function`, `wasm`), on one
+//! thread. I know no command line: `cli::bench` prints what I found.
+
+mod chart;
+mod minimal;
+
+pub use chart::{human, svg};
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::config::Policy;
+use crate::failure::Failure;
+use crate::function::pool::ViewerPool;
+use crate::limits::{Limit, Limits, Profile};
+use crate::telemetry::Telemetry;
+use crate::wasm::abi::{Body, EventWriter, Moment};
+use crate::wasm::compile::{self, Digest};
+use crate::wasm::engine::Engines;
+use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
+
+/// A moment in an instance's life that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Bytes to machine code; measured once.
+    Compile,
+    /// The compiled file is mapped and linked: a function that this process has not run yet.
+    FromDisk,
+    /// A store and an instance are made.
+    Instantiate,
+    /// A ready instance is taken from the shelf.
+    Checkout,
+    /// The first call on a new instance.
+    FirstCall,
+    /// A call on an instance that was put back to its first state: clean, as in production.
+    WarmCall,
+    /// Putting it back.
+    Restore,
+    /// A call on an instance that has served before (policy `reuse`).
+    ReusedCall,
+    /// An instance is dropped.
+    Teardown,
+}
+
+impl Stage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Compile => "compile",
+            Stage::FromDisk => "from disk",
+            Stage::Instantiate => "instantiate",
+            Stage::Checkout => "shelf checkout",
+            Stage::FirstCall => "first call",
+            Stage::WarmCall => "warm call (clean)",
+            Stage::Restore => "restore",
+            Stage::ReusedCall => "reused call",
+            Stage::Teardown => "teardown",
+        }
+    }
+}
+
+/// The distribution of one stage, in nanoseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Distribution {
+    pub stage: &'static str,
+    pub samples: usize,
+    pub p50_ns: u64,
+    pub p90_ns: u64,
+    pub p99_ns: u64,
+    pub p999_ns: u64,
+}
+
+impl Distribution {
+    fn of(stage: Stage, mut samples: Vec<u64>) -> Distribution {
+        samples.sort_unstable();
+        let at = |per_mille: usize| {
+            samples.get((samples.len() * per_mille / 1000).min(samples.len().saturating_sub(1))).copied().unwrap_or(0)
+        };
+        Distribution {
+            stage: stage.name(),
+            samples: samples.len(),
+            p50_ns: at(500),
+            p90_ns: at(900),
+            p99_ns: at(990),
+            p999_ns: at(999),
+        }
+    }
+}
+
+/// What `cold_warm` found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub component_bytes: usize,
+    pub hook: &'static str,
+    /// Whether instances are put back after a call, and if not, why.
+    pub restorable: bool,
+    pub not_restorable_because: Option<String>,
+    pub fuel_per_call: u64,
+    pub utilization_percent: u8,
+    pub stages: Vec<Distribution>,
+}
+
+/// Measures a viewer component with `rounds` samples a stage; `progress` hears of each done part in 0..=1.
+pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: impl FnMut(f64)) -> anyhow::Result<Report> {
+    let inspection = compile::inspect(bytes)?;
+    inspection.check(Profile::Viewer)?;
+    let moment = *inspection.moments.iter().find(|moment| moment.is_viewer()).ok_or_else(|| anyhow::anyhow!("no viewer hook"))?;
+    let limits = Limits::defaults(Profile::Viewer);
+    let event = sample_event(moment);
+
+    let start = Instant::now();
+    compile::viewer(engines, bytes, &limits, Digest::None)?;
+    let mut stages = vec![Distribution::of(Stage::Compile, vec![ns(start.elapsed())])];
+
+    let mut load = Vec::new();
+    for _ in 0..(rounds / 20).max(1) {
+        let start = Instant::now();
+        let compiled = compile::viewer(engines, bytes, &limits, Digest::None)?;
+        let code = ViewerCode::new(engines, &compiled, &limits, None)?;
+        load.push(ns(start.elapsed()));
+        drop(code);
+    }
+    stages.push(Distribution::of(Stage::FromDisk, load));
+    progress(0.2);
+
+    let compiled = compile::viewer(engines, bytes, &limits, Digest::None)?;
+    let code = ViewerCode::new(engines, &compiled, &limits, None)?;
+    let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
+    let mut last = Called { result: Ok(Vec::new()), fuel: 0 };
+    for _ in 0..rounds {
+        let start = Instant::now();
+        let mut instance = code.instantiate()?;
+        let made = Instant::now();
+        last = call(&code, &mut instance, moment, &event)?;
+        let called = Instant::now();
+        drop(instance);
+        teardown.push(ns(called.elapsed()));
+        instantiate.push(ns(made - start));
+        first.push(ns(called - made));
+    }
+    stages.push(Distribution::of(Stage::Instantiate, instantiate));
+    stages.push(Distribution::of(Stage::FirstCall, first));
+    progress(0.5);
+
+    let (mut warm, mut restore, mut reused) = (Vec::new(), Vec::new(), Vec::new());
+    if code.is_restorable() {
+        let mut instance = code.instantiate()?;
+        for _ in 0..rounds {
+            let start = Instant::now();
+            call(&code, &mut instance, moment, &event)?;
+            let called = Instant::now();
+            anyhow::ensure!(instance.restore(), "an instance could not be restored");
+            restore.push(ns(called.elapsed()));
+            warm.push(ns(called - start));
+        }
+        stages.push(Distribution::of(Stage::WarmCall, warm));
+        stages.push(Distribution::of(Stage::Restore, restore));
+    }
+    progress(0.7);
+    let mut instance = code.instantiate()?;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        let called = call(&code, &mut instance, moment, &event);
+        reused.push(ns(start.elapsed()));
+        // A guest that leaks runs into its memory limit some day: that is the end of the instance.
+        if called.is_err() {
+            instance = code.instantiate()?;
+        }
+    }
+    stages.push(Distribution::of(Stage::ReusedCall, reused));
+    progress(0.9);
+    stages.push(Distribution::of(Stage::Checkout, checkout(engines, bytes, &limits, rounds)?));
+    stages.push(Distribution::of(Stage::Teardown, teardown));
+    progress(1.0);
+
+    let restorable = compiled.restorable.is_ok();
+    Ok(Report {
+        component_bytes: bytes.len(),
+        hook: moment.name(),
+        restorable,
+        not_restorable_because: compiled.restorable.err().map(|why| why.to_string()),
+        fuel_per_call: last.fuel,
+        utilization_percent: code.utilization(last.fuel),
+        stages,
+    })
+}
+
+fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event: &[u8]) -> Result<Called, Failure> {
+    let called = instance.call(code, moment, event, 0, 0);
+    match called.result {
+        Ok(_) => Ok(called),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> anyhow::Result<Vec<u64>> {
+    let metrics = Arc::new(Telemetry::new().function("bench"));
+    let compiled = compile::viewer(engines, bytes, limits, Digest::None)?;
+    let code = ViewerCode::new(engines, &compiled, limits, None)?;
+    let pool = Arc::new(ViewerPool::new(code, Policy::Fresh, 2, limits.value(Limit::Instances), 1));
+    pool.warm_up(2, &metrics)?;
+    let mut samples = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
+        let start = Instant::now();
+        let (instance, _) = pool.take(start, &metrics)?;
+        samples.push(ns(start.elapsed()));
+        pool.put_back(instance, &metrics);
+    }
+    Ok(samples)
+}
+
+/// A browser's request with 15 headers.
+pub fn sample_event(moment: Moment) -> Vec<u8> {
+    const HEADERS: [(&str, &str); 15] = [
+        ("host", "www.example.com"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        ("accept-language", "en-US,en;q=0.5"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        ("dnt", "1"),
+        ("connection-hint", "keep-alive"),
+        ("cookie", "session=0a1b2c3d4e5f60718293a4b5c6d7e8f9; theme=dark; variant=b"),
+        ("upgrade-insecure-requests", "1"),
+        ("sec-fetch-dest", "document"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-site", "none"),
+        ("sec-fetch-user", "?1"),
+        ("priority", "u=0, i"),
+        ("cloudfront-viewer-country", "CH"),
+    ];
+    let mut buffer = Vec::new();
+    let mut event = EventWriter::begin(&mut buffer, moment, true, "example", "bench-0000", "192.0.2.7", "local");
+    event.request("GET", "/docs/", "page=2&sort=name");
+    event.headers(HEADERS.iter().map(|(name, value)| (*name, value.as_bytes())));
+    event.body(Body::Hidden);
+    if !moment.is_request() {
+        event.response(200, "OK");
+        event.headers([("content-type", &b"text/html"[..]), ("cache-control", b"max-age=60")].into_iter());
+        event.body(Body::Hidden);
+    }
+    buffer
+}
+
+/// The least that is a viewer hook: it takes an event and answers that nothing changes.
+pub fn minimal_hook() -> Vec<u8> {
+    minimal::component()
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,110 @@
+//! TLS: certificates by server name, replaceable while connections are open.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::config;
+
+/// A certificate that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {why}", .file.display())]
+pub struct TlsError {
+    file: PathBuf,
+    why: String,
+}
+
+/// The certificates in use. New handshakes see a replacement at once; open connections keep what they have.
+pub struct TlsSlot {
+    keys: Arc<Keys>,
+    config: Arc<ServerConfig>,
+}
+
+#[derive(Debug)]
+struct Keys(ArcSwap<Vec<Named>>);
+
+#[derive(Debug)]
+struct Named {
+    hosts: Vec<String>,
+    key: Arc<CertifiedKey>,
+}
+
+impl TlsSlot {
+    /// The first certificate is for clients that name no server, or an unknown one.
+    pub fn load(certificates: &[config::Certificate]) -> Result<TlsSlot, TlsError> {
+        let keys = Arc::new(Keys(ArcSwap::from_pointee(read(certificates)?)));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError { file: PathBuf::new(), why: error.to_string() })?
+            .with_no_client_auth()
+            .with_cert_resolver(keys.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(TlsSlot { keys, config: Arc::new(config) })
+    }
+
+    /// All or nothing: with an error the old certificates stay.
+    pub fn reload(&self, certificates: &[config::Certificate]) -> Result<(), TlsError> {
+        self.keys.0.store(Arc::new(read(certificates)?));
+        Ok(())
+    }
+
+    pub(super) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        tokio_rustls::TlsAcceptor::from(self.config.clone())
+    }
+}
+
+impl ResolvesServerCert for Keys {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let keys = self.0.load();
+        let name = hello.server_name().unwrap_or_default();
+        let exact = keys.iter().find(|named| named.hosts.iter().any(|host| host.eq_ignore_ascii_case(name)));
+        let wildcard = || keys.iter().find(|named| named.hosts.iter().any(|host| covers(host, name)));
+        exact.or_else(wildcard).or(keys.first()).map(|named| named.key.clone())
+    }
+}
+
+/// `*.example.com` covers one label more.
+fn covers(pattern: &str, name: &str) -> bool {
+    let (Some(suffix), Some((_, rest))) = (pattern.strip_prefix("*."), name.split_once('.')) else { return false };
+    suffix.eq_ignore_ascii_case(rest)
+}
+
+fn read(certificates: &[config::Certificate]) -> Result<Vec<Named>, TlsError> {
+    certificates.iter().map(named).collect()
+}
+
+fn named(certificate: &config::Certificate) -> Result<Named, TlsError> {
+    let wrong = |file: &PathBuf, why: String| TlsError { file: file.clone(), why };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&certificate.chain)
+        .and_then(Iterator::collect)
+        .map_err(|error| wrong(&certificate.chain, format!("no certificate chain in PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(wrong(&certificate.chain, "no certificate in it".to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_file(&certificate.key)
+        .map_err(|error| wrong(&certificate.key, format!("no private key in PEM: {error}")))?;
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(|error| wrong(&certificate.key, error.to_string()))?;
+    let key = CertifiedKey::new(chain, key);
+    key.keys_match().map_err(|_| wrong(&certificate.key, format!("not the key of {}", certificate.chain.display())))?;
+    Ok(Named { hosts: certificate.hosts.clone(), key: Arc::new(key) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+
+    #[test]
+    fn a_wildcard_covers_exactly_one_label() {
+        assert!(covers("*.example.com", "www.Example.com"));
+        assert!(!covers("*.example.com", "example.com"));
+        assert!(!covers("*.example.com", "a.b.example.com"));
+        assert!(!covers("example.com", "example.com"));
+    }
+}

@@ -1,0 +1,55 @@
+//! Connections: how many, which were refused or ended and why, and requests by protocol.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The handles of the process's connections.
+#[derive(Clone)]
+pub struct NetMetrics {
+    open: IntGauge,
+    accepted: IntCounter,
+    http1: IntCounter,
+    http2: IntCounter,
+    refused: IntCounterVec,
+    ended: IntCounterVec,
+}
+
+impl NetMetrics {
+    pub(super) fn register(registry: &Registry) -> NetMetrics {
+        let requests = IntCounterVec::new(Opts::new("edgeward_net_requests_total", "Requests by protocol."), &["protocol"]).expect("valid metric");
+        let metrics = NetMetrics {
+            open: IntGauge::new("edgeward_net_connections_open", "Open connections.").expect("valid metric"),
+            accepted: IntCounter::new("edgeward_net_connections_accepted_total", "Accepted connections.").expect("valid metric"),
+            http1: requests.with_label_values(&["http/1.1"]),
+            http2: requests.with_label_values(&["h2"]),
+            refused: IntCounterVec::new(Opts::new("edgeward_net_refused_total", "Connections and requests refused before a handler saw them, by reason."), &["reason"]).expect("valid metric"),
+            ended: IntCounterVec::new(Opts::new("edgeward_net_connections_ended_total", "Connections ended by us, by reason: slow-head, idle, stalled."), &["reason"]).expect("valid metric"),
+        };
+        registry.register(Box::new(metrics.open.clone())).expect("registered once");
+        registry.register(Box::new(metrics.accepted.clone())).expect("registered once");
+        for collector in [&requests, &metrics.refused, &metrics.ended] {
+            registry.register(Box::new(collector.clone())).expect("registered once");
+        }
+        metrics
+    }
+
+    pub fn accepted(&self) {
+        self.accepted.inc();
+        self.open.inc();
+    }
+
+    pub fn closed(&self) {
+        self.open.dec();
+    }
+
+    pub fn request(&self, http2: bool) {
+        if http2 { self.http2.inc() } else { self.http1.inc() }
+    }
+
+    pub fn refused(&self, reason: &str) {
+        self.refused.with_label_values(&[reason]).inc();
+    }
+
+    pub fn ended(&self, reason: &str) {
+        self.ended.with_label_values(&[reason]).inc();
+    }
+}

@@ -1,0 +1,178 @@
+//! Untrusted bytes become a component that can be called: validated, found out about, compiled, kept.
+//!
+//! The host finds out what a component exports; nobody declares it. A component that exports nothing we
+//! know, or imports what we do not offer, is refused with both lists.
+
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload, Validator, WasmFeatures};
+use wasmtime::component::Component;
+
+use crate::limits::{Limit, Limits, Profile};
+use crate::wasm::abi::Moment;
+use crate::wasm::engine::Engines;
+use crate::wasm::restore::{self, Unsuitable};
+use crate::wasm::{sealed, worker};
+
+/// What a component is, from its bytes alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// Exported and imported names with their versions, in order.
+    pub exports: Vec<String>,
+    pub imports: Vec<String>,
+    /// The hooks it exports.
+    pub moments: Vec<Moment>,
+    /// The wasi:http version it handles.
+    pub http: Option<HttpVersion>,
+}
+
+/// Which wasi:http world a component speaks; decided once, when it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// `wasi:http/incoming-handler@0.2`.
+    P2,
+    /// `wasi:http/handler@0.3`.
+    P3,
+}
+
+/// Why bytes cannot be deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("not a WebAssembly component: {0}")]
+    Invalid(String),
+    #[error("a core module, not a component; make one with `wasm-tools component new`, or build for wasm32-wasip2")]
+    CoreModule,
+    #[error("it exports nothing that Edgeward calls; exports: {exports}; one of these is needed: {needed}")]
+    NothingToCall { exports: String, needed: String },
+    #[error("it imports {import}, which a {profile} component may not; allowed: {allowed}", profile = profile_name(*.profile))]
+    Import { import: String, profile: Profile, allowed: String },
+    #[error("a function body of {bytes} bytes is over {max} bytes; such code takes too long to compile")]
+    FunctionTooLarge { bytes: usize, max: usize },
+    #[error("{0:#}")]
+    Wasmtime(wasmtime::Error),
+}
+
+/// Cranelift's time grows faster than a function's size.
+const FUNCTION_BODY_BYTES: usize = 1 << 20;
+
+/// Reads a component without compiling it.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
+    if Parser::is_core_wasm(bytes) {
+        return Err(CompileError::CoreModule);
+    }
+    let features = WasmFeatures::default() | WasmFeatures::CM_ASYNC;
+    Validator::new_with_features(features).validate_all(bytes).map_err(|error| CompileError::Invalid(error.to_string()))?;
+    let mut inspection = Inspection::default();
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(|error| CompileError::Invalid(error.to_string()))? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) if depth > 0 => depth -= 1,
+            Payload::CodeSectionEntry(body) if body.range().len() > FUNCTION_BODY_BYTES => {
+                return Err(CompileError::FunctionTooLarge { bytes: body.range().len(), max: FUNCTION_BODY_BYTES });
+            }
+            Payload::ComponentImportSection(imports) if depth == 0 => {
+                for import in imports.into_iter().flatten() {
+                    if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                        inspection.imports.push(import.name.name.to_owned());
+                    }
+                }
+            }
+            Payload::ComponentExportSection(exports) if depth == 0 => {
+                for export in exports.into_iter().flatten() {
+                    if matches!(export.kind, ComponentExternalKind::Instance | ComponentExternalKind::Func) {
+                        inspection.exports.push(export.name.name.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    inspection.moments = Moment::ALL.into_iter().filter(|moment| inspection.exports.contains(&interface(*moment))).collect();
+    inspection.http = inspection.exports.iter().find_map(|export| {
+        if export.starts_with("wasi:http/incoming-handler@0.2.") {
+            Some(HttpVersion::P2)
+        } else if export.starts_with("wasi:http/handler@0.3.") {
+            Some(HttpVersion::P3)
+        } else {
+            None
+        }
+    });
+    Ok(inspection)
+}
+
+/// The interface that a hook of this moment exports.
+pub fn interface(moment: Moment) -> String {
+    format!("edgeward:edge/{}@0.1.0", moment.name())
+}
+
+impl Inspection {
+    /// What can be called under a profile, or why nothing can.
+    pub fn check(&self, profile: Profile) -> Result<(), CompileError> {
+        let viewer = profile == Profile::Viewer;
+        let callable = self.moments.iter().any(|moment| moment.is_viewer() == viewer) || (!viewer && self.http.is_some());
+        if !callable {
+            let mut needed: Vec<String> = Moment::ALL.into_iter().filter(|m| m.is_viewer() == viewer).map(interface).collect();
+            if !viewer {
+                needed.extend(["wasi:http/incoming-handler@0.2".to_owned(), "wasi:http/handler@0.3".to_owned()]);
+            }
+            let exports = if self.exports.is_empty() { "none".to_owned() } else { self.exports.join(", ") };
+            return Err(CompileError::NothingToCall { exports, needed: needed.join(", ") });
+        }
+        if viewer && let Some(import) = self.imports.iter().find(|import| !sealed::allows(import)) {
+            return Err(CompileError::Import { import: import.clone(), profile, allowed: sealed::allowed() });
+        }
+        if !viewer && let Some(import) = self.imports.iter().find(|import| !worker::allows(import)) {
+            return Err(CompileError::Import { import: import.clone(), profile, allowed: worker::allowed() });
+        }
+        Ok(())
+    }
+}
+
+/// A compiled viewer component.
+pub struct Viewer {
+    pub component: Component,
+    /// Whether instances can be put back; why not, for `inspect` and the log.
+    pub restorable: Result<(), Unsuitable>,
+}
+
+/// Compiles a viewer component that was inspected and checked, or maps what was compiled before.
+/// `digest` adds the export that tests compare states with.
+pub fn viewer(engines: &Engines, bytes: &[u8], limits: &Limits, digest: Digest) -> Result<Viewer, CompileError> {
+    let with_digest = digest == Digest::Exported;
+    let rewritten = restore::rewrite(bytes, limits.value(Limit::MemoryBytes), with_digest);
+    let (code, restorable) = match rewritten {
+        Ok(rewritten) => (rewritten, Ok(())),
+        Err(why) => (bytes.to_vec(), Err(why)),
+    };
+    let component = cached(engines, &engines.viewer, &code, restore::VERSION)?;
+    Ok(Viewer { component, restorable })
+}
+
+/// Whether a component gets an export that gives a digest of its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digest {
+    None,
+    Exported,
+}
+
+/// Compiles a worker component that was inspected and checked.
+pub fn worker(engines: &Engines, bytes: &[u8]) -> Result<Component, CompileError> {
+    cached(engines, &engines.worker, bytes, "worker-1")
+}
+
+fn cached(engines: &Engines, engine: &wasmtime::Engine, code: &[u8], how: &str) -> Result<Component, CompileError> {
+    let path = engines.aot.path(engine, code, how);
+    if let Some(component) = engines.aot.load(engine, &path) {
+        return Ok(component);
+    }
+    let component = Component::new(engine, code).map_err(CompileError::Wasmtime)?;
+    engines.aot.store(&component, &path).map_err(CompileError::Wasmtime)?;
+    // What runs is the mapped file: its pages are shared and can be dropped by the kernel.
+    Ok(engines.aot.load(engine, &path).unwrap_or(component))
+}
+
+fn profile_name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Viewer => "viewer",
+        Profile::Worker => "worker",
+    }
+}

@@ -1,0 +1,241 @@
+//! What the configuration grants: `host:port` patterns, and which names and addresses they match.
+//!
+//! A pattern is a host name, in which `*` stands for any one label, or an address, IPv4 with `*` for any
+//! number after the first; the port is a number or `*`. An address is granted only by a pattern of an
+//! address: `*.*.*.*:80` is a pattern of names.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The grants of one function.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants(Vec<Grant>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Grant {
+    text: String,
+    host: Host,
+    /// None for any.
+    port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Host {
+    /// Labels; None for any one.
+    Name(Vec<Option<String>>),
+    V4([Option<u8>; 4]),
+    V6(Ipv6Addr),
+}
+
+/// A pattern that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("network grant `{pattern}` is not `host:port`: {why}")]
+pub struct InvalidGrant {
+    pattern: String,
+    why: &'static str,
+}
+
+impl Grants {
+    pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Grants, InvalidGrant> {
+        let parse = |pattern: &str| Grant::parse(pattern).map_err(|why| InvalidGrant { pattern: pattern.to_owned(), why });
+        patterns.into_iter().map(parse).collect::<Result<_, _>>().map(Grants)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a request may name this host: a host name, or an address as text.
+    pub(super) fn grant_name(&self, host: &str, port: u16) -> bool {
+        if let Ok(address) = unbracketed(host).parse::<IpAddr>() {
+            return self.grant_address(SocketAddr::new(address, port));
+        }
+        let host = host.strip_suffix('.').unwrap_or(host);
+        self.of(port).any(|grant| matches!(&grant.host, Host::Name(labels) if matches_name(labels, host)))
+    }
+
+    pub(super) fn grant_address(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        self.of(address.port()).any(|grant| match (&grant.host, ip) {
+            (Host::V4(pattern), IpAddr::V4(ip)) => {
+                pattern.iter().zip(ip.octets()).all(|(part, octet)| part.is_none_or(|part| part == octet))
+            }
+            (Host::V6(granted), IpAddr::V6(ip)) => *granted == ip,
+            _ => false,
+        })
+    }
+
+    fn of(&self, port: u16) -> impl Iterator<Item = &Grant> {
+        self.0.iter().filter(move |grant| grant.port.is_none_or(|granted| granted == port))
+    }
+}
+
+impl fmt::Display for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing");
+        }
+        for (i, grant) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if i == 0 { "" } else { ", " }, grant.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl Grant {
+    fn parse(pattern: &str) -> Result<Grant, &'static str> {
+        let (host, port) = pattern.rsplit_once(':').ok_or("the port is missing")?;
+        let port = match port {
+            "*" => None,
+            port => match port.parse() {
+                Ok(0) | Err(_) => return Err("the port is a number from 1 to 65535, or `*`"),
+                Ok(port) => Some(port),
+            },
+        };
+        Ok(Grant { text: pattern.to_owned(), host: Host::parse(host)?, port })
+    }
+}
+
+impl Host {
+    fn parse(host: &str) -> Result<Host, &'static str> {
+        if host.starts_with('[') || host.contains(':') {
+            return unbracketed(host).parse().map(Host::V6).map_err(|_| "not an IPv6 address");
+        }
+        let labels: Vec<&str> = host.split('.').collect();
+        if labels[0].parse::<u8>().is_ok() && labels.len() == 4 {
+            let mut parts = [None; 4];
+            for (part, label) in parts.iter_mut().zip(&labels) {
+                *part = match *label {
+                    "*" => None,
+                    label => Some(label.parse().map_err(|_| "not an IPv4 address")?),
+                };
+            }
+            return Ok(Host::V4(parts));
+        }
+        let label = |label: &&str| match *label {
+            "" => Err("a label of the host is empty"),
+            "*" => Ok(None),
+            label if label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) => Ok(Some(label.to_ascii_lowercase())),
+            _ => Err("a label of the host is neither `*` nor letters, digits, `-` and `_`"),
+        };
+        labels.iter().map(label).collect::<Result<_, _>>().map(Host::Name)
+    }
+}
+
+fn matches_name(labels: &[Option<String>], host: &str) -> bool {
+    let mut rest = host.split('.');
+    let all = labels.iter().all(|label| {
+        rest.next().is_some_and(|part| !part.is_empty() && label.as_ref().is_none_or(|label| label.eq_ignore_ascii_case(part)))
+    });
+    all && rest.next().is_none()
+}
+
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// `localhost` is this machine wherever it is granted (RFC 6761); no resolver may say otherwise.
+pub(super) fn is_localhost(host: &str, ip: IpAddr) -> bool {
+    host.eq_ignore_ascii_case("localhost") && ip.is_loopback()
+}
+
+/// Whether an address belongs to the public internet. Others lead to this machine, its network, or its
+/// cloud's metadata (169.254.169.254).
+pub(super) fn is_public(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let special = a == 0
+        || ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_documentation()
+        || (a == 100 && (64..128).contains(&b)) // Carrier-grade NAT.
+        || (a == 192 && b == 0 && c == 0) // Protocol assignments.
+        || (a == 198 && (b == 18 || b == 19)) // Benchmarks.
+        || a >= 224; // Multicast, reserved, broadcast.
+    !special
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    match ip.segments() {
+        // Addresses that carry an IPv4 address: NAT64, 6to4.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
+        // Documentation, Teredo and other special uses.
+        [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
+        // Global unicast; all others are local, multicast or not assigned.
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(patterns: &[&str]) -> Grants {
+        Grants::parse(patterns.iter().copied()).unwrap()
+    }
+
+    #[test]
+    fn a_star_stands_for_exactly_one_label() {
+        let grants = grants(&["api.example.com:443", "*.example.org:443", "single:*"]);
+        for (host, port, granted) in [
+            ("api.example.com", 443, true),
+            ("API.Example.COM.", 443, true),
+            ("api.example.com", 80, false),
+            ("xapi.example.com", 443, false),
+            ("a.example.org", 443, true),
+            ("example.org", 443, false),
+            (".example.org", 443, false),
+            ("a.b.example.org", 443, false),
+            ("single", 1, true),
+            ("", 443, false),
+        ] {
+            assert_eq!(grants.grant_name(host, port), granted, "{host}:{port}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_granted_by_patterns_of_addresses_only() {
+        let grants = grants(&["10.1.*.*:80", "[::1]:8080", "*.*.*.*:80"]);
+        for (address, granted) in [
+            ("10.1.2.3:80", true),
+            ("10.2.2.3:80", false),
+            ("10.1.2.3:81", false),
+            ("[::ffff:10.1.2.3]:80", true),
+            ("[::1]:8080", true),
+            ("[::2]:8080", false),
+            ("127.0.0.1:80", false),
+        ] {
+            let address: SocketAddr = address.parse().unwrap();
+            assert_eq!(grants.grant_address(address), granted, "{address}");
+            assert_eq!(grants.grant_name(&address.ip().to_string(), address.port()), granted, "{address} as a name");
+        }
+    }
+
+    #[test]
+    fn patterns_that_are_not_host_and_port_say_why() {
+        for pattern in ["example.com", "example.com:0", "example.com:70000", ":80", "a..b:80", "a b:80", "[::z]:80", "*x.com:80", "10.1.x.*:80"] {
+            let error = Grants::parse([pattern]).unwrap_err();
+            assert!(error.to_string().contains(pattern), "{error}");
+        }
+    }
+
+    #[test]
+    fn addresses_inside_are_not_public() {
+        for ip in [
+            "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1", "198.18.0.1", "224.0.0.1",
+            "255.255.255.255", "::", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "fc00::1", "fe80::1", "ff02::1", "2001:db8::1",
+        ] {
+            assert!(!is_public(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["1.1.1.1", "100.128.0.1", "172.32.0.1", "2606:4700::1111", "64:ff9b::101:101", "2001:4860:4860::8888"] {
+            assert!(is_public(ip.parse().unwrap()), "{ip}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! One outgoing HTTP/1.1 request of a guest: check, resolve, check again, connect, send.
+//!
+//! The call's deadline bounds all of it; the guest's own timeouts (`request-options`) can only be shorter.
+
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::{PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, timeout};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+use crate::wasm::egress::{Egress, Refusal};
+use crate::wasm::worker::output::FunctionLog;
+
+/// A response, and the rest of the work on its connection.
+pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+/// How many addresses of a name are looked at.
+pub(super) const ADDRESSES: usize = 8;
+/// Where the guest names no timeout; the call's deadline is shorter by default.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+/// What a response's head may take.
+const HEAD_BYTES: usize = 64 << 10;
+const HEADERS: usize = 200;
+
+pub(super) async fn send(egress: Arc<Egress>, log: FunctionLog, request: Request<WasiBody>, options: RequestOptions) -> Result<Sent, Error> {
+    let target = Target::of(request.uri())?;
+    let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+    let connected = match timeout(connect_timeout, connect(&egress, &log, &target)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(Error::ConnectionTimeout),
+    };
+    let sent = match connected {
+        Ok(stream) => exchange(stream, request, options).await,
+        Err(error) => Err(error),
+    };
+    match &sent {
+        Ok(_) => egress.metrics.egress("ok"),
+        // Counted, with the reason, where they were refused.
+        Err(Error::HttpRequestDenied | Error::DestinationIpProhibited) => {}
+        Err(error) => {
+            egress.metrics.egress("failed");
+            log.line(&format!("network: {}:{}: {error}", target.host, target.port));
+        }
+    }
+    sent
+}
+
+struct Target {
+    host: String,
+    port: u16,
+    tls: bool,
+}
+
+impl Target {
+    fn of(uri: &Uri) -> Result<Target, Error> {
+        let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+        let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Target { host, port, tls })
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn connect(egress: &Egress, log: &FunctionLog, target: &Target) -> Result<Box<dyn Stream>, Error> {
+    let refused = |refusal: Refusal, error| {
+        egress.refuse(&refusal, log);
+        Err(error)
+    };
+    if let Err(refusal) = egress.check_name(&target.host, target.port) {
+        return refused(refusal, Error::HttpRequestDenied);
+    }
+    // Resolving is a blocking call, and runs on tokio's lane for those.
+    let resolved = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+    let resolved = resolved.map_err(|error| Error::DnsError { rcode: Some(error.to_string()), info_code: None })?;
+    let addresses = match egress.check_addresses(&target.host, resolved) {
+        Ok(addresses) => addresses,
+        Err(refusal) => return refused(refusal, Error::DestinationIpProhibited),
+    };
+    let stream = connect_any(&addresses).await?;
+    if !target.tls {
+        return Ok(Box::new(stream));
+    }
+    let name = ServerName::try_from(target.host.clone()).map_err(|_| Error::HttpRequestUriInvalid)?;
+    let connector = tokio_rustls::TlsConnector::from(TLS.clone());
+    Ok(Box::new(connector.connect(name, stream).await.map_err(Error::Tls)?))
+}
+
+async fn connect_any(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
+    let mut last = Error::DestinationNotFound;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                stream.set_nodelay(true).map_err(Error::Connect)?;
+                return Ok(stream);
+            }
+            Err(error) => last = Error::Connect(error),
+        }
+    }
+    Err(last)
+}
+
+/// The public certificate authorities.
+static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("ring offers the default versions of TLS").with_root_certificates(roots);
+    Arc::new(config.with_no_client_auth())
+});
+
+async fn exchange(stream: Box<dyn Stream>, mut request: Request<WasiBody>, options: RequestOptions) -> Result<Sent, Error> {
+    let mut builder = hyper::client::conn::http1::Builder::new();
+    builder.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    // Only a request to a proxy carries scheme and authority.
+    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(path);
+
+    let mut connection = Some(Box::pin(connection));
+    let mut sending = pin!(timeout(options.first_byte_timeout.unwrap_or(READ_TIMEOUT), sender.send_request(request)));
+    // The connection moves only while it is polled, so both are, until the response's head is here.
+    let response = std::future::poll_fn(|cx| {
+        if let Some(open) = connection.as_mut()
+            && let Poll::Ready(ended) = open.as_mut().poll(cx)
+        {
+            connection = None;
+            if let Err(error) = ended {
+                return Poll::Ready(Err(Error::from(error)));
+            }
+        }
+        sending.as_mut().poll(cx).map(|sent| match sent {
+            Ok(response) => response.map_err(Error::from),
+            Err(_) => Err(Error::ConnectionReadTimeout),
+        })
+    });
+    let response = response.await?;
+    let between_bytes = options.between_bytes_timeout.unwrap_or(READ_TIMEOUT);
+    let response = response.map(|body| Received { body, between_bytes, timer: Box::pin(tokio::time::sleep(between_bytes)) }.boxed_unsync());
+    let rest = async move {
+        match connection {
+            Some(connection) => connection.await.map_err(Error::from),
+            None => Ok(()),
+        }
+    };
+    Ok((response, Box::new(rest)))
+}
+
+/// A response's body, which may not pause for too long.
+struct Received {
+    body: Incoming,
+    between_bytes: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            let next = Instant::now() + self.between_bytes;
+            self.timer.as_mut().reset(next);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Error::from)));
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,114 @@
+//! The two engines, viewer and worker, and what they share.
+//!
+//! Fuel, support for concurrency and the geometry of the pool are per engine (facts measured in
+//! `docs/performance.md`):
+//! - *viewer*: 2 MiB memories in many slots, synchronous calls only, no asynchronous machinery;
+//! - *worker*: memories up to 4 GiB, asynchronous, yields to its thread every millisecond of fuel.
+
+use std::path::Path;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+
+use crate::limits::{Limit, Profile};
+use crate::wasm::aot::AotCache;
+use crate::wasm::fuel::{self, FuelScale};
+use crate::wasm::sealed;
+use crate::wasm::state::ViewerState;
+use crate::wasm::worker;
+use crate::wasm::worker::state::WorkerState;
+
+/// Live viewer instances in the process. Each takes two memory slots (one for marks) of 4 GiB of address
+/// space, and at most seven mappings of the kernel's `vm.max_map_count`.
+pub const VIEWER_INSTANCES: u32 = 6_000;
+/// Live worker instances in the process.
+pub const WORKER_INSTANCES: u32 = 1_000;
+
+/// See the module. One for the process.
+pub struct Engines {
+    pub viewer: Engine,
+    pub worker: Engine,
+    pub fuel: FuelScale,
+    pub aot: AotCache,
+    pub(super) viewer_linker: Linker<ViewerState>,
+    pub(super) worker_linker: Linker<WorkerState>,
+}
+
+impl Engines {
+    /// `data_dir` holds the compiled files.
+    pub fn new(data_dir: &Path) -> Result<Engines> {
+        let viewer = Engine::new(&viewer_config())?;
+        let worker = Engine::new(&worker_config())?;
+        let fuel = FuelScale::measure(&viewer)?;
+        let aot = AotCache::open(data_dir)?;
+        let viewer_linker = sealed::linker(&viewer)?;
+        let worker_linker = worker::linker::linker(&worker)?;
+        Ok(Engines { viewer, worker, fuel, aot, viewer_linker, worker_linker })
+    }
+}
+
+fn viewer_config() -> Config {
+    let profile = Profile::Viewer;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.max_memory_size(usize_limit(Limit::MemoryBytes, profile))
+        .table_elements(usize_limit(Limit::TableElements, profile))
+        .total_component_instances(VIEWER_INSTANCES)
+        .total_core_instances(VIEWER_INSTANCES * 4)
+        .total_memories(VIEWER_INSTANCES * 2)
+        .total_tables(VIEWER_INSTANCES * 2)
+        .max_core_instances_per_component(20)
+        .max_memories_per_component(3)
+        .max_memories_per_module(2)
+        .max_tables_per_component(8)
+        .linear_memory_keep_resident(usize_limit(Limit::MemoryBytes, profile))
+        .table_keep_resident(64 << 10)
+        .max_unused_warm_slots(1_000)
+        .pagemap_scan(pagemap_scan());
+    let mut config = common();
+    config
+        .concurrency_support(false)
+        .max_wasm_stack(usize_limit(Limit::StackBytes, profile))
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+fn worker_config() -> Config {
+    let profile = Profile::Worker;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.max_memory_size(4 << 30)
+        .table_elements(usize_limit(Limit::TableElements, profile))
+        .total_component_instances(WORKER_INSTANCES)
+        .total_core_instances(WORKER_INSTANCES * 8)
+        .total_memories(WORKER_INSTANCES * 2)
+        .total_tables(WORKER_INSTANCES * 4)
+        .total_stacks(WORKER_INSTANCES * 2)
+        .max_core_instances_per_component(64)
+        .max_memories_per_component(8)
+        .max_tables_per_component(32)
+        .linear_memory_keep_resident(2 << 20)
+        .table_keep_resident(64 << 10)
+        .async_stack_keep_resident(64 << 10)
+        .pagemap_scan(pagemap_scan());
+    let mut config = common();
+    config
+        .max_wasm_stack(usize_limit(Limit::StackBytes, profile))
+        .async_stack_size(2 * usize_limit(Limit::StackBytes, profile))
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+fn common() -> Config {
+    let mut config = Config::new();
+    config.consume_fuel(true).operator_cost(fuel::operator_costs()).wasm_relaxed_simd(false);
+    config.memory_init_cow(true).async_stack_zeroing(false);
+    config
+}
+
+/// `PAGEMAP_SCAN` (Linux 6.7) finds the pages to reset without touching the others.
+fn pagemap_scan() -> Enabled {
+    Enabled::Auto
+}
+
+fn usize_limit(limit: Limit, profile: Profile) -> usize {
+    usize::try_from(limit.maximum(profile)).unwrap_or(usize::MAX)
+}

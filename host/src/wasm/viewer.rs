@@ -1,0 +1,171 @@
+//! Instances of a viewer component, and one call on one of them.
+//!
+//! A call is synchronous and on the caller's thread. What it costs besides the guest's own code: setting and
+//! reading fuel, one copy of the event into the guest and one of the answer out, and afterwards the copy of
+//! the kilobytes that the call has written, back from the image.
+
+use std::sync::Arc;
+
+use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
+use wasmtime::Store;
+
+use crate::failure::Failure;
+use crate::limits::{Limit, Limits};
+use crate::wasm::abi::Moment;
+use crate::wasm::compile::{self, CompileError, Viewer};
+use crate::wasm::engine::Engines;
+use crate::wasm::state::{self, KeyValueStore, ViewerState};
+use crate::wasm::{restore, sealed};
+
+/// A viewer component, linked and ready to be instantiated.
+pub struct ViewerCode {
+    pre: InstancePre<ViewerState>,
+    handles: [Option<ComponentExportIndex>; Moment::ALL.len()],
+    restore: Option<ComponentExportIndex>,
+    digest: Option<ComponentExportIndex>,
+    limits: Limits,
+    cpu_fuel: u64,
+    key_values: Option<Arc<dyn KeyValueStore>>,
+}
+
+/// One instance in its store. Clean until `call`.
+pub struct ViewerInstance {
+    store: Store<ViewerState>,
+    handles: [Option<Func>; Moment::ALL.len()],
+    restore: Option<TypedFunc<(), ()>>,
+    digest: Option<TypedFunc<(), (u64,)>>,
+}
+
+/// What a call gave, and what it used.
+pub struct Called {
+    pub result: Result<Vec<u8>, Failure>,
+    pub fuel: u64,
+}
+
+/// Instantiation has a budget of its own: start functions and initialisers of a hundred times a call.
+const START_BUDGET: u64 = 100;
+/// Putting back the whole of the memory takes a few thousand units per kilobyte at most.
+const RESTORE_FUEL: u64 = 1 << 32;
+
+impl ViewerCode {
+    pub fn new(
+        engines: &Engines,
+        compiled: &Viewer,
+        limits: &Limits,
+        key_values: Option<Arc<dyn KeyValueStore>>,
+    ) -> Result<ViewerCode, CompileError> {
+        let component = &compiled.component;
+        let linker = sealed::linker_for(&engines.viewer_linker, component).map_err(CompileError::Wasmtime)?;
+        let pre = linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
+        let handles = Moment::ALL.map(|moment| {
+            let instance = component.get_export_index(None, &compile::interface(moment))?;
+            component.get_export_index(Some(&instance), "handle")
+        });
+        Ok(ViewerCode {
+            pre,
+            handles,
+            restore: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::RESTORE)).flatten(),
+            digest: component.get_export_index(None, restore::DIGEST),
+            limits: limits.clone(),
+            cpu_fuel: engines.fuel.fuel(limits.value(Limit::CpuUs)),
+            key_values,
+        })
+    }
+
+    pub fn is_restorable(&self) -> bool {
+        self.restore.is_some()
+    }
+
+    /// A percentage of the CPU limit, rounded up, at most 100.
+    pub fn utilization(&self, fuel: u64) -> u8 {
+        let percent = fuel.saturating_mul(100).div_ceil(self.cpu_fuel.max(1));
+        u8::try_from(percent.min(100)).unwrap_or(100)
+    }
+
+    pub fn cpu_fuel(&self) -> u64 {
+        self.cpu_fuel
+    }
+
+    pub fn instantiate(&self) -> Result<ViewerInstance, Failure> {
+        let own_bytes = if self.is_restorable() { restore::MARKS_BYTES } else { 0 };
+        let mut store = Store::new(self.pre.engine(), ViewerState::new(&self.limits, own_bytes, self.key_values.clone()));
+        store.limiter(|state| &mut state.growth);
+        store.data_mut().host_calls_left = self.limits.value(Limit::HostCalls);
+        store.set_fuel(self.cpu_fuel.saturating_mul(START_BUDGET)).map_err(host)?;
+        let instance = match self.pre.instantiate(&mut store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(failure(&mut store, &self.limits, &error)),
+        };
+        let mut handles = [None; Moment::ALL.len()];
+        for (handle, index) in handles.iter_mut().zip(&self.handles) {
+            *handle = index.and_then(|index| instance.get_func(&mut store, index));
+        }
+        let restore = self.restore.map(|index| instance.get_typed_func(&mut store, index)).transpose().map_err(host)?;
+        let digest = self.digest.map(|index| instance.get_typed_func(&mut store, index)).transpose().map_err(host)?;
+        Ok(ViewerInstance { store, handles, restore, digest })
+    }
+}
+
+impl ViewerInstance {
+    /// Runs one hook. After a failure the instance must be dropped: a trapped store is never entered again.
+    pub fn call(&mut self, code: &ViewerCode, moment: Moment, event: &[u8], now_ns: u64, seed: u64) -> Called {
+        let state = self.store.data_mut();
+        state.host_calls_left = code.limits.value(Limit::HostCalls);
+        state.now_ns = now_ns;
+        state.random = seed;
+        let Some(handle) = self.handles[moment as usize] else {
+            let why = format!("it does not export {}", compile::interface(moment));
+            return Called { result: Err(Failure::NotRunnable(why)), fuel: 0 };
+        };
+        if let Err(error) = self.store.set_fuel(code.cpu_fuel) {
+            return Called { result: Err(host(error)), fuel: 0 };
+        }
+        let result = call_with(handle, &mut self.store, event);
+        let fuel = code.cpu_fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
+        let reply_max = code.limits.value(Limit::ReplyBytes);
+        let result = match result {
+            Ok(answer) if answer.len() as u64 > reply_max => Err(Failure::Limit { limit: Limit::ReplyBytes, value: reply_max }),
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
+        };
+        Called { result, fuel }
+    }
+
+    /// Puts the instance back to its first state; false if that is not possible. Only after a call that
+    /// did not fail.
+    pub fn restore(&mut self) -> bool {
+        let Some(restore) = &self.restore else { return false };
+        self.store.set_fuel(RESTORE_FUEL).is_ok() && restore.call(&mut self.store, ()).is_ok()
+    }
+
+    /// A number that differs when anything differs that the guest can observe. Only where compiled with it.
+    pub fn digest(&mut self) -> Option<u64> {
+        let digest = self.digest.as_ref()?;
+        self.store.set_fuel(u64::MAX >> 1).ok()?;
+        digest.call(&mut self.store, ()).ok().map(|(digest,)| digest)
+    }
+
+    pub fn take_log(&mut self) -> String {
+        self.store.data_mut().log.take()
+    }
+
+    pub fn memory_bytes(&self) -> u64 {
+        self.store.data().growth.memory_bytes()
+    }
+}
+
+/// Checking the type anew costs some ten nanoseconds, and lets the event be borrowed.
+fn call_with(handle: Func, store: &mut Store<ViewerState>, event: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    let typed = handle.typed::<(&[u8],), (Vec<u8>,)>(&*store)?;
+    typed.call(store, (event,)).map(|(answer,)| answer)
+}
+
+fn failure(store: &mut Store<ViewerState>, limits: &Limits, error: &wasmtime::Error) -> Failure {
+    let state = store.data_mut();
+    let exceeded = state.exceeded.take();
+    state::failure(&mut state.growth, exceeded, limits, error)
+}
+
+fn host(error: wasmtime::Error) -> Failure {
+    Failure::Host(format!("{error:#}"))
+}

@@ -1,0 +1,210 @@
+//! Instances of a worker component, and one call on one of them: an origin hook, or an HTTP request.
+//!
+//! A call is asynchronous. It runs on the thread that polls it, and gives that thread back after each
+//! `YIELD_US` of fuel, so that a busy guest holds up nobody. It ends at the first of: its answer, its fuel,
+//! its deadline, a limit of its memory, tables, stack, handles or host calls.
+//!
+//! A call that failed, or whose future was dropped, leaves its store in the middle of something: such an
+//! instance must be dropped, and is never entered again.
+
+mod exchange;
+mod hook;
+mod http_p2;
+mod http_p3;
+pub(super) mod linker;
+mod meter;
+pub(super) mod output;
+pub mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::timeout;
+use wasmtime::Store;
+use wasmtime::component::{Component, ComponentExportIndex, Func, InstancePre};
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyIndices};
+use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
+
+use crate::failure::Failure;
+use crate::limits::{Limit, Limits};
+use crate::wasm::abi::Moment;
+use crate::wasm::compile::{self, CompileError, HttpVersion};
+use crate::wasm::engine::Engines;
+use crate::wasm::state as shared;
+use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
+
+pub use exchange::{Head, Served};
+pub use linker::{allowed, allows};
+
+/// A body that streams through a component.
+pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
+
+/// How much CPU a guest may use before the other tasks of its thread have their turn.
+const YIELD_US: u64 = 100;
+/// Start functions and initialisers: what Lambda gives a runtime's init.
+const START_CPU_US: u64 = 10_000_000;
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the host takes from a guest in one call, beside the answer.
+const HOST_CALL_BYTES: usize = 1 << 20;
+
+/// A worker component, linked and ready to be instantiated.
+pub struct WorkerCode {
+    pre: InstancePre<WorkerState>,
+    handles: [Option<ComponentExportIndex>; Moment::ALL.len()],
+    http: Option<HttpIndices>,
+    limits: Limits,
+    cpu_fuel: u64,
+    start_fuel: u64,
+    yield_fuel: u64,
+    deadline: Duration,
+    surroundings: Surroundings,
+}
+
+enum HttpIndices {
+    P2(ProxyIndices),
+    P3(ServiceIndices),
+}
+
+enum Http {
+    P2(Proxy),
+    P3(Service),
+}
+
+/// One instance in its store.
+pub struct WorkerInstance {
+    store: Store<WorkerState>,
+    handles: [Option<Func>; Moment::ALL.len()],
+    /// Shared with the call that runs, which holds the store.
+    http: Option<Arc<Http>>,
+}
+
+/// What a call gave, and what it used.
+pub struct Called<T> {
+    pub result: Result<T, Failure>,
+    pub fuel: u64,
+}
+
+impl WorkerCode {
+    /// `http` is the version of wasi:http that the component handles, if any.
+    pub fn new(
+        engines: &Engines,
+        component: &Component,
+        http: Option<HttpVersion>,
+        limits: &Limits,
+        surroundings: Surroundings,
+    ) -> Result<WorkerCode, CompileError> {
+        let pre = engines.worker_linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
+        let handles = Moment::ALL.map(|moment| {
+            let instance = component.get_export_index(None, &compile::interface(moment))?;
+            component.get_export_index(Some(&instance), "handle")
+        });
+        let http = match http {
+            None => None,
+            Some(HttpVersion::P2) => Some(HttpIndices::P2(ProxyIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
+            Some(HttpVersion::P3) => Some(HttpIndices::P3(ServiceIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
+        };
+        let cpu_us = limits.value(Limit::CpuUs);
+        Ok(WorkerCode {
+            pre,
+            handles,
+            http,
+            limits: limits.clone(),
+            cpu_fuel: engines.fuel.fuel(cpu_us),
+            start_fuel: engines.fuel.fuel(cpu_us.max(START_CPU_US)),
+            yield_fuel: engines.fuel.fuel(YIELD_US),
+            deadline: Duration::from_millis(limits.value(Limit::DeadlineMs)),
+            surroundings,
+        })
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A percentage of the CPU limit, rounded up, at most 100.
+    pub fn utilization(&self, fuel: u64) -> u8 {
+        let percent = fuel.saturating_mul(100).div_ceil(self.cpu_fuel.max(1));
+        u8::try_from(percent.min(100)).unwrap_or(100)
+    }
+
+    /// Start functions run here, within `START_TIMEOUT`.
+    pub async fn instantiate(&self) -> Result<WorkerInstance, Failure> {
+        let mut store = Store::new(self.pre.engine(), WorkerState::new(&self.limits, &self.surroundings));
+        store.limiter(|state| &mut state.growth);
+        let handles_max = usize_value(&self.limits, Limit::Handles);
+        store.set_max_component_handles(handles_max);
+        store.set_hostcall_fuel(HOST_CALL_BYTES + usize_value(&self.limits, Limit::ReplyBytes));
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(handles_max);
+        }
+        store.fuel_async_yield_interval(Some(self.yield_fuel)).map_err(host)?;
+        store.set_fuel(self.start_fuel).map_err(host)?;
+
+        let meter = store.data().meter.clone();
+        let start = meter.run(self.pre.instantiate_async(&mut store), START_TIMEOUT);
+        let instance = match timeout(START_TIMEOUT, start).await {
+            Ok(Ok(Ok(instance))) => instance,
+            Ok(Ok(Err(error))) => return Err(failure(&mut store, &self.limits, &error)),
+            Ok(Err(limit)) => return Err(self.over(limit)),
+            Err(_) => return Err(Failure::NotRunnable(format!("its start took longer than {} s", START_TIMEOUT.as_secs()))),
+        };
+        let mut handles = [None; Moment::ALL.len()];
+        for (handle, index) in handles.iter_mut().zip(&self.handles) {
+            *handle = index.and_then(|index| instance.get_func(&mut store, index));
+        }
+        let http = match &self.http {
+            None => None,
+            Some(HttpIndices::P2(indices)) => Some(Http::P2(indices.load(&mut store, &instance).map_err(host)?)),
+            Some(HttpIndices::P3(indices)) => Some(Http::P3(indices.load(&mut store, &instance).map_err(host)?)),
+        };
+        Ok(WorkerInstance { store, handles, http: http.map(Arc::new) })
+    }
+
+    fn over(&self, limit: Limit) -> Failure {
+        Failure::Limit { limit, value: self.limits.value(limit) }
+    }
+}
+
+impl WorkerInstance {
+    /// Makes the books of a new call.
+    fn begin(&mut self, code: &WorkerCode) -> Result<(), Failure> {
+        let state = self.store.data_mut();
+        state.meter.reset();
+        state.exceeded = None;
+        state.growth.take_denied(&code.limits);
+        self.store.set_fuel(code.cpu_fuel).map_err(host)
+    }
+
+    /// Runs `guest`, which is a call on a store, within the limits of time.
+    async fn within<T>(code: &WorkerCode, meter: &meter::Meter, guest: impl Future<Output = T>) -> Result<T, Failure> {
+        match timeout(code.deadline, meter.run(guest, meter.polled_max())).await {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(limit)) => Err(code.over(limit)),
+            Err(_) => Err(code.over(Limit::DeadlineMs)),
+        }
+    }
+
+    fn fuel_used(&self, code: &WorkerCode) -> u64 {
+        code.cpu_fuel.saturating_sub(self.store.get_fuel().unwrap_or(0))
+    }
+
+    pub fn take_log(&mut self) -> String {
+        self.store.data().log.take()
+    }
+
+    pub fn memory_bytes(&self) -> u64 {
+        self.store.data().growth.memory_bytes()
+    }
+}
+
+fn failure(store: &mut Store<WorkerState>, limits: &Limits, error: &wasmtime::Error) -> Failure {
+    let state = store.data_mut();
+    let exceeded = state.exceeded.take();
+    shared::failure(&mut state.growth, exceeded, limits, error)
+}
+
+fn host(error: wasmtime::Error) -> Failure {
+    Failure::Host(format!("{error:#}"))
+}

@@ -1,0 +1,228 @@
+//! One HTTP request through a component: the head of the response goes ahead, the guest goes on streaming.
+//!
+//!     serve ──► guest runs ──► head ──► caller, with the body
+//!                  │                        ├─ read to its end ──► the guest may finish, until the deadline
+//!                  │                        ├─ given up ─────────► it has `LINGER` to finish
+//!                  │                        └─ over its limit ───► it ends
+//!                  └─ fails ──► the caller gets the failure, or an error where the body stops
+//!
+//! A body never ends well when its guest did not: a client can tell a whole response from a torn one.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::sync::{oneshot, watch};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::failure::Failure;
+use crate::limits::{Limit, Limits};
+use crate::wasm::worker::{Called, Http, StreamBody, WorkerCode, WorkerInstance};
+
+/// What a guest may still do for a client that has left.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Where the head of a response goes, once.
+pub type Head = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
+
+/// How a request ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    Whole,
+    /// The client left before the end of the response.
+    Abandoned,
+}
+
+/// What became of a response's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyState {
+    /// The client has the head, or waits for it.
+    Open,
+    Read,
+    GivenUp,
+    TooLong,
+}
+
+/// What a request's guest needs to hand its response over.
+pub(super) struct Exchange {
+    head: Option<Head>,
+    /// Why the guest failed, for the body; set before the guest's end of the body is dropped.
+    torn: Arc<OnceLock<String>>,
+    body: watch::Sender<BodyState>,
+    limits: Limits,
+}
+
+impl WorkerInstance {
+    /// Answers one request: the response's head goes to `head`, and the guest runs on until it has nothing
+    /// left to do. A failure after the head is here shows in the body. After a failure, or when the client
+    /// left, the instance must be dropped.
+    pub async fn serve(&mut self, code: &WorkerCode, request: Request<StreamBody>, head: Head) -> Called<Served> {
+        let mut exchange = Exchange {
+            head: Some(head),
+            torn: Arc::default(),
+            body: watch::Sender::new(BodyState::Open),
+            limits: code.limits.clone(),
+        };
+        let torn = exchange.torn.clone();
+        let result = self.serve_within(code, request, &mut exchange).await;
+        let fuel = self.fuel_used(code);
+        if let Err(failure) = &result {
+            let _ = torn.set(failure.category().to_owned());
+        }
+        // Its sender goes with it: a caller that still waits is told by `Called`.
+        drop(exchange.head.take());
+        Called { result, fuel }
+    }
+
+    async fn serve_within(&mut self, code: &WorkerCode, request: Request<StreamBody>, exchange: &mut Exchange) -> Result<Served, Failure> {
+        self.begin(code)?;
+        let Some(http) = self.http.clone() else {
+            return Err(Failure::NotRunnable("it does not export a wasi:http handler".to_owned()));
+        };
+        let body = exchange.body.subscribe();
+        let meter = self.store.data().meter.clone();
+        let request = request.map(|body| body.map_err(|_| Error::ConnectionTerminated).boxed_unsync());
+        let guest = async {
+            match &*http {
+                Http::P2(proxy) => self.serve_p2(code, proxy, request, exchange).await,
+                Http::P3(service) => self.serve_p3(code, service, request, exchange).await,
+            }
+        };
+        let guest = WorkerInstance::within(code, &meter, guest);
+        tokio::select! {
+            biased;
+            result = guest => result?.map(|()| Served::Whole),
+            ended = given_up(body) => match ended {
+                BodyState::TooLong => Err(code.over(Limit::ReplyBytes)),
+                _ => Ok(Served::Abandoned),
+            },
+        }
+    }
+}
+
+/// Ends when the guest should: never for a response that is read as it should be.
+async fn given_up(mut body: watch::Receiver<BodyState>) -> BodyState {
+    let state = body.wait_for(|state| *state != BodyState::Open).await.map_or(BodyState::GivenUp, |state| *state);
+    match state {
+        BodyState::GivenUp => tokio::time::sleep(LINGER).await,
+        BodyState::Open | BodyState::Read => std::future::pending().await,
+        BodyState::TooLong => {}
+    }
+    state
+}
+
+impl Exchange {
+    /// Gives the head to the caller. Its headers are within limits, or the guest failed.
+    pub(super) fn respond(&mut self, response: Response<WasiBody>) -> Result<(), Failure> {
+        check_head(response.headers(), &self.limits)?;
+        let announced = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let reply = |inner| Reply {
+            inner,
+            left: self.limits.value(Limit::ReplyBytes),
+            announced,
+            torn: self.torn.clone(),
+            state: Some(self.body.clone()),
+        };
+        let response = response.map(|body| reply(body).boxed_unsync());
+        if let Some(head) = self.head.take() {
+            // A caller that has left drops the body, and that is how we learn of it.
+            let _ = head.send(Ok(response));
+        }
+        Ok(())
+    }
+
+    pub(super) fn has_responded(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// What becomes of the body.
+    pub(super) fn body(&self) -> watch::Receiver<BodyState> {
+        self.body.subscribe()
+    }
+}
+
+fn check_head(headers: &HeaderMap, limits: &Limits) -> Result<(), Failure> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    for (limit, used) in [(Limit::HeaderCount, headers.len()), (Limit::HeaderBytes, bytes)] {
+        let value = limits.value(limit);
+        if used as u64 > value {
+            return Err(Failure::Limit { limit, value });
+        }
+    }
+    Ok(())
+}
+
+/// A response's body on its way to the client.
+struct Reply {
+    inner: WasiBody,
+    /// What is left of the limit.
+    left: u64,
+    /// What is left of the announced length.
+    announced: Option<u64>,
+    torn: Arc<OnceLock<String>>,
+    /// None when its end has been told.
+    state: Option<watch::Sender<BodyState>>,
+}
+
+impl Reply {
+    fn end(&mut self, state: BodyState) {
+        if let Some(tell) = self.state.take() {
+            tell.send_replace(state);
+        }
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = anyhow::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let frame = match frame {
+            None => match self.torn.get() {
+                Some(why) => Some(Err(anyhow::anyhow!("the component failed ({why})"))),
+                None => {
+                    self.end(BodyState::Read);
+                    None
+                }
+            },
+            Some(Err(error)) => Some(Err(anyhow::Error::from(error))),
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.announced = self.announced.map(|left| left.saturating_sub(bytes));
+                match self.left.checked_sub(bytes) {
+                    Some(left) => {
+                        self.left = left;
+                        Some(Ok(frame))
+                    }
+                    None => {
+                        self.end(BodyState::TooLong);
+                        Some(Err(anyhow::anyhow!("the response is over reply_bytes")))
+                    }
+                }
+            }
+        };
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream() && self.torn.get().is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        // A server need not ask for the end of a body whose length it knows.
+        let read = self.announced == Some(0) || self.inner.is_end_stream();
+        self.end(if read { BodyState::Read } else { BodyState::GivenUp });
+    }
+}

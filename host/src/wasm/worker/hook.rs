@@ -1,0 +1,30 @@
+//! One call of an origin hook.
+
+use crate::failure::Failure;
+use crate::limits::Limit;
+use crate::wasm::abi::Moment;
+use crate::wasm::compile;
+use crate::wasm::worker::{Called, WorkerCode, WorkerInstance, failure, host};
+
+impl WorkerInstance {
+    /// Runs one hook. After a failure the instance must be dropped.
+    pub async fn call(&mut self, code: &WorkerCode, moment: Moment, event: Vec<u8>) -> Called<Vec<u8>> {
+        let result = self.call_within(code, moment, event).await;
+        Called { result, fuel: self.fuel_used(code) }
+    }
+
+    async fn call_within(&mut self, code: &WorkerCode, moment: Moment, event: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        self.begin(code)?;
+        let Some(handle) = self.handles[moment as usize] else {
+            return Err(Failure::NotRunnable(format!("it does not export {}", compile::interface(moment))));
+        };
+        let typed = handle.typed::<(Vec<u8>,), (Vec<u8>,)>(&self.store).map_err(host)?;
+        let meter = self.store.data().meter.clone();
+        let called = WorkerInstance::within(code, &meter, typed.call_async(&mut self.store, (event,))).await?;
+        match called {
+            Ok((answer,)) if answer.len() as u64 > code.limits.value(Limit::ReplyBytes) => Err(code.over(Limit::ReplyBytes)),
+            Ok((answer,)) => Ok(answer),
+            Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
+        }
+    }
+}

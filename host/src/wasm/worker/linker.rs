@@ -1,0 +1,33 @@
+//! What a worker component may import: our own interfaces, and WASI 0.2 and 0.3 with wasi:http.
+
+use wasmtime::component::Linker;
+use wasmtime::{Engine, Result};
+
+use crate::wasm::sealed;
+use crate::wasm::worker::state::WorkerState;
+
+const PACKAGES: [&str; 7] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
+
+/// Whether a worker component may import an interface of this name.
+pub fn allows(import: &str) -> bool {
+    sealed::OWN.contains(&import)
+        || import.split_once('/').is_some_and(|(package, interface)| {
+            let version = interface.split_once('@').map_or("", |(_, version)| version);
+            PACKAGES.contains(&package) && (version.starts_with("0.2.") || version.starts_with("0.3."))
+        })
+}
+
+/// What may be imported, for a message.
+pub fn allowed() -> String {
+    format!("{}, and WASI 0.2 and 0.3 ({})", sealed::OWN.join(", "), PACKAGES.join(", "))
+}
+
+pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
+    let mut linker = Linker::new(engine);
+    sealed::own(&mut linker)?;
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    Ok(linker)
+}

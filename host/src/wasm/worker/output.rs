@@ -1,0 +1,191 @@
+//! The log of a function's call: what it writes through `edgeward:edge/log`, and to stdout and stderr.
+//!
+//! Output is cut into lines; a line without an end is kept until the call is over. Over `Limit::LogBytes`
+//! the rest of the call's output is taken from the guest and dropped.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::limits::{Limit, Limits};
+use crate::wasm::state::CallLog;
+
+/// The longest line; longer ones are cut into several.
+const LINE_BYTES: usize = 8 << 10;
+/// How much a guest may write to stdout at once.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// A handle on the log of the call that runs. One lock, held for the copy of a line.
+#[derive(Clone)]
+pub struct FunctionLog(Arc<Mutex<Lines>>);
+
+struct Lines {
+    log: CallLog,
+    /// What has been written to stdout and stderr since their last line ended.
+    unfinished: [Vec<u8>; 2],
+}
+
+impl FunctionLog {
+    pub(super) fn new(limits: &Limits) -> FunctionLog {
+        let log = CallLog::new(limits.value(Limit::LogBytes));
+        FunctionLog(Arc::new(Mutex::new(Lines { log, unfinished: Default::default() })))
+    }
+
+    pub fn line(&self, line: &str) {
+        self.lock().log.line(line);
+    }
+
+    /// The whole log; the next call starts with an empty one.
+    pub(super) fn take(&self) -> String {
+        let mut lines = self.lock();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            lines.finish(stream);
+        }
+        lines.log.take()
+    }
+
+    pub(super) fn stream(&self, stream: Stream) -> LogStream {
+        LogStream { log: self.clone(), stream }
+    }
+
+    /// Whoever panicked with the lock held left whole lines behind.
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            for piece in part.chunks(LINE_BYTES) {
+                self.unfinished[stream as usize].extend_from_slice(piece);
+                if piece.ends_with(b"\n") || self.unfinished[stream as usize].len() >= LINE_BYTES {
+                    self.finish(stream);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, stream: Stream) {
+        let line = std::mem::take(&mut self.unfinished[stream as usize]);
+        if !line.is_empty() {
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            self.log.line(&String::from_utf8_lossy(line));
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A guest's stdout or stderr, always ready to be written to.
+pub(super) struct LogStream {
+    log: FunctionLog,
+    stream: Stream,
+}
+
+impl LogStream {
+    fn write_all(&self, bytes: &[u8]) {
+        self.log.lock().write(self.stream, bytes);
+    }
+}
+
+impl IsTerminal for LogStream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for LogStream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.log.stream(self.stream))
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.log.stream(self.stream))
+    }
+}
+
+#[async_trait]
+impl Pollable for LogStream {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for LogStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.write_all(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES)
+    }
+}
+
+impl AsyncWrite for LogStream {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.write_all(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Profile;
+
+    fn log(bytes: u64) -> FunctionLog {
+        FunctionLog::new(&Limits::defaults(Profile::Worker).with(Limit::LogBytes, bytes).unwrap())
+    }
+
+    #[test]
+    fn output_is_cut_into_lines_and_the_streams_do_not_mix() {
+        let log = log(1_000);
+        let (out, err) = (log.stream(Stream::Stdout), log.stream(Stream::Stderr));
+        out.write_all(b"hel");
+        err.write_all(b"oops\n");
+        out.write_all(b"lo\nwor");
+        assert_eq!(log.take(), "oops\nhello\nwor");
+        assert_eq!(log.take(), "", "the next call starts anew");
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_cut() {
+        let log = log(1_000_000);
+        log.stream(Stream::Stdout).write_all(&vec![b'x'; 2 * LINE_BYTES + 1]);
+        let lines: Vec<usize> = log.take().lines().map(str::len).collect();
+        assert_eq!(lines, [LINE_BYTES, LINE_BYTES, 1]);
+    }
+
+    #[test]
+    fn a_flood_is_dropped_and_the_log_says_so() {
+        let log = log(100);
+        let out = log.stream(Stream::Stdout);
+        for _ in 0..1_000 {
+            out.write_all(b"a flood of lines\n");
+        }
+        let text = log.take();
+        assert!(text.len() < 200 && text.contains("log truncated"), "{text}");
+    }
+}

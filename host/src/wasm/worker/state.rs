@@ -1,0 +1,129 @@
+//! What the host keeps beside a worker instance.
+//!
+//! No file, no argument; the environment is the configuration's, the clocks and randomness are real, output
+//! goes to the function's log, and the network is `egress`'s.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wasmtime::{Error, Result, StoreContextMut};
+use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::limits::{Limit, Limits};
+use crate::wasm::egress::{Egress, Outgoing};
+use crate::wasm::sealed::Beside;
+use crate::wasm::state::{Growth, KeyValueStore};
+use crate::wasm::worker::meter::Meter;
+use crate::wasm::worker::output::{FunctionLog, Stream};
+
+/// Random bytes in one call; more traps.
+const RANDOM_BYTES: u64 = 1 << 20;
+/// wasi-http counts what a header map takes in memory, which is more than its text.
+const FIELD_OVERHEAD: usize = 4;
+
+/// The surroundings of a function's instances.
+pub struct Surroundings {
+    pub environment: BTreeMap<String, String>,
+    pub key_values: Option<Arc<dyn KeyValueStore>>,
+    pub egress: Arc<Egress>,
+}
+
+/// See the module.
+pub struct WorkerState {
+    pub(super) growth: Growth,
+    pub(super) log: FunctionLog,
+    pub(super) meter: Arc<Meter>,
+    /// A limit that a call of our own interfaces ran into.
+    pub(super) exceeded: Option<Limit>,
+    key_values: Option<Arc<dyn KeyValueStore>>,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
+}
+
+impl WorkerState {
+    pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> WorkerState {
+        let log = FunctionLog::new(limits);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(usize_value(limits, Limit::Handles));
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELD_OVERHEAD * usize_value(limits, Limit::HeaderBytes));
+        WorkerState {
+            growth: Growth::new(limits, 0),
+            meter: Arc::new(Meter::new(limits)),
+            exceeded: None,
+            key_values: surroundings.key_values.clone(),
+            table,
+            wasi: wasi(surroundings, &log),
+            http,
+            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
+            log,
+        }
+    }
+}
+
+fn wasi(surroundings: &Surroundings, log: &FunctionLog) -> WasiCtx {
+    let mut wasi = WasiCtx::builder();
+    for (name, value) in &surroundings.environment {
+        wasi.env(name, value);
+    }
+    let (egress, socket_log) = (surroundings.egress.clone(), log.clone());
+    wasi.stdout(log.stream(Stream::Stdout))
+        .stderr(log.stream(Stream::Stderr))
+        .max_random_size(RANDOM_BYTES)
+        .allow_tcp(true)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .socket_addr_check(move |address, purpose| {
+            let allowed = match purpose {
+                SocketAddrUse::TcpConnect => egress.socket(address, &socket_log),
+                // The system binds a socket that connects to any free port; no other binding is of use.
+                SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
+                _ => false,
+            };
+            Box::pin(std::future::ready(allowed))
+        });
+    wasi.build()
+}
+
+/// WASI asks for its context in each of its functions: here its calls are counted.
+impl WasiView for WorkerState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.meter.enter();
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for WorkerState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.meter.enter();
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl Beside for WorkerState {
+    /// Burns no fuel: setting it would put off the guest's next yield. The time is in the meter's books.
+    fn charge(store: &mut StoreContextMut<'_, WorkerState>, _bytes: usize) -> Result<()> {
+        let state = store.data_mut();
+        if state.meter.enter() {
+            return Ok(());
+        }
+        state.exceeded = Some(Limit::HostCalls);
+        Err(Error::msg("too many calls into the host"))
+    }
+
+    fn log_line(&mut self, line: &str) {
+        self.log.line(line);
+    }
+
+    fn key_values(&self) -> Option<Arc<dyn KeyValueStore>> {
+        self.key_values.clone()
+    }
+}
+
+pub(super) fn usize_value(limits: &Limits, limit: Limit) -> usize {
+    usize::try_from(limits.value(limit)).unwrap_or(usize::MAX)
+}
