@@ -3,6 +3,8 @@
 //!
 //! Written against the ABI with nothing in between: the SDK could not say most of this.
 
+#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "nobody calls the exports here"))]
+
 use std::cell::UnsafeCell;
 
 /// The event and the answer; the rest of a page is for the linker's data.

@@ -1,8 +1,6 @@
-;; Imports the file system, which a hook may not have: refused by name when it is deployed.
+;; Imports HTTP requests, which a viewer hook may not have: refused by name when it is deployed.
 (component
-  (import "wasi:filesystem/preopens@0.2.6" (instance
-    (export "descriptor" (type $descriptor (sub resource)))
-    (export "get-directories" (func (result (list (tuple (own $descriptor) string)))))))
+  (import "wasi:http/outgoing-handler@0.2.6" (instance))
   (core module $module
     (memory (export "memory") 2)
     (data (i32.const 1024) "\08\04\00\00\01\00\00\00\01")
