@@ -9,9 +9,7 @@
 //! | `/trap-in-body` | a head and a line, then it panics |
 
 use wasip2::clocks::monotonic_clock;
-use wasip2::http::types::{
-    Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
-};
+use wasip2::http::types::{Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::{InputStream, OutputStream};
 
 wasip2::http::proxy::export!(Service);
