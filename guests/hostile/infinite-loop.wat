@@ -1,7 +1,7 @@
-;; Never answers.
+;; Never answers. Hits: CPU.
 (module
-  (memory (export "memory") 1)
-  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (memory (export "memory") 2)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
   (func $handle (param i32 i32) (result i32)
     (loop $again (br $again))
     unreachable)

@@ -100,11 +100,7 @@ fn component(root: &Path, guest: &Guest, worlds: &Worlds) -> Result<Vec<u8>> {
         Source::Text(path) => worlds.componentize(&wat::parse_file(path)?),
         Source::Package { target, library, .. } => {
             let path = root.join("target").join(target).join("guest").join(format!("{library}.wasm"));
-            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            match wasmparser::Parser::is_component(&bytes) {
-                true => Ok(bytes),
-                false => worlds.componentize(&bytes),
-            }
+            worlds.componentize(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?)
         }
     }
 }

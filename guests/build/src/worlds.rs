@@ -35,9 +35,12 @@ impl Worlds {
         Ok(())
     }
 
-    /// Wraps a core module. One that does not say which worlds it is for (a text module) is for those whose
+    /// Wraps a core module; a component stays as it is. A module that does not say which worlds it is for (a text module) is for those whose
     /// functions it exports.
     pub fn componentize(&self, module: &[u8]) -> Result<Vec<u8>> {
+        if wasmparser::Parser::is_component(module) {
+            return Ok(module.to_vec());
+        }
         let mut module = module.to_vec();
         let shape = Shape::of(&module)?;
         if !shape.typed {

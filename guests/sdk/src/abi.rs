@@ -10,10 +10,8 @@
 #![allow(missing_docs, reason = "hidden: for the macros only")]
 
 /// The worlds, as the component linker wants them; `cargo run -p build` keeps them up to date with `wit/`.
-pub const VIEWER_REQUEST: &[u8; include_bytes!("worlds/viewer-request.bin").len()] =
-    include_bytes!("worlds/viewer-request.bin");
-pub const ORIGIN_REQUEST: &[u8; include_bytes!("worlds/origin-request.bin").len()] =
-    include_bytes!("worlds/origin-request.bin");
+pub const VIEWER_REQUEST: &[u8; include_bytes!("worlds/viewer-request.bin").len()] = include_bytes!("worlds/viewer-request.bin");
+pub const ORIGIN_REQUEST: &[u8; include_bytes!("worlds/origin-request.bin").len()] = include_bytes!("worlds/origin-request.bin");
 pub const ORIGIN_RESPONSE: &[u8; include_bytes!("worlds/origin-response.bin").len()] =
     include_bytes!("worlds/origin-response.bin");
 pub const VIEWER_RESPONSE: &[u8; include_bytes!("worlds/viewer-response.bin").len()] =
@@ -52,11 +50,7 @@ mod guest {
     ///
     /// # Safety
     /// `event` is a block of `len` bytes from `cabi_realloc`, and no other hook is running.
-    pub unsafe fn request(
-        event: *mut u8,
-        len: usize,
-        handler: impl FnOnce(&mut Request<'_>) -> Flow,
-    ) -> *const Returned {
+    pub unsafe fn request(event: *mut u8, len: usize, handler: impl FnOnce(&mut Request<'_>) -> Flow) -> *const Returned {
         // SAFETY: as promised by the caller.
         let (event, answer) = unsafe { (owned(event, len), &mut *ANSWER.0.get()) };
         answer.begin();

@@ -5,8 +5,8 @@
 use crate::Text;
 
 const VERSION: u8 = 1;
-/// Enough for the answers of most hooks; a power of two wastes nothing.
-const USUAL: usize = 512;
+/// Enough for the answers of most hooks: growing copies, and memory that is not touched costs nothing.
+const USUAL: usize = 2_048;
 /// A buffer that one large answer has made larger than this is not kept for the next call.
 const KEPT: usize = 65_536;
 

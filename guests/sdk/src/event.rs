@@ -186,3 +186,61 @@ impl<'a> Event<'a> {
 fn text(bytes: &[u8]) -> &str {
     Cursor::text_of(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Case;
+    use crate::{Body, Moment, Request, Response};
+
+    #[test]
+    fn a_request_is_read_in_place() {
+        Case::request("GET", "/a?x=1&y&x=2")
+            .header("host", "example.com")
+            .header("cookie", "a=1; b=2")
+            .header("cookie", "c=3;; a=4")
+            .header("accept", "")
+            .body(b"data")
+            .at_origin()
+            .run(|req: &mut Request| {
+                assert_eq!(req.moment(), Moment::OriginRequest);
+                assert_eq!((req.method(), req.uri(), req.query(), req.has_query()), ("GET", "/a", "x=1&y&x=2", true));
+                assert_eq!((req.site(), req.request_id(), req.client_ip()), ("test", "0123456789", "192.0.2.1"));
+                assert_eq!(req.query_pairs().collect::<Vec<_>>(), [("x", "1"), ("y", ""), ("x", "2")]);
+                assert_eq!((req.query_value("y"), req.query_value("z")), (Some(""), None));
+                assert_eq!((req.header("accept"), req.header("host")), (Some(""), Some("example.com")));
+                assert_eq!((req.header("hos"), req.header("host2")), (None, None));
+                assert_eq!(req.headers().values("cookie").count(), 2);
+                let cookies = [("a", "1"), ("b", "2"), ("c", "3"), ("a", "4")];
+                assert_eq!(req.cookies().collect::<Vec<_>>(), cookies);
+                assert_eq!((req.cookie("c"), req.cookie("d")), (Some("3"), None));
+                assert_eq!(req.body(), Body::Whole(b"data"));
+                assert_eq!(req.origin().map(|origin| (origin.id, origin.port)), Some(("example", 80)));
+            });
+    }
+
+    #[test]
+    fn a_response_is_found_behind_the_origin_and_without_one() {
+        let case = Case::request("GET", "/").header("a", "request").response(404, &[("a", "response")], Some(b"no"));
+        for case in [case.clone(), case.at_origin()] {
+            case.run_response(|resp: &mut Response| {
+                assert_eq!((resp.status(), resp.header("a"), resp.request_header("a")), (404, Some("response"), Some("request")));
+                assert_eq!(resp.body().bytes(), b"no");
+            });
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_an_event_is_refused_and_none_is_read_beyond_its_end() {
+        let bytes = Case::request("GET", "/a?b").header("c", "d").response(200, &[("e", "f")], None).event();
+        let read = |bytes: &[u8]| {
+            let mut answer = crate::answer::Answer::unallocated();
+            let resp = Response::new(super::Event::new(bytes), &mut answer);
+            (resp.status(), resp.header("e").map(str::to_owned), resp.body().bytes().len())
+        };
+        std::panic::set_hook(Box::new(|_| {}));
+        let refused = (0..bytes.len()).all(|end| std::panic::catch_unwind(|| read(&bytes[..end])).is_err());
+        let _ = std::panic::take_hook();
+        assert!(refused);
+        assert_eq!(read(&bytes), (200, Some("f".into()), 0));
+    }
+}

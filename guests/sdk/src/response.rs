@@ -42,12 +42,7 @@ impl<'a> Response<'a> {
         if self.event.moment() == Moment::OriginResponse {
             Origin::read(&mut cursor);
         }
-        Parts {
-            status: cursor.u16(),
-            reason: cursor.text(),
-            headers: cursor.headers(),
-            body: Body::read(&mut cursor),
-        }
+        Parts { status: cursor.u16(), reason: cursor.text(), headers: cursor.headers(), body: Body::read(&mut cursor) }
     }
 
     /// The status.

@@ -120,7 +120,7 @@ impl Case {
         Outcome { answer: answer.bytes().to_vec(), log: LOG.take() }
     }
 
-    fn event(&self) -> Vec<u8> {
+    pub(crate) fn event(&self) -> Vec<u8> {
         let moment = match (&self.response, self.origin) {
             (None, false) => 0,
             (None, true) => 1,

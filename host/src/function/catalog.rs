@@ -159,9 +159,12 @@ impl KeyValueStore for config::KeyValues {
 /// Instances of workers start asynchronously, with timers. Whatever runtime the caller's thread belongs to
 /// must not be blocked on, so this one has a thread of its own.
 fn block_on<T: Send>(started: impl Future<Output = Result<T, Failure>> + Send) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let started = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(started)).join());
-    Ok(started.map_err(|_| anyhow::anyhow!("its start panicked"))??)
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(started)?)
+    };
+    let ran = std::thread::scope(|scope| scope.spawn(run).join());
+    ran.unwrap_or_else(|_| Err(anyhow::anyhow!("its start panicked")))
 }
 
 fn read_component(path: &Path) -> Result<Vec<u8>, String> {

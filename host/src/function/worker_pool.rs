@@ -109,20 +109,18 @@ impl WorkerPool {
         &self.code
     }
 
-    /// Puts `count` new instances on every worker's shelf, as far as so many may exist; at least one is made.
+    /// Makes one instance, which a deployment must be able to, and `count` for every worker's shelf as far
+    /// as so many may exist.
     pub async fn warm_up(&self, count: usize) -> Result<(), Failure> {
+        if count == 0 {
+            let Some(slot) = self.slot() else { return Ok(()) };
+            return self.make(slot).await.map(drop);
+        }
         let shelves = self.books().shelves.len();
-        for round in 0..count.max(1) {
-            for shelf in 0..shelves {
-                let Some(slot) = self.slot() else { return Ok(()) };
-                let instance = self.make(slot).await?;
-                if count > 0 {
-                    self.shelve(shelf, instance);
-                } else if round == 0 {
-                    // It could be made, which is what a deployment wants to know.
-                    return Ok(());
-                }
-            }
+        for shelf in (0..count).flat_map(|_| 0..shelves) {
+            let Some(slot) = self.slot() else { break };
+            let instance = self.make(slot).await?;
+            self.shelve(shelf, instance);
         }
         Ok(())
     }
@@ -189,54 +187,44 @@ impl WorkerPool {
     }
 
     fn offer(&self, now: Instant) -> Offer {
-        let shelf = worker_index();
         let mut stale = Vec::new();
-        let mut books = self.books();
-        let own = shelf % books.shelves.len();
-        // Under this lock nothing is dropped, so what has idled too long is set aside.
-        while let Some(instance) = books.shelves[own].pop() {
-            if self.is_stale(&instance, now) {
-                stale.push(instance);
-                continue;
-            }
-            drop(books);
-            self.retire_all(stale);
-            return Offer::Granted(Grant::Ready(instance));
+        // The lock is gone before anything is dropped.
+        let offer = self.choose(&mut self.books(), now, &mut stale);
+        for instance in stale {
+            self.retire(instance, "idle");
         }
-        if let Some(slot) = self.slot_in(&mut books) {
-            drop(books);
-            self.retire_all(stale);
+        offer
+    }
+
+    /// What has idled too long is set aside in `stale`.
+    fn choose(&self, books: &mut Books, now: Instant, stale: &mut Vec<Instance>) -> Offer {
+        let own = worker_index() % books.shelves.len();
+        while let Some(instance) = books.shelves[own].pop() {
+            if !self.is_stale(&instance, now) {
+                return Offer::Granted(Grant::Ready(instance));
+            }
+            stale.push(instance);
+        }
+        if let Some(slot) = self.slot_in(books) {
             return Offer::Granted(Grant::Create(slot));
         }
         if let Some(instance) = books.shelves.iter_mut().find_map(Vec::pop) {
-            drop(books);
-            self.retire_all(stale);
             return Offer::Granted(Grant::Ready(instance));
         }
-        // Those whose calls have gone elsewhere do not count.
+        // Those whose calls have left do not count.
         books.waiting.retain(|turn| !turn.is_closed());
-        let offer = if books.waiting.len() < self.waiting_max {
-            let (sender, turn) = oneshot::channel();
-            books.waiting.push_back(sender);
-            Offer::Wait(turn)
-        } else {
-            Offer::Full
-        };
-        drop(books);
-        self.retire_all(stale);
-        offer
+        if books.waiting.len() >= self.waiting_max {
+            return Offer::Full;
+        }
+        let (sender, turn) = oneshot::channel();
+        books.waiting.push_back(sender);
+        Offer::Wait(turn)
     }
 
     fn is_stale(&self, instance: &Instance, now: Instant) -> bool {
         match self.policy {
             Policy::Reuse { max_idle, .. } => instance.calls > 0 && now.saturating_duration_since(instance.idle_since) > max_idle,
             Policy::Fresh => false,
-        }
-    }
-
-    fn retire_all(&self, instances: Vec<Instance>) {
-        for instance in instances {
-            self.retire(instance, "idle");
         }
     }
 
@@ -304,22 +292,17 @@ impl WorkerPool {
     /// Whether used instances are left.
     fn sweep(&self, now: Instant) -> bool {
         let mut stale = Vec::new();
-        let left = {
-            let mut books = self.books();
-            for shelf in &mut books.shelves {
-                stale.extend(shelf.extract_if(.., |instance| self.is_stale(instance, now)));
-            }
-            books.sweeping = books.shelves.iter().flatten().any(|instance| instance.calls > 0);
-            books.sweeping
-        };
-        self.metrics_of(&stale);
-        left
-    }
-
-    fn metrics_of(&self, stale: &[Instance]) {
-        for _ in stale {
+        let mut books = self.books();
+        for shelf in &mut books.shelves {
+            stale.extend(shelf.extract_if(.., |instance| self.is_stale(instance, now)));
+        }
+        books.sweeping = books.shelves.iter().flatten().any(|instance| instance.calls > 0);
+        let left = books.sweeping;
+        drop(books);
+        for _ in &stale {
             self.metrics.instance(InstanceEvent::Retired("idle"));
         }
+        left
     }
 
     /// A user that panicked left the books between two whole moves.

@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
@@ -59,7 +60,10 @@ impl AotCache {
 
     pub fn store(&self, component: &Component, path: &Path) -> Result<()> {
         let compiled = component.serialize()?;
-        let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
+        // Nobody else's: neither another process's nor another thread's.
+        static STORES: AtomicU64 = AtomicU64::new(0);
+        let store = STORES.fetch_add(1, Ordering::Relaxed);
+        let unfinished = path.with_extension(format!("{}-{store}.tmp", std::process::id()));
         let written = std::fs::File::create(&unfinished).and_then(|mut file| {
             file.write_all(&compiled)?;
             file.sync_all()?;

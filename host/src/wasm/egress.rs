@@ -124,3 +124,108 @@ impl WasiHttpHooks for Outgoing {
         BODY_CHUNK_BYTES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Empty, Full};
+
+    use super::*;
+    use crate::limits::{Limits, Profile};
+    use crate::telemetry::Telemetry;
+
+    struct Network {
+        egress: Arc<Egress>,
+        log: FunctionLog,
+        telemetry: Telemetry,
+    }
+
+    impl Network {
+        fn granting(patterns: &[&str]) -> Network {
+            let telemetry = Telemetry::new();
+            let grants = Grants::parse(patterns.iter().copied()).unwrap();
+            let egress = Arc::new(Egress::new(grants, Arc::new(telemetry.function("f"))));
+            Network { egress, log: FunctionLog::new(&Limits::defaults(Profile::Worker)), telemetry }
+        }
+
+        async fn get(&self, url: &str) -> Result<String, Error> {
+            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let request = http::Request::get(url).header("host", "as-set-by-wasi-http").body(body).unwrap();
+            let mut outgoing = Outgoing { egress: self.egress.clone(), log: self.log.clone() };
+            let (response, connection) = Box::into_pin(outgoing.send_request(request, None, Box::new(async { Ok(()) }))).await?;
+            let (body, _) = tokio::join!(response.into_body().collect(), Box::into_pin(connection));
+            Ok(String::from_utf8(body?.to_bytes().to_vec()).unwrap())
+        }
+
+        fn count(&self, result: &str) -> u64 {
+            let name = format!(r#"edgeward_function_egress_total{{function="f",result="{result}"}} "#);
+            self.telemetry.render().lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(0)
+        }
+    }
+
+    /// Answers one connection's requests with what it saw.
+    async fn origin() -> u16 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let answer = hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+                let seen = format!("{} {} {:?}", request.method(), request.uri(), request.headers()["host"]);
+                Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::from(seen))))
+            });
+            let connection = hyper::server::conn::http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(stream), answer);
+            connection.await.unwrap();
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn a_granted_request_arrives() {
+        let port = origin().await;
+        let network = Network::granting(&[&format!("127.0.0.1:{port}")]);
+        let seen = network.get(&format!("http://127.0.0.1:{port}/a?b")).await.unwrap();
+        assert_eq!(seen, r#"GET /a?b "as-set-by-wasi-http""#);
+        assert_eq!(network.count("ok"), 1);
+    }
+
+    #[tokio::test]
+    async fn localhost_is_granted_by_its_name() {
+        let port = origin().await;
+        let network = Network::granting(&["localhost:*"]);
+        assert!(network.get(&format!("http://localhost:{port}/")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_granted_is_refused_with_its_reason() {
+        let network = Network::granting(&["api.example.com:443"]);
+        for url in ["http://127.0.0.1:80/", "http://api.example.com/", "https://example.com/", "http://[::1]:443/"] {
+            assert!(matches!(network.get(url).await, Err(Error::HttpRequestDenied)), "{url}");
+        }
+        assert_eq!(network.count("not-granted"), 4);
+        let log = network.log.take();
+        assert!(log.starts_with("network: 127.0.0.1:80 is not granted; granted: api.example.com:443"), "{log}");
+    }
+
+    #[test]
+    fn a_granted_name_must_not_lead_inside() {
+        let inside: SocketAddr = "169.254.169.254:80".parse().unwrap();
+        let outside: SocketAddr = "1.1.1.1:80".parse().unwrap();
+        let named = Network::granting(&["rebound.example.com:80"]).egress;
+        let refusal = named.check_addresses("rebound.example.com", [inside].into_iter()).unwrap_err();
+        assert_eq!(refusal.label(), "address-not-granted");
+        assert!(refusal.to_string().contains("grant 169.254.169.254:80 too"), "{refusal}");
+        assert_eq!(named.check_addresses("rebound.example.com", [inside, outside].into_iter()), Ok(vec![outside]));
+        let both = Network::granting(&["rebound.example.com:80", "169.254.*.*:80"]).egress;
+        assert_eq!(both.check_addresses("rebound.example.com", [inside].into_iter()), Ok(vec![inside]));
+        let local = Network::granting(&["localhost:80"]).egress;
+        assert!(local.check_addresses("localhost", ["10.0.0.1:80".parse().unwrap()].into_iter()).is_err());
+    }
+
+    #[test]
+    fn raw_sockets_reach_granted_addresses_only() {
+        let network = Network::granting(&["127.0.0.1:6379", "db.example.com:5432"]);
+        assert!(network.egress.socket("127.0.0.1:6379".parse().unwrap(), &network.log));
+        assert!(!network.egress.socket("1.1.1.1:5432".parse().unwrap(), &network.log));
+        assert_eq!((network.count("ok"), network.count("not-granted")), (1, 1));
+    }
+}

@@ -97,25 +97,31 @@ pub(super) fn linker_for(shared: &Linker<ViewerState>, component: &Component) ->
     Ok(linker)
 }
 
-/// `OWN`, for both profiles.
-pub(super) fn own<S: Beside>(linker: &mut Linker<S>) -> Result<()> {
-    linker.instance(OWN[0])?.func_wrap("line", |mut store: StoreContextMut<'_, S>, (text,): (String,)| {
-        S::charge(&mut store, text.len())?;
-        store.data_mut().log_line(&text);
-        Ok(())
-    })?;
+fn own(linker: &mut Linker<ViewerState>) -> Result<()> {
+    linker.instance(OWN[0])?.func_wrap("line", |mut store: StoreContextMut<'_, ViewerState>, (text,): (String,)| line(&mut store, &text))?;
     let mut store = linker.instance(OWN[1])?;
-    store.func_wrap("get", |mut store: StoreContextMut<'_, S>, (key,): (String,)| {
-        let found = store.data().key_values().and_then(|values| values.get(&key).map(<[u8]>::to_vec));
-        S::charge(&mut store, key.len() + found.as_ref().map_or(0, Vec::len))?;
-        Ok((found,))
-    })?;
-    store.func_wrap("count", |mut store: StoreContextMut<'_, S>, (): ()| {
-        S::charge(&mut store, 0)?;
-        let count = store.data().key_values().map_or(0, |values| values.count());
-        Ok((u32::try_from(count).unwrap_or(u32::MAX),))
-    })?;
+    store.func_wrap("get", |mut store: StoreContextMut<'_, ViewerState>, (key,): (String,)| Ok((get(&mut store, &key)?,)))?;
+    store.func_wrap("count", |mut store: StoreContextMut<'_, ViewerState>, (): ()| Ok((count(&mut store)?,)))?;
     Ok(())
+}
+
+/// `log.line`, for both profiles; so are the next two.
+pub(super) fn line<S: Beside>(store: &mut StoreContextMut<'_, S>, text: &str) -> Result<()> {
+    S::charge(store, text.len())?;
+    store.data_mut().log_line(text);
+    Ok(())
+}
+
+pub(super) fn get<S: Beside>(store: &mut StoreContextMut<'_, S>, key: &str) -> Result<Option<Vec<u8>>> {
+    let found = store.data().key_values().and_then(|values| values.get(key).map(<[u8]>::to_vec));
+    S::charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
+    Ok(found)
+}
+
+pub(super) fn count<S: Beside>(store: &mut StoreContextMut<'_, S>) -> Result<u32> {
+    S::charge(store, 0)?;
+    let count = store.data().key_values().map_or(0, |values| values.count());
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// Host code burns no fuel by itself. A call costs as much as 0.3 µs of guest code, and a byte as much as

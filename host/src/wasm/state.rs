@@ -88,6 +88,14 @@ pub(super) fn failure(growth: &mut Growth, exceeded: Option<Limit>, limits: &Lim
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         return limit(Limit::Handles);
     }
+    // Two errors of the engine that have no type.
+    let cause = error.root_cause().to_string();
+    if cause.contains("handle limit exceeded") {
+        return limit(Limit::Handles);
+    }
+    if cause.contains("fuel allocated for hostcalls") {
+        return limit(Limit::ReplyBytes);
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => limit(Limit::CpuUs),
         Some(Trap::StackOverflow) => limit(Limit::StackBytes),

@@ -46,7 +46,7 @@ const YIELD_US: u64 = 100;
 /// Start functions and initialisers: what Lambda gives a runtime's init.
 const START_CPU_US: u64 = 10_000_000;
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the host takes from a guest in one call, beside the answer.
+/// What a guest may pass to the host at once, beside an answer of full size.
 const HOST_CALL_BYTES: usize = 1 << 20;
 
 /// A worker component, linked and ready to be instantiated.
@@ -97,7 +97,7 @@ impl WorkerCode {
     ) -> Result<WorkerCode, CompileError> {
         let pre = engines.worker_linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
-            let instance = component.get_export_index(None, &compile::interface(moment))?;
+            let instance = component.get_export_index(None, compile::interface(moment))?;
             component.get_export_index(Some(&instance), "handle")
         });
         let http = match http {

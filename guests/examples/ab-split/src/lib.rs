@@ -34,9 +34,11 @@ fn group(event: &Event) -> &'static str {
     }
     let agent = event.request_headers().value("user-agent").unwrap_or_default();
     // FNV-1a: short, and good enough to deal cards.
-    let hash = event.client_ip().bytes().chain(agent.iter().copied()).fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = event
+        .client_ip()
+        .bytes()
+        .chain(agent.iter().copied())
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     if (hash >> 8) % 100 < SHARE_OF_B { "b" } else { "a" }
 }
 

@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn forms_become_json() {
-        let case = Case::request("POST", "/").at_origin().header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        let case =
+            Case::request("POST", "/").at_origin().header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
         let outcome = case.body(b"name=J%C3%B6rg+M&note=%22a%0Ab%01&empty&x=100%").run(super::handle);
         let body = String::from_utf8(outcome.body().unwrap()).unwrap();
         assert_eq!(body, r#"{"name":"Jörg M","note":"\"a\nb\u0001","empty":"","x":"100%"}"#);

@@ -21,7 +21,7 @@ fn handle(req: &mut Request) -> Reply {
         .header("x-content-type-options", "nosniff")
         .header("x-frame-options", "DENY")
         .header("x-uri", [uri, index(uri)])
-        .body(BODY)
+        .body(&BODY)
 }
 
 /// What a path lacks to be that of a file.

@@ -20,11 +20,8 @@ fn handle(resp: &mut Response) {
         return;
     }
     let page = resp.request_header("accept").is_some_and(|accept| accept.contains("text/html"));
-    let (kind, body) = if page {
-        ("text/html; charset=utf-8", PAGE)
-    } else {
-        ("application/json", "{\"error\":\"temporarily unavailable\"}\n")
-    };
+    let (kind, body) =
+        if page { ("text/html; charset=utf-8", PAGE) } else { ("application/json", "{\"error\":\"temporarily unavailable\"}\n") };
     resp.set_header("content-type", kind);
     resp.set_header("cache-control", "no-store");
     resp.set_header("retry-after", 60u32);

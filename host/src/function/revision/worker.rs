@@ -11,8 +11,12 @@ use crate::function::pool::Source;
 use crate::function::revision::{Code, Outcome, Revision, StreamBody, Usage};
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
+use crate::telemetry::InstanceEvent;
 use crate::wasm::abi::Moment;
-use crate::wasm::worker::Served;
+use crate::wasm::worker::{Head, Served};
+
+/// The label of calls that ended because their caller had left.
+const ABANDONED: &str = "abandoned";
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits. A caller that drops this
@@ -23,12 +27,16 @@ impl Revision {
             Ok(acquired) => acquired,
             Err(failure) => return Outcome::refused(failure),
         };
+        let unfinished = Unfinished { revision: self, start };
         let called = instance.inner().call(pool.code(), moment, event).await;
+        unfinished.end();
         let log = instance.inner().take_log();
         let elapsed = start.elapsed();
+        // The limit may have been hit by time in the host, which is not in the fuel.
+        let overran = matches!(called.result, Err(Failure::Limit { limit: Limit::CpuUs, .. }));
         let usage = Usage {
             fuel: called.fuel,
-            utilization: pool.code().utilization(called.fuel),
+            utilization: if overran { 100 } else { pool.code().utilization(called.fuel) },
             cold: source == Source::Cold,
             memory_bytes: instance.inner().memory_bytes(),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
@@ -44,15 +52,22 @@ impl Revision {
         let start = Instant::now();
         let (pool, instance, _) = self.acquire(start).await?;
         let (sender, head) = oneshot::channel();
-        let (revision, failed) = (self.clone(), oneshot::channel());
-        let mut task = AbortOnDrop(Some(tokio::spawn(revision.serve(pool, instance, request, sender, failed.0, start))));
-        let answer = match head.await {
-            Ok(answer) => answer,
-            // The head will not come. The task says why, unless it panicked.
-            Err(_) => Err(failed.1.await.unwrap_or_else(|_| Failure::Host("the task of the call is gone".to_owned()))),
-        };
+        let (tell, mut failed) = oneshot::channel();
+        let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool, instance, request, sender, tell, start))));
+        let answer = head.await;
         task.0 = None;
-        answer
+        match answer {
+            Ok(answer) => {
+                // It may have failed since; from now on nobody listens.
+                failed.close();
+                if let Ok(failure) = failed.try_recv() {
+                    self.failed_late(&failure);
+                }
+                answer
+            }
+            // The head will not come. The task says why, unless it panicked.
+            Err(_) => Err(failed.await.unwrap_or_else(|_| Failure::Host("the task of the call is gone".to_owned()))),
+        }
     }
 
     /// The whole of one HTTP request. A failure goes to `failed`, where nobody listens once the response is
@@ -62,11 +77,13 @@ impl Revision {
         pool: Arc<WorkerPool>,
         mut instance: Instance,
         request: Request<StreamBody>,
-        head: crate::wasm::worker::Head,
+        head: Head,
         failed: oneshot::Sender<Failure>,
         start: Instant,
     ) {
+        let unfinished = Unfinished { revision: &self, start };
         let called = instance.inner().serve(pool.code(), request, head).await;
+        unfinished.end();
         let log = instance.inner().take_log();
         let (fuel, elapsed) = (called.fuel, start.elapsed());
         self.finish(&pool, instance, start, elapsed, fuel, called.result.as_ref().copied());
@@ -76,8 +93,12 @@ impl Revision {
         if let Err(failure) = called.result
             && let Err(failure) = failed.send(failure)
         {
-            tracing::warn!(function = self.name, category = failure.category(), error = %failure, "failed after its response began");
+            self.failed_late(&failure);
         }
+    }
+
+    fn failed_late(&self, failure: &Failure) {
+        tracing::warn!(function = self.name, category = failure.category(), error = %failure, "failed after its response began");
     }
 
     async fn acquire(&self, start: Instant) -> Result<(Arc<WorkerPool>, Instance, Source), Failure> {
@@ -101,17 +122,37 @@ impl Revision {
                 pool.put_back(instance);
             }
             Ok(Served::Abandoned) => {
-                self.metrics.failed("abandoned", elapsed.as_secs_f64(), fuel);
-                pool.retire(instance, "abandoned");
+                self.metrics.failed(ABANDONED, elapsed.as_secs_f64(), fuel);
+                pool.retire(instance, ABANDONED);
             }
             Err(failure) => {
-                if matches!(failure, Failure::Limit { limit: Limit::CpuUs, .. }) {
+                // A flood of calls into the host is CPU time too.
+                if matches!(failure, Failure::Limit { limit: Limit::CpuUs | Limit::HostCalls, .. }) {
                     self.admission.overran(start);
                 }
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), fuel);
                 pool.retire(instance, failure.category());
             }
         }
+    }
+}
+
+/// A call that runs. Dropped with it, together with its instance, when the caller leaves.
+struct Unfinished<'a> {
+    revision: &'a Revision,
+    start: Instant,
+}
+
+impl Unfinished<'_> {
+    fn end(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.revision.metrics.failed(ABANDONED, self.start.elapsed().as_secs_f64(), 0);
+        self.revision.metrics.instance(InstanceEvent::Retired(ABANDONED));
     }
 }
 

@@ -25,7 +25,7 @@ use crate::limits::{Limit, Limits};
 use crate::wasm::worker::{Called, Http, StreamBody, WorkerCode, WorkerInstance};
 
 /// What a guest may still do for a client that has left.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_millis(500);
 
 /// Where the head of a response goes, once.
 pub type Head = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
@@ -52,7 +52,9 @@ pub(super) enum BodyState {
 pub(super) struct Exchange {
     head: Option<Head>,
     /// Why the guest failed, for the body; set before the guest's end of the body is dropped.
-    torn: Arc<OnceLock<String>>,
+    torn: Arc<OnceLock<&'static str>>,
+    /// Wakes the body when the call is over: it may not come from the guest, and know nothing of that.
+    over: Option<oneshot::Receiver<()>>,
     body: watch::Sender<BodyState>,
     limits: Limits,
 }
@@ -62,9 +64,11 @@ impl WorkerInstance {
     /// left to do. A failure after the head is here shows in the body. After a failure, or when the client
     /// left, the instance must be dropped.
     pub async fn serve(&mut self, code: &WorkerCode, request: Request<StreamBody>, head: Head) -> Called<Served> {
+        let (running, over) = oneshot::channel();
         let mut exchange = Exchange {
             head: Some(head),
             torn: Arc::default(),
+            over: Some(over),
             body: watch::Sender::new(BodyState::Open),
             limits: code.limits.clone(),
         };
@@ -72,8 +76,9 @@ impl WorkerInstance {
         let result = self.serve_within(code, request, &mut exchange).await;
         let fuel = self.fuel_used(code);
         if let Err(failure) = &result {
-            let _ = torn.set(failure.category().to_owned());
+            let _ = torn.set(failure.category());
         }
+        drop(running);
         // Its sender goes with it: a caller that still waits is told by `Called`.
         drop(exchange.head.take());
         Called { result, fuel }
@@ -95,12 +100,13 @@ impl WorkerInstance {
         };
         let guest = WorkerInstance::within(code, &meter, guest);
         tokio::select! {
+            // Before the guest, which may end well although the client got an error.
             biased;
-            result = guest => result?.map(|()| Served::Whole),
             ended = given_up(body) => match ended {
                 BodyState::TooLong => Err(code.over(Limit::ReplyBytes)),
                 _ => Ok(Served::Abandoned),
             },
+            result = guest => result?.map(|()| Served::Whole),
         }
     }
 }
@@ -121,14 +127,9 @@ impl Exchange {
     pub(super) fn respond(&mut self, response: Response<WasiBody>) -> Result<(), Failure> {
         check_head(response.headers(), &self.limits)?;
         let announced = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let reply = |inner| Reply {
-            inner,
-            left: self.limits.value(Limit::ReplyBytes),
-            announced,
-            torn: self.torn.clone(),
-            state: Some(self.body.clone()),
-        };
-        let response = response.map(|body| reply(body).boxed_unsync());
+        let (over, left) = (self.over.take(), self.limits.value(Limit::ReplyBytes));
+        let (torn, state) = (self.torn.clone(), Some(self.body.clone()));
+        let response = response.map(|inner| Reply { inner, left, announced, torn, over, state }.boxed_unsync());
         if let Some(head) = self.head.take() {
             // A caller that has left drops the body, and that is how we learn of it.
             let _ = head.send(Ok(response));
@@ -164,7 +165,8 @@ struct Reply {
     left: u64,
     /// What is left of the announced length.
     announced: Option<u64>,
-    torn: Arc<OnceLock<String>>,
+    torn: Arc<OnceLock<&'static str>>,
+    over: Option<oneshot::Receiver<()>>,
     /// None when its end has been told.
     state: Option<watch::Sender<BodyState>>,
 }
@@ -182,15 +184,17 @@ impl Body for Reply {
     type Error = anyhow::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        let frame = match frame {
-            None => match self.torn.get() {
-                Some(why) => Some(Err(anyhow::anyhow!("the component failed ({why})"))),
-                None => {
-                    self.end(BodyState::Read);
-                    None
-                }
-            },
+        if self.over.as_mut().is_some_and(|over| Pin::new(over).poll(cx).is_ready()) {
+            self.over = None;
+        }
+        if let Some(why) = self.torn.get() {
+            return Poll::Ready(Some(Err(anyhow::anyhow!("the component failed ({why})"))));
+        }
+        let frame = match std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+            None => {
+                self.end(BodyState::Read);
+                None
+            }
             Some(Err(error)) => Some(Err(anyhow::Error::from(error))),
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;

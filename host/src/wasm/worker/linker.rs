@@ -1,7 +1,7 @@
 //! What a worker component may import: our own interfaces, and WASI 0.2 and 0.3 with wasi:http.
 
 use wasmtime::component::Linker;
-use wasmtime::{Engine, Result};
+use wasmtime::{Engine, Result, StoreContextMut};
 
 use crate::wasm::sealed;
 use crate::wasm::worker::state::WorkerState;
@@ -24,10 +24,37 @@ pub fn allowed() -> String {
 
 pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
     let mut linker = Linker::new(engine);
-    sealed::own(&mut linker)?;
+    own(&mut linker)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     Ok(linker)
+}
+
+/// As for viewers, but a guest that does nothing else lets its neighbours have their turns.
+fn own(linker: &mut Linker<WorkerState>) -> Result<()> {
+    linker.instance(sealed::OWN[0])?.func_wrap_async("line", |mut store: StoreContextMut<'_, WorkerState>, (text,): (String,)| {
+        Box::new(async move {
+            sealed::line(&mut store, &text)?;
+            store.data().meter.clone().give_way().await;
+            Ok(())
+        })
+    })?;
+    let mut store = linker.instance(sealed::OWN[1])?;
+    store.func_wrap_async("get", |mut store: StoreContextMut<'_, WorkerState>, (key,): (String,)| {
+        Box::new(async move {
+            let found = sealed::get(&mut store, &key)?;
+            store.data().meter.clone().give_way().await;
+            Ok((found,))
+        })
+    })?;
+    store.func_wrap_async("count", |mut store: StoreContextMut<'_, WorkerState>, (): ()| {
+        Box::new(async move {
+            let count = sealed::count(&mut store)?;
+            store.data().meter.clone().give_way().await;
+            Ok((count,))
+        })
+    })?;
+    Ok(())
 }

@@ -32,7 +32,7 @@ struct Lines {
 }
 
 impl FunctionLog {
-    pub(super) fn new(limits: &Limits) -> FunctionLog {
+    pub(in crate::wasm) fn new(limits: &Limits) -> FunctionLog {
         let log = CallLog::new(limits.value(Limit::LogBytes));
         FunctionLog(Arc::new(Mutex::new(Lines { log, unfinished: Default::default() })))
     }
@@ -42,7 +42,7 @@ impl FunctionLog {
     }
 
     /// The whole log; the next call starts with an empty one.
-    pub(super) fn take(&self) -> String {
+    pub(in crate::wasm) fn take(&self) -> String {
         let mut lines = self.lock();
         for stream in [Stream::Stdout, Stream::Stderr] {
             lines.finish(stream);

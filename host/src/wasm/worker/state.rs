@@ -105,10 +105,11 @@ impl WasiHttpView for WorkerState {
 }
 
 impl Beside for WorkerState {
-    /// Burns no fuel: setting it would put off the guest's next yield. The time is in the meter's books.
-    fn charge(store: &mut StoreContextMut<'_, WorkerState>, _bytes: usize) -> Result<()> {
+    /// Burns no fuel: setting it would put off the guest's next yield. The meter keeps the books.
+    fn charge(store: &mut StoreContextMut<'_, WorkerState>, bytes: usize) -> Result<()> {
         let state = store.data_mut();
         if state.meter.enter() {
+            state.meter.worked(bytes);
             return Ok(());
         }
         state.exceeded = Some(Limit::HostCalls);

@@ -1,0 +1,23 @@
+;; As `counter`, in a table: answers 200 with `x-count: TE`. T is the size of a table that every call grows by one;
+;; E is 1 until a call has replaced an element. A clean instance always says 11; a reused one 22, 32, 42 and so on.
+(module
+  (memory (export "memory") 2)
+  (type $number (func (result i32)))
+  (table $t 2 funcref)
+  (elem (table $t) (i32.const 0) func $one $two)
+  (func $one (result i32) (i32.const 1))
+  (func $two (result i32) (i32.const 2))
+  (data (i32.const 1024) "\00\08\00\00\1a\00\00\00")
+  (data (i32.const 2048) "\01\06\c8\00\00\00\00\00\04\07\00\00\00x-count\02\00\00\00..")
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+  (func $digit (param $place i32) (param $n i32)
+    (i32.store8 (i32.add (i32.const 2072) (local.get $place))
+      (i32.add (i32.const 48) (i32.rem_u (local.get $n) (i32.const 10)))))
+  (func $handle (param i32 i32) (result i32)
+    (drop (table.grow $t (ref.null func) (i32.const 1)))
+    (call $digit (i32.const 0) (i32.sub (table.size $t) (i32.const 2)))
+    (call $digit (i32.const 1) (call_indirect $t (type $number) (i32.const 0)))
+    (table.set $t (i32.const 0) (table.get $t (i32.const 1)))
+    (i32.const 1024))
+  (export "edgeward:edge/viewer-request@0.1.0#handle" (func $handle))
+  (export "edgeward:edge/origin-request@0.1.0#handle" (func $handle)))

@@ -1,0 +1,13 @@
+;; Asks the key-value store for ever. Hits: host calls, CPU.
+(module
+  (import "edgeward:edge/key-value-store@0.1.0" "get" (func $get (param i32 i32 i32)))
+  (memory (export "memory") 2)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+  (data (i32.const 16) "key")
+  (func $handle (param i32 i32) (result i32)
+    (loop $again
+      (call $get (i32.const 16) (i32.const 3) (i32.const 32))
+      (br $again))
+    unreachable)
+  (export "edgeward:edge/viewer-request@0.1.0#handle" (func $handle))
+  (export "edgeward:edge/origin-request@0.1.0#handle" (func $handle)))
