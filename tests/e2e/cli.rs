@@ -1,59 +1,103 @@
-//! The command line.
+//! The other commands: `check`, `inspect`, `test`.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::harness::component;
+use crate::harness::{component, edgeward};
 
-fn edgeward(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_edgeward")).args(args).output().unwrap()
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = edgeward().args(arguments).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
 }
 
 #[test]
-fn inspect_says_what_a_component_could_be() {
-    let output = edgeward(&["inspect", component("edge-rules").to_str().unwrap(), "--json"]);
-    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(shown["roles"], serde_json::json!(["viewer-request hook", "viewer-response hook"]));
-    assert_eq!(shown["restorable"], "yes");
-    let service = edgeward(&["inspect", component("service-p3").to_str().unwrap(), "--json"]);
-    let shown: serde_json::Value = serde_json::from_slice(&service.stdout).unwrap();
-    assert_eq!(shown["roles"], serde_json::json!(["wasi:http 0.3 handler"]));
+fn check_reports_every_error_at_once_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(
+        &folder,
+        "edge.toml",
+        "[server]\nhttp = [\"nowhere\"]\n[origin.o]\nfixed = { status = 200 }\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"p\"\n",
+    );
+    let (code, _, errors) = run(&["check", &file]);
+    assert_eq!(code, Some(64));
+    assert!(errors.contains("`nowhere` is not an address") && errors.contains("edge.toml:2:"), "{errors}");
+    assert!(errors.contains("`p`") && errors.contains("edge.toml:8:"), "{errors}");
+    let (code, json, _) = run(&["check", &file, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, json["ok"].as_bool(), json["errors"].as_array().map(Vec::len)), (Some(64), Some(false), Some(2)));
 }
 
 #[test]
-fn test_runs_a_hook_on_an_event_of_cloudfronts_form() {
-    let directory = tempfile::tempdir().unwrap();
-    let event = directory.path().join("event.json");
-    std::fs::write(
-        &event,
+fn check_finds_a_component_that_cannot_do_what_it_is_used_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |hook: &str| {
+        format!(
+            "[server]\nhttp = [\"127.0.0.1:0\"]\n[function.f]\ncomponent = {:?}\n[origin.o]\nfixed = {{ status = 200 }}\n\
+             [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{hook} = \"f\"\n",
+            component("spa-rewrite")
+        )
+    };
+    let file = write(&folder, "edge.toml", &config("viewer_request"));
+    assert_eq!(run(&["check", &file]).0, Some(0));
+    let file = write(&folder, "edge.toml", &config("viewer_response"));
+    let (code, _, errors) = run(&["check", &file]);
+    assert_eq!(code, Some(64));
+    assert!(errors.contains("viewer-response"), "{errors}");
+}
+
+#[test]
+fn inspect_shows_what_a_component_could_be() {
+    let (code, shown, _) = run(&["inspect", &component("edge-rules")]);
+    assert_eq!(code, Some(0));
+    for expected in ["viewer-request", "viewer-response", "cpu_us"] {
+        assert!(shown.contains(expected), "no {expected} in\n{shown}");
+    }
+    let (code, json, _) = run(&["inspect", "--json", &component("edge-rules")]);
+    assert_eq!(code, Some(0));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["roles"].as_array().is_some_and(|roles| roles.len() >= 2), "{json}");
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, error) = run(&["inspect", &write(&folder, "not.wasm", "text")]);
+    assert!(code != Some(0) && error.contains("not.wasm"), "{code:?} {error}");
+}
+
+#[test]
+fn test_runs_one_hook_on_one_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = write(
+        &folder,
+        "event.json",
         r#"{"version":"1.0","context":{"eventType":"viewer-request"},"viewer":{"ip":"192.0.2.1"},
-            "request":{"method":"GET","uri":"/docs/","querystring":{"a":{"value":"1"}},"headers":{"host":{"value":"edge.test"}},"cookies":{}}}"#,
-    )
-    .unwrap();
-    let output = edgeward(&["test", component("spa-rewrite").to_str().unwrap(), event.to_str().unwrap(), "--json"]);
-    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-    assert_eq!(result["FunctionOutput"]["request"]["uri"], "/docs/index.html");
-    assert!(result["ComputeUtilization"].as_u64().unwrap() <= 100);
-    let trap = edgeward(&["test", component("hostile-trap").to_str().unwrap(), event.to_str().unwrap(), "--json"]);
-    assert_eq!(trap.status.code(), Some(1));
+            "request":{"method":"GET","uri":"/users/42","querystring":{"tab":{"value":"1"}},"headers":{"host":{"value":"www"}},"cookies":{}}}"#,
+    );
+    let (code, json, errors) = run(&["test", "--json", &component("spa-rewrite"), &event]);
+    assert_eq!(code, Some(0), "{errors}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json.to_string().contains("/index.html"), "{json}");
+    let (code, _, _) = run(&["test", &component("hostile-infinite-loop"), &event]);
+    assert_eq!(code, Some(1));
 }
 
 #[test]
-fn a_wrong_configuration_is_told_with_its_place_and_exit_code_64() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("edge.toml");
-    std::fs::write(&file, "[server]\nhttp = [\"127.0.0.1:1\"]\n[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"nowhere\"\nextra = 1\n").unwrap();
-    let output = edgeward(&["check", file.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(64));
-    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("nowhere") && text.contains("extra") && text.contains("edge.toml:6"), "{text}");
+fn a_wrong_command_line_is_a_usage_error() {
+    assert_eq!(run(&["serv"]).0, Some(64));
+    assert_eq!(run(&["--help"]).0, Some(0));
+    let (code, _, error) = run(&["check", "missing.toml"]);
+    assert!(code == Some(64) && error.contains("missing.toml"), "{code:?} {error}");
 }
 
 #[test]
 fn bench_draws_a_picture() {
-    let directory = tempfile::tempdir().unwrap();
-    let svg = directory.path().join("start.svg");
-    let output = edgeward(&["bench", "cold-warm", "--rounds", "200", "--json", "-", "--svg", svg.to_str().unwrap()]);
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["restorable"], true);
+    let folder = tempfile::tempdir().unwrap();
+    let svg = folder.path().join("start.svg").display().to_string();
+    let (code, json, errors) = run(&["bench", "cold-warm", "--rounds", "200", "--json", "-", "--svg", &svg]);
+    assert_eq!(code, Some(0), "{errors}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["restorable"], true);
     assert!(std::fs::read_to_string(svg).unwrap().starts_with("<svg"));
 }

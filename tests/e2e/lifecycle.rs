@@ -1,82 +1,96 @@
-//! Reload, restart and drain lose nothing.
+//! Start, kill, restart, drain.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::harness::{Edge, Origin, component, wait_for};
+use crate::harness::{Edge, Origin, Reply, component, edgeward, eventually};
 
-fn tables(origin: &Origin, hook: &str) -> String {
+fn config(origin: &Origin) -> String {
     format!(
-        "[origin.app]\nurl = \"http://127.0.0.1:{}\"\n[function.f]\ncomponent = {:?}\n\
-         [[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\nviewer_request = \"f\"\n",
-        origin.port,
-        component(hook),
+        "[function.f]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",
+        component("spa-rewrite"),
+        origin.url()
     )
 }
 
 #[test]
-fn a_change_under_load_loses_no_request() {
-    let origin = Origin::start();
-    let edge = Edge::start(&tables(&origin, "spa-rewrite"));
-    let (stop, served) = (AtomicBool::new(false), AtomicU32::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    assert_eq!(edge.get("/docs/").status, 200);
-                    served.fetch_add(1, Ordering::Relaxed);
-                }
-            });
+fn a_killed_edge_starts_again_from_what_it_left() {
+    let origin = Origin::echo();
+    let edge = Edge::start(&config(&origin));
+    assert_eq!(edge.get("/route").status, 200);
+    let edge = edge.kill_and_restart(&config(&origin));
+    assert_eq!(edge.get("/route").text(), "GET /index.html\n");
+}
+
+#[test]
+fn a_damaged_aot_cache_is_made_anew() {
+    let origin = Origin::echo();
+    let edge = Edge::start(&config(&origin));
+    let mut damaged = 0;
+    let mut folders = vec![edge.folder().join("data")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                std::fs::write(&path, b"damaged").unwrap();
+                damaged += 1;
+            }
         }
-        for hook in ["edge-rules", "spa-rewrite", "edge-rules"] {
-            let before = edge.metric("edgeward_config_reloads_total{result=\"applied\"}");
-            edge.reconfigure("", &tables(&origin, hook));
-            wait_for(|| edge.metric("edgeward_config_reloads_total{result=\"applied\"}") > before, || format!("no reload: {}", edge.log()));
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    assert!(served.into_inner() > 0);
+    }
+    assert!(damaged > 0, "there is a cache to damage");
+    let edge = edge.kill_and_restart(&config(&origin));
+    assert_eq!(edge.get("/route").text(), "GET /index.html\n");
 }
 
 #[test]
-fn a_bad_change_leaves_the_old_one_running_and_says_so() {
-    let origin = Origin::start();
-    let good = tables(&origin, "spa-rewrite");
-    let edge = Edge::start(&good);
-    edge.reconfigure("", &good.replace("origin = \"app\"", "origin = \"api2\""));
-    edge.wait_for_log("api2");
-    assert_eq!(edge.get("/docs/").header("x-origin-uri"), Some("/docs/index.html"));
+fn sigterm_lets_the_open_request_finish() {
+    let origin = Origin::start(|_| Reply::new(200, "slow but whole").after(Duration::from_secs(1)));
+    let mut edge = Edge::start(&config(&origin));
+    let mut open = edge.connect();
+    open.send("GET /route HTTP/1.1\r\nHost: www\r\n\r\n");
+    eventually("the request is at the origin", || !origin.seen().is_empty());
+    edge.signal("TERM");
+    let answer = open.answer(false).expect("an answer");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "slow but whole"));
+    assert_eq!(answer.header("connection"), "close");
+    assert!(edge.ended().success());
 }
 
 #[test]
-fn after_a_kill_it_starts_again_from_its_files() {
-    let origin = Origin::start();
-    let tables = tables(&origin, "spa-rewrite");
-    let edge = Edge::start(&tables);
-    assert_eq!(edge.get("/a/").status, 200);
-    let directory = edge.kill();
-    let compiled = || std::fs::read_dir(directory.path().join("data/aot")).unwrap().count();
-    assert_eq!(compiled(), 1);
-    let edge = Edge::start_in(directory, "", &tables);
-    assert_eq!(edge.get("/a/").header("x-origin-uri"), Some("/a/index.html"));
+fn a_drain_ends_idle_connections_and_takes_no_new_ones() {
+    let origin = Origin::echo();
+    let mut edge = Edge::start(&config(&origin));
+    let mut idle = edge.connect();
+    assert_eq!(idle.request("GET", "/route", "www", "", b"").status, 200);
+    let address = edge.http();
+    edge.signal("TERM");
+    assert_eq!(idle.rest(), "");
+    assert!(edge.ended().success());
+    assert!(std::net::TcpStream::connect(address).is_err());
 }
 
 #[test]
-fn a_drain_finishes_the_open_request_and_takes_no_other() {
-    let origin = Origin::start();
-    let mut edge = Edge::start(&tables(&origin, "spa-rewrite"));
-    // A request whose body is not there yet keeps its exchange open.
-    let mut open = TcpStream::connect(edge.http).unwrap();
-    open.write_all(b"POST /a.txt HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n").unwrap();
-    wait_for(|| edge.metric("edgeward_edge_requests_open") >= 1.0, || "the request is not open".to_owned());
-    edge.signal("-TERM");
-    edge.wait_for_log("draining");
-    open.write_all(b"body").unwrap();
-    let mut reply = String::new();
-    open.read_to_string(&mut reply).unwrap();
-    assert!(reply.starts_with("HTTP/1.1 200"), "{reply} {}", edge.log());
-    assert_eq!(edge.wait_for_end(), 0);
-    assert!(TcpStream::connect(edge.http).is_err());
-    assert_eq!(origin.last().body, b"body");
+fn a_request_that_does_not_end_is_cut_at_the_deadline_of_the_drain() {
+    let origin = Origin::start(|_| Reply::new(200, "too late").after(Duration::from_secs(60)));
+    let mut edge = Edge::start_in(tempfile::tempdir().unwrap(), "drain_s = 1", &config(&origin));
+    let mut open = edge.connect();
+    open.send("GET /route HTTP/1.1\r\nHost: www\r\n\r\n");
+    eventually("the request is at the origin", || !origin.seen().is_empty());
+    let start = Instant::now();
+    edge.signal("TERM");
+    edge.ended();
+    assert!(start.elapsed() < Duration::from_secs(10), "the drain took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_taken_port_is_told_with_its_address() {
+    let origin = Origin::echo();
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("[server]\nhttp = [\"{}\"]\n{}", origin.address, config(&origin));
+    std::fs::write(folder.path().join("edge.toml"), text).unwrap();
+    let output = edgeward().args(["serve", "-c", "edge.toml"]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(&format!("cannot listen on {}", origin.address)), "{error}");
 }

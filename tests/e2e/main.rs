@@ -1,10 +1,15 @@
-//! The built program, over sockets, with real components: `tests/run` builds the guests before.
+//! Edgeward from outside: the real program, real components, real origins, sockets between them.
+//!
+//! Each test starts its own edge on free ports and its own origins; nothing is shared but the components,
+//! which are built once. A test waits for events (a logged line, an answer, an end of stream), never for time.
 
 mod harness;
 
 mod cli;
 mod examples;
+mod hooks;
 mod hostile;
 mod lifecycle;
 mod origins;
 mod protocol;
+mod reload;

@@ -1,0 +1,197 @@
+//! The real program with a configuration of its own, in a folder of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Instant;
+
+use super::{Answer, Client, PATIENCE, eventually, get};
+
+/// The program, to be run with other commands than `serve`.
+pub fn edgeward() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edgeward"));
+    command.env_remove("EDGEWARD_LOG");
+    command
+}
+
+/// A running edge; killed when dropped.
+pub struct Edge {
+    child: Child,
+    folder: tempfile::TempDir,
+    http: Vec<SocketAddr>,
+    https: Vec<SocketAddr>,
+    admin: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Edge {
+    /// `config` is everything but `[server]`.
+    #[track_caller]
+    pub fn start(config: &str) -> Edge {
+        Edge::start_in(tempfile::tempdir().unwrap(), "", config)
+    }
+
+    /// `server` holds more lines of `[server]`; relative paths are in `folder`.
+    #[track_caller]
+    pub fn start_in(folder: tempfile::TempDir, server: &str, config: &str) -> Edge {
+        write_config(folder.path(), server, config);
+        let mut child = edgeward()
+            .args(["serve", "--log", "json", "-c", "edge.toml"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let (lines, log) = follow(&mut child);
+        let mut edge = Edge { child, folder, http: Vec::new(), https: Vec::new(), admin: ([127, 0, 0, 1], 0).into(), log };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+                panic!("the edge does not start:\n{}", edge.log());
+            };
+            let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
+            let address = || line["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+            match line["message"].as_str() {
+                Some("serving http") => edge.http.push(address()),
+                Some("serving https") => edge.https.push(address()),
+                Some("serving the admin port") => {
+                    edge.admin = address();
+                    break;
+                }
+                _ => {}
+            }
+        }
+        eventually("the edge is ready", || edge.admin("/readyz").status == 200);
+        edge
+    }
+
+    pub fn http(&self) -> SocketAddr {
+        self.http[0]
+    }
+
+    pub fn https(&self) -> SocketAddr {
+        self.https[0]
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn get(&self, target: &str) -> Answer {
+        get(self.http(), "www.example.com", target, "")
+    }
+
+    /// GET with these header lines, each ending in CRLF.
+    pub fn get_with(&self, target: &str, headers: &str) -> Answer {
+        get(self.http(), "www.example.com", target, headers)
+    }
+
+    pub fn request(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
+        self.connect().request(method, target, "www.example.com", headers, body)
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.http())
+    }
+
+    pub fn admin(&self, path: &str) -> Answer {
+        get(self.admin, "admin", path, "Connection: close\r\n")
+    }
+
+    /// The sum of all metrics whose line begins with `prefix`, such as `name{label="value"`.
+    pub fn metric(&self, prefix: &str) -> f64 {
+        let metrics = self.admin("/metrics").text();
+        let values = metrics
+            .lines()
+            .filter(|line| line.starts_with(prefix))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// What the edge has logged so far, without the access log.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// Replaces the configuration, keeping `[server]` as `start` wrote it.
+    pub fn reconfigure(&self, config: &str) {
+        write_config(self.folder.path(), "", config);
+    }
+
+    /// Puts a file into the edge's folder, as a deployment would: under another name first.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        put(self.folder.path(), name, bytes)
+    }
+
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the edge runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Waits for the end of the process.
+    #[track_caller]
+    pub fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the edge ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// Kills it, and starts it again in the same folder.
+    pub fn kill_and_restart(mut self, config: &str) -> Edge {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        drop(self);
+        Edge::start_in(folder, "", config)
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the edge\n{}", self.log());
+        }
+    }
+}
+
+fn write_config(folder: &Path, server: &str, config: &str) {
+    let text = format!(
+        "[server]\nhttp = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\nworkers = 2\ndata_dir = \"data\"\nedge_location = \"TST1\"\n{server}\n{config}"
+    );
+    put(folder, "edge.toml", text.as_bytes());
+}
+
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    let new = folder.join(format!(".{name}.new"));
+    std::fs::write(&new, bytes).unwrap();
+    std::fs::rename(&new, &path).unwrap();
+    path
+}
+
+/// Reads the log as it is written: into a list, and line by line for whoever waits.
+fn follow(child: &mut Child) -> (mpsc::Receiver<String>, Arc<Mutex<Vec<String>>>) {
+    let (sender, lines) = mpsc::channel();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (stderr, kept) = (child.stderr.take().expect("piped"), log.clone());
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            kept.lock().unwrap().push(line.clone());
+            let _ = sender.send(line);
+        }
+    });
+    (lines, log)
+}
