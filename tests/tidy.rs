@@ -21,7 +21,11 @@ fn sources() -> Vec<(String, String)> {
 /// The files of a room that name another room.
 fn naming(room: &str, other: &str) -> Vec<String> {
     let inside = |name: &str| name == format!("{room}.rs") || name.starts_with(&format!("{room}/"));
-    sources().into_iter().filter(|(name, text)| inside(name) && text.contains(&format!("crate::{other}"))).map(|(name, _)| name).collect()
+    sources()
+        .into_iter()
+        .filter(|(name, text)| inside(name) && text.contains(&format!("crate::{other}")))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 #[test]
@@ -43,13 +47,18 @@ fn rooms_do_not_know_what_they_must_not() {
 
 #[test]
 fn only_telemetry_names_prometheus() {
-    let naming: Vec<_> = sources().into_iter().filter(|(name, text)| !name.starts_with("telemetry") && text.contains("prometheus::")).map(|(name, _)| name).collect();
+    let naming: Vec<_> = sources()
+        .into_iter()
+        .filter(|(name, text)| !name.starts_with("telemetry") && text.contains("prometheus::"))
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(naming, Vec::<String>::new());
 }
 
 #[test]
 fn unsafe_code_is_in_one_place() {
-    let naming: Vec<_> = sources().into_iter().filter(|(_, text)| text.contains("allow(unsafe_code")).map(|(name, _)| name).collect();
+    let naming: Vec<_> =
+        sources().into_iter().filter(|(_, text)| text.contains("allow(unsafe_code")).map(|(name, _)| name).collect();
     assert_eq!(naming, ["wasm/aot.rs"]);
 }
 

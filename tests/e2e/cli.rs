@@ -41,7 +41,11 @@ fn test_runs_a_hook_on_an_event_of_cloudfronts_form() {
 fn a_wrong_configuration_is_told_with_its_place_and_exit_code_64() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("edge.toml");
-    std::fs::write(&file, "[server]\nhttp = [\"127.0.0.1:1\"]\n[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"nowhere\"\nextra = 1\n").unwrap();
+    std::fs::write(
+        &file,
+        "[server]\nhttp = [\"127.0.0.1:1\"]\n[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"nowhere\"\nextra = 1\n",
+    )
+    .unwrap();
     let output = edgeward(&["check", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(64));
     let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);

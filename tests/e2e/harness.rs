@@ -57,7 +57,8 @@ impl Edge {
             if let Some(status) = self.process.try_wait().unwrap() {
                 panic!("the edge ended with {status}: {}", self.log());
             }
-            let ready = TcpStream::connect(self.admin).is_ok_and(|stream| exchange(stream, "GET /readyz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").0 == 200);
+            let ready = TcpStream::connect(self.admin)
+                .is_ok_and(|stream| exchange(stream, "GET /readyz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").0 == 200);
             if ready {
                 return;
             }
@@ -321,7 +322,7 @@ fn answer(stream: TcpStream, notes: &Mutex<Vec<Seen>>) {
         let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
         notes.lock().unwrap().push(Seen { line, headers, body });
         let status = match path.strip_prefix("/status/") {
-            Some(status) => status.parse().unwrap_or(200),
+            Some(rest) => rest.split('/').next().and_then(|status| status.parse().ok()).unwrap_or(200),
             None => 200,
         };
         if path == "/hang" {
@@ -330,7 +331,10 @@ fn answer(stream: TcpStream, notes: &Mutex<Vec<Seen>>) {
             return;
         }
         let text = format!("origin saw {path}\n");
-        let reply = format!("HTTP/1.1 {status} X\r\ncontent-type: text/plain\r\nx-origin-uri: {path}\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+        let reply = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: text/plain\r\nx-origin-uri: {path}\r\ncontent-length: {}\r\n\r\n{text}",
+            text.len()
+        );
         if out.write_all(reply.as_bytes()).is_err() {
             return;
         }

@@ -32,7 +32,10 @@ fn a_change_under_load_loses_no_request() {
         for hook in ["edge-rules", "spa-rewrite", "edge-rules"] {
             let before = edge.metric("edgeward_config_reloads_total{result=\"applied\"}");
             edge.reconfigure("", &tables(&origin, hook));
-            wait_for(|| edge.metric("edgeward_config_reloads_total{result=\"applied\"}") > before, || format!("no reload: {}", edge.log()));
+            wait_for(
+                || edge.metric("edgeward_config_reloads_total{result=\"applied\"}") > before,
+                || format!("no reload: {}", edge.log()),
+            );
         }
         stop.store(true, Ordering::Relaxed);
     });

@@ -86,7 +86,11 @@ fn services_of_wasi_http_run_unchanged_as_origins() {
         assert_eq!(reply.status, 200, "{service}: {} {}", reply.text(), edge.log());
         assert!(reply.text().contains(version), "{service}: {}", reply.text());
         let echo = edge.request("POST", "/echo?a=b", &[], &[b'x'; 100_000]);
-        assert_eq!((echo.status, echo.header("x-method"), echo.header("x-path"), echo.body.len()), (200, Some("POST"), Some("/echo?a=b"), 100_000), "{service}");
+        assert_eq!(
+            (echo.status, echo.header("x-method"), echo.header("x-path"), echo.body.len()),
+            (200, Some("POST"), Some("/echo?a=b"), 100_000),
+            "{service}"
+        );
         let trap = edge.get("/trap");
         assert_eq!((trap.status, trap.x_cache()), (503, "LambdaExecutionError from cloudfront"), "{service}: {}", edge.log());
         assert_eq!(edge.get("/").status, 200, "{service}: after a trap");

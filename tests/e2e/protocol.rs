@@ -7,7 +7,10 @@ use std::time::Duration;
 use crate::harness::{Edge, Origin, send};
 
 fn edge(origin: &Origin) -> Edge {
-    Edge::start(&format!("[origin.app]\nurl = \"http://127.0.0.1:{}\"\n[[site]]\nname = \"s\"\nhosts = [\"edge.test\"]\norigin = \"app\"\n", origin.port))
+    Edge::start(&format!(
+        "[origin.app]\nurl = \"http://127.0.0.1:{}\"\n[[site]]\nname = \"s\"\nhosts = [\"edge.test\"]\norigin = \"app\"\n",
+        origin.port
+    ))
 }
 
 #[test]
@@ -103,7 +106,10 @@ fn tls_serves_by_name_over_http2_and_http1() {
             directory.path().join("chain.pem"),
             directory.path().join("key.pem")
         ),
-        &format!("[origin.app]\nurl = \"http://127.0.0.1:{}\"\n[[site]]\nname = \"s\"\nhosts = [\"edge.test\"]\norigin = \"app\"\n", origin.port),
+        &format!(
+            "[origin.app]\nurl = \"http://127.0.0.1:{}\"\n[[site]]\nname = \"s\"\nhosts = [\"edge.test\"]\norigin = \"app\"\n",
+            origin.port
+        ),
     );
     for version in ["--http1.1", "--http2"] {
         let output = std::process::Command::new("curl")
@@ -113,7 +119,12 @@ fn tls_serves_by_name_over_http2_and_http1() {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("origin saw /secure"), "{version}: {text} {} {}", String::from_utf8_lossy(&output.stderr), edge.log());
+        assert!(
+            text.contains("origin saw /secure"),
+            "{version}: {text} {} {}",
+            String::from_utf8_lossy(&output.stderr),
+            edge.log()
+        );
         assert!(text.starts_with(if version == "--http2" { "HTTP/2 200" } else { "HTTP/1.1 200" }), "{text}");
     }
 }

@@ -51,7 +51,15 @@ where
     for acceptor in acceptors {
         let listener = TcpListener::from_std(acceptor.listener)?;
         let (drain, metrics, handler) = (drain.clone(), metrics.clone(), handler.clone());
-        accepting.push(tokio::task::spawn_local(accept(listener, acceptor.tls, drain, metrics, handler, sweeper.clone(), open.clone())));
+        accepting.push(tokio::task::spawn_local(accept(
+            listener,
+            acceptor.tls,
+            drain,
+            metrics,
+            handler,
+            sweeper.clone(),
+            open.clone(),
+        )));
     }
     for task in accepting {
         let _ = task.await;

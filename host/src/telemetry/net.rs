@@ -15,14 +15,26 @@ pub struct NetMetrics {
 
 impl NetMetrics {
     pub(super) fn register(registry: &Registry) -> NetMetrics {
-        let requests = IntCounterVec::new(Opts::new("edgeward_net_requests_total", "Requests by protocol."), &["protocol"]).expect("valid metric");
+        let requests = IntCounterVec::new(Opts::new("edgeward_net_requests_total", "Requests by protocol."), &["protocol"])
+            .expect("valid metric");
         let metrics = NetMetrics {
             open: IntGauge::new("edgeward_net_connections_open", "Open connections.").expect("valid metric"),
             accepted: IntCounter::new("edgeward_net_connections_accepted_total", "Accepted connections.").expect("valid metric"),
             http1: requests.with_label_values(&["http/1.1"]),
             http2: requests.with_label_values(&["h2"]),
-            refused: IntCounterVec::new(Opts::new("edgeward_net_refused_total", "Connections and requests refused before a handler saw them, by reason."), &["reason"]).expect("valid metric"),
-            ended: IntCounterVec::new(Opts::new("edgeward_net_connections_ended_total", "Connections ended by us, by reason: slow-head, idle, stalled."), &["reason"]).expect("valid metric"),
+            refused: IntCounterVec::new(
+                Opts::new("edgeward_net_refused_total", "Connections and requests refused before a handler saw them, by reason."),
+                &["reason"],
+            )
+            .expect("valid metric"),
+            ended: IntCounterVec::new(
+                Opts::new(
+                    "edgeward_net_connections_ended_total",
+                    "Connections ended by us, by reason: slow-head, idle, stalled.",
+                ),
+                &["reason"],
+            )
+            .expect("valid metric"),
         };
         registry.register(Box::new(metrics.open.clone())).expect("registered once");
         registry.register(Box::new(metrics.accepted.clone())).expect("registered once");
