@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -13,15 +14,23 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
-use crate::host::Handle;
+use crate::function::catalog::Revisions;
 use crate::limits::{Limit, Profile};
 
+/// What I ask of the host. It knows me; I do not know it.
+pub(crate) struct Desk {
+    pub(crate) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) drain: Box<dyn Fn() + Send + Sync>,
+    pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
+    pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
+}
+
 /// Serves until the process ends; the address that is listened on.
-pub(crate) fn start(listener: TcpListener, host: Handle) -> anyhow::Result<SocketAddr> {
+pub(crate) fn start(listener: TcpListener, desk: Desk) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("edgeward-admin".to_owned()).spawn(move || {
-        let served = runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener)?, router(host)).await });
+        let served = runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener)?, router(desk)).await });
         if let Err(error) = served {
             tracing::error!(%error, "the admin port is gone");
         }
@@ -29,27 +38,27 @@ pub(crate) fn start(listener: TcpListener, host: Handle) -> anyhow::Result<Socke
     Ok(address)
 }
 
-fn router(host: Handle) -> Router {
+fn router(desk: Desk) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/drain", post(drain))
         .route("/config/functions", get(functions))
-        .with_state(host)
+        .with_state(Arc::new(desk))
 }
 
 /// For a load balancer: whether new requests are welcome.
-async fn ready(State(host): State<Handle>) -> (StatusCode, &'static str) {
-    if host.is_ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+async fn ready(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
+    if (desk.is_ready)() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
 }
 
-async fn metrics(State(host): State<Handle>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], host.telemetry().render())
+async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (desk.metrics)())
 }
 
-async fn drain(State(host): State<Handle>) -> (StatusCode, &'static str) {
-    host.drain();
+async fn drain(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
+    (desk.drain)();
     (StatusCode::ACCEPTED, "draining\n")
 }
 
@@ -62,8 +71,8 @@ struct Function {
     limits: BTreeMap<&'static str, u64>,
 }
 
-async fn functions(State(host): State<Handle>) -> Json<Vec<Function>> {
-    let revisions = host.revisions();
+async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
+    let revisions = (desk.revisions)();
     let functions = revisions.iter().map(|(name, revision)| Function {
         name: name.to_owned(),
         profile: match revision.profile() {

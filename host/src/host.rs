@@ -101,7 +101,7 @@ impl Host {
         let (reload, causes) = mpsc::channel();
         let handle = Handle { shared: shared.clone(), reload: reload.clone() };
         let admin_address = match admin.and_then(|mut sockets| sockets.pop()) {
-            Some(socket) => Some(admin::start(socket, handle.clone())?),
+            Some(socket) => Some(admin::start(socket, handle.desk())?),
             None => None,
         };
         let workers = worker::start(&shared, http, https)?;
@@ -166,12 +166,15 @@ impl Handle {
         self.shared.serving.load(Relaxed) && !*self.shared.drain.borrow()
     }
 
-    pub(crate) fn telemetry(&self) -> &Telemetry {
-        &self.shared.telemetry
-    }
-
-    pub(crate) fn revisions(&self) -> Arc<Revisions> {
-        self.shared.snapshot.load().revisions.clone()
+    /// What the admin port may ask.
+    fn desk(&self) -> admin::Desk {
+        let (ready, drain, metrics, revisions) = (self.clone(), self.clone(), self.clone(), self.clone());
+        admin::Desk {
+            is_ready: Box::new(move || ready.is_ready()),
+            drain: Box::new(move || drain.drain()),
+            metrics: Box::new(move || metrics.shared.telemetry.render()),
+            revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod origin;
 pub use client::{Answer, Client, get};
 pub use components::component;
 pub use edge::{Edge, edgeward};
-pub use origin::{Origin, Reply, Seen, closed_port};
+pub use origin::{Origin, Reply, closed_port};
 
 use std::time::{Duration, Instant};
 

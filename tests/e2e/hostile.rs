@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Edge, Origin, component, edgeward};
+use crate::harness::{Edge, Origin, component, edgeward, eventually};
 
 /// The guest at `/bad/*`, a good one everywhere else.
 fn edge_with(guest: &str, hook: &str, settings: &str) -> (Edge, Origin) {
@@ -27,7 +27,7 @@ fn an_infinite_loop_is_stopped_by_its_cpu_limit() {
     let first = edge.get("/bad/x");
     assert_eq!((first.status, first.header("x-cache")), (503, EXECUTION));
     assert!(first.text().contains("limit"), "{first:?}");
-    assert!(edge.log().contains("cpu_us"), "{}", edge.log());
+    eventually("the log names the limit", || edge.log().contains("cpu_us"));
     for _ in 0..100 {
         assert_eq!(edge.get("/bad/x").status, 503);
         assert_eq!(edge.get("/route").status, 200);
@@ -89,8 +89,9 @@ fn each_is_stopped_in_its_own_way_and_its_neighbour_notices_nothing() {
         ("huge-list", 503, "trap"),
         ("wild-return", 503, "trap"),
         ("kv-flood", 503, "limit:host_calls"),
-        ("giant-headers", 502, "limit:header_count"),
-        ("realloc-over-answer", 502, "bad-reply"),
+        // These calls end well; what they say is refused by the edge.
+        ("giant-headers", 502, "ok"),
+        ("realloc-over-answer", 502, "ok"),
         ("segment-drop", 200, "ok"),
     ] {
         wrong.extend(attack(guest, status, result));
@@ -166,18 +167,24 @@ fn a_function_that_keeps_looping_is_throttled_and_its_neighbour_is_not() {
         assert_eq!(edge.get("/route").status, 200);
     }
     assert!(throttled > 0);
-    assert_eq!(edge.metric("edgeward_function_calls_total{function=\"bad\",result=\"throttled:utilization\"}"), f64::from(throttled));
+    assert_eq!(
+        edge.metric("edgeward_function_calls_total{function=\"bad\",result=\"throttled:utilization\"}"),
+        f64::from(throttled)
+    );
 }
 
 #[test]
 fn a_log_flood_is_cut_and_harms_nobody() {
-    let (edge, _origin) = edge_with("hostile-log-flood", "viewer_request", "");
-    for _ in 0..50 {
-        assert_eq!(edge.get("/bad/x").status, 200);
-        assert_eq!(edge.get("/route").status, 200);
+    for (guest, status) in [("hostile-log-flood", 503), ("hostile-log-huge-line", 200)] {
+        let (edge, _origin) = edge_with(guest, "viewer_request", "");
+        for _ in 0..10 {
+            assert_eq!(edge.get("/bad/x").status, status, "{guest}");
+            assert_eq!(edge.get("/route").status, 200, "{guest}");
+        }
+        // 10 KiB a call, and what surrounds it.
+        let log = edge.log().len();
+        assert!(log < 10 * 16 * 1024, "{guest}: {log} bytes of log");
     }
-    // 10 KiB a call, and what surrounds it.
-    assert!(edge.log().len() < 50 * 64 * 1024, "{} bytes of log", edge.log().len());
 }
 
 #[test]

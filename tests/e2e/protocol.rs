@@ -153,7 +153,8 @@ fn ten_thousand_slow_clients_cost_little_and_harm_nobody() {
     }
     let each = edge.resident_bytes().saturating_sub(before) / u64::try_from(clients).unwrap();
     assert!(slowest < Duration::from_secs(1), "a neighbour waited {slowest:?}");
-    assert!(each < 32 << 10, "a slow client costs {each} bytes");
+    // Mostly hyper's buffers for reading and writing, 8 to 16 KiB each.
+    assert!(each < 64 << 10, "a slow client costs {each} bytes");
     // They are ended without having to be asked.
     eventually("all are ended", || edge.metric("edgeward_net_connections_ended_total{reason=\"slow-head\"}") >= many);
     drop(slow);

@@ -33,14 +33,20 @@ async fn every_call_sees_a_new_instance() {
 
 #[tokio::test]
 async fn what_a_hook_logs_comes_back_with_its_answer() {
-    let revision = deploy(&function("log"), &logging("(call $log (local.get $event) (local.get $bytes)) (call $answer (i32.const 0) (i32.const 0))"));
+    let revision = deploy(
+        &function("log"),
+        &logging("(call $log (local.get $event) (local.get $bytes)) (call $answer (i32.const 0) (i32.const 0))"),
+    );
     let outcome = call(&revision, b"a line").await;
     assert_eq!(outcome.log, "a line");
 }
 
 #[tokio::test]
 async fn a_hook_may_wait() {
-    let revision = deploy(&function("wait"), &waiting("(call $wait (i64.const 1000000)) (call $answer (local.get $event) (local.get $bytes))"));
+    let revision = deploy(
+        &function("wait"),
+        &waiting("(call $wait (i64.const 1000000)) (call $answer (local.get $event) (local.get $bytes))"),
+    );
     let outcome = call(&revision, b"x").await;
     assert_eq!(outcome.result.unwrap(), b"x");
     assert!(outcome.usage.duration_us >= 1_000, "{:?}", outcome.usage);

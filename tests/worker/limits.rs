@@ -82,7 +82,12 @@ async fn answers_are_bounded_and_checked() {
     assert_eq!(call(&exact, b"").await.result.unwrap().len(), 1_000);
     let over = deploy(&limited, &hook("(call $answer (i32.const 0) (i32.const 1001))"));
     assert_limit(&call(&over, b"").await, Limit::ReplyBytes, 1_000);
-    for outside in ["(call $answer (i32.const 0) (i32.const -1))", "(call $answer (i32.const -8) (i32.const 16))", "(i32.const -4)", "(i32.const 3)"] {
+    for outside in [
+        "(call $answer (i32.const 0) (i32.const -1))",
+        "(call $answer (i32.const -8) (i32.const 16))",
+        "(i32.const -4)",
+        "(i32.const 3)",
+    ] {
         let outcome = call(&deploy(&limited, &hook(outside)), b"").await;
         assert!(matches!(outcome.result, Err(Failure::Trap(_))), "{outside}: {outcome:?}");
     }
@@ -122,7 +127,10 @@ async fn time_in_the_host_counts_as_cpu_time() {
 
 #[tokio::test]
 async fn waiting_ends_at_the_deadline() {
-    let revision = deploy(&with(function("deadline"), Limit::DeadlineMs, 30), &waiting("(call $wait (i64.const 3600000000000)) unreachable"));
+    let revision = deploy(
+        &with(function("deadline"), Limit::DeadlineMs, 30),
+        &waiting("(call $wait (i64.const 3600000000000)) unreachable"),
+    );
     let outcome = call(&revision, b"").await;
     assert_limit(&outcome, Limit::DeadlineMs, 30);
     assert!(outcome.usage.duration_us < Duration::from_secs(10).as_micros() as u64);

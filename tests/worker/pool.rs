@@ -11,7 +11,9 @@ use crate::{call, deploy, function, metric, reuse, with};
 
 /// Waits 20 ms for an event that is not empty.
 fn slow() -> String {
-    waiting("(if (local.get $bytes) (then (call $wait (i64.const 20000000)))) (call $answer (local.get $event) (local.get $bytes))")
+    waiting(
+        "(if (local.get $bytes) (then (call $wait (i64.const 20000000)))) (call $answer (local.get $event) (local.get $bytes))",
+    )
 }
 
 #[tokio::test]
@@ -71,7 +73,12 @@ async fn nobody_waits_longer_than_the_limit() {
 #[tokio::test]
 async fn a_call_that_is_dropped_gives_its_right_to_the_next() {
     let limited = with(with(function("dropped"), Limit::Instances, 1), Limit::Queue, 1);
-    let revision = deploy(&limited, &waiting("(if (local.get $bytes) (then (call $wait (i64.const 3600000000000)))) (call $answer (local.get $event) (local.get $bytes))"));
+    let revision = deploy(
+        &limited,
+        &waiting(
+            "(if (local.get $bytes) (then (call $wait (i64.const 3600000000000)))) (call $answer (local.get $event) (local.get $bytes))",
+        ),
+    );
     let mut forever = Box::pin(call(&revision, b"wait"));
     assert!(is_pending(&mut forever).await);
     let (next, ()) = join!(call(&revision, b""), async { drop(forever) });

@@ -19,7 +19,9 @@ use crate::wasm::compile;
 /// The event is CloudFront Functions' event object, version 1.0; `context.eventType` says which hook runs.
 /// Exit code 1 if the hook failed or its answer is not valid.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  edgeward test hook.wasm event.json\n  edgeward test jwt-check.wasm event.json --key-values keys.json --json | jq .FunctionOutput")]
+#[command(
+    after_help = "Examples:\n  edgeward test hook.wasm event.json\n  edgeward test jwt-check.wasm event.json --key-values keys.json --json | jq .FunctionOutput"
+)]
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
@@ -54,20 +56,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let catalog = Catalog::new(1, &directory, telemetry.clone())?;
     let revision = catalog.revision(&function, &bytes).map(Arc::new);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &telemetry)));
+    let result =
+        revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &telemetry)));
     // Only what this run compiled is in it.
     let _ = std::fs::remove_dir_all(&directory);
     let result = result?;
-    if args.json { println!("{}", serde_json::to_string_pretty(&result)?) } else { print(&result)? }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&result)?)
+    } else {
+        print(&result)?
+    }
     // The result has been told; the exit code is left.
     if result.function_error_message.is_some() { std::process::exit(i32::from(super::FAILED)) } else { Ok(()) }
 }
 
 fn key_values(file: &PathBuf) -> anyhow::Result<Arc<KeyValues>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let values: BTreeMap<String, String> =
-        serde_json::from_str(&text).map_err(|error| Usage(format!("{}: not a JSON object of strings: {error}", file.display())))?;
-    Ok(Arc::new(KeyValues { name: "test".to_owned(), values: values.into_iter().map(|(key, value)| (key, value.into_bytes())).collect() }))
+    let values: BTreeMap<String, String> = serde_json::from_str(&text)
+        .map_err(|error| Usage(format!("{}: not a JSON object of strings: {error}", file.display())))?;
+    Ok(Arc::new(KeyValues {
+        name: "test".to_owned(),
+        values: values.into_iter().map(|(key, value)| (key, value.into_bytes())).collect(),
+    }))
 }
 
 fn print(result: &Trial) -> anyhow::Result<()> {
@@ -78,6 +88,9 @@ fn print(result: &Trial) -> anyhow::Result<()> {
     for line in &result.function_execution_logs {
         println!("log: {line}");
     }
-    println!("compute utilization {} %, {} fuel, {} bytes of memory", result.compute_utilization, result.fuel, result.memory_bytes);
+    println!(
+        "compute utilization {} %, {} fuel, {} bytes of memory",
+        result.compute_utilization, result.fuel, result.memory_bytes
+    );
     Ok(())
 }

@@ -259,7 +259,9 @@ mod tests {
 
     #[tokio::test]
     async fn peeking_shows_the_beginning_and_loses_nothing() {
-        for (most, shown, truncated) in [(0, "", true), (3, "abc", true), (5, "abcde", true), (6, "abcdef", false), (9, "abcdef", false)] {
+        for (most, shown, truncated) in
+            [(0, "", true), (3, "abc", true), (5, "abcde", true), (6, "abcdef", false), (9, "abcdef", false)]
+        {
             let mut content = chunks(&["ab", "cd", "ef"]);
             let seen = content.peek(most).await.unwrap();
             assert_eq!((&seen.data[..], seen.truncated), (shown.as_bytes(), truncated), "{most}");

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::ViewerProtocol;
+use crate::edge::Edge;
 use crate::edge::body::Content;
 use crate::edge::head::Head;
 use crate::edge::header::strip_response;
@@ -19,7 +20,6 @@ use crate::edge::origin::{Backend, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
 use crate::edge::site::Behavior;
-use crate::edge::Edge;
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
@@ -49,7 +49,8 @@ pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Request<Incom
     }
 
     let client = record.client();
-    let scene = Scene { site: &site.name, id: &record.id, client_ip: &client.ip, edge_location: &edge.location, metrics: &edge.metrics };
+    let scene =
+        Scene { site: &site.name, id: &record.id, client_ip: &client.ip, edge_location: &edge.location, metrics: &edge.metrics };
     let mut beside = Beside::default();
     if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
         let flow = hook::viewer_request(scene, hook, &mut head, &mut beside);
@@ -123,7 +124,9 @@ impl Trip<'_> {
             return Ok(self.attempt(primary, head, content).await?.answer);
         }
         match self.attempt(primary, head.clone(), Content::Empty).await {
-            Ok(attempt) if attempt.status.is_none_or(|status| !group.statuses.contains(&status.as_u16())) => return Ok(attempt.answer),
+            Ok(attempt) if attempt.status.is_none_or(|status| !group.statuses.contains(&status.as_u16())) => {
+                return Ok(attempt.answer);
+            }
             Ok(_) | Err(Refusal::Fetch(_) | Refusal::OriginBody(_)) => {}
             Err(refusal) => return Err(refusal),
         }
@@ -138,7 +141,11 @@ impl Trip<'_> {
         }
         announce(&mut head.headers, self.scene.client_ip, self.edge.via.of(head.version));
         if let Some(hook) = self.behavior.hook(Moment::OriginRequest) {
-            let shown = if self.behavior.include_body { Some(content.peek(shown_bytes(hook)).await.map_err(Refusal::Body)?) } else { None };
+            let shown = if self.behavior.include_body {
+                Some(content.peek(shown_bytes(hook)).await.map_err(Refusal::Body)?)
+            } else {
+                None
+            };
             let mut beside = Beside::default();
             let (event, headers) = origin.event();
             let flow = hook::origin_request(self.scene, hook, &mut head, shown.as_ref(), &event, headers, &mut beside).await;
@@ -182,7 +189,11 @@ impl Trip<'_> {
 
         if let (Some(hook), Some(seen)) = (origin_response, seen) {
             let (mut parts, mut content) = response.into_parts();
-            let shown = if self.behavior.include_body { Some(content.peek(shown_bytes(hook)).await.map_err(Refusal::OriginBody)?) } else { None };
+            let shown = if self.behavior.include_body {
+                Some(content.peek(shown_bytes(hook)).await.map_err(Refusal::OriginBody)?)
+            } else {
+                None
+            };
             let (event, headers) = origin.event();
             let replaced = hook::origin_response(self.scene, hook, &seen, &event, headers, &mut parts, shown.as_ref()).await;
             if let Some(body) = replaced.map_err(failed(Moment::OriginResponse, hook))? {

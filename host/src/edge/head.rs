@@ -66,9 +66,8 @@ fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
         // `OPTIONS *` and an absolute URL without a path are about the root.
         "*" if method == Method::OPTIONS => Ok(PathAndQuery::from_static("/")),
         text if text.starts_with('/') => Ok(target),
-        text if text.starts_with('?') => {
-            PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("/{text}"))).map_err(|_| Refusal::Malformed("the target is not a path"))
-        }
+        text if text.starts_with('?') => PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("/{text}")))
+            .map_err(|_| Refusal::Malformed("the target is not a path")),
         _ => Err(Refusal::Malformed("the target is not a path")),
     }
 }

@@ -78,10 +78,8 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
     let chunked = headers.contains_key(header::TRANSFER_ENCODING);
     strip(headers, |name| {
-        matches!(
-            name,
-            "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade"
-        ) || name.starts_with("x-amz-cf-")
+        matches!(name, "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade")
+            || name.starts_with("x-amz-cf-")
             || name.starts_with("x-edge-")
             || name == "x-cache"
     });
@@ -98,7 +96,9 @@ fn strip(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
         for name in named.flat_map(|value| value.split(',')) {
             // Whoever names an end-to-end header there must not make us forget whom the request is for.
             let name = HeaderName::from_bytes(name.trim().as_bytes()).ok();
-            gone.extend(name.filter(|name| !matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "via" | "x-forwarded-for")));
+            gone.extend(name.filter(|name| {
+                !matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "via" | "x-forwarded-for")
+            }));
         }
     }
     gone.extend(headers.keys().filter(|name| goes(name.as_str())).cloned());
@@ -113,10 +113,14 @@ mod tests {
 
     #[test]
     fn disallowed_headers_are_those_of_the_table() {
-        for name in ["connection", "expect", "te", "upgrade", "x-edge-anything", "x-amz-cf-id", "x-cache", "x-real-ip", "x-accel-charset"] {
+        for name in
+            ["connection", "expect", "te", "upgrade", "x-edge-anything", "x-amz-cf-id", "x-cache", "x-real-ip", "x-accel-charset"]
+        {
             assert!(is_disallowed(name), "{name}");
         }
-        for name in ["host", "cookie", "x-forwarded-for", "x-custom", "content-type", "transfer-encoding", "x-amz-date", "x-edgeward"] {
+        for name in
+            ["host", "cookie", "x-forwarded-for", "x-custom", "content-type", "transfer-encoding", "x-amz-date", "x-edgeward"]
+        {
             assert!(!is_disallowed(name), "{name}");
         }
     }
@@ -134,7 +138,14 @@ mod tests {
     #[test]
     fn headers_named_by_connection_are_dropped_but_never_the_framing_or_host() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("connection", "close, x-hop"), ("connection", "host, content-length"), ("x-hop", "1"), ("host", "a"), ("content-length", "3"), ("x-keep", "1")] {
+        for (name, value) in [
+            ("connection", "close, x-hop"),
+            ("connection", "host, content-length"),
+            ("x-hop", "1"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("x-keep", "1"),
+        ] {
             headers.append(name, value.parse().unwrap());
         }
         strip_request(&mut headers);

@@ -39,7 +39,12 @@ thread_local! {
     static EVENT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(crate) fn viewer_request(scene: Scene<'_>, hook: &Arc<Revision>, head: &mut Head, beside: &mut Beside) -> Result<Flow, Failure> {
+pub(crate) fn viewer_request(
+    scene: Scene<'_>,
+    hook: &Arc<Revision>,
+    head: &mut Head,
+    beside: &mut Beside,
+) -> Result<Flow, Failure> {
     let moment = Moment::ViewerRequest;
     let outcome = EVENT.with_borrow_mut(|event| {
         write_request(event, scene, moment, head, None);
@@ -50,7 +55,12 @@ pub(crate) fn viewer_request(scene: Scene<'_>, hook: &Arc<Revision>, head: &mut 
 }
 
 /// The body to send instead, if the hook replaces it.
-pub(crate) fn viewer_response(scene: Scene<'_>, hook: &Arc<Revision>, head: &Head, response: &mut response::Parts) -> Result<Option<Bytes>, Failure> {
+pub(crate) fn viewer_response(
+    scene: Scene<'_>,
+    hook: &Arc<Revision>,
+    head: &Head,
+    response: &mut response::Parts,
+) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::ViewerResponse;
     let outcome = EVENT.with_borrow_mut(|event| {
         let mut writer = write_request(event, scene, moment, head, None);
@@ -101,7 +111,8 @@ pub(crate) fn event(scene: Scene<'_>, moment: Moment, head: &Head, response: Opt
     let mut event = Vec::new();
     let mut writer = write_request(&mut event, scene, moment, head, None);
     if !moment.is_viewer() {
-        let origin = abi::Origin { id: "trial", host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
+        let origin =
+            abi::Origin { id: "trial", host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
         write_origin(&mut writer, &origin, &[]);
     }
     if let Some(response) = response {
@@ -110,7 +121,13 @@ pub(crate) fn event(scene: Scene<'_>, moment: Moment, head: &Head, response: Opt
     event
 }
 
-fn write_request<'e>(event: &'e mut Vec<u8>, scene: Scene<'_>, moment: Moment, head: &Head, shown: Option<&Shown>) -> EventWriter<'e> {
+fn write_request<'e>(
+    event: &'e mut Vec<u8>,
+    scene: Scene<'_>,
+    moment: Moment,
+    head: &Head,
+    shown: Option<&Shown>,
+) -> EventWriter<'e> {
     let query = head.target.query();
     let mut writer =
         EventWriter::begin(event, moment, query.is_some(), scene.site, scene.id.as_str(), scene.client_ip, scene.edge_location);
@@ -126,7 +143,8 @@ fn write_origin(writer: &mut EventWriter<'_>, origin: &abi::Origin<'_>, headers:
 }
 
 fn write_response(writer: &mut EventWriter<'_>, response: &response::Parts, shown: Option<&Shown>) {
-    let reason = response.extensions.get::<hyper::ext::ReasonPhrase>().and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
+    let reason =
+        response.extensions.get::<hyper::ext::ReasonPhrase>().and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok());
     writer.response(response.status.as_u16(), reason.or(response.status.canonical_reason()).unwrap_or_default());
     writer.headers(pairs(&response.headers));
     writer.body(body(shown));

@@ -216,7 +216,8 @@ impl Backends {
         if let Some(endpoint) = self.declared.get(&(host.to_owned(), port, tls)) {
             return Ok(endpoint.clone());
         }
-        let endpoint = Endpoint::new(host, port, tls, None, Reach::Public).map_err(|error| Failure::BadReply(format!("{error:#}")))?;
+        let endpoint =
+            Endpoint::new(host, port, tls, None, Reach::Public).map_err(|error| Failure::BadReply(format!("{error:#}")))?;
         Ok(Arc::new(endpoint))
     }
 }
@@ -246,7 +247,15 @@ impl Origin {
     pub(crate) fn event(&self) -> (abi::Origin<'_>, &[(HeaderName, HeaderValue)]) {
         let ms = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         let Kind::Url(target) = &self.kind else {
-            let origin = abi::Origin { id: &self.name, host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
+            let origin = abi::Origin {
+                id: &self.name,
+                host: "",
+                port: 0,
+                tls: false,
+                path: "",
+                connect_timeout_ms: 0,
+                read_timeout_ms: 0,
+            };
             return (origin, &[]);
         };
         let origin = abi::Origin {
@@ -364,7 +373,8 @@ fn host_header(host: &str, port: u16, tls: bool) -> Result<HeaderValue, Failure>
 }
 
 fn parse_headers(headers: &[(String, String)]) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
-    let parse = |(name, value): &(String, String)| anyhow::Ok((HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?));
+    let parse =
+        |(name, value): &(String, String)| anyhow::Ok((HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?));
     headers.iter().map(|header| parse(header).with_context(|| format!("header `{}`", header.0))).collect()
 }
 
@@ -398,7 +408,9 @@ mod tests {
     #[test]
     fn the_client_is_added_to_who_it_was_forwarded_for() {
         let via = HeaderValue::from_static("1.1 here (edgeward)");
-        for (before, after) in [(&[][..], "9.9.9.9"), (&["1.1.1.1"], "1.1.1.1, 9.9.9.9"), (&["1.1.1.1", "x"], "1.1.1.1, x, 9.9.9.9")] {
+        for (before, after) in
+            [(&[][..], "9.9.9.9"), (&["1.1.1.1"], "1.1.1.1, 9.9.9.9"), (&["1.1.1.1", "x"], "1.1.1.1, x, 9.9.9.9")]
+        {
             let mut headers = HeaderMap::new();
             for value in before {
                 headers.append("x-forwarded-for", HeaderValue::from_static(value));

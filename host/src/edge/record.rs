@@ -73,7 +73,13 @@ impl Record {
 
     pub(crate) fn saw(&mut self, head: &Head) {
         if self.edge.access.is_some() {
-            let names = [header::HOST, header::REFERER, header::USER_AGENT, header::COOKIE, header::HeaderName::from_static("x-forwarded-for")];
+            let names = [
+                header::HOST,
+                header::REFERER,
+                header::USER_AGENT,
+                header::COOKIE,
+                header::HeaderName::from_static("x-forwarded-for"),
+            ];
             self.seen = Some(Seen {
                 method: head.method.clone(),
                 target: head.target.clone(),

@@ -69,11 +69,15 @@ impl Refusal {
             Refusal::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
             Refusal::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
             Refusal::Fetch(error) => match error {
-                FetchError::ConnectTimeout(_) | FetchError::ReadTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
+                FetchError::ConnectTimeout(_) | FetchError::ReadTimeout(_) => {
+                    (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout")
+                }
                 FetchError::Unreachable(_) => (StatusCode::BAD_GATEWAY, Error, "origin-unreachable"),
                 FetchError::Broken(_) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
                 FetchError::Forbidden(_) => (StatusCode::BAD_GATEWAY, Error, "origin-forbidden"),
-                FetchError::Component(Failure::Limit { limit: Limit::DeadlineMs, .. }) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
+                FetchError::Component(Failure::Limit { limit: Limit::DeadlineMs, .. }) => {
+                    (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout")
+                }
                 FetchError::Component(Failure::Throttled(_)) => (StatusCode::SERVICE_UNAVAILABLE, Error, "throttled"),
                 FetchError::Component(failure) => (StatusCode::BAD_GATEWAY, Error, failure.category()),
             },
@@ -114,7 +118,9 @@ fn hook_verdict(moment: Moment, failure: &Failure) -> (StatusCode, ResultType, &
             (StatusCode::BAD_GATEWAY, validation, category)
         }
         Failure::Throttled(_) => (StatusCode::SERVICE_UNAVAILABLE, throttled, category),
-        Failure::Limit { limit: Limit::DeadlineMs | Limit::CpuUs, .. } if !moment.is_viewer() => (StatusCode::SERVICE_UNAVAILABLE, throttled, category),
+        Failure::Limit { limit: Limit::DeadlineMs | Limit::CpuUs, .. } if !moment.is_viewer() => {
+            (StatusCode::SERVICE_UNAVAILABLE, throttled, category)
+        }
         _ => (StatusCode::SERVICE_UNAVAILABLE, execution, category),
     }
 }
@@ -152,10 +158,11 @@ pub(crate) fn finish(edge: &Edge, mut record: Box<Record>, method: &Method, vers
         headers.insert(ID, id);
     }
     if *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        if let (Some(length), false) = (content.size_hint().exact(), headers.contains_key(header::CONTENT_LENGTH)) {
-            if length > 0 && *method == Method::HEAD {
-                headers.insert(header::CONTENT_LENGTH, length.into());
-            }
+        if let (Some(length), false) = (content.size_hint().exact(), headers.contains_key(header::CONTENT_LENGTH))
+            && length > 0
+            && *method == Method::HEAD
+        {
+            headers.insert(header::CONTENT_LENGTH, length.into());
         }
         content = Content::Empty;
     } else if let (Some(length), Some(said)) = (content.size_hint().exact(), headers.get(header::CONTENT_LENGTH)) {

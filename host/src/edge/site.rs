@@ -118,9 +118,10 @@ impl Behavior {
                 .map(|name| revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
                 .transpose()
         };
-        let methods = behavior.allowed_methods.iter().map(|method| {
-            Method::from_bytes(method.as_bytes()).with_context(|| format!("method `{method}`"))
-        });
+        let methods = behavior
+            .allowed_methods
+            .iter()
+            .map(|method| Method::from_bytes(method.as_bytes()).with_context(|| format!("method `{method}`")));
         Ok(Behavior {
             pattern: Pattern::new(&behavior.path),
             backend: backends.get(&behavior.origin).cloned().with_context(|| format!("no origin `{}`", behavior.origin))?,

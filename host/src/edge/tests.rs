@@ -44,7 +44,8 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         viewer_response: None,
         include_body: false,
     };
-    let group = OriginGroup { name: "group".to_owned(), primary: "dead".to_owned(), secondary: "fixed".to_owned(), status: vec![500] };
+    let group =
+        OriginGroup { name: "group".to_owned(), primary: "dead".to_owned(), secondary: "fixed".to_owned(), status: vec![500] };
     let has_group = origins.iter().any(|(name, _)| *name == "dead");
     Config {
         server: Server {
@@ -60,7 +61,10 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         },
         key_value_stores: BTreeMap::new(),
         functions: BTreeMap::new(),
-        origins: origins.into_iter().map(|(name, kind)| (name.to_owned(), Arc::new(Origin { name: name.to_owned(), kind }))).collect(),
+        origins: origins
+            .into_iter()
+            .map(|(name, kind)| (name.to_owned(), Arc::new(Origin { name: name.to_owned(), kind })))
+            .collect(),
         origin_groups: has_group.then(|| ("group".to_owned(), Arc::new(group))).into_iter().collect(),
         sites: vec![Arc::new(Site {
             name: "site".to_owned(),
@@ -144,7 +148,15 @@ fn a_request_reaches_its_origin_as_cloudfront_would_send_it() {
         for _ in 0..3 {
             let answer = get(edge, "/x?y=1").await;
             assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-            for part in ["GET /base/x?y=1", "x-cache: Miss from cloudfront", "via: 1.1 test (edgeward)", "\"x-secret\": \"s\"", "\"x-forwarded-for\": \"9.9.9.9\"", "Amazon CloudFront", &format!("\"host\": \"127.0.0.1:{origin}\"")] {
+            for part in [
+                "GET /base/x?y=1",
+                "x-cache: Miss from cloudfront",
+                "via: 1.1 test (edgeward)",
+                "\"x-secret\": \"s\"",
+                "\"x-forwarded-for\": \"9.9.9.9\"",
+                "Amazon CloudFront",
+                &format!("\"host\": \"127.0.0.1:{origin}\""),
+            ] {
                 assert!(answer.contains(part), "{part} in {answer}");
             }
             assert!(!answer.contains("x-hop"), "{answer}");
@@ -153,7 +165,10 @@ fn a_request_reaches_its_origin_as_cloudfront_would_send_it() {
         let answer = ask(edge, "POST /p HTTP/1.1\nhost: A.test:80\ncontent-length: 5\nconnection: close\n\nhello").await;
         assert!(answer.contains("POST /base/p") && answer.ends_with(" hello"), "{answer}");
         let answer = ask(edge, "HEAD /h HTTP/1.1\nhost: x.b.test\nconnection: close\n\n").await;
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("content-length: ") && answer.ends_with("\r\n\r\n"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("content-length: ") && answer.ends_with("\r\n\r\n"),
+            "{answer}"
+        );
     });
 }
 
@@ -161,7 +176,8 @@ fn a_request_reaches_its_origin_as_cloudfront_would_send_it() {
 fn a_large_answer_is_streamed_whole_and_its_connection_kept() {
     worker(async {
         let large = bytes::Bytes::from(vec![b'x'; 3 << 20]);
-        let (origin, connections) = listen(move |_| std::future::ready(Response::new(http_body_util::Full::new(large.clone())))).await;
+        let (origin, connections) =
+            listen(move |_| std::future::ready(Response::new(http_body_util::Full::new(large.clone())))).await;
         let edge = start(config(vec![("o", url(origin))], vec![("*", "o", ViewerProtocol::AllowAll)])).await;
         for _ in 0..2 {
             let answer = get(edge, "/").await;
@@ -202,7 +218,14 @@ fn refusals_and_failovers_have_their_statuses() {
         std::fs::write(folder.path().join("big.txt"), vec![b'b'; 200_000]).unwrap();
         let folder = OriginKind::Folder { root: folder.keep(), index: "index.html".to_owned() };
         let (all, redirect, only) = (ViewerProtocol::AllowAll, ViewerProtocol::RedirectToHttps, ViewerProtocol::HttpsOnly);
-        let behaviors = vec![("/g/*", "group", all), ("/dead", "dead", all), ("/r/*", "fixed", redirect), ("/s", "fixed", only), ("/f", "fixed", all), ("*", "folder", all)];
+        let behaviors = vec![
+            ("/g/*", "group", all),
+            ("/dead", "dead", all),
+            ("/r/*", "fixed", redirect),
+            ("/s", "fixed", only),
+            ("/f", "fixed", all),
+            ("*", "folder", all),
+        ];
         let edge = start(config(vec![("dead", url(dead)), ("fixed", fixed), ("folder", folder)], behaviors)).await;
         for (request, status, part) in [
             ("GET / HTTP/1.1\nhost: a.test", 200, "the index"),

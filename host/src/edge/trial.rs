@@ -105,7 +105,9 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
     let event: Event = serde_json::from_str(event).context("not an event object of version 1.0")?;
     let name = &event.context.event_type;
     let moment = Moment::ALL.into_iter().find(|moment| moment.name() == name);
-    let moment = moment.with_context(|| format!("context.eventType `{name}` is none of viewer-request, origin-request, origin-response, viewer-response"))?;
+    let moment = moment.with_context(|| {
+        format!("context.eventType `{name}` is none of viewer-request, origin-request, origin-response, viewer-response")
+    })?;
     if moment.is_viewer() != (function.profile() == Profile::Viewer) || !function.moments().contains(&moment) {
         bail!("the component has no {name} hook");
     }
@@ -119,10 +121,13 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
     let (site, client_ip) = (event.context.distribution_id.as_str(), event.viewer.ip.as_str());
     let scene = Scene { site, id: &id, client_ip, edge_location: "trial", metrics: &metrics };
     let buffer = hook::event(scene, moment, &head, response.as_ref());
-    let outcome = if moment.is_viewer() { function.call_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
+    let outcome =
+        if moment.is_viewer() { function.call_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {
-        Some(response) => edit_response(moment, limits, &answer, response).map(|body| json!({ "response": shown_response(response, body) })),
+        Some(response) => {
+            edit_response(moment, limits, &answer, response).map(|body| json!({ "response": shown_response(response, body) }))
+        }
         None => edit_request(moment, limits, &answer, &mut head, &mut Beside::default()).map(|flow| match flow {
             Flow::Continue => json!({ "request": shown_request(&head) }),
             Flow::Respond(generated) => {
@@ -148,13 +153,20 @@ fn request_head(event: &EventRequest) -> anyhow::Result<Head> {
         map => {
             let map: BTreeMap<String, Values> = serde_json::from_value(map.clone()).context("request.querystring")?;
             let pairs = map.iter().flat_map(|(name, values)| values.all().into_iter().map(move |value| (name, &value.value)));
-            pairs.map(|(name, value)| if value.is_empty() { name.clone() } else { format!("{name}={value}") }).collect::<Vec<_>>().join("&")
+            pairs
+                .map(|(name, value)| if value.is_empty() { name.clone() } else { format!("{name}={value}") })
+                .collect::<Vec<_>>()
+                .join("&")
         }
     };
     let uri = if query.is_empty() { event.uri.clone() } else { format!("{}?{query}", event.uri) };
-    let mut request = Request::builder().method(event.method.as_str()).uri(uri).body(()).context("request.method or request.uri")?;
+    let mut request =
+        Request::builder().method(event.method.as_str()).uri(uri).body(()).context("request.method or request.uri")?;
     *request.headers_mut() = headers(&event.headers).context("request.headers")?;
-    let pairs = event.cookies.iter().flat_map(|(name, values)| values.all().into_iter().map(move |value| format!("{name}={}", value.value)));
+    let pairs = event
+        .cookies
+        .iter()
+        .flat_map(|(name, values)| values.all().into_iter().map(move |value| format!("{name}={}", value.value)));
     let cookies = pairs.collect::<Vec<_>>().join("; ");
     if !cookies.is_empty() {
         request.headers_mut().insert(header::COOKIE, HeaderValue::from_str(&cookies).context("request.cookies")?);
@@ -218,7 +230,8 @@ fn shown_response(parts: &response::Parts, body: Option<bytes::Bytes>) -> Value 
 
 fn shown_headers(headers: &HeaderMap) -> Value {
     let shown = headers.keys().map(|name| {
-        let values: Vec<_> = headers.get_all(name).iter().map(|value| json!({ "value": String::from_utf8_lossy(value.as_bytes()) })).collect();
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|value| json!({ "value": String::from_utf8_lossy(value.as_bytes()) })).collect();
         let mut shown = values[0].clone();
         if values.len() > 1 {
             shown["multiValue"] = Value::from(values);

@@ -88,10 +88,21 @@ impl Instance {
 
 impl WorkerPool {
     /// `workers` is the number of threads that call `acquire`.
-    pub fn new(code: WorkerCode, policy: Policy, min_warm: usize, workers: usize, metrics: Arc<FunctionMetrics>) -> Arc<WorkerPool> {
+    pub fn new(
+        code: WorkerCode,
+        policy: Policy,
+        min_warm: usize,
+        workers: usize,
+        metrics: Arc<FunctionMetrics>,
+    ) -> Arc<WorkerPool> {
         let limits = code.limits().clone();
         let limit = |limit| usize::try_from(limits.value(limit)).unwrap_or(usize::MAX);
-        let books = Books { live: 0, shelves: (0..workers.max(1)).map(|_| Vec::new()).collect(), waiting: VecDeque::new(), sweeping: false };
+        let books = Books {
+            live: 0,
+            shelves: (0..workers.max(1)).map(|_| Vec::new()).collect(),
+            waiting: VecDeque::new(),
+            sweeping: false,
+        };
         Arc::new_cyclic(|this| WorkerPool {
             policy,
             shelf_size: min_warm.max(SHELF),

@@ -93,7 +93,9 @@ impl AccessLog {
     pub fn to(sink: impl Write + Send + 'static) -> std::io::Result<AccessLog> {
         let (lines, waiting) = sync_channel(LINES_WAITING);
         let writer = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&waiting, sink))?;
-        Ok(AccessLog { shared: Arc::new(Shared { lines: Some(lines), dropped: AtomicU64::new(0), writer: Mutex::new(Some(writer)) }) })
+        Ok(AccessLog {
+            shared: Arc::new(Shared { lines: Some(lines), dropped: AtomicU64::new(0), writer: Mutex::new(Some(writer)) }),
+        })
     }
 
     pub fn write(&self, line: &Line<'_>) {

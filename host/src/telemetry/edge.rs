@@ -58,23 +58,52 @@ pub(super) struct Families {
 
 impl Families {
     pub(super) fn register(registry: &Registry) -> Families {
-        let counters = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels).expect("valid metric");
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels).expect("valid metric");
         let histograms = |name: &str, help: &str, label: &str, start: f64| {
             let buckets = prometheus::exponential_buckets(start, 2.5, 18).expect("valid buckets");
             HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]).expect("valid metric")
         };
         let families = Families {
-            requests: counters("edgeward_edge_requests_total", "Requests by site, status class and result type.", &["site", "status", "result"]),
-            seconds: histograms("edgeward_edge_request_seconds", "From the request's head to the end of the response.", "site", 1e-5),
+            requests: counters(
+                "edgeward_edge_requests_total",
+                "Requests by site, status class and result type.",
+                &["site", "status", "result"],
+            ),
+            seconds: histograms(
+                "edgeward_edge_request_seconds",
+                "From the request's head to the end of the response.",
+                "site",
+                1e-5,
+            ),
             bytes: counters("edgeward_edge_body_bytes_total", "Body bytes sent to clients.", &["site"]),
             open: IntGauge::new("edgeward_edge_requests_open", "Requests being answered.").expect("valid metric"),
-            refusals: counters("edgeward_edge_refusals_total", "Requests that ended without an answer of an origin or a hook, by reason.", &["reason"]),
+            refusals: counters(
+                "edgeward_edge_refusals_total",
+                "Requests that ended without an answer of an origin or a hook, by reason.",
+                &["reason"],
+            ),
             hook_seconds: histograms("edgeward_edge_hook_seconds", "Time a request spent in a hook, by moment.", "moment", 1e-6),
-            origin_seconds: histograms("edgeward_edge_origin_seconds", "From the request's start at the origin to the head of its answer.", "origin", 1e-5),
-            origin_failures: counters("edgeward_edge_origin_failures_total", "Attempts that an origin did not answer, by reason.", &["origin", "reason"]),
-            origin_connections: counters("edgeward_edge_origin_connections_total", "Connections to origins: new, or reused from the pool.", &["origin", "kind"]),
+            origin_seconds: histograms(
+                "edgeward_edge_origin_seconds",
+                "From the request's start at the origin to the head of its answer.",
+                "origin",
+                1e-5,
+            ),
+            origin_failures: counters(
+                "edgeward_edge_origin_failures_total",
+                "Attempts that an origin did not answer, by reason.",
+                &["origin", "reason"],
+            ),
+            origin_connections: counters(
+                "edgeward_edge_origin_connections_total",
+                "Connections to origins: new, or reused from the pool.",
+                &["origin", "kind"],
+            ),
         };
-        for collector in [&families.requests, &families.bytes, &families.refusals, &families.origin_failures, &families.origin_connections] {
+        for collector in
+            [&families.requests, &families.bytes, &families.refusals, &families.origin_failures, &families.origin_connections]
+        {
             registry.register(Box::new(collector.clone())).expect("registered once");
         }
         for collector in [&families.seconds, &families.hook_seconds, &families.origin_seconds] {

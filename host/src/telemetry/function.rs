@@ -61,7 +61,10 @@ impl Families {
             )
             .expect("valid metric"),
             egress: IntCounterVec::new(
-                Opts::new("edgeward_function_egress_total", "Outgoing requests and connections of functions, by result (ok, or why not)."),
+                Opts::new(
+                    "edgeward_function_egress_total",
+                    "Outgoing requests and connections of functions, by result (ok, or why not).",
+                ),
                 &["function", "result"],
             )
             .expect("valid metric"),

@@ -83,7 +83,8 @@ impl Egress {
         if granted {
             self.metrics.egress("ok");
         } else {
-            let refusal = Refusal::Name { host: address.ip().to_string(), port: address.port(), granted: self.grants.to_string() };
+            let refusal =
+                Refusal::Name { host: address.ip().to_string(), port: address.port(), granted: self.grants.to_string() };
             self.refuse(&refusal, log);
         }
         granted
@@ -173,7 +174,8 @@ mod tests {
                 let seen = format!("{} {} {:?}", request.method(), request.uri(), request.headers()["host"]);
                 Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::from(seen))))
             });
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(stream), answer);
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(stream), answer);
             connection.await.unwrap();
         });
         port

@@ -112,7 +112,6 @@ fn mixed_loop() -> Vec<u8> {
     f.local_get(n).i32_const(1).i32_sub().local_tee(n).br_if(0);
     f.end();
     f.local_get(sum).end();
-    drop(f);
     let mut code = CodeSection::new();
     code.function(&body);
     module.section(&types).section(&functions).section(&memories).section(&exports).section(&code);

@@ -25,6 +25,7 @@
 //! - Tables, passive segments and handles cannot change: modules with instructions that change them, and
 //!   components with resources or async builtins, are `Unsuitable`.
 
+mod code;
 mod module;
 #[cfg(test)]
 mod tests;

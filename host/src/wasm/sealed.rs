@@ -98,7 +98,9 @@ pub(super) fn linker_for(shared: &Linker<ViewerState>, component: &Component) ->
 }
 
 fn own(linker: &mut Linker<ViewerState>) -> Result<()> {
-    linker.instance(OWN[0])?.func_wrap("line", |mut store: StoreContextMut<'_, ViewerState>, (text,): (String,)| line(&mut store, &text))?;
+    linker
+        .instance(OWN[0])?
+        .func_wrap("line", |mut store: StoreContextMut<'_, ViewerState>, (text,): (String,)| line(&mut store, &text))?;
     let mut store = linker.instance(OWN[1])?;
     store.func_wrap("get", |mut store: StoreContextMut<'_, ViewerState>, (key,): (String,)| Ok((get(&mut store, &key)?,)))?;
     store.func_wrap("count", |mut store: StoreContextMut<'_, ViewerState>, (): ()| Ok((count(&mut store)?,)))?;

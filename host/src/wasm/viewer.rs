@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
 use wasmtime::Store;
+use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
@@ -58,7 +58,7 @@ impl ViewerCode {
         let linker = sealed::linker_for(&engines.viewer_linker, component).map_err(CompileError::Wasmtime)?;
         let pre = linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
-            let instance = component.get_export_index(None, &compile::interface(moment))?;
+            let instance = component.get_export_index(None, compile::interface(moment).as_str())?;
             component.get_export_index(Some(&instance), "handle")
         });
         Ok(ViewerCode {

@@ -162,7 +162,9 @@ impl Drop for Edge {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of the edge\n{}", self.log());
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(20).collect();
+            eprintln!("--- the end of the edge's log, last line first\n{}", tail.join("\n"));
         }
     }
 }

@@ -61,7 +61,16 @@ impl Reply {
 pub struct Origin {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        // A runtime must not be waited for in an asynchronous test.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Origin {
@@ -85,7 +94,7 @@ impl Origin {
                 tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Origin { address, seen, _runtime: runtime }
+        Origin { address, seen, runtime: Some(runtime) }
     }
 
     /// The requests so far.

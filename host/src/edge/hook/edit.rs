@@ -59,7 +59,9 @@ pub(crate) fn edit_request(
     if uri.is_some() || query.is_some() {
         head.target = target(&head.target, uri, query)?;
     }
-    if headers_changed { check_headers(limits, &head.headers)? }
+    if headers_changed {
+        check_headers(limits, &head.headers)?
+    }
     Ok(Flow::Continue)
 }
 
@@ -161,7 +163,11 @@ fn edit_origin(moment: Moment, edits: &mut Edits, op: Op<'_>) -> Result<(), Fail
             if moment != Moment::ViewerRequest {
                 return Err(bad("an origin group can only be made in viewer-request"));
             }
-            edits.choice = Some(Choice::Group { primary: primary.to_owned(), secondary: secondary.to_owned(), statuses: statuses.iter().collect() });
+            edits.choice = Some(Choice::Group {
+                primary: primary.to_owned(),
+                secondary: secondary.to_owned(),
+                statuses: statuses.iter().collect(),
+            });
         }
         Op::OriginAddress { host, port, tls } => {
             let valid = (1..=253).contains(&host.len())
@@ -221,7 +227,8 @@ fn target(old: &PathAndQuery, uri: Option<&str>, query: Option<&str>) -> Result<
     if text.len() > limits::request::URL_BYTES {
         return Err(bad(format!("the URI is longer than {} bytes", limits::request::URL_BYTES)));
     }
-    PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| bad(format!("the URI `{}` is not valid; escape it", excerpt(path))))
+    PathAndQuery::from_maybe_shared(Bytes::from(text))
+        .map_err(|_| bad(format!("the URI `{}` is not valid; escape it", excerpt(path))))
 }
 
 fn check_headers(limits: &Limits, headers: &HeaderMap) -> Result<(), Failure> {

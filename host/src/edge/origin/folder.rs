@@ -163,7 +163,10 @@ fn insert_validators(headers: &mut HeaderMap, tag: &str, modified: SystemTime) {
 fn is_unchanged(headers: &HeaderMap, tag: &str, modified: SystemTime) -> bool {
     if headers.contains_key(header::IF_NONE_MATCH) {
         let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        return tags.flat_map(|value| value.split(',')).map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag);
+        return tags
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .any(|one| one == "*" || one.trim_start_matches("W/") == tag);
     }
     let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -211,11 +214,14 @@ fn content_type(path: &Path) -> &'static str {
     }
 }
 
+/// A read on a thread that may block: the file comes back with what was read.
+type Reading = JoinHandle<io::Result<(File, Vec<u8>)>>;
+
 /// The rest of a file, piece by piece.
 pub(crate) struct FileContent {
     first: Option<Bytes>,
     file: Option<File>,
-    reading: Option<JoinHandle<io::Result<(File, Vec<u8>)>>>,
+    reading: Option<Reading>,
     remaining: u64,
 }
 

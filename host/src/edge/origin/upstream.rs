@@ -19,13 +19,18 @@ use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
 use crate::telemetry::OriginMetrics;
 
+#[expect(clippy::large_enum_variant, reason = "handed on once, on the way out of a failure")]
 enum SendError {
     /// It never left.
     Unsent(Request<Content>),
     Failed(FetchError),
 }
 
-pub(crate) async fn fetch(target: &Target, metrics: &OriginMetrics, mut request: Request<Content>) -> Result<Response<Content>, FetchError> {
+pub(crate) async fn fetch(
+    target: &Target,
+    metrics: &OriginMetrics,
+    mut request: Request<Content>,
+) -> Result<Response<Content>, FetchError> {
     if let Some(connection) = pool::take(target) {
         metrics.reused();
         // The copy counts references, and is the price of surviving a server that closes in the same moment.
@@ -68,7 +73,11 @@ fn is_io(error: &hyper::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) && !error.is_parse()
 }
 
-async fn send(mut connection: Box<Connection>, mut request: Request<Content>, timeout: Duration) -> Result<Response<Content>, SendError> {
+async fn send(
+    mut connection: Box<Connection>,
+    mut request: Request<Content>,
+    timeout: Duration,
+) -> Result<Response<Content>, SendError> {
     // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte.
     let moves = (!request.body().is_empty()).then(|| Arc::new(AtomicU32::new(0)));
     if let Some(moves) = &moves {

@@ -114,7 +114,15 @@ impl Revision {
     }
 
     /// Writes a call into the books, and decides about its instance.
-    fn finish(&self, pool: &WorkerPool, instance: Instance, start: Instant, elapsed: Duration, fuel: u64, served: Result<Served, &Failure>) {
+    fn finish(
+        &self,
+        pool: &WorkerPool,
+        instance: Instance,
+        start: Instant,
+        elapsed: Duration,
+        fuel: u64,
+        served: Result<Served, &Failure>,
+    ) {
         match served {
             Ok(Served::Whole) => {
                 self.admission.kept();

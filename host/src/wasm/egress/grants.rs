@@ -115,7 +115,9 @@ impl Host {
         let label = |label: &&str| match *label {
             "" => Err("a label of the host is empty"),
             "*" => Ok(None),
-            label if label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) => Ok(Some(label.to_ascii_lowercase())),
+            label if label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) => {
+                Ok(Some(label.to_ascii_lowercase()))
+            }
             _ => Err("a label of the host is neither `*` nor letters, digits, `-` and `_`"),
         };
         labels.iter().map(label).collect::<Result<_, _>>().map(Host::Name)
@@ -165,7 +167,9 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     match ip.segments() {
         // Addresses that carry an IPv4 address: NAT64, 6to4.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+        }
         // Documentation, Teredo and other special uses.
         [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
         // Global unicast; all others are local, multicast or not assigned.
@@ -220,7 +224,17 @@ mod tests {
 
     #[test]
     fn patterns_that_are_not_host_and_port_say_why() {
-        for pattern in ["example.com", "example.com:0", "example.com:70000", ":80", "a..b:80", "a b:80", "[::z]:80", "*x.com:80", "10.1.x.*:80"] {
+        for pattern in [
+            "example.com",
+            "example.com:0",
+            "example.com:70000",
+            ":80",
+            "a..b:80",
+            "a b:80",
+            "[::z]:80",
+            "*x.com:80",
+            "10.1.x.*:80",
+        ] {
             let error = Grants::parse([pattern]).unwrap_err();
             assert!(error.to_string().contains(pattern), "{error}");
         }
@@ -229,8 +243,25 @@ mod tests {
     #[test]
     fn addresses_inside_are_not_public() {
         for ip in [
-            "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1", "198.18.0.1", "224.0.0.1",
-            "255.255.255.255", "::", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "fc00::1", "fe80::1", "ff02::1", "2001:db8::1",
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fe80::1",
+            "ff02::1",
+            "2001:db8::1",
         ] {
             assert!(!is_public(ip.parse().unwrap()), "{ip}");
         }

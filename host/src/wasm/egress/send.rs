@@ -36,7 +36,12 @@ const READ_TIMEOUT: Duration = Duration::from_secs(120);
 const HEAD_BYTES: usize = 64 << 10;
 const HEADERS: usize = 200;
 
-pub(super) async fn send(egress: Arc<Egress>, log: FunctionLog, request: Request<WasiBody>, options: RequestOptions) -> Result<Sent, Error> {
+pub(super) async fn send(
+    egress: Arc<Egress>,
+    log: FunctionLog,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+) -> Result<Sent, Error> {
     let target = Target::of(request.uri())?;
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let connected = match timeout(connect_timeout, connect(&egress, &log, &target)).await {
@@ -152,7 +157,8 @@ async fn exchange(stream: Box<dyn Stream>, mut request: Request<WasiBody>, optio
     });
     let response = response.await?;
     let between_bytes = options.between_bytes_timeout.unwrap_or(READ_TIMEOUT);
-    let response = response.map(|body| Received { body, between_bytes, timer: Box::pin(tokio::time::sleep(between_bytes)) }.boxed_unsync());
+    let response =
+        response.map(|body| Received { body, between_bytes, timer: Box::pin(tokio::time::sleep(between_bytes)) }.boxed_unsync());
     let rest = async move {
         match connection {
             Some(connection) => connection.await.map_err(Error::from),

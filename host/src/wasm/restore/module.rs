@@ -2,21 +2,18 @@
 //! instruction that is not about memory is copied as it is.
 
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection,
-    GlobalSection, GlobalType, InstructionSink, MemArg, MemorySection, MemoryType, Module, RawSection, SectionId, TypeSection,
-    ValType,
+    CodeSection, ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
+    GlobalType, InstructionSink, MemorySection, MemoryType, Module, RawSection, SectionId, TypeSection, ValType,
 };
 use wasmparser::{CompositeInnerType, DataKind, ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, TypeRef};
 
 use super::Unsuitable;
+use super::code::{self, MARKS, arg};
 
 pub(super) const PAGE: u64 = 65_536;
 /// A mark stands for `1 << GRANULE_SHIFT` bytes of memory: small enough that little is copied for a
 /// scattered write, large enough that the scan of all marks stays short.
-const GRANULE_SHIFT: u32 = 10;
-const GRANULE: i32 = 1 << GRANULE_SHIFT;
-/// The widest store; a mark also vouches for as many bytes past its granule, less one.
-const WIDEST_STORE: i32 = 16;
+pub(super) const GRANULE_SHIFT: u32 = 10;
 /// What the host may write through a pointer that was passed to an import.
 const RESULT_AREA: i32 = 64;
 
@@ -74,30 +71,30 @@ fn changes_tables_or_segments(body: &FunctionBody<'_>) -> Result<Option<&'static
 }
 
 /// What is read off the module before it is written anew.
-struct Source<'a> {
-    types: Vec<FuncType>,
+pub(super) struct Source<'a> {
+    pub(super) types: Vec<FuncType>,
     /// Type of each function, imported ones first.
-    funcs: Vec<u32>,
-    imported_funcs: u32,
-    imported_globals: u32,
-    initial_pages: u64,
-    maximum_pages: Option<u64>,
-    globals: Vec<wasmparser::Global<'a>>,
-    segments: u32,
+    pub(super) funcs: Vec<u32>,
+    pub(super) imported_funcs: u32,
+    pub(super) imported_globals: u32,
+    pub(super) initial_pages: u64,
+    pub(super) maximum_pages: Option<u64>,
+    pub(super) globals: Vec<wasmparser::Global<'a>>,
+    pub(super) segments: u32,
     /// The first content of the memory, up to its last byte that is not zero.
-    image: Vec<u8>,
+    pub(super) image: Vec<u8>,
 }
 
 /// Indices of what is appended.
-struct Added {
-    mark: u32,
-    grow: u32,
-    restore: u32,
-    digest: u32,
+pub(super) struct Added {
+    pub(super) mark: u32,
+    pub(super) grow: u32,
+    pub(super) restore: u32,
+    pub(super) digest: u32,
     /// The size in pages that the guest sees.
-    size_global: u32,
-    image_segment: u32,
-    memory_pages: u64,
+    pub(super) size_global: u32,
+    pub(super) image_segment: u32,
+    pub(super) memory_pages: u64,
 }
 
 pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Result<Vec<u8>, Unsuitable> {
@@ -374,7 +371,7 @@ impl Writer<'_, '_> {
 
     /// A module without data segments has no data section, but the image needs one.
     fn finish(mut self) {
-        if self.done <= ORDER.len() - 1 {
+        if self.done < ORDER.len() {
             self.before(SectionId::Data);
             let _ = self.data(None);
         }
@@ -473,13 +470,13 @@ impl Writer<'_, '_> {
 
     fn append_code(&mut self, code: &mut CodeSection) -> Result<(), Unsuitable> {
         for &realloc in self.reallocs {
-            code.function(&realloc_body(realloc, self.added));
+            code.function(&code::realloc_body(realloc, self.added));
         }
-        code.function(&mark_body(self.added));
-        code.function(&grow_body(self.source, self.added));
-        code.function(&restore_body(self.source, self.added)?);
+        code.function(&code::mark_body(self.added));
+        code.function(&code::grow_body(self.source, self.added));
+        code.function(&code::restore_body(self.source, self.added)?);
         if self.with_digest {
-            code.function(&digest_body(self.source, self.added));
+            code.function(&code::digest_body(self.source, self.added));
         }
         self.out.section(code);
         Ok(())
@@ -514,13 +511,6 @@ fn const_expr(expr: &wasmparser::ConstExpr<'_>) -> ConstExpr {
     let bytes = reader.read_bytes(length).expect("as many as remain");
     // `ConstExpr` adds the `end` itself.
     ConstExpr::raw(bytes[..length - 1].iter().copied())
-}
-
-const MEMORY: u32 = 0;
-const MARKS: u32 = 1;
-
-fn arg(memory_index: u32, align: u32) -> MemArg {
-    MemArg { offset: 0, align, memory_index }
 }
 
 /// Copies a body, and puts a mark before every store and a call where the memory's size is asked for.
@@ -646,135 +636,4 @@ fn store(operator: &Operator<'_>) -> Option<(u64, ValType)> {
         | Operator::V128Store64Lane { memarg, .. } => (memarg.offset, ValType::V128),
         _ => return None,
     })
-}
-
-fn realloc_body(realloc: u32, added: &Added) -> Function {
-    let mut function = Function::new([(1, ValType::I32)]);
-    let (new_size, result) = (3, 4);
-    function.instructions().local_get(0).local_get(1).local_get(2).local_get(3).call(realloc);
-    function.instructions().local_tee(result).local_get(new_size).call(added.mark);
-    function.instructions().local_get(result).end();
-    function
-}
-
-/// `mark(start, length)`: clamped to the memory, so that it never traps where the guest would not.
-fn mark_body(added: &Added) -> Function {
-    let mut function = Function::new([(1, ValType::I64)]);
-    let (start, length, end) = (0, 1, 2);
-    let size = (added.memory_pages * PAGE).cast_signed();
-    let mut f = function.instructions();
-    f.local_get(start).i64_extend_i32_u().local_get(length).i64_extend_i32_u().i64_add().local_tee(end);
-    f.i64_const(size).i64_gt_u().if_(BlockType::Empty).i64_const(size).local_set(end).end();
-    // Nothing of it is inside the memory, or it is empty.
-    f.local_get(start).i64_extend_i32_u().local_get(end).i64_ge_u().if_(BlockType::Empty).return_().end();
-    f.local_get(start).i32_const(GRANULE_SHIFT.cast_signed()).i32_shr_u().local_tee(start);
-    f.i32_const(1);
-    f.local_get(end).i64_const(1).i64_sub().i64_const(i64::from(GRANULE_SHIFT)).i64_shr_u().i32_wrap_i64();
-    f.local_get(start).i32_sub().i32_const(1).i32_add();
-    f.memory_fill(MARKS).end();
-    drop(f);
-    function
-}
-
-/// `grow(pages) -> old pages or -1`, as `memory.grow`. Where the limit and not the module's own maximum is
-/// in the way, the real instruction is asked, so that the host's limiter hears of it (and refuses).
-fn grow_body(source: &Source<'_>, added: &Added) -> Function {
-    let mut function = Function::new([(1, ValType::I64)]);
-    let (pages, wanted) = (0, 1);
-    let own = source.maximum_pages.unwrap_or(u64::MAX >> 1).min(PAGE).cast_signed();
-    let mut f = function.instructions();
-    f.local_get(pages).i64_extend_i32_u().global_get(added.size_global).i64_extend_i32_u().i64_add().local_tee(wanted);
-    f.i64_const(own).i64_gt_u().if_(BlockType::Empty).i32_const(-1).return_().end();
-    f.local_get(wanted).i64_const(added.memory_pages.cast_signed()).i64_gt_u();
-    f.if_(BlockType::Empty).local_get(pages).memory_grow(MEMORY).drop().i32_const(-1).return_().end();
-    f.global_get(added.size_global);
-    f.local_get(wanted).i32_wrap_i64().global_set(added.size_global).end();
-    drop(f);
-    function
-}
-
-/// Runs of marked granules are put back one by one; marks are cleared word by word.
-fn restore_body(source: &Source<'_>, added: &Added) -> Result<Function, Unsuitable> {
-    let size = i32::try_from(added.memory_pages * PAGE).map_err(|_| Unsuitable::Shape("its memory limit is over 2 GiB"))?;
-    let image = i32::try_from(source.image.len()).map_err(|_| Unsuitable::Shape("its image is over 2 GiB"))?;
-    let granules = size >> GRANULE_SHIFT;
-    let mut function = Function::new([(4, ValType::I32)]);
-    // `word`: index of the mark looked at, in steps of 8; `at`: of one mark; `start`, `end`: bytes of memory.
-    let (word, at, start, end) = (0, 1, 2, 3);
-    let mut f = function.instructions();
-    f.loop_(BlockType::Empty);
-    f.local_get(word).i64_load(arg(MARKS, 3)).i64_eqz().i32_eqz().if_(BlockType::Empty);
-    {
-        f.local_get(word).local_set(at);
-        f.loop_(BlockType::Empty);
-        f.local_get(at).i32_load8_u(arg(MARKS, 0)).if_(BlockType::Empty);
-        {
-            f.local_get(at).i32_const(GRANULE_SHIFT.cast_signed()).i32_shl().local_set(start);
-            // min(start + granule + the rest of a store that began at its last byte, size)
-            f.local_get(start).i32_const(GRANULE + WIDEST_STORE - 1).i32_add().local_tee(end);
-            f.i32_const(size).i32_gt_u().if_(BlockType::Empty).i32_const(size).local_set(end).end();
-            // What is behind the image is zero; what is before its end comes from it.
-            f.local_get(end).i32_const(image).i32_gt_u().if_(BlockType::Empty);
-            f.local_get(start).i32_const(image).local_get(start).i32_const(image).i32_gt_u().select();
-            f.i32_const(0);
-            f.local_get(end);
-            f.local_get(start).i32_const(image).local_get(start).i32_const(image).i32_gt_u().select();
-            f.i32_sub();
-            f.memory_fill(MEMORY);
-            f.i32_const(image).local_set(end);
-            f.end();
-            f.local_get(start).local_get(end).i32_lt_u().if_(BlockType::Empty);
-            f.local_get(start).local_get(start).local_get(end).local_get(start).i32_sub();
-            f.memory_init(MEMORY, added.image_segment);
-            f.end();
-        }
-        f.end();
-        f.local_get(at).i32_const(1).i32_add().local_tee(at).local_get(word).i32_const(8).i32_add().i32_lt_u().br_if(0);
-        f.end();
-        f.local_get(word).i64_const(0).i64_store(arg(MARKS, 3));
-    }
-    f.end();
-    f.local_get(word).i32_const(8).i32_add().local_tee(word).i32_const(granules).i32_lt_u().br_if(0);
-    f.end();
-    drop(f);
-    for (index, global) in (source.imported_globals..).zip(&source.globals) {
-        if global.ty.mutable {
-            let mut reader = global.init_expr.get_binary_reader();
-            let bytes = reader.read_bytes(reader.bytes_remaining())?;
-            function.raw(bytes[..bytes.len() - 1].iter().copied());
-            function.instructions().global_set(index);
-        }
-    }
-    let pages = i32::try_from(source.initial_pages).map_err(|_| Unsuitable::Shape("its memory is over 4 GiB"))?;
-    function.instructions().i32_const(pages).global_set(added.size_global).end();
-    Ok(function)
-}
-
-/// FNV-1a over the memory in words, then the globals that are numbers.
-fn digest_body(source: &Source<'_>, added: &Added) -> Function {
-    let mut function = Function::new([(1, ValType::I32), (1, ValType::I64)]);
-    let (at, digest) = (0, 1);
-    let size = u32::try_from(added.memory_pages * PAGE).unwrap_or(u32::MAX).cast_signed();
-    let prime = 0x0000_0100_0000_01b3;
-    let mut f = function.instructions();
-    f.i64_const(0xcbf2_9ce4_8422_2325u64.cast_signed()).local_set(digest);
-    f.loop_(BlockType::Empty);
-    f.local_get(digest).local_get(at).i64_load(arg(MEMORY, 3)).i64_xor().i64_const(prime).i64_mul().local_set(digest);
-    f.local_get(at).i32_const(8).i32_add().local_tee(at).i32_const(size).i32_lt_u().br_if(0);
-    f.end();
-    let own = (source.imported_globals..).zip(source.globals.iter().map(|global| global.ty.content_type));
-    for (index, ty) in own.chain([(added.size_global, wasmparser::ValType::I32)]) {
-        f.local_get(digest).global_get(index);
-        match ty {
-            wasmparser::ValType::I32 => f.i64_extend_i32_u(),
-            wasmparser::ValType::F32 => f.i32_reinterpret_f32().i64_extend_i32_u(),
-            wasmparser::ValType::F64 => f.i64_reinterpret_f64(),
-            wasmparser::ValType::I64 => &mut f,
-            _ => f.drop().i64_const(0),
-        };
-        f.i64_xor().i64_const(prime).i64_mul().local_set(digest);
-    }
-    f.local_get(digest).end();
-    drop(f);
-    function
 }

@@ -84,7 +84,12 @@ impl WorkerInstance {
         Called { result, fuel }
     }
 
-    async fn serve_within(&mut self, code: &WorkerCode, request: Request<StreamBody>, exchange: &mut Exchange) -> Result<Served, Failure> {
+    async fn serve_within(
+        &mut self,
+        code: &WorkerCode,
+        request: Request<StreamBody>,
+        exchange: &mut Exchange,
+    ) -> Result<Served, Failure> {
         self.begin(code)?;
         let Some(http) = self.http.clone() else {
             return Err(Failure::NotRunnable("it does not export a wasi:http handler".to_owned()));

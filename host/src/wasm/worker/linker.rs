@@ -34,13 +34,16 @@ pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
 
 /// As for viewers, but a guest that does nothing else lets its neighbours have their turns.
 fn own(linker: &mut Linker<WorkerState>) -> Result<()> {
-    linker.instance(sealed::OWN[0])?.func_wrap_async("line", |mut store: StoreContextMut<'_, WorkerState>, (text,): (String,)| {
-        Box::new(async move {
-            sealed::line(&mut store, &text)?;
-            store.data().meter.clone().give_way().await;
-            Ok(())
-        })
-    })?;
+    linker.instance(sealed::OWN[0])?.func_wrap_async(
+        "line",
+        |mut store: StoreContextMut<'_, WorkerState>, (text,): (String,)| {
+            Box::new(async move {
+                sealed::line(&mut store, &text)?;
+                store.data().meter.clone().give_way().await;
+                Ok(())
+            })
+        },
+    )?;
     let mut store = linker.instance(sealed::OWN[1])?;
     store.func_wrap_async("get", |mut store: StoreContextMut<'_, WorkerState>, (key,): (String,)| {
         Box::new(async move {

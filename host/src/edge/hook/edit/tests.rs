@@ -126,7 +126,12 @@ fn rules_about_headers_hold_at_every_moment() {
         (ViewerRequest, "", false),
     ] {
         assert_eq!(request_at(moment, &Answer::new().set(name, "v")).is_ok(), fine, "{name} at {}", moment.name());
-        assert_eq!(request_at(moment, &Answer::new().op(5).str(name)).is_ok(), fine && name != "host", "removing {name} at {}", moment.name());
+        assert_eq!(
+            request_at(moment, &Answer::new().op(5).str(name)).is_ok(),
+            fine && name != "host",
+            "removing {name} at {}",
+            moment.name()
+        );
     }
     assert!(request(&Answer::new().set("host", "example.com")).is_ok(), "an unchanged value is no change");
     assert!(request(&Answer::new().set("x", "a\r\nb: c")).is_err());
@@ -134,7 +139,8 @@ fn rules_about_headers_hold_at_every_moment() {
 
 #[test]
 fn a_generated_response_has_what_follows_it() {
-    let answer = Answer::new().set("x-before", "1").respond(302).set("location", "/x").set("content-length", "99").op(8).str("hi");
+    let answer =
+        Answer::new().set("x-before", "1").respond(302).set("location", "/x").set("content-length", "99").op(8).str("hi");
     let response = generated(&answer);
     assert_eq!((response.status().as_u16(), response.headers().len()), (302, 1));
     assert_eq!((&response.headers()["location"], &response.body()[..]), (&HeaderValue::from_static("/x"), &b"hi"[..]));
@@ -196,7 +202,8 @@ fn responses_are_edited_under_their_own_rules() {
         let mut parts = http::Response::builder().header("content-length", "5").body(()).unwrap().into_parts().0;
         edit_response(moment, &limits(), &answer.0, &mut parts).map(|body| (parts, body))
     };
-    let (parts, body) = edit(Moment::ViewerResponse, &Answer::new().op(7).u16(404).str("Nope").op(8).str("no").set("x", "y")).unwrap();
+    let (parts, body) =
+        edit(Moment::ViewerResponse, &Answer::new().op(7).u16(404).str("Nope").op(8).str("no").set("x", "y")).unwrap();
     assert_eq!((parts.status.as_u16(), body.as_deref(), parts.headers.len()), (404, Some(&b"no"[..]), 1));
     assert!(edit(Moment::ViewerResponse, &Answer::new().set("warning", "x")).is_err());
     assert!(edit(Moment::OriginResponse, &Answer::new().set("warning", "x")).is_ok());

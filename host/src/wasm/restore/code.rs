@@ -1,0 +1,144 @@
+//! The functions that a rewritten module gains: what marks, what grows, and what puts back.
+
+use wasm_encoder::{BlockType, Function, MemArg, ValType};
+
+use super::Unsuitable;
+use super::module::{Added, GRANULE_SHIFT, PAGE, Source};
+
+const GRANULE: i32 = 1 << GRANULE_SHIFT;
+/// The widest store; a mark also vouches for as many bytes past its granule, less one.
+const WIDEST_STORE: i32 = 16;
+
+pub(super) const MEMORY: u32 = 0;
+pub(super) const MARKS: u32 = 1;
+
+pub(super) fn arg(memory_index: u32, align: u32) -> MemArg {
+    MemArg { offset: 0, align, memory_index }
+}
+
+pub(super) fn realloc_body(realloc: u32, added: &Added) -> Function {
+    let mut function = Function::new([(1, ValType::I32)]);
+    let (new_size, result) = (3, 4);
+    function.instructions().local_get(0).local_get(1).local_get(2).local_get(3).call(realloc);
+    function.instructions().local_tee(result).local_get(new_size).call(added.mark);
+    function.instructions().local_get(result).end();
+    function
+}
+
+/// `mark(start, length)`: clamped to the memory, so that it never traps where the guest would not.
+pub(super) fn mark_body(added: &Added) -> Function {
+    let mut function = Function::new([(1, ValType::I64)]);
+    let (start, length, end) = (0, 1, 2);
+    let size = (added.memory_pages * PAGE).cast_signed();
+    let mut f = function.instructions();
+    f.local_get(start).i64_extend_i32_u().local_get(length).i64_extend_i32_u().i64_add().local_tee(end);
+    f.i64_const(size).i64_gt_u().if_(BlockType::Empty).i64_const(size).local_set(end).end();
+    // Nothing of it is inside the memory, or it is empty.
+    f.local_get(start).i64_extend_i32_u().local_get(end).i64_ge_u().if_(BlockType::Empty).return_().end();
+    f.local_get(start).i32_const(GRANULE_SHIFT.cast_signed()).i32_shr_u().local_tee(start);
+    f.i32_const(1);
+    f.local_get(end).i64_const(1).i64_sub().i64_const(i64::from(GRANULE_SHIFT)).i64_shr_u().i32_wrap_i64();
+    f.local_get(start).i32_sub().i32_const(1).i32_add();
+    f.memory_fill(MARKS).end();
+    function
+}
+
+/// `grow(pages) -> old pages or -1`, as `memory.grow`. Where the limit and not the module's own maximum is
+/// in the way, the real instruction is asked, so that the host's limiter hears of it (and refuses).
+pub(super) fn grow_body(source: &Source<'_>, added: &Added) -> Function {
+    let mut function = Function::new([(1, ValType::I64)]);
+    let (pages, wanted) = (0, 1);
+    let own = source.maximum_pages.unwrap_or(u64::MAX >> 1).min(PAGE).cast_signed();
+    let mut f = function.instructions();
+    f.local_get(pages).i64_extend_i32_u().global_get(added.size_global).i64_extend_i32_u().i64_add().local_tee(wanted);
+    f.i64_const(own).i64_gt_u().if_(BlockType::Empty).i32_const(-1).return_().end();
+    f.local_get(wanted).i64_const(added.memory_pages.cast_signed()).i64_gt_u();
+    f.if_(BlockType::Empty).local_get(pages).memory_grow(MEMORY).drop().i32_const(-1).return_().end();
+    f.global_get(added.size_global);
+    f.local_get(wanted).i32_wrap_i64().global_set(added.size_global).end();
+    function
+}
+
+/// Runs of marked granules are put back one by one; marks are cleared word by word.
+pub(super) fn restore_body(source: &Source<'_>, added: &Added) -> Result<Function, Unsuitable> {
+    let size = i32::try_from(added.memory_pages * PAGE).map_err(|_| Unsuitable::Shape("its memory limit is over 2 GiB"))?;
+    let image = i32::try_from(source.image.len()).map_err(|_| Unsuitable::Shape("its image is over 2 GiB"))?;
+    let granules = size >> GRANULE_SHIFT;
+    let mut function = Function::new([(4, ValType::I32)]);
+    // `word`: index of the mark looked at, in steps of 8; `at`: of one mark; `start`, `end`: bytes of memory.
+    let (word, at, start, end) = (0, 1, 2, 3);
+    let mut f = function.instructions();
+    f.loop_(BlockType::Empty);
+    f.local_get(word).i64_load(arg(MARKS, 3)).i64_eqz().i32_eqz().if_(BlockType::Empty);
+    {
+        f.local_get(word).local_set(at);
+        f.loop_(BlockType::Empty);
+        f.local_get(at).i32_load8_u(arg(MARKS, 0)).if_(BlockType::Empty);
+        {
+            f.local_get(at).i32_const(GRANULE_SHIFT.cast_signed()).i32_shl().local_set(start);
+            // min(start + granule + the rest of a store that began at its last byte, size)
+            f.local_get(start).i32_const(GRANULE + WIDEST_STORE - 1).i32_add().local_tee(end);
+            f.i32_const(size).i32_gt_u().if_(BlockType::Empty).i32_const(size).local_set(end).end();
+            // What is behind the image is zero; what is before its end comes from it.
+            f.local_get(end).i32_const(image).i32_gt_u().if_(BlockType::Empty);
+            f.local_get(start).i32_const(image).local_get(start).i32_const(image).i32_gt_u().select();
+            f.i32_const(0);
+            f.local_get(end);
+            f.local_get(start).i32_const(image).local_get(start).i32_const(image).i32_gt_u().select();
+            f.i32_sub();
+            f.memory_fill(MEMORY);
+            f.i32_const(image).local_set(end);
+            f.end();
+            f.local_get(start).local_get(end).i32_lt_u().if_(BlockType::Empty);
+            f.local_get(start).local_get(start).local_get(end).local_get(start).i32_sub();
+            f.memory_init(MEMORY, added.image_segment);
+            f.end();
+        }
+        f.end();
+        f.local_get(at).i32_const(1).i32_add().local_tee(at).local_get(word).i32_const(8).i32_add().i32_lt_u().br_if(0);
+        f.end();
+        f.local_get(word).i64_const(0).i64_store(arg(MARKS, 3));
+    }
+    f.end();
+    f.local_get(word).i32_const(8).i32_add().local_tee(word).i32_const(granules).i32_lt_u().br_if(0);
+    f.end();
+    for (index, global) in (source.imported_globals..).zip(&source.globals) {
+        if global.ty.mutable {
+            let mut reader = global.init_expr.get_binary_reader();
+            let bytes = reader.read_bytes(reader.bytes_remaining())?;
+            function.raw(bytes[..bytes.len() - 1].iter().copied());
+            function.instructions().global_set(index);
+        }
+    }
+    let pages = i32::try_from(source.initial_pages).map_err(|_| Unsuitable::Shape("its memory is over 4 GiB"))?;
+    function.instructions().i32_const(pages).global_set(added.size_global).end();
+    Ok(function)
+}
+
+/// FNV-1a over the memory in words, then the globals that are numbers.
+pub(super) fn digest_body(source: &Source<'_>, added: &Added) -> Function {
+    let mut function = Function::new([(1, ValType::I32), (1, ValType::I64)]);
+    let (at, digest) = (0, 1);
+    let size = u32::try_from(added.memory_pages * PAGE).unwrap_or(u32::MAX).cast_signed();
+    let prime = 0x0000_0100_0000_01b3;
+    let mut f = function.instructions();
+    f.i64_const(0xcbf2_9ce4_8422_2325u64.cast_signed()).local_set(digest);
+    f.loop_(BlockType::Empty);
+    f.local_get(digest).local_get(at).i64_load(arg(MEMORY, 3)).i64_xor().i64_const(prime).i64_mul().local_set(digest);
+    f.local_get(at).i32_const(8).i32_add().local_tee(at).i32_const(size).i32_lt_u().br_if(0);
+    f.end();
+    let own = (source.imported_globals..).zip(source.globals.iter().map(|global| global.ty.content_type));
+    for (index, ty) in own.chain([(added.size_global, wasmparser::ValType::I32)]) {
+        f.local_get(digest).global_get(index);
+        match ty {
+            wasmparser::ValType::I32 => f.i64_extend_i32_u(),
+            wasmparser::ValType::F32 => f.i32_reinterpret_f32().i64_extend_i32_u(),
+            wasmparser::ValType::F64 => f.i64_reinterpret_f64(),
+            wasmparser::ValType::I64 => &mut f,
+            _ => f.drop().i64_const(0),
+        };
+        f.i64_xor().i64_const(prime).i64_mul().local_set(digest);
+    }
+    f.local_get(digest).end();
+    function
+}
