@@ -216,11 +216,7 @@ impl Head {
                     self.chunked = true;
                 }
             }
-            b'h' | b'H' => {
-                if value_of(line, b"host:").is_some() {
-                    self.hosts = self.hosts.saturating_add(1);
-                }
-            }
+            b'h' | b'H' if value_of(line, b"host:").is_some() => self.hosts = self.hosts.saturating_add(1),
             _ => {}
         }
         Ok(())
