@@ -78,7 +78,7 @@ fn a_hook_of_plain_rust_with_wasi_runs_sealed() {
 fn an_origin_hook_shows_a_page_in_place_of_an_error() {
     let origin = Origin::start();
     let edge = Edge::start(&site(&origin, "origin_response = \"fallback-page\"", &["fallback-page"]));
-    let reply = edge.get("/status/503");
+    let reply = edge.get_with("/status/503", &[("accept", "text/html")]);
     assert!(reply.text().contains("<"), "{reply:?} {}", edge.log());
     assert_eq!(edge.get("/fine").text(), "origin saw /fine\n");
 }

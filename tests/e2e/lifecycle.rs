@@ -20,7 +20,15 @@ fn a_change_under_load_loses_no_request() {
     let origin = Origin::start();
     let edge = Edge::start(&tables(&origin, "spa-rewrite"));
     let (stop, served) = (AtomicBool::new(false), AtomicU32::new(0));
+    /// A failed assertion must end the clients, too.
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
         for _ in 0..2 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
@@ -30,14 +38,13 @@ fn a_change_under_load_loses_no_request() {
             });
         }
         for hook in ["edge-rules", "spa-rewrite", "edge-rules"] {
-            let before = edge.metric("edgeward_config_reloads_total{result=\"applied\"}");
+            let before = edge.metric("edgeward_config_reloads_total{result=\"ok\"}");
             edge.reconfigure("", &tables(&origin, hook));
             wait_for(
-                || edge.metric("edgeward_config_reloads_total{result=\"applied\"}") > before,
+                || edge.metric("edgeward_config_reloads_total{result=\"ok\"}") > before,
                 || format!("no reload: {}", edge.log()),
             );
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert!(served.into_inner() > 0);
 }
@@ -57,12 +64,12 @@ fn after_a_kill_it_starts_again_from_its_files() {
     let origin = Origin::start();
     let tables = tables(&origin, "spa-rewrite");
     let edge = Edge::start(&tables);
-    assert_eq!(edge.get("/a/").status, 200);
+    assert_eq!(edge.get("/docs/").status, 200);
     let directory = edge.kill();
     let compiled = || std::fs::read_dir(directory.path().join("data/aot")).unwrap().count();
     assert_eq!(compiled(), 1);
     let edge = Edge::start_in(directory, "", &tables);
-    assert_eq!(edge.get("/a/").header("x-origin-uri"), Some("/a/index.html"));
+    assert_eq!(edge.get("/docs/").header("x-origin-uri"), Some("/docs/index.html"));
 }
 
 #[test]
