@@ -1,3 +1,5 @@
+//! Answers of hooks, applied and refused.
+
 use super::*;
 use crate::limits::Profile;
 
