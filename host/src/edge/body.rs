@@ -21,6 +21,7 @@ use crate::edge::origin::upstream::Upstream;
 use crate::edge::record::Record;
 use crate::function::revision::StreamBody;
 use crate::limits;
+use crate::net::SteadyBody;
 
 type Polled = Poll<Option<Result<Frame<Bytes>, anyhow::Error>>>;
 
@@ -92,7 +93,7 @@ impl Drop for Body {
 pub(crate) enum Content {
     Empty,
     Full(Bytes),
-    Viewer(Incoming),
+    Viewer(SteadyBody),
     Upstream(Upstream),
     File(FileContent),
     Stream(StreamBody),
@@ -123,7 +124,7 @@ pub(crate) enum PeekError {
 
 impl Content {
     pub(crate) fn viewer(incoming: Incoming) -> Content {
-        if incoming.is_end_stream() { Content::Empty } else { Content::Viewer(incoming) }
+        if incoming.is_end_stream() { Content::Empty } else { Content::Viewer(SteadyBody::new(incoming)) }
     }
 
     pub(crate) fn full(bytes: Bytes) -> Content {
