@@ -75,14 +75,20 @@ impl Edge {
 }
 
 /// Answers a request. Must run on a worker's `LocalSet`.
-pub async fn serve(edge: Arc<Edge>, client: Client, request: Request<Incoming>) -> Response<Body> {
-    let (method, version) = (request.method().clone(), request.version());
-    let mut record = Record::open(edge.clone(), client);
+///
+/// Not an async function: hyper moves the future that it is given, and so what is large goes to the heap first.
+pub fn serve(edge: Arc<Edge>, client: Client, request: Request<Incoming>) -> impl Future<Output = Response<Body>> {
+    let record = Record::open(edge, client, &request);
+    answer(record, Box::new(request))
+}
+
+async fn answer(mut record: Box<Record>, request: Box<Request<Incoming>>) -> Response<Body> {
+    let edge = record.edge.clone();
     let answer = match exchange::run(&edge, &mut record, request).await {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(&edge, &record),
     };
-    respond::finish(&edge, record, &method, version, answer)
+    respond::finish(&edge, record, answer)
 }
 
 #[cfg(test)]

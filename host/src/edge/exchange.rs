@@ -15,7 +15,7 @@ use crate::edge::body::Content;
 use crate::edge::head::Head;
 use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
-use crate::edge::hook::{self, Scene};
+use crate::edge::hook::{self, Asked, Scene};
 use crate::edge::origin::{Backend, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
@@ -26,15 +26,15 @@ use crate::limits::Limit;
 use crate::telemetry::ResultType;
 use crate::wasm::abi::Moment;
 
-pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Request<Incoming>) -> Result<Answer, Refusal> {
-    let (parts, incoming) = request.into_parts();
+pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Box<Request<Incoming>>) -> Result<Answer, Refusal> {
+    let (parts, incoming) = (*request).into_parts();
     let mut head = Head::admit(parts)?;
     record.saw(&head);
     let site = edge.sites.find(head.host()).ok_or(Refusal::UnknownHost)?.clone();
     record.site = Some(site.clone());
     // By the path as it came: a hook that changes it changes neither behavior nor origin.
     let behavior = site.behavior(head.path()).ok_or(Refusal::UnknownHost)?;
-    let content = Content::viewer(incoming);
+    let mut content = Content::viewer(incoming);
     let secure = record.client().tls.is_some();
     match behavior.viewer_protocol {
         ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
@@ -77,15 +77,15 @@ pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Request<Incom
         first = Some(edge.backends.edit(primary, &edits).map_err(refuse)?);
     }
     let viewer_response = behavior.hook(Moment::ViewerResponse);
-    let seen = viewer_response.map(|_| head.clone());
-    let mut answer = trip.fetch(first, head, content).await?;
+    let asked = viewer_response.map(|_| Asked::new(scene, Moment::ViewerResponse, &head));
+    let mut answer = trip.fetch(first, &mut head, &mut content).await?;
 
     // Not for errors of the origin (cloudfront.md 1.5), of which an answer that its hook made one is one.
-    if let (Some(hook), Some(seen)) = (viewer_response, seen)
+    if let (Some(hook), Some(asked)) = (viewer_response, asked)
         && answer.response.status().as_u16() < 400
     {
         let (mut parts, mut content) = answer.response.into_parts();
-        let replaced = hook::viewer_response(scene, hook, &seen, &mut parts).map_err(failed(Moment::ViewerResponse, hook))?;
+        let replaced = hook::viewer_response(scene, hook, asked, &mut parts).map_err(failed(Moment::ViewerResponse, hook))?;
         if let Some(body) = replaced {
             content = Content::full(body);
         }
@@ -110,8 +110,8 @@ struct Attempt {
 }
 
 impl Trip<'_> {
-    /// `first` is the primary as a hook has changed it.
-    async fn fetch(&self, first: Option<Arc<Origin>>, head: Head, content: Content) -> Result<Answer, Refusal> {
+    /// `first` is the primary as a hook has changed it. What is sent is taken out of `head` and `content`.
+    async fn fetch(&self, first: Option<Arc<Origin>>, head: &mut Head, content: &mut Content) -> Result<Answer, Refusal> {
         let group = match &self.backend {
             Backend::One(origin) => {
                 let origin = first.as_ref().unwrap_or(origin);
@@ -123,7 +123,7 @@ impl Trip<'_> {
         if !head.is_safe() || !content.is_empty() {
             return Ok(self.attempt(primary, head, content).await?.answer);
         }
-        match self.attempt(primary, head.clone(), Content::Empty).await {
+        match self.attempt(primary, &mut Box::new(head.clone()), &mut Content::Empty).await {
             Ok(attempt) if attempt.status.is_none_or(|status| !group.statuses.contains(&status.as_u16())) => {
                 return Ok(attempt.answer);
             }
@@ -133,7 +133,7 @@ impl Trip<'_> {
         Ok(self.attempt(&group.secondary, head, content).await?.answer)
     }
 
-    async fn attempt(&self, origin: &Arc<Origin>, mut head: Head, mut content: Content) -> Result<Attempt, Refusal> {
+    async fn attempt(&self, origin: &Arc<Origin>, head: &mut Head, content: &mut Content) -> Result<Attempt, Refusal> {
         const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
         let mut origin = origin.clone();
         if let Some(host) = origin.host() {
@@ -142,18 +142,18 @@ impl Trip<'_> {
         announce(&mut head.headers, self.scene.client_ip, self.edge.via.of(head.version));
         if let Some(hook) = self.behavior.hook(Moment::OriginRequest) {
             let shown = if self.behavior.include_body {
-                Some(content.peek(shown_bytes(hook)).await.map_err(Refusal::Body)?)
+                Some(Box::pin(content.peek(shown_bytes(hook))).await.map_err(Refusal::Body)?)
             } else {
                 None
             };
             let mut beside = Beside::default();
             let (event, headers) = origin.event();
-            let flow = hook::origin_request(self.scene, hook, &mut head, shown.as_ref(), &event, headers, &mut beside).await;
+            let flow = hook::origin_request(self.scene, hook, head, shown.as_ref(), &event, headers, &mut beside).await;
             if let Flow::Respond(response) = flow.map_err(failed(Moment::OriginRequest, hook))? {
                 return Ok(Attempt { answer: respond::generated(response, Moment::OriginRequest), status: None });
             }
             if let Some(body) = beside.body {
-                content = Content::full(body);
+                *content = Content::full(body);
                 head.headers.remove(header::CONTENT_LENGTH);
             }
             if let Some(edits) = beside.origin {
@@ -173,7 +173,7 @@ impl Trip<'_> {
         }
 
         let origin_response = self.behavior.hook(Moment::OriginResponse);
-        let seen = origin_response.map(|_| head.clone());
+        let asked = origin_response.map(|_| Asked::new(self.scene, Moment::OriginResponse, head));
         let started = Instant::now();
         let fetched = origin.fetch(head, content, self.secure).await;
         let mut response = match fetched {
@@ -187,15 +187,15 @@ impl Trip<'_> {
         strip_response(response.headers_mut());
         let status = response.status();
 
-        if let (Some(hook), Some(seen)) = (origin_response, seen) {
+        if let (Some(hook), Some(asked)) = (origin_response, asked) {
             let (mut parts, mut content) = response.into_parts();
             let shown = if self.behavior.include_body {
-                Some(content.peek(shown_bytes(hook)).await.map_err(Refusal::OriginBody)?)
+                Some(Box::pin(content.peek(shown_bytes(hook))).await.map_err(Refusal::OriginBody)?)
             } else {
                 None
             };
             let (event, headers) = origin.event();
-            let replaced = hook::origin_response(self.scene, hook, &seen, &event, headers, &mut parts, shown.as_ref()).await;
+            let replaced = hook::origin_response(self.scene, hook, asked, &event, headers, &mut parts, shown.as_ref()).await;
             if let Some(body) = replaced.map_err(failed(Moment::OriginResponse, hook))? {
                 content = Content::full(body);
             }

@@ -1,7 +1,8 @@
 //! I show a hook its event, run it, and apply what it answers.
 //!
 //! A viewer hook runs inline: its event is written to a buffer that the thread keeps, so that a warm call
-//! allocates nothing for it. An origin hook may wait; its event is its own.
+//! allocates nothing for it. An origin hook may wait; its event is its own, and its future lives on the heap:
+//! inline it would make the future of every request larger by kilobytes, which hyper moves.
 
 pub(crate) mod edit;
 
@@ -54,19 +55,28 @@ pub(crate) fn viewer_request(
     edit::edit_request(moment, hook.limits(), &answer, head, beside)
 }
 
+/// What a response hook will be told of the request, written down before the request leaves: later its
+/// headers are the origin's to see, and a copy of the map would cost more than these bytes.
+pub(crate) struct Asked(Vec<u8>);
+
+impl Asked {
+    pub(crate) fn new(scene: Scene<'_>, moment: Moment, head: &Head) -> Asked {
+        let mut event = Vec::with_capacity(2_048);
+        write_request(&mut event, scene, moment, head, None);
+        Asked(event)
+    }
+}
+
 /// The body to send instead, if the hook replaces it.
 pub(crate) fn viewer_response(
     scene: Scene<'_>,
     hook: &Arc<Revision>,
-    head: &Head,
+    Asked(mut event): Asked,
     response: &mut response::Parts,
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::ViewerResponse;
-    let outcome = EVENT.with_borrow_mut(|event| {
-        let mut writer = write_request(event, scene, moment, head, None);
-        write_response(&mut writer, response, None);
-        hook.call_viewer(moment, event)
-    });
+    write_response(&mut EventWriter::resume(&mut event), response, None);
+    let outcome = hook.call_viewer(moment, &event);
     let answer = settle(scene, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
@@ -84,25 +94,24 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, scene, moment, head, shown);
     write_origin(&mut writer, origin, origin_headers);
-    let answer = settle(scene, hook, moment, hook.call_origin(moment, event).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event)).await)?;
     edit::edit_request(moment, hook.limits(), &answer, head, beside)
 }
 
 pub(crate) async fn origin_response(
     scene: Scene<'_>,
     hook: &Arc<Revision>,
-    head: &Head,
+    Asked(mut event): Asked,
     origin: &abi::Origin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
     response: &mut response::Parts,
     shown: Option<&Shown>,
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::OriginResponse;
-    let mut event = Vec::with_capacity(2_048);
-    let mut writer = write_request(&mut event, scene, moment, head, None);
+    let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, shown);
-    let answer = settle(scene, hook, moment, hook.call_origin(moment, event).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event)).await)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 

@@ -278,17 +278,15 @@ impl Origin {
         }
     }
 
-    pub(crate) async fn fetch(&self, head: Head, content: Content, tls: bool) -> Result<Response<Content>, FetchError> {
+    /// What is sent is taken out of `head` and `content`.
+    pub(crate) async fn fetch(&self, head: &mut Head, content: &mut Content, tls: bool) -> Result<Response<Content>, FetchError> {
         match &self.kind {
-            Kind::Url(target) => {
-                let request = target.request(head, content);
-                upstream::fetch(target, &self.metrics, request).await
-            }
-            Kind::Folder(folder) => Ok(folder.serve(&head).await),
+            Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content).await,
+            Kind::Folder(folder) => Ok(Box::pin(folder.serve(head)).await),
             Kind::Fixed(response) => Ok(Response::clone(response).map(Content::full)),
             Kind::Component(revision) => {
                 let scheme = if tls { "https" } else { "http" };
-                let response = revision.serve_http(absolute(head, scheme, content)).await?;
+                let response = Box::pin(revision.serve_http(absolute(head, scheme, content))).await?;
                 Ok(response.map(Content::Stream))
             }
         }
@@ -332,21 +330,22 @@ impl Target {
         })
     }
 
-    fn request(&self, head: Head, content: Content) -> Request<Content> {
-        let Head { method, target, mut headers, .. } = head;
+    /// Takes what is sent out of `head` and `content`.
+    pub(crate) fn request(&self, head: &mut Head, content: &mut Content) -> Request<Content> {
+        let mut headers = std::mem::take(&mut head.headers);
         let target = if self.path.is_empty() {
-            target
+            head.target.clone()
         } else {
             // Both parts were valid by themselves; joined they are too.
-            format!("{}{}", self.path, target.as_str()).parse().unwrap_or(target)
+            format!("{}{}", self.path, head.target.as_str()).parse().unwrap_or_else(|_| head.target.clone())
         };
         for (name, value) in self.headers.iter() {
             headers.insert(name, value.clone());
         }
         // The framing of this connection is hyper's, from what the content says of itself.
         headers.remove(header::TRANSFER_ENCODING);
-        let mut request = Request::new(content);
-        *request.method_mut() = method;
+        let mut request = Request::new(std::mem::replace(content, Content::Empty));
+        *request.method_mut() = head.method.clone();
         *request.uri_mut() = Uri::from(target);
         *request.headers_mut() = headers;
         request
@@ -354,13 +353,13 @@ impl Target {
 }
 
 /// A component is asked with the whole URL, as wasi:http wants it.
-fn absolute(head: Head, scheme: &str, content: Content) -> Request<crate::function::revision::StreamBody> {
+fn absolute(head: &mut Head, scheme: &str, content: &mut Content) -> Request<crate::function::revision::StreamBody> {
     let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(head.target.clone()).build();
-    let mut request = Request::new(content.into_stream());
-    *request.method_mut() = head.method;
-    *request.uri_mut() = uri.unwrap_or_else(|_| Uri::from(head.target));
-    *request.headers_mut() = head.headers;
+    let mut request = Request::new(std::mem::replace(content, Content::Empty).into_stream());
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = uri.unwrap_or_else(|_| Uri::from(head.target.clone()));
+    *request.headers_mut() = std::mem::take(&mut head.headers);
     request
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, StatusCode, Version, response};
+use http::{Method, Request, StatusCode, Version, response};
 
 use crate::edge::Edge;
 use crate::edge::head::Head;
@@ -17,9 +17,11 @@ use crate::net::Client;
 use crate::telemetry::{Line, ResultType};
 
 pub(crate) struct Record {
-    edge: Arc<Edge>,
+    pub(crate) edge: Arc<Edge>,
     pub(crate) id: RequestId,
     client: Client,
+    pub(crate) method: Method,
+    pub(crate) version: Version,
     started: Instant,
     pub(crate) site: Option<Arc<Site>>,
     seen: Option<Seen>,
@@ -30,9 +32,7 @@ pub(crate) struct Record {
 
 /// The request as the client sent it; only kept for the log. Cheap: every part is counted, not copied.
 struct Seen {
-    method: Method,
     target: PathAndQuery,
-    version: Version,
     headers: [Option<HeaderValue>; 5],
 }
 
@@ -52,12 +52,14 @@ enum End {
 }
 
 impl Record {
-    pub(crate) fn open(edge: Arc<Edge>, client: Client) -> Box<Record> {
+    pub(crate) fn open<B>(edge: Arc<Edge>, client: Client, request: &Request<B>) -> Box<Record> {
         edge.metrics.opened();
         Box::new(Record {
             edge,
             id: RequestId::next(),
             client,
+            method: request.method().clone(),
+            version: request.version(),
             started: Instant::now(),
             site: None,
             seen: None,
@@ -80,12 +82,7 @@ impl Record {
                 header::COOKIE,
                 header::HeaderName::from_static("x-forwarded-for"),
             ];
-            self.seen = Some(Seen {
-                method: head.method.clone(),
-                target: head.target.clone(),
-                version: head.version,
-                headers: names.map(|name| head.headers.get(name).cloned()),
-            });
+            self.seen = Some(Seen { target: head.target.clone(), headers: names.map(|name| head.headers.get(name).cloned()) });
         }
     }
 
@@ -125,7 +122,7 @@ impl Record {
             bytes_sent: self.bytes,
             client_ip: &self.client.ip,
             client_port: self.client.peer.port(),
-            method: seen.map_or("", |seen| seen.method.as_str()),
+            method: self.method.as_str(),
             path: seen.map_or("", |seen| seen.target.path()),
             query: seen.and_then(|seen| seen.target.query()),
             status: answer.status.as_u16(),
@@ -144,9 +141,9 @@ impl Record {
             request_id: self.id.as_str(),
             site: self.site.as_ref().map_or("", |site| site.name.as_str()),
             protocol: if self.client.tls.is_some() { "https" } else { "http" },
-            protocol_version: match seen.map(|seen| seen.version) {
-                Some(Version::HTTP_2) => "HTTP/2.0",
-                Some(Version::HTTP_10) => "HTTP/1.0",
+            protocol_version: match self.version {
+                Version::HTTP_2 => "HTTP/2.0",
+                Version::HTTP_10 => "HTTP/1.0",
                 _ => "HTTP/1.1",
             },
             seconds,

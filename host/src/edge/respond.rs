@@ -145,22 +145,22 @@ pub(crate) fn generated(response: Response<Bytes>, moment: Moment) -> Answer {
 }
 
 /// Puts the edge's headers on an answer, and the record that ends with its body.
-pub(crate) fn finish(edge: &Edge, mut record: Box<Record>, method: &Method, version: Version, answer: Answer) -> Response<Body> {
+pub(crate) fn finish(edge: &Edge, mut record: Box<Record>, answer: Answer) -> Response<Body> {
     const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
     const POP: HeaderName = HeaderName::from_static("x-amz-cf-pop");
     const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
     let (mut parts, mut content) = answer.response.into_parts();
     let headers = &mut parts.headers;
     headers.insert(X_CACHE, x_cache(answer.result));
-    headers.append(header::VIA, edge.via.of(version).clone());
+    headers.append(header::VIA, edge.via.of(record.version).clone());
     headers.insert(POP, edge.via.pop.clone());
     if let Ok(id) = HeaderValue::from_str(record.id.as_str()) {
         headers.insert(ID, id);
     }
-    if *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if record.method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         if let (Some(length), false) = (content.size_hint().exact(), headers.contains_key(header::CONTENT_LENGTH))
             && length > 0
-            && *method == Method::HEAD
+            && record.method == Method::HEAD
         {
             headers.insert(header::CONTENT_LENGTH, length.into());
         }

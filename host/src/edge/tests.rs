@@ -248,3 +248,14 @@ fn refusals_and_failovers_have_their_statuses() {
         assert_eq!(get(edge, "/big.txt").await.split_once("\r\n\r\n").unwrap().1.len(), 200_000);
     });
 }
+
+/// hyper moves a request's future once it is made: its size is copied for every request. What is not on the
+/// way of most requests (origin hooks, components, new connections) belongs in a box.
+#[test]
+fn the_future_of_a_request_is_small() {
+    fn size<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+    let size = size(serve);
+    assert!(size <= 2_560, "{size} bytes");
+}

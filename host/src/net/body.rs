@@ -75,12 +75,12 @@ pin_project! {
     pub(crate) struct ExchangeBody<B> {
         #[pin]
         body: B,
-        exchange: ExchangeGuard,
+        exchange: Option<ExchangeGuard>,
     }
 }
 
 impl<B> ExchangeBody<B> {
-    pub(crate) fn new(body: B, exchange: ExchangeGuard) -> ExchangeBody<B> {
+    pub(crate) fn new(body: B, exchange: Option<ExchangeGuard>) -> ExchangeBody<B> {
         ExchangeBody { body, exchange }
     }
 }

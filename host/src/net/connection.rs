@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::HOST;
@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -25,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::limits::request;
 use crate::net::body::ExchangeBody;
 use crate::net::guard::{Guarded, Opening, Protocol};
-use crate::net::sweep::{Entry, Pulse, Stage, Verdict};
+use crate::net::sweep::{Entry, ExchangeGuard, Pulse, Stage, Verdict};
 use crate::net::{Client, Tls};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -141,7 +142,7 @@ pub(crate) async fn serve_cleartext<H, F, B>(
             serve(stream, opening, protocol, client, entry, protocols, handler).await;
         }
         Ok(Err(_)) => {} // Closed before it said anything.
-        Err(Some(verdict)) => cut(stream, verdict, &entry, 0).await,
+        Err(Some(verdict)) => Box::pin(cut(stream, verdict, &entry, 0)).await,
         Err(None) => {} // We drain, and no request has begun.
     }
 }
@@ -170,11 +171,7 @@ async fn serve<S, H, F, B>(
             let exchange = pulse.exchange();
             metrics.request(protocol == Protocol::Http2);
             name_one_host(&mut request);
-            let answer = handler(client.clone(), request);
-            async move {
-                let response = answer.await;
-                Ok::<_, Infallible>(response.map(|body| ExchangeBody::new(body, exchange)))
-            }
+            Answering { answer: handler(client.clone(), request), exchange: Some(exchange) }
         })
     };
     let io = TokioIo::new(Guarded::new(stream, opening, protocol, pulse.clone()));
@@ -201,21 +198,21 @@ async fn serve<S, H, F, B>(
             let stream = || connection.into_parts().io.into_inner().into_inner();
             match end {
                 Ok(Ok(())) => {
-                    linger(stream()).await;
+                    Box::pin(linger(stream())).await;
                     None
                 }
                 Ok(Err(error)) => {
                     if error.is_parse() {
                         entry.metrics().refused("malformed");
-                        linger(stream()).await;
+                        Box::pin(linger(stream())).await;
                     }
                     Some(error)
                 }
-                Err(verdict) => return cut(stream(), verdict, &entry, pulse.exchanges()).await,
+                Err(verdict) => return Box::pin(cut(stream(), verdict, &entry, pulse.exchanges())).await,
             }
         }
         Protocol::Http2 => {
-            let mut connection = pin!(protocols.http2.serve_connection(io, service));
+            let mut connection = Box::pin(protocols.http2.serve_connection(io, service));
             let mut told = false;
             let end = poll_fn(|cx| {
                 pulse.attend(cx);
@@ -248,6 +245,26 @@ async fn serve<S, H, F, B>(
     };
     if let Some(error) = error {
         tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+pin_project! {
+    /// An answer on its way, within its exchange. An async block would hold the handler's future twice.
+    struct Answering<F> {
+        #[pin]
+        answer: F,
+        exchange: Option<ExchangeGuard>,
+    }
+}
+
+impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
+    type Output = Result<Response<ExchangeBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.answer.poll(cx));
+        let exchange = this.exchange.take();
+        Poll::Ready(Ok(response.map(|body| ExchangeBody::new(body, exchange))))
     }
 }
 
@@ -296,7 +313,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// connection, and the client might lose the answer.
 async fn linger<S: AsyncRead + Unpin>(mut stream: S) {
     let rest = async {
-        let mut rest = [0; 4096];
+        let mut rest = vec![0; 4096];
         for _ in 0..64 {
             if stream.read(&mut rest).await? == 0 {
                 break;

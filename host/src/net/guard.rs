@@ -104,7 +104,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        watched(&this.pulse, Pin::new(&mut this.io).poll_write_vectored(cx, bufs))
+        let io = Pin::new(&mut this.io);
+        // A head alone is the usual case, and `write` is the cheaper call.
+        let written = if let [only] = bufs { io.poll_write(cx, only) } else { io.poll_write_vectored(cx, bufs) };
+        watched(&this.pulse, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -86,6 +86,11 @@ impl<'a> EventWriter<'a> {
         writer
     }
 
+    /// Goes on with an event that was begun before.
+    pub fn resume(buffer: &'a mut Vec<u8>) -> Self {
+        EventWriter { buffer }
+    }
+
     pub fn request(&mut self, method: &str, uri: &str, query: &str) {
         self.string(method.as_bytes());
         self.string(uri.as_bytes());

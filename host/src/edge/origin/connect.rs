@@ -218,6 +218,8 @@ impl AsyncWrite for Stream {
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match &mut *self {
+            // A request without a body is one piece, and `write` is the cheaper call.
+            Stream::Plain(stream) if let [only] = bytes => Pin::new(stream).poll_write(cx, only),
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
         }

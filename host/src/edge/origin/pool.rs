@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
@@ -30,6 +31,7 @@ pub(crate) struct Connection {
     driver: http1::Connection<TokioIo<Stream>, Content>,
     ended: bool,
     timer: Timer,
+    pub(crate) copy: Copy,
     keepalive: Duration,
     max_idle: usize,
     endpoint: Arc<Endpoint>,
@@ -47,6 +49,7 @@ impl Connection {
             driver,
             ended: false,
             timer: Timer::default(),
+            copy: Copy::default(),
             keepalive: target.keepalive,
             max_idle: target.max_idle,
             endpoint: target.endpoint.clone(),
@@ -104,6 +107,49 @@ impl Timer {
             sleep.as_mut().reset(deadline);
         }
         Poll::Pending
+    }
+}
+
+/// A request without a body, written down to be sent once more. In bytes, and in a buffer that stays with its
+/// connection: of the many requests that are never sent twice, each pays for a copy and for nothing else.
+#[derive(Default)]
+pub(crate) struct Copy {
+    line: Option<(Method, Uri)>,
+    /// Name and value in turn, each behind its length.
+    headers: Vec<u8>,
+}
+
+impl Copy {
+    #[expect(clippy::cast_possible_truncation, reason = "a head is limited far below 4 GiB")]
+    pub(crate) fn write<B>(&mut self, request: &Request<B>) {
+        self.headers.clear();
+        self.line = Some((request.method().clone(), request.uri().clone()));
+        for (name, value) in request.headers() {
+            for part in [name.as_str().as_bytes(), value.as_bytes()] {
+                self.headers.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                self.headers.extend_from_slice(part);
+            }
+        }
+    }
+
+    /// What was written, once.
+    pub(crate) fn read(&mut self) -> Option<Request<Content>> {
+        let (method, uri) = self.line.take()?;
+        let mut request = Request::new(Content::Empty);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        let mut rest = &self.headers[..];
+        let mut part = || {
+            let (length, after) = rest.split_first_chunk()?;
+            let (part, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            rest = after;
+            Some(part)
+        };
+        while let (Some(name), Some(value)) = (part(), part()) {
+            let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else { return None };
+            request.headers_mut().append(name, value);
+        }
+        Some(request)
     }
 }
 
@@ -176,5 +222,28 @@ async fn sweeper() {
         if !left {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_what_was_written_and_is_read_once() {
+        let request = |uri: &str, headers: &[(&str, &str)]| {
+            let mut request = Request::builder().uri(uri);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            request.body(Content::Empty).unwrap()
+        };
+        let mut copy = Copy::default();
+        copy.write(&request("/other", &[("x", "longer than what follows")]));
+        let original = request("/a?b=c", &[("host", "h"), ("cookie", "a=1"), ("cookie", "b=2"), ("empty", "")]);
+        copy.write(&original);
+        let again = copy.read().unwrap();
+        assert_eq!((again.method(), again.uri(), again.headers()), (original.method(), original.uri(), original.headers()));
+        assert!(copy.read().is_none());
     }
 }

@@ -3,7 +3,7 @@
 //! A connection that was idle may have been closed by the server while the request was on its way. The
 //! request is then sent once more over a new one, if it had not left, or if sending it twice is safe.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
@@ -13,55 +13,55 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 
 use crate::edge::body::Content;
+use crate::edge::head::Head;
 use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
 use crate::telemetry::OriginMetrics;
 
-#[expect(clippy::large_enum_variant, reason = "handed on once, on the way out of a failure")]
-enum SendError {
-    /// It never left.
-    Unsent(Request<Content>),
-    Failed(FetchError),
+/// Why there is no answer.
+struct SendError {
+    error: FetchError,
+    /// The request, if it may be sent over another connection: it never left, or the server closed while it
+    /// was on its way and it is safe to send twice.
+    again: Option<Request<Content>>,
+}
+
+impl From<FetchError> for SendError {
+    fn from(error: FetchError) -> SendError {
+        SendError { error, again: None }
+    }
 }
 
 pub(crate) async fn fetch(
     target: &Target,
     metrics: &OriginMetrics,
-    mut request: Request<Content>,
+    head: &mut Head,
+    content: &mut Content,
 ) -> Result<Response<Content>, FetchError> {
+    let mut request = target.request(head, content);
     if let Some(connection) = pool::take(target) {
         metrics.reused();
-        // The copy counts references, and is the price of surviving a server that closes in the same moment.
-        let again = is_replayable(&request).then(|| copy(&request));
-        request = match (send(connection, request, target.read_timeout).await, again) {
-            (Ok(response), _) => return Ok(response),
-            (Err(SendError::Unsent(request)), _) => request,
-            (Err(SendError::Failed(FetchError::Broken(error))), Some(again)) if was_closed(&error) => again,
-            (Err(SendError::Failed(error)), _) => return Err(error),
-        };
+        match send(connection, request, target.read_timeout, true).await {
+            Ok(response) => return Ok(response),
+            Err(SendError { again: Some(again), .. }) => request = again,
+            Err(SendError { error, again: None }) => return Err(error),
+        }
     }
+    let connection = Box::pin(open(target, metrics)).await?;
+    send(connection, request, target.read_timeout, false).await.map_err(|error| error.error)
+}
+
+async fn open(target: &Target, metrics: &OriginMetrics) -> Result<Box<Connection>, FetchError> {
     let stream = connect::connect(target).await?;
     metrics.connected();
-    let connection = Connection::start(target, stream).await.map_err(FetchError::Broken)?;
-    match send(connection, request, target.read_timeout).await {
-        Ok(response) => Ok(response),
-        Err(SendError::Failed(error)) => Err(error),
-        Err(SendError::Unsent(_)) => Err(FetchError::Unreachable("closed at once".to_owned())),
-    }
+    Connection::start(target, stream).await.map_err(FetchError::Broken)
 }
 
 fn is_replayable(request: &Request<Content>) -> bool {
     request.body().is_empty() && matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-fn copy(request: &Request<Content>) -> Request<Content> {
-    let mut copy = Request::new(Content::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 /// Nothing of an answer had come.
@@ -73,19 +73,43 @@ fn is_io(error: &hyper::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) && !error.is_parse()
 }
 
-async fn send(
+/// Not an async function, because that would keep room for its arguments until it ends.
+fn send(
     mut connection: Box<Connection>,
     mut request: Request<Content>,
     timeout: Duration,
-) -> Result<Response<Content>, SendError> {
+    was_idle: bool,
+) -> impl Future<Output = Result<Response<Content>, SendError>> {
     // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte.
     let moves = (!request.body().is_empty()).then(|| Arc::new(AtomicU32::new(0)));
     if let Some(moves) = &moves {
         request = request.map(|content| content.watched(moves.clone()));
     }
     let is_head = request.method() == Method::HEAD;
+    if was_idle && is_replayable(&request) {
+        connection.copy.write(&request);
+    }
+    let response = Box::pin(connection.sender.try_send_request(request));
+    answered(connection, response, moves, timeout, Sent { was_idle, is_head })
+}
+
+/// What is remembered of a request that is on its way.
+struct Sent {
+    was_idle: bool,
+    is_head: bool,
+}
+
+async fn answered<F>(
+    mut connection: Box<Connection>,
+    mut response: Pin<Box<F>>,
+    moves: Option<Arc<AtomicU32>>,
+    timeout: Duration,
+    Sent { was_idle, is_head }: Sent,
+) -> Result<Response<Content>, SendError>
+where
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Content>>>>,
+{
     let mut moved = 0;
-    let mut response = pin!(connection.sender.try_send_request(request));
     let sent = std::future::poll_fn(|cx| {
         connection.drive(cx);
         // Only `drive` makes an answer ready, so that it needs nobody to wake.
@@ -111,11 +135,17 @@ async fn send(
             Ok(response.map(|incoming| content(incoming, connection, timeout, is_head)))
         }
         Some(Err(mut error)) => Err(match error.take_message() {
-            Some(request) => SendError::Unsent(request),
-            None => SendError::Failed(FetchError::Broken(error.into_error())),
+            Some(request) => {
+                SendError { error: FetchError::Unreachable("closed at once".to_owned()), again: was_idle.then_some(request) }
+            }
+            None => {
+                let error = error.into_error();
+                let again = if was_closed(&error) { connection.copy.read() } else { None };
+                SendError { error: FetchError::Broken(error), again }
+            }
         }),
-        None if connection.has_ended() => Err(SendError::Failed(FetchError::Unreachable("the connection ended".to_owned()))),
-        None => Err(SendError::Failed(FetchError::ReadTimeout(timeout))),
+        None if connection.has_ended() => Err(FetchError::Unreachable("the connection ended".to_owned()).into()),
+        None => Err(FetchError::ReadTimeout(timeout).into()),
     }
 }
 
