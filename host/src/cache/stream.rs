@@ -155,16 +155,18 @@ impl Stream {
         }
     }
 
-    /// Lets go of what is behind the window and behind every reader; whether the window has room then.
+    /// Lets go of what is behind the window and behind every reader; whether nobody is behind the window.
     fn slide(&self, window: u64) -> bool {
         let mut state = lock(&self.state);
         let readable = state.file.as_ref().map_or(0, |(_, readable)| *readable);
         // Who is within the file needs nothing of what is kept here, until it has read up to its end.
         let needs = |place: &Place| if place.at < readable { readable } else { place.at };
         let slowest = state.readers.iter().flatten().filter(|place| !place.cut).map(needs).min();
-        let until = slowest.unwrap_or(state.end).min(state.end.saturating_sub(window));
-        self.release(&mut state, until);
-        state.end - state.start <= window
+        let floor = state.end.saturating_sub(window);
+        let slowest = slowest.unwrap_or(floor);
+        self.release(&mut state, slowest.min(floor));
+        // Not by what is kept: a piece across the floor stays, and nobody can help that.
+        slowest >= floor
     }
 
     /// Forgets whole pieces up to `until`.

@@ -324,6 +324,21 @@ async fn the_slowest_reader_holds_a_window_up_until_it_is_cut_off() {
 }
 
 #[tokio::test]
+async fn readers_that_keep_up_do_not_hold_a_window_up() {
+    let stream = Stream::new(Arc::new(meta("a", None)), key("a"), 0, Arc::default());
+    let hit = Hit { meta: stream.meta.clone(), source: Source::Stream(stream.reader().unwrap()) };
+    let mut body = hit.body();
+    drop(hit);
+    for _ in 0..10 {
+        stream.push(Bytes::from_static(b"0123456"));
+        body.frame().await.unwrap().unwrap();
+        // The floor lies within a piece, which has to stay. An hour of patience would show.
+        stream.room(10, Duration::from_secs(3_600)).await;
+    }
+    assert!(stream.pieces().len() <= 3);
+}
+
+#[tokio::test]
 async fn an_object_too_large_for_any_tier_passes_through_and_is_not_stored() {
     let cache = memory_only();
     let body: Vec<u8> = (0..6_000_000u32).map(|at| (at / 1000) as u8).collect();

@@ -348,7 +348,10 @@ fn apply(bytes: &mut Vec<u8>, other: &[u8], damage: &Damage) {
     }
     let within = |bytes: &[u8], at: usize, size: u16| at..(at + usize::from(size)).min(bytes.len());
     match damage {
-        Damage::Flip(at, bits) => bytes[at.index(bytes.len())] ^= bits,
+        Damage::Flip(at, bits) => {
+            let at = at.index(bytes.len());
+            bytes[at] ^= bits;
+        }
         Damage::Cut(at) => bytes.truncate(at.index(bytes.len())),
         Damage::Grow(more) => bytes.extend_from_slice(more),
         Damage::Zero(at, size) => {
@@ -386,7 +389,8 @@ proptest! {
             bodies.iter().for_each(|(name, body)| store(&disk, name, body));
         }
         let mut paths = files(folder.path());
-        paths.sort();
+        // The older id is `a`.
+        paths.sort_by_key(|path| path.file_name().unwrap().to_owned());
         let other = fs::read(&paths[1]).unwrap();
         let mut bytes = fs::read(&paths[0]).unwrap();
         damages.iter().for_each(|damage| apply(&mut bytes, &other, damage));
