@@ -241,6 +241,32 @@ pub mod origin {
     pub const FILE_CHUNK_BYTES: usize = 64 << 10;
 }
 
+/// What bounds the cache, beside the sizes that the configuration gives its tiers.
+pub mod cache {
+    /// Keys that are being filled, renewed or loaded; above it a request goes to the origin alone.
+    pub const FLIGHTS: usize = 65_536;
+    /// Requests that wait for one key.
+    pub const WAITERS: usize = 65_536;
+    /// What a flight keeps for the readers of an object that no tier will hold.
+    pub const WINDOW_BYTES: u64 = 4 << 20;
+    /// A reader that holds such a flight up for so long is cut off.
+    pub const READER_STALL_MS: u64 = 10_000;
+    /// How long, and of how many keys, it is remembered that their responses cannot be stored.
+    pub const UNCACHEABLE_MS: u64 = 30_000;
+    pub const UNCACHEABLE_KEYS: usize = 100_000;
+    /// Purges that have taken effect but are not yet swept out; above it a purge is refused.
+    pub const PURGES: usize = 1_000;
+    pub const PURGE_BYTES: usize = 8_192;
+    /// Read, written and checksummed at once.
+    pub const DISK_BLOCK_BYTES: usize = 64 << 10;
+    /// Blocks that one trip to the disk reads.
+    pub const DISK_READ_BLOCKS: u64 = 4;
+    /// The stored form of an object without its body.
+    pub const DISK_HEAD_BYTES: usize = 256 << 10;
+    /// Whole objects on their way from memory to disk; above it an object stays in memory only.
+    pub const DISK_WRITES: usize = 64;
+}
+
 /// What bounds the configuration itself.
 pub mod config {
     pub const FILE_BYTES: u64 = 16 << 20;

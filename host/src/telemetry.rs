@@ -3,12 +3,14 @@
 //! Hot paths hold the handles (`FunctionMetrics`, …) that they increment: no label is looked up per request.
 
 mod access;
+mod cache;
 mod edge;
 mod function;
 mod net;
 mod reload;
 
 pub use access::{AccessLog, Line};
+pub use cache::{CacheMetrics, CacheTier, FillResult};
 pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{FunctionMetrics, InstanceEvent};
 pub use net::NetMetrics;
@@ -24,6 +26,7 @@ pub struct Telemetry {
     functions: function::Families,
     edge: edge::Families,
     net: NetMetrics,
+    cache: CacheMetrics,
     reloads: reload::Reloads,
     access: OnceLock<AccessLog>,
 }
@@ -35,8 +38,9 @@ impl Telemetry {
         let functions = function::Families::register(&registry);
         let edge = edge::Families::register(&registry);
         let net = NetMetrics::register(&registry);
+        let cache = CacheMetrics::register(&registry);
         let reloads = reload::Reloads::register(&registry);
-        Telemetry { registry, functions, edge, net, reloads, access: OnceLock::new() }
+        Telemetry { registry, functions, edge, net, cache, reloads, access: OnceLock::new() }
     }
 
     /// The handles of one function's metrics.
@@ -47,6 +51,11 @@ impl Telemetry {
     /// The handles of the process's connections.
     pub fn net(&self) -> NetMetrics {
         self.net.clone()
+    }
+
+    /// The handles of the cache.
+    pub fn cache(&self) -> CacheMetrics {
+        self.cache.clone()
     }
 
     /// Counts a reload of the configuration.

@@ -1,0 +1,438 @@
+//! I tell what is stored and what the asker now owes.
+//!
+//!     lookup ──► Hit                    use it
+//!            ──► Stale (hit, duty?)     use it as the verdict allows; with a duty, renew it
+//!            ──► Miss (duty)            fetch, and fill
+//!            ──► Busy (wait)            somebody fills, or the disk is read: join
+//!            ──► Bypass (why)           fetch, for oneself only
+//!
+//! `lookup` never waits. A hit in memory takes the read lock of one shard and allocates nothing. On every
+//! other way a few short locks are taken, none of them across a wait.
+//! I do not know sites' configuration, HTTP's rules of freshness (the caller brings a judge) or the clock
+//! (the caller brings the time, in milliseconds since 1970).
+
+pub mod freshness;
+pub mod key;
+
+mod disk;
+mod duty;
+mod flight;
+mod memory;
+mod object;
+mod purge;
+mod stream;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use disk::OpenError;
+pub use duty::{Decline, Duty, Filler, WrongLength};
+pub use memory::OVERHEAD_BYTES;
+pub use object::{BodyError, Hit, HitBody, Meta};
+pub use purge::{Purge, PurgeError};
+pub use wait::Wait;
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak, mpsc};
+use std::time::Duration;
+
+use http::HeaderMap;
+use quick_cache::sync::Cache as Shards;
+
+use crate::limits::cache::{UNCACHEABLE_KEYS, UNCACHEABLE_MS};
+use crate::telemetry::{CacheMetrics, CacheTier};
+use disk::{Disk, Place, Spool};
+use flight::{Claim, Claimed, Flights};
+use freshness::Verdict;
+use key::Key;
+use memory::{Entry, Memory};
+use object::{Source, Stored};
+use purge::{Born, Journal, Purges};
+
+/// How large the tiers are.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub memory_bytes: u64,
+    /// The largest body that memory takes.
+    pub memory_object_bytes: u64,
+    pub disk: Option<DiskOptions>,
+}
+
+#[derive(Debug, Clone)]
+pub struct DiskOptions {
+    pub folder: PathBuf,
+    pub bytes: u64,
+    /// The largest body that the disk takes; an eighth of `bytes` at most.
+    pub object_bytes: u64,
+}
+
+/// What a lookup finds.
+pub enum Lookup {
+    Hit(Hit),
+    /// Without a duty, somebody else renews it.
+    Stale {
+        hit: Hit,
+        verdict: Verdict,
+        duty: Option<Duty>,
+    },
+    Miss(Duty),
+    Busy(Wait),
+    Bypass(Alone),
+}
+
+/// Why a request goes to the origin on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alone {
+    /// The response to this key could not be stored a short while ago, or just now.
+    Uncacheable,
+    /// Too many keys are being filled, or too many requests wait for this one.
+    Crowded,
+    /// Waited for long enough.
+    Patience,
+    /// What streams cannot be read from its beginning any more.
+    Missed,
+}
+
+impl Alone {
+    /// The word for metrics and `Cache-Status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Alone::Uncacheable => "uncacheable",
+            Alone::Crowded => "crowded",
+            Alone::Patience => "patience",
+            Alone::Missed => "missed",
+        }
+    }
+}
+
+/// What the cache holds now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub memory_objects: u64,
+    pub memory_bytes: u64,
+    pub disk_objects: u64,
+    pub disk_bytes: u64,
+    /// Whether everything that a restart left has been found.
+    pub disk_scanned: bool,
+    pub flights: u64,
+    pub flight_bytes: u64,
+    pub pending_purges: u64,
+}
+
+/// The cache of the process; shared by all workers.
+pub struct Cache {
+    memory: Memory,
+    disk: Option<Arc<Disk>>,
+    flights: Arc<Flights>,
+    purges: Arc<Purges>,
+    /// Until when.
+    uncacheable: Shards<Key, u64>,
+    /// What flights may keep before they go to disk or through a window.
+    flight_bytes: u64,
+    metrics: CacheMetrics,
+    keeper: mpsc::Sender<()>,
+}
+
+impl Cache {
+    /// Opens the tiers; the disk's objects are found in the background.
+    pub fn open(options: &Options, metrics: CacheMetrics) -> Result<Arc<Cache>, OpenError> {
+        let (disk, journal) = match &options.disk {
+            None => (None, Journal::default()),
+            Some(DiskOptions { folder, bytes, object_bytes }) => {
+                let (disk, journal) = Disk::open(folder, *bytes, *object_bytes, metrics.clone())?;
+                (Some(disk), journal)
+            }
+        };
+        let epoch = journal.epoch;
+        let (keeper, work) = mpsc::channel();
+        let cache = Arc::new(Cache {
+            memory: Memory::new(options.memory_bytes, options.memory_object_bytes, metrics.clone()),
+            disk: disk.clone(),
+            flights: Arc::default(),
+            purges: Arc::new(Purges::new(journal)),
+            uncacheable: Shards::new(UNCACHEABLE_KEYS),
+            flight_bytes: (options.memory_bytes / 4).max(options.memory_object_bytes),
+            metrics,
+            keeper,
+        });
+        let weak = Arc::downgrade(&cache);
+        let spawned = std::thread::Builder::new().name("edgeward-cache".into()).spawn(move || {
+            if let Some(disk) = disk {
+                disk.scan(epoch, || weak.strong_count() > 0);
+            }
+            keep(&weak, &work);
+        });
+        spawned.map_err(|error| OpenError::Io { path: PathBuf::from("a thread"), error })?;
+        if epoch > 0 {
+            let _ = cache.keeper.send(());
+        }
+        Ok(cache)
+    }
+
+    /// What is stored under `key` for a request with the fields `asked`; `judge` says what may be done with it.
+    pub fn lookup(
+        self: &Arc<Self>,
+        key: &Key,
+        asked: &HeaderMap,
+        now_ms: u64,
+        judge: impl Fn(&Meta) -> Verdict,
+    ) -> Lookup {
+        let (slot, stored) = self.find(key, asked);
+        if let Some(stored) = stored {
+            let hit = Hit { meta: stored.meta.clone(), source: Source::Memory(stored.body.clone()) };
+            let verdict = judge(&hit.meta);
+            return self.decide(Found { primary: *key, slot, hit }, verdict, None, now_ms);
+        }
+        if let Some(until) = self.uncacheable.get(&slot) {
+            if now_ms < until {
+                return self.alone(Alone::Uncacheable);
+            }
+            self.uncacheable.remove(&slot);
+        }
+        if let Some(place) = self.on_disk(&slot)
+            && !self.fits_memory(&place)
+        {
+            return Lookup::Busy(Wait::open(self.clone(), *key, slot, place));
+        }
+        match self.flights.claim(slot) {
+            Claimed::Claim(claim) => self.claimed(claim, key, slot, asked, now_ms, judge),
+            Claimed::Seat(seat) => Lookup::Busy(Wait::seated(self.clone(), *key, slot, seat)),
+            Claimed::Full => self.alone(Alone::Crowded),
+        }
+    }
+
+    /// Makes everything that matches invisible; returns when that is so, and written down. The purge's number.
+    pub async fn purge(self: &Arc<Self>, purge: Purge) -> Result<u64, PurgeError> {
+        let epoch = self.purges.add(purge)?;
+        // A flight that is still pending finds the rule when its head comes.
+        self.flights.strike(|meta| self.purges.strike(meta, epoch - 1));
+        let journaled = match self.disk.clone() {
+            None => Ok(()),
+            Some(disk) => {
+                let purges = self.purges.clone();
+                let written = tokio::task::spawn_blocking(move || disk.write_journal(|| purges.journal()));
+                written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            }
+        };
+        let _ = self.keeper.send(());
+        journaled.map_err(PurgeError::Journal)?;
+        Ok(epoch)
+    }
+
+    /// Waits until what the purge struck has been swept out of the tiers.
+    pub async fn purge_swept(&self, number: u64) {
+        // The sender lives as long as this cache.
+        let _ = self.purges.swept().wait_for(|swept| *swept >= number).await;
+    }
+
+    /// Whether what the purge struck has been swept out of the tiers.
+    pub fn is_swept(&self, number: u64) -> bool {
+        *self.purges.swept().borrow() >= number
+    }
+
+    pub fn stats(&self) -> Stats {
+        let stats = Stats {
+            memory_objects: self.memory.objects(),
+            memory_bytes: self.memory.bytes(),
+            disk_objects: self.disk.as_ref().map_or(0, |disk| disk.objects()),
+            disk_bytes: self.disk.as_ref().map_or(0, |disk| disk.bytes()),
+            disk_scanned: self.disk.as_ref().is_none_or(|disk| disk.scanned()),
+            flights: self.flights.len() as u64,
+            flight_bytes: self.flights.buffered.load(Ordering::Relaxed),
+            pending_purges: self.purges.pending() as u64,
+        };
+        self.metrics.holds(CacheTier::Memory, stats.memory_objects, stats.memory_bytes);
+        self.metrics.holds(CacheTier::Disk, stats.disk_objects, stats.disk_bytes);
+        self.metrics.holds(CacheTier::Flight, stats.flights, stats.flight_bytes);
+        stats
+    }
+
+    /// The object's own key, as far as it is known, and what memory has of it.
+    fn find(&self, key: &Key, asked: &HeaderMap) -> (Key, Option<Arc<Stored>>) {
+        let mut slot = *key;
+        let mut entry = self.memory.find(key);
+        let names = match &entry {
+            Some(Entry::Object(_)) => None,
+            Some(Entry::Vary(names)) => Some(names.clone()),
+            None => match self.disk.as_ref().and_then(|disk| disk.find(key)) {
+                Some(Place::Vary(names)) => Some(names),
+                _ => None,
+            },
+        };
+        if let Some(names) = names {
+            slot = key.variant(&names, asked);
+            entry = self.memory.find(&slot);
+        }
+        let Some(Entry::Object(stored)) = entry else { return (slot, None) };
+        // One look at the rules after a purge, then one comparison.
+        let epoch = self.purges.epoch();
+        let checked = stored.checked.load(Ordering::Relaxed);
+        if checked < epoch {
+            if self.purges.strike(&stored.meta, checked) {
+                self.memory.remove(&slot, &stored);
+                return (slot, None);
+            }
+            stored.checked.fetch_max(epoch, Ordering::Relaxed);
+        }
+        (slot, Some(stored))
+    }
+
+    fn on_disk(&self, slot: &Key) -> Option<Place> {
+        let place = self.disk.as_ref()?.find(slot)?;
+        match place {
+            Place::File { born, .. } if !self.purges.strike_unseen(born) => Some(place),
+            _ => None,
+        }
+    }
+
+    fn fits_memory(&self, place: &Place) -> bool {
+        matches!(place, Place::File { body_bytes, .. } if *body_bytes <= self.memory.object_bytes())
+    }
+
+    /// Holding the claim, looks again: its last holder may have stored what was missed before.
+    fn claimed(
+        self: &Arc<Self>,
+        claim: Claim,
+        key: &Key,
+        slot: Key,
+        asked: &HeaderMap,
+        now_ms: u64,
+        judge: impl Fn(&Meta) -> Verdict,
+    ) -> Lookup {
+        let (found, stored) = self.find(key, asked);
+        if found != slot {
+            // It varies, or varies by other fields, since the first look.
+            claim.close(flight::Phase::Gone);
+            return self.lookup(key, asked, now_ms, judge);
+        }
+        if let Some(stored) = stored {
+            let hit = Hit { meta: stored.meta.clone(), source: Source::Memory(stored.body.clone()) };
+            let verdict = judge(&hit.meta);
+            return self.decide(Found { primary: *key, slot, hit }, verdict, Some(claim), now_ms);
+        }
+        match self.on_disk(&slot) {
+            Some(place) if self.fits_memory(&place) => {
+                Lookup::Busy(Wait::load(self.clone(), *key, slot, place, claim, self.purges.begin()))
+            }
+            Some(place) => {
+                claim.close(flight::Phase::Gone);
+                Lookup::Busy(Wait::open(self.clone(), *key, slot, place))
+            }
+            None => {
+                self.metrics.miss();
+                Lookup::Miss(Duty::new(self.clone(), claim, self.purges.begin(), (*key, slot), None, now_ms))
+            }
+        }
+    }
+
+    /// What one may do with what was found, and who renews it.
+    fn decide(self: &Arc<Self>, found: Found, verdict: Verdict, claim: Option<Claim>, now_ms: u64) -> Lookup {
+        let Found { primary, slot, hit } = found;
+        if verdict == Verdict::Fresh {
+            if let Some(claim) = claim {
+                // Those who wait find it too.
+                claim.close(flight::Phase::Gone);
+            }
+            self.metrics.hit(hit.tier());
+            return Lookup::Hit(hit);
+        }
+        self.metrics.stale();
+        let validates = matches!(verdict, Verdict::Revalidate { .. });
+        if validates && claim.is_none() && self.uncacheable.get(&slot).is_some_and(|until| now_ms < until) {
+            return self.alone(Alone::Uncacheable);
+        }
+        let claimed = claim.map_or_else(|| self.flights.claim(slot), Claimed::Claim);
+        match claimed {
+            Claimed::Claim(claim) => {
+                let prior = Some(hit.clone());
+                let duty = Duty::new(self.clone(), claim, self.purges.begin(), (primary, slot), prior, now_ms);
+                Lookup::Stale { hit, verdict, duty: Some(duty) }
+            }
+            Claimed::Seat(seat) if validates => Lookup::Busy(Wait::seated(self.clone(), primary, slot, seat)),
+            Claimed::Full if validates => self.alone(Alone::Crowded),
+            Claimed::Seat(_) | Claimed::Full => Lookup::Stale { hit, verdict, duty: None },
+        }
+    }
+
+    fn alone(&self, why: Alone) -> Lookup {
+        self.metrics.bypass(why.name());
+        Lookup::Bypass(why)
+    }
+
+    fn remember_uncacheable(&self, slot: Key, now_ms: u64) {
+        self.uncacheable.insert(slot, now_ms.saturating_add(UNCACHEABLE_MS));
+    }
+
+    /// Whether flights keep as much as they may.
+    fn is_crowded(&self) -> bool {
+        self.flights.buffered.load(Ordering::Relaxed) > self.flight_bytes
+    }
+
+    /// Writes to disk what is in memory; it may be lost, and is then a miss after a restart.
+    fn write_behind(&self, key: Key, primary: Key, stored: &Arc<Stored>, born: Born) {
+        let Some(disk) = &self.disk else { return };
+        if stored.body.len() as u64 > disk.object_bytes() {
+            return;
+        }
+        let (Ok(runtime), Some(queued)) = (tokio::runtime::Handle::try_current(), disk.queue()) else { return };
+        let stored = stored.clone();
+        runtime.spawn_blocking(move || {
+            let written = queued.disk.store(key, primary, &stored.meta, &stored.body, born.epoch());
+            if let Err(error) = written {
+                tracing::debug!(%error, "an object stays out of the disk cache");
+            }
+        });
+    }
+
+    /// Whether the file has its place now.
+    async fn commit(&self, spool: Box<Spool>, born: Born) -> bool {
+        let Some(disk) = self.disk.clone() else { return false };
+        let committed = tokio::task::spawn_blocking(move || {
+            let _until_it_is_found = born;
+            disk.commit(*spool)
+        });
+        matches!(committed.await, Ok(Ok(())))
+    }
+
+    /// Takes out what purges have struck, as soon as nothing older can come after. Whether it is done.
+    fn sweep(&self) -> bool {
+        let epoch = self.purges.epoch();
+        if self.purges.pending() == 0 {
+            return true;
+        }
+        if !self.purges.older_work_ended(epoch, Duration::from_millis(100)) {
+            return false;
+        }
+        self.memory.sweep(|stored| !self.purges.strike(&stored.meta, stored.born));
+        if let Some(disk) = &self.disk {
+            disk.sweep(epoch, |born| self.purges.strike_unseen(born), |meta, born| !self.purges.strike(meta, born));
+        }
+        self.purges.retire(epoch);
+        if let Some(disk) = &self.disk
+            && let Err(error) = disk.write_journal(|| self.purges.journal())
+        {
+            tracing::warn!(%error, "the cache's purges could not be written; a restart sweeps again");
+        }
+        true
+    }
+}
+
+/// Something usable, and where.
+struct Found {
+    primary: Key,
+    slot: Key,
+    hit: Hit,
+}
+
+/// The background thread: sweeps when a purge has come, ends with the cache.
+fn keep(cache: &Weak<Cache>, work: &mpsc::Receiver<()>) {
+    while work.recv().is_ok() {
+        while let Some(cache) = cache.upgrade() {
+            if cache.sweep() {
+                break;
+            }
+        }
+    }
+}

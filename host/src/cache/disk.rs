@@ -1,0 +1,418 @@
+//! I hold objects in files: more of them than memory, larger ones, and after a restart.
+//!
+//! One file is one object (`format`), under a name that is never used again. The index in memory knows key,
+//! file and size; who stays is decided as in memory. A lookup takes no file I/O; whoever opens, reads or
+//! writes a file does it on the blocking pool.
+//!
+//!     objects/xx/<id>   whole files      tmp/<id>   files being written, removed at start
+//!     purges            the rules in force and the last epoch      lock   one process at a time
+//!
+//! A file that is not what it should be is missed and removed: bytes are given out only after their checksum.
+//! Space: the files in the index, up to the capacity, and those being written, up to an eighth of it.
+//! At start the index is empty and a scan that reads only the heads fills it, in the background.
+
+mod file;
+mod format;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use file::{BlockReader, Blocks, Opened, Writer};
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::HeaderName;
+use quick_cache::sync::Cache as Shards;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+
+use crate::cache::key::Key;
+use crate::cache::object::{BodyError, Meta};
+use crate::cache::purge::{Journal, lock};
+use crate::limits;
+use crate::telemetry::CacheMetrics;
+use format::Head;
+
+/// A file takes whole blocks of the file system.
+const FILE_SYSTEM_BLOCK: u64 = 4_096;
+
+/// What a key leads to.
+#[derive(Clone)]
+pub(crate) enum Place {
+    File {
+        id: u64,
+        body_bytes: u64,
+        file_bytes: u64,
+        born: u64,
+        /// The head as a renewal has left it, newer than the file's. A restart forgets it, and renews again.
+        renewed: Option<Arc<Meta>>,
+    },
+    Vary(Arc<[HeaderName]>),
+}
+
+pub(crate) struct Disk {
+    folder: PathBuf,
+    index: Shards<Key, Place, Weight, DefaultHashBuilder, Evicted>,
+    capacity: u64,
+    object_bytes: u64,
+    /// Of this run; what is older was there before.
+    first_id: u64,
+    next_id: AtomicU64,
+    /// Of files that are not in the index yet.
+    writing_bytes: Arc<AtomicU64>,
+    queued: AtomicU64,
+    changing: Mutex<()>,
+    journaling: Mutex<()>,
+    scanned: AtomicBool,
+    metrics: CacheMetrics,
+    own: Weak<Disk>,
+    /// Held open: it is the lock.
+    _lock: File,
+}
+
+/// Why a disk tier could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{}: {error}", .path.display())]
+    Io { path: PathBuf, error: io::Error },
+    #[error("{}: another process uses this folder", .0.display())]
+    InUse(PathBuf),
+}
+
+impl Disk {
+    /// Makes the folders and reads the rules of purges; no object is looked at yet.
+    pub(crate) fn open(
+        folder: &Path,
+        bytes: u64,
+        object_bytes: u64,
+        metrics: CacheMetrics,
+    ) -> Result<(Arc<Disk>, Journal), OpenError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            |error| OpenError::Io { path, error }
+        };
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        let path = folder.join("lock");
+        let lock = File::create(&path).map_err(at(&path))?;
+        lock.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => OpenError::InUse(folder.to_owned()),
+            fs::TryLockError::Error(error) => OpenError::Io { path, error },
+        })?;
+        let path = folder.join("tmp");
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+            _ => fs::create_dir_all(&path).map_err(at(&path))?,
+        }
+        let journal = match read_journal(folder) {
+            Ok(journal) => journal,
+            Err(error) => {
+                // What was purged is not known any more, so everything was.
+                tracing::warn!(%error, "the cache's purges cannot be read; its objects are dropped");
+                let path = folder.join("objects");
+                fs::remove_dir_all(&path).map_err(at(&path))?;
+                Journal::default()
+            }
+        };
+        for group in 0..=u8::MAX {
+            let path = folder.join(format!("objects/{group:02x}"));
+            fs::create_dir_all(&path).map_err(at(&path))?;
+        }
+        let room = (bytes / (4 * object_bytes).max(1)).clamp(1, 16);
+        let shards = 1 << room.ilog2();
+        let items = usize::try_from(bytes / 32_768).unwrap_or(usize::MAX).max(32 * shards);
+        let options = OptionsBuilder::new()
+            .weight_capacity(bytes)
+            .estimated_items_capacity(items)
+            .shards(shards)
+            .build()
+            .expect("both sizes are given");
+        let evicted = Evicted { metrics: metrics.clone() };
+        // A name is never used again: microseconds since 1970, counted up, are far behind the clock at the next start.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let first_id = u64::try_from(now.as_micros()).unwrap_or(0);
+        let disk = Arc::new_cyclic(|own| Disk {
+            folder: folder.to_owned(),
+            index: Shards::with_options(options, Weight, DefaultHashBuilder::default(), evicted),
+            capacity: bytes,
+            object_bytes: object_bytes.min(bytes / 8),
+            first_id,
+            next_id: AtomicU64::new(first_id),
+            writing_bytes: Arc::default(),
+            queued: AtomicU64::new(0),
+            changing: Mutex::new(()),
+            journaling: Mutex::new(()),
+            scanned: AtomicBool::new(false),
+            metrics,
+            own: own.clone(),
+            _lock: lock,
+        });
+        Ok((disk, journal))
+    }
+
+    pub(crate) fn find(&self, key: &Key) -> Option<Place> {
+        self.index.get(key)
+    }
+
+    pub(crate) fn object_bytes(&self) -> u64 {
+        self.object_bytes
+    }
+
+    pub(crate) fn objects(&self) -> u64 {
+        self.index.len() as u64
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.index.weight()
+    }
+
+    pub(crate) fn scanned(&self) -> bool {
+        self.scanned.load(Ordering::Acquire)
+    }
+
+    /// Opens the file of `key` and checks its head; what is not right is removed. Blocks.
+    pub(crate) fn load(&self, key: &Key, place: &Place) -> Option<Opened> {
+        let Place::File { id, renewed, .. } = place else { return None };
+        let (own, id, key) = (self.own.clone(), *id, *key);
+        let damaged = Arc::new(move || {
+            if let Some(disk) = own.upgrade() {
+                disk.metrics.disk_failed("damaged");
+                tokio::task::spawn_blocking(move || disk.remove(&key, id));
+            }
+        });
+        match Opened::open(&self.path(id), damaged) {
+            Ok((mut opened, head)) if head.key == key => {
+                if let Some(meta) = renewed {
+                    opened.meta = meta.clone();
+                }
+                Some(opened)
+            }
+            Ok(_) | Err(_) => {
+                self.metrics.disk_failed("damaged");
+                self.remove(&key, id);
+                None
+            }
+        }
+    }
+
+    /// A whole body. Blocks.
+    pub(crate) fn read(&self, key: &Key, place: &Place, opened: &Opened) -> Result<Bytes, BodyError> {
+        let body = opened.read_all();
+        if let (Err(_), Place::File { id, .. }) = (&body, place) {
+            self.metrics.disk_failed("damaged");
+            self.remove(key, *id);
+        }
+        body
+    }
+
+    /// Begins a file. Blocks.
+    pub(crate) fn create(&self, key: Key, primary: Key, meta: Meta, born: u64) -> io::Result<Spool> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let temporary = self.folder.join(format!("tmp/{id:016x}"));
+        let vary = meta.vary.clone();
+        let writer = Writer::create(id, &Head { key, primary, born, meta }, temporary, self.path(id));
+        let writer = writer.inspect_err(|_| self.metrics.disk_failed("write"))?;
+        let reserved = Reserved { bytes: 0, total: self.writing_bytes.clone(), most: self.capacity / 8 };
+        Ok(Spool { writer, reserved, key, primary, vary, born, id, body_bytes: 0, object_bytes: self.object_bytes })
+    }
+
+    /// The object may be found from here on. Blocks.
+    pub(crate) fn commit(&self, spool: Spool) -> io::Result<()> {
+        let Spool { writer, reserved: _reserved, key, primary, vary, born, id, body_bytes, .. } = spool;
+        let file_bytes = writer.commit().inspect_err(|_| self.metrics.disk_failed("write"))?;
+        let place = Place::File { id, body_bytes, file_bytes, born, renewed: None };
+        self.enter(key, primary, vary, place);
+        Ok(())
+    }
+
+    /// Writes a whole object, if not too many are on their way. Blocks.
+    pub(crate) fn store(&self, key: Key, primary: Key, meta: &Meta, body: &[u8], born: u64) -> io::Result<()> {
+        let mut spool = self.create(key, primary, meta.clone(), born)?;
+        spool.append(body).inspect_err(|_| self.metrics.disk_failed("write"))?;
+        self.commit(spool)
+    }
+
+    /// A place among the writes on their way; `None` if there are enough.
+    pub(crate) fn queue(&self) -> Option<Queued> {
+        let disk = self.own.upgrade()?;
+        if self.queued.fetch_add(1, Ordering::Relaxed) >= limits::cache::DISK_WRITES as u64 {
+            self.queued.fetch_sub(1, Ordering::Relaxed);
+            self.metrics.disk_failed("busy");
+            return None;
+        }
+        Some(Queued { disk })
+    }
+
+    /// The head of an object whose file stays as it is.
+    pub(crate) fn renew(&self, key: &Key, meta: Arc<Meta>) {
+        let _changing = lock(&self.changing);
+        if let Some(Place::File { id, body_bytes, file_bytes, born, .. }) = self.index.peek(key) {
+            let place = Place::File { id, body_bytes, file_bytes, born, renewed: Some(meta) };
+            let _ = self.index.replace(*key, place, true);
+        }
+    }
+
+    /// Takes away what every key leads to that `keep` refuses. Blocks.
+    pub(crate) fn sweep(&self, epoch: u64, all: impl Fn(u64) -> bool, keep: impl Fn(&Meta, u64) -> bool) {
+        for (key, place) in self.index.iter() {
+            let Place::File { id, born, .. } = place else { continue };
+            if born >= epoch {
+                continue;
+            }
+            let gone = all(born) || file::read_head(&self.path(id)).is_ok_and(|(.., head)| !keep(&head.meta, head.born));
+            if gone {
+                self.remove(&key, id);
+            }
+        }
+    }
+
+    /// Writes the rules in force, so that a restart knows them. Blocks.
+    pub(crate) fn write_journal(&self, journal: impl FnOnce() -> Journal) -> io::Result<()> {
+        // Asked for under the lock: an older one must not come after a newer one.
+        let _journaling = lock(&self.journaling);
+        let journal = journal();
+        let temporary = self.folder.join("tmp/purges");
+        fs::write(&temporary, serde_json::to_vec(&journal)?)?;
+        File::open(&temporary)?.sync_all()?;
+        fs::rename(&temporary, self.folder.join("purges"))?;
+        File::open(&self.folder)?.sync_all()
+    }
+
+    fn enter(&self, key: Key, primary: Key, vary: Arc<[HeaderName]>, place: Place) {
+        let mut evicted = Vec::new();
+        {
+            let _changing = lock(&self.changing);
+            if let Some((_, Place::File { id, .. })) = self.index.remove(&key) {
+                evicted.push(id);
+            }
+            self.index.insert_with_lifecycle(key, place, &mut evicted);
+            if !vary.is_empty() {
+                self.index.insert_with_lifecycle(primary, Place::Vary(vary), &mut evicted);
+            }
+        }
+        for id in evicted {
+            let _ = fs::remove_file(self.path(id));
+        }
+    }
+
+    /// Takes the file of a purged object away. Blocks.
+    pub(crate) fn forget(&self, key: &Key, place: &Place) {
+        if let Place::File { id, .. } = place {
+            self.remove(key, *id);
+        }
+    }
+
+    /// Takes this very file away, not one that has come in its place.
+    fn remove(&self, key: &Key, file: u64) {
+        self.index.remove_if(key, |place| matches!(place, Place::File { id, .. } if *id == file));
+        let _ = fs::remove_file(self.path(file));
+    }
+
+    fn path(&self, id: u64) -> PathBuf {
+        self.folder.join(format!("objects/{:02x}/{id:016x}", id & 0xff))
+    }
+}
+
+fn read_journal(folder: &Path) -> io::Result<Journal> {
+    match fs::read(folder.join("purges")) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Journal::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// An object on its way to disk.
+pub(crate) struct Spool {
+    writer: Writer,
+    reserved: Reserved,
+    key: Key,
+    primary: Key,
+    vary: Arc<[HeaderName]>,
+    born: u64,
+    id: u64,
+    body_bytes: u64,
+    object_bytes: u64,
+}
+
+impl Spool {
+    /// Blocks.
+    pub(crate) fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        self.body_bytes += data.len() as u64;
+        if self.body_bytes > self.object_bytes || !self.reserved.grow(data.len() as u64) {
+            return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
+        }
+        self.writer.append(data)
+    }
+
+    pub(crate) fn readable(&self) -> u64 {
+        self.writer.readable()
+    }
+
+    pub(crate) fn blocks(&self) -> Blocks {
+        self.writer.blocks()
+    }
+}
+
+/// Bytes of a file that is being written.
+struct Reserved {
+    bytes: u64,
+    total: Arc<AtomicU64>,
+    most: u64,
+}
+
+impl Reserved {
+    fn grow(&mut self, bytes: u64) -> bool {
+        self.bytes += bytes;
+        self.total.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A write on its way.
+pub(crate) struct Queued {
+    pub(crate) disk: Arc<Disk>,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.disk.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, Place> for Weight {
+    fn weight(&self, _: &Key, place: &Place) -> u64 {
+        match place {
+            Place::File { file_bytes, .. } => file_bytes.next_multiple_of(FILE_SYSTEM_BLOCK),
+            Place::Vary(_) => FILE_SYSTEM_BLOCK,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Evicted {
+    metrics: CacheMetrics,
+}
+
+impl Lifecycle<Key, Place> for Evicted {
+    /// The files of what was evicted, to be removed after the shard's lock.
+    type RequestState = Vec<u64>;
+
+    fn on_evict(&self, files: &mut Vec<u64>, _: Key, place: Place) {
+        if let Place::File { id, .. } = place {
+            self.metrics.evicted_from_disk();
+            files.push(id);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! I am the form of an object's file: a prelude, the head, the body in blocks.
+//!
+//!     prelude (64 bytes) │ head │ block │ crc │ block │ crc │ …
+//!
+//! The prelude is written last; a file without a right one is none. It holds all lengths and the checksum of
+//! itself and the head. The checksum of a block also covers the file's id and the block's number, so that a
+//! block of another file, or of another place, is not taken for a right one.
+//! Numbers are little-endian. Everything read is bounded before it is allocated.
+
+use std::sync::Arc;
+
+use crc32fast::Hasher;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::cache::freshness::Times;
+use crate::cache::key::Key;
+use crate::cache::object::Meta;
+use crate::limits::cache::{DISK_BLOCK_BYTES, DISK_HEAD_BYTES};
+
+pub(crate) const PRELUDE_BYTES: usize = 64;
+pub(crate) const CRC_BYTES: usize = 4;
+const MAGIC: [u8; 8] = *b"EWCACHE1";
+/// Of the prelude, what its checksum covers.
+const COVERED: usize = PRELUDE_BYTES - CRC_BYTES;
+
+/// What the beginning of a file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The object's own key: of the variant, if it varies.
+    pub(crate) key: Key,
+    /// The key that leads to its variants.
+    pub(crate) primary: Key,
+    pub(crate) born: u64,
+    pub(crate) meta: Meta,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Prelude {
+    pub(crate) id: u64,
+    pub(crate) head_bytes: u32,
+    pub(crate) body_bytes: u64,
+    head_crc: u32,
+}
+
+impl Prelude {
+    pub(crate) fn new(id: u64, head: &[u8], body_bytes: u64) -> Prelude {
+        let head_bytes = u32::try_from(head.len()).expect("bounded by DISK_HEAD_BYTES");
+        Prelude { id, head_bytes, body_bytes, head_crc: crc(id, u64::MAX, head) }
+    }
+
+    pub(crate) fn encode(&self) -> [u8; PRELUDE_BYTES] {
+        let mut out = [0; PRELUDE_BYTES];
+        out[..8].copy_from_slice(&MAGIC);
+        out[8..16].copy_from_slice(&self.id.to_le_bytes());
+        out[16..24].copy_from_slice(&self.body_bytes.to_le_bytes());
+        out[24..28].copy_from_slice(&self.head_bytes.to_le_bytes());
+        out[28..32].copy_from_slice(&self.head_crc.to_le_bytes());
+        out[32..36].copy_from_slice(&(DISK_BLOCK_BYTES as u32).to_le_bytes());
+        let crc = crc(self.id, u64::MAX - 1, &out[..COVERED]);
+        out[COVERED..].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8; PRELUDE_BYTES]) -> Option<Prelude> {
+        let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let prelude = Prelude { id: u64_at(8), body_bytes: u64_at(16), head_bytes: u32_at(24), head_crc: u32_at(28) };
+        let right = bytes[..8] == MAGIC
+            && u32_at(32) as usize == DISK_BLOCK_BYTES
+            && prelude.head_bytes as usize <= DISK_HEAD_BYTES
+            && u32_at(COVERED) == crc(prelude.id, u64::MAX - 1, &bytes[..COVERED]);
+        right.then_some(prelude)
+    }
+
+    pub(crate) fn decode_head(&self, head: &[u8]) -> Option<Head> {
+        let whole = head.len() == self.head_bytes as usize && crc(self.id, u64::MAX, head) == self.head_crc;
+        let mut head = if whole { Head::decode(head)? } else { return None };
+        if head.meta.length.is_some_and(|length| length != self.body_bytes) {
+            return None;
+        }
+        head.meta.length = Some(self.body_bytes);
+        Some(head)
+    }
+
+    pub(crate) fn body_at(&self) -> u64 {
+        PRELUDE_BYTES as u64 + u64::from(self.head_bytes)
+    }
+
+    /// `None` if the lengths are too large to be true.
+    pub(crate) fn file_bytes(&self) -> Option<u64> {
+        let blocks = self.body_bytes.div_ceil(DISK_BLOCK_BYTES as u64);
+        self.body_at().checked_add(self.body_bytes)?.checked_add(blocks.checked_mul(CRC_BYTES as u64)?)
+    }
+}
+
+/// The checksum of a piece of a file; `place` is the block's number.
+pub(crate) fn crc(id: u64, place: u64, bytes: &[u8]) -> u32 {
+    let mut hasher = Hasher::new();
+    hasher.update(&id.to_le_bytes());
+    hasher.update(&place.to_le_bytes());
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+impl Head {
+    /// `None` if it is larger than a head may be.
+    pub(crate) fn encode(&self) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(1024);
+        let Meta { status, headers, times, vary, request_site, path_and_query, tags, length, stored_ms } = &self.meta;
+        out.extend_from_slice(self.key.bytes());
+        out.extend_from_slice(self.primary.bytes());
+        for number in [
+            self.born,
+            times.received_ms,
+            times.age_ms,
+            times.lifetime_ms,
+            times.stale_while_revalidate_ms,
+            times.stale_if_error_ms,
+            length.map_or(u64::MAX, |length| length),
+            *stored_ms,
+        ] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&status.as_u16().to_le_bytes());
+        out.push(times.must_revalidate.into());
+        put(&mut out, request_site.as_bytes());
+        put(&mut out, path_and_query.as_bytes());
+        put_count(&mut out, tags.len());
+        tags.iter().for_each(|tag| put(&mut out, tag.as_bytes()));
+        put_count(&mut out, vary.len());
+        vary.iter().for_each(|name| put(&mut out, name.as_str().as_bytes()));
+        put_count(&mut out, headers.len());
+        for (name, value) in headers {
+            put(&mut out, name.as_str().as_bytes());
+            put(&mut out, value.as_bytes());
+        }
+        (out.len() <= DISK_HEAD_BYTES).then_some(out)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Head> {
+        let mut input = Input(bytes);
+        let key = Key::from_bytes(input.array()?);
+        let primary = Key::from_bytes(input.array()?);
+        let born = input.number()?;
+        let mut times = Times {
+            received_ms: input.number()?,
+            age_ms: input.number()?,
+            lifetime_ms: input.number()?,
+            stale_while_revalidate_ms: input.number()?,
+            stale_if_error_ms: input.number()?,
+            must_revalidate: false,
+        };
+        let length = Some(input.number()?).filter(|length| *length != u64::MAX);
+        let stored_ms = input.number()?;
+        let status = StatusCode::from_u16(u16::from_le_bytes(input.array()?)).ok()?;
+        times.must_revalidate = match input.array()? {
+            [0] => false,
+            [1] => true,
+            _ => return None,
+        };
+        let request_site = Arc::from(input.text()?);
+        let path_and_query = Box::from(input.text()?);
+        let tags = (0..input.count()?).map(|_| input.text().map(Box::from)).collect::<Option<_>>()?;
+        let vary: Option<Vec<_>> = (0..input.count()?).map(|_| HeaderName::from_bytes(input.bytes()?).ok()).collect();
+        let mut headers = HeaderMap::new();
+        for _ in 0..input.count()? {
+            let name = HeaderName::from_bytes(input.bytes()?).ok()?;
+            headers.try_append(name, HeaderValue::from_bytes(input.bytes()?).ok()?).ok()?;
+        }
+        let meta =
+            Meta { status, headers, times, vary: vary?.into(), request_site, path_and_query, tags, length, stored_ms };
+        input.0.is_empty().then_some(Head { key, primary, born, meta })
+    }
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_count(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// Of things that follow, each of which has a length of four bytes at least.
+    fn count(&mut self) -> Option<usize> {
+        let count = u32::from_le_bytes(self.array()?) as usize;
+        (count <= self.0.len() / 4).then_some(count)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let count = u32::from_le_bytes(self.array()?) as usize;
+        self.take(count)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+}

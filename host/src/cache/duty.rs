@@ -1,0 +1,310 @@
+//! I am what the asker owes: fill the key, renew what is stale, or say that it cannot be done.
+//!
+//! A duty that is dropped passes to the next who waits. A filler that is dropped before `finish` stores
+//! nothing: who reads gets an error, who has not begun gets the duty. Nothing is stored whose length is not
+//! what the head said.
+//!
+//! A body of up to the memory tier's object size is kept whole and stored in memory, and written to disk
+//! behind. A larger one, or one for which flights have no bytes left, goes to a file as it comes, or, where
+//! no file takes it, through a window to its readers and nowhere else. The fill goes at the origin's speed
+//! then as long as the file takes it; the slowest reader holds it up only in the last case.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::cache::Cache;
+use crate::cache::disk::Spool;
+use crate::cache::flight::{Claim, Phase};
+use crate::cache::freshness::Times;
+use crate::cache::key::Key;
+use crate::cache::memory::Entry;
+use crate::cache::object::{Hit, Meta, Source, Stored};
+use crate::cache::purge::Born;
+use crate::cache::stream::{Stream, StreamReader};
+use crate::limits::cache::{READER_STALL_MS, WINDOW_BYTES};
+use crate::telemetry::FillResult;
+
+/// One trip to the blocking pool for so many bytes.
+const SPOOL_BYTES: u64 = 256 << 10;
+
+/// The duty to bring a key up to date.
+pub struct Duty {
+    cache: Arc<Cache>,
+    claim: Claim,
+    born: Born,
+    primary: Key,
+    slot: Key,
+    prior: Option<Hit>,
+    now_ms: u64,
+    began: Instant,
+}
+
+/// Why nothing will be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decline {
+    /// The response may not be stored: for some time requests for this key go to the origin alone.
+    Uncacheable,
+    /// It went wrong this time: those who wait go to the origin themselves, the next request tries again.
+    Failed,
+}
+
+impl Duty {
+    pub(crate) fn new(cache: Arc<Cache>, claim: Claim, born: Born, keys: (Key, Key), prior: Option<Hit>, now_ms: u64) -> Duty {
+        let (primary, slot) = keys;
+        Duty { cache, claim, born, primary, slot, prior, now_ms, began: Instant::now() }
+    }
+
+    /// What is stored and stale: to be validated, and to be used if the origin fails.
+    pub fn prior(&self) -> Option<&Hit> {
+        self.prior.as_ref()
+    }
+
+    /// The response's head has come. `asked` are the request's fields from which `meta.vary` selects.
+    pub fn fill(self, meta: Meta, asked: &HeaderMap) -> Filler {
+        let Duty { cache, claim, born, primary, slot, began, .. } = self;
+        let mut key = primary;
+        if !meta.vary.is_empty() {
+            key = primary.variant(&meta.vary, asked);
+            cache.memory.insert(primary, Entry::Vary(meta.vary.clone()));
+        }
+        if key != slot {
+            claim.also(key);
+        }
+        let stream = Stream::new(Arc::new(meta), key, born.epoch(), cache.flights.buffered.clone());
+        let own = stream.reader().expect("nothing of a new stream is gone");
+        claim.stream(&stream);
+        // After it can be found: a purge either finds the stream, or is found here.
+        if cache.purges.strike(&stream.meta, born.epoch()) {
+            stream.strike();
+            claim.detach();
+        }
+        Filler { cache, claim: Some(claim), stream, own: Some(own), primary, began, store: Store::Whole }
+    }
+
+    /// The origin says that what is stored is still right (304): `headers` are the stored ones as updated.
+    /// `None` without anything stored; the duty has passed on then.
+    pub fn renew(self, times: Times, headers: HeaderMap) -> Option<Hit> {
+        let Duty { cache, claim, born, primary, slot, prior, now_ms, began } = self;
+        let prior = prior?;
+        let meta = Arc::new(Meta { times, headers, stored_ms: now_ms, ..Meta::clone(&prior.meta) });
+        let fresh = cache.purges.begin();
+        let struck = cache.purges.strike(&meta, born.epoch());
+        let mut phase = Phase::Gone;
+        let mut source = prior.source;
+        match &source {
+            _ if struck => {}
+            Source::Memory(body) => {
+                let stored = Arc::new(Stored::new(meta.clone(), body.clone(), fresh.epoch()));
+                source = Source::Memory(body.clone());
+                cache.memory.insert(slot, Entry::Object(stored.clone()));
+                cache.write_behind(slot, primary, &stored, fresh);
+                phase = Phase::Done(slot, stored);
+            }
+            Source::Disk(_) => {
+                if let Some(disk) = &cache.disk {
+                    disk.renew(&slot, meta.clone());
+                }
+            }
+            Source::Stream(_) => {}
+        }
+        claim.close(phase);
+        cache.metrics.filled(FillResult::Renewed, began.elapsed().as_secs_f64());
+        Some(Hit { meta, source })
+    }
+
+    /// Nothing will be stored; those who wait go to the origin themselves.
+    pub fn decline(self, why: Decline) {
+        if why == Decline::Uncacheable {
+            self.cache.remember_uncacheable(self.slot, self.now_ms);
+        }
+        self.cache.metrics.filled(FillResult::Declined, self.began.elapsed().as_secs_f64());
+        self.claim.close(Phase::Declined);
+    }
+}
+
+/// Why a filler takes no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the body is {came} bytes long, and should be {said}")]
+pub struct WrongLength {
+    pub said: u64,
+    pub came: u64,
+}
+
+/// Where the bytes go.
+enum Store {
+    Whole,
+    File { spool: Option<Box<Spool>>, pending: Vec<Bytes>, bytes: u64 },
+    Nowhere,
+}
+
+/// Fills a key while others read.
+pub struct Filler {
+    cache: Arc<Cache>,
+    claim: Option<Claim>,
+    stream: Arc<Stream>,
+    /// Keeps the beginning for the one who fills.
+    own: Option<StreamReader>,
+    primary: Key,
+    began: Instant,
+    store: Store,
+}
+
+impl Filler {
+    /// For the one who fills, to be taken before the first `write`: it reads like the others, so that a slow
+    /// or lost client does not slow or end the fill.
+    pub fn take_hit(&mut self) -> Option<Hit> {
+        self.own.take().map(|reader| Hit { meta: self.stream.meta.clone(), source: Source::Stream(reader) })
+    }
+
+    /// Whether a purge has struck what comes; it will not be stored.
+    pub fn is_struck(&self) -> bool {
+        self.stream.is_struck()
+    }
+
+    /// Takes the next bytes; waits if neither a file nor the readers keep up.
+    pub async fn write(&mut self, data: Bytes) -> Result<(), WrongLength> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        // Nobody was there for whom the beginning had to be kept.
+        self.own = None;
+        let came = self.stream.end_at() + data.len() as u64;
+        if let Some(said) = self.stream.meta.length.filter(|said| came > *said) {
+            self.give_up();
+            return Err(WrongLength { said, came });
+        }
+        self.stream.push(data.clone());
+        let cache = self.cache.clone();
+        match &mut self.store {
+            Store::Whole => {
+                if came > cache.memory.object_bytes() || cache.is_crowded() {
+                    self.outgrow(came).await;
+                }
+            }
+            Store::File { pending, bytes, .. } => {
+                *bytes += data.len() as u64;
+                pending.push(data);
+                if *bytes >= SPOOL_BYTES {
+                    self.spool().await;
+                }
+            }
+            Store::Nowhere => {}
+        }
+        if matches!(self.store, Store::Nowhere) {
+            self.stream.room(self.window(), Duration::from_millis(READER_STALL_MS)).await;
+        }
+        Ok(())
+    }
+
+    /// The body has ended. Whether it is stored.
+    pub async fn finish(mut self) -> Result<bool, WrongLength> {
+        let came = self.stream.end_at();
+        if let Some(said) = self.stream.meta.length.filter(|said| came != *said) {
+            return Err(WrongLength { said, came });
+        }
+        if matches!(self.store, Store::File { .. }) {
+            self.spool().await;
+        }
+        // The rules before the mark: a rule that has been swept has left its mark before.
+        let born = self.cache.purges.begin();
+        let struck = self.cache.purges.strike(&self.stream.meta, self.stream.born) || self.stream.is_struck();
+        let Some(claim) = self.claim.take() else { return Ok(false) };
+        let mut result = if struck { FillResult::Purged } else { FillResult::TooLarge };
+        let mut phase = Phase::Gone;
+        match std::mem::replace(&mut self.store, Store::Nowhere) {
+            Store::Whole if !struck => {
+                let mut meta = Arc::clone(&self.stream.meta);
+                if meta.length.is_none() {
+                    meta = Arc::new(Meta { length: Some(came), ..Meta::clone(&meta) });
+                }
+                let stored = Arc::new(Stored::new(meta, join(&self.stream.pieces(), came), born.epoch()));
+                self.cache.memory.insert(self.stream.key, Entry::Object(stored.clone()));
+                self.stream.finish(Some(stored.body.clone()));
+                self.cache.write_behind(self.stream.key, self.primary, &stored, born);
+                phase = Phase::Done(self.stream.key, stored);
+                result = FillResult::Memory;
+            }
+            Store::File { spool: Some(spool), .. } if !struck => {
+                // Readers do not wait for the file's name; the flight does, so that the next lookup finds it.
+                self.stream.finish(None);
+                if self.cache.commit(spool, born).await {
+                    result = FillResult::Disk;
+                }
+            }
+            _ => self.stream.finish(None),
+        }
+        claim.close(phase);
+        self.cache.metrics.filled(result, self.began.elapsed().as_secs_f64());
+        Ok(matches!(result, FillResult::Memory | FillResult::Disk))
+    }
+
+    fn window(&self) -> u64 {
+        if self.cache.is_crowded() { WINDOW_BYTES / 64 } else { WINDOW_BYTES }
+    }
+
+    /// What comes is not for memory.
+    async fn outgrow(&mut self, came: u64) {
+        self.store = Store::Nowhere;
+        let meta = &self.stream.meta;
+        let Some(disk) = &self.cache.disk else { return };
+        if meta.length.unwrap_or(came) > disk.object_bytes() || self.is_struck() {
+            return;
+        }
+        let (disk, stream, primary) = (disk.clone(), self.stream.clone(), self.primary);
+        let created = tokio::task::spawn_blocking(move || {
+            let meta = Meta::clone(&stream.meta);
+            disk.create(stream.key, primary, meta, stream.born)
+        });
+        if let Ok(Ok(spool)) = created.await {
+            let pending = self.stream.pieces();
+            self.store = Store::File { spool: Some(Box::new(spool)), pending, bytes: came };
+            self.spool().await;
+        }
+    }
+
+    /// Writes what is pending. A file that cannot take it is given up; what it has stays readable to readers.
+    async fn spool(&mut self) {
+        let Store::File { spool, pending, bytes } = &mut self.store else { return };
+        let (Some(mut taken), pieces) = (spool.take(), std::mem::take(pending)) else { return };
+        *bytes = 0;
+        let written = tokio::task::spawn_blocking(move || {
+            let result = pieces.iter().try_for_each(|piece| taken.append(piece));
+            (result, taken)
+        });
+        if let Ok((result, taken)) = written.await {
+            self.stream.written(taken.blocks(), taken.readable(), WINDOW_BYTES);
+            if result.is_ok() {
+                *spool = Some(taken);
+                return;
+            }
+            self.cache.metrics.disk_failed("write");
+        }
+        self.store = Store::Nowhere;
+    }
+
+    /// Nothing is stored, and the next who waits tries.
+    fn give_up(&mut self) {
+        self.stream.fail();
+        if self.claim.take().is_some() {
+            self.cache.metrics.filled(FillResult::Cut, self.began.elapsed().as_secs_f64());
+        }
+    }
+}
+
+impl Drop for Filler {
+    fn drop(&mut self) {
+        if self.claim.is_some() {
+            self.give_up();
+        }
+    }
+}
+
+/// One piece of exactly the body's size: a piece as it came may hold a larger buffer alive.
+fn join(pieces: &[Bytes], bytes: u64) -> Bytes {
+    let mut body = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+    pieces.iter().for_each(|piece| body.extend_from_slice(piece));
+    Bytes::from(body)
+}

@@ -1,0 +1,247 @@
+//! I see to it that one key is filled by one at a time, and that nobody who waits for it is forgotten.
+//!
+//! Who comes first gets the `Claim`; others get a `Seat` and wait. A claim that is dropped unfulfilled makes
+//! the flight vacant and wakes one who sits; if that one goes away before it looks, the wake-up passes on
+//! (tokio's `Notify` promises that). A flight that is vacant and has no seats leaves the map, so none is left
+//! behind. Whoever looks a key up while its flight is vacant takes the claim at once.
+//!
+//!     claim ──► Pending ──stream──► Streaming ──close──► Done · Declined · Gone  (and out of the map)
+//!                │   ▲                  │
+//!               drop │ next in line    drop
+//!                ▼   │                  │
+//!               Vacant ◄────────────────┘
+//!
+//! Lock order: a shard of the map, then a flight; never the other way round, and never both for long.
+//! I do not know what is stored; I only pass on what the holder of the claim says.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::cache::key::Key;
+use crate::cache::object::{Meta, Stored};
+use crate::cache::purge::lock;
+use crate::cache::stream::Stream;
+use crate::limits::cache::{FLIGHTS, WAITERS};
+
+#[derive(Default)]
+pub(crate) struct Flights {
+    map: DashMap<Key, Arc<Flight>>,
+    count: AtomicUsize,
+    /// Bytes that all streams keep.
+    pub(crate) buffered: Arc<AtomicU64>,
+}
+
+struct Flight {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    phase: Phase,
+    seats: usize,
+    /// Where it is in the map: under the key that was asked for, and the object's own.
+    keys: Vec<Key>,
+}
+
+/// How far a flight is.
+#[derive(Clone)]
+pub(crate) enum Phase {
+    /// Somebody holds the claim, and nothing has come.
+    Pending,
+    /// Nobody holds the claim.
+    Vacant,
+    Streaming(Arc<Stream>),
+    Done(Key, Arc<Stored>),
+    /// The response is for one request only.
+    Declined,
+    /// It is over; look the key up again.
+    Gone,
+}
+
+/// What one gets who wants to fill a key.
+pub(crate) enum Claimed {
+    Claim(Claim),
+    Seat(Seat),
+    Full,
+}
+
+impl Flights {
+    pub(crate) fn claim(self: &Arc<Self>, key: Key) -> Claimed {
+        loop {
+            let flight = match self.map.entry(key) {
+                Entry::Occupied(found) => found.get().clone(),
+                Entry::Vacant(free) => {
+                    if self.count.fetch_add(1, Ordering::Relaxed) >= FLIGHTS {
+                        self.count.fetch_sub(1, Ordering::Relaxed);
+                        return Claimed::Full;
+                    }
+                    let state = Mutex::new(State { phase: Phase::Pending, seats: 0, keys: vec![key] });
+                    let flight = Arc::new(Flight { state, changed: Notify::new() });
+                    free.insert(flight.clone());
+                    return Claimed::Claim(Claim { flights: self.clone(), flight, over: false });
+                }
+            };
+            let mut state = lock(&flight.state);
+            match state.phase {
+                Phase::Pending | Phase::Streaming(_) if state.seats >= WAITERS => return Claimed::Full,
+                Phase::Pending | Phase::Streaming(_) => {
+                    state.seats += 1;
+                    drop(state);
+                    return Claimed::Seat(Seat { flights: self.clone(), flight });
+                }
+                Phase::Vacant => {
+                    state.phase = Phase::Pending;
+                    drop(state);
+                    return Claimed::Claim(Claim { flights: self.clone(), flight, over: false });
+                }
+                // It is about to leave the map.
+                Phase::Done(..) | Phase::Declined | Phase::Gone => {}
+            }
+            drop(state);
+            self.take_out(&flight, [key]);
+        }
+    }
+
+    /// Streams that `struck` picks stay with those who read them and are found by nobody else.
+    pub(crate) fn strike(&self, struck: impl Fn(&Meta) -> bool) {
+        let flights: Vec<_> = self.map.iter().map(|entry| entry.value().clone()).collect();
+        for flight in flights {
+            let mut state = lock(&flight.state);
+            if let Phase::Streaming(stream) = &state.phase
+                && struck(&stream.meta)
+            {
+                stream.strike();
+                let keys = std::mem::take(&mut state.keys);
+                drop(state);
+                self.take_out(&flight, keys);
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn take_out(&self, flight: &Arc<Flight>, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            if self.map.remove_if(&key, |_, found| Arc::ptr_eq(found, flight)).is_some() {
+                self.count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Nobody will come back to this flight.
+    fn abandon(&self, flight: &Arc<Flight>, mut state: std::sync::MutexGuard<'_, State>) {
+        state.phase = Phase::Gone;
+        let keys = std::mem::take(&mut state.keys);
+        drop(state);
+        self.take_out(flight, keys);
+        flight.changed.notify_waiters();
+    }
+}
+
+/// The right, and the duty, to fill a key.
+pub(crate) struct Claim {
+    flights: Arc<Flights>,
+    flight: Arc<Flight>,
+    over: bool,
+}
+
+impl Claim {
+    /// Puts the flight under one more key, unless that has one already.
+    pub(crate) fn also(&self, key: Key) {
+        let mut added = false;
+        if let Entry::Vacant(free) = self.flights.map.entry(key) {
+            free.insert(self.flight.clone());
+            self.flights.count.fetch_add(1, Ordering::Relaxed);
+            added = true;
+        }
+        if added {
+            lock(&self.flight.state).keys.push(key);
+        }
+    }
+
+    /// Those who wait may read from here on.
+    pub(crate) fn stream(&self, stream: &Arc<Stream>) {
+        lock(&self.flight.state).phase = Phase::Streaming(stream.clone());
+        self.flight.changed.notify_waiters();
+    }
+
+    /// Nobody new finds the flight.
+    pub(crate) fn detach(&self) {
+        let keys = std::mem::take(&mut lock(&self.flight.state).keys);
+        self.flights.take_out(&self.flight, keys);
+    }
+
+    /// Fulfilled, or as good as: what a look finds must be in its place before.
+    pub(crate) fn close(mut self, phase: Phase) {
+        self.over = true;
+        let mut state = lock(&self.flight.state);
+        state.phase = phase;
+        let keys = std::mem::take(&mut state.keys);
+        drop(state);
+        self.flights.take_out(&self.flight, keys);
+        self.flight.changed.notify_waiters();
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let mut state = lock(&self.flight.state);
+        // Struck by a purge, it is out of the map already: the key has, or will have, another flight.
+        if state.seats == 0 || state.keys.is_empty() {
+            self.flights.abandon(&self.flight, state);
+            return;
+        }
+        state.phase = Phase::Vacant;
+        drop(state);
+        self.flight.changed.notify_one();
+    }
+}
+
+/// A place among those who wait.
+pub(crate) struct Seat {
+    flights: Arc<Flights>,
+    flight: Arc<Flight>,
+}
+
+/// What one who waits finds.
+pub(crate) enum Look {
+    Claim(Claim),
+    Phase(Phase),
+}
+
+impl Seat {
+    /// Resolves when there may be something new; to be made before `look`.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.flight.changed.notified()
+    }
+
+    /// A vacant flight is taken by looking.
+    pub(crate) fn look(&self) -> Look {
+        let mut state = lock(&self.flight.state);
+        if matches!(state.phase, Phase::Vacant) {
+            state.phase = Phase::Pending;
+            return Look::Claim(Claim { flights: self.flights.clone(), flight: self.flight.clone(), over: false });
+        }
+        Look::Phase(state.phase.clone())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = lock(&self.flight.state);
+        state.seats -= 1;
+        if state.seats == 0 && matches!(state.phase, Phase::Vacant) {
+            self.flights.abandon(&self.flight, state);
+        }
+    }
+}

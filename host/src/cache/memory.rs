@@ -1,0 +1,118 @@
+//! I hold the objects that answer without a wait, as many as fit into my bytes.
+//!
+//! The crate quick_cache decides who stays: CLOCK-Pro, which keeps what has been asked for twice apart from
+//! what passes by once, so a scan of cold objects does not empty me. I am cut into shards; a hit takes one
+//! shard's lock for reading, allocates nothing, and copies two counted references.
+//!
+//! Bytes: a weight is the body, the names and values of the head, and `OVERHEAD_BYTES` for all that holds
+//! them (measured by `a_million_objects_cost_what_is_stated`). The sum never exceeds the capacity.
+//!
+//! I do not know freshness or purges; who asks me judges what I give.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use quick_cache::sync::Cache as Shards;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+
+use crate::cache::key::Key;
+use crate::cache::object::Stored;
+use crate::telemetry::CacheMetrics;
+
+/// What an object costs beyond its bytes: slot and key in the shard, its ghost, `Arc`s, the `Meta` itself.
+pub const OVERHEAD_BYTES: u64 = 768;
+
+/// What a key leads to.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    Object(Arc<Stored>),
+    /// The response varies: the request's values of these fields name the object's own key.
+    Vary(Arc<[HeaderName]>),
+}
+
+pub(crate) struct Memory {
+    shards: Shards<Key, Entry, Weight, DefaultHashBuilder, Evicted>,
+    object_bytes: u64,
+}
+
+impl Memory {
+    /// `object_bytes` is the largest body that I take.
+    pub(crate) fn new(bytes: u64, object_bytes: u64, metrics: CacheMetrics) -> Memory {
+        // A shard must hold several of the largest objects, or they would chase each other out.
+        let room = bytes / (4 * (object_bytes + OVERHEAD_BYTES)).max(1);
+        let shards = usize::try_from(room.clamp(1, 64)).unwrap_or(1).next_power_of_two();
+        let shards = if shards as u64 > room.max(1) { shards / 2 } else { shards };
+        let items = usize::try_from(bytes / 8_192).unwrap_or(usize::MAX).max(32 * shards);
+        let options = OptionsBuilder::new()
+            .weight_capacity(bytes)
+            .estimated_items_capacity(items)
+            .shards(shards)
+            .build()
+            .expect("both sizes are given");
+        let evicted = Evicted { metrics };
+        Memory { shards: Shards::with_options(options, Weight, DefaultHashBuilder::default(), evicted), object_bytes }
+    }
+
+    pub(crate) fn find(&self, key: &Key) -> Option<Entry> {
+        self.shards.get(key)
+    }
+
+    pub(crate) fn insert(&self, key: Key, entry: Entry) {
+        self.shards.insert(key, entry);
+    }
+
+    /// Takes away this very object, not one that has come in its place.
+    pub(crate) fn remove(&self, key: &Key, stored: &Arc<Stored>) {
+        self.shards.remove_if(key, |entry| matches!(entry, Entry::Object(held) if Arc::ptr_eq(held, stored)));
+    }
+
+    /// Takes away every object that `keep` refuses; no lock is held for longer than one look.
+    pub(crate) fn sweep(&self, keep: impl Fn(&Stored) -> bool) {
+        for (key, entry) in self.shards.iter() {
+            if let Entry::Object(stored) = entry
+                && !keep(&stored)
+            {
+                self.remove(&key, &stored);
+            }
+        }
+    }
+
+    pub(crate) fn object_bytes(&self) -> u64 {
+        self.object_bytes
+    }
+
+    pub(crate) fn objects(&self) -> u64 {
+        self.shards.len() as u64
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.shards.weight()
+    }
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, Entry> for Weight {
+    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
+        match entry {
+            Entry::Object(stored) => stored.bytes(),
+            Entry::Vary(names) => OVERHEAD_BYTES + 32 * names.len() as u64,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Evicted {
+    metrics: CacheMetrics,
+}
+
+impl Lifecycle<Key, Entry> for Evicted {
+    /// What was evicted; dropped after the shard's lock.
+    type RequestState = Vec<Entry>;
+
+    fn on_evict(&self, evicted: &mut Vec<Entry>, _: Key, entry: Entry) {
+        self.metrics.evicted_from_memory();
+        evicted.push(entry);
+    }
+}

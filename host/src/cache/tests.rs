@@ -1,0 +1,566 @@
+//! The cache through its door: lookups, duties, waits and purges, on one thread and on several.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body_util::BodyExt as _;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::disk::Disk;
+use super::freshness::{Times, Verdict};
+use super::key::Key;
+use super::memory::{Entry, Memory};
+use super::object::Stored;
+use super::stream::Stream;
+use super::*;
+use crate::telemetry::Telemetry;
+
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+const NOW: u64 = 1_700_000_000_000;
+
+pub(super) fn key(name: &str) -> Key {
+    let mut bytes = [0; 32];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    Key::from_bytes(bytes)
+}
+
+pub(super) fn meta(path: &str, length: Option<u64>) -> Meta {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("text/plain"));
+    let times = Times {
+        received_ms: NOW,
+        age_ms: 0,
+        lifetime_ms: 60_000,
+        stale_while_revalidate_ms: 0,
+        stale_if_error_ms: 0,
+        must_revalidate: false,
+    };
+    Meta {
+        status: StatusCode::OK,
+        headers,
+        times,
+        vary: [].into(),
+        request_site: "site".into(),
+        path_and_query: path.into(),
+        tags: ["tag".into()].into(),
+        length,
+        stored_ms: NOW,
+    }
+}
+
+pub(super) fn fresh(_: &Meta) -> Verdict {
+    Verdict::Fresh
+}
+
+fn stale(_: &Meta) -> Verdict {
+    Verdict::Revalidate { if_error: true }
+}
+
+pub(super) fn metrics() -> crate::telemetry::CacheMetrics {
+    Telemetry::new().cache()
+}
+
+fn memory_only() -> Arc<Cache> {
+    open(None)
+}
+
+pub(super) fn open(folder: Option<&TempDir>) -> Arc<Cache> {
+    let disk = folder.map(|folder| DiskOptions { folder: folder.path().into(), bytes: 64 << 20, object_bytes: 8 << 20 });
+    let options = Options { memory_bytes: 8 << 20, memory_object_bytes: 256 << 10, disk };
+    Cache::open(&options, metrics()).unwrap()
+}
+
+pub(super) fn look(cache: &Arc<Cache>, name: &str) -> Lookup {
+    cache.lookup(&key(name), &HeaderMap::new(), NOW, fresh)
+}
+
+async fn join(wait: Wait) -> Lookup {
+    wait.join(&HeaderMap::new(), NOW, fresh, PATIENCE).await
+}
+
+pub(super) async fn settled(cache: &Arc<Cache>, name: &str) -> Lookup {
+    match look(cache, name) {
+        Lookup::Busy(wait) => join(wait).await,
+        lookup => lookup,
+    }
+}
+
+#[track_caller]
+pub(super) fn duty(lookup: Lookup) -> Duty {
+    match lookup {
+        Lookup::Miss(duty) => duty,
+        other => panic!("not a miss but {}", word(&other)),
+    }
+}
+
+#[track_caller]
+fn busy(lookup: Lookup) -> Wait {
+    match lookup {
+        Lookup::Busy(wait) => wait,
+        other => panic!("not busy but {}", word(&other)),
+    }
+}
+
+#[track_caller]
+pub(super) fn hit(lookup: Lookup) -> Hit {
+    match lookup {
+        Lookup::Hit(hit) => hit,
+        other => panic!("not a hit but {}", word(&other)),
+    }
+}
+
+pub(super) fn word(lookup: &Lookup) -> &'static str {
+    match lookup {
+        Lookup::Hit(_) => "hit",
+        Lookup::Stale { duty: Some(_), .. } => "stale with duty",
+        Lookup::Stale { .. } => "stale",
+        Lookup::Miss(_) => "miss",
+        Lookup::Busy(_) => "busy",
+        Lookup::Bypass(_) => "bypass",
+    }
+}
+
+pub(super) async fn text(hit: &Hit) -> Bytes {
+    hit.body().collect().await.unwrap().to_bytes()
+}
+
+pub(super) async fn fill(cache: &Arc<Cache>, name: &str, body: &[u8]) {
+    let duty = duty(settled(cache, name).await);
+    let mut filler = duty.fill(meta(name, Some(body.len() as u64)), &HeaderMap::new());
+    for piece in body.chunks(10_000) {
+        filler.write(Bytes::copy_from_slice(piece)).await.unwrap();
+    }
+    assert!(filler.finish().await.unwrap());
+}
+
+#[tokio::test]
+async fn what_was_filled_is_hit() {
+    let cache = memory_only();
+    fill(&cache, "a", b"hello").await;
+    let hit = hit(look(&cache, "a"));
+    assert_eq!((text(&hit).await, hit.tier()), (Bytes::from_static(b"hello"), CacheTier::Memory));
+    assert_eq!(hit.part(1..3).collect().await.unwrap().to_bytes(), "el");
+    assert_eq!(hit.meta.length, Some(5));
+    assert_eq!(word(&look(&cache, "b")), "miss");
+    assert_eq!(cache.stats().flights, 0, "the duty that was dropped leaves nothing behind");
+}
+
+#[tokio::test]
+async fn ten_thousand_wait_for_one_fill_on_one_thread() {
+    let cache = memory_only();
+    let owed = duty(look(&cache, "a"));
+    let waits: Vec<_> = (0..10_000).map(|_| busy(look(&cache, "a"))).collect();
+    let tasks: Vec<_> = waits.into_iter().map(|wait| tokio::spawn(async { text(&hit(join(wait).await)).await })).collect();
+    tokio::task::yield_now().await;
+    let mut filler = owed.fill(meta("a", None), &HeaderMap::new());
+    for piece in ["one ", "two ", "three"] {
+        filler.write(piece.into()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert!(filler.finish().await.unwrap());
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), "one two three");
+    }
+    assert_eq!(cache.stats().flights, 0);
+}
+
+#[test]
+fn ten_thousand_requests_of_four_workers_make_one_fill() {
+    for _ in 0..5 {
+        let cache = memory_only();
+        let fills = Arc::new(AtomicUsize::new(0));
+        let start = Arc::new(std::sync::Barrier::new(4));
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let (cache, fills, start) = (cache.clone(), fills.clone(), start.clone());
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    start.wait();
+                    tokio::task::LocalSet::new().block_on(&runtime, async {
+                        let requests: Vec<_> = (0..2_500)
+                            .map(|_| {
+                                let (cache, fills) = (cache.clone(), fills.clone());
+                                tokio::task::spawn_local(async move {
+                                    match settled(&cache, "a").await {
+                                        Lookup::Hit(hit) => assert_eq!(text(&hit).await, "body"),
+                                        Lookup::Miss(duty) => {
+                                            fills.fetch_add(1, Ordering::Relaxed);
+                                            tokio::task::yield_now().await;
+                                            let mut filler = duty.fill(meta("a", Some(4)), &HeaderMap::new());
+                                            filler.write("bo".into()).await.unwrap();
+                                            tokio::task::yield_now().await;
+                                            filler.write("dy".into()).await.unwrap();
+                                            filler.finish().await.unwrap();
+                                        }
+                                        other => panic!("{}", word(&other)),
+                                    }
+                                })
+                            })
+                            .collect();
+                        for request in requests {
+                            request.await.unwrap();
+                        }
+                    });
+                })
+            })
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        assert_eq!(fills.load(Ordering::Relaxed), 1);
+        assert_eq!(cache.stats().flights, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_duty_that_is_dropped_at_any_step_passes_on() {
+    for step in ["duty", "head", "first bytes", "short", "long"] {
+        let cache = memory_only();
+        let owed = duty(look(&cache, "a"));
+        let waits: Vec<_> = (0..3).map(|_| busy(look(&cache, "a"))).collect();
+        // Goes away without ever having been polled.
+        drop(busy(look(&cache, "a")));
+        let mut reader = None;
+        match step {
+            "duty" => drop(owed),
+            _ => {
+                let mut filler = owed.fill(meta("a", Some(4)), &HeaderMap::new());
+                reader = filler.take_hit();
+                match step {
+                    "head" => drop(filler),
+                    "first bytes" => {
+                        filler.write("ab".into()).await.unwrap();
+                        drop(filler);
+                    }
+                    "short" => {
+                        filler.write("ab".into()).await.unwrap();
+                        assert_eq!(filler.finish().await, Err(WrongLength { said: 4, came: 2 }));
+                    }
+                    _ => assert_eq!(filler.write("abcde".into()).await, Err(WrongLength { said: 4, came: 5 })),
+                }
+            }
+        }
+        if let Some(reader) = reader {
+            assert_eq!(reader.body().collect().await.unwrap_err(), BodyError::Cut, "{step}");
+        }
+        // Each of those who wait gets it in turn, and the last one fills.
+        let mut waits = waits.into_iter();
+        for wait in waits.by_ref().take(2) {
+            drop(duty(join(wait).await));
+        }
+        let owed = duty(join(waits.next().unwrap()).await);
+        let wait = busy(look(&cache, "a"));
+        let mut filler = owed.fill(meta("a", Some(4)), &HeaderMap::new());
+        filler.write("abcd".into()).await.unwrap();
+        assert!(filler.finish().await.unwrap());
+        assert_eq!(text(&hit(join(wait).await)).await, "abcd", "{step}");
+        assert_eq!(cache.stats().flights, 0, "{step}");
+        assert_eq!(cache.stats().flight_bytes, 0, "{step}");
+    }
+}
+
+#[tokio::test]
+async fn a_wakeup_is_not_lost_with_the_one_that_was_woken() {
+    let cache = memory_only();
+    let owed = duty(look(&cache, "a"));
+    let (first, second) = (busy(look(&cache, "a")), busy(look(&cache, "a")));
+    let first = tokio::spawn(join(first));
+    let second = tokio::spawn(async { duty(join(second).await) });
+    tokio::task::yield_now().await;
+    drop(owed);
+    // Woken, but aborted before it runs.
+    first.abort();
+    drop(second.await.unwrap());
+    assert_eq!(cache.stats().flights, 0);
+}
+
+#[tokio::test]
+async fn a_reader_may_be_slower_or_faster_than_the_fill() {
+    let cache = memory_only();
+    let mut filler = duty(look(&cache, "a")).fill(meta("a", Some(6)), &HeaderMap::new());
+    let own = filler.take_hit().unwrap();
+    let mut fast = own.body();
+    let mut slow = hit(join(busy(look(&cache, "a"))).await).body();
+    let part = own.part(1..5);
+    drop(own);
+    for piece in ["ab", "cd", "ef"] {
+        let next = tokio::spawn(async move {
+            let frame = fast.frame().await.unwrap().unwrap().into_data().unwrap();
+            (frame, fast)
+        });
+        tokio::task::yield_now().await;
+        filler.write(piece.into()).await.unwrap();
+        let (frame, back) = next.await.unwrap();
+        assert_eq!(frame, piece);
+        fast = back;
+    }
+    assert!(fast.frame().await.is_none(), "it knows its length");
+    assert!(filler.finish().await.unwrap());
+    assert_eq!(slow.frame().await.unwrap().unwrap().into_data().unwrap(), "abcdef");
+    assert!(slow.frame().await.is_none());
+    assert_eq!(part.collect().await.unwrap().to_bytes(), "bcde");
+}
+
+#[tokio::test]
+async fn the_slowest_reader_holds_a_window_up_until_it_is_cut_off() {
+    let stream = Stream::new(Arc::new(meta("a", None)), key("a"), 0, Arc::default());
+    let (quick, slow) = (stream.reader().unwrap(), stream.reader().unwrap());
+    let bodies = [quick, slow].map(|reader| Hit { meta: stream.meta.clone(), source: Source::Stream(reader) }.body());
+    let [mut quick, mut slow] = bodies;
+    for _ in 0..4 {
+        stream.push(Bytes::from_static(b"0123"));
+        quick.frame().await.unwrap().unwrap();
+    }
+    // Twelve of sixteen bytes should go, but one reader has not had them.
+    stream.room(4, Duration::ZERO).await;
+    assert_eq!(slow.frame().await.unwrap().unwrap_err(), BodyError::Slow);
+    stream.push(Bytes::from_static(b"4567"));
+    assert_eq!(quick.frame().await.unwrap().unwrap().into_data().unwrap(), "4567");
+    assert!(stream.reader().is_none(), "the beginning is gone");
+    stream.fail();
+    assert_eq!(quick.frame().await.unwrap().unwrap_err(), BodyError::Cut);
+}
+
+#[tokio::test]
+async fn readers_that_keep_up_do_not_hold_a_window_up() {
+    let stream = Stream::new(Arc::new(meta("a", None)), key("a"), 0, Arc::default());
+    let hit = Hit { meta: stream.meta.clone(), source: Source::Stream(stream.reader().unwrap()) };
+    let mut body = hit.body();
+    drop(hit);
+    for _ in 0..10 {
+        stream.push(Bytes::from_static(b"0123456"));
+        body.frame().await.unwrap().unwrap();
+        // The floor lies within a piece, which has to stay. An hour of patience would show.
+        stream.room(10, Duration::from_secs(3_600)).await;
+    }
+    assert!(stream.pieces().len() <= 3);
+}
+
+#[tokio::test]
+async fn an_object_too_large_for_any_tier_passes_through_and_is_not_stored() {
+    let cache = memory_only();
+    let body: Vec<u8> = (0..6_000_000u32).map(|at| (at / 1000) as u8).collect();
+    let mut filler = duty(look(&cache, "a")).fill(meta("a", Some(body.len() as u64)), &HeaderMap::new());
+    let own = filler.take_hit().unwrap().body();
+    let read = tokio::spawn(async { own.collect().await.unwrap().to_bytes() });
+    for piece in body.chunks(60_000) {
+        filler.write(Bytes::copy_from_slice(piece)).await.unwrap();
+    }
+    assert!(!filler.finish().await.unwrap());
+    assert_eq!(read.await.unwrap(), body);
+    assert_eq!(word(&look(&cache, "a")), "miss");
+    assert_eq!(cache.stats().flight_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_purge_strikes_what_began_before_it_and_nothing_after() {
+    let purges = [
+        Purge::Everything,
+        Purge::Site { site: "site".into() },
+        Purge::Path { site: "site".into(), pattern: "/a*".into() },
+        Purge::Tag { site: None, tag: "tag".into() },
+    ];
+    for purge in purges {
+        for moment in ["before the head", "while it streams", "when it is stored"] {
+            let cache = memory_only();
+            let owed = duty(look(&cache, "a"));
+            let older = busy(look(&cache, "a"));
+            if moment == "before the head" {
+                cache.purge(purge.clone()).await.unwrap();
+            }
+            let mut filler = owed.fill(meta("/a?b", None), &HeaderMap::new());
+            if moment == "while it streams" {
+                cache.purge(purge.clone()).await.unwrap();
+            }
+            if moment != "when it is stored" {
+                // Who asked before may have it; who asks after does not find it.
+                let older = hit(join(older).await);
+                let newer = duty(settled(&cache, "a").await);
+                filler.write("old".into()).await.unwrap();
+                assert!(!filler.finish().await.unwrap());
+                assert_eq!(text(&older).await, "old");
+                let mut filler = newer.fill(meta("/a?b", None), &HeaderMap::new());
+                filler.write("new".into()).await.unwrap();
+                assert!(filler.finish().await.unwrap());
+                assert_eq!(text(&hit(look(&cache, "a"))).await, "new", "{purge:?} {moment}");
+            } else {
+                filler.write("old".into()).await.unwrap();
+                assert!(filler.finish().await.unwrap());
+                let number = cache.purge(purge.clone()).await.unwrap();
+                drop(duty(look(&cache, "a")));
+                cache.purge_swept(number).await;
+                assert!(cache.is_swept(number));
+                assert_eq!(cache.stats().memory_objects, 0);
+                assert_eq!(cache.stats().pending_purges, 0);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_purge_spares_what_it_does_not_match() {
+    let cache = memory_only();
+    fill(&cache, "a", b"body").await;
+    for purge in [
+        Purge::Site { site: "other".into() },
+        Purge::Path { site: "site".into(), pattern: "b*".into() },
+        Purge::Tag { site: Some("other".into()), tag: "tag".into() },
+        Purge::Tag { site: None, tag: "ta".into() },
+    ] {
+        let number = cache.purge(purge).await.unwrap();
+        assert_eq!(text(&hit(look(&cache, "a"))).await, "body");
+        cache.purge_swept(number).await;
+        assert_eq!(text(&hit(look(&cache, "a"))).await, "body");
+    }
+}
+
+#[tokio::test]
+async fn a_declined_key_is_bypassed_for_a_time() {
+    let cache = memory_only();
+    let owed = duty(look(&cache, "a"));
+    let wait = busy(look(&cache, "a"));
+    owed.decline(Decline::Uncacheable);
+    assert!(matches!(join(wait).await, Lookup::Bypass(Alone::Uncacheable)));
+    assert!(matches!(look(&cache, "a"), Lookup::Bypass(Alone::Uncacheable)));
+    let later = NOW + crate::limits::cache::UNCACHEABLE_MS;
+    duty(cache.lookup(&key("a"), &HeaderMap::new(), later, fresh)).decline(Decline::Failed);
+    assert_eq!(word(&cache.lookup(&key("a"), &HeaderMap::new(), later, fresh)), "miss");
+}
+
+#[tokio::test]
+async fn patience_ends() {
+    let cache = memory_only();
+    let owed = duty(look(&cache, "a"));
+    let wait = busy(look(&cache, "a"));
+    let waited = wait.join(&HeaderMap::new(), NOW, fresh, Duration::ZERO).await;
+    assert!(matches!(waited, Lookup::Bypass(Alone::Patience)));
+    drop(owed);
+    assert_eq!(cache.stats().flights, 0);
+}
+
+#[tokio::test]
+async fn one_renews_what_is_stale_and_all_get_it() {
+    let cache = memory_only();
+    fill(&cache, "a", b"body").await;
+    let look = |judge: fn(&Meta) -> Verdict| cache.lookup(&key("a"), &HeaderMap::new(), NOW, judge);
+    let Lookup::Stale { hit: old, duty: Some(owed), .. } = look(stale) else { panic!() };
+    assert_eq!(text(&old).await, "body");
+    let wait = busy(look(stale));
+    // Meanwhile it may be used as it is, by whose judge says so; nobody else renews.
+    let Lookup::Stale { duty: None, .. } = look(|_| Verdict::StaleWhileRevalidate) else { panic!() };
+    let mut headers = HeaderMap::new();
+    headers.insert("etag", HeaderValue::from_static("\"2\""));
+    let times = Times { lifetime_ms: 1, ..owed.prior().unwrap().meta.times };
+    assert_eq!(text(&owed.renew(times, headers).unwrap()).await, "body");
+    // The one who waited is content, although a judge would call it stale again.
+    let renewed = hit(wait.join(&HeaderMap::new(), NOW, stale, PATIENCE).await);
+    assert_eq!(renewed.meta.headers["etag"], "\"2\"");
+    assert_eq!(hit(look(fresh)).meta.times.lifetime_ms, 1);
+}
+
+#[tokio::test]
+async fn variants_are_told_apart_also_while_they_stream() {
+    let cache = memory_only();
+    let asked = |value: &'static str| HeaderMap::from_iter([(http::header::ACCEPT, HeaderValue::from_static(value))]);
+    let (html, json) = (asked("text/html"), asked("application/json"));
+    let look = |asked: &HeaderMap| cache.lookup(&key("a"), asked, NOW, fresh);
+    let varied = || Meta { vary: [HeaderName::from_static("accept")].into(), ..meta("a", None) };
+    let owed = duty(look(&html));
+    let (same, other) = (busy(look(&html)), busy(look(&json)));
+    let mut filler = owed.fill(varied(), &html);
+    let same = hit(same.join(&html, NOW, fresh, PATIENCE).await);
+    let other = duty(other.join(&json, NOW, fresh, PATIENCE).await);
+    assert_eq!(word(&look(&html)), "busy", "the one that streams is found under its own key");
+    filler.write("html".into()).await.unwrap();
+    assert!(filler.finish().await.unwrap());
+    let mut filler = other.fill(varied(), &json);
+    filler.write("json".into()).await.unwrap();
+    assert!(filler.finish().await.unwrap());
+    assert_eq!(text(&same).await, "html");
+    assert_eq!(text(&hit(look(&html))).await, "html");
+    assert_eq!(text(&hit(look(&json))).await, "json");
+    assert_eq!(word(&look(&asked("*/*"))), "miss");
+    assert_eq!(cache.stats().flights, 0);
+}
+
+#[test]
+fn a_scan_does_not_empty_memory() {
+    let memory = Memory::new(1 << 20, 4 << 10, metrics());
+    let stored = || Entry::Object(Arc::new(Stored::new(Arc::new(meta("a", None)), Bytes::from(vec![0; 1024]), 0)));
+    for _ in 0..3 {
+        for at in 0..100 {
+            if memory.find(&key(&format!("hot{at}"))).is_none() {
+                memory.insert(key(&format!("hot{at}")), stored());
+            }
+        }
+    }
+    for at in 0..10_000 {
+        memory.insert(key(&format!("scan{at}")), stored());
+    }
+    let left = (0..100).filter(|at| memory.find(&key(&format!("hot{at}"))).is_some()).count();
+    assert!(left >= 80, "{left} of 100 are left");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Insert(u8, u16),
+    Find(u8),
+    Sweep(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (any::<u8>(), 0..20_000u16).prop_map(|(name, bytes)| Step::Insert(name, bytes)),
+        4 => any::<u8>().prop_map(Step::Find),
+        1 => any::<u8>().prop_map(Step::Sweep),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Memory may forget, but never gives what was replaced or swept, and never holds more than it may.
+    #[test]
+    fn memory_gives_the_last_or_nothing(steps in prop::collection::vec(step(), 1..400)) {
+        const BYTES: u64 = 200_000;
+        let memory = Memory::new(BYTES, 16_384, metrics());
+        let mut model = std::collections::HashMap::new();
+        for (count, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Insert(name, bytes) => {
+                    let mut meta = meta("a", None);
+                    meta.stored_ms = u64::from(name);
+                    let stored = Arc::new(Stored::new(Arc::new(meta), Bytes::from(vec![count as u8; bytes.into()]), count as u64));
+                    memory.insert(key(&name.to_string()), Entry::Object(stored));
+                    model.insert(name, count as u64);
+                }
+                Step::Find(name) => {
+                    if let Some(Entry::Object(stored)) = memory.find(&key(&name.to_string())) {
+                        prop_assert_eq!(Some(&stored.born), model.get(&name));
+                        prop_assert!(stored.body.iter().all(|byte| *byte == stored.born as u8));
+                    }
+                }
+                Step::Sweep(below) => {
+                    memory.sweep(|stored| stored.meta.stored_ms >= u64::from(below));
+                    model.retain(|name, _| *name >= below);
+                }
+            }
+            prop_assert!(memory.bytes() <= BYTES);
+        }
+    }
+}
+
+#[test]
+fn parts_may_be_shared_between_workers() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<Cache>();
+    shared::<Disk>();
+    sent::<Hit>();
+    sent::<HitBody>();
+    sent::<Duty>();
+    sent::<Filler>();
+    sent::<Wait>();
+}

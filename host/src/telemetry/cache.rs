@@ -1,0 +1,142 @@
+//! The cache: where answers came from, what it holds, and how its fills ended.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+/// Where a stored response lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum CacheTier {
+    Memory,
+    Disk,
+    /// Not stored yet: it streams behind the request that fills.
+    Flight,
+}
+
+/// How a fill ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum FillResult {
+    Memory,
+    Disk,
+    Renewed,
+    /// Cut short, or not as long as it said.
+    Cut,
+    /// Purged while it came.
+    Purged,
+    /// No tier takes an object of this size, or the one that would could not.
+    TooLarge,
+    Declined,
+}
+
+const TIERS: [&str; 3] = ["memory", "disk", "flight"];
+const FILLS: [&str; 7] = ["memory", "disk", "renewed", "cut", "purged", "too-large", "declined"];
+
+/// The handles of the cache's metrics.
+#[derive(Clone)]
+pub struct CacheMetrics {
+    hits: [IntCounter; 3],
+    stale: IntCounter,
+    misses: IntCounter,
+    collapsed: IntCounter,
+    bypasses: IntCounterVec,
+    bytes: IntGaugeVec,
+    objects: IntGaugeVec,
+    evictions: [IntCounter; 2],
+    fills: [IntCounter; 7],
+    fill_seconds: Histogram,
+    disk_failures: IntCounterVec,
+}
+
+impl CacheMetrics {
+    pub(super) fn register(registry: &Registry) -> CacheMetrics {
+        let family = |name: &str, help: &str, label: &str| {
+            let family = IntCounterVec::new(Opts::new(name, help), &[label]).expect("valid metric");
+            registry.register(Box::new(family.clone())).expect("registered once");
+            family
+        };
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help).expect("valid metric");
+            registry.register(Box::new(counter.clone())).expect("registered once");
+            counter
+        };
+        let gauge = |name: &str, help: &str| {
+            let family = IntGaugeVec::new(Opts::new(name, help), &["tier"]).expect("valid metric");
+            registry.register(Box::new(family.clone())).expect("registered once");
+            family
+        };
+        let hits = family("edgeward_cache_hits_total", "Fresh answers from the cache, by tier.", "tier");
+        let evictions = family("edgeward_cache_evictions_total", "Objects that had to make room, by tier.", "tier");
+        let fills = family("edgeward_cache_fills_total", "Fills and renewals that ended, by result.", "result");
+        let buckets = prometheus::exponential_buckets(1e-4, 2.5, 16).expect("valid buckets");
+        let fill_seconds = Histogram::with_opts(
+            HistogramOpts::new("edgeward_cache_fill_seconds", "From taking the duty to the end of the fill.").buckets(buckets),
+        )
+        .expect("valid metric");
+        registry.register(Box::new(fill_seconds.clone())).expect("registered once");
+        CacheMetrics {
+            hits: TIERS.map(|tier| hits.with_label_values(&[tier])),
+            stale: counter("edgeward_cache_stale_total", "Lookups that found only something stale."),
+            misses: counter("edgeward_cache_misses_total", "Lookups that found nothing and took the duty to fill."),
+            collapsed: counter("edgeward_cache_collapsed_total", "Lookups that waited for another request's fill."),
+            bypasses: family(
+                "edgeward_cache_bypasses_total",
+                "Lookups that sent a request to the origin on its own, by reason.",
+                "reason",
+            ),
+            bytes: gauge("edgeward_cache_bytes", "Bytes held, by tier; of a flight the bytes that no tier holds yet."),
+            objects: gauge("edgeward_cache_objects", "Objects held, by tier."),
+            evictions: [TIERS[0], TIERS[1]].map(|tier| evictions.with_label_values(&[tier])),
+            fills: FILLS.map(|result| fills.with_label_values(&[result])),
+            fill_seconds,
+            disk_failures: family(
+                "edgeward_cache_disk_failures_total",
+                "Objects that the disk tier lost or did not take, by reason.",
+                "reason",
+            ),
+        }
+    }
+
+    pub fn hit(&self, tier: CacheTier) {
+        self.hits[tier as usize].inc();
+    }
+
+    pub fn stale(&self) {
+        self.stale.inc();
+    }
+
+    pub fn miss(&self) {
+        self.misses.inc();
+    }
+
+    pub fn collapsed(&self) {
+        self.collapsed.inc();
+    }
+
+    pub fn bypass(&self, reason: &str) {
+        self.bypasses.with_label_values(&[reason]).inc();
+    }
+
+    /// Called when the metrics are read, not when they change.
+    pub fn holds(&self, tier: CacheTier, objects: u64, bytes: u64) {
+        let label = [TIERS[tier as usize]];
+        self.objects.with_label_values(&label).set(i64::try_from(objects).unwrap_or(i64::MAX));
+        self.bytes.with_label_values(&label).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub fn evicted_from_memory(&self) {
+        self.evictions[0].inc();
+    }
+
+    pub fn evicted_from_disk(&self) {
+        self.evictions[1].inc();
+    }
+
+    pub fn filled(&self, result: FillResult, seconds: f64) {
+        self.fills[result as usize].inc();
+        self.fill_seconds.observe(seconds);
+    }
+
+    pub fn disk_failed(&self, reason: &str) {
+        self.disk_failures.with_label_values(&[reason]).inc();
+    }
+}
