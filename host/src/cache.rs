@@ -11,8 +11,13 @@
 //! I do not know sites' configuration, HTTP's rules of freshness (the caller brings a judge) or the clock
 //! (the caller brings the time, in milliseconds since 1970).
 
+pub mod condition;
+pub mod control;
+pub mod fields;
 pub mod freshness;
+pub mod invalidation;
 pub mod key;
+pub mod range;
 
 mod disk;
 mod duty;
@@ -21,6 +26,7 @@ mod memory;
 mod object;
 mod purge;
 mod stream;
+mod targeted;
 mod wait;
 
 #[cfg(test)]
