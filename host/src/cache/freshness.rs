@@ -1,0 +1,397 @@
+//! Whether a response may be stored, how long it is fresh, and what may be done with it now.
+//!
+//! Two rule books. `Standards` is RFC 9111 for a shared cache, with RFC 5861 (stale-*) and RFC 9213
+//! (CDN-Cache-Control). `CloudFront` is CloudFront's: minimum, default and maximum TTL clamp what the origin says,
+//! errors are kept for a moment, the viewer has no say. [`admit`] applies them once, when a response is stored or
+//! renewed, and leaves [`Times`]; [`judge`] then only compares numbers.
+//!
+//!     admit ──► Times ──judge──► Fresh ─lifetime─► StaleWhileRevalidate ─► Revalidate { if_error }
+//!
+//! I know no clock: moments are milliseconds since 1970 that the caller passes in. A clock that goes back makes
+//! nothing older than it was when it came.
+
+use http::header::{self, HeaderMap};
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::cache::control::{self, Control, SECOND_MS, Scope, Wishes};
+use crate::cache::key::Vary;
+
+/// A heuristic lifetime is a tenth of the age of the content, at most this (RFC 9111 section 4.2.2).
+const HEURISTIC_MAX_MS: u64 = 24 * 3600 * SECOND_MS;
+
+/// Which rules a behaviour follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    #[default]
+    CloudFront,
+    Standards,
+}
+
+/// The operator's bounds on how long a response is fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ttls {
+    /// At least this long, against what the origin says. CloudFront mode only: the RFC has no such thing.
+    pub min_ms: u64,
+    /// When the origin does not say.
+    pub default_ms: u64,
+    /// At most this long. 0: nothing is stored.
+    pub max_ms: u64,
+    /// At least this long for errors (CloudFront's error caching minimum TTL).
+    pub error_min_ms: u64,
+    /// How long a stale response may stand in for a failing origin that has not said so itself.
+    pub stale_if_error_ms: u64,
+}
+
+impl Ttls {
+    /// CloudFront's when a behaviour says nothing: 0, a day, a year, 10 s for errors.
+    pub const CLOUDFRONT: Ttls = Ttls {
+        min_ms: 0,
+        default_ms: 86_400 * SECOND_MS,
+        max_ms: 31_536_000 * SECOND_MS,
+        error_min_ms: 10 * SECOND_MS,
+        stale_if_error_ms: u64::MAX,
+    };
+
+    /// The RFC's: only what the origin says, and a day of stale answers while it is away (section 4.2.4).
+    pub const STANDARDS: Ttls = Ttls {
+        min_ms: 0,
+        default_ms: 0,
+        max_ms: 31_536_000 * SECOND_MS,
+        error_min_ms: 0,
+        stale_if_error_ms: 86_400 * SECOND_MS,
+    };
+}
+
+/// A request as it went to the origin and the head of the answer that came back.
+#[derive(Debug, Clone, Copy)]
+pub struct Fetched<'a> {
+    pub method: &'a Method,
+    pub asked: &'a HeaderMap,
+    /// Whether `Authorization` is in the cache key, so that nobody meets another's answers.
+    pub authorization_keyed: bool,
+    pub status: StatusCode,
+    pub answered: &'a HeaderMap,
+    /// When the request went.
+    pub asked_ms: u64,
+    /// When the answer came.
+    pub received_ms: u64,
+}
+
+/// What decides, later, whether a stored response may be used: computed once when it is stored (or renewed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// When the response came (Unix).
+    pub received_ms: u64,
+    /// RFC 9111 section 4.2.3 `corrected_initial_age` at that moment.
+    pub age_ms: u64,
+    /// Freshness lifetime, after minimum, default and maximum TTL.
+    pub lifetime_ms: u64,
+    pub stale_while_revalidate_ms: u64,
+    pub stale_if_error_ms: u64,
+    /// Never stale (must-revalidate, proxy-revalidate, s-maxage, no-cache).
+    pub must_revalidate: bool,
+}
+
+impl Times {
+    /// RFC 9111 section 4.2.3 `current_age`.
+    pub fn current_age_ms(&self, now_ms: u64) -> u64 {
+        self.age_ms.saturating_add(now_ms.saturating_sub(self.received_ms))
+    }
+
+    /// The value of `Age`.
+    pub fn age_header(&self, now_ms: u64) -> HeaderValue {
+        HeaderValue::from(self.current_age_ms(now_ms) / SECOND_MS)
+    }
+
+    /// How long it stays fresh from now on; what `ttl` in Cache-Status says.
+    pub fn left_ms(&self, now_ms: u64) -> u64 {
+        self.lifetime_ms.saturating_sub(self.current_age_ms(now_ms))
+    }
+}
+
+/// What may be done with a stored response now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Use it as it is.
+    Fresh,
+    /// Use it and renew it behind the answer.
+    StaleWhileRevalidate,
+    /// Ask the origin first; `if_error`: it may still be used when the origin fails.
+    Revalidate { if_error: bool },
+}
+
+/// Why a response is not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    #[error("caching is off")]
+    Disabled,
+    #[error("the method's responses are not stored")]
+    Method,
+    #[error("responses of this status are not stored")]
+    Status,
+    #[error("only a part of the content")]
+    Partial,
+    #[error("the request said no-store")]
+    RequestNoStore,
+    #[error("the response said no-store")]
+    NoStore,
+    #[error("the response said private")]
+    Private,
+    #[error("the request had credentials")]
+    Authorization,
+    #[error("it varies by everything")]
+    Vary,
+    #[error("it must be understood, and is not")]
+    NotUnderstood,
+    #[error("it could never be reused")]
+    NotReusable,
+}
+
+impl Reason {
+    /// The word in metrics and in Cache-Status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Disabled => "disabled",
+            Reason::Method => "method",
+            Reason::Status => "status",
+            Reason::Partial => "partial",
+            Reason::RequestNoStore => "request-no-store",
+            Reason::NoStore => "no-store",
+            Reason::Private => "private",
+            Reason::Authorization => "authorization",
+            Reason::Vary => "vary",
+            Reason::NotUnderstood => "not-understood",
+            Reason::NotReusable => "not-reusable",
+        }
+    }
+}
+
+/// Whether the answer may be stored, and the times it is then stored with. After a 304: the stored status, the
+/// stored headers with the new ones on them.
+pub fn admit(mode: Mode, ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+    if ttls.max_ms == 0 {
+        return Err(Reason::Disabled);
+    }
+    match *fetched.method {
+        Method::GET => {}
+        // A behaviour may cache it; the key keeps it apart.
+        Method::OPTIONS if mode == Mode::CloudFront => {}
+        _ => return Err(Reason::Method),
+    }
+    match fetched.status.as_u16() {
+        206 => return Err(Reason::Partial),
+        100..200 | 304 | 416 => return Err(Reason::Status),
+        _ => {}
+    }
+    match mode {
+        Mode::CloudFront => cloudfront(ttls, fetched),
+        Mode::Standards => standards(ttls, fetched),
+    }
+}
+
+/// RFC 9111 sections 3 and 4.2.1.
+fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+    let targeted = Control::targeted(fetched.answered);
+    let said = targeted.unwrap_or_else(|| Control::of(fetched.answered));
+    let status = fetched.status.as_u16();
+    if Wishes::of(fetched.asked).no_store {
+        return Err(Reason::RequestNoStore);
+    }
+    if said.must_understand && !is_understood(status) {
+        return Err(Reason::NotUnderstood);
+    }
+    if said.no_store && !said.must_understand {
+        return Err(Reason::NoStore);
+    }
+    if said.private == Scope::Everything {
+        return Err(Reason::Private);
+    }
+    if is_another_s_answer(fetched, &said) {
+        return Err(Reason::Authorization);
+    }
+    if Vary::of(fetched.answered) == Vary::Everything {
+        return Err(Reason::Vary);
+    }
+    let guessable = said.public || is_heuristically_cacheable(status);
+    let lifetime_ms = match explicit_ms(&said, targeted.is_none(), fetched) {
+        Some(lifetime_ms) => lifetime_ms,
+        None if !guessable => return Err(Reason::NotReusable),
+        None => {
+            let fallback_ms = if status >= 400 { ttls.default_ms.max(ttls.error_min_ms) } else { ttls.default_ms };
+            heuristic_ms(fetched).unwrap_or(fallback_ms)
+        }
+    };
+    let no_cache = said.no_cache == Scope::Everything;
+    let times = Times {
+        received_ms: fetched.received_ms,
+        age_ms: initial_age_ms(fetched),
+        lifetime_ms: if no_cache { 0 } else { lifetime_ms.min(ttls.max_ms) },
+        stale_while_revalidate_ms: 0,
+        stale_if_error_ms: 0,
+        must_revalidate: no_cache || said.must_revalidate || said.proxy_revalidate || said.s_maxage_ms.is_some(),
+    };
+    reusable(with_stale(times, &said, ttls, status), fetched)
+}
+
+/// Errors that CloudFront keeps whatever the origin says, and those it keeps only when the origin says for how long.
+const ERRORS_ALWAYS: [u16; 7] = [404, 414, 500, 501, 502, 503, 504];
+const ERRORS_WHEN_SAID: [u16; 5] = [400, 403, 405, 412, 415];
+
+/// CloudFront's "specifying how long objects stay in a cache".
+fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+    let said = Control::of(fetched.answered);
+    let status = fetched.status.as_u16();
+    let age_ms = initial_age_ms(fetched);
+    // TTLs bound the time in this cache, so what the response was old when it came does not count for them.
+    let left_ms = explicit_ms(&said, true, fetched).map(|lifetime_ms| lifetime_ms.saturating_sub(age_ms));
+    if is_another_s_answer(fetched, &said) {
+        return Err(Reason::Authorization);
+    }
+    let no_cache = said.no_cache == Scope::Everything;
+    let forbidden = if said.no_store {
+        Some(Reason::NoStore)
+    } else if said.private == Scope::Everything {
+        Some(Reason::Private)
+    } else if Vary::of(fetched.answered) == Vary::Everything {
+        Some(Reason::Vary)
+    } else {
+        None
+    };
+    let left_ms = if status >= 400 {
+        let said_ms = if forbidden.is_none() && !no_cache { left_ms.map(|left_ms| left_ms.min(ttls.max_ms)) } else { None };
+        let max_age = said.s_maxage_ms.or(said.max_age_ms).is_some();
+        match said_ms {
+            _ if ERRORS_ALWAYS.contains(&status) => said_ms.unwrap_or(0).max(ttls.error_min_ms),
+            Some(said_ms) if ERRORS_WHEN_SAID.contains(&status) && max_age => said_ms.max(ttls.error_min_ms),
+            _ => return Err(forbidden.unwrap_or(Reason::Status)),
+        }
+    } else if let Some(reason) = forbidden {
+        if ttls.min_ms == 0 {
+            return Err(reason);
+        }
+        ttls.min_ms
+    } else if no_cache {
+        ttls.min_ms
+    } else {
+        match left_ms {
+            Some(left_ms) => left_ms.min(ttls.max_ms).max(ttls.min_ms),
+            None if is_kept_by_default(status) => ttls.default_ms.max(ttls.min_ms),
+            None => return Err(Reason::Status),
+        }
+    };
+    let times = Times {
+        received_ms: fetched.received_ms,
+        age_ms,
+        lifetime_ms: if left_ms == 0 { 0 } else { age_ms.saturating_add(left_ms) },
+        stale_while_revalidate_ms: 0,
+        stale_if_error_ms: 0,
+        must_revalidate: no_cache || forbidden.is_some() || said.must_revalidate || said.proxy_revalidate,
+    };
+    reusable(with_stale(times, &said, ttls, status), fetched)
+}
+
+/// RFC 5861. A stale error helps nobody when the origin fails again.
+fn with_stale(times: Times, said: &Control, ttls: &Ttls, status: u16) -> Times {
+    if times.must_revalidate {
+        return times;
+    }
+    let stale_if_error_ms = if status < 500 { said.stale_if_error_ms.unwrap_or(ttls.stale_if_error_ms) } else { 0 };
+    Times { stale_while_revalidate_ms: said.stale_while_revalidate_ms.unwrap_or(0), stale_if_error_ms, ..times }
+}
+
+/// What would have to be fetched whole the next time is not worth its place.
+fn reusable(times: Times, fetched: &Fetched) -> Result<Times, Reason> {
+    let validator = fetched.answered.contains_key(header::ETAG) || fetched.answered.contains_key(header::LAST_MODIFIED);
+    let useful = times.lifetime_ms > 0 || validator || times.stale_while_revalidate_ms > 0;
+    if useful { Ok(times) } else { Err(Reason::NotReusable) }
+}
+
+/// RFC 9111 section 3.5.
+fn is_another_s_answer(fetched: &Fetched, said: &Control) -> bool {
+    fetched.asked.contains_key(header::AUTHORIZATION)
+        && !fetched.authorization_keyed
+        && !(said.public || said.must_revalidate || said.s_maxage_ms.is_some())
+}
+
+/// s-maxage, max-age, Expires, in this order.
+fn explicit_ms(said: &Control, with_expires: bool, fetched: &Fetched) -> Option<u64> {
+    if let Some(lifetime_ms) = said.s_maxage_ms.or(said.max_age_ms) {
+        return Some(lifetime_ms);
+    }
+    if !with_expires || !fetched.answered.contains_key(header::EXPIRES) {
+        return None;
+    }
+    // What is no date has expired (section 5.3).
+    let expires_ms = control::date_ms(fetched.answered, header::EXPIRES).unwrap_or(0);
+    Some(expires_ms.saturating_sub(date_ms(fetched)))
+}
+
+fn heuristic_ms(fetched: &Fetched) -> Option<u64> {
+    let modified_ms = control::date_ms(fetched.answered, header::LAST_MODIFIED)?;
+    Some((date_ms(fetched).saturating_sub(modified_ms) / 10).min(HEURISTIC_MAX_MS))
+}
+
+/// A response without a date was made when it came.
+fn date_ms(fetched: &Fetched) -> u64 {
+    control::date_ms(fetched.answered, header::DATE).unwrap_or(fetched.received_ms)
+}
+
+/// RFC 9111 section 4.2.3.
+fn initial_age_ms(fetched: &Fetched) -> u64 {
+    let apparent_ms = match control::date_ms(fetched.answered, header::DATE) {
+        // Dates are whole seconds: what came in the second it was made is not old.
+        Some(date_ms) => (fetched.received_ms / SECOND_MS * SECOND_MS).saturating_sub(date_ms),
+        None => 0,
+    };
+    let said_ms = control::age_ms(fetched.answered);
+    // Without an Age no cache was on the way, and the response was made at the origin while we waited.
+    let delay_ms = if said_ms > 0 { fetched.received_ms.saturating_sub(fetched.asked_ms) } else { 0 };
+    apparent_ms.max(said_ms.saturating_add(delay_ms))
+}
+
+/// RFC 9110 section 15.1, without 206.
+fn is_heuristically_cacheable(status: u16) -> bool {
+    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
+/// Statuses whose caching rules we follow: those of RFC 9110 that have none of their own beyond section 3.
+fn is_understood(status: u16) -> bool {
+    matches!(status, 200..=205 | 300..=303 | 307 | 308 | 400..=415 | 417 | 421 | 422 | 426 | 500..=505)
+}
+
+fn is_kept_by_default(status: u16) -> bool {
+    matches!(status, 200 | 203 | 204 | 300..=303 | 307 | 308)
+}
+
+/// What may be done with a stored response. CloudFront does not listen to the viewer.
+pub fn judge(mode: Mode, times: &Times, wishes: &Wishes, now_ms: u64) -> Verdict {
+    let age_ms = times.current_age_ms(now_ms);
+    let stale_ms = age_ms.saturating_sub(times.lifetime_ms);
+    let fresh = age_ms < times.lifetime_ms;
+    let if_error = !times.must_revalidate && (fresh || stale_ms < times.stale_if_error_ms);
+    let may_be_stale = match mode {
+        Mode::CloudFront => true,
+        Mode::Standards => {
+            let too_old = wishes.max_age_ms.is_some_and(|max_ms| age_ms > max_ms || max_ms == 0);
+            let too_stale = wishes.min_fresh_ms.is_some_and(|min_ms| times.lifetime_ms.saturating_sub(age_ms) < min_ms);
+            if wishes.no_cache || too_old || (fresh && too_stale) {
+                return Verdict::Revalidate { if_error };
+            }
+            if !fresh && !times.must_revalidate && wishes.max_stale_ms.is_some_and(|max_ms| stale_ms <= max_ms) {
+                return Verdict::Fresh;
+            }
+            // Who says how old or how fresh, and not how stale, wants nothing stale (RFC 9111 section 5.2.1.1).
+            wishes.max_age_ms.is_none() && wishes.min_fresh_ms.is_none()
+        }
+    };
+    if fresh {
+        Verdict::Fresh
+    } else if may_be_stale && !times.must_revalidate && stale_ms < times.stale_while_revalidate_ms {
+        Verdict::StaleWhileRevalidate
+    } else {
+        Verdict::Revalidate { if_error }
+    }
+}
+
+#[cfg(test)]
+mod tests;

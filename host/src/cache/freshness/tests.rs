@@ -1,0 +1,1 @@
+//! Tables of both rule books, and an oracle.

@@ -1,0 +1,264 @@
+//! `CDN-Cache-Control` (RFC 9213): cache directives as a structured field, for caches like us only.
+//!
+//! Structured fields are read strictly (RFC 9651): one wrong byte, or a known directive with a value of another
+//! type, and the field is as if it were not there. Parameters are read and ignored.
+
+use http::header::{HeaderMap, HeaderName};
+
+use crate::cache::control::{Control, SECOND_MS, Scope, Word, seconds};
+
+/// `None` if it is invalid or empty.
+pub(crate) fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Control> {
+    let mut control = Control::default();
+    let mut any = false;
+    let mut lines = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).filter(|line| !line.is_empty());
+    // Lines are joined by commas (RFC 9110 section 5.3); no value of ours may go over a line's end.
+    lines.try_for_each(|line| {
+        let mut reader = Reader { rest: line };
+        loop {
+            let key = reader.key()?;
+            let value = if reader.take(b'=') { reader.value()? } else { Value::Boolean(true) };
+            reader.parameters()?;
+            apply(&mut control, key, &value)?;
+            any = true;
+            reader.space();
+            if reader.rest.is_empty() {
+                return Some(());
+            }
+            if !reader.take(b',') {
+                return None;
+            }
+            reader.space();
+            // A comma at the end is an error.
+        }
+    })?;
+    any.then_some(control)
+}
+
+/// The last of two values counts: a structured dictionary has each key once.
+fn apply(control: &mut Control, key: &[u8], value: &Value) -> Option<()> {
+    let Some(word) = Word::of(key) else { return Some(()) };
+    let number = || match value {
+        Value::Integer(seconds) => Some(Some(seconds * SECOND_MS)),
+        _ => None,
+    };
+    let flag = || match value {
+        Value::Boolean(flag) => Some(*flag),
+        _ => None,
+    };
+    let scope = || match value {
+        Value::Boolean(true) => Some(Scope::Everything),
+        Value::Boolean(false) => Some(Scope::Nothing),
+        // The fields are withheld by the plain Cache-Control only; without one, nothing may be reused.
+        Value::String => Some(Scope::Everything),
+        _ => None,
+    };
+    match word {
+        Word::MaxAge => control.max_age_ms = number()?,
+        Word::SMaxage => control.s_maxage_ms = number()?,
+        Word::StaleWhileRevalidate => control.stale_while_revalidate_ms = number()?,
+        Word::StaleIfError => control.stale_if_error_ms = number()?,
+        Word::NoStore => control.no_store = flag()?,
+        Word::NoCache => control.no_cache = scope()?,
+        Word::Private => control.private = scope()?,
+        Word::Public => control.public = flag()?,
+        Word::MustRevalidate => control.must_revalidate = flag()?,
+        Word::ProxyRevalidate => control.proxy_revalidate = flag()?,
+        Word::MustUnderstand => control.must_understand = flag()?,
+        Word::MinFresh | Word::MaxStale | Word::OnlyIfCached => {}
+    }
+    Some(())
+}
+
+/// As much of a value as directives need.
+enum Value {
+    /// Not negative; a negative number is `Other`.
+    Integer(u64),
+    Boolean(bool),
+    String,
+    Other,
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.rest.first() == Some(&byte);
+        if found {
+            self.rest = &self.rest[1..];
+        }
+        found
+    }
+
+    fn take_while(&mut self, accept: impl Fn(u8) -> bool) -> &'a [u8] {
+        let end = self.rest.iter().position(|&byte| !accept(byte)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        taken
+    }
+
+    fn space(&mut self) {
+        self.take_while(|byte| matches!(byte, b' ' | b'\t'));
+    }
+
+    fn key(&mut self) -> Option<&'a [u8]> {
+        let first = *self.rest.first()?;
+        if !(first.is_ascii_lowercase() || first == b'*') {
+            return None;
+        }
+        Some(self.take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(&byte)))
+    }
+
+    fn parameters(&mut self) -> Option<()> {
+        while self.take(b';') {
+            self.take_while(|byte| byte == b' ');
+            self.key()?;
+            if self.take(b'=') {
+                self.item()?;
+            }
+        }
+        Some(())
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        if !self.take(b'(') {
+            return self.item();
+        }
+        loop {
+            self.take_while(|byte| byte == b' ');
+            if self.take(b')') {
+                return Some(Value::Other);
+            }
+            self.item()?;
+            self.parameters()?;
+            if !matches!(self.rest.first(), Some(b' ' | b')')) {
+                return None;
+            }
+        }
+    }
+
+    fn item(&mut self) -> Option<Value> {
+        match *self.rest.first()? {
+            b'-' | b'0'..=b'9' => self.number(),
+            b'"' => self.string(),
+            b'?' => {
+                self.take(b'?');
+                match self.take_while(|byte| byte.is_ascii_digit()) {
+                    b"0" => Some(Value::Boolean(false)),
+                    b"1" => Some(Value::Boolean(true)),
+                    _ => None,
+                }
+            }
+            b':' => {
+                self.take(b':');
+                self.take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+                self.take(b':').then_some(Value::Other)
+            }
+            b'*' | b'a'..=b'z' | b'A'..=b'Z' => {
+                self.take_while(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte));
+                Some(Value::Other)
+            }
+            _ => None,
+        }
+    }
+
+    fn number(&mut self) -> Option<Value> {
+        let negative = self.take(b'-');
+        let digits = self.take_while(|byte| byte.is_ascii_digit());
+        if digits.is_empty() || digits.len() > 15 {
+            return None;
+        }
+        if self.take(b'.') {
+            let fraction = self.take_while(|byte| byte.is_ascii_digit()).len();
+            return ((1..=3).contains(&fraction) && digits.len() <= 12).then_some(Value::Other);
+        }
+        if negative { Some(Value::Other) } else { seconds(digits).map(Value::Integer) }
+    }
+
+    fn string(&mut self) -> Option<Value> {
+        self.take(b'"');
+        loop {
+            self.take_while(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
+            if self.take(b'"') {
+                return Some(Value::String);
+            }
+            if !self.take(b'\\') || !(self.take(b'"') || self.take(b'\\')) {
+                return None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NAME: HeaderName = HeaderName::from_static("cdn-cache-control");
+
+    fn said(lines: &[&str]) -> Option<Control> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(NAME, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        read(&headers, &NAME)
+    }
+
+    #[test]
+    fn valid_fields_are_read() {
+        for (line, max_age) in [
+            ("max-age=3600", Some(3600)),
+            ("foobar, max-age=3600", Some(3600)),
+            ("max-age=3600;a=1;b, foo", Some(3600)),
+            ("max-age=1, max-age=2", Some(2)),
+            ("foo=(a \"b\";c 1.5), max-age=7", Some(7)),
+            ("foo=:YQ==:, bar=?0,\tmax-age=7", Some(7)),
+            ("max-age=2147483648", Some(2_147_483_648)),
+            ("max-age=99999999999", Some(2_147_483_648)),
+            ("foo", None),
+        ] {
+            let control = said(&[line]).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(control.max_age_ms, max_age.map(|seconds| seconds * 1000), "{line}");
+        }
+        assert_eq!(said(&["max-age=1", "", "no-store"]).map(|c| (c.max_age_ms, c.no_store)), Some((Some(1000), true)));
+        assert_eq!(said(&["private, no-cache=?0"]).map(|c| (c.private, c.no_cache)), Some((Scope::Everything, Scope::Nothing)));
+    }
+
+    #[test]
+    fn invalid_fields_are_not_there() {
+        for line in [
+            "",
+            " ",
+            "max-age=10000, &&&&&",
+            "max-age=\"10000\"",
+            "max-age=10.5",
+            "max-age=-1",
+            "max-age",
+            "max-age =100",
+            "max-age= 100",
+            "MaX-aGe=3600",
+            "max-age=100,",
+            ",max-age=100",
+            "max-age=100 no-store",
+            "max-age=1234567890123456",
+            "no-store=1",
+            "foo=\"bar",
+            "foo=\"b\\ar\"",
+            "foo=(a",
+            "foo=?2",
+        ] {
+            assert_eq!(said(&[line]), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything_at_all_is_read_or_refused(line in "[ -~\t]{0,60}") {
+            let _ = said(&[&line]);
+        }
+    }
+}
