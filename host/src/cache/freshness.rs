@@ -374,13 +374,13 @@ pub fn judge(mode: Mode, times: &Times, wishes: &Wishes, now_ms: u64) -> Verdict
         Mode::Standards => {
             let too_old = wishes.max_age_ms.is_some_and(|max_ms| age_ms > max_ms || max_ms == 0);
             let too_stale = wishes.min_fresh_ms.is_some_and(|min_ms| times.lifetime_ms.saturating_sub(age_ms) < min_ms);
-            if wishes.no_cache || too_old || (fresh && too_stale) {
+            if wishes.no_cache || too_old || too_stale {
                 return Verdict::Revalidate { if_error };
             }
             if !fresh && !times.must_revalidate && wishes.max_stale_ms.is_some_and(|max_ms| stale_ms <= max_ms) {
                 return Verdict::Fresh;
             }
-            // Who says how old or how fresh, and not how stale, wants nothing stale (RFC 9111 section 5.2.1.1).
+            // Who says how old or how fresh it may be, and not how stale, wants nothing stale (RFC 9111 section 5.2.1).
             wishes.max_age_ms.is_none() && wishes.min_fresh_ms.is_none()
         }
     };
