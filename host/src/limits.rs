@@ -229,6 +229,14 @@ pub mod generated {
     pub const ORIGIN_BYTES: usize = 1 << 20;
 }
 
+/// What bounds what one message may ask of the cache.
+pub mod negotiation {
+    /// Names in a `Vary`; more of them are taken for `*`.
+    pub const VARY_NAMES: usize = 16;
+    /// Ranges in one answer; whoever wants more gets the whole.
+    pub const RANGES: usize = 16;
+}
+
 /// What bounds the edge's talk to origins, beside what an origin's configuration says.
 pub mod origin {
     /// Headers of an origin's response; more of them is a broken response.

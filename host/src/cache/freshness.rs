@@ -53,13 +53,8 @@ impl Ttls {
     };
 
     /// The RFC's: only what the origin says, and a day of stale answers while it is away (section 4.2.4).
-    pub const STANDARDS: Ttls = Ttls {
-        min_ms: 0,
-        default_ms: 0,
-        max_ms: 31_536_000 * SECOND_MS,
-        error_min_ms: 0,
-        stale_if_error_ms: 86_400 * SECOND_MS,
-    };
+    pub const STANDARDS: Ttls =
+        Ttls { min_ms: 0, default_ms: 0, max_ms: 31_536_000 * SECOND_MS, error_min_ms: 0, stale_if_error_ms: 86_400 * SECOND_MS };
 }
 
 /// A request as it went to the origin and the head of the answer that came back.

@@ -7,12 +7,13 @@
 //! In CloudFront mode that is all. In standards mode a stored response may vary by more of the request
 //! ([`Vary`]); its variants are stored under [`Key::variant`]s of the same key.
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header::{self, GetAll, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
-/// More names than this in a `Vary` are taken for `*`.
-const VARY_MAX: usize = 16;
+use crate::limits::negotiation::VARY_NAMES;
 
 /// Which of many named things are part of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -229,7 +230,7 @@ fn cookies(parts: &mut Parts, choice: &Choice<String>, asked: &HeaderMap) {
 pub enum Vary {
     Nothing,
     /// Lower-case, sorted, each once.
-    Names(Box<[HeaderName]>),
+    Names(Arc<[HeaderName]>),
     /// `*`, more than we count, or something that is no name.
     Everything,
 }
@@ -252,7 +253,7 @@ impl Vary {
         names.dedup();
         match names.len() {
             0 => Vary::Nothing,
-            1..=VARY_MAX => Vary::Names(names.into_boxed_slice()),
+            1..=VARY_NAMES => Vary::Names(names.into()),
             _ => Vary::Everything,
         }
     }
@@ -262,14 +263,7 @@ impl Vary {
 fn is_list(name: &HeaderName) -> bool {
     !matches!(
         name.as_str(),
-        "authorization"
-            | "cookie"
-            | "date"
-            | "if-modified-since"
-            | "if-range"
-            | "proxy-authorization"
-            | "referer"
-            | "user-agent"
+        "authorization" | "cookie" | "date" | "if-modified-since" | "if-range" | "proxy-authorization" | "referer" | "user-agent"
     )
 }
 
@@ -496,15 +490,20 @@ mod tests {
     #[test]
     fn vary_is_names_or_everything() {
         let of = |values: &[&str]| Vary::of(&map(&values.iter().map(|&value| ("vary", value)).collect::<Vec<_>>()));
-        for values in [&["*"][..], &["*, *"], &["*", "*"], &[", *"], &["", "*"], &["*, Foo"], &["Foo, *"], &["Foo, B:r"], &["a b"]] {
+        for values in
+            [&["*"][..], &["*, *"], &["*", "*"], &[", *"], &["", "*"], &["*, Foo"], &["Foo, *"], &["Foo, B:r"], &["a b"]]
+        {
             assert_eq!(of(values), Vary::Everything, "{values:?}");
         }
-        assert_eq!(of(&["Foo, bar", "FOO, ,"]), Vary::Names([HeaderName::from_static("bar"), HeaderName::from_static("foo")].into()));
+        assert_eq!(
+            of(&["Foo, bar", "FOO, ,"]),
+            Vary::Names([HeaderName::from_static("bar"), HeaderName::from_static("foo")].into())
+        );
         assert_eq!(of(&[""]), Vary::Nothing);
         assert_eq!(of(&[]), Vary::Nothing);
         let many = |n: usize| (0..n).map(|n| format!("h{n}")).collect::<Vec<_>>().join(",");
-        assert!(matches!(of(&[&many(VARY_MAX)]), Vary::Names(names) if names.len() == VARY_MAX));
-        assert_eq!(of(&[&many(VARY_MAX + 1)]), Vary::Everything);
+        assert!(matches!(of(&[&many(VARY_NAMES)]), Vary::Names(names) if names.len() == VARY_NAMES));
+        assert_eq!(of(&[&many(VARY_NAMES + 1)]), Vary::Everything);
     }
 
     #[test]

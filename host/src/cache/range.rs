@@ -2,7 +2,7 @@
 //!
 //! A range request may always be answered with the whole, and is whenever what it wants is odd: many ranges, ranges
 //! that overlap (the way to make a server send a file many times over), or, as CloudFront has it, ranges out of
-//! order. No answer I plan is longer than the content and the heads of [`PARTS_MAX`] parts.
+//! order. No answer I plan is longer than the content and the heads of `RANGES` parts.
 //!
 //! I plan and do no I/O: the parts are byte ranges of the content with the text that goes before each.
 
@@ -15,9 +15,7 @@ use http::{Method, StatusCode};
 use crate::cache::condition::is_same_strong_tag;
 use crate::cache::control::{self, SECOND_MS};
 use crate::cache::freshness::Mode;
-
-/// Ranges in one answer; whoever wants more gets the whole.
-pub const PARTS_MAX: usize = 16;
+use crate::limits::negotiation::RANGES;
 
 /// What to send of a stored response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +66,7 @@ fn is_still_wanted(asked: &HeaderMap, stored: &HeaderMap) -> bool {
 }
 
 fn parse(mode: Mode, line: &[u8], length: u64) -> Selection {
-    let Some(set) = line.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")).map(|(_, set)| set)
-    else {
+    let Some(set) = line.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")).map(|(_, set)| set) else {
         return Selection::Whole;
     };
     let mut parts: Vec<Range<u64>> = Vec::new();
@@ -77,7 +74,7 @@ fn parse(mode: Mode, line: &[u8], length: u64) -> Selection {
     for (n, spec) in set.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty()).enumerate() {
         let Some(wanted) = Wanted::parse(spec) else { return Selection::Whole };
         any = true;
-        if n >= PARTS_MAX {
+        if n >= RANGES {
             return Selection::Whole;
         }
         let Some(part) = wanted.within(length) else { continue };
@@ -108,13 +105,13 @@ impl Wanted {
     /// `None`: not valid, which makes the whole header invalid.
     fn parse(spec: &[u8]) -> Option<Wanted> {
         let dash = spec.iter().position(|&byte| byte == b'-')?;
-        let (first, last) = (number(&spec[..dash]), number(&spec[dash + 1..]));
-        match (first?, last?) {
-            (None, None) => None,
-            (None, Some(length)) => Some(Wanted::Last(length)),
-            (Some(first), None) => Some(Wanted::Between(first, u64::MAX)),
-            (Some(first), Some(last)) => (first <= last).then_some(Wanted::Between(first, last)),
+        let (first, last) = (&spec[..dash], &spec[dash + 1..]);
+        if first.is_empty() {
+            return number(last).map(Wanted::Last);
         }
+        let first = number(first)?;
+        let last = if last.is_empty() { u64::MAX } else { number(last)? };
+        (first <= last).then_some(Wanted::Between(first, last))
     }
 
     /// `None`: not satisfiable.
@@ -127,18 +124,12 @@ impl Wanted {
     }
 }
 
-/// `Some(None)`: nothing there. A number too large is the largest.
-#[expect(clippy::option_option, reason = "wrong, absent and present are three things")]
-fn number(digits: &[u8]) -> Option<Option<u64>> {
-    if digits.is_empty() {
-        return Some(None);
+/// A number that is too large is the largest.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
     }
-    digits
-        .iter()
-        .try_fold(0u64, |sum, byte| {
-            byte.is_ascii_digit().then(|| sum.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
-        })
-        .map(Some)
+    Some(digits.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }
 
 /// Makes of a whole response's header fields those of a 206 with one part.
@@ -278,9 +269,9 @@ mod tests {
             let list = (0..n).map(|n| format!("{0}-{0}", 2 * n)).collect::<Vec<_>>().join(",");
             parse(Mode::Standards, format!("bytes={list}").as_bytes(), 1000)
         };
-        assert!(matches!(ranges(PARTS_MAX - 1), Selection::Several(parts) if parts.len() == PARTS_MAX - 1));
-        assert!(matches!(ranges(PARTS_MAX), Selection::Several(parts) if parts.len() == PARTS_MAX));
-        assert_eq!(ranges(PARTS_MAX + 1), Selection::Whole);
+        assert!(matches!(ranges(RANGES - 1), Selection::Several(parts) if parts.len() == RANGES - 1));
+        assert!(matches!(ranges(RANGES), Selection::Several(parts) if parts.len() == RANGES));
+        assert_eq!(ranges(RANGES + 1), Selection::Whole);
         let unsatisfiable = format!("bytes={}", vec!["5000-"; 1000].join(","));
         assert_eq!(parse(Mode::Standards, unsatisfiable.as_bytes(), 1000), Selection::Whole);
     }

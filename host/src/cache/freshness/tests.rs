@@ -62,17 +62,20 @@ impl Case {
     }
 
     /// Seconds that the answer stays fresh from now.
-    fn left(&self, answered: &[(&str, &str)]) -> Result<u64, Reason> {
+    fn left(&self, answered: &[(&str, &str)]) -> Left {
         self.admit(answered).map(|times| times.left_ms(NOW_MS) / 1000)
     }
 }
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
+/// Seconds that are left, or why it is not stored.
+type Left = Result<u64, Reason>;
+
 #[test]
 fn standards_lifetimes() {
     let case = Case::of(Mode::Standards);
-    let table: &[(Headers, Result<u64, Reason>)] = &[
+    let table: &[(Headers, Left)] = &[
         (&[], Err(Reason::NotReusable)),
         (&[("cache-control", "max-age=3600")], Ok(3600)),
         (&[("cache-control", "max-age=99999999999")], Ok(31_536_000)),
@@ -221,7 +224,7 @@ fn only_answers_to_reads_are_stored() {
 fn cloudfront_ttls() {
     let zero = Ttls { min_ms: 0, default_ms: 600_000, max_ms: 3_600_000, ..Ttls::CLOUDFRONT };
     let some = Ttls { min_ms: 60_000, ..zero };
-    let table: &[(Headers, Result<u64, Reason>, Result<u64, Reason>)] = &[
+    let table: &[(Headers, Left, Left)] = &[
         (&[("cache-control", "max-age=100")], Ok(100), Ok(100)),
         (&[("cache-control", "max-age=10")], Ok(10), Ok(60)),
         (&[("cache-control", "max-age=7200")], Ok(3600), Ok(3600)),
@@ -313,7 +316,7 @@ fn cloudfront_keeps_redirects_and_little_else_by_default() {
 #[test]
 fn what_may_be_stale() {
     let day = 86_400_000;
-    let table: &[(Mode, u16, &str, (u64, u64, bool))] = &[
+    let table = [
         (Mode::Standards, 200, "max-age=1", (0, day, false)),
         (Mode::Standards, 200, "max-age=1, stale-while-revalidate=30, stale-if-error=60", (30_000, 60_000, false)),
         (Mode::Standards, 200, "max-age=1, stale-if-error=0", (0, 0, false)),
@@ -333,10 +336,10 @@ fn what_may_be_stale() {
         (Mode::CloudFront, 503, "", (0, 0, false)),
     ];
     for (mode, status, said, expected) in table {
-        let case = Case { status: *status, ..Case::of(*mode) };
+        let case = Case { status, ..Case::of(mode) };
         let times = case.admit(&[("cache-control", said), ("etag", "\"1\"")]).unwrap();
         let is = (times.stale_while_revalidate_ms, times.stale_if_error_ms, times.must_revalidate);
-        assert_eq!(is, *expected, "{mode:?} {status} {said}");
+        assert_eq!(is, expected, "{mode:?} {status} {said}");
     }
 }
 
@@ -478,11 +481,12 @@ fn stories() -> impl Strategy<Value = Story> {
         words.extend(s_maxage.map(|seconds| format!("s-maxage=\"{seconds}\"")));
         words.join(", ")
     });
-    let date = |at: i64| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(NOW_MS.checked_add_signed(at * 1000).unwrap()));
+    let date =
+        |at: i64| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(NOW_MS.checked_add_signed(at * 1000).unwrap()));
     let answered = (
         prop::option::of(control),
         prop::option::of(prop_oneof![(-100i64..300).prop_map(date), Just("0".to_owned())]),
-        prop::option::of((-8_000i64..100).prop_map(move |at| date(at))),
+        prop::option::of((-8_000i64..100).prop_map(date)),
         prop::option::of((0u64..150).prop_map(|age| age.to_string())),
         prop::option::weighted(0.2, prop_oneof![Just("foo".to_owned()), Just("*".to_owned())]),
         any::<bool>(),
