@@ -7,4 +7,5 @@ pub mod freshness;
 pub mod invalidation;
 pub mod key;
 pub mod range;
+pub mod status;
 mod targeted;
