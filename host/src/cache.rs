@@ -18,6 +18,7 @@ pub mod freshness;
 pub mod invalidation;
 pub mod key;
 pub mod range;
+pub mod status;
 
 mod disk;
 mod duty;

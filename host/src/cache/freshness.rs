@@ -14,6 +14,7 @@ use http::header::{self, HeaderMap};
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::cache::control::{self, Control, SECOND_MS, Scope, Wishes};
+use crate::cache::fields::{self, SetCookie};
 use crate::cache::key::Vary;
 
 /// A heuristic lifetime is a tenth of the age of the content, at most this (RFC 9111 section 4.2.2).
@@ -161,8 +162,8 @@ impl Reason {
     }
 }
 
-/// Whether the answer may be stored, and the times it is then stored with. After a 304: the stored status, the
-/// stored headers with the new ones on them.
+/// Whether the answer may be stored, and the times it is then stored with. Its header fields are to be those that
+/// came, `Age` included, not those that `fields::storable` leaves. After a 304 see [`renew`].
 pub fn admit(mode: Mode, ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
     if ttls.max_ms == 0 {
         return Err(Reason::Disabled);
@@ -182,6 +183,26 @@ pub fn admit(mode: Mode, ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason
         Mode::CloudFront => cloudfront(ttls, fetched),
         Mode::Standards => standards(ttls, fetched),
     }
+}
+
+/// What a 304 makes of a stored response that it is about (`condition::is_about`): brings the stored header fields up
+/// to date, and says what the new times are, or why it may not be kept any longer.
+pub fn renew(
+    mode: Mode,
+    ttls: &Ttls,
+    not_modified: &Fetched,
+    status: StatusCode,
+    stored: &mut HeaderMap,
+    cookies: SetCookie,
+) -> Result<Times, Reason> {
+    fields::freshen(stored, not_modified.answered, cookies, not_modified.received_ms);
+    // Age is the one thing that counts and is not stored.
+    if let Some(age) = not_modified.answered.get(header::AGE) {
+        stored.insert(header::AGE, age.clone());
+    }
+    let times = admit(mode, ttls, &Fetched { status, answered: stored, ..*not_modified });
+    stored.remove(header::AGE);
+    times
 }
 
 /// RFC 9111 sections 3 and 4.2.1.

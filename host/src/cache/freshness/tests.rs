@@ -365,6 +365,34 @@ fn delay_counts_only_behind_another_cache() {
 }
 
 #[test]
+fn a_304_begins_a_new_life() {
+    let later_ms = NOW_MS + 100_000;
+    let renewed = |stored: Headers, answered: Headers| {
+        let (mut stored, answered) = (map(stored), map(answered));
+        let not_modified = Fetched {
+            method: &Method::GET,
+            asked: &HeaderMap::new(),
+            authorization_keyed: false,
+            status: StatusCode::NOT_MODIFIED,
+            answered: &answered,
+            asked_ms: later_ms,
+            received_ms: later_ms,
+        };
+        let times = renew(Mode::Standards, &Ttls::STANDARDS, &not_modified, StatusCode::OK, &mut stored, SetCookie::Keep);
+        (times.map(|times| times.left_ms(later_ms) / 1000), stored)
+    };
+    let stored: Headers = &[("cache-control", "max-age=60"), ("etag", "\"1\""), ("date", "@0"), ("a", "1")];
+    let expected = map(&[("cache-control", "max-age=60"), ("etag", "\"1\""), ("date", "@100"), ("a", "1")]);
+    assert_eq!(renewed(stored, &[]), (Ok(60), expected.clone()), "without a Date it is of now");
+    assert_eq!(renewed(stored, &[("date", "@100")]), (Ok(60), expected.clone()));
+    assert_eq!(renewed(stored, &[("date", "@80")]).0, Ok(40));
+    assert_eq!(renewed(stored, &[("age", "50")]), (Ok(10), expected));
+    assert_eq!(renewed(stored, &[("cache-control", "max-age=5")]).0, Ok(5));
+    assert_eq!(renewed(stored, &[("cache-control", "no-store")]).0, Err(Reason::NoStore));
+    assert_eq!(renewed(stored, &[("a", "2")]).1["a"], "2");
+}
+
+#[test]
 fn a_response_grows_old() {
     let times = Times {
         received_ms: NOW_MS,
@@ -530,7 +558,7 @@ fn stories() -> impl Strategy<Value = Story> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn the_oracle_agrees(story in stories()) {

@@ -1,0 +1,111 @@
+//! `Cache-Status` (RFC 9211): what the cache did with a request, said in a way that tools understand.
+//!
+//! I only put words together. A list member of ours goes behind those of the caches that the response came through.
+
+use http::{HeaderValue, StatusCode};
+
+/// Why a request went to the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forward {
+    /// The behaviour does not cache, or the key is known to be uncacheable.
+    Bypass,
+    /// The method cannot be answered from a cache.
+    Method,
+    /// Nothing is stored under the key.
+    Miss,
+    /// Something is, but not for what else of this request it varies by.
+    VaryMiss,
+    /// The asker's Cache-Control wanted it.
+    Request,
+    /// What was stored was no longer fresh.
+    Stale,
+}
+
+impl Forward {
+    pub fn name(self) -> &'static str {
+        match self {
+            Forward::Bypass => "bypass",
+            Forward::Method => "method",
+            Forward::Miss => "uri-miss",
+            Forward::VaryMiss => "vary-miss",
+            Forward::Request => "request",
+            Forward::Stale => "stale",
+        }
+    }
+}
+
+/// What became of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheStatus {
+    /// `None`: answered from the cache alone.
+    pub forward: Option<Forward>,
+    /// What the origin answered, when that is not the status of the response.
+    pub forward_status: Option<StatusCode>,
+    /// Seconds that the response is fresh for from now; negative: since when it is stale.
+    pub ttl_s: Option<i64>,
+    /// The origin's answer was stored.
+    pub stored: bool,
+    /// It was fetched for another request, and this one waited.
+    pub collapsed: bool,
+    /// A word more, such as `freshness::Reason::name`.
+    pub detail: Option<&'static str>,
+}
+
+impl CacheStatus {
+    pub const HIT: CacheStatus =
+        CacheStatus { forward: None, forward_status: None, ttl_s: None, stored: false, collapsed: false, detail: None };
+
+    pub fn forward(why: Forward) -> CacheStatus {
+        CacheStatus { forward: Some(why), ..CacheStatus::HIT }
+    }
+
+    /// The member of the list that is ours; the cache's name is a token.
+    pub fn member(&self, cache: &str) -> HeaderValue {
+        let mut text = Vec::with_capacity(96);
+        text.extend_from_slice(cache.as_bytes());
+        let mut say = |words: &[&str]| words.iter().for_each(|word| text.extend_from_slice(word.as_bytes()));
+        match self.forward {
+            None => say(&["; hit"]),
+            Some(why) => say(&["; fwd=", why.name()]),
+        }
+        if let Some(status) = self.forward_status {
+            say(&["; fwd-status=", status.as_str()]);
+        }
+        if let Some(ttl_s) = self.ttl_s {
+            say(&["; ttl=", &ttl_s.to_string()]);
+        }
+        if self.stored {
+            say(&["; stored"]);
+        }
+        if self.collapsed {
+            say(&["; collapsed"]);
+        }
+        if let Some(detail) = self.detail {
+            say(&["; detail=", detail]);
+        }
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::freshness::Reason;
+
+    #[test]
+    fn members_are_as_in_the_rfc() {
+        let fetched = CacheStatus::forward(Forward::Miss);
+        let stale = CacheStatus::forward(Forward::Stale);
+        for (status, expected) in [
+            (CacheStatus { ttl_s: Some(376), ..CacheStatus::HIT }, "Edgeward; hit; ttl=376"),
+            (CacheStatus { ttl_s: Some(-5), ..CacheStatus::HIT }, "Edgeward; hit; ttl=-5"),
+            (CacheStatus { stored: true, ttl_s: Some(60), ..fetched }, "Edgeward; fwd=uri-miss; ttl=60; stored"),
+            (CacheStatus { stored: true, collapsed: true, ..fetched }, "Edgeward; fwd=uri-miss; stored; collapsed"),
+            (CacheStatus { forward_status: Some(StatusCode::NOT_MODIFIED), ..stale }, "Edgeward; fwd=stale; fwd-status=304"),
+            (CacheStatus { detail: Some(Reason::NoStore.name()), ..fetched }, "Edgeward; fwd=uri-miss; detail=no-store"),
+            (CacheStatus::forward(Forward::Bypass), "Edgeward; fwd=bypass"),
+        ] {
+            assert_eq!(status.member("Edgeward"), expected);
+        }
+    }
+}
