@@ -178,6 +178,11 @@ impl Cache {
         Ok(cache)
     }
 
+    /// Whether something is stored under `key`, fresh or not.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.memory.find(key).is_some() || self.disk.as_ref().is_some_and(|disk| disk.find(key).is_some())
+    }
+
     /// What is stored under `key` for a request with the fields `asked`; `judge` says what may be done with it.
     pub fn lookup(
         self: &Arc<Self>,

@@ -3,6 +3,7 @@
 //! These are the checked values; `config::parse` reads the file, and reports every error at once with
 //! its place. Names have been resolved: an origin that is referred to exists. I know no runtime types.
 
+mod cache;
 mod files;
 mod function;
 mod key_value;
@@ -24,12 +25,15 @@ use toml::de::DeTable;
 
 pub use report::{ConfigError, ConfigErrors, Place};
 
+use crate::cache::freshness::{Mode, Ttls};
+use crate::cache::key::{Choice, KeyPolicy};
 use crate::limits::{self, Limits, Profile};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub server: Server,
+    pub cache: Cache,
     pub key_value_stores: BTreeMap<String, Arc<KeyValues>>,
     pub functions: BTreeMap<String, Arc<Function>>,
     pub origins: BTreeMap<String, Arc<Origin>>,
@@ -56,6 +60,39 @@ pub struct Server {
     pub access_log: bool,
     /// Certificates by SNI; the first is the default.
     pub certificates: Vec<Certificate>,
+}
+
+/// How much is kept. Changing it takes a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    pub memory_bytes: u64,
+    /// The largest body that is kept in memory.
+    pub memory_object_bytes: u64,
+    pub disk: Option<DiskCache>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskCache {
+    pub folder: PathBuf,
+    pub bytes: u64,
+    pub object_bytes: u64,
+}
+
+/// CloudFront's cache policy: for how long, and what tells two requests apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachePolicy {
+    pub name: String,
+    pub mode: Mode,
+    pub ttls: Ttls,
+    pub key: KeyPolicy,
+}
+
+/// CloudFront's origin request policy: what the origin sees without its being in the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarding {
+    pub query: Choice<String>,
+    pub headers: Choice<http::HeaderName>,
+    pub cookies: Choice<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,6 +224,9 @@ pub struct Behavior {
     pub viewer_response: Option<String>,
     /// Origin hooks see request bodies.
     pub include_body: bool,
+    /// None: nothing is cached, and everything is forwarded.
+    pub cache: Option<Arc<CachePolicy>>,
+    pub forwarding: Option<Arc<Forwarding>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,10 +296,22 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let origins = reader::Declared::collect(&mut root, "origin");
     let groups = reader::Declared::collect(&mut root, "origin_group");
     let stores = reader::Declared::collect(&mut root, "key_value_store");
+    let policies = reader::Declared::collect(&mut root, "cache_policy");
+    let forwardings = reader::Declared::collect(&mut root, "origin_request_policy");
     let mut uses = function::Uses::default();
 
     let server = server::read(&mut root, files);
-    let mut references = site::References { functions: &functions, origins: &origins, groups: &groups, uses: &mut uses };
+    let cache = cache::read(&mut root, files);
+    let policies = cache::Policies::read(&mut root, &policies);
+    let forwardings = cache::Forwardings::read(&mut root, &forwardings);
+    let mut references = site::References {
+        functions: &functions,
+        origins: &origins,
+        groups: &groups,
+        policies: &policies,
+        forwardings: &forwardings,
+        uses: &mut uses,
+    };
     let sites = site::read(&mut root, &mut references);
     let origin_groups = origin::read_groups(&mut root, &origins);
     let origins = origin::read(&mut root, files, &functions, &mut uses);
@@ -271,5 +323,5 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     functions.retain(|name, _| uses.contains(name));
     let warnings = unused.iter().map(|name| format!("function `{name}` is used by no site and no origin; it is not deployed"));
     let warnings = warnings.collect();
-    (Config { server, key_value_stores, functions, origins, origin_groups, sites }, warnings)
+    (Config { server, cache, key_value_stores, functions, origins, origin_groups, sites }, warnings)
 }

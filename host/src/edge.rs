@@ -10,6 +10,7 @@
 //! I know neither the function API nor what a function's code is.
 
 mod body;
+mod caching;
 mod exchange;
 mod head;
 mod header;
@@ -31,6 +32,7 @@ use hyper::body::Incoming;
 pub use body::Body;
 pub use trial::{Trial, trial};
 
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::function::catalog::Revisions;
 use crate::net::Client;
@@ -60,13 +62,18 @@ struct Via {
 impl Edge {
     /// Resolves every name; reads folders' roots and CA files. The configuration has been checked, so that an
     /// error here is of the machine.
-    pub fn new(config: &Config, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Edge> {
+    pub fn new(
+        config: &Config,
+        revisions: &Revisions,
+        cache: &Arc<Cache>,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Edge> {
         let backends = Backends::new(config, revisions, telemetry)?;
         let access = if config.server.access_log { Some(telemetry.access_log().context("access log")?) } else { None };
         Ok(Edge {
             location: config.server.edge_location.clone(),
             via: Via::new(&config.server.edge_location).context("edge location")?,
-            sites: Sites::new(&config.sites, &backends, revisions, telemetry)?,
+            sites: Sites::new(&config.sites, &backends, revisions, cache, telemetry)?,
             backends,
             metrics: telemetry.edge(),
             access,

@@ -23,7 +23,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::admin;
-use crate::config::{Config, Loaded, Server};
+use crate::cache::{self, Cache};
+use crate::config::{self, Config, Loaded, Server};
 use crate::edge::Edge;
 use crate::function::catalog::{Catalog, Revisions};
 use crate::net::{self, TlsSlot};
@@ -51,6 +52,7 @@ pub struct Handle {
 struct Shared {
     telemetry: Arc<Telemetry>,
     catalog: Catalog,
+    cache: Arc<Cache>,
     snapshot: ArcSwap<Snapshot>,
     tls: Option<Arc<TlsSlot>>,
     serving: AtomicBool,
@@ -88,10 +90,12 @@ impl Host {
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
         let catalog = Catalog::new(server.workers, &server.data_dir, telemetry.clone())?;
-        let snapshot = Snapshot::build(&config, &catalog, &telemetry)?;
+        let cache = Cache::open(&cache_options(&config.cache), telemetry.cache()).context("cache")?;
+        let snapshot = Snapshot::build(&config, &catalog, &cache, &telemetry)?;
         let shared = Arc::new(Shared {
             telemetry,
             catalog,
+            cache,
             snapshot: ArcSwap::from_pointee(snapshot),
             tls,
             serving: AtomicBool::new(false),
@@ -180,15 +184,27 @@ impl Handle {
 
 impl Snapshot {
     /// Slow: compiles what is new. Every error at once.
-    fn build(config: &Config, catalog: &Catalog, telemetry: &Telemetry) -> anyhow::Result<Snapshot> {
+    fn build(config: &Config, catalog: &Catalog, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Snapshot> {
         let revisions = catalog.deploy(config).map_err(|errors| joined(&errors))?;
         let exports = |name: &str| revisions.get(name).map(|revision| (revision.moments().to_vec(), revision.is_http()));
         let wrong = wrong_roles(config, exports);
         if !wrong.is_empty() {
             return Err(joined(&wrong));
         }
-        let edge = Arc::new(Edge::new(config, &revisions, telemetry)?);
+        let edge = Arc::new(Edge::new(config, &revisions, cache, telemetry)?);
         Ok(Snapshot { server: config.server.clone(), revisions, edge })
+    }
+}
+
+fn cache_options(cache: &config::Cache) -> cache::Options {
+    cache::Options {
+        memory_bytes: cache.memory_bytes,
+        memory_object_bytes: cache.memory_object_bytes,
+        disk: cache.disk.as_ref().map(|disk| cache::DiskOptions {
+            folder: disk.folder.clone(),
+            bytes: disk.bytes,
+            object_bytes: disk.object_bytes,
+        }),
     }
 }
 

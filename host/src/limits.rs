@@ -262,6 +262,10 @@ pub mod cache {
     /// How long, and of how many keys, it is remembered that their responses cannot be stored.
     pub const UNCACHEABLE_MS: u64 = 30_000;
     pub const UNCACHEABLE_KEYS: usize = 100_000;
+    /// How long a request waits for the one that fills, before it goes to the origin itself.
+    pub const WAIT_MS: u64 = 30_000;
+    /// Surrogate keys of one response; further ones are not heard.
+    pub const TAGS: usize = 128;
     /// Purges that have taken effect but are not yet swept out; above it a purge is refused.
     pub const PURGES: usize = 1_000;
     pub const PURGE_BYTES: usize = 8_192;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::cache::{Forwardings, Policies};
 use super::function::Uses;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
@@ -24,6 +25,8 @@ pub(super) struct References<'a, 'u> {
     pub(super) functions: &'a Declared<'a>,
     pub(super) origins: &'a Declared<'a>,
     pub(super) groups: &'a Declared<'a>,
+    pub(super) policies: &'a Policies<'a>,
+    pub(super) forwardings: &'a Forwardings<'a>,
     pub(super) uses: &'u mut Uses,
 }
 
@@ -196,6 +199,13 @@ fn behavior(
         let remedy = "add `origin_request`, or remove `include_body`";
         table.report.error(value.span(), "`include_body` without a hook that could see the body", remedy);
     }
+    let cache = table.text("cache_policy").and_then(|text| references.policies.resolve(table.report, &text));
+    let forwarding = table.text("origin_request_policy");
+    if let (Some(text), false) = (&forwarding, table.has("cache_policy")) {
+        let remedy = "add `cache_policy`, such as \"CachingDisabled\", or remove it: everything is forwarded then";
+        table.report.error(text.span(), "`origin_request_policy` without a cache policy", remedy);
+    }
+    let forwarding = forwarding.and_then(|text| references.forwardings.resolve(table.report, &text));
     Some(Behavior {
         path,
         origin: origin?,
@@ -206,6 +216,8 @@ fn behavior(
         origin_response,
         viewer_response,
         include_body,
+        cache,
+        forwarding,
     })
 }
 

@@ -20,6 +20,7 @@ use crate::edge::origin::folder::FileContent;
 use crate::edge::origin::upstream::Upstream;
 use crate::edge::record::Record;
 use crate::function::revision::StreamBody;
+use crate::cache::HitBody;
 use crate::limits;
 use crate::net::SteadyBody;
 
@@ -97,6 +98,9 @@ pub(crate) enum Content {
     Upstream(Upstream),
     File(FileContent),
     Stream(StreamBody),
+    Stored(HitBody),
+    /// One after the other.
+    Sequence(Box<VecDeque<Content>>),
     Joined(Box<Joined>),
     Watched(Box<Watched>),
 }
@@ -188,6 +192,16 @@ impl HttpBody for Content {
             Content::Upstream(upstream) => upstream.poll_frame(cx),
             Content::File(file) => file.poll_frame(cx),
             Content::Stream(stream) => Pin::new(stream).poll_frame(cx),
+            Content::Stored(stored) => Pin::new(stored).poll_frame(cx).map_err(anyhow::Error::new),
+            Content::Sequence(contents) => {
+                while let Some(content) = contents.front_mut() {
+                    match ready!(Pin::new(content).poll_frame(cx)) {
+                        None => drop(contents.pop_front()),
+                        frame => return Poll::Ready(frame),
+                    }
+                }
+                Poll::Ready(None)
+            }
             Content::Joined(joined) => match joined.seen.pop_front() {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
                 None => Pin::new(&mut joined.rest).poll_frame(cx),
@@ -210,6 +224,8 @@ impl HttpBody for Content {
             Content::Upstream(upstream) => upstream.is_end_stream(),
             Content::File(file) => file.remaining() == 0,
             Content::Stream(stream) => stream.is_end_stream(),
+            Content::Stored(stored) => stored.is_end_stream(),
+            Content::Sequence(contents) => contents.iter().all(Content::is_end_stream),
             Content::Joined(joined) => joined.seen.is_empty() && joined.rest.is_end_stream(),
             Content::Watched(watched) => watched.content.is_end_stream(),
         }
@@ -223,6 +239,11 @@ impl HttpBody for Content {
             Content::Upstream(upstream) => upstream.size_hint(),
             Content::File(file) => SizeHint::with_exact(file.remaining()),
             Content::Stream(stream) => stream.size_hint(),
+            Content::Stored(stored) => stored.size_hint(),
+            Content::Sequence(contents) => {
+                let exact = contents.iter().map(|content| content.size_hint().exact()).sum::<Option<u64>>();
+                exact.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
             Content::Joined(joined) => {
                 let seen: u64 = joined.seen.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
                 let rest = joined.rest.size_hint();

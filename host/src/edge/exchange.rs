@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::ViewerProtocol;
+use crate::cache::status::{CacheStatus, Forward};
 use crate::edge::Edge;
 use crate::edge::body::Content;
+use crate::edge::caching::{self, Asker, Caching};
 use crate::edge::head::Head;
 use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
@@ -19,14 +21,15 @@ use crate::edge::hook::{self, Asked, Scene};
 use crate::edge::origin::{Backend, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
-use crate::edge::site::Behavior;
+use crate::edge::id::RequestId;
+use crate::edge::site::{Behavior, Site};
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::telemetry::ResultType;
 use crate::wasm::abi::Moment;
 
-pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Box<Request<Incoming>>) -> Result<Answer, Refusal> {
+pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Request<Incoming>>) -> Result<Answer, Refusal> {
     let (parts, incoming) = (*request).into_parts();
     let mut head = Head::admit(parts)?;
     record.saw(&head);
@@ -62,9 +65,7 @@ pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Box<Request<I
         head.target = with_path(&head.target, root);
     }
 
-    // The cache's seam: here a Key is derived from `head`, and `lookup` answers Hit, Stale, Miss or Busy.
-    // Until it is built in, every request is a Miss, and nobody owes a fill.
-    let mut trip = Trip { edge, scene, behavior, secure, backend: behavior.backend.clone() };
+    let mut trip = Trip { edge, scene, site: &site, behavior, secure, backend: behavior.backend.clone() };
     let mut first = None;
     if let Some(edits) = beside.origin {
         let refuse = |failure| refused(Moment::ViewerRequest, behavior, failure);
@@ -78,7 +79,10 @@ pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Box<Request<I
     }
     let viewer_response = behavior.hook(Moment::ViewerResponse);
     let asked = viewer_response.map(|_| Asked::new(scene, Moment::ViewerResponse, &head));
-    let mut answer = trip.fetch(first, &mut head, &mut content).await?;
+    let mut answer = match &behavior.caching {
+        None => trip.fetch(first, &mut head, &mut content).await?,
+        Some(caching) => cached(caching, &trip, first, &mut head, &mut content).await?,
+    };
 
     // Not for errors of the origin (cloudfront.md 1.5), of which an answer that its hook made one is one.
     if let (Some(hook), Some(asked)) = (viewer_response, asked)
@@ -94,13 +98,59 @@ pub(crate) async fn run(edge: &Edge, record: &mut Record, request: Box<Request<I
     Ok(answer)
 }
 
+/// From the cache at once, or by a way that takes time and so has a future of its own.
+async fn cached(
+    caching: &Caching,
+    trip: &Trip<'_>,
+    first: Option<Arc<Origin>>,
+    head: &mut Head,
+    content: &mut Content,
+) -> Result<Answer, Refusal> {
+    let Some(asker) = Asker::new(caching, head, content) else {
+        let status = CacheStatus::forward(Forward::Method);
+        return Box::pin(caching::alone(caching, trip, first, head, content, status)).await;
+    };
+    match asker.at_once(head, asker.look(head)) {
+        Ok(answer) => Ok(answer),
+        Err(lookup) => Box::pin(asker.settle(lookup, trip, first, head, content)).await,
+    }
+}
+
 /// The way to the origin, and back.
-struct Trip<'a> {
-    edge: &'a Edge,
+pub(crate) struct Trip<'a> {
+    edge: &'a Arc<Edge>,
     scene: Scene<'a>,
+    site: &'a Arc<Site>,
     behavior: &'a Behavior,
+    pub(crate) secure: bool,
+    backend: Backend,
+}
+
+/// A trip that goes on when its request has been answered.
+pub(crate) struct OwnedTrip {
+    edge: Arc<Edge>,
+    site: Arc<Site>,
+    behavior: usize,
+    id: RequestId,
+    client_ip: Box<str>,
     secure: bool,
     backend: Backend,
+}
+
+impl OwnedTrip {
+    /// None if the behavior does not cache, which only those do that make such a trip.
+    pub(crate) fn lend(&self) -> Option<(Trip<'_>, &Caching)> {
+        let behavior = self.site.behaviors().get(self.behavior)?;
+        let scene = Scene {
+            site: &self.site.name,
+            id: &self.id,
+            client_ip: &self.client_ip,
+            edge_location: &self.edge.location,
+            metrics: &self.edge.metrics,
+        };
+        let (edge, site, secure, backend) = (&self.edge, &self.site, self.secure, self.backend.clone());
+        Some((Trip { edge, scene, site, behavior, secure, backend }, behavior.caching.as_ref()?))
+    }
 }
 
 /// An answer, and what the origin itself said: none if its request hook answered.
@@ -110,8 +160,23 @@ struct Attempt {
 }
 
 impl Trip<'_> {
+    /// The same trip, for a task of its own.
+    pub(crate) fn own(&self) -> OwnedTrip {
+        let behaviors = self.site.behaviors().iter();
+        let behavior = behaviors.take_while(|behavior| !std::ptr::eq(*behavior, self.behavior)).count();
+        OwnedTrip {
+            edge: self.edge.clone(),
+            site: self.site.clone(),
+            behavior,
+            id: *self.scene.id,
+            client_ip: self.scene.client_ip.into(),
+            secure: self.secure,
+            backend: self.backend.clone(),
+        }
+    }
+
     /// `first` is the primary as a hook has changed it. What is sent is taken out of `head` and `content`.
-    async fn fetch(&self, first: Option<Arc<Origin>>, head: &mut Head, content: &mut Content) -> Result<Answer, Refusal> {
+    pub(crate) async fn fetch(&self, first: Option<Arc<Origin>>, head: &mut Head, content: &mut Content) -> Result<Answer, Refusal> {
         let group = match &self.backend {
             Backend::One(origin) => {
                 let origin = first.as_ref().unwrap_or(origin);

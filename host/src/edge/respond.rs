@@ -193,6 +193,8 @@ impl Via {
 fn x_cache(result: ResultType) -> HeaderValue {
     HeaderValue::from_static(match result {
         ResultType::Miss => "Miss from cloudfront",
+        ResultType::Hit => "Hit from cloudfront",
+        ResultType::RefreshHit => "RefreshHit from cloudfront",
         ResultType::Error => "Error from cloudfront",
         ResultType::Redirect => "Redirect from cloudfront",
         ResultType::FunctionGeneratedResponse => "FunctionGeneratedResponse from cloudfront",

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use http::Method;
 
+use crate::cache::Cache;
 use crate::config::{self, ViewerProtocol};
+use crate::edge::caching::Caching;
 use crate::edge::origin::{Backend, Backends};
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
@@ -37,6 +39,8 @@ pub(crate) struct Behavior {
     allowed_methods: Vec<Method>,
     hooks: [Option<Arc<Revision>>; 4],
     pub(crate) include_body: bool,
+    /// None: every request goes to the origin as it came.
+    pub(crate) caching: Option<Caching>,
 }
 
 impl Sites {
@@ -44,11 +48,13 @@ impl Sites {
         sites: &[Arc<config::Site>],
         backends: &Backends,
         revisions: &Revisions,
+        cache: &Arc<Cache>,
         telemetry: &Telemetry,
     ) -> anyhow::Result<Sites> {
         let mut all = Sites { exact: HashMap::new(), wildcard: HashMap::new(), any: None };
         for site in sites {
-            let built = Site::new(site, backends, revisions, telemetry).with_context(|| format!("site `{}`", site.name))?;
+            let built = Site::new(site, backends, revisions, cache, telemetry);
+            let built = built.with_context(|| format!("site `{}`", site.name))?;
             let built = Arc::new(built);
             for host in &site.hosts {
                 let host = host.to_ascii_lowercase();
@@ -92,9 +98,16 @@ impl Sites {
 }
 
 impl Site {
-    fn new(site: &config::Site, backends: &Backends, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Site> {
+    fn new(
+        site: &config::Site,
+        backends: &Backends,
+        revisions: &Revisions,
+        cache: &Arc<Cache>,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Site> {
+        let name: Arc<str> = site.name.as_str().into();
         let behaviors = site.behaviors.iter().map(|behavior| {
-            Behavior::new(behavior, backends, revisions).with_context(|| format!("behavior `{}`", behavior.path))
+            Behavior::new(behavior, backends, revisions, cache, &name).with_context(|| format!("behavior `{}`", behavior.path))
         });
         let root = site.default_root_object.trim_start_matches('/');
         Ok(Site {
@@ -105,6 +118,11 @@ impl Site {
         })
     }
 
+    /// In the order in which they are tested.
+    pub(crate) fn behaviors(&self) -> &[Behavior] {
+        &self.behaviors
+    }
+
     /// The first behavior whose pattern matches; the default one is last and matches everything.
     pub(crate) fn behavior(&self, path: &str) -> Option<&Behavior> {
         self.behaviors.iter().find(|behavior| behavior.pattern.matches(path))
@@ -112,7 +130,13 @@ impl Site {
 }
 
 impl Behavior {
-    fn new(behavior: &config::Behavior, backends: &Backends, revisions: &Revisions) -> anyhow::Result<Behavior> {
+    fn new(
+        behavior: &config::Behavior,
+        backends: &Backends,
+        revisions: &Revisions,
+        cache: &Arc<Cache>,
+        site: &Arc<str>,
+    ) -> anyhow::Result<Behavior> {
         let hook = |name: &Option<String>| {
             name.as_ref()
                 .map(|name| revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
@@ -134,6 +158,12 @@ impl Behavior {
                 hook(&behavior.viewer_response)?,
             ],
             include_body: behavior.include_body,
+            caching: behavior.cache.as_ref().map(|policy| Caching {
+                cache: cache.clone(),
+                site: site.clone(),
+                policy: policy.clone(),
+                forwarding: behavior.forwarding.clone(),
+            }),
         })
     }
 

@@ -152,7 +152,7 @@ impl Reloader {
         self.watch();
 
         let before = self.shared.snapshot.load_full();
-        let mut next = Snapshot::build(&config, &self.shared.catalog, &self.shared.telemetry)?;
+        let mut next = Snapshot::build(&config, &self.shared.catalog, &self.shared.cache, &self.shared.telemetry)?;
         if let Some(tls) = &self.shared.tls {
             tls.reload(&config.server.certificates)?;
         }

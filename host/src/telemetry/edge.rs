@@ -12,6 +12,9 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterV
 #[repr(usize)]
 pub enum ResultType {
     Miss,
+    Hit,
+    /// From the cache, after the origin has said that it is still right.
+    RefreshHit,
     Error,
     Redirect,
     FunctionGeneratedResponse,
@@ -25,11 +28,13 @@ pub enum ResultType {
 }
 
 impl ResultType {
-    const COUNT: usize = 11;
+    const COUNT: usize = 13;
 
     pub fn name(self) -> &'static str {
         match self {
             ResultType::Miss => "Miss",
+            ResultType::Hit => "Hit",
+            ResultType::RefreshHit => "RefreshHit",
             ResultType::Error => "Error",
             ResultType::Redirect => "Redirect",
             ResultType::FunctionGeneratedResponse => "FunctionGeneratedResponse",

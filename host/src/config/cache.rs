@@ -1,0 +1,265 @@
+//! `[cache]` and `[cache_policy.NAME]`: what is kept, where, and what tells two requests apart.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::HeaderName;
+use toml::de::DeValue;
+
+use super::files::Files;
+use super::reader::{self, Declared, Table, Text};
+use super::report::{Report, quoted};
+use super::{Cache, CachePolicy, DiskCache, Forwarding};
+use crate::cache::freshness::{Mode, Ttls};
+use crate::cache::key::{Choice, Encodings, KeyPolicy};
+
+const MODES: [(&str, Mode); 2] = [("cloudfront", Mode::CloudFront), ("standards", Mode::Standards)];
+
+/// Ten years; CloudFront's largest is one, but its API takes more.
+const TTL_S_MAX: u64 = 315_360_000;
+
+/// Names in one list of a cache policy.
+const NAMES_MAX: usize = 100;
+
+/// CloudFront's managed cache policies ("Use managed cache policies"), which need no declaration.
+const MANAGED: [&str; 4] =
+    ["CachingDisabled", "CachingOptimized", "CachingOptimizedForUncompressedObjects", "UseOriginCacheControlHeaders"];
+
+fn managed(name: &str) -> Option<CachePolicy> {
+    let optimized = |encodings| CachePolicy {
+        name: name.to_owned(),
+        mode: Mode::CloudFront,
+        ttls: Ttls { min_ms: 1_000, ..Ttls::CLOUDFRONT },
+        key: KeyPolicy { encodings, ..KeyPolicy::default() },
+    };
+    let both = Encodings { gzip: true, brotli: true };
+    match name {
+        "CachingDisabled" => {
+            let nothing = Ttls { min_ms: 0, default_ms: 0, max_ms: 0, ..Ttls::CLOUDFRONT };
+            Some(CachePolicy { ttls: nothing, ..optimized(Encodings::default()) })
+        }
+        "CachingOptimized" => Some(optimized(both)),
+        "CachingOptimizedForUncompressedObjects" => Some(optimized(Encodings::default())),
+        "UseOriginCacheControlHeaders" => {
+            let headers = ["host", "origin", "x-http-method-override", "x-http-method", "x-method-override"];
+            let key = KeyPolicy {
+                headers: Choice::Only(headers.map(HeaderName::from_static).to_vec()),
+                cookies: Choice::All,
+                encodings: both,
+                ..KeyPolicy::default()
+            };
+            Some(CachePolicy { ttls: Ttls { default_ms: 0, ..Ttls::CLOUDFRONT }, key, ..optimized(both) })
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn read(root: &mut Table<'_>, files: &Files<'_>) -> Cache {
+    let mut cache = Cache { memory_bytes: 256 << 20, memory_object_bytes: 8 << 20, disk: None };
+    let Some(mut table) = root.table("cache") else { return cache };
+    if let Some(bytes) = table.integer("memory_bytes", 0..=1 << 42) {
+        cache.memory_bytes = bytes;
+        // As much as fits without emptying the whole cache for one object.
+        cache.memory_object_bytes = cache.memory_object_bytes.min(bytes / 4);
+    }
+    if let Some(bytes) = table.integer("memory_object_bytes", 0..=1 << 32) {
+        cache.memory_object_bytes = bytes;
+    }
+    if let Some(mut disk) = table.table("disk") {
+        let folder = disk.required_text("folder", "\"cache\"").map(|text| files.resolve(text.get_ref()));
+        let bytes = disk.integer("bytes", 64 << 20..=1 << 50);
+        if !disk.has("bytes") {
+            disk.missing("bytes", "10_737_418_240");
+        }
+        let object_bytes = disk.integer("object_bytes", 1..=50 << 30);
+        disk.finish();
+        if let (Some(folder), Some(bytes)) = (folder, bytes) {
+            let object_bytes = object_bytes.unwrap_or(50 << 30).min(bytes / 8);
+            cache.disk = Some(DiskCache { folder, bytes, object_bytes });
+        }
+    }
+    table.finish();
+    cache
+}
+
+/// What behaviors may name: the declared policies and the managed ones.
+pub(super) struct Policies<'a> {
+    declared: &'a Declared<'a>,
+    policies: BTreeMap<String, Arc<CachePolicy>>,
+}
+
+impl<'a> Policies<'a> {
+    pub(super) fn read(root: &mut Table<'_>, declared: &'a Declared<'a>) -> Policies<'a> {
+        let policies = root.named("cache_policy").into_iter().filter_map(|(name, table)| {
+            let name = *name.get_ref();
+            if MANAGED.contains(&name) {
+                table.report.error(table.span(), format!("`{name}` is a managed policy"), "take another name");
+                return None;
+            }
+            Some((name.to_owned(), Arc::new(policy(name, table))))
+        });
+        let mut policies: BTreeMap<_, _> = policies.collect();
+        policies.extend(MANAGED.iter().filter_map(|name| Some(((*name).to_owned(), Arc::new(managed(name)?)))));
+        Policies { declared, policies }
+    }
+
+    pub(super) fn resolve(&self, report: &Report<'_>, name: &Text<'_>) -> Option<Arc<CachePolicy>> {
+        if let Some(policy) = self.policies.get(*name.get_ref()) {
+            return Some(policy.clone());
+        }
+        let known: Vec<_> = self.declared.names().chain(MANAGED).collect();
+        reader::unknown(report, "cache_policy", name, &known);
+        None
+    }
+}
+
+/// CloudFront's managed origin request policies ("Use managed origin request policies").
+const MANAGED_FORWARDING: [&str; 5] =
+    ["AllViewer", "AllViewerExceptHostHeader", "CORS-CustomOrigin", "CORS-S3Origin", "UserAgentRefererHeaders"];
+
+fn managed_forwarding(name: &str) -> Forwarding {
+    let only = |names: &[&'static str]| Forwarding {
+        query: Choice::None,
+        headers: Choice::Only(names.iter().map(|name| HeaderName::from_static(name)).collect()),
+        cookies: Choice::None,
+    };
+    match name {
+        "CORS-CustomOrigin" => only(&["origin"]),
+        "CORS-S3Origin" => only(&["origin", "access-control-request-headers", "access-control-request-method"]),
+        "UserAgentRefererHeaders" => only(&["user-agent", "referer"]),
+        // Which Host the origin sees is the origin's setting here.
+        _ => Forwarding { query: Choice::All, headers: Choice::All, cookies: Choice::All },
+    }
+}
+
+/// What behaviors may name beside the cache policy.
+pub(super) struct Forwardings<'a> {
+    declared: &'a Declared<'a>,
+    policies: BTreeMap<String, Arc<Forwarding>>,
+}
+
+impl<'a> Forwardings<'a> {
+    pub(super) fn read(root: &mut Table<'_>, declared: &'a Declared<'a>) -> Forwardings<'a> {
+        let policies = root.named("origin_request_policy").into_iter().filter_map(|(name, mut table)| {
+            let name = *name.get_ref();
+            if MANAGED_FORWARDING.contains(&name) {
+                table.report.error(table.span(), format!("`{name}` is a managed policy"), "take another name");
+                return None;
+            }
+            let query = choice(&mut table, "query", |text| Some(text.to_owned())).unwrap_or_default();
+            let headers = choice(&mut table, "headers", |text| HeaderName::from_bytes(text.as_bytes()).ok()).unwrap_or_default();
+            let cookies = choice(&mut table, "cookies", |text| Some(text.to_owned())).unwrap_or_default();
+            table.finish();
+            Some((name.to_owned(), Arc::new(Forwarding { query, headers, cookies })))
+        });
+        let mut policies: BTreeMap<_, _> = policies.collect();
+        policies.extend(MANAGED_FORWARDING.map(|name| (name.to_owned(), Arc::new(managed_forwarding(name)))));
+        Forwardings { declared, policies }
+    }
+
+    pub(super) fn resolve(&self, report: &Report<'_>, name: &Text<'_>) -> Option<Arc<Forwarding>> {
+        if let Some(policy) = self.policies.get(*name.get_ref()) {
+            return Some(policy.clone());
+        }
+        let known: Vec<_> = self.declared.names().chain(MANAGED_FORWARDING).collect();
+        reader::unknown(report, "origin_request_policy", name, &known);
+        None
+    }
+}
+
+fn policy(name: &str, mut table: Table<'_>) -> CachePolicy {
+    let mode = mode(&mut table);
+    let mut ttls = match mode {
+        Mode::CloudFront => Ttls::CLOUDFRONT,
+        Mode::Standards => Ttls::STANDARDS,
+    };
+    let mut seconds = |key, ms: &mut u64| {
+        if let Some(seconds) = table.integer(key, 0..=TTL_S_MAX) {
+            *ms = seconds * 1_000;
+        }
+    };
+    seconds("min_ttl_s", &mut ttls.min_ms);
+    seconds("default_ttl_s", &mut ttls.default_ms);
+    seconds("max_ttl_s", &mut ttls.max_ms);
+    seconds("error_ttl_s", &mut ttls.error_min_ms);
+    seconds("stale_if_error_s", &mut ttls.stale_if_error_ms);
+    if ttls.min_ms > ttls.max_ms || (ttls.default_ms > ttls.max_ms && table.has("default_ttl_s")) {
+        let remedy = "min_ttl_s <= default_ttl_s <= max_ttl_s";
+        table.report.error(table.span(), format!("the TTLs of {} contradict each other", table.place()), remedy);
+    }
+    if mode == Mode::Standards && ttls.min_ms > 0 {
+        let remedy = "remove it: RFC 9111 knows no least time";
+        table.report.error(table.span(), "`min_ttl_s` in standards mode", remedy);
+    }
+    let query = choice(&mut table, "query", |text| Some(text.to_owned()));
+    let headers = choice(&mut table, "headers", |text| HeaderName::from_bytes(text.as_bytes()).ok());
+    let cookies = choice(&mut table, "cookies", |text| Some(text.to_owned()));
+    // A standard cache's key is the whole target.
+    let query = query.unwrap_or(if mode == Mode::Standards { Choice::All } else { Choice::None });
+    let host = table.flag("host").unwrap_or(mode == Mode::Standards);
+    let encodings =
+        Encodings { gzip: table.flag("gzip").unwrap_or(false), brotli: table.flag("brotli").unwrap_or(false) };
+    let key = KeyPolicy {
+        host,
+        query,
+        headers: headers.unwrap_or_default(),
+        cookies: cookies.unwrap_or_default(),
+        encodings,
+    };
+    table.finish();
+    CachePolicy { name: name.to_owned(), mode, ttls, key }
+}
+
+fn mode(table: &mut Table<'_>) -> Mode {
+    let Some(text) = table.text("mode") else { return Mode::CloudFront };
+    if let Some((_, mode)) = MODES.iter().find(|(name, _)| name == text.get_ref()) {
+        return *mode;
+    }
+    let message = format!("unknown mode `{}`", text.get_ref().escape_debug());
+    table.report.error(text.span(), message, format!("one of {}", quoted(MODES.map(|(name, _)| name))));
+    Mode::CloudFront
+}
+
+/// `"none"`, `"all"`, a list of names, or `{ except = [names] }`.
+fn choice<T>(table: &mut Table<'_>, key: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<Choice<T>> {
+    let value = table.value(key)?;
+    let parse_all = |texts: Vec<Text<'_>>| {
+        if let Some(beyond) = texts.get(NAMES_MAX) {
+            table.report.error(beyond.span(), format!("too many names in `{key}`"), format!("at most {NAMES_MAX}"));
+        }
+        let parsed = texts.iter().filter_map(|text| {
+            let parsed = parse(text.get_ref());
+            if parsed.is_none() {
+                let message = format!("`{}` is not a name for `{key}`", text.get_ref().escape_debug());
+                table.report.error(text.span(), message, "such as \"x-tenant\"");
+            }
+            parsed
+        });
+        parsed.collect::<Vec<_>>()
+    };
+    let remedy = "\"none\", \"all\", a list of names, or { except = [\"name\"] } is expected";
+    match value.get_ref() {
+        DeValue::String(text) if text == "none" => Some(Choice::None),
+        DeValue::String(text) if text == "all" => Some(Choice::All),
+        DeValue::Array(_) => {
+            let texts = table.texts(key)?;
+            Some(Choice::Only(parse_all(texts)))
+        }
+        DeValue::Table(_) => {
+            let mut inner = table.table(key)?;
+            let texts = inner.texts("except");
+            inner.finish();
+            match texts {
+                Some(texts) if !texts.is_empty() => Some(Choice::Except(parse_all(texts))),
+                _ => {
+                    table.report.error(value.span(), format!("`{key}` excepts nothing"), remedy);
+                    None
+                }
+            }
+        }
+        _ => {
+            table.report.error(value.span(), format!("`{key}` is not a choice"), remedy);
+            None
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! I make of a stored response the answer to one request: its conditions, its ranges, its age.
+
+use std::collections::VecDeque;
+
+use http::header::{self, HeaderName};
+use http::{Response, StatusCode};
+
+use crate::cache::condition::{self, Held};
+use crate::cache::freshness::Mode;
+use crate::cache::range::{self, Multipart, Selection};
+use crate::cache::status::CacheStatus;
+use crate::cache::{Hit, fields};
+use crate::edge::body::Content;
+use crate::edge::head::Head;
+use crate::edge::id::RequestId;
+use crate::edge::respond::Answer;
+use crate::telemetry::ResultType;
+
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// What we call ourselves in `Cache-Status`.
+pub(super) const NAME: &str = "Edgeward";
+
+/// How we came by the response.
+pub(super) struct How {
+    pub(super) result: ResultType,
+    pub(super) status: CacheStatus,
+    /// It has an age worth telling.
+    pub(super) aged: bool,
+}
+
+pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How) -> Answer {
+    let meta = &hit.meta;
+    let mut response = Response::new(Content::Empty);
+    *response.status_mut() = meta.status;
+    *response.headers_mut() = meta.headers.clone();
+    let headers = response.headers_mut();
+    if how.aged {
+        headers.insert(header::AGE, meta.times.age_header(now_ms));
+    }
+    headers.append(CACHE_STATUS, how.status.member(NAME));
+    let held = condition::hold(&head.method, &head.headers, meta.status, &meta.headers, meta.times.received_ms);
+    if held == Held::NotModified {
+        fields::describe_nothing(headers);
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Answer { response, result: how.result };
+    }
+    let length = hit.length();
+    let selected = range::select(mode, &head.method, &head.headers, meta.status, &meta.headers, length);
+    let (status, content) = match (selected, length) {
+        (Selection::One(part), Some(length)) => {
+            range::part(headers, &part, length);
+            (StatusCode::PARTIAL_CONTENT, Content::Stored(hit.part(part)))
+        }
+        (Selection::Several(parts), Some(length)) => {
+            let boundary = RequestId::next().as_str().replace(['-', '_'], "x");
+            let plan = Multipart::plan(headers, &parts, length, &boundary);
+            let mut pieces = VecDeque::with_capacity(2 * plan.parts.len() + 1);
+            for (text, part) in plan.parts {
+                pieces.push_back(Content::full(text));
+                pieces.push_back(Content::Stored(hit.part(part)));
+            }
+            pieces.push_back(Content::full(plan.end));
+            (StatusCode::PARTIAL_CONTENT, Content::Sequence(Box::new(pieces)))
+        }
+        (Selection::Unsatisfiable, Some(length)) => {
+            range::unsatisfiable(headers, length);
+            (StatusCode::RANGE_NOT_SATISFIABLE, Content::Empty)
+        }
+        _ => (meta.status, Content::Stored(hit.body())),
+    };
+    *response.status_mut() = status;
+    *response.body_mut() = content;
+    Answer { response, result: how.result }
+}
