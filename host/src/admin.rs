@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::cache::{Cache, Purge, PurgeError, Stats};
 use crate::function::catalog::Revisions;
 use crate::limits::{Limit, Profile};
 
@@ -23,6 +24,7 @@ pub(crate) struct Desk {
     pub(crate) drain: Box<dyn Fn() + Send + Sync>,
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
     pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
+    pub(crate) cache: Arc<Cache>,
 }
 
 /// Serves until the process ends; the address that is listened on.
@@ -45,6 +47,9 @@ fn router(desk: Desk) -> Router {
         .route("/metrics", get(metrics))
         .route("/drain", post(drain))
         .route("/config/functions", get(functions))
+        .route("/cache", get(cache))
+        .route("/cache/purges", post(purge))
+        .route("/cache/purges/{number}", get(purge_status))
         .with_state(Arc::new(desk))
 }
 
@@ -54,6 +59,8 @@ async fn ready(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
+    // Brings the gauges of what is held up to date.
+    desk.cache.stats();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (desk.metrics)())
 }
 
@@ -84,4 +91,63 @@ async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
         limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
     });
     Json(functions.collect())
+}
+
+async fn cache(State(desk): State<Arc<Desk>>) -> Json<Stats> {
+    Json(desk.cache.stats())
+}
+
+/// What to purge: everything, a site, a path of a site (`*` for any characters), or a surrogate key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PurgeRequest {
+    #[serde(default)]
+    everything: bool,
+    site: Option<String>,
+    path: Option<String>,
+    tag: Option<String>,
+}
+
+/// CloudFront's words for an invalidation's status.
+#[derive(Serialize)]
+struct PurgeState {
+    number: u64,
+    status: &'static str,
+}
+
+impl PurgeState {
+    fn of(cache: &Cache, number: u64) -> PurgeState {
+        PurgeState { number, status: if cache.is_swept(number) { "Completed" } else { "InProgress" } }
+    }
+}
+
+type PurgeAnswer = Result<(StatusCode, Json<PurgeState>), (StatusCode, String)>;
+
+/// In force when this answers; `Completed` when the bytes are gone too.
+async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>) -> PurgeAnswer {
+    let purge = match request {
+        PurgeRequest { everything: true, site: None, path: None, tag: None } => Purge::Everything,
+        PurgeRequest { everything: false, site: Some(site), path: None, tag: None } => Purge::Site { site },
+        PurgeRequest { everything: false, site: Some(site), path: Some(pattern), tag: None } => Purge::Path { site, pattern },
+        PurgeRequest { everything: false, site, path: None, tag: Some(tag) } => Purge::Tag { site, tag },
+        _ => {
+            let forms = "one of {\"everything\": true}, {\"site\"}, {\"site\", \"path\"}, {\"tag\"}, {\"site\", \"tag\"}\n";
+            return Err((StatusCode::BAD_REQUEST, forms.to_owned()));
+        }
+    };
+    match desk.cache.purge(purge).await {
+        Ok(number) => Ok((StatusCode::CREATED, Json(PurgeState::of(&desk.cache, number)))),
+        Err(error) => {
+            let status = match error {
+                PurgeError::TooMany => StatusCode::TOO_MANY_REQUESTS,
+                PurgeError::TooLong => StatusCode::BAD_REQUEST,
+                PurgeError::Journal(_) => StatusCode::INSUFFICIENT_STORAGE,
+            };
+            Err((status, format!("{error}\n")))
+        }
+    }
+}
+
+async fn purge_status(State(desk): State<Arc<Desk>>, Path(number): Path<u64>) -> Json<PurgeState> {
+    Json(PurgeState::of(&desk.cache, number))
 }

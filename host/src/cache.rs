@@ -46,6 +46,7 @@ use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
 use http::HeaderMap;
+use serde::Serialize;
 use quick_cache::sync::Cache as Shards;
 
 use crate::limits::cache::{UNCACHEABLE_KEYS, UNCACHEABLE_MS};
@@ -115,7 +116,7 @@ impl Alone {
 }
 
 /// What the cache holds now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     pub memory_objects: u64,
     pub memory_bytes: u64,

@@ -178,6 +178,7 @@ impl Handle {
             drain: Box::new(move || drain.drain()),
             metrics: Box::new(move || metrics.shared.telemetry.render()),
             revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
+            cache: self.shared.cache.clone(),
         }
     }
 }

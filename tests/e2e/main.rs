@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod cache;
 mod cli;
 mod examples;
 mod hooks;

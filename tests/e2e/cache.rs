@@ -1,0 +1,246 @@
+//! The cache from outside: what is answered from it, what is not, and what is said about it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+
+use crate::harness::{Edge, Origin, Reply, component};
+
+fn config(origin: &Origin, policy: &str, more: &str) -> String {
+    format!(
+        "[origin.o]\nurl = {:?}\n{policy}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n",
+        origin.url()
+    )
+}
+
+fn cloudfront(origin: &Origin) -> Edge {
+    Edge::start(&config(origin, "", "cache_policy = \"CachingOptimized\""))
+}
+
+const STANDARDS: &str = "[cache_policy.rfc]\nmode = \"standards\"";
+
+fn standards(origin: &Origin) -> Edge {
+    Edge::start(&config(origin, STANDARDS, "cache_policy = \"rfc\""))
+}
+
+/// Counts its answers in their bodies.
+fn counting(headers: &'static [(&'static str, &'static str)]) -> Origin {
+    let count = AtomicU32::new(0);
+    Origin::start(move |_| {
+        let reply = Reply::new(200, format!("answer {}", count.fetch_add(1, SeqCst) + 1));
+        headers.iter().fold(reply, |reply, (name, value)| reply.header(name, *value))
+    })
+}
+
+#[test]
+fn a_second_request_is_a_hit() {
+    let origin = counting(&[("cache-control", "max-age=60"), ("etag", "\"v1\"")]);
+    let edge = cloudfront(&origin);
+    let first = edge.get("/a");
+    assert_eq!((first.status, first.header("x-cache"), first.header("age")), (200, "Miss from cloudfront", ""));
+    assert!(first.header("cache-status").starts_with("Edgeward; fwd=uri-miss"), "{first:?}");
+    let second = edge.get("/a?ignored=1");
+    assert_eq!((second.text(), second.header("x-cache")), ("answer 1".to_owned(), "Hit from cloudfront"));
+    assert_eq!((second.header("age"), second.header("etag")), ("0", "\"v1\""));
+    assert!(second.header("cache-status").starts_with("Edgeward; hit; ttl="), "{second:?}");
+    let head = edge.request("HEAD", "/a", "", b"");
+    assert_eq!((head.header("x-cache"), head.header("content-length"), head.body.len()), ("Hit from cloudfront", "8", 0));
+    assert_eq!(origin.seen().len(), 1);
+    assert_eq!(edge.metric("edgeward_cache_hits_total{tier=\"memory\"}"), 2.0);
+}
+
+#[test]
+fn conditions_and_ranges_are_answered_from_what_is_stored() {
+    let origin = counting(&[("cache-control", "max-age=60"), ("etag", "\"v1\"")]);
+    let edge = cloudfront(&origin);
+    edge.get("/a");
+    let fresh = edge.get_with("/a", "If-None-Match: W/\"v1\"\r\n");
+    assert_eq!((fresh.status, fresh.header("x-cache"), fresh.body.len()), (304, "Hit from cloudfront", 0));
+    let part = edge.get_with("/a", "Range: bytes=0-5\r\n");
+    assert_eq!((part.status, part.text(), part.header("content-range")), (206, "answer".to_owned(), "bytes 0-5/8"));
+    let parts = edge.get_with("/a", "Range: bytes=0-1,6-7\r\n");
+    assert_eq!(parts.status, 206);
+    assert!(parts.header("content-type").starts_with("multipart/byteranges; boundary="), "{parts:?}");
+    assert!(parts.text().contains("Content-Range: bytes 6-7/8\r\n\r\n 1\r\n--"), "{}", parts.text());
+    let beyond = edge.get_with("/a", "Range: bytes=8-\r\n");
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, "bytes */8"));
+    // A range that misses fetches the whole.
+    let other = edge.get_with("/b", "Range: bytes=0-5\r\n");
+    assert_eq!((other.status, other.text()), (206, "answer".to_owned()));
+    assert!(origin.seen().iter().all(|seen| !seen.has("range") && !seen.has("if-none-match")));
+    assert_eq!(origin.seen().len(), 2);
+}
+
+#[test]
+fn what_is_stale_is_validated() {
+    let origin = Origin::start(|seen| {
+        let valid = seen.header("if-none-match") == "\"v1\"";
+        Reply::new(if valid { 304 } else { 200 }, if valid { "" } else { "body" })
+            .header("cache-control", "max-age=0")
+            .header("etag", "\"v1\"")
+    });
+    let edge = standards(&origin);
+    assert_eq!(edge.get("/a").header("x-cache"), "Miss from cloudfront");
+    let again = edge.get("/a");
+    assert_eq!((again.status, again.text(), again.header("x-cache")), (200, "body".to_owned(), "RefreshHit from cloudfront"));
+    assert!(again.header("cache-status").contains("fwd=stale; fwd-status=304"), "{again:?}");
+    assert_eq!(origin.seen().len(), 2);
+}
+
+#[test]
+fn what_may_not_be_stored_is_not() {
+    let origin = counting(&[("cache-control", "no-store")]);
+    let edge = standards(&origin);
+    for n in 1..=3 {
+        let answer = edge.get("/a");
+        assert_eq!((answer.text(), answer.header("x-cache")), (format!("answer {n}"), "Miss from cloudfront"));
+    }
+}
+
+#[test]
+fn the_key_is_what_the_policy_says_and_the_rest_is_not_forwarded() {
+    let origin = Origin::start(|seen| Reply::new(200, seen.target.clone()).header("cache-control", "max-age=60"));
+    let policy = "[cache_policy.p]\nquery = [\"a\"]\nheaders = [\"x-tenant\"]\ncookies = [\"sid\"]";
+    let edge = Edge::start(&config(&origin, policy, "cache_policy = \"p\""));
+    let get = |target: &str, headers: &str| edge.get_with(target, headers);
+    let first = get("/x?b=2&a=1", "X-Tenant: t\r\nX-Other: o\r\nCookie: sid=1; tracking=2\r\nAccept-Encoding: gzip\r\n");
+    assert_eq!(first.text(), "/x?a=1");
+    let seen = origin.last();
+    assert_eq!((seen.header("x-tenant"), seen.header("cookie"), seen.header("accept-encoding")), ("t", "sid=1", "identity"));
+    assert!(!seen.has("x-other") && seen.header("user-agent") == "Amazon CloudFront", "{seen:?}");
+    for (target, headers, hit) in [
+        ("/x?a=1", "X-Tenant: t\r\nCookie: sid=1\r\n", true),
+        ("/x?a=1&b=9", "X-Tenant: t\r\nCookie: other=3; sid=1\r\n", true),
+        ("/x?a=2", "X-Tenant: t\r\nCookie: sid=1\r\n", false),
+        ("/x?a=1", "X-Tenant: u\r\nCookie: sid=1\r\n", false),
+        ("/x?a=1", "X-Tenant: t\r\nCookie: sid=2\r\n", false),
+    ] {
+        let expected = if hit { "Hit from cloudfront" } else { "Miss from cloudfront" };
+        assert_eq!(get(target, headers).header("x-cache"), expected, "{target} {headers}");
+    }
+}
+
+#[test]
+fn many_requests_for_a_cold_key_are_one_fetch() {
+    let origin = Origin::start(|_| {
+        Reply::new(200, vec![b'x'; 100_000]).header("cache-control", "max-age=60").after(Duration::from_millis(300))
+    });
+    let edge = Arc::new(cloudfront(&origin));
+    let clients: Vec<_> = (0..64)
+        .map(|_| {
+            let edge = edge.clone();
+            std::thread::spawn(move || edge.get("/cold").body.len())
+        })
+        .collect();
+    for client in clients {
+        assert_eq!(client.join().unwrap(), 100_000);
+    }
+    assert_eq!(origin.seen().len(), 1);
+}
+
+#[test]
+fn a_stale_answer_is_better_than_a_failing_origin() {
+    let fails = Arc::new(AtomicU32::new(0));
+    let origin = {
+        let fails = fails.clone();
+        Origin::start(move |_| match fails.fetch_add(1, SeqCst) {
+            0 => Reply::new(200, "good").header("cache-control", "max-age=0, stale-if-error=60").header("etag", "\"v\""),
+            _ => Reply::new(503, "bad"),
+        })
+    };
+    let edge = standards(&origin);
+    assert_eq!(edge.get("/a").text(), "good");
+    let stale = edge.get("/a");
+    assert_eq!((stale.status, stale.text()), (200, "good".to_owned()));
+    assert!(stale.header("cache-status").contains("stale-if-error"), "{stale:?}");
+}
+
+#[test]
+fn a_body_that_is_cut_short_is_not_stored() {
+    let origin = Origin::start(|_| Reply::new(200, "1234567890").header("cache-control", "max-age=60").cut_at(5));
+    let edge = cloudfront(&origin);
+    for _ in 0..2 {
+        let mut client = edge.connect();
+        client.send("GET /a HTTP/1.1\r\nHost: www\r\n\r\n");
+        let rest = client.rest();
+        assert!(rest.contains("Miss from cloudfront") && !rest.contains("67890"), "{rest}");
+    }
+    assert_eq!(edge.metric("edgeward_cache_fills_total{result=\"cut\"}"), 2.0);
+}
+
+#[test]
+fn a_purge_is_seen_at_once() {
+    let origin = counting(&[("cache-control", "max-age=60"), ("surrogate-key", "news front")]);
+    let edge = cloudfront(&origin);
+    let purge = |body: &str| {
+        let headers = "Content-Type: application/json\r\n";
+        let answer = edge.admin_request("POST", "/cache/purges", headers, body.as_bytes());
+        assert_eq!(answer.status, 201, "{answer:?}");
+    };
+    assert_eq!(edge.get("/a/1").text(), "answer 1");
+    purge("{\"site\": \"www\", \"path\": \"/b*\"}");
+    assert_eq!(edge.get("/a/1").text(), "answer 1");
+    purge("{\"site\": \"www\", \"path\": \"/a/*\"}");
+    assert_eq!(edge.get("/a/1").text(), "answer 2");
+    purge("{\"tag\": \"news\"}");
+    assert_eq!(edge.get("/a/1").text(), "answer 3");
+    purge("{\"everything\": true}");
+    assert_eq!(edge.get("/a/1").text(), "answer 4");
+    let wrong = edge.admin_request("POST", "/cache/purges", "Content-Type: application/json\r\n", b"{}");
+    assert_eq!(wrong.status, 400);
+}
+
+#[test]
+fn the_disk_survives_a_kill() {
+    let origin = counting(&[("cache-control", "max-age=600")]);
+    let disk = "[cache.disk]\nfolder = \"cache\"\nbytes = 100_000_000";
+    let text = config(&origin, disk, "cache_policy = \"CachingOptimized\"");
+    let edge = Edge::start(&text);
+    assert_eq!(edge.get("/a").text(), "answer 1");
+    edge.wait_for_metric("edgeward_cache_objects{tier=\"disk\"}", 1.0);
+    let edge = edge.kill_and_restart(&text);
+    edge.wait_for_metric("edgeward_cache_objects{tier=\"disk\"}", 1.0);
+    let again = edge.get("/a");
+    assert_eq!((again.text(), again.header("x-cache")), ("answer 1".to_owned(), "Hit from cloudfront"));
+}
+
+#[test]
+fn variants_are_kept_apart() {
+    let origin = Origin::start(|seen| {
+        Reply::new(200, seen.header("accept-language").to_owned())
+            .header("cache-control", "max-age=60")
+            .header("vary", "Accept-Language")
+    });
+    let edge = standards(&origin);
+    for (language, x_cache) in [("de", "Miss"), ("en", "Miss"), ("de", "Hit"), ("en", "Hit")] {
+        let answer = edge.get_with("/a", &format!("Accept-Language: {language}\r\n"));
+        assert_eq!(answer.text(), language);
+        assert!(answer.header("x-cache").starts_with(x_cache), "{language} {answer:?}");
+    }
+}
+
+#[test]
+fn an_unsafe_request_makes_what_is_stored_doubtful() {
+    let origin = counting(&[("cache-control", "max-age=60")]);
+    let edge = standards(&origin);
+    assert_eq!(edge.get("/a").text(), "answer 1");
+    assert_eq!(edge.request("POST", "/a", "", b"x").text(), "answer 2");
+    assert_eq!(edge.get("/a").text(), "answer 3");
+    assert_eq!(edge.get("/a").text(), "answer 3");
+}
+
+#[test]
+fn origin_hooks_run_on_misses_and_viewer_hooks_on_hits_too() {
+    let origin = counting(&[("cache-control", "max-age=60")]);
+    let hooks = format!(
+        "[function.security]\ncomponent = {:?}\n{}",
+        component("security-headers"),
+        ""
+    );
+    let text = config(&origin, &hooks, "cache_policy = \"CachingOptimized\"\nviewer_response = \"security\"");
+    let edge = Edge::start(&text);
+    for x_cache in ["Miss from cloudfront", "Hit from cloudfront"] {
+        let answer = edge.get("/a");
+        assert_eq!((answer.header("x-cache"), answer.header("x-content-type-options")), (x_cache, "nosniff"));
+    }
+}
