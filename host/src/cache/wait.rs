@@ -91,6 +91,7 @@ impl Wait {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
 enum Landed {
     Claim(Claim),
     Lookup(Lookup),
