@@ -185,13 +185,7 @@ impl Cache {
     }
 
     /// What is stored under `key` for a request with the fields `asked`; `judge` says what may be done with it.
-    pub fn lookup(
-        self: &Arc<Self>,
-        key: &Key,
-        asked: &HeaderMap,
-        now_ms: u64,
-        judge: impl Fn(&Meta) -> Verdict,
-    ) -> Lookup {
+    pub fn lookup(self: &Arc<Self>, key: &Key, asked: &HeaderMap, now_ms: u64, judge: impl Fn(&Meta) -> Verdict) -> Lookup {
         let (slot, stored) = self.find(key, asked);
         if let Some(stored) = stored {
             let hit = Hit { meta: stored.meta.clone(), source: Source::Memory(stored.body.clone()) };

@@ -191,6 +191,11 @@ impl Disk {
                 }
                 Some(opened)
             }
+            // Evicted since it was looked up.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.remove(&key, id);
+                None
+            }
             Ok(_) | Err(_) => {
                 self.metrics.disk_failed("damaged");
                 self.remove(&key, id);

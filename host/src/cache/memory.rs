@@ -5,7 +5,7 @@
 //! shard's lock for reading, allocates nothing, and copies two counted references.
 //!
 //! Bytes: a weight is the body, the names and values of the head, and `OVERHEAD_BYTES` for all that holds
-//! them (measured by `a_million_objects_cost_what_is_stated`). The sum never exceeds the capacity.
+//! them (`an_object_costs_no_more_than_is_stated`). The sum never exceeds the capacity.
 //!
 //! I do not know freshness or purges; who asks me judges what I give.
 
@@ -87,6 +87,12 @@ impl Memory {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.shards.weight()
+    }
+
+    /// What the shards themselves take.
+    #[cfg(test)]
+    pub(crate) fn structure_bytes(&self) -> u64 {
+        self.shards.memory_used().total() as u64
     }
 }
 

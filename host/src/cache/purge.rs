@@ -127,8 +127,11 @@ impl Purges {
         let mut rules = Vec::clone(&self.rules.load());
         let epoch = self.epoch() + 1;
         if purge == Purge::Everything {
-            // It strikes all that the older ones do.
-            rules.clear();
+            // It makes room: it strikes all that the older ones do. Who asked before it, but after them, must
+            // still not get what they struck; for those one rule stands in for all.
+            if let Some(last) = rules.last().map(|rule| rule.epoch) {
+                rules = vec![Rule { epoch: last, purge: Purge::Everything }];
+            }
         } else if rules.len() >= limits::cache::PURGES {
             return Err(PurgeError::TooMany);
         }
@@ -146,8 +149,7 @@ impl Purges {
 
     /// As `strike`, but a rule after `asked` does not count: who asked before a purge may have what it struck.
     pub(crate) fn strike_between(&self, meta: &Meta, born: u64, asked: u64) -> bool {
-        born < asked
-            && self.rules.load().iter().any(|rule| rule.epoch > born && rule.epoch <= asked && rule.purge.strikes(meta))
+        born < asked && self.rules.load().iter().any(|rule| rule.epoch > born && rule.epoch <= asked && rule.purge.strikes(meta))
     }
 
     /// Whether all that was stored before this epoch is struck, whatever it is.
@@ -285,9 +287,18 @@ mod tests {
         }
         assert!(matches!(purges.add(one()), Err(PurgeError::TooMany)));
         purges.add(Purge::Everything).unwrap();
-        assert_eq!(purges.pending(), 1);
+        assert_eq!(purges.pending(), 2);
         let long = "x".repeat(limits::cache::PURGE_BYTES + 1);
         assert!(matches!(purges.add(Purge::Site { site: long }), Err(PurgeError::TooLong)));
+    }
+
+    #[test]
+    fn everything_does_not_bring_back_what_an_older_rule_struck() {
+        let purges = Purges::new(Journal::default());
+        let meta = crate::cache::tests::meta("/a", None);
+        let asked = purges.add(Purge::Path { site: "site".into(), pattern: "/a".into() }).unwrap();
+        purges.add(Purge::Everything).unwrap();
+        assert!(purges.strike_between(&meta, 0, asked));
     }
 
     #[test]

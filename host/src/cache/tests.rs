@@ -28,7 +28,7 @@ pub(super) fn key(name: &str) -> Key {
     Key::from_bytes(bytes)
 }
 
-pub(super) fn meta(path: &str, length: Option<u64>) -> Meta {
+pub(crate) fn meta(path: &str, length: Option<u64>) -> Meta {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("text/plain"));
     let times = Times {
@@ -483,6 +483,23 @@ async fn variants_are_told_apart_also_while_they_stream() {
     assert_eq!(text(&hit(look(&json))).await, "json");
     assert_eq!(word(&look(&asked("*/*"))), "miss");
     assert_eq!(cache.stats().flights, 0);
+}
+
+#[test]
+fn an_object_costs_no_more_than_is_stated() {
+    const OBJECTS: u64 = 100_000;
+    let memory = Memory::new(1 << 30, 64 << 10, metrics());
+    let meta = Arc::new(meta("a", None));
+    for at in 0..OBJECTS {
+        let stored = Stored::new(meta.clone(), Bytes::new(), 0);
+        memory.insert(key(&at.to_string()), Entry::Object(Arc::new(stored)));
+    }
+    assert_eq!(memory.objects(), OBJECTS);
+    // An `Arc` has two counts; the first clone of a `Bytes` makes a shared one of three words.
+    let own = size_of::<Stored>() + 16 + size_of::<Meta>() + 16 + 24;
+    let each = memory.structure_bytes() / OBJECTS + own as u64;
+    assert!(each <= OVERHEAD_BYTES, "{each}");
+    assert!(each >= OVERHEAD_BYTES / 2, "stated much too high: {each}");
 }
 
 #[test]

@@ -61,21 +61,13 @@ impl Wait {
     }
 
     /// The arguments are those of the lookup; never `Lookup::Busy`.
-    pub async fn join(
-        mut self,
-        asked: &HeaderMap,
-        now_ms: u64,
-        judge: impl Fn(&Meta) -> Verdict,
-        patience: Duration,
-    ) -> Lookup {
+    pub async fn join(mut self, asked: &HeaderMap, now_ms: u64, judge: impl Fn(&Meta) -> Verdict, patience: Duration) -> Lookup {
         let deadline = Instant::now() + patience;
         loop {
             let Wait { cache, primary, slot, epoch, on } = self;
             let again = match on {
                 On::Open(place) => opened(&cache, primary, slot, place, now_ms, &judge).await,
-                On::Load(place, claim, born) => {
-                    Some(loaded(&cache, (primary, slot), place, claim, born, now_ms, &judge).await)
-                }
+                On::Load(place, claim, born) => Some(loaded(&cache, (primary, slot), place, claim, born, now_ms, &judge).await),
                 On::Flight(seat) => match landed(&cache, (&primary, &slot), &seat, asked, epoch, deadline).await {
                     Landed::Claim(claim) => Some(cache.claimed(claim, &primary, slot, asked, now_ms, &judge)),
                     Landed::Lookup(lookup) => Some(lookup),
@@ -99,6 +91,7 @@ impl Wait {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
 enum Landed {
     Claim(Claim),
     Lookup(Lookup),
@@ -116,8 +109,7 @@ async fn landed(
 ) -> Landed {
     // Whether what came is the variant that was asked for, and was not purged before it was asked for.
     let fits = |meta: &Meta, key: &Key, born: u64| {
-        (meta.vary.is_empty() || primary.variant(&meta.vary, asked) == *key)
-            && !cache.purges.strike_between(meta, born, epoch)
+        (meta.vary.is_empty() || primary.variant(&meta.vary, asked) == *key) && !cache.purges.strike_between(meta, born, epoch)
     };
     loop {
         let mut changed = pin!(seat.changed());
@@ -211,10 +203,7 @@ async fn loaded(
     cache.decide(found, verdict, Some(claim), now_ms)
 }
 
-async fn on_disk<T: Send + 'static>(
-    cache: &Cache,
-    work: impl FnOnce(&Disk) -> Option<T> + Send + 'static,
-) -> Option<T> {
+async fn on_disk<T: Send + 'static>(cache: &Cache, work: impl FnOnce(&Disk) -> Option<T> + Send + 'static) -> Option<T> {
     let disk = cache.disk.clone()?;
     tokio::task::spawn_blocking(move || work(&disk)).await.ok().flatten()
 }

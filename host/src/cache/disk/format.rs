@@ -167,8 +167,7 @@ impl Head {
             let name = HeaderName::from_bytes(input.bytes()?).ok()?;
             headers.try_append(name, HeaderValue::from_bytes(input.bytes()?).ok()?).ok()?;
         }
-        let meta =
-            Meta { status, headers, times, vary: vary?.into(), request_site, path_and_query, tags, length, stored_ms };
+        let meta = Meta { status, headers, times, vary: vary?.into(), request_site, path_and_query, tags, length, stored_ms };
         input.0.is_empty().then_some(Head { key, primary, born, meta })
     }
 }

@@ -37,6 +37,8 @@ impl Disk {
                         }
                         id
                     }
+                    // Evicted since the folder was listed.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                     _ => {
                         self.metrics.disk_failed("damaged");
                         named.unwrap_or_default()
