@@ -144,7 +144,7 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
     let scene = Scene { site: &site, id: &id, client_ip: &client_ip, edge_location: "trial", metrics: &metrics };
     let buffer = hook::event(scene, moment, &head, response.as_ref());
     let outcome =
-        if moment.is_viewer() { function.call_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
+        if moment.is_viewer() { function.measure_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {
         Some(response) => {

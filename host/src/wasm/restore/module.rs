@@ -90,6 +90,7 @@ pub(super) struct Added {
     pub(super) mark: u32,
     pub(super) grow: u32,
     pub(super) restore: u32,
+    pub(super) pages: u32,
     pub(super) digest: u32,
     /// The size in pages that the guest sees.
     pub(super) size_global: u32,
@@ -110,7 +111,8 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Re
         mark: first + wrappers,
         grow: first + wrappers + 1,
         restore: first + wrappers + 2,
-        digest: first + wrappers + 3,
+        pages: first + wrappers + 3,
+        digest: first + wrappers + 4,
         size_global: source.imported_globals + len(&source.globals),
         image_segment: source.segments,
         memory_pages,
@@ -387,6 +389,7 @@ impl Writer<'_, '_> {
         section.ty().function([i32, i32], []);
         section.ty().function([i32], [i32]);
         section.ty().function([], []);
+        section.ty().function([], [i32]);
         section.ty().function([], [ValType::I64]);
         self.out.section(&section);
     }
@@ -400,9 +403,9 @@ impl Writer<'_, '_> {
         for _ in self.reallocs {
             section.function(first);
         }
-        section.function(first + 1).function(first + 2).function(first + 3);
+        section.function(first + 1).function(first + 2).function(first + 3).function(first + 4);
         if self.with_digest {
-            section.function(first + 4);
+            section.function(first + 5);
         }
         self.out.section(&section);
     }
@@ -445,6 +448,7 @@ impl Writer<'_, '_> {
             section.export(export.name, kind, index);
         }
         section.export(super::RESTORE, ExportKind::Func, self.added.restore);
+        section.export(super::PAGES, ExportKind::Func, self.added.pages);
         if self.with_digest {
             section.export(super::DIGEST, ExportKind::Func, self.added.digest);
         }
@@ -475,6 +479,7 @@ impl Writer<'_, '_> {
         code.function(&code::mark_body(self.added));
         code.function(&code::grow_body(self.source, self.added));
         code.function(&code::restore_body(self.source, self.added)?);
+        code.function(&code::pages_body(self.added));
         if self.with_digest {
             code.function(&code::digest_body(self.source, self.added));
         }

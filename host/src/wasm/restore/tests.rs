@@ -145,6 +145,19 @@ fn memory_grows_to_the_limit_and_is_small_again() {
 }
 
 #[test]
+fn the_size_that_is_shown_is_the_guests() {
+    let code = code(engines(), INTERPRETER);
+    let mut instance = code.instantiate().unwrap();
+    for (grow, pages) in [(0, 2), (3, 5), (1, 3)] {
+        instance.call(&code, Moment::ViewerRequest, &record(9, 0, grow), 0, 0).result.unwrap();
+        assert_eq!(instance.memory_bytes(&code).unwrap(), pages << 16);
+        assert_eq!(instance.mapped_bytes(&code), 2 << 20);
+        assert!(instance.restore());
+    }
+    assert_eq!(instance.memory_bytes(&code).unwrap(), 2 << 16);
+}
+
+#[test]
 fn growth_over_the_limit_is_told_as_the_limit() {
     let engines = engines();
     let wat = INTERPRETER.replace("2 20)", "2)");
