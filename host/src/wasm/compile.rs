@@ -72,6 +72,12 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| CompileError::Invalid(error.to_string()))? {
+            // wasmparser takes the end of the bytes for the end of whatever is nested there.
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+                if unchecked_range.end > bytes.len() =>
+            {
+                return Err(CompileError::Invalid("it ends in the middle of a nested module or component".to_owned()));
+            }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) if depth > 0 => depth -= 1,
             Payload::CodeSectionEntry(body) if body.range().len() > FUNCTION_BODY_BYTES => {
@@ -208,6 +214,17 @@ mod tests {
               (export "edgeward:edge/{moment}@0.1.0" (instance $e)))"#
         );
         wat::parse_str(wat).unwrap()
+    }
+
+    #[test]
+    fn a_component_that_is_cut_short_is_refused_or_rewritten_but_panics_nobody() {
+        let whole = hook("viewer-request", "");
+        for end in 8..whole.len() {
+            // Where only names are missing, or whole sections, what is left is a component.
+            if inspect(&whole[..end]).is_ok() {
+                restore::rewrite(&whole[..end], 2 << 20, false).ok();
+            }
+        }
     }
 
     #[test]
