@@ -12,8 +12,10 @@ use std::path::Path;
 use crate::config::{self, ConfigErrors};
 use crate::{edge, net, wasm};
 
-/// Every target, by the name of its binary and of its folder of seeds.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+/// The name of a target's binary and of its folder of seeds, and what runs one input.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: [Target; 7] = [
     ("hook-answer", edge::fuzz::hook_answer),
     ("framing", net::fuzz::framing),
     ("config", config),
