@@ -11,6 +11,8 @@
 
 mod body;
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod head;
 mod header;
 mod hook;

@@ -12,6 +12,8 @@
 mod body;
 mod connection;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod guard;
 mod listener;
 mod serve;
