@@ -155,7 +155,8 @@ fn documents_name_what_is_there() {
             if !module_is_there(word) {
                 missing.push(format!("{path}: {word}"));
             }
-            let is_path = ["host/src/", "docs/", "demo/", "bench/", "guests/", "tests/", "wit/"].iter().any(|top| word.starts_with(top));
+            let is_path =
+                ["host/src/", "docs/", "demo/", "bench/", "guests/", "tests/", "wit/"].iter().any(|top| word.starts_with(top));
             let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
             if is_path && plain && !word.contains("target/") && !root().join(word).exists() {
                 missing.push(format!("{path}: {word}"));

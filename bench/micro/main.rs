@@ -56,7 +56,8 @@ fn framing(c: &mut Criterion) {
 }
 
 fn head(c: &mut Criterion) {
-    let request = HEADERS.iter().fold(http::Request::get("/docs/?page=2"), |request, (name, value)| request.header(*name, *value));
+    let request =
+        HEADERS.iter().fold(http::Request::get("/docs/?page=2"), |request, (name, value)| request.header(*name, *value));
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     assert!(edge::admits(parts.clone()));
     c.bench_function("head", |b| b.iter_batched(|| parts.clone(), edge::admits, BatchSize::SmallInput));

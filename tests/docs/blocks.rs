@@ -71,7 +71,9 @@ pub fn matches(shown: &str, output: &str) -> bool {
 
 fn line_matches(shown: &str, output: &str) -> bool {
     let Some((before, after)) = shown.split_once('…') else { return shown == output };
-    output.strip_prefix(before).is_some_and(|rest| (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| line_matches(after, rest))))
+    output
+        .strip_prefix(before)
+        .is_some_and(|rest| (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| line_matches(after, rest))))
 }
 
 #[test]

@@ -110,7 +110,10 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
     })?;
     if moment.is_viewer() != (function.profile() == Profile::Viewer) || !function.moments().contains(&moment) {
         let hooks: Vec<_> = function.moments().iter().map(|moment| moment.name()).collect();
-        bail!("the event is for {name}, but the component's hooks are: {}", if hooks.is_empty() { "none".to_owned() } else { hooks.join(", ") });
+        bail!(
+            "the event is for {name}, but the component's hooks are: {}",
+            if hooks.is_empty() { "none".to_owned() } else { hooks.join(", ") }
+        );
     }
     let mut head = request_head(&event.request)?;
     let mut response = match (&event.response, moment.is_request()) {
