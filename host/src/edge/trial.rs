@@ -138,7 +138,12 @@ impl Opened {
 pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry) -> anyhow::Result<Trial> {
     let Opened { moment, site, client_ip, mut head, mut response } = Opened::read(event)?;
     if moment.is_viewer() != (function.profile() == Profile::Viewer) || !function.moments().contains(&moment) {
-        bail!("the component has no {} hook", moment.name());
+        let hooks: Vec<_> = function.moments().iter().map(|moment| moment.name()).collect();
+        bail!(
+            "the event is for {}, but the component's hooks are: {}",
+            moment.name(),
+            if hooks.is_empty() { "none".to_owned() } else { hooks.join(", ") }
+        );
     }
     let (id, metrics) = (RequestId::next(), telemetry.edge());
     let scene = Scene { site: &site, id: &id, client_ip: &client_ip, edge_location: "trial", metrics: &metrics };

@@ -63,6 +63,9 @@ const FUNCTION_BODY_BYTES: usize = 1 << 20;
 
 /// Reads a component without compiling it.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(CompileError::Invalid("it does not begin with \\0asm".to_owned()));
+    }
     if Parser::is_core_wasm(bytes) {
         return Err(CompileError::CoreModule);
     }
