@@ -24,11 +24,11 @@ const USAGE: u8 = 64;
 #[command(
     name = "edgeward",
     version,
-    after_help = "Examples:\n  edgeward serve\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward bench cold-warm hook.wasm"
+    after_help = "Examples:\n  edgeward serve\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward test hook.wasm event.json\n  edgeward bench cold-warm hook.wasm\n\nEnvironment:\n  EDGEWARD_LOG  which log lines are written, such as `debug` or `warn,edgeward::edge=debug`; default: info"
 )]
 struct Arguments {
-    /// How logs are written; default: text to a terminal, JSON otherwise. EDGEWARD_LOG filters them (`debug`, `warn,edgeward::edge=debug`).
-    #[arg(long, global = true, value_enum)]
+    /// How logs are written to stderr: text by default on a terminal, else JSON.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     log: Option<log::Format>,
     #[command(subcommand)]
     command: Command,

@@ -12,6 +12,8 @@
 mod body;
 mod caching;
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod head;
 mod header;
 mod hook;
@@ -79,6 +81,18 @@ impl Edge {
             access,
         })
     }
+
+    /// For `bench/micro`: whether a host and path lead to a behavior.
+    #[doc(hidden)]
+    pub fn leads(&self, host: &str, path: &str) -> bool {
+        self.sites.find(host).is_some_and(|site| site.behavior(path).is_some())
+    }
+}
+
+/// For `bench/micro`: whether a request's head is taken.
+#[doc(hidden)]
+pub fn admits(parts: http::request::Parts) -> bool {
+    head::Head::admit(parts).is_ok()
 }
 
 /// Answers a request. Must run on a worker's `LocalSet`.

@@ -12,6 +12,9 @@ pub mod config;
 pub mod edge;
 pub mod failure;
 pub mod function;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod host;
 pub mod limits;
 pub mod measure;

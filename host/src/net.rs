@@ -12,6 +12,8 @@
 mod body;
 mod connection;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod guard;
 mod listener;
 mod serve;
@@ -29,6 +31,12 @@ pub use listener::{BindError, bind};
 pub use serve::{Acceptor, Drain, serve, serve_within};
 pub use sweep::Bounds;
 pub use tls::{TlsError, TlsSlot};
+
+/// For `bench/micro`: whether the extent of each request in these bytes, the first of a connection, is certain.
+#[doc(hidden)]
+pub fn is_certain(bytes: &[u8]) -> bool {
+    framing::Framing::default().feed(bytes).is_ok()
+}
 
 /// The other end of a connection, as a request's handler sees it.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ pub use reload::ReloadResult;
 
 use std::sync::OnceLock;
 
-use prometheus::{Encoder as _, Registry, TextEncoder};
+use prometheus::{Encoder as _, IntCounter, Registry, TextEncoder};
 
 /// All metrics of this process.
 pub struct Telemetry {
@@ -29,6 +29,7 @@ pub struct Telemetry {
     cache: CacheMetrics,
     reloads: reload::Reloads,
     access: OnceLock<AccessLog>,
+    access_dropped: IntCounter,
 }
 
 impl Telemetry {
@@ -40,7 +41,13 @@ impl Telemetry {
         let net = NetMetrics::register(&registry);
         let cache = CacheMetrics::register(&registry);
         let reloads = reload::Reloads::register(&registry);
-        Telemetry { registry, functions, edge, net, cache, reloads, access: OnceLock::new() }
+        let access_dropped = IntCounter::new(
+            "edgeward_access_log_lines_dropped_total",
+            "Lines of the access log that were lost because its reader was too slow.",
+        )
+        .expect("valid metric");
+        registry.register(Box::new(access_dropped.clone())).expect("registered once");
+        Telemetry { registry, functions, edge, net, cache, reloads, access: OnceLock::new(), access_dropped }
     }
 
     /// The handles of one function's metrics.
@@ -83,7 +90,7 @@ impl Telemetry {
         if let Some(log) = self.access.get() {
             return Ok(log.clone());
         }
-        let log = AccessLog::to(std::io::stdout())?;
+        let log = AccessLog::to(std::io::stdout(), self.access_dropped.clone())?;
         Ok(self.access.get_or_init(|| log).clone())
     }
 

@@ -8,6 +8,8 @@ pub mod compile;
 pub mod egress;
 pub mod engine;
 pub mod fuel;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub mod restore;
 pub mod sealed;
 pub mod state;

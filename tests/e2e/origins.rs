@@ -141,9 +141,56 @@ fn services_of_wasi_http_run_unchanged_as_origins() {
         assert_eq!((echo.status, echo.header("x-method"), echo.header("x-path")), (200, "POST", "/echo?a=b"), "{service}");
         assert!(echo.body == body && echo.header("x-echo-x-one") == "1", "{service}");
         let trap = edge.get("/trap");
-        assert!(trap.status >= 500 && trap.text().contains("category"), "{service}: {trap:?}");
+        assert_eq!((trap.status, trap.header("x-cache")), (503, "LambdaExecutionError from cloudfront"), "{service}");
+        assert!(trap.text().contains("category: trap"), "{service}: {trap:?}");
         assert_eq!(edge.get("/page").status, 200, "{service}: after a trap");
     }
+}
+
+#[test]
+fn a_component_over_its_limit_is_told_as_a_hook_over_its_limit() {
+    for service in ["service-p2", "service-p3"] {
+        let function = format!(
+            "[function.service]\ncomponent = {:?}\nlimits = {{ cpu_us = 1 }}\n[origin.app]\ncomponent = \"service\"\n",
+            component(service)
+        );
+        let edge = Edge::start(&site(&function, "app"));
+        let over = edge.get("/page");
+        assert_eq!((over.status, over.header("x-cache")), (503, "LambdaLimitExceeded from cloudfront"), "{service}: {over:?}");
+        assert!(over.text().contains("category: limit"), "{service}: {over:?}");
+    }
+}
+
+#[test]
+fn a_folder_sends_a_part_of_a_file_when_it_is_asked_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let large: Vec<u8> = (0..300_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    std::fs::create_dir(folder.path().join("www")).unwrap();
+    std::fs::write(folder.path().join("www/large"), &large).unwrap();
+    let edge = Edge::start_in(folder, "", &site("[origin.www]\nfolder = \"www\"", "www"));
+    let whole = edge.get("/large");
+    assert_eq!((whole.status, whole.header("accept-ranges")), (200, "bytes"));
+    assert!(whole.body == large);
+    let tag = whole.header("etag").to_owned();
+
+    for (range, first, last) in [("0-0", 0, 0), ("10-99999", 10, 99_999), ("299990-", 299_990, 299_999), ("-5", 299_995, 299_999)]
+    {
+        let part = edge.get_with("/large", &format!("Range: bytes={range}\r\nIf-Range: {tag}\r\n"));
+        assert_eq!(part.status, 206, "{range}");
+        assert_eq!(part.header("content-range"), format!("bytes {first}-{last}/300000"));
+        assert_eq!(part.header("content-length"), (last - first + 1).to_string());
+        assert!(part.body == large[first..=last], "{range}: {} bytes", part.body.len());
+    }
+    let beyond = edge.get_with("/large", "Range: bytes=300000-\r\n");
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, "bytes */300000"));
+    let stale = edge.get_with("/large", "Range: bytes=0-0\r\nIf-Range: \"other\"\r\n");
+    assert_eq!((stale.status, stale.body.len()), (200, large.len()));
+    let same = edge.get_with("/large", &format!("If-None-Match: {tag}\r\nRange: bytes=0-0\r\n"));
+    assert_eq!((same.status, same.header("etag")), (304, tag.as_str()));
+    assert_eq!(edge.get_with("/large", "If-Match: \"other\"\r\n").status, 412);
+    assert_eq!(edge.get_with("/large", "If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n").status, 412);
+    let head = edge.request("HEAD", "/large", "Range: bytes=0-0\r\n", b"");
+    assert_eq!((head.status, head.header("content-length")), (200, "300000"), "a range is for GET");
 }
 
 #[test]
@@ -157,7 +204,7 @@ fn a_component_streams_its_answer_while_it_makes_it() {
         // Where the panic comes before the head is out there may be an answer or none; after it the body must
         // end torn, not as if it were whole.
         let rest = client.rest();
-        let refused = rest.starts_with("HTTP/1.1 502") && rest.contains("category: trap");
+        let refused = rest.starts_with("HTTP/1.1 503") && rest.contains("category: trap");
         let torn = rest.starts_with("HTTP/1.1 200") && !rest.ends_with("0\r\n\r\n");
         assert!(refused || torn || rest.is_empty(), "{service}: {rest:?}");
         assert_eq!(edge.get("/slow?3").text().lines().count(), 3, "{service}");

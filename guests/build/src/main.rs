@@ -7,7 +7,8 @@
 //! `wasm32-unknown-unknown` become components here; `wasm32-wasip2` modules leave the linker as components.
 //! Names in `[package.metadata.edgeward]` of a package: `target`, and `component` if it is not the package's.
 //!
-//! What is up to date is not built again. I end with an error when any guest is missing in the end.
+//! What is up to date is not built again; what no guest makes any more is removed from that folder. I end
+//! with an error when any guest is missing in the end.
 
 mod guests;
 mod worlds;
@@ -41,6 +42,7 @@ fn run(wanted: Vec<String>) -> Result<()> {
         let known: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
         bail!("no guest is called `{unknown}`; there are: {}", known.join(", "));
     }
+    let names: Vec<String> = guests.iter().map(|guest| guest.name.clone()).collect();
     guests.retain(|guest| wanted.is_empty() || wanted.contains(&guest.name));
 
     for target in ["wasm32-unknown-unknown", "wasm32-wasip2"] {
@@ -61,7 +63,22 @@ fn run(wanted: Vec<String>) -> Result<()> {
         println!("{:<28} {:>9}  {}", guest.name, bytes.len(), guest.target());
         total += bytes.len();
     }
+    remove_stale(&out, &names)?;
     println!("{:<28} {total:>9}  {}", format!("{} components", guests.len()), out.display());
+    Ok(())
+}
+
+/// A component whose guest was renamed or removed would be tested and deployed for ever.
+fn remove_stale(out: &Path, names: &[String]) -> Result<()> {
+    for entry in fs::read_dir(out).with_context(|| format!("cannot read {}", out.display()))? {
+        let path = entry?.path();
+        let of_a_guest = path.extension().is_some_and(|extension| extension == "wasm")
+            && path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| names.iter().any(|name| name == stem));
+        if !of_a_guest && path.is_file() {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            println!("removed {}", path.display());
+        }
+    }
     Ok(())
 }
 

@@ -114,7 +114,8 @@ impl<'a> Request<'a> {
         self.answer.op(Code::SetBody).bytes_of(body.as_ref());
     }
 
-    /// Sends the request to the origin, or origin group, that the configuration gives this name.
+    /// Sends the request to the origin that the configuration gives this name; in viewer-request also
+    /// to an origin group.
     pub fn select_origin(&mut self, id: &str) {
         self.answer.op(Code::SelectOrigin).text(id);
     }

@@ -30,13 +30,13 @@ struct ColdWarm {
     /// A component that exports a viewer hook; without one, a minimal hook that comes with Edgeward.
     file: Option<PathBuf>,
     /// Samples of each stage, 100 to 10,000,000.
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     rounds: u32,
     /// Write the result as JSON to this file; `-` prints it instead of the table.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write a picture of the distributions to this file.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
 

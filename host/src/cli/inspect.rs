@@ -59,9 +59,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
     let check = |profile| inspection.check(profile).map_or_else(|why| why.to_string(), |()| "yes".to_owned());
     let (viewer, worker) = (check(Profile::Viewer), check(Profile::Worker));
-    let profile = if viewer == "yes" { Profile::Viewer } else { Profile::Worker };
+    // Those of what it means to be, even if it cannot.
+    let is_viewer = viewer == "yes" || (worker != "yes" && inspection.moments.iter().any(|moment| moment.is_viewer()));
+    let profile = if is_viewer { Profile::Viewer } else { Profile::Worker };
     let limits = Limits::defaults(profile);
-    let restorable = (profile == Profile::Viewer).then(|| {
+    let restorable = (viewer == "yes").then(|| {
         restore::rewrite(bytes, limits.value(Limit::MemoryBytes), false)
             .map_or_else(|why| format!("no, each call takes a new instance: {why}"), |_| "yes".to_owned())
     });

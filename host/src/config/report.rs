@@ -109,7 +109,9 @@ impl<'s> Report<'s> {
     }
 
     pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
-        let problem = Problem { span, message: message.into(), remedy: remedy.into() };
+        // Names of the file are in both.
+        let shown = |text: String| if text.contains(char::is_control) { text.chars().map(printable).collect() } else { text };
+        let problem = Problem { span, message: shown(message.into()), remedy: shown(remedy.into()) };
         self.problems.borrow_mut().push(problem);
     }
 

@@ -769,6 +769,14 @@ fn broken_toml_is_shown_in_its_place() {
 }
 
 #[test]
+fn a_name_in_the_file_brings_no_escape_sequence_into_a_message() {
+    let text =
+        "[origin.\"\\u001b[31m\"]\n\"\\u0007x\" = 1\n[[site]]\nname = \"w\"\nhosts = [\"\\u001b*\"]\norigin = \"\\u001b\"\n";
+    let shown = parse(text, Path::new("edge.toml")).unwrap_err().to_string();
+    assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+}
+
+#[test]
 fn a_terminal_gets_no_escape_sequence() {
     let folder = folder();
     let text = "[\"\u{9b}31m\"]\n\"\\u001b[0m\" = 1\n";

@@ -87,7 +87,7 @@ fn host(uri: &Uri, headers: &mut HeaderMap) -> Result<(), Refusal> {
 }
 
 /// A registered name or an address, with an optional port. No user, no path, no escapes.
-fn is_host(host: &[u8]) -> bool {
+pub(crate) fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host {
         [b'[', rest @ ..] => {
             let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };

@@ -75,11 +75,8 @@ impl Refusal {
                 FetchError::Unreachable(_) => (StatusCode::BAD_GATEWAY, Error, "origin-unreachable"),
                 FetchError::Broken(_) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
                 FetchError::Forbidden(_) => (StatusCode::BAD_GATEWAY, Error, "origin-forbidden"),
-                FetchError::Component(Failure::Limit { limit: Limit::DeadlineMs, .. }) => {
-                    (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout")
-                }
-                FetchError::Component(Failure::Throttled(_)) => (StatusCode::SERVICE_UNAVAILABLE, Error, "throttled"),
-                FetchError::Component(failure) => (StatusCode::BAD_GATEWAY, Error, failure.category()),
+                // A component is a function wherever it stands: what is true of an origin hook is true of it.
+                FetchError::Component(failure) => hook_verdict(Moment::OriginRequest, failure),
             },
         }
     }
@@ -240,7 +237,22 @@ mod tests {
         assert_eq!(verdict(FetchError::ConnectTimeout(timeout)), 504);
         assert_eq!(verdict(FetchError::ReadTimeout(timeout)), 504);
         assert_eq!(verdict(FetchError::Unreachable(String::new())), 502);
-        assert_eq!(verdict(FetchError::Component(Failure::Trap(String::new()))), 502);
-        assert_eq!(verdict(FetchError::Component(Failure::Throttled(Scope::Queue))), 503);
+    }
+
+    #[test]
+    fn a_component_that_fails_as_an_origin_fails_as_an_origin_hook_does() {
+        let limit = |limit| Failure::Limit { limit, value: 1 };
+        for (failure, status, result) in [
+            (Failure::Trap("secret".into()), 503, "LambdaExecutionError"),
+            (Failure::Guest("x".into()), 503, "LambdaExecutionError"),
+            (limit(Limit::MemoryBytes), 503, "LambdaExecutionError"),
+            (limit(Limit::CpuUs), 503, "LambdaLimitExceeded"),
+            (limit(Limit::DeadlineMs), 503, "LambdaLimitExceeded"),
+            (Failure::Throttled(Scope::Queue), 503, "LambdaLimitExceeded"),
+            (Failure::BadReply("x".into()), 502, "LambdaValidationError"),
+        ] {
+            let (said, kind, _) = Refusal::Fetch(FetchError::Component(failure)).verdict();
+            assert_eq!((said.as_u16(), kind.name()), (status, result));
+        }
     }
 }

@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::{Behavior, Origin, OriginGroup, OriginKind, Server, Site, UrlOrigin, ViewerProtocol};
+use crate::cache;
+use crate::config::{self, Behavior, Origin, OriginGroup, OriginKind, Server, Site, UrlOrigin, ViewerProtocol};
 
 fn url(port: u16) -> OriginKind {
     OriginKind::Url(UrlOrigin {
@@ -43,6 +44,8 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         origin_response: None,
         viewer_response: None,
         include_body: false,
+        cache: None,
+        forwarding: None,
     };
     let group =
         OriginGroup { name: "group".to_owned(), primary: "dead".to_owned(), secondary: "fixed".to_owned(), status: vec![500] };
@@ -59,6 +62,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             access_log: false,
             certificates: vec![],
         },
+        cache: config::Cache { memory_bytes: 0, memory_object_bytes: 0, disk: None },
         key_value_stores: BTreeMap::new(),
         functions: BTreeMap::new(),
         origins: origins
@@ -109,7 +113,10 @@ where
 }
 
 async fn start(config: Config) -> u16 {
-    let edge = Arc::new(Edge::new(&config, &Revisions::default(), &Telemetry::new()).unwrap());
+    let telemetry = Telemetry::new();
+    let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
+    let cache = Cache::open(&options, telemetry.cache()).unwrap();
+    let edge = Arc::new(Edge::new(&config, &Revisions::default(), &cache, &telemetry).unwrap());
     listen(move |request| {
         let client = Client { peer: "9.9.9.9:9".parse().unwrap(), ip: "9.9.9.9".into(), tls: None };
         serve(edge.clone(), client, request)

@@ -100,29 +100,56 @@ impl Values {
     }
 }
 
+/// An event that was read.
+pub(super) struct Opened {
+    pub(super) moment: Moment,
+    site: String,
+    client_ip: String,
+    pub(super) head: Head,
+    pub(super) response: Option<response::Parts>,
+}
+
+impl Opened {
+    pub(super) fn read(event: &str) -> anyhow::Result<Opened> {
+        let event: Event = serde_json::from_str(event).context("not an event object of version 1.0")?;
+        let name = &event.context.event_type;
+        let moment = Moment::ALL.into_iter().find(|moment| moment.name() == name);
+        let moment = moment.with_context(|| {
+            format!("context.eventType `{name}` is none of viewer-request, origin-request, origin-response, viewer-response")
+        })?;
+        let head = request_head(&event.request)?;
+        let response = match (&event.response, moment.is_request()) {
+            (_, true) => None,
+            (Some(response), false) => Some(response_parts(response)?),
+            (None, false) => bail!("an event of {name} has a `response`"),
+        };
+        Ok(Opened { moment, site: event.context.distribution_id, client_ip: event.viewer.ip, head, response })
+    }
+
+    /// What a result looks like that changes nothing.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn shown(&self) -> Value {
+        let response = self.response.as_ref().map(|response| shown_response(response, None));
+        json!({ "request": shown_request(&self.head), "response": response })
+    }
+}
+
 /// Runs the hook that the event's `context.eventType` names.
 pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry) -> anyhow::Result<Trial> {
-    let event: Event = serde_json::from_str(event).context("not an event object of version 1.0")?;
-    let name = &event.context.event_type;
-    let moment = Moment::ALL.into_iter().find(|moment| moment.name() == name);
-    let moment = moment.with_context(|| {
-        format!("context.eventType `{name}` is none of viewer-request, origin-request, origin-response, viewer-response")
-    })?;
+    let Opened { moment, site, client_ip, mut head, mut response } = Opened::read(event)?;
     if moment.is_viewer() != (function.profile() == Profile::Viewer) || !function.moments().contains(&moment) {
-        bail!("the component has no {name} hook");
+        let hooks: Vec<_> = function.moments().iter().map(|moment| moment.name()).collect();
+        bail!(
+            "the event is for {}, but the component's hooks are: {}",
+            moment.name(),
+            if hooks.is_empty() { "none".to_owned() } else { hooks.join(", ") }
+        );
     }
-    let mut head = request_head(&event.request)?;
-    let mut response = match (&event.response, moment.is_request()) {
-        (_, true) => None,
-        (Some(response), false) => Some(response_parts(response)?),
-        (None, false) => bail!("an event of {name} has a `response`"),
-    };
     let (id, metrics) = (RequestId::next(), telemetry.edge());
-    let (site, client_ip) = (event.context.distribution_id.as_str(), event.viewer.ip.as_str());
-    let scene = Scene { site, id: &id, client_ip, edge_location: "trial", metrics: &metrics };
+    let scene = Scene { site: &site, id: &id, client_ip: &client_ip, edge_location: "trial", metrics: &metrics };
     let buffer = hook::event(scene, moment, &head, response.as_ref());
     let outcome =
-        if moment.is_viewer() { function.call_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
+        if moment.is_viewer() { function.measure_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {
         Some(response) => {
@@ -159,6 +186,9 @@ fn request_head(event: &EventRequest) -> anyhow::Result<Head> {
                 .join("&")
         }
     };
+    if !event.uri.starts_with('/') {
+        bail!("request.uri `{}` does not begin with `/`", event.uri);
+    }
     let uri = if query.is_empty() { event.uri.clone() } else { format!("{}?{query}", event.uri) };
     let mut request =
         Request::builder().method(event.method.as_str()).uri(uri).body(()).context("request.method or request.uri")?;
@@ -239,4 +269,18 @@ fn shown_headers(headers: &HeaderMap) -> Value {
         (name.as_str().to_owned(), shown)
     });
     Value::Object(shown.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_whose_uri_is_no_path_is_refused() {
+        for (uri, fine) in [("/a", true), ("//a", true), ("", false), ("*", false), ("x", false), ("http://a/b", false)] {
+            let event = json!({ "context": { "eventType": "viewer-request" }, "request": { "method": "OPTIONS", "uri": uri } });
+            let opened = Opened::read(&event.to_string());
+            assert_eq!(opened.is_ok(), fine, "{uri:?}");
+        }
+    }
 }

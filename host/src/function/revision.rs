@@ -41,7 +41,8 @@ pub struct Usage {
     pub utilization: u8,
     /// The call had to wait for an instance to be made.
     pub cold: bool,
-    /// Linear memory at the end, summed.
+    /// Linear memory at the end, summed, as the guest sees it; after a failure what was mapped. Of a viewer
+    /// hook only `measure_viewer` tells it, else it is 0.
     pub memory_bytes: u64,
     pub duration_us: u64,
 }
@@ -54,6 +55,13 @@ pub struct Revision {
     pub(super) metrics: Arc<FunctionMetrics>,
     pub(super) admission: Admission,
     pub(super) code: Code,
+}
+
+/// Whether a call tells the size of the guest's memory, which costs it another one.
+#[derive(Clone, Copy)]
+enum Memory {
+    Unmeasured,
+    Measured,
 }
 
 /// What runs.
@@ -88,6 +96,15 @@ impl Revision {
     /// Runs a viewer hook inline: synchronous, no lock waited for, at most the CPU limit long.
     /// Must run on a worker thread of the host (`function::pool::enter_worker`).
     pub fn call_viewer(self: &Arc<Self>, moment: Moment, event: &[u8]) -> Outcome {
+        self.viewer(moment, event, Memory::Unmeasured)
+    }
+
+    /// As `call_viewer`, and asks the guest how large its memory has become: for whoever shows it.
+    pub fn measure_viewer(self: &Arc<Self>, moment: Moment, event: &[u8]) -> Outcome {
+        self.viewer(moment, event, Memory::Measured)
+    }
+
+    fn viewer(self: &Arc<Self>, moment: Moment, event: &[u8], memory: Memory) -> Outcome {
         let Code::Viewer(pool) = &self.code else {
             return Outcome::refused(Failure::NotRunnable("it is a worker function".to_owned()));
         };
@@ -107,8 +124,13 @@ impl Revision {
         let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let called = instance.inner().call(pool.code(), moment, event, now_ns, now_ns.rotate_left(32));
         let log = instance.inner().take_log();
-        let memory_bytes = instance.inner().memory_bytes();
         let elapsed = start.elapsed();
+        let memory_bytes = match (memory, &called.result) {
+            (Memory::Unmeasured, _) => 0,
+            (Memory::Measured, Ok(_)) => instance.inner().memory_bytes(pool.code()).unwrap_or_default(),
+            // A trapped store is never entered again.
+            (Memory::Measured, Err(_)) => instance.inner().mapped_bytes(pool.code()),
+        };
         match &called.result {
             Ok(_) => {
                 self.admission.kept();

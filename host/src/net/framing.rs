@@ -12,6 +12,9 @@
 //! Cost: one pass of `memchr` over heads (about 0.1 µs for 15 headers); bodies are skipped, not read.
 //! Nothing is kept but a line that a read has cut in two.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
+
 use memchr::memchr;
 
 use crate::limits::request::HEAD_BYTES;

@@ -8,7 +8,7 @@ const BACKLOG: i32 = 4_096;
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}")]
 pub struct BindError {
     address: SocketAddr,
     source: std::io::Error,
@@ -17,6 +17,11 @@ pub struct BindError {
 /// One socket for each worker; the kernel spreads connections over them. Port 0 becomes a free port, the
 /// same for all.
 pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, BindError> {
+    if address.port() != 0 {
+        // The sockets below share their port with any other of our user that wants to: a second edge would take
+        // half of the first one's connections and say nothing. A socket that does not share finds that out.
+        bound(address, Sharing::No).map_err(|source| BindError { address, source })?;
+    }
     let mut sockets = Vec::with_capacity(workers);
     let mut wanted = address;
     for _ in 0..workers.max(1) {
@@ -28,15 +33,43 @@ pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, Bin
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = bound(address, Sharing::WithOurOwn)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether other sockets may have the same port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    No,
+    WithOurOwn,
+}
+
+fn bound(address: SocketAddr, sharing: Sharing) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(sharing == Sharing::WithOurOwn)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.set_tcp_nodelay(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_listened_on_is_taken_and_a_free_one_is_shared_by_our_workers() {
+        let first = bind(([127, 0, 0, 1], 0).into(), 2).unwrap();
+        let address = first[0].local_addr().unwrap();
+        assert_eq!(first[1].local_addr().unwrap(), address);
+        let error = bind(address, 1).unwrap_err();
+        assert_eq!((error.address, error.source.kind()), (address, std::io::ErrorKind::AddrInUse));
+        drop(first);
+        assert_eq!(bind(address, 2).unwrap().len(), 2);
+    }
 }

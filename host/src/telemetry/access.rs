@@ -5,12 +5,12 @@
 //! and counted, never waited for.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use prometheus::IntCounter;
 use serde::Serialize;
 
 const LINES_WAITING: usize = 16_384;
@@ -84,18 +84,16 @@ pub struct AccessLog {
 
 struct Shared {
     lines: Option<SyncSender<Vec<u8>>>,
-    dropped: AtomicU64,
+    dropped: IntCounter,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl AccessLog {
-    /// Starts the writer thread.
-    pub fn to(sink: impl Write + Send + 'static) -> std::io::Result<AccessLog> {
+    /// Starts the writer thread. `dropped` counts the lines that it had no room for.
+    pub(super) fn to(sink: impl Write + Send + 'static, dropped: IntCounter) -> std::io::Result<AccessLog> {
         let (lines, waiting) = sync_channel(LINES_WAITING);
         let writer = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&waiting, sink))?;
-        Ok(AccessLog {
-            shared: Arc::new(Shared { lines: Some(lines), dropped: AtomicU64::new(0), writer: Mutex::new(Some(writer)) }),
-        })
+        Ok(AccessLog { shared: Arc::new(Shared { lines: Some(lines), dropped, writer: Mutex::new(Some(writer)) }) })
     }
 
     pub fn write(&self, line: &Line<'_>) {
@@ -104,13 +102,8 @@ impl AccessLog {
         text.push(b'\n');
         let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(text).is_ok());
         if written.is_err() || !sent {
-            self.shared.dropped.fetch_add(1, Relaxed);
+            self.shared.dropped.inc();
         }
-    }
-
-    /// Lines that the writer had no room for.
-    pub fn dropped(&self) -> u64 {
-        self.shared.dropped.load(Relaxed)
     }
 }
 
@@ -169,10 +162,44 @@ mod tests {
         }
     }
 
+    fn dropped() -> IntCounter {
+        IntCounter::new("dropped", "Lines.").unwrap()
+    }
+
+    /// Writes nothing until it is let.
+    struct Stuck(std::sync::mpsc::Receiver<()>, Sink);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            // An end of the other side lets it too.
+            let _ = self.0.recv();
+            self.1.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_line_is_written_or_counted_as_dropped() {
+        let ((release, stuck), sink, dropped) = (std::sync::mpsc::channel(), Sink::default(), dropped());
+        let log = AccessLog::to(Stuck(stuck, sink.clone()), dropped.clone()).unwrap();
+        let lines = 2 * LINES_WAITING;
+        for _ in 0..lines {
+            log.write(&Line { path: "/a", ..Line::default() });
+        }
+        assert!(dropped.get() > 0);
+        drop(release);
+        drop(log);
+        let written = sink.0.lock().unwrap().iter().filter(|&&byte| byte == b'\n').count();
+        assert_eq!(written as u64 + dropped.get(), lines as u64);
+    }
+
     #[test]
     fn the_last_handle_waits_for_every_line() {
         let sink = Sink::default();
-        let log = AccessLog::to(sink.clone()).unwrap();
+        let log = AccessLog::to(sink.clone(), dropped()).unwrap();
         for status in [200, 404] {
             log.write(&Line { status, method: "GET", path: "/a\"b", ..Line::default() });
         }

@@ -3,6 +3,8 @@
 //! The host finds out what a component exports; nobody declares it. A component that exports nothing we
 //! know, or imports what we do not offer, is refused with both lists.
 
+mod size;
+
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::component::Component;
 
@@ -11,6 +13,8 @@ use crate::wasm::abi::Moment;
 use crate::wasm::engine::Engines;
 use crate::wasm::restore::{self, Unsuitable};
 use crate::wasm::{sealed, worker};
+
+pub use size::Size;
 
 /// What a component is, from its bytes alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Inspection {
     pub moments: Vec<Moment>,
     /// The wasi:http version it handles.
     pub http: Option<HttpVersion>,
+    /// What one instance of it takes.
+    pub size: Size,
 }
 
 /// Which wasi:http world a component speaks; decided once, when it is loaded.
@@ -46,6 +52,8 @@ pub enum CompileError {
     Import { import: String, profile: Profile, allowed: String },
     #[error("a function body of {bytes} bytes is over {max} bytes; such code takes too long to compile")]
     FunctionTooLarge { bytes: usize, max: usize },
+    #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = profile_name(*.profile))]
+    TooMuch { what: &'static str, count: u64, max: u64, profile: Profile },
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),
 }
@@ -55,6 +63,9 @@ const FUNCTION_BODY_BYTES: usize = 1 << 20;
 
 /// Reads a component without compiling it.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(CompileError::Invalid("it does not begin with \\0asm".to_owned()));
+    }
     if Parser::is_core_wasm(bytes) {
         return Err(CompileError::CoreModule);
     }
@@ -64,6 +75,12 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| CompileError::Invalid(error.to_string()))? {
+            // wasmparser takes the end of the bytes for the end of whatever is nested there.
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+                if unchecked_range.end > bytes.len() =>
+            {
+                return Err(CompileError::Invalid("it ends in the middle of a nested module or component".to_owned()));
+            }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) if depth > 0 => depth -= 1,
             Payload::CodeSectionEntry(body) if body.range().len() > FUNCTION_BODY_BYTES => {
@@ -86,6 +103,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
             _ => {}
         }
     }
+    inspection.size = Size::of(bytes).map_err(|error| CompileError::Invalid(error.to_string()))?;
     inspection.moments = Moment::ALL.into_iter().filter(|moment| inspection.exports.contains(&interface(*moment))).collect();
     inspection.http = inspection.exports.iter().find_map(|export| {
         if export.starts_with("wasi:http/incoming-handler@0.2.") {
@@ -122,6 +140,9 @@ impl Inspection {
         }
         if !viewer && let Some(import) = self.imports.iter().find(|import| !worker::allows(import)) {
             return Err(CompileError::Import { import: import.clone(), profile, allowed: worker::allowed() });
+        }
+        if let Some((what, count, max)) = self.size.excess(&Size::room(profile)) {
+            return Err(CompileError::TooMuch { what, count, max, profile });
         }
         Ok(())
     }
@@ -174,5 +195,103 @@ fn profile_name(profile: Profile) -> &'static str {
     match profile {
         Profile::Viewer => "viewer",
         Profile::Worker => "worker",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hook that does nothing, with this in its core module.
+    fn hook(moment: &str, inside: &str) -> Vec<u8> {
+        let wat = format!(
+            r#"(component
+              (core module $m
+                (memory (export "memory") 1) {inside}
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+                (func (export "handle") (param i32 i32) (result i32) (i32.const 0)))
+              (core instance $i (instantiate $m))
+              (func $handle (param "event" (list u8)) (result (list u8))
+                (canon lift (core func $i "handle") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+              (instance $e (export "handle" (func $handle)))
+              (export "edgeward:edge/{moment}@0.1.0" (instance $e)))"#
+        );
+        wat::parse_str(wat).unwrap()
+    }
+
+    #[test]
+    fn a_component_that_is_cut_short_is_refused_or_rewritten_but_panics_nobody() {
+        let whole = hook("viewer-request", "");
+        for end in 8..whole.len() {
+            // Where only names are missing, or whole sections, what is left is a component.
+            if inspect(&whole[..end]).is_ok() {
+                restore::rewrite(&whole[..end], 2 << 20, false).ok();
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_pool_has_no_room_for_is_refused_by_its_number_and_its_limit() {
+        let at_the_limit = "(memory 32) (table 20000 funcref)";
+        for (moment, profile, inside, refused) in [
+            ("viewer-request", Profile::Viewer, "", None),
+            ("viewer-request", Profile::Viewer, at_the_limit, None),
+            (
+                "viewer-request",
+                Profile::Viewer,
+                "(table 1 funcref) (table 1 funcref)",
+                Some("it has 2 tables in one module; a viewer component may have at most 1"),
+            ),
+            (
+                "viewer-request",
+                Profile::Viewer,
+                "(memory 1) (memory 1)",
+                Some("it has 3 memories in one module; a viewer component may have at most 2"),
+            ),
+            (
+                "viewer-request",
+                Profile::Viewer,
+                "(memory 33)",
+                Some("it has 2162688 bytes of memory from the start; a viewer component may have at most 2097152"),
+            ),
+            (
+                "viewer-request",
+                Profile::Viewer,
+                "(table 20001 funcref)",
+                Some("it has 20001 elements in a table from the start; a viewer component may have at most 20000"),
+            ),
+            ("origin-request", Profile::Worker, "(table 1000000 funcref)", None),
+            (
+                "origin-request",
+                Profile::Worker,
+                "(memory 1)",
+                Some("it has 2 memories in one module; a worker component may have at most 1"),
+            ),
+        ] {
+            let bytes = hook(moment, inside);
+            let checked = inspect(&bytes).unwrap().check(profile).map_err(|error| error.to_string());
+            assert_eq!(checked.err().as_deref(), refused, "{inside}");
+        }
+    }
+
+    /// The numbers here are those of the engines.
+    #[test]
+    fn the_pool_takes_what_is_checked_and_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let engines = Engines::new(directory.path()).unwrap();
+        for (moment, engine, profile, inside) in [
+            ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 32) (table 20000 funcref)"),
+            ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 1) (memory 1)"),
+            ("viewer-request", &engines.viewer, Profile::Viewer, "(table 1 funcref) (table 1 funcref)"),
+            ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 33)"),
+            ("viewer-request", &engines.viewer, Profile::Viewer, "(table 20001 funcref)"),
+            ("origin-request", &engines.worker, Profile::Worker, "(table 1000000 funcref)"),
+            ("origin-request", &engines.worker, Profile::Worker, "(table 1000001 funcref)"),
+            ("origin-request", &engines.worker, Profile::Worker, "(memory 1)"),
+        ] {
+            let bytes = hook(moment, inside);
+            let checked = inspect(&bytes).unwrap().check(profile);
+            assert_eq!(checked.is_ok(), Component::new(engine, &bytes).is_ok(), "{inside}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Fuel, support for concurrency and the geometry of the pool are per engine (facts measured in
 //! `docs/performance.md`):
 //! - *viewer*: 2 MiB memories in many slots, synchronous calls only, no asynchronous machinery;
-//! - *worker*: memories up to 4 GiB, asynchronous, yields to its thread every millisecond of fuel.
+//! - *worker*: memories up to 4 GiB, asynchronous, yields to its thread every 100 µs of fuel.
 
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::limits::{Limit, Profile};
 use crate::wasm::aot::AotCache;
+use crate::wasm::compile::Size;
 use crate::wasm::fuel::{self, FuelScale};
 use crate::wasm::sealed;
 use crate::wasm::state::ViewerState;
@@ -49,17 +50,11 @@ impl Engines {
 
 fn viewer_config() -> Config {
     let profile = Profile::Viewer;
-    let mut pool = PoolingAllocationConfig::new();
-    pool.max_memory_size(usize_limit(Limit::MemoryBytes, profile))
-        .table_elements(usize_limit(Limit::TableElements, profile))
-        .total_component_instances(VIEWER_INSTANCES)
+    let mut pool = pool(profile);
+    pool.total_component_instances(VIEWER_INSTANCES)
         .total_core_instances(VIEWER_INSTANCES * 4)
         .total_memories(VIEWER_INSTANCES * 2)
         .total_tables(VIEWER_INSTANCES * 2)
-        .max_core_instances_per_component(20)
-        .max_memories_per_component(3)
-        .max_memories_per_module(2)
-        .max_tables_per_component(8)
         .linear_memory_keep_resident(usize_limit(Limit::MemoryBytes, profile))
         .table_keep_resident(64 << 10)
         .max_unused_warm_slots(1_000)
@@ -74,17 +69,12 @@ fn viewer_config() -> Config {
 
 fn worker_config() -> Config {
     let profile = Profile::Worker;
-    let mut pool = PoolingAllocationConfig::new();
-    pool.max_memory_size(4 << 30)
-        .table_elements(usize_limit(Limit::TableElements, profile))
-        .total_component_instances(WORKER_INSTANCES)
+    let mut pool = pool(profile);
+    pool.total_component_instances(WORKER_INSTANCES)
         .total_core_instances(WORKER_INSTANCES * 8)
         .total_memories(WORKER_INSTANCES * 2)
         .total_tables(WORKER_INSTANCES * 4)
         .total_stacks(WORKER_INSTANCES * 2)
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(8)
-        .max_tables_per_component(32)
         .linear_memory_keep_resident(2 << 20)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
@@ -95,6 +85,21 @@ fn worker_config() -> Config {
         .async_stack_size(2 * usize_limit(Limit::StackBytes, profile))
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
+}
+
+/// With the room of one instance; `compile::Inspection::check` refuses what does not fit.
+fn pool(profile: Profile) -> PoolingAllocationConfig {
+    let room = Size::room(profile);
+    let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.max_memory_size(usize::try_from(room.memory_bytes).unwrap_or(usize::MAX))
+        .table_elements(usize::try_from(room.table_elements).unwrap_or(usize::MAX))
+        .max_core_instances_per_component(number(room.core_instances))
+        .max_memories_per_component(number(room.memories))
+        .max_memories_per_module(number(room.memories_per_module))
+        .max_tables_per_component(number(room.tables))
+        .max_tables_per_module(number(room.tables_per_module));
+    pool
 }
 
 fn common() -> Config {

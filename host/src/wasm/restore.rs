@@ -5,7 +5,7 @@
 //! with a memory is rewritten at deployment: it notes which kilobytes of its memory are written, and gains
 //! a function that copies those back from the first image and resets the globals.
 //!
-//!     deploy:  component ─► plan ─► rewritten component (+ export `edgeward-restore`)
+//!     deploy:  component ─► plan ─► rewritten component (+ export `edgeward-restore`, `edgeward-pages`)
 //!     call:    handle(event) ─► answer ─► edgeward-restore() ─► back on the shelf
 //!
 //! What I promise: after `edgeward-restore`, everything the guest can observe (memory, its size, globals,
@@ -20,7 +20,8 @@
 //! - The marks are in a memory of their own that the guest's code cannot name: the component was validated
 //!   before, so no index in it reaches what is appended here.
 //! - `memory.size` and `memory.grow` are answered from a global: the memory has its full size from the
-//!   start. So nothing has to be unmapped, and a heap that grows makes no system call.
+//!   start. So nothing has to be unmapped, and a heap that grows makes no system call. The host asks
+//!   `edgeward-pages` for it where a size is shown.
 //! - A call that trapped does not return here: its store is dropped.
 //! - Tables, passive segments and handles cannot change: modules with instructions that change them, and
 //!   components with resources or async builtins, are `Unsuitable`.
@@ -41,12 +42,15 @@ use wasmparser::{
 
 /// The export that puts an instance back: `func()`.
 pub const RESTORE: &str = "edgeward-restore";
+/// `func() -> u32`: the pages that the guest's memory has for the guest.
+pub const PAGES: &str = "edgeward-pages";
 /// Test builds only: `func() -> u64`, a digest of all that a call may change.
 pub const DIGEST: &str = "edgeward-digest";
 /// Part of an AOT file's name: changes whenever the rewriting does.
-pub const VERSION: &str = "restore-1";
+pub const VERSION: &str = "restore-2";
 /// The memory of marks counts as ours, not the guest's.
 pub const MARKS_BYTES: u64 = module::PAGE;
+pub const PAGE_BYTES: u64 = module::PAGE;
 
 /// Why an instance of a component cannot be restored. It still runs, once per instance.
 #[derive(Debug, thiserror::Error)]
@@ -88,10 +92,11 @@ fn append_exports(out: &mut Component, plan: &Plan, with_digest: bool) {
     let none: [(&str, ComponentValType); 0] = [];
     let mut types = ComponentTypeSection::new();
     types.function().params(none).result(None);
+    types.function().params(none).result(Some(ComponentValType::Primitive(PrimitiveValType::U32)));
     types.function().params(none).result(Some(ComponentValType::Primitive(PrimitiveValType::U64)));
     out.section(&types);
 
-    let names = if with_digest { &[RESTORE, DIGEST][..] } else { &[RESTORE][..] };
+    let names = if with_digest { &[RESTORE, PAGES, DIGEST][..] } else { &[RESTORE, PAGES][..] };
     let mut aliases = ComponentAliasSection::new();
     let mut lifts = CanonicalFunctionSection::new();
     let mut exports = ComponentExportSection::new();
@@ -150,6 +155,11 @@ impl Plan {
                 sections.push(Section::Raw { id, range });
             }
             match payload {
+                Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+                    if unchecked_range.end > component.len() =>
+                {
+                    return Err(Unsuitable::Shape("it ends early"));
+                }
                 Payload::ModuleSection { unchecked_range, .. } => {
                     sections.push(Section::Module(unchecked_range.clone()));
                     at = unchecked_range.end;
@@ -224,7 +234,7 @@ impl Plan {
                 Payload::ComponentExportSection(reader) => {
                     for export in reader {
                         let export = export?;
-                        if [RESTORE, DIGEST].contains(&export.name.name) {
+                        if [RESTORE, PAGES, DIGEST].contains(&export.name.name) {
                             return Err(Unsuitable::Shape("it exports a reserved name"));
                         }
                         match export.kind {

@@ -17,6 +17,8 @@ pub trait KeyValueStore: Send + Sync {
 /// Counts what one instance has of memory and tables, all of them together.
 #[derive(Debug)]
 pub struct Growth {
+    /// Of the memory, what is the host's.
+    own_bytes: u64,
     memory_bytes: u64,
     memory_bytes_max: u64,
     table_elements: u64,
@@ -29,6 +31,7 @@ impl Growth {
     /// `own_bytes` are the host's, and come on top of the guest's limit.
     pub fn new(limits: &Limits, own_bytes: u64) -> Growth {
         Growth {
+            own_bytes,
             memory_bytes: 0,
             memory_bytes_max: limits.value(Limit::MemoryBytes) + own_bytes,
             table_elements: 0,
@@ -37,8 +40,9 @@ impl Growth {
         }
     }
 
+    /// What the guest has.
     pub fn memory_bytes(&self) -> u64 {
-        self.memory_bytes
+        self.memory_bytes.saturating_sub(self.own_bytes)
     }
 
     /// The limit that a growth ran into in this call. Asking forgets it.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use wasmtime::Store;
-use wasmtime::component::{ComponentExportIndex, Func, InstancePre, TypedFunc};
+use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre, TypedFunc};
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
@@ -22,6 +22,7 @@ pub struct ViewerCode {
     pre: InstancePre<ViewerState>,
     handles: [Option<ComponentExportIndex>; Moment::ALL.len()],
     restore: Option<ComponentExportIndex>,
+    pages: Option<ComponentExportIndex>,
     digest: Option<ComponentExportIndex>,
     limits: Limits,
     cpu_fuel: u64,
@@ -31,6 +32,7 @@ pub struct ViewerCode {
 /// One instance in its store. Clean until `call`.
 pub struct ViewerInstance {
     store: Store<ViewerState>,
+    instance: Instance,
     handles: [Option<Func>; Moment::ALL.len()],
     restore: Option<TypedFunc<(), ()>>,
     digest: Option<TypedFunc<(), (u64,)>>,
@@ -65,6 +67,7 @@ impl ViewerCode {
             pre,
             handles,
             restore: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::RESTORE)).flatten(),
+            pages: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::PAGES)).flatten(),
             digest: component.get_export_index(None, restore::DIGEST),
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(limits.value(Limit::CpuUs)),
@@ -102,7 +105,7 @@ impl ViewerCode {
         }
         let restore = self.restore.map(|index| instance.get_typed_func(&mut store, index)).transpose().map_err(host)?;
         let digest = self.digest.map(|index| instance.get_typed_func(&mut store, index)).transpose().map_err(host)?;
-        Ok(ViewerInstance { store, handles, restore, digest })
+        Ok(ViewerInstance { store, instance, handles, restore, digest })
     }
 }
 
@@ -149,8 +152,20 @@ impl ViewerInstance {
         self.store.data_mut().log.take()
     }
 
-    pub fn memory_bytes(&self) -> u64 {
-        self.store.data().growth.memory_bytes()
+    /// The memory as the guest sees it. Enters the guest where the instance can be restored, so that it is
+    /// for what shows the number, and only after a call that did not fail.
+    pub fn memory_bytes(&mut self, code: &ViewerCode) -> Result<u64, Failure> {
+        let Some(index) = code.pages else { return Ok(self.store.data().growth.memory_bytes()) };
+        self.store.set_fuel(RESTORE_FUEL).map_err(host)?;
+        let pages = self.instance.get_typed_func::<(), (u32,)>(&mut self.store, index).map_err(host)?;
+        let (pages,) = pages.call(&mut self.store, ()).map_err(host)?;
+        Ok(u64::from(pages) * restore::PAGE_BYTES)
+    }
+
+    /// What the instance holds of memory, the host's own not counted: for a restorable one its limit.
+    pub fn mapped_bytes(&self, code: &ViewerCode) -> u64 {
+        let own = if code.is_restorable() { restore::MARKS_BYTES } else { 0 };
+        self.store.data().growth.memory_bytes().saturating_sub(own)
     }
 }
 

@@ -100,6 +100,14 @@ impl Edge {
         get(self.admin, "admin", path, "Connection: close\r\n")
     }
 
+    pub fn admin_request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+        Client::connect(self.admin).request(method, path, "admin", headers, body)
+    }
+
+    pub fn wait_for_metric(&self, prefix: &str, value: f64) {
+        eventually(prefix, || self.metric(prefix) == value);
+    }
+
     /// The sum of all metrics whose line begins with `prefix`, such as `name{label="value"`.
     pub fn metric(&self, prefix: &str) -> f64 {
         let metrics = self.admin("/metrics").text();

@@ -2,11 +2,14 @@
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -39,15 +42,22 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Waited for before the answer.
     pub after: Duration,
+    /// The connection is closed after so many bytes of the body.
+    pub cut_at: Option<usize>,
 }
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-        Reply { status, headers: Vec::new(), body: body.into(), after: Duration::ZERO }
+        Reply { status, headers: Vec::new(), body: body.into(), after: Duration::ZERO, cut_at: None }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn cut_at(mut self, bytes: usize) -> Reply {
+        self.cut_at = Some(bytes);
         self
     }
 
@@ -117,7 +127,7 @@ async fn respond(
     request: http::Request<Incoming>,
     answer: Arc<impl Fn(&Seen) -> Reply>,
     log: Arc<Mutex<Vec<Seen>>>,
-) -> Result<http::Response<Full<Bytes>>, Infallible> {
+) -> Result<http::Response<Cut>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -136,7 +146,43 @@ async fn respond(
     for (name, value) in reply.headers {
         response = response.header(name, value);
     }
-    Ok(response.body(Full::from(reply.body)).expect("a valid reply"))
+    let said = reply.body.len();
+    let mut bytes = Bytes::from(reply.body);
+    if let Some(at) = reply.cut_at {
+        bytes.truncate(at);
+        response = response.header("content-length", said);
+    }
+    Ok(response.body(Cut { bytes: Some(bytes), breaks: reply.cut_at.is_some() }).expect("a valid reply"))
+}
+
+/// A body that may break off.
+struct Cut {
+    bytes: Option<Bytes>,
+    breaks: bool,
+}
+
+impl Body for Cut {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        match self.bytes.take().filter(|bytes| !bytes.is_empty()) {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None if self.breaks => Poll::Ready(Some(Err(std::io::ErrorKind::BrokenPipe.into()))),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.breaks && self.bytes.as_ref().is_none_or(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.bytes {
+            Some(bytes) if !self.breaks => SizeHint::with_exact(bytes.len() as u64),
+            _ => SizeHint::default(),
+        }
+    }
 }
 
 /// A port on which nobody listens.

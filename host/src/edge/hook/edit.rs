@@ -8,7 +8,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, StatusCode};
 
-use crate::edge::head::Head;
+use crate::edge::head::{Head, is_host};
 use crate::edge::header::{is_disallowed, is_read_only};
 use crate::edge::origin::{Choice, Edits};
 use crate::failure::Failure;
@@ -137,6 +137,9 @@ fn edit_header(moment: Moment, headers: &mut HeaderMap, op: Op<'_>) -> Result<()
     if name == header::HOST && !matches!(op, Op::SetHeader { .. }) {
         return Err(bad("header `host` can be set, but neither added to nor removed"));
     }
+    if name == header::HOST && moment.is_request() && !value.as_ref().is_some_and(|host| is_host(host.as_bytes())) {
+        return Err(bad("header `host` is not a host with an optional port"));
+    }
     match (op, value) {
         (Op::AppendHeader { .. }, Some(value)) => {
             // `append` panics when the map is full; a limit far below that has been checked by then.
@@ -184,7 +187,12 @@ fn edit_origin(moment: Moment, edits: &mut Edits, op: Op<'_>) -> Result<(), Fail
             }
             edits.path = Some(path.to_owned());
         }
-        Op::OriginHostHeader(host) => edits.host_header = Some(value(&header::HOST, host.as_bytes())?),
+        Op::OriginHostHeader(host) => {
+            if !is_host(host.as_bytes()) {
+                return Err(bad(format!("`{}` is not a host with an optional port", excerpt(host))));
+            }
+            edits.host_header = Some(value(&header::HOST, host.as_bytes())?);
+        }
         Op::OriginHeader { name, value } => {
             let name = self::name(name)?;
             if is_disallowed(name.as_str()) || is_read_only(Moment::OriginRequest, name.as_str()) || name == header::HOST {

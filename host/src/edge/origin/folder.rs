@@ -4,16 +4,21 @@
 //! makes of it (links) must still be below the root. Whoever may write into the folder while it is served
 //! is trusted: a link swapped in between the check and the opening is not defended against.
 //!
+//! Of a file that a client has in part, or has whole, it gets what is missing: ranges and conditions are
+//! those of `selection`.
+//!
 //! The file system blocks, so that it is asked on the blocking pool: once for a small file, then once per
 //! piece.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+mod selection;
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -25,6 +30,7 @@ use tokio::task::JoinHandle;
 use crate::edge::body::Content;
 use crate::edge::head::Head;
 use crate::limits::origin::FILE_CHUNK_BYTES;
+use selection::{Outcome, Part, Validators, Wanted};
 
 pub(crate) struct Folder {
     root: Arc<Path>,
@@ -45,8 +51,8 @@ impl Folder {
             return response;
         }
         let Some(relative) = relative(head.path(), &self.index) else { return plain(StatusCode::NOT_FOUND) };
-        let root = self.root.clone();
-        let found = tokio::task::spawn_blocking(move || find(&root, &relative)).await;
+        let (root, wanted) = (self.root.clone(), Wanted::of(head));
+        let found = tokio::task::spawn_blocking(move || find(&root, &relative, wanted.as_ref())).await;
         match found {
             Ok(Ok(found)) => found.answer(head),
             Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => plain(StatusCode::FORBIDDEN),
@@ -91,14 +97,18 @@ fn percent_decode(path: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
+/// A file, and what is asked for of it.
 struct Found {
     file: File,
+    /// The beginning of the part.
     first: Vec<u8>,
-    metadata: Metadata,
+    length: u64,
+    part: Part,
+    validators: Validators,
     content_type: &'static str,
 }
 
-fn find(root: &Path, relative: &Path) -> io::Result<Found> {
+fn find(root: &Path, relative: &Path, wanted: Option<&Wanted>) -> io::Result<Found> {
     let path = root.join(relative).canonicalize()?;
     if !path.starts_with(root) {
         return Err(io::ErrorKind::NotFound.into());
@@ -109,8 +119,18 @@ fn find(root: &Path, relative: &Path) -> io::Result<Found> {
     if !metadata.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let first = read_chunk(&mut file, metadata.len())?;
-    Ok(Found { file, first, metadata, content_type: content_type(relative) })
+    let length = metadata.len();
+    let validators = Validators::new(metadata.modified().unwrap_or(UNIX_EPOCH), length);
+    let part = wanted.map_or(Part::Whole, |wanted| wanted.part(&validators, length));
+    let first = match part {
+        Part::Whole => read_chunk(&mut file, length)?,
+        Part::Of(start, length) => {
+            file.seek(io::SeekFrom::Start(start))?;
+            read_chunk(&mut file, length)?
+        }
+        Part::Unsatisfiable => Vec::new(),
+    };
+    Ok(Found { file, first, length, part, validators, content_type: content_type(relative) })
 }
 
 /// The next piece of a file of which `remaining` bytes are left; shorter only if the file has shrunk.
@@ -123,21 +143,30 @@ fn read_chunk(file: &mut File, remaining: u64) -> io::Result<Vec<u8>> {
 
 impl Found {
     fn answer(self, head: &Head) -> Response<Content> {
-        let length = self.metadata.len();
-        let modified = self.metadata.modified().unwrap_or(UNIX_EPOCH);
-        let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let tag = format!("\"{:x}-{:x}\"", age.as_nanos(), length);
         let mut headers = HeaderMap::with_capacity(8);
-        if is_unchanged(&head.headers, &tag, modified) {
-            insert_validators(&mut headers, &tag, modified);
-            let mut response = Response::new(Content::Empty);
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            *response.headers_mut() = headers;
-            return response;
+        self.validators.insert_into(&mut headers);
+        match self.validators.check(&head.headers) {
+            Outcome::Send => {}
+            Outcome::NotModified => return answer(StatusCode::NOT_MODIFIED, headers, Content::Empty),
+            Outcome::Failed => return plain(StatusCode::PRECONDITION_FAILED),
         }
+        let (status, length, range) = match self.part {
+            Part::Whole => (StatusCode::OK, self.length, None),
+            Part::Of(first, length) => {
+                let range = format!("bytes {first}-{}/{}", first + length - 1, self.length);
+                (StatusCode::PARTIAL_CONTENT, length, HeaderValue::from_str(&range).ok())
+            }
+            Part::Unsatisfiable => {
+                let mut response = plain(StatusCode::RANGE_NOT_SATISFIABLE);
+                let range = HeaderValue::from_str(&format!("bytes */{}", self.length));
+                response.headers_mut().extend(range.ok().map(|range| (header::CONTENT_RANGE, range)));
+                return response;
+            }
+        };
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        insert_validators(&mut headers, &tag, modified);
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.extend(range.map(|range| (header::CONTENT_RANGE, range)));
         let content = if head.method == Method::HEAD {
             Content::Empty
         } else if self.first.len() as u64 == length {
@@ -145,32 +174,15 @@ impl Found {
         } else {
             Content::File(FileContent { first: Some(self.first.into()), file: Some(self.file), reading: None, remaining: length })
         };
-        let mut response = Response::new(content);
-        *response.headers_mut() = headers;
-        response
+        answer(status, headers, content)
     }
 }
 
-fn insert_validators(headers: &mut HeaderMap, tag: &str, modified: SystemTime) {
-    for (name, value) in [(header::ETAG, tag), (header::LAST_MODIFIED, httpdate::fmt_http_date(modified).as_str())] {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    }
-}
-
-/// RFC 9110 section 13.2.2: `If-None-Match` decides alone where it is present.
-fn is_unchanged(headers: &HeaderMap, tag: &str, modified: SystemTime) -> bool {
-    if headers.contains_key(header::IF_NONE_MATCH) {
-        let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        return tags
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .any(|one| one == "*" || one.trim_start_matches("W/") == tag);
-    }
-    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
-    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    since.is_some_and(|since| seconds(modified) <= seconds(since))
+fn answer(status: StatusCode, headers: HeaderMap, content: Content) -> Response<Content> {
+    let mut response = Response::new(content);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 fn plain(status: StatusCode) -> Response<Content> {
@@ -305,23 +317,7 @@ mod tests {
         std::os::unix::fs::symlink(outside.path().join("secret"), inside.path().join("out")).unwrap();
         std::os::unix::fs::symlink("file", inside.path().join("in")).unwrap();
         let root = inside.path().canonicalize().unwrap();
-        assert!(find(&root, Path::new("out")).is_err());
-        assert_eq!(find(&root, Path::new("in")).unwrap().first, b"f");
-    }
-
-    #[test]
-    fn validators_answer_whether_a_file_changed() {
-        let modified = UNIX_EPOCH + std::time::Duration::from_millis(1_000_500);
-        let asked = |name: &'static str, value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, value.parse().unwrap());
-            is_unchanged(&headers, "\"t\"", modified)
-        };
-        assert!(asked("if-none-match", "\"x\", W/\"t\""));
-        assert!(asked("if-none-match", "*"));
-        assert!(!asked("if-none-match", "\"x\""));
-        assert!(asked("if-modified-since", &httpdate::fmt_http_date(modified)));
-        assert!(!asked("if-modified-since", &httpdate::fmt_http_date(UNIX_EPOCH)));
-        assert!(!asked("if-modified-since", "yesterday"));
+        assert!(find(&root, Path::new("out"), None).is_err());
+        assert_eq!(find(&root, Path::new("in"), None).unwrap().first, b"f");
     }
 }

@@ -115,6 +115,12 @@ pub(super) fn restore_body(source: &Source<'_>, added: &Added) -> Result<Functio
     Ok(function)
 }
 
+pub(super) fn pages_body(added: &Added) -> Function {
+    let mut function = Function::new([]);
+    function.instructions().global_get(added.size_global).end();
+    function
+}
+
 /// FNV-1a over the memory in words, then the globals that are numbers.
 pub(super) fn digest_body(source: &Source<'_>, added: &Added) -> Function {
     let mut function = Function::new([(1, ValType::I32), (1, ValType::I64)]);

@@ -90,6 +90,7 @@ pub(super) struct Added {
     pub(super) mark: u32,
     pub(super) grow: u32,
     pub(super) restore: u32,
+    pub(super) pages: u32,
     pub(super) digest: u32,
     /// The size in pages that the guest sees.
     pub(super) size_global: u32,
@@ -110,7 +111,8 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Re
         mark: first + wrappers,
         grow: first + wrappers + 1,
         restore: first + wrappers + 2,
-        digest: first + wrappers + 3,
+        pages: first + wrappers + 3,
+        digest: first + wrappers + 4,
         size_global: source.imported_globals + len(&source.globals),
         image_segment: source.segments,
         memory_pages,
@@ -128,7 +130,7 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Re
             Payload::CodeSectionEntry(body) => {
                 code.function(&rewrite_body(module, body, &source, &added, code.len())?);
                 if code.len() + source.imported_funcs == first {
-                    writer.before(SectionId::Code);
+                    writer.before(SectionId::Code)?;
                     writer.append_code(&mut code)?;
                 }
             }
@@ -140,7 +142,7 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Re
             }
         }
     }
-    writer.finish();
+    writer.finish()?;
     Ok(out.finish())
 }
 
@@ -225,6 +227,9 @@ impl<'a> Source<'a> {
                 }
                 _ => {}
             }
+        }
+        if source.funcs.len() == source.imported_funcs as usize {
+            return Err(Unsuitable::Shape("its main module has no code"));
         }
         while source.image.last() == Some(&0) {
             source.image.pop();
@@ -332,11 +337,12 @@ const ORDER: [SectionId; 12] = [
 
 impl Writer<'_, '_> {
     /// Writes those of our sections that come before `id` and that the source did not have.
-    fn before(&mut self, id: SectionId) {
+    fn before(&mut self, id: SectionId) -> Result<(), Unsuitable> {
         let position = ORDER.iter().position(|&known| known as u8 == id as u8).unwrap_or(0);
         while self.done < position {
             match ORDER[self.done] {
                 SectionId::Global => self.globals(),
+                SectionId::Export => self.exports(None)?,
                 SectionId::DataCount => {
                     self.out.section(&DataCountSection { count: self.source.segments + 1 });
                 }
@@ -345,19 +351,20 @@ impl Writer<'_, '_> {
             self.done += 1;
         }
         self.done = position + 1;
+        Ok(())
     }
 
     fn section(&mut self, id: u8, module: &[u8], range: std::ops::Range<usize>, payload: &Payload<'_>) -> Result<(), Unsuitable> {
         let Some(known) = ORDER.into_iter().find(|&known| known as u8 == id) else {
             return Err(Unsuitable::Shape("it has an unknown section"));
         };
-        self.before(known);
+        self.before(known)?;
         match payload {
             Payload::TypeSection(_) => self.types(),
             Payload::FunctionSection(_) => self.functions(),
             Payload::MemorySection(_) => self.memories(),
             Payload::GlobalSection(_) => self.globals(),
-            Payload::ExportSection(reader) => self.exports(reader.clone())?,
+            Payload::ExportSection(reader) => self.exports(Some(reader.clone()))?,
             Payload::DataCountSection { .. } => {
                 self.out.section(&DataCountSection { count: self.source.segments + 1 });
             }
@@ -370,11 +377,12 @@ impl Writer<'_, '_> {
     }
 
     /// A module without data segments has no data section, but the image needs one.
-    fn finish(mut self) {
+    fn finish(mut self) -> Result<(), Unsuitable> {
         if self.done < ORDER.len() {
-            self.before(SectionId::Data);
-            let _ = self.data(None);
+            self.before(SectionId::Data)?;
+            self.data(None)?;
         }
+        Ok(())
     }
 
     fn types(&mut self) {
@@ -387,6 +395,7 @@ impl Writer<'_, '_> {
         section.ty().function([i32, i32], []);
         section.ty().function([i32], [i32]);
         section.ty().function([], []);
+        section.ty().function([], [i32]);
         section.ty().function([], [ValType::I64]);
         self.out.section(&section);
     }
@@ -400,9 +409,9 @@ impl Writer<'_, '_> {
         for _ in self.reallocs {
             section.function(first);
         }
-        section.function(first + 1).function(first + 2).function(first + 3);
+        section.function(first + 1).function(first + 2).function(first + 3).function(first + 4);
         if self.with_digest {
-            section.function(first + 4);
+            section.function(first + 5);
         }
         self.out.section(&section);
     }
@@ -426,9 +435,9 @@ impl Writer<'_, '_> {
         self.out.section(&section);
     }
 
-    fn exports(&mut self, reader: wasmparser::ExportSectionReader<'_>) -> Result<(), Unsuitable> {
+    fn exports(&mut self, reader: Option<wasmparser::ExportSectionReader<'_>>) -> Result<(), Unsuitable> {
         let mut section = ExportSection::new();
-        for export in reader {
+        for export in reader.into_iter().flatten() {
             let export = export?;
             let kind = match export.kind {
                 ExternalKind::Func => ExportKind::Func,
@@ -445,6 +454,7 @@ impl Writer<'_, '_> {
             section.export(export.name, kind, index);
         }
         section.export(super::RESTORE, ExportKind::Func, self.added.restore);
+        section.export(super::PAGES, ExportKind::Func, self.added.pages);
         if self.with_digest {
             section.export(super::DIGEST, ExportKind::Func, self.added.digest);
         }
@@ -475,6 +485,7 @@ impl Writer<'_, '_> {
         code.function(&code::mark_body(self.added));
         code.function(&code::grow_body(self.source, self.added));
         code.function(&code::restore_body(self.source, self.added)?);
+        code.function(&code::pages_body(self.added));
         if self.with_digest {
             code.function(&code::digest_body(self.source, self.added));
         }

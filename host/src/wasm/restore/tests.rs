@@ -145,6 +145,19 @@ fn memory_grows_to_the_limit_and_is_small_again() {
 }
 
 #[test]
+fn the_size_that_is_shown_is_the_guests() {
+    let code = code(engines(), INTERPRETER);
+    let mut instance = code.instantiate().unwrap();
+    for (grow, pages) in [(0, 2), (3, 5), (1, 3)] {
+        instance.call(&code, Moment::ViewerRequest, &record(9, 0, grow), 0, 0).result.unwrap();
+        assert_eq!(instance.memory_bytes(&code).unwrap(), pages << 16);
+        assert_eq!(instance.mapped_bytes(&code), 2 << 20);
+        assert!(instance.restore());
+    }
+    assert_eq!(instance.memory_bytes(&code).unwrap(), 2 << 16);
+}
+
+#[test]
 fn growth_over_the_limit_is_told_as_the_limit() {
     let engines = engines();
     let wat = INTERPRETER.replace("2 20)", "2)");
@@ -180,6 +193,17 @@ fn what_cannot_be_restored_is_refused_by_its_reason() {
         "(core instance (instantiate $m)) (core instance $i",
         "its main module is not instantiated exactly once",
     );
+    let bare = "(component (core module $m (memory 1)) (core instance (instantiate $m)))";
+    let error = rewrite(&wat::parse_str(bare).unwrap(), 2 << 20, false).unwrap_err();
+    assert_eq!(error.to_string(), "its main module has no code");
     let shape: Result<Vec<u8>, Unsuitable> = rewrite(&wat::parse_str("(component)").unwrap(), 2 << 20, false);
     assert_eq!(shape.unwrap_err().to_string(), "it has no memory");
+}
+
+#[test]
+fn a_module_that_exports_nothing_is_rewritten_into_a_valid_one() {
+    let hidden =
+        "(component (core module $m (memory 1) (func (i32.store (i32.const 0) (i32.const 1)))) (core instance (instantiate $m)))";
+    let rewritten = rewrite(&wat::parse_str(hidden).unwrap(), 2 << 20, true).unwrap();
+    assert!(compile::inspect(&rewritten).is_ok());
 }

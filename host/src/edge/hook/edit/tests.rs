@@ -140,6 +140,16 @@ fn rules_about_headers_hold_at_every_moment() {
 }
 
 #[test]
+fn a_host_that_is_none_is_refused() {
+    for (host, fine) in [("b.example:80", true), ("[::1]", true), ("", false), ("a b", false), ("user@a", false), ("a/b", false)]
+    {
+        for answer in [Answer::new().set("host", host), Answer::new().op(19).str(host)] {
+            assert_eq!(request_at(Moment::OriginRequest, &answer).is_ok(), fine, "{host:?}");
+        }
+    }
+}
+
+#[test]
 fn a_generated_response_has_what_follows_it() {
     let answer =
         Answer::new().set("x-before", "1").respond(302).set("location", "/x").set("content-length", "99").op(8).str("hi");

@@ -1,0 +1,229 @@
+//! What a request's conditions and its range select of a file (RFC 9110 sections 13 and 14).
+//!
+//! Pure. One range is served; of several, and of what is not understood, the whole file is the answer, as
+//! the RFC allows.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::header::{self, HeaderMap, HeaderName};
+use http::{HeaderValue, Method};
+
+use crate::edge::head::Head;
+
+/// What tells one state of a file from another.
+pub(super) struct Validators {
+    /// A strong one: no two states of a file have the same.
+    pub(super) tag: String,
+    pub(super) modified: SystemTime,
+}
+
+/// What the conditions of a request say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Send,
+    NotModified,
+    Failed,
+}
+
+impl Validators {
+    pub(super) fn new(modified: SystemTime, length: u64) -> Validators {
+        let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Validators { tag: format!("\"{:x}-{:x}\"", age.as_nanos(), length), modified }
+    }
+
+    pub(super) fn insert_into(&self, headers: &mut HeaderMap) {
+        for (name, value) in [(header::ETAG, self.tag.as_str()), (header::LAST_MODIFIED, &httpdate::fmt_http_date(self.modified))]
+        {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    /// In the order of RFC 9110 section 13.2.2: a tag decides alone where there is one.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Outcome {
+        if headers.contains_key(header::IF_MATCH) {
+            if !tags(headers, &header::IF_MATCH).any(|tag| tag == "*" || tag == self.tag) {
+                return Outcome::Failed;
+            }
+        } else if date(headers, &header::IF_UNMODIFIED_SINCE).is_some_and(|since| seconds(self.modified) > since) {
+            return Outcome::Failed;
+        }
+        let unchanged = if headers.contains_key(header::IF_NONE_MATCH) {
+            tags(headers, &header::IF_NONE_MATCH).any(|tag| tag == "*" || tag.trim_start_matches("W/") == self.tag)
+        } else {
+            date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|since| seconds(self.modified) <= since)
+        };
+        if unchanged { Outcome::NotModified } else { Outcome::Send }
+    }
+}
+
+fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Seconds: that is what the date of a header has.
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok().map(seconds)
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// The range that a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    bytes: Bytes,
+    /// `If-Range`: else the whole.
+    condition: Option<HeaderValue>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Bytes {
+    /// First and last, both inclusive.
+    From(u64, Option<u64>),
+    Last(u64),
+}
+
+/// Which bytes of a file are sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Whole,
+    /// First and length.
+    Of(u64, u64),
+    Unsatisfiable,
+}
+
+impl Wanted {
+    pub(super) fn of(head: &Head) -> Option<Wanted> {
+        let mut ranges = head.headers.get_all(header::RANGE).iter();
+        let (Some(range), None, &Method::GET) = (ranges.next(), ranges.next(), &head.method) else { return None };
+        let (unit, range) = range.to_str().ok()?.split_once('=')?;
+        if !unit.trim().eq_ignore_ascii_case("bytes") {
+            return None;
+        }
+        let (first, last) = range.trim().split_once('-')?;
+        let bytes = match (first, last) {
+            ("", last) => Bytes::Last(number(last)?),
+            (first, "") => Bytes::From(number(first)?, None),
+            (first, last) => Bytes::From(number(first)?, Some(number(last)?)),
+        };
+        if matches!(bytes, Bytes::From(first, Some(last)) if last < first) {
+            return None;
+        }
+        Some(Wanted { bytes, condition: head.headers.get(header::IF_RANGE).cloned() })
+    }
+
+    pub(super) fn part(&self, validators: &Validators, length: u64) -> Part {
+        // Only what is the same to the byte can be completed: a weak tag never matches.
+        let holds = self.condition.as_ref().is_none_or(|condition| {
+            condition.as_bytes() == validators.tag.as_bytes()
+                || condition.as_bytes() == httpdate::fmt_http_date(validators.modified).as_bytes()
+        });
+        match self.bytes {
+            _ if !holds => Part::Whole,
+            Bytes::Last(0) => Part::Unsatisfiable,
+            // There is no way to say which bytes of none.
+            Bytes::Last(_) if length == 0 => Part::Whole,
+            Bytes::Last(n) => Part::Of(length - n.min(length), n.min(length)),
+            Bytes::From(first, _) if first >= length => Part::Unsatisfiable,
+            Bytes::From(first, last) => Part::Of(first, last.unwrap_or(u64::MAX).min(length - 1) - first + 1),
+        }
+    }
+}
+
+/// A number of any length; what does not fit is more than any file has.
+fn number(digits: &str) -> Option<u64> {
+    let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    valid.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(method: Method, headers: &[(&'static str, &str)]) -> Head {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        Head { method, target: "/".parse().unwrap(), headers: map, version: http::Version::HTTP_11 }
+    }
+
+    fn validators() -> Validators {
+        Validators { tag: "\"t\"".to_owned(), modified: UNIX_EPOCH + std::time::Duration::from_millis(1_000_500) }
+    }
+
+    #[test]
+    fn one_range_is_a_part_and_anything_else_the_whole() {
+        use Part::{Of, Unsatisfiable, Whole};
+        for (range, length, part) in [
+            ("bytes=0-0", 10, Of(0, 1)),
+            ("bytes=2-5", 10, Of(2, 4)),
+            ("Bytes = 2-5", 10, Of(2, 4)),
+            ("bytes=9-9", 10, Of(9, 1)),
+            ("bytes=9-10", 10, Of(9, 1)),
+            ("bytes=0-99999999999999999999999", 10, Of(0, 10)),
+            ("bytes=0-18446744073709551615", 10, Of(0, 10)),
+            ("bytes=3-", 10, Of(3, 7)),
+            ("bytes=-1", 10, Of(9, 1)),
+            ("bytes=-10", 10, Of(0, 10)),
+            ("bytes=-11", 10, Of(0, 10)),
+            ("bytes=10-", 10, Unsatisfiable),
+            ("bytes=10-11", 10, Unsatisfiable),
+            ("bytes=99999999999999999999999-", 10, Unsatisfiable),
+            ("bytes=-0", 10, Unsatisfiable),
+            ("bytes=0-", 0, Unsatisfiable),
+            ("bytes=-5", 0, Whole),
+            ("bytes=5-2", 10, Whole),
+            ("bytes=0-1,3-4", 10, Whole),
+            ("bytes=+1-2", 10, Whole),
+            ("bytes=-", 10, Whole),
+            ("bytes=1", 10, Whole),
+            ("lines=1-2", 10, Whole),
+            ("", 10, Whole),
+        ] {
+            let wanted = Wanted::of(&head(Method::GET, &[("range", range)]));
+            assert_eq!(wanted.map_or(Whole, |wanted| wanted.part(&validators(), length)), part, "{range:?} of {length}");
+        }
+        assert_eq!(Wanted::of(&head(Method::HEAD, &[("range", "bytes=0-0")])), None);
+        assert_eq!(Wanted::of(&head(Method::GET, &[("range", "bytes=0-0"), ("range", "bytes=1-1")])), None);
+    }
+
+    #[test]
+    fn a_part_is_sent_only_of_what_the_client_has() {
+        let modified = httpdate::fmt_http_date(validators().modified);
+        for (condition, holds) in
+            [("\"t\"", true), ("W/\"t\"", false), ("\"x\"", false), (&*modified, true), ("Thu, 01 Jan 1970 00:00:00 GMT", false)]
+        {
+            let wanted = Wanted::of(&head(Method::GET, &[("range", "bytes=0-0"), ("if-range", condition)])).unwrap();
+            assert_eq!(wanted.part(&validators(), 10) == Part::Of(0, 1), holds, "{condition}");
+        }
+    }
+
+    #[test]
+    fn validators_answer_whether_a_file_changed() {
+        use Outcome::{Failed, NotModified, Send};
+        let (same, before) = (httpdate::fmt_http_date(validators().modified), httpdate::fmt_http_date(UNIX_EPOCH));
+        for (headers, outcome) in [
+            (&[][..], Send),
+            (&[("if-none-match", "\"x\", W/\"t\"")], NotModified),
+            (&[("if-none-match", "*")], NotModified),
+            (&[("if-none-match", "\"x\"")], Send),
+            (&[("if-modified-since", &same)], NotModified),
+            (&[("if-modified-since", &before)], Send),
+            (&[("if-modified-since", "yesterday")], Send),
+            (&[("if-none-match", "\"x\""), ("if-modified-since", &same)], Send),
+            (&[("if-match", "\"t\"")], Send),
+            (&[("if-match", "*")], Send),
+            (&[("if-match", "W/\"t\"")], Failed),
+            (&[("if-match", "\"x\"")], Failed),
+            (&[("if-unmodified-since", &before)], Failed),
+            (&[("if-unmodified-since", &same)], Send),
+            (&[("if-match", "\"t\""), ("if-unmodified-since", &before), ("if-none-match", "\"t\"")], NotModified),
+        ] {
+            assert_eq!(validators().check(&head(Method::GET, headers).headers), outcome, "{headers:?}");
+        }
+    }
+}

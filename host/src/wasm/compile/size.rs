@@ -1,0 +1,271 @@
+//! How much of a pool one instance of a component takes: core instances, memories and tables.
+//!
+//! Counted as the pool counts: everything that is instantiated, however deeply nested, and nothing that is
+//! only defined. Code that comes from outside of the component cannot be counted; a component that is given
+//! any is refused for its imports.
+
+use wasmparser::{
+    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
+    Encoding, Instance, Parser, Payload,
+};
+
+use crate::limits::{Limit, Profile};
+
+/// What one instance takes, or what an engine gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    pub core_instances: u64,
+    pub memories: u64,
+    pub tables: u64,
+    /// The most of any one module.
+    pub memories_per_module: u64,
+    pub tables_per_module: u64,
+    /// The largest of any memory or table, to begin with.
+    pub memory_bytes: u64,
+    pub table_elements: u64,
+}
+
+impl Size {
+    /// What the pool of a profile has room for in one instance.
+    pub fn room(profile: Profile) -> Size {
+        let table_elements = Limit::TableElements.maximum(profile);
+        match profile {
+            // One of the memories is for the marks of `wasm::restore`.
+            Profile::Viewer => Size {
+                core_instances: 20,
+                memories: 3,
+                tables: 8,
+                memories_per_module: 2,
+                tables_per_module: 1,
+                memory_bytes: Limit::MemoryBytes.maximum(profile),
+                table_elements,
+            },
+            Profile::Worker => Size {
+                core_instances: 64,
+                memories: 8,
+                tables: 32,
+                memories_per_module: 1,
+                tables_per_module: 1,
+                memory_bytes: 4 << 30,
+                table_elements,
+            },
+        }
+    }
+
+    /// The first of these numbers that is over its maximum: what it counts, the number, the maximum.
+    pub(super) fn excess(&self, room: &Size) -> Option<(&'static str, u64, u64)> {
+        let counts = [
+            ("core module instances", self.core_instances, room.core_instances),
+            ("memories", self.memories, room.memories),
+            ("tables", self.tables, room.tables),
+            ("memories in one module", self.memories_per_module, room.memories_per_module),
+            ("tables in one module", self.tables_per_module, room.tables_per_module),
+            ("bytes of memory from the start", self.memory_bytes, room.memory_bytes),
+            ("elements in a table from the start", self.table_elements, room.table_elements),
+        ];
+        counts.into_iter().find(|(_, count, maximum)| count > maximum)
+    }
+
+    fn add(&mut self, other: Size) {
+        // A component can double what it has with a few bytes: sixty times is enough.
+        self.core_instances = self.core_instances.saturating_add(other.core_instances);
+        self.memories = self.memories.saturating_add(other.memories);
+        self.tables = self.tables.saturating_add(other.tables);
+        self.memories_per_module = self.memories_per_module.max(other.memories_per_module);
+        self.tables_per_module = self.tables_per_module.max(other.tables_per_module);
+        self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
+        self.table_elements = self.table_elements.max(other.table_elements);
+    }
+
+    /// Of a component that has been validated.
+    pub(super) fn of(component: &[u8]) -> Result<Size, BinaryReaderError> {
+        let mut frames: Vec<Frame> = Vec::new();
+        for payload in Parser::new(0).parse_all(component) {
+            match payload? {
+                Payload::Version { encoding, .. } => frames.push(Frame { encoding, ..Frame::default() }),
+                Payload::End(_) => {
+                    let Some(ended) = frames.pop() else { break };
+                    match (frames.last_mut(), ended.encoding) {
+                        (None, _) => return Ok(ended.total),
+                        (Some(outer), Encoding::Module) => outer.modules.push(ended.total),
+                        (Some(outer), Encoding::Component) => outer.components.push(ended.total),
+                    }
+                }
+                payload => read(&mut frames, payload)?,
+            }
+        }
+        Ok(Size::default())
+    }
+}
+
+/// A module or component that is being read.
+struct Frame {
+    encoding: Encoding,
+    /// Of a module what an instance of it takes, of a component what its instances so far take.
+    total: Size,
+    /// The index spaces; what is unknown counts nothing.
+    modules: Vec<Size>,
+    components: Vec<Size>,
+}
+
+impl Default for Frame {
+    fn default() -> Frame {
+        Frame { encoding: Encoding::Component, total: Size::default(), modules: Vec::new(), components: Vec::new() }
+    }
+}
+
+fn read(frames: &mut [Frame], payload: Payload<'_>) -> Result<(), BinaryReaderError> {
+    // An outer alias names an index of a frame further out.
+    let outer = |kind: ComponentOuterAliasKind, count: u32, index: u32| {
+        let frame = frames.iter().rev().nth(count as usize);
+        frame.and_then(|frame| {
+            let space = if kind == ComponentOuterAliasKind::CoreModule { &frame.modules } else { &frame.components };
+            space.get(index as usize).copied()
+        })
+    };
+    let mut aliased = Vec::new();
+    if let Payload::ComponentAliasSection(reader) = &payload {
+        for alias in reader.clone() {
+            aliased.push(match alias? {
+                ComponentAlias::Outer { kind: ComponentOuterAliasKind::CoreModule, count, index } => {
+                    (true, outer(ComponentOuterAliasKind::CoreModule, count, index))
+                }
+                ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, count, index } => {
+                    (false, outer(ComponentOuterAliasKind::Component, count, index))
+                }
+                ComponentAlias::InstanceExport { kind: ComponentExternalKind::Module, .. } => (true, None),
+                ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => (false, None),
+                _ => continue,
+            });
+        }
+    }
+    let Some(Frame { total, modules, components, .. }) = frames.last_mut() else { return Ok(()) };
+    for (is_module, size) in aliased {
+        if is_module { &mut *modules } else { &mut *components }.push(size.unwrap_or_default());
+    }
+    match payload {
+        Payload::MemorySection(reader) => {
+            for memory in reader {
+                let memory = memory?;
+                total.memories += 1;
+                let page = memory.page_size_log2.unwrap_or(16);
+                total.memory_bytes = total.memory_bytes.max(memory.initial.saturating_mul(1 << page));
+            }
+            total.memories_per_module = total.memories;
+        }
+        Payload::TableSection(reader) => {
+            for table in reader {
+                total.tables += 1;
+                total.table_elements = total.table_elements.max(table?.ty.initial);
+            }
+            total.tables_per_module = total.tables;
+        }
+        Payload::InstanceSection(reader) => {
+            for instance in reader {
+                if let Instance::Instantiate { module_index, .. } = instance? {
+                    let module = modules.get(module_index as usize).copied().unwrap_or_default();
+                    total.add(Size { core_instances: 1, ..module });
+                }
+            }
+        }
+        Payload::ComponentInstanceSection(reader) => {
+            for instance in reader {
+                if let ComponentInstance::Instantiate { component_index, .. } = instance? {
+                    total.add(components.get(component_index as usize).copied().unwrap_or_default());
+                }
+            }
+        }
+        Payload::ComponentImportSection(reader) => {
+            for import in reader {
+                match import?.ty {
+                    ComponentTypeRef::Module(_) => modules.push(Size::default()),
+                    ComponentTypeRef::Component(_) => components.push(Size::default()),
+                    _ => {}
+                }
+            }
+        }
+        // An export is one more index of what it exports.
+        Payload::ComponentExportSection(reader) => {
+            for export in reader {
+                let export = export?;
+                let space = match export.kind {
+                    ComponentExternalKind::Module => &mut *modules,
+                    ComponentExternalKind::Component => &mut *components,
+                    _ => continue,
+                };
+                let size = space.get(export.index as usize).copied().unwrap_or_default();
+                space.push(size);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn size(wat: &str) -> Size {
+        Size::of(&wat::parse_str(wat).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_instantiated_is_counted_and_nothing_else() {
+        let sized = size(
+            "(component
+               (core module $unused (memory 9) (table 1 funcref))
+               (core module $m (memory 2) (memory 3) (table 5 funcref) (table 4 funcref))
+               (core instance (instantiate $m))
+               (core instance (instantiate $m))
+               (core module $none)
+               (core instance (instantiate $none))
+               (core instance $named))",
+        );
+        let expected = Size {
+            core_instances: 3,
+            memories: 4,
+            tables: 4,
+            memories_per_module: 2,
+            tables_per_module: 2,
+            memory_bytes: 3 << 16,
+            table_elements: 5,
+        };
+        assert_eq!(sized, expected);
+        assert_eq!(size("(component)"), Size::default());
+    }
+
+    #[test]
+    fn nested_components_count_as_often_as_they_are_instantiated() {
+        let sized = size(
+            "(component $outer
+               (core module $m (memory 1))
+               (component $a
+                 (alias outer $outer $m (core module $outer_m))
+                 (core instance (instantiate $outer_m)))
+               (component $b
+                 (alias outer $outer $a (component $outer_a))
+                 (instance (instantiate $outer_a))
+                 (instance (instantiate $outer_a)))
+               (instance (instantiate $b))
+               (instance (instantiate $b)))",
+        );
+        assert_eq!((sized.core_instances, sized.memories, sized.memory_bytes), (4, 4, 1 << 16));
+    }
+
+    #[test]
+    fn a_component_that_doubles_itself_again_and_again_does_not_overflow() {
+        let mut wat =
+            "(core module $m (memory 1)) (component $c0 (alias outer $o $m (core module $x)) (core instance (instantiate $x)))"
+                .to_owned();
+        for i in 0..70 {
+            wat += &format!(
+                "(component $c{} (alias outer $o $c{i} (component $x)) (instance (instantiate $x)) (instance (instantiate $x)))",
+                i + 1
+            );
+        }
+        let sized = size(&format!("(component $o {wat} (instance (instantiate $c70)))"));
+        assert_eq!(sized.memories, u64::MAX);
+    }
+}
