@@ -72,7 +72,10 @@ fn route(c: &mut Criterion) {
         text += &format!("[[site.behavior]]\npath = \"/part-{n}/*.html\"\n");
     }
     let config = config::parse(&text, Path::new("edge.toml")).expect("a configuration");
-    let edge = Edge::new(&config, &Revisions::default(), &Telemetry::new()).expect("an edge");
+    let telemetry = Telemetry::new();
+    let options = edgeward::cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
+    let cache = edgeward::cache::Cache::open(&options, telemetry.cache()).expect("a cache");
+    let edge = Edge::new(&config, &Revisions::default(), &cache, &telemetry).expect("an edge");
     // By a wildcard host to the last of twenty patterns.
     let (host, path) = ("a.b.example.org", "/part-19/a/b/c/index.html");
     assert!(edge.leads(host, path));
