@@ -152,22 +152,29 @@ async fn respond(
         bytes.truncate(at);
         response = response.header("content-length", said);
     }
-    Ok(response.body(Cut { bytes: Some(bytes), breaks: reply.cut_at.is_some() }).expect("a valid reply"))
+    Ok(response.body(Cut { bytes: Some(bytes), breaks: reply.cut_at.is_some(), flushed: false }).expect("a valid reply"))
 }
 
 /// A body that may break off.
 struct Cut {
     bytes: Option<Bytes>,
     breaks: bool,
+    flushed: bool,
 }
 
 impl Body for Cut {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         match self.bytes.take().filter(|bytes| !bytes.is_empty()) {
             Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None if self.breaks && !self.flushed => {
+                // hyper sends what it has only when there is nothing more to be had.
+                self.flushed = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             None if self.breaks => Poll::Ready(Some(Err(std::io::ErrorKind::BrokenPipe.into()))),
             None => Poll::Ready(None),
         }
