@@ -240,7 +240,7 @@ impl Trip<'_> {
         let origin_response = self.behavior.hook(Moment::OriginResponse);
         let asked = origin_response.map(|_| Asked::new(self.scene, Moment::OriginResponse, head));
         let started = Instant::now();
-        let fetched = origin.fetch(head, content, self.secure).await;
+        let fetched = origin.fetch(head, content, self.secure, started).await;
         let mut response = match fetched {
             Ok(response) => response,
             Err(error) => {

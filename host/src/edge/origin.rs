@@ -10,7 +10,7 @@ pub(crate) mod upstream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use http::header::{self, HeaderName, HeaderValue};
@@ -279,9 +279,15 @@ impl Origin {
     }
 
     /// What is sent is taken out of `head` and `content`.
-    pub(crate) async fn fetch(&self, head: &mut Head, content: &mut Content, tls: bool) -> Result<Response<Content>, FetchError> {
+    pub(crate) async fn fetch(
+        &self,
+        head: &mut Head,
+        content: &mut Content,
+        tls: bool,
+        now: Instant,
+    ) -> Result<Response<Content>, FetchError> {
         match &self.kind {
-            Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content).await,
+            Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content, now.into()).await,
             Kind::Folder(folder) => Ok(Box::pin(folder.serve(head)).await),
             Kind::Fixed(response) => Ok(Response::clone(response).map(Content::full)),
             Kind::Component(revision) => {

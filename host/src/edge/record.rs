@@ -39,6 +39,7 @@ struct Seen {
 struct Answer {
     status: StatusCode,
     result: ResultType,
+    /// Only measured for the log.
     after: Duration,
     content_type: Option<HeaderValue>,
     content_length: Option<u64>,
@@ -92,7 +93,7 @@ impl Record {
         self.answer = Some(Answer {
             status: response.status,
             result,
-            after: self.started.elapsed(),
+            after: if logged { self.started.elapsed() } else { Duration::ZERO },
             content_type: value(header::CONTENT_TYPE).cloned(),
             content_length: value(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
         });

@@ -2,8 +2,9 @@
 
 mod worker;
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, Scope};
 use crate::function::admission::Admission;
@@ -70,6 +71,26 @@ pub(super) enum Code {
     Worker(Arc<WorkerPool>),
 }
 
+thread_local! {
+    /// A moment by both clocks.
+    static ANCHOR: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
+}
+
+/// Nanoseconds since 1970. The wall clock is asked once a second: a step of it is noticed that late, and each
+/// call is spared a reading.
+fn wall_ns(now: Instant) -> u64 {
+    if let Some((anchor, ns)) = ANCHOR.get() {
+        let since = now.saturating_duration_since(anchor);
+        if since < Duration::from_secs(1) {
+            return ns + u64::from(since.subsec_nanos());
+        }
+    }
+    let ns = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let ns = u64::try_from(ns).unwrap_or(u64::MAX);
+    ANCHOR.set(Some((now, ns)));
+    ns
+}
+
 impl Revision {
     pub fn name(&self) -> &str {
         &self.name
@@ -120,8 +141,7 @@ impl Revision {
                 return Outcome::refused(failure);
             }
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let now_ns = wall_ns(start);
         let called = instance.inner().call(pool.code(), moment, event, now_ns, now_ns.rotate_left(32));
         let log = instance.inner().take_log();
         let elapsed = start.elapsed();
@@ -129,7 +149,7 @@ impl Revision {
             (Memory::Unmeasured, _) => 0,
             (Memory::Measured, Ok(_)) => instance.inner().memory_bytes(pool.code()).unwrap_or_default(),
             // A trapped store is never entered again.
-            (Memory::Measured, Err(_)) => instance.inner().mapped_bytes(pool.code()),
+            (Memory::Measured, Err(_)) => instance.inner().mapped_bytes(),
         };
         match &called.result {
             Ok(_) => {

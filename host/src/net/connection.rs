@@ -181,6 +181,11 @@ async fn serve<S, H, F, B>(
             let mut told = false;
             let end = poll_fn(|cx| {
                 pulse.attend(cx);
+                if pulse.is_draining() && pulse.exchanges() > 0 && !told {
+                    // The answer that is under way says that it is the last.
+                    told = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
                 let mut polled = Pin::new(&mut connection).poll(cx);
                 // Polled first: what has arrived is still answered.
                 if polled.is_pending() && pulse.is_draining() && !told {

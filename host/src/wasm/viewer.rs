@@ -163,9 +163,8 @@ impl ViewerInstance {
     }
 
     /// What the instance holds of memory, the host's own not counted: for a restorable one its limit.
-    pub fn mapped_bytes(&self, code: &ViewerCode) -> u64 {
-        let own = if code.is_restorable() { restore::MARKS_BYTES } else { 0 };
-        self.store.data().growth.memory_bytes().saturating_sub(own)
+    pub fn mapped_bytes(&self) -> u64 {
+        self.store.data().growth.memory_bytes()
     }
 }
 

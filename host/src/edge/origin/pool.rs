@@ -89,11 +89,15 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
+    pub(crate) fn arm(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
     pub(crate) fn disarm(&mut self) {
         self.deadline = None;
     }
 
-    /// Ready when `timeout` has passed since the first call after `disarm`.
+    /// Ready at the deadline; without one, when `timeout` has passed since the first call after `disarm`.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, timeout: Duration) -> Poll<()> {
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + timeout);
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -169,8 +173,7 @@ thread_local! {
 }
 
 /// The connection that was used last, if it still lives.
-pub(crate) fn take(target: &Target) -> Option<Box<Connection>> {
-    let now = Instant::now();
+pub(crate) fn take(target: &Target, now: Instant) -> Option<Box<Connection>> {
     loop {
         let idle = POOL.with_borrow_mut(|pool| pool.idle.get_mut(&target.endpoint)?.pop())?;
         let mut connection = idle.connection;

@@ -14,6 +14,7 @@ use http::{Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use tokio::time::Instant;
 
 use crate::edge::body::Content;
 use crate::edge::head::Head;
@@ -40,18 +41,19 @@ pub(crate) async fn fetch(
     metrics: &OriginMetrics,
     head: &mut Head,
     content: &mut Content,
+    now: Instant,
 ) -> Result<Response<Content>, FetchError> {
     let mut request = target.request(head, content);
-    if let Some(connection) = pool::take(target) {
+    if let Some(connection) = pool::take(target, now) {
         metrics.reused();
-        match send(connection, request, target.read_timeout, true).await {
+        match send(connection, request, target.read_timeout, now, true).await {
             Ok(response) => return Ok(response),
             Err(SendError { again: Some(again), .. }) => request = again,
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
     let connection = Box::pin(open(target, metrics)).await?;
-    send(connection, request, target.read_timeout, false).await.map_err(|error| error.error)
+    send(connection, request, target.read_timeout, Instant::now(), false).await.map_err(|error| error.error)
 }
 
 async fn open(target: &Target, metrics: &OriginMetrics) -> Result<Box<Connection>, FetchError> {
@@ -78,6 +80,7 @@ fn send(
     mut connection: Box<Connection>,
     mut request: Request<Content>,
     timeout: Duration,
+    now: Instant,
     was_idle: bool,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
     // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte.
@@ -85,6 +88,7 @@ fn send(
     if let Some(moves) = &moves {
         request = request.map(|content| content.watched(moves.clone()));
     }
+    connection.timer().arm(now + timeout);
     let is_head = request.method() == Method::HEAD;
     if was_idle && is_replayable(&request) {
         connection.copy.write(&request);

@@ -151,7 +151,7 @@ fn the_size_that_is_shown_is_the_guests() {
     for (grow, pages) in [(0, 2), (3, 5), (1, 3)] {
         instance.call(&code, Moment::ViewerRequest, &record(9, 0, grow), 0, 0).result.unwrap();
         assert_eq!(instance.memory_bytes(&code).unwrap(), pages << 16);
-        assert_eq!(instance.mapped_bytes(&code), 2 << 20);
+        assert_eq!(instance.mapped_bytes(), 2 << 20);
         assert!(instance.restore());
     }
     assert_eq!(instance.memory_bytes(&code).unwrap(), 2 << 16);
