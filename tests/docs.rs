@@ -20,7 +20,8 @@ use blocks::{Block, blocks};
 use folder::{Folder, Ran};
 
 /// Commands that are not run, and why.
-const NOT_RUN: [(&str, &str); 9] = [
+const NOT_RUN: [(&str, &str); 10] = [
+    ("node tests/conformance/run.mjs target/release/edgeward", "run by tests/conformance.rs"),
     ("demo/run", "builds everything and serves until Ctrl-C; its parts are run by this test"),
     ("tests/run", "runs this test"),
     (

@@ -46,8 +46,8 @@ use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
 use http::HeaderMap;
-use serde::Serialize;
 use quick_cache::sync::Cache as Shards;
+use serde::Serialize;
 
 use crate::limits::cache::{UNCACHEABLE_KEYS, UNCACHEABLE_MS};
 use crate::telemetry::{CacheMetrics, CacheTier};

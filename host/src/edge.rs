@@ -64,12 +64,7 @@ struct Via {
 impl Edge {
     /// Resolves every name; reads folders' roots and CA files. The configuration has been checked, so that an
     /// error here is of the machine.
-    pub fn new(
-        config: &Config,
-        revisions: &Revisions,
-        cache: &Arc<Cache>,
-        telemetry: &Telemetry,
-    ) -> anyhow::Result<Edge> {
+    pub fn new(config: &Config, revisions: &Revisions, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
         let backends = Backends::new(config, revisions, telemetry)?;
         let access = if config.server.access_log { Some(telemetry.access_log().context("access log")?) } else { None };
         Ok(Edge {

@@ -7,10 +7,7 @@ use std::time::Duration;
 use crate::harness::{Edge, Origin, Reply, component};
 
 fn config(origin: &Origin, policy: &str, more: &str) -> String {
-    format!(
-        "[origin.o]\nurl = {:?}\n{policy}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n",
-        origin.url()
-    )
+    format!("[origin.o]\nurl = {:?}\n{policy}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n", origin.url())
 }
 
 fn cloudfront(origin: &Origin) -> Edge {
@@ -232,11 +229,7 @@ fn an_unsafe_request_makes_what_is_stored_doubtful() {
 #[test]
 fn origin_hooks_run_on_misses_and_viewer_hooks_on_hits_too() {
     let origin = counting(&[("cache-control", "max-age=60")]);
-    let hooks = format!(
-        "[function.security]\ncomponent = {:?}\n{}",
-        component("security-headers"),
-        ""
-    );
+    let hooks = format!("[function.security]\ncomponent = {:?}\n{}", component("security-headers"), "");
     let text = config(&origin, &hooks, "cache_policy = \"CachingOptimized\"\nviewer_response = \"security\"");
     let edge = Edge::start(&text);
     for x_cache in ["Miss from cloudfront", "Hit from cloudfront"] {

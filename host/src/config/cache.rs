@@ -197,15 +197,8 @@ fn policy(name: &str, mut table: Table<'_>) -> CachePolicy {
     // A standard cache's key is the whole target.
     let query = query.unwrap_or(if mode == Mode::Standards { Choice::All } else { Choice::None });
     let host = table.flag("host").unwrap_or(mode == Mode::Standards);
-    let encodings =
-        Encodings { gzip: table.flag("gzip").unwrap_or(false), brotli: table.flag("brotli").unwrap_or(false) };
-    let key = KeyPolicy {
-        host,
-        query,
-        headers: headers.unwrap_or_default(),
-        cookies: cookies.unwrap_or_default(),
-        encodings,
-    };
+    let encodings = Encodings { gzip: table.flag("gzip").unwrap_or(false), brotli: table.flag("brotli").unwrap_or(false) };
+    let key = KeyPolicy { host, query, headers: headers.unwrap_or_default(), cookies: cookies.unwrap_or_default(), encodings };
     table.finish();
     CachePolicy { name: name.to_owned(), mode, ttls, key }
 }

@@ -15,12 +15,12 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use crate::cache::HitBody;
 use crate::edge::hook::Shown;
 use crate::edge::origin::folder::FileContent;
 use crate::edge::origin::upstream::Upstream;
 use crate::edge::record::Record;
 use crate::function::revision::StreamBody;
-use crate::cache::HitBody;
 use crate::limits;
 use crate::net::SteadyBody;
 

@@ -287,11 +287,8 @@ async fn fill(
         return Ok(answer);
     };
     let ttl_s = i64::try_from(times.left_ms(received_ms) / 1_000).ok();
-    let how = How {
-        result: answer.result,
-        status: CacheStatus { stored: true, ttl_s, ..forwarded },
-        aged: times.age_ms >= 1_000,
-    };
+    let how =
+        How { result: answer.result, status: CacheStatus { stored: true, ttl_s, ..forwarded }, aged: times.age_ms >= 1_000 };
     let answer = present(mode, head, &hit, received_ms, how);
     drop(hit);
     // A body that is here is stored before anybody else asks.

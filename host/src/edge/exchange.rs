@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::ViewerProtocol;
 use crate::cache::status::{CacheStatus, Forward};
+use crate::config::ViewerProtocol;
 use crate::edge::Edge;
 use crate::edge::body::Content;
 use crate::edge::caching::{self, Asker, Caching};
@@ -18,10 +18,10 @@ use crate::edge::head::Head;
 use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
 use crate::edge::hook::{self, Asked, Scene};
+use crate::edge::id::RequestId;
 use crate::edge::origin::{Backend, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
-use crate::edge::id::RequestId;
 use crate::edge::site::{Behavior, Site};
 use crate::failure::Failure;
 use crate::function::revision::Revision;
@@ -176,7 +176,12 @@ impl Trip<'_> {
     }
 
     /// `first` is the primary as a hook has changed it. What is sent is taken out of `head` and `content`.
-    pub(crate) async fn fetch(&self, first: Option<Arc<Origin>>, head: &mut Head, content: &mut Content) -> Result<Answer, Refusal> {
+    pub(crate) async fn fetch(
+        &self,
+        first: Option<Arc<Origin>>,
+        head: &mut Head,
+        content: &mut Content,
+    ) -> Result<Answer, Refusal> {
         let group = match &self.backend {
             Backend::One(origin) => {
                 let origin = first.as_ref().unwrap_or(origin);
