@@ -100,7 +100,7 @@ pub(crate) enum Content {
     Stream(StreamBody),
     Stored(HitBody),
     /// One after the other.
-    Sequence(Box<VecDeque<Content>>),
+    Sequence(VecDeque<Content>),
     Joined(Box<Joined>),
     Watched(Box<Watched>),
 }

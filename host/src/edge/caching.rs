@@ -96,10 +96,10 @@ impl<'a> Asker<'a> {
     }
 
     /// What is there and fresh is presented; anything else takes time.
-    pub(crate) fn at_once(&self, head: &Head, lookup: Lookup) -> Result<Answer, Lookup> {
+    pub(crate) fn at_once(&self, head: &Head, lookup: &Lookup) -> Option<Answer> {
         match lookup {
-            Lookup::Hit(hit) if !asks_the_origin(head) => Ok(self.hit(head, &hit, false)),
-            lookup => Err(lookup),
+            Lookup::Hit(hit) if !asks_the_origin(head) => Some(self.hit(head, hit, false)),
+            _ => None,
         }
     }
 

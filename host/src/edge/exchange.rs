@@ -110,9 +110,10 @@ async fn cached(
         let status = CacheStatus::forward(Forward::Method);
         return Box::pin(caching::alone(caching, trip, first, head, content, status)).await;
     };
-    match asker.at_once(head, asker.look(head)) {
-        Ok(answer) => Ok(answer),
-        Err(lookup) => Box::pin(asker.settle(lookup, trip, first, head, content)).await,
+    let lookup = asker.look(head);
+    match asker.at_once(head, &lookup) {
+        Some(answer) => Ok(answer),
+        None => Box::pin(asker.settle(lookup, trip, first, head, content)).await,
     }
 }
 

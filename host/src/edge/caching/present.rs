@@ -61,7 +61,7 @@ pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How)
                 pieces.push_back(Content::Stored(hit.part(part)));
             }
             pieces.push_back(Content::full(plan.end));
-            (StatusCode::PARTIAL_CONTENT, Content::Sequence(Box::new(pieces)))
+            (StatusCode::PARTIAL_CONTENT, Content::Sequence(pieces))
         }
         (Selection::Unsatisfiable, Some(length)) => {
             range::unsatisfiable(headers, length);
