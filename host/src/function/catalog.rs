@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
@@ -79,10 +80,14 @@ impl Catalog {
     /// on a worker.
     pub fn deploy(&self, config: &Config) -> Result<Arc<Revisions>, Vec<DeployError>> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let functions: Vec<_> = config.functions.iter().collect();
+        let mut deployed = in_parallel(&functions, |(name, function)| self.deployed(function, current.by_name.get(*name)));
+        // In the order of their names, whoever was done first.
+        deployed.sort_unstable_by_key(|(index, _)| *index);
         let mut by_name = BTreeMap::new();
         let mut errors = Vec::new();
-        for (name, function) in &config.functions {
-            let deployed = self.deployed(function, current.by_name.get(name));
+        for (index, deployed) in deployed {
+            let (name, function) = functions[index];
             match deployed {
                 Ok(deployed) => drop(by_name.insert(name.clone(), deployed)),
                 Err(why) => errors.push(DeployError { function: name.clone(), component: function.component.clone(), why }),
@@ -165,6 +170,27 @@ fn block_on<T: Send>(started: impl Future<Output = Result<T, Failure>> + Send) -
     };
     let ran = std::thread::scope(|scope| scope.spawn(run).join());
     ran.unwrap_or_else(|_| Err(anyhow::anyhow!("its start panicked")))
+}
+
+/// Does a piece of work for each item, on as many threads as there are CPUs.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<(usize, R)> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let next = AtomicUsize::new(0);
+    let lane = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return done };
+            done.push((index, work(item)));
+        }
+    };
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..threads).map(|_| scope.spawn(lane)).collect();
+        let join = |lane: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
+            lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        lanes.into_iter().flat_map(join).collect()
+    })
 }
 
 fn read_component(path: &Path) -> Result<Vec<u8>, String> {

@@ -5,6 +5,8 @@
 
 mod size;
 
+use std::path::Path;
+
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload, Validator, WasmFeatures};
 use wasmtime::component::Component;
 
@@ -159,13 +161,18 @@ pub struct Viewer {
 /// `digest` adds the export that tests compare states with.
 pub fn viewer(engines: &Engines, bytes: &[u8], limits: &Limits, digest: Digest) -> Result<Viewer, CompileError> {
     let with_digest = digest == Digest::Exported;
-    let rewritten = restore::rewrite(bytes, limits.value(Limit::MemoryBytes), with_digest);
-    let (code, restorable) = match rewritten {
-        Ok(rewritten) => (rewritten, Ok(())),
-        Err(why) => (bytes.to_vec(), Err(why)),
-    };
-    let component = cached(engines, &engines.viewer, &code, restore::VERSION)?;
-    Ok(Viewer { component, restorable })
+    let memory_bytes = limits.value(Limit::MemoryBytes);
+    // Named by what was given, so that a file that is there spares the rewriting too. That it is of a rewritten
+    // component is in the name: an export of that name could be anybody's.
+    let how = format!("{} {memory_bytes} {with_digest}", restore::VERSION);
+    let path = engines.aot.path(&engines.viewer, bytes, &how);
+    if let Some(component) = engines.aot.load(&engines.viewer, &path) {
+        return Ok(Viewer { component, restorable: Ok(()) });
+    }
+    match restore::rewrite(bytes, memory_bytes, with_digest) {
+        Ok(rewritten) => Ok(Viewer { component: compiled(engines, &engines.viewer, &rewritten, &path)?, restorable: Ok(()) }),
+        Err(why) => Ok(Viewer { component: cached(engines, &engines.viewer, bytes, "viewer-1")?, restorable: Err(why) }),
+    }
 }
 
 /// Whether a component gets an export that gives a digest of its state.
@@ -182,13 +189,17 @@ pub fn worker(engines: &Engines, bytes: &[u8]) -> Result<Component, CompileError
 
 fn cached(engines: &Engines, engine: &wasmtime::Engine, code: &[u8], how: &str) -> Result<Component, CompileError> {
     let path = engines.aot.path(engine, code, how);
-    if let Some(component) = engines.aot.load(engine, &path) {
-        return Ok(component);
+    match engines.aot.load(engine, &path) {
+        Some(component) => Ok(component),
+        None => compiled(engines, engine, code, &path),
     }
+}
+
+fn compiled(engines: &Engines, engine: &wasmtime::Engine, code: &[u8], path: &Path) -> Result<Component, CompileError> {
     let component = Component::new(engine, code).map_err(CompileError::Wasmtime)?;
-    engines.aot.store(&component, &path).map_err(CompileError::Wasmtime)?;
+    engines.aot.store(&component, path).map_err(CompileError::Wasmtime)?;
     // What runs is the mapped file: its pages are shared and can be dropped by the kernel.
-    Ok(engines.aot.load(engine, &path).unwrap_or(component))
+    Ok(engines.aot.load(engine, path).unwrap_or(component))
 }
 
 fn profile_name(profile: Profile) -> &'static str {
