@@ -132,11 +132,7 @@ impl<'a> Asker<'a> {
                 }
                 Ok(self.hit(head, &hit, waited))
             }
-            _ if self.wishes.only_if_cached => {
-                let mut response = Response::new(Content::Empty);
-                *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
-                Ok(Answer { response, result: ResultType::Error })
-            }
+            _ if self.wishes.only_if_cached => Err(Refusal::OnlyIfCached),
             Lookup::Miss(duty) | Lookup::Stale { duty: Some(duty), .. } => {
                 fill(self.caching, trip, first, head, &self.wishes, duty).await
             }

@@ -35,6 +35,9 @@ pub(crate) enum Refusal {
     Method,
     #[error("a GET or HEAD request had a body")]
     BodyOfGet,
+    /// RFC 9111 section 5.2.1.7.
+    #[error("only a stored response was asked for, and there is none")]
+    OnlyIfCached,
     #[error("request body: {0}")]
     Body(PeekError),
     #[error("response body: {0}")]
@@ -63,6 +66,7 @@ impl Refusal {
             Refusal::HttpsOnly => (StatusCode::FORBIDDEN, Error, "https-only"),
             Refusal::Method => (StatusCode::FORBIDDEN, Error, "method-not-allowed"),
             Refusal::BodyOfGet => (StatusCode::FORBIDDEN, Error, "body-not-allowed"),
+            Refusal::OnlyIfCached => (StatusCode::GATEWAY_TIMEOUT, Error, "not-cached"),
             Refusal::Body(PeekError::Timeout) => (StatusCode::REQUEST_TIMEOUT, Error, "body-timeout"),
             Refusal::Body(PeekError::Broken(_)) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
             Refusal::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
