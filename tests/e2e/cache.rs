@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::harness::{Edge, Origin, Reply, component};
+use crate::harness::{Edge, Origin, Reply, component, edgeward};
 
 fn config(origin: &Origin, policy: &str, more: &str) -> String {
     format!("[origin.o]\nurl = {:?}\n{policy}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n", origin.url())
@@ -236,4 +236,28 @@ fn origin_hooks_run_on_misses_and_viewer_hooks_on_hits_too() {
         let answer = edge.get("/a");
         assert_eq!((answer.header("x-cache"), answer.header("x-content-type-options")), (x_cache, "nosniff"));
     }
+}
+
+#[test]
+fn the_command_line_shows_and_purges() {
+    let origin = counting(&[("cache-control", "max-age=60")]);
+    let edge = cloudfront(&origin);
+    edge.get("/a");
+    let run = |arguments: &[&str]| {
+        let ran = edgeward().args(["cache", "--admin", &edge.admin_address()]).args(arguments).output().unwrap();
+        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned(), String::from_utf8_lossy(&ran.stderr).into_owned())
+    };
+    let (code, stats, _) = run(&["stats"]);
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    assert_eq!((code, stats["memory_objects"].as_u64()), (Some(0), Some(1)));
+    assert_eq!(
+        run(&["purge", "--site", "www", "--path", "/a", "--wait"]),
+        (Some(0), "purge 1: Completed\n".to_owned(), String::new())
+    );
+    assert_eq!(edge.get("/a").text(), "answer 2");
+    let (code, _, error) = run(&["purge"]);
+    assert!(code == Some(64) && error.contains("--everything"), "{error}");
+    let nobody = edgeward().args(["cache", "--admin", "127.0.0.1:1", "stats"]).output().unwrap();
+    let error = String::from_utf8_lossy(&nobody.stderr);
+    assert!(nobody.status.code() == Some(1) && error.contains("127.0.0.1:1"), "{error}");
 }

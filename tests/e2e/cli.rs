@@ -101,3 +101,14 @@ fn bench_draws_a_picture() {
     assert_eq!(json["restorable"], true);
     assert!(std::fs::read_to_string(svg).unwrap().starts_with("<svg"));
 }
+
+#[test]
+fn a_reader_that_leaves_ends_a_command_without_a_panic() {
+    use std::process::Stdio;
+
+    let mut child =
+        edgeward().args(["inspect", &component("edge-rules")]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ran = child.wait_with_output().unwrap();
+    assert_eq!((ran.status.code(), String::from_utf8_lossy(&ran.stderr).as_ref()), (Some(0), ""));
+}

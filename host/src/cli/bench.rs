@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::say;
 use crate::measure::{self, Report, human};
 use crate::wasm::engine::Engines;
 
@@ -64,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let json = serde_json::to_string_pretty(&report)?;
     match &args.json {
-        Some(path) if path.as_os_str() == "-" => println!("{json}"),
+        Some(path) if path.as_os_str() == "-" => say!("{json}"),
         Some(path) => {
             std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
             print_table(&report, &title);
@@ -75,18 +76,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn print_table(report: &Report, title: &str) {
-    println!("{title}: {} hook, {} bytes", report.hook, report.component_bytes);
+    say!("{title}: {} hook, {} bytes", report.hook, report.component_bytes);
     match &report.not_restorable_because {
-        None => println!("an instance is put back to its first state after each call"),
-        Some(why) => println!("each call takes a new instance: {why}"),
+        None => say!("an instance is put back to its first state after each call"),
+        Some(why) => say!("each call takes a new instance: {why}"),
     }
-    println!("{} fuel a call, {} % of the CPU limit\n", report.fuel_per_call, report.utilization_percent);
-    println!("{:<20}{:>10}{:>12}{:>12}{:>12}{:>12}", "", "samples", "p50", "p90", "p99", "p99.9");
+    say!("{} fuel a call, {} % of the CPU limit\n", report.fuel_per_call, report.utilization_percent);
+    say!("{:<20}{:>10}{:>12}{:>12}{:>12}{:>12}", "", "samples", "p50", "p90", "p99", "p99.9");
     for stage in &report.stages {
         let times = [stage.p50_ns, stage.p90_ns, stage.p99_ns, stage.p999_ns].map(human);
-        println!("{:<20}{:>10}{:>12}{:>12}{:>12}{:>12}", stage.stage, stage.samples, times[0], times[1], times[2], times[3]);
+        say!("{:<20}{:>10}{:>12}{:>12}{:>12}{:>12}", stage.stage, stage.samples, times[0], times[1], times[2], times[3]);
     }
     if std::io::stdout().is_terminal() {
-        println!("\n--svg FILE draws this, --json FILE keeps it");
+        say!("\n--svg FILE draws this, --json FILE keeps it");
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Usage;
+use super::output::say;
 use crate::config::{self, Config, ConfigErrors, Loaded};
 use crate::host::wrong_roles;
 use crate::net::TlsSlot;
@@ -28,7 +29,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let file = args.file.display();
     match config::load(&args.file) {
         Err(errors) if args.json => {
-            println!("{:#}", json!({ "ok": false, "file": errors.file, "errors": errors.errors, "omitted": errors.omitted }));
+            say!("{:#}", json!({ "ok": false, "file": errors.file, "errors": errors.errors, "omitted": errors.omitted }));
             Err(Usage(String::new()).into())
         }
         Err(errors) => Err(ConfigErrors::into(errors)),
@@ -37,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             if args.json {
                 let errors: Vec<_> =
                     errors.iter().map(|message| json!({ "message": message, "remedy": "", "place": null })).collect();
-                println!(
+                say!(
                     "{:#}",
                     json!({ "ok": errors.is_empty(), "file": file.to_string(), "errors": errors, "omitted": 0, "warnings": warnings })
                 );
@@ -49,7 +50,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
                 return Err(Usage(String::new()).into());
             }
             if !args.json {
-                println!("{file}: {}", summary(&config));
+                say!("{file}: {}", summary(&config));
             }
             Ok(())
         }

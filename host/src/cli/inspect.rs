@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::output::say;
 use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::compile::{self, HttpVersion, Inspection};
 use crate::wasm::restore;
@@ -49,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let inspection = compile::inspect(&bytes).with_context(|| args.file.display().to_string())?;
     let shown = shown(args, &bytes, inspection);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&shown)?);
+        say!("{}", serde_json::to_string_pretty(&shown)?);
     } else {
         print(&shown);
     }
@@ -93,17 +94,17 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
 
 fn print(shown: &Shown) {
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n            ") };
-    println!("{}: {} bytes", shown.file, shown.bytes);
-    println!("can be      {}", list(&shown.roles));
-    println!("exports     {}", list(&shown.exports));
-    println!("imports     {}", list(&shown.imports));
-    println!("viewer      {}", shown.viewer);
-    println!("worker      {}", shown.worker);
+    say!("{}: {} bytes", shown.file, shown.bytes);
+    say!("can be      {}", list(&shown.roles));
+    say!("exports     {}", list(&shown.exports));
+    say!("imports     {}", list(&shown.imports));
+    say!("viewer      {}", shown.viewer);
+    say!("worker      {}", shown.worker);
     if let Some(restorable) = &shown.restorable {
-        println!("restorable  {restorable}");
+        say!("restorable  {restorable}");
     }
-    println!("\n{:<16}{:>14}{:>14}  unit", "limit", "default", "maximum");
+    say!("\n{:<16}{:>14}{:>14}  unit", "limit", "default", "maximum");
     for limit in &shown.limits {
-        println!("{:<16}{:>14}{:>14}  {}", limit.name, limit.default, limit.maximum, limit.unit);
+        say!("{:<16}{:>14}{:>14}  {}", limit.name, limit.default, limit.maximum, limit.unit);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::Usage;
+use super::output::say;
 use crate::config::{self, KeyValues, Policy};
 use crate::edge::{Trial, trial};
 use crate::function::catalog::Catalog;
@@ -62,7 +63,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let _ = std::fs::remove_dir_all(&directory);
     let result = result?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&result)?)
+        say!("{}", serde_json::to_string_pretty(&result)?)
     } else {
         print(&result)?
     }
@@ -82,15 +83,12 @@ fn key_values(file: &PathBuf) -> anyhow::Result<Arc<KeyValues>> {
 
 fn print(result: &Trial) -> anyhow::Result<()> {
     match (&result.function_output, &result.function_error_message) {
-        (Some(output), _) => println!("{}", serde_json::to_string_pretty(output)?),
-        (None, error) => println!("error: {}", error.as_deref().unwrap_or("unknown")),
+        (Some(output), _) => say!("{}", serde_json::to_string_pretty(output)?),
+        (None, error) => say!("error: {}", error.as_deref().unwrap_or("unknown")),
     }
     for line in &result.function_execution_logs {
-        println!("log: {line}");
+        say!("log: {line}");
     }
-    println!(
-        "compute utilization {} %, {} fuel, {} bytes of memory",
-        result.compute_utilization, result.fuel, result.memory_bytes
-    );
+    say!("compute utilization {} %, {} fuel, {} bytes of memory", result.compute_utilization, result.fuel, result.memory_bytes);
     Ok(())
 }

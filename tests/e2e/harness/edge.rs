@@ -104,6 +104,11 @@ impl Edge {
         Client::connect(self.admin).request(method, path, "admin", headers, body)
     }
 
+    /// Where the admin port is, for the command line.
+    pub fn admin_address(&self) -> String {
+        self.admin.to_string()
+    }
+
     pub fn wait_for_metric(&self, prefix: &str, value: f64) {
         eventually(prefix, || self.metric(prefix) == value);
     }

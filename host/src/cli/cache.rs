@@ -1,0 +1,117 @@
+//! `edgeward cache`: what a running edge keeps, and how it is made to forget. It is asked through its admin port.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::output::say;
+
+/// The admin port answers at once, except for a purge that is being written to disk.
+const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// Show what a running edge's cache holds, or purge it.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  edgeward cache stats\n  edgeward cache purge --site www --path '/images/*' --wait\n  edgeward cache purge --tag news\n  edgeward cache purge --everything"
+)]
+pub struct Args {
+    /// The admin port of the edge (`server.admin`).
+    #[arg(long, global = true, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
+    admin: SocketAddr,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Objects and bytes of each tier, as JSON.
+    Stats,
+    /// In force for every request that comes after it returns.
+    Purge(What),
+}
+
+#[derive(Debug, clap::Args)]
+struct What {
+    /// Of this site; with neither --path nor --tag, all of it.
+    #[arg(long)]
+    site: Option<String>,
+    /// Path and query string; `*` stands for any characters. Needs --site.
+    #[arg(long, requires = "site", conflicts_with = "tag")]
+    path: Option<String>,
+    /// A surrogate key, as the origin said it in Surrogate-Key or Cache-Tag.
+    #[arg(long)]
+    tag: Option<String>,
+    #[arg(long, conflicts_with_all = ["site", "path", "tag"], required_unless_present_any = ["site", "tag"])]
+    everything: bool,
+    /// Return when the bytes are gone too.
+    #[arg(long)]
+    wait: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match &args.command {
+            Command::Stats => {
+                let stats = ask(args.admin, Method::GET, "/cache", &Value::Null).await?;
+                say!("{stats:#}");
+            }
+            Command::Purge(what) => purge(args.admin, what).await?,
+        }
+        Ok(())
+    })
+}
+
+async fn purge(admin: SocketAddr, what: &What) -> anyhow::Result<()> {
+    let mut asked = json!({});
+    if what.everything {
+        asked["everything"] = true.into();
+    }
+    for (key, value) in [("site", &what.site), ("path", &what.path), ("tag", &what.tag)] {
+        if let Some(value) = value {
+            asked[key] = value.as_str().into();
+        }
+    }
+    let mut state = ask(admin, Method::POST, "/cache/purges", &asked).await?;
+    while what.wait && state["status"] != "Completed" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        state = ask(admin, Method::GET, &format!("/cache/purges/{}", state["number"]), &Value::Null).await?;
+    }
+    say!("purge {}: {}", state["number"], state["status"].as_str().unwrap_or("unknown"));
+    Ok(())
+}
+
+async fn ask(admin: SocketAddr, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+    let exchange = async {
+        let stream = TcpStream::connect(admin).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, admin.to_string())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let bytes = Limited::new(response.into_body(), ANSWER_BYTES).collect().await.map_err(|error| anyhow::anyhow!(error))?;
+        driver.abort();
+        anyhow::Ok((status, bytes.to_bytes()))
+    };
+    let answered = timeout(PATIENCE, exchange).await.context("no answer in time").and_then(|answer| answer);
+    let (status, bytes) = answered.with_context(|| format!("the admin port {admin} cannot be asked"))?;
+    if !matches!(status, StatusCode::OK | StatusCode::CREATED) {
+        bail!("the edge says {status}: {}", String::from_utf8_lossy(&bytes).trim_end());
+    }
+    serde_json::from_slice(&bytes).context("the answer is no JSON")
+}
