@@ -3,9 +3,11 @@
 //! Exit codes: 0 done, 1 could not start or serve, 64 usage or configuration.
 
 pub mod bench;
+mod cache;
 mod check;
 pub mod inspect;
 mod log;
+mod output;
 mod serve;
 mod test;
 
@@ -41,6 +43,7 @@ enum Command {
     Inspect(inspect::Args),
     Test(test::Args),
     Bench(bench::Args),
+    Cache(cache::Args),
 }
 
 /// Runs a command line; the first argument is the program's name.
@@ -60,6 +63,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Cache(args) => cache::run(&args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,9 @@
 //!        └───► Cold ──►  ┊  └──► retire ───► caretaker drops it, and refills the shelf
 //!              (made here)
 //!
+//! There are fewer instances than there may be functions: when most of them live, a function without a
+//! `min_warm` of its own keeps none, and each call makes one.
+//!
 //! An instance ends when its call failed, when it cannot be restored (policy `fresh`), or when it has served
 //! its quota or idled too long (policy `reuse`). It belongs to the revision that made it: one that was
 //! replaced meanwhile keeps its instances until the last call is over, and they go with it.
@@ -76,13 +79,24 @@ impl ViewerPool {
         &self.code
     }
 
-    /// Puts `count` new instances on every worker's shelf.
+    /// Makes an instance, which shows that the component starts, and puts `count` on every worker's shelf. A
+    /// single one is only kept while the process has room.
     pub fn warm_up(&self, count: usize, metrics: &FunctionMetrics) -> Result<(), Failure> {
+        let mut first = Some(self.make(metrics)?);
         for shelf in &self.shelves {
             for _ in 0..count {
-                let instance = self.make(metrics)?;
+                if count == 1 && self.code.is_crowded() {
+                    break;
+                }
+                let instance = match first.take() {
+                    Some(first) => first,
+                    None => self.make(metrics)?,
+                };
                 shelf.lock().push(instance);
             }
+        }
+        if let Some(first) = first {
+            self.retire(first, "crowded", metrics);
         }
         Ok(())
     }
@@ -114,6 +128,7 @@ impl ViewerPool {
     pub fn put_back(self: &Arc<Self>, mut instance: Instance, metrics: &Arc<FunctionMetrics>) {
         instance.calls += 1;
         let keep = match self.policy {
+            _ if self.code.is_crowded() && self.shelf_size <= SHELF => Err("crowded"),
             Policy::Fresh if instance.inner.restore() => {
                 metrics.instance(InstanceEvent::Restored);
                 Ok(())
@@ -232,7 +247,7 @@ impl Chore {
         let Some(pool) = self.pool.upgrade() else { return };
         pool.live.fetch_sub(existed, Relaxed);
         let shelf = pool.shelf();
-        while shelf.lock().len() < pool.shelf_size {
+        while shelf.lock().len() < pool.shelf_size && !(pool.code.is_crowded() && pool.shelf_size <= SHELF) {
             match pool.make(&self.metrics) {
                 Ok(instance) => shelf.lock().push(instance),
                 // The next call finds no instance, tries itself, and tells its client.

@@ -6,6 +6,8 @@
 //! - *worker*: memories up to 4 GiB, asynchronous, yields to its thread every 100 µs of fuel.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
@@ -31,6 +33,8 @@ pub struct Engines {
     pub worker: Engine,
     pub fuel: FuelScale,
     pub aot: AotCache,
+    /// Viewer instances that live now.
+    pub(super) viewer_live: Arc<AtomicU32>,
     pub(super) viewer_linker: Linker<ViewerState>,
     pub(super) worker_linker: Linker<WorkerState>,
 }
@@ -44,7 +48,7 @@ impl Engines {
         let aot = AotCache::open(data_dir)?;
         let viewer_linker = sealed::linker(&viewer)?;
         let worker_linker = worker::linker::linker(&worker)?;
-        Ok(Engines { viewer, worker, fuel, aot, viewer_linker, worker_linker })
+        Ok(Engines { viewer, worker, fuel, aot, viewer_live: Arc::default(), viewer_linker, worker_linker })
     }
 }
 
@@ -106,6 +110,8 @@ fn common() -> Config {
     let mut config = Config::new();
     config.consume_fuel(true).operator_cost(fuel::operator_costs()).wasm_relaxed_simd(false);
     config.memory_init_cow(true).async_stack_zeroing(false);
+    // Which byte of the component an instruction came from: a third of a compiled file, for the offsets in traps.
+    config.generate_address_map(false);
     config
 }
 

@@ -5,6 +5,7 @@
 //! the kilobytes that the call has written, back from the image.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre, TypedFunc};
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{self, CompileError, Viewer};
-use crate::wasm::engine::Engines;
+use crate::wasm::engine::{Engines, VIEWER_INSTANCES};
 use crate::wasm::state::{self, KeyValueStore, ViewerState};
 use crate::wasm::{restore, sealed};
 
@@ -26,6 +27,7 @@ pub struct ViewerCode {
     digest: Option<ComponentExportIndex>,
     limits: Limits,
     cpu_fuel: u64,
+    live: Arc<AtomicU32>,
     key_values: Option<Arc<dyn KeyValueStore>>,
 }
 
@@ -36,6 +38,23 @@ pub struct ViewerInstance {
     handles: [Option<Func>; Moment::ALL.len()],
     restore: Option<TypedFunc<(), ()>>,
     digest: Option<TypedFunc<(), (u64,)>>,
+    _counted: Counted,
+}
+
+/// One of the instances that live, until it is dropped.
+struct Counted(Arc<AtomicU32>);
+
+impl Counted {
+    fn new(live: &Arc<AtomicU32>) -> Counted {
+        live.fetch_add(1, Relaxed);
+        Counted(live.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// What a call gave, and what it used.
@@ -71,8 +90,14 @@ impl ViewerCode {
             digest: component.get_export_index(None, restore::DIGEST),
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(limits.value(Limit::CpuUs)),
+            live: engines.viewer_live.clone(),
             key_values,
         })
+    }
+
+    /// Whether so many instances live, of all functions, that none should be kept without need.
+    pub fn is_crowded(&self) -> bool {
+        self.live.load(Relaxed) >= VIEWER_INSTANCES / 4 * 3
     }
 
     pub fn is_restorable(&self) -> bool {
@@ -105,7 +130,7 @@ impl ViewerCode {
         }
         let restore = self.restore.map(|index| instance.get_typed_func(&mut store, index)).transpose().map_err(host)?;
         let digest = self.digest.map(|index| instance.get_typed_func(&mut store, index)).transpose().map_err(host)?;
-        Ok(ViewerInstance { store, instance, handles, restore, digest })
+        Ok(ViewerInstance { store, instance, handles, restore, digest, _counted: Counted::new(&self.live) })
     }
 }
 
