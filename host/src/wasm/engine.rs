@@ -55,8 +55,9 @@ impl Engines {
 fn viewer_config() -> Config {
     let profile = Profile::Viewer;
     let mut pool = pool(profile);
-    pool.total_component_instances(VIEWER_INSTANCES)
-        .total_core_instances(VIEWER_INSTANCES * 4)
+    // A component counts those that it is made of; memories are what is scarce.
+    pool.total_component_instances(VIEWER_INSTANCES * 4)
+        .total_core_instances(VIEWER_INSTANCES * 8)
         .total_memories(VIEWER_INSTANCES * 2)
         .total_tables(VIEWER_INSTANCES * 2)
         .linear_memory_keep_resident(usize_limit(Limit::MemoryBytes, profile))
