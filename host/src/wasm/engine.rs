@@ -59,7 +59,7 @@ fn viewer_config() -> Config {
     pool.total_component_instances(VIEWER_INSTANCES * 4)
         .total_core_instances(VIEWER_INSTANCES * 8)
         .total_memories(VIEWER_INSTANCES * 2)
-        .total_tables(VIEWER_INSTANCES * 2)
+        .total_tables(VIEWER_INSTANCES * 4)
         .linear_memory_keep_resident(usize_limit(Limit::MemoryBytes, profile))
         .table_keep_resident(64 << 10)
         .max_unused_warm_slots(1_000)

@@ -97,7 +97,7 @@ impl ViewerCode {
 
     /// Whether so many instances live, of all functions, that none should be kept without need.
     pub fn is_crowded(&self) -> bool {
-        self.live.load(Relaxed) >= VIEWER_INSTANCES / 4 * 3
+        self.live.load(Relaxed) >= VIEWER_INSTANCES / 2
     }
 
     pub fn is_restorable(&self) -> bool {
