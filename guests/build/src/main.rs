@@ -35,7 +35,6 @@ fn main() -> ExitCode {
 fn run(wanted: Vec<String>) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the builder's folder has a parent")?;
     let worlds = Worlds::load(&root.join("../wit/edge"))?;
-    worlds.refresh(&root.join("sdk/src/worlds"))?;
 
     let mut guests = guests::find(root)?;
     if let Some(unknown) = wanted.iter().find(|name| guests.iter().all(|guest| guest.name != **name)) {

@@ -1,4 +1,4 @@
-//! I know the worlds of `wit/edge`: as bytes for the SDK, and for wrapping a core module into a component.
+//! I know the worlds of `wit/edge`, and wrap a core module into a component of them.
 
 use std::path::Path;
 
@@ -25,18 +25,8 @@ impl Worlds {
         Ok(Worlds { resolve, ids: ids.try_into().expect("one world for each moment") })
     }
 
-    /// Brings the SDK's copies up to date. They are kept in the repository so that the SDK needs neither
-    /// this builder nor a dependency.
-    pub fn refresh(&self, folder: &Path) -> Result<()> {
-        for (moment, id) in MOMENTS.iter().zip(self.ids) {
-            let bytes = wit_component::metadata::encode(&self.resolve, id, StringEncoding::UTF8, None)?;
-            super::write_if_changed(&folder.join(format!("{moment}.bin")), &bytes)?;
-        }
-        Ok(())
-    }
-
-    /// Wraps a core module; a component stays as it is. A module that does not say which worlds it is for (a text module) is for those whose
-    /// functions it exports.
+    /// Wraps a core module; a component stays as it is. A module that does not say which worlds it is for (a
+    /// text module) is for those whose functions it exports.
     pub fn componentize(&self, module: &[u8]) -> Result<Vec<u8>> {
         if wasmparser::Parser::is_component(module) {
             return Ok(module.to_vec());

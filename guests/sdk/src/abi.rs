@@ -9,13 +9,18 @@
 #![allow(unsafe_code)]
 #![allow(missing_docs, reason = "hidden: for the macros only")]
 
-/// The worlds, as the component linker wants them; `cargo run -p build` keeps them up to date with `wit/`.
-pub const VIEWER_REQUEST: &[u8; include_bytes!("worlds/viewer-request.bin").len()] = include_bytes!("worlds/viewer-request.bin");
-pub const ORIGIN_REQUEST: &[u8; include_bytes!("worlds/origin-request.bin").len()] = include_bytes!("worlds/origin-request.bin");
-pub const ORIGIN_RESPONSE: &[u8; include_bytes!("worlds/origin-response.bin").len()] =
-    include_bytes!("worlds/origin-response.bin");
-pub const VIEWER_RESPONSE: &[u8; include_bytes!("worlds/viewer-response.bin").len()] =
-    include_bytes!("worlds/viewer-response.bin");
+/// A world as the component linker wants it; `build.rs` encodes them from `wit/`.
+macro_rules! world {
+    ($name:ident, $moment:literal) => {
+        pub const $name: &[u8; include_bytes!(concat!(env!("OUT_DIR"), "/", $moment)).len()] =
+            include_bytes!(concat!(env!("OUT_DIR"), "/", $moment));
+    };
+}
+
+world!(VIEWER_REQUEST, "viewer-request");
+world!(ORIGIN_REQUEST, "origin-request");
+world!(ORIGIN_RESPONSE, "origin-response");
+world!(VIEWER_RESPONSE, "viewer-response");
 
 #[cfg(target_arch = "wasm32")]
 pub use guest::{Returned, get, keys, line, request, response};
