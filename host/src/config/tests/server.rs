@@ -1,0 +1,140 @@
+//! `[server]` and `[key_value_store.NAME]`: what is refused, and with which words.
+
+use expect_test::expect;
+
+use super::{check, with};
+
+#[test]
+fn key_value_stores_are_checked() {
+    check(
+        &with(
+            r#"
+[key_value_store.a]
+file = "missing.json"
+[key_value_store.b]
+file = "broken.json"
+[key_value_store.c]
+file = "numbers.json"
+[key_value_store.d]
+[function.f]
+component = "hook.wasm"
+key_value_store = "e"
+policy = "reused"
+"#,
+        ),
+        expect![[r#"
+            error: cannot read `missing.json`: no such file or folder
+              --> edge.toml:11:8
+               |
+            11 | file = "missing.json"
+               |        ^^^^^^^^^^^^^^ looked for in FOLDER
+
+            error: `broken.json` is not one JSON object: invalid type: sequence, expected a map at line 1 column 0
+              --> edge.toml:13:8
+               |
+            13 | file = "broken.json"
+               |        ^^^^^^^^^^^^^ an object of strings is expected: {"key": "value"}
+
+            error: values that are not strings: `a`, `c`
+              --> edge.toml:15:8
+               |
+            15 | file = "numbers.json"
+               |        ^^^^^^^^^^^^^^ quote them; a number is a string here
+
+            error: [key_value_store.d] has no `file`
+              --> edge.toml:16:1
+               |
+            16 | [key_value_store.d]
+               | ^^^^^^^^^^^^^^^^^^^ add `file = "values.json"`
+
+            error: unknown key-value store `e`
+              --> edge.toml:19:19
+               |
+            19 | key_value_store = "e"
+               |                   ^^^ declared under [key_value_store]: `a`, `b`, `c`, `d`
+
+            error: unknown policy `reused`
+              --> edge.toml:20:10
+               |
+            20 | policy = "reused"
+               |          ^^^^^^^^ "fresh", or { reuse = { max_calls = 1000, max_idle_s = 60 } }
+        "#]],
+    );
+}
+
+#[test]
+fn server_settings_are_checked() {
+    check(
+        r#"[server]
+http = ["127.0.0.1:80"]
+https = ["127.0.0.1:80", 443]
+admin = "127.0.0.1"
+edge_location = "a b"
+drain_s = 1e3
+access_log = "yes"
+certificate = "a"
+[[site]]
+"#,
+        expect![[r#"
+            error: 127.0.0.1:80 is listened on twice
+             --> edge.toml:3:10
+              |
+            3 | https = ["127.0.0.1:80", 443]
+              |          ^^^^^^^^^^^^^^ take another port for `https`
+
+            error: `https` is an integer
+             --> edge.toml:3:26
+              |
+            3 | https = ["127.0.0.1:80", 443]
+              |                          ^^^ a string is expected
+
+            error: `127.0.0.1` is not an address to listen on
+             --> edge.toml:4:9
+              |
+            4 | admin = "127.0.0.1"
+              |         ^^^^^^^^^^^ IP address and port are expected: "127.0.0.1:8080", "[::]:443"
+
+            error: `edge_location` cannot stand in a header
+             --> edge.toml:5:17
+              |
+            5 | edge_location = "a b"
+              |                 ^^^^^ 1 to 64 printable ASCII characters without space, such as "FRA50"
+
+            error: `drain_s` is a float
+             --> edge.toml:6:11
+              |
+            6 | drain_s = 1e3
+              |           ^^^ a whole number is expected
+
+            error: `access_log` is a string
+             --> edge.toml:7:14
+              |
+            7 | access_log = "yes"
+              |              ^^^^^ true or false is expected
+
+            error: `certificate` is a string
+             --> edge.toml:8:15
+              |
+            8 | certificate = "a"
+              |               ^^^ a list of tables, [[server.certificate]], is expected
+
+            error: [[site]] has no `name`
+             --> edge.toml:9:1
+              |
+            9 | [[site]]
+              | ^^^^^^^^ add `name = "www"`
+
+            error: [[site]] has no `hosts`
+             --> edge.toml:9:1
+              |
+            9 | [[site]]
+              | ^^^^^^^^ add `hosts = ["www.example.com"]` or, for all, `hosts = ["*"]`
+
+            error: [[site]] has no `origin`
+             --> edge.toml:9:1
+              |
+            9 | [[site]]
+              | ^^^^^^^^ add `origin = "NAME"`
+        "#]],
+    );
+}
