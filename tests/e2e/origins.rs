@@ -1,5 +1,8 @@
 //! Origins of each kind, and what happens when they fail.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::harness::{Edge, Origin, Reply, closed_port, component};
@@ -31,6 +34,48 @@ fn connections_to_an_origin_are_reused() {
         assert_eq!(client.request("GET", "/", "www", "", b"").status, 200);
     }
     assert_eq!(edge.metric("edgeward_edge_origin_connections_total{kind=\"new\""), 1.0);
+}
+
+/// A copy is kept of requests that may be sent twice; it must never be taken for that of another request.
+#[test]
+fn a_request_that_broke_is_never_answered_with_an_earlier_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            // Keeps the connection, but for a POST, of which it closes it without a word.
+            while let Some(line) = head(&mut stream) {
+                let is_post = line.starts_with("POST");
+                log.lock().unwrap().push(line);
+                if is_post {
+                    break;
+                }
+                stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+            }
+        }
+    });
+    let edge = Edge::start(&site(&format!("[origin.o]\nurl = {url:?}"), "o"));
+    let mut client = edge.connect();
+    assert_eq!(client.request("GET", "/1", "www", "", b"").text(), "ok");
+    assert_eq!(client.request("GET", "/2", "www", "Cookie: user=alice\r\n", b"").text(), "ok");
+    let broken = client.request("POST", "/3", "www", "Cookie: user=bob\r\n", b"");
+    assert_eq!(broken.status, 502, "{broken:?}");
+    assert_eq!(*seen.lock().unwrap(), ["GET /1 HTTP/1.1", "GET /2 HTTP/1.1", "POST /3 HTTP/1.1"]);
+}
+
+/// Reads a request's head; its first line.
+fn head(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut first = String::new();
+    stream.read_line(&mut first).ok().filter(|&bytes| bytes > 0)?;
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).ok().filter(|&bytes| bytes > 0)?;
+    }
+    Some(first.trim_end().to_owned())
 }
 
 #[test]

@@ -87,6 +87,8 @@ pub(super) fn failure(growth: &mut Growth, exceeded: Option<Limit>, limits: &Lim
         return limit(exceeded);
     }
     if error.is::<PoolConcurrencyLimitError>() {
+        // Which of the pool's numbers it was is for us to know.
+        tracing::debug!("the pool of instances is full: {error:#}");
         return Failure::Throttled(Scope::Instances);
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {

@@ -139,11 +139,14 @@ path = "/a"
 #[test]
 fn an_origin_request_policy_needs_a_cache_policy() {
     let text = with("").replace("origin = \"o\"\n", "origin = \"o\"\norigin_request_policy = \"AllViewer\"\n");
-    check(&text, expect![[r#"
+    check(
+        &text,
+        expect![[r#"
         error: `origin_request_policy` without a cache policy
          --> edge.toml:7:25
           |
         7 | origin_request_policy = "AllViewer"
           |                         ^^^^^^^^^^^ add `cache_policy`, such as "CachingDisabled", or remove it: everything is forwarded then
-    "#]]);
+    "#]],
+    );
 }

@@ -124,6 +124,11 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
+    /// What was written is of another request now.
+    pub(crate) fn clear(&mut self) {
+        self.line = None;
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "a head is limited far below 4 GiB")]
     pub(crate) fn write<B>(&mut self, request: &Request<B>) {
         self.headers.clear();
@@ -247,6 +252,9 @@ mod tests {
         copy.write(&original);
         let again = copy.read().unwrap();
         assert_eq!((again.method(), again.uri(), again.headers()), (original.method(), original.uri(), original.headers()));
+        assert!(copy.read().is_none());
+        copy.write(&original);
+        copy.clear();
         assert!(copy.read().is_none());
     }
 }

@@ -90,6 +90,7 @@ fn send(
     }
     connection.timer().arm(now + timeout);
     let is_head = request.method() == Method::HEAD;
+    connection.copy.clear();
     if was_idle && is_replayable(&request) {
         connection.copy.write(&request);
     }
