@@ -109,8 +109,8 @@ fn hook(c: &mut Criterion) {
     let code = || ViewerCode::new(&engines, &compiled, &limits, None).expect("code");
 
     let metrics = Arc::new(Telemetry::new().function("micro"));
-    let pool = Arc::new(ViewerPool::new(code(), Policy::Fresh, 2, limits.value(Limit::Instances), 1));
-    pool.warm_up(2, &metrics).expect("instances");
+    let pool = Arc::new(ViewerPool::new(code(), Policy::Fresh, None, limits.value(Limit::Instances), 1));
+    pool.warm_up(&metrics).expect("instances");
     let clean_call = |moment: Moment, event: &[u8]| {
         let (mut instance, _) = pool.take(Instant::now(), &metrics).expect("an instance");
         let called = instance.inner().call(pool.code(), moment, event, 0, 0);

@@ -119,8 +119,8 @@ pub struct Function {
     pub profile: Profile,
     pub limits: Limits,
     pub policy: Policy,
-    /// Instances kept clean and ready, per worker.
-    pub min_warm: usize,
+    /// Instances kept clean and ready, per worker. None: as the pool sees fit.
+    pub min_warm: Option<usize>,
     pub key_value_store: Option<Arc<KeyValues>>,
     /// `host:port` patterns the component may reach; `*` for any one label. Workers only.
     pub network: Vec<String>,

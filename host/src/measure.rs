@@ -200,8 +200,8 @@ fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> 
     let metrics = Arc::new(Telemetry::new().function("bench"));
     let compiled = compile::viewer(engines, bytes, limits, Digest::None)?;
     let code = ViewerCode::new(engines, &compiled, limits, None)?;
-    let pool = Arc::new(ViewerPool::new(code, Policy::Fresh, 2, limits.value(Limit::Instances), 1));
-    pool.warm_up(2, &metrics)?;
+    let pool = Arc::new(ViewerPool::new(code, Policy::Fresh, None, limits.value(Limit::Instances), 1));
+    pool.warm_up(&metrics)?;
     let mut samples = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         let start = Instant::now();

@@ -38,7 +38,7 @@ pub fn function(name: &str) -> Function {
         profile: Profile::Worker,
         limits: Limits::defaults(Profile::Worker),
         policy: Policy::Fresh,
-        min_warm: 1,
+        min_warm: Some(1),
         key_value_store: None,
         network: Vec::new(),
         environment: Default::default(),

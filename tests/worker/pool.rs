@@ -93,7 +93,7 @@ async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
 #[tokio::test]
 async fn the_shelf_is_filled_again_off_the_path() {
     let mut settings = function("refill");
-    settings.min_warm = 2;
+    settings.min_warm = Some(2);
     let revision = deploy(&settings, &hook(ECHO));
     for _ in 0..20 {
         assert!(!call(&revision, b"x").await.usage.cold);

@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         profile,
         limits: Limits::defaults(profile),
         policy: Policy::Fresh,
-        min_warm: 1,
+        min_warm: Some(1),
         key_value_store: args.key_values.as_ref().map(key_values).transpose()?,
         network: Vec::new(),
         environment: BTreeMap::new(),

@@ -71,7 +71,7 @@ pub(super) fn read(
         let component = component.and_then(|text| component_file(&table, &text, files));
         let limits = limits(&mut table, profile);
         let policy = policy(&mut table);
-        let min_warm = min_warm(&mut table, profile, &limits);
+        let min_warm = min_warm(&mut table, &limits);
         let store = table.text("key_value_store");
         let store = store.and_then(|store| declared_stores.resolve(table.report, &store));
         let network = network(&mut table, profile);
@@ -165,15 +165,9 @@ fn reuse(mut table: Table<'_>) -> Policy {
     Policy::Reuse { max_calls, max_idle: Duration::from_secs(max_idle) }
 }
 
-/// Two instances hide the making of the next one behind the call of the other.
-fn min_warm(table: &mut Table<'_>, profile: Profile, limits: &Limits) -> usize {
-    let default: u64 = match profile {
-        Profile::Viewer => 2,
-        Profile::Worker => 1,
-    };
-    let instances = limits.value(Limit::Instances);
-    let min_warm = table.integer("min_warm", 0..=instances).unwrap_or(default.min(instances));
-    usize::try_from(min_warm).unwrap_or(usize::MAX)
+fn min_warm(table: &mut Table<'_>, limits: &Limits) -> Option<usize> {
+    let min_warm = table.integer("min_warm", 0..=limits.value(Limit::Instances))?;
+    Some(usize::try_from(min_warm).unwrap_or(usize::MAX))
 }
 
 fn network(table: &mut Table<'_>, profile: Profile) -> Vec<String> {

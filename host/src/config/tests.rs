@@ -121,7 +121,7 @@ fn a_full_file_is_read() {
     assert_eq!(config.server.certificates[0].hosts, ["example.com", "*.example.com"]);
 
     let rewrite = &config.functions["rewrite"];
-    assert_eq!((rewrite.profile, rewrite.policy, rewrite.min_warm), (Profile::Viewer, Policy::Fresh, 4));
+    assert_eq!((rewrite.profile, rewrite.policy, rewrite.min_warm), (Profile::Viewer, Policy::Fresh, Some(4)));
     assert_eq!(rewrite.limits.value(Limit::CpuUs), 500);
     assert_eq!(rewrite.key_value_store.as_ref().unwrap().values["a"], b"1");
     let app = &config.functions["app"];

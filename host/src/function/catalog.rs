@@ -81,13 +81,10 @@ impl Catalog {
     pub fn deploy(&self, config: &Config) -> Result<Arc<Revisions>, Vec<DeployError>> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let functions: Vec<_> = config.functions.iter().collect();
-        let mut deployed = in_parallel(&functions, |(name, function)| self.deployed(function, current.by_name.get(*name)));
-        // In the order of their names, whoever was done first.
-        deployed.sort_unstable_by_key(|(index, _)| *index);
+        let deployed = in_parallel(&functions, |(name, function)| self.deployed(function, current.by_name.get(*name)));
         let mut by_name = BTreeMap::new();
         let mut errors = Vec::new();
-        for (index, deployed) in deployed {
-            let (name, function) = functions[index];
+        for ((name, function), deployed) in functions.into_iter().zip(deployed) {
             match deployed {
                 Ok(deployed) => drop(by_name.insert(name.clone(), deployed)),
                 Err(why) => errors.push(DeployError { function: name.clone(), component: function.component.clone(), why }),
@@ -129,7 +126,7 @@ impl Catalog {
                 let live_max = function.limits.value(Limit::Instances);
                 let pool = ViewerPool::new(code, function.policy, function.min_warm, live_max, self.workers);
                 // At least one instance is made now: what fails to start must fail the deployment.
-                pool.warm_up(function.min_warm.max(1), &metrics)?;
+                pool.warm_up(&metrics)?;
                 Code::Viewer(Arc::new(pool))
             }
             Profile::Worker => {
@@ -141,8 +138,9 @@ impl Catalog {
                     egress: Arc::new(Egress::new(grants, metrics.clone())),
                 };
                 let code = WorkerCode::new(&self.engines, &component, inspection.http, &function.limits, surroundings)?;
-                let pool = WorkerPool::new(code, function.policy, function.min_warm, self.workers, metrics.clone());
-                block_on(pool.warm_up(function.min_warm))?;
+                let min_warm = function.min_warm.unwrap_or(1);
+                let pool = WorkerPool::new(code, function.policy, min_warm, self.workers, metrics.clone());
+                block_on(pool.warm_up(min_warm))?;
                 Code::Worker(pool)
             }
         };
@@ -172,8 +170,8 @@ fn block_on<T: Send>(started: impl Future<Output = Result<T, Failure>> + Send) -
     ran.unwrap_or_else(|_| Err(anyhow::anyhow!("its start panicked")))
 }
 
-/// Does a piece of work for each item, on as many threads as there are CPUs.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<(usize, R)> {
+/// Does a piece of work for each item, on as many threads as there are CPUs. The results are in the order of the items.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
     let next = AtomicUsize::new(0);
     let lane = || {
@@ -184,13 +182,15 @@ fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> 
             done.push((index, work(item)));
         }
     };
-    std::thread::scope(|scope| {
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
         let lanes: Vec<_> = (0..threads).map(|_| scope.spawn(lane)).collect();
         let join = |lane: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
             lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         lanes.into_iter().flat_map(join).collect()
-    })
+    });
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn read_component(path: &Path) -> Result<Vec<u8>, String> {

@@ -35,7 +35,7 @@ const SHELF: usize = 2;
 pub struct ViewerPool {
     code: ViewerCode,
     policy: Policy,
-    shelf_size: usize,
+    min_warm: Option<usize>,
     live: AtomicU64,
     live_max: u64,
     shelves: Box<[Shelf]>,
@@ -69,36 +69,42 @@ pub enum Source {
 }
 
 impl ViewerPool {
-    pub fn new(code: ViewerCode, policy: Policy, min_warm: usize, live_max: u64, workers: usize) -> ViewerPool {
+    /// `min_warm` is a promise; without one, the pool keeps `SHELF` while there is room.
+    pub fn new(code: ViewerCode, policy: Policy, min_warm: Option<usize>, live_max: u64, workers: usize) -> ViewerPool {
         let shelves = (0..workers.max(1)).map(|_| Shelf(Mutex::default())).collect();
-        let shelf_size = min_warm.max(SHELF);
-        ViewerPool { code, policy, shelf_size, live: AtomicU64::new(0), live_max, shelves }
+        ViewerPool { code, policy, min_warm, live: AtomicU64::new(0), live_max, shelves }
     }
 
     pub fn code(&self) -> &ViewerCode {
         &self.code
     }
 
-    /// Makes an instance, which shows that the component starts, and puts `count` on every worker's shelf. A
-    /// single one is only kept while the process has room.
-    pub fn warm_up(&self, count: usize, metrics: &FunctionMetrics) -> Result<(), Failure> {
+    /// Makes an instance, which shows that the component starts, and fills the shelves: with what was promised,
+    /// or else with what there is room for.
+    pub fn warm_up(&self, metrics: &FunctionMetrics) -> Result<(), Failure> {
         let mut first = Some(self.make(metrics)?);
         for shelf in &self.shelves {
-            for _ in 0..count {
-                if count == 1 && self.code.is_crowded() {
+            for _ in 0..self.min_warm.unwrap_or(SHELF) {
+                if self.spares_none() {
                     break;
                 }
                 let instance = match first.take() {
                     Some(first) => first,
+                    None if self.min_warm.is_none() && self.live.load(Relaxed) >= self.live_max => break,
                     None => self.make(metrics)?,
                 };
                 shelf.lock().push(instance);
             }
         }
         if let Some(first) = first {
-            self.retire(first, "crowded", metrics);
+            self.retire(first, "spare", metrics);
         }
         Ok(())
+    }
+
+    /// Nothing was promised, and most of the instances that a process can have live.
+    fn spares_none(&self) -> bool {
+        self.min_warm.is_none() && self.code.is_crowded()
     }
 
     /// A clean instance from this worker's shelf, or a new one, or a refusal; never a wait.
@@ -128,7 +134,7 @@ impl ViewerPool {
     pub fn put_back(self: &Arc<Self>, mut instance: Instance, metrics: &Arc<FunctionMetrics>) {
         instance.calls += 1;
         let keep = match self.policy {
-            _ if self.code.is_crowded() && self.shelf_size <= SHELF => Err("crowded"),
+            _ if self.spares_none() => Err("spare"),
             Policy::Fresh if instance.inner.restore() => {
                 metrics.instance(InstanceEvent::Restored);
                 Ok(())
@@ -182,6 +188,10 @@ impl ViewerPool {
                 Err(failure)
             }
         }
+    }
+
+    fn shelf_size(&self) -> usize {
+        self.min_warm.unwrap_or(0).max(SHELF)
     }
 
     fn shelf(&self) -> &Shelf {
@@ -247,7 +257,7 @@ impl Chore {
         let Some(pool) = self.pool.upgrade() else { return };
         pool.live.fetch_sub(existed, Relaxed);
         let shelf = pool.shelf();
-        while shelf.lock().len() < pool.shelf_size && !(pool.code.is_crowded() && pool.shelf_size <= SHELF) {
+        while shelf.lock().len() < pool.shelf_size() && !pool.spares_none() {
             match pool.make(&self.metrics) {
                 Ok(instance) => shelf.lock().push(instance),
                 // The next call finds no instance, tries itself, and tells its client.

@@ -87,7 +87,7 @@ impl ViewerCode {
             handles,
             restore: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::RESTORE)).flatten(),
             pages: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::PAGES)).flatten(),
-            digest: component.get_export_index(None, restore::DIGEST),
+            digest: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::DIGEST)).flatten(),
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(limits.value(Limit::CpuUs)),
             live: engines.viewer_live.clone(),
