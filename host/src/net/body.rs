@@ -90,7 +90,12 @@ impl<B: Body> Body for ExchangeBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        let polled = this.body.poll_frame(cx);
+        if let (Poll::Ready(Some(_)), Some(exchange)) = (&polled, this.exchange) {
+            exchange.moved();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -222,8 +222,11 @@ async fn serve<S, H, F, B>(
             let end = poll_fn(|cx| {
                 pulse.attend(cx);
                 let mut polled = connection.as_mut().poll(cx);
-                // An idle connection is asked to go, not cut: its client may be about to send.
-                let idle = pulse.verdict() == Some(Verdict::Idle);
+                // An idle connection is asked to go before it is cut: its client may be about to send.
+                let idle = !told && pulse.take_idle();
+                if idle {
+                    count(Verdict::Idle, &entry);
+                }
                 if polled.is_pending() && (pulse.is_draining() || idle) && !told {
                     told = true;
                     connection.as_mut().graceful_shutdown();
@@ -231,14 +234,11 @@ async fn serve<S, H, F, B>(
                 }
                 match (polled, pulse.verdict()) {
                     (Poll::Ready(result), _) => Poll::Ready(Ok(result)),
-                    (Poll::Pending, Some(verdict)) if !idle => Poll::Ready(Err(verdict)),
-                    (Poll::Pending, _) => Poll::Pending,
+                    (Poll::Pending, Some(verdict)) => Poll::Ready(Err(verdict)),
+                    (Poll::Pending, None) => Poll::Pending,
                 }
             })
             .await;
-            if pulse.verdict() == Some(Verdict::Idle) {
-                count(Verdict::Idle, &entry);
-            }
             match end {
                 Ok(result) => result.err(),
                 Err(verdict) => {

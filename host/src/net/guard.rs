@@ -13,6 +13,9 @@ use crate::net::sweep::{Pulse, Verdict};
 /// What an HTTP/2 client with prior knowledge sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// A PING frame of HTTP/2 (RFC 9113 section 6.7): a read of no more than that is an answer to ours.
+const PING_BYTES: usize = 17;
+
 /// The protocol of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -70,6 +73,22 @@ impl<S> Guarded<S> {
     }
 }
 
+impl<S> Guarded<S> {
+    /// In HTTP/2 a written byte may be a ping: what moves there, `ExchangeBody` tells.
+    fn watched<T>(&self, polled: Poll<T>) -> Poll<T> {
+        match polled {
+            Poll::Pending => self.pulse.write_waits(),
+            Poll::Ready(_) => {
+                self.pulse.wrote();
+                if self.framing.is_some() {
+                    self.pulse.moved();
+                }
+            }
+        }
+        polled
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -81,8 +100,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         } else {
             ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
         }
+        let came = buf.filled().len() - before;
+        if this.framing.is_none() && came > PING_BYTES {
+            this.pulse.moved();
+        }
         if let Some(framing) = &mut this.framing
-            && buf.filled().len() > before
+            && came > 0
         {
             this.pulse.received();
             if let Err(refusal) = framing.feed(&buf.filled()[before..]) {
@@ -99,7 +122,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        watched(&this.pulse, Pin::new(&mut this.io).poll_write(cx, buf))
+        let polled = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.watched(polled)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -107,7 +131,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let io = Pin::new(&mut this.io);
         // A head alone is the usual case, and `write` is the cheaper call.
         let written = if let [only] = bufs { io.poll_write(cx, only) } else { io.poll_write_vectored(cx, bufs) };
-        watched(&this.pulse, written)
+        this.watched(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -116,19 +140,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        watched(&this.pulse, Pin::new(&mut this.io).poll_flush(cx))
+        let polled = Pin::new(&mut this.io).poll_flush(cx);
+        this.watched(polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        watched(&this.pulse, Pin::new(&mut this.io).poll_shutdown(cx))
+        let polled = Pin::new(&mut this.io).poll_shutdown(cx);
+        this.watched(polled)
     }
-}
-
-fn watched<T>(pulse: &Pulse, result: Poll<T>) -> Poll<T> {
-    match result {
-        Poll::Pending => pulse.write_waits(),
-        Poll::Ready(_) => pulse.wrote(),
-    }
-    result
 }

@@ -108,9 +108,20 @@ impl Pulse {
         }
     }
 
+    /// The socket has taken what was written. Whether anything of an answer moved with it, the protocol knows.
     pub(crate) fn wrote(&self) {
         self.write_blocked.set(0);
-        self.moved();
+    }
+
+    /// The verdict, if it is that nobody has asked for anything. Taken back with this: the connection goes on
+    /// until its client has been told, and under all deadlines.
+    pub(crate) fn take_idle(&self) -> bool {
+        let idle = self.verdict.get() == Some(Verdict::Idle);
+        if idle {
+            self.verdict.set(None);
+            self.enter(Stage::Idle);
+        }
+        idle
     }
 
     /// A request has come; it lasts until the guard is dropped.
@@ -174,6 +185,13 @@ impl Pulse {
 #[derive(Debug)]
 pub(crate) struct ExchangeGuard {
     pulse: Rc<Pulse>,
+}
+
+impl ExchangeGuard {
+    /// Something of the answer has been asked for: its client takes what it is sent.
+    pub(crate) fn moved(&self) {
+        self.pulse.moved();
+    }
 }
 
 impl Drop for ExchangeGuard {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::TlsConnector;
@@ -163,4 +163,22 @@ async fn an_http2_connection_without_requests_is_asked_to_go() {
     let (_sender, connection) = http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     connection.await.expect("GOAWAY without an error");
     worker.assert_metric(r#"edgeward_net_connections_ended_total{reason="idle"} 1"#);
+}
+
+/// Its pings are answered, so that bytes go both ways; what it asked for does not move.
+#[tokio::test]
+async fn an_http2_client_that_takes_nothing_is_cut_off() {
+    let worker = Worker::with(Bounds { stall: Duration::from_secs(1), ..quick() }, None);
+    let stream = tokio::net::TcpStream::connect(worker.address).await.unwrap();
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    client.timer(TokioTimer::new()).keep_alive_interval(Duration::from_millis(100)).keep_alive_while_idle(true);
+    client.initial_stream_window_size(1_024);
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://a/endless").body(Empty::<Bytes>::new()).unwrap();
+    let unread = sender.send_request(request).await.unwrap();
+    connection.await.unwrap().unwrap_err();
+    worker.dropped.recv_timeout(Duration::from_secs(10)).expect("the response is dropped");
+    worker.assert_metric(r#"edgeward_net_connections_ended_total{reason="stalled"} 1"#);
+    drop(unread);
 }
