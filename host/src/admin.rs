@@ -24,6 +24,7 @@ pub(crate) struct Desk {
     pub(crate) drain: Box<dyn Fn() + Send + Sync>,
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
     pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
+    pub(crate) has_site: Box<dyn Fn(&str) -> bool + Send + Sync>,
     pub(crate) cache: Arc<Cache>,
 }
 
@@ -116,8 +117,10 @@ struct PurgeState {
 }
 
 impl PurgeState {
-    fn of(cache: &Cache, number: u64) -> PurgeState {
-        PurgeState { number, status: if cache.is_swept(number) { "Completed" } else { "InProgress" } }
+    /// None for a number that no purge has.
+    fn of(cache: &Cache, number: u64) -> Option<PurgeState> {
+        let status = if cache.is_swept(number)? { "Completed" } else { "InProgress" };
+        Some(PurgeState { number, status })
     }
 }
 
@@ -135,8 +138,17 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>)
             return Err((StatusCode::BAD_REQUEST, forms.to_owned()));
         }
     };
+    // A name that is written wrongly would seem to have been purged.
+    if let Purge::Site { site } | Purge::Path { site, .. } | Purge::Tag { site: Some(site), .. } = &purge
+        && !(desk.has_site)(site)
+    {
+        return Err((StatusCode::NOT_FOUND, format!("no site is called `{}`\n", site.escape_debug())));
+    }
     match desk.cache.purge(purge).await {
-        Ok(number) => Ok((StatusCode::CREATED, Json(PurgeState::of(&desk.cache, number)))),
+        Ok(number) => {
+            let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress" });
+            Ok((StatusCode::CREATED, Json(state)))
+        }
         Err(error) => {
             let status = match error {
                 PurgeError::TooMany => StatusCode::TOO_MANY_REQUESTS,
@@ -148,6 +160,8 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>)
     }
 }
 
-async fn purge_status(State(desk): State<Arc<Desk>>, Path(number): Path<u64>) -> Json<PurgeState> {
-    Json(PurgeState::of(&desk.cache, number))
+async fn purge_status(State(desk): State<Arc<Desk>>, Path(number): Path<u64>) -> PurgeAnswer {
+    let state = PurgeState::of(&desk.cache, number);
+    let state = state.ok_or_else(|| (StatusCode::NOT_FOUND, format!("there was no purge {number}\n")))?;
+    Ok((StatusCode::OK, Json(state)))
 }

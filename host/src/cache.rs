@@ -235,8 +235,9 @@ impl Cache {
     }
 
     /// Whether what the purge struck has been swept out of the tiers.
-    pub fn is_swept(&self, number: u64) -> bool {
-        *self.purges.swept().borrow() >= number
+    /// `None`: there was no such purge.
+    pub fn is_swept(&self, number: u64) -> Option<bool> {
+        (1..=self.purges.epoch()).contains(&number).then(|| *self.purges.swept().borrow() >= number)
     }
 
     pub fn stats(&self) -> Stats {

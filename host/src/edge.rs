@@ -77,6 +77,11 @@ impl Edge {
         })
     }
 
+    /// Whether a site of this configuration has that name.
+    pub fn has_site(&self, name: &str) -> bool {
+        self.sites.is_named(name)
+    }
+
     /// For `bench/micro`: whether a host and path lead to a behavior.
     #[doc(hidden)]
     pub fn leads(&self, host: &str, path: &str) -> bool {

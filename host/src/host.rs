@@ -62,6 +62,7 @@ struct Shared {
 /// One configuration, deployed. Replaced whole.
 struct Snapshot {
     server: Server,
+    cache: config::Cache,
     revisions: Arc<Revisions>,
     edge: Arc<Edge>,
 }
@@ -172,12 +173,13 @@ impl Handle {
 
     /// What the admin port may ask.
     fn desk(&self) -> admin::Desk {
-        let (ready, drain, metrics, revisions) = (self.clone(), self.clone(), self.clone(), self.clone());
+        let (ready, drain, metrics, revisions, sites) = (self.clone(), self.clone(), self.clone(), self.clone(), self.clone());
         admin::Desk {
             is_ready: Box::new(move || ready.is_ready()),
             drain: Box::new(move || drain.drain()),
             metrics: Box::new(move || metrics.shared.telemetry.render()),
             revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
+            has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
             cache: self.shared.cache.clone(),
         }
     }
@@ -193,7 +195,7 @@ impl Snapshot {
             return Err(joined(&wrong));
         }
         let edge = Arc::new(Edge::new(config, &revisions, cache, telemetry)?);
-        Ok(Snapshot { server: config.server.clone(), revisions, edge })
+        Ok(Snapshot { server: config.server.clone(), cache: config.cache.clone(), revisions, edge })
     }
 }
 

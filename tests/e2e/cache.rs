@@ -185,6 +185,9 @@ fn a_purge_is_seen_at_once() {
     assert_eq!(edge.get("/a/1").text(), "answer 4");
     let wrong = edge.admin_request("POST", "/cache/purges", "Content-Type: application/json\r\n", b"{}");
     assert_eq!(wrong.status, 400);
+    let misspelt = edge.admin_request("POST", "/cache/purges", "Content-Type: application/json\r\n", b"{\"site\": \"wwww\"}");
+    assert!(misspelt.status == 404 && misspelt.text().contains("`wwww`"), "{misspelt:?}");
+    assert_eq!((edge.admin("/cache/purges/4").status, edge.admin("/cache/purges/5").status), (200, 404));
 }
 
 #[test]

@@ -391,7 +391,8 @@ async fn a_purge_strikes_what_began_before_it_and_nothing_after() {
                 let number = cache.purge(purge.clone()).await.unwrap();
                 drop(duty(look(&cache, "a")));
                 cache.purge_swept(number).await;
-                assert!(cache.is_swept(number));
+                assert_eq!(cache.is_swept(number), Some(true));
+                assert_eq!(cache.is_swept(number + 1), None);
                 assert_eq!(cache.stats().memory_objects, 0);
                 assert_eq!(cache.stats().pending_purges, 0);
             }

@@ -81,6 +81,11 @@ impl Sites {
         self.find_lower(host)
     }
 
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let mut all = self.exact.values().chain(self.wildcard.values()).chain(&self.any);
+        all.any(|site| site.name == name)
+    }
+
     fn find_lower(&self, host: &str) -> Option<&Arc<Site>> {
         if let Some(site) = self.exact.get(host) {
             return Some(site);

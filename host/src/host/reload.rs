@@ -156,12 +156,17 @@ impl Reloader {
         if let Some(tls) = &self.shared.tls {
             tls.reload(&config.server.certificates)?;
         }
-        for setting in needs_restart(&before.server, &config.server) {
+        let mut restart = needs_restart(&before.server, &config.server);
+        if before.cache != config.cache {
+            restart.push("cache");
+        }
+        for setting in restart {
             tracing::warn!(setting, "a change of this setting takes effect after a restart");
         }
         // What is compared with next time is what is in force.
         let Server { edge_location, drain, access_log, certificates, .. } = config.server;
         next.server = Server { edge_location, drain, access_log, certificates, ..before.server.clone() };
+        next.cache = before.cache.clone();
         drop(before);
         self.retired.push(self.shared.snapshot.swap(Arc::new(next)));
         if self.retired.len() > RETIRED_MAX {
