@@ -22,7 +22,7 @@ use crate::edge::origin::upstream::Upstream;
 use crate::edge::record::Record;
 use crate::function::revision::StreamBody;
 use crate::limits;
-use crate::net::SteadyBody;
+use crate::net::{BodyError, SteadyBody};
 
 type Polled = Poll<Option<Result<Frame<Bytes>, anyhow::Error>>>;
 
@@ -126,6 +126,16 @@ pub(crate) enum PeekError {
     Broken(anyhow::Error),
 }
 
+impl PeekError {
+    /// A client that stalls runs out of the body's own patience, which is as long as ours.
+    fn of(error: anyhow::Error) -> PeekError {
+        match error.downcast_ref::<BodyError>() {
+            Some(BodyError::Stalled(_)) => PeekError::Timeout,
+            _ => PeekError::Broken(error),
+        }
+    }
+}
+
 impl Content {
     pub(crate) fn viewer(incoming: Incoming) -> Content {
         if incoming.is_end_stream() { Content::Empty } else { Content::Viewer(SteadyBody::new(incoming)) }
@@ -161,7 +171,7 @@ impl Content {
             let frame = match tokio::time::timeout(timeout, rest.frame()).await {
                 Err(_) => return Err(PeekError::Timeout),
                 Ok(None) => break,
-                Ok(Some(frame)) => frame.map_err(PeekError::Broken)?,
+                Ok(Some(frame)) => frame.map_err(PeekError::of)?,
             };
             if let Some(data) = frame.data_ref() {
                 let taken = data.len().min(most - shown.data.len());
