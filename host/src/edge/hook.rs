@@ -38,7 +38,13 @@ pub(crate) struct Shown {
 
 thread_local! {
     static EVENT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Buffers of `Asked`, for the next ones.
+    static SPENT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
+
+/// As many as requests are at their origins at once, on a busy worker; each up to `SPENT_BYTES`.
+const SPENT_MAX: usize = 64;
+const SPENT_BYTES: usize = 16 << 10;
 
 pub(crate) fn viewer_request(
     scene: Scene<'_>,
@@ -61,9 +67,19 @@ pub(crate) struct Asked(Vec<u8>);
 
 impl Asked {
     pub(crate) fn new(scene: Scene<'_>, moment: Moment, head: &Head) -> Asked {
-        let mut event = Vec::with_capacity(2_048);
+        let mut event = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(2_048));
         write_request(&mut event, scene, moment, head, None);
         Asked(event)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        SPENT.with_borrow_mut(|spent| {
+            if spent.len() < SPENT_MAX && self.0.capacity() <= SPENT_BYTES {
+                spent.push(std::mem::take(&mut self.0));
+            }
+        });
     }
 }
 
@@ -71,12 +87,12 @@ impl Asked {
 pub(crate) fn viewer_response(
     scene: Scene<'_>,
     hook: &Arc<Revision>,
-    Asked(mut event): Asked,
+    mut asked: Asked,
     response: &mut response::Parts,
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::ViewerResponse;
-    write_response(&mut EventWriter::resume(&mut event), response, None);
-    let outcome = hook.call_viewer(moment, &event);
+    write_response(&mut EventWriter::resume(&mut asked.0), response, None);
+    let outcome = hook.call_viewer(moment, &asked.0);
     let answer = settle(scene, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
@@ -101,13 +117,15 @@ pub(crate) async fn origin_request(
 pub(crate) async fn origin_response(
     scene: Scene<'_>,
     hook: &Arc<Revision>,
-    Asked(mut event): Asked,
+    mut asked: Asked,
     origin: &abi::Origin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
     response: &mut response::Parts,
     shown: Option<&Shown>,
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::OriginResponse;
+    // An origin hook may wait; its event is its own.
+    let mut event = std::mem::take(&mut asked.0);
     let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, shown);
