@@ -8,6 +8,8 @@
 
 #[path = "docs/blocks.rs"]
 mod blocks;
+#[path = "components.rs"]
+mod components;
 #[path = "docs/configuration.rs"]
 mod configuration;
 #[path = "docs/folder.rs"]

@@ -17,7 +17,7 @@ const UNSAFE_ALLOWED: [&str; 1] = ["host/src/wasm/aot.rs"];
 
 /// What a room must not name.
 const WALLS: [(&str, &[&str]); 12] = [
-    ("wasm", &["function", "edge", "host", "admin", "cli", "net", "config"]),
+    ("wasm", &["function", "edge", "host", "admin", "cli", "net", "config", "cache"]),
     ("function", &["edge", "host", "admin", "cli", "net", "cache"]),
     ("edge", &["host", "admin", "cli"]),
     ("cache", &["wasm", "edge", "function", "config", "host", "admin", "cli"]),
@@ -28,7 +28,7 @@ const WALLS: [(&str, &[&str]); 12] = [
     ("failure", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "cache"]),
     ("host", &["cli"]),
     ("admin", &["cli", "edge", "wasm", "net"]),
-    ("measure", &["cli", "edge", "net", "host", "admin"]),
+    ("measure", &["cli", "edge", "net", "host", "admin", "cache"]),
 ];
 
 /// Crates that only some rooms may name.

@@ -5,11 +5,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::components::components;
 use crate::root;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -154,20 +154,4 @@ fn wait_for(port: &str) {
         assert!(start.elapsed() < PATIENCE, "nobody listens on {port}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// The guests of this repository, built once; the folder of their components.
-fn components() -> &'static PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let guests = root().join("guests");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["run", "--release", "--quiet", "--package", "build"]).current_dir(&guests);
-        for variable in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
-            cargo.env_remove(variable);
-        }
-        let output = cargo.output().expect("cargo runs");
-        assert!(output.status.success(), "the guests are not built:\n{}", String::from_utf8_lossy(&output.stderr));
-        guests.join("target/components")
-    })
 }

@@ -1,16 +1,24 @@
 //! What every test needs: an edge, origins, a client, components.
 
 mod client;
+#[path = "../components.rs"]
 mod components;
 mod edge;
 mod origin;
 
 pub use client::{Answer, Client, get};
-pub use components::component;
 pub use edge::{Edge, edgeward};
 pub use origin::{Origin, Reply, closed_port};
 
 use std::time::{Duration, Instant};
+
+/// The path of a component by its name, such as `spa-rewrite` or `hostile-infinite-loop`.
+#[track_caller]
+pub fn component(name: &str) -> String {
+    let path = components::components().join(format!("{name}.wasm"));
+    assert!(path.exists(), "no guest `{name}`: {} is missing", path.display());
+    path.display().to_string()
+}
 
 /// How long anything that must happen may take before the test fails. Generous: the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);

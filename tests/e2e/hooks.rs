@@ -165,7 +165,7 @@ fn the_origin_sees_cloudfronts_headers_and_no_hop_by_hop_ones() {
 }
 
 #[test]
-fn each_call_of_a_fresh_hook_sees_a_clean_instance() {
+fn calls_of_a_fresh_hook_are_counted_and_none_is_reused() {
     let origin = Origin::echo();
     let edge = Edge::start(&format!(
         "[function.f]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",

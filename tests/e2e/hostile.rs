@@ -32,7 +32,9 @@ fn an_infinite_loop_is_stopped_by_its_cpu_limit() {
         assert_eq!(edge.get("/bad/x").status, 503);
         assert_eq!(edge.get("/route").status, 200);
     }
-    assert!(edge.metric("edgeward_function_calls_total{function=\"bad\"") >= 1.0);
+    // Sixteen strikes, and then it is not run for a while.
+    assert!(edge.metric("edgeward_function_calls_total{function=\"bad\",result=\"limit:cpu_us\"}") >= 16.0);
+    assert!(edge.metric("edgeward_function_calls_total{function=\"bad\",result=\"throttled:utilization\"}") >= 1.0);
 }
 
 #[test]
@@ -181,6 +183,7 @@ fn a_log_flood_is_cut_and_harms_nobody() {
             assert_eq!(edge.get("/bad/x").status, status, "{guest}");
             assert_eq!(edge.get("/route").status, 200, "{guest}");
         }
+        eventually("the log says that it was cut", || edge.log().contains("log truncated: over log_bytes"));
         // 10 KiB a call, and what surrounds it.
         let log = edge.log().len();
         assert!(log < 10 * 16 * 1024, "{guest}: {log} bytes of log");
@@ -192,10 +195,10 @@ fn what_cannot_start_or_imports_too_much_is_refused_by_name() {
     for (guest, word) in [
         ("start-trap", "trap"),
         ("start-loop", "cpu_us"),
-        ("start-memory-bomb", ""),
+        ("start-memory-bomb", "memory_bytes"),
         ("imports-http", "wasi:http"),
         ("imports-sockets", "wasi:sockets"),
-        ("imports-unknown", ""),
+        ("imports-unknown", "example:nothing/here"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(

@@ -1,6 +1,11 @@
 //! Start, kill, restart, drain.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::Notify;
 
 use crate::harness::{Edge, Origin, Reply, component, edgeward, eventually};
 
@@ -17,8 +22,17 @@ fn a_killed_edge_starts_again_from_what_it_left() {
     let origin = Origin::echo();
     let edge = Edge::start(&config(&origin));
     assert_eq!(edge.get("/route").status, 200);
+    let compiled = compiled(&edge);
+    assert!(!compiled.is_empty());
     let edge = edge.kill_and_restart(&config(&origin));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
+    assert_eq!(self::compiled(&edge), compiled, "nothing is compiled again");
+}
+
+/// The compiled files, and when each was written.
+fn compiled(edge: &Edge) -> BTreeMap<PathBuf, SystemTime> {
+    let files = std::fs::read_dir(edge.folder().join("data/aot")).unwrap().map(|entry| entry.unwrap());
+    files.map(|file| (file.path(), file.metadata().unwrap().modified().unwrap())).collect()
 }
 
 #[test]
@@ -41,16 +55,23 @@ fn a_damaged_aot_cache_is_made_anew() {
     assert!(damaged > 0, "there is a cache to damage");
     let edge = edge.kill_and_restart(&config(&origin));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
+    for file in compiled(&edge).keys() {
+        assert_ne!(std::fs::read(file).unwrap(), b"damaged", "{}", file.display());
+    }
 }
 
 #[test]
 fn sigterm_lets_the_open_request_finish() {
-    let origin = Origin::start(|_| Reply::new(200, "slow but whole").after(Duration::from_secs(1)));
+    let gate = Arc::new(Notify::new());
+    let held = gate.clone();
+    let origin = Origin::start(move |_| Reply::new(200, "slow but whole").held(held.clone()));
     let mut edge = Edge::start(&config(&origin));
     let mut open = edge.connect();
     open.send("GET /route HTTP/1.1\r\nHost: www\r\n\r\n");
     eventually("the request is at the origin", || !origin.seen().is_empty());
     edge.signal("TERM");
+    eventually("it drains", || edge.admin("/readyz").status == 503);
+    gate.notify_one();
     let answer = open.answer(false).expect("an answer");
     assert_eq!((answer.status, answer.text().as_str()), (200, "slow but whole"));
     assert_eq!(answer.header("connection"), "close");

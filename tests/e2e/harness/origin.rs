@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::sync::Notify;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -42,17 +43,25 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Waited for before the answer.
     pub after: Duration,
+    /// Waited for before the answer.
+    pub held: Option<Arc<Notify>>,
     /// The connection is closed after so many bytes of the body.
     pub cut_at: Option<usize>,
 }
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-        Reply { status, headers: Vec::new(), body: body.into(), after: Duration::ZERO, cut_at: None }
+        Reply { status, headers: Vec::new(), body: body.into(), after: Duration::ZERO, held: None, cut_at: None }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The answer waits until the gate is told.
+    pub fn held(mut self, gate: Arc<Notify>) -> Reply {
+        self.held = Some(gate);
         self
     }
 
@@ -141,6 +150,9 @@ async fn respond(
     log.lock().unwrap().push(seen);
     if !reply.after.is_zero() {
         tokio::time::sleep(reply.after).await;
+    }
+    if let Some(gate) = &reply.held {
+        gate.notified().await;
     }
     let mut response = http::Response::builder().status(reply.status);
     for (name, value) in reply.headers {
