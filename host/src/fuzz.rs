@@ -1,4 +1,4 @@
-//! I am the doors through which fuzz targets come: one for everything that parses a stranger's bytes.
+//! I am the doors through which fuzz targets come: one for each kind of a stranger's bytes.
 //!
 //! Each takes bytes and panics when a promise is broken. `tests/fuzz` feeds them with what libFuzzer makes
 //! up, and `tests::` with the seeds that are kept there, so that neither can rot. Not part of the crate's

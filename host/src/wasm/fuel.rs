@@ -2,7 +2,7 @@
 //!
 //! One unit is a quarter of an ordinary operator, so that what is much cheaper (a byte of `memory.fill`) or
 //! dearer (a division) has a price near its time. What no price catches: loads that miss every cache take up
-//! to ten times longer than they cost. `docs/limits.md` has the table of measured worst cases.
+//! to ten times longer than they cost. `docs/limits.md` says so.
 
 use std::time::Instant;
 
