@@ -288,8 +288,7 @@ mod tests {
     /// The numbers here are those of the engines.
     #[test]
     fn the_pool_takes_what_is_checked_and_no_more() {
-        let directory = tempfile::tempdir().unwrap();
-        let engines = Engines::new(directory.path()).unwrap();
+        let engines = crate::wasm::engine::tests::engines();
         for (moment, engine, profile, inside) in [
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 32) (table 20000 funcref)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 1) (memory 1)"),

@@ -124,3 +124,17 @@ fn pagemap_scan() -> Enabled {
 fn usize_limit(limit: Limit, profile: Profile) -> usize {
     usize::try_from(limit.maximum(profile)).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Engines;
+
+    /// One for all tests: a second one's pools do not fit beside it into the address space.
+    pub(crate) fn engines() -> &'static Engines {
+        static ENGINES: std::sync::LazyLock<(Engines, tempfile::TempDir)> = std::sync::LazyLock::new(|| {
+            let directory = tempfile::tempdir().unwrap();
+            (Engines::new(directory.path()).unwrap(), directory)
+        });
+        &ENGINES.0
+    }
+}

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{self, Digest};
-use crate::wasm::engine::Engines;
+use crate::wasm::engine::{Engines, tests::engines};
 use crate::wasm::viewer::ViewerCode;
 
 /// A guest that does what the event says: records of (u8 op, u32 address, u32 operand). It answers with the
@@ -63,15 +63,6 @@ const INTERPRETER: &str = r#"
 "#;
 
 const FIRST_ANSWER: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 2, 0, 0, 0, 0xfb, 0xff, 0xff, 0xff];
-
-/// One for all: the pool's address space does not fit into a process many times.
-fn engines() -> &'static Engines {
-    static ENGINES: std::sync::LazyLock<(Engines, tempfile::TempDir)> = std::sync::LazyLock::new(|| {
-        let directory = tempfile::tempdir().unwrap();
-        (Engines::new(directory.path()).unwrap(), directory)
-    });
-    &ENGINES.0
-}
 
 fn code(engines: &Engines, wat: &str) -> ViewerCode {
     let limits = Limits::defaults(Profile::Viewer);
