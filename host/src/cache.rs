@@ -79,7 +79,7 @@ pub struct DiskOptions {
 /// What a lookup finds.
 pub enum Lookup {
     Hit(Hit),
-    /// Without a duty, somebody else renews it.
+    /// Without a duty, somebody else renews it, or, if it is to be validated, the origin has just failed.
     Stale {
         hit: Hit,
         verdict: Verdict,
@@ -137,6 +137,8 @@ pub struct Cache {
     purges: Arc<Purges>,
     /// Until when.
     uncacheable: Shards<Key, u64>,
+    /// Until when what is stale is used without asking the origin, which has failed.
+    held: Shards<Key, u64>,
     /// What flights may keep before they go to disk or through a window.
     flight_bytes: u64,
     metrics: CacheMetrics,
@@ -161,6 +163,7 @@ impl Cache {
             flights: Arc::default(),
             purges: Arc::new(Purges::new(journal)),
             uncacheable: Shards::new(UNCACHEABLE_KEYS),
+            held: Shards::new(UNCACHEABLE_KEYS),
             flight_bytes: (options.memory_bytes / 4).max(options.memory_object_bytes),
             metrics,
             keeper,
@@ -347,6 +350,12 @@ impl Cache {
             return Lookup::Hit(hit);
         }
         self.metrics.stale();
+        if verdict == (Verdict::Revalidate { if_error: true }) && self.held.get(&slot).is_some_and(|until| now_ms < until) {
+            if let Some(claim) = claim {
+                claim.close(flight::Phase::Gone);
+            }
+            return Lookup::Stale { hit, verdict, duty: None };
+        }
         let validates = matches!(verdict, Verdict::Revalidate { .. });
         if validates && claim.is_none() && self.uncacheable.get(&slot).is_some_and(|until| now_ms < until) {
             return self.alone(Alone::Uncacheable);

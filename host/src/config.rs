@@ -4,8 +4,10 @@
 //! its place. Names have been resolved: an origin that is referred to exists. I know no runtime types.
 
 mod cache;
+mod error_page;
 mod files;
 mod function;
+mod geo;
 mod key_value;
 mod origin;
 mod reader;
@@ -34,6 +36,7 @@ use crate::limits::{self, Limits, Profile};
 pub struct Config {
     pub server: Server,
     pub cache: Cache,
+    pub geo: Geo,
     pub key_value_stores: BTreeMap<String, Arc<KeyValues>>,
     pub functions: BTreeMap<String, Arc<Function>>,
     pub origins: BTreeMap<String, Arc<Origin>>,
@@ -60,6 +63,43 @@ pub struct Server {
     pub access_log: bool,
     /// Certificates by SNI; the first is the default.
     pub certificates: Vec<Certificate>,
+}
+
+/// What is known of where a viewer is.
+#[derive(Debug, Clone, Default)]
+pub struct Geo {
+    /// With MaxMind's fields of a country, and, for the headers that need them, of a city.
+    pub city: Option<Database>,
+    pub asn: Option<Database>,
+}
+
+/// A database in MaxMind's format, whole in memory.
+#[derive(Clone)]
+pub struct Database(pub Arc<maxminddb::Reader<Box<[u8]>>>);
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Database({})", self.0.metadata().database_type)
+    }
+}
+
+/// A request header that tells of the viewer, by CloudFront's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewerHeader {
+    Country,
+    CountryName,
+    Region,
+    RegionName,
+    City,
+    PostalCode,
+    TimeZone,
+    Latitude,
+    Longitude,
+    MetroCode,
+    Asn,
+    Address,
+    Protocol,
+    HttpVersion,
 }
 
 /// How much is kept. Changing it takes a restart.
@@ -208,6 +248,21 @@ pub struct Site {
     pub behaviors: Vec<Behavior>,
     /// Served for `/`; empty: none.
     pub default_root_object: String,
+    /// One for each status at most.
+    pub error_pages: Vec<ErrorPage>,
+}
+
+/// What CloudFront calls a custom error response.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErrorPage {
+    /// 400 to 599.
+    pub status: u16,
+    /// Of the page, on the same site; none: the error is served as it came.
+    pub path: Option<String>,
+    /// With which the page is served, instead of the error's own.
+    pub response_status: Option<u16>,
+    /// How long the error is remembered at least, instead of the cache policy's `error_ttl_s`.
+    pub min_ttl_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -227,6 +282,8 @@ pub struct Behavior {
     /// None: nothing is cached, and everything is forwarded.
     pub cache: Option<Arc<CachePolicy>>,
     pub forwarding: Option<Arc<Forwarding>>,
+    /// Beside those that the policies name.
+    pub viewer_headers: Vec<ViewerHeader>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -302,6 +359,7 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
 
     let server = server::read(&mut root, files);
     let cache = cache::read(&mut root, files);
+    let geo = geo::read(&mut root, files);
     let policies = cache::Policies::read(&mut root, &policies);
     let forwardings = cache::Forwardings::read(&mut root, &forwardings);
     let mut references = site::References {
@@ -310,6 +368,7 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
         groups: &groups,
         policies: &policies,
         forwardings: &forwardings,
+        geo: &geo,
         uses: &mut uses,
     };
     let sites = site::read(&mut root, &mut references);
@@ -323,5 +382,5 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     functions.retain(|name, _| uses.contains(name));
     let warnings = unused.iter().map(|name| format!("function `{name}` is used by no site and no origin; it is not deployed"));
     let warnings = warnings.collect();
-    (Config { server, cache, key_value_stores, functions, origins, origin_groups, sites }, warnings)
+    (Config { server, cache, geo, key_value_stores, functions, origins, origin_groups, sites }, warnings)
 }

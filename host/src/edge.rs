@@ -11,6 +11,7 @@
 
 mod body;
 mod caching;
+mod error_page;
 mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
@@ -23,6 +24,7 @@ mod record;
 mod respond;
 mod site;
 mod trial;
+mod viewer;
 
 use std::sync::Arc;
 
@@ -41,7 +43,7 @@ use crate::net::Client;
 use crate::telemetry::{AccessLog, EdgeMetrics, Telemetry};
 use origin::Backends;
 use record::Record;
-use site::Sites;
+use site::{Parts, Sites};
 
 /// See the module.
 pub struct Edge {
@@ -70,7 +72,7 @@ impl Edge {
         Ok(Edge {
             location: config.server.edge_location.clone(),
             via: Via::new(&config.server.edge_location).context("edge location")?,
-            sites: Sites::new(&config.sites, &backends, revisions, cache, telemetry)?,
+            sites: Sites::new(&config.sites, &Parts { backends: &backends, revisions, cache, geo: &config.geo, telemetry })?,
             backends,
             metrics: telemetry.edge(),
             access,
@@ -107,7 +109,7 @@ async fn answer(mut record: Box<Record>, request: Box<Request<Incoming>>) -> Res
     let edge = record.edge.clone();
     let answer = match exchange::run(&edge, &mut record, request).await {
         Ok(answer) => answer,
-        Err(refusal) => refusal.answer(&edge, &record),
+        Err(refusal) => refusal.answer(&edge, &record.id),
     };
     respond::finish(&edge, record, answer)
 }

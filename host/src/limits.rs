@@ -289,4 +289,6 @@ pub mod config {
     pub const KV_KEY_BYTES: usize = 512;
     pub const KV_VALUE_BYTES: usize = 1_024;
     pub const KV_STORE_BYTES: usize = 5 << 20;
+    /// Of a MaxMind database, which is whole in memory.
+    pub const GEO_BYTES: u64 = 1 << 30;
 }

@@ -4,11 +4,12 @@ mod client;
 #[path = "../components.rs"]
 mod components;
 mod edge;
+pub mod mmdb;
 mod origin;
 
 pub use client::{Answer, Client, get};
 pub use edge::{Edge, edgeward};
-pub use origin::{Origin, Reply, closed_port};
+pub use origin::{Origin, Reply, Seen, closed_port};
 
 use std::time::{Duration, Instant};
 

@@ -7,6 +7,7 @@ mod harness;
 
 mod cache;
 mod cli;
+mod errors;
 mod examples;
 mod hooks;
 mod hostile;
@@ -14,3 +15,4 @@ mod lifecycle;
 mod origins;
 mod protocol;
 mod reload;
+mod viewer;

@@ -115,6 +115,14 @@ impl Duty {
         Some(Hit { meta, source })
     }
 
+    /// The origin has failed: what is stored and stale is used without asking it until `until_ms`, also by those who
+    /// wait.
+    pub fn hold(self, until_ms: u64) {
+        self.cache.held.insert(self.slot, until_ms);
+        self.cache.metrics.filled(FillResult::Declined, self.began.elapsed().as_secs_f64());
+        self.claim.close(Phase::Gone);
+    }
+
     /// Nothing will be stored; those who wait go to the origin themselves.
     pub fn decline(self, why: Decline) {
         if why == Decline::Uncacheable {

@@ -16,7 +16,7 @@ use crate::cache::key::{Choice, Encodings, KeyPolicy};
 const MODES: [(&str, Mode); 2] = [("cloudfront", Mode::CloudFront), ("standards", Mode::Standards)];
 
 /// Ten years; CloudFront's largest is one, but its API takes more.
-const TTL_S_MAX: u64 = 315_360_000;
+pub(super) const TTL_S_MAX: u64 = 315_360_000;
 
 /// Names in one list of a cache policy.
 const NAMES_MAX: usize = 100;

@@ -5,10 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cache::{Forwardings, Policies};
+use super::error_page;
 use super::function::Uses;
+use super::geo;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
-use super::{Behavior, Site, ViewerProtocol};
+use super::{Behavior, Geo, Site, ViewerProtocol};
 use crate::limits::Profile;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
 
@@ -27,6 +29,7 @@ pub(super) struct References<'a, 'u> {
     pub(super) groups: &'a Declared<'a>,
     pub(super) policies: &'a Policies<'a>,
     pub(super) forwardings: &'a Forwardings<'a>,
+    pub(super) geo: &'a Geo,
     pub(super) uses: &'u mut Uses,
 }
 
@@ -62,11 +65,12 @@ fn site(
         table.report.error(object.span(), "`default_root_object` is not a relative path", "such as \"index.html\"");
     }
     let default_root_object = default_root_object.map_or_else(String::new, |text| (*text.get_ref()).to_owned());
+    let error_pages = error_page::read(&mut table);
     let default = behavior(&mut table, "*".to_owned(), None, references);
     let mut behaviors = behaviors(&mut table, default.as_ref().map(|default| default.origin.as_str()), references);
     table.finish();
     behaviors.push(default?);
-    Some(Site { name: name?, hosts, behaviors, default_root_object })
+    Some(Site { name: name?, hosts, behaviors, default_root_object, error_pages })
 }
 
 fn hosts(table: &mut Table<'_>, site: &str, taken: &mut BTreeMap<String, String>) -> Vec<String> {
@@ -206,6 +210,7 @@ fn behavior(
         table.report.error(text.span(), "`origin_request_policy` without a cache policy", remedy);
     }
     let forwarding = forwarding.and_then(|text| references.forwardings.resolve(table.report, &text));
+    let viewer_headers = geo::viewer_headers(table, references.geo);
     Some(Behavior {
         path,
         origin: origin?,
@@ -218,6 +223,7 @@ fn behavior(
         include_body,
         cache,
         forwarding,
+        viewer_headers,
     })
 }
 

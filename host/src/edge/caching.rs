@@ -28,7 +28,7 @@ use http_body_util::BodyExt as _;
 
 use crate::cache::control::Wishes;
 use crate::cache::fields::{self, SetCookie};
-use crate::cache::freshness::{self, Fetched, Mode, Reason, Verdict};
+use crate::cache::freshness::{self, Fetched, Mode, Reason, Ttls, Verdict};
 use crate::cache::key::{self, Choice, Key, Vary};
 use crate::cache::status::{CacheStatus, Forward};
 use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, Purge, condition, invalidation};
@@ -48,11 +48,19 @@ pub(crate) struct Caching {
     pub(crate) site: Arc<str>,
     pub(crate) policy: Arc<CachePolicy>,
     pub(crate) forwarding: Option<Arc<Forwarding>>,
+    /// The site's own, by status.
+    pub(crate) error_ttls_ms: Arc<[(u16, u64)]>,
 }
 
 impl Caching {
     fn mode(&self) -> Mode {
         self.policy.mode
+    }
+
+    /// The policy's, with the site's own for errors of this status.
+    fn ttls(&self, status: StatusCode) -> Ttls {
+        let own = self.error_ttls_ms.iter().find(|(of, _)| *of == status.as_u16());
+        own.map_or(self.policy.ttls, |(_, error_min_ms)| Ttls { error_min_ms: *error_min_ms, ..self.policy.ttls })
     }
 
     /// Whether a response's cookies are for everybody who has the same key.
@@ -132,6 +140,12 @@ impl<'a> Asker<'a> {
                 }
                 Ok(self.hit(head, &hit, waited))
             }
+            // The origin has failed a moment ago.
+            Lookup::Stale { hit, verdict: Verdict::Revalidate { .. }, duty: None } => Ok(self.present(
+                head,
+                &hit,
+                CacheStatus { detail: Some("stale-if-error"), collapsed: waited, ..CacheStatus::HIT },
+            )),
             _ if self.wishes.only_if_cached => Err(Refusal::OnlyIfCached),
             Lookup::Miss(duty) | Lookup::Stale { duty: Some(duty), .. } => {
                 fill(self.caching, trip, first, head, &self.wishes, duty).await
@@ -140,10 +154,8 @@ impl<'a> Asker<'a> {
                 let status = CacheStatus { detail: Some(why.name()), ..CacheStatus::forward(Forward::Bypass) };
                 alone(self.caching, trip, first, head, content, status).await
             }
-            // `join` does not end busy, and what is to be validated comes with a duty.
-            Lookup::Busy(_) | Lookup::Stale { .. } => {
-                alone(self.caching, trip, first, head, content, CacheStatus::forward(Forward::Bypass)).await
-            }
+            // `join` does not end busy.
+            Lookup::Busy(_) => alone(self.caching, trip, first, head, content, CacheStatus::forward(Forward::Bypass)).await,
         }
     }
 
@@ -152,9 +164,13 @@ impl<'a> Asker<'a> {
     }
 
     fn hit(&self, head: &Head, hit: &Hit, collapsed: bool) -> Answer {
+        self.present(head, hit, CacheStatus { collapsed, ..CacheStatus::HIT })
+    }
+
+    fn present(&self, head: &Head, hit: &Hit, status: CacheStatus) -> Answer {
         let left = i64::try_from(hit.meta.times.lifetime_ms).unwrap_or(i64::MAX)
             - i64::try_from(hit.meta.times.current_age_ms(self.now_ms)).unwrap_or(i64::MAX);
-        let status = CacheStatus { ttl_s: Some(left / 1_000), collapsed, ..CacheStatus::HIT };
+        let status = CacheStatus { ttl_s: Some(left / 1_000), ..status };
         present(self.caching.mode(), head, hit, self.now_ms, How { result: ResultType::Hit, status, aged: true })
     }
 }
@@ -218,13 +234,19 @@ async fn fill(
         let (sent, asked_ms) = (asked.headers.clone(), now_ms());
         let answer = match trip.fetch(first.clone(), &mut asked, &mut Content::Empty).await {
             Ok(answer) => answer,
-            Err(refusal) => {
-                duty.decline(Decline::Failed);
-                return match (&refusal, usable) {
-                    (Refusal::Fetch(_) | Refusal::OriginBody(_), Some(hit)) => Ok(stale(mode, head, hit, why, None)),
-                    _ => Err(refusal),
-                };
-            }
+            Err(refusal) => match (&refusal, usable) {
+                (Refusal::Fetch(_) | Refusal::OriginBody(_), Some(hit)) => {
+                    let ttls = caching.ttls(refusal.status());
+                    duty.hold(now_ms().saturating_add(ttls.error_min_ms));
+                    return Ok(stale(mode, head, hit, why, None));
+                }
+                // Remembered like an error that the origin sent.
+                (Refusal::Fetch(error), None) if error.is_the_origins() => break (trip.refuse(&refusal), sent, asked_ms),
+                _ => {
+                    duty.decline(Decline::Failed);
+                    return Err(refusal);
+                }
+            },
         };
         let not_modified = answer.response.status() == StatusCode::NOT_MODIFIED;
         match &prior {
@@ -248,11 +270,11 @@ async fn fill(
         return Ok(renewed(caching, head, hit, duty, &fetched, why));
     }
     if let (Some(hit), 500 | 502..=504) = (usable, status.as_u16()) {
-        duty.decline(Decline::Failed);
+        duty.hold(received_ms.saturating_add(caching.ttls(status).error_min_ms));
         return Ok(stale(mode, head, hit, why, Some(status)));
     }
     let forwarded = CacheStatus { forward_status: None, ..CacheStatus::forward(why) };
-    let times = match freshness::admit(mode, &caching.policy.ttls, &fetched) {
+    let times = match freshness::admit(mode, &caching.ttls(status), &fetched) {
         Ok(times) => times,
         Err(reason) => {
             duty.decline(if reason == Reason::Status { Decline::Failed } else { Decline::Uncacheable });
@@ -300,7 +322,7 @@ async fn fill(
 fn renewed(caching: &Caching, head: &Head, prior: &Hit, duty: Duty, fetched: &Fetched<'_>, why: Forward) -> Answer {
     let mut headers = prior.meta.headers.clone();
     let status = prior.meta.status;
-    let times = freshness::renew(caching.mode(), &caching.policy.ttls, fetched, status, &mut headers, caching.cookies());
+    let times = freshness::renew(caching.mode(), &caching.ttls(status), fetched, status, &mut headers, caching.cookies());
     let said = CacheStatus { forward_status: Some(StatusCode::NOT_MODIFIED), ..CacheStatus::forward(why) };
     let (hit, said) = match times {
         Ok(times) => {

@@ -14,6 +14,7 @@ use crate::config::ViewerProtocol;
 use crate::edge::Edge;
 use crate::edge::body::Content;
 use crate::edge::caching::{self, Asker, Caching};
+use crate::edge::error_page;
 use crate::edge::head::Head;
 use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
@@ -35,13 +36,27 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
     record.saw(&head);
     let site = edge.sites.find(head.host()).ok_or(Refusal::UnknownHost)?.clone();
     record.site = Some(site.clone());
+    match &site.error_pages {
+        None => visit(edge, record, &site, &mut head, incoming).await,
+        Some(pages) => Box::pin(error_page::visit(pages, edge, record, &site, &mut head, incoming)).await,
+    }
+}
+
+/// From the behavior on.
+pub(super) async fn visit(
+    edge: &Arc<Edge>,
+    record: &Record,
+    site: &Arc<Site>,
+    head: &mut Head,
+    incoming: Incoming,
+) -> Result<Answer, Refusal> {
     // By the path as it came: a hook that changes it changes neither behavior nor origin.
     let behavior = site.behavior(head.path()).ok_or(Refusal::UnknownHost)?;
     let mut content = Content::viewer(incoming);
     let secure = record.client().tls.is_some();
     match behavior.viewer_protocol {
         ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
-        ViewerProtocol::RedirectToHttps if !secure => return Ok(respond::redirect_to_https(&head)),
+        ViewerProtocol::RedirectToHttps if !secure => return Ok(respond::redirect_to_https(head)),
         _ => {}
     }
     if !behavior.allows(&head.method) {
@@ -51,12 +66,14 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
         return Err(Refusal::BodyOfGet);
     }
 
-    let client = record.client();
-    let scene =
-        Scene { site: &site.name, id: &record.id, client_ip: &client.ip, edge_location: &edge.location, metrics: &edge.metrics };
+    if let Some(viewer_headers) = &behavior.viewer_headers {
+        viewer_headers.tell(record.client(), head.version, &mut head.headers);
+    }
+    let mut trip = Trip::new(edge, record, site, behavior);
+    let scene = trip.scene;
     let mut beside = Beside::default();
     if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
-        let flow = hook::viewer_request(scene, hook, &mut head, &mut beside);
+        let flow = hook::viewer_request(scene, hook, head, &mut beside);
         if let Flow::Respond(response) = flow.map_err(failed(Moment::ViewerRequest, hook))? {
             return Ok(respond::generated(response, Moment::ViewerRequest));
         }
@@ -65,7 +82,6 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
         head.target = with_path(&head.target, root);
     }
 
-    let mut trip = Trip { edge, scene, site: &site, behavior, secure, backend: behavior.backend.clone() };
     let mut first = None;
     if let Some(edits) = beside.origin {
         let refuse = |failure| refused(Moment::ViewerRequest, behavior, failure);
@@ -78,11 +94,8 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
         first = Some(edge.backends.edit(primary, &edits).map_err(refuse)?);
     }
     let viewer_response = behavior.hook(Moment::ViewerResponse);
-    let asked = viewer_response.map(|_| Asked::new(scene, Moment::ViewerResponse, &head));
-    let mut answer = match &behavior.caching {
-        None => trip.fetch(first, &mut head, &mut content).await?,
-        Some(caching) => cached(caching, &trip, first, &mut head, &mut content).await?,
-    };
+    let asked = viewer_response.map(|_| Asked::new(scene, Moment::ViewerResponse, head));
+    let mut answer = trip.obtain(first, head, &mut content).await?;
 
     // Not for errors of the origin (cloudfront.md 1.5), of which an answer that its hook made one is one.
     if let (Some(hook), Some(asked)) = (viewer_response, asked)
@@ -122,7 +135,7 @@ pub(crate) struct Trip<'a> {
     edge: &'a Arc<Edge>,
     scene: Scene<'a>,
     site: &'a Arc<Site>,
-    behavior: &'a Behavior,
+    behavior: &'a Arc<Behavior>,
     pub(crate) secure: bool,
     backend: Backend,
 }
@@ -131,7 +144,7 @@ pub(crate) struct Trip<'a> {
 pub(crate) struct OwnedTrip {
     edge: Arc<Edge>,
     site: Arc<Site>,
-    behavior: usize,
+    behavior: Arc<Behavior>,
     id: RequestId,
     client_ip: Box<str>,
     secure: bool,
@@ -141,7 +154,7 @@ pub(crate) struct OwnedTrip {
 impl OwnedTrip {
     /// None if the behavior does not cache, which only those do that make such a trip.
     pub(crate) fn lend(&self) -> Option<(Trip<'_>, &Caching)> {
-        let behavior = self.site.behaviors().get(self.behavior)?;
+        let caching = self.behavior.caching.as_ref()?;
         let scene = Scene {
             site: &self.site.name,
             id: &self.id,
@@ -149,8 +162,8 @@ impl OwnedTrip {
             edge_location: &self.edge.location,
             metrics: &self.edge.metrics,
         };
-        let (edge, site, secure, backend) = (&self.edge, &self.site, self.secure, self.backend.clone());
-        Some((Trip { edge, scene, site, behavior, secure, backend }, behavior.caching.as_ref()?))
+        let OwnedTrip { edge, site, behavior, secure, backend, .. } = self;
+        Some((Trip { edge, scene, site, behavior, secure: *secure, backend: backend.clone() }, caching))
     }
 }
 
@@ -160,15 +173,25 @@ struct Attempt {
     status: Option<StatusCode>,
 }
 
-impl Trip<'_> {
+impl<'a> Trip<'a> {
+    pub(crate) fn new(edge: &'a Arc<Edge>, record: &'a Record, site: &'a Arc<Site>, behavior: &'a Arc<Behavior>) -> Trip<'a> {
+        let client = record.client();
+        let scene = Scene {
+            site: &site.name,
+            id: &record.id,
+            client_ip: &client.ip,
+            edge_location: &edge.location,
+            metrics: &edge.metrics,
+        };
+        Trip { edge, scene, site, behavior, secure: client.tls.is_some(), backend: behavior.backend.clone() }
+    }
+
     /// The same trip, for a task of its own.
     pub(crate) fn own(&self) -> OwnedTrip {
-        let behaviors = self.site.behaviors().iter();
-        let behavior = behaviors.take_while(|behavior| !std::ptr::eq(*behavior, self.behavior)).count();
         OwnedTrip {
             edge: self.edge.clone(),
             site: self.site.clone(),
-            behavior,
+            behavior: self.behavior.clone(),
             id: *self.scene.id,
             client_ip: self.scene.client_ip.into(),
             secure: self.secure,
@@ -176,7 +199,26 @@ impl Trip<'_> {
         }
     }
 
-    /// `first` is the primary as a hook has changed it. What is sent is taken out of `head` and `content`.
+    /// The answer in place of one that there is not.
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Answer {
+        refusal.answer(self.edge, self.scene.id)
+    }
+
+    /// From the cache or from the origin. `first` is the primary as a hook has changed it; what is sent is taken out of
+    /// `head` and `content`.
+    pub(super) async fn obtain(
+        &self,
+        first: Option<Arc<Origin>>,
+        head: &mut Head,
+        content: &mut Content,
+    ) -> Result<Answer, Refusal> {
+        match &self.behavior.caching {
+            None => self.fetch(first, head, content).await,
+            Some(caching) => cached(caching, self, first, head, content).await,
+        }
+    }
+
+    /// From the origin; the arguments are those of `obtain`.
     pub(crate) async fn fetch(
         &self,
         first: Option<Arc<Origin>>,

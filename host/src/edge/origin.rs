@@ -109,6 +109,12 @@ pub(crate) enum FetchError {
 }
 
 impl FetchError {
+    /// Whether the origin failed, and not what was asked of it or a limit of ours.
+    pub(crate) fn is_the_origins(&self) -> bool {
+        use FetchError::{Broken, ConnectTimeout, ReadTimeout, Unreachable};
+        matches!(self, Unreachable(_) | ConnectTimeout(_) | ReadTimeout(_) | Broken(_))
+    }
+
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             FetchError::Unreachable(_) => "unreachable",

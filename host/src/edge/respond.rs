@@ -10,6 +10,7 @@ use http_body::Body as _;
 
 use crate::edge::body::{Body, Content, PeekError};
 use crate::edge::head::Head;
+use crate::edge::id::RequestId;
 use crate::edge::origin::FetchError;
 use crate::edge::record::Record;
 use crate::edge::{Edge, Via};
@@ -85,11 +86,15 @@ impl Refusal {
         }
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.verdict().0
+    }
+
     /// The answer to a request that is refused. Counts and logs it.
-    pub(crate) fn answer(&self, edge: &Edge, record: &Record) -> Answer {
+    pub(crate) fn answer(&self, edge: &Edge, id: &RequestId) -> Answer {
         let (status, result, category) = self.verdict();
         edge.metrics.refused(category);
-        let id = record.id.as_str();
+        let id = id.as_str();
         match self {
             // What strangers send is no news.
             Refusal::Hook { .. } | Refusal::Fetch(_) | Refusal::OriginBody(_) => {

@@ -9,13 +9,24 @@ use anyhow::Context as _;
 use http::Method;
 
 use crate::cache::Cache;
-use crate::config::{self, ViewerProtocol};
+use crate::config::{self, Geo, ViewerProtocol};
 use crate::edge::caching::Caching;
+use crate::edge::error_page::ErrorPages;
 use crate::edge::origin::{Backend, Backends};
+use crate::edge::viewer::ViewerHeaders;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
 use crate::telemetry::{SiteMetrics, Telemetry};
 use crate::wasm::abi::Moment;
+
+/// What sites are built of.
+pub(crate) struct Parts<'a> {
+    pub(crate) backends: &'a Backends,
+    pub(crate) revisions: &'a Revisions,
+    pub(crate) cache: &'a Arc<Cache>,
+    pub(crate) geo: &'a Geo,
+    pub(crate) telemetry: &'a Telemetry,
+}
 
 /// All sites, by host.
 pub(crate) struct Sites {
@@ -29,7 +40,9 @@ pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) default_root_object: Option<String>,
     pub(crate) metrics: SiteMetrics,
-    behaviors: Vec<Behavior>,
+    behaviors: Vec<Arc<Behavior>>,
+    /// None: errors are served as they come.
+    pub(crate) error_pages: Option<ErrorPages>,
 }
 
 pub(crate) struct Behavior {
@@ -39,21 +52,17 @@ pub(crate) struct Behavior {
     allowed_methods: Vec<Method>,
     hooks: [Option<Arc<Revision>>; 4],
     pub(crate) include_body: bool,
+    /// None: nothing is told of the viewer.
+    pub(crate) viewer_headers: Option<ViewerHeaders>,
     /// None: every request goes to the origin as it came.
     pub(crate) caching: Option<Caching>,
 }
 
 impl Sites {
-    pub(crate) fn new(
-        sites: &[Arc<config::Site>],
-        backends: &Backends,
-        revisions: &Revisions,
-        cache: &Arc<Cache>,
-        telemetry: &Telemetry,
-    ) -> anyhow::Result<Sites> {
+    pub(crate) fn new(sites: &[Arc<config::Site>], parts: &Parts<'_>) -> anyhow::Result<Sites> {
         let mut all = Sites { exact: HashMap::new(), wildcard: HashMap::new(), any: None };
         for site in sites {
-            let built = Site::new(site, backends, revisions, cache, telemetry);
+            let built = Site::new(site, parts);
             let built = built.with_context(|| format!("site `{}`", site.name))?;
             let built = Arc::new(built);
             for host in &site.hosts {
@@ -103,33 +112,26 @@ impl Sites {
 }
 
 impl Site {
-    fn new(
-        site: &config::Site,
-        backends: &Backends,
-        revisions: &Revisions,
-        cache: &Arc<Cache>,
-        telemetry: &Telemetry,
-    ) -> anyhow::Result<Site> {
+    fn new(site: &config::Site, parts: &Parts<'_>) -> anyhow::Result<Site> {
         let name: Arc<str> = site.name.as_str().into();
+        let error_ttls_ms = site.error_pages.iter().filter_map(|page| Some((page.status, page.min_ttl_ms?)));
+        let error_ttls_ms: Arc<[(u16, u64)]> = error_ttls_ms.collect();
         let behaviors = site.behaviors.iter().map(|behavior| {
-            Behavior::new(behavior, backends, revisions, cache, &name).with_context(|| format!("behavior `{}`", behavior.path))
+            let built = Behavior::new(behavior, parts, &name, &error_ttls_ms);
+            built.map(Arc::new).with_context(|| format!("behavior `{}`", behavior.path))
         });
         let root = site.default_root_object.trim_start_matches('/');
         Ok(Site {
             name: site.name.clone(),
             default_root_object: (!root.is_empty()).then(|| format!("/{root}")),
-            metrics: telemetry.site(&site.name),
+            metrics: parts.telemetry.site(&site.name),
             behaviors: behaviors.collect::<anyhow::Result<_>>()?,
+            error_pages: ErrorPages::new(&site.error_pages)?,
         })
     }
 
-    /// In the order in which they are tested.
-    pub(crate) fn behaviors(&self) -> &[Behavior] {
-        &self.behaviors
-    }
-
     /// The first behavior whose pattern matches; the default one is last and matches everything.
-    pub(crate) fn behavior(&self, path: &str) -> Option<&Behavior> {
+    pub(crate) fn behavior(&self, path: &str) -> Option<&Arc<Behavior>> {
         self.behaviors.iter().find(|behavior| behavior.pattern.matches(path))
     }
 }
@@ -137,14 +139,13 @@ impl Site {
 impl Behavior {
     fn new(
         behavior: &config::Behavior,
-        backends: &Backends,
-        revisions: &Revisions,
-        cache: &Arc<Cache>,
+        parts: &Parts<'_>,
         site: &Arc<str>,
+        error_ttls_ms: &Arc<[(u16, u64)]>,
     ) -> anyhow::Result<Behavior> {
         let hook = |name: &Option<String>| {
             name.as_ref()
-                .map(|name| revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
+                .map(|name| parts.revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
                 .transpose()
         };
         let methods = behavior
@@ -153,7 +154,7 @@ impl Behavior {
             .map(|method| Method::from_bytes(method.as_bytes()).with_context(|| format!("method `{method}`")));
         Ok(Behavior {
             pattern: Pattern::new(&behavior.path),
-            backend: backends.get(&behavior.origin).cloned().with_context(|| format!("no origin `{}`", behavior.origin))?,
+            backend: parts.backends.get(&behavior.origin).cloned().with_context(|| format!("no origin `{}`", behavior.origin))?,
             viewer_protocol: behavior.viewer_protocol,
             allowed_methods: methods.collect::<anyhow::Result<_>>()?,
             hooks: [
@@ -163,11 +164,13 @@ impl Behavior {
                 hook(&behavior.viewer_response)?,
             ],
             include_body: behavior.include_body,
+            viewer_headers: ViewerHeaders::new(behavior, parts.geo),
             caching: behavior.cache.as_ref().map(|policy| Caching {
-                cache: cache.clone(),
+                cache: parts.cache.clone(),
                 site: site.clone(),
                 policy: policy.clone(),
                 forwarding: behavior.forwarding.clone(),
+                error_ttls_ms: error_ttls_ms.clone(),
             }),
         })
     }

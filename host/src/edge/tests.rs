@@ -45,6 +45,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         viewer_response: None,
         include_body: false,
         cache: None,
+        viewer_headers: Vec::new(),
         forwarding: None,
     };
     let group =
@@ -62,6 +63,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             access_log: false,
             certificates: vec![],
         },
+        geo: config::Geo::default(),
         cache: config::Cache { memory_bytes: 0, memory_object_bytes: 0, disk: None },
         key_value_stores: BTreeMap::new(),
         functions: BTreeMap::new(),
@@ -75,6 +77,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             hosts: vec!["a.test".to_owned(), "*.b.test".to_owned()],
             behaviors: behaviors.into_iter().map(behavior).collect(),
             default_root_object: "index.html".to_owned(),
+            error_pages: Vec::new(),
         })],
     }
 }

@@ -118,7 +118,82 @@ behaviour = []
               --> edge.toml:27:1
                |
             27 | behaviour = []
-               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `origin`, `viewer_protocol`, `allowed_methods`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `origin_request_policy`, `behavior`
+               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `allowed_methods`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `origin_request_policy`, `viewer_headers`, `behavior`
+        "#]],
+    );
+}
+
+#[test]
+fn error_pages_are_checked() {
+    check(
+        &with(
+            r#"
+[[site]]
+name = "errors"
+hosts = ["errors.test"]
+origin = "o"
+[[site.error_page]]
+path = "errors/404.html"
+[[site.error_page]]
+status = 302
+response_status = 301
+path = "/a?b"
+[[site.error_page]]
+status = 500
+[[site.error_page]]
+status = 500
+response_status = 200
+min_ttl_s = 1
+"#,
+        ),
+        expect![[r#"
+            error: [[site.error_page]] has no `status`
+              --> edge.toml:14:1
+               |
+            14 | [[site.error_page]]
+               | ^^^^^^^^^^^^^^^^^^^ add `status = 404`
+
+            error: `path` is not an absolute path
+              --> edge.toml:15:8
+               |
+            15 | path = "errors/404.html"
+               |        ^^^^^^^^^^^^^^^^^ such as "/errors/404.html", of at most 4096 printable characters, without a query
+
+            error: `status` is out of range
+              --> edge.toml:17:10
+               |
+            17 | status = 302
+               |          ^^^ 400 to 599 is allowed
+
+            error: `response_status` is neither a success nor an error
+              --> edge.toml:18:19
+               |
+            18 | response_status = 301
+               |                   ^^^ 200, or 400 to 599: a page is no redirect
+
+            error: `path` is not an absolute path
+              --> edge.toml:19:8
+               |
+            19 | path = "/a?b"
+               |        ^^^^^^ such as "/errors/404.html", of at most 4096 printable characters, without a query
+
+            error: an error page that changes nothing
+              --> edge.toml:20:1
+               |
+            20 | [[site.error_page]]
+               | ^^^^^^^^^^^^^^^^^^^ add `path` for a page, or `min_ttl_s` for how long the error is remembered
+
+            error: `response_status` without a page
+              --> edge.toml:22:1
+               |
+            22 | [[site.error_page]]
+               | ^^^^^^^^^^^^^^^^^^^ add `path`, or remove `response_status`: without a page the status stays
+
+            error: a second error page for 500
+              --> edge.toml:22:1
+               |
+            22 | [[site.error_page]]
+               | ^^^^^^^^^^^^^^^^^^^ one for each status: remove this one
         "#]],
     );
 }

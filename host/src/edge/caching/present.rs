@@ -31,6 +31,8 @@ pub(super) struct How {
 
 pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How) -> Answer {
     let meta = &hit.meta;
+    // A stored error is an error.
+    let result = if meta.status.as_u16() < 400 { how.result } else { ResultType::Error };
     let mut response = Response::new(Content::Empty);
     *response.status_mut() = meta.status;
     *response.headers_mut() = meta.headers.clone();
@@ -43,7 +45,7 @@ pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How)
     if held == Held::NotModified {
         fields::describe_nothing(headers);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return Answer { response, result: how.result };
+        return Answer { response, result };
     }
     let length = hit.length();
     let selected = range::select(mode, &head.method, &head.headers, meta.status, &meta.headers, length);
@@ -71,5 +73,5 @@ pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How)
     };
     *response.status_mut() = status;
     *response.body_mut() = content;
-    Answer { response, result: how.result }
+    Answer { response, result }
 }

@@ -1,0 +1,120 @@
+//! What hooks and origins are told of the viewer.
+
+use std::net::Ipv4Addr;
+
+use serde_json::json;
+
+use crate::harness::{Client, Edge, Origin, Seen, component, mmdb};
+
+const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// An edge that knows where two addresses are.
+fn edge(origin: &Origin, more: &str) -> Edge {
+    let folder = tempfile::tempdir().unwrap();
+    let city = json!({
+        "country": {"iso_code": "AT", "names": {"de": "Österreich", "en": "Austria"}},
+        "subdivisions": [{"iso_code": "9", "names": {"en": "Vienna"}}],
+        "city": {"names": {"en": "Sankt Pölten"}},
+        "postal": {"code": "1010"},
+        "location": {"time_zone": "Europe/Vienna", "latitude": 48.2, "longitude": -16.366_667, "metro_code": 819},
+    });
+    let cities = mmdb::database(&[(HERE, city), (THERE, json!({"country": {"iso_code": "DE", "names": {"en": "Germany"}}}))]);
+    std::fs::write(folder.path().join("city.mmdb"), cities).unwrap();
+    let networks = mmdb::database(&[(HERE, json!({"autonomous_system_number": 64_500}))]);
+    std::fs::write(folder.path().join("asn.mmdb"), networks).unwrap();
+    let config = format!(
+        "[geo]\ncity = \"city.mmdb\"\nasn = \"asn.mmdb\"\n[origin.o]\nurl = {:?}\n\
+         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n",
+        origin.url()
+    );
+    Edge::start_in(folder, "", &config)
+}
+
+/// From an address of our choice.
+fn get(edge: &Edge, from: Ipv4Addr, target: &str, headers: &str) -> u16 {
+    Client::connect_from(from, edge.http()).request("GET", target, "www", headers, b"").status
+}
+
+fn told(seen: &Seen) -> Vec<(&str, &str)> {
+    let told = seen.headers.iter().filter(|(name, _)| name.starts_with("cloudfront-"));
+    let mut told: Vec<_> = told.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    told.sort_unstable();
+    told
+}
+
+#[test]
+fn an_origin_is_told_what_the_databases_know() {
+    let origin = Origin::echo();
+    let edge = edge(
+        &origin,
+        "viewer_headers = [\"CloudFront-Viewer-Country\", \"cloudfront-viewer-country-name\", \
+         \"cloudfront-viewer-country-region\", \"cloudfront-viewer-country-region-name\", \"cloudfront-viewer-city\", \
+         \"cloudfront-viewer-postal-code\", \"cloudfront-viewer-time-zone\", \"cloudfront-viewer-latitude\", \
+         \"cloudfront-viewer-longitude\", \"cloudfront-viewer-metro-code\", \"cloudfront-viewer-asn\", \
+         \"cloudfront-forwarded-proto\", \"cloudfront-viewer-http-version\"]",
+    );
+    assert_eq!(get(&edge, HERE, "/", ""), 200);
+    assert_eq!(
+        told(&origin.last()),
+        [
+            ("cloudfront-forwarded-proto", "http"),
+            ("cloudfront-viewer-asn", "64500"),
+            ("cloudfront-viewer-city", "Sankt P%C3%B6lten"),
+            ("cloudfront-viewer-country", "AT"),
+            ("cloudfront-viewer-country-name", "Austria"),
+            ("cloudfront-viewer-country-region", "9"),
+            ("cloudfront-viewer-country-region-name", "Vienna"),
+            ("cloudfront-viewer-http-version", "1.1"),
+            ("cloudfront-viewer-latitude", "48.20000"),
+            ("cloudfront-viewer-longitude", "-16.36667"),
+            ("cloudfront-viewer-metro-code", "819"),
+            ("cloudfront-viewer-postal-code", "1010"),
+            ("cloudfront-viewer-time-zone", "Europe/Vienna"),
+        ]
+    );
+}
+
+#[test]
+fn what_a_client_says_of_itself_is_not_believed() {
+    let origin = Origin::echo();
+    let edge = edge(
+        &origin,
+        "viewer_headers = [\"cloudfront-viewer-country\", \"cloudfront-viewer-city\", \"cloudfront-viewer-address\"]",
+    );
+    let lies = "CloudFront-Viewer-Country: US\r\nCloudFront-Viewer-City: Springfield\r\nCloudFront-Viewer-Address: 1.2.3.4:5\r\n";
+    get(&edge, THERE, "/", lies);
+    let seen = origin.last();
+    let [("cloudfront-viewer-address", address), country] = told(&seen)[..] else { panic!("{seen:?}") };
+    assert!(address.starts_with("127.0.0.2:"), "{address}");
+    assert_eq!(country, ("cloudfront-viewer-country", "DE"));
+    // Nobody knows where this one is.
+    get(&edge, Ipv4Addr::new(127, 0, 0, 3), "/", lies);
+    assert_eq!(told(&origin.last()).len(), 1);
+}
+
+#[test]
+fn a_hook_decides_by_country() {
+    let origin = Origin::echo();
+    let hook = format!(
+        "viewer_request = \"f\"\nviewer_headers = [\"cloudfront-viewer-country\"]\n[function.f]\ncomponent = {:?}",
+        component("country-redirect")
+    );
+    let edge = edge(&origin, &hook);
+    let redirect = Client::connect_from(THERE, edge.http()).request("GET", "/", "www", "", b"");
+    assert_eq!((redirect.status, redirect.header("location")), (302, "/de/"), "{redirect:?}");
+}
+
+#[test]
+fn a_country_in_the_key_keeps_answers_apart() {
+    let origin = Origin::start(|seen| {
+        let country = seen.header("cloudfront-viewer-country").to_owned();
+        crate::harness::Reply::new(200, country).header("cache-control", "max-age=60")
+    });
+    let policy = "cache_policy = \"by-country\"\n[cache_policy.by-country]\nheaders = [\"cloudfront-viewer-country\"]";
+    let edge = edge(&origin, policy);
+    for (from, country, asked) in [(HERE, "AT", 1), (THERE, "DE", 2), (HERE, "AT", 2)] {
+        let answer = Client::connect_from(from, edge.http()).request("GET", "/", "www", "", b"");
+        assert_eq!((answer.text().as_str(), origin.seen().len()), (country, asked));
+    }
+}
