@@ -11,6 +11,7 @@ mod errors;
 mod examples;
 mod hooks;
 mod hostile;
+mod kills;
 mod lifecycle;
 mod origins;
 mod protocol;

@@ -11,7 +11,7 @@
 //! nothing older than it was when it came.
 
 use http::header::{self, HeaderMap};
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::cache::control::{self, Control, SECOND_MS, Scope, Wishes};
 use crate::cache::fields::{self, SetCookie};
@@ -95,8 +95,8 @@ impl Times {
     }
 
     /// The value of `Age`.
-    pub fn age_header(&self, now_ms: u64) -> HeaderValue {
-        HeaderValue::from(self.current_age_ms(now_ms) / SECOND_MS)
+    pub fn age_s(&self, now_ms: u64) -> u64 {
+        self.current_age_ms(now_ms) / SECOND_MS
     }
 
     /// How long it stays fresh from now on; what `ttl` in Cache-Status says.

@@ -2,7 +2,13 @@
 //!
 //! I only put words together. A list member of ours goes behind those of the caches that the response came through.
 
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
 use http::{HeaderValue, StatusCode};
+
+/// As long as most members are.
+pub const MEMBER_BYTES: usize = 96;
 
 /// Why a request went to the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,29 +67,36 @@ impl CacheStatus {
 
     /// The member of the list that is ours; the cache's name is a token.
     pub fn member(&self, cache: &str) -> HeaderValue {
-        let mut text = Vec::with_capacity(96);
-        text.extend_from_slice(cache.as_bytes());
-        let mut say = |words: &[&str]| words.iter().for_each(|word| text.extend_from_slice(word.as_bytes()));
+        let mut text = BytesMut::with_capacity(MEMBER_BYTES);
+        self.write(cache, &mut text);
+        HeaderValue::from_maybe_shared(text.freeze()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    }
+
+    /// Appends the member to a text.
+    pub fn write(&self, cache: &str, text: &mut BytesMut) {
+        let mut say = |words: std::fmt::Arguments<'_>| {
+            // Writing to memory does not fail.
+            let _ = text.write_fmt(words);
+        };
         match self.forward {
-            None => say(&["; hit"]),
-            Some(why) => say(&["; fwd=", why.name()]),
+            None => say(format_args!("{cache}; hit")),
+            Some(why) => say(format_args!("{cache}; fwd={}", why.name())),
         }
         if let Some(status) = self.forward_status {
-            say(&["; fwd-status=", status.as_str()]);
+            say(format_args!("; fwd-status={}", status.as_u16()));
         }
         if let Some(ttl_s) = self.ttl_s {
-            say(&["; ttl=", &ttl_s.to_string()]);
+            say(format_args!("; ttl={ttl_s}"));
         }
         if self.stored {
-            say(&["; stored"]);
+            say(format_args!("; stored"));
         }
         if self.collapsed {
-            say(&["; collapsed"]);
+            say(format_args!("; collapsed"));
         }
         if let Some(detail) = self.detail {
-            say(&["; detail=", detail]);
+            say(format_args!("; detail={detail}"));
         }
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     }
 }
 

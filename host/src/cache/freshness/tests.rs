@@ -402,12 +402,12 @@ fn a_response_grows_old() {
         stale_if_error_ms: 0,
         must_revalidate: false,
     };
-    assert_eq!(times.age_header(NOW_MS), "30");
-    assert_eq!(times.age_header(NOW_MS + 2_999), "32");
+    assert_eq!(times.age_s(NOW_MS), 30);
+    assert_eq!(times.age_s(NOW_MS + 2_999), 32);
     assert_eq!(times.left_ms(NOW_MS + 69_000), 1_000);
     assert_eq!(times.left_ms(NOW_MS + 71_000), 0);
     // A clock that was set back.
-    assert_eq!(times.age_header(0), "30");
+    assert_eq!(times.age_s(0), 30);
     assert_eq!(times.current_age_ms(u64::MAX), u64::MAX - NOW_MS + 30_000);
 }
 

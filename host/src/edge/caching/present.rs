@@ -1,14 +1,16 @@
 //! I make of a stored response the answer to one request: its conditions, its ranges, its age.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
-use http::header::{self, HeaderName};
+use bytes::BytesMut;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::cache::condition::{self, Held};
 use crate::cache::freshness::Mode;
 use crate::cache::range::{self, Multipart, Selection};
-use crate::cache::status::CacheStatus;
+use crate::cache::status::{CacheStatus, MEMBER_BYTES};
 use crate::cache::{Hit, fields};
 use crate::edge::body::Content;
 use crate::edge::head::Head;
@@ -21,6 +23,11 @@ pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-statu
 /// What we call ourselves in `Cache-Status`.
 pub(super) const NAME: &str = "Edgeward";
 
+/// Those that are put on a stored response here and by `respond::finish`.
+const OWN_HEADERS: usize = 6;
+
+const AGE_BYTES: usize = 20;
+
 /// How we came by the response.
 pub(super) struct How {
     pub(super) result: ResultType,
@@ -29,18 +36,30 @@ pub(super) struct How {
     pub(super) aged: bool,
 }
 
+/// Puts `Age` and `Cache-Status`, which differ from second to second, into one piece of memory.
+fn tell(headers: &mut HeaderMap, how: &How, age_s: u64) {
+    let mut text = BytesMut::with_capacity(AGE_BYTES + MEMBER_BYTES);
+    if how.aged && write!(text, "{age_s}").is_ok() {
+        headers.insert(header::AGE, value(text.split()));
+    }
+    how.status.write(NAME, &mut text);
+    headers.append(CACHE_STATUS, value(text));
+}
+
+fn value(text: BytesMut) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text.freeze()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
 pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How) -> Answer {
     let meta = &hit.meta;
     // A stored error is an error.
     let result = if meta.status.as_u16() < 400 { how.result } else { ResultType::Error };
     let mut response = Response::new(Content::Empty);
     *response.status_mut() = meta.status;
-    *response.headers_mut() = meta.headers.clone();
     let headers = response.headers_mut();
-    if how.aged {
-        headers.insert(header::AGE, meta.times.age_header(now_ms));
-    }
-    headers.append(CACHE_STATUS, how.status.member(NAME));
+    headers.reserve(meta.headers.len() + OWN_HEADERS);
+    headers.extend(meta.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    tell(headers, &how, meta.times.age_s(now_ms));
     let held = condition::hold(&head.method, &head.headers, meta.status, &meta.headers, meta.times.received_ms);
     if held == Held::NotModified {
         fields::describe_nothing(headers);
