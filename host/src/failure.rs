@@ -74,9 +74,4 @@ impl Failure {
             other => other.category().to_owned(),
         }
     }
-
-    /// Whether the same call may be tried again with a chance of another outcome.
-    pub fn may_retry(&self) -> bool {
-        matches!(self, Failure::Throttled(_) | Failure::Host(_))
-    }
 }

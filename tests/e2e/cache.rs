@@ -216,6 +216,8 @@ fn variants_are_kept_apart() {
         let answer = edge.get_with("/a", &format!("Accept-Language: {language}\r\n"));
         assert_eq!(answer.text(), language);
         assert!(answer.header("x-cache").starts_with(x_cache), "{language} {answer:?}");
+        let of_a_variant = answer.header("cache-status").starts_with("Edgeward; fwd=vary-miss");
+        assert_eq!(of_a_variant, x_cache == "Miss" && language == "en", "{answer:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 //! RFC 9110 section 13 and RFC 9111 section 4.3. `If-Match` and `If-Unmodified-Since` are the origin's to judge:
 //! they protect writes, and only the origin knows the newest state.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 
 use crate::cache::control;
@@ -125,18 +125,9 @@ pub fn is_about(stored: &HeaderMap, answered: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a 200 to HEAD speaks of the stored response (RFC 9111 section 4.3.5): then it freshens it; if not, the
-/// stored one is out of date.
-pub fn head_agrees(stored: &HeaderMap, answered: &HeaderMap) -> bool {
-    let same = |name: HeaderName| {
-        let said: Option<&HeaderValue> = answered.get(&name);
-        said.is_none() || said == stored.get(&name)
-    };
-    same(header::ETAG) && same(header::LAST_MODIFIED) && same(header::CONTENT_LENGTH)
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
@@ -261,15 +252,6 @@ mod tests {
         ] {
             assert_eq!(is_about(&map(stored), &map(answered)), about, "{stored:?} {answered:?}");
         }
-    }
-
-    #[test]
-    fn a_head_agrees_if_it_contradicts_nothing() {
-        let stored = map(&[("etag", "\"1\""), ("content-length", "5")]);
-        assert!(head_agrees(&stored, &map(&[])));
-        assert!(head_agrees(&stored, &map(&[("etag", "\"1\""), ("content-length", "5")])));
-        assert!(!head_agrees(&stored, &map(&[("content-length", "6")])));
-        assert!(!head_agrees(&stored, &map(&[("last-modified", NOW)])));
     }
 
     proptest! {

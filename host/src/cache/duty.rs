@@ -62,6 +62,11 @@ impl Duty {
         self.prior.as_ref()
     }
 
+    /// Whether the key holds responses, and none of them is for this request.
+    pub fn is_for_a_variant(&self) -> bool {
+        self.primary != self.slot
+    }
+
     /// The response's head has come. `asked` are the request's fields from which `meta.vary` selects.
     pub fn fill(self, meta: Meta, asked: &HeaderMap) -> Filler {
         let Duty { cache, claim, born, primary, slot, began, .. } = self;

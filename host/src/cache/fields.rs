@@ -29,8 +29,7 @@ pub fn storable(answered: &HeaderMap, cookies: SetCookie, received_ms: u64) -> H
     stored
 }
 
-/// Brings stored header fields up to date with those of a 304 (or a HEAD that agrees, see
-/// `condition::head_agrees`).
+/// Brings stored header fields up to date with those of a 304.
 pub fn freshen(stored: &mut HeaderMap, answered: &HeaderMap, cookies: SetCookie, received_ms: u64) {
     let mut new = storable(answered, cookies, received_ms);
     // They describe the bytes we have, which a message without content says nothing about.

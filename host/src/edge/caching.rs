@@ -210,6 +210,7 @@ async fn fill(
     let mode = caching.mode();
     let prior = duty.prior().cloned();
     let why = match &prior {
+        None if duty.is_for_a_variant() => Forward::VaryMiss,
         None => Forward::Miss,
         Some(hit) if hit.meta.times.left_ms(now_ms()) > 0 => Forward::Request,
         Some(_) => Forward::Stale,
