@@ -227,6 +227,8 @@ pub struct Behavior {
     /// None: nothing is cached, and everything is forwarded.
     pub cache: Option<Arc<CachePolicy>>,
     pub forwarding: Option<Arc<Forwarding>>,
+    /// What is stored is compressed for clients that can read it; only with a cache policy that keys a coding.
+    pub compress: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod harness;
 
 mod cache;
 mod cli;
+mod compress;
 mod examples;
 mod hooks;
 mod hostile;

@@ -168,6 +168,7 @@ impl Behavior {
                 site: site.clone(),
                 policy: policy.clone(),
                 forwarding: behavior.forwarding.clone(),
+                compress: behavior.compress,
             }),
         })
     }
