@@ -32,7 +32,7 @@ const WALLS: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that only some rooms may name.
-const ONLY: [(&str, &[&str]); 7] = [
+const ONLY: [(&str, &[&str]); 10] = [
     ("prometheus", &["telemetry"]),
     ("wasmtime", &["wasm", "measure"]),
     ("clap", &["cli"]),
@@ -40,6 +40,9 @@ const ONLY: [(&str, &[&str]); 7] = [
     ("toml", &["config"]),
     ("notify", &["host"]),
     ("socket2", &["net"]),
+    ("flate2", &["edge"]),
+    ("brotli", &["edge"]),
+    ("zstd", &["edge"]),
 ];
 
 struct Source {

@@ -36,7 +36,7 @@ mod tests;
 pub use disk::OpenError;
 pub use duty::{Decline, Duty, Filler, WrongLength};
 pub use memory::OVERHEAD_BYTES;
-pub use object::{BodyError, Hit, HitBody, Meta};
+pub use object::{BodyError, Hit, HitBody, Meta, Original};
 pub use purge::{Purge, PurgeError};
 pub use wait::Wait;
 
@@ -180,6 +180,10 @@ impl Cache {
             let _ = cache.keeper.send(());
         }
         Ok(cache)
+    }
+
+    pub fn metrics(&self) -> &CacheMetrics {
+        &self.metrics
     }
 
     /// Whether something is stored under `key`, fresh or not.

@@ -284,6 +284,8 @@ pub struct Behavior {
     pub forwarding: Option<Arc<Forwarding>>,
     /// Beside those that the policies name.
     pub viewer_headers: Vec<ViewerHeader>,
+    /// What is stored is compressed for clients that can read it; only with a cache policy that keys a coding.
+    pub compress: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

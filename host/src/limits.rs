@@ -279,6 +279,17 @@ pub mod cache {
     pub const DISK_WRITES: usize = 64;
 }
 
+/// What bounds compression on the way into the cache.
+pub mod compression {
+    /// Bodies of other lengths are stored as they come (cloudfront.md 4.11).
+    pub const BYTES_MIN: u64 = 1_000;
+    pub const BYTES_MAX: u64 = 10_000_000;
+    /// Of the body, what is compressed before others have the worker's thread: half a millisecond at br's speed.
+    pub const SLICE_BYTES: usize = 16 << 10;
+    /// Bodies in work in the whole process, up to 3 MiB of memory each; further ones are stored as they come.
+    pub const AT_ONCE: usize = 64;
+}
+
 /// What bounds the configuration itself.
 pub mod config {
     pub const FILE_BYTES: u64 = 16 << 20;

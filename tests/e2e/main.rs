@@ -7,6 +7,7 @@ mod harness;
 
 mod cache;
 mod cli;
+mod compress;
 mod errors;
 mod examples;
 mod hooks;

@@ -60,37 +60,83 @@ impl KeyPolicy {
 pub struct Encodings {
     pub gzip: bool,
     pub brotli: bool,
+    pub zstd: bool,
 }
 
 impl Encodings {
-    /// Of these, the ones that the request names and does not refuse with `q=0`.
+    /// Of these, the ones that the request names, or means by `*`, and does not refuse with `q=0`.
     pub fn accepted(self, asked: &HeaderMap) -> Encodings {
         let mut accepted = Encodings::default();
         if self == accepted {
             return accepted;
         }
+        let (mut named, mut any) = (Encodings::default(), false);
         let lines = asked.get_all(header::ACCEPT_ENCODING).iter();
         for coding in lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')) {
             let mut parts = coding.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
             let name = parts.next().unwrap_or_default();
-            let refused = parts.any(is_zero_quality);
+            let taken = !parts.any(is_zero_quality);
             if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") {
-                accepted.gzip = self.gzip && !refused;
+                (named.gzip, accepted.gzip) = (true, taken);
             } else if name.eq_ignore_ascii_case(b"br") {
-                accepted.brotli = self.brotli && !refused;
+                (named.brotli, accepted.brotli) = (true, taken);
+            } else if name.eq_ignore_ascii_case(b"zstd") {
+                (named.zstd, accepted.zstd) = (true, taken);
+            } else if name == b"*" {
+                any = taken;
             }
         }
-        accepted
+        // The star is about codings that are not named beside it (RFC 9110 section 12.5.3).
+        let takes = |offered: bool, named: bool, accepted: bool| offered && if named { accepted } else { any };
+        Encodings {
+            gzip: takes(self.gzip, named.gzip, accepted.gzip),
+            brotli: takes(self.brotli, named.brotli, accepted.brotli),
+            zstd: takes(self.zstd, named.zstd, accepted.zstd),
+        }
+    }
+
+    /// What we compress with for whoever accepts these. For br over gzip that is CloudFront's preference.
+    pub fn preferred(self) -> Option<Coding> {
+        if self.brotli {
+            return Some(Coding::Brotli);
+        }
+        if self.zstd {
+            return Some(Coding::Zstd);
+        }
+        self.gzip.then_some(Coding::Gzip)
     }
 
     /// The normalised Accept-Encoding, for the key and for the origin.
     pub fn header(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Encodings { gzip: true, brotli: true } => "br,gzip",
-            Encodings { gzip: true, brotli: false } => "gzip",
-            Encodings { gzip: false, brotli: true } => "br",
-            Encodings { gzip: false, brotli: false } => "identity",
+        HeaderValue::from_static(match (self.brotli, self.zstd, self.gzip) {
+            (true, true, true) => "br,zstd,gzip",
+            (true, true, false) => "br,zstd",
+            (true, false, true) => "br,gzip",
+            (true, false, false) => "br",
+            (false, true, true) => "zstd,gzip",
+            (false, true, false) => "zstd",
+            (false, false, true) => "gzip",
+            (false, false, false) => "identity",
         })
+    }
+}
+
+/// A content coding that we can apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    Gzip,
+    Brotli,
+    Zstd,
+}
+
+impl Coding {
+    /// As `Content-Encoding` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Coding::Gzip => "gzip",
+            Coding::Brotli => "br",
+            Coding::Zstd => "zstd",
+        }
     }
 }
 
@@ -465,7 +511,7 @@ mod tests {
 
     #[test]
     fn accepted_encodings_are_normalised() {
-        let policy = KeyPolicy { encodings: Encodings { gzip: true, brotli: true }, ..KeyPolicy::default() };
+        let policy = KeyPolicy { encodings: Encodings { gzip: true, brotli: true, zstd: false }, ..KeyPolicy::default() };
         for (line, expected) in [
             ("gzip, deflate, br", "br,gzip"),
             ("br;q=1.0, gzip;q=0.8, *;q=0.1", "br,gzip"),
@@ -474,12 +520,32 @@ mod tests {
             ("gzip;q=0, br", "br"),
             ("gzip; q=0.000, br; q=0.001", "br"),
             ("gzipped", "identity"),
-            ("*", "identity"),
             ("", "identity"),
+            ("zstd", "identity"),
+            ("identity", "identity"),
+            ("*", "br,gzip"),
+            ("*;q=0", "identity"),
+            ("gzip;q=0, *", "br"),
+            ("*, br;q=0", "gzip"),
+            ("*;q=0, br", "br"),
         ] {
             assert_eq!(policy.encodings.accepted(&map(&[("accept-encoding", line)])).header(), expected, "{line}");
         }
-        let gzip = Encodings { gzip: true, brotli: false };
+        let all = Encodings { gzip: true, brotli: true, zstd: true };
+        for (line, expected, preferred) in [
+            ("gzip, deflate, br, zstd", "br,zstd,gzip", Some(Coding::Brotli)),
+            ("br, zstd", "br,zstd", Some(Coding::Brotli)),
+            ("gzip, br", "br,gzip", Some(Coding::Brotli)),
+            ("gzip;q=1, zstd;q=0.1", "zstd,gzip", Some(Coding::Zstd)),
+            ("ZSTD", "zstd", Some(Coding::Zstd)),
+            ("gzip", "gzip", Some(Coding::Gzip)),
+            ("zstd;q=0, *;q=0.5", "br,gzip", Some(Coding::Brotli)),
+            ("deflate", "identity", None),
+        ] {
+            let accepted = all.accepted(&map(&[("accept-encoding", line)]));
+            assert_eq!((accepted.header(), accepted.preferred()), (HeaderValue::from_static(expected), preferred), "{line}");
+        }
+        let gzip = Encodings { gzip: true, ..Encodings::default() };
         assert_eq!(gzip.accepted(&map(&[("accept-encoding", "br, gzip")])).header(), "gzip");
         assert_eq!(gzip.accepted(&map(&[("accept-encoding", "br")])), Encodings::default());
         assert_eq!(key(&policy, "/", &[("accept-encoding", "br, gzip")]), key(&policy, "/", &[("accept-encoding", "gzip,br")]));

@@ -4,6 +4,7 @@
 //! over the whole or one range of bytes; it gives right bytes or an error, never wrong ones, and never ends
 //! early without an error.
 
+use std::borrow::Cow;
 use std::mem::size_of;
 use std::ops::Range;
 use std::pin::Pin;
@@ -12,7 +13,8 @@ use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::ETAG;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::cache::disk::{BlockReader, Opened};
@@ -37,9 +39,29 @@ pub struct Meta {
     /// Of the body, if it is known.
     pub length: Option<u64>,
     pub stored_ms: u64,
+    /// None: the body is as the origin sent it.
+    pub original: Option<Original>,
+}
+
+/// What the origin sent, of which the stored body is a compressed form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    pub etag: Option<HeaderValue>,
 }
 
 impl Meta {
+    /// The header fields by which the origin knows what it sent: many compare an ETag byte by byte, and it never gave
+    /// the one that stands for the compressed form.
+    pub fn as_sent(&self) -> Cow<'_, HeaderMap> {
+        let Some(original) = &self.original else { return Cow::Borrowed(&self.headers) };
+        let mut headers = self.headers.clone();
+        match &original.etag {
+            Some(etag) => drop(headers.insert(ETAG, etag.clone())),
+            None => drop(headers.remove(ETAG)),
+        }
+        Cow::Owned(headers)
+    }
+
     /// What it holds in memory, beside `OVERHEAD_BYTES`.
     pub(crate) fn bytes(&self) -> u64 {
         // An entry of a `HeaderMap` and its index.
@@ -47,7 +69,8 @@ impl Meta {
         let values: usize = self.headers.iter().map(|(name, value)| value.len() + heap_bytes(name)).sum();
         let tags: usize = self.tags.iter().map(|tag| tag.len() + size_of::<Box<str>>() + 16).sum();
         let vary = self.vary.len() * size_of::<HeaderName>();
-        (fields + values + tags + vary + self.path_and_query.len()) as u64
+        let original = self.original.as_ref().and_then(|original| original.etag.as_ref()).map_or(0, HeaderValue::len);
+        (fields + values + tags + vary + self.path_and_query.len() + original) as u64
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn meta(path: &str, length: Option<u64>) -> Meta {
         tags: ["tag".into()].into(),
         length,
         stored_ms: NOW,
+        original: None,
     }
 }
 

@@ -32,7 +32,7 @@ fn managed(name: &str) -> Option<CachePolicy> {
         ttls: Ttls { min_ms: 1_000, ..Ttls::CLOUDFRONT },
         key: KeyPolicy { encodings, ..KeyPolicy::default() },
     };
-    let both = Encodings { gzip: true, brotli: true };
+    let both = Encodings { gzip: true, brotli: true, zstd: false };
     match name {
         "CachingDisabled" => {
             let nothing = Ttls { min_ms: 0, default_ms: 0, max_ms: 0, ..Ttls::CLOUDFRONT };
@@ -197,7 +197,11 @@ fn policy(name: &str, mut table: Table<'_>) -> CachePolicy {
     // A standard cache's key is the whole target.
     let query = query.unwrap_or(if mode == Mode::Standards { Choice::All } else { Choice::None });
     let host = table.flag("host").unwrap_or(mode == Mode::Standards);
-    let encodings = Encodings { gzip: table.flag("gzip").unwrap_or(false), brotli: table.flag("brotli").unwrap_or(false) };
+    let encodings = Encodings {
+        gzip: table.flag("gzip").unwrap_or(false),
+        brotli: table.flag("brotli").unwrap_or(false),
+        zstd: table.flag("zstd").unwrap_or(false),
+    };
     let key = KeyPolicy { host, query, headers: headers.unwrap_or_default(), cookies: cookies.unwrap_or_default(), encodings };
     table.finish();
     CachePolicy { name: name.to_owned(), mode, ttls, key }

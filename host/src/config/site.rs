@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use http::header::ACCEPT_ENCODING;
+
 use super::cache::{Forwardings, Policies};
 use super::error_page;
 use super::function::Uses;
 use super::geo;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
-use super::{Behavior, Geo, Site, ViewerProtocol};
+use super::{Behavior, CachePolicy, Geo, Site, ViewerProtocol};
+use crate::cache::key::Encodings;
 use crate::limits::Profile;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
 
@@ -211,6 +214,7 @@ fn behavior(
     }
     let forwarding = forwarding.and_then(|text| references.forwardings.resolve(table.report, &text));
     let viewer_headers = geo::viewer_headers(table, references.geo);
+    let compress = compress(table, cache.as_deref());
     Some(Behavior {
         path,
         origin: origin?,
@@ -224,7 +228,36 @@ fn behavior(
         cache,
         forwarding,
         viewer_headers,
+        compress,
     })
+}
+
+/// Only by codings that the policy keys: without that, one client would get what was compressed for another.
+/// CloudFront does not compress either where all of Accept-Encoding is in the key.
+fn compress(table: &mut Table<'_>, policy: Option<&CachePolicy>) -> bool {
+    let Some(value) = table.value("compress") else { return false };
+    let compress = table.flag("compress").unwrap_or(false);
+    let Some(policy) = policy else {
+        // A policy that is unknown has been reported.
+        if compress && !table.has("cache_policy") {
+            let remedy = "add `cache_policy`, such as \"CachingOptimized\": what is compressed is what is stored";
+            table.report.error(value.span(), "`compress` without a cache policy", remedy);
+        }
+        return false;
+    };
+    if compress && policy.key.encodings == Encodings::default() {
+        let remedy = "set `gzip`, `brotli` or `zstd` in the policy, or take \"CachingOptimized\"";
+        table.report.error(value.span(), format!("`compress`, but cache policy `{}` keys no coding", policy.name), remedy);
+    }
+    if compress && policy.key.headers.takes(|name| *name == ACCEPT_ENCODING) {
+        let remedy = "take \"accept-encoding\" out of the policy's `headers`: `gzip`, `brotli` and `zstd` key what matters of it";
+        table.report.error(
+            value.span(),
+            format!("`compress`, but cache policy `{}` keys all of Accept-Encoding", policy.name),
+            remedy,
+        );
+    }
+    compress
 }
 
 fn origin(table: &Table<'_>, text: &Text<'_>, references: &References<'_, '_>) -> Option<String> {

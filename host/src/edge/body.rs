@@ -16,6 +16,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use crate::cache::HitBody;
+use crate::edge::caching::compress::Compressed;
 use crate::edge::hook::Shown;
 use crate::edge::origin::folder::FileContent;
 use crate::edge::origin::upstream::Upstream;
@@ -99,6 +100,7 @@ pub(crate) enum Content {
     File(FileContent),
     Stream(StreamBody),
     Stored(HitBody),
+    Compressed(Box<Compressed>),
     /// One after the other.
     Sequence(VecDeque<Content>),
     Joined(Box<Joined>),
@@ -203,6 +205,7 @@ impl HttpBody for Content {
             Content::File(file) => file.poll_frame(cx),
             Content::Stream(stream) => Pin::new(stream).poll_frame(cx),
             Content::Stored(stored) => Pin::new(stored).poll_frame(cx).map_err(anyhow::Error::new),
+            Content::Compressed(compressed) => compressed.poll_frame(cx),
             Content::Sequence(contents) => {
                 while let Some(content) = contents.front_mut() {
                     match ready!(Pin::new(content).poll_frame(cx)) {
@@ -235,6 +238,7 @@ impl HttpBody for Content {
             Content::File(file) => file.remaining() == 0,
             Content::Stream(stream) => stream.is_end_stream(),
             Content::Stored(stored) => stored.is_end_stream(),
+            Content::Compressed(compressed) => compressed.is_end_stream(),
             Content::Sequence(contents) => contents.iter().all(Content::is_end_stream),
             Content::Joined(joined) => joined.seen.is_empty() && joined.rest.is_end_stream(),
             Content::Watched(watched) => watched.content.is_end_stream(),
@@ -250,6 +254,7 @@ impl HttpBody for Content {
             Content::File(file) => SizeHint::with_exact(file.remaining()),
             Content::Stream(stream) => stream.size_hint(),
             Content::Stored(stored) => stored.size_hint(),
+            Content::Compressed(_) => SizeHint::default(),
             Content::Sequence(contents) => {
                 let exact = contents.iter().map(|content| content.size_hint().exact()).sum::<Option<u64>>();
                 exact.map_or_else(SizeHint::default, SizeHint::with_exact)

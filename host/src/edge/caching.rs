@@ -14,6 +14,7 @@
 //!
 //! I decide nothing about freshness, keys or ranges; `cache` does. I know neither sockets nor statuses of failures.
 
+pub(crate) mod compress;
 mod forward;
 mod present;
 
@@ -50,6 +51,7 @@ pub(crate) struct Caching {
     pub(crate) forwarding: Option<Arc<Forwarding>>,
     /// The site's own, by status.
     pub(crate) error_ttls_ms: Arc<[(u16, u64)]>,
+    pub(crate) compress: bool,
 }
 
 impl Caching {
@@ -82,7 +84,7 @@ pub(crate) struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     /// None: such a request is never answered from the cache.
-    pub(crate) fn new(caching: &'a Caching, head: &Head, content: &Content) -> Option<Asker<'a>> {
+    pub(crate) fn new(caching: &'a Caching, head: &mut Head, content: &Content) -> Option<Asker<'a>> {
         let cached = match head.method {
             Method::GET | Method::HEAD => true,
             Method::OPTIONS => caching.mode() == Mode::CloudFront,
@@ -91,6 +93,7 @@ impl<'a> Asker<'a> {
         if !cached || !content.is_empty() {
             return None;
         }
+        compress::hear(caching, head);
         let wishes = match caching.mode() {
             Mode::CloudFront => Wishes::default(),
             Mode::Standards => Wishes::of(&head.headers),
@@ -229,7 +232,7 @@ async fn fill(
             asked.method = Method::GET;
         }
         match &prior {
-            Some(hit) if validates => validates = condition::ask_whether_modified(&mut asked.headers, &hit.meta.headers),
+            Some(hit) if validates => validates = condition::ask_whether_modified(&mut asked.headers, &hit.meta.as_sent()),
             _ => condition::ask_for_all(&mut asked.headers),
         }
         let (sent, asked_ms) = (asked.headers.clone(), now_ms());
@@ -252,7 +255,7 @@ async fn fill(
         let not_modified = answer.response.status() == StatusCode::NOT_MODIFIED;
         match &prior {
             Some(hit) if validates && not_modified => {
-                if condition::is_about(&hit.meta.headers, answer.response.headers()) {
+                if condition::is_about(&hit.meta.as_sent(), answer.response.headers()) {
                     break (answer, sent, asked_ms);
                 }
                 // It speaks of something that we never had.
@@ -284,7 +287,7 @@ async fn fill(
             return Ok(answer);
         }
     };
-    let meta = Meta {
+    let mut meta = Meta {
         status,
         headers: fields::storable(answered, caching.cookies(), received_ms),
         times,
@@ -297,8 +300,10 @@ async fn fill(
         tags: tags(answered),
         length: said_length(answered).or(answer.response.body().size_hint().exact()),
         stored_ms: received_ms,
+        original: None,
     };
     let content = std::mem::replace(answer.response.body_mut(), Content::Empty);
+    let content = compress::offer(caching, &head.headers, &mut meta, content);
     let mut filler = duty.fill(meta, &head.headers);
     let Some(hit) = filler.take_hit() else {
         // Nobody has written yet, so it is there.
@@ -321,9 +326,10 @@ async fn fill(
 
 /// The origin has nothing newer.
 fn renewed(caching: &Caching, head: &Head, prior: &Hit, duty: Duty, fetched: &Fetched<'_>, why: Forward) -> Answer {
-    let mut headers = prior.meta.headers.clone();
+    let mut headers = prior.meta.as_sent().into_owned();
     let status = prior.meta.status;
     let times = freshness::renew(caching.mode(), &caching.ttls(status), fetched, status, &mut headers, caching.cookies());
+    compress::renewed(caching, &prior.meta, &mut headers);
     let said = CacheStatus { forward_status: Some(StatusCode::NOT_MODIFIED), ..CacheStatus::forward(why) };
     let (hit, said) = match times {
         Ok(times) => {
@@ -352,7 +358,13 @@ fn stale(mode: Mode, head: &Head, hit: &Hit, why: Forward, status: Option<Status
 /// Brings a body to the cache, at the origin's speed. Dropped or broken before its end, it leaves nothing there.
 async fn pump(mut content: Content, mut filler: Filler) {
     while let Some(frame) = content.frame().await {
-        let Ok(frame) = frame else { return };
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::debug!(target: "edgeward::cache", "not stored: {error:#}");
+                return;
+            }
+        };
         let Ok(data) = frame.into_data() else { continue };
         if let Err(error) = filler.write(data).await {
             tracing::debug!(target: "edgeward::cache", %error, "not stored");

@@ -171,6 +171,7 @@ impl Behavior {
                 policy: policy.clone(),
                 forwarding: behavior.forwarding.clone(),
                 error_ttls_ms: error_ttls_ms.clone(),
+                compress: behavior.compress,
             }),
         })
     }

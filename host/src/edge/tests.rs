@@ -47,6 +47,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         cache: None,
         viewer_headers: Vec::new(),
         forwarding: None,
+        compress: false,
     };
     let group =
         OriginGroup { name: "group".to_owned(), primary: "dead".to_owned(), secondary: "fixed".to_owned(), status: vec![500] };

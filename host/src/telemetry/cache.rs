@@ -45,6 +45,10 @@ pub struct CacheMetrics {
     fills: [IntCounter; 7],
     fill_seconds: Histogram,
     disk_failures: IntCounterVec,
+    compressions: IntCounterVec,
+    compression_input: IntCounterVec,
+    compression_output: IntCounterVec,
+    uncompressed: IntCounterVec,
 }
 
 impl CacheMetrics {
@@ -93,6 +97,22 @@ impl CacheMetrics {
                 "Objects that the disk tier lost or did not take, by reason.",
                 "reason",
             ),
+            compressions: family("edgeward_cache_compressions_total", "Bodies compressed for the cache, by coding.", "coding"),
+            compression_input: family(
+                "edgeward_cache_compression_input_bytes_total",
+                "Bytes that were to be compressed, by coding.",
+                "coding",
+            ),
+            compression_output: family(
+                "edgeward_cache_compression_output_bytes_total",
+                "Bytes that compression left, by coding.",
+                "coding",
+            ),
+            uncompressed: family(
+                "edgeward_cache_uncompressed_total",
+                "Bodies that should have been compressed and were not, by reason.",
+                "reason",
+            ),
         }
     }
 
@@ -134,6 +154,17 @@ impl CacheMetrics {
     pub fn filled(&self, result: FillResult, seconds: f64) {
         self.fills[result as usize].inc();
         self.fill_seconds.observe(seconds);
+    }
+
+    /// Of one body, when all of it has been compressed.
+    pub fn compressed(&self, coding: &str, input_bytes: u64, output_bytes: u64) {
+        self.compressions.with_label_values(&[coding]).inc();
+        self.compression_input.with_label_values(&[coding]).inc_by(input_bytes);
+        self.compression_output.with_label_values(&[coding]).inc_by(output_bytes);
+    }
+
+    pub fn uncompressed(&self, reason: &str) {
+        self.uncompressed.with_label_values(&[reason]).inc();
     }
 
     pub fn disk_failed(&self, reason: &str) {

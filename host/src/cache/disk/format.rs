@@ -14,12 +14,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::cache::freshness::Times;
 use crate::cache::key::Key;
-use crate::cache::object::Meta;
+use crate::cache::object::{Meta, Original};
 use crate::limits::cache::{DISK_BLOCK_BYTES, DISK_HEAD_BYTES};
 
 pub(crate) const PRELUDE_BYTES: usize = 64;
 pub(crate) const CRC_BYTES: usize = 4;
-const MAGIC: [u8; 8] = *b"EWCACHE1";
+const MAGIC: [u8; 8] = *b"EWCACHE2";
 /// Of the prelude, what its checksum covers.
 const COVERED: usize = PRELUDE_BYTES - CRC_BYTES;
 
@@ -106,7 +106,7 @@ impl Head {
     /// `None` if it is larger than a head may be.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(1024);
-        let Meta { status, headers, times, vary, request_site, path_and_query, tags, length, stored_ms } = &self.meta;
+        let Meta { status, headers, times, vary, request_site, path_and_query, tags, length, stored_ms, original } = &self.meta;
         out.extend_from_slice(self.key.bytes());
         out.extend_from_slice(self.primary.bytes());
         for number in [
@@ -133,6 +133,15 @@ impl Head {
         for (name, value) in headers {
             put(&mut out, name.as_str().as_bytes());
             put(&mut out, value.as_bytes());
+        }
+        let etag = original.as_ref().map(|original| original.etag.as_ref());
+        out.push(match etag {
+            None => 0,
+            Some(None) => 1,
+            Some(Some(_)) => 2,
+        });
+        if let Some(Some(etag)) = etag {
+            put(&mut out, etag.as_bytes());
         }
         (out.len() <= DISK_HEAD_BYTES).then_some(out)
     }
@@ -167,7 +176,14 @@ impl Head {
             let name = HeaderName::from_bytes(input.bytes()?).ok()?;
             headers.try_append(name, HeaderValue::from_bytes(input.bytes()?).ok()?).ok()?;
         }
-        let meta = Meta { status, headers, times, vary: vary?.into(), request_site, path_and_query, tags, length, stored_ms };
+        let original = match input.array()? {
+            [0] => None,
+            [1] => Some(Original { etag: None }),
+            [2] => Some(Original { etag: Some(HeaderValue::from_bytes(input.bytes()?).ok()?) }),
+            _ => return None,
+        };
+        let vary = vary?.into();
+        let meta = Meta { status, headers, times, vary, request_site, path_and_query, tags, length, stored_ms, original };
         input.0.is_empty().then_some(Head { key, primary, born, meta })
     }
 }

@@ -15,7 +15,7 @@ use super::file::read_head;
 use super::format::Head;
 use super::*;
 use crate::cache::tests::{PATIENCE, duty, fill, fresh, hit, key, look, meta, metrics, open, settled, text, word};
-use crate::cache::{Cache, DiskOptions, Lookup, Options, Purge};
+use crate::cache::{Cache, DiskOptions, Lookup, Options, Original, Purge};
 use crate::telemetry::CacheTier;
 
 fn body(seed: u8, bytes: usize) -> Vec<u8> {
@@ -412,8 +412,11 @@ proptest! {
         length in prop::option::of(0..u64::MAX / 2),
         numbers in any::<[u64; 5]>(),
         must_revalidate in any::<bool>(),
+        original in prop::option::of(prop::option::of("\"[a-z]{0,9}\"")),
     ) {
         let mut meta = meta(&path, length);
+        let tag = |etag: String| http::HeaderValue::from_str(&etag).unwrap();
+        meta.original = original.map(|etag| Original { etag: etag.map(tag) });
         meta.tags = tags.into_iter().map(Box::from).collect();
         for (name, value) in headers {
             let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();

@@ -15,7 +15,7 @@ fn policy(name: &str, lines: &str) -> super::super::CachePolicy {
 
 #[test]
 fn managed_policies_are_cloudfronts() {
-    let both = Encodings { gzip: true, brotli: true };
+    let both = Encodings { gzip: true, brotli: true, zstd: false };
     let optimized = policy("CachingOptimized", "");
     assert_eq!((optimized.mode, optimized.ttls.min_ms, optimized.ttls.default_ms), (Mode::CloudFront, 1_000, 86_400_000));
     assert_eq!((optimized.key.query, optimized.key.cookies, optimized.key.encodings), (Choice::None, Choice::None, both));
@@ -147,6 +147,74 @@ fn an_origin_request_policy_needs_a_cache_policy() {
           |
         7 | origin_request_policy = "AllViewer"
           |                         ^^^^^^^^^^^ add `cache_policy`, such as "CachingDisabled", or remove it: everything is forwarded then
+    "#]],
+    );
+}
+
+#[test]
+fn only_what_a_policy_keys_can_be_compressed() {
+    let with_site = |lines: &str, policy: &str| with(policy).replace("origin = \"o\"\n", &format!("origin = \"o\"\n{lines}\n"));
+    for (lines, policy, compress) in [
+        ("cache_policy = \"CachingOptimized\"\ncompress = true", "", true),
+        ("cache_policy = \"CachingOptimized\"\ncompress = false", "", false),
+        ("cache_policy = \"CachingOptimized\"", "", false),
+        ("compress = false", "", false),
+        ("cache_policy = \"CachingDisabled\"\ncompress = false", "", false),
+        ("cache_policy = \"p\"\ncompress = true", "[cache_policy.p]\nzstd = true\n", true),
+        ("cache_policy = \"p\"\ncompress = true", "[cache_policy.p]\nmode = \"standards\"\ngzip = true\n", true),
+    ] {
+        let behavior = &good(&with_site(lines, policy)).sites[0].behaviors[0];
+        assert_eq!(behavior.compress, compress, "{lines} {policy}");
+    }
+    check(
+        &with_site("compress = true", ""),
+        expect![[r#"
+        error: `compress` without a cache policy
+         --> edge.toml:7:12
+          |
+        7 | compress = true
+          |            ^^^^ add `cache_policy`, such as "CachingOptimized": what is compressed is what is stored
+    "#]],
+    );
+    check(
+        &with_site("cache_policy = \"CachingDisabled\"\ncompress = true", ""),
+        expect![[r#"
+        error: `compress`, but cache policy `CachingDisabled` keys no coding
+         --> edge.toml:8:12
+          |
+        8 | compress = true
+          |            ^^^^ set `gzip`, `brotli` or `zstd` in the policy, or take "CachingOptimized"
+    "#]],
+    );
+    check(
+        &with_site("cache_policy = \"p\"\ncompress = true", "[cache_policy.p]\n"),
+        expect![[r#"
+        error: `compress`, but cache policy `p` keys no coding
+         --> edge.toml:8:12
+          |
+        8 | compress = true
+          |            ^^^^ set `gzip`, `brotli` or `zstd` in the policy, or take "CachingOptimized"
+    "#]],
+    );
+    let whole = "[cache_policy.p]\ngzip = true\nheaders = [\"accept-encoding\"]\n";
+    check(
+        &with_site("cache_policy = \"p\"\ncompress = true", whole),
+        expect![[r#"
+        error: `compress`, but cache policy `p` keys all of Accept-Encoding
+         --> edge.toml:8:12
+          |
+        8 | compress = true
+          |            ^^^^ take "accept-encoding" out of the policy's `headers`: `gzip`, `brotli` and `zstd` key what matters of it
+    "#]],
+    );
+    check(
+        &with_site("cache_policy = \"CachingOptimized\"\ncompress = \"br\"", ""),
+        expect![[r#"
+        error: `compress` is a string
+         --> edge.toml:8:12
+          |
+        8 | compress = "br"
+          |            ^^^^ true or false is expected
     "#]],
     );
 }

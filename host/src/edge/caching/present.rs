@@ -66,7 +66,8 @@ pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How)
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Answer { response, result };
     }
-    let length = hit.length();
+    // A compressed body has no strong validator, without which no two parts of it may be put together.
+    let length = hit.length().filter(|_| meta.original.is_none());
     let selected = range::select(mode, &head.method, &head.headers, meta.status, &meta.headers, length);
     let (status, content) = match (selected, length) {
         (Selection::One(part), Some(length)) => {

@@ -73,7 +73,7 @@ pub(crate) fn edit_response(
     response: &mut http::response::Parts,
 ) -> Result<Option<Bytes>, Failure> {
     let mut body = None;
-    let mut touched = false;
+    let (mut touched, mut coded) = (false, false);
     for op in Ops::parse(answer).map_err(bad)? {
         touched = true;
         match op.map_err(bad)? {
@@ -83,6 +83,7 @@ pub(crate) fn edit_response(
             }
             Op::SetBody(data) => body = Some(Bytes::copy_from_slice(data)),
             op @ (Op::SetHeader { .. } | Op::AppendHeader { .. } | Op::RemoveHeader { .. }) => {
+                coded |= matches!(op, Op::SetHeader { name, .. } | Op::AppendHeader { name, .. } if name.eq_ignore_ascii_case("content-encoding"));
                 edit_header(moment, &mut response.headers, op)?;
             }
             _ => return Err(bad(format!("an op for requests was used in {}", moment.name()))),
@@ -94,6 +95,10 @@ pub(crate) fn edit_response(
     }
     if body.is_some() {
         response.headers.remove(header::CONTENT_LENGTH);
+        // There a hook sees no body: what it sends instead is coded as the old one only if it says so.
+        if moment == Moment::ViewerResponse && !coded {
+            response.headers.remove(header::CONTENT_ENCODING);
+        }
     }
     Ok(body)
 }

@@ -236,3 +236,19 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_body_that_a_viewer_hook_sends_instead_is_not_coded_as_the_old_one() {
+    let encoding = |moment, answer: &Answer| {
+        let response = http::Response::builder().header("content-encoding", "br").body(()).unwrap();
+        let mut parts = response.into_parts().0;
+        edit_response(moment, &limits(), &answer.0, &mut parts).unwrap();
+        parts.headers.get("content-encoding").map(|value| value.to_str().unwrap().to_owned())
+    };
+    let replaced = Answer::new().op(8).str("plain");
+    assert_eq!(encoding(Moment::ViewerResponse, &replaced), None);
+    assert_eq!(encoding(Moment::ViewerResponse, &Answer::new().set("x", "y")).as_deref(), Some("br"));
+    assert_eq!(encoding(Moment::ViewerResponse, &replaced.clone().set("Content-Encoding", "gzip")).as_deref(), Some("gzip"));
+    // It may have seen the body, and keep its coding.
+    assert_eq!(encoding(Moment::OriginResponse, &replaced).as_deref(), Some("br"));
+}
