@@ -61,6 +61,8 @@ pub struct Server {
     /// How long open requests may finish after SIGTERM.
     pub drain: Duration,
     pub access_log: bool,
+    /// Open WebSocket tunnels of one worker.
+    pub websockets_per_worker: usize,
     /// Certificates by SNI; the first is the default.
     pub certificates: Vec<Certificate>,
 }
@@ -273,6 +275,8 @@ pub struct Behavior {
     pub origin: String,
     pub viewer_protocol: ViewerProtocol,
     pub allowed_methods: Vec<String>,
+    /// None: upgrades are not passed on.
+    pub websocket: Option<WebSocket>,
     pub viewer_request: Option<String>,
     pub origin_request: Option<String>,
     pub origin_response: Option<String>,
@@ -286,6 +290,13 @@ pub struct Behavior {
     pub viewer_headers: Vec<ViewerHeader>,
     /// What is stored is compressed for clients that can read it; only with a cache policy that keys a coding.
     pub compress: bool,
+}
+
+/// How WebSocket is passed through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebSocket {
+    /// Without a byte in either direction for so long, a tunnel ends.
+    pub idle: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

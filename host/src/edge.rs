@@ -24,6 +24,7 @@ mod record;
 mod respond;
 mod site;
 mod trial;
+mod tunnel;
 mod viewer;
 
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub struct Edge {
     backends: Backends,
     metrics: EdgeMetrics,
     access: Option<AccessLog>,
+    /// Open ones of a worker.
+    tunnels_max: usize,
 }
 
 /// What this node says of itself in headers.
@@ -76,6 +79,7 @@ impl Edge {
             backends,
             metrics: telemetry.edge(),
             access,
+            tunnels_max: config.server.websockets_per_worker,
         })
     }
 

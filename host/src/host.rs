@@ -148,6 +148,8 @@ impl Host {
             let ended = worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")));
             result = result.and(ended);
         }
+        // Other threads still hold the log, and end with the process.
+        self.handle.shared.telemetry.flush();
         result
     }
 }

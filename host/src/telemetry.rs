@@ -94,6 +94,13 @@ impl Telemetry {
         Ok(self.access.get_or_init(|| log).clone())
     }
 
+    /// Before the process ends: waits for the lines of the access log that are still to be written.
+    pub fn flush(&self) {
+        if let Some(log) = self.access.get() {
+            log.flush();
+        }
+    }
+
     /// Prometheus text format.
     pub fn render(&self) -> String {
         let mut out = Vec::new();

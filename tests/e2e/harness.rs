@@ -6,10 +6,12 @@ mod components;
 mod edge;
 pub mod mmdb;
 mod origin;
+mod websocket;
 
 pub use client::{Answer, Client, get};
 pub use edge::{Edge, edgeward};
 pub use origin::{Origin, Reply, Seen, closed_port};
+pub use websocket::{EchoSocket, Socket};
 
 use std::time::{Duration, Instant};
 

@@ -18,3 +18,4 @@ mod origins;
 mod protocol;
 mod reload;
 mod viewer;
+mod websocket;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use http::Method;
 
 use crate::cache::Cache;
-use crate::config::{self, Geo, ViewerProtocol};
+use crate::config::{self, Geo, ViewerProtocol, WebSocket};
 use crate::edge::caching::Caching;
 use crate::edge::error_page::ErrorPages;
 use crate::edge::origin::{Backend, Backends};
@@ -54,6 +54,8 @@ pub(crate) struct Behavior {
     pub(crate) include_body: bool,
     /// None: nothing is told of the viewer.
     pub(crate) viewer_headers: Option<ViewerHeaders>,
+    /// None: nobody is let through to another protocol.
+    pub(crate) websocket: Option<WebSocket>,
     /// None: every request goes to the origin as it came.
     pub(crate) caching: Option<Caching>,
 }
@@ -165,6 +167,7 @@ impl Behavior {
             ],
             include_body: behavior.include_body,
             viewer_headers: ViewerHeaders::new(behavior, parts.geo),
+            websocket: behavior.websocket,
             caching: behavior.cache.as_ref().map(|policy| Caching {
                 cache: parts.cache.clone(),
                 site: site.clone(),

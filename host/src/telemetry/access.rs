@@ -8,13 +8,15 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
 use serde::Serialize;
 
 const LINES_WAITING: usize = 16_384;
 const FLUSH_EVERY: Duration = Duration::from_millis(20);
+/// At the process's end, for a reader that takes nothing any more.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a line says. Absent values are left out of the line.
 #[derive(Debug, Default, Serialize)]
@@ -26,6 +28,9 @@ pub struct Line<'a> {
     /// Body bytes sent.
     #[serde(rename = "sc-bytes")]
     pub bytes_sent: u64,
+    /// Bytes received through a tunnel; other requests do not count theirs.
+    #[serde(rename = "cs-bytes", skip_serializing_if = "Option::is_none")]
+    pub bytes_received: Option<u64>,
     #[serde(rename = "c-ip")]
     pub client_ip: &'a str,
     #[serde(rename = "c-port")]
@@ -82,8 +87,14 @@ pub struct AccessLog {
     shared: Arc<Shared>,
 }
 
+enum Message {
+    Line(Vec<u8>),
+    /// All lines before it are written before this is answered.
+    Flush(SyncSender<()>),
+}
+
 struct Shared {
-    lines: Option<SyncSender<Vec<u8>>>,
+    lines: Option<SyncSender<Message>>,
     dropped: IntCounter,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -100,10 +111,26 @@ impl AccessLog {
         let mut text = Vec::with_capacity(768);
         let written = serde_json::to_writer(&mut text, line);
         text.push(b'\n');
-        let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(text).is_ok());
+        let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(Message::Line(text)).is_ok());
         if written.is_err() || !sent {
             self.shared.dropped.inc();
         }
+    }
+
+    /// Waits until what has been handed over so far is written, but not for ever. For the end of a process whose
+    /// other threads still have handles: the last one to go would never go.
+    pub fn flush(&self) {
+        let Some(lines) = &self.shared.lines else { return };
+        let until = Instant::now() + FLUSH_PATIENCE;
+        let (written, answer) = sync_channel(1);
+        while lines.try_send(Message::Flush(written.clone())).is_err() {
+            if Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(FLUSH_EVERY);
+        }
+        // Late or on time, we go.
+        let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -117,13 +144,18 @@ impl Drop for Shared {
 }
 
 /// The writer sleeps instead of waiting on the queue: a sender then never has to wake it.
-fn write_lines(lines: &Receiver<Vec<u8>>, mut sink: impl Write) {
+fn write_lines(lines: &Receiver<Message>, mut sink: impl Write) {
     use std::sync::mpsc::TryRecvError;
     let mut gathered = Vec::new();
     loop {
+        let mut flushed = None;
         let ended = loop {
             match lines.try_recv() {
-                Ok(line) => gathered.extend_from_slice(&line),
+                Ok(Message::Flush(answer)) => {
+                    flushed = Some(answer);
+                    break false;
+                }
+                Ok(Message::Line(line)) => gathered.extend_from_slice(&line),
                 Err(TryRecvError::Empty) => break false,
                 Err(TryRecvError::Disconnected) => break true,
             }
@@ -133,6 +165,10 @@ fn write_lines(lines: &Receiver<Vec<u8>>, mut sink: impl Write) {
         };
         // A log that cannot be written (a closed pipe) must not stop the edge.
         let _ = sink.write_all(&gathered).and_then(|()| sink.flush());
+        if let Some(answer) = flushed {
+            // Who asked may have gone.
+            let _ = answer.try_send(());
+        }
         let idle = gathered.is_empty();
         gathered.clear();
         if ended {
@@ -194,6 +230,22 @@ mod tests {
         drop(log);
         let written = sink.0.lock().unwrap().iter().filter(|&&byte| byte == b'\n').count();
         assert_eq!(written as u64 + dropped.get(), lines as u64);
+    }
+
+    #[test]
+    fn a_flush_waits_for_every_line_but_not_for_a_reader_that_is_stuck() {
+        let sink = Sink::default();
+        let log = AccessLog::to(sink.clone(), dropped()).unwrap();
+        for n in 1..=3 {
+            log.write(&Line { path: "/a", ..Line::default() });
+            log.flush();
+            assert_eq!(sink.0.lock().unwrap().iter().filter(|&&byte| byte == b'\n').count(), n);
+        }
+        let (release, stuck) = std::sync::mpsc::channel();
+        let log = AccessLog::to(Stuck(stuck, sink), dropped()).unwrap();
+        log.write(&Line::default());
+        log.flush();
+        drop(release);
     }
 
     #[test]
