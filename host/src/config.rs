@@ -58,6 +58,8 @@ pub struct Server {
     /// How long open requests may finish after SIGTERM.
     pub drain: Duration,
     pub access_log: bool,
+    /// Open WebSocket tunnels of one worker.
+    pub websockets_per_worker: usize,
     /// Certificates by SNI; the first is the default.
     pub certificates: Vec<Certificate>,
 }
@@ -218,6 +220,8 @@ pub struct Behavior {
     pub origin: String,
     pub viewer_protocol: ViewerProtocol,
     pub allowed_methods: Vec<String>,
+    /// None: upgrades are not passed on.
+    pub websocket: Option<WebSocket>,
     pub viewer_request: Option<String>,
     pub origin_request: Option<String>,
     pub origin_response: Option<String>,
@@ -227,6 +231,13 @@ pub struct Behavior {
     /// None: nothing is cached, and everything is forwarded.
     pub cache: Option<Arc<CachePolicy>>,
     pub forwarding: Option<Arc<Forwarding>>,
+}
+
+/// How WebSocket is passed through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebSocket {
+    /// Without a byte in either direction for so long, a tunnel ends.
+    pub idle: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,6 +23,7 @@ mod record;
 mod respond;
 mod site;
 mod trial;
+mod tunnel;
 
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ pub struct Edge {
     backends: Backends,
     metrics: EdgeMetrics,
     access: Option<AccessLog>,
+    /// Open ones of a worker.
+    tunnels_max: usize,
 }
 
 /// What this node says of itself in headers.
@@ -74,6 +77,7 @@ impl Edge {
             backends,
             metrics: telemetry.edge(),
             access,
+            tunnels_max: config.server.websockets_per_worker,
         })
     }
 

@@ -249,6 +249,20 @@ pub mod origin {
     pub const FILE_CHUNK_BYTES: usize = 64 << 10;
 }
 
+/// What bounds a connection that has switched to WebSocket, beside what the configuration says.
+pub mod tunnel {
+    /// Open tunnels of one worker, unless the configuration says otherwise, and the most that it may say.
+    pub const PER_WORKER: u64 = 10_000;
+    pub const PER_WORKER_MAX: u64 = super::request::CONNECTIONS_PER_WORKER as u64;
+    /// Without a byte in either direction: CloudFront's, unless the configuration says otherwise.
+    pub const IDLE_S: u64 = 600;
+    pub const IDLE_S_MAX: u64 = 86_400;
+    /// The same, once one side has closed.
+    pub const HALF_CLOSED_MS: u64 = 30_000;
+    /// Read at once, and kept at most for a side that has no room.
+    pub const CHUNK_BYTES: usize = 16 << 10;
+}
+
 /// What bounds the cache, beside the sizes that the configuration gives its tiers.
 pub mod cache {
     /// Keys that are being filled, renewed or loaded; above it a request goes to the origin alone.

@@ -6,6 +6,8 @@
 //!     bind ──► listener per worker ──► accept ──► TLS or preface ──► guard (framing, pulse) ──► hyper ──► handler
 //!                (SO_REUSEPORT)          └──► refused (too many)       └──► refused (smuggling), swept (slow, idle)
 //!
+//! A handler that answers 101 with a `Switch` has the connection carried on as a tunnel (`tunnel`).
+//!
 //! A request that reaches the handler has one meaning: its extent is certain (`framing`), and its Host
 //! header is the authority it is for. A handler that waits for a request's body wraps it in `SteadyBody`.
 
@@ -19,6 +21,7 @@ mod listener;
 mod serve;
 mod sweep;
 mod tls;
+mod tunnel;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,7 @@ pub use listener::{BindError, bind};
 pub use serve::{Acceptor, Drain, serve, serve_within};
 pub use sweep::Bounds;
 pub use tls::{TlsError, TlsSlot};
+pub use tunnel::{Far, Side, Switch, Tunnel, Witness};
 
 /// For `bench/micro`: whether the extent of each request in these bytes, the first of a connection, is certain.
 #[doc(hidden)]

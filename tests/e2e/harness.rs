@@ -5,10 +5,12 @@ mod client;
 mod components;
 mod edge;
 mod origin;
+mod websocket;
 
 pub use client::{Answer, Client, get};
 pub use edge::{Edge, edgeward};
 pub use origin::{Origin, Reply, closed_port};
+pub use websocket::{EchoSocket, Socket};
 
 use std::time::{Duration, Instant};
 

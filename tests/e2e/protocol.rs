@@ -18,7 +18,7 @@ fn site(origin: &Origin) -> String {
 }
 
 /// Writes a self-signed certificate for these hosts into a folder.
-fn issue(folder: &std::path::Path, name: &str, hosts: &[&str], roots: &mut rustls::RootCertStore) -> Vec<u8> {
+pub fn issue(folder: &std::path::Path, name: &str, hosts: &[&str], roots: &mut rustls::RootCertStore) -> Vec<u8> {
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
     let issued = rcgen::generate_simple_self_signed(hosts).unwrap();
     std::fs::write(folder.join(format!("{name}.pem")), issued.cert.pem()).unwrap();
@@ -32,10 +32,20 @@ async fn connect(
     name: &'static str,
     roots: &rustls::RootCertStore,
 ) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    connect_by(edge, name, roots, b"h2").await
+}
+
+/// With this protocol in ALPN.
+pub async fn connect_by(
+    edge: &Edge,
+    name: &'static str,
+    roots: &rustls::RootCertStore,
+    protocol: &[u8],
+) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots.clone()).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     let stream = tokio::net::TcpStream::connect(edge.https()).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     connector.connect(ServerName::try_from(name).unwrap(), stream).await.unwrap()

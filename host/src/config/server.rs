@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::files::Files;
 use super::reader::{Table, Text};
 use super::{Certificate, Server};
+use crate::limits::tunnel;
 
 const WORKERS_MAX: u64 = 256;
 const DRAIN_S_MAX: u64 = 900;
@@ -25,6 +26,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         edge_location: "local".to_owned(),
         drain: Duration::from_secs(30),
         access_log: true,
+        websockets_per_worker: usize::try_from(tunnel::PER_WORKER).unwrap_or(usize::MAX),
         certificates: Vec::new(),
     };
     let Some(mut table) = root.table("server") else {
@@ -51,6 +53,9 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     }
     if let Some(access_log) = table.flag("access_log") {
         server.access_log = access_log;
+    }
+    if let Some(tunnels) = table.integer("websockets_per_worker", 0..=tunnel::PER_WORKER_MAX) {
+        server.websockets_per_worker = usize::try_from(tunnels).unwrap_or(usize::MAX);
     }
     server.certificates = table.list("certificate").into_iter().filter_map(|entry| certificate(entry, files)).collect();
     check(&table, &server);

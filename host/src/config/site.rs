@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cache::{Forwardings, Policies};
 use super::function::Uses;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
-use super::{Behavior, Site, ViewerProtocol};
-use crate::limits::Profile;
+use super::{Behavior, Site, ViewerProtocol, WebSocket};
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
+use crate::limits::{Profile, tunnel};
 
 const HOSTS_MAX: usize = 1_000;
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
@@ -184,6 +185,7 @@ fn behavior(
     };
     let viewer_protocol = viewer_protocol(table);
     let allowed_methods = allowed_methods(table);
+    let websocket = websocket(table);
     let mut hook = |table: &mut Table<'_>, key, profile| {
         let text = table.text(key)?;
         let function = references.functions.resolve(table.report, &text)?;
@@ -211,6 +213,7 @@ fn behavior(
         origin: origin?,
         viewer_protocol,
         allowed_methods,
+        websocket,
         viewer_request,
         origin_request,
         origin_response,
@@ -242,6 +245,17 @@ fn viewer_protocol(table: &mut Table<'_>) -> ViewerProtocol {
         },
         |(_, protocol)| *protocol,
     )
+}
+
+/// Passed through by default, as by CloudFront.
+fn websocket(table: &mut Table<'_>) -> Option<WebSocket> {
+    let allowed = table.flag("websocket").unwrap_or(true);
+    let idle_s = table.integer("websocket_idle_s", 1..=tunnel::IDLE_S_MAX);
+    if let (false, Some(value)) = (allowed, table.value("websocket_idle_s")) {
+        let remedy = "remove `websocket = false`, or this";
+        table.report.error(value.span(), "`websocket_idle_s` where WebSocket is not passed through", remedy);
+    }
+    allowed.then(|| WebSocket { idle: Duration::from_secs(idle_s.unwrap_or(tunnel::IDLE_S)) })
 }
 
 /// All methods by default: an edge before an application that takes forms is the common case.

@@ -20,6 +20,7 @@ use crate::edge::hook::Shown;
 use crate::edge::origin::folder::FileContent;
 use crate::edge::origin::upstream::Upstream;
 use crate::edge::record::Record;
+use crate::edge::tunnel::Switched;
 use crate::function::revision::StreamBody;
 use crate::limits;
 use crate::net::{BodyError, SteadyBody};
@@ -35,6 +36,11 @@ pub struct Body {
 impl Body {
     pub(crate) fn new(content: Content, record: Box<Record>) -> Body {
         Body { content, record: Some(record) }
+    }
+
+    /// Of an answer whose record goes on without it.
+    pub(crate) fn empty() -> Body {
+        Body { content: Content::Empty, record: None }
     }
 
     /// The last byte has been handed over: what follows is not the client's fault any more.
@@ -103,6 +109,8 @@ pub(crate) enum Content {
     Sequence(VecDeque<Content>),
     Joined(Box<Joined>),
     Watched(Box<Watched>),
+    /// No body at all: the origin has switched protocols, and this is what its connection has become.
+    Switched(Box<Switched>),
 }
 
 /// Frames that a hook has seen, and the rest that it has not.
@@ -192,7 +200,7 @@ impl HttpBody for Content {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
         match &mut *self {
-            Content::Empty => Poll::Ready(None),
+            Content::Empty | Content::Switched(_) => Poll::Ready(None),
             Content::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 *self = Content::Empty;
@@ -228,7 +236,7 @@ impl HttpBody for Content {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Content::Empty => true,
+            Content::Empty | Content::Switched(_) => true,
             Content::Full(_) => false,
             Content::Viewer(incoming) => incoming.is_end_stream(),
             Content::Upstream(upstream) => upstream.is_end_stream(),
@@ -243,7 +251,7 @@ impl HttpBody for Content {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Content::Empty => SizeHint::with_exact(0),
+            Content::Empty | Content::Switched(_) => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Viewer(incoming) => incoming.size_hint(),
             Content::Upstream(upstream) => upstream.size_hint(),

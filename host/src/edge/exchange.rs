@@ -19,10 +19,11 @@ use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
 use crate::edge::hook::{self, Asked, Scene};
 use crate::edge::id::RequestId;
-use crate::edge::origin::{Backend, Origin, announce};
+use crate::edge::origin::{Backend, FetchError, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
 use crate::edge::site::{Behavior, Site};
+use crate::edge::tunnel::Place;
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
@@ -71,22 +72,25 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
         let refuse = |failure| refused(Moment::ViewerRequest, behavior, failure);
         trip.backend = edge.backends.choose(&behavior.backend, &edits).map_err(refuse)?;
         // Only the primary of a group is changed.
-        let primary = match &trip.backend {
-            Backend::One(origin) => origin,
-            Backend::Group(group) => &group.primary,
-        };
-        first = Some(edge.backends.edit(primary, &edits).map_err(refuse)?);
+        first = Some(edge.backends.edit(trip.backend.primary(), &edits).map_err(refuse)?);
     }
     let viewer_response = behavior.hook(Moment::ViewerResponse);
     let asked = viewer_response.map(|_| Asked::new(scene, Moment::ViewerResponse, &head));
+    if head.websocket {
+        // Only a server behind a URL can be asked to speak another protocol.
+        let primary = first.as_ref().unwrap_or_else(|| trip.backend.primary());
+        head.websocket = behavior.websocket.is_some() && primary.is_url();
+    }
     let mut answer = match &behavior.caching {
+        _ if head.websocket => Box::pin(handshake(&trip, first, &mut head, &mut content)).await?,
         None => trip.fetch(first, &mut head, &mut content).await?,
         Some(caching) => cached(caching, &trip, first, &mut head, &mut content).await?,
     };
 
-    // Not for errors of the origin (cloudfront.md 1.5), of which an answer that its hook made one is one.
+    // Not for errors of the origin (cloudfront.md 1.5), of which an answer that its hook made one is one; and
+    // a handshake's answer is between its two ends.
     if let (Some(hook), Some(asked)) = (viewer_response, asked)
-        && answer.response.status().as_u16() < 400
+        && (200..400).contains(&answer.response.status().as_u16())
     {
         let (mut parts, mut content) = answer.response.into_parts();
         let replaced = hook::viewer_response(scene, hook, asked, &mut parts).map_err(failed(Moment::ViewerResponse, hook))?;
@@ -115,6 +119,24 @@ async fn cached(
         Some(answer) => Ok(answer),
         None => Box::pin(asker.settle(lookup, trip, first, head, content)).await,
     }
+}
+
+/// A request to go on as WebSocket: never from the cache, and only if there is a place for what may come of it.
+async fn handshake(
+    trip: &Trip<'_>,
+    first: Option<Arc<Origin>>,
+    head: &mut Head,
+    content: &mut Content,
+) -> Result<Answer, Refusal> {
+    let place = Place::take(trip.edge).ok_or(Refusal::Tunnels)?;
+    let mut answer = match &trip.behavior.caching {
+        None => trip.fetch(first, head, content).await?,
+        Some(caching) => caching::alone(caching, trip, first, head, content, CacheStatus::forward(Forward::Bypass)).await?,
+    };
+    if let (Content::Switched(switched), Some(websocket)) = (answer.response.body_mut(), trip.behavior.websocket) {
+        switched.place = Some((place, websocket.idle));
+    }
+    Ok(answer)
 }
 
 /// The way to the origin, and back.
@@ -257,6 +279,15 @@ impl Trip<'_> {
         origin.metrics.answered(started.elapsed().as_secs_f64());
         strip_response(response.headers_mut());
         let status = response.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return match response.body() {
+                Content::Switched(_) => {
+                    Ok(Attempt { answer: Answer { response, result: ResultType::Miss }, status: Some(status) })
+                }
+                // A component cannot, whatever it says.
+                _ => Err(FetchError::Switched.into()),
+            };
+        }
 
         if let (Some(hook), Some(asked)) = (origin_response, asked) {
             let (mut parts, mut content) = response.into_parts();

@@ -17,6 +17,9 @@ pub(crate) struct Head {
     pub(crate) target: PathAndQuery,
     pub(crate) headers: HeaderMap,
     pub(crate) version: Version,
+    /// Whether it asks to go on as WebSocket. The headers that say so are taken out like all that are for one
+    /// connection, and written anew for the origin's.
+    pub(crate) websocket: bool,
 }
 
 impl Head {
@@ -34,8 +37,9 @@ impl Head {
         }
         let target = target(&method, &uri)?;
         host(&uri, &mut headers)?;
+        let websocket = asks_for_websocket(&method, version, &headers);
         strip_request(&mut headers);
-        Ok(Head { method, target, headers, version })
+        Ok(Head { method, target, headers, version, websocket })
     }
 
     /// The host without its port.
@@ -52,6 +56,23 @@ impl Head {
     pub(crate) fn is_safe(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
+}
+
+/// RFC 6455 section 4.1. Narrower than RFC 9110 would have it, so that all readers agree: one `Upgrade`, one
+/// protocol. Whoever asks otherwise, or for another protocol, is answered in HTTP, as the RFC allows.
+fn asks_for_websocket(method: &Method, version: Version, headers: &HeaderMap) -> bool {
+    // One look-up for all requests that ask for nothing.
+    let mut asked = headers.get_all(header::UPGRADE).iter();
+    let (Some(protocol), None) = (asked.next(), asked.next()) else { return false };
+    let named = |value: &HeaderValue| value.as_bytes().split(|&byte| byte == b',').any(is_upgrade);
+    *method == Method::GET
+        && version == Version::HTTP_11
+        && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
+        && headers.get_all(header::CONNECTION).iter().any(named)
+}
+
+fn is_upgrade(option: &[u8]) -> bool {
+    option.trim_ascii().eq_ignore_ascii_case(b"upgrade")
 }
 
 fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
@@ -156,6 +177,39 @@ mod tests {
         let head = admit("http://example.com:81/a?b", &[("host", "other")]).unwrap();
         assert_eq!((head.host(), head.path(), head.target.query()), ("example.com", "/a", Some("b")));
         assert_eq!(head.headers["host"], "example.com:81");
+    }
+
+    #[test]
+    fn only_a_request_that_all_readers_take_for_websocket_asks_for_it() {
+        let asks = |method: Method, version: Version, headers: &[(&'static str, &'static str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, HeaderValue::from_static(value));
+            }
+            asks_for_websocket(&method, version, &map)
+        };
+        for headers in [
+            [("connection", "Upgrade"), ("upgrade", "websocket")],
+            [("connection", "keep-alive, upgrade"), ("upgrade", "WebSocket")],
+        ] {
+            assert!(asks(Method::GET, Version::HTTP_11, &headers), "{headers:?}");
+            assert!(!asks(Method::GET, Version::HTTP_10, &headers));
+            assert!(!asks(Method::GET, Version::HTTP_2, &headers));
+            assert!(!asks(Method::POST, Version::HTTP_11, &headers));
+        }
+        for headers in [
+            &[("connection", "upgrade")][..],
+            &[("upgrade", "websocket")],
+            &[("connection", "close"), ("upgrade", "websocket")],
+            &[("connection", "upgraded"), ("upgrade", "websocket")],
+            &[("connection", "upgrade"), ("upgrade", "h2c")],
+            &[("connection", "upgrade"), ("upgrade", "websocket, h2c")],
+            &[("connection", "upgrade"), ("upgrade", "websocket/13")],
+            &[("connection", "upgrade"), ("upgrade", "websocket"), ("upgrade", "websocket")],
+            &[("connection", "upgrade"), ("upgrade", "websocket"), ("upgrade", "h2c")],
+        ] {
+            assert!(!asks(Method::GET, Version::HTTP_11, headers), "{headers:?}");
+        }
     }
 
     #[test]

@@ -34,6 +34,16 @@ pub(crate) enum Backend {
     Group(Arc<Group>),
 }
 
+impl Backend {
+    /// Which origin is asked first.
+    pub(crate) fn primary(&self) -> &Arc<Origin> {
+        match self {
+            Backend::One(origin) => origin,
+            Backend::Group(group) => &group.primary,
+        }
+    }
+}
+
 pub(crate) struct Group {
     pub(crate) primary: Arc<Origin>,
     pub(crate) secondary: Arc<Origin>,
@@ -104,6 +114,8 @@ pub(crate) enum FetchError {
     Broken(hyper::Error),
     #[error(transparent)]
     Component(#[from] Failure),
+    #[error("it switched protocols, which it was not asked to do, or not to the one it was asked for")]
+    Switched,
     #[error("a hook may not send requests to {0}, which is not a public address or a declared origin")]
     Forbidden(String),
 }
@@ -116,6 +128,7 @@ impl FetchError {
             FetchError::ReadTimeout(_) => "read-timeout",
             FetchError::Broken(_) => "broken",
             FetchError::Component(_) => "component",
+            FetchError::Switched => "switched",
             FetchError::Forbidden(_) => "forbidden",
         }
     }
@@ -268,6 +281,10 @@ impl Origin {
             read_timeout_ms: ms(target.read_timeout),
         };
         (origin, &target.headers)
+    }
+
+    pub(crate) fn is_url(&self) -> bool {
+        matches!(self.kind, Kind::Url(_))
     }
 
     /// The `Host` that this origin is asked for.

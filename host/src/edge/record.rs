@@ -13,7 +13,7 @@ use crate::edge::Edge;
 use crate::edge::head::Head;
 use crate::edge::id::RequestId;
 use crate::edge::site::Site;
-use crate::net::Client;
+use crate::net::{Client, Side};
 use crate::telemetry::{Line, ResultType};
 
 pub(crate) struct Record {
@@ -27,6 +27,8 @@ pub(crate) struct Record {
     seen: Option<Seen>,
     answer: Option<Answer>,
     bytes: u64,
+    /// Some for a tunnel.
+    bytes_received: Option<u64>,
     end: End,
 }
 
@@ -39,7 +41,7 @@ struct Seen {
 struct Answer {
     status: StatusCode,
     result: ResultType,
-    /// Only measured for the log.
+    /// Only measured for the log, and for tunnels.
     after: Duration,
     content_type: Option<HeaderValue>,
     content_length: Option<u64>,
@@ -66,6 +68,7 @@ impl Record {
             seen: None,
             answer: None,
             bytes: 0,
+            bytes_received: None,
             end: End::ClientLeft,
         })
     }
@@ -93,7 +96,7 @@ impl Record {
         self.answer = Some(Answer {
             status: response.status,
             result,
-            after: if logged { self.started.elapsed() } else { Duration::ZERO },
+            after: if logged || self.bytes_received.is_some() { self.started.elapsed() } else { Duration::ZERO },
             content_type: value(header::CONTENT_TYPE).cloned(),
             content_length: value(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
         });
@@ -101,6 +104,20 @@ impl Record {
 
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
+    }
+
+    /// The request goes on as a tunnel: that it ends is no fault, unless one says so.
+    pub(crate) fn switched(&mut self) {
+        self.bytes_received = Some(0);
+        self.end = End::Complete;
+    }
+
+    pub(crate) fn received(&mut self, bytes: u64) {
+        self.bytes_received = self.bytes_received.map(|before| before + bytes);
+    }
+
+    pub(crate) fn tunnel_broke(&mut self, side: Side) {
+        self.end = if side == Side::Viewer { End::ClientLeft } else { End::OriginBroke };
     }
 
     pub(crate) fn complete(&mut self) {
@@ -121,6 +138,7 @@ impl Record {
             timestamp: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             location: &self.edge.location,
             bytes_sent: self.bytes,
+            bytes_received: self.bytes_received,
             client_ip: &self.client.ip,
             client_port: self.client.peer.port(),
             method: self.method.as_str(),
@@ -164,6 +182,8 @@ impl Drop for Record {
         match (&self.site, &self.answer) {
             (Some(site), Some(answer)) => {
                 let result = if self.end == End::Complete { answer.result } else { ResultType::Error };
+                // For how long a tunnel is used says nothing of how fast we are.
+                let seconds = if self.bytes_received.is_some() { answer.after.as_secs_f64() } else { seconds };
                 site.metrics.answered(answer.status.as_u16(), result, seconds, self.bytes);
             }
             (_, None) => self.edge.metrics.refused("client-left"),

@@ -12,7 +12,7 @@ use crate::edge::body::{Body, Content, PeekError};
 use crate::edge::head::Head;
 use crate::edge::origin::FetchError;
 use crate::edge::record::Record;
-use crate::edge::{Edge, Via};
+use crate::edge::{Edge, Via, tunnel};
 use crate::failure::Failure;
 use crate::limits::Limit;
 use crate::telemetry::ResultType;
@@ -44,6 +44,8 @@ pub(crate) enum Refusal {
     OriginBody(PeekError),
     #[error("{} hook `{function}`: {failure}", .moment.name())]
     Hook { moment: Moment, function: String, failure: Failure },
+    #[error("this worker has as many WebSocket tunnels as it may")]
+    Tunnels,
     #[error("origin: {0}")]
     Fetch(#[from] FetchError),
 }
@@ -72,12 +74,13 @@ impl Refusal {
             Refusal::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
             Refusal::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
             Refusal::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
+            Refusal::Tunnels => (StatusCode::SERVICE_UNAVAILABLE, Error, "tunnels"),
             Refusal::Fetch(error) => match error {
                 FetchError::ConnectTimeout(_) | FetchError::ReadTimeout(_) => {
                     (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout")
                 }
                 FetchError::Unreachable(_) => (StatusCode::BAD_GATEWAY, Error, "origin-unreachable"),
-                FetchError::Broken(_) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
+                FetchError::Broken(_) | FetchError::Switched => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
                 FetchError::Forbidden(_) => (StatusCode::BAD_GATEWAY, Error, "origin-forbidden"),
                 // A component is a function wherever it stands: what is true of an origin hook is true of it.
                 FetchError::Component(failure) => hook_verdict(Moment::OriginRequest, failure),
@@ -172,8 +175,14 @@ pub(crate) fn finish(edge: &Edge, mut record: Box<Record>, answer: Answer) -> Re
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
     }
-    record.answered(&parts, answer.result);
-    Response::from_parts(parts, Body::new(content, record))
+    let switched = match content {
+        Content::Switched(switched) => switched,
+        content => {
+            record.answered(&parts, answer.result);
+            return Response::from_parts(parts, Body::new(content, record));
+        }
+    };
+    tunnel::begin(*switched, parts, answer.result, record)
 }
 
 impl Via {

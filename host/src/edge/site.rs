@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use http::Method;
 
 use crate::cache::Cache;
-use crate::config::{self, ViewerProtocol};
+use crate::config::{self, ViewerProtocol, WebSocket};
 use crate::edge::caching::Caching;
 use crate::edge::origin::{Backend, Backends};
 use crate::function::catalog::Revisions;
@@ -39,6 +39,8 @@ pub(crate) struct Behavior {
     allowed_methods: Vec<Method>,
     hooks: [Option<Arc<Revision>>; 4],
     pub(crate) include_body: bool,
+    /// None: nobody is let through to another protocol.
+    pub(crate) websocket: Option<WebSocket>,
     /// None: every request goes to the origin as it came.
     pub(crate) caching: Option<Caching>,
 }
@@ -163,6 +165,7 @@ impl Behavior {
                 hook(&behavior.viewer_response)?,
             ],
             include_body: behavior.include_body,
+            websocket: behavior.websocket,
             caching: behavior.cache.as_ref().map(|policy| Caching {
                 cache: cache.clone(),
                 site: site.clone(),

@@ -44,6 +44,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         origin_response: None,
         viewer_response: None,
         include_body: false,
+        websocket: None,
         cache: None,
         forwarding: None,
     };
@@ -60,6 +61,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             edge_location: "test".to_owned(),
             drain: Duration::ZERO,
             access_log: false,
+            websockets_per_worker: 1,
             certificates: vec![],
         },
         cache: config::Cache { memory_bytes: 0, memory_object_bytes: 0, disk: None },

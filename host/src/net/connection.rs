@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{HeaderValue, Request, Response, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -27,6 +27,7 @@ use crate::limits::request;
 use crate::net::body::ExchangeBody;
 use crate::net::guard::{Guarded, Opening, Protocol};
 use crate::net::sweep::{Entry, ExchangeGuard, Pulse, Stage, Verdict};
+use crate::net::tunnel::{self, Switch};
 use crate::net::{Client, Tls};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -200,6 +201,14 @@ async fn serve<S, H, F, B>(
                 }
             })
             .await;
+            if let (Ok(Ok(())), Some(tunnel)) = (&end, pulse.take_switch()) {
+                let parts = connection.into_parts();
+                let end = Box::pin(tunnel::carry(parts.io.into_inner(), parts.read_buf, tunnel, &pulse)).await;
+                if let Some(verdict) = end {
+                    count(verdict, &entry);
+                }
+                return;
+            }
             let stream = || connection.into_parts().io.into_inner().into_inner();
             match end {
                 Ok(Ok(())) => {
@@ -267,8 +276,14 @@ impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.answer.poll(cx));
+        let mut response = ready!(this.answer.poll(cx));
         let exchange = this.exchange.take();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(tunnel) = response.extensions_mut().remove::<Switch>().and_then(Switch::take)
+            && let Some(exchange) = &exchange
+        {
+            exchange.switch(tunnel);
+        }
         Poll::Ready(Ok(response.map(|body| ExchangeBody::new(body, exchange))))
     }
 }
@@ -296,7 +311,7 @@ async fn cut<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, verdict: Verdict,
     let status = match verdict {
         Verdict::Refused(refusal) => refusal.status(),
         Verdict::Head => "408 Request Timeout",
-        Verdict::Handshake | Verdict::Idle | Verdict::Write | Verdict::Stalled => return,
+        Verdict::Handshake | Verdict::Idle | Verdict::Write | Verdict::Stalled | Verdict::Quiet => return,
     };
     if exchanges > 0 {
         return; // An answer is under way; another one in the middle of it would be taken for it.
@@ -337,6 +352,7 @@ fn count(verdict: Verdict, entry: &Entry) {
         Verdict::Head => entry.metrics().ended("slow-head"),
         Verdict::Write => entry.metrics().ended("slow-reader"),
         Verdict::Stalled => entry.metrics().ended("stalled"),
+        Verdict::Quiet => entry.metrics().ended("quiet-tunnel"),
         Verdict::Refused(refusal) => entry.metrics().refused(refusal.name()),
     }
 }

@@ -108,7 +108,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             && came > 0
         {
             this.pulse.received();
-            if let Err(refusal) = framing.feed(&buf.filled()[before..]) {
+            // What follows an answer 101 is no HTTP.
+            if !this.pulse.has_switched()
+                && let Err(refusal) = framing.feed(&buf.filled()[before..])
+            {
                 // hyper gets none of these bytes; the connection's task reads the verdict next.
                 buf.set_filled(before);
                 this.pulse.end(Verdict::Refused(refusal));

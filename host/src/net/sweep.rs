@@ -5,6 +5,7 @@
 //! to within one tick. Ten thousand slow clients are ten thousand small entries in one table.
 //!
 //!     Handshake ──► Idle ──first byte──► Head ──whole head──► Busy (n exchanges) ──last one ends──► Idle
+//!                                                                 └──101 is sent──► Tunnel (to its end)
 //!
 //! A connection's task is the only one that ends it: I leave a verdict and wake the task.
 
@@ -16,8 +17,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::limits::request;
+use crate::limits::{request, tunnel};
 use crate::net::framing::Refusal;
+use crate::net::tunnel::Tunnel;
 use crate::telemetry::NetMetrics;
 
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -54,6 +56,8 @@ pub(crate) enum Verdict {
     Head,
     Write,
     Stalled,
+    /// A tunnel through which nothing came.
+    Quiet,
     Refused(Refusal),
 }
 
@@ -64,10 +68,11 @@ pub(crate) enum Stage {
     /// Some bytes of a request's head are here. HTTP/1.1 only: in HTTP/2 bytes may also be pings.
     Head,
     Busy,
+    /// Another protocol is spoken: there are no requests any more.
+    Tunnel,
 }
 
 /// One connection's state.
-#[derive(Debug)]
 pub(crate) struct Pulse {
     clock: Rc<Cell<u32>>,
     stage: Cell<Stage>,
@@ -78,6 +83,11 @@ pub(crate) struct Pulse {
     verdict: Cell<Option<Verdict>>,
     draining: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+    /// What is to be carried once hyper has sent its answer 101.
+    switch: RefCell<Option<Box<Tunnel>>>,
+    switched: Cell<bool>,
+    /// In ticks: how long a tunnel may be quiet.
+    patience: Cell<u32>,
 }
 
 impl Pulse {
@@ -90,14 +100,14 @@ impl Pulse {
     pub(crate) fn received(&self) {
         match self.stage.get() {
             Stage::Idle => self.enter(Stage::Head),
-            Stage::Busy => self.moved(),
+            Stage::Busy | Stage::Tunnel => self.moved(),
             Stage::Head | Stage::Handshake => {}
         }
     }
 
-    /// Bytes went in or out while a request is answered.
+    /// Bytes went in or out while a request is answered, or through a tunnel.
     pub(crate) fn moved(&self) {
-        if self.stage.get() == Stage::Busy {
+        if matches!(self.stage.get(), Stage::Busy | Stage::Tunnel) {
             self.since.set(self.clock.get());
         }
     }
@@ -122,6 +132,31 @@ impl Pulse {
             self.enter(Stage::Idle);
         }
         idle
+    }
+
+    /// The answer that goes out now is the last of HTTP. What comes from here on is not looked at.
+    pub(crate) fn switch(&self, tunnel: Tunnel) {
+        self.switched.set(true);
+        *self.switch.borrow_mut() = Some(Box::new(tunnel));
+    }
+
+    pub(crate) fn has_switched(&self) -> bool {
+        self.switched.get()
+    }
+
+    pub(crate) fn take_switch(&self) -> Option<Tunnel> {
+        self.switch.borrow_mut().take().map(|tunnel| *tunnel)
+    }
+
+    /// A tunnel begins, and may be quiet for so long.
+    pub(crate) fn tunnel(&self, patience: Duration) {
+        self.patience.set(ticks(patience));
+        self.enter(Stage::Tunnel);
+    }
+
+    /// One side of the tunnel has closed.
+    pub(crate) fn half_closed(&self) {
+        self.patience.set(self.patience.get().min(ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS))));
     }
 
     /// A request has come; it lasts until the guard is dropped.
@@ -177,12 +212,16 @@ impl Pulse {
             Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
             // Whoever answers has shorter deadlines of its own; this one is the last resort.
             Stage::Busy => (lasted > ticks.stall).then_some(Verdict::Stalled),
+            Stage::Tunnel => (lasted > self.patience.get()).then_some(Verdict::Quiet),
         }
     }
 }
 
+fn ticks(patience: Duration) -> u32 {
+    u32::try_from(patience.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX).max(1)
+}
+
 /// A request that has come and whose answer has not wholly gone.
-#[derive(Debug)]
 pub(crate) struct ExchangeGuard {
     pulse: Rc<Pulse>,
 }
@@ -191,6 +230,11 @@ impl ExchangeGuard {
     /// Something of the answer has been asked for: its client takes what it is sent.
     pub(crate) fn moved(&self) {
         self.pulse.moved();
+    }
+
+    /// This is the connection's last exchange: its answer is 101.
+    pub(crate) fn switch(&self, tunnel: Tunnel) {
+        self.pulse.switch(tunnel);
     }
 }
 
@@ -227,7 +271,6 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     pub(crate) fn new(bounds: Bounds, metrics: NetMetrics) -> Rc<Sweep> {
-        let ticks = |patience: Duration| u32::try_from(patience.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX).max(1);
         Rc::new(Sweep {
             // 0 means "none" in `write_blocked`; 32 bits of ticks are 34 years.
             clock: Rc::new(Cell::new(1)),
@@ -266,6 +309,9 @@ impl Sweep {
             verdict: Cell::new(None),
             draining: Cell::new(self.draining.get()),
             waker: RefCell::new(None),
+            switch: RefCell::new(None),
+            switched: Cell::new(false),
+            patience: Cell::new(0),
         });
         let id = self.next.get();
         self.next.set(id + 1);
@@ -359,6 +405,29 @@ mod tests {
             let sweep = sweep();
             let entry = sweep.enter(stage);
             assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), expected, "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_ends_one_tick_after_its_patience_and_sooner_when_half_closed() {
+        let half = ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS));
+        for (patience, closed, expected) in [(6, false, Some(7)), (6, true, Some(7)), (half + 9, true, Some(half + 1))] {
+            let sweep = sweep();
+            let entry = sweep.enter(Stage::Idle);
+            entry.pulse().tunnel(TICK * patience);
+            // Bytes prolong it.
+            for _ in 0..3 {
+                sweep.tick();
+            }
+            entry.pulse().received();
+            if closed {
+                entry.pulse().half_closed();
+            }
+            let ended = (1..1_000).find(|_| {
+                sweep.tick();
+                entry.pulse().verdict().is_some()
+            });
+            assert_eq!((ended, entry.pulse().verdict()), (expected, Some(Verdict::Quiet)), "{patience} {closed}");
         }
     }
 

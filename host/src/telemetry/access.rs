@@ -28,6 +28,9 @@ pub struct Line<'a> {
     /// Body bytes sent.
     #[serde(rename = "sc-bytes")]
     pub bytes_sent: u64,
+    /// Bytes received through a tunnel; other requests do not count theirs.
+    #[serde(rename = "cs-bytes", skip_serializing_if = "Option::is_none")]
+    pub bytes_received: Option<u64>,
     #[serde(rename = "c-ip")]
     pub client_ip: &'a str,
     #[serde(rename = "c-port")]

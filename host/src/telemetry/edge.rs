@@ -59,6 +59,8 @@ pub(super) struct Families {
     origin_seconds: HistogramVec,
     origin_failures: IntCounterVec,
     origin_connections: IntCounterVec,
+    tunnels: IntGauge,
+    tunnel_bytes: IntCounterVec,
 }
 
 impl Families {
@@ -105,16 +107,29 @@ impl Families {
                 "Connections to origins: new, or reused from the pool.",
                 &["origin", "kind"],
             ),
+            tunnels: IntGauge::new("edgeward_edge_tunnels_open", "Open WebSocket tunnels.").expect("valid metric"),
+            tunnel_bytes: counters(
+                "edgeward_edge_tunnel_bytes_total",
+                "Bytes that passed through WebSocket tunnels, by whom they went to.",
+                &["to"],
+            ),
         };
-        for collector in
-            [&families.requests, &families.bytes, &families.refusals, &families.origin_failures, &families.origin_connections]
-        {
+        for collector in [
+            &families.requests,
+            &families.bytes,
+            &families.refusals,
+            &families.origin_failures,
+            &families.origin_connections,
+            &families.tunnel_bytes,
+        ] {
             registry.register(Box::new(collector.clone())).expect("registered once");
         }
         for collector in [&families.seconds, &families.hook_seconds, &families.origin_seconds] {
             registry.register(Box::new(collector.clone())).expect("registered once");
         }
-        registry.register(Box::new(families.open.clone())).expect("registered once");
+        for collector in [&families.open, &families.tunnels] {
+            registry.register(Box::new(collector.clone())).expect("registered once");
+        }
         families
     }
 
@@ -124,6 +139,9 @@ impl Families {
             hook_seconds: ["viewer-request", "origin-request", "origin-response", "viewer-response"]
                 .map(|moment| self.hook_seconds.with_label_values(&[moment])),
             refusals: self.refusals.clone(),
+            tunnels: self.tunnels.clone(),
+            bytes_to_viewers: self.tunnel_bytes.with_label_values(&["viewer"]),
+            bytes_to_origins: self.tunnel_bytes.with_label_values(&["origin"]),
         }
     }
 
@@ -153,9 +171,28 @@ pub struct EdgeMetrics {
     open: IntGauge,
     hook_seconds: [Histogram; 4],
     refusals: IntCounterVec,
+    tunnels: IntGauge,
+    bytes_to_viewers: IntCounter,
+    bytes_to_origins: IntCounter,
 }
 
 impl EdgeMetrics {
+    pub fn tunnel_opened(&self) {
+        self.tunnels.inc();
+    }
+
+    pub fn tunnel_closed(&self) {
+        self.tunnels.dec();
+    }
+
+    pub fn tunnelled_to_viewer(&self, bytes: u64) {
+        self.bytes_to_viewers.inc_by(bytes);
+    }
+
+    pub fn tunnelled_to_origin(&self, bytes: u64) {
+        self.bytes_to_origins.inc_by(bytes);
+    }
+
     pub fn opened(&self) {
         self.open.inc();
     }

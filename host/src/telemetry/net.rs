@@ -30,7 +30,7 @@ impl NetMetrics {
             ended: IntCounterVec::new(
                 Opts::new(
                     "edgeward_net_connections_ended_total",
-                    "Connections ended by us, by reason: slow-head, idle, stalled.",
+                    "Connections ended by us, by reason: slow-head, idle, stalled, quiet-tunnel.",
                 ),
                 &["reason"],
             )

@@ -37,10 +37,11 @@ impl Edge {
     #[track_caller]
     pub fn start_in(folder: tempfile::TempDir, server: &str, config: &str) -> Edge {
         write_config(folder.path(), server, config);
+        let access_log = std::fs::File::create(folder.path().join("access.log")).unwrap();
         let mut child = edgeward()
             .args(["serve", "--log", "json", "-c", "edge.toml"])
             .current_dir(folder.path())
-            .stdout(Stdio::null())
+            .stdout(access_log)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
@@ -126,6 +127,13 @@ impl Edge {
     /// What the edge has logged so far, without the access log.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
+    }
+
+    /// The access log so far, a line for each request that has ended.
+    pub fn access_log(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap();
+        // The last line may still be being written.
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Replaces the configuration, keeping `[server]` as `start` wrote it.

@@ -56,6 +56,8 @@ fn reduce_headers(head: &mut Head, is_taken: impl Fn(&HeaderName) -> bool) {
         .keys()
         .filter(|name| {
             let kept = **name == header::COOKIE
+                // Of a handshake, which is never stored. Without `Origin` a server cannot tell a foreign page.
+                || (head.websocket && (name.as_str().starts_with("sec-websocket-") || **name == header::ORIGIN))
                 || is_taken(name)
                 // What a change is about, and by whom, is the origin's business.
                 || (writes && (**name == header::AUTHORIZATION || **name == header::ORIGIN));

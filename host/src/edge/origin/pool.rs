@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -70,6 +71,12 @@ impl Connection {
 
     pub(crate) fn timer(&mut self) -> &mut Timer {
         &mut self.timer
+    }
+
+    /// The bytes themselves, behind an answer that has switched protocols, and those of them that came with it.
+    pub(crate) fn into_stream(self) -> (Stream, Bytes) {
+        let parts = self.driver.into_parts();
+        (parts.io.into_inner(), parts.read_buf)
     }
 
     /// Whether a request can be sent. Drives the connection without anybody to wake: a close that has

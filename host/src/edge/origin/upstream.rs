@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -20,6 +21,7 @@ use crate::edge::body::Content;
 use crate::edge::head::Head;
 use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
+use crate::edge::tunnel::{self, Switched};
 use crate::telemetry::OriginMetrics;
 
 /// Why there is no answer.
@@ -44,16 +46,31 @@ pub(crate) async fn fetch(
     now: Instant,
 ) -> Result<Response<Content>, FetchError> {
     let mut request = target.request(head, content);
+    if head.websocket {
+        return Box::pin(switch(target, metrics, request)).await;
+    }
     if let Some(connection) = pool::take(target, now) {
         metrics.reused();
-        match send(connection, request, target.read_timeout, now, true).await {
+        match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle).await {
             Ok(response) => return Ok(response),
             Err(SendError { again: Some(again), .. }) => request = again,
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
     let connection = Box::pin(open(target, metrics)).await?;
-    send(connection, request, target.read_timeout, Instant::now(), false).await.map_err(|error| error.error)
+    send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask).await.map_err(|error| error.error)
+}
+
+/// Asks to go on as WebSocket, over a connection that nobody has used.
+async fn switch(
+    target: &Target,
+    metrics: &OriginMetrics,
+    mut request: Request<Content>,
+) -> Result<Response<Content>, FetchError> {
+    request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    request.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
+    let connection = open(target, metrics).await?;
+    send(connection, request, target.read_timeout, Instant::now(), Purpose::Switch).await.map_err(|error| error.error)
 }
 
 async fn open(target: &Target, metrics: &OriginMetrics) -> Result<Box<Connection>, FetchError> {
@@ -81,7 +98,7 @@ fn send(
     mut request: Request<Content>,
     timeout: Duration,
     now: Instant,
-    was_idle: bool,
+    purpose: Purpose,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
     // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte.
     let moves = (!request.body().is_empty()).then(|| Arc::new(AtomicU32::new(0)));
@@ -91,17 +108,27 @@ fn send(
     connection.timer().arm(now + timeout);
     let is_head = request.method() == Method::HEAD;
     connection.copy.clear();
-    if was_idle && is_replayable(&request) {
+    if purpose == Purpose::AskOverIdle && is_replayable(&request) {
         connection.copy.write(&request);
     }
     let response = Box::pin(connection.sender.try_send_request(request));
-    answered(connection, response, moves, timeout, Sent { was_idle, is_head })
+    answered(connection, response, moves, timeout, Sent { purpose, is_head })
 }
 
 /// What is remembered of a request that is on its way.
 struct Sent {
-    was_idle: bool,
+    purpose: Purpose,
     is_head: bool,
+}
+
+/// What a connection is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Ask,
+    /// The server may be closing it at this moment.
+    AskOverIdle,
+    /// To go on as WebSocket.
+    Switch,
 }
 
 async fn answered<F>(
@@ -109,7 +136,7 @@ async fn answered<F>(
     mut response: Pin<Box<F>>,
     moves: Option<Arc<AtomicU32>>,
     timeout: Duration,
-    Sent { was_idle, is_head }: Sent,
+    Sent { purpose, is_head }: Sent,
 ) -> Result<Response<Content>, SendError>
 where
     F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Content>>>>,
@@ -135,14 +162,26 @@ where
         connection.timer().poll(cx, timeout).map(|()| None)
     });
     match sent.await {
+        Some(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            // Nobody may be led through to a protocol that was not asked for.
+            let agreed = response.headers().get(header::UPGRADE);
+            if purpose != Purpose::Switch
+                || !agreed.is_some_and(|agreed| agreed.as_bytes().eq_ignore_ascii_case(tunnel::PROTOCOL.as_bytes()))
+            {
+                return Err(FetchError::Switched.into());
+            }
+            let (stream, early) = connection.into_stream();
+            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, place: None }))))
+        }
         Some(Ok(response)) => {
             connection.timer().disarm();
             Ok(response.map(|incoming| content(incoming, connection, timeout, is_head)))
         }
         Some(Err(mut error)) => Err(match error.take_message() {
-            Some(request) => {
-                SendError { error: FetchError::Unreachable("closed at once".to_owned()), again: was_idle.then_some(request) }
-            }
+            Some(request) => SendError {
+                error: FetchError::Unreachable("closed at once".to_owned()),
+                again: (purpose == Purpose::AskOverIdle).then_some(request),
+            },
             None => {
                 let error = error.into_error();
                 let again = if was_closed(&error) { connection.copy.read() } else { None };

@@ -48,7 +48,13 @@ fn head() -> Head {
     headers.insert("host", "example.com".parse().unwrap());
     headers.append("accept", "a".parse().unwrap());
     headers.append("accept", "b".parse().unwrap());
-    Head { method: http::Method::GET, target: "/old?q=1".parse().unwrap(), headers, version: http::Version::HTTP_11 }
+    Head {
+        method: http::Method::GET,
+        target: "/old?q=1".parse().unwrap(),
+        headers,
+        version: http::Version::HTTP_11,
+        websocket: false,
+    }
 }
 
 fn limits() -> Limits {

@@ -148,7 +148,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        Head { method, target: "/".parse().unwrap(), headers: map, version: http::Version::HTTP_11 }
+        Head { method, target: "/".parse().unwrap(), headers: map, version: http::Version::HTTP_11, websocket: false }
     }
 
     fn validators() -> Validators {

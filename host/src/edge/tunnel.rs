@@ -1,0 +1,112 @@
+//! What a request becomes when its origin has agreed to go on as WebSocket.
+//!
+//!     Head ─► Place ─► origin, over a connection of its own ─► 101 ─► Switched ─► `net` carries bytes ─► Record
+//!                                                             └─ anything else is an ordinary answer
+//!
+//! A worker has so many places and no more; who finds none is refused before the origin hears of it. The
+//! request's record goes along and is closed by the end of the tunnel: the log's line then has both counts.
+//! `net` does the carrying and holds the deadlines. I know nothing of frames: what passes is not looked at.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, response};
+
+use crate::edge::Edge;
+use crate::edge::body::Body;
+use crate::edge::origin::connect::Stream;
+use crate::edge::record::Record;
+use crate::net::{Side, Switch, Tunnel, Witness};
+use crate::telemetry::ResultType;
+
+/// The only protocol that is passed through.
+pub(crate) const PROTOCOL: HeaderValue = HeaderValue::from_static("websocket");
+
+/// An origin's connection behind its answer 101.
+pub(crate) struct Switched {
+    pub(crate) stream: Stream,
+    /// What came with the answer's head.
+    pub(crate) early: Bytes,
+    /// And how long the tunnel may be quiet. None until the exchange has the answer.
+    pub(crate) place: Option<(Place, Duration)>,
+}
+
+thread_local! {
+    /// Taken places of this worker. Shared with them, since nothing says that they end on this thread.
+    static TAKEN: Arc<AtomicUsize> = Arc::default();
+}
+
+/// One of the worker's places for a tunnel; free again when dropped.
+pub(crate) struct Place {
+    taken: Arc<AtomicUsize>,
+    edge: Arc<Edge>,
+}
+
+impl Place {
+    pub(crate) fn take(edge: &Arc<Edge>) -> Option<Place> {
+        let taken = TAKEN.with(Arc::clone);
+        // Only this thread takes: nobody comes between.
+        if taken.load(Relaxed) >= edge.tunnels_max {
+            return None;
+        }
+        taken.fetch_add(1, Relaxed);
+        edge.metrics.tunnel_opened();
+        Some(Place { taken, edge: edge.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Relaxed);
+        self.edge.metrics.tunnel_closed();
+    }
+}
+
+/// The answer after which the connection is a tunnel.
+pub(crate) fn begin(
+    switched: Switched,
+    mut parts: response::Parts,
+    result: ResultType,
+    mut record: Box<Record>,
+) -> Response<Body> {
+    let Switched { stream, early, place } = switched;
+    // An answer that is followed by another protocol has no body, whatever the origin says of one.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    parts.headers.insert(header::UPGRADE, PROTOCOL);
+    record.switched();
+    record.answered(&parts, result);
+    let (place, patience) = place.unzip();
+    let witness = Box::new(Passage { record, _place: place });
+    let tunnel = Tunnel { far: Box::new(stream), early, patience: patience.unwrap_or_default(), witness };
+    parts.extensions.insert(Switch::new(tunnel));
+    Response::from_parts(parts, Body::empty())
+}
+
+/// What is remembered of a tunnel until it has ended.
+struct Passage {
+    record: Box<Record>,
+    _place: Option<Place>,
+}
+
+impl Witness for Passage {
+    fn passed(&mut self, to: Side, bytes: u64) {
+        match to {
+            Side::Viewer => {
+                self.record.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
+                self.record.edge.metrics.tunnelled_to_viewer(bytes);
+            }
+            Side::Far => {
+                self.record.received(bytes);
+                self.record.edge.metrics.tunnelled_to_origin(bytes);
+            }
+        }
+    }
+
+    fn broke(&mut self, side: Side) {
+        self.record.tunnel_broke(side);
+    }
+}
