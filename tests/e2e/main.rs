@@ -14,4 +14,5 @@ mod lifecycle;
 mod origins;
 mod protocol;
 mod reload;
+mod tracing;
 mod websocket;

@@ -65,6 +65,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             certificates: vec![],
         },
         cache: config::Cache { memory_bytes: 0, memory_object_bytes: 0, disk: None },
+        tracing: None,
         key_value_stores: BTreeMap::new(),
         functions: BTreeMap::new(),
         origins: origins
