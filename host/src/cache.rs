@@ -90,6 +90,18 @@ pub enum Lookup {
     Bypass(Alone),
 }
 
+impl Lookup {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Lookup::Hit(_) => "hit",
+            Lookup::Stale { .. } => "stale",
+            Lookup::Miss(_) => "miss",
+            Lookup::Busy(_) => "busy",
+            Lookup::Bypass(_) => "bypass",
+        }
+    }
+}
+
 /// Why a request goes to the origin on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alone {

@@ -16,6 +16,7 @@ mod server;
 mod site;
 #[cfg(test)]
 mod tests;
+mod tracing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -37,6 +38,8 @@ pub struct Config {
     pub server: Server,
     pub cache: Cache,
     pub geo: Geo,
+    /// None: nothing is traced.
+    pub tracing: Option<Tracing>,
     pub key_value_stores: BTreeMap<String, Arc<KeyValues>>,
     pub functions: BTreeMap<String, Arc<Function>>,
     pub origins: BTreeMap<String, Arc<Origin>>,
@@ -102,6 +105,20 @@ pub enum ViewerHeader {
     Address,
     Protocol,
     HttpVersion,
+}
+
+/// Where traces go. Changing it takes a restart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tracing {
+    /// Of the collector.
+    pub host: String,
+    pub port: u16,
+    /// Of the URL that spans are posted to.
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub service_name: String,
+    /// 0 to 1.
+    pub sample_rate: f64,
 }
 
 /// How much is kept. Changing it takes a restart.
@@ -373,6 +390,7 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let server = server::read(&mut root, files);
     let cache = cache::read(&mut root, files);
     let geo = geo::read(&mut root, files);
+    let tracing = tracing::read(&mut root);
     let policies = cache::Policies::read(&mut root, &policies);
     let forwardings = cache::Forwardings::read(&mut root, &forwardings);
     let mut references = site::References {
@@ -395,5 +413,5 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     functions.retain(|name, _| uses.contains(name));
     let warnings = unused.iter().map(|name| format!("function `{name}` is used by no site and no origin; it is not deployed"));
     let warnings = warnings.collect();
-    (Config { server, cache, geo, key_value_stores, functions, origins, origin_groups, sites }, warnings)
+    (Config { server, cache, geo, tracing, key_value_stores, functions, origins, origin_groups, sites }, warnings)
 }

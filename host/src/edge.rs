@@ -38,10 +38,10 @@ pub use body::Body;
 pub use trial::{Trial, trial};
 
 use crate::cache::Cache;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::function::catalog::Revisions;
 use crate::net::Client;
-use crate::telemetry::{AccessLog, EdgeMetrics, Telemetry};
+use crate::telemetry::{AccessLog, EdgeMetrics, Telemetry, TraceSettings, Tracer};
 use origin::Backends;
 use record::Record;
 use site::{Parts, Sites};
@@ -54,6 +54,7 @@ pub struct Edge {
     backends: Backends,
     metrics: EdgeMetrics,
     access: Option<AccessLog>,
+    tracer: Option<Tracer>,
     /// Open ones of a worker.
     tunnels_max: usize,
 }
@@ -72,6 +73,10 @@ impl Edge {
     pub fn new(config: &Config, revisions: &Revisions, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
         let backends = Backends::new(config, revisions, telemetry)?;
         let access = if config.server.access_log { Some(telemetry.access_log().context("access log")?) } else { None };
+        let tracer = match &config.tracing {
+            None => None,
+            Some(tracing) => Some(telemetry.tracer(settings(tracing)).context("tracing")?),
+        };
         Ok(Edge {
             location: config.server.edge_location.clone(),
             via: Via::new(&config.server.edge_location).context("edge location")?,
@@ -79,6 +84,7 @@ impl Edge {
             backends,
             metrics: telemetry.edge(),
             access,
+            tracer,
             tunnels_max: config.server.websockets_per_worker,
         })
     }
@@ -93,6 +99,11 @@ impl Edge {
     pub fn leads(&self, host: &str, path: &str) -> bool {
         self.sites.find(host).is_some_and(|site| site.behavior(path).is_some())
     }
+}
+
+fn settings(tracing: &config::Tracing) -> TraceSettings {
+    let config::Tracing { host, port, path, headers, service_name, sample_rate } = tracing.clone();
+    TraceSettings { host, port, path, headers, service_name, sample_rate }
 }
 
 /// For `bench/micro`: whether a request's head is taken.

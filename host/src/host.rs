@@ -63,6 +63,7 @@ struct Shared {
 struct Snapshot {
     server: Server,
     cache: config::Cache,
+    tracing: Option<config::Tracing>,
     revisions: Arc<Revisions>,
     edge: Arc<Edge>,
 }
@@ -197,7 +198,13 @@ impl Snapshot {
             return Err(joined(&wrong));
         }
         let edge = Arc::new(Edge::new(config, &revisions, cache, telemetry)?);
-        Ok(Snapshot { server: config.server.clone(), cache: config.cache.clone(), revisions, edge })
+        Ok(Snapshot {
+            server: config.server.clone(),
+            cache: config.cache.clone(),
+            tracing: config.tracing.clone(),
+            revisions,
+            edge,
+        })
     }
 }
 

@@ -304,6 +304,25 @@ pub mod compression {
     pub const AT_ONCE: usize = 64;
 }
 
+/// What bounds traces on their way to the collector.
+pub mod tracing {
+    /// Spans of one request; further ones are dropped.
+    pub const SPANS_PER_TRACE: usize = 64;
+    /// Of the text of an attribute; the rest is cut off.
+    pub const ATTRIBUTE_BYTES: usize = 1_024;
+    /// Requests whose spans wait for the exporter, and the memory they may take.
+    pub const WAITING_TRACES: usize = 4_096;
+    pub const WAITING_BYTES: usize = 16 << 20;
+    /// A batch is sent when it has so many spans, or is so old.
+    pub const BATCH_SPANS: usize = 512;
+    pub const BATCH_MS: u64 = 1_000;
+    /// For the collector to connect, and between two steps of one exchange with it.
+    pub const SEND_MS: u64 = 2_000;
+    /// At the end of the process.
+    pub const FLUSH_MS: u64 = 5_000;
+    pub const SERVICE_NAME_BYTES: usize = 255;
+}
+
 /// What bounds the configuration itself.
 pub mod config {
     pub const FILE_BYTES: u64 = 16 << 20;

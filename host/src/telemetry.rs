@@ -8,6 +8,7 @@ mod edge;
 mod function;
 mod net;
 mod reload;
+mod trace;
 
 pub use access::{AccessLog, Line};
 pub use cache::{CacheMetrics, CacheTier, FillResult};
@@ -15,6 +16,7 @@ pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{FunctionMetrics, InstanceEvent};
 pub use net::NetMetrics;
 pub use reload::ReloadResult;
+pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};
 
 use std::sync::OnceLock;
 
@@ -30,6 +32,8 @@ pub struct Telemetry {
     reloads: reload::Reloads,
     access: OnceLock<AccessLog>,
     access_dropped: IntCounter,
+    tracer: OnceLock<Tracer>,
+    spans_dropped: trace::Dropped,
 }
 
 impl Telemetry {
@@ -47,7 +51,9 @@ impl Telemetry {
         )
         .expect("valid metric");
         registry.register(Box::new(access_dropped.clone())).expect("registered once");
-        Telemetry { registry, functions, edge, net, cache, reloads, access: OnceLock::new(), access_dropped }
+        let spans_dropped = trace::Dropped::register(&registry);
+        let (access, tracer) = (OnceLock::new(), OnceLock::new());
+        Telemetry { registry, functions, edge, net, cache, reloads, access, access_dropped, tracer, spans_dropped }
     }
 
     /// The handles of one function's metrics.
@@ -94,8 +100,20 @@ impl Telemetry {
         Ok(self.access.get_or_init(|| log).clone())
     }
 
-    /// Before the process ends: waits for the lines of the access log that are still to be written.
+    /// Where traces begin; the first settings stay.
+    pub fn tracer(&self, settings: TraceSettings) -> std::io::Result<Tracer> {
+        if let Some(tracer) = self.tracer.get() {
+            return Ok(tracer.clone());
+        }
+        let tracer = Tracer::start(settings, self.spans_dropped.clone())?;
+        Ok(self.tracer.get_or_init(|| tracer).clone())
+    }
+
+    /// Before the process ends: waits for the lines of the access log and the spans that are still to be written.
     pub fn flush(&self) {
+        if let Some(tracer) = self.tracer.get() {
+            tracer.flush();
+        }
         if let Some(log) = self.access.get() {
             log.flush();
         }

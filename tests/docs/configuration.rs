@@ -16,7 +16,7 @@ const ORIGIN: &str = "[origin.app]\nfixed = {}\n";
 const SITE: &str = "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n";
 
 /// Headings of the document, and a configuration with a place for a key of that table.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 21] = [
     ("Top level", "KEY\n"),
     ("[server]", "[server]\nhttp = [\"127.0.0.1:8080\"]\nKEY\n"),
     ("[[server.certificate]]", "[[server.certificate]]\nKEY\n"),
@@ -30,6 +30,7 @@ const TABLES: [(&str, &str); 20] = [
     ("component", "[origin.o]\ncomponent = \"f\"\nKEY\n"),
     ("[origin_group.NAME]", "[origin_group.g]\nKEY\n"),
     ("[geo]", "[geo]\nKEY\n"),
+    ("[tracing]", "[tracing]\nKEY\n"),
     ("[cache]", "[cache]\nKEY\n"),
     ("disk", "[cache.disk]\nfolder = \"c\"\nKEY\n"),
     ("[cache_policy.NAME]", "[cache_policy.p]\nKEY\n"),

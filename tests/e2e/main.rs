@@ -17,5 +17,6 @@ mod lifecycle;
 mod origins;
 mod protocol;
 mod reload;
+mod tracing;
 mod viewer;
 mod websocket;

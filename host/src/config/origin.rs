@@ -185,7 +185,7 @@ fn component(table: &mut Table<'_>, functions: &Declared<'_>, uses: &mut Uses) -
 }
 
 /// `headers = { name = "value", other = ["a", "b"] }`.
-fn headers(table: &mut Table<'_>) -> Vec<(String, String)> {
+pub(super) fn headers(table: &mut Table<'_>) -> Vec<(String, String)> {
     let mut headers = Vec::new();
     for (name, value) in table.entries_of("headers") {
         header_name(table, &name);

@@ -100,6 +100,24 @@ impl<'a> Table<'a> {
         None
     }
 
+    /// 0 to 1.
+    pub(super) fn fraction(&mut self, key: &'static str) -> Option<f64> {
+        let value = self.value(key)?;
+        let number = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
+            other => {
+                wrong_type(self.report, value.span(), key, "a number", other);
+                return None;
+            }
+        };
+        let number = number.filter(|number| (0.0..=1.0).contains(number));
+        if number.is_none() {
+            self.report.error(value.span(), format!("`{key}` is out of range"), "0.0 to 1.0 is allowed");
+        }
+        number
+    }
+
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<Text<'a>>> {
         let value = self.value(key)?;
         match value.get_ref() {

@@ -210,6 +210,7 @@ async fn fill(
     wishes: &Wishes,
     duty: Duty,
 ) -> Result<Answer, Refusal> {
+    let _span = trip.open_span("cache fill");
     let mode = caching.mode();
     let prior = duty.prior().cloned();
     let why = match &prior {

@@ -28,7 +28,7 @@ use crate::edge::tunnel::Place;
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
-use crate::telemetry::ResultType;
+use crate::telemetry::{Open, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
 pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Request<Incoming>>) -> Result<Answer, Refusal> {
@@ -126,7 +126,12 @@ async fn cached(
         let status = CacheStatus::forward(Forward::Method);
         return Box::pin(caching::alone(caching, trip, first, head, content, status)).await;
     };
+    let mut span = trip.open_span("cache lookup");
     let lookup = asker.look(head);
+    if let Some(span) = &mut span {
+        span.note(|span| span.text("edgeward.cache.lookup", lookup.name()));
+    }
+    drop(span);
     match asker.at_once(head, &lookup) {
         Some(answer) => Ok(answer),
         None => Box::pin(asker.settle(lookup, trip, first, head, content)).await,
@@ -182,6 +187,8 @@ impl OwnedTrip {
             client_ip: &self.client_ip,
             edge_location: &self.edge.location,
             metrics: &self.edge.metrics,
+            // The request that has caused it is over, or will be.
+            trace: None,
         };
         let OwnedTrip { edge, site, behavior, secure, backend, .. } = self;
         Some((Trip { edge, scene, site, behavior, secure: *secure, backend: backend.clone() }, caching))
@@ -203,8 +210,34 @@ impl<'a> Trip<'a> {
             client_ip: &client.ip,
             edge_location: &edge.location,
             metrics: &edge.metrics,
+            trace: record.trace.as_deref(),
         };
         Trip { edge, scene, site, behavior, secure: client.tls.is_some(), backend: behavior.backend.clone() }
+    }
+
+    /// None if the request is not traced.
+    pub(crate) fn open_span(&self, name: &str) -> Option<Open<'_>> {
+        self.scene.trace.map(|trace| trace.open(name, SpanKind::Internal))
+    }
+
+    /// What is asked of an origin, which is told that it is a part of this.
+    fn open_fetch(&self, origin: &Origin, head: &mut Head) -> Option<Open<'_>> {
+        const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+        let mut open = self.scene.trace?.open(head.method.as_str(), SpanKind::Client);
+        if let Ok(traceparent) = HeaderValue::from_str(&open.traceparent()) {
+            head.headers.insert(TRACEPARENT, traceparent);
+        }
+        let (event, _) = origin.event();
+        open.note(|span| {
+            span.text("http.request.method", head.method.as_str());
+            span.text("url.path", head.path());
+            span.text("edgeward.origin", &origin.name);
+            if !event.host.is_empty() {
+                span.text("server.address", event.host);
+                span.number("server.port", u64::from(event.port));
+            }
+        });
+        Some(open)
     }
 
     /// The same trip, for a task of its own.
@@ -309,18 +342,32 @@ impl<'a> Trip<'a> {
 
         let origin_response = self.behavior.hook(Moment::OriginResponse);
         let asked = origin_response.map(|_| Asked::new(self.scene, Moment::OriginResponse, head));
+        let mut span = self.open_fetch(&origin, head);
         let started = Instant::now();
         let fetched = origin.fetch(head, content, self.secure, started).await;
         let mut response = match fetched {
             Ok(response) => response,
             Err(error) => {
                 origin.metrics.failed(error.reason());
+                if let Some(span) = &mut span {
+                    span.note(|span| span.fail(error.reason()));
+                }
                 return Err(error.into());
             }
         };
         origin.metrics.answered(started.elapsed().as_secs_f64());
         strip_response(response.headers_mut());
         let status = response.status();
+        if let Some(span) = &mut span {
+            span.note(|span| {
+                span.number("http.response.status_code", u64::from(status.as_u16()));
+                if status.is_client_error() || status.is_server_error() {
+                    span.fail(status.as_str());
+                }
+            });
+        }
+        // It lasts until the head of the answer: the body comes as fast as the client takes it.
+        drop(span);
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return match response.body() {
                 Content::Switched(_) => {

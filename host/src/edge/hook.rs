@@ -8,6 +8,7 @@ pub(crate) mod edit;
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, response};
@@ -16,7 +17,7 @@ use crate::edge::head::Head;
 use crate::edge::id::RequestId;
 use crate::failure::Failure;
 use crate::function::revision::{Outcome, Revision};
-use crate::telemetry::EdgeMetrics;
+use crate::telemetry::{EdgeMetrics, Trace};
 use crate::wasm::abi::{self, EventWriter, Moment};
 use edit::{Beside, Flow};
 
@@ -28,6 +29,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) client_ip: &'a str,
     pub(crate) edge_location: &'a str,
     pub(crate) metrics: &'a EdgeMetrics,
+    /// None: this request is not traced.
+    pub(crate) trace: Option<&'a Trace>,
 }
 
 /// The beginning of a body, as an origin hook sees it.
@@ -192,6 +195,19 @@ fn body(shown: Option<&Shown>) -> abi::Body<'_> {
 /// Counts and logs a call, and hands its answer on.
 fn settle(scene: Scene<'_>, hook: &Arc<Revision>, moment: Moment, outcome: Outcome) -> Result<Vec<u8>, Failure> {
     scene.metrics.hook(moment as usize, outcome.usage.duration_us);
+    if let Some(trace) = scene.trace {
+        let usage = &outcome.usage;
+        trace.ended(moment.name(), Duration::from_micros(usage.duration_us), |span| {
+            span.text("edgeward.function", hook.name());
+            span.text("edgeward.moment", moment.name());
+            span.number("edgeward.fuel", usage.fuel);
+            span.number("edgeward.utilization", u64::from(usage.utilization));
+            span.flag("edgeward.cold", usage.cold);
+            if let Err(failure) = &outcome.result {
+                span.fail(failure.category());
+            }
+        });
+    }
     if !outcome.log.is_empty() {
         tracing::info!(target: "edgeward::function", function = hook.name(), moment = moment.name(), request_id = scene.id.as_str(), "{}", outcome.log);
     }

@@ -14,7 +14,7 @@ use crate::edge::head::Head;
 use crate::edge::id::RequestId;
 use crate::edge::site::Site;
 use crate::net::{Client, Side};
-use crate::telemetry::{Line, ResultType};
+use crate::telemetry::{Line, ResultType, Trace};
 
 pub(crate) struct Record {
     pub(crate) edge: Arc<Edge>,
@@ -30,6 +30,10 @@ pub(crate) struct Record {
     /// Some for a tunnel.
     bytes_received: Option<u64>,
     end: End,
+    /// None: it is not traced.
+    pub(crate) trace: Option<Box<Trace>>,
+    /// What the answer says of the cache; only kept for the trace.
+    cache_status: Option<HeaderValue>,
 }
 
 /// The request as the client sent it; only kept for the log. Cheap: every part is counted, not copied.
@@ -57,6 +61,10 @@ enum End {
 impl Record {
     pub(crate) fn open<B>(edge: Arc<Edge>, client: Client, request: &Request<B>) -> Box<Record> {
         edge.metrics.opened();
+        let trace = edge.tracer.as_ref().and_then(|tracer| {
+            let parent = request.headers().get("traceparent");
+            tracer.begin(parent.map(HeaderValue::as_bytes))
+        });
         Box::new(Record {
             edge,
             id: RequestId::next(),
@@ -70,6 +78,8 @@ impl Record {
             bytes: 0,
             bytes_received: None,
             end: End::ClientLeft,
+            trace,
+            cache_status: None,
         })
     }
 
@@ -78,7 +88,7 @@ impl Record {
     }
 
     pub(crate) fn saw(&mut self, head: &Head) {
-        if self.edge.access.is_some() {
+        if self.edge.access.is_some() || self.trace.is_some() {
             let names = [
                 header::HOST,
                 header::REFERER,
@@ -91,6 +101,9 @@ impl Record {
     }
 
     pub(crate) fn answered(&mut self, response: &response::Parts, result: ResultType) {
+        if self.trace.is_some() {
+            self.cache_status = response.headers.get_all("cache-status").iter().next_back().cloned();
+        }
         let logged = self.edge.access.is_some();
         let value = |name| response.headers.get(name).filter(|_| logged);
         self.answer = Some(Answer {
@@ -127,6 +140,51 @@ impl Record {
     pub(crate) fn broke(&mut self, error: &anyhow::Error) {
         self.end = End::OriginBroke;
         tracing::warn!(target: "edgeward::edge", request_id = self.id.as_str(), "response broke off: {error:#}");
+    }
+
+    /// The request's own span, with the names of the semantic conventions for HTTP servers.
+    fn finish(&self, trace: Trace) {
+        trace.finish(self.method.as_str(), |span| {
+            let seen = self.seen.as_ref();
+            let header = |i: usize| seen.and_then(|seen| seen.headers[i].as_ref()?.to_str().ok());
+            span.text("http.request.method", self.method.as_str());
+            span.text("url.scheme", if self.client.tls.is_some() { "https" } else { "http" });
+            if let Some(seen) = seen {
+                span.text("url.path", seen.target.path());
+            }
+            if let Some(host) = header(0) {
+                span.text("server.address", host);
+            }
+            if let Some(agent) = header(2) {
+                span.text("user_agent.original", agent);
+            }
+            span.text("client.address", &self.client.ip);
+            span.number("client.port", u64::from(self.client.peer.port()));
+            span.text(
+                "network.protocol.version",
+                match self.version {
+                    Version::HTTP_2 => "2",
+                    Version::HTTP_10 => "1.0",
+                    _ => "1.1",
+                },
+            );
+            span.text("edgeward.request_id", self.id.as_str());
+            if let Some(site) = &self.site {
+                span.text("edgeward.site", &site.name);
+            }
+            if let Some(status) = self.cache_status.as_ref().and_then(|status| status.to_str().ok()) {
+                span.text("edgeward.cache.status", status);
+            }
+            let Some(answer) = &self.answer else { return span.fail("client-left") };
+            span.number("http.response.status_code", u64::from(answer.status.as_u16()));
+            span.text("edgeward.result", answer.result.name());
+            match self.end {
+                _ if answer.status.is_server_error() => span.fail(answer.status.as_str()),
+                End::Complete => {}
+                End::OriginBroke => span.fail("origin-broke"),
+                End::ClientLeft => span.fail("client-left"),
+            }
+        });
     }
 
     fn log(&self, seconds: f64) {
@@ -190,5 +248,8 @@ impl Drop for Record {
             (None, Some(_)) => {}
         }
         self.log(seconds);
+        if let Some(trace) = self.trace.take() {
+            self.finish(*trace);
+        }
     }
 }

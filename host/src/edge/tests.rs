@@ -68,6 +68,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         },
         geo: config::Geo::default(),
         cache: config::Cache { memory_bytes: 0, memory_object_bytes: 0, disk: None },
+        tracing: None,
         key_value_stores: BTreeMap::new(),
         functions: BTreeMap::new(),
         origins: origins

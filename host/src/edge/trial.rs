@@ -146,7 +146,7 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
         );
     }
     let (id, metrics) = (RequestId::next(), telemetry.edge());
-    let scene = Scene { site: &site, id: &id, client_ip: &client_ip, edge_location: "trial", metrics: &metrics };
+    let scene = Scene { site: &site, id: &id, client_ip: &client_ip, edge_location: "trial", metrics: &metrics, trace: None };
     let buffer = hook::event(scene, moment, &head, response.as_ref());
     let outcome =
         if moment.is_viewer() { function.measure_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };

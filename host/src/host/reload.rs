@@ -160,6 +160,9 @@ impl Reloader {
         if before.cache != config.cache {
             restart.push("cache");
         }
+        if before.tracing != config.tracing {
+            restart.push("tracing");
+        }
         for setting in restart {
             tracing::warn!(setting, "a change of this setting takes effect after a restart");
         }
@@ -168,6 +171,7 @@ impl Reloader {
         let before_server = before.server.clone();
         next.server = Server { edge_location, drain, access_log, websockets_per_worker, certificates, ..before_server };
         next.cache = before.cache.clone();
+        next.tracing = before.tracing.clone();
         drop(before);
         self.retired.push(self.shared.snapshot.swap(Arc::new(next)));
         if self.retired.len() > RETIRED_MAX {

@@ -1,0 +1,290 @@
+//! Traces: what became of one request, as spans, for a collector that speaks OTLP.
+//!
+//! A request that is sampled gathers its spans on its own thread and hands them over whole when it ends, to a
+//! bounded queue; a thread of its own sends what has gathered. When the collector cannot keep up, spans are
+//! dropped and counted, never waited for. A request that is not sampled pays one `Option` check for each span.
+//!
+//!     request ─► Trace ─span, span, …─► end ─► queue ─► exporter ─► POST /v1/traces
+//!
+//! Spans of one request follow each other or lie within each other: whatever begins while a span is open is its
+//! child. I know the names of spans and attributes only as those give them who open them.
+
+mod context;
+mod export;
+mod otlp;
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus::{IntCounterVec, Opts, Registry};
+
+use crate::limits::tracing::{ATTRIBUTE_BYTES, SPANS_PER_TRACE};
+use export::Exporter;
+
+/// Where traces go, and which.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceSettings {
+    /// Host and port of the collector.
+    pub host: String,
+    pub port: u16,
+    /// The path that spans are posted to.
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub service_name: String,
+    /// Of the requests that come without a decision of their own, this part is sampled.
+    pub sample_rate: f64,
+}
+
+/// Starts traces. Cheap to clone.
+#[derive(Clone)]
+pub struct Tracer {
+    exporter: Arc<Exporter>,
+    sample_rate: f64,
+}
+
+/// Spans that were lost, by reason.
+#[derive(Clone)]
+pub(super) struct Dropped(IntCounterVec);
+
+impl Dropped {
+    pub(super) fn register(registry: &Registry) -> Dropped {
+        let opts = Opts::new("edgeward_trace_spans_dropped_total", "Spans that no collector has got, by reason.");
+        let dropped = IntCounterVec::new(opts, &["reason"]).expect("valid metric");
+        registry.register(Box::new(dropped.clone())).expect("registered once");
+        Dropped(dropped)
+    }
+
+    fn count(&self, reason: &str, spans: usize) {
+        self.0.with_label_values(&[reason]).inc_by(spans as u64);
+    }
+}
+
+impl Tracer {
+    pub(super) fn start(settings: TraceSettings, dropped: Dropped) -> std::io::Result<Tracer> {
+        let sample_rate = settings.sample_rate;
+        Ok(Tracer { exporter: Arc::new(Exporter::start(settings, dropped)?), sample_rate })
+    }
+
+    /// A trace for a request with this `traceparent`, if it is to be sampled. Whoever has sampled it before us
+    /// has decided for us.
+    pub fn begin(&self, traceparent: Option<&[u8]>) -> Option<Box<Trace>> {
+        let parent = traceparent.and_then(context::parse);
+        let sampled = match &parent {
+            Some(parent) => parent.sampled,
+            None => self.sample_rate >= 1.0 || random_fraction() < self.sample_rate,
+        };
+        if !sampled {
+            return None;
+        }
+        let id = parent.as_ref().map_or_else(|| (u128::from(random()) << 64) | u128::from(random()), |parent| parent.trace);
+        let root = random();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(Box::new(Trace {
+            exporter: self.exporter.clone(),
+            id,
+            parent: parent.map(|parent| parent.span),
+            root,
+            epoch_ns: nanoseconds(since_epoch),
+            started: Instant::now(),
+            current: Cell::new(root),
+            spans: RefCell::default(),
+            lost: Cell::new(0),
+        }))
+    }
+
+    /// Waits until what was handed over has been sent, but not for long.
+    pub fn flush(&self) {
+        self.exporter.flush();
+    }
+}
+
+/// The spans of one request.
+pub struct Trace {
+    exporter: Arc<Exporter>,
+    id: u128,
+    parent: Option<u64>,
+    root: u64,
+    epoch_ns: u64,
+    started: Instant,
+    /// The innermost open span.
+    current: Cell<u64>,
+    spans: RefCell<Vec<Span>>,
+    /// Spans over the limit of one trace.
+    lost: Cell<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanKind {
+    Internal = 1,
+    Server = 2,
+    Client = 3,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Value {
+    Text(String),
+    Number(i64),
+    Flag(bool),
+}
+
+/// A span that has ended, or the makings of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span {
+    id: u64,
+    parent: Option<u64>,
+    kind: SpanKind,
+    name: String,
+    start_ns: u64,
+    end_ns: u64,
+    failed: bool,
+    attributes: Vec<(&'static str, Value)>,
+}
+
+impl Span {
+    pub fn text(&mut self, key: &'static str, value: &str) {
+        let mut end = value.len().min(ATTRIBUTE_BYTES);
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.attributes.push((key, Value::Text(value[..end].to_owned())));
+    }
+
+    pub fn number(&mut self, key: &'static str, value: u64) {
+        self.attributes.push((key, Value::Number(i64::try_from(value).unwrap_or(i64::MAX))));
+    }
+
+    pub fn flag(&mut self, key: &'static str, value: bool) {
+        self.attributes.push((key, Value::Flag(value)));
+    }
+
+    /// It went wrong, for this reason (`error.type`).
+    pub fn fail(&mut self, reason: &str) {
+        self.failed = true;
+        self.text("error.type", reason);
+    }
+
+    /// As much as it takes in memory, about.
+    fn bytes(&self) -> usize {
+        let values = self.attributes.iter().map(|(_, value)| if let Value::Text(text) = value { text.len() } else { 0 });
+        160 + self.name.len() + self.attributes.len() * 48 + values.sum::<usize>()
+    }
+}
+
+impl Trace {
+    /// Opens a span within the innermost open one; it ends when it is dropped.
+    pub fn open(&self, name: &str, kind: SpanKind) -> Open<'_> {
+        let outer = self.current.get();
+        let span = self.span(name, kind, outer);
+        self.current.set(span.id);
+        Open { trace: self, outer, span: Some(span) }
+    }
+
+    /// A span that ends now and has lasted so long.
+    pub fn ended(&self, name: &str, lasted: Duration, fill: impl FnOnce(&mut Span)) {
+        let mut span = self.span(name, SpanKind::Internal, self.current.get());
+        span.end_ns = self.now_ns();
+        span.start_ns = span.end_ns.saturating_sub(nanoseconds(lasted));
+        fill(&mut span);
+        self.keep(span);
+    }
+
+    /// The request has ended. Hands everything over.
+    pub fn finish(self, name: &str, fill: impl FnOnce(&mut Span)) {
+        let mut span = self.span(name, SpanKind::Server, self.root);
+        span.id = self.root;
+        span.parent = self.parent;
+        span.start_ns = self.epoch_ns;
+        span.end_ns = self.now_ns();
+        fill(&mut span);
+        let mut spans = self.spans.into_inner();
+        spans.push(span);
+        let bytes = spans.iter().map(Span::bytes).sum();
+        self.exporter.take(Finished { trace: self.id, spans, bytes }, self.lost.get());
+    }
+
+    fn span(&self, name: &str, kind: SpanKind, parent: u64) -> Span {
+        Span {
+            id: random(),
+            parent: Some(parent),
+            kind,
+            name: name.to_owned(),
+            start_ns: self.now_ns(),
+            end_ns: 0,
+            failed: false,
+            attributes: Vec::new(),
+        }
+    }
+
+    fn keep(&self, span: Span) {
+        let mut spans = self.spans.borrow_mut();
+        // One place is the root's.
+        if spans.len() + 1 >= SPANS_PER_TRACE {
+            self.lost.set(self.lost.get() + 1);
+            return;
+        }
+        spans.push(span);
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.epoch_ns.saturating_add(nanoseconds(self.started.elapsed()))
+    }
+}
+
+/// An open span.
+pub struct Open<'t> {
+    trace: &'t Trace,
+    outer: u64,
+    span: Option<Span>,
+}
+
+impl Open<'_> {
+    pub fn note(&mut self, fill: impl FnOnce(&mut Span)) {
+        if let Some(span) = &mut self.span {
+            fill(span);
+        }
+    }
+
+    /// What makes this span the parent of whatever is asked for under it.
+    pub fn traceparent(&self) -> String {
+        context::format(self.trace.id, self.span.as_ref().map_or(0, |span| span.id))
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.trace.current.set(self.outer);
+        if let Some(mut span) = self.span.take() {
+            span.end_ns = self.trace.now_ns();
+            self.trace.keep(span);
+        }
+    }
+}
+
+/// All spans of one request.
+struct Finished {
+    trace: u128,
+    spans: Vec<Span>,
+    bytes: usize,
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Not zero, which no id may be.
+fn random() -> u64 {
+    thread_local! {
+        static STATE: (RandomState, Cell<u64>) = (RandomState::new(), Cell::new(0));
+    }
+    STATE.with(|(keys, next)| {
+        next.set(next.get().wrapping_add(1));
+        keys.hash_one(next.get()).max(1)
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a fraction of 53 bits is exact")]
+fn random_fraction() -> f64 {
+    (random() >> 11) as f64 / (1u64 << 53) as f64
+}

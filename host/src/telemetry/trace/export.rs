@@ -1,0 +1,153 @@
+//! The thread that brings spans to the collector, and the queue before it.
+//!
+//! Workers only ever try: a queue that is full, by traces or by bytes, drops. A batch that the collector does
+//! not take is sent once more, then dropped. All of it is counted.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::{Dropped, Finished, TraceSettings, otlp};
+use crate::limits::tracing::{BATCH_MS, BATCH_SPANS, FLUSH_MS, SEND_MS, WAITING_BYTES, WAITING_TRACES};
+
+pub(super) struct Exporter {
+    waiting: SyncSender<Message>,
+    /// Of the traces in the queue.
+    bytes: Arc<AtomicUsize>,
+    dropped: Dropped,
+}
+
+enum Message {
+    Trace(Finished),
+    /// Everything before it is sent before this is answered.
+    Flush(SyncSender<()>),
+}
+
+impl Exporter {
+    /// The thread ends when this is dropped.
+    pub(super) fn start(settings: TraceSettings, dropped: Dropped) -> io::Result<Exporter> {
+        let (waiting, messages) = sync_channel(WAITING_TRACES);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let batches = Batches { settings, dropped: dropped.clone(), bytes: bytes.clone(), batch: Vec::new() };
+        std::thread::Builder::new().name("edgeward-traces".to_owned()).spawn(move || batches.run(&messages))?;
+        Ok(Exporter { waiting, bytes, dropped })
+    }
+
+    /// `lost` spans of this trace are not in it any more.
+    pub(super) fn take(&self, finished: Finished, lost: usize) {
+        if lost > 0 {
+            self.dropped.count("trace-too-long", lost);
+        }
+        let (spans, bytes) = (finished.spans.len(), finished.bytes);
+        // Added first: two threads that see the same room cannot both take it.
+        let fits = self.bytes.fetch_add(bytes, Relaxed) + bytes <= WAITING_BYTES;
+        if !fits || self.waiting.try_send(Message::Trace(finished)).is_err() {
+            self.bytes.fetch_sub(bytes, Relaxed);
+            self.dropped.count("queue", spans);
+        }
+    }
+
+    pub(super) fn flush(&self) {
+        let until = Instant::now() + Duration::from_millis(FLUSH_MS);
+        let (sent, answer) = sync_channel(1);
+        while self.waiting.try_send(Message::Flush(sent.clone())).is_err() {
+            if Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Late or on time, we go.
+        let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// What the thread has.
+struct Batches {
+    settings: TraceSettings,
+    dropped: Dropped,
+    bytes: Arc<AtomicUsize>,
+    batch: Vec<Finished>,
+}
+
+impl Batches {
+    fn run(mut self, messages: &Receiver<Message>) {
+        // When the batch began; without one there is nothing to hurry for.
+        let mut began: Option<Instant> = None;
+        loop {
+            let patience = Duration::from_millis(BATCH_MS);
+            let left = began.map_or(patience, |began| patience.saturating_sub(began.elapsed()));
+            match messages.recv_timeout(left) {
+                Ok(Message::Trace(finished)) => {
+                    self.bytes.fetch_sub(finished.bytes, Relaxed);
+                    self.batch.push(finished);
+                    began.get_or_insert_with(Instant::now);
+                    if self.spans() < BATCH_SPANS {
+                        continue;
+                    }
+                }
+                Ok(Message::Flush(answer)) => {
+                    self.send();
+                    // Who asked may have gone.
+                    let _ = answer.try_send(());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.send(),
+            }
+            began = None;
+            self.send();
+        }
+    }
+
+    fn spans(&self) -> usize {
+        self.batch.iter().map(|finished| finished.spans.len()).sum()
+    }
+
+    fn send(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let body = otlp::encode(&self.settings.service_name, &self.batch);
+        if let Err(error) = self.post(&body).or_else(|_| self.post(&body)) {
+            self.dropped.count("collector", self.spans());
+            tracing::debug!(target: "edgeward::trace", %error, "the collector does not take spans");
+        }
+        self.batch.clear();
+    }
+
+    /// On a connection of its own: one a second at most is no burden, and none can be stale.
+    fn post(&self, body: &[u8]) -> io::Result<()> {
+        let TraceSettings { host, port, path, headers, .. } = &self.settings;
+        let timeout = Duration::from_millis(SEND_MS);
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let mut stream = None;
+        for address in (host.trim_matches(['[', ']']), *port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Ok(connected) => {
+                    stream = Some(connected);
+                    break;
+                }
+                Err(error) => last = error,
+            }
+        }
+        let mut stream = stream.ok_or(last)?;
+        stream.set_write_timeout(Some(timeout))?;
+        stream.set_read_timeout(Some(timeout))?;
+        let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             connection: close\r\n{more}\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
+        let mut status = [0; "HTTP/1.1 200".len()];
+        stream.read_exact(&mut status)?;
+        if status.starts_with(b"HTTP/1.") && status[9] == b'2' {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("it answers {}", String::from_utf8_lossy(&status))))
+    }
+}

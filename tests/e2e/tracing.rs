@@ -1,0 +1,140 @@
+//! Traces, as a collector gets them.
+
+use serde_json::Value;
+
+use crate::harness::{Edge, Origin, Reply, closed_port, component, eventually};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+
+fn config(collector: &str, origin: &Origin, rate: &str) -> String {
+    format!(
+        "[tracing]\notlp_endpoint = {collector:?}\nservice_name = \"test\"\nsample_rate = {rate}\nheaders = {{ x-key = \"k\" }}\n\
+         [function.rules]\ncomponent = {:?}\n[function.trap]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n\
+         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\nviewer_request = \"rules\"\n\
+         [[site.behavior]]\npath = \"/trap\"\nviewer_request = \"trap\"\n",
+        component("edge-rules"),
+        component("hostile-trap"),
+        origin.url(),
+    )
+}
+
+/// All spans that a collector has got.
+fn spans(collector: &Origin) -> Vec<Value> {
+    let mut spans = Vec::new();
+    for seen in collector.seen() {
+        assert_eq!((seen.method.as_str(), seen.target.as_str(), seen.header("x-key")), ("POST", "/v1/traces", "k"));
+        assert_eq!(seen.header("content-type"), "application/json");
+        let body: Value = serde_json::from_slice(&seen.body).unwrap();
+        let resource = &body["resourceSpans"][0];
+        assert_eq!(attribute(&resource["resource"], "service.name"), "test");
+        spans.extend(resource["scopeSpans"][0]["spans"].as_array().unwrap().iter().cloned());
+    }
+    spans
+}
+
+/// The spans of one more request, root last.
+#[track_caller]
+fn trace_of(collector: &Origin, before: usize) -> Vec<Value> {
+    let mut all = Vec::new();
+    eventually("the spans come", || {
+        all = spans(collector);
+        all[before..].iter().any(|span| span["kind"] == 2)
+    });
+    all.split_off(before)
+}
+
+/// As text; empty without one.
+fn attribute(of: &Value, key: &str) -> String {
+    let found = of["attributes"].as_array().unwrap().iter().find(|attribute| attribute["key"] == key);
+    let Some(value) = found.and_then(|attribute| attribute["value"].as_object()?.values().next()) else { return String::new() };
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[track_caller]
+fn named<'s>(spans: &'s [Value], name: &str, kind: u64) -> &'s Value {
+    let found = spans.iter().find(|span| span["name"] == name && span["kind"] == kind);
+    found.unwrap_or_else(|| panic!("no `{name}` of kind {kind} in {spans:#?}"))
+}
+
+#[test]
+fn a_miss_a_hit_and_a_failure_of_a_hook_are_trees_of_spans() {
+    let collector = Origin::echo();
+    let origin = Origin::start(|_| Reply::new(200, "page").header("cache-control", "max-age=60"));
+    let edge = Edge::start(&config(&collector.url(), &origin, "1.0"));
+    let sampled = format!("traceparent: 00-{TRACE}-{PARENT}-01\r\n");
+
+    assert_eq!(edge.get_with("/a.html", &sampled).status, 200);
+    let miss = trace_of(&collector, 0);
+    let root = named(&miss, "GET", 2);
+    assert!(miss.iter().all(|span| span["traceId"] == TRACE), "{miss:#?}");
+    assert_eq!(root["parentSpanId"], PARENT);
+    for (key, value) in [
+        ("http.request.method", "GET"),
+        ("url.path", "/a.html"),
+        ("url.scheme", "http"),
+        ("server.address", "www.example.com"),
+        ("client.address", "127.0.0.1"),
+        ("http.response.status_code", "200"),
+        ("edgeward.result", "Miss"),
+        ("edgeward.site", "www"),
+    ] {
+        assert_eq!(attribute(root, key), value, "{key}");
+    }
+    assert!(attribute(root, "edgeward.cache.status").starts_with("Edgeward; fwd=uri-miss"));
+    let hook = named(&miss, "viewer-request", 1);
+    assert_eq!((&hook["parentSpanId"], attribute(hook, "edgeward.function")), (&root["spanId"], "rules".to_owned()));
+    assert!(attribute(hook, "edgeward.fuel").parse::<u64>().unwrap() > 0);
+    assert_eq!(attribute(named(&miss, "cache lookup", 1), "edgeward.cache.lookup"), "miss");
+    let fill = named(&miss, "cache fill", 1);
+    let fetch = named(&miss, "GET", 3);
+    assert_eq!((&fill["parentSpanId"], &fetch["parentSpanId"]), (&root["spanId"], &fill["spanId"]));
+    assert_eq!((attribute(fetch, "http.response.status_code"), attribute(fetch, "edgeward.origin")), ("200".into(), "o".into()));
+    let told = format!("00-{TRACE}-{}-01", fetch["spanId"].as_str().unwrap());
+    assert_eq!(origin.last().header("traceparent"), told);
+    for span in &miss {
+        let at = |key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
+        assert!(at("startTimeUnixNano") <= at("endTimeUnixNano"), "{span}");
+        assert!(root["startTimeUnixNano"].as_str() <= span["startTimeUnixNano"].as_str() || span["name"] == "viewer-request");
+    }
+
+    assert_eq!(edge.get("/a.html").header("x-cache"), "Hit from cloudfront");
+    let hit = trace_of(&collector, miss.len());
+    let root = named(&hit, "GET", 2);
+    assert!(root.get("parentSpanId").is_none() && root["traceId"] != TRACE);
+    assert_eq!((attribute(root, "edgeward.result"), hit.len()), ("Hit".to_owned(), 3));
+    assert_eq!(attribute(named(&hit, "cache lookup", 1), "edgeward.cache.lookup"), "hit");
+
+    assert_eq!(edge.get("/trap").status, 503);
+    let failed = trace_of(&collector, miss.len() + hit.len());
+    let (root, hook) = (named(&failed, "GET", 2), named(&failed, "viewer-request", 1));
+    assert_eq!((root["status"]["code"].as_u64(), attribute(root, "error.type").as_str()), (Some(2), "503"));
+    assert_eq!((hook["status"]["code"].as_u64(), attribute(hook, "edgeward.function").as_str()), (Some(2), "trap"));
+    assert_eq!(failed.len(), 2);
+}
+
+#[test]
+fn what_is_not_sampled_passes_untouched_and_a_drain_sends_the_rest() {
+    let collector = Origin::echo();
+    let origin = Origin::echo();
+    let mut edge = Edge::start(&config(&collector.url(), &origin, "0.0"));
+    let unsampled = format!("00-{TRACE}-{PARENT}-00");
+    edge.get_with("/1.html", &format!("traceparent: {unsampled}\r\n"));
+    assert_eq!(origin.last().header("traceparent"), unsampled);
+    edge.get("/2.html");
+    assert!(!origin.last().has("traceparent"));
+    // Who is before us has decided.
+    edge.get_with("/3.html", &format!("traceparent: 00-{TRACE}-{PARENT}-01\r\n"));
+    edge.signal("TERM");
+    assert!(edge.ended().success());
+    let roots: Vec<_> = spans(&collector).into_iter().filter(|span| span["kind"] == 2).collect();
+    assert_eq!(roots.iter().map(|span| attribute(span, "url.path")).collect::<Vec<_>>(), ["/3.html"]);
+}
+
+#[test]
+fn a_collector_that_is_away_costs_spans_and_nothing_else() {
+    let origin = Origin::echo();
+    let edge = Edge::start(&config(&format!("http://127.0.0.1:{}", closed_port()), &origin, "1"));
+    assert_eq!(edge.get("/a.html").status, 200);
+    eventually("they are counted", || edge.metric("edgeward_trace_spans_dropped_total{reason=\"collector\"") >= 4.0);
+}
