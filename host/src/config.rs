@@ -10,8 +10,10 @@ mod function;
 mod geo;
 mod key_value;
 mod origin;
+mod policies;
 mod reader;
 mod report;
+mod response_headers;
 mod server;
 mod site;
 #[cfg(test)]
@@ -24,8 +26,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use toml::de::DeTable;
 
+use policies::Policies;
 pub use report::{ConfigError, ConfigErrors, Place};
 
 use crate::cache::freshness::{Mode, Ttls};
@@ -150,8 +154,49 @@ pub struct CachePolicy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forwarding {
     pub query: Choice<String>,
-    pub headers: Choice<http::HeaderName>,
+    pub headers: Choice<HeaderName>,
     pub cookies: Choice<String>,
+}
+
+/// CloudFront's response headers policy: what is added to responses, and taken out of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResponseHeaders {
+    pub cors: Option<Cors>,
+    /// Whatever the origin says.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Unless the origin has one.
+    pub add: Vec<(HeaderName, HeaderValue)>,
+    pub remove: Vec<HeaderName>,
+    /// Per cent of the responses that have `Server-Timing`.
+    pub server_timing: u8,
+}
+
+/// The Fetch standard's CORS protocol.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cors {
+    pub origins: AllowedOrigins,
+    pub credentials: bool,
+    /// For preflights.
+    pub methods: Option<HeaderValue>,
+    pub headers: Option<HeaderValue>,
+    pub max_age: Option<HeaderValue>,
+    /// For all others.
+    pub expose: Option<HeaderValue>,
+    /// Also when the origin has said something of it.
+    pub overrides: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedOrigins {
+    Any,
+    /// In lower case; `https://*.example.com` stands for all names below.
+    Some(Vec<String>),
+}
+
+impl Default for AllowedOrigins {
+    fn default() -> AllowedOrigins {
+        AllowedOrigins::Some(Vec::new())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,6 +348,7 @@ pub struct Behavior {
     /// None: nothing is cached, and everything is forwarded.
     pub cache: Option<Arc<CachePolicy>>,
     pub forwarding: Option<Arc<Forwarding>>,
+    pub response_headers: Option<Arc<ResponseHeaders>>,
     /// Beside those that the policies name.
     pub viewer_headers: Vec<ViewerHeader>,
     /// What is stored is compressed for clients that can read it; only with a cache policy that keys a coding.
@@ -383,22 +429,25 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let origins = reader::Declared::collect(&mut root, "origin");
     let groups = reader::Declared::collect(&mut root, "origin_group");
     let stores = reader::Declared::collect(&mut root, "key_value_store");
-    let policies = reader::Declared::collect(&mut root, "cache_policy");
-    let forwardings = reader::Declared::collect(&mut root, "origin_request_policy");
     let mut uses = function::Uses::default();
 
     let server = server::read(&mut root, files);
     let cache = cache::read(&mut root, files);
     let geo = geo::read(&mut root, files);
     let tracing = tracing::read(&mut root);
-    let policies = cache::Policies::read(&mut root, &policies);
-    let forwardings = cache::Forwardings::read(&mut root, &forwardings);
+    let managed = (cache::MANAGED, cache::managed as fn(&str) -> CachePolicy);
+    let policies = Policies::read(&mut root, "cache_policy", managed, cache::policy);
+    let managed = (cache::MANAGED_FORWARDING, cache::managed_forwarding as fn(&str) -> Forwarding);
+    let forwardings = Policies::read(&mut root, "origin_request_policy", managed, cache::forwarding);
+    let managed = (response_headers::MANAGED, response_headers::managed as fn(&str) -> ResponseHeaders);
+    let response_headers = Policies::read(&mut root, "response_headers_policy", managed, response_headers::policy);
     let mut references = site::References {
         functions: &functions,
         origins: &origins,
         groups: &groups,
         policies: &policies,
         forwardings: &forwardings,
+        response_headers: &response_headers,
         geo: &geo,
         uses: &mut uses,
     };

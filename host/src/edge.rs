@@ -22,6 +22,7 @@ mod id;
 mod origin;
 mod record;
 mod respond;
+mod response_headers;
 mod site;
 mod trial;
 mod tunnel;

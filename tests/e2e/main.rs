@@ -17,6 +17,7 @@ mod lifecycle;
 mod origins;
 mod protocol;
 mod reload;
+mod response_headers;
 mod tracing;
 mod viewer;
 mod websocket;

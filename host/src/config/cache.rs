@@ -1,14 +1,11 @@
 //! `[cache]` and `[cache_policy.NAME]`: what is kept, where, and what tells two requests apart.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use http::HeaderName;
 use toml::de::DeValue;
 
 use super::files::Files;
-use super::reader::{self, Declared, Table, Text};
-use super::report::{Report, quoted};
+use super::reader::{Table, Text};
+use super::report::quoted;
 use super::{Cache, CachePolicy, DiskCache, Forwarding};
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, Encodings, KeyPolicy};
@@ -22,10 +19,10 @@ pub(super) const TTL_S_MAX: u64 = 315_360_000;
 const NAMES_MAX: usize = 100;
 
 /// CloudFront's managed cache policies ("Use managed cache policies"), which need no declaration.
-const MANAGED: [&str; 4] =
+pub(super) const MANAGED: [&str; 4] =
     ["CachingDisabled", "CachingOptimized", "CachingOptimizedForUncompressedObjects", "UseOriginCacheControlHeaders"];
 
-fn managed(name: &str) -> Option<CachePolicy> {
+pub(super) fn managed(name: &str) -> CachePolicy {
     let optimized = |encodings| CachePolicy {
         name: name.to_owned(),
         mode: Mode::CloudFront,
@@ -36,10 +33,9 @@ fn managed(name: &str) -> Option<CachePolicy> {
     match name {
         "CachingDisabled" => {
             let nothing = Ttls { min_ms: 0, default_ms: 0, max_ms: 0, ..Ttls::CLOUDFRONT };
-            Some(CachePolicy { ttls: nothing, ..optimized(Encodings::default()) })
+            CachePolicy { ttls: nothing, ..optimized(Encodings::default()) }
         }
-        "CachingOptimized" => Some(optimized(both)),
-        "CachingOptimizedForUncompressedObjects" => Some(optimized(Encodings::default())),
+        "CachingOptimizedForUncompressedObjects" => optimized(Encodings::default()),
         "UseOriginCacheControlHeaders" => {
             let headers = ["host", "origin", "x-http-method-override", "x-http-method", "x-method-override"];
             let key = KeyPolicy {
@@ -48,9 +44,10 @@ fn managed(name: &str) -> Option<CachePolicy> {
                 encodings: both,
                 ..KeyPolicy::default()
             };
-            Some(CachePolicy { ttls: Ttls { default_ms: 0, ..Ttls::CLOUDFRONT }, key, ..optimized(both) })
+            CachePolicy { ttls: Ttls { default_ms: 0, ..Ttls::CLOUDFRONT }, key, ..optimized(both) }
         }
-        _ => None,
+        // CachingOptimized.
+        _ => optimized(both),
     }
 }
 
@@ -82,42 +79,11 @@ pub(super) fn read(root: &mut Table<'_>, files: &Files<'_>) -> Cache {
     cache
 }
 
-/// What behaviors may name: the declared policies and the managed ones.
-pub(super) struct Policies<'a> {
-    declared: &'a Declared<'a>,
-    policies: BTreeMap<String, Arc<CachePolicy>>,
-}
-
-impl<'a> Policies<'a> {
-    pub(super) fn read(root: &mut Table<'_>, declared: &'a Declared<'a>) -> Policies<'a> {
-        let policies = root.named("cache_policy").into_iter().filter_map(|(name, table)| {
-            let name = *name.get_ref();
-            if MANAGED.contains(&name) {
-                table.report.error(table.span(), format!("`{name}` is a managed policy"), "take another name");
-                return None;
-            }
-            Some((name.to_owned(), Arc::new(policy(name, table))))
-        });
-        let mut policies: BTreeMap<_, _> = policies.collect();
-        policies.extend(MANAGED.iter().filter_map(|name| Some(((*name).to_owned(), Arc::new(managed(name)?)))));
-        Policies { declared, policies }
-    }
-
-    pub(super) fn resolve(&self, report: &Report<'_>, name: &Text<'_>) -> Option<Arc<CachePolicy>> {
-        if let Some(policy) = self.policies.get(*name.get_ref()) {
-            return Some(policy.clone());
-        }
-        let known: Vec<_> = self.declared.names().chain(MANAGED).collect();
-        reader::unknown(report, "cache_policy", name, &known);
-        None
-    }
-}
-
 /// CloudFront's managed origin request policies ("Use managed origin request policies").
-const MANAGED_FORWARDING: [&str; 5] =
+pub(super) const MANAGED_FORWARDING: [&str; 5] =
     ["AllViewer", "AllViewerExceptHostHeader", "CORS-CustomOrigin", "CORS-S3Origin", "UserAgentRefererHeaders"];
 
-fn managed_forwarding(name: &str) -> Forwarding {
+pub(super) fn managed_forwarding(name: &str) -> Forwarding {
     let only = |names: &[&'static str]| Forwarding {
         query: Choice::None,
         headers: Choice::Only(names.iter().map(|name| HeaderName::from_static(name)).collect()),
@@ -132,43 +98,15 @@ fn managed_forwarding(name: &str) -> Forwarding {
     }
 }
 
-/// What behaviors may name beside the cache policy.
-pub(super) struct Forwardings<'a> {
-    declared: &'a Declared<'a>,
-    policies: BTreeMap<String, Arc<Forwarding>>,
+pub(super) fn forwarding(_: &str, table: &mut Table<'_>) -> Forwarding {
+    let query = choice(table, "query", |text| Some(text.to_owned())).unwrap_or_default();
+    let headers = choice(table, "headers", |text| HeaderName::from_bytes(text.as_bytes()).ok()).unwrap_or_default();
+    let cookies = choice(table, "cookies", |text| Some(text.to_owned())).unwrap_or_default();
+    Forwarding { query, headers, cookies }
 }
 
-impl<'a> Forwardings<'a> {
-    pub(super) fn read(root: &mut Table<'_>, declared: &'a Declared<'a>) -> Forwardings<'a> {
-        let policies = root.named("origin_request_policy").into_iter().filter_map(|(name, mut table)| {
-            let name = *name.get_ref();
-            if MANAGED_FORWARDING.contains(&name) {
-                table.report.error(table.span(), format!("`{name}` is a managed policy"), "take another name");
-                return None;
-            }
-            let query = choice(&mut table, "query", |text| Some(text.to_owned())).unwrap_or_default();
-            let headers = choice(&mut table, "headers", |text| HeaderName::from_bytes(text.as_bytes()).ok()).unwrap_or_default();
-            let cookies = choice(&mut table, "cookies", |text| Some(text.to_owned())).unwrap_or_default();
-            table.finish();
-            Some((name.to_owned(), Arc::new(Forwarding { query, headers, cookies })))
-        });
-        let mut policies: BTreeMap<_, _> = policies.collect();
-        policies.extend(MANAGED_FORWARDING.map(|name| (name.to_owned(), Arc::new(managed_forwarding(name)))));
-        Forwardings { declared, policies }
-    }
-
-    pub(super) fn resolve(&self, report: &Report<'_>, name: &Text<'_>) -> Option<Arc<Forwarding>> {
-        if let Some(policy) = self.policies.get(*name.get_ref()) {
-            return Some(policy.clone());
-        }
-        let known: Vec<_> = self.declared.names().chain(MANAGED_FORWARDING).collect();
-        reader::unknown(report, "origin_request_policy", name, &known);
-        None
-    }
-}
-
-fn policy(name: &str, mut table: Table<'_>) -> CachePolicy {
-    let mode = mode(&mut table);
+pub(super) fn policy(name: &str, table: &mut Table<'_>) -> CachePolicy {
+    let mode = mode(table);
     let mut ttls = match mode {
         Mode::CloudFront => Ttls::CLOUDFRONT,
         Mode::Standards => Ttls::STANDARDS,
@@ -191,9 +129,9 @@ fn policy(name: &str, mut table: Table<'_>) -> CachePolicy {
         let remedy = "remove it: RFC 9111 knows no least time";
         table.report.error(table.span(), "`min_ttl_s` in standards mode", remedy);
     }
-    let query = choice(&mut table, "query", |text| Some(text.to_owned()));
-    let headers = choice(&mut table, "headers", |text| HeaderName::from_bytes(text.as_bytes()).ok());
-    let cookies = choice(&mut table, "cookies", |text| Some(text.to_owned()));
+    let query = choice(table, "query", |text| Some(text.to_owned()));
+    let headers = choice(table, "headers", |text| HeaderName::from_bytes(text.as_bytes()).ok());
+    let cookies = choice(table, "cookies", |text| Some(text.to_owned()));
     // A standard cache's key is the whole target.
     let query = query.unwrap_or(if mode == Mode::Standards { Choice::All } else { Choice::None });
     let host = table.flag("host").unwrap_or(mode == Mode::Standards);
@@ -203,7 +141,6 @@ fn policy(name: &str, mut table: Table<'_>) -> CachePolicy {
         zstd: table.flag("zstd").unwrap_or(false),
     };
     let key = KeyPolicy { host, query, headers: headers.unwrap_or_default(), cookies: cookies.unwrap_or_default(), encodings };
-    table.finish();
     CachePolicy { name: name.to_owned(), mode, ttls, key }
 }
 

@@ -70,7 +70,7 @@ fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin>
     if let (Some(host), true) = (&host_header, forward_host) {
         table.report.error(host.span(), "`host_header` and `forward_host` exclude each other", "remove one of them");
     }
-    let headers = headers(table);
+    let headers = headers(table, "headers");
     let connect_timeout = seconds(table, "connect_timeout_s", 1..=10, 10);
     let connect_attempts = table.integer("connect_attempts", 1..=3).unwrap_or(3);
     let read_timeout = seconds(table, "read_timeout_s", 1..=120, 30);
@@ -162,7 +162,7 @@ fn folder(table: &mut Table<'_>, files: &Files<'_>) -> Option<OriginKind> {
 
 fn response(mut table: Table<'_>, files: &mut Files<'_>) -> Option<OriginKind> {
     let status = table.integer("status", 200..=599).unwrap_or(200);
-    let headers = headers(&mut table);
+    let headers = headers(&mut table, "headers");
     let body = table.text("body");
     let file = table.text("body_file");
     if let (Some(_), Some(file)) = (&body, &file) {
@@ -184,10 +184,10 @@ fn component(table: &mut Table<'_>, functions: &Declared<'_>, uses: &mut Uses) -
     Some(OriginKind::Component { function })
 }
 
-/// `headers = { name = "value", other = ["a", "b"] }`.
-pub(super) fn headers(table: &mut Table<'_>) -> Vec<(String, String)> {
+/// `headers = { name = "value", other = ["a", "b"] }`, or another key.
+pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Vec<(String, String)> {
     let mut headers = Vec::new();
-    for (name, value) in table.entries_of("headers") {
+    for (name, value) in table.entries_of(key) {
         header_name(table, &name);
         let values = match value.get_ref() {
             DeValue::Array(items) => items.iter().filter_map(|item| reader::text(table.report, name.get_ref(), item)).collect(),
@@ -209,7 +209,7 @@ pub(super) fn headers(table: &mut Table<'_>) -> Vec<(String, String)> {
     headers
 }
 
-fn header_name(table: &Table<'_>, name: &Text<'_>) {
+pub(super) fn header_name(table: &Table<'_>, name: &Text<'_>) {
     let text = *name.get_ref();
     let lower = text.to_ascii_lowercase();
     if HeaderName::from_bytes(text.as_bytes()).is_err() || text.len() > HEADER_NAME_BYTES_MAX {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use http::header::ACCEPT_ENCODING;
 
-use super::cache::{Forwardings, Policies};
 use super::error_page;
 use super::function::Uses;
 use super::geo;
+use super::policies::Policies;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
-use super::{Behavior, CachePolicy, Geo, Site, ViewerProtocol, WebSocket};
+use super::{Behavior, CachePolicy, Forwarding, Geo, ResponseHeaders, Site, ViewerProtocol, WebSocket};
 use crate::cache::key::Encodings;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
 use crate::limits::{Profile, tunnel};
@@ -31,8 +31,9 @@ pub(super) struct References<'a, 'u> {
     pub(super) functions: &'a Declared<'a>,
     pub(super) origins: &'a Declared<'a>,
     pub(super) groups: &'a Declared<'a>,
-    pub(super) policies: &'a Policies<'a>,
-    pub(super) forwardings: &'a Forwardings<'a>,
+    pub(super) policies: &'a Policies<CachePolicy>,
+    pub(super) forwardings: &'a Policies<Forwarding>,
+    pub(super) response_headers: &'a Policies<ResponseHeaders>,
     pub(super) geo: &'a Geo,
     pub(super) uses: &'u mut Uses,
 }
@@ -215,6 +216,8 @@ fn behavior(
         table.report.error(text.span(), "`origin_request_policy` without a cache policy", remedy);
     }
     let forwarding = forwarding.and_then(|text| references.forwardings.resolve(table.report, &text));
+    let response_headers = table.text("response_headers_policy");
+    let response_headers = response_headers.and_then(|text| references.response_headers.resolve(table.report, &text));
     let viewer_headers = geo::viewer_headers(table, references.geo);
     let compress = compress(table, cache.as_deref());
     Some(Behavior {
@@ -230,6 +233,7 @@ fn behavior(
         include_body,
         cache,
         forwarding,
+        response_headers,
         viewer_headers,
         compress,
     })

@@ -12,7 +12,7 @@ pub(super) fn read(root: &mut Table<'_>) -> Option<Tracing> {
     let endpoint = table.required_text("otlp_endpoint", "\"http://127.0.0.1:4318\"").and_then(|text| endpoint(&table, &text));
     let sample_rate = table.fraction("sample_rate").unwrap_or(1.0);
     let service_name = table.text("service_name").map_or_else(|| "edgeward".to_owned(), |text| service_name(&table, &text));
-    let headers = headers(&mut table);
+    let headers = headers(&mut table, "headers");
     table.finish();
     let (host, port, path) = endpoint?;
     Some(Tracing { host, port, path, headers, service_name, sample_rate })

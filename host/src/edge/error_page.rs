@@ -64,6 +64,7 @@ pub(super) async fn visit(
     incoming: Incoming,
 ) -> Result<Answer, Refusal> {
     let (headers, version) = (kept(&head.headers), head.version);
+    let dress = site.behavior(head.path()).and_then(|behavior| behavior.dress(head));
     let answer = match exchange::visit(edge, record, site, head, incoming).await {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(edge, &record.id),
@@ -78,6 +79,9 @@ pub(super) async fn visit(
     if served.response.status() == StatusCode::OK {
         *served.response.status_mut() = page.status;
         served.result = answer.result;
+    }
+    if let Some(dress) = dress {
+        dress.put_on(&mut served, &record.id, &edge.location);
     }
     Ok(served)
 }

@@ -67,6 +67,7 @@ pub(super) async fn visit(
         return Err(Refusal::BodyOfGet);
     }
 
+    let dress = behavior.dress(head);
     if let Some(viewer_headers) = &behavior.viewer_headers {
         viewer_headers.tell(record.client(), head.version, &mut head.headers);
     }
@@ -76,7 +77,11 @@ pub(super) async fn visit(
     if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
         let flow = hook::viewer_request(scene, hook, head, &mut beside);
         if let Flow::Respond(response) = flow.map_err(failed(Moment::ViewerRequest, hook))? {
-            return Ok(respond::generated(response, Moment::ViewerRequest));
+            let mut answer = respond::generated(response, Moment::ViewerRequest);
+            if let Some(dress) = &dress {
+                dress.put_on(&mut answer, &record.id, &edge.location);
+            }
+            return Ok(answer);
         }
     }
     if let (Some(root), "/") = (&site.default_root_object, head.path()) {
@@ -98,6 +103,9 @@ pub(super) async fn visit(
         head.websocket = behavior.websocket.is_some() && primary.is_url();
     }
     let mut answer = trip.obtain(first, head, &mut content).await?;
+    if let Some(dress) = &dress {
+        dress.put_on(&mut answer, &record.id, &edge.location);
+    }
 
     // Not for errors of the origin (cloudfront.md 1.5), of which an answer that its hook made one is one; and
     // a handshake's answer is between its two ends.

@@ -9,10 +9,12 @@ use anyhow::Context as _;
 use http::Method;
 
 use crate::cache::Cache;
-use crate::config::{self, Geo, ViewerProtocol, WebSocket};
+use crate::config::{self, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
 use crate::edge::caching::Caching;
 use crate::edge::error_page::ErrorPages;
+use crate::edge::head::Head;
 use crate::edge::origin::{Backend, Backends};
+use crate::edge::response_headers::Dress;
 use crate::edge::viewer::ViewerHeaders;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
@@ -52,6 +54,7 @@ pub(crate) struct Behavior {
     allowed_methods: Vec<Method>,
     hooks: [Option<Arc<Revision>>; 4],
     pub(crate) include_body: bool,
+    pub(crate) response_headers: Option<Arc<ResponseHeaders>>,
     /// None: nothing is told of the viewer.
     pub(crate) viewer_headers: Option<ViewerHeaders>,
     /// None: nobody is let through to another protocol.
@@ -166,6 +169,7 @@ impl Behavior {
                 hook(&behavior.viewer_response)?,
             ],
             include_body: behavior.include_body,
+            response_headers: behavior.response_headers.clone(),
             viewer_headers: ViewerHeaders::new(behavior, parts.geo),
             websocket: behavior.websocket,
             caching: behavior.cache.as_ref().map(|policy| Caching {
@@ -177,6 +181,11 @@ impl Behavior {
                 compress: behavior.compress,
             }),
         })
+    }
+
+    /// None: responses are as they come.
+    pub(crate) fn dress(&self, head: &Head) -> Option<Dress<'_>> {
+        self.response_headers.as_ref().map(|policy| Dress::new(policy, head))
     }
 
     pub(crate) fn allows(&self, method: &Method) -> bool {

@@ -46,6 +46,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         include_body: false,
         websocket: None,
         cache: None,
+        response_headers: None,
         viewer_headers: Vec::new(),
         forwarding: None,
         compress: false,

@@ -118,7 +118,7 @@ behaviour = []
               --> edge.toml:27:1
                |
             27 | behaviour = []
-               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `allowed_methods`, `websocket`, `websocket_idle_s`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `origin_request_policy`, `viewer_headers`, `compress`, `behavior`
+               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `allowed_methods`, `websocket`, `websocket_idle_s`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `origin_request_policy`, `response_headers_policy`, `viewer_headers`, `compress`, `behavior`
         "#]],
     );
 }
@@ -194,6 +194,106 @@ min_ttl_s = 1
                |
             22 | [[site.error_page]]
                | ^^^^^^^^^^^^^^^^^^^ one for each status: remove this one
+        "#]],
+    );
+}
+
+#[test]
+fn response_headers_policies_are_checked() {
+    check(
+        &with(
+            r#"
+[response_headers_policy.SimpleCORS]
+[response_headers_policy.p]
+set = { "content-length" = "1", "a b" = "c" }
+remove = ["transfer-encoding"]
+server_timing = 101
+[response_headers_policy.p.cors]
+allow_origins = ["*"]
+allow_credentials = true
+allow_methods = ["GET PUT"]
+[response_headers_policy.q.cors]
+[response_headers_policy.r.cors]
+allow_origins = ["www.example.com", "https://a.test/path", "https://*.*.test"]
+[[site]]
+name = "dressed"
+hosts = ["dressed.test"]
+origin = "o"
+response_headers_policy = "SimpleCors"
+"#,
+        ),
+        expect![[r#"
+            error: `SimpleCORS` is a managed policy
+              --> edge.toml:10:1
+               |
+            10 | [response_headers_policy.SimpleCORS]
+               | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ take another name
+
+            error: `content-length` belongs to the connection
+              --> edge.toml:12:9
+               |
+            12 | set = { "content-length" = "1", "a b" = "c" }
+               |         ^^^^^^^^^^^^^^^^ remove it
+
+            error: `a b` cannot be the name of a header
+              --> edge.toml:12:33
+               |
+            12 | set = { "content-length" = "1", "a b" = "c" }
+               |                                 ^^^^^ letters, digits and `-` are expected
+
+            error: `transfer-encoding` belongs to the connection
+              --> edge.toml:13:11
+               |
+            13 | remove = ["transfer-encoding"]
+               |           ^^^^^^^^^^^^^^^^^^^ remove it
+
+            error: `server_timing` is out of range
+              --> edge.toml:14:17
+               |
+            14 | server_timing = 101
+               |                 ^^^ 0 to 100 is allowed
+
+            error: any origin, with credentials
+              --> edge.toml:16:18
+               |
+            16 | allow_origins = ["*"]
+               |                  ^^^ name the origins: browsers take no credentials from everybody
+
+            error: `GET PUT` cannot stand in `allow_methods`
+              --> edge.toml:18:18
+               |
+            18 | allow_methods = ["GET PUT"]
+               |                  ^^^^^^^^^ such as `GET`, `content-type`
+
+            error: [response_headers_policy.q.cors] has no `allow_origins`
+              --> edge.toml:19:1
+               |
+            19 | [response_headers_policy.q.cors]
+               | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ add `allow_origins = ["https://www.example.com"]`
+
+            error: `www.example.com` is not an origin
+              --> edge.toml:21:18
+               |
+            21 | allow_origins = ["www.example.com", "https://a.test/path", "https://*.*.test"]
+               |                  ^^^^^^^^^^^^^^^^^ such as "https://www.example.com", "https://*.example.com" or "*", without a path
+
+            error: `https://a.test/path` is not an origin
+              --> edge.toml:21:37
+               |
+            21 | allow_origins = ["www.example.com", "https://a.test/path", "https://*.*.test"]
+               |                                     ^^^^^^^^^^^^^^^^^^^^^ such as "https://www.example.com", "https://*.example.com" or "*", without a path
+
+            error: `https://*.*.test` is not an origin
+              --> edge.toml:21:60
+               |
+            21 | allow_origins = ["www.example.com", "https://a.test/path", "https://*.*.test"]
+               |                                                            ^^^^^^^^^^^^^^^^^^ such as "https://www.example.com", "https://*.example.com" or "*", without a path
+
+            error: unknown response headers policy `SimpleCors`
+              --> edge.toml:26:27
+               |
+            26 | response_headers_policy = "SimpleCors"
+               |                           ^^^^^^^^^^^^ did you mean `SimpleCORS`? declared under [response_headers_policy]: `SimpleCORS`, `p`, `q`, `r`, `CORS-and-SecurityHeadersPolicy`, `CORS-With-Preflight`, `CORS-with-preflight-and-SecurityHeadersPolicy`, `SecurityHeadersPolicy`, `SimpleCORS`
         "#]],
     );
 }

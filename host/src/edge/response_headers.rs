@@ -1,0 +1,174 @@
+//! I put on a response what its behavior's response headers policy says (CloudFront: "Add or remove HTTP headers in
+//! CloudFront responses").
+//!
+//! On hits and misses, generated answers and error pages; what is stored is as the origin sent it. Then comes the
+//! viewer-response hook.
+
+use std::fmt::Write as _;
+
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::config::{AllowedOrigins, Cors, ResponseHeaders};
+use crate::edge::head::Head;
+use crate::edge::id::RequestId;
+use crate::edge::respond::Answer;
+use crate::telemetry::ResultType;
+
+/// A policy, and what of the request it goes by.
+pub(crate) struct Dress<'a> {
+    policy: &'a ResponseHeaders,
+    origin: Option<HeaderValue>,
+    preflight: bool,
+}
+
+impl<'a> Dress<'a> {
+    /// Before the request's head is taken apart.
+    pub(crate) fn new(policy: &'a ResponseHeaders, head: &Head) -> Dress<'a> {
+        let origin = policy.cors.as_ref().and_then(|_| head.headers.get(header::ORIGIN)).cloned();
+        let preflight = origin.is_some()
+            && head.method == Method::OPTIONS
+            && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        Dress { policy, origin, preflight }
+    }
+
+    pub(crate) fn put_on(&self, answer: &mut Answer, id: &RequestId, pop: &str) {
+        let result = answer.result;
+        let headers = answer.response.headers_mut();
+        for name in &self.policy.remove {
+            headers.remove(name);
+        }
+        if let Some(cors) = &self.policy.cors {
+            share(cors, self.origin.as_ref(), self.preflight, headers);
+        }
+        for (name, value) in &self.policy.add {
+            if !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        for (name, _) in &self.policy.set {
+            headers.remove(name);
+        }
+        for (name, value) in &self.policy.set {
+            headers.append(name, value.clone());
+        }
+        if is_sampled(id, self.policy.server_timing) {
+            headers.extend(server_timing(result, id, pop));
+        }
+    }
+}
+
+/// The fields of the Fetch standard's CORS protocol. Which origin may read it is a part of what the response depends
+/// on, also when this one may not.
+fn share(cors: &Cors, origin: Option<&HeaderValue>, preflight: bool, headers: &mut HeaderMap) {
+    const FIELDS: [HeaderName; 6] = [
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        header::ACCESS_CONTROL_MAX_AGE,
+    ];
+    if !cors.overrides && FIELDS.iter().any(|name| headers.contains_key(name)) {
+        return;
+    }
+    FIELDS.iter().for_each(|name| drop(headers.remove(name)));
+    let allowed = match &cors.origins {
+        AllowedOrigins::Any => origin.map(|_| HeaderValue::from_static("*")),
+        AllowedOrigins::Some(origins) => {
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+            origin.filter(|origin| origins.iter().any(|allowed| is_allowed(allowed, origin))).cloned()
+        }
+    };
+    let Some(allowed) = allowed else { return };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    if cors.credentials {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    let mut say = |name, value: &Option<HeaderValue>| {
+        if let Some(value) = value {
+            headers.insert(name, value.clone());
+        }
+    };
+    if preflight {
+        say(header::ACCESS_CONTROL_ALLOW_METHODS, &cors.methods);
+        say(header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers);
+        say(header::ACCESS_CONTROL_MAX_AGE, &cors.max_age);
+    } else {
+        say(header::ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose);
+    }
+}
+
+/// `allowed` is in lower case, `https://www.example.com` or `https://*.example.com`.
+fn is_allowed(allowed: &str, origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    let Some((scheme, suffix)) = allowed.split_once("*.") else { return origin.eq_ignore_ascii_case(allowed) };
+    let Some(host) = origin.get(..scheme.len()).filter(|head| head.eq_ignore_ascii_case(scheme)).and(origin.get(scheme.len()..))
+    else {
+        return false;
+    };
+    // At least one label stands for the star, and nothing that is no part of a name.
+    let Some(labels) = host.len().checked_sub(suffix.len()).and_then(|at| Some((host.get(..at)?, host.get(at..)?))) else {
+        return false;
+    };
+    let (labels, rest) = labels;
+    let Some(labels) = labels.strip_suffix('.') else { return false };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    rest.eq_ignore_ascii_case(suffix) && !labels.is_empty() && labels.bytes().all(is_name)
+}
+
+/// Ids are random.
+fn is_sampled(id: &RequestId, percent: u8) -> bool {
+    if percent == 0 {
+        return false;
+    }
+    let spread = id.as_str().bytes().rev().take(6).fold(0, |sum: u64, byte| sum.wrapping_mul(61).wrapping_add(u64::from(byte)));
+    spread % 100 < u64::from(percent)
+}
+
+/// CloudFront's metrics in `Server-Timing`, those that are known here.
+fn server_timing(result: ResultType, id: &RequestId, pop: &str) -> Option<(HeaderName, HeaderValue)> {
+    let cache = match result {
+        ResultType::Hit => "cdn-cache-hit",
+        ResultType::RefreshHit => "cdn-cache-refresh",
+        _ => "cdn-cache-miss",
+    };
+    let mut text = String::with_capacity(96);
+    write!(text, "{cache},cdn-pop;desc=\"{pop}\",cdn-rid;desc=\"{id}\"").ok()?;
+    Some((HeaderName::from_static("server-timing"), HeaderValue::try_from(text).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_allowed_by_name_or_by_its_last_labels() {
+        for (allowed, origin, yes) in [
+            ("https://www.example.com", "https://www.example.com", true),
+            ("https://www.example.com", "https://WWW.example.com", true),
+            ("https://www.example.com", "http://www.example.com", false),
+            ("https://www.example.com", "https://www.example.com:8443", false),
+            ("https://www.example.com", "null", false),
+            ("https://*.example.com", "https://a.example.com", true),
+            ("https://*.example.com", "https://a.b.example.com", true),
+            ("https://*.example.com", "https://example.com", false),
+            ("https://*.example.com", "https://.example.com", false),
+            ("https://*.example.com", "https://evil.com/.example.com", false),
+            ("https://*.example.com", "https://evilexample.com", false),
+            ("https://*.example.com", "https://a.example.com.evil.com", false),
+            ("https://*.example.com:8443", "https://a.example.com:8443", true),
+            ("https://*.example.com", "https://é.example.com", false),
+        ] {
+            let header = HeaderValue::from_bytes(origin.as_bytes()).unwrap();
+            assert_eq!(is_allowed(allowed, &header), yes, "{allowed} {origin}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_requests_is_sampled() {
+        let share = |percent| (0..10_000).filter(|_| is_sampled(&RequestId::next(), percent)).count();
+        assert_eq!((share(0), share(100)), (0, 10_000));
+        assert!((3_500..6_500).contains(&share(50)));
+    }
+}
