@@ -11,6 +11,7 @@ mod origin;
 mod reader;
 mod report;
 mod server;
+mod signing;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -93,6 +94,22 @@ pub struct Forwarding {
     pub query: Choice<String>,
     pub headers: Choice<http::HeaderName>,
     pub cookies: Choice<String>,
+}
+
+/// A key whose signatures are believed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    /// What signed URLs call it: `Key-Pair-Id`.
+    pub id: String,
+    pub kind: KeyKind,
+    /// An RSAPublicKey in DER, or an uncompressed point of the curve.
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    Rsa,
+    EcdsaP256,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,6 +244,8 @@ pub struct Behavior {
     /// None: nothing is cached, and everything is forwarded.
     pub cache: Option<Arc<CachePolicy>>,
     pub forwarding: Option<Arc<Forwarding>>,
+    /// By whose keys a request must be signed; empty: everybody has access.
+    pub trusted_keys: Vec<Arc<PublicKey>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -298,18 +317,22 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let stores = reader::Declared::collect(&mut root, "key_value_store");
     let policies = reader::Declared::collect(&mut root, "cache_policy");
     let forwardings = reader::Declared::collect(&mut root, "origin_request_policy");
+    let public_keys = reader::Declared::collect(&mut root, "public_key");
+    let key_groups = reader::Declared::collect(&mut root, "key_group");
     let mut uses = function::Uses::default();
 
     let server = server::read(&mut root, files);
     let cache = cache::read(&mut root, files);
     let policies = cache::Policies::read(&mut root, &policies);
     let forwardings = cache::Forwardings::read(&mut root, &forwardings);
+    let key_groups = signing::KeyGroups::read(&mut root, files, &public_keys, &key_groups);
     let mut references = site::References {
         functions: &functions,
         origins: &origins,
         groups: &groups,
         policies: &policies,
         forwardings: &forwardings,
+        key_groups: &key_groups,
         uses: &mut uses,
     };
     let sites = site::read(&mut root, &mut references);

@@ -16,7 +16,7 @@ const ORIGIN: &str = "[origin.app]\nfixed = {}\n";
 const SITE: &str = "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n";
 
 /// Headings of the document, and a configuration with a place for a key of that table.
-const TABLES: [(&str, &str); 18] = [
+const TABLES: [(&str, &str); 20] = [
     ("Top level", "KEY\n"),
     ("[server]", "[server]\nhttp = [\"127.0.0.1:8080\"]\nKEY\n"),
     ("[[server.certificate]]", "[[server.certificate]]\nKEY\n"),
@@ -33,6 +33,8 @@ const TABLES: [(&str, &str); 18] = [
     ("disk", "[cache.disk]\nfolder = \"c\"\nKEY\n"),
     ("[cache_policy.NAME]", "[cache_policy.p]\nKEY\n"),
     ("[origin_request_policy.NAME]", "[origin_request_policy.p]\nKEY\n"),
+    ("[public_key.NAME]", "[public_key.k]\nKEY\n"),
+    ("[key_group.NAME]", "[key_group.g]\nKEY\n"),
     ("[[site]]", "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\nKEY\n"),
     ("[[site.behavior]]", "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n[[site.behavior]]\nKEY\n"),
 ];

@@ -14,3 +14,4 @@ mod lifecycle;
 mod origins;
 mod protocol;
 mod reload;
+mod signed;

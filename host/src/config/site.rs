@@ -8,6 +8,7 @@ use super::cache::{Forwardings, Policies};
 use super::function::Uses;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
+use super::signing::KeyGroups;
 use super::{Behavior, Site, ViewerProtocol};
 use crate::limits::Profile;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
@@ -27,6 +28,7 @@ pub(super) struct References<'a, 'u> {
     pub(super) groups: &'a Declared<'a>,
     pub(super) policies: &'a Policies<'a>,
     pub(super) forwardings: &'a Forwardings<'a>,
+    pub(super) key_groups: &'a KeyGroups<'a>,
     pub(super) uses: &'u mut Uses,
 }
 
@@ -206,6 +208,7 @@ fn behavior(
         table.report.error(text.span(), "`origin_request_policy` without a cache policy", remedy);
     }
     let forwarding = forwarding.and_then(|text| references.forwardings.resolve(table.report, &text));
+    let trusted_keys = references.key_groups.trusted(table);
     Some(Behavior {
         path,
         origin: origin?,
@@ -218,6 +221,7 @@ fn behavior(
         include_body,
         cache,
         forwarding,
+        trusted_keys,
     })
 }
 

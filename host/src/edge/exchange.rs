@@ -22,6 +22,7 @@ use crate::edge::id::RequestId;
 use crate::edge::origin::{Backend, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
+use crate::edge::signed;
 use crate::edge::site::{Behavior, Site};
 use crate::failure::Failure;
 use crate::function::revision::Revision;
@@ -52,6 +53,11 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
     }
 
     let client = record.client();
+    if let Some(signers) = &behavior.signers {
+        signers.admit(&signed::Asked::new(&head, secure, client.peer.ip()))?;
+        // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
+        signed::strip(&mut head);
+    }
     let scene =
         Scene { site: &site.name, id: &record.id, client_ip: &client.ip, edge_location: &edge.location, metrics: &edge.metrics };
     let mut beside = Beside::default();

@@ -46,6 +46,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         include_body: false,
         cache: None,
         forwarding: None,
+        trusted_keys: Vec::new(),
     };
     let group =
         OriginGroup { name: "group".to_owned(), primary: "dead".to_owned(), secondary: "fixed".to_owned(), status: vec![500] };

@@ -118,7 +118,7 @@ behaviour = []
               --> edge.toml:27:1
                |
             27 | behaviour = []
-               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `origin`, `viewer_protocol`, `allowed_methods`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `origin_request_policy`, `behavior`
+               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `origin`, `viewer_protocol`, `allowed_methods`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `origin_request_policy`, `trusted_key_groups`, `behavior`
         "#]],
     );
 }
