@@ -15,6 +15,7 @@ mod reader;
 mod report;
 mod response_headers;
 mod server;
+mod signing;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -199,6 +200,22 @@ impl Default for AllowedOrigins {
     }
 }
 
+/// A key whose signatures are believed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    /// What signed URLs call it: `Key-Pair-Id`.
+    pub id: String,
+    pub kind: KeyKind,
+    /// An RSAPublicKey in DER, or an uncompressed point of the curve.
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    Rsa,
+    EcdsaP256,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// Host names, `*.example.com` allowed; empty: what the certificate says.
@@ -353,6 +370,8 @@ pub struct Behavior {
     pub viewer_headers: Vec<ViewerHeader>,
     /// What is stored is compressed for clients that can read it; only with a cache policy that keys a coding.
     pub compress: bool,
+    /// By whose keys a request must be signed; empty: everybody has access.
+    pub trusted_keys: Vec<Arc<PublicKey>>,
 }
 
 /// How WebSocket is passed through.
@@ -429,6 +448,8 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let origins = reader::Declared::collect(&mut root, "origin");
     let groups = reader::Declared::collect(&mut root, "origin_group");
     let stores = reader::Declared::collect(&mut root, "key_value_store");
+    let public_keys = reader::Declared::collect(&mut root, "public_key");
+    let key_groups = reader::Declared::collect(&mut root, "key_group");
     let mut uses = function::Uses::default();
 
     let server = server::read(&mut root, files);
@@ -441,6 +462,7 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let forwardings = Policies::read(&mut root, "origin_request_policy", managed, cache::forwarding);
     let managed = (response_headers::MANAGED, response_headers::managed as fn(&str) -> ResponseHeaders);
     let response_headers = Policies::read(&mut root, "response_headers_policy", managed, response_headers::policy);
+    let key_groups = signing::KeyGroups::read(&mut root, files, &public_keys, &key_groups);
     let mut references = site::References {
         functions: &functions,
         origins: &origins,
@@ -449,6 +471,7 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
         forwardings: &forwardings,
         response_headers: &response_headers,
         geo: &geo,
+        key_groups: &key_groups,
         uses: &mut uses,
     };
     let sites = site::read(&mut root, &mut references);

@@ -3,9 +3,9 @@
 //! An `Edge` is one configuration, resolved: sites, origins and hooks are reached by reference, and nothing
 //! in it changes. A new configuration is a new `Edge`; requests finish on the one they began with.
 //!
-//!     serve ─► Head ─► Site ─► Behavior ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► Body
-//!                                               │                        │ per origin that is tried:
-//!                                               └─► answers itself       └ origin-request, fetch, origin-response
+//!     serve ─► Head ─► Site ─► Behavior ─► [signed?] ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► Body
+//!                                                            │                        │ per origin that is tried:
+//!                                                            └─► answers itself       └ origin-request, fetch, origin-response
 //!
 //! I know neither the function API nor what a function's code is.
 
@@ -23,6 +23,7 @@ mod origin;
 mod record;
 mod respond;
 mod response_headers;
+mod signed;
 mod site;
 mod trial;
 mod tunnel;

@@ -15,7 +15,7 @@ use crate::{edge, net, wasm};
 /// The name of a target's binary and of its folder of seeds, and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("hook-answer", edge::fuzz::hook_answer),
     ("framing", net::fuzz::framing),
     ("config", config),
@@ -23,6 +23,7 @@ pub const TARGETS: [Target; 7] = [
     ("module", wasm::fuzz::module),
     ("head", edge::fuzz::head),
     ("event", edge::fuzz::event),
+    ("signed", edge::fuzz::signed),
 ];
 
 /// Runs one target on one input.

@@ -323,12 +323,29 @@ pub mod tracing {
     pub const SERVICE_NAME_BYTES: usize = 255;
 }
 
+/// What bounds a signed URL or signed cookies.
+pub mod signed {
+    /// The policy, decoded. A URL has no room for more.
+    pub const POLICY_BYTES: usize = 8_192;
+    /// The signature, decoded: that of the largest key.
+    pub const SIGNATURE_BYTES: usize = 1_024;
+    /// The latest time that CloudFront takes, January 2038. What is later was written in milliseconds.
+    pub const EPOCH_S: u64 = 2_147_483_647;
+    /// Verified signatures that a thread remembers, 32 bytes each.
+    pub const VERIFIED: usize = 1_024;
+}
+
 /// What bounds the configuration itself.
 pub mod config {
     pub const FILE_BYTES: u64 = 16 << 20;
     pub const COMPONENT_BYTES: u64 = 256 << 20;
     pub const BEHAVIORS_PER_SITE: usize = 75;
     pub const PATH_PATTERN_BYTES: usize = 255;
+    /// CloudFront's quotas of trusted signers.
+    pub const KEY_GROUPS_PER_BEHAVIOR: usize = 4;
+    pub const KEYS_PER_GROUP: usize = 5;
+    /// A PEM file of an RSA key of 8192 bits has 1.5 KB.
+    pub const PUBLIC_KEY_FILE_BYTES: u64 = 16 << 10;
     /// Key, value and total size of a key-value store (CloudFront KeyValueStore quotas).
     pub const KV_KEY_BYTES: usize = 512;
     pub const KV_VALUE_BYTES: usize = 1_024;

@@ -16,7 +16,7 @@ const ORIGIN: &str = "[origin.app]\nfixed = {}\n";
 const SITE: &str = "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n";
 
 /// Headings of the document, and a configuration with a place for a key of that table.
-const TABLES: [(&str, &str); 23] = [
+const TABLES: [(&str, &str); 25] = [
     ("Top level", "KEY\n"),
     ("[server]", "[server]\nhttp = [\"127.0.0.1:8080\"]\nKEY\n"),
     ("[[server.certificate]]", "[[server.certificate]]\nKEY\n"),
@@ -37,6 +37,8 @@ const TABLES: [(&str, &str); 23] = [
     ("[origin_request_policy.NAME]", "[origin_request_policy.p]\nKEY\n"),
     ("[response_headers_policy.NAME]", "[response_headers_policy.p]\nKEY\n"),
     ("cors", "[response_headers_policy.p.cors]\nKEY\n"),
+    ("[public_key.NAME]", "[public_key.k]\nKEY\n"),
+    ("[key_group.NAME]", "[key_group.g]\nKEY\n"),
     ("[[site]]", "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\nKEY\n"),
     ("[[site.behavior]]", "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n[[site.behavior]]\nKEY\n"),
     ("[[site.error_page]]", "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n[[site.error_page]]\nKEY\n"),

@@ -43,13 +43,14 @@ impl Folder {
         }
         folder.link(components().parent().and_then(Path::parent).expect("guests"), "guests");
         folder.link(components(), "hooks");
-        for name in ["edge.toml", "event.json", "origin.py"] {
+        for name in ["edge.toml", "event.json", "origin.py", "private.toml"] {
             folder.write(&format!("demo/{name}"), &fs::read_to_string(root().join("demo").join(name)).unwrap());
         }
         // What the examples of docs/configuration.md refer to.
         let certificate = rcgen::generate_simple_self_signed(["www.example.com".to_owned()]).unwrap();
         folder.write("tls/chain.pem", &certificate.cert.pem());
         folder.write("tls/key.pem", &certificate.signing_key.serialize_pem());
+        folder.write("keys/signer.pem", include_str!("../e2e/signed/rsa.pem"));
         folder.write("secrets.json", r#"{"jwt:default": "secret"}"#);
         folder.write("www/index.html", "hello\n");
         folder

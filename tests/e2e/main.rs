@@ -18,6 +18,7 @@ mod origins;
 mod protocol;
 mod reload;
 mod response_headers;
+mod signed;
 mod tracing;
 mod viewer;
 mod websocket;

@@ -13,6 +13,7 @@ use super::geo;
 use super::policies::Policies;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
+use super::signing::KeyGroups;
 use super::{Behavior, CachePolicy, Forwarding, Geo, ResponseHeaders, Site, ViewerProtocol, WebSocket};
 use crate::cache::key::Encodings;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
@@ -35,6 +36,7 @@ pub(super) struct References<'a, 'u> {
     pub(super) forwardings: &'a Policies<Forwarding>,
     pub(super) response_headers: &'a Policies<ResponseHeaders>,
     pub(super) geo: &'a Geo,
+    pub(super) key_groups: &'a KeyGroups<'a>,
     pub(super) uses: &'u mut Uses,
 }
 
@@ -220,6 +222,7 @@ fn behavior(
     let response_headers = response_headers.and_then(|text| references.response_headers.resolve(table.report, &text));
     let viewer_headers = geo::viewer_headers(table, references.geo);
     let compress = compress(table, cache.as_deref());
+    let trusted_keys = references.key_groups.trusted(table);
     Some(Behavior {
         path,
         origin: origin?,
@@ -236,6 +239,7 @@ fn behavior(
         response_headers,
         viewer_headers,
         compress,
+        trusted_keys,
     })
 }
 

@@ -3,6 +3,7 @@
 mod cache;
 mod origins;
 mod server;
+mod signing;
 mod sites;
 mod text;
 
@@ -21,6 +22,10 @@ fn folder() -> tempfile::TempDir {
     write("chain.pem", b"");
     write("key.pem", b"");
     write("values.json", br#"{"a": "1", "b": "2"}"#);
+    write("rsa.pem", include_bytes!("../../../tests/e2e/signed/rsa.pem"));
+    write("rsa-1024.pem", include_bytes!("../../../tests/e2e/signed/rsa-1024.pem"));
+    write("ecdsa.pem", include_bytes!("../../../tests/e2e/signed/ecdsa.pem"));
+    write("ecdsa-p384.pem", include_bytes!("../../../tests/e2e/signed/ecdsa-p384.pem"));
     write("broken.json", b"[1]");
     write("numbers.json", br#"{"a": 1, "b": "2", "c": null}"#);
     std::fs::create_dir(folder.path().join("www")).unwrap();

@@ -23,6 +23,7 @@ use crate::edge::id::RequestId;
 use crate::edge::origin::{Backend, FetchError, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
+use crate::edge::signed;
 use crate::edge::site::{Behavior, Site};
 use crate::edge::tunnel::Place;
 use crate::failure::Failure;
@@ -67,6 +68,11 @@ pub(super) async fn visit(
         return Err(Refusal::BodyOfGet);
     }
 
+    if let Some(signers) = &behavior.signers {
+        signers.admit(&signed::Asked::new(head, secure, record.client().peer.ip()))?;
+        // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
+        signed::strip(head);
+    }
     let dress = behavior.dress(head);
     if let Some(viewer_headers) = &behavior.viewer_headers {
         viewer_headers.tell(record.client(), head.version, &mut head.headers);

@@ -1,13 +1,15 @@
-//! For fuzz targets: answers of hooks, heads of requests, events of `edgeward test`. I check what the rest
+//! For fuzz targets: answers of hooks, heads of requests, events of `edgeward test`, signed URLs. I check what the rest
 //! of the edge relies on.
 
 use http::header::{self, HeaderMap};
 use http::uri::PathAndQuery;
 use http::{Request, Response};
 
+use crate::config::{KeyKind, PublicKey};
 use crate::edge::head::Head;
 use crate::edge::header::{is_disallowed, is_read_only};
 use crate::edge::hook::edit::{Beside, Flow, edit_request, edit_response};
+use crate::edge::signed::{self, Asked, Signers};
 use crate::edge::trial;
 use crate::limits::{self, Limit, Limits, Profile};
 use crate::net::fuzz::hyper_reads;
@@ -81,6 +83,31 @@ pub(crate) fn event(data: &[u8]) {
     assert!(opened.head.path().starts_with('/'), "{}", opened.head.target);
     assert_eq!(opened.response.is_none(), opened.moment.is_request());
     opened.shown();
+}
+
+/// A query, a line of cookies and a policy, a line each. Nobody has signed for it.
+pub(crate) fn signed(data: &[u8]) {
+    let mut lines = data.splitn(3, |&byte| byte == b'\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let (query, cookies, policy) = (next(), next(), next());
+    let target = [b"/a?", query].concat();
+    let (Ok(target), Ok(cookies)) = (PathAndQuery::try_from(target.as_slice()), header::HeaderValue::from_bytes(cookies)) else {
+        return;
+    };
+    let mut head = Head { target, ..sample_head() };
+    head.headers.insert(header::COOKIE, cookies);
+    let key = |id: &str, kind| PublicKey { id: id.to_owned(), kind, bytes: vec![4; 65] }.into();
+    let Some(signers) = Signers::new(&[key("R", KeyKind::Rsa), key("E", KeyKind::EcdsaP256)]) else { return };
+    let client = std::net::IpAddr::from([192, 0, 2, 1]);
+    assert!(signers.admit(&Asked { now_s: 1, ..Asked::new(&head, true, client) }).is_err());
+    signed::strip(&mut head);
+    check_head(&head);
+    let once = head.clone();
+    signed::strip(&mut head);
+    assert_eq!((&head.target, &head.headers), (&once.target, &once.headers));
+    if let Some(policy) = signed::policy::Policy::read(policy) {
+        let _ = (policy.admits(client, 1), policy.covers(&String::from_utf8_lossy(query)));
+    }
 }
 
 /// A head as it reaches hooks.

@@ -137,6 +137,13 @@ fn without_port(host: &str) -> &str {
     host.split(':').next().unwrap_or(host)
 }
 
+/// The same path with another query.
+pub(crate) fn with_query(target: &PathAndQuery, query: &str) -> PathAndQuery {
+    let path = target.path();
+    let text = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| target.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

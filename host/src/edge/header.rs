@@ -2,7 +2,7 @@
 //! (Lambda@Edge, "Restrictions on HTTP headers") and RFC 9110 section 7.6.1, as tables.
 
 use http::HeaderMap;
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderName, HeaderValue};
 
 use crate::wasm::abi::Moment;
 
@@ -104,6 +104,28 @@ fn strip(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
     gone.extend(headers.keys().filter(|name| goes(name.as_str())).cloned());
     for name in gone {
         headers.remove(name);
+    }
+}
+
+/// Leaves the cookies whose names are wanted, in one line.
+pub(crate) fn retain_cookies(headers: &mut HeaderMap, is_wanted: impl Fn(&[u8]) -> bool) {
+    if !headers.contains_key(header::COOKIE) {
+        return;
+    }
+    let mut kept: Vec<u8> = Vec::new();
+    let lines = headers.get_all(header::COOKIE).iter();
+    for pair in lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).map(<[u8]>::trim_ascii) {
+        let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+        if !pair.is_empty() && is_wanted(name) {
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(pair);
+        }
+    }
+    headers.remove(header::COOKIE);
+    if let (false, Ok(cookies)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
+        headers.insert(header::COOKIE, cookies);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::edge::head::Head;
 use crate::edge::id::RequestId;
 use crate::edge::origin::FetchError;
 use crate::edge::record::Record;
+use crate::edge::signed::Denied;
 use crate::edge::{Edge, Via, tunnel};
 use crate::failure::Failure;
 use crate::limits::Limit;
@@ -36,6 +37,8 @@ pub(crate) enum Refusal {
     Method,
     #[error("a GET or HEAD request had a body")]
     BodyOfGet,
+    #[error("signed URL or cookies: {0}")]
+    Unsigned(#[from] Denied),
     /// RFC 9111 section 5.2.1.7.
     #[error("only a stored response was asked for, and there is none")]
     OnlyIfCached,
@@ -69,6 +72,7 @@ impl Refusal {
             Refusal::HttpsOnly => (StatusCode::FORBIDDEN, Error, "https-only"),
             Refusal::Method => (StatusCode::FORBIDDEN, Error, "method-not-allowed"),
             Refusal::BodyOfGet => (StatusCode::FORBIDDEN, Error, "body-not-allowed"),
+            Refusal::Unsigned(denied) => (StatusCode::FORBIDDEN, Error, denied_category(*denied)),
             Refusal::OnlyIfCached => (StatusCode::GATEWAY_TIMEOUT, Error, "not-cached"),
             Refusal::Body(PeekError::Timeout) => (StatusCode::REQUEST_TIMEOUT, Error, "body-timeout"),
             Refusal::Body(PeekError::Broken(_)) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
@@ -105,10 +109,13 @@ impl Refusal {
             }
             _ => tracing::debug!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}"),
         }
-        let text = format!("{status}\ncategory: {category}\nrequest id: {id}\n");
-        let mut response = Response::new(Content::Full(Bytes::from(text)));
+        let (content_type, text) = match self {
+            Refusal::Unsigned(denied) => ("text/xml", Bytes::from_static(denied_body(*denied).as_bytes())),
+            _ => ("text/plain; charset=utf-8", format!("{status}\ncategory: {category}\nrequest id: {id}\n").into()),
+        };
+        let mut response = Response::new(Content::Full(text));
         *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Answer { response, result }
     }
@@ -131,6 +138,42 @@ fn hook_verdict(moment: Moment, failure: &Failure) -> (StatusCode, ResultType, &
             (StatusCode::SERVICE_UNAVAILABLE, throttled, category)
         }
         _ => (StatusCode::SERVICE_UNAVAILABLE, execution, category),
+    }
+}
+
+fn denied_category(denied: Denied) -> &'static str {
+    match denied {
+        Denied::NoKey => "signature-missing",
+        Denied::UnknownKey => "signature-unknown-key",
+        Denied::Signature => "signature-malformed",
+        Denied::Policy => "signature-malformed-policy",
+        Denied::Late => "signature-expired",
+        Denied::Early | Denied::Address | Denied::Resource => "signature-elsewhere",
+        Denied::Algorithm | Denied::Forged => "signature-wrong",
+    }
+}
+
+/// CloudFront's words, which players and scripts look for. It does not tell why a right key is not enough.
+fn denied_body(denied: Denied) -> &'static str {
+    macro_rules! xml {
+        ($code:literal, $message:literal) => {
+            concat!(
+                r#"<?xml version="1.0" encoding="UTF-8"?><Error><Code>"#,
+                $code,
+                "</Code><Message>",
+                $message,
+                "</Message></Error>"
+            )
+        };
+    }
+    match denied {
+        Denied::NoKey => xml!("MissingKey", "Missing Key-Pair-Id query parameter or cookie value"),
+        Denied::UnknownKey => xml!("InvalidKey", "Unknown Key"),
+        Denied::Signature => xml!("MalformedSignature", "Could not unencode Signature"),
+        Denied::Policy => xml!("MalformedPolicy", "Malformed Policy"),
+        Denied::Late | Denied::Early | Denied::Address | Denied::Resource | Denied::Algorithm | Denied::Forged => {
+            xml!("AccessDenied", "Access denied")
+        }
     }
 }
 

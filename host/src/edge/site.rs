@@ -15,6 +15,7 @@ use crate::edge::error_page::ErrorPages;
 use crate::edge::head::Head;
 use crate::edge::origin::{Backend, Backends};
 use crate::edge::response_headers::Dress;
+use crate::edge::signed::Signers;
 use crate::edge::viewer::ViewerHeaders;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
@@ -61,6 +62,8 @@ pub(crate) struct Behavior {
     pub(crate) websocket: Option<WebSocket>,
     /// None: every request goes to the origin as it came.
     pub(crate) caching: Option<Caching>,
+    /// None: everybody has access.
+    pub(crate) signers: Option<Signers>,
 }
 
 impl Sites {
@@ -180,6 +183,7 @@ impl Behavior {
                 error_ttls_ms: error_ttls_ms.clone(),
                 compress: behavior.compress,
             }),
+            signers: Signers::new(&behavior.trusted_keys),
         })
     }
 
@@ -197,20 +201,25 @@ impl Behavior {
     }
 }
 
-/// A path pattern: `*` is any run of characters, `?` exactly one.
+/// A pattern of a path, or of a whole text: `*` is any run of characters, `?` exactly one.
 ///
-/// Literal runs are found leftmost, in order; each byte of the path is looked at by one run, so that a
-/// path made to provoke backtracking gains nothing. Only a run with `?` in it may look at a byte several
+/// Literal runs are found leftmost, in order; each byte of the text is looked at by one run, so that a
+/// text made to provoke backtracking gains nothing. Only a run with `?` in it may look at a byte several
 /// times, at most as often as the run is long.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    /// What stands between the `*`s, without the leading `/`.
+    /// What stands between the `*`s.
     runs: Vec<String>,
 }
 
 impl Pattern {
+    /// Of a path; its leading `/` may be left out.
     pub(crate) fn new(pattern: &str) -> Pattern {
-        let pattern = pattern.strip_prefix('/').unwrap_or(pattern);
+        Pattern::whole(pattern.strip_prefix('/').unwrap_or(pattern))
+    }
+
+    /// Of a text that is compared as it stands.
+    pub(crate) fn whole(pattern: &str) -> Pattern {
         // Neighbouring stars are one star.
         let mut runs: Vec<String> = Vec::new();
         let parts: Vec<&str> = pattern.split('*').collect();
@@ -223,9 +232,13 @@ impl Pattern {
     }
 
     pub(crate) fn matches(&self, path: &str) -> bool {
-        let mut rest = path.strip_prefix('/').unwrap_or(path);
+        self.matches_whole(path.strip_prefix('/').unwrap_or(path))
+    }
+
+    pub(crate) fn matches_whole(&self, text: &str) -> bool {
+        let mut rest = text;
         let [first, middle @ .., last] = self.runs.as_slice() else {
-            // Without a star the pattern is the whole path.
+            // Without a star the pattern is the whole text.
             let only = self.runs.first().map_or("", String::as_str);
             return consume(only, rest).is_some_and(str::is_empty);
         };

@@ -50,6 +50,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         viewer_headers: Vec::new(),
         forwarding: None,
         compress: false,
+        trusted_keys: Vec::new(),
     };
     let group =
         OriginGroup { name: "group".to_owned(), primary: "dead".to_owned(), secondary: "fixed".to_owned(), status: vec![500] };

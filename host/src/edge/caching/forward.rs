@@ -4,15 +4,15 @@
 //! requests"). A header that changes the answer without being in the key would let one client choose what
 //! others get. In standards mode everything is forwarded, since there the answer says what it depends on.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::PathAndQuery;
+use http::header::{self, HeaderName};
 
 use super::Caching;
 use crate::cache::freshness::Mode;
 use crate::cache::invalidation;
 use crate::cache::key::{Choice, Encodings};
 use crate::config::Forwarding;
-use crate::edge::head::Head;
+use crate::edge::head::{Head, with_query};
+use crate::edge::header::retain_cookies;
 
 pub(super) fn reduce(caching: &Caching, head: &mut Head) {
     if caching.mode() == Mode::Standards {
@@ -26,7 +26,7 @@ pub(super) fn reduce(caching: &Caching, head: &mut Head) {
             || also.is_some_and(|also| also.headers.takes(|listed| listed == name))
             || is_always_forwarded(name)
     });
-    reduce_cookies(&mut head.headers, |name| {
+    retain_cookies(&mut head.headers, |name| {
         key.cookies.takes(|listed| listed.as_bytes() == name)
             || also.is_some_and(|also| also.cookies.takes(|listed| listed.as_bytes() == name))
     });
@@ -90,31 +90,4 @@ fn is_always_forwarded(name: &HeaderName) -> bool {
             | header::TRANSFER_ENCODING
             | header::VIA
     ) || matches!(name.as_str(), "x-forwarded-for" | "traceparent" | "tracestate" | "content-md5")
-}
-
-fn reduce_cookies(headers: &mut HeaderMap, is_taken: impl Fn(&[u8]) -> bool) {
-    if !headers.contains_key(header::COOKIE) {
-        return;
-    }
-    let mut kept: Vec<u8> = Vec::new();
-    let lines = headers.get_all(header::COOKIE).iter();
-    for pair in lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).map(<[u8]>::trim_ascii) {
-        let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
-        if !pair.is_empty() && is_taken(name) {
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(pair);
-        }
-    }
-    headers.remove(header::COOKIE);
-    if let (false, Ok(cookies)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
-        headers.insert(header::COOKIE, cookies);
-    }
-}
-
-fn with_query(target: &PathAndQuery, query: &str) -> PathAndQuery {
-    let path = target.path();
-    let text = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-    PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| target.clone())
 }

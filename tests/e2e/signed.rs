@@ -1,0 +1,157 @@
+//! Signed URLs and cookies from outside: what AWS's own tools have signed (`signed/make.py`) opens the door.
+
+use serde::Deserialize;
+
+use crate::harness::{Edge, Origin, Reply};
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    target: String,
+    cookies: String,
+    answer: String,
+    seen: String,
+}
+
+fn cases() -> Vec<Case> {
+    serde_json::from_str(include_str!("signed/cases.json")).unwrap()
+}
+
+fn case(name: &str) -> Case {
+    cases().into_iter().find(|case| case.name == name).unwrap_or_else(|| panic!("no case `{name}`"))
+}
+
+/// `/private/*` is for those whom one of two keys has signed for.
+fn private(origin: &Origin, more: &str) -> Edge {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rsa.pem"), include_bytes!("signed/rsa.pem")).unwrap();
+    std::fs::write(folder.path().join("ecdsa.pem"), include_bytes!("signed/ecdsa.pem")).unwrap();
+    Edge::start_in(folder, "", &config(origin, more))
+}
+
+fn config(origin: &Origin, more: &str) -> String {
+    format!(
+        r#"
+[origin.o]
+url = {:?}
+
+[public_key.first]
+id = "KRSA"
+file = "rsa.pem"
+
+[public_key.KECDSA]
+file = "ecdsa.pem"
+
+[key_group.old]
+keys = ["first"]
+
+[key_group.new]
+keys = ["KECDSA"]
+
+[[site]]
+name = "www"
+hosts = ["*"]
+origin = "o"
+
+[[site.behavior]]
+path = "/private/*"
+trusted_key_groups = ["old", "new"]
+{more}
+"#,
+        origin.url()
+    )
+}
+
+/// CloudFront's code for an answer.
+fn code(answer: &str) -> &'static str {
+    match answer {
+        "NoKey" => "<Code>MissingKey</Code><Message>Missing Key-Pair-Id query parameter or cookie value</Message>",
+        "UnknownKey" => "<Code>InvalidKey</Code><Message>Unknown Key</Message>",
+        "Signature" => "<Code>MalformedSignature</Code><Message>Could not unencode Signature</Message>",
+        "Policy" => "<Code>MalformedPolicy</Code><Message>Malformed Policy</Message>",
+        _ => "<Code>AccessDenied</Code><Message>Access denied</Message>",
+    }
+}
+
+#[test]
+fn what_awss_tools_sign_is_served_and_nothing_else() {
+    let origin = Origin::start(|_| Reply::new(200, "secret"));
+    let edge = private(&origin, "");
+    let mut refused = 0.0;
+    for case in cases() {
+        let cookies = format!("Cookie: sid=1; {}\r\n", case.cookies);
+        let answer = edge.get_with(&case.target, &cookies);
+        if case.answer == "admitted" {
+            assert_eq!((answer.status, answer.text().as_str()), (200, "secret"), "{}: {}", case.name, answer.text());
+            let seen = origin.last();
+            assert_eq!(
+                (seen.target.as_str(), seen.header("cookie").trim_end_matches([';', ' '])),
+                (case.seen.as_str(), "sid=1"),
+                "{}",
+                case.name
+            );
+        } else {
+            refused += 1.0;
+            assert_eq!((answer.status, answer.header("content-type")), (403, "text/xml"), "{}", case.name);
+            assert!(answer.text().contains(code(&case.answer)), "{}: {}", case.name, answer.text());
+            assert_eq!((answer.header("x-cache"), answer.header("cache-control")), ("Error from cloudfront", "no-store"));
+        }
+    }
+    assert_eq!(origin.seen().len() as f64 + refused, cases().len() as f64, "who is refused does not reach the origin");
+    assert_eq!(edge.metric("edgeward_edge_refusals_total{reason=\"signature-"), refused);
+}
+
+#[test]
+fn what_is_not_private_needs_no_signature_and_keeps_its_parameters() {
+    let origin = Origin::echo();
+    let edge = private(&origin, "");
+    let answer = edge.get_with("/open?Expires=1&Signature=x", "Cookie: CloudFront-Policy=p\r\n");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "GET /open?Expires=1&Signature=x\n"));
+    assert_eq!(origin.last().header("cookie"), "CloudFront-Policy=p");
+}
+
+#[test]
+fn all_who_are_admitted_share_what_is_stored() {
+    let origin = Origin::start(|_| Reply::new(200, "secret").header("cache-control", "max-age=60"));
+    let edge = private(&origin, "cache_policy = \"all\"\n[cache_policy.all]\nquery = \"all\"\ncookies = \"all\"\n");
+    let get = |name: &str| {
+        let case = case(name);
+        let cookies = if case.cookies.is_empty() { String::new() } else { format!("Cookie: {}\r\n", case.cookies) };
+        edge.get_with(&case.target, &cookies)
+    };
+    assert_eq!(get("canned").header("x-cache"), "Miss from cloudfront");
+    for name in ["canned", "custom", "custom, ECDSA", "cookies, custom"] {
+        assert_eq!(get(name).header("x-cache"), "Hit from cloudfront", "{name}");
+    }
+    // What is stored is as private as what is not.
+    for name in ["canned, expired", "nothing", "cookies, expired"] {
+        assert_eq!(get(name).status, 403, "{name}");
+    }
+    assert_eq!(origin.seen().len(), 1);
+}
+
+#[test]
+fn a_key_that_is_no_longer_trusted_opens_nothing() {
+    let origin = Origin::echo();
+    let edge = private(&origin, "");
+    let (old, new) = (case("canned").target, case("canned, ECDSA").target);
+    assert_eq!((edge.get(&old).status, edge.get(&new).status), (200, 200));
+    edge.reconfigure(&config(&origin, "").replace("[\"old\", \"new\"]", "[\"new\"]"));
+    edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
+    assert_eq!((edge.get(&old).status, edge.get(&new).status), (403, 200));
+}
+
+#[test]
+fn a_key_file_that_is_replaced_is_another_key() {
+    let origin = Origin::echo();
+    let edge = private(&origin, "");
+    let good = case("canned").target;
+    assert_eq!(edge.get(&good).status, 200);
+    // The thread remembers the signature; it is of another key now.
+    edge.put("rsa.pem", include_bytes!("signed/ecdsa.pem"));
+    edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
+    assert_eq!(edge.get(&good).status, 403);
+    edge.put("rsa.pem", include_bytes!("signed/rsa-1024.pem"));
+    edge.wait_for_metric("edgeward_config_reloads_total{result=\"refused\"}", 1.0);
+    assert!(edge.log().contains("RSA key of 1024 bits"), "{}", edge.log());
+}
