@@ -147,7 +147,6 @@ fn a_key_file_that_is_replaced_is_another_key() {
     let edge = private(&origin, "");
     let good = case("canned").target;
     assert_eq!(edge.get(&good).status, 200);
-    // The thread remembers the signature; it is of another key now.
     edge.put("rsa.pem", include_bytes!("signed/ecdsa.pem"));
     edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
     assert_eq!(edge.get(&good).status, 403);

@@ -110,6 +110,18 @@ fn until(time: u64) -> String {
 }
 
 #[test]
+fn what_is_remembered_is_of_one_key() {
+    let (signer, other) = (Signer::new(), Signer::new());
+    let policy = format!("{{\"Statement\":[{{\"Condition\":{{{}}}}}]}}", until(NOW_S + 1));
+    let head = head(&format!("/a?{}", signer.parameters(&policy)), &[]);
+    for _ in 0..2 {
+        assert_eq!(signer.trusted().admit(&asked(&head)), Ok(()));
+        // After a reload the same id may be another key's.
+        assert_eq!(other.trusted().admit(&asked(&head)), Err(Denied::Forged));
+    }
+}
+
+#[test]
 fn times_are_exact_to_the_second() {
     let signer = Signer::new();
     let since = |time: u64| format!("{},\"DateGreaterThan\":{{\"AWS:EpochTime\":{time}}}", until(NOW_S + 1));
