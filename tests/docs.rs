@@ -137,9 +137,19 @@ fn help_offers_what_works() {
         ran => panic!("{command}: {ran:?}"),
     };
     let mut all = String::new();
-    for command in
-        ["", " serve", " check", " inspect", " test", " bench", " bench cold-warm", " cache", " cache stats", " cache purge"]
-    {
+    for command in [
+        "",
+        " serve",
+        " check",
+        " inspect",
+        " test",
+        " bench",
+        " bench cold-warm",
+        " bench fuel",
+        " cache",
+        " cache stats",
+        " cache purge",
+    ] {
         let text = help(&format!("edgeward{command} --help"));
         // Whatever is shown as an example is a command line that the program understands.
         for line in text.lines().map(str::trim).filter(|line| line.contains("edgeward ") && !line.starts_with("Usage")) {

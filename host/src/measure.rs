@@ -1,12 +1,14 @@
-//! I measure what a start costs: cold, from the shelf, warm, and again.
+//! I measure what a start costs: cold, from the shelf, warm, and again; and (`fuel`) what a unit of fuel lets run.
 //!
 //! Everything runs in this process through the same code as in production (`function`, `wasm`), on one
 //! thread. I know no command line: `cli::bench` prints what I found.
 
 mod chart;
+mod fuel;
 mod minimal;
 
 pub use chart::{human, svg};
+pub use fuel::{Class, Prices, fuel};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -103,6 +103,19 @@ fn bench_draws_a_picture() {
 }
 
 #[test]
+fn bench_prices_code_of_every_kind() {
+    let (code, json, errors) = run(&["bench", "fuel", "--json"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let kinds = json["kinds"].as_array().unwrap();
+    let of = |class: &str| kinds.iter().filter(|kind| kind["class"] == class).count();
+    assert!(of("ordinary") >= 5 && of("operator") > 300, "{json}");
+    let units = |name: &str| kinds.iter().find(|kind| kind["name"] == name).and_then(|kind| kind["units"].as_f64()).unwrap();
+    // A frame of a thousand locals is paid for, however little the function does.
+    assert!(units("call with 1,000 locals") > 50.0 * units("call"));
+}
+
+#[test]
 fn a_reader_that_leaves_ends_a_command_without_a_panic() {
     use std::process::Stdio;
 

@@ -1,4 +1,5 @@
-//! `edgeward bench cold-warm`: what a start costs, as a table, as JSON and as a picture.
+//! `edgeward bench cold-warm`: what a start costs, as a table, as JSON and as a picture; `edgeward bench fuel`:
+//! what a limit of CPU time means for code of different kinds.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -7,10 +8,10 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
-use crate::measure::{self, Report, human};
+use crate::measure::{self, Class, Prices, Report, human};
 use crate::wasm::engine::Engines;
 
-/// Measure cold against warm starts.
+/// Measure cold against warm starts, and fuel against time.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -24,6 +25,18 @@ enum What {
         after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json"
     )]
     ColdWarm(ColdWarm),
+    /// How long code of different kinds runs on this machine until a CPU limit of 1 ms ends it.
+    #[command(
+        after_help = "Examples:\n  edgeward bench fuel\n  edgeward bench fuel --json | jq '.kinds[] | select(.factor > 2)'"
+    )]
+    Fuel(Fuel),
+}
+
+#[derive(Debug, clap::Args)]
+struct Fuel {
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,23 +55,34 @@ struct ColdWarm {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let What::ColdWarm(args) = &args.what;
+    match &args.what {
+        What::ColdWarm(args) => cold_warm(args),
+        What::Fuel(args) => fuel(args),
+    }
+}
+
+/// Has engines of its own, and shows a bar.
+fn measured<T>(measure: impl FnOnce(&Engines, &mut dyn FnMut(f64)) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let directory = std::env::temp_dir().join(format!("edgeward-bench-{}", std::process::id()));
+    let engines = Engines::new(&directory).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let bar = ProgressBar::new(100).with_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}")?);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+    let measured = measure(&engines, &mut |share| bar.set_position((share * 100.0) as u64));
+    bar.finish_and_clear();
+    drop(engines);
+    // Only compiled files of this run are in it.
+    let _ = std::fs::remove_dir_all(&directory);
+    measured
+}
+
+fn cold_warm(args: &ColdWarm) -> anyhow::Result<()> {
     let (title, bytes) = match &args.file {
         Some(file) => {
             (file.display().to_string(), std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?)
         }
         None => ("the built-in minimal hook".to_owned(), measure::minimal_hook()),
     };
-    let directory = std::env::temp_dir().join(format!("edgeward-bench-{}", std::process::id()));
-    let engines = Engines::new(&directory).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let bar = ProgressBar::new(100).with_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}")?);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
-    let report = measure::cold_warm(&engines, &bytes, args.rounds as usize, |share| bar.set_position((share * 100.0) as u64));
-    bar.finish_and_clear();
-    drop(engines);
-    // Only compiled files of this run are in it.
-    let _ = std::fs::remove_dir_all(&directory);
-    let report = report?;
+    let report = measured(|engines, progress| measure::cold_warm(engines, &bytes, args.rounds as usize, progress))?;
 
     if let Some(path) = &args.svg {
         std::fs::write(path, measure::svg(&report, &title)).with_context(|| format!("cannot write {}", path.display()))?;
@@ -73,6 +97,37 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         None => print_table(&report, &title),
     }
     Ok(())
+}
+
+fn fuel(args: &Fuel) -> anyhow::Result<()> {
+    let prices = measured(|engines, progress| measure::fuel(engines, progress))?;
+    if args.json {
+        say!("{}", serde_json::to_string_pretty(&prices)?);
+    } else {
+        print_prices(&prices);
+    }
+    Ok(())
+}
+
+/// Operators are many, and most of them alike.
+const OPERATORS_SHOWN: usize = 10;
+
+fn print_prices(prices: &Prices) {
+    say!("{:.0} units of fuel stand for a microsecond of this machine\n", prices.units_per_us);
+    say!("{:<36}{:>10}{:>10}{:>24}", "", "takes", "units", "a limit of 1 ms ends");
+    for class in Class::ALL {
+        let mut kinds: Vec<_> = prices.kinds.iter().filter(|kind| kind.class == class).collect();
+        if class == Class::Operator {
+            kinds.sort_by(|a, b| b.factor.total_cmp(&a.factor));
+            say!("{} (the {OPERATORS_SHOWN} longest of {})", class.name(), kinds.len());
+            kinds.truncate(OPERATORS_SHOWN);
+        } else {
+            say!("{}", class.name());
+        }
+        for kind in kinds {
+            say!("  {:<34}{:>7.2} ns{:>10.1}{:>15} {:>5.2} ms", kind.name, kind.ns, kind.units, "after", kind.factor);
+        }
+    }
 }
 
 fn print_table(report: &Report, title: &str) {

@@ -3,7 +3,8 @@
 //! CloudFront throttles a function whose compute utilization stays too high; without that, a function that
 //! loops would take its whole limit of every request, and with it the core from its neighbours. A call
 //! that runs into the limit is a strike, one that does not takes strikes back. At `STRIKES` the function
-//! rests: refused for a time that doubles with each relapse, then one call is let through to see.
+//! rests: refused for a time that doubles with each relapse, then one call is let through to see. Code that takes
+//! far longer than its fuel says, as code does that misses every cache, counts as if it had run into the limit.
 //!
 //!     open ──strikes──► resting ──time over──► probing ──ok──► open
 //!                          ▲                      └──limit──► resting (longer)
@@ -12,6 +13,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const STRIKES: u32 = 16;
+/// Time on the wall for each unit of the CPU limit: ordinary code takes two, and a busy machine takes its thread away.
+const TIME_PER_CPU: u32 = 4;
 const REST_MIN: Duration = Duration::from_millis(500);
 const REST_DOUBLINGS_MAX: u32 = 6;
 
@@ -55,6 +58,15 @@ impl Admission {
             self.relapses.store(relapses + 1, Relaxed);
             self.strikes.store(0, Relaxed);
             self.resting_until_ms.store((self.ms(now) + (ms(REST_MIN) << relapses)).max(1), Relaxed);
+        }
+    }
+
+    /// A call ended within its CPU limit by fuel, after a time on the wall.
+    pub fn ended(&self, now: Instant, took: Duration, cpu: Duration) {
+        if took > cpu * TIME_PER_CPU {
+            self.overran(now);
+        } else {
+            self.kept();
         }
     }
 
@@ -102,6 +114,18 @@ mod tests {
         assert!(!admission.admits(later), "and only one");
         admission.kept();
         assert!(admission.admits(later));
+    }
+
+    #[test]
+    fn what_takes_far_longer_than_its_fuel_says_is_an_overrun() {
+        let cpu = Duration::from_millis(1);
+        for (took, rests) in [(Duration::from_millis(4), false), (Duration::from_micros(4_001), true)] {
+            let admission = Admission::default();
+            for _ in 0..STRIKES {
+                admission.ended(admission.start, took, cpu);
+            }
+            assert_eq!(!admission.admits(admission.start), rests, "{took:?}");
+        }
     }
 
     #[test]

@@ -127,6 +127,7 @@ impl Catalog {
                 let pool = ViewerPool::new(code, function.policy, function.min_warm, live_max, self.workers);
                 // At least one instance is made now: what fails to start must fail the deployment.
                 pool.warm_up(&metrics)?;
+                self.engines.aot.release(&compiled.component);
                 Code::Viewer(Arc::new(pool))
             }
             Profile::Worker => {
@@ -141,6 +142,7 @@ impl Catalog {
                 let min_warm = function.min_warm.unwrap_or(1);
                 let pool = WorkerPool::new(code, function.policy, min_warm, self.workers, metrics.clone());
                 block_on(pool.warm_up(min_warm))?;
+                self.engines.aot.release(&component);
                 Code::Worker(pool)
             }
         };

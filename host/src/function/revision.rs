@@ -153,7 +153,7 @@ impl Revision {
         };
         match &called.result {
             Ok(_) => {
-                self.admission.kept();
+                self.admission.ended(start, elapsed, Duration::from_micros(self.limits.value(Limit::CpuUs)));
                 self.metrics.succeeded(elapsed.as_secs_f64(), called.fuel);
                 pool.put_back(instance, &self.metrics);
             }

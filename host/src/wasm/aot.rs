@@ -3,7 +3,10 @@
 //! A file is written whole under another name, flushed, and then renamed: one that has the right name was
 //! written by us and is complete. The directory is ours alone (mode 0700).
 
+use std::fs::File;
 use std::io::Write as _;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,13 +61,31 @@ impl AotCache {
         }
     }
 
+    /// Gives back the pages of a compiled file that loading and starting it have touched. They stay in the kernel's
+    /// cache, and what is called finds them there; a function that nobody calls costs no memory for its code.
+    pub fn release(&self, component: &Component) {
+        let image = component.image_range();
+        for pages in file_pages(&(image.start.addr()..image.end.addr())).unwrap_or_default() {
+            let start = image.start.with_addr(pages.start).cast_mut().cast();
+            // JUSTIFICATION: there is no safe call that drops pages of a mapping that is somebody else's.
+            // SAFETY: the pages are inside the mapping that `component` keeps alive, and hold what the file
+            // holds: `file_pages` left out those that were written to, and nobody writes once it is loaded.
+            // Reading one of them, from whichever thread, maps it again.
+            #[allow(unsafe_code, reason = "see above")]
+            let dropped = unsafe { rustix::mm::madvise(start, pages.len(), rustix::mm::Advice::LinuxDontNeed) };
+            if let Err(error) = dropped {
+                tracing::debug!(%error, "pages of a compiled file stay");
+            }
+        }
+    }
+
     pub fn store(&self, component: &Component, path: &Path) -> Result<()> {
         let compiled = component.serialize()?;
         // Nobody else's: neither another process's nor another thread's.
         static STORES: AtomicU64 = AtomicU64::new(0);
         let store = STORES.fetch_add(1, Ordering::Relaxed);
         let unfinished = path.with_extension(format!("{}-{store}.tmp", std::process::id()));
-        let written = std::fs::File::create(&unfinished).and_then(|mut file| {
+        let written = File::create(&unfinished).and_then(|mut file| {
             file.write_all(&compiled)?;
             file.sync_all()?;
             std::fs::rename(&unfinished, path)
@@ -74,4 +95,28 @@ impl AotCache {
         }
         Ok(written?)
     }
+}
+
+/// The addresses of pages within a range that are mapped from a file, and not copies of our own. Rounded inwards.
+fn file_pages(range: &Range<usize>) -> std::io::Result<Vec<Range<usize>>> {
+    // `Documentation/admin-guide/mm/pagemap.rst`: eight bytes for each page.
+    const PRESENT: u64 = 1 << 63;
+    const OF_A_FILE: u64 = 1 << 61;
+    let page_bytes = rustix::param::page_size();
+    let pages = range.start.div_ceil(page_bytes)..range.end / page_bytes;
+    let mut entries = vec![0; pages.len() * 8];
+    File::open("/proc/self/pagemap")?.read_exact_at(&mut entries, pages.start as u64 * 8)?;
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (page, entry) in pages.zip(entries.as_chunks().0) {
+        let entry = u64::from_ne_bytes(*entry);
+        if entry & PRESENT == 0 || entry & OF_A_FILE == 0 {
+            continue;
+        }
+        let start = page * page_bytes;
+        match found.last_mut() {
+            Some(last) if last.end == start => last.end += page_bytes,
+            _ => found.push(start..start + page_bytes),
+        }
+    }
+    Ok(found)
 }

@@ -3,11 +3,12 @@
 //! The host finds out what a component exports; nobody declares it. A component that exports nothing we
 //! know, or imports what we do not offer, is refused with both lists.
 
+mod frame;
 mod size;
 
 use std::path::Path;
 
-use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 use wasmtime::component::Component;
 
 use crate::limits::{Limit, Limits, Profile};
@@ -16,6 +17,7 @@ use crate::wasm::engine::Engines;
 use crate::wasm::restore::{self, Unsuitable};
 use crate::wasm::{sealed, worker};
 
+pub use frame::charged;
 pub use size::Size;
 
 /// What a component is, from its bytes alone.
@@ -54,14 +56,13 @@ pub enum CompileError {
     Import { import: String, profile: Profile, allowed: String },
     #[error("a function body of {bytes} bytes is over {max} bytes; such code takes too long to compile")]
     FunctionTooLarge { bytes: usize, max: usize },
+    #[error("{count} {what} are over {max}; code moves them for the price of one")]
+    TooManyValues { what: &'static str, count: usize, max: usize },
     #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = profile_name(*.profile))]
     TooMuch { what: &'static str, count: u64, max: u64, profile: Profile },
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),
 }
-
-/// Cranelift's time grows faster than a function's size.
-const FUNCTION_BODY_BYTES: usize = 1 << 20;
 
 /// Reads a component without compiling it.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
@@ -71,8 +72,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
     if Parser::is_core_wasm(bytes) {
         return Err(CompileError::CoreModule);
     }
-    let features = WasmFeatures::default() | WasmFeatures::CM_ASYNC;
-    Validator::new_with_features(features).validate_all(bytes).map_err(|error| CompileError::Invalid(error.to_string()))?;
+    frame::validated(bytes)?;
     let mut inspection = Inspection::default();
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -85,9 +85,6 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) if depth > 0 => depth -= 1,
-            Payload::CodeSectionEntry(body) if body.range().len() > FUNCTION_BODY_BYTES => {
-                return Err(CompileError::FunctionTooLarge { bytes: body.range().len(), max: FUNCTION_BODY_BYTES });
-            }
             Payload::ComponentImportSection(imports) if depth == 0 => {
                 for import in imports.into_iter().flatten() {
                     if !matches!(import.ty, ComponentTypeRef::Type(_)) {
@@ -164,14 +161,20 @@ pub fn viewer(engines: &Engines, bytes: &[u8], limits: &Limits, digest: Digest) 
     let memory_bytes = limits.value(Limit::MemoryBytes);
     // Named by what was given, so that a file that is there spares the rewriting too. That it is of a rewritten
     // component is in the name: an export of that name could be anybody's.
-    let how = format!("{} {memory_bytes} {with_digest}", restore::VERSION);
+    let how = format!("viewer-{} {} {memory_bytes} {with_digest}", frame::VERSION, restore::VERSION);
     let path = engines.aot.path(&engines.viewer, bytes, &how);
     if let Some(component) = engines.aot.load(&engines.viewer, &path) {
         return Ok(Viewer { component, restorable: Ok(()) });
     }
-    match restore::rewrite(bytes, memory_bytes, with_digest) {
+    let code = frame::charged(bytes)?;
+    match restore::rewrite(&code, memory_bytes, with_digest) {
         Ok(rewritten) => Ok(Viewer { component: compiled(engines, &engines.viewer, &rewritten, &path)?, restorable: Ok(()) }),
-        Err(why) => Ok(Viewer { component: cached(engines, &engines.viewer, bytes, "viewer-1")?, restorable: Err(why) }),
+        Err(why) => {
+            let path = engines.aot.path(&engines.viewer, bytes, &format!("viewer-{}", frame::VERSION));
+            let known = engines.aot.load(&engines.viewer, &path);
+            let component = known.map_or_else(|| compiled(engines, &engines.viewer, &code, &path), Ok)?;
+            Ok(Viewer { component, restorable: Err(why) })
+        }
     }
 }
 
@@ -182,16 +185,12 @@ pub enum Digest {
     Exported,
 }
 
-/// Compiles a worker component that was inspected and checked.
+/// Compiles a worker component that was inspected and checked, or maps what was compiled before.
 pub fn worker(engines: &Engines, bytes: &[u8]) -> Result<Component, CompileError> {
-    cached(engines, &engines.worker, bytes, "worker-1")
-}
-
-fn cached(engines: &Engines, engine: &wasmtime::Engine, code: &[u8], how: &str) -> Result<Component, CompileError> {
-    let path = engines.aot.path(engine, code, how);
-    match engines.aot.load(engine, &path) {
+    let path = engines.aot.path(&engines.worker, bytes, &format!("worker-{}", frame::VERSION));
+    match engines.aot.load(&engines.worker, &path) {
         Some(component) => Ok(component),
-        None => compiled(engines, engine, code, &path),
+        None => compiled(engines, &engines.worker, &frame::charged(bytes)?, &path),
     }
 }
 

@@ -1,0 +1,228 @@
+//! What a call costs before its first operator: the function's frame.
+//!
+//! Fuel has a price for each operator and none for a function's beginning, where a thousand locals may have to become
+//! zero, and a frame of many pages is touched page by page. So that this is not free, a function that holds many
+//! values at once begins with `nop`s, which have a price (`wasm::fuel`) and make no code. A branch moves what its
+//! label takes, at one price for however many; how many that may be is bounded.
+
+use std::borrow::Cow;
+
+use wasm_encoder::{CodeSection, ComponentSectionId, RawSection, Section as _};
+use wasmparser::{
+    BinaryReaderError, BlockType, Chunk, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload,
+    ValidPayload, Validator, ValidatorResources, WasmFeatures, WasmModuleResources as _,
+};
+
+use super::CompileError;
+
+/// Bumped when other code comes out.
+pub(super) const VERSION: u32 = 1;
+
+/// Cranelift's time grows faster than a function's size.
+const FUNCTION_BODY_BYTES: usize = 1 << 20;
+/// What a block may take or give, and a function give: what one branch or return moves.
+const VALUES_MAX: usize = 16;
+/// What an ordinary function holds costs nothing beside the call.
+const SLOTS_FREE: u32 = 16;
+/// A value costs about a store: half of a `nop`.
+const SLOTS_PER_NOP: u32 = 2;
+const NOP: u8 = 0x01;
+
+/// Validates a component with all that is in it. Gives what each function holds at most: parameters, locals, operands,
+/// results; in the order of the bytes.
+pub(super) fn validated(component: &[u8]) -> Result<Vec<u32>, CompileError> {
+    let features = WasmFeatures::default() | WasmFeatures::CM_ASYNC;
+    let mut validator = Validator::new_with_features(features);
+    let mut functions = Vec::new();
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload.map_err(invalid)?;
+        if let ValidPayload::Func(function, body) = validator.payload(&payload).map_err(invalid)? {
+            functions.push((function, body));
+        }
+    }
+    // A body may name what comes after it.
+    let mut allocations = FuncValidatorAllocations::default();
+    let mut slots = Vec::with_capacity(functions.len());
+    for (function, body) in functions {
+        slots.push(held(function, &body, &mut allocations)?);
+    }
+    Ok(slots)
+}
+
+fn held(
+    function: FuncToValidate<ValidatorResources>,
+    body: &FunctionBody<'_>,
+    allocations: &mut FuncValidatorAllocations,
+) -> Result<u32, CompileError> {
+    if body.range().len() > FUNCTION_BODY_BYTES {
+        return Err(CompileError::FunctionTooLarge { bytes: body.range().len(), max: FUNCTION_BODY_BYTES });
+    }
+    let mut validator = function.into_validator(std::mem::take(allocations));
+    let values = |validator: &wasmparser::FuncValidator<ValidatorResources>, ty: u32| {
+        let ty = validator.resources().sub_type_at(ty).map(|ty| ty.unwrap_func());
+        ty.map_or((0, 0), |ty| (ty.params().len(), ty.results().len()))
+    };
+    let results = validator.resources().type_index_of_function(validator.index()).map_or(0, |ty| values(&validator, ty).1);
+    if results > VALUES_MAX {
+        return Err(CompileError::TooManyValues { what: "results of a function", count: results, max: VALUES_MAX });
+    }
+    let mut reader = body.get_binary_reader();
+    validator.read_locals(&mut reader).map_err(invalid)?;
+    let mut operators = wasmparser::OperatorsReader::new(reader);
+    let mut height = 0;
+    while !operators.eof() {
+        let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
+        validator.op(offset, &operator).map_err(invalid)?;
+        height = height.max(validator.operand_stack_height());
+        let (Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }) = operator else { continue };
+        let BlockType::FuncType(ty) = blockty else { continue };
+        let (takes, gives) = values(&validator, ty);
+        if takes.max(gives) > VALUES_MAX {
+            return Err(CompileError::TooManyValues { what: "values of a block", count: takes.max(gives), max: VALUES_MAX });
+        }
+    }
+    operators.finish().map_err(invalid)?;
+    let results = u32::try_from(results).unwrap_or(u32::MAX);
+    let slots = validator.len_locals().saturating_add(height).saturating_add(results);
+    *allocations = validator.into_allocations();
+    Ok(slots)
+}
+
+fn invalid(error: BinaryReaderError) -> CompileError {
+    CompileError::Invalid(error.to_string())
+}
+
+/// A component, or module, with functions that pay for their frames; itself where none has to.
+pub fn charged(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+    let slots = validated(component)?;
+    if slots.iter().all(|slots| *slots <= SLOTS_FREE) {
+        return Ok(Cow::Borrowed(component));
+    }
+    let mut charged = Vec::with_capacity(component.len() + component.len() / 16);
+    copy(component, &mut slots.iter().copied(), &mut charged)?;
+    Ok(Cow::Owned(charged))
+}
+
+/// Copies a component or module, section by section, and what is nested in it.
+fn copy(bytes: &[u8], slots: &mut impl Iterator<Item = u32>, out: &mut Vec<u8>) -> Result<(), CompileError> {
+    let mut parser = Parser::new(0);
+    let mut code = CodeSection::new();
+    let mut bodies = 0;
+    let mut at = 0;
+    loop {
+        let Chunk::Parsed { consumed, payload } = parser.parse(&bytes[at..], true).map_err(invalid)? else {
+            return Err(CompileError::Invalid("it ends early".to_owned()));
+        };
+        at += consumed;
+        match &payload {
+            Payload::Version { range, .. } => out.extend_from_slice(&bytes[range.clone()]),
+            Payload::ModuleSection { unchecked_range: range, .. } | Payload::ComponentSection { unchecked_range: range, .. } => {
+                at = range.end;
+                let mut nested = Vec::with_capacity(range.len());
+                copy(&bytes[range.clone()], slots, &mut nested)?;
+                let id = if matches!(payload, Payload::ModuleSection { .. }) {
+                    ComponentSectionId::CoreModule
+                } else {
+                    ComponentSectionId::Component
+                };
+                RawSection { id: id.into(), data: &nested }.append_to(out);
+            }
+            Payload::CodeSectionStart { count, .. } => {
+                bodies = *count;
+                if bodies == 0 {
+                    code.append_to(out);
+                }
+            }
+            Payload::CodeSectionEntry(body) => {
+                code.raw(&paying(bytes, body, slots.next().unwrap_or(0))?);
+                bodies -= 1;
+                if bodies == 0 {
+                    code.append_to(out);
+                }
+            }
+            Payload::End(_) => return Ok(()),
+            payload => {
+                if let Some((id, range)) = payload.as_section() {
+                    RawSection { id, data: &bytes[range] }.append_to(out);
+                }
+            }
+        }
+    }
+}
+
+/// A function's body, its operators behind the `nop`s that its slots cost.
+fn paying(bytes: &[u8], body: &FunctionBody<'_>, slots: u32) -> Result<Vec<u8>, CompileError> {
+    let range = body.range();
+    let operators = body.get_operators_reader().map_err(invalid)?.original_position();
+    let nops = if slots <= SLOTS_FREE { 0 } else { slots / SLOTS_PER_NOP };
+    let mut paying = Vec::with_capacity(range.len() + nops as usize);
+    paying.extend_from_slice(&bytes[range.start..operators]);
+    paying.resize(paying.len() + nops as usize, NOP);
+    paying.extend_from_slice(&bytes[operators..range.end]);
+    Ok(paying)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn core(inside: &str) -> Vec<u8> {
+        wat::parse_str(format!("(component (core module {inside}) (component (core module (func (local i64)))))")).unwrap()
+    }
+
+    #[test]
+    fn what_a_function_holds_is_counted() {
+        for (inside, slots) in [
+            ("(func)", 0),
+            ("(func (param i32) (result i32) (local i32 i64) local.get 0)", 5),
+            // At the most: four operands, then one.
+            ("(func (result i32) i32.const 1 i32.const 1 i32.const 1 i32.const 1 i32.add i32.add i32.add)", 5),
+            ("(func (local i32 i32) i32.const 1 if (result i32) i32.const 2 i32.const 3 i32.add else i32.const 4 end drop)", 4),
+        ] {
+            assert_eq!(validated(&core(inside)).unwrap(), [slots, 1], "{inside}");
+        }
+    }
+
+    #[test]
+    fn a_function_with_many_slots_pays_and_the_rest_stays_as_it_was() {
+        let many =
+            "(memory 1) (func $many (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) local.get 3 drop)
+                    (func (export \"few\") call $many) (data (i32.const 0) \"abc\")";
+        let before = core(many);
+        assert_eq!(validated(&before).unwrap(), [18, 0, 1]);
+        let after = charged(&before).unwrap();
+        assert_eq!(validated(&after).unwrap(), [18, 0, 1]);
+        let nops = after.len() - before.len();
+        assert_eq!(nops, 9, "half of the slots; no length needs another byte");
+        // Nothing but these: taken out again, the component is what it was.
+        let at = after.windows(9).position(|window| window == [NOP; 9]).unwrap();
+        let without = [&after[..at], &after[at + 9..]].concat();
+        assert_eq!(without.len(), before.len());
+        assert_eq!(without.iter().zip(&before).filter(|(a, b)| a != b).count(), 3, "of a body, a section, a module");
+    }
+
+    #[test]
+    fn a_component_that_holds_little_is_not_written_again() {
+        let component = core("(func (param i32 i32) local.get 0 drop)");
+        assert!(matches!(charged(&component).unwrap(), Cow::Borrowed(same) if same == component));
+    }
+
+    #[test]
+    fn what_a_branch_moves_is_bounded() {
+        let values = |count: usize| "i32 ".repeat(count);
+        let pushed = |count: usize| "i32.const 1 ".repeat(count);
+        let dropped = |count: usize| "drop ".repeat(count);
+        let block = |n: usize| format!("(func block (result {}) {} end {})", values(n), pushed(n), dropped(n));
+        let turning = |n: usize| format!("(func {} loop (param {}) i32.const 0 br 0 end unreachable)", pushed(n), values(n));
+        let giving = |n: usize| format!("(func (result {}) {})", values(n), pushed(n));
+        for (what, inside) in [
+            ("values of a block", &block as &dyn Fn(usize) -> String),
+            ("values of a block", &turning),
+            ("results of a function", &giving),
+        ] {
+            assert!(validated(&core(&inside(VALUES_MAX))).is_ok());
+            let refused = validated(&core(&inside(VALUES_MAX + 1))).unwrap_err().to_string();
+            assert_eq!(refused, format!("17 {what} are over 16; code moves them for the price of one"));
+        }
+    }
+}
