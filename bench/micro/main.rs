@@ -105,7 +105,7 @@ fn hook(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let engines = Engines::new(folder.path()).expect("engines");
     let limits = Limits::defaults(Profile::Viewer);
-    let compiled = compile::viewer(&engines, &bytes, &limits, Digest::None).expect("a hook");
+    let compiled = compile::viewer(&engines, compile::Source::new(&bytes), &limits, Digest::None).expect("a hook");
     let code = || ViewerCode::new(&engines, &compiled, &limits, None).expect("code");
 
     let metrics = Arc::new(Telemetry::new().function("micro"));

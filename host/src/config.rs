@@ -310,7 +310,7 @@ pub struct UrlOrigin {
 }
 
 /// Two origins; the second is asked when the first fails or answers with one of `status`.
-/// GET, HEAD and OPTIONS only (cloudfront.md §4.8).
+/// GET, HEAD and OPTIONS only ("Optimize high availability with CloudFront origin failover").
 #[derive(Debug, Clone, PartialEq)]
 pub struct OriginGroup {
     pub name: String,

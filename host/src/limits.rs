@@ -195,7 +195,7 @@ pub struct OverMaximum {
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// What bounds a request before any code runs. CloudFront's quotas (cloudfront.md §4.3).
+/// What bounds a request before any code runs. CloudFront's ("Quotas", Developer Guide).
 pub mod request {
     /// Request line and headers together.
     pub const HEAD_BYTES: usize = 20_480;
@@ -223,7 +223,7 @@ pub mod request {
     pub const CONNECTIONS_PER_WORKER: usize = 50_000;
 }
 
-/// What bounds the body and headers of a response that a hook makes (cloudfront.md §2.2).
+/// What bounds the body and headers of a response that a hook makes ("Quotas on Lambda@Edge").
 pub mod generated {
     pub const VIEWER_BYTES: usize = 40 << 10;
     pub const ORIGIN_BYTES: usize = 1 << 20;
@@ -295,7 +295,7 @@ pub mod cache {
 
 /// What bounds compression on the way into the cache.
 pub mod compression {
-    /// Bodies of other lengths are stored as they come (cloudfront.md 4.11).
+    /// Bodies of other lengths are stored as they come ("Serve compressed files").
     pub const BYTES_MIN: u64 = 1_000;
     pub const BYTES_MAX: u64 = 10_000_000;
     /// Of the body, what is compressed before others have the worker's thread: half a millisecond at br's speed.

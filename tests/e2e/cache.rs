@@ -1,10 +1,13 @@
 //! The cache from outside: what is answered from it, what is not, and what is said about it.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::time::Duration;
 
-use crate::harness::{Edge, Origin, Reply, component, edgeward};
+use tokio::sync::Notify;
+
+use crate::harness::{Edge, Origin, PATIENCE, Reply, component, edgeward, eventually, ten_thousand};
 
 fn config(origin: &Origin, policy: &str, more: &str) -> String {
     format!("[origin.o]\nurl = {:?}\n{policy}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n", origin.url())
@@ -118,21 +121,31 @@ fn the_key_is_what_the_policy_says_and_the_rest_is_not_forwarded() {
 }
 
 #[test]
-fn many_requests_for_a_cold_key_are_one_fetch() {
-    let origin = Origin::start(|_| {
-        Reply::new(200, vec![b'x'; 100_000]).header("cache-control", "max-age=60").after(Duration::from_millis(300))
-    });
-    let edge = Arc::new(cloudfront(&origin));
-    let clients: Vec<_> = (0..64)
+fn ten_thousand_requests_for_a_cold_key_are_one_fetch() {
+    let gate = Arc::new(Notify::new());
+    let origin = {
+        let gate = gate.clone();
+        Origin::start(move |_| Reply::new(200, vec![b'x'; 10_000]).header("cache-control", "max-age=60").held(gate.clone()))
+    };
+    let edge = cloudfront(&origin);
+    let clients: Vec<TcpStream> = (0..ten_thousand())
         .map(|_| {
-            let edge = edge.clone();
-            std::thread::spawn(move || edge.get("/cold").body.len())
+            let mut stream = TcpStream::connect(edge.http()).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(b"GET /cold HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n").unwrap();
+            stream
         })
         .collect();
-    for client in clients {
-        assert_eq!(client.join().unwrap(), 100_000);
+    let all = f64::from(u32::try_from(clients.len()).unwrap());
+    eventually("all but one wait", || edge.metric("edgeward_cache_collapsed_total") >= all - 1.0);
+    gate.notify_one();
+    for mut client in clients {
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(&[b'x'; 10_000]), "{} bytes", answer.len());
     }
     assert_eq!(origin.seen().len(), 1);
+    assert_eq!(edge.metric("edgeward_cache_collapsed_total"), all - 1.0);
 }
 
 #[test]

@@ -35,3 +35,13 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Ten thousand clients, or as many as there are file descriptors for: each needs one here, and one in the edge.
+pub fn ten_thousand() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let descriptors: usize = line.split_whitespace().nth(3).and_then(|soft| soft.parse().ok()).unwrap_or(10_500);
+    let clients = descriptors.saturating_sub(500).min(10_000);
+    assert!(clients >= 500, "at least 1,000 file descriptors are needed");
+    clients
+}

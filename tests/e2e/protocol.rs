@@ -11,7 +11,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 
-use crate::harness::{Edge, Origin, eventually};
+use crate::harness::{Edge, Origin, eventually, ten_thousand};
 
 fn site(origin: &Origin) -> String {
     format!("[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n", origin.url())
@@ -143,9 +143,7 @@ fn ten_thousand_slow_clients_cost_little_and_harm_nobody() {
     let edge = Edge::start(&site(&origin));
     assert_eq!(edge.get("/").status, 200);
     let before = edge.resident_bytes();
-    // Each needs a descriptor here and one there.
-    let clients = descriptors().saturating_sub(500).min(10_000);
-    assert!(clients >= 500, "at least 1,000 file descriptors are needed");
+    let clients = ten_thousand();
     let slow: Vec<TcpStream> = (0..clients)
         .map(|_| {
             let mut stream = TcpStream::connect(edge.http()).unwrap();
@@ -168,11 +166,4 @@ fn ten_thousand_slow_clients_cost_little_and_harm_nobody() {
     // They are ended without having to be asked.
     eventually("all are ended", || edge.metric("edgeward_net_connections_ended_total{reason=\"slow-head\"}") >= many);
     drop(slow);
-}
-
-/// How many files this process may open.
-fn descriptors() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
-    line.split_whitespace().nth(3).and_then(|soft| soft.parse().ok()).unwrap_or(10_500)
 }

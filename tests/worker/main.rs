@@ -60,7 +60,7 @@ pub fn deploy(function: &Function, wat: &str) -> Arc<Revision> {
 }
 
 pub fn try_deploy(function: &Function, wat: &str) -> anyhow::Result<Arc<Revision>> {
-    HOST.catalog.revision(function, &wat::parse_str(wat)?).map(Arc::new)
+    HOST.catalog.revision(function, edgeward::wasm::compile::Source::new(&wat::parse_str(wat)?)).map(Arc::new)
 }
 
 pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> Outcome {

@@ -15,7 +15,7 @@ use super::report::quoted;
 use super::{Origin, OriginGroup, OriginKind, UrlOrigin};
 use crate::limits::Profile;
 
-/// CloudFront's quotas for custom headers (cloudfront.md §4.3).
+/// CloudFront's quotas for custom headers ("Quotas", Developer Guide).
 const HEADERS_MAX: usize = 30;
 const HEADER_NAME_BYTES_MAX: usize = 256;
 const HEADER_VALUE_BYTES_MAX: usize = 1_783;
@@ -25,7 +25,7 @@ const IDLE_MAX: u64 = 10_000;
 const FORBIDDEN: [&str; 9] =
     ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 const KINDS: [&str; 4] = ["url", "folder", "fixed", "component"];
-/// CloudFront's failover codes (cloudfront.md §4.8).
+/// CloudFront's failover codes ("Optimize high availability with CloudFront origin failover").
 const FAILOVER: [u16; 9] = [400, 403, 404, 416, 429, 500, 502, 503, 504];
 
 pub(super) fn read(

@@ -1,4 +1,5 @@
-//! One request's life, in the order of CloudFront's (cloudfront.md 4.14).
+//! One request's life, in the order of CloudFront's ("How CloudFront processes
+//! requests and responses", Developer Guide).
 //!
 //! Straight line, early returns. A behavior without a hook pays one `Option` check for it.
 
@@ -113,7 +114,7 @@ pub(super) async fn visit(
         dress.put_on(&mut answer, &record.id, &edge.location);
     }
 
-    // Not for errors of the origin (cloudfront.md 1.5), of which an answer that its hook made one is one; and
+    // Not for errors of the origin ("Restrictions on edge functions"), of which an answer that its hook made one is one; and
     // a handshake's answer is between its two ends.
     if let (Some(hook), Some(asked)) = (viewer_response, asked)
         && (200..400).contains(&answer.response.status().as_u16())

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::function::admission::Admission;
@@ -15,7 +13,7 @@ use crate::function::revision::{Code, Revision};
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{self, Limit, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Digest};
+use crate::wasm::compile::{self, Digest, Source};
 use crate::wasm::egress::{Egress, Grants};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
@@ -99,26 +97,27 @@ impl Catalog {
 
     fn deployed(&self, function: &config::Function, before: Option<&Deployed>) -> Result<Deployed, String> {
         let bytes = read_component(&function.component)?;
-        let digest = Sha256::digest(&bytes).into();
+        let source = Source::new(&bytes);
+        let digest = source.sha256;
         if let Some(before) = before
             && before.digest == digest
             && before.settings == *function
         {
             return Ok(Deployed { revision: before.revision.clone(), settings: function.clone(), digest });
         }
-        let revision = self.revision(function, &bytes).map_err(|error| format!("{error:#}"))?;
+        let revision = self.revision(function, source).map_err(|error| format!("{error:#}"))?;
         Ok(Deployed { revision: Arc::new(revision), settings: function.clone(), digest })
     }
 
     /// A revision of one function; its instances are made and warm.
-    pub fn revision(&self, function: &config::Function, bytes: &[u8]) -> anyhow::Result<Revision> {
-        let inspection = compile::inspect(bytes)?;
+    pub fn revision(&self, function: &config::Function, source: Source<'_>) -> anyhow::Result<Revision> {
+        let inspection = compile::outline(source.bytes)?;
         inspection.check(function.profile)?;
         let metrics = Arc::new(self.telemetry.function(&function.name));
         let key_values = function.key_value_store.clone().map(|values| values as Arc<dyn KeyValueStore>);
         let code = match function.profile {
             Profile::Viewer => {
-                let compiled = compile::viewer(&self.engines, bytes, &function.limits, Digest::None)?;
+                let compiled = compile::viewer(&self.engines, source, &function.limits, Digest::None)?;
                 if let Err(why) = &compiled.restorable {
                     tracing::info!(function = function.name, reason = %why, "instances cannot be restored; each call takes a new one");
                 }
@@ -131,7 +130,7 @@ impl Catalog {
                 Code::Viewer(Arc::new(pool))
             }
             Profile::Worker => {
-                let component = compile::worker(&self.engines, bytes)?;
+                let component = compile::worker(&self.engines, source)?;
                 let grants = Grants::parse(function.network.iter().map(String::as_str))?;
                 let surroundings = Surroundings {
                     environment: function.environment.clone(),

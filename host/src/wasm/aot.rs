@@ -28,8 +28,8 @@ impl AotCache {
         Ok(AotCache { directory })
     }
 
-    /// Where the compiled form of `source`, made by `engine` in the way that `how` names, is kept.
-    pub fn path(&self, engine: &Engine, source: &[u8], how: &str) -> PathBuf {
+    /// Where the compiled form of what has this digest, made by `engine` in the way that `how` names, is kept.
+    pub fn path(&self, engine: &Engine, sha256: &[u8; 32], how: &str) -> PathBuf {
         use std::hash::{Hash as _, Hasher as _};
         let mut compatibility = std::hash::DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut compatibility);
@@ -37,7 +37,7 @@ impl AotCache {
         digest.update(compatibility.finish().to_le_bytes());
         digest.update(how.as_bytes());
         digest.update([0]);
-        digest.update(source);
+        digest.update(sha256);
         self.directory.join(format!("{}.cwasm", hex::encode(digest.finalize())))
     }
 

@@ -8,6 +8,7 @@ mod size;
 
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 use wasmtime::component::Component;
 
@@ -19,6 +20,19 @@ use crate::wasm::{sealed, worker};
 
 pub use frame::charged;
 pub use size::Size;
+
+/// The bytes of a component, with the digest that names what is made of them.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    pub bytes: &'a [u8],
+    pub sha256: [u8; 32],
+}
+
+impl<'a> Source<'a> {
+    pub fn new(bytes: &'a [u8]) -> Source<'a> {
+        Source { bytes, sha256: Sha256::digest(bytes).into() }
+    }
+}
 
 /// What a component is, from its bytes alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,15 +78,22 @@ pub enum CompileError {
     Wasmtime(wasmtime::Error),
 }
 
-/// Reads a component without compiling it.
+/// Validates a component and reads it, without compiling it.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
+    let inspection = outline(bytes)?;
+    frame::validated(bytes)?;
+    Ok(inspection)
+}
+
+/// Reads a component without looking at its code: `viewer` and `worker` validate what they compile, and what was
+/// compiled before was validated then. Most of a start would go into validation.
+pub fn outline(bytes: &[u8]) -> Result<Inspection, CompileError> {
     if !bytes.starts_with(b"\0asm") {
         return Err(CompileError::Invalid("it does not begin with \\0asm".to_owned()));
     }
     if Parser::is_core_wasm(bytes) {
         return Err(CompileError::CoreModule);
     }
-    frame::validated(bytes)?;
     let mut inspection = Inspection::default();
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -154,23 +175,23 @@ pub struct Viewer {
     pub restorable: Result<(), Unsuitable>,
 }
 
-/// Compiles a viewer component that was inspected and checked, or maps what was compiled before.
+/// Compiles a viewer component that was read and checked, or maps what was compiled before.
 /// `digest` adds the export that tests compare states with.
-pub fn viewer(engines: &Engines, bytes: &[u8], limits: &Limits, digest: Digest) -> Result<Viewer, CompileError> {
+pub fn viewer(engines: &Engines, source: Source<'_>, limits: &Limits, digest: Digest) -> Result<Viewer, CompileError> {
     let with_digest = digest == Digest::Exported;
     let memory_bytes = limits.value(Limit::MemoryBytes);
     // Named by what was given, so that a file that is there spares the rewriting too. That it is of a rewritten
     // component is in the name: an export of that name could be anybody's.
     let how = format!("viewer-{} {} {memory_bytes} {with_digest}", frame::VERSION, restore::VERSION);
-    let path = engines.aot.path(&engines.viewer, bytes, &how);
+    let path = engines.aot.path(&engines.viewer, &source.sha256, &how);
     if let Some(component) = engines.aot.load(&engines.viewer, &path) {
         return Ok(Viewer { component, restorable: Ok(()) });
     }
-    let code = frame::charged(bytes)?;
+    let code = frame::charged(source.bytes)?;
     match restore::rewrite(&code, memory_bytes, with_digest) {
         Ok(rewritten) => Ok(Viewer { component: compiled(engines, &engines.viewer, &rewritten, &path)?, restorable: Ok(()) }),
         Err(why) => {
-            let path = engines.aot.path(&engines.viewer, bytes, &format!("viewer-{}", frame::VERSION));
+            let path = engines.aot.path(&engines.viewer, &source.sha256, &format!("viewer-{}", frame::VERSION));
             let known = engines.aot.load(&engines.viewer, &path);
             let component = known.map_or_else(|| compiled(engines, &engines.viewer, &code, &path), Ok)?;
             Ok(Viewer { component, restorable: Err(why) })
@@ -185,12 +206,12 @@ pub enum Digest {
     Exported,
 }
 
-/// Compiles a worker component that was inspected and checked, or maps what was compiled before.
-pub fn worker(engines: &Engines, bytes: &[u8]) -> Result<Component, CompileError> {
-    let path = engines.aot.path(&engines.worker, bytes, &format!("worker-{}", frame::VERSION));
+/// Compiles a worker component that was read and checked, or maps what was compiled before.
+pub fn worker(engines: &Engines, source: Source<'_>) -> Result<Component, CompileError> {
+    let path = engines.aot.path(&engines.worker, &source.sha256, &format!("worker-{}", frame::VERSION));
     match engines.aot.load(&engines.worker, &path) {
         Some(component) => Ok(component),
-        None => compiled(engines, &engines.worker, &frame::charged(bytes)?, &path),
+        None => compiled(engines, &engines.worker, &frame::charged(source.bytes)?, &path),
     }
 }
 

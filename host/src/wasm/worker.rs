@@ -42,7 +42,7 @@ pub use linker::{allowed, allows};
 pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
 
 /// How much CPU a guest may use before the other tasks of its thread have their turn.
-const YIELD_US: u64 = 100;
+const YIELD_US: u64 = 25;
 /// Start functions and initialisers: what Lambda gives a runtime's init.
 const START_CPU_US: u64 = 10_000_000;
 const START_TIMEOUT: Duration = Duration::from_secs(10);

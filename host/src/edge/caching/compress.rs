@@ -1,6 +1,6 @@
 //! What is compressed on its way into the cache, and what is then said of it.
 //!
-//! The conditions are CloudFront's ("Serve compressed files", cloudfront.md 4.11), and RFC 9110's `no-transform`.
+//! The conditions are CloudFront's ("Serve compressed files", Developer Guide), and RFC 9110's `no-transform`.
 //! It is done once, while the cache is filled; a hit costs what it always did. Those who share a key accept the same
 //! codings, so that nobody is given what they cannot read.
 //!

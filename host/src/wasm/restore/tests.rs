@@ -66,7 +66,8 @@ const FIRST_ANSWER: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 2, 0, 0, 0, 0xfb, 0xff, 
 
 fn code(engines: &Engines, wat: &str) -> ViewerCode {
     let limits = Limits::defaults(Profile::Viewer);
-    let compiled = compile::viewer(engines, &wat::parse_str(wat).unwrap(), &limits, Digest::Exported).unwrap();
+    let compiled =
+        compile::viewer(engines, compile::Source::new(&wat::parse_str(wat).unwrap()), &limits, Digest::Exported).unwrap();
     compiled.restorable.as_ref().unwrap();
     ViewerCode::new(engines, &compiled, &limits, None).unwrap()
 }
