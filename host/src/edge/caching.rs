@@ -59,6 +59,11 @@ impl Caching {
         self.policy.mode
     }
 
+    /// As `CachingDisabled`, which also waits for nobody; errors are kept all the same.
+    fn keeps_nothing(&self) -> bool {
+        self.mode() == Mode::CloudFront && self.policy.ttls.max_ms == 0
+    }
+
     /// The policy's, with the site's own for errors of this status.
     fn ttls(&self, status: StatusCode) -> Ttls {
         let own = self.error_ttls_ms.iter().find(|(of, _)| *of == status.as_u16());
@@ -130,6 +135,10 @@ impl<'a> Asker<'a> {
         }
         let mut waited = false;
         if let Lookup::Busy(wait) = lookup {
+            if self.caching.keeps_nothing() {
+                let status = CacheStatus { detail: Some("keeps-nothing"), ..CacheStatus::forward(Forward::Bypass) };
+                return alone(self.caching, trip, first, head, content, status).await;
+            }
             waited = true;
             let patience = Duration::from_millis(limits::cache::WAIT_MS);
             lookup = wait.join(&head.headers, self.now_ms, |meta| self.judge(meta), patience).await;

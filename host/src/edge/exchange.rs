@@ -59,7 +59,7 @@ pub(super) async fn visit(
     let secure = record.client().tls.is_some();
     match behavior.viewer_protocol {
         ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
-        ViewerProtocol::RedirectToHttps if !secure => return Ok(respond::redirect_to_https(head)),
+        ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head),
         _ => {}
     }
     if !behavior.allows(&head.method) {

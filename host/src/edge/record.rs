@@ -49,6 +49,8 @@ struct Answer {
     after: Duration,
     content_type: Option<HeaderValue>,
     content_length: Option<u64>,
+    /// Of one part of a body: its first byte and its last.
+    range: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,6 +114,7 @@ impl Record {
             after: if logged || self.bytes_received.is_some() { self.started.elapsed() } else { Duration::ZERO },
             content_type: value(header::CONTENT_TYPE).cloned(),
             content_length: value(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
+            range: value(header::CONTENT_RANGE).and_then(range),
         });
     }
 
@@ -229,8 +232,16 @@ impl Record {
             tls_cipher: self.client.tls.as_ref().map(|tls| tls.cipher),
             content_type: answer.content_type.as_ref().and_then(|value| value.to_str().ok()),
             content_length: answer.content_length,
+            range_start: answer.range.map(|(first, _)| first),
+            range_end: answer.range.map(|(_, last)| last),
         });
     }
+}
+
+/// `bytes FIRST-LAST/LENGTH`; None for `bytes */LENGTH` (RFC 9110 section 14.4).
+fn range(content_range: &HeaderValue) -> Option<(u64, u64)> {
+    let (first, rest) = content_range.to_str().ok()?.strip_prefix("bytes ")?.split_once('-')?;
+    Some((first.parse().ok()?, rest.split_once('/')?.0.parse().ok()?))
 }
 
 impl Drop for Record {

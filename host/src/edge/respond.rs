@@ -178,17 +178,24 @@ fn denied_body(denied: Denied) -> &'static str {
 }
 
 /// A redirect to the same URL by HTTPS.
-pub(crate) fn redirect_to_https(head: &Head) -> Answer {
+/// What is not a mere read must come again as it was, which HTTP/1.0 has no status for ("Require HTTPS for communication
+/// between viewers and CloudFront").
+pub(crate) fn redirect_to_https(head: &Head) -> Result<Answer, Refusal> {
+    let status = match head.method {
+        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
+        _ if head.version < Version::HTTP_11 => return Err(Refusal::HttpsOnly),
+        _ => StatusCode::TEMPORARY_REDIRECT,
+    };
     let mut location = String::with_capacity(8 + head.host().len() + head.target.as_str().len());
     for part in ["https://", head.host(), head.target.as_str()] {
         location.push_str(part);
     }
     let mut response = Response::new(Content::Empty);
-    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    *response.status_mut() = status;
     if let Ok(location) = HeaderValue::from_maybe_shared(Bytes::from(location)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    Answer { response, result: ResultType::Redirect }
+    Ok(Answer { response, result: ResultType::Redirect })
 }
 
 pub(crate) fn generated(response: Response<Bytes>, moment: Moment) -> Answer {

@@ -79,6 +79,10 @@ pub struct Line<'a> {
     pub content_type: Option<&'a str>,
     #[serde(rename = "sc-content-len", skip_serializing_if = "Option::is_none")]
     pub content_length: Option<u64>,
+    #[serde(rename = "sc-range-start", skip_serializing_if = "Option::is_none")]
+    pub range_start: Option<u64>,
+    #[serde(rename = "sc-range-end", skip_serializing_if = "Option::is_none")]
+    pub range_end: Option<u64>,
 }
 
 /// A cheap handle on the log; the last one to go waits for the lines to be written.

@@ -36,9 +36,22 @@ impl Edge {
     /// `server` holds more lines of `[server]`; relative paths are in `folder`.
     #[track_caller]
     pub fn start_in(folder: tempfile::TempDir, server: &str, config: &str) -> Edge {
+        Edge::start_by(edgeward(), folder, server, config)
+    }
+
+    /// Behind these commands of the shell, such as `ulimit`.
+    #[track_caller]
+    pub fn start_limited(limits: &str, config: &str) -> Edge {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]).arg(edgeward().get_program()).env_remove("EDGEWARD_LOG");
+        Edge::start_by(shell, tempfile::tempdir().unwrap(), "", config)
+    }
+
+    #[track_caller]
+    fn start_by(mut command: Command, folder: tempfile::TempDir, server: &str, config: &str) -> Edge {
         write_config(folder.path(), server, config);
         let access_log = std::fs::File::create(folder.path().join("access.log")).unwrap();
-        let mut child = edgeward()
+        let mut child = command
             .args(["serve", "--log", "json", "-c", "edge.toml"])
             .current_dir(folder.path())
             .stdout(access_log)
