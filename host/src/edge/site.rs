@@ -260,6 +260,10 @@ impl Pattern {
 
 /// What follows `run` if `text` begins with it.
 fn consume<'t>(run: &str, text: &'t str) -> Option<&'t str> {
+    // As on both sides of the star in `*`, which is what most requests are compared with.
+    if run.is_empty() {
+        return Some(text);
+    }
     if !run.contains('?') {
         return text.strip_prefix(run);
     }

@@ -193,6 +193,10 @@ const KINDS: &[(&str, Class, Emit)] = &[
     ("call_indirect", Class::Ordinary, |f| {
         f.local_get(B).i32_const(3).call_indirect(0, TYPE_TARGET).local_set(B);
     }),
+    ("a loop around nothing", Class::Ordinary, |f| {
+        f.i32_const(16).local_set(C).loop_(BlockType::Empty);
+        f.local_get(C).i32_const(1).i32_sub().local_tee(C).br_if(0).end();
+    }),
     ("f64 multiply and add", Class::Ordinary, |f| {
         f.local_get(F).local_get(G).f64_mul().f64_const(1.5.into()).f64_add().local_set(F);
     }),

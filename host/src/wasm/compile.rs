@@ -72,6 +72,8 @@ pub enum CompileError {
     FunctionTooLarge { bytes: usize, max: usize },
     #[error("{count} {what} are over {max}; code moves them for the price of one")]
     TooManyValues { what: &'static str, count: usize, max: usize },
+    #[error("its functions declare {values} values, out of all proportion to their code")]
+    FramesTooLarge { values: usize },
     #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = profile_name(*.profile))]
     TooMuch { what: &'static str, count: u64, max: u64, profile: Profile },
     #[error("{0:#}")]

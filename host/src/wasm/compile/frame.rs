@@ -24,8 +24,10 @@ const FUNCTION_BODY_BYTES: usize = 1 << 20;
 const VALUES_MAX: usize = 16;
 /// What an ordinary function holds costs nothing beside the call.
 const SLOTS_FREE: u32 = 16;
-/// A value costs about a store: half of a `nop`.
-const SLOTS_PER_NOP: u32 = 2;
+/// A value costs about a store, an eighth of a `nop`.
+const SLOTS_PER_NOP: u32 = 8;
+/// A few bytes may declare fifty thousand locals: what is written for them is bounded by what came, and this.
+const NOPS_SPARE: usize = 1 << 20;
 const NOP: u8 = 0x01;
 
 /// Validates a component with all that is in it. Gives what each function holds at most: parameters, locals, operands,
@@ -94,17 +96,26 @@ fn invalid(error: BinaryReaderError) -> CompileError {
 
 /// A component, or module, with functions that pay for their frames; itself where none has to.
 pub fn charged(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
-    let slots = validated(component)?;
-    if slots.iter().all(|slots| *slots <= SLOTS_FREE) {
+    let nops: Vec<usize> = validated(component)?.into_iter().map(nops).collect();
+    let all: usize = nops.iter().sum();
+    if all == 0 {
         return Ok(Cow::Borrowed(component));
     }
-    let mut charged = Vec::with_capacity(component.len() + component.len() / 16);
-    copy(component, &mut slots.iter().copied(), &mut charged)?;
+    if all > component.len() + NOPS_SPARE {
+        return Err(CompileError::FramesTooLarge { values: all * SLOTS_PER_NOP as usize });
+    }
+    let mut charged = Vec::with_capacity(component.len() + all + 1024);
+    copy(component, &mut nops.into_iter(), &mut charged)?;
     Ok(Cow::Owned(charged))
 }
 
-/// Copies a component or module, section by section, and what is nested in it.
-fn copy(bytes: &[u8], slots: &mut impl Iterator<Item = u32>, out: &mut Vec<u8>) -> Result<(), CompileError> {
+/// What so many slots cost.
+fn nops(slots: u32) -> usize {
+    (slots.saturating_sub(SLOTS_FREE) / SLOTS_PER_NOP) as usize
+}
+
+/// Copies a component or module, section by section, and what is nested in it. `nops` has a number for each function.
+fn copy(bytes: &[u8], nops: &mut impl Iterator<Item = usize>, out: &mut Vec<u8>) -> Result<(), CompileError> {
     let mut parser = Parser::new(0);
     let mut code = CodeSection::new();
     let mut bodies = 0;
@@ -119,7 +130,7 @@ fn copy(bytes: &[u8], slots: &mut impl Iterator<Item = u32>, out: &mut Vec<u8>) 
             Payload::ModuleSection { unchecked_range: range, .. } | Payload::ComponentSection { unchecked_range: range, .. } => {
                 at = range.end;
                 let mut nested = Vec::with_capacity(range.len());
-                copy(&bytes[range.clone()], slots, &mut nested)?;
+                copy(&bytes[range.clone()], nops, &mut nested)?;
                 let id = if matches!(payload, Payload::ModuleSection { .. }) {
                     ComponentSectionId::CoreModule
                 } else {
@@ -134,7 +145,7 @@ fn copy(bytes: &[u8], slots: &mut impl Iterator<Item = u32>, out: &mut Vec<u8>) 
                 }
             }
             Payload::CodeSectionEntry(body) => {
-                code.raw(&paying(bytes, body, slots.next().unwrap_or(0))?);
+                code.raw(&paying(bytes, body, nops.next().unwrap_or(0))?);
                 bodies -= 1;
                 if bodies == 0 {
                     code.append_to(out);
@@ -150,14 +161,13 @@ fn copy(bytes: &[u8], slots: &mut impl Iterator<Item = u32>, out: &mut Vec<u8>) 
     }
 }
 
-/// A function's body, its operators behind the `nop`s that its slots cost.
-fn paying(bytes: &[u8], body: &FunctionBody<'_>, slots: u32) -> Result<Vec<u8>, CompileError> {
+/// A function's body, its operators behind so many `nop`s.
+fn paying(bytes: &[u8], body: &FunctionBody<'_>, nops: usize) -> Result<Vec<u8>, CompileError> {
     let range = body.range();
     let operators = body.get_operators_reader().map_err(invalid)?.original_position();
-    let nops = if slots <= SLOTS_FREE { 0 } else { slots / SLOTS_PER_NOP };
-    let mut paying = Vec::with_capacity(range.len() + nops as usize);
+    let mut paying = Vec::with_capacity(range.len() + nops);
     paying.extend_from_slice(&bytes[range.start..operators]);
-    paying.resize(paying.len() + nops as usize, NOP);
+    paying.resize(paying.len() + nops, NOP);
     paying.extend_from_slice(&bytes[operators..range.end]);
     Ok(paying)
 }
@@ -185,15 +195,15 @@ mod tests {
 
     #[test]
     fn a_function_with_many_slots_pays_and_the_rest_stays_as_it_was() {
-        let many =
-            "(memory 1) (func $many (local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) local.get 3 drop)
-                    (func (export \"few\") call $many) (data (i32.const 0) \"abc\")";
-        let before = core(many);
-        assert_eq!(validated(&before).unwrap(), [18, 0, 1]);
+        let before = core(&format!(
+            "(memory 1) (func $many (local {}) local.get 3 drop) (func (export \"few\") call $many) (data (i32.const 0) \"abc\")",
+            "i32 ".repeat(87)
+        ));
+        assert_eq!(validated(&before).unwrap(), [88, 0, 1]);
         let after = charged(&before).unwrap();
-        assert_eq!(validated(&after).unwrap(), [18, 0, 1]);
+        assert_eq!(validated(&after).unwrap(), [88, 0, 1]);
         let nops = after.len() - before.len();
-        assert_eq!(nops, 9, "half of the slots; no length needs another byte");
+        assert_eq!(nops, 9, "an eighth of 72; no length needs another byte");
         // Nothing but these: taken out again, the component is what it was.
         let at = after.windows(9).position(|window| window == [NOP; 9]).unwrap();
         let without = [&after[..at], &after[at + 9..]].concat();
@@ -205,6 +215,15 @@ mod tests {
     fn a_component_that_holds_little_is_not_written_again() {
         let component = core("(func (param i32 i32) local.get 0 drop)");
         assert!(matches!(charged(&component).unwrap(), Cow::Borrowed(same) if same == component));
+    }
+
+    #[test]
+    fn what_is_written_for_locals_is_bounded_by_what_came() {
+        // A few bytes each, for six thousand nops.
+        let function = format!("(func (local {}))", "i32 ".repeat(50_000));
+        assert!(charged(&core(&function.repeat(100))).is_ok());
+        let refused = charged(&core(&function.repeat(200))).unwrap_err().to_string();
+        assert_eq!(refused, "its functions declare 9996800 values, out of all proportion to their code");
     }
 
     #[test]
