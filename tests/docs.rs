@@ -148,6 +148,7 @@ fn help_offers_what_works() {
         " bench fuel",
         " cache",
         " cache stats",
+        " cache lookup",
         " cache purge",
     ] {
         let text = help(&format!("edgeward{command} --help"));

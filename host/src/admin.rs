@@ -25,8 +25,12 @@ pub(crate) struct Desk {
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
     pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
     pub(crate) has_site: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    pub(crate) look_up: Box<LookUp>,
     pub(crate) cache: Arc<Cache>,
 }
+
+/// What a request would find in the cache, as JSON, `null` for nothing; or why that cannot be said. May block.
+type LookUp = dyn Fn(&str, &str, &[(String, String)]) -> Result<serde_json::Value, String> + Send + Sync;
 
 /// Serves until the process ends; the address that is listened on.
 pub(crate) fn start(listener: TcpListener, desk: Desk) -> anyhow::Result<SocketAddr> {
@@ -49,6 +53,7 @@ fn router(desk: Desk) -> Router {
         .route("/drain", post(drain))
         .route("/config/functions", get(functions))
         .route("/cache", get(cache))
+        .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))
         .with_state(Arc::new(desk))
@@ -96,6 +101,30 @@ async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
 
 async fn cache(State(desk): State<Arc<Desk>>) -> Json<Stats> {
     Json(desk.cache.stats())
+}
+
+/// A request that is not made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LookupRequest {
+    host: String,
+    /// With its query string.
+    path: String,
+    /// Names and values, in order.
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+}
+
+async fn look_up(
+    State(desk): State<Arc<Desk>>,
+    Json(LookupRequest { host, path, headers }): Json<LookupRequest>,
+) -> Result<Json<serde_json::Value>, (StatusCode, String)> {
+    let looked = tokio::task::spawn_blocking(move || (desk.look_up)(&host, &path, &headers)).await;
+    match looked {
+        Ok(Ok(found)) => Ok(Json(found)),
+        Ok(Err(why)) => Err((StatusCode::BAD_REQUEST, format!("{why}\n"))),
+        Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))),
+    }
 }
 
 /// What to purge: everything, a site, a path of a site (`*` for any characters), or a surrogate key.

@@ -203,6 +203,18 @@ impl Cache {
         self.memory.find(key).is_some() || self.disk.as_ref().is_some_and(|disk| disk.find(key).is_some())
     }
 
+    /// What is stored under `key` for a request with the fields `asked`, and where. Neither counts nor claims anything.
+    /// Blocks for a look at the disk; must be called within a runtime.
+    pub fn peek(&self, key: &Key, asked: &HeaderMap) -> Option<(Arc<Meta>, CacheTier)> {
+        let (slot, stored) = self.find(key, asked);
+        if let Some(stored) = stored {
+            return Some((stored.meta.clone(), CacheTier::Memory));
+        }
+        let place = self.on_disk(&slot)?;
+        let opened = self.disk.as_ref()?.load(&slot, &place)?;
+        Some((opened.meta, CacheTier::Disk))
+    }
+
     /// What is stored under `key` for a request with the fields `asked`; `judge` says what may be done with it.
     pub fn lookup(self: &Arc<Self>, key: &Key, asked: &HeaderMap, now_ms: u64, judge: impl Fn(&Meta) -> Verdict) -> Lookup {
         let (slot, stored) = self.find(key, asked);

@@ -19,6 +19,7 @@ mod head;
 mod header;
 mod hook;
 mod id;
+mod inquiry;
 mod origin;
 mod record;
 mod respond;
@@ -37,6 +38,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub use body::Body;
+pub use inquiry::Found;
 pub use trial::{Trial, trial};
 
 use crate::cache::Cache;

@@ -176,13 +176,18 @@ impl Handle {
 
     /// What the admin port may ask.
     fn desk(&self) -> admin::Desk {
-        let (ready, drain, metrics, revisions, sites) = (self.clone(), self.clone(), self.clone(), self.clone(), self.clone());
+        let (ready, drain, metrics, revisions) = (self.clone(), self.clone(), self.clone(), self.clone());
+        let (sites, cached) = (self.clone(), self.clone());
         admin::Desk {
             is_ready: Box::new(move || ready.is_ready()),
             drain: Box::new(move || drain.drain()),
             metrics: Box::new(move || metrics.shared.telemetry.render()),
             revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
+            look_up: Box::new(move |host, path, headers| {
+                let found = cached.shared.snapshot.load().edge.look_up(host, path, headers)?;
+                serde_json::to_value(found).map_err(|error| error.to_string())
+            }),
             cache: self.shared.cache.clone(),
         }
     }

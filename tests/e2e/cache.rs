@@ -268,6 +268,27 @@ fn the_command_line_shows_and_purges() {
     let (code, stats, _) = run(&["stats"]);
     let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
     assert_eq!((code, stats["memory_objects"].as_u64()), (Some(0), Some(1)));
+    let look = |more: &[&str]| {
+        let (code, found, error) = run(&[&["lookup", "--host", "www.example.com"], more].concat());
+        (code, serde_json::from_str::<serde_json::Value>(&found).unwrap_or_default(), error)
+    };
+    let (code, found, _) = look(&["/a?not-in-the-key", "-H", "Accept-Encoding: identity"]);
+    assert_eq!(code, Some(0));
+    for (key, value) in [("site", "www"), ("tier", "memory"), ("verdict", "fresh")] {
+        assert_eq!(found[key], value, "{found}");
+    }
+    assert_eq!((found["status"].as_u64(), found["body_bytes"].as_u64()), (Some(200), Some(8)));
+    assert!(found["ttl_s"].as_u64() > Some(50), "{found}");
+    assert_eq!(found["headers"]["cache-control"], "max-age=60");
+    // Nothing there, or another coding's place; and nothing of that was a lookup.
+    assert_eq!(look(&["/b"]), (Some(0), serde_json::Value::Null, String::new()));
+    assert_eq!(look(&["/a", "-H", "Accept-Encoding: br"]).1, serde_json::Value::Null);
+    assert_eq!(edge.metric("edgeward_cache_misses_total"), 1.0);
+    assert_eq!(edge.metric("edgeward_cache_hits_total"), 0.0);
+    let (code, _, error) = look(&["/a", "-H", "no colon"]);
+    assert!(code == Some(64) && error.contains("colon"), "{error}");
+    let (code, _, error) = look(&["not-a-path"]);
+    assert!(code == Some(1) && error.contains("400"), "{error}");
     assert_eq!(
         run(&["purge", "--site", "www", "--path", "/a", "--wait"]),
         (Some(0), "purge 1: Completed\n".to_owned(), String::new())

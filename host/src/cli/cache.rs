@@ -21,7 +21,7 @@ const ANSWER_BYTES: usize = 1 << 20;
 /// Show what a running edge's cache holds, or purge it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  edgeward cache stats\n  edgeward cache purge --site www --path '/images/*' --wait\n  edgeward cache purge --tag news\n  edgeward cache purge --everything"
+    after_help = "Examples:\n  edgeward cache stats\n  edgeward cache lookup --host www.example.com '/docs/?page=2' -H 'Accept-Encoding: br'\n  edgeward cache purge --site www --path '/images/*' --wait\n  edgeward cache purge --tag news\n  edgeward cache purge --everything"
 )]
 pub struct Args {
     /// The admin port of the edge (`server.admin`).
@@ -35,8 +35,27 @@ pub struct Args {
 enum Command {
     /// Objects and bytes of each tier, as JSON.
     Stats,
+    /// What a GET would find, as JSON; `null` if nothing is stored for it. No hook runs.
+    Lookup(Asked),
     /// In force for every request that comes after it returns.
     Purge(What),
+}
+
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// The request's Host, which leads to a site.
+    #[arg(long)]
+    host: String,
+    /// Path and query string, as a viewer-request hook leaves them.
+    path: String,
+    /// A header field of the request, as far as it matters to the cache; may be given several times.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header_field)]
+    headers: Vec<(String, String)>,
+}
+
+fn header_field(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a colon is missing between name and value")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,6 +83,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             Command::Stats => {
                 let stats = ask(args.admin, Method::GET, "/cache", &Value::Null).await?;
                 say!("{stats:#}");
+            }
+            Command::Lookup(Asked { host, path, headers }) => {
+                let asked = json!({"host": host, "path": path, "headers": headers});
+                let found = ask(args.admin, Method::POST, "/cache/lookups", &asked).await?;
+                say!("{found:#}");
             }
             Command::Purge(what) => purge(args.admin, what).await?,
         }

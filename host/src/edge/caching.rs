@@ -40,7 +40,7 @@ use crate::edge::head::Head;
 use crate::edge::origin::Origin;
 use crate::edge::respond::{Answer, Refusal};
 use crate::limits;
-use crate::telemetry::ResultType;
+use crate::telemetry::{CacheTier, ResultType};
 use present::{How, present};
 
 /// How a behavior caches.
@@ -87,6 +87,14 @@ pub(crate) struct Asker<'a> {
     now_ms: u64,
 }
 
+/// What is stored, and what is to be done with it at this moment.
+pub(crate) struct Peek {
+    pub(crate) meta: Arc<Meta>,
+    pub(crate) tier: CacheTier,
+    pub(crate) verdict: Verdict,
+    pub(crate) now_ms: u64,
+}
+
 impl<'a> Asker<'a> {
     /// None: such a request is never answered from the cache.
     pub(crate) fn new(caching: &'a Caching, head: &mut Head, content: &Content) -> Option<Asker<'a>> {
@@ -109,6 +117,12 @@ impl<'a> Asker<'a> {
     /// Never waits.
     pub(crate) fn look(&self, head: &Head) -> Lookup {
         self.caching.cache.lookup(&self.key, &head.headers, self.now_ms, |meta| self.judge(meta))
+    }
+
+    /// What is there, and what would be done with it; see `edge::inquiry`.
+    pub(crate) fn peek(&self, head: &Head) -> Option<Peek> {
+        let (meta, tier) = self.caching.cache.peek(&self.key, &head.headers)?;
+        Some(Peek { verdict: self.judge(&meta), meta, tier, now_ms: self.now_ms })
     }
 
     /// What is there and fresh is presented; anything else takes time.

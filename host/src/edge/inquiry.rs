@@ -1,0 +1,84 @@
+//! What a request would find in the cache, for whoever operates the edge. Nobody is asked for it, nothing is counted or
+//! changed, and no hook runs: the path is what a viewer-request hook makes of it.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use serde::Serialize;
+
+use crate::cache::freshness::Verdict;
+use crate::edge::Edge;
+use crate::edge::body::Content;
+use crate::edge::caching::Asker;
+use crate::edge::head::Head;
+use crate::telemetry::CacheTier;
+
+/// What is stored for a request, and what would be done with it now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    pub site: String,
+    /// `memory` or `disk`.
+    pub tier: &'static str,
+    /// `fresh`; `stale-while-revalidate`: used while it is renewed; `revalidate`: the origin is asked first.
+    pub verdict: &'static str,
+    pub status: u16,
+    pub age_s: u64,
+    /// How long it stays fresh.
+    pub ttl_s: u64,
+    pub body_bytes: Option<u64>,
+    /// The request's header fields that choose among variants.
+    pub vary: Vec<String>,
+    pub tags: Vec<String>,
+    /// As stored; several values of a name are joined by commas.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Edge {
+    /// What a GET for this would find; None if nothing is stored. Blocks for a look at the disk.
+    pub fn look_up(&self, host: &str, target: &str, headers: &[(String, String)]) -> Result<Option<Found>, String> {
+        let mut fields = HeaderMap::new();
+        for (name, value) in headers {
+            let name =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{}` is no header's name", name.escape_debug()))?;
+            let value = HeaderValue::from_str(value).map_err(|_| format!("`{name}` has a value that no header may have"))?;
+            fields.append(name, value);
+        }
+        let host = HeaderValue::from_str(host).map_err(|_| format!("`{}` is no host", host.escape_debug()))?;
+        fields.insert(header::HOST, host);
+        let request = Request::get(target).body(()).map_err(|_| format!("`{}` is no path", target.escape_debug()))?;
+        let mut parts = request.into_parts().0;
+        parts.headers = fields;
+        let mut head = Head::admit(parts).map_err(|_| "the edge would not take such a request".to_owned())?;
+        let site = self.sites.find(head.host()).ok_or_else(|| format!("no site has the host `{}`", head.host()))?;
+        let behavior = site.behavior(head.path()).ok_or("no behavior has this path")?;
+        let caching = behavior.caching.as_ref().ok_or("its behavior has no cache_policy")?;
+        let Some(asker) = Asker::new(caching, &mut head, &Content::Empty) else { return Ok(None) };
+        Ok(asker.peek(&head).map(|peek| Found {
+            site: site.name.to_string(),
+            tier: match peek.tier {
+                CacheTier::Disk => "disk",
+                CacheTier::Memory | CacheTier::Flight => "memory",
+            },
+            verdict: match peek.verdict {
+                Verdict::Fresh => "fresh",
+                Verdict::StaleWhileRevalidate => "stale-while-revalidate",
+                Verdict::Revalidate { .. } => "revalidate",
+            },
+            status: peek.meta.status.as_u16(),
+            age_s: peek.meta.times.age_s(peek.now_ms),
+            ttl_s: peek.meta.times.left_ms(peek.now_ms) / 1_000,
+            body_bytes: peek.meta.length,
+            vary: peek.meta.vary.iter().map(ToString::to_string).collect(),
+            tags: peek.meta.tags.iter().map(ToString::to_string).collect(),
+            headers: joined(&peek.meta.headers),
+        }))
+    }
+}
+
+fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let value = |name| {
+        let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        values.collect::<Vec<_>>().join(", ")
+    };
+    headers.keys().map(|name| (name.to_string(), value(name))).collect()
+}
