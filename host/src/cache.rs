@@ -53,7 +53,7 @@ use crate::limits::cache::{UNCACHEABLE_KEYS, UNCACHEABLE_MS};
 use crate::telemetry::{CacheMetrics, CacheTier};
 use disk::{Disk, Place, Spool};
 use flight::{Claim, Claimed, Flights};
-use freshness::Verdict;
+use freshness::{Spell, Verdict};
 use key::Key;
 use memory::{Entry, Memory};
 use object::{Source, Stored};
@@ -147,10 +147,9 @@ pub struct Cache {
     disk: Option<Arc<Disk>>,
     flights: Arc<Flights>,
     purges: Arc<Purges>,
-    /// Until when.
-    uncacheable: Shards<Key, u64>,
-    /// Until when what is stale is used without asking the origin, which has failed.
-    held: Shards<Key, u64>,
+    uncacheable: Shards<Key, Spell>,
+    /// What is stale is used without asking the origin, which has failed.
+    held: Shards<Key, Spell>,
     /// What flights may keep before they go to disk or through a window.
     flight_bytes: u64,
     metrics: CacheMetrics,
@@ -203,8 +202,8 @@ impl Cache {
         self.memory.find(key).is_some() || self.disk.as_ref().is_some_and(|disk| disk.find(key).is_some())
     }
 
-    /// What is stored under `key` for a request with the fields `asked`, and where. Neither counts nor claims anything.
-    /// Blocks for a look at the disk; must be called within a runtime.
+    /// What is stored under `key` for a request with the fields `asked`, and where. Counts no hit and claims no
+    /// fill; to the tiers it is a use. Blocks for a look at the disk; must be called within a runtime.
     pub fn peek(&self, key: &Key, asked: &HeaderMap) -> Option<(Arc<Meta>, CacheTier)> {
         let (slot, stored) = self.find(key, asked);
         if let Some(stored) = stored {
@@ -223,8 +222,8 @@ impl Cache {
             let verdict = judge(&hit.meta);
             return self.decide(Found { primary: *key, slot, hit }, verdict, None, now_ms);
         }
-        if let Some(until) = self.uncacheable.get(&slot) {
-            if now_ms < until {
+        if let Some(spell) = self.uncacheable.get(&slot) {
+            if spell.lasts(now_ms) {
                 return self.alone(Alone::Uncacheable);
             }
             self.uncacheable.remove(&slot);
@@ -378,14 +377,14 @@ impl Cache {
             return Lookup::Hit(hit);
         }
         self.metrics.stale();
-        if verdict == (Verdict::Revalidate { if_error: true }) && self.held.get(&slot).is_some_and(|until| now_ms < until) {
+        if verdict == (Verdict::Revalidate { if_error: true }) && self.held.get(&slot).is_some_and(|spell| spell.lasts(now_ms)) {
             if let Some(claim) = claim {
                 claim.close(flight::Phase::Gone);
             }
             return Lookup::Stale { hit, verdict, duty: None };
         }
         let validates = matches!(verdict, Verdict::Revalidate { .. });
-        if validates && claim.is_none() && self.uncacheable.get(&slot).is_some_and(|until| now_ms < until) {
+        if validates && claim.is_none() && self.uncacheable.get(&slot).is_some_and(|spell| spell.lasts(now_ms)) {
             return self.alone(Alone::Uncacheable);
         }
         let claimed = claim.map_or_else(|| self.flights.claim(slot), Claimed::Claim);
@@ -407,7 +406,7 @@ impl Cache {
     }
 
     fn remember_uncacheable(&self, slot: Key, now_ms: u64) {
-        self.uncacheable.insert(slot, now_ms.saturating_add(UNCACHEABLE_MS));
+        self.uncacheable.insert(slot, Spell { since_ms: now_ms, lasts_ms: UNCACHEABLE_MS });
     }
 
     /// Whether flights keep as much as they may.

@@ -273,6 +273,8 @@ pub mod cache {
     pub const WINDOW_BYTES: u64 = 4 << 20;
     /// A reader that holds such a flight up for so long is cut off.
     pub const READER_STALL_MS: u64 = 10_000;
+    /// A clock that goes back by more was set; by less, it was slewed, or read by a request that has waited since.
+    pub const CLOCK_SET_BACK_MS: u64 = 60_000;
     /// How long, and of how many keys, it is remembered that their responses cannot be stored.
     pub const UNCACHEABLE_MS: u64 = 30_000;
     pub const UNCACHEABLE_KEYS: usize = 100_000;

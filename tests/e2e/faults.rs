@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use crate::harness::{Edge, Origin, Reply, eventually};
+use crate::harness::{Clock, Edge, Origin, Reply, eventually};
 
 /// A server that answers every request of a connection with the next of these bytes, and closes it then.
 struct Raw {
@@ -23,10 +23,7 @@ impl Raw {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
                 let mut reader = BufReader::new(stream);
-                let mut line = String::new();
-                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                    line.clear();
-                }
+                read_head(&mut reader);
                 let number = count.fetch_add(1, SeqCst);
                 let answer = &answers[number.min(answers.len() - 1)];
                 // The edge may have had enough.
@@ -38,6 +35,13 @@ impl Raw {
 
     fn asked(&self) -> usize {
         self.asked.load(SeqCst)
+    }
+}
+
+fn read_head(reader: &mut BufReader<TcpStream>) {
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+        line.clear();
     }
 }
 
@@ -108,8 +112,10 @@ fn an_origin_that_stops_in_the_middle_holds_nobody_for_ever() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let edge = Edge::start(&config(&url, ""));
     let stuck = std::thread::spawn(move || {
-        let (mut first, _) = listener.accept().unwrap();
-        first.write_all(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 100\r\n\r\nsome").unwrap();
+        let mut first = BufReader::new(listener.accept().unwrap().0);
+        // Who answers before the question is refused at once.
+        read_head(&mut first);
+        first.get_mut().write_all(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 100\r\n\r\nsome").unwrap();
         // The second request finds no answer at all.
         let second = listener.accept().unwrap();
         (first, second)
@@ -132,7 +138,7 @@ fn a_disk_that_is_full_breaks_no_answer() {
     let origin = Origin::start(|seen| Reply::new(200, seen.target.repeat(100_000)).header("cache-control", "max-age=60"));
     let cache = "[cache]\nmemory_bytes = 0\n[cache.disk]\nfolder = \"cache\"\nbytes = 67_108_864\n";
     // No file may be longer than 256 KiB: as with a full disk, a write fails after some that did not.
-    let edge = Edge::start_limited("trap '' XFSZ; ulimit -f 512", &config(&origin.url(), cache));
+    let edge = Edge::start_behind("trap '' XFSZ; ulimit -f 512", &config(&origin.url(), cache));
     let small = |edge: &Edge| edge.get("/").header("x-cache").to_owned();
     for _ in 0..2 {
         let answer = edge.get("/large");
@@ -143,4 +149,61 @@ fn a_disk_that_is_full_breaks_no_answer() {
     eventually("what fits is kept", || small(&edge) == "Hit from cloudfront");
     assert!(edge.metric("edgeward_cache_disk_failures_total") >= 1.0, "{}", edge.admin("/metrics").text());
     assert!(!edge.log().contains("panicked"), "{}", edge.log());
+}
+
+#[test]
+fn a_clock_that_jumps_makes_nothing_fresh_for_longer() {
+    const DAY_S: i64 = 86_400;
+    let origin = Raw::start(vec![GOOD.to_vec()]);
+    let clock = Clock::new();
+    let edge = clock.edge(&config(&origin.url, ""));
+    let mut asked = 0;
+    for ahead_s in [0, DAY_S, -DAY_S, 0] {
+        clock.set(ahead_s);
+        assert_ne!(edge.get("/a").header("x-cache"), "Hit from cloudfront", "{ahead_s}");
+        let hit = edge.get("/a");
+        assert_eq!((hit.header("x-cache"), hit.text().as_str()), ("Hit from cloudfront", "good"), "{ahead_s}");
+        asked += 1;
+        assert_eq!(origin.asked(), asked, "{ahead_s}");
+    }
+    // What a slewed clock does: less than what requests may look back by themselves.
+    clock.set(-30);
+    assert_eq!(edge.get("/a").header("x-cache"), "Hit from cloudfront");
+}
+
+#[test]
+fn an_origin_is_not_spared_for_longer_because_the_clock_was_set_back() {
+    let answers = [GOOD, b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", GOOD];
+    let origin = Raw::start(answers.map(<[u8]>::to_vec).to_vec());
+    let config =
+        config(&origin.url, "").replace("error_ttl_s = 0\nstale_if_error_s = 0", "error_ttl_s = 600\nstale_if_error_s = 600");
+    let clock = Clock::new();
+    let edge = clock.edge(&config);
+    assert_eq!(edge.get("/a").status, 200);
+    clock.set(200);
+    for _ in 0..2 {
+        let stale = edge.get("/a");
+        assert_eq!((stale.status, stale.text()), (200, "good".to_owned()));
+        assert_eq!(origin.asked(), 2, "the origin has just failed");
+    }
+    clock.set(100);
+    assert_eq!(edge.get("/a").status, 200);
+    assert_eq!(origin.asked(), 3);
+}
+
+#[test]
+fn a_restart_under_an_earlier_clock_knows_what_was_stored() {
+    let origin = Raw::start(vec![GOOD.to_vec()]);
+    let config = config(&origin.url, "[cache]\nmemory_bytes = 0\n[cache.disk]\nfolder = \"cache\"\nbytes = 67_108_864\n");
+    let clock = Clock::new();
+    clock.set(365 * 86_400);
+    let edge = clock.edge(&config);
+    edge.get("/a");
+    eventually("it is on the disk", || edge.get("/a").header("x-cache") == "Hit from cloudfront");
+    let edge = edge.kill_and_restart(&config);
+    eventually("the disk has been read", || edge.admin("/cache").text().contains("\"disk_scanned\":true"));
+    assert_eq!(edge.metric("edgeward_cache_objects{tier=\"disk\"}"), 1.0);
+    assert_ne!(edge.get("/a").header("x-cache"), "Hit from cloudfront");
+    eventually("it is replaced", || edge.get("/a").header("x-cache") == "Hit from cloudfront");
+    assert_eq!(edge.metric("edgeward_cache_objects{tier=\"disk\"}"), 1.0);
 }

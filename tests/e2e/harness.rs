@@ -1,6 +1,7 @@
 //! What every test needs: an edge, origins, a client, components.
 
 mod client;
+mod clock;
 #[path = "../components.rs"]
 mod components;
 mod edge;
@@ -9,6 +10,7 @@ mod origin;
 mod websocket;
 
 pub use client::{Answer, Client, get};
+pub use clock::Clock;
 pub use edge::{Edge, edgeward};
 pub use origin::{Origin, Reply, Seen, closed_port};
 pub use websocket::{EchoSocket, Socket};

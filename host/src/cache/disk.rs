@@ -6,6 +6,7 @@
 //!
 //!     objects/xx/<id>   whole files      tmp/<id>   files being written, removed at start
 //!     purges            the rules in force and the last epoch      lock   one process at a time
+//!     names             the first name of the last run
 //!
 //! A file that is not what it should be is missed and removed: bytes are given out only after their checksum.
 //! Space: the files in the index, up to the capacity, and those being written, up to an eighth of it.
@@ -20,11 +21,10 @@ mod tests;
 pub(crate) use file::{BlockReader, Blocks, Opened, Writer};
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::HeaderName;
@@ -37,6 +37,9 @@ use crate::cache::purge::{Journal, lock};
 use crate::limits;
 use crate::telemetry::CacheMetrics;
 use format::Head;
+
+/// More names than a run can use: at 10,000 in a second they last for three years. There are enough for 16 million runs.
+const NAMES_OF_A_RUN: u64 = 1 << 40;
 
 /// A file takes whole blocks of the file system.
 const FILE_SYSTEM_BLOCK: u64 = 4_096;
@@ -108,16 +111,17 @@ impl Disk {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
             _ => fs::create_dir_all(&path).map_err(at(&path))?,
         }
-        let journal = match read_journal(folder) {
-            Ok(journal) => journal,
+        let (journal, first_id) = match read_journal(folder).and_then(|journal| Ok((journal, next_names(folder)?))) {
+            Ok(known) => known,
             Err(error) => {
-                // What was purged is not known any more, so everything was.
-                tracing::warn!(%error, "the cache's purges cannot be read; its objects are dropped");
+                // What was purged is not known any more, so everything was; or names could be used again.
+                tracing::warn!(%error, "what the cache has written of itself cannot be read; its objects are dropped");
                 let path = folder.join("objects");
                 fs::remove_dir_all(&path).map_err(at(&path))?;
-                Journal::default()
+                (Journal::default(), NAMES_OF_A_RUN)
             }
         };
+        write_names(folder, first_id).map_err(at(folder))?;
         for group in 0..=u8::MAX {
             let path = folder.join(format!("objects/{group:02x}"));
             fs::create_dir_all(&path).map_err(at(&path))?;
@@ -132,9 +136,6 @@ impl Disk {
             .build()
             .expect("both sizes are given");
         let evicted = Evicted { metrics: metrics.clone() };
-        // A name is never used again: microseconds since 1970, counted up, are far behind the clock at the next start.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let first_id = u64::try_from(now.as_micros()).unwrap_or(0);
         let disk = Arc::new_cyclic(|own| Disk {
             folder: folder.to_owned(),
             index: Shards::with_options(options, Weight, DefaultHashBuilder::default(), evicted),
@@ -328,6 +329,26 @@ fn read_journal(folder: &Path) -> io::Result<Journal> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Journal::default()),
         Err(error) => Err(error),
     }
+}
+
+/// The first name of a new run: no earlier run has used it or one behind it, whatever the clock says or has said.
+fn next_names(folder: &Path) -> io::Result<u64> {
+    // Before there was such a file, names were microseconds since 1970.
+    const YEAR_2100_US: u64 = 4_102_444_800_000_000;
+    let last = match fs::read_to_string(folder.join("names")) {
+        Ok(text) => u64::from_str_radix(&text, 16).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => YEAR_2100_US,
+        Err(error) => return Err(error),
+    };
+    last.checked_add(NAMES_OF_A_RUN).ok_or_else(|| io::Error::other("all names are used up"))
+}
+
+/// In its place and always of one length, so that a full disk has room for it.
+fn write_names(folder: &Path, first_id: u64) -> io::Result<()> {
+    let mut file = File::options().write(true).create(true).truncate(false).open(folder.join("names"))?;
+    file.write_all(format!("{first_id:016x}").as_bytes())?;
+    file.set_len(16)?;
+    file.sync_all()
 }
 
 /// An object on its way to disk.

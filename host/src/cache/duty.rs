@@ -18,7 +18,7 @@ use http::HeaderMap;
 use crate::cache::Cache;
 use crate::cache::disk::Spool;
 use crate::cache::flight::{Claim, Phase};
-use crate::cache::freshness::Times;
+use crate::cache::freshness::{Spell, Times};
 use crate::cache::key::Key;
 use crate::cache::memory::Entry;
 use crate::cache::object::{Hit, Meta, Source, Stored};
@@ -120,10 +120,9 @@ impl Duty {
         Some(Hit { meta, source })
     }
 
-    /// The origin has failed: what is stored and stale is used without asking it until `until_ms`, also by those who
-    /// wait.
-    pub fn hold(self, until_ms: u64) {
-        self.cache.held.insert(self.slot, until_ms);
+    /// The origin has failed: what is stored and stale is used without asking it for this spell, also by those who wait.
+    pub fn hold(self, spell: Spell) {
+        self.cache.held.insert(self.slot, spell);
         self.cache.metrics.filled(FillResult::Declined, self.began.elapsed().as_secs_f64());
         self.claim.close(Phase::Gone);
     }

@@ -7,8 +7,9 @@
 //!
 //!     admit ──► Times ──judge──► Fresh ─lifetime─► StaleWhileRevalidate ─► Revalidate { if_error }
 //!
-//! I know no clock: moments are milliseconds since 1970 that the caller passes in. A clock that goes back makes
-//! nothing older than it was when it came.
+//! I know no clock: moments are milliseconds since 1970 that the caller passes in. A clock may be set: forward, and
+//! responses grow old at once; back, and those that came in what is the future now are stale, because nobody knows how
+//! old they are. Without that they would be fresh until the clock has caught up.
 
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
@@ -16,6 +17,7 @@ use http::{Method, StatusCode};
 use crate::cache::control::{self, Control, SECOND_MS, Scope, Wishes};
 use crate::cache::fields::{self, SetCookie};
 use crate::cache::key::Vary;
+use crate::limits;
 
 /// A heuristic lifetime is a tenth of the age of the content, at most this (RFC 9111 section 4.2.2).
 const HEURISTIC_MAX_MS: u64 = 24 * 3600 * SECOND_MS;
@@ -91,6 +93,9 @@ pub struct Times {
 impl Times {
     /// RFC 9111 section 4.2.3 `current_age`.
     pub fn current_age_ms(&self, now_ms: u64) -> u64 {
+        if was_set_back(self.received_ms, now_ms) {
+            return self.age_ms.max(self.lifetime_ms);
+        }
         self.age_ms.saturating_add(now_ms.saturating_sub(self.received_ms))
     }
 
@@ -102,6 +107,25 @@ impl Times {
     /// How long it stays fresh from now on; what `ttl` in Cache-Status says.
     pub fn left_ms(&self, now_ms: u64) -> u64 {
         self.lifetime_ms.saturating_sub(self.current_age_ms(now_ms))
+    }
+}
+
+/// Whether a clock that says now was set back after it had said `since_ms`. Requests that wait look back some seconds too,
+/// and a clock that is slewed goes back by less than that.
+fn was_set_back(since_ms: u64, now_ms: u64) -> bool {
+    since_ms.saturating_sub(now_ms) > limits::cache::CLOCK_SET_BACK_MS
+}
+
+/// For how long something is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spell {
+    pub since_ms: u64,
+    pub lasts_ms: u64,
+}
+
+impl Spell {
+    pub fn lasts(self, now_ms: u64) -> bool {
+        now_ms < self.since_ms.saturating_add(self.lasts_ms) && !was_set_back(self.since_ms, now_ms)
     }
 }
 

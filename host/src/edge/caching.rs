@@ -29,7 +29,7 @@ use http_body_util::BodyExt as _;
 
 use crate::cache::control::Wishes;
 use crate::cache::fields::{self, SetCookie};
-use crate::cache::freshness::{self, Fetched, Mode, Reason, Ttls, Verdict};
+use crate::cache::freshness::{self, Fetched, Mode, Reason, Spell, Ttls, Verdict};
 use crate::cache::key::{self, Choice, Key, Vary};
 use crate::cache::status::{CacheStatus, Forward};
 use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, Purge, condition, invalidation};
@@ -264,8 +264,8 @@ async fn fill(
             Ok(answer) => answer,
             Err(refusal) => match (&refusal, usable) {
                 (Refusal::Fetch(_) | Refusal::OriginBody(_), Some(hit)) => {
-                    let ttls = caching.ttls(refusal.status());
-                    duty.hold(now_ms().saturating_add(ttls.error_min_ms));
+                    let lasts_ms = caching.ttls(refusal.status()).error_min_ms;
+                    duty.hold(Spell { since_ms: now_ms(), lasts_ms });
                     return Ok(stale(mode, head, hit, why, None));
                 }
                 // Remembered like an error that the origin sent.
@@ -298,7 +298,7 @@ async fn fill(
         return Ok(renewed(caching, head, hit, duty, &fetched, why));
     }
     if let (Some(hit), 500 | 502..=504) = (usable, status.as_u16()) {
-        duty.hold(received_ms.saturating_add(caching.ttls(status).error_min_ms));
+        duty.hold(Spell { since_ms: received_ms, lasts_ms: caching.ttls(status).error_min_ms });
         return Ok(stale(mode, head, hit, why, Some(status)));
     }
     let forwarded = CacheStatus { forward_status: None, ..CacheStatus::forward(why) };

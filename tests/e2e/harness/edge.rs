@@ -41,9 +41,9 @@ impl Edge {
 
     /// Behind these commands of the shell, such as `ulimit`.
     #[track_caller]
-    pub fn start_limited(limits: &str, config: &str) -> Edge {
+    pub fn start_behind(commands: &str, config: &str) -> Edge {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]).arg(edgeward().get_program()).env_remove("EDGEWARD_LOG");
+        shell.args(["-c", &format!("{commands}; exec \"$0\" \"$@\"")]).arg(edgeward().get_program()).env_remove("EDGEWARD_LOG");
         Edge::start_by(shell, tempfile::tempdir().unwrap(), "", config)
     }
 

@@ -213,6 +213,36 @@ fn the_disk_holds_no_more_than_it_may() {
     }
 }
 
+#[test]
+fn no_name_is_used_again() {
+    let folder = TempDir::new().unwrap();
+    let mut last = 0;
+    for name in ["a", "b", "c"] {
+        store(&restarted(folder.path()), name, name.as_bytes());
+        let names = files(folder.path()).into_iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+        let newest = names.map(|name| u64::from_str_radix(&name, 16).unwrap()).max().unwrap();
+        assert!(newest >= last + NAMES_OF_A_RUN, "{newest:x} {last:x}");
+        last = newest;
+    }
+    // As an earlier version has left it.
+    fs::remove_file(folder.path().join("names")).unwrap();
+    let disk = restarted(folder.path());
+    assert_eq!(["a", "b", "c"].map(|name| read(&disk, name).unwrap()), ["a", "b", "c"]);
+}
+
+#[test]
+fn what_is_stored_goes_when_names_could_be_used_again() {
+    for damage in ["", "no number at all, and long", "ffffffffffffffff"] {
+        let folder = TempDir::new().unwrap();
+        store(&disk(folder.path()), "a", b"a");
+        fs::write(folder.path().join("names"), damage).unwrap();
+        assert_eq!(read(&restarted(folder.path()), "a"), None);
+        assert_eq!(files(folder.path()).len(), 0);
+        store(&disk(folder.path()), "b", b"b");
+        assert_eq!(read(&restarted(folder.path()), "b").unwrap(), "b");
+    }
+}
+
 #[tokio::test]
 async fn a_purge_outlives_a_restart() {
     let folder = TempDir::new().unwrap();

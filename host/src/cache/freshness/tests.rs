@@ -406,8 +406,11 @@ fn a_response_grows_old() {
     assert_eq!(times.age_s(NOW_MS + 2_999), 32);
     assert_eq!(times.left_ms(NOW_MS + 69_000), 1_000);
     assert_eq!(times.left_ms(NOW_MS + 71_000), 0);
-    // A clock that was set back.
-    assert_eq!(times.age_s(0), 30);
+    // A clock that is slewed, and one that was set back.
+    assert_eq!(times.age_s(NOW_MS - 60_000), 30);
+    assert_eq!(times.left_ms(NOW_MS - 60_000), 70_000);
+    assert_eq!(times.age_s(NOW_MS - 60_001), 100);
+    assert_eq!(times.left_ms(0), 0);
     assert_eq!(times.current_age_ms(u64::MAX), u64::MAX - NOW_MS + 30_000);
 }
 

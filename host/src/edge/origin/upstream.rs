@@ -179,7 +179,7 @@ where
         }
         Some(Err(mut error)) => Err(match error.take_message() {
             Some(request) => SendError {
-                error: FetchError::Unreachable("closed at once".to_owned()),
+                error: FetchError::Unreachable("it closed, or spoke, before it was asked".to_owned()),
                 again: (purpose == Purpose::AskOverIdle).then_some(request),
             },
             None => {
