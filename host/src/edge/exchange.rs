@@ -1,5 +1,4 @@
-//! One request's life, in the order of CloudFront's ("How CloudFront processes
-//! requests and responses", Developer Guide).
+//! One request's life, in the order of CloudFront's (Developer Guide, "How CloudFront processes requests and responses").
 //!
 //! Straight line, early returns. A behavior without a hook pays one `Option` check for it.
 

@@ -1,5 +1,6 @@
-//! What a request would find in the cache, for whoever operates the edge. Nobody is asked for it, nothing is counted or
-//! changed, and no hook runs: the path is what a viewer-request hook makes of it.
+//! What a request would find in the cache, for whoever operates the edge. No origin is asked, no hit or miss is counted,
+//! and no hook runs: the path is what a viewer-request hook makes of it. To the tiers it is a look like any other: what
+//! was looked at stays longer, and what is found to be purged or damaged goes.
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,7 @@
 mod frame;
 mod size;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -194,9 +195,7 @@ pub fn viewer(engines: &Engines, source: Source<'_>, limits: &Limits, digest: Di
         Ok(rewritten) => Ok(Viewer { component: compiled(engines, &engines.viewer, &rewritten, &path)?, restorable: Ok(()) }),
         Err(why) => {
             let path = engines.aot.path(&engines.viewer, &source.sha256, &format!("viewer-{}", frame::VERSION));
-            let known = engines.aot.load(&engines.viewer, &path);
-            let component = known.map_or_else(|| compiled(engines, &engines.viewer, &code, &path), Ok)?;
-            Ok(Viewer { component, restorable: Err(why) })
+            Ok(Viewer { component: loaded(engines, &engines.viewer, &path, || Ok(code))?, restorable: Err(why) })
         }
     }
 }
@@ -211,9 +210,19 @@ pub enum Digest {
 /// Compiles a worker component that was read and checked, or maps what was compiled before.
 pub fn worker(engines: &Engines, source: Source<'_>) -> Result<Component, CompileError> {
     let path = engines.aot.path(&engines.worker, &source.sha256, &format!("worker-{}", frame::VERSION));
-    match engines.aot.load(&engines.worker, &path) {
+    loaded(engines, &engines.worker, &path, || frame::charged(source.bytes))
+}
+
+/// What is there under `path`, or else what `code` compiles to.
+fn loaded<'a>(
+    engines: &Engines,
+    engine: &wasmtime::Engine,
+    path: &Path,
+    code: impl FnOnce() -> Result<Cow<'a, [u8]>, CompileError>,
+) -> Result<Component, CompileError> {
+    match engines.aot.load(engine, path) {
         Some(component) => Ok(component),
-        None => compiled(engines, &engines.worker, &frame::charged(source.bytes)?, &path),
+        None => compiled(engines, engine, &code()?, path),
     }
 }
 

@@ -5,8 +5,8 @@
 //! waits, its books are read: the time it has been polled for, and its calls into the host.
 //!
 //! Our own interfaces give way by themselves when they have worked for a slice. WASI's functions have no door
-//! for that: a guest that only calls those yields when its fuel says so, after some 25,000 calls or 0.03 s,
-//! and is found over `Limit::HostCalls` then. (`Store::call_hook` would be such a door, at a price for every
+//! for that: a guest that only calls those yields when its fuel says so, by estimate after 25,000 calls or
+//! 0.03 s, and is found over `Limit::HostCalls` then. (`Store::call_hook` would be such a door, at a price for every
 //! call; it is a feature of wasmtime that is not compiled in.)
 
 use std::pin::pin;
