@@ -224,10 +224,19 @@ fn no_name_is_used_again() {
         assert!(newest >= last + NAMES_OF_A_RUN, "{newest:x} {last:x}");
         last = newest;
     }
-    // As an earlier version has left it.
-    fs::remove_file(folder.path().join("names")).unwrap();
     let disk = restarted(folder.path());
     assert_eq!(["a", "b", "c"].map(|name| read(&disk, name).unwrap()), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_folder_of_an_earlier_version_is_read() {
+    const IN_2023_US: u64 = 1_700_000_000_000_000;
+    let folder = TempDir::new().unwrap();
+    let names = folder.path().join("names");
+    fs::write(&names, format!("{:016x}", IN_2023_US - NAMES_OF_A_RUN)).unwrap();
+    store(&disk(folder.path()), "a", b"a");
+    fs::remove_file(names).unwrap();
+    assert_eq!(read(&restarted(folder.path()), "a").unwrap(), "a");
 }
 
 #[test]

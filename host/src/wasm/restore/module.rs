@@ -99,11 +99,8 @@ pub(super) struct Added {
 }
 
 pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Result<Vec<u8>, Unsuitable> {
-    let source = Source::read(module)?;
+    let source = Source::read(module, memory_bytes)?;
     let memory_pages = memory_bytes / PAGE;
-    if source.initial_pages > memory_pages {
-        return Err(Unsuitable::Memory { initial_bytes: source.initial_pages * PAGE, limit_bytes: memory_bytes });
-    }
     let reallocs = reallocs(module, &source)?;
     let first = len(&source.funcs);
     let wrappers = len(&reallocs);
@@ -151,7 +148,7 @@ fn len<T>(items: &[T]) -> u32 {
 }
 
 impl<'a> Source<'a> {
-    fn read(module: &'a [u8]) -> Result<Source<'a>, Unsuitable> {
+    fn read(module: &'a [u8], memory_bytes: u64) -> Result<Source<'a>, Unsuitable> {
         let mut source = Source {
             types: Vec::new(),
             funcs: Vec::new(),
@@ -203,6 +200,10 @@ impl<'a> Source<'a> {
                         memories += 1;
                         if memories > 1 || memory.memory64 || memory.shared || memory.page_size_log2.is_some() {
                             return Err(Unsuitable::Shape("it has several, 64-bit, shared or odd-paged memories"));
+                        }
+                        // Before the image is made, which is as long as the memory at most.
+                        if memory.initial > memory_bytes / PAGE {
+                            return Err(Unsuitable::Memory { initial_bytes: memory.initial * PAGE, limit_bytes: memory_bytes });
                         }
                         source.initial_pages = memory.initial;
                         source.maximum_pages = memory.maximum;
