@@ -110,6 +110,12 @@ pub enum ViewerHeader {
     Address,
     Protocol,
     HttpVersion,
+    IsDesktop,
+    IsMobile,
+    IsTablet,
+    IsSmartTv,
+    IsIos,
+    IsAndroid,
 }
 
 /// Where traces go. Changing it takes a restart.

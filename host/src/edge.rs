@@ -11,6 +11,7 @@
 
 mod body;
 mod caching;
+mod device;
 mod error_page;
 mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]

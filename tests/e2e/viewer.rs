@@ -94,6 +94,23 @@ fn what_a_client_says_of_itself_is_not_believed() {
 }
 
 #[test]
+fn a_device_in_the_key_keeps_answers_apart() {
+    let origin = Origin::start(|seen| {
+        let mobile = seen.header("cloudfront-is-mobile-viewer").to_owned();
+        crate::harness::Reply::new(200, mobile).header("cache-control", "max-age=60")
+    });
+    let policy = "cache_policy = \"by-device\"\n[cache_policy.by-device]\nheaders = [\"CloudFront-Is-Mobile-Viewer\"]";
+    let edge = edge(&origin, policy);
+    let (phone, desktop) = ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148", "curl/8.5.0");
+    for (agent, mobile, asked) in [(phone, "true", 1), (desktop, "false", 2), ("", "false", 2), (phone, "true", 2)] {
+        let lie = "CloudFront-Is-Mobile-Viewer: perhaps\r\n";
+        let headers = format!("User-Agent: {agent}\r\n{lie}");
+        let answer = Client::connect_from(HERE, edge.http()).request("GET", "/", "www", &headers, b"");
+        assert_eq!((answer.text().as_str(), origin.seen().len()), (mobile, asked), "{agent}");
+    }
+}
+
+#[test]
 fn a_hook_decides_by_country() {
     let origin = Origin::echo();
     let hook = format!(

@@ -63,9 +63,18 @@ fn viewer_header(table: &Table<'_>, text: &Text<'_>) -> Option<ViewerHeader> {
 /// The key of the database that is needed and not there.
 fn lacking(header: ViewerHeader, geo: &Geo) -> Option<&'static str> {
     match header {
-        ViewerHeader::Address | ViewerHeader::Protocol | ViewerHeader::HttpVersion => None,
+        ViewerHeader::Country
+        | ViewerHeader::CountryName
+        | ViewerHeader::Region
+        | ViewerHeader::RegionName
+        | ViewerHeader::City
+        | ViewerHeader::PostalCode
+        | ViewerHeader::TimeZone
+        | ViewerHeader::Latitude
+        | ViewerHeader::Longitude
+        | ViewerHeader::MetroCode => geo.city.is_none().then_some("city"),
         ViewerHeader::Asn => geo.asn.is_none().then_some("asn"),
-        _ => geo.city.is_none().then_some("city"),
+        _ => None,
     }
 }
 
@@ -77,7 +86,7 @@ impl Geo {
 }
 
 impl ViewerHeader {
-    pub(crate) const ALL: [ViewerHeader; 14] = [
+    pub(crate) const ALL: [ViewerHeader; 20] = [
         ViewerHeader::Country,
         ViewerHeader::CountryName,
         ViewerHeader::Region,
@@ -92,6 +101,12 @@ impl ViewerHeader {
         ViewerHeader::Address,
         ViewerHeader::Protocol,
         ViewerHeader::HttpVersion,
+        ViewerHeader::IsDesktop,
+        ViewerHeader::IsMobile,
+        ViewerHeader::IsTablet,
+        ViewerHeader::IsSmartTv,
+        ViewerHeader::IsIos,
+        ViewerHeader::IsAndroid,
     ];
 
     pub(crate) fn named(name: &str) -> Option<ViewerHeader> {
@@ -114,6 +129,12 @@ impl ViewerHeader {
             ViewerHeader::Address => "cloudfront-viewer-address",
             ViewerHeader::Protocol => "cloudfront-forwarded-proto",
             ViewerHeader::HttpVersion => "cloudfront-viewer-http-version",
+            ViewerHeader::IsDesktop => "cloudfront-is-desktop-viewer",
+            ViewerHeader::IsMobile => "cloudfront-is-mobile-viewer",
+            ViewerHeader::IsTablet => "cloudfront-is-tablet-viewer",
+            ViewerHeader::IsSmartTv => "cloudfront-is-smarttv-viewer",
+            ViewerHeader::IsIos => "cloudfront-is-ios-viewer",
+            ViewerHeader::IsAndroid => "cloudfront-is-android-viewer",
         }
     }
 }

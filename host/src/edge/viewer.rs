@@ -13,12 +13,15 @@ use serde::de::DeserializeOwned;
 
 use crate::cache::key::Choice;
 use crate::config::{Behavior, Database, Geo, ViewerHeader};
+use crate::edge::device::Device;
 use crate::net::Client;
 
 /// What one behavior tells, and where it knows it from.
 pub(crate) struct ViewerHeaders {
     geo: Geo,
     told: Vec<(HeaderName, ViewerHeader)>,
+    /// Whether one of them tells of the device.
+    of_device: bool,
 }
 
 impl ViewerHeaders {
@@ -36,20 +39,25 @@ impl ViewerHeaders {
             wanted && geo.knows(*header)
         });
         let told: Vec<_> = told.map(|header| (HeaderName::from_static(header.name()), header)).collect();
-        (!told.is_empty()).then(|| ViewerHeaders { geo: geo.clone(), told })
+        let of_device = told.iter().any(|(_, header)| Device::default().is(*header).is_some());
+        (!told.is_empty()).then(|| ViewerHeaders { geo: geo.clone(), told, of_device })
     }
 
     pub(crate) fn tell(&self, client: &Client, version: Version, headers: &mut HeaderMap) {
         let (city, asn) = (self.geo.city.as_ref(), self.geo.asn.as_ref());
         let city = city.and_then(|database| find(database, client.peer.ip()));
         let asn = asn.and_then(|database| find(database, client.peer.ip()));
+        let device = self.of_device.then(|| Device::of(headers));
         for (name, header) in &self.told {
             let value = match header {
                 ViewerHeader::Address => address(client.peer),
                 ViewerHeader::Protocol => Some(HeaderValue::from_static(if client.tls.is_some() { "https" } else { "http" })),
                 ViewerHeader::HttpVersion => Some(HeaderValue::from_static(http_version(version))),
                 ViewerHeader::Asn => asn.as_ref().and_then(|found| number::<u32>(found, &path!["autonomous_system_number"])),
-                header => city.as_ref().and_then(|found| place(found, *header)),
+                header => match device.and_then(|device| device.is(*header)) {
+                    Some(is) => Some(HeaderValue::from_static(if is { "true" } else { "false" })),
+                    None => city.as_ref().and_then(|found| place(found, *header)),
+                },
             };
             match value {
                 Some(value) => drop(headers.insert(name.clone(), value)),
@@ -78,7 +86,7 @@ fn place(found: &Found<'_>, header: ViewerHeader) -> Option<HeaderValue> {
         ViewerHeader::Latitude => degrees(found, &path!["location", "latitude"]),
         ViewerHeader::Longitude => degrees(found, &path!["location", "longitude"]),
         ViewerHeader::MetroCode => number::<u16>(found, &path!["location", "metro_code"]),
-        ViewerHeader::Asn | ViewerHeader::Address | ViewerHeader::Protocol | ViewerHeader::HttpVersion => None,
+        _ => None,
     }
 }
 
