@@ -1,6 +1,6 @@
 //! `kill -9` while the disk tier is being written: what is served afterwards is right, or comes from the origin.
 //!
-//! Ten rounds by default; `EDGEWARD_KILLS=1000 cargo test --release --test e2e -- kills` for more.
+//! Ten rounds by default; `EDGEWARD_KILLS=1000 cargo test --profile quick --test e2e -- kills` for more.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
