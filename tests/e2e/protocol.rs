@@ -129,12 +129,21 @@ fn malformed_requests_are_refused_and_never_reach_the_origin() {
 
 #[test]
 fn a_url_and_a_head_have_limits() {
-    let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin));
-    let target = |n: usize| format!("/{}", "x".repeat(n - 1));
-    assert_eq!(edge.get(&target(8_191)).status, 200);
-    assert_eq!(edge.get(&target(8_193)).status, 414);
-    assert_eq!(edge.get_with("/", &format!("X: {}\r\n", "x".repeat(20_480))).status, 431);
+    let edge = Edge::start("[origin.o]\nfixed = { body = \"ok\" }\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n");
+    let status = |head: String| {
+        let mut client = edge.connect();
+        client.send(head);
+        client.answer(false).expect("an answer").status
+    };
+    let url = |bytes: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(bytes - 1));
+    assert_eq!([status(url(8_192)), status(url(8_193))], [200, 414]);
+    let whole = |bytes: usize| {
+        let (before, after) = ("GET / HTTP/1.1\r\nHost: a\r\nX: ", "\r\n\r\n");
+        format!("{before}{}{after}", "x".repeat(bytes - before.len() - after.len()))
+    };
+    assert_eq!([status(whole(20_480)), status(whole(20_481))], [200, 431]);
+    let headers = |count: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
+    assert_eq!([status(headers(100)), status(headers(101))], [200, 431]);
 }
 
 #[test]
