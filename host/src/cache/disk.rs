@@ -118,7 +118,12 @@ impl Disk {
                 tracing::warn!(%error, "what the cache has written of itself cannot be read; its objects are dropped");
                 let path = folder.join("objects");
                 fs::remove_dir_all(&path).map_err(at(&path))?;
-                (Journal::default(), NAMES_OF_A_RUN)
+                // Or the next start would find it again, and drop what is stored from here on.
+                let path = folder.join("purges");
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+                    _ => (Journal::default(), NAMES_OF_A_RUN),
+                }
             }
         };
         write_names(folder, first_id).map_err(at(folder))?;

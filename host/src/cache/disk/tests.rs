@@ -240,11 +240,13 @@ fn a_folder_of_an_earlier_version_is_read() {
 }
 
 #[test]
-fn what_is_stored_goes_when_names_could_be_used_again() {
-    for damage in ["", "no number at all, and long", "ffffffffffffffff"] {
+fn what_is_stored_goes_once_when_names_or_purges_are_not_known() {
+    for (file, damage) in
+        [("names", ""), ("names", "no number at all, and long"), ("names", "ffffffffffffffff"), ("purges", ""), ("purges", "{")]
+    {
         let folder = TempDir::new().unwrap();
         store(&disk(folder.path()), "a", b"a");
-        fs::write(folder.path().join("names"), damage).unwrap();
+        fs::write(folder.path().join(file), damage).unwrap();
         assert_eq!(read(&restarted(folder.path()), "a"), None);
         assert_eq!(files(folder.path()).len(), 0);
         store(&disk(folder.path()), "b", b"b");
