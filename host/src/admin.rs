@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, Purge, PurgeError, Stats};
 use crate::function::catalog::Revisions;
+use crate::function::pool::Cleanliness;
 use crate::limits::{Limit, Profile};
 
 /// What I ask of the host. It knows me; I do not know it.
@@ -81,7 +82,29 @@ struct Function {
     profile: &'static str,
     moments: Vec<&'static str>,
     http: bool,
+    /// Of a viewer function: what becomes of an instance between two calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instances: Option<Instances>,
     limits: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Instances {
+    /// `restored`, `new` or `reused`.
+    between_calls: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
+}
+
+impl From<Cleanliness<'_>> for Instances {
+    fn from(cleanliness: Cleanliness<'_>) -> Instances {
+        let (between_calls, because) = match cleanliness {
+            Cleanliness::Restored => ("restored", None),
+            Cleanliness::New(why) => ("new", Some(why.to_owned())),
+            Cleanliness::Reused => ("reused", None),
+        };
+        Instances { between_calls, because }
+    }
 }
 
 async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
@@ -94,6 +117,7 @@ async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
         },
         moments: revision.moments().iter().map(|moment| moment.name()).collect(),
         http: revision.is_http(),
+        instances: revision.cleanliness().map(Instances::from),
         limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
     });
     Json(functions.collect())

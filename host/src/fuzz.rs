@@ -15,12 +15,13 @@ use crate::{edge, net, wasm};
 /// The name of a target's binary and of its folder of seeds, and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("hook-answer", edge::fuzz::hook_answer),
     ("framing", net::fuzz::framing),
     ("config", config),
     ("component", wasm::fuzz::component),
     ("module", wasm::fuzz::module),
+    ("differential", wasm::fuzz::differential),
     ("head", edge::fuzz::head),
     ("event", edge::fuzz::event),
     ("signed", edge::fuzz::signed),

@@ -337,6 +337,14 @@ pub mod signed {
     pub const VERIFIED: usize = 1_024;
 }
 
+/// How often a viewer instance that was put back is compared with a new one (`function::pool`).
+pub mod audit {
+    /// The first restores of a revision, on each worker: none of them serves a second call before a comparison.
+    pub const FIRST: u64 = 16;
+    /// After that, one in so many.
+    pub const EVERY: u64 = 1_000;
+}
+
 /// What bounds the configuration itself.
 pub mod config {
     pub const FILE_BYTES: u64 = 16 << 20;

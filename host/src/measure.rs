@@ -21,7 +21,7 @@ use crate::function::pool::ViewerPool;
 use crate::limits::{Limit, Limits, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::{Body, EventWriter, Moment};
-use crate::wasm::compile::{self, Digest, Source};
+use crate::wasm::compile::{self, Source};
 use crate::wasm::engine::Engines;
 use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
 
@@ -115,13 +115,13 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
     let event = sample_event(moment);
 
     let start = Instant::now();
-    compile::viewer(engines, source, &limits, Digest::None)?;
+    compile::viewer(engines, source, &limits)?;
     let mut stages = vec![Distribution::of(Stage::Compile, vec![ns(start.elapsed())])];
 
     let mut load = Vec::new();
     for _ in 0..(rounds / 20).max(1) {
         let start = Instant::now();
-        let compiled = compile::viewer(engines, source, &limits, Digest::None)?;
+        let compiled = compile::viewer(engines, source, &limits)?;
         let code = ViewerCode::new(engines, &compiled, &limits, None)?;
         load.push(ns(start.elapsed()));
         drop(code);
@@ -129,7 +129,7 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
     stages.push(Distribution::of(Stage::FromDisk, load));
     progress(0.2);
 
-    let compiled = compile::viewer(engines, source, &limits, Digest::None)?;
+    let compiled = compile::viewer(engines, source, &limits)?;
     let code = ViewerCode::new(engines, &compiled, &limits, None)?;
     let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
     let mut last = Called { result: Ok(Vec::new()), fuel: 0 };
@@ -201,7 +201,7 @@ fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event:
 
 fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> anyhow::Result<Vec<u64>> {
     let metrics = Arc::new(Telemetry::new().function("bench"));
-    let compiled = compile::viewer(engines, Source::new(bytes), limits, Digest::None)?;
+    let compiled = compile::viewer(engines, Source::new(bytes), limits)?;
     let code = ViewerCode::new(engines, &compiled, limits, None)?;
     let pool = Arc::new(ViewerPool::new(code, Policy::Fresh, None, limits.value(Limit::Instances), 1));
     pool.warm_up(&metrics)?;

@@ -13,7 +13,7 @@ mod trace;
 pub use access::{AccessLog, Line};
 pub use cache::{CacheMetrics, CacheTier, FillResult};
 pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
-pub use function::{FunctionMetrics, InstanceEvent};
+pub use function::{Audit, FunctionMetrics, InstanceEvent};
 pub use net::NetMetrics;
 pub use reload::ReloadResult;
 pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};

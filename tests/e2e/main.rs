@@ -14,6 +14,7 @@ mod examples;
 mod faults;
 mod hooks;
 mod hostile;
+mod isolation;
 mod kills;
 mod lifecycle;
 mod origins;

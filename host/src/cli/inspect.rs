@@ -65,7 +65,7 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
     let profile = if is_viewer { Profile::Viewer } else { Profile::Worker };
     let limits = Limits::defaults(profile);
     let restorable = (viewer == "yes").then(|| {
-        restore::rewrite(bytes, limits.value(Limit::MemoryBytes), false)
+        restore::rewrite(bytes, limits.value(Limit::MemoryBytes))
             .map_or_else(|why| format!("no, each call takes a new instance: {why}"), |_| "yes".to_owned())
     });
     let mut roles: Vec<String> = inspection.moments.iter().map(|moment| format!("{} hook", moment.name())).collect();

@@ -13,7 +13,7 @@ use crate::function::revision::{Code, Revision};
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{self, Limit, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Digest, Source};
+use crate::wasm::compile::{self, Source};
 use crate::wasm::egress::{Egress, Grants};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
@@ -117,7 +117,7 @@ impl Catalog {
         let key_values = function.key_value_store.clone().map(|values| values as Arc<dyn KeyValueStore>);
         let code = match function.profile {
             Profile::Viewer => {
-                let compiled = compile::viewer(&self.engines, source, &function.limits, Digest::None)?;
+                let compiled = compile::viewer(&self.engines, source, &function.limits)?;
                 if let Err(why) = &compiled.restorable {
                     tracing::info!(function = function.name, reason = %why, "instances cannot be restored; each call takes a new one");
                 }

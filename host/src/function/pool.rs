@@ -11,21 +11,29 @@
 //! There are fewer instances than there may be functions: when most of them live, a function without a
 //! `min_warm` of its own keeps none, and each call makes one.
 //!
+//! That a restored instance is like a new one is proved (`wasm::restore`), and looked at all the same: the first that a
+//! shelf puts back after a deployment, and then one in a thousand, go to the caretaker instead of the shelf, which compares
+//! all their memories and globals with those of a new one. A difference ends restoring for this revision, on all shelves.
+//!
 //! An instance ends when its call failed, when it cannot be restored (policy `fresh`), or when it has served
 //! its quota or idled too long (policy `reuse`). It belongs to the revision that made it: one that was
 //! replaced meanwhile keeps its instances until the last call is over, and they go with it.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use crate::config::Policy;
 use crate::failure::{Failure, Scope};
-use crate::telemetry::{FunctionMetrics, InstanceEvent};
+use crate::limits::audit;
+use crate::telemetry::{Audit, FunctionMetrics, InstanceEvent};
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
 
 /// A shelf holds this many if `min_warm` does not say more: one to use, one while that is replaced.
@@ -39,12 +47,21 @@ pub struct ViewerPool {
     live: AtomicU64,
     live_max: u64,
     shelves: Box<[Shelf]>,
+    /// Why a used instance is not put back: it cannot be, or an audit found that it was not.
+    unrestorable: OnceLock<String>,
 }
 
 /// Aligned to keep two workers out of each other's cache lines. The lock is only ever contended by a
 /// deployment that fills the shelf, or a drop.
 #[repr(align(128))]
-struct Shelf(Mutex<Vec<Instance>>);
+struct Shelf(Mutex<Shelved>);
+
+#[derive(Default)]
+struct Shelved {
+    instances: Vec<Instance>,
+    /// How many were put back here.
+    restored: u64,
+}
 
 /// An instance and how much it has served.
 pub struct Instance {
@@ -57,6 +74,17 @@ impl Instance {
     pub fn inner(&mut self) -> &mut ViewerInstance {
         &mut self.inner
     }
+}
+
+/// What becomes of an instance between two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanliness<'a> {
+    /// It is put back to its first image.
+    Restored,
+    /// It goes, for this reason, and the next call gets a new one.
+    New(&'a str),
+    /// It stays as it is, by its policy.
+    Reused,
 }
 
 /// How a call came by its instance.
@@ -72,7 +100,17 @@ impl ViewerPool {
     /// `min_warm` is a promise; without one, the pool keeps `SHELF` while there is room.
     pub fn new(code: ViewerCode, policy: Policy, min_warm: Option<usize>, live_max: u64, workers: usize) -> ViewerPool {
         let shelves = (0..workers.max(1)).map(|_| Shelf(Mutex::default())).collect();
-        ViewerPool { code, policy, min_warm, live: AtomicU64::new(0), live_max, shelves }
+        let unrestorable = code.unrestorable().map(|why| OnceLock::from(why.to_owned())).unwrap_or_default();
+        ViewerPool { code, policy, min_warm, live: AtomicU64::new(0), live_max, shelves, unrestorable }
+    }
+
+    /// How it is seen to that a call finds nothing of another.
+    pub fn cleanliness(&self) -> Cleanliness<'_> {
+        match (self.policy, self.unrestorable.get()) {
+            (Policy::Reuse { .. }, _) => Cleanliness::Reused,
+            (Policy::Fresh, None) => Cleanliness::Restored,
+            (Policy::Fresh, Some(why)) => Cleanliness::New(why),
+        }
     }
 
     pub fn code(&self) -> &ViewerCode {
@@ -93,7 +131,7 @@ impl ViewerPool {
                     None if self.min_warm.is_none() && self.live.load(Relaxed) >= self.live_max => break,
                     None => self.make(metrics)?,
                 };
-                shelf.lock().push(instance);
+                shelf.lock().instances.push(instance);
             }
         }
         if let Some(first) = first {
@@ -111,7 +149,7 @@ impl ViewerPool {
     pub fn take(&self, now: Instant, metrics: &FunctionMetrics) -> Result<(Instance, Source), Failure> {
         let shelf = self.shelf();
         loop {
-            let Some(instance) = shelf.lock().pop() else {
+            let Some(instance) = shelf.lock().instances.pop() else {
                 metrics.instance(InstanceEvent::Cold);
                 return Ok((self.make(metrics)?, Source::Cold));
             };
@@ -125,6 +163,11 @@ impl ViewerPool {
                 metrics.instance(InstanceEvent::Reused);
                 return Ok((instance, Source::Reused));
             }
+            // An audit has found that restoring does not hold what it promises.
+            if instance.calls > 0 && self.unrestorable.get().is_some() {
+                self.retire(instance, "audit", metrics);
+                continue;
+            }
             metrics.instance(InstanceEvent::Warm);
             return Ok((instance, Source::Warm));
         }
@@ -133,29 +176,39 @@ impl ViewerPool {
     /// Takes an instance back after a call that did not fail.
     pub fn put_back(self: &Arc<Self>, mut instance: Instance, metrics: &Arc<FunctionMetrics>) {
         instance.calls += 1;
-        let keep = match self.policy {
-            _ if self.spares_none() => Err("spare"),
-            Policy::Fresh if instance.inner.restore() => {
+        let reason = match self.policy {
+            _ if self.spares_none() => "spare",
+            Policy::Fresh if self.unrestorable.get().is_none() && instance.inner.restore() => {
                 metrics.instance(InstanceEvent::Restored);
-                Ok(())
+                let mut shelf = self.shelf().lock();
+                shelf.restored += 1;
+                if shelf.restored > audit::FIRST && !shelf.restored.is_multiple_of(audit::EVERY) {
+                    shelf.instances.push(instance);
+                    return;
+                }
+                drop(shelf);
+                metrics.instance(InstanceEvent::Retired("audit"));
+                return self.chore(Gone::Audited(instance), metrics);
             }
-            Policy::Fresh => Err("used"),
-            Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => Err("quota"),
+            Policy::Fresh => "used",
+            Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => "quota",
             Policy::Reuse { .. } => {
                 instance.idle_since = Instant::now();
-                Ok(())
+                self.shelf().lock().instances.push(instance);
+                return;
             }
         };
-        match keep {
-            Ok(()) => self.shelf().lock().push(instance),
-            Err(reason) => self.replace(instance, reason, metrics),
-        }
+        self.replace(instance, reason, metrics);
     }
 
     /// Lets an instance go, and has the caretaker make another.
     pub fn replace(self: &Arc<Self>, instance: Instance, reason: &'static str, metrics: &Arc<FunctionMetrics>) {
         metrics.instance(InstanceEvent::Retired(reason));
-        let chore = Chore { gone: Some(instance), pool: Arc::downgrade(self), metrics: metrics.clone() };
+        self.chore(Gone::Dropped(instance), metrics);
+    }
+
+    fn chore(self: &Arc<Self>, gone: Gone, metrics: &Arc<FunctionMetrics>) {
+        let chore = Chore { gone, pool: Arc::downgrade(self), metrics: metrics.clone() };
         WORKER.with(|worker| match worker.notify.borrow().as_ref() {
             Some(notify) => {
                 worker.chores.borrow_mut().push(chore);
@@ -190,6 +243,25 @@ impl ViewerPool {
         }
     }
 
+    /// Compares a restored instance with a new one.
+    fn audit(&self, restored: Instance, metrics: &FunctionMetrics) {
+        // Not one of those that `instances` bounds: it serves nobody.
+        let new = self.code.instantiate().ok().and_then(ViewerInstance::into_state);
+        let (Some(mut new), Some(mut restored)) = (new, restored.inner.into_state()) else {
+            return metrics.audited(Audit::Unread);
+        };
+        let Some(difference) = new.difference(&mut restored) else {
+            return metrics.audited(Audit::Same);
+        };
+        metrics.audited(Audit::Different);
+        tracing::error!(
+            function = metrics.name(),
+            difference,
+            "a restored instance is not like a new one; from now on each call gets a new one"
+        );
+        let _ = self.unrestorable.set(format!("an audit found that a restored instance is not like a new one: {difference}"));
+    }
+
     fn shelf_size(&self) -> usize {
         self.min_warm.unwrap_or(0).max(SHELF)
     }
@@ -201,7 +273,7 @@ impl ViewerPool {
 
 impl Shelf {
     /// A shelf whose last user panicked is as good as any: a push or pop is complete or has not happened.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Instance>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shelved> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -242,24 +314,33 @@ pub async fn caretaker() {
     }
 }
 
-/// An instance to drop and a shelf to fill.
+/// An instance to let go and a shelf to fill.
 struct Chore {
-    gone: Option<Instance>,
+    gone: Gone,
     pool: Weak<ViewerPool>,
     metrics: Arc<FunctionMetrics>,
 }
 
+/// What becomes of an instance that is let go.
+enum Gone {
+    Dropped(Instance),
+    /// It was put back, and is looked at.
+    Audited(Instance),
+}
+
 impl Chore {
     fn run(self) {
-        let existed = u64::from(self.gone.is_some());
-        drop(self.gone);
         // A revision that is gone needs no instances.
         let Some(pool) = self.pool.upgrade() else { return };
-        pool.live.fetch_sub(existed, Relaxed);
+        match self.gone {
+            Gone::Dropped(instance) => drop(instance),
+            Gone::Audited(instance) => pool.audit(instance, &self.metrics),
+        }
+        pool.live.fetch_sub(1, Relaxed);
         let shelf = pool.shelf();
-        while shelf.lock().len() < pool.shelf_size() && !pool.spares_none() {
+        while shelf.lock().instances.len() < pool.shelf_size() && !pool.spares_none() {
             match pool.make(&self.metrics) {
-                Ok(instance) => shelf.lock().push(instance),
+                Ok(instance) => shelf.lock().instances.push(instance),
                 // The next call finds no instance, tries itself, and tells its client.
                 Err(_) => break,
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, Scope};
 use crate::function::admission::Admission;
-use crate::function::pool::{Source, ViewerPool};
+use crate::function::pool::{Cleanliness, Source, ViewerPool};
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
@@ -107,6 +107,14 @@ impl Revision {
     /// Which hooks the component exports.
     pub fn moments(&self) -> &[Moment] {
         &self.inspection.moments
+    }
+
+    /// What becomes of an instance of a viewer function between two calls.
+    pub fn cleanliness(&self) -> Option<Cleanliness<'_>> {
+        match &self.code {
+            Code::Viewer(pool) => Some(pool.cleanliness()),
+            Code::Worker(_) => None,
+        }
     }
 
     /// Whether it is a wasi:http handler.

@@ -19,6 +19,16 @@ pub enum InstanceEvent {
     Retired(&'static str),
 }
 
+/// What came of comparing a restored instance with a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    Same,
+    /// Restoring has ended for the revision.
+    Different,
+    /// Neither could be read.
+    Unread,
+}
+
 pub(super) struct Families {
     calls: IntCounterVec,
     duration: HistogramVec,
@@ -27,6 +37,7 @@ pub(super) struct Families {
     wait: HistogramVec,
     instances: IntCounterVec,
     egress: IntCounterVec,
+    audits: IntCounterVec,
 }
 
 impl Families {
@@ -68,8 +79,16 @@ impl Families {
                 &["function", "result"],
             )
             .expect("valid metric"),
+            audits: IntCounterVec::new(
+                Opts::new(
+                    "edgeward_function_audits_total",
+                    "Restored instances that were compared with a new one, by result (same, different, unread).",
+                ),
+                &["function", "result"],
+            )
+            .expect("valid metric"),
         };
-        for collector in [&families.calls, &families.instances, &families.egress] {
+        for collector in [&families.calls, &families.instances, &families.egress, &families.audits] {
             registry.register(Box::new(collector.clone())).expect("registered once");
         }
         for collector in [&families.duration, &families.fuel, &families.instantiate, &families.wait] {
@@ -85,6 +104,7 @@ impl Families {
             calls: self.calls.clone(),
             instances: self.instances.clone(),
             egress: self.egress.clone(),
+            audits: self.audits.clone(),
             ok: self.calls.with_label_values(&[name, "ok"]),
             warm: event("warm"),
             cold: event("cold"),
@@ -105,6 +125,7 @@ pub struct FunctionMetrics {
     calls: IntCounterVec,
     instances: IntCounterVec,
     egress: IntCounterVec,
+    audits: IntCounterVec,
     ok: IntCounter,
     warm: IntCounter,
     cold: IntCounter,
@@ -147,6 +168,19 @@ impl FunctionMetrics {
                 self.instances.with_label_values(&[self.name.as_str(), "retired", reason]).inc();
             }
         }
+    }
+
+    pub fn audited(&self, audit: Audit) {
+        let result = match audit {
+            Audit::Same => "same",
+            Audit::Different => "different",
+            Audit::Unread => "unread",
+        };
+        self.audits.with_label_values(&[self.name.as_str(), result]).inc();
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// An outgoing request or connection: `ok`, or why there was none.

@@ -179,32 +179,23 @@ pub struct Viewer {
 }
 
 /// Compiles a viewer component that was read and checked, or maps what was compiled before.
-/// `digest` adds the export that tests compare states with.
-pub fn viewer(engines: &Engines, source: Source<'_>, limits: &Limits, digest: Digest) -> Result<Viewer, CompileError> {
-    let with_digest = digest == Digest::Exported;
+pub fn viewer(engines: &Engines, source: Source<'_>, limits: &Limits) -> Result<Viewer, CompileError> {
     let memory_bytes = limits.value(Limit::MemoryBytes);
     // Named by what was given, so that a file that is there spares the rewriting too. That it is of a rewritten
     // component is in the name: an export of that name could be anybody's.
-    let how = format!("viewer-{} {} {memory_bytes} {with_digest}", frame::VERSION, restore::VERSION);
+    let how = format!("viewer-{} {} {memory_bytes}", frame::VERSION, restore::VERSION);
     let path = engines.aot.path(&engines.viewer, &source.sha256, &how);
     if let Some(component) = engines.aot.load(&engines.viewer, &path) {
         return Ok(Viewer { component, restorable: Ok(()) });
     }
     let code = frame::charged(source.bytes)?;
-    match restore::rewrite(&code, memory_bytes, with_digest) {
+    match restore::rewrite(&code, memory_bytes) {
         Ok(rewritten) => Ok(Viewer { component: compiled(engines, &engines.viewer, &rewritten, &path)?, restorable: Ok(()) }),
         Err(why) => {
             let path = engines.aot.path(&engines.viewer, &source.sha256, &format!("viewer-{}", frame::VERSION));
             Ok(Viewer { component: loaded(engines, &engines.viewer, &path, || Ok(code))?, restorable: Err(why) })
         }
     }
-}
-
-/// Whether a component gets an export that gives a digest of its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Digest {
-    None,
-    Exported,
 }
 
 /// Compiles a worker component that was read and checked, or maps what was compiled before.
@@ -267,7 +258,7 @@ mod tests {
         for end in 8..whole.len() {
             // Where only names are missing, or whole sections, what is left is a component.
             if inspect(&whole[..end]).is_ok() {
-                restore::rewrite(&whole[..end], 2 << 20, false).ok();
+                restore::rewrite(&whole[..end], 2 << 20).ok();
             }
         }
     }

@@ -67,6 +67,8 @@ fn viewer_config() -> Config {
     let mut config = common();
     config
         .concurrency_support(false)
+        // How `viewer::State` comes to see a store.
+        .coredump_on_trap(true)
         .max_wasm_stack(usize_limit(Limit::StackBytes, profile))
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config

@@ -8,46 +8,62 @@
 //!     deploy:  component ─► plan ─► rewritten component (+ export `edgeward-restore`, `edgeward-pages`)
 //!     call:    handle(event) ─► answer ─► edgeward-restore() ─► back on the shelf
 //!
-//! What I promise: after `edgeward-restore`, everything the guest can observe (memory, its size, globals,
-//! tables, segments, handles) equals that of a new instance. I only rewrite components of which I can say
-//! so, see `Unsuitable`; for all others an instance serves one call. `tests::` compares digests of the whole state
-//! after each kind of call with those of a new instance.
+//! # What must hold
 //!
-//! What makes that true, and would break it:
-//! - Each instruction that stores marks its kilobyte first; so do the wrapped `realloc` (the host writes
-//!   arguments where it points) and each call of an import (the host writes results where an argument
-//!   points, at most 16 bytes for what we link; 64 are marked).
-//! - The marks are in a memory of their own that the guest's code cannot name: the component was validated
-//!   before, so no index in it reaches what is appended here.
-//! - `memory.size` and `memory.grow` are answered from a global: the memory has its full size from the
-//!   start. So nothing has to be unmapped, and a heap that grows makes no system call. The host asks
-//!   `edgeward-pages` for it where a size is shown.
-//! - A call that trapped does not return here: its store is dropped.
-//! - Tables, passive segments and handles cannot change: modules with instructions that change them, and
-//!   components with resources or async builtins, are `Unsuitable`.
+//! After `edgeward-restore`, an instance cannot be told from a new one, by no call and by nothing that the embedder
+//! can read. I only rewrite components of whose **whole** state that can be said; all others (`Unsuitable` says why) get
+//! a new instance for each call. The state of a store, and for each part every way by which it could change between
+//! the first image and the end of a call:
+//!
+//! | what could change | by what | why it is as it was |
+//! |-|-|-|
+//! | the main memory | stores, `memory.fill`, `copy`, `init` of the main module | each marks its kilobytes first (`module`) |
+//! | | code of another module | none has or imports a memory (`module::is_main`) |
+//! | | the result of a function of the host, written through a pointer | only a module other than the main one can be given such a function, since it is lowered with the main memory; there a wrapper that marks the bytes of the result's type (`area`) stands wherever the module names it: in calls, tables, exports (`guard`) |
+//! | | strings and lists of arguments and results | they are put where the allocator says; every allocator is an export of the main module, and marks what it gives out (`module::reallocs`) |
+//! | | the host's result of a function that is lifted at once, or called as allocator or after a return | refused: what the host calls is the guest's |
+//! | its size | `memory.grow` | it is answered from a global; the memory has its full size from the start |
+//! | globals | `global.set` | those of the main module are reset; no other module has a mutable one, none imports one |
+//! | tables | `table.set`, `grow`, `fill`, `copy`, `init` | refused in all modules; active segments are part of instantiation |
+//! | segments | `data.drop`, `elem.drop` | refused in all modules |
+//! | anything, before the first image | start functions of modules and components | refused: the image is what the segments say |
+//! | handles | functions that give out resources; `resource.drop` | the guest makes none (`resource.new` and types of its own are refused); a store in which one was given out or dropped since it was made is not put back (`state::Handles`) |
+//! | tasks, streams, contexts of tasks | asynchronous builtins and options | refused |
+//! | nested components | code in them | refused; those that only rename are let through |
+//! | our own marks | wrappers and rewritten code alone | they are in a memory that no index of the guest reaches, and are cleared |
+//! | what the store's data holds | host calls | `ViewerState::begin` sets all of it at each call: log, host calls, clock, random numbers, refused growth, limits that were hit |
+//! | fuel | the guest | set at each call |
+//! | the engine's own flags of an instance | a call that does not end | a call that trapped does not return here: its store is dropped |
+//!
+//! Threads, exceptions and garbage-collected objects are off in the engine; the viewer engine's tests say so.
+//!
+//! This argument is not trusted: `viewer::State` reads memories and globals of a store with the engine's own eyes, and
+//! the pool compares them with those of a new instance after the first restores of a revision and one in a thousand
+//! (`function::pool`). `fuzz` calls made-up components on restored and on new instances.
 
+mod area;
 mod code;
+mod guard;
 mod module;
+mod plan;
 #[cfg(test)]
 mod tests;
 
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentExportKind, ComponentExportSection,
-    ComponentTypeSection, ComponentValType, ExportKind, PrimitiveValType, RawSection,
+    ComponentSectionId, ComponentTypeSection, ComponentValType, ExportKind, InstanceSection, ModuleArg, PrimitiveValType,
+    RawSection,
 };
-use wasmparser::{
-    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef,
-    ExternalKind, Instance, Parser, Payload,
-};
+use wasmparser::ExternalKind;
+
+use plan::{CoreInstance, CoreModule, Plan, Section};
 
 /// The export that puts an instance back: `func()`.
 pub const RESTORE: &str = "edgeward-restore";
 /// `func() -> u32`: the pages that the guest's memory has for the guest.
 pub const PAGES: &str = "edgeward-pages";
-/// Test builds only: `func() -> u64`, a digest of all that a call may change.
-pub const DIGEST: &str = "edgeward-digest";
 /// Part of an AOT file's name: changes whenever the rewriting does.
-pub const VERSION: &str = "restore-2";
+pub const VERSION: &str = "restore-3";
 /// The memory of marks counts as ours, not the guest's.
 pub const MARKS_BYTES: u64 = module::PAGE;
 pub const PAGE_BYTES: u64 = module::PAGE;
@@ -59,229 +75,88 @@ pub enum Unsuitable {
     Shape(&'static str),
     #[error("its memory of {initial_bytes} bytes is over the limit of {limit_bytes}")]
     Memory { initial_bytes: u64, limit_bytes: u64 },
+    #[error("a module that is given functions of the host cannot be written anew: {0}")]
+    Guard(String),
     #[error("{0}")]
     Parse(#[from] wasmparser::BinaryReaderError),
 }
 
 /// Rewrites a component that has been validated. `memory_bytes` is the revision's memory limit; the
 /// guest's memory gets that size, mapped but untouched, at once.
-pub fn rewrite(component: &[u8], memory_bytes: u64, with_digest: bool) -> Result<Vec<u8>, Unsuitable> {
+pub fn rewrite(component: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitable> {
     let plan = Plan::read(component)?;
-    let main = &plan.modules[plan.main];
-    let rewritten = module::rewrite(&component[main.range.clone()], memory_bytes, with_digest)?;
-
     let mut out = Component::new();
-    let mut module_index = 0;
+    let (mut modules, mut instances) = (0.., plan.instances.iter());
     for section in &plan.sections {
         match section {
             Section::Raw { id, range } => {
                 out.section(&RawSection { id: *id, data: &component[range.clone()] });
             }
-            Section::Module(range) => {
-                let data = if module_index == plan.main { &rewritten[..] } else { &component[range.clone()] };
-                out.section(&RawSection { id: wasm_encoder::ComponentSectionId::CoreModule.into(), data });
-                module_index += 1;
+            Section::Module => {
+                let index: usize = modules.next().expect("it has no end");
+                let CoreModule { range, guarded } = &plan.modules[index];
+                let source = &component[range.clone()];
+                let data = match index {
+                    _ if index == plan.main => module::rewrite(source, memory_bytes)?,
+                    _ if guarded.is_empty() => source.to_vec(),
+                    _ => guard::guard(source, guarded)?,
+                };
+                out.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data: &data });
+            }
+            Section::Instances(count) => {
+                let mut section = InstanceSection::new();
+                instances.by_ref().take(*count).for_each(|instance| write_instance(&mut section, instance, &plan));
+                out.section(&section);
             }
         }
     }
-    append_exports(&mut out, &plan, with_digest);
+    append_exports(&mut out, &plan);
     Ok(out.finish())
 }
 
-fn append_exports(out: &mut Component, plan: &Plan, with_digest: bool) {
+/// As it was; a guarded module is given the main instance, for its marks, in addition.
+fn write_instance(section: &mut InstanceSection, instance: &CoreInstance<'_>, plan: &Plan<'_>) {
+    match instance {
+        CoreInstance::Of { module, arguments } => {
+            let mut arguments: Vec<_> = arguments.iter().map(|&(name, index)| (name, ModuleArg::Instance(index))).collect();
+            if !plan.modules[*module as usize].guarded.is_empty() {
+                arguments.push((guard::ARGUMENT, ModuleArg::Instance(plan.main_instance)));
+            }
+            section.instantiate(*module, arguments);
+        }
+        CoreInstance::Exports(exports) => {
+            section.export_items(exports.iter().map(|&(name, kind, index)| (name, export_kind(kind), index)));
+        }
+    }
+}
+
+/// Tags were refused when the component was read.
+fn export_kind(kind: ExternalKind) -> ExportKind {
+    match kind {
+        ExternalKind::Memory => ExportKind::Memory,
+        ExternalKind::Table => ExportKind::Table,
+        ExternalKind::Global => ExportKind::Global,
+        ExternalKind::Func | ExternalKind::FuncExact | ExternalKind::Tag => ExportKind::Func,
+    }
+}
+
+fn append_exports(out: &mut Component, plan: &Plan<'_>) {
     let none: [(&str, ComponentValType); 0] = [];
     let mut types = ComponentTypeSection::new();
     types.function().params(none).result(None);
     types.function().params(none).result(Some(ComponentValType::Primitive(PrimitiveValType::U32)));
-    types.function().params(none).result(Some(ComponentValType::Primitive(PrimitiveValType::U64)));
     out.section(&types);
 
-    let names = if with_digest { &[RESTORE, PAGES, DIGEST][..] } else { &[RESTORE, PAGES][..] };
     let mut aliases = ComponentAliasSection::new();
     let mut lifts = CanonicalFunctionSection::new();
     let mut exports = ComponentExportSection::new();
-    for (i, name) in (0u32..).zip(names) {
+    for (i, name) in (0u32..).zip([RESTORE, PAGES]) {
         aliases.alias(Alias::CoreInstanceExport { instance: plan.main_instance, kind: ExportKind::Func, name });
         lifts.lift(plan.core_funcs + i, plan.types + i, []);
         // Each export takes an index of its own, after all the lifted functions.
-        exports.export(*name, ComponentExportKind::Func, plan.funcs + i, None);
+        exports.export(name, ComponentExportKind::Func, plan.funcs + i, None);
     }
     out.section(&aliases);
     out.section(&lifts);
     out.section(&exports);
-}
-
-struct CoreModule {
-    range: std::ops::Range<usize>,
-}
-
-enum Section {
-    Raw { id: u8, range: std::ops::Range<usize> },
-    Module(std::ops::Range<usize>),
-}
-
-/// What the top level of a component consists of, as far as it must be known to append to it.
-struct Plan {
-    sections: Vec<Section>,
-    modules: Vec<CoreModule>,
-    /// The module with the memory, and its only instance.
-    main: usize,
-    main_instance: u32,
-    types: u32,
-    funcs: u32,
-    core_funcs: u32,
-}
-
-impl Plan {
-    fn read(component: &[u8]) -> Result<Plan, Unsuitable> {
-        let mut sections = Vec::new();
-        let mut modules: Vec<CoreModule> = Vec::new();
-        // For each core instance the module it is of; None for one made of exports.
-        let mut instances: Vec<Option<u32>> = Vec::new();
-        // For each core function, the core instance and export it is an alias of.
-        let mut core_funcs: Vec<Option<(u32, &str)>> = Vec::new();
-        let mut reallocs = Vec::new();
-        let (mut types, mut funcs) = (0u32, 0u32);
-
-        let mut parser = Parser::new(0);
-        let mut at = 0;
-        loop {
-            let (consumed, payload) = match parser.parse(&component[at..], true)? {
-                wasmparser::Chunk::Parsed { consumed, payload } => (consumed, payload),
-                wasmparser::Chunk::NeedMoreData(_) => return Err(Unsuitable::Shape("it ends early")),
-            };
-            at += consumed;
-            if let (Some((id, range)), false) = (payload.as_section(), matches!(payload, Payload::ModuleSection { .. })) {
-                sections.push(Section::Raw { id, range });
-            }
-            match payload {
-                Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
-                    if unchecked_range.end > component.len() =>
-                {
-                    return Err(Unsuitable::Shape("it ends early"));
-                }
-                Payload::ModuleSection { unchecked_range, .. } => {
-                    sections.push(Section::Module(unchecked_range.clone()));
-                    at = unchecked_range.end;
-                    modules.push(CoreModule { range: unchecked_range });
-                }
-                Payload::ComponentSection { unchecked_range, .. } => {
-                    only_reexports(&component[unchecked_range.clone()])?;
-                    at = unchecked_range.end;
-                }
-                Payload::InstanceSection(reader) => {
-                    for instance in reader {
-                        instances.push(match instance? {
-                            Instance::Instantiate { module_index, .. } => Some(module_index),
-                            Instance::FromExports(_) => None,
-                        });
-                    }
-                }
-                Payload::ComponentTypeSection(reader) => types += reader.count(),
-                Payload::ComponentImportSection(reader) => {
-                    for import in reader {
-                        match import?.ty {
-                            ComponentTypeRef::Type(wasmparser::TypeBounds::SubResource) => {
-                                return Err(Unsuitable::Shape("it uses resources"));
-                            }
-                            ComponentTypeRef::Type(_) => types += 1,
-                            ComponentTypeRef::Func(_) => funcs += 1,
-                            ComponentTypeRef::Instance(_) => {}
-                            _ => return Err(Unsuitable::Shape("it imports code or values")),
-                        }
-                    }
-                }
-                Payload::ComponentAliasSection(reader) => {
-                    for alias in reader {
-                        match alias? {
-                            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Func, .. } => funcs += 1,
-                            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Type, .. }
-                            | ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, .. } => types += 1,
-                            ComponentAlias::CoreInstanceExport { kind: ExternalKind::Func, instance_index, name } => {
-                                core_funcs.push(Some((instance_index, name)));
-                            }
-                            ComponentAlias::CoreInstanceExport { .. } | ComponentAlias::InstanceExport { .. } => {}
-                            ComponentAlias::Outer { .. } => return Err(Unsuitable::Shape("it aliases outer code")),
-                        }
-                    }
-                }
-                Payload::ComponentCanonicalSection(reader) => {
-                    for canonical in reader {
-                        let options = match canonical? {
-                            CanonicalFunction::Lift { options, .. } => {
-                                funcs += 1;
-                                options
-                            }
-                            CanonicalFunction::Lower { options, .. } => {
-                                core_funcs.push(None);
-                                options
-                            }
-                            _ => return Err(Unsuitable::Shape("it uses resources or asynchronous builtins")),
-                        };
-                        for option in &options {
-                            match option {
-                                CanonicalOption::Realloc(func) => reallocs.push(*func),
-                                CanonicalOption::UTF8
-                                | CanonicalOption::UTF16
-                                | CanonicalOption::CompactUTF16
-                                | CanonicalOption::Memory(_)
-                                | CanonicalOption::PostReturn(_) => {}
-                                _ => return Err(Unsuitable::Shape("it uses asynchronous or GC options")),
-                            }
-                        }
-                    }
-                }
-                Payload::ComponentExportSection(reader) => {
-                    for export in reader {
-                        let export = export?;
-                        if [RESTORE, PAGES, DIGEST].contains(&export.name.name) {
-                            return Err(Unsuitable::Shape("it exports a reserved name"));
-                        }
-                        match export.kind {
-                            ComponentExternalKind::Func => funcs += 1,
-                            ComponentExternalKind::Type => types += 1,
-                            ComponentExternalKind::Instance => {}
-                            _ => return Err(Unsuitable::Shape("it exports code or values")),
-                        }
-                    }
-                }
-                Payload::ComponentStartSection { .. } => return Err(Unsuitable::Shape("it has a start function")),
-                Payload::CoreTypeSection(_) => return Err(Unsuitable::Shape("it declares core types")),
-                Payload::End(_) => break,
-                _ => {}
-            }
-        }
-
-        let mut main = None;
-        for (index, module) in modules.iter().enumerate() {
-            if module::is_main(&component[module.range.clone()])? && main.replace(index).is_some() {
-                return Err(Unsuitable::Shape("several of its modules have memories"));
-            }
-        }
-        let main = main.ok_or(Unsuitable::Shape("it has no memory"))?;
-        let mut of_main = (0u32..).zip(&instances).filter(|(_, module)| module.is_some_and(|m| m as usize == main));
-        let (Some((main_instance, _)), None) = (of_main.next(), of_main.next()) else {
-            return Err(Unsuitable::Shape("its main module is not instantiated exactly once"));
-        };
-        for func in reallocs {
-            if !core_funcs.get(func as usize).is_some_and(|alias| alias.is_some_and(|(instance, _)| instance == main_instance)) {
-                return Err(Unsuitable::Shape("its allocator is not in its main module"));
-            }
-        }
-        let core_funcs = u32::try_from(core_funcs.len()).map_err(|_| Unsuitable::Shape("it has too many functions"))?;
-        Ok(Plan { sections, modules, main, main_instance, types, funcs, core_funcs })
-    }
-}
-
-/// wit-component wraps each exported interface in a component that renames and does nothing else.
-fn only_reexports(component: &[u8]) -> Result<(), Unsuitable> {
-    for payload in Parser::new(0).parse_all(component) {
-        match payload? {
-            Payload::ModuleSection { .. } | Payload::ComponentCanonicalSection(_) | Payload::ComponentStartSection { .. } => {
-                return Err(Unsuitable::Shape("a nested component has code"));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -212,10 +212,14 @@ fn output(linker: &mut Linker<ViewerState>) -> Result<()> {
     for (interface, function) in [("wasi:cli/stdout@0.2.0", "get-stdout"), ("wasi:cli/stderr@0.2.0", "get-stderr")] {
         linker.instance(interface)?.func_wrap(function, |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
             charge(&mut store, 0)?;
+            store.data_mut().handles.moved();
             Ok((Resource::<OutputStream>::new_own(0),))
         })?;
     }
     let mut streams = linker.instance("wasi:io/streams@0.2.0")?;
-    streams.resource("output-stream", ResourceType::host::<OutputStream>(), |_, _| Ok(()))?;
+    streams.resource("output-stream", ResourceType::host::<OutputStream>(), |mut store, _| {
+        store.data_mut().handles.moved();
+        Ok(())
+    })?;
     Ok(())
 }

@@ -105,8 +105,14 @@ pub(super) fn failure(growth: &mut Growth, exceeded: Option<Limit>, limits: &Lim
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => limit(Limit::CpuUs),
         Some(Trap::StackOverflow) => limit(Limit::StackBytes),
-        _ => Failure::Trap(format!("{error:#}")),
+        _ => Failure::Trap(text(error)),
     }
+}
+
+/// The causes of an error, without the core dump that the viewer engine puts before them.
+fn text(error: &wasmtime::Error) -> String {
+    let dump = usize::from(error.is::<wasmtime::WasmCoreDump>());
+    error.chain().skip(dump).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The log of one call: lines up to a number of bytes, then one line that says so.
@@ -160,6 +166,25 @@ pub struct ViewerState {
     pub(super) now_ns: u64,
     /// Each call's own; deterministic from the request.
     pub(super) random: u64,
+    pub(super) handles: Handles,
+}
+
+/// Counts the handles that the host gave to an instance, and those that it took back. The instance's own table of them
+/// cannot be read nor put back, so that one in which anything has moved is not used again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Handles {
+    moved: u64,
+}
+
+impl Handles {
+    /// A handle was given out, or dropped.
+    pub(super) fn moved(&mut self) {
+        self.moved += 1;
+    }
+
+    pub fn untouched(self) -> bool {
+        self.moved == 0
+    }
 }
 
 impl ViewerState {
@@ -172,7 +197,19 @@ impl ViewerState {
             exceeded: None,
             now_ns: 0,
             random: 0,
+            handles: Handles::default(),
         }
+    }
+
+    /// Before each call: nothing here is left of the one before but the handles, which are counted for the instance.
+    pub(super) fn begin(&mut self, limits: &Limits, now_ns: u64, seed: u64) {
+        let ViewerState { growth, log, key_values: _, host_calls_left, exceeded, now_ns: now, random, handles: _ } = self;
+        growth.denied = None;
+        log.take();
+        *host_calls_left = limits.value(Limit::HostCalls);
+        *exceeded = None;
+        *now = now_ns;
+        *random = seed;
     }
 
     /// Counts one call of the guest into the host.

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre, TypedFunc};
+use wasmtime::{Global, Memory, Store, Val, WasmCoreDump};
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
@@ -24,11 +24,11 @@ pub struct ViewerCode {
     handles: [Option<ComponentExportIndex>; Moment::ALL.len()],
     restore: Option<ComponentExportIndex>,
     pages: Option<ComponentExportIndex>,
-    digest: Option<ComponentExportIndex>,
     limits: Limits,
     cpu_fuel: u64,
     live: Arc<AtomicU32>,
     key_values: Option<Arc<dyn KeyValueStore>>,
+    unrestorable: Option<String>,
 }
 
 /// One instance in its store. Clean until `call`.
@@ -37,7 +37,6 @@ pub struct ViewerInstance {
     instance: Instance,
     handles: [Option<Func>; Moment::ALL.len()],
     restore: Option<TypedFunc<(), ()>>,
-    digest: Option<TypedFunc<(), (u64,)>>,
     _counted: Counted,
 }
 
@@ -87,12 +86,17 @@ impl ViewerCode {
             handles,
             restore: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::RESTORE)).flatten(),
             pages: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::PAGES)).flatten(),
-            digest: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::DIGEST)).flatten(),
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(limits.value(Limit::CpuUs)),
             live: engines.viewer_live.clone(),
             key_values,
+            unrestorable: compiled.restorable.as_ref().err().map(ToString::to_string),
         })
+    }
+
+    /// Why instances cannot be put back.
+    pub fn unrestorable(&self) -> Option<&str> {
+        self.unrestorable.as_deref()
     }
 
     /// Whether so many instances live, of all functions, that none should be kept without need.
@@ -129,18 +133,14 @@ impl ViewerCode {
             *handle = index.and_then(|index| instance.get_func(&mut store, index));
         }
         let restore = self.restore.map(|index| instance.get_typed_func(&mut store, index)).transpose().map_err(host)?;
-        let digest = self.digest.map(|index| instance.get_typed_func(&mut store, index)).transpose().map_err(host)?;
-        Ok(ViewerInstance { store, instance, handles, restore, digest, _counted: Counted::new(&self.live) })
+        Ok(ViewerInstance { store, instance, handles, restore, _counted: Counted::new(&self.live) })
     }
 }
 
 impl ViewerInstance {
     /// Runs one hook. After a failure the instance must be dropped: a trapped store is never entered again.
     pub fn call(&mut self, code: &ViewerCode, moment: Moment, event: &[u8], now_ns: u64, seed: u64) -> Called {
-        let state = self.store.data_mut();
-        state.host_calls_left = code.limits.value(Limit::HostCalls);
-        state.now_ns = now_ns;
-        state.random = seed;
+        self.store.data_mut().begin(&code.limits, now_ns, seed);
         let Some(handle) = self.handles[moment as usize] else {
             let why = format!("it does not export {}", compile::interface(moment));
             return Called { result: Err(Failure::NotRunnable(why)), fuel: 0 };
@@ -163,14 +163,20 @@ impl ViewerInstance {
     /// did not fail.
     pub fn restore(&mut self) -> bool {
         let Some(restore) = &self.restore else { return false };
-        self.store.set_fuel(RESTORE_FUEL).is_ok() && restore.call(&mut self.store, ()).is_ok()
+        self.store.data().handles.untouched()
+            && self.store.set_fuel(RESTORE_FUEL).is_ok()
+            && restore.call(&mut self.store, ()).is_ok()
     }
 
-    /// A number that differs when anything differs that the guest can observe. Only where compiled with it.
-    pub fn digest(&mut self) -> Option<u64> {
-        let digest = self.digest.as_ref()?;
-        self.store.set_fuel(u64::MAX >> 1).ok()?;
-        digest.call(&mut self.store, ()).ok().map(|(digest,)| digest)
+    /// Ends the instance, to read its state; none if it cannot be restored. Not after a call that failed.
+    pub fn into_state(mut self) -> Option<State> {
+        let restore = self.restore?;
+        // Without fuel it ends at its first instruction, and the engine notes all that the store has.
+        self.store.set_fuel(0).ok()?;
+        let error = restore.call(&mut self.store, ()).err()?;
+        let dump = error.downcast_ref::<WasmCoreDump>()?;
+        let (memories, globals) = (dump.memories().to_vec(), dump.globals().to_vec());
+        Some(State { store: self.store, memories, globals, _counted: self._counted })
     }
 
     pub fn take_log(&mut self) -> String {
@@ -190,6 +196,50 @@ impl ViewerInstance {
     /// What the instance holds of memory, the host's own not counted: for a restorable one its limit.
     pub fn mapped_bytes(&self) -> u64 {
         self.store.data().growth.memory_bytes()
+    }
+}
+
+/// All memories and globals of a store, our own marks among them, as the engine sees them: whatever instance they are
+/// of, exported or not. Tables and handles cannot be read by an embedder.
+pub struct State {
+    store: Store<ViewerState>,
+    memories: Vec<Memory>,
+    globals: Vec<Global>,
+    _counted: Counted,
+}
+
+impl State {
+    /// The first difference to another instance of the same component, for people.
+    pub fn difference(&mut self, other: &mut State) -> Option<String> {
+        if (self.memories.len(), self.globals.len()) != (other.memories.len(), other.globals.len()) {
+            return Some("the stores have other memories or globals".to_owned());
+        }
+        for (number, (memory, same)) in self.memories.iter().zip(&other.memories).enumerate() {
+            let (memory, same) = (memory.data(&self.store), same.data(&other.store));
+            if memory != same {
+                let at = memory.iter().zip(same).position(|(byte, same)| byte != same).unwrap_or(memory.len().min(same.len()));
+                return Some(format!("memory {number} differs at byte {at}"));
+            }
+        }
+        for (number, (global, same)) in self.globals.iter().zip(&other.globals).enumerate() {
+            if bits(&global.get(&mut self.store)) != bits(&same.get(&mut other.store)) {
+                return Some(format!("global {number} differs"));
+            }
+        }
+        None
+    }
+}
+
+/// A value to compare; of a reference whether it is null.
+fn bits(value: &Val) -> u128 {
+    match value {
+        Val::I32(bits) => u128::from(bits.cast_unsigned()),
+        Val::I64(bits) => u128::from(bits.cast_unsigned()),
+        Val::F32(bits) => u128::from(*bits),
+        Val::F64(bits) => u128::from(*bits),
+        Val::V128(bits) => bits.as_u128(),
+        Val::FuncRef(func) => u128::from(func.is_some()),
+        _ => 0,
     }
 }
 

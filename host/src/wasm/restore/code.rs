@@ -120,31 +120,3 @@ pub(super) fn pages_body(added: &Added) -> Function {
     function.instructions().global_get(added.size_global).end();
     function
 }
-
-/// FNV-1a over the memory in words, then the globals that are numbers.
-pub(super) fn digest_body(source: &Source<'_>, added: &Added) -> Function {
-    let mut function = Function::new([(1, ValType::I32), (1, ValType::I64)]);
-    let (at, digest) = (0, 1);
-    let size = u32::try_from(added.memory_pages * PAGE).unwrap_or(u32::MAX).cast_signed();
-    let prime = 0x0000_0100_0000_01b3;
-    let mut f = function.instructions();
-    f.i64_const(0xcbf2_9ce4_8422_2325u64.cast_signed()).local_set(digest);
-    f.loop_(BlockType::Empty);
-    f.local_get(digest).local_get(at).i64_load(arg(MEMORY, 3)).i64_xor().i64_const(prime).i64_mul().local_set(digest);
-    f.local_get(at).i32_const(8).i32_add().local_tee(at).i32_const(size).i32_lt_u().br_if(0);
-    f.end();
-    let own = (source.imported_globals..).zip(source.globals.iter().map(|global| global.ty.content_type));
-    for (index, ty) in own.chain([(added.size_global, wasmparser::ValType::I32)]) {
-        f.local_get(digest).global_get(index);
-        match ty {
-            wasmparser::ValType::I32 => f.i64_extend_i32_u(),
-            wasmparser::ValType::F32 => f.i32_reinterpret_f32().i64_extend_i32_u(),
-            wasmparser::ValType::F64 => f.i64_reinterpret_f64(),
-            wasmparser::ValType::I64 => &mut f,
-            _ => f.drop().i64_const(0),
-        };
-        f.i64_xor().i64_const(prime).i64_mul().local_set(digest);
-    }
-    f.local_get(digest).end();
-    function
-}

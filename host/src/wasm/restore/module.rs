@@ -2,8 +2,8 @@
 //! instruction that is not about memory is copied as it is.
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
-    GlobalType, InstructionSink, MemorySection, MemoryType, Module, RawSection, SectionId, TypeSection, ValType,
+    CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection,
+    GlobalSection, GlobalType, InstructionSink, MemorySection, MemoryType, Module, RawSection, SectionId, TypeSection, ValType,
 };
 use wasmparser::{CompositeInnerType, DataKind, ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, TypeRef};
 
@@ -14,9 +14,6 @@ pub(super) const PAGE: u64 = 65_536;
 /// A mark stands for `1 << GRANULE_SHIFT` bytes of memory: small enough that little is copied for a
 /// scattered write, large enough that the scan of all marks stays short.
 pub(super) const GRANULE_SHIFT: u32 = 10;
-/// What the host may write through a pointer that was passed to an import.
-const RESULT_AREA: i32 = 64;
-
 /// Whether this module has a memory; an error if it has anything else that a call could change.
 pub(super) fn is_main(module: &[u8]) -> Result<bool, Unsuitable> {
     let mut has_memory = false;
@@ -40,6 +37,15 @@ pub(super) fn is_main(module: &[u8]) -> Result<bool, Unsuitable> {
                     mutable_global |= global?.ty.mutable;
                 }
             }
+            Payload::ExportSection(reader) => {
+                for export in reader {
+                    // What is added has such names, and nobody else may be called by them.
+                    if export?.name.starts_with("edgeward-") {
+                        return Err(Unsuitable::Shape("it exports a reserved name"));
+                    }
+                }
+            }
+            Payload::TagSection(_) => return Err(Unsuitable::Shape("it uses exceptions")),
             Payload::StartSection { .. } => return Err(Unsuitable::Shape("a module has a start function")),
             Payload::CodeSectionEntry(body) => changes = changes.or(changes_tables_or_segments(&body)?),
             _ => {}
@@ -91,14 +97,13 @@ pub(super) struct Added {
     pub(super) grow: u32,
     pub(super) restore: u32,
     pub(super) pages: u32,
-    pub(super) digest: u32,
     /// The size in pages that the guest sees.
     pub(super) size_global: u32,
     pub(super) image_segment: u32,
     pub(super) memory_pages: u64,
 }
 
-pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Result<Vec<u8>, Unsuitable> {
+pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitable> {
     let source = Source::read(module, memory_bytes)?;
     let memory_pages = memory_bytes / PAGE;
     let reallocs = reallocs(module, &source)?;
@@ -109,7 +114,6 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Re
         grow: first + wrappers + 1,
         restore: first + wrappers + 2,
         pages: first + wrappers + 3,
-        digest: first + wrappers + 4,
         size_global: source.imported_globals + len(&source.globals),
         image_segment: source.segments,
         memory_pages,
@@ -117,8 +121,9 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Re
 
     let mut out = Module::new();
     // Sections in the order of the format; those that are absent in the source are made when their turn comes.
-    let mut writer = Writer { out: &mut out, source: &source, added: &added, reallocs: &reallocs, with_digest, done: 0 };
+    let mut writer = Writer { out: &mut out, source: &source, added: &added, reallocs: &reallocs, done: 0 };
     let mut code = CodeSection::new();
+    let mut names = None;
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload?;
         match &payload {
@@ -131,6 +136,8 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Re
                     writer.append_code(&mut code)?;
                 }
             }
+            // Indices are only appended, so what is called by a name still is; a trap tells it.
+            Payload::CustomSection(section) if section.name() == "name" => names = Some(section.data()),
             Payload::CustomSection(_) => {}
             _ => {
                 if let Some((id, range)) = payload.as_section() {
@@ -140,6 +147,9 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64, with_digest: bool) -> Re
         }
     }
     writer.finish()?;
+    if let Some(data) = names {
+        out.section(&CustomSection { name: "name".into(), data: data.into() });
+    }
     Ok(out.finish())
 }
 
@@ -185,7 +195,8 @@ impl<'a> Source<'a> {
                                 source.funcs.push(ty);
                             }
                             TypeRef::Global(_) => source.imported_globals += 1,
-                            _ => return Err(Unsuitable::Shape("its main module imports tables")),
+                            TypeRef::Table(_) => {}
+                            _ => return Err(Unsuitable::Shape("its main module imports a memory or a tag")),
                         }
                     }
                 }
@@ -216,7 +227,6 @@ impl<'a> Source<'a> {
                         source.globals.push(global);
                     }
                 }
-                Payload::ElementSection(reader) => source.check_elements(reader)?,
                 Payload::DataSection(reader) => {
                     source.segments = reader.count();
                     for segment in reader {
@@ -255,33 +265,6 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// An import in a table could be called where no marks are made.
-    fn check_elements(&self, reader: wasmparser::ElementSectionReader<'_>) -> Result<(), Unsuitable> {
-        let why = Unsuitable::Shape("an import of it is in a table");
-        for element in reader {
-            match element?.items {
-                wasmparser::ElementItems::Functions(funcs) => {
-                    for func in funcs {
-                        if func? < self.imported_funcs {
-                            return Err(why);
-                        }
-                    }
-                }
-                wasmparser::ElementItems::Expressions(_, expressions) => {
-                    for expression in expressions {
-                        let mut reader = expression?.get_operators_reader();
-                        match reader.read()? {
-                            Operator::RefFunc { function_index } if function_index >= self.imported_funcs => {}
-                            Operator::RefNull { .. } => {}
-                            _ => return Err(why),
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn func_type(&self, func: u32) -> Result<&FuncType, Unsuitable> {
         let ty = self.funcs.get(func as usize).and_then(|&ty| self.types.get(ty as usize));
         ty.ok_or(Unsuitable::Shape("a function has no type"))
@@ -315,7 +298,6 @@ struct Writer<'s, 'a> {
     source: &'s Source<'a>,
     added: &'s Added,
     reallocs: &'s [u32],
-    with_digest: bool,
     /// The position of the last section written.
     done: usize,
 }
@@ -397,7 +379,6 @@ impl Writer<'_, '_> {
         section.ty().function([i32], [i32]);
         section.ty().function([], []);
         section.ty().function([], [i32]);
-        section.ty().function([], [ValType::I64]);
         self.out.section(&section);
     }
 
@@ -411,9 +392,6 @@ impl Writer<'_, '_> {
             section.function(first);
         }
         section.function(first + 1).function(first + 2).function(first + 3).function(first + 4);
-        if self.with_digest {
-            section.function(first + 5);
-        }
         self.out.section(&section);
     }
 
@@ -456,9 +434,7 @@ impl Writer<'_, '_> {
         }
         section.export(super::RESTORE, ExportKind::Func, self.added.restore);
         section.export(super::PAGES, ExportKind::Func, self.added.pages);
-        if self.with_digest {
-            section.export(super::DIGEST, ExportKind::Func, self.added.digest);
-        }
+        section.export(super::guard::MARK, ExportKind::Func, self.added.mark);
         self.out.section(&section);
         Ok(())
     }
@@ -487,9 +463,6 @@ impl Writer<'_, '_> {
         code.function(&code::grow_body(self.source, self.added));
         code.function(&code::restore_body(self.source, self.added)?);
         code.function(&code::pages_body(self.added));
-        if self.with_digest {
-            code.function(&code::digest_body(self.source, self.added));
-        }
         self.out.section(code);
         Ok(())
     }
@@ -575,17 +548,6 @@ fn rewrite_body(
                     sink.local_get(a).local_get(b).local_get(n);
                     pieces.extend_from_slice(original);
                 }
-                Operator::Call { function_index } if function_index < source.imported_funcs => {
-                    mark_arguments(&mut sink, source.func_type(function_index)?, &mut spill, added);
-                    pieces.extend_from_slice(original);
-                }
-                Operator::ReturnCall { function_index } if function_index < source.imported_funcs => {
-                    mark_arguments(&mut sink, source.func_type(function_index)?, &mut spill, added);
-                    pieces.extend_from_slice(original);
-                }
-                Operator::RefFunc { function_index } if function_index < source.imported_funcs => {
-                    return Err(Unsuitable::Shape("it takes a reference to an import"));
-                }
                 // Atomics and garbage-collected types are off in the engine, so nothing else writes.
                 _ => pieces.extend_from_slice(original),
             },
@@ -610,22 +572,6 @@ impl Spill {
             self.types.len() - 1
         });
         self.first + u32::try_from(at).expect("few")
-    }
-}
-
-/// Any i32 given to an import may be a pointer that the host writes a result to.
-fn mark_arguments(sink: &mut InstructionSink<'_>, ty: &FuncType, spill: &mut Spill, added: &Added) {
-    let locals: Vec<u32> = (0u32..).zip(ty.params()).map(|(i, &ty)| spill.local(val_type(ty), i)).collect();
-    for &local in locals.iter().rev() {
-        sink.local_set(local);
-    }
-    for (&local, &ty) in locals.iter().zip(ty.params()) {
-        if ty == wasmparser::ValType::I32 {
-            sink.local_get(local).i32_const(RESULT_AREA).call(added.mark);
-        }
-    }
-    for &local in &locals {
-        sink.local_get(local);
     }
 }
 
