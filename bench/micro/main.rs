@@ -21,7 +21,7 @@ use edgeward::measure::sample_event;
 use edgeward::net;
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::{Body, EventWriter, Moment, Ops};
-use edgeward::wasm::compile::{self, Digest};
+use edgeward::wasm::compile;
 use edgeward::wasm::engine::Engines;
 use edgeward::wasm::viewer::ViewerCode;
 
@@ -105,7 +105,7 @@ fn hook(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let engines = Engines::new(folder.path()).expect("engines");
     let limits = Limits::defaults(Profile::Viewer);
-    let compiled = compile::viewer(&engines, compile::Source::new(&bytes), &limits, Digest::None).expect("a hook");
+    let compiled = compile::viewer(&engines, compile::Source::new(&bytes), &limits).expect("a hook");
     let code = || ViewerCode::new(&engines, &compiled, &limits, None).expect("code");
 
     let metrics = Arc::new(Telemetry::new().function("micro"));
