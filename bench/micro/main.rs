@@ -16,12 +16,12 @@ use edgeward::config::{self, Policy};
 use edgeward::edge::{self, Edge};
 use edgeward::function::catalog::Revisions;
 use edgeward::function::pool::ViewerPool;
-use edgeward::limits::{Limit, Limits, Profile};
+use edgeward::limits::{Compiling, Limit, Limits, Profile};
 use edgeward::measure::sample_event;
 use edgeward::net;
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::{Body, EventWriter, Moment, Ops};
-use edgeward::wasm::compile;
+use edgeward::wasm::compile::{self, Compiler, Source};
 use edgeward::wasm::engine::Engines;
 use edgeward::wasm::viewer::ViewerCode;
 
@@ -103,9 +103,10 @@ fn hook(c: &mut Criterion) {
         panic!("{}: {error}; build it: (cd guests && cargo run --release -p build -- edge-rules)", path.display())
     });
     let folder = tempfile::tempdir().expect("a folder");
-    let engines = Engines::new(folder.path()).expect("engines");
+    let engines = Engines::new(folder.path(), Compiler::Unbounded).expect("engines");
     let limits = Limits::defaults(Profile::Viewer);
-    let compiled = compile::viewer(&engines, compile::Source::new(&bytes), &limits).expect("a hook");
+    let compiled =
+        compile::compiled(&engines, &Source::from_bytes(&bytes).expect("a file"), &limits, Compiling::default()).expect("a hook");
     let code = || ViewerCode::new(&engines, &compiled, &limits, None).expect("code");
 
     let metrics = Arc::new(Telemetry::new().function("micro"));

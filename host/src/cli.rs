@@ -5,6 +5,7 @@
 pub mod bench;
 mod cache;
 mod check;
+mod compile;
 pub mod inspect;
 mod log;
 mod output;
@@ -44,6 +45,8 @@ enum Command {
     Test(test::Args),
     Bench(bench::Args),
     Cache(cache::Args),
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 /// Runs a command line; the first argument is the program's name.
@@ -64,6 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),
+        Command::Compile(args) => compile::run(&args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -30,12 +30,13 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use toml::de::DeTable;
 
+pub use files::{Fault, Judges, Look};
 use policies::Policies;
 pub use report::{ConfigError, ConfigErrors, Place};
 
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
-use crate::limits::{self, Limits, Profile};
+use crate::limits::{self, Compiling, Limits, Profile};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ pub struct Server {
     pub workers: usize,
     /// The AOT cache lives here.
     pub data_dir: PathBuf,
+    /// What compiling one component may cost. Heard at a reload.
+    pub compiling: Compiling,
     pub edge_location: String,
     /// How long open requests may finish after SIGTERM.
     pub drain: Duration,
@@ -398,8 +401,8 @@ pub enum ViewerProtocol {
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
-    /// The configuration file, and each file that it refers to.
-    pub files: BTreeSet<PathBuf>,
+    /// The configuration file, and each file that it refers to: how it looked before it was read.
+    pub files: BTreeMap<PathBuf, Option<Look>>,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<String>,
 }
@@ -409,6 +412,12 @@ const SYNTAX_ERRORS_MAX: usize = 10;
 
 /// Reads and checks a configuration file.
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+    load_judged(path, None)
+}
+
+/// The same, and has the files looked into that it names.
+pub fn load_judged(path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
+    let look = Look::at(path);
     let bytes = files::read_bounded(path, limits::config::FILE_BYTES).map_err(|error| {
         let message = format!("cannot read the configuration: {}", files::reason(&error));
         ConfigErrors::file(path, message, "write one, or name another file")
@@ -417,17 +426,17 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
         let at = error.utf8_error().valid_up_to();
         ConfigErrors::file(path, format!("byte {at} is not UTF-8"), "TOML is UTF-8 text")
     })?;
-    let mut loaded = parse_loaded(&text, path)?;
-    loaded.files.insert(path.to_owned());
+    let mut loaded = parse_loaded(&text, path, judges)?;
+    loaded.files.insert(path.to_owned(), look);
     Ok(loaded)
 }
 
 /// Checks the text of a configuration file; files that it refers to are looked for beside `path`.
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
-    parse_loaded(text, path).map(|loaded| loaded.config)
+    parse_loaded(text, path, None).map(|loaded| loaded.config)
 }
 
-fn parse_loaded(text: &str, path: &Path) -> Result<Loaded, ConfigErrors> {
+fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
     let report = report::Report::new(text);
     let (root, errors) = DeTable::parse_recoverable(text);
     // One mistake makes the parser stumble several times: the first of each line is told.
@@ -443,7 +452,7 @@ fn parse_loaded(text: &str, path: &Path) -> Result<Loaded, ConfigErrors> {
     if !errors.is_empty() {
         return Err(report.errors(path));
     }
-    let mut files = files::Files::new(path.parent().unwrap_or(Path::new("")));
+    let mut files = files::Files::new(path.parent().unwrap_or(Path::new("")), judges);
     let (config, warnings) = read(reader::Table::root(&report, root.get_ref()), &mut files);
     report.finish(path, Loaded { config, files: files.into_read(), warnings })
 }

@@ -14,7 +14,7 @@ mod worker;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -29,8 +29,30 @@ use crate::edge::Edge;
 use crate::function::catalog::{Catalog, Revisions};
 use crate::net::{self, TlsSlot};
 use crate::telemetry::Telemetry;
+use crate::wasm::compile::Compiler;
 
 pub use roles::{Role, wrong_roles};
+
+/// What has been asked of a host, even before it has started: signals are heard from the first moment on.
+#[derive(Clone)]
+pub struct Asked {
+    reload: mpsc::Sender<reload::Cause>,
+    drain: watch::Sender<bool>,
+    /// It may have accepted a connection.
+    started: Arc<AtomicBool>,
+}
+
+/// Where a host hears what it is asked.
+pub struct Ear(mpsc::Receiver<reload::Cause>);
+
+/// What became of the wish to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drain {
+    /// Nothing is served yet: there is nothing to wait for.
+    Nothing,
+    /// Open requests are finished.
+    Begun,
+}
 
 /// A running edge. Dropping it does not stop it; `Handle::drain` and then `wait` do.
 pub struct Host {
@@ -45,7 +67,7 @@ pub struct Host {
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    reload: mpsc::Sender<reload::Cause>,
+    asked: Asked,
 }
 
 /// What all threads of a host see.
@@ -70,12 +92,12 @@ struct Snapshot {
 
 impl Host {
     /// Returns when connections are being accepted. `path` is what is read again when a file changes.
-    pub fn start(path: PathBuf, loaded: Loaded) -> anyhow::Result<Host> {
+    pub fn start(path: PathBuf, loaded: Loaded, compiler: Compiler, asked: Asked, ear: Ear) -> anyhow::Result<Host> {
         let Loaded { config, files, warnings } = loaded;
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let changes = reload::Changes::since_now(files);
+        let changes = reload::Changes::since(files);
         let server = config.server.clone();
 
         // A taken port is told before anything is compiled, and clients that come early wait in the backlog.
@@ -91,7 +113,7 @@ impl Host {
         let telemetry = Arc::new(Telemetry::new());
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
-        let catalog = Catalog::new(server.workers, &server.data_dir, telemetry.clone())?;
+        let catalog = Catalog::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
         let cache = Cache::open(&cache_options(&config.cache), telemetry.cache()).context("cache")?;
         let snapshot = Snapshot::build(&config, &catalog, &cache, &telemetry)?;
         let shared = Arc::new(Shared {
@@ -101,17 +123,18 @@ impl Host {
             snapshot: ArcSwap::from_pointee(snapshot),
             tls,
             serving: AtomicBool::new(false),
-            drain: watch::Sender::new(false),
+            drain: asked.drain.clone(),
         });
 
-        let (reload, causes) = mpsc::channel();
-        let handle = Handle { shared: shared.clone(), reload: reload.clone() };
+        let handle = Handle { shared: shared.clone(), asked: asked.clone() };
         let admin_address = match admin.and_then(|mut sockets| sockets.pop()) {
             Some(socket) => Some(admin::start(socket, handle.desk())?),
             None => None,
         };
+        // Whoever asks for an end from here on gets a drain.
+        asked.started.store(true, SeqCst);
         let workers = worker::start(&shared, http, https)?;
-        reload::start(path, changes, shared.clone(), reload, causes)?;
+        reload::start(path, changes, shared.clone(), asked.reload, ear.0)?;
         shared.serving.store(true, Relaxed);
         for address in &http_addresses {
             tracing::info!(%address, "serving http");
@@ -155,18 +178,36 @@ impl Host {
     }
 }
 
-impl Handle {
-    /// Accept no more; `Host::wait` returns when the open requests have ended or their time is up.
-    pub fn drain(&self) {
-        if !self.shared.drain.send_replace(true) {
-            tracing::info!("draining");
-        }
+impl Asked {
+    pub fn new() -> (Asked, Ear) {
+        let (reload, causes) = mpsc::channel();
+        (Asked { reload, drain: watch::Sender::new(false), started: Arc::default() }, Ear(causes))
     }
 
-    /// Read the configuration again, even if no file seems to have changed.
+    /// Accept no more; `Host::wait` returns when the open requests have ended or their time is up.
+    pub fn drain(&self) -> Drain {
+        let before = self.drain.send_replace(true);
+        // Either this is seen to have started, or what starts sees the drain.
+        if !self.started.load(SeqCst) {
+            return Drain::Nothing;
+        }
+        if !before {
+            tracing::info!("draining");
+        }
+        Drain::Begun
+    }
+
+    /// Read the configuration again, even if no file seems to have changed. One that has not started does it then.
     pub fn reload(&self) {
         // Without a receiver the process is about to end.
         let _ = self.reload.send(reload::Cause::Asked);
+    }
+}
+
+impl Handle {
+    /// See `Asked::drain`.
+    pub fn drain(&self) {
+        self.asked.drain();
     }
 
     /// True between the start and the beginning of a drain.

@@ -3,8 +3,10 @@
 //! Who enforces a limit is told in the table in `docs/limits.md`, not here. Settings by the user are
 //! checked against `maximum` by `config`, and shown by `edgeward inspect`.
 
+use serde::{Deserialize, Serialize};
+
 /// The two kinds of code: pure hooks at the viewer's side, and everything else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Profile {
     /// Viewer hooks: 2 MB, sub-millisecond, no network; run inline on the connection's task.
     Viewer,
@@ -343,6 +345,53 @@ pub mod audit {
     pub const FIRST: u64 = 16;
     /// After that, one in so many.
     pub const EVERY: u64 = 1_000;
+}
+
+/// What one deployment may spend on one component, unless the configuration says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compiling {
+    /// Address space of the process that compiles.
+    pub memory_bytes: u64,
+    /// CPU time of all its threads; by the clock it may take `compile::PATIENCE` times as long.
+    pub cpu_s: u64,
+}
+
+impl Default for Compiling {
+    fn default() -> Compiling {
+        Compiling { memory_bytes: compile::MEMORY_BYTES, cpu_s: compile::CPU_S }
+    }
+}
+
+/// What bounds compiling: first by what can be foretold of a component, then by what the process that compiles may use.
+pub mod compile {
+    /// Address space of the process that compiles one component.
+    pub const MEMORY_BYTES: u64 = 4 << 30;
+    pub const MEMORY_BYTES_MIN: u64 = 256 << 20;
+    pub const MEMORY_BYTES_MAX: u64 = 256 << 30;
+    /// CPU time of it, summed over its threads.
+    pub const CPU_S: u64 = 120;
+    pub const CPU_S_MAX: u64 = 3_600;
+    /// By the clock it may take so many times its CPU time: it has the lowest priority, and others may want the CPU.
+    pub const PATIENCE: u32 = 4;
+    /// Such processes at once.
+    pub const PROCESSES: usize = 2;
+    /// What comes out: machine code, and all that belongs to it.
+    pub const CODE_BYTES: u64 = 1 << 30;
+    /// What it may say: among other things, the names of exports and imports.
+    pub const ANSWER_BYTES: u64 = 16 << 20;
+    /// Cranelift's time grows faster than a function's size.
+    pub const FUNCTION_BODY_BYTES: u64 = 1 << 20;
+    /// Values that a function holds times its branches: as often it may be written down where a value is.
+    pub const FUNCTION_SPREAD: u64 = 4_000_000;
+    /// The same, summed over all functions.
+    pub const SPREAD: u64 = 200_000_000;
+    pub const FUNCTIONS: u64 = 200_000;
+    /// Instructions, weighed by what they become.
+    pub const WORK: u64 = 40_000_000;
+    /// Functions that are asked for by name when not all imports are there.
+    pub const NAMES_ASKED: usize = 1_000;
+    /// Instances of components and modules in one component.
+    pub const INSTANCES: u64 = 1_000;
 }
 
 /// What bounds the configuration itself.

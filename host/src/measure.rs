@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::config::Policy;
 use crate::failure::Failure;
 use crate::function::pool::ViewerPool;
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::{Body, EventWriter, Moment};
 use crate::wasm::compile::{self, Source};
@@ -107,21 +107,20 @@ pub struct Report {
 
 /// Measures a viewer component with `rounds` samples a stage; `progress` hears of each done part in 0..=1.
 pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: impl FnMut(f64)) -> anyhow::Result<Report> {
-    let inspection = compile::inspect(bytes)?;
-    let source = Source::new(bytes);
-    inspection.check(Profile::Viewer)?;
-    let moment = *inspection.moments.iter().find(|moment| moment.is_viewer()).ok_or_else(|| anyhow::anyhow!("no viewer hook"))?;
+    let source = Source::from_bytes(bytes)?;
     let limits = Limits::defaults(Profile::Viewer);
-    let event = sample_event(moment);
+    let bounds = Compiling::default();
 
     let start = Instant::now();
-    compile::viewer(engines, source, &limits)?;
+    let inspection = compile::compiled(engines, &source, &limits, bounds)?.inspection;
+    let moment = *inspection.moments.iter().find(|moment| moment.is_viewer()).ok_or_else(|| anyhow::anyhow!("no viewer hook"))?;
+    let event = sample_event(moment);
     let mut stages = vec![Distribution::of(Stage::Compile, vec![ns(start.elapsed())])];
 
     let mut load = Vec::new();
     for _ in 0..(rounds / 20).max(1) {
         let start = Instant::now();
-        let compiled = compile::viewer(engines, source, &limits)?;
+        let compiled = compile::compiled(engines, &source, &limits, bounds)?;
         let code = ViewerCode::new(engines, &compiled, &limits, None)?;
         load.push(ns(start.elapsed()));
         drop(code);
@@ -129,7 +128,7 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
     stages.push(Distribution::of(Stage::FromDisk, load));
     progress(0.2);
 
-    let compiled = compile::viewer(engines, source, &limits)?;
+    let compiled = compile::compiled(engines, &source, &limits, bounds)?;
     let code = ViewerCode::new(engines, &compiled, &limits, None)?;
     let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
     let mut last = Called { result: Ok(Vec::new()), fuel: 0 };
@@ -201,7 +200,7 @@ fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event:
 
 fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> anyhow::Result<Vec<u64>> {
     let metrics = Arc::new(Telemetry::new().function("bench"));
-    let compiled = compile::viewer(engines, Source::new(bytes), limits)?;
+    let compiled = compile::compiled(engines, &Source::from_bytes(bytes)?, limits, Compiling::default())?;
     let code = ViewerCode::new(engines, &compiled, limits, None)?;
     let pool = Arc::new(ViewerPool::new(code, Policy::Fresh, None, limits.value(Limit::Instances), 1));
     pool.warm_up(&metrics)?;

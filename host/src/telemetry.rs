@@ -76,6 +76,11 @@ impl Telemetry {
         self.reloads.count(result);
     }
 
+    /// Counts a function that could not be deployed.
+    pub fn deployment_refused(&self, reason: &'static str) {
+        self.reloads.count_deployment(reason);
+    }
+
     /// The handles that all sites share.
     pub fn edge(&self) -> EdgeMetrics {
         self.edge.edge()

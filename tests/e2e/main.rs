@@ -5,9 +5,11 @@
 
 mod harness;
 
+mod agreement;
 mod cache;
 mod cli;
 mod compress;
+mod deploy;
 mod distribution;
 mod errors;
 mod examples;

@@ -12,15 +12,17 @@ use std::time::Duration;
 use edgeward::config::{Function, Policy};
 use edgeward::function::catalog::Catalog;
 use edgeward::function::revision::{Outcome, Revision};
-use edgeward::limits::{Limit, Limits, Profile};
+use edgeward::limits::{Compiling, Limit, Limits, Profile};
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::Moment;
+use edgeward::wasm::compile::{Compiler, Source};
 
 /// Engines reserve much address space: one catalog for all tests of the process.
 static HOST: LazyLock<Host> = LazyLock::new(|| {
     let telemetry = Arc::new(Telemetry::new());
     let directory = tempfile::tempdir().unwrap();
-    let catalog = Catalog::new(1, directory.path(), telemetry.clone()).unwrap();
+    let compiler = Compiler::Program(env!("CARGO_BIN_EXE_edgeward").into());
+    let catalog = Catalog::new(1, directory.path(), compiler, telemetry.clone()).unwrap();
     Host { catalog, telemetry, _directory: directory }
 });
 
@@ -60,7 +62,8 @@ pub fn deploy(function: &Function, wat: &str) -> Arc<Revision> {
 }
 
 pub fn try_deploy(function: &Function, wat: &str) -> anyhow::Result<Arc<Revision>> {
-    HOST.catalog.revision(function, edgeward::wasm::compile::Source::new(&wat::parse_str(wat)?)).map(Arc::new)
+    let source = Source::from_bytes(&wat::parse_str(wat)?)?;
+    HOST.catalog.revision(function, &source, Compiling::default()).map(Arc::new)
 }
 
 pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> Outcome {

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
 use crate::measure::{self, Class, Prices, Report, human};
+use crate::wasm::compile::Compiler;
 use crate::wasm::engine::Engines;
 
 /// Measure cold against warm starts, and fuel against time.
@@ -64,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 /// Has engines of its own, and shows a bar.
 fn measured<T>(measure: impl FnOnce(&Engines, &mut dyn FnMut(f64)) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let directory = std::env::temp_dir().join(format!("edgeward-bench-{}", std::process::id()));
-    let engines = Engines::new(&directory).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let engines = Engines::new(&directory, Compiler::this_program()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let bar = ProgressBar::new(100).with_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}")?);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
     let measured = measure(&engines, &mut |share| bar.set_position((share * 100.0) as u64));

@@ -1,15 +1,19 @@
 //! `edgeward check`: everything that can be wrong, without serving.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::Usage;
 use super::output::say;
-use crate::config::{self, Config, ConfigErrors, Loaded};
+use crate::config::{self, Certificate, Config, ConfigErrors, Fault, Judges, Loaded};
 use crate::host::wrong_roles;
+use crate::limits::Limits;
 use crate::net::TlsSlot;
-use crate::wasm::compile;
+use crate::wasm::compile::{self, CompileError, Inspection};
 
 /// Check a configuration and the files that it names, and report every error at once.
 #[derive(Debug, clap::Args)]
@@ -27,14 +31,22 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let file = args.file.display();
-    match config::load(&args.file) {
+    let components = RefCell::default();
+    let judges = Judges { component: &|path, limits| component(&components, path, limits), certificate: &certificate };
+    match config::load_judged(&args.file, Some(&judges)) {
         Err(errors) if args.json => {
             say!("{:#}", json!({ "ok": false, "file": errors.file, "errors": errors.errors, "omitted": errors.omitted }));
             Err(Usage(String::new()).into())
         }
         Err(errors) => Err(ConfigErrors::into(errors)),
-        Ok(Loaded { config, warnings, .. }) => {
-            let errors = deep(&config);
+        Ok(Loaded { config, mut warnings, .. }) => {
+            let components = components.take();
+            warnings.extend(unserved(&config, &components));
+            let exports = |name: &str| {
+                let inspection = components.get(&config.functions.get(name)?.component)?;
+                Some((inspection.moments.clone(), inspection.http.is_some()))
+            };
+            let errors: Vec<String> = wrong_roles(&config, exports).iter().map(ToString::to_string).collect();
             if args.json {
                 let errors: Vec<_> =
                     errors.iter().map(|message| json!({ "message": message, "remedy": "", "place": null })).collect();
@@ -57,26 +69,42 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// What is wrong inside the files: components that cannot do what they are used for, certificates.
-fn deep(config: &Config) -> Vec<String> {
-    let mut errors = Vec::new();
-    let mut exports = std::collections::BTreeMap::new();
-    for (name, function) in &config.functions {
-        let checked = std::fs::read(&function.component).map_err(anyhow::Error::from).and_then(|bytes| {
-            let inspection = compile::inspect(&bytes)?;
-            inspection.check(function.profile)?;
-            Ok((inspection.moments, inspection.http.is_some()))
-        });
-        match checked {
-            Ok(found) => drop(exports.insert(name.as_str(), found)),
-            Err(error) => errors.push(format!("function `{name}` ({}): {error:#}", function.component.display())),
+/// What was found in the components that are fine.
+type Components = BTreeMap<PathBuf, Inspection>;
+
+/// As `serve` would find it, but for what takes compiling.
+fn component(components: &RefCell<Components>, path: &Path, limits: &Limits) -> Vec<Fault> {
+    let examined = std::fs::read(path)
+        .map_err(|error| vec![Fault { message: format!("cannot be read: {error}"), remedy: String::new() }])
+        .and_then(|bytes| compile::examine(&bytes, limits).map_err(faults));
+    match examined {
+        Ok(inspection) => {
+            components.borrow_mut().insert(path.to_owned(), inspection);
+            Vec::new()
         }
+        Err(faults) => faults,
     }
-    errors.extend(wrong_roles(config, |name| exports.get(name).cloned()).iter().map(ToString::to_string));
-    if !config.server.certificates.is_empty() {
-        errors.extend(TlsSlot::load(&config.server.certificates).err().map(|error| error.to_string()));
+}
+
+fn faults(error: CompileError) -> Vec<Fault> {
+    match error {
+        CompileError::Several(errors) => errors.into_iter().flat_map(faults).collect(),
+        error => vec![Fault { message: error.to_string(), remedy: error.remedy() }],
     }
-    errors
+}
+
+fn certificate(certificate: &Certificate) -> Vec<Fault> {
+    let loaded = TlsSlot::load(std::slice::from_ref(certificate));
+    loaded.err().map(|error| Fault { message: error.to_string(), remedy: String::new() }).into_iter().collect()
+}
+
+fn unserved(config: &Config, components: &Components) -> Vec<String> {
+    let of = |(name, function): (&String, &Arc<config::Function>)| {
+        let imports = &components.get(&function.component)?.unserved;
+        let names = imports.join(", ");
+        (!imports.is_empty()).then(|| format!("function `{name}` imports {names}, which leads nowhere: a call of it is a trap"))
+    };
+    config.functions.iter().filter_map(of).collect()
 }
 
 fn summary(config: &Config) -> String {

@@ -27,6 +27,8 @@ struct Shown {
     bytes: usize,
     exports: Vec<String>,
     imports: Vec<String>,
+    /// Imported functions whose call is a trap.
+    unserved: Vec<String>,
     /// The hooks and handlers that Edgeward can call.
     roles: Vec<String>,
     /// Why it is not (also) a viewer hook or worker.
@@ -47,7 +49,7 @@ struct ShownLimit {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let inspection = compile::inspect(&bytes).with_context(|| args.file.display().to_string())?;
+    let inspection = compile::outline(&bytes).with_context(|| args.file.display().to_string())?;
     let shown = shown(args, &bytes, inspection);
     if args.json {
         say!("{}", serde_json::to_string_pretty(&shown)?);
@@ -58,7 +60,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
-    let check = |profile| inspection.check(profile).map_or_else(|why| why.to_string(), |()| "yes".to_owned());
+    let mut unserved = Vec::new();
+    let mut check = |profile| match compile::examine(bytes, &Limits::defaults(profile)) {
+        Ok(examined) => {
+            unserved = examined.unserved;
+            "yes".to_owned()
+        }
+        Err(why) => why.told(),
+    };
     let (viewer, worker) = (check(Profile::Viewer), check(Profile::Worker));
     // Those of what it means to be, even if it cannot.
     let is_viewer = viewer == "yes" || (worker != "yes" && inspection.moments.iter().any(|moment| moment.is_viewer()));
@@ -84,6 +93,7 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
         bytes: bytes.len(),
         exports: inspection.exports,
         imports: inspection.imports,
+        unserved,
         roles,
         viewer,
         worker,
@@ -98,6 +108,9 @@ fn print(shown: &Shown) {
     say!("can be      {}", list(&shown.roles));
     say!("exports     {}", list(&shown.exports));
     say!("imports     {}", list(&shown.imports));
+    if !shown.unserved.is_empty() {
+        say!("traps       {}", list(&shown.unserved));
+    }
     say!("viewer      {}", shown.viewer);
     say!("worker      {}", shown.worker);
     if let Some(restorable) = &shown.restorable {

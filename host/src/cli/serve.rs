@@ -7,7 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::FAILED;
 use crate::config;
-use crate::host::{Handle, Host};
+use crate::host::{Asked, Drain, Host};
+use crate::wasm::compile::Compiler;
 
 /// Serve the sites of a configuration.
 ///
@@ -22,21 +23,23 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    // Before anything that takes time: until then a signal ends the process.
+    let (asked, ear) = Asked::new();
+    obey_signals(asked.clone())?;
     let loaded = config::load(&args.config)?;
-    let host = Host::start(args.config, loaded)?;
-    obey_signals(host.handle())?;
+    let host = Host::start(args.config, loaded, Compiler::this_program(), asked, ear)?;
     host.wait()
 }
 
 /// On a thread that ends with the process.
-fn obey_signals(host: Handle) -> anyhow::Result<()> {
+fn obey_signals(host: Asked) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut terminate, mut interrupt, mut hangup) = {
         let _entered = runtime.enter();
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
     };
     let obey = async move {
-        let mut draining = false;
+        let mut signalled = false;
         loop {
             tokio::select! {
                 _ = hangup.recv() => {
@@ -46,12 +49,15 @@ fn obey_signals(host: Handle) -> anyhow::Result<()> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if draining {
+            if signalled {
                 // Asked twice: somebody does not want to wait.
                 exit(i32::from(FAILED));
             }
-            draining = true;
-            host.drain();
+            signalled = true;
+            if host.drain() == Drain::Nothing {
+                tracing::info!("asked to end before anything was served");
+                exit(0);
+            }
         }
     };
     std::thread::Builder::new().name("edgeward-signals".to_owned()).spawn(move || runtime.block_on(obey))?;

@@ -11,9 +11,9 @@ use super::output::say;
 use crate::config::{self, KeyValues, Policy};
 use crate::edge::{Trial, trial};
 use crate::function::catalog::Catalog;
-use crate::limits::{Limits, Profile};
+use crate::limits::{Compiling, Limits, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Source};
+use crate::wasm::compile::{self, Compiler, Source};
 
 /// Run one hook on an event, as CloudFront's TestFunction does.
 ///
@@ -39,7 +39,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let event = std::fs::read_to_string(&args.event).with_context(|| format!("cannot read {}", args.event.display()))?;
-    let inspection = compile::inspect(&bytes).with_context(|| args.file.display().to_string())?;
+    let inspection = compile::outline(&bytes).with_context(|| args.file.display().to_string())?;
     let profile = if inspection.moments.iter().any(|moment| moment.is_viewer()) { Profile::Viewer } else { Profile::Worker };
     let function = config::Function {
         name: args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -54,8 +54,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let directory = std::env::temp_dir().join(format!("edgeward-test-{}", std::process::id()));
     let telemetry = Arc::new(Telemetry::new());
-    let catalog = Catalog::new(1, &directory, telemetry.clone())?;
-    let revision = catalog.revision(&function, Source::new(&bytes)).map(Arc::new);
+    let catalog = Catalog::new(1, &directory, Compiler::this_program(), telemetry.clone())?;
+    let revision = catalog.revision(&function, &Source::from_bytes(&bytes)?, Compiling::default()).map(Arc::new);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result =
         revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &telemetry)));

@@ -1,20 +1,67 @@
 //! Files that the configuration refers to: paths are relative to the configuration's own folder.
 //!
-//! I remember each file, so that a change of it can be noticed.
+//! I remember each file, and how it looked before it was read, so that a change of it can be noticed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use super::Certificate;
 use super::reader::{Table, Text};
+use crate::limits::Limits;
 
 pub(super) struct Files<'a> {
     folder: &'a Path,
-    read: BTreeSet<PathBuf>,
+    read: BTreeMap<PathBuf, Option<Look>>,
+    judges: Option<&'a Judges<'a>>,
+}
+
+/// Who looks into files whose contents are no part of a `Config`, so that what is wrong with them is told with its
+/// place, like all else. Each gives what is wrong, and a remedy.
+pub struct Judges<'a> {
+    pub component: &'a dyn Fn(&Path, &Limits) -> Vec<Fault>,
+    pub certificate: &'a dyn Fn(&Certificate) -> Vec<Fault>,
+}
+
+/// What is wrong with a file, and what would be right.
+pub struct Fault {
+    pub message: String,
+    pub remedy: String,
+}
+
+/// What tells one version of a file from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    inode: u64,
+}
+
+impl Look {
+    /// None where there is no file.
+    pub fn at(file: &Path) -> Option<Look> {
+        let metadata = std::fs::metadata(file).ok()?;
+        Some(Look { bytes: metadata.len(), modified: metadata.modified().ok(), inode: metadata.ino() })
+    }
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(folder: &'a Path) -> Files<'a> {
-        Files { folder, read: BTreeSet::new() }
+    pub(super) fn new(folder: &'a Path, judges: Option<&'a Judges<'a>>) -> Files<'a> {
+        Files { folder, read: BTreeMap::new(), judges }
+    }
+
+    /// Has a component looked into, if anybody does that.
+    pub(super) fn judge_component(&self, table: &Table<'_>, text: &Text<'_>, path: &Path, limits: &Limits) {
+        for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.component)(path, limits)) {
+            table.report.error(text.span(), format!("`{}`: {message}", text.get_ref().escape_debug()), remedy);
+        }
+    }
+
+    pub(super) fn judge_certificate(&self, table: &Table<'_>, certificate: &Certificate) {
+        for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.certificate)(certificate)) {
+            table.report.error(table.span(), message, remedy);
+        }
     }
 
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
@@ -24,10 +71,11 @@ impl<'a> Files<'a> {
     /// A file that is there and can be opened. One that is not is watched too: it may come.
     pub(super) fn existing(&mut self, table: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
         let path = self.resolve(text.get_ref());
+        // The first look counts: what is read later may be newer, and then differs from it.
+        self.read.entry(path.clone()).or_insert_with(|| Look::at(&path));
         let opened = std::fs::metadata(&path).and_then(|metadata| {
             if metadata.is_file() { std::fs::File::open(&path).map(drop) } else { Err(std::io::Error::other("not a file")) }
         });
-        self.read.insert(path.clone());
         self.found(table, text, path, opened)
     }
 
@@ -55,7 +103,7 @@ impl<'a> Files<'a> {
         None
     }
 
-    pub(super) fn into_read(self) -> BTreeSet<PathBuf> {
+    pub(super) fn into_read(self) -> BTreeMap<PathBuf, Option<Look>> {
         self.read
     }
 }

@@ -68,8 +68,8 @@ pub(super) fn read(
         let name = (*name.get_ref()).to_owned();
         let profile = uses.profile(&table, &name);
         let component = table.required_text("component", "\"function.wasm\"");
-        let component = component.and_then(|text| component_file(&table, &text, files));
         let limits = limits(&mut table, profile);
+        let component = component.and_then(|text| component_file(&table, &text, &limits, files));
         let policy = policy(&mut table);
         let min_warm = min_warm(&mut table, &limits);
         let store = table.text("key_value_store");
@@ -93,7 +93,7 @@ pub(super) fn read(
     functions.collect()
 }
 
-fn component_file(table: &Table<'_>, text: &Text<'_>, files: &mut Files<'_>) -> Option<PathBuf> {
+fn component_file(table: &Table<'_>, text: &Text<'_>, limits: &Limits, files: &mut Files<'_>) -> Option<PathBuf> {
     let path = files.existing(table, text)?;
     let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if bytes > config::COMPONENT_BYTES {
@@ -101,6 +101,7 @@ fn component_file(table: &Table<'_>, text: &Text<'_>, files: &mut Files<'_>) -> 
         table.report.error(text.span(), message, format!("a component may have at most {}", config::COMPONENT_BYTES));
         return None;
     }
+    files.judge_component(table, text, &path, limits);
     Some(path)
 }
 

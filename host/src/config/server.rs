@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::files::Files;
 use super::reader::{Table, Text};
 use super::{Certificate, Server};
-use crate::limits::tunnel;
+use crate::limits::{Compiling, compile, tunnel};
 
 const WORKERS_MAX: u64 = 256;
 const DRAIN_S_MAX: u64 = 900;
@@ -23,6 +23,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         admin: None,
         workers: workers.min(WORKERS_MAX as usize),
         data_dir: files.resolve("edgeward-data"),
+        compiling: Compiling::default(),
         edge_location: "local".to_owned(),
         drain: Duration::from_secs(30),
         access_log: true,
@@ -44,6 +45,12 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     }
     if let Some(folder) = table.text("data_dir") {
         server.data_dir = files.resolve(folder.get_ref());
+    }
+    if let Some(bytes) = table.integer("compile_memory_bytes", compile::MEMORY_BYTES_MIN..=compile::MEMORY_BYTES_MAX) {
+        server.compiling.memory_bytes = bytes;
+    }
+    if let Some(seconds) = table.integer("compile_cpu_s", 1..=compile::CPU_S_MAX) {
+        server.compiling.cpu_s = seconds;
     }
     if let Some(location) = table.text("edge_location") {
         server.edge_location = edge_location(&table, &location);
@@ -123,6 +130,8 @@ fn certificate(mut table: Table<'_>, files: &mut Files<'_>) -> Option<Certificat
     let hosts = hosts.iter().filter_map(|host| super::site::host(&table, host)).collect();
     let chain = table.required_text("chain", "\"chain.pem\"").and_then(|text| files.existing(&table, &text));
     let key = table.required_text("key", "\"key.pem\"").and_then(|text| files.existing(&table, &text));
+    let certificate = Certificate { hosts, chain: chain?, key: key? };
+    files.judge_certificate(&table, &certificate);
     table.finish();
-    Some(Certificate { hosts, chain: chain?, key: key? })
+    Some(certificate)
 }

@@ -155,7 +155,7 @@ fn files_that_were_read_are_named() {
     let path = folder.path().join("edge.toml");
     std::fs::write(&path, FULL).unwrap();
     let files = super::load(&path).unwrap().files;
-    let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    let names: Vec<_> = files.keys().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["chain.pem", "edge.toml", "hook.wasm", "key.pem", "values.json"]);
 }
 
@@ -229,7 +229,7 @@ viewer_request = "rewrit"
              --> edge.toml:4:1
               |
             4 | worker = 2
-              | ^^^^^^ did you mean `workers`? allowed here: `http`, `https`, `admin`, `workers`, `data_dir`, `edge_location`, `drain_s`, `access_log`, `websockets_per_worker`, `certificate`
+              | ^^^^^^ did you mean `workers`? allowed here: `http`, `https`, `admin`, `workers`, `data_dir`, `compile_memory_bytes`, `compile_cpu_s`, `edge_location`, `drain_s`, `access_log`, `websockets_per_worker`, `certificate`
 
             error: cannot read `hok.wasm`: no such file or folder
              --> edge.toml:7:13

@@ -57,6 +57,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
     let has_group = origins.iter().any(|(name, _)| *name == "dead");
     Config {
         server: Server {
+            compiling: Default::default(),
             http: vec![],
             https: vec![],
             admin: None,

@@ -11,9 +11,9 @@ use crate::function::admission::Admission;
 use crate::function::pool::ViewerPool;
 use crate::function::revision::{Code, Revision};
 use crate::function::worker_pool::WorkerPool;
-use crate::limits::{self, Limit, Profile};
+use crate::limits::{Compiling, Limit, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Source};
+use crate::wasm::compile::{self, CompileError, Compiler, Source};
 use crate::wasm::egress::{Egress, Grants};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
@@ -53,6 +53,12 @@ pub struct DeployError {
     pub why: String,
 }
 
+/// The same for one function, with the word that it is counted under.
+struct Refused {
+    reason: &'static str,
+    why: anyhow::Error,
+}
+
 /// See the module.
 pub struct Catalog {
     workers: usize,
@@ -63,9 +69,9 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// `workers` is the number of threads that call revisions; AOT files are kept in `data_dir`.
-    pub fn new(workers: usize, data_dir: &Path, telemetry: Arc<Telemetry>) -> anyhow::Result<Catalog> {
-        let engines = Arc::new(Engines::new(data_dir).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+    /// `workers` is the number of threads that call revisions; AOT files are kept in `data_dir`, and made by `compiler`.
+    pub fn new(workers: usize, data_dir: &Path, compiler: Compiler, telemetry: Arc<Telemetry>) -> anyhow::Result<Catalog> {
+        let engines = Arc::new(Engines::new(data_dir, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
         Ok(Catalog { workers, telemetry, engines, current: Mutex::default() })
     }
 
@@ -79,13 +85,18 @@ impl Catalog {
     pub fn deploy(&self, config: &Config) -> Result<Arc<Revisions>, Vec<DeployError>> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let functions: Vec<_> = config.functions.iter().collect();
-        let deployed = in_parallel(&functions, |(name, function)| self.deployed(function, current.by_name.get(*name)));
+        let bounds = config.server.compiling;
+        let deployed = in_parallel(&functions, |(name, function)| self.deployed(function, bounds, current.by_name.get(*name)));
         let mut by_name = BTreeMap::new();
         let mut errors = Vec::new();
         for ((name, function), deployed) in functions.into_iter().zip(deployed) {
             match deployed {
                 Ok(deployed) => drop(by_name.insert(name.clone(), deployed)),
-                Err(why) => errors.push(DeployError { function: name.clone(), component: function.component.clone(), why }),
+                Err(refused) => {
+                    self.telemetry.deployment_refused(refused.reason);
+                    let why = format!("{:#}", refused.why);
+                    errors.push(DeployError { function: name.clone(), component: function.component.clone(), why });
+                }
             }
         }
         if !errors.is_empty() {
@@ -95,9 +106,9 @@ impl Catalog {
         Ok(current.clone())
     }
 
-    fn deployed(&self, function: &config::Function, before: Option<&Deployed>) -> Result<Deployed, String> {
-        let bytes = read_component(&function.component)?;
-        let source = Source::new(&bytes);
+    fn deployed(&self, function: &config::Function, bounds: Compiling, before: Option<&Deployed>) -> Result<Deployed, Refused> {
+        let source = Source::open(&function.component)
+            .map_err(|error| Refused { reason: "read", why: anyhow::anyhow!("cannot be read: {error}") })?;
         let digest = source.sha256;
         if let Some(before) = before
             && before.digest == digest
@@ -105,19 +116,24 @@ impl Catalog {
         {
             return Ok(Deployed { revision: before.revision.clone(), settings: function.clone(), digest });
         }
-        let revision = self.revision(function, source).map_err(|error| format!("{error:#}"))?;
+        let revision = self.revision(function, &source, bounds).map_err(|why| match why.downcast_ref::<CompileError>() {
+            Some(error) => Refused { reason: error.reason().name(), why: anyhow::anyhow!(error.told()) },
+            None => Refused { reason: "start", why },
+        })?;
         Ok(Deployed { revision: Arc::new(revision), settings: function.clone(), digest })
     }
 
     /// A revision of one function; its instances are made and warm.
-    pub fn revision(&self, function: &config::Function, source: Source<'_>) -> anyhow::Result<Revision> {
-        let inspection = compile::outline(source.bytes)?;
-        inspection.check(function.profile)?;
+    pub fn revision(&self, function: &config::Function, source: &Source, bounds: Compiling) -> anyhow::Result<Revision> {
+        let compiled = compile::compiled(&self.engines, source, &function.limits, bounds)?;
+        if !compiled.inspection.unserved.is_empty() {
+            let imports = compiled.inspection.unserved.join(", ");
+            tracing::warn!(function = function.name, imports, "it imports what leads nowhere; a call of it is a trap");
+        }
         let metrics = Arc::new(self.telemetry.function(&function.name));
         let key_values = function.key_value_store.clone().map(|values| values as Arc<dyn KeyValueStore>);
         let code = match function.profile {
             Profile::Viewer => {
-                let compiled = compile::viewer(&self.engines, source, &function.limits)?;
                 if let Err(why) = &compiled.restorable {
                     tracing::info!(function = function.name, reason = %why, "instances cannot be restored; each call takes a new one");
                 }
@@ -126,25 +142,30 @@ impl Catalog {
                 let pool = ViewerPool::new(code, function.policy, function.min_warm, live_max, self.workers);
                 // At least one instance is made now: what fails to start must fail the deployment.
                 pool.warm_up(&metrics)?;
-                self.engines.aot.release(&compiled.component);
                 Code::Viewer(Arc::new(pool))
             }
             Profile::Worker => {
-                let component = compile::worker(&self.engines, source)?;
                 let grants = Grants::parse(function.network.iter().map(String::as_str))?;
                 let surroundings = Surroundings {
                     environment: function.environment.clone(),
                     key_values,
                     egress: Arc::new(Egress::new(grants, metrics.clone())),
                 };
-                let code = WorkerCode::new(&self.engines, &component, inspection.http, &function.limits, surroundings)?;
+                let code = WorkerCode::new(
+                    &self.engines,
+                    &compiled.component,
+                    compiled.inspection.http,
+                    &function.limits,
+                    surroundings,
+                )?;
                 let min_warm = function.min_warm.unwrap_or(1);
                 let pool = WorkerPool::new(code, function.policy, min_warm, self.workers, metrics.clone());
                 block_on(pool.warm_up(min_warm))?;
-                self.engines.aot.release(&component);
                 Code::Worker(pool)
             }
         };
+        self.engines.aot.release(&compiled.component);
+        let inspection = compiled.inspection;
         let (name, limits) = (function.name.clone(), function.limits.clone());
         Ok(Revision { name, limits, inspection, metrics, admission: Admission::default(), code })
     }
@@ -192,12 +213,4 @@ fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> 
     });
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
-}
-
-fn read_component(path: &Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
-    if size > limits::config::COMPONENT_BYTES {
-        return Err(format!("its {size} bytes are over {} bytes", limits::config::COMPONENT_BYTES));
-    }
-    std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))
 }

@@ -8,17 +8,16 @@
 //! happens on a thread of its own; workers only ever load a pointer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::{Shared, Snapshot};
-use crate::config::{self, Loaded, Server};
+use crate::config::{self, Loaded, Look, Server};
 use crate::telemetry::ReloadResult;
 
 /// Files are written in several steps: wait until nothing has happened for so long,
@@ -40,23 +39,16 @@ pub(super) enum Cause {
 /// How the files looked when they were read.
 pub(super) struct Changes(BTreeMap<PathBuf, Option<Look>>);
 
-#[derive(PartialEq, Eq)]
-struct Look {
-    bytes: u64,
-    modified: Option<SystemTime>,
-    inode: u64,
-}
-
 impl Changes {
-    pub(super) fn since_now(files: BTreeSet<PathBuf>) -> Changes {
-        Changes(files.into_iter().map(|file| (file.clone(), look(&file))).collect())
+    pub(super) fn since(files: BTreeMap<PathBuf, Option<Look>>) -> Changes {
+        Changes(files)
     }
 
     /// Whether any file looks different; remembers how it looks now.
     fn any(&mut self) -> bool {
         let mut any = false;
         for (file, before) in &mut self.0 {
-            let now = look(file);
+            let now = Look::at(file);
             any |= *before != now;
             *before = now;
         }
@@ -80,6 +72,7 @@ pub(super) fn start(
     events: Sender<Cause>,
     causes: Receiver<Cause>,
 ) -> anyhow::Result<()> {
+    let first = events.clone();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading a file is no change, and we read them ourselves.
         if !event.is_ok_and(|event| event.kind.is_access()) {
@@ -89,6 +82,8 @@ pub(super) fn start(
     .context("cannot watch files")?;
     let mut reloader = Reloader { path, changes, shared, watcher, watched: BTreeSet::new(), retired: Vec::new() };
     reloader.watch();
+    // Whatever has changed while the first deployment went on, unwatched.
+    let _ = first.send(Cause::Event);
     std::thread::Builder::new().name("edgeward-reload".to_owned()).spawn(move || reloader.run(&causes))?;
     Ok(())
 }
@@ -147,7 +142,7 @@ impl Reloader {
             tracing::warn!("{warning}");
         }
         // Also when the deployment fails: a file that is new and wrong will be put right.
-        let mut changes = Changes::since_now(files);
+        let mut changes = Changes::since(files);
         std::mem::swap(&mut self.changes, &mut changes);
         self.watch();
 
@@ -167,9 +162,10 @@ impl Reloader {
             tracing::warn!(setting, "a change of this setting takes effect after a restart");
         }
         // What is compared with next time is what is in force.
-        let Server { edge_location, drain, access_log, websockets_per_worker, certificates, .. } = config.server;
+        let Server { compiling, edge_location, drain, access_log, websockets_per_worker, certificates, .. } = config.server;
         let before_server = before.server.clone();
-        next.server = Server { edge_location, drain, access_log, websockets_per_worker, certificates, ..before_server };
+        next.server =
+            Server { compiling, edge_location, drain, access_log, websockets_per_worker, certificates, ..before_server };
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
         drop(before);
@@ -221,21 +217,6 @@ fn needs_restart(now: &Server, next: &Server) -> Vec<&'static str> {
     settings.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }
 
-fn look(file: &Path) -> Option<Look> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some(Look { bytes: metadata.len(), modified: metadata.modified().ok(), inode: inode(&metadata) })
-}
-
-#[cfg(unix)]
-fn inode(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn inode(_metadata: &Metadata) -> u64 {
-    0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,7 +226,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, other) = (folder.path().join("a"), folder.path().join("b"));
         std::fs::write(&file, "1").unwrap();
-        let mut changes = Changes::since_now([file.clone()].into());
+        let mut changes = Changes::since([(file.clone(), Look::at(&file))].into());
         assert!(!changes.any());
         std::fs::write(&other, "2").unwrap();
         std::fs::rename(&other, &file).unwrap();
@@ -257,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_folder_is_in_the_current_one() {
-        let changes = Changes::since_now([PathBuf::from("edge.toml")].into());
+        let changes = Changes::since([(PathBuf::from("edge.toml"), None)].into());
         assert_eq!(changes.folders(), [PathBuf::from(".")].into());
     }
 }

@@ -14,6 +14,7 @@ use wasm_encoder::{
 };
 use wasmtime::{Engine, Instance, Module, Store};
 
+use crate::limits::Profile;
 use crate::wasm::compile::charged;
 use crate::wasm::engine::Engines;
 
@@ -87,7 +88,7 @@ fn time(engine: &Engine, module: &[u8]) -> wasmtime::Result<(f64, f64)> {
     const BUDGET: u64 = 1 << 40;
     const LONG: Duration = Duration::from_micros(200);
     const RUNS: u32 = 7;
-    let module = Module::new(engine, charged(module)?)?;
+    let module = Module::new(engine, charged(module, Profile::Viewer)?)?;
     let mut store = Store::new(engine, ());
     store.set_fuel(BUDGET)?;
     let instance = Instance::new(&mut store, &module, &[])?;

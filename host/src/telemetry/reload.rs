@@ -1,4 +1,4 @@
-//! Configuration reloads, by result.
+//! Configuration reloads, by result, and components that were refused, by reason.
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
@@ -12,6 +12,7 @@ pub enum ReloadResult {
 pub(super) struct Reloads {
     ok: IntCounter,
     refused: IntCounter,
+    deployments: IntCounterVec,
 }
 
 impl Reloads {
@@ -19,7 +20,11 @@ impl Reloads {
         let help = "Configuration reloads by result: ok, or refused with the old one kept.";
         let reloads = IntCounterVec::new(Opts::new("edgeward_config_reloads_total", help), &["result"]).expect("valid metric");
         registry.register(Box::new(reloads.clone())).expect("registered once");
-        Reloads { ok: reloads.with_label_values(&["ok"]), refused: reloads.with_label_values(&["refused"]) }
+        let help = "Functions that could not be deployed, by reason: what their component is, or would cost to compile.";
+        let deployments =
+            IntCounterVec::new(Opts::new("edgeward_deployments_refused_total", help), &["reason"]).expect("valid metric");
+        registry.register(Box::new(deployments.clone())).expect("registered once");
+        Reloads { ok: reloads.with_label_values(&["ok"]), refused: reloads.with_label_values(&["refused"]), deployments }
     }
 
     pub(super) fn count(&self, result: ReloadResult) {
@@ -27,5 +32,9 @@ impl Reloads {
             ReloadResult::Ok => self.ok.inc(),
             ReloadResult::Refused => self.refused.inc(),
         }
+    }
+
+    pub(super) fn count_deployment(&self, reason: &'static str) {
+        self.deployments.with_label_values(&[reason]).inc();
     }
 }

@@ -1,64 +1,144 @@
-//! Compiled components on disk: `DIR/<digest of component, engine and rewriting>.cwasm`.
+//! Compiled components on disk: `DIR/<digest of component, engine and rewriting>.cwasm`, and beside each what is known
+//! of it, `.json`.
 //!
 //! A file is written whole under another name, flushed, and then renamed: one that has the right name was
-//! written by us and is complete. The directory is ours alone (mode 0700).
+//! written by us and is complete. Whoever can write here can run code in this process. So the directory must be
+//! our own user's and nobody else's (mode 0700), and is opened once: another one that is put under its name later is
+//! not looked at. A file counts only if it is a plain file of our own user that nobody else may write, and has no
+//! second name.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use rustix::fs::{AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
 use wasmtime::component::Component;
-use wasmtime::{Engine, Result};
+
+use crate::wasm::engine;
+
+const CODE: &str = "cwasm";
+const NOTE: &str = "json";
+const UNFINISHED: &str = "tmp";
+/// Between the making of a file and its lock lies less.
+const SETTLED: Duration = Duration::from_secs(1);
+/// Exports and imports by name.
+const NOTE_BYTES: u64 = 16 << 20;
 
 /// See the module.
 pub struct AotCache {
-    directory: PathBuf,
+    directory: OwnedFd,
+    /// For messages.
+    path: PathBuf,
 }
 
-impl AotCache {
-    pub fn open(data_dir: &Path) -> std::io::Result<AotCache> {
-        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-        let directory = data_dir.join("aot");
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700))?;
-        Ok(AotCache { directory })
-    }
+/// The name of what is kept of one compiled component, without its ending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key(String);
 
-    /// Where the compiled form of what has this digest, made by `engine` in the way that `how` names, is kept.
-    pub fn path(&self, engine: &Engine, sha256: &[u8; 32], how: &str) -> PathBuf {
-        use std::hash::{Hash as _, Hasher as _};
-        let mut compatibility = std::hash::DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut compatibility);
+impl Key {
+    /// Of what has this digest, made by `engine` in the way that `how` names.
+    pub fn new(engine: &Engine, sha256: &[u8; 32], how: &str) -> Key {
         let mut digest = Sha256::new();
-        digest.update(compatibility.finish().to_le_bytes());
+        digest.update(engine::digest(engine).to_le_bytes());
         digest.update(how.as_bytes());
         digest.update([0]);
         digest.update(sha256);
-        self.directory.join(format!("{}.cwasm", hex::encode(digest.finalize())))
+        Key(hex::encode(digest.finalize()))
     }
 
-    /// None where there is no file, or one that this engine does not take (it will be written anew).
-    #[allow(unsafe_code, reason = "the only place that runs code from a file")]
-    pub fn load(&self, engine: &Engine, path: &Path) -> Option<Component> {
-        if !path.is_file() {
-            return None;
+    fn file(&self, ending: &str) -> String {
+        format!("{}.{ending}", self.0)
+    }
+}
+
+/// A file that is being written; removed unless it is kept. Locked for as long as anybody has it open, so that one
+/// that was left behind can be told.
+pub struct Unfinished<'a> {
+    cache: &'a AotCache,
+    name: String,
+    pub file: File,
+}
+
+impl AotCache {
+    pub fn open(data_dir: &Path) -> io::Result<AotCache> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = data_dir.join("aot");
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let foreign = |why: &str| {
+            let path = path.display();
+            io::Error::other(format!(
+                "{path} {why}: whoever can write there can run code in Edgeward; remove it, or take another `data_dir`"
+            ))
+        };
+        let directory = match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(directory) => File::from(directory),
+            Err(rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+                return Err(foreign("is not a folder, but a link or file"));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let owner = directory.metadata()?.uid();
+        if owner != our_user() {
+            return Err(foreign(&format!("belongs to user {owner}, and Edgeward runs as {}", our_user())));
         }
+        directory.set_permissions(std::fs::Permissions::from_mode(0o700))?;
+        let cache = AotCache { directory: directory.into(), path };
+        cache.sweep();
+        Ok(cache)
+    }
+
+    /// None where there is nothing whole of ours, or nothing that this engine takes (it will be written anew): the
+    /// component, and what was noted.
+    pub fn load(&self, engine: &Engine, key: &Key) -> Option<(Component, Vec<u8>)> {
+        let mut note = Vec::new();
+        self.ours(&key.file(NOTE))?.take(NOTE_BYTES).read_to_end(&mut note).ok()?;
+        let code = self.ours(&key.file(CODE))?;
+        // The file that was looked at, not another one that has its name by now.
+        let path = format!("/proc/self/fd/{}", code.as_raw_fd());
         // JUSTIFICATION: compiling takes a hundred times longer than mapping a compiled file, and wasmtime
         // cannot check machine code, so it has no safe call for this.
-        // SAFETY: `deserialize_file` needs a file that `Component::serialize` wrote and nobody changes while
-        // it is mapped. `store` is the only writer, it never touches a file after its rename, and the
-        // directory is accessible to our own user alone.
-        match unsafe { Component::deserialize_file(engine, path) } {
-            Ok(component) => Some(component),
+        // SAFETY: `deserialize_file` needs a file that `Engine::precompile_component` made and nobody changes while
+        // it is mapped. `ours` gives no file but those that our own user alone may write, in a directory of which
+        // the same is true, and we never touch one after its rename.
+        #[allow(unsafe_code, reason = "the only place that runs code from a file")]
+        let loaded = unsafe { Component::deserialize_file(engine, &path) };
+        match loaded {
+            Ok(component) => Some((component, note)),
             Err(error) => {
+                let path = self.path.join(key.file(CODE));
                 tracing::warn!(path = %path.display(), %error, "compiled file cannot be used; compiling again");
                 None
             }
         }
+    }
+
+    /// A file that nobody but us could have written.
+    fn ours(&self, name: &str) -> Option<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let path = self.path.join(name);
+        let file = match rustix::fs::openat(&self.directory, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(rustix::io::Errno::NOENT) => return None,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "compiled file is not used; compiling again");
+                return None;
+            }
+        };
+        let metadata = file.metadata().ok()?;
+        let others_write = metadata.mode() & 0o022 != 0;
+        if !metadata.is_file() || metadata.uid() != our_user() || others_write || metadata.nlink() != 1 {
+            tracing::warn!(path = %path.display(), "compiled file is not used, as somebody else may have written it; compiling again");
+            return None;
+        }
+        Some(file)
     }
 
     /// Gives back the pages of a compiled file that loading and starting it have touched. They stay in the kernel's
@@ -79,26 +159,82 @@ impl AotCache {
         }
     }
 
-    pub fn store(&self, component: &Component, path: &Path) -> Result<()> {
-        let compiled = component.serialize()?;
+    /// A file for what is being made.
+    pub fn begin(&self, key: &Key) -> io::Result<Unfinished<'_>> {
+        self.unfinished(key)
+    }
+
+    /// Keeps what was made, with what is to be noted of it.
+    pub fn keep(&self, key: &Key, code: Unfinished<'_>, note: &[u8]) -> io::Result<()> {
+        let mut noted = self.unfinished(key)?;
+        noted.file.write_all(note)?;
+        // Code without its note is not there.
+        noted.named(&key.file(NOTE))?;
+        code.named(&key.file(CODE))
+    }
+
+    fn unfinished(&self, key: &Key) -> io::Result<Unfinished<'_>> {
         // Nobody else's: neither another process's nor another thread's.
-        static STORES: AtomicU64 = AtomicU64::new(0);
-        let store = STORES.fetch_add(1, Ordering::Relaxed);
-        let unfinished = path.with_extension(format!("{}-{store}.tmp", std::process::id()));
-        let written = File::create(&unfinished).and_then(|mut file| {
-            file.write_all(&compiled)?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, path)
-        });
-        if written.is_err() {
-            let _ = std::fs::remove_file(&unfinished);
+        static BEGUN: AtomicU64 = AtomicU64::new(0);
+        let begun = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let name = key.file(&format!("{}-{begun}.{UNFINISHED}", std::process::id()));
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::openat(&self.directory, &name, flags, Mode::RUSR | Mode::WUSR)?);
+        file.try_lock().map_err(io::Error::from)?;
+        Ok(Unfinished { cache: self, name, file })
+    }
+
+    /// Removes what was being written when a process ended. What another process writes is locked.
+    fn sweep(&self) {
+        let swept = || -> io::Result<()> {
+            for entry in rustix::fs::Dir::read_from(&self.directory)? {
+                let name = entry?.file_name().to_string_lossy().into_owned();
+                if Path::new(&name).extension().is_none_or(|ending| ending != UNFINISHED) {
+                    continue;
+                }
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let in_work = rustix::fs::openat(&self.directory, &name, flags, Mode::empty()).is_ok_and(|file| {
+                    let file = File::from(file);
+                    // One that was just made may not be locked yet.
+                    let age = file.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
+                    let is_new = age.is_ok_and(|age| age.is_ok_and(|age| age < SETTLED));
+                    is_new || file.try_lock().is_err()
+                });
+                if !in_work {
+                    let _ = rustix::fs::unlinkat(&self.directory, &name, AtFlags::empty());
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = swept() {
+            tracing::warn!(path = %self.path.display(), %error, "unfinished files stay");
         }
-        Ok(written?)
     }
 }
 
+impl Unfinished<'_> {
+    fn named(mut self, name: &str) -> io::Result<()> {
+        self.file.sync_all()?;
+        rustix::fs::renameat(&self.cache.directory, &self.name, &self.cache.directory, name)?;
+        self.name.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            let _ = rustix::fs::unlinkat(&self.cache.directory, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+fn our_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// The addresses of pages within a range that are mapped from a file, and not copies of our own. Rounded inwards.
-fn file_pages(range: &Range<usize>) -> std::io::Result<Vec<Range<usize>>> {
+fn file_pages(range: &Range<usize>) -> io::Result<Vec<Range<usize>>> {
     // `Documentation/admin-guide/mm/pagemap.rst`: eight bytes for each page.
     const PRESENT: u64 = 1 << 63;
     const OF_A_FILE: u64 = 1 << 61;

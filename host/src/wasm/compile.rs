@@ -1,46 +1,48 @@
-//! Untrusted bytes become a component that can be called: validated, found out about, compiled, kept.
+//! Untrusted bytes become a component that can be called: examined, found out about, compiled, kept.
+//!
+//!     source ──► kept already? ──no──► process (examine, charge, rewrite, compile) ──► aot ──► component
+//!                     └──yes──────────────────────────────────────────────────────────┘
 //!
 //! The host finds out what a component exports; nobody declares it. A component that exports nothing we
-//! know, or imports what we do not offer, is refused with both lists.
+//! know, or imports what we do not offer, is refused with both lists. Nothing here reads an untrusted byte in the
+//! process that serves but to hash it, unless the embedding asked for that (`Compiler::Unbounded`).
 
+mod cost;
+mod error;
+mod examine;
 mod frame;
+mod job;
+mod names;
+mod process;
 mod size;
+mod source;
 
 use std::borrow::Cow;
-use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
-use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
+use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::abi::Moment;
-use crate::wasm::engine::Engines;
-use crate::wasm::restore::{self, Unsuitable};
-use crate::wasm::{sealed, worker};
+use crate::wasm::aot::Key;
+use crate::wasm::engine::{self, Engines};
+use crate::wasm::{restore, sealed, worker};
 
-pub use frame::charged;
+pub use error::{CodePlace, CompileError, Reason};
+use job::{Job, Note};
+pub use names::Offer;
+pub use process::{Compiler, serve};
 pub use size::Size;
-
-/// The bytes of a component, with the digest that names what is made of them.
-#[derive(Clone, Copy)]
-pub struct Source<'a> {
-    pub bytes: &'a [u8],
-    pub sha256: [u8; 32],
-}
-
-impl<'a> Source<'a> {
-    pub fn new(bytes: &'a [u8]) -> Source<'a> {
-        Source { bytes, sha256: Sha256::digest(bytes).into() }
-    }
-}
+pub use source::Source;
 
 /// What a component is, from its bytes alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspection {
     /// Exported and imported names with their versions, in order.
     pub exports: Vec<String>,
     pub imports: Vec<String>,
+    /// Imported functions that lead nowhere: a call of one is a trap.
+    pub unserved: Vec<String>,
     /// The hooks it exports.
     pub moments: Vec<Moment>,
     /// The wasi:http version it handles.
@@ -49,8 +51,8 @@ pub struct Inspection {
     pub size: Size,
 }
 
-/// Which wasi:http world a component speaks; decided once, when it is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which wasi:http world a component speaks; decided once, when it is examined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HttpVersion {
     /// `wasi:http/incoming-handler@0.2`.
     P2,
@@ -58,86 +60,39 @@ pub enum HttpVersion {
     P3,
 }
 
-/// Why bytes cannot be deployed.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    #[error("not a WebAssembly component: {0}")]
-    Invalid(String),
-    #[error("a core module, not a component; make one with `wasm-tools component new`, or build for wasm32-wasip2")]
-    CoreModule,
-    #[error("it exports nothing that Edgeward calls; exports: {exports}; one of these is needed: {needed}")]
-    NothingToCall { exports: String, needed: String },
-    #[error("it imports {import}, which a {profile} component may not; allowed: {allowed}", profile = profile_name(*.profile))]
-    Import { import: String, profile: Profile, allowed: String },
-    #[error("a function body of {bytes} bytes is over {max} bytes; such code takes too long to compile")]
-    FunctionTooLarge { bytes: usize, max: usize },
-    #[error("{count} {what} are over {max}; code moves them for the price of one")]
-    TooManyValues { what: &'static str, count: usize, max: usize },
-    #[error("its functions declare {values} values, out of all proportion to their code")]
-    FramesTooLarge { values: usize },
-    #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = profile_name(*.profile))]
-    TooMuch { what: &'static str, count: u64, max: u64, profile: Profile },
-    #[error("{0:#}")]
-    Wasmtime(wasmtime::Error),
-}
-
-/// Validates a component and reads it, without compiling it.
-pub fn inspect(bytes: &[u8]) -> Result<Inspection, CompileError> {
-    let inspection = outline(bytes)?;
-    frame::validated(bytes)?;
-    Ok(inspection)
-}
-
-/// Reads a component without looking at its code: `viewer` and `worker` validate what they compile, and what was
-/// compiled before was validated then. Most of a start would go into validation.
-pub fn outline(bytes: &[u8]) -> Result<Inspection, CompileError> {
-    if !bytes.starts_with(b"\0asm") {
-        return Err(CompileError::Invalid("it does not begin with \\0asm".to_owned()));
-    }
-    if Parser::is_core_wasm(bytes) {
-        return Err(CompileError::CoreModule);
-    }
-    let mut inspection = Inspection::default();
-    let mut depth = 0;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(|error| CompileError::Invalid(error.to_string()))? {
-            // wasmparser takes the end of the bytes for the end of whatever is nested there.
-            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
-                if unchecked_range.end > bytes.len() =>
-            {
-                return Err(CompileError::Invalid("it ends in the middle of a nested module or component".to_owned()));
-            }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) if depth > 0 => depth -= 1,
-            Payload::ComponentImportSection(imports) if depth == 0 => {
-                for import in imports.into_iter().flatten() {
-                    if !matches!(import.ty, ComponentTypeRef::Type(_)) {
-                        inspection.imports.push(import.name.name.to_owned());
-                    }
-                }
-            }
-            Payload::ComponentExportSection(exports) if depth == 0 => {
-                for export in exports.into_iter().flatten() {
-                    if matches!(export.kind, ComponentExternalKind::Instance | ComponentExternalKind::Func) {
-                        inspection.exports.push(export.name.name.to_owned());
-                    }
-                }
-            }
-            _ => {}
+impl HttpVersion {
+    /// The version that an export of this name handles. A release candidate is none: its types have changed since.
+    fn of(export: &str) -> Option<HttpVersion> {
+        let (interface, version) = export.split_once('@')?;
+        let released = |minor: &str| {
+            let patch = version.strip_prefix(minor);
+            patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        match interface {
+            "wasi:http/incoming-handler" if released("0.2.") => Some(HttpVersion::P2),
+            "wasi:http/handler" if released("0.3.") => Some(HttpVersion::P3),
+            _ => None,
         }
     }
-    inspection.size = Size::of(bytes).map_err(|error| CompileError::Invalid(error.to_string()))?;
-    inspection.moments = Moment::ALL.into_iter().filter(|moment| inspection.exports.contains(&interface(*moment))).collect();
-    inspection.http = inspection.exports.iter().find_map(|export| {
-        if export.starts_with("wasi:http/incoming-handler@0.2.") {
-            Some(HttpVersion::P2)
-        } else if export.starts_with("wasi:http/handler@0.3.") {
-            Some(HttpVersion::P3)
-        } else {
-            None
-        }
-    });
-    Ok(inspection)
+}
+
+/// What a component is, and what stands against it, without compiling it; as `edgeward serve` would find with these
+/// limits. What cannot be told of a component that is not one is the error.
+pub fn examine(component: &[u8], limits: &Limits) -> Result<Inspection, CompileError> {
+    let profile = limits.profile();
+    let engine = engine::compiling(profile).map_err(CompileError::Wasmtime)?;
+    let offer = Offer::of(&engine, profile).map_err(CompileError::Wasmtime)?;
+    examine::examined(component, limits, &offer).map(|examined| examined.inspection)
+}
+
+/// Reads a component without looking at its code: what it exports and imports, whether or not that can be deployed.
+pub fn outline(component: &[u8]) -> Result<Inspection, CompileError> {
+    examine::outline(component)
+}
+
+/// A component, or module, with functions that pay for their frames; itself where none has to.
+pub fn charged(bytes: &[u8], profile: Profile) -> Result<Cow<'_, [u8]>, CompileError> {
+    frame::charged(bytes, &examine::validated(bytes, profile)?.held)
 }
 
 /// The interface that a hook of this moment exports.
@@ -146,9 +101,11 @@ pub fn interface(moment: Moment) -> String {
 }
 
 impl Inspection {
-    /// What can be called under a profile, or why nothing can.
-    pub fn check(&self, profile: Profile) -> Result<(), CompileError> {
+    /// Everything that its outline has against it under these limits.
+    fn wrong(&self, limits: &Limits) -> Vec<CompileError> {
+        let profile = limits.profile();
         let viewer = profile == Profile::Viewer;
+        let mut wrong = Vec::new();
         let callable = self.moments.iter().any(|moment| moment.is_viewer() == viewer) || (!viewer && self.http.is_some());
         if !callable {
             let mut needed: Vec<String> = Moment::ALL.into_iter().filter(|m| m.is_viewer() == viewer).map(interface).collect();
@@ -156,72 +113,89 @@ impl Inspection {
                 needed.extend(["wasi:http/incoming-handler@0.2".to_owned(), "wasi:http/handler@0.3".to_owned()]);
             }
             let exports = if self.exports.is_empty() { "none".to_owned() } else { self.exports.join(", ") };
-            return Err(CompileError::NothingToCall { exports, needed: needed.join(", ") });
+            wrong.push(CompileError::NothingToCall { exports, needed: needed.join(", ") });
         }
-        if viewer && let Some(import) = self.imports.iter().find(|import| !sealed::allows(import)) {
-            return Err(CompileError::Import { import: import.clone(), profile, allowed: sealed::allowed() });
+        let allows = if viewer { sealed::allows } else { worker::allows };
+        let imports: Vec<String> = self.imports.iter().filter(|import| !allows(import)).cloned().collect();
+        if !imports.is_empty() {
+            let allowed = if viewer { sealed::allowed() } else { worker::allowed() };
+            wrong.push(CompileError::Imports { imports, profile, allowed });
         }
-        if !viewer && let Some(import) = self.imports.iter().find(|import| !worker::allows(import)) {
-            return Err(CompileError::Import { import: import.clone(), profile, allowed: worker::allowed() });
+        let excess = self.size.excess(&Size::room(profile)).into_iter();
+        wrong.extend(excess.map(|(what, count, max)| CompileError::TooMuch { what, count, max, profile }));
+        for (limit, count) in
+            [(Limit::MemoryBytes, self.size.memory_bytes_all), (Limit::TableElements, self.size.table_elements_all)]
+        {
+            let max = limits.value(limit);
+            // What no setting allows has been told.
+            if count > max && max < limit.maximum(profile) {
+                wrong.push(CompileError::OverLimit { limit, count, max, allowed: limit.maximum(profile) });
+            }
         }
-        if let Some((what, count, max)) = self.size.excess(&Size::room(profile)) {
-            return Err(CompileError::TooMuch { what, count, max, profile });
-        }
-        Ok(())
+        wrong
+    }
+
+    /// Whether a component of which the rest is known to be fine can be deployed with these limits.
+    pub fn check(&self, limits: &Limits) -> Result<(), CompileError> {
+        CompileError::all(self.wrong(limits))
     }
 }
 
-/// A compiled viewer component.
-pub struct Viewer {
+/// A compiled component, mapped from its file.
+pub struct Compiled {
     pub component: Component,
-    /// Whether instances can be put back; why not, for `inspect` and the log.
-    pub restorable: Result<(), Unsuitable>,
+    pub inspection: Inspection,
+    /// Whether instances of a viewer component can be put back; why not, for the log.
+    pub restorable: Result<(), String>,
 }
 
-/// Compiles a viewer component that was read and checked, or maps what was compiled before.
-pub fn viewer(engines: &Engines, source: Source<'_>, limits: &Limits) -> Result<Viewer, CompileError> {
-    let memory_bytes = limits.value(Limit::MemoryBytes);
-    // Named by what was given, so that a file that is there spares the rewriting too. That it is of a rewritten
-    // component is in the name: an export of that name could be anybody's.
-    let how = format!("viewer-{} {} {memory_bytes}", frame::VERSION, restore::VERSION);
-    let path = engines.aot.path(&engines.viewer, &source.sha256, &how);
-    if let Some(component) = engines.aot.load(&engines.viewer, &path) {
-        return Ok(Viewer { component, restorable: Ok(()) });
-    }
-    let code = frame::charged(source.bytes)?;
-    match restore::rewrite(&code, memory_bytes) {
-        Ok(rewritten) => Ok(Viewer { component: compiled(engines, &engines.viewer, &rewritten, &path)?, restorable: Ok(()) }),
-        Err(why) => {
-            let path = engines.aot.path(&engines.viewer, &source.sha256, &format!("viewer-{}", frame::VERSION));
-            Ok(Viewer { component: loaded(engines, &engines.viewer, &path, || Ok(code))?, restorable: Err(why) })
+/// Has a component compiled within these bounds, or maps what was compiled before.
+pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Compiling) -> Result<Compiled, CompileError> {
+    let (engine, memory_bytes) = match limits.profile() {
+        Profile::Viewer => (&engines.viewer, limits.value(Limit::MemoryBytes)),
+        Profile::Worker => (&engines.worker, 0),
+    };
+    // Named by what was given, so that a file that is there spares the rewriting too.
+    let how = match limits.profile() {
+        Profile::Viewer => format!("viewer-{} {} {memory_bytes}", frame::VERSION, restore::VERSION),
+        Profile::Worker => format!("worker-{}", frame::VERSION),
+    };
+    let key = Key::new(engine, &source.sha256, &how);
+    let compiled = match kept(engines, engine, &key) {
+        Some(compiled) => compiled,
+        None => {
+            made(engines, engine, &key, source, Job::new(engine, source, limits, bounds))?;
+            kept(engines, engine, &key).ok_or_else(|| CompileError::failed("what was compiled cannot be loaded"))?
         }
-    }
+    };
+    compiled.inspection.check(limits)?;
+    Ok(compiled)
 }
 
-/// Compiles a worker component that was read and checked, or maps what was compiled before.
-pub fn worker(engines: &Engines, source: Source<'_>) -> Result<Component, CompileError> {
-    let path = engines.aot.path(&engines.worker, &source.sha256, &format!("worker-{}", frame::VERSION));
-    loaded(engines, &engines.worker, &path, || frame::charged(source.bytes))
+/// What was made before.
+fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Option<Compiled> {
+    let (component, note) = engines.aot.load(engine, key)?;
+    let note: Note = serde_json::from_slice(&note).ok()?;
+    Some(Compiled { component, inspection: note.inspection, restorable: note.unsuitable.map_or(Ok(()), Err) })
 }
 
-/// What is there under `path`, or else what `code` compiles to.
-fn loaded<'a>(
-    engines: &Engines,
-    engine: &wasmtime::Engine,
-    path: &Path,
-    code: impl FnOnce() -> Result<Cow<'a, [u8]>, CompileError>,
-) -> Result<Component, CompileError> {
-    match engines.aot.load(engine, path) {
-        Some(component) => Ok(component),
-        None => compiled(engines, engine, &code()?, path),
-    }
-}
-
-fn compiled(engines: &Engines, engine: &wasmtime::Engine, code: &[u8], path: &Path) -> Result<Component, CompileError> {
-    let component = Component::new(engine, code).map_err(CompileError::Wasmtime)?;
-    engines.aot.store(&component, path).map_err(CompileError::Wasmtime)?;
-    // What runs is the mapped file: its pages are shared and can be dropped by the kernel.
-    Ok(engines.aot.load(engine, path).unwrap_or(component))
+fn made(engines: &Engines, engine: &wasmtime::Engine, key: &Key, source: &Source, job: Job) -> Result<(), CompileError> {
+    let failed = |error: std::io::Error| CompileError::failed(format!("compiled files: {error}"));
+    let mut unfinished = engines.aot.begin(key).map_err(failed)?;
+    let file = source.file().map_err(failed)?;
+    let note = match &engines.compiler {
+        Compiler::Program(program) => process::run(program, &job, file, unfinished.file.try_clone().map_err(failed)?)?,
+        Compiler::Unbounded => {
+            use std::io::Write as _;
+            let (bytes, _) = source::read(file).map_err(failed)?;
+            let offer = Offer::of(engine, job.profile).map_err(CompileError::Wasmtime)?;
+            let (code, note) = job.done(engine, &offer, &bytes)?;
+            unfinished.file.write_all(&code).map_err(failed)?;
+            note
+        }
+    };
+    let note = serde_json::to_vec(&note).map_err(|error| CompileError::failed(error.to_string()))?;
+    engines.aot.keep(key, unfinished, &note).map_err(failed)
 }
 
 fn profile_name(profile: Profile) -> &'static str {
@@ -252,12 +226,16 @@ mod tests {
         wat::parse_str(wat).unwrap()
     }
 
+    fn examined(component: &[u8], profile: Profile) -> Result<Inspection, CompileError> {
+        examine(component, &Limits::defaults(profile))
+    }
+
     #[test]
     fn a_component_that_is_cut_short_is_refused_or_rewritten_but_panics_nobody() {
         let whole = hook("viewer-request", "");
         for end in 8..whole.len() {
             // Where only names are missing, or whole sections, what is left is a component.
-            if inspect(&whole[..end]).is_ok() {
+            if examine::validated(&whole[..end], Profile::Viewer).is_ok() {
                 restore::rewrite(&whole[..end], 2 << 20).ok();
             }
         }
@@ -265,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_the_pool_has_no_room_for_is_refused_by_its_number_and_its_limit() {
-        let at_the_limit = "(memory 32) (table 20000 funcref)";
+        let at_the_limit = "(memory 31) (table 20000 funcref)";
         for (moment, profile, inside, refused) in [
             ("viewer-request", Profile::Viewer, "", None),
             ("viewer-request", Profile::Viewer, at_the_limit, None),
@@ -302,7 +280,9 @@ mod tests {
             ),
         ] {
             let bytes = hook(moment, inside);
-            let checked = inspect(&bytes).unwrap().check(profile).map_err(|error| error.to_string());
+            let limits = Limits::defaults(profile);
+            let limits = limits.with(Limit::TableElements, Limit::TableElements.maximum(profile)).unwrap();
+            let checked = examine(&bytes, &limits).map_err(|error| error.to_string());
             assert_eq!(checked.err().as_deref(), refused, "{inside}");
         }
     }
@@ -312,7 +292,7 @@ mod tests {
     fn the_pool_takes_what_is_checked_and_no_more() {
         let engines = crate::wasm::engine::tests::engines();
         for (moment, engine, profile, inside) in [
-            ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 32) (table 20000 funcref)"),
+            ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 31) (table 20000 funcref)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 1) (memory 1)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(table 1 funcref) (table 1 funcref)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 33)"),
@@ -322,7 +302,9 @@ mod tests {
             ("origin-request", &engines.worker, Profile::Worker, "(memory 1)"),
         ] {
             let bytes = hook(moment, inside);
-            let checked = inspect(&bytes).unwrap().check(profile);
+            let limits = Limits::defaults(profile);
+            let limits = limits.with(Limit::TableElements, Limit::TableElements.maximum(profile)).unwrap();
+            let checked = examine(&bytes, &limits);
             assert_eq!(checked.is_ok(), Component::new(engine, &bytes).is_ok(), "{inside}");
         }
     }

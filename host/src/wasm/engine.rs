@@ -14,7 +14,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::limits::{Limit, Profile};
 use crate::wasm::aot::AotCache;
-use crate::wasm::compile::Size;
+use crate::wasm::compile::{Compiler, Size};
 use crate::wasm::fuel::{self, FuelScale};
 use crate::wasm::sealed;
 use crate::wasm::state::ViewerState;
@@ -33,6 +33,7 @@ pub struct Engines {
     pub worker: Engine,
     pub fuel: FuelScale,
     pub aot: AotCache,
+    pub(super) compiler: Compiler,
     /// Viewer instances that live now.
     pub(super) viewer_live: Arc<AtomicU32>,
     pub(super) viewer_linker: Linker<ViewerState>,
@@ -40,19 +41,52 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// `data_dir` holds the compiled files.
-    pub fn new(data_dir: &Path) -> Result<Engines> {
-        let viewer = Engine::new(&viewer_config())?;
-        let worker = Engine::new(&worker_config())?;
-        let fuel = FuelScale::measure(&viewer)?;
+    /// `data_dir` holds the compiled files, which `compiler` makes.
+    pub fn new(data_dir: &Path, compiler: Compiler) -> Result<Engines> {
         let aot = AotCache::open(data_dir)?;
+        let viewer = Engine::new(viewer_config().allocation_strategy(InstanceAllocationStrategy::Pooling(viewer_pool())))?;
+        let worker = Engine::new(worker_config().allocation_strategy(InstanceAllocationStrategy::Pooling(worker_pool())))?;
+        let fuel = FuelScale::measure(&viewer)?;
         let viewer_linker = sealed::linker(&viewer)?;
         let worker_linker = worker::linker::linker(&worker)?;
-        Ok(Engines { viewer, worker, fuel, aot, viewer_live: Arc::default(), viewer_linker, worker_linker })
+        Ok(Engines { viewer, worker, fuel, aot, compiler, viewer_live: Arc::default(), viewer_linker, worker_linker })
     }
 }
 
+/// An engine that compiles what that of the profile will run. It has no pool, and so no room to run it.
+pub(super) fn compiling(profile: Profile) -> Result<Engine> {
+    Engine::new(&match profile {
+        Profile::Viewer => viewer_config(),
+        Profile::Worker => worker_config(),
+    })
+}
+
+/// Equal for engines of which one takes what the other has compiled, in this process or another.
+pub(super) fn digest(engine: &Engine) -> u64 {
+    use std::hash::{Hash as _, Hasher as _};
+    let mut digest = std::hash::DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut digest);
+    digest.finish()
+}
+
 fn viewer_config() -> Config {
+    let mut config = common();
+    config
+        .concurrency_support(false)
+        // How `viewer::State` comes to see a store.
+        .coredump_on_trap(true)
+        .max_wasm_stack(usize_limit(Limit::StackBytes, Profile::Viewer));
+    config
+}
+
+fn worker_config() -> Config {
+    let stack_bytes = usize_limit(Limit::StackBytes, Profile::Worker);
+    let mut config = common();
+    config.max_wasm_stack(stack_bytes).async_stack_size(2 * stack_bytes);
+    config
+}
+
+fn viewer_pool() -> PoolingAllocationConfig {
     let profile = Profile::Viewer;
     let mut pool = pool(profile);
     // A component counts those that it is made of; memories are what is scarce.
@@ -64,19 +98,11 @@ fn viewer_config() -> Config {
         .table_keep_resident(64 << 10)
         .max_unused_warm_slots(1_000)
         .pagemap_scan(pagemap_scan());
-    let mut config = common();
-    config
-        .concurrency_support(false)
-        // How `viewer::State` comes to see a store.
-        .coredump_on_trap(true)
-        .max_wasm_stack(usize_limit(Limit::StackBytes, profile))
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    config
+    pool
 }
 
-fn worker_config() -> Config {
-    let profile = Profile::Worker;
-    let mut pool = pool(profile);
+fn worker_pool() -> PoolingAllocationConfig {
+    let mut pool = pool(Profile::Worker);
     pool.total_component_instances(WORKER_INSTANCES)
         .total_core_instances(WORKER_INSTANCES * 8)
         .total_memories(WORKER_INSTANCES * 2)
@@ -86,12 +112,7 @@ fn worker_config() -> Config {
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
         .pagemap_scan(pagemap_scan());
-    let mut config = common();
-    config
-        .max_wasm_stack(usize_limit(Limit::StackBytes, profile))
-        .async_stack_size(2 * usize_limit(Limit::StackBytes, profile))
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    config
+    pool
 }
 
 /// With the room of one instance; `compile::Inspection::check` refuses what does not fit.
@@ -129,13 +150,13 @@ fn usize_limit(limit: Limit, profile: Profile) -> usize {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::Engines;
+    use super::{Compiler, Engines};
 
     /// One for all tests: a second one's pools do not fit beside it into the address space.
     pub(crate) fn engines() -> &'static Engines {
         static ENGINES: std::sync::LazyLock<(Engines, tempfile::TempDir)> = std::sync::LazyLock::new(|| {
             let directory = tempfile::tempdir().unwrap();
-            (Engines::new(directory.path()).unwrap(), directory)
+            (Engines::new(directory.path(), Compiler::Unbounded).unwrap(), directory)
         });
         &ENGINES.0
     }

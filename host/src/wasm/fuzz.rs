@@ -19,10 +19,13 @@ pub(crate) use differential::differential;
 
 /// What a stranger deploys.
 pub(crate) fn component(bytes: &[u8]) {
-    let Ok(inspection) = compile::inspect(bytes) else { return };
+    let Ok(inspection) = compile::outline(bytes) else { return };
+    if compile::charged(bytes, Profile::Viewer).is_err() {
+        return;
+    }
     for profile in [Profile::Viewer, Profile::Worker] {
-        if let Err(error) = inspection.check(profile) {
-            assert!(!error.to_string().is_empty());
+        if let Err(error) = inspection.check(&Limits::defaults(profile)) {
+            assert!(!error.told().is_empty());
         }
     }
     rewritten_is_valid(bytes);
@@ -39,7 +42,7 @@ pub(crate) fn module(data: &[u8]) {
         max_instructions: 300,
         bulk_memory_enabled: on(0),
         reference_types_enabled: on(1),
-        exceptions_enabled: on(2),
+        exceptions_enabled: false,
         simd_enabled: on(3),
         tail_call_enabled: on(4),
         allow_start_export: on(5),
@@ -52,21 +55,21 @@ pub(crate) fn module(data: &[u8]) {
     };
     let Ok(module) = wasm_smith::Module::new(config, &mut Unstructured::new(rest)) else { return };
     let Some(component) = wrap(&module.to_bytes()) else { return };
-    match compile::inspect(&component) {
+    match compile::charged(&component, Profile::Viewer) {
         Ok(_) => rewritten_is_valid(&component),
-        Err(CompileError::FunctionTooLarge { .. } | CompileError::TooManyValues { .. }) => {}
+        Err(CompileError::TooCostly { .. } | CompileError::TooManyValues { .. } | CompileError::FramesTooLarge { .. }) => {}
         Err(error) => panic!("the component around the module is not valid: {error}"),
     }
 }
 
 fn rewritten_is_valid(bytes: &[u8]) {
     let limit = Limits::defaults(Profile::Viewer).value(Limit::MemoryBytes);
-    let charged = match compile::charged(bytes) {
+    let charged = match compile::charged(bytes, Profile::Viewer) {
         Ok(charged) => charged,
         Err(CompileError::FramesTooLarge { .. }) => return,
         Err(error) => panic!("it was valid, but cannot be charged: {error}"),
     };
-    assert!(compile::inspect(&charged).is_ok(), "charged, it is not valid");
+    assert!(compile::charged(&charged, Profile::Viewer).is_ok(), "charged, it is not valid");
     match restore::rewrite(&charged, limit) {
         Ok(rewritten) => {
             let features = WasmFeatures::default() | WasmFeatures::CM_ASYNC;

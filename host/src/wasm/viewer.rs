@@ -13,7 +13,7 @@ use wasmtime::{Global, Memory, Store, Val, WasmCoreDump};
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
 use crate::wasm::abi::Moment;
-use crate::wasm::compile::{self, CompileError, Viewer};
+use crate::wasm::compile::{self, CompileError, Compiled};
 use crate::wasm::engine::{Engines, VIEWER_INSTANCES};
 use crate::wasm::state::{self, KeyValueStore, ViewerState};
 use crate::wasm::{restore, sealed};
@@ -70,7 +70,7 @@ const RESTORE_FUEL: u64 = 1 << 32;
 impl ViewerCode {
     pub fn new(
         engines: &Engines,
-        compiled: &Viewer,
+        compiled: &Compiled,
         limits: &Limits,
         key_values: Option<Arc<dyn KeyValueStore>>,
     ) -> Result<ViewerCode, CompileError> {

@@ -89,6 +89,11 @@ impl Edge {
         self.https[0]
     }
 
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -152,6 +157,11 @@ impl Edge {
     /// Replaces the configuration, keeping `[server]` as `start` wrote it.
     pub fn reconfigure(&self, config: &str) {
         write_config(self.folder.path(), "", config);
+    }
+
+    /// The same, with more lines of `[server]`.
+    pub fn reconfigure_with(&self, server: &str, config: &str) {
+        write_config(self.folder.path(), server, config);
     }
 
     /// Puts a file into the edge's folder, as a deployment would: under another name first.

@@ -1,7 +1,7 @@
 //! What the audit does about an instance that is not as it should be. Through the edge nobody can make one.
 
 use super::*;
-use crate::limits::{Limits, Profile};
+use crate::limits::{Compiling, Limits, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
 use crate::wasm::compile;
@@ -25,7 +25,8 @@ const COUNTER: &str = r#"(component
 fn pool(policy: Policy) -> (Arc<ViewerPool>, Arc<FunctionMetrics>, Telemetry) {
     let limits = Limits::defaults(Profile::Viewer);
     let component = wat::parse_str(COUNTER).unwrap();
-    let compiled = compile::viewer(engines(), compile::Source::new(&component), &limits).unwrap();
+    let compiled =
+        compile::compiled(engines(), &compile::Source::from_bytes(&component).unwrap(), &limits, Compiling::default()).unwrap();
     let code = ViewerCode::new(engines(), &compiled, &limits, None).unwrap();
     let telemetry = Telemetry::new();
     let metrics = Arc::new(telemetry.function("counter"));

@@ -3,25 +3,18 @@
 //! Fuel has a price for each operator and none for a function's beginning, where a thousand locals may have to become
 //! zero, and a frame of many pages is touched page by page. So that this is not free, a function that holds many
 //! values at once begins with `nop`s, which have a price (`wasm::fuel`) and make no code. A branch moves what its
-//! label takes, at one price for however many; how many that may be is bounded.
+//! label takes, at one price for however many; how many that may be is bounded (`compile::examine`).
 
 use std::borrow::Cow;
 
 use wasm_encoder::{CodeSection, ComponentSectionId, RawSection, Section as _};
-use wasmparser::{
-    BinaryReaderError, BlockType, Chunk, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload,
-    ValidPayload, Validator, ValidatorResources, WasmFeatures, WasmModuleResources as _,
-};
+use wasmparser::{BinaryReaderError, Chunk, FunctionBody, Parser, Payload};
 
 use super::CompileError;
 
 /// Bumped when other code comes out.
 pub(super) const VERSION: u32 = 1;
 
-/// Cranelift's time grows faster than a function's size.
-const FUNCTION_BODY_BYTES: usize = 1 << 20;
-/// What a block may take or give, and a function give: what one branch or return moves.
-const VALUES_MAX: usize = 16;
 /// What an ordinary function holds costs nothing beside the call.
 const SLOTS_FREE: u32 = 16;
 /// A value costs about a store, an eighth of a `nop`.
@@ -30,73 +23,10 @@ const SLOTS_PER_NOP: u32 = 8;
 const NOPS_SPARE: usize = 1 << 20;
 const NOP: u8 = 0x01;
 
-/// Validates a component with all that is in it. Gives what each function holds at most: parameters, locals, operands,
-/// results; in the order of the bytes.
-pub(super) fn validated(component: &[u8]) -> Result<Vec<u32>, CompileError> {
-    let features = WasmFeatures::default() | WasmFeatures::CM_ASYNC;
-    let mut validator = Validator::new_with_features(features);
-    let mut functions = Vec::new();
-    for payload in Parser::new(0).parse_all(component) {
-        let payload = payload.map_err(invalid)?;
-        if let ValidPayload::Func(function, body) = validator.payload(&payload).map_err(invalid)? {
-            functions.push((function, body));
-        }
-    }
-    // A body may name what comes after it.
-    let mut allocations = FuncValidatorAllocations::default();
-    let mut slots = Vec::with_capacity(functions.len());
-    for (function, body) in functions {
-        slots.push(held(function, &body, &mut allocations)?);
-    }
-    Ok(slots)
-}
-
-fn held(
-    function: FuncToValidate<ValidatorResources>,
-    body: &FunctionBody<'_>,
-    allocations: &mut FuncValidatorAllocations,
-) -> Result<u32, CompileError> {
-    if body.range().len() > FUNCTION_BODY_BYTES {
-        return Err(CompileError::FunctionTooLarge { bytes: body.range().len(), max: FUNCTION_BODY_BYTES });
-    }
-    let mut validator = function.into_validator(std::mem::take(allocations));
-    let values = |validator: &wasmparser::FuncValidator<ValidatorResources>, ty: u32| {
-        let ty = validator.resources().sub_type_at(ty).map(|ty| ty.unwrap_func());
-        ty.map_or((0, 0), |ty| (ty.params().len(), ty.results().len()))
-    };
-    let results = validator.resources().type_index_of_function(validator.index()).map_or(0, |ty| values(&validator, ty).1);
-    if results > VALUES_MAX {
-        return Err(CompileError::TooManyValues { what: "results of a function", count: results, max: VALUES_MAX });
-    }
-    let mut reader = body.get_binary_reader();
-    validator.read_locals(&mut reader).map_err(invalid)?;
-    let mut operators = wasmparser::OperatorsReader::new(reader);
-    let mut height = 0;
-    while !operators.eof() {
-        let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
-        validator.op(offset, &operator).map_err(invalid)?;
-        height = height.max(validator.operand_stack_height());
-        let (Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }) = operator else { continue };
-        let BlockType::FuncType(ty) = blockty else { continue };
-        let (takes, gives) = values(&validator, ty);
-        if takes.max(gives) > VALUES_MAX {
-            return Err(CompileError::TooManyValues { what: "values of a block", count: takes.max(gives), max: VALUES_MAX });
-        }
-    }
-    operators.finish().map_err(invalid)?;
-    let results = u32::try_from(results).unwrap_or(u32::MAX);
-    let slots = validator.len_locals().saturating_add(height).saturating_add(results);
-    *allocations = validator.into_allocations();
-    Ok(slots)
-}
-
-fn invalid(error: BinaryReaderError) -> CompileError {
-    CompileError::Invalid(error.to_string())
-}
-
-/// A component, or module, with functions that pay for their frames; itself where none has to.
-pub fn charged(component: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
-    let nops: Vec<usize> = validated(component)?.into_iter().map(nops).collect();
+/// A component, or module, with functions that pay for their frames; itself where none has to. `held` is what each
+/// function holds at most.
+pub(super) fn charged<'a>(component: &'a [u8], held: &[u32]) -> Result<Cow<'a, [u8]>, CompileError> {
+    let nops: Vec<usize> = held.iter().map(|held| nops(*held)).collect();
     let all: usize = nops.iter().sum();
     if all == 0 {
         return Ok(Cow::Borrowed(component));
@@ -172,9 +102,23 @@ fn paying(bytes: &[u8], body: &FunctionBody<'_>, nops: usize) -> Result<Vec<u8>,
     Ok(paying)
 }
 
+fn invalid(error: BinaryReaderError) -> CompileError {
+    CompileError::Invalid(error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::examine;
     use super::*;
+    use crate::limits::Profile;
+
+    fn validated(bytes: &[u8]) -> Result<Vec<u32>, CompileError> {
+        examine::validated(bytes, Profile::Viewer).map(|valid| valid.held)
+    }
+
+    fn charged(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+        super::super::charged(bytes, Profile::Viewer)
+    }
 
     fn core(inside: &str) -> Vec<u8> {
         wat::parse_str(format!("(component (core module {inside}) (component (core module (func (local i64)))))")).unwrap()
@@ -239,8 +183,8 @@ mod tests {
             ("values of a block", &turning),
             ("results of a function", &giving),
         ] {
-            assert!(validated(&core(&inside(VALUES_MAX))).is_ok());
-            let refused = validated(&core(&inside(VALUES_MAX + 1))).unwrap_err().to_string();
+            assert!(validated(&core(&inside(examine::VALUES_MAX))).is_ok());
+            let refused = validated(&core(&inside(examine::VALUES_MAX + 1))).unwrap_err().to_string();
             assert_eq!(refused, format!("17 {what} are over 16; code moves them for the price of one"));
         }
     }

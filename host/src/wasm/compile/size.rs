@@ -4,16 +4,20 @@
 //! only defined. Code that comes from outside of the component cannot be counted; a component that is given
 //! any is refused for its imports.
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
     Encoding, Instance, Parser, Payload,
 };
 
+use crate::limits::compile::INSTANCES;
 use crate::limits::{Limit, Profile};
 
 /// What one instance takes, or what an engine gives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
+    /// Instances of components in it, and of core modules.
+    pub instances: u64,
     pub core_instances: u64,
     pub memories: u64,
     pub tables: u64,
@@ -23,6 +27,9 @@ pub struct Size {
     /// The largest of any memory or table, to begin with.
     pub memory_bytes: u64,
     pub table_elements: u64,
+    /// Of all of them together.
+    pub memory_bytes_all: u64,
+    pub table_elements_all: u64,
 }
 
 impl Size {
@@ -32,6 +39,7 @@ impl Size {
         match profile {
             // One of the memories is for the marks of `wasm::restore`.
             Profile::Viewer => Size {
+                instances: INSTANCES,
                 core_instances: 20,
                 memories: 3,
                 tables: 8,
@@ -39,8 +47,11 @@ impl Size {
                 tables_per_module: 1,
                 memory_bytes: Limit::MemoryBytes.maximum(profile),
                 table_elements,
+                memory_bytes_all: Limit::MemoryBytes.maximum(profile),
+                table_elements_all: table_elements,
             },
             Profile::Worker => Size {
+                instances: INSTANCES,
                 core_instances: 64,
                 memories: 8,
                 tables: 32,
@@ -48,13 +59,16 @@ impl Size {
                 tables_per_module: 1,
                 memory_bytes: 4 << 30,
                 table_elements,
+                memory_bytes_all: Limit::MemoryBytes.maximum(profile),
+                table_elements_all: table_elements,
             },
         }
     }
 
-    /// The first of these numbers that is over its maximum: what it counts, the number, the maximum.
-    pub(super) fn excess(&self, room: &Size) -> Option<(&'static str, u64, u64)> {
+    /// Those of these numbers that are over their maximum: what it counts, the number, the maximum.
+    pub(super) fn excess(&self, room: &Size) -> Vec<(&'static str, u64, u64)> {
         let counts = [
+            ("instances of components and modules", self.instances, room.instances),
             ("core module instances", self.core_instances, room.core_instances),
             ("memories", self.memories, room.memories),
             ("tables", self.tables, room.tables),
@@ -62,12 +76,20 @@ impl Size {
             ("tables in one module", self.tables_per_module, room.tables_per_module),
             ("bytes of memory from the start", self.memory_bytes, room.memory_bytes),
             ("elements in a table from the start", self.table_elements, room.table_elements),
+            ("bytes of memory in all, from the start", self.memory_bytes_all, room.memory_bytes_all),
+            ("elements in all tables, from the start", self.table_elements_all, room.table_elements_all),
         ];
-        counts.into_iter().find(|(_, count, maximum)| count > maximum)
+        let mut over: Vec<_> = counts.into_iter().filter(|(_, count, maximum)| count > maximum).collect();
+        // One that is too large alone is too large with the others.
+        if self.memory_bytes > room.memory_bytes || self.table_elements > room.table_elements {
+            over.retain(|(what, ..)| !what.contains(" all"));
+        }
+        over
     }
 
     fn add(&mut self, other: Size) {
         // A component can double what it has with a few bytes: sixty times is enough.
+        self.instances = self.instances.saturating_add(other.instances);
         self.core_instances = self.core_instances.saturating_add(other.core_instances);
         self.memories = self.memories.saturating_add(other.memories);
         self.tables = self.tables.saturating_add(other.tables);
@@ -75,6 +97,8 @@ impl Size {
         self.tables_per_module = self.tables_per_module.max(other.tables_per_module);
         self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
         self.table_elements = self.table_elements.max(other.table_elements);
+        self.memory_bytes_all = self.memory_bytes_all.saturating_add(other.memory_bytes_all);
+        self.table_elements_all = self.table_elements_all.saturating_add(other.table_elements_all);
     }
 
     /// Of a component that has been validated.
@@ -149,14 +173,18 @@ fn read(frames: &mut [Frame], payload: Payload<'_>) -> Result<(), BinaryReaderEr
                 let memory = memory?;
                 total.memories += 1;
                 let page = memory.page_size_log2.unwrap_or(16);
-                total.memory_bytes = total.memory_bytes.max(memory.initial.saturating_mul(1 << page));
+                let bytes = memory.initial.saturating_mul(1u64.checked_shl(page).unwrap_or(u64::MAX));
+                total.memory_bytes = total.memory_bytes.max(bytes);
+                total.memory_bytes_all = total.memory_bytes_all.saturating_add(bytes);
             }
             total.memories_per_module = total.memories;
         }
         Payload::TableSection(reader) => {
             for table in reader {
                 total.tables += 1;
-                total.table_elements = total.table_elements.max(table?.ty.initial);
+                let elements = table?.ty.initial;
+                total.table_elements = total.table_elements.max(elements);
+                total.table_elements_all = total.table_elements_all.saturating_add(elements);
             }
             total.tables_per_module = total.tables;
         }
@@ -164,14 +192,15 @@ fn read(frames: &mut [Frame], payload: Payload<'_>) -> Result<(), BinaryReaderEr
             for instance in reader {
                 if let Instance::Instantiate { module_index, .. } = instance? {
                     let module = modules.get(module_index as usize).copied().unwrap_or_default();
-                    total.add(Size { core_instances: 1, ..module });
+                    total.add(Size { instances: 1, core_instances: 1, ..module });
                 }
             }
         }
         Payload::ComponentInstanceSection(reader) => {
             for instance in reader {
                 if let ComponentInstance::Instantiate { component_index, .. } = instance? {
-                    total.add(components.get(component_index as usize).copied().unwrap_or_default());
+                    let component = components.get(component_index as usize).copied().unwrap_or_default();
+                    total.add(Size { instances: component.instances.saturating_add(1), ..component });
                 }
             }
         }
@@ -224,6 +253,7 @@ mod tests {
                (core instance $named))",
         );
         let expected = Size {
+            instances: 3,
             core_instances: 3,
             memories: 4,
             tables: 4,
@@ -231,6 +261,8 @@ mod tests {
             tables_per_module: 2,
             memory_bytes: 3 << 16,
             table_elements: 5,
+            memory_bytes_all: 10 << 16,
+            table_elements_all: 18,
         };
         assert_eq!(sized, expected);
         assert_eq!(size("(component)"), Size::default());
@@ -252,6 +284,7 @@ mod tests {
                (instance (instantiate $b)))",
         );
         assert_eq!((sized.core_instances, sized.memories, sized.memory_bytes), (4, 4, 1 << 16));
+        assert_eq!((sized.instances, sized.memory_bytes_all), (10, 4 << 16));
     }
 
     #[test]

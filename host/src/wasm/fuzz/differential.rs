@@ -8,7 +8,9 @@ use wasmtime::component::Component;
 
 use crate::limits::{Limits, Profile};
 use crate::wasm::abi::Moment;
-use crate::wasm::compile::{self, Viewer};
+#[cfg(not(test))]
+use crate::wasm::compile::Compiler;
+use crate::wasm::compile::{self, Compiled, Inspection};
 use crate::wasm::engine::Engines;
 use crate::wasm::restore;
 use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
@@ -26,10 +28,10 @@ pub(crate) fn differential(data: &[u8]) {
 pub(crate) fn compare(component: &[u8], events: &[Vec<u8>]) {
     let engines = engines();
     let limits = Limits::defaults(Profile::Viewer);
-    let Ok(charged) = compile::charged(component) else { return };
+    let Ok(charged) = compile::charged(component, Profile::Viewer) else { return };
     let Ok(rewritten) = restore::rewrite(&charged, limits.value(crate::limits::Limit::MemoryBytes)) else { return };
     let component = Component::new(&engines.viewer, &rewritten).unwrap_or_else(|error| panic!("{error:#}"));
-    let compiled = Viewer { component, restorable: Ok(()) };
+    let compiled = Compiled { component, inspection: Inspection::default(), restorable: Ok(()) };
     let code = ViewerCode::new(engines, &compiled, &limits, None).unwrap_or_else(|error| panic!("{error}"));
     let Ok(mut kept) = code.instantiate() else { return };
     for (number, event) in (0u64..).zip(events) {
@@ -60,7 +62,7 @@ fn engines() -> &'static Engines {
     {
         static ENGINES: std::sync::LazyLock<Engines> = std::sync::LazyLock::new(|| {
             let directory = std::env::temp_dir().join(format!("edgeward-fuzz-{}", std::process::id()));
-            Engines::new(&directory).unwrap_or_else(|error| panic!("{error:#}"))
+            Engines::new(&directory, Compiler::Unbounded).unwrap_or_else(|error| panic!("{error:#}"))
         });
         &ENGINES
     }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::{Unsuitable, rewrite};
 use crate::failure::Failure;
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::abi::Moment;
-use crate::wasm::compile;
+use crate::wasm::compile::{self, Source};
 use crate::wasm::engine::{Engines, tests::engines};
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
 
@@ -68,7 +68,9 @@ const FIRST_ANSWER: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 2, 0, 0, 0, 0xfb, 0xff, 
 
 fn code(engines: &Engines, wat: &str) -> ViewerCode {
     let limits = Limits::defaults(Profile::Viewer);
-    let compiled = compile::viewer(engines, compile::Source::new(&wat::parse_str(wat).unwrap()), &limits).unwrap();
+    let compiled =
+        compile::compiled(engines, &Source::from_bytes(&wat::parse_str(wat).unwrap()).unwrap(), &limits, Compiling::default())
+            .unwrap();
     compiled.restorable.as_ref().unwrap();
     ViewerCode::new(engines, &compiled, &limits, None).unwrap()
 }
@@ -200,5 +202,5 @@ fn a_module_that_exports_nothing_is_rewritten_into_a_valid_one() {
     let hidden =
         "(component (core module $m (memory 1) (func (i32.store (i32.const 0) (i32.const 1)))) (core instance (instantiate $m)))";
     let rewritten = rewrite(&wat::parse_str(hidden).unwrap(), 2 << 20).unwrap();
-    assert!(compile::inspect(&rewritten).is_ok());
+    assert!(compile::charged(&rewritten, Profile::Viewer).is_ok());
 }

@@ -1,0 +1,185 @@
+//! Why bytes cannot be deployed, for the log and for `check`; and in one word, for a metric.
+
+use serde::{Deserialize, Serialize};
+
+use super::profile_name;
+use crate::limits::{Limit, Profile};
+
+/// Why bytes cannot be deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("not a WebAssembly component: {0}")]
+    Invalid(String),
+    #[error("a core module, not a component")]
+    CoreModule,
+    #[error("it exports nothing that Edgeward calls; exports: {exports}")]
+    NothingToCall { exports: String, needed: String },
+    #[error("it imports {}, which a {profile} component may not", listed(.imports), profile = profile_name(*.profile))]
+    Imports { imports: Vec<String>, profile: Profile, allowed: String },
+    #[error("it imports {}, which Edgeward does not have", listed(.functions))]
+    Functions { functions: Vec<String> },
+    #[error("{place} has {count} {what}, over {max}; such code takes too long to compile")]
+    TooCostly { place: CodePlace, what: &'static str, count: u64, max: u64 },
+    #[error("{count} {what} are over {max}; code moves them for the price of one")]
+    TooManyValues { what: &'static str, count: usize, max: usize },
+    #[error("its functions declare {values} values, out of all proportion to their code")]
+    FramesTooLarge { values: usize },
+    #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = profile_name(*.profile))]
+    TooMuch { what: &'static str, count: u64, max: u64, profile: Profile },
+    #[error("it has {count} {unit} of `{name}` from the start, over its limit of {max}", name = .limit.name(), unit = .limit.unit())]
+    OverLimit { limit: Limit, count: u64, max: u64, allowed: u64 },
+    #[error("{0}")]
+    Mismatch(String),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<CompileError>),
+    /// What the process that compiles has said, or what became of it.
+    #[error("{message}")]
+    Refused { reason: Reason, message: String, remedy: String },
+    #[error("{0:#}")]
+    Wasmtime(wasmtime::Error),
+}
+
+/// Where code is that is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodePlace {
+    Component,
+    /// By its index in its module, and where its body begins in the component.
+    Function {
+        index: u32,
+        offset: usize,
+    },
+}
+
+impl std::fmt::Display for CodePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CodePlace::Component => write!(f, "it"),
+            CodePlace::Function { index, offset } => write!(f, "its function {index} (at byte {offset:#x})"),
+        }
+    }
+}
+
+/// The label of a refusal in metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// No valid component, or not one for this engine.
+    Invalid,
+    /// It exports nothing that can be called.
+    Exports,
+    Imports,
+    /// More than an instance may have.
+    Size,
+    /// What compiling it would cost, as foretold.
+    Cost,
+    /// What compiling it did cost.
+    Memory,
+    Time,
+    /// The file was written to while it was read.
+    Changed,
+    /// The compiler failed, or something around it.
+    Failed,
+}
+
+impl Reason {
+    pub const ALL: [Reason; 9] = [
+        Reason::Invalid,
+        Reason::Exports,
+        Reason::Imports,
+        Reason::Size,
+        Reason::Cost,
+        Reason::Memory,
+        Reason::Time,
+        Reason::Changed,
+        Reason::Failed,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Invalid => "invalid",
+            Reason::Exports => "exports",
+            Reason::Imports => "imports",
+            Reason::Size => "size",
+            Reason::Cost => "cost",
+            Reason::Memory => "memory",
+            Reason::Time => "time",
+            Reason::Changed => "changed",
+            Reason::Failed => "failed",
+        }
+    }
+}
+
+impl CompileError {
+    pub fn reason(&self) -> Reason {
+        match self {
+            CompileError::Invalid(_) | CompileError::CoreModule => Reason::Invalid,
+            CompileError::NothingToCall { .. } => Reason::Exports,
+            CompileError::Imports { .. } | CompileError::Functions { .. } | CompileError::Mismatch(_) => Reason::Imports,
+            CompileError::TooCostly { .. } | CompileError::TooManyValues { .. } | CompileError::FramesTooLarge { .. } => {
+                Reason::Cost
+            }
+            CompileError::TooMuch { .. } | CompileError::OverLimit { .. } => Reason::Size,
+            CompileError::Several(errors) => errors.first().map_or(Reason::Invalid, CompileError::reason),
+            CompileError::Refused { reason, .. } => *reason,
+            CompileError::Wasmtime(_) => Reason::Failed,
+        }
+    }
+
+    /// What would help; empty where nothing can be said.
+    pub fn remedy(&self) -> String {
+        match self {
+            CompileError::Invalid(_) => {
+                "the engine has no threads, exceptions, garbage collection or relaxed SIMD; build it without".to_owned()
+            }
+            CompileError::CoreModule => "make one with `wasm-tools component new`, or build for wasm32-wasip2".to_owned(),
+            CompileError::NothingToCall { needed, .. } => format!("one of these is needed: {needed}"),
+            CompileError::Imports { allowed, .. } => format!("allowed: {allowed}"),
+            CompileError::Functions { .. } | CompileError::Mismatch(_) => {
+                "build it with other versions of these interfaces".to_owned()
+            }
+            CompileError::TooCostly { .. } => "split the function, or compile it with less inlining".to_owned(),
+            CompileError::TooManyValues { .. } => "pass them in memory".to_owned(),
+            CompileError::OverLimit { limit, allowed, .. } => {
+                format!("set `limits = {{ {} = … }}`, at most {allowed}", limit.name())
+            }
+            CompileError::Several(errors) => {
+                let remedies = errors.iter().map(CompileError::remedy).filter(|remedy| !remedy.is_empty());
+                remedies.collect::<Vec<_>>().join("; ")
+            }
+            CompileError::Refused { remedy, .. } => remedy.clone(),
+            CompileError::FramesTooLarge { .. } | CompileError::TooMuch { .. } | CompileError::Wasmtime(_) => String::new(),
+        }
+    }
+
+    /// The error and its remedy.
+    pub fn told(&self) -> String {
+        let remedy = self.remedy();
+        if remedy.is_empty() { self.to_string() } else { format!("{self}; {remedy}") }
+    }
+
+    /// All of these together, if any.
+    pub(super) fn all(mut errors: Vec<CompileError>) -> Result<(), CompileError> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(CompileError::Several(errors)),
+        }
+    }
+
+    pub(super) fn failed(message: impl Into<String>) -> CompileError {
+        CompileError::refused(Reason::Failed, message, "")
+    }
+
+    pub(super) fn refused(reason: Reason, message: impl Into<String>, remedy: &str) -> CompileError {
+        CompileError::Refused { reason, message: message.into(), remedy: remedy.to_owned() }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    const SHOWN_MAX: usize = 20;
+    let mut list = names.iter().take(SHOWN_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN_MAX {
+        list += &format!(" and {} more", names.len() - SHOWN_MAX);
+    }
+    list
+}

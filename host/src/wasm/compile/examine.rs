@@ -1,0 +1,248 @@
+//! Whether a component can be deployed, told without compiling it: the one place that says so. `serve` asks before it
+//! compiles, `check` and `inspect` ask and do no more; so they say the same.
+//!
+//! Validation is the engine's own, with the features that it has. What is imported is asked of the linkers. What an
+//! instance needs is compared with what the pool and the function's limits give, and what the code costs to compile
+//! with `limits::compile`.
+
+use wasmparser::types::Types;
+use wasmparser::{
+    BinaryReaderError, BlockType, ComponentExternalKind, ComponentTypeRef, FuncToValidate, FuncValidatorAllocations,
+    FunctionBody, Operator, Parser, Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures, WasmModuleResources as _,
+};
+
+use super::cost::{Cost, FunctionCost};
+use super::error::CodePlace;
+use super::names::{Linked, Offer};
+use super::{CompileError, HttpVersion, Inspection, Size, interface};
+use crate::limits::{Limits, Profile};
+use crate::wasm::abi::Moment;
+
+/// What a block may take or give, and a function give: what one branch or return moves.
+pub(super) const VALUES_MAX: usize = 16;
+
+/// A component that can be deployed.
+pub(super) struct Examined {
+    pub(super) inspection: Inspection,
+    /// What each function holds at most, in the order of the bytes.
+    pub(super) held: Vec<u32>,
+}
+
+/// Everything that keeps a component from being deployed with these limits, where it is valid at all.
+pub(super) fn examined(component: &[u8], limits: &Limits, offer: &Offer) -> Result<Examined, CompileError> {
+    let mut inspection = outline(component)?;
+    let valid = validated(component, limits.profile())?;
+    let mut wrong = inspection.wrong(limits);
+    // What is refused by its interface need not be told again by its functions.
+    if !wrong.iter().any(|error| matches!(error, CompileError::Imports { .. })) {
+        match (offer.linked(component, &inspection.imports, valid.types.as_ref()), offer) {
+            (Linked::Yes, _) => {}
+            // They are linked to what traps.
+            (Linked::Missing(functions), Offer::Viewer(_)) => inspection.unserved = functions,
+            (Linked::Missing(functions), Offer::Worker(_)) => wrong.push(CompileError::Functions { functions }),
+            (Linked::Mismatch(error), _) => wrong.push(CompileError::Mismatch(error)),
+        }
+    }
+    CompileError::all(wrong)?;
+    Ok(Examined { inspection, held: valid.held })
+}
+
+/// What the engine of a profile validates with. `tests` hold them to the engines.
+pub(super) fn features(profile: Profile) -> WasmFeatures {
+    // As `wasmtime::Config` has them, built without `gc` and `threads`, with what `wasm::engine` switches off.
+    let off = WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS | WasmFeatures::RELAXED_SIMD;
+    let core = WasmFeatures::WASM3.difference(off) | WasmFeatures::COMPONENT_MODEL;
+    match profile {
+        Profile::Viewer => core,
+        Profile::Worker => core | WasmFeatures::CM_ASYNC,
+    }
+}
+
+/// Reads a component without looking at its code.
+pub(super) fn outline(bytes: &[u8]) -> Result<Inspection, CompileError> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(CompileError::Invalid("it does not begin with \\0asm".to_owned()));
+    }
+    if Parser::is_core_wasm(bytes) {
+        return Err(CompileError::CoreModule);
+    }
+    let mut inspection = Inspection::default();
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(|error| CompileError::Invalid(error.to_string()))? {
+            // wasmparser takes the end of the bytes for the end of whatever is nested there.
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+                if unchecked_range.end > bytes.len() =>
+            {
+                return Err(CompileError::Invalid("it ends in the middle of a nested module or component".to_owned()));
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) if depth > 0 => depth -= 1,
+            Payload::ComponentImportSection(imports) if depth == 0 => {
+                for import in imports.into_iter().flatten() {
+                    if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                        inspection.imports.push(import.name.name.to_owned());
+                    }
+                }
+            }
+            Payload::ComponentExportSection(exports) if depth == 0 => {
+                for export in exports.into_iter().flatten() {
+                    if matches!(export.kind, ComponentExternalKind::Instance | ComponentExternalKind::Func) {
+                        inspection.exports.push(export.name.name.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    inspection.size = Size::of(bytes).map_err(|error| CompileError::Invalid(error.to_string()))?;
+    inspection.moments = Moment::ALL.into_iter().filter(|moment| inspection.exports.contains(&interface(*moment))).collect();
+    inspection.http = inspection.exports.iter().find_map(|export| HttpVersion::of(export));
+    Ok(inspection)
+}
+
+/// A component or module that is valid, and not too costly to compile.
+pub(super) struct Valid {
+    pub(super) types: Types,
+    /// What each function holds at most: parameters, locals, operands, results; in the order of the bytes.
+    pub(super) held: Vec<u32>,
+}
+
+pub(super) fn validated(bytes: &[u8], profile: Profile) -> Result<Valid, CompileError> {
+    let mut validator = Validator::new_with_features(features(profile));
+    let mut parser = Parser::new(0);
+    parser.set_features(features(profile));
+    let mut functions = Vec::new();
+    let mut types = None;
+    for payload in parser.parse_all(bytes) {
+        let payload = payload.map_err(|error| invalid(&error))?;
+        match validator.payload(&payload).map_err(|error| invalid(&error))? {
+            ValidPayload::Func(function, body) => functions.push((function, body)),
+            ValidPayload::End(ended) => types = Some(ended),
+            _ => {}
+        }
+    }
+    let types = types.ok_or_else(|| CompileError::Invalid("it ends early".to_owned()))?;
+    // A body may name what comes after it.
+    let mut allocations = FuncValidatorAllocations::default();
+    let mut held = Vec::with_capacity(functions.len());
+    let mut cost = Cost::default();
+    for (function, body) in functions {
+        held.push(function_validated(function, &body, &mut allocations, &mut cost)?);
+    }
+    Ok(Valid { types, held })
+}
+
+/// What the function holds at most.
+fn function_validated(
+    function: FuncToValidate<ValidatorResources>,
+    body: &FunctionBody<'_>,
+    allocations: &mut FuncValidatorAllocations,
+    cost: &mut Cost,
+) -> Result<u32, CompileError> {
+    let place = CodePlace::Function { index: function.index, offset: body.range().start };
+    let mut validator = function.into_validator(std::mem::take(allocations));
+    let values = |validator: &wasmparser::FuncValidator<ValidatorResources>, ty: u32| {
+        let ty = validator.resources().sub_type_at(ty).map(|ty| ty.unwrap_func());
+        ty.map_or((0, 0), |ty| (ty.params().len(), ty.results().len()))
+    };
+    let results = validator.resources().type_index_of_function(validator.index()).map_or(0, |ty| values(&validator, ty).1);
+    if results > VALUES_MAX {
+        return Err(CompileError::TooManyValues { what: "results of a function", count: results, max: VALUES_MAX });
+    }
+    let mut own_cost = FunctionCost::default();
+    let mut reader = body.get_binary_reader();
+    validator.read_locals(&mut reader).map_err(|error| invalid(&error))?;
+    let mut operators = wasmparser::OperatorsReader::new(reader);
+    let mut height = 0;
+    while !operators.eof() {
+        let (operator, offset) = operators.read_with_offset().map_err(|error| invalid(&error))?;
+        validator.op(offset, &operator).map_err(|error| invalid(&error))?;
+        height = height.max(validator.operand_stack_height());
+        own_cost.operator(&operator);
+        let (Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }) = operator else { continue };
+        let BlockType::FuncType(ty) = blockty else { continue };
+        let (takes, gives) = values(&validator, ty);
+        if takes.max(gives) > VALUES_MAX {
+            return Err(CompileError::TooManyValues { what: "values of a block", count: takes.max(gives), max: VALUES_MAX });
+        }
+    }
+    operators.finish().map_err(|error| invalid(&error))?;
+    let results = u32::try_from(results).unwrap_or(u32::MAX);
+    let held = validator.len_locals().saturating_add(height).saturating_add(results);
+    *allocations = validator.into_allocations();
+    cost.add(place, u64::from(held), body.range().len(), &own_cost)?;
+    Ok(held)
+}
+
+fn invalid(error: &BinaryReaderError) -> CompileError {
+    CompileError::Invalid(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::Module;
+    use wasmtime::component::Component;
+
+    use super::*;
+    use crate::wasm::engine;
+
+    /// One module for each proposal, and components for those of the component model.
+    #[test]
+    fn what_is_validated_here_is_what_the_engine_takes() {
+        let core = [
+            "(memory 1 2 shared)",
+            "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
+            "(tag)",
+            "(func (throw_ref (unreachable)))",
+            "(type (struct (field i32)))",
+            "(func (drop (ref.i31 (i32.const 1))))",
+            "(func (param externref) (drop (any.convert_extern (local.get 0))))",
+            "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))",
+            "(func (param v128) (result v128) (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))",
+            "(func (param v128) (result v128) (i8x16.swizzle (local.get 0) (local.get 0)))",
+            "(memory i64 1)",
+            "(table i64 1 funcref)",
+            "(memory 1) (memory 1)",
+            "(memory 1 (pagesize 1))",
+            "(func $f (return_call $f))",
+            "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
+            "(func (param i64 i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 1)))",
+            "(func (result i32 i32) (i32.const 1) (i32.const 2))",
+            "(table 1 externref)",
+            "(type $f (func)) (type (cont $f))",
+        ];
+        let components = [
+            "(component (core func (canon task.return)))",
+            "(component (core func (canon waitable-set.new)))",
+            "(component (type (stream u8)))",
+            "(component (type (future)))",
+            "(component (core func (canon backpressure.inc)))",
+            "(component (type error-context))",
+            "(component (core func (canon thread.yield)))",
+            "(component (import \"v\" (value u8)))",
+            "(component (type (list u8 4)))",
+            "(component (type (map u32 string)))",
+        ];
+        let mut told = Vec::new();
+        for profile in [Profile::Viewer, Profile::Worker] {
+            let engine = engine::compiling(profile).unwrap();
+            let mut compare = |text: &str, taken: &dyn Fn(&[u8]) -> Result<(), String>| {
+                let Ok(bytes) = wat::parse_str(text) else { panic!("{text}") };
+                let (valid, taken) = (validated(&bytes, profile).map(drop).map_err(|error| error.to_string()), taken(&bytes));
+                if valid.is_ok() != taken.is_ok() {
+                    told.push(format!("{profile:?} {text}: here {valid:?}, the engine {taken:?}"));
+                }
+            };
+            for inside in core {
+                compare(&format!("(module {inside})"), &|bytes| {
+                    Module::validate(&engine, bytes).map_err(|error| format!("{error:#}"))
+                });
+            }
+            for component in components {
+                compare(component, &|bytes| Component::new(&engine, bytes).map(drop).map_err(|error| format!("{error:#}")));
+            }
+        }
+        assert!(told.is_empty(), "{}", told.join("\n"));
+    }
+}

@@ -1,0 +1,168 @@
+//! `check`, `inspect` and `serve` say the same of a component: whether it can be deployed, and if not, why not.
+
+use std::process::Output;
+
+use crate::deploy::hook;
+use crate::harness::{component, edgeward};
+
+fn run(folder: &tempfile::TempDir, arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = edgeward().args(arguments).current_dir(folder.path()).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+}
+
+/// A worker component with this before its core module.
+fn worker(imports: &str) -> Vec<u8> {
+    let wat = format!(
+        r#"(component
+          {imports}
+          (core module $m
+            (memory (export "memory") 2)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16384))
+            (func (export "handle") (param i32 i32) (result i32) (i32.const 1024)))
+          (core instance $i (instantiate $m))
+          (func $handle (param "event" (list u8)) (result (list u8))
+            (canon lift (core func $i "handle") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+          (instance $e (export "handle" (func $handle)))
+          (export "edgeward:edge/origin-request@0.1.0" (instance $e)))"#
+    );
+    wat::parse_str(wat).unwrap()
+}
+
+fn config(use_of_it: &str) -> String {
+    format!(
+        "[server]\nhttp = [\"127.0.0.1:0\"]\ndata_dir = \"data\"\n[function.f]\ncomponent = \"c.wasm\"\n[origin.o]\nfixed = {{ status = 200 }}\n\
+         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{use_of_it} = \"f\"\n"
+    )
+}
+
+#[test]
+fn whatever_stands_against_a_component_is_said_by_all_three() {
+    let cases: Vec<(&str, &str, Vec<u8>, &[&str])> = vec![
+        ("threads", "viewer_request", hook("(memory 1 2 shared)"), &["threads must be enabled", "no threads, exceptions"]),
+        ("exceptions", "viewer_request", hook("(tag)"), &["exceptions proposal not enabled"]),
+        ("garbage collection", "viewer_request", hook("(type (struct (field i32)))"), &["gc"]),
+        (
+            "relaxed SIMD",
+            "viewer_request",
+            hook("(func (param v128) (result v128) (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))"),
+            &["relaxed SIMD"],
+        ),
+        ("memory that no hook has", "viewer_request", hook("(memory 33)"), &["it has 2162688 bytes of memory from the start"]),
+        (
+            "memory over this function's limit",
+            "origin_request",
+            worker("(core module $big (memory 3200)) (core instance (instantiate $big))"),
+            &[
+                "it has 209846272 bytes of `memory_bytes` from the start, over its limit of 134217728",
+                "limits = { memory_bytes =",
+            ],
+        ),
+        (
+            "a release candidate",
+            "origin_request",
+            wat::parse_str(
+                r#"(component (import "wasi:http/types@0.3.0-rc-2026-01-06" (instance (export "f" (func))))
+                   (instance $e) (export "wasi:http/handler@0.3.0-rc-2026-01-06" (instance $e)))"#,
+            )
+            .unwrap(),
+            &[
+                "it imports wasi:http/types@0.3.0-rc-2026-01-06",
+                "exports: wasi:http/handler@0.3.0-rc-2026-01-06",
+                "one of these is needed",
+            ],
+        ),
+        (
+            "interfaces that nobody has, all of them",
+            "origin_request",
+            worker(r#"(import "a:b/c@1.0.0" (instance (export "f" (func)))) (import "d:e/f" (instance)) (import "g" (func))"#),
+            &["it imports a:b/c@1.0.0, d:e/f, g, which a worker component may not"],
+        ),
+        (
+            "functions that an interface does not have, all of them",
+            "origin_request",
+            worker(
+                r#"(import "wasi:random/random@0.2.6" (instance (export "get-random-u64" (func (result u64))) (export "get-dice" (func))))
+                   (import "wasi:io/error@0.2.3" (instance
+                     (export "error" (type $error (sub resource)))
+                     (export "[method]error.to-debug-string" (func (param "self" (borrow $error)) (result string)))
+                     (export "[method]error.to-number" (func (param "self" (borrow $error)) (result u32)))
+                     (export "[static]error.none" (func))))"#,
+            ),
+            &["it imports wasi:random/random@0.2.6#get-dice, wasi:io/error@0.2.3#[method]error.to-number, \
+                 wasi:io/error@0.2.3#[static]error.none, which Edgeward does not have"],
+        ),
+        (
+            "a function of another type",
+            "origin_request",
+            worker(r#"(import "edgeward:edge/log@0.1.0" (instance (export "line" (func (param "text" u32)))))"#),
+            &["component imports instance `edgeward:edge/log@0.1.0`"],
+        ),
+        (
+            "too many values",
+            "viewer_request",
+            hook(&format!("(func (result {}) unreachable)", "i32 ".repeat(17))),
+            &["17 results of a function are over 16"],
+        ),
+        ("text", "viewer_request", b"hello".to_vec(), &["not a WebAssembly component"]),
+    ];
+    let mut wrong = Vec::new();
+    for (what, use_of_it, bytes, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("c.wasm"), &bytes).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config(use_of_it)).unwrap();
+        let check = run(&folder, &["check", "edge.toml"]);
+        let inspect = run(&folder, &["inspect", "c.wasm"]);
+        let serve = run(&folder, &["serve", "--log", "text"]);
+        for (command, code, (ended, said)) in
+            [("check", Some(64), &check), ("inspect", inspect.0, &inspect), ("serve", Some(1), &serve)]
+        {
+            let missing: Vec<_> = expected.iter().filter(|text| !said.contains(**text)).collect();
+            if *ended != code || !missing.is_empty() {
+                wrong.push(format!("{what}: `{command}` ends with {ended:?}, without {missing:?}:\n{said}"));
+            }
+        }
+        if !check.1.contains("--> edge.toml:5:13") {
+            wrong.push(format!("{what}: `check` does not tell the place:\n{}", check.1));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn what_is_fine_is_fine_for_all_three() {
+    for name in ["edge-rules", "jwt-check"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(component(name), folder.path().join("c.wasm")).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request")).unwrap();
+        let (code, said) = run(&folder, &["check", "edge.toml"]);
+        assert_eq!(code, Some(0), "{name}: {said}");
+        assert!(run(&folder, &["inspect", "c.wasm"]).1.contains("viewer      yes"), "{name}");
+    }
+}
+
+#[test]
+fn components_and_certificates_are_among_every_error_at_once_with_their_places() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("c.wasm"), "hello").unwrap();
+    for name in ["chain.pem", "key.pem"] {
+        std::fs::write(folder.path().join(name), "none").unwrap();
+    }
+    let text = config("viewer_request")
+        .replace(
+            "[function.f]",
+            "https = [\"127.0.0.1:0\"]\n[[server.certificate]]\nchain = \"chain.pem\"\nkey = \"key.pem\"\n[function.f]",
+        )
+        .replace("origin = \"o\"", "origin = \"nowhere\"");
+    std::fs::write(folder.path().join("edge.toml"), text).unwrap();
+    let (code, said) = run(&folder, &["check", "edge.toml"]);
+    assert_eq!(code, Some(64));
+    for expected in
+        ["edge.toml:5:1\n", "chain.pem", "edge.toml:9:13\n", "not a WebAssembly component", "`nowhere`", "edge.toml:15:10\n"]
+    {
+        assert!(said.contains(expected), "no {expected:?} in\n{said}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&run(&folder, &["check", "edge.toml", "--json"]).1).unwrap();
+    let errors = json["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 3, "{json:#}");
+    assert!(errors.iter().all(|error| error["place"]["line"].is_u64()), "{json:#}");
+}
