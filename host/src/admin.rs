@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{Cache, Purge, PurgeError, Stats};
+use crate::cache::{self, Cache, Purge, PurgeError, Stats};
 use crate::function::catalog::Revisions;
 use crate::function::pool::Cleanliness;
 use crate::limits::{Limit, Profile};
@@ -53,7 +53,7 @@ fn router(desk: Desk) -> Router {
         .route("/metrics", get(metrics))
         .route("/drain", post(drain))
         .route("/config/functions", get(functions))
-        .route("/cache", get(cache))
+        .route("/cache", get(stats))
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))
@@ -123,7 +123,7 @@ async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
     Json(functions.collect())
 }
 
-async fn cache(State(desk): State<Arc<Desk>>) -> Json<Stats> {
+async fn stats(State(desk): State<Arc<Desk>>) -> Json<Stats> {
     Json(desk.cache.stats())
 }
 
@@ -167,13 +167,15 @@ struct PurgeRequest {
 struct PurgeState {
     number: u64,
     status: &'static str,
+    /// Stored responses that are gone because of it, of memory and of disk each. None: it was too long ago.
+    purged: Option<u64>,
 }
 
 impl PurgeState {
     /// None for a number that no purge has.
     fn of(cache: &Cache, number: u64) -> Option<PurgeState> {
         let status = if cache.is_swept(number)? { "Completed" } else { "InProgress" };
-        Some(PurgeState { number, status })
+        Some(PurgeState { number, status, purged: cache.purged(number) })
     }
 }
 
@@ -197,9 +199,14 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>)
     {
         return Err((StatusCode::NOT_FOUND, format!("no site is called `{}`\n", site.escape_debug())));
     }
+    if let Purge::Path { pattern, .. } = &purge
+        && !pattern.starts_with('/')
+    {
+        return Err((StatusCode::BAD_REQUEST, format!("{}\n", cache::no_path(pattern))));
+    }
     match desk.cache.purge(purge).await {
         Ok(number) => {
-            let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress" });
+            let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress", purged: None });
             Ok((StatusCode::CREATED, Json(state)))
         }
         Err(error) => {

@@ -23,6 +23,7 @@ pub mod status;
 mod disk;
 mod duty;
 mod flight;
+mod invalidated;
 mod memory;
 mod object;
 mod purge;
@@ -37,23 +38,25 @@ pub use disk::OpenError;
 pub use duty::{Decline, Duty, Filler, WrongLength};
 pub use memory::OVERHEAD_BYTES;
 pub use object::{BodyError, Hit, HitBody, Meta, Original};
-pub use purge::{Purge, PurgeError};
+pub use purge::{Purge, PurgeError, no_path};
 pub use wait::Wait;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use quick_cache::sync::Cache as Shards;
 use serde::Serialize;
 
-use crate::limits::cache::{UNCACHEABLE_KEYS, UNCACHEABLE_MS};
+use crate::limits::cache::{INVALIDATIONS_WRITTEN_MS, UNCACHEABLE_KEYS, UNCACHEABLE_MS};
 use crate::telemetry::{CacheMetrics, CacheTier};
 use disk::{Disk, Place, Spool};
 use flight::{Claim, Claimed, Flights};
 use freshness::{Spell, Verdict};
+use invalidated::Uri;
 use key::Key;
 use memory::{Entry, Memory};
 use object::{Source, Stored};
@@ -139,6 +142,8 @@ pub struct Stats {
     pub flights: u64,
     pub flight_bytes: u64,
     pub pending_purges: u64,
+    /// URIs that unsafe requests have made doubtful, not yet swept out.
+    pub invalidations: u64,
 }
 
 /// The cache of the process; shared by all workers.
@@ -153,7 +158,17 @@ pub struct Cache {
     /// What flights may keep before they go to disk or through a window.
     flight_bytes: u64,
     metrics: CacheMetrics,
-    keeper: mpsc::Sender<()>,
+    /// Whether the keeper knows that there are invalidations to write or to sweep.
+    doubts_told: AtomicBool,
+    keeper: mpsc::Sender<Work>,
+}
+
+/// What the keeper is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Sweep,
+    /// No hurry: many may come.
+    Doubts,
 }
 
 impl Cache {
@@ -177,6 +192,7 @@ impl Cache {
             held: Shards::new(UNCACHEABLE_KEYS),
             flight_bytes: (options.memory_bytes / 4).max(options.memory_object_bytes),
             metrics,
+            doubts_told: AtomicBool::new(false),
             keeper,
         });
         let weak = Arc::downgrade(&cache);
@@ -188,18 +204,13 @@ impl Cache {
         });
         spawned.map_err(|error| OpenError::Io { path: PathBuf::from("a thread"), error })?;
         if epoch > 0 {
-            let _ = cache.keeper.send(());
+            let _ = cache.keeper.send(Work::Sweep);
         }
         Ok(cache)
     }
 
     pub fn metrics(&self) -> &CacheMetrics {
         &self.metrics
-    }
-
-    /// Whether something is stored under `key`, fresh or not.
-    pub fn holds(&self, key: &Key) -> bool {
-        self.memory.find(key).is_some() || self.disk.as_ref().is_some_and(|disk| disk.find(key).is_some())
     }
 
     /// What is stored under `key` for a request with the fields `asked`, and where. Counts no hit and claims no
@@ -253,9 +264,37 @@ impl Cache {
                 written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
             }
         };
-        let _ = self.keeper.send(());
+        let _ = self.keeper.send(Work::Sweep);
         journaled.map_err(PurgeError::Journal)?;
         Ok(epoch)
+    }
+
+    /// What is stored for this very URI is not used any more (RFC 9111 section 4.4), because of a request by `client`, which
+    /// has used up its room for that if this is false. A restart within a second may forget it.
+    pub fn invalidate(&self, site: &str, path_and_query: &str, client: IpAddr) -> bool {
+        let Some(epoch) = self.purges.invalidate(Uri::of(site, path_and_query), client) else {
+            self.metrics.invalidation_refused();
+            return false;
+        };
+        self.metrics.invalidated();
+        self.flights.strike(|meta| self.purges.strike(meta, epoch - 1));
+        if !self.doubts_told.swap(true, Ordering::AcqRel) {
+            let _ = self.keeper.send(Work::Doubts);
+        }
+        true
+    }
+
+    /// Takes away what lies under this very key.
+    pub async fn forget(&self, key: Key) {
+        if let Some(Entry::Object(stored)) = self.memory.find(&key) {
+            self.memory.remove(&key, &stored);
+        }
+        if let Some(disk) = &self.disk
+            && let Some(place) = disk.find(&key)
+        {
+            let disk = disk.clone();
+            let _ = tokio::task::spawn_blocking(move || disk.forget(&key, &place)).await;
+        }
     }
 
     /// Waits until what the purge struck has been swept out of the tiers.
@@ -270,6 +309,11 @@ impl Cache {
         (1..=self.purges.epoch()).contains(&number).then(|| *self.purges.swept().borrow() >= number)
     }
 
+    /// How many stored responses a purge has taken out so far, those of memory and of disk each. None: it was too long ago.
+    pub fn purged(&self, number: u64) -> Option<u64> {
+        self.purges.taken(number)
+    }
+
     pub fn stats(&self) -> Stats {
         let stats = Stats {
             memory_objects: self.memory.objects(),
@@ -280,6 +324,7 @@ impl Cache {
             flights: self.flights.len() as u64,
             flight_bytes: self.flights.buffered.load(Ordering::Relaxed),
             pending_purges: self.purges.pending() as u64,
+            invalidations: self.purges.invalidated() as u64,
         };
         self.metrics.holds(CacheTier::Memory, stats.memory_objects, stats.memory_bytes);
         self.metrics.holds(CacheTier::Disk, stats.disk_objects, stats.disk_bytes);
@@ -308,7 +353,7 @@ impl Cache {
         let epoch = self.purges.epoch();
         let checked = stored.checked.load(Ordering::Relaxed);
         if checked < epoch {
-            if self.purges.strike(&stored.meta, checked) {
+            if self.purges.take(&stored.meta, checked) {
                 self.memory.remove(&slot, &stored);
                 return (slot, None);
             }
@@ -440,18 +485,33 @@ impl Cache {
         matches!(committed.await, Ok(Ok(())))
     }
 
+    fn write_doubts(&self) {
+        if let Some(disk) = &self.disk
+            && let Err(error) = disk.write_journal(|| self.purges.journal())
+        {
+            tracing::warn!(%error, "what requests have made doubtful could not be written; a restart may use it again");
+        }
+    }
+
     /// Takes out what purges have struck, as soon as nothing older can come after. Whether it is done.
     fn sweep(&self) -> bool {
         let epoch = self.purges.epoch();
-        if self.purges.pending() == 0 {
+        if !self.purges.wants_sweeping() {
             return true;
         }
         if !self.purges.older_work_ended(epoch, Duration::from_millis(100)) {
             return false;
         }
-        self.memory.sweep(|stored| !self.purges.strike(&stored.meta, stored.born));
+        self.memory.sweep(|stored| !self.purges.take(&stored.meta, stored.born));
         if let Some(disk) = &self.disk {
-            disk.sweep(epoch, |born| self.purges.strike_unseen(born), |meta, born| !self.purges.strike(meta, born));
+            let all = |born| {
+                let struck = self.purges.strike_unseen(born);
+                if struck {
+                    self.purges.count_unseen(born);
+                }
+                struck
+            };
+            disk.sweep(epoch, all, |meta, born| !self.purges.take(meta, born));
         }
         self.purges.retire(epoch);
         if let Some(disk) = &self.disk
@@ -470,13 +530,36 @@ struct Found {
     hit: Hit,
 }
 
-/// The background thread: sweeps when a purge has come, ends with the cache.
-fn keep(cache: &Weak<Cache>, work: &mpsc::Receiver<()>) {
-    while work.recv().is_ok() {
-        while let Some(cache) = cache.upgrade() {
-            if cache.sweep() {
-                break;
-            }
+/// The background thread: sweeps when a purge has come, and now and then for invalidations; ends with the cache.
+fn keep(cache: &Weak<Cache>, work: &mpsc::Receiver<Work>) {
+    // When what requests made doubtful is to be written, and whether there is something to sweep out.
+    let (mut due, mut sweeps): (Option<Instant>, bool) = (None, false);
+    loop {
+        let told = match due {
+            _ if sweeps => work.try_recv().map_err(|error| match error {
+                mpsc::TryRecvError::Empty => mpsc::RecvTimeoutError::Timeout,
+                mpsc::TryRecvError::Disconnected => mpsc::RecvTimeoutError::Disconnected,
+            }),
+            None => work.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            Some(due) => work.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        match told {
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(Work::Doubts) => due = Some(Instant::now() + Duration::from_millis(INVALIDATIONS_WRITTEN_MS)),
+            Ok(Work::Sweep) => sweeps = true,
+        }
+        let Some(cache) = cache.upgrade() else { return };
+        if due.is_some_and(|due| due <= Instant::now()) {
+            due = None;
+            // First: what comes from here on is told again.
+            cache.doubts_told.store(false, Ordering::Release);
+            cache.write_doubts();
+            sweeps = true;
+        }
+        if sweeps {
+            // Waits a little for older work; until that has ended, again.
+            sweeps = !cache.sweep();
         }
     }
 }

@@ -46,6 +46,7 @@ use crate::cache::Cache;
 use crate::config::{self, Config};
 use crate::function::catalog::Revisions;
 use crate::net::Client;
+use crate::path::NormalPath;
 use crate::telemetry::{AccessLog, EdgeMetrics, Telemetry, TraceSettings, Tracer};
 use origin::Backends;
 use record::Record;
@@ -102,7 +103,7 @@ impl Edge {
     /// For `bench/micro`: whether a host and path lead to a behavior.
     #[doc(hidden)]
     pub fn leads(&self, host: &str, path: &str) -> bool {
-        self.sites.find(host).is_some_and(|site| site.behavior(path).is_some())
+        self.sites.find(host).is_some_and(|site| site.behavior(&NormalPath::of(path)).is_some())
     }
 }
 

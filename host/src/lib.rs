@@ -19,5 +19,6 @@ pub mod host;
 pub mod limits;
 pub mod measure;
 pub mod net;
+pub mod path;
 pub mod telemetry;
 pub mod wasm;

@@ -201,6 +201,8 @@ pub mod request {
     pub const HEAD_BYTES: usize = 20_480;
     /// Path and query string.
     pub const URL_BYTES: usize = 8_192;
+    /// Ways in one path by which servers may read it differently (`path`); each doubles the readings that are looked at.
+    pub const PATH_DOUBTS: u32 = 4;
     pub const HEADERS: usize = 100;
     /// From the first byte of a request to the end of its headers.
     pub const HEAD_TIMEOUT_MS: u64 = 10_000;
@@ -245,6 +247,8 @@ pub mod origin {
     pub const HEAD_BYTES: usize = 64 << 10;
     /// Between two reads of a request's body that an origin hook is to see.
     pub const BODY_READ_TIMEOUT_MS: u64 = 30_000;
+    /// For the file system to find and open a folder's file.
+    pub const FILE_TIMEOUT_MS: u64 = 30_000;
     /// A folder's file is read and sent in pieces of this size.
     pub const FILE_CHUNK_BYTES: usize = 64 << 10;
 }
@@ -285,6 +289,12 @@ pub mod cache {
     /// Purges that have taken effect but are not yet swept out; above it a purge is refused.
     pub const PURGES: usize = 1_000;
     pub const PURGE_BYTES: usize = 8_192;
+    /// URIs that unsafe requests have made doubtful and that are not yet swept out: of one client, and of all. What is over
+    /// that takes away only what is stored under the request's own key.
+    pub const INVALIDATIONS_PER_CLIENT: usize = 4_096;
+    pub const INVALIDATIONS: usize = 65_536;
+    /// Between two times that these are written to disk, and at least between two sweeps for them.
+    pub const INVALIDATIONS_WRITTEN_MS: u64 = 1_000;
     /// Read, written and checksummed at once.
     pub const DISK_BLOCK_BYTES: usize = 64 << 10;
     /// Blocks that one trip to the disk reads.
@@ -329,6 +339,8 @@ pub mod tracing {
 pub mod signed {
     /// The policy, decoded. A URL has no room for more.
     pub const POLICY_BYTES: usize = 8_192;
+    /// `?`s in a resource: each makes comparing it with a URL dearer.
+    pub const RESOURCE_WILDCARDS: usize = 64;
     /// The signature, decoded: that of the largest key.
     pub const SIGNATURE_BYTES: usize = 1_024;
     /// The latest time that CloudFront takes, January 2038. What is later was written in milliseconds.

@@ -291,7 +291,7 @@ fn the_command_line_shows_and_purges() {
     assert!(code == Some(1) && error.contains("400"), "{error}");
     assert_eq!(
         run(&["purge", "--site", "www", "--path", "/a", "--wait"]),
-        (Some(0), "purge 1: Completed\n".to_owned(), String::new())
+        (Some(0), "purge 1: Completed, 1 stored responses purged\n".to_owned(), String::new())
     );
     assert_eq!(edge.get("/a").text(), "answer 2");
     let (code, _, error) = run(&["purge"]);

@@ -161,7 +161,7 @@ async fn opened(
     let purges = cache.purges.clone();
     let opened = on_disk(cache, move |disk| {
         let opened = disk.load(&slot, &place)?;
-        if purges.strike(&opened.meta, opened.born) {
+        if purges.take(&opened.meta, opened.born) {
             // Before the next look, which would find it again.
             disk.forget(&slot, &place);
             return None;

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::output::say;
+use crate::cache::no_path;
 
 /// The admin port answers at once, except for a purge that is being written to disk.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,13 +59,17 @@ fn header_field(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
+fn purge_path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err(no_path(text)) }
+}
+
 #[derive(Debug, clap::Args)]
 struct What {
     /// Of this site; with neither --path nor --tag, all of it.
     #[arg(long)]
     site: Option<String>,
     /// Path and query string; `*` stands for any characters. Needs --site.
-    #[arg(long, requires = "site", conflicts_with = "tag")]
+    #[arg(long, requires = "site", conflicts_with = "tag", value_parser = purge_path)]
     path: Option<String>,
     /// A surrogate key, as the origin said it in Surrogate-Key or Cache-Tag.
     #[arg(long)]
@@ -110,7 +115,12 @@ async fn purge(admin: SocketAddr, what: &What) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
         state = ask(admin, Method::GET, &format!("/cache/purges/{}", state["number"]), &Value::Null).await?;
     }
-    say!("purge {}: {}", state["number"], state["status"].as_str().unwrap_or("unknown"));
+    let number = &state["number"];
+    match (state["status"].as_str().unwrap_or("unknown"), state["purged"].as_u64()) {
+        // Before that it would be what has been met by chance.
+        ("Completed", Some(purged)) => say!("purge {number}: Completed, {purged} stored responses purged"),
+        (status, _) => say!("purge {number}: {status}"),
+    }
     Ok(())
 }
 

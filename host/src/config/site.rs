@@ -18,6 +18,7 @@ use super::{Behavior, CachePolicy, Forwarding, Geo, ResponseHeaders, Site, Viewe
 use crate::cache::key::Encodings;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
 use crate::limits::{Profile, tunnel};
+use crate::path::pattern::Pattern;
 
 const HOSTS_MAX: usize = 1_000;
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
@@ -164,6 +165,12 @@ fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
     if !sound {
         let remedy = format!("1 to {PATH_PATTERN_BYTES} printable ASCII characters, `*` and `?` as wildcards");
         table.report.error(text.span(), "`path` is not a path pattern", remedy);
+        return None;
+    }
+    if let Some(normal) = Pattern::path_in_normal_form(written) {
+        let message = format!("`{}` matches no path", written.escape_debug());
+        let remedy = format!("paths are compared without `.`, `..` and repeated slashes: write \"{}\"", normal.escape_debug());
+        table.report.error(text.span(), message, remedy);
         return None;
     }
     if written == "*" || written == "/*" {

@@ -32,7 +32,7 @@ use crate::cache::fields::{self, SetCookie};
 use crate::cache::freshness::{self, Fetched, Mode, Reason, Spell, Ttls, Verdict};
 use crate::cache::key::{self, Choice, Key, Vary};
 use crate::cache::status::{CacheStatus, Forward};
-use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, Purge, condition, invalidation};
+use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, condition, invalidation};
 use crate::config::{CachePolicy, Forwarding};
 use crate::edge::body::Content;
 use crate::edge::exchange::Trip;
@@ -421,22 +421,19 @@ impl Renewal {
     }
 }
 
-/// Purges what an unsafe request has made doubtful (RFC 9111 section 4.4).
+/// What an unsafe request has made doubtful is not used any more (RFC 9111 section 4.4): these very URIs.
 async fn invalidate(caching: &Caching, trip: &Trip<'_>, asked: &Head, response: &Response<Content>) {
     let authority = asked.headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let Some(authority) = authority else { return };
     let scheme = if trip.secure { Scheme::HTTPS } else { Scheme::HTTP };
     let target = invalidation::Target { scheme: &scheme, authority: &authority, path_and_query: &asked.target };
     for target in invalidation::targets(&asked.method, &target, response.status(), response.headers()) {
-        let head = Head { target, ..asked.clone() };
-        // A purge is work: none for what is not there.
-        if !caching.cache.holds(&derive(caching, &Method::GET, &head)) {
+        if caching.cache.invalidate(&caching.site, target.as_str(), trip.client()) {
             continue;
         }
-        let purge = Purge::Path { site: caching.site.to_string(), pattern: head.target.as_str().to_owned() };
-        if let Err(error) = caching.cache.purge(purge).await {
-            tracing::warn!(target: "edgeward::cache", %error, "a response that a request has made doubtful stays");
-        }
+        // This client's room is used up: at least what it would get itself.
+        let head = Head { target, ..asked.clone() };
+        caching.cache.forget(derive(caching, &Method::GET, &head)).await;
     }
 }
 

@@ -6,6 +6,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,11 +25,12 @@ use crate::edge::origin::{Backend, FetchError, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
 use crate::edge::signed;
-use crate::edge::site::{Behavior, Site};
+use crate::edge::site::{Behavior, Elsewhere, Site};
 use crate::edge::tunnel::Place;
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
+use crate::path::NormalPath;
 use crate::telemetry::{Open, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
@@ -52,24 +54,42 @@ pub(super) async fn visit(
     head: &mut Head,
     incoming: Incoming,
 ) -> Result<Answer, Refusal> {
-    // By the path as it came: a hook that changes it changes neither behavior nor origin.
-    let behavior = site.behavior(head.path()).ok_or(Refusal::UnknownHost)?;
     let mut content = Content::viewer(incoming);
     let secure = record.client().tls.is_some();
-    match behavior.viewer_protocol {
-        ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
-        ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head),
-        _ => {}
-    }
-    if !behavior.allows(&head.method) {
-        return Err(Refusal::Method);
-    }
-    if matches!(head.method, Method::GET | Method::HEAD) && !content.is_empty() {
-        return Err(Refusal::BodyOfGet);
-    }
-
-    if let Some(signers) = &behavior.signers {
-        signers.admit(&signed::Asked::new(head, secure, record.client().peer.ip()))?;
+    let behavior = {
+        // By the path as it came: a hook that changes it changes neither behavior nor origin.
+        let path = NormalPath::of(head.path());
+        let behavior = site.behavior(&path).ok_or(Refusal::UnknownHost)?;
+        match behavior.viewer_protocol {
+            ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
+            ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head),
+            _ => {}
+        }
+        if !behavior.allows(&head.method) {
+            return Err(Refusal::Method);
+        }
+        if matches!(head.method, Method::GET | Method::HEAD) && !content.is_empty() {
+            return Err(Refusal::BodyOfGet);
+        }
+        let asked = || signed::Asked::new(head, &path, secure, record.client().peer.ip());
+        if let Some(signers) = &behavior.signers {
+            signers.admit(&asked())?;
+        }
+        if path.has_nul() {
+            return Err(Refusal::Path("it has a NUL"));
+        }
+        // What some server takes for another behavior's is neither given out nor stored by this one's rules.
+        match site.elsewhere(&path, behavior) {
+            Elsewhere::Nowhere => {}
+            Elsewhere::Unknown => return Err(Refusal::Path("it has too much that servers read differently")),
+            Elsewhere::Behavior(other) => {
+                other.signers.as_ref().map_or(Ok(()), |signers| signers.admit(&asked()))?;
+                return Err(Refusal::Path("some servers would take it for another behavior's"));
+            }
+        }
+        behavior
+    };
+    if behavior.signers.is_some() {
         // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
         signed::strip(head);
     }
@@ -90,7 +110,7 @@ pub(super) async fn visit(
             return Ok(answer);
         }
     }
-    if let (Some(root), "/") = (&site.default_root_object, head.path()) {
+    if let (Some(root), "/") = (&site.default_root_object, NormalPath::of(head.path()).text()) {
         head.target = with_path(&head.target, root);
     }
 
@@ -229,6 +249,10 @@ impl<'a> Trip<'a> {
         Trip { edge, scene, site, behavior, secure: client.tls.is_some(), backend: behavior.backend.clone() }
     }
 
+    pub(crate) fn client(&self) -> IpAddr {
+        self.scene.client_ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
     /// None if the request is not traced.
     pub(crate) fn open_span(&self, name: &str) -> Option<Open<'_>> {
         self.scene.trace.map(|trace| trace.open(name, SpanKind::Internal))
@@ -349,6 +373,9 @@ impl<'a> Trip<'a> {
                     head.headers.insert(header::HOST, host.clone());
                 }
             }
+        }
+        if origin.may_be_left_by(head.path()) {
+            return Err(Refusal::Path("it leads out of the origin's own"));
         }
         if let Ok(id) = HeaderValue::from_str(self.scene.id.as_str()) {
             head.headers.insert(ID, id);

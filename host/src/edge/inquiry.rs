@@ -12,6 +12,7 @@ use crate::edge::Edge;
 use crate::edge::body::Content;
 use crate::edge::caching::Asker;
 use crate::edge::head::Head;
+use crate::path::NormalPath;
 use crate::telemetry::CacheTier;
 
 /// What is stored for a request, and what would be done with it now.
@@ -51,7 +52,7 @@ impl Edge {
         parts.headers = fields;
         let mut head = Head::admit(parts).map_err(|_| "the edge would not take such a request".to_owned())?;
         let site = self.sites.find(head.host()).ok_or_else(|| format!("no site has the host `{}`", head.host()))?;
-        let behavior = site.behavior(head.path()).ok_or("no behavior has this path")?;
+        let behavior = site.behavior(&NormalPath::of(head.path())).ok_or("no behavior has this path")?;
         let caching = behavior.caching.as_ref().ok_or("its behavior has no cache_policy")?;
         let Some(asker) = Asker::new(caching, &mut head, &Content::Empty) else { return Ok(None) };
         Ok(asker.peek(&head).map(|peek| Found {

@@ -22,6 +22,8 @@ use crate::edge::head::Head;
 use crate::failure::Failure;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
+use crate::limits::origin::FILE_TIMEOUT_MS;
+use crate::path::NormalPath;
 use crate::telemetry::{OriginMetrics, Telemetry};
 use crate::wasm::abi;
 use connect::{Endpoint, Reach};
@@ -293,6 +295,11 @@ impl Origin {
         matches!(self.kind, Kind::Url(_))
     }
 
+    /// Whether a request for this path could leave that of the origin's URL.
+    pub(crate) fn may_be_left_by(&self, path: &str) -> bool {
+        matches!(&self.kind, Kind::Url(target) if !target.path.is_empty() && NormalPath::of(path).may_climb())
+    }
+
     /// The `Host` that this origin is asked for.
     pub(crate) fn host(&self) -> Option<&HeaderValue> {
         match &self.kind {
@@ -311,7 +318,10 @@ impl Origin {
     ) -> Result<Response<Content>, FetchError> {
         match &self.kind {
             Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content, now.into()).await,
-            Kind::Folder(folder) => Ok(Box::pin(folder.serve(head)).await),
+            Kind::Folder(folder) => {
+                let patience = Duration::from_millis(FILE_TIMEOUT_MS);
+                Box::pin(folder.serve(head)).await.ok_or(FetchError::ReadTimeout(patience))
+            }
             Kind::Fixed(response) => Ok(Response::clone(response).map(Content::full)),
             Kind::Component(revision) => {
                 let scheme = if tls { "https" } else { "http" };

@@ -25,6 +25,8 @@ use crate::wasm::abi::Moment;
 pub(crate) enum Refusal {
     #[error("malformed request: {0}")]
     Malformed(&'static str),
+    #[error("the path can be read in several ways: {0}")]
+    Path(&'static str),
     #[error("the URL is too long")]
     UrlTooLong,
     #[error("too many headers")]
@@ -66,6 +68,7 @@ impl Refusal {
         use ResultType::Error;
         match self {
             Refusal::Malformed(_) => (StatusCode::BAD_REQUEST, Error, "malformed-request"),
+            Refusal::Path(_) => (StatusCode::BAD_REQUEST, Error, "ambiguous-path"),
             Refusal::UrlTooLong => (StatusCode::URI_TOO_LONG, Error, "url-too-long"),
             Refusal::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Error, "too-many-headers"),
             Refusal::UnknownHost => (StatusCode::FORBIDDEN, Error, "unknown-host"),
