@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::edge::body::Content;
 use crate::edge::head::Head;
+use crate::edge::origin::want;
 use crate::limits::origin::{FILE_CHUNK_BYTES, FILE_TIMEOUT_MS};
 use crate::path::NormalPath;
 use beneath::Entry;
@@ -48,24 +49,28 @@ impl Folder {
     }
 
     /// None: the file system does not answer.
-    pub(crate) async fn serve(&self, head: &Head) -> Option<Response<Content>> {
+    ///
+    /// # Errors
+    /// This machine lacks what it takes to open a file.
+    pub(crate) async fn serve(&self, head: &Head) -> Option<io::Result<Response<Content>>> {
         if !matches!(head.method, Method::GET | Method::HEAD) {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return Some(response);
+            return Some(Ok(response));
         }
         let path = NormalPath::of(head.path());
-        let Some(relative) = relative(path.text(), &self.index) else { return Some(plain(StatusCode::NOT_FOUND)) };
+        let Some(relative) = relative(path.text(), &self.index) else { return Some(Ok(plain(StatusCode::NOT_FOUND))) };
         let (root, wanted, index) = (self.root.clone(), Wanted::of(head), self.index.clone());
         let finding = tokio::task::spawn_blocking(move || find(&root, &relative, &index, wanted.as_ref()));
         let found = tokio::time::timeout(Duration::from_millis(FILE_TIMEOUT_MS), finding).await.ok()?;
-        Some(match found {
+        Some(Ok(match found {
             Ok(Ok(Found::File(file))) => file.answer(head),
             Ok(Ok(Found::Folder)) => redirect(&path, head.target.query()),
+            Ok(Err(error)) if want::is_own(&error) => return Some(Err(error)),
             Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => plain(StatusCode::FORBIDDEN),
             Ok(Err(_)) => plain(StatusCode::NOT_FOUND),
             Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
-        })
+        }))
     }
 }
 
