@@ -12,6 +12,7 @@ mod distribution;
 mod errors;
 mod examples;
 mod faults;
+mod greedy;
 mod hooks;
 mod hostile;
 mod isolation;
