@@ -195,6 +195,34 @@ pub struct OverMaximum {
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
+/// How a worker component shares its thread, and what one call of it into the host may ask for.
+pub mod worker {
+    /// Polled at once, before the others of the thread have their turn.
+    pub const SLICE_US: u64 = 25;
+    /// Fuel after which a guest is looked at: between these, the less the slower its code runs.
+    pub const LOOK_US_MIN: u64 = 1;
+    pub const LOOK_US_MAX: u64 = 4;
+    /// Code that runs longer between two looks is slow.
+    pub const STRETCH_US: u64 = 40;
+    /// Time polled is time on the wall: on a busy machine the thread may have waited for its core meanwhile. And fuel
+    /// that is a microsecond of ordinary code is several of the slowest.
+    pub const POLLED_PER_CPU: u64 = 4;
+    /// One stay in the host is paid for up to this; longer ones are the machine's fault.
+    pub const CHARGE_US_MAX: u64 = 2_000;
+    /// Random bytes of one call: WASI 0.3 gives no more at once, 0.2 traps.
+    pub const RANDOM_BYTES: u64 = 64 << 10;
+    /// What stdout and stderr take at once.
+    pub const WRITE_BYTES: usize = 16 << 10;
+    /// The longest line of a log; longer ones are cut into several.
+    pub const LINE_BYTES: usize = 8 << 10;
+    /// What a guest may pass to the host at once, beside an answer of full size.
+    pub const HOST_CALL_BYTES: usize = 1 << 20;
+    /// Items that one read or write of a stream (WASI 0.3) moves.
+    pub const STREAM_ITEMS: i32 = 16 << 10;
+    /// An instance with more memory takes milliseconds to let go: it is dropped on a thread of its own.
+    pub const TEARDOWN_INLINE_BYTES: u64 = 4 << 20;
+}
+
 /// What bounds a request before any code runs. CloudFront's ("Quotas", Developer Guide).
 pub mod request {
     /// Request line and headers together.

@@ -5,6 +5,7 @@
 
 mod frame;
 mod size;
+mod streams;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -200,8 +201,9 @@ pub fn viewer(engines: &Engines, source: Source<'_>, limits: &Limits) -> Result<
 
 /// Compiles a worker component that was read and checked, or maps what was compiled before.
 pub fn worker(engines: &Engines, source: Source<'_>) -> Result<Component, CompileError> {
-    let path = engines.aot.path(&engines.worker, &source.sha256, &format!("worker-{}", frame::VERSION));
-    loaded(engines, &engines.worker, &path, || frame::charged(source.bytes))
+    let how = format!("worker-{} {}", frame::VERSION, streams::VERSION);
+    let path = engines.aot.path(&engines.worker, &source.sha256, &how);
+    loaded(engines, &engines.worker, &path, || streams::bounded(frame::charged(source.bytes)?))
 }
 
 /// What is there under `path`, or else what `code` compiles to.

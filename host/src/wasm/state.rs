@@ -45,6 +45,11 @@ impl Growth {
         self.memory_bytes.saturating_sub(self.own_bytes)
     }
 
+    /// Whether so many bytes of the host's, beside what the guest has, are over its limit.
+    pub fn has_no_room_for(&self, bytes: u64) -> bool {
+        self.memory_bytes.saturating_add(bytes) > self.memory_bytes_max
+    }
+
     /// The limit that a growth ran into in this call. Asking forgets it.
     pub fn take_denied(&mut self, limits: &Limits) -> Option<(Limit, u64)> {
         self.denied.take().map(|(limit, _)| (limit, limits.value(limit)))
@@ -145,6 +150,11 @@ impl CallLog {
             self.truncated = true;
             self.text.push_str("\n(log truncated: over log_bytes)");
         }
+    }
+
+    /// Whether nothing that comes is kept any more.
+    pub fn is_full(&self) -> bool {
+        self.truncated
     }
 
     /// The whole log; the next call starts with an empty one.

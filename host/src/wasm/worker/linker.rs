@@ -32,32 +32,15 @@ pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
     Ok(linker)
 }
 
-/// As for viewers, but a guest that does nothing else lets its neighbours have their turns.
+/// As for viewers.
 fn own(linker: &mut Linker<WorkerState>) -> Result<()> {
-    linker.instance(sealed::OWN[0])?.func_wrap_async(
-        "line",
-        |mut store: StoreContextMut<'_, WorkerState>, (text,): (String,)| {
-            Box::new(async move {
-                sealed::line(&mut store, &text)?;
-                store.data().meter.clone().give_way().await;
-                Ok(())
-            })
-        },
-    )?;
+    linker
+        .instance(sealed::OWN[0])?
+        .func_wrap("line", |mut store: StoreContextMut<'_, WorkerState>, (text,): (String,)| sealed::line(&mut store, &text))?;
     let mut store = linker.instance(sealed::OWN[1])?;
-    store.func_wrap_async("get", |mut store: StoreContextMut<'_, WorkerState>, (key,): (String,)| {
-        Box::new(async move {
-            let found = sealed::get(&mut store, &key)?;
-            store.data().meter.clone().give_way().await;
-            Ok((found,))
-        })
+    store.func_wrap("get", |mut store: StoreContextMut<'_, WorkerState>, (key,): (String,)| {
+        Ok((sealed::get(&mut store, &key)?,))
     })?;
-    store.func_wrap_async("count", |mut store: StoreContextMut<'_, WorkerState>, (): ()| {
-        Box::new(async move {
-            let count = sealed::count(&mut store)?;
-            store.data().meter.clone().give_way().await;
-            Ok((count,))
-        })
-    })?;
+    store.func_wrap("count", |mut store: StoreContextMut<'_, WorkerState>, (): ()| Ok((sealed::count(&mut store)?,)))?;
     Ok(())
 }
