@@ -4,7 +4,7 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::cache::status::{CacheStatus, Forward};
 use crate::config::ViewerProtocol;
 use crate::edge::Edge;
 use crate::edge::body::Content;
-use crate::edge::caching::{self, Asker, Caching};
+use crate::edge::caching::{self, Asker, Caching, Way};
 use crate::edge::error_page;
 use crate::edge::head::Head;
 use crate::edge::header::strip_response;
@@ -136,7 +136,8 @@ async fn cached(
     head: &mut Head,
     content: &mut Content,
 ) -> Result<Answer, Refusal> {
-    let Some(asker) = Asker::new(caching, head, content) else {
+    let way = Way::of(caching, trip, first.as_ref(), head.version);
+    let Some(asker) = Asker::new(way, head, content) else {
         let status = CacheStatus::forward(Forward::Method);
         return Box::pin(caching::alone(caching, trip, first, head, content, status)).await;
     };
@@ -227,6 +228,16 @@ impl<'a> Trip<'a> {
             trace: record.trace.as_deref(),
         };
         Trip { edge, scene, site, behavior, secure: client.tls.is_some(), backend: behavior.backend.clone() }
+    }
+
+    /// Who answers, as the configuration or a hook has chosen.
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// What `announce` adds for the origin: the client's address, and whom the request came through.
+    pub(crate) fn added(&self, version: Version) -> (&'a str, &'a HeaderValue) {
+        (self.scene.client_ip, self.edge.via.of(version))
     }
 
     /// None if the request is not traced.
