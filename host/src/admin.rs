@@ -30,8 +30,8 @@ pub(crate) struct Desk {
     pub(crate) cache: Arc<Cache>,
 }
 
-/// What a request would find in the cache, as JSON, `null` for nothing; or why that cannot be said. May block.
-type LookUp = dyn Fn(&str, &str, &[(String, String)]) -> Result<serde_json::Value, String> + Send + Sync;
+/// What a request would find in the cache, `null` for nothing; or why that cannot be said. Both are JSON. May block.
+type LookUp = dyn Fn(serde_json::Value) -> Result<serde_json::Value, String> + Send + Sync;
 
 /// Serves until the process ends; the address that is listened on.
 pub(crate) fn start(listener: TcpListener, desk: Desk) -> anyhow::Result<SocketAddr> {
@@ -127,23 +127,11 @@ async fn stats(State(desk): State<Arc<Desk>>) -> Json<Stats> {
     Json(desk.cache.stats())
 }
 
-/// A request that is not made.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LookupRequest {
-    host: String,
-    /// With its query string.
-    path: String,
-    /// Names and values, in order.
-    #[serde(default)]
-    headers: Vec<(String, String)>,
-}
-
 async fn look_up(
     State(desk): State<Arc<Desk>>,
-    Json(LookupRequest { host, path, headers }): Json<LookupRequest>,
+    Json(sought): Json<serde_json::Value>,
 ) -> Result<Json<serde_json::Value>, (StatusCode, String)> {
-    let looked = tokio::task::spawn_blocking(move || (desk.look_up)(&host, &path, &headers)).await;
+    let looked = tokio::task::spawn_blocking(move || (desk.look_up)(sought)).await;
     match looked {
         Ok(Ok(found)) => Ok(Json(found)),
         Ok(Err(why)) => Err((StatusCode::BAD_REQUEST, format!("{why}\n"))),

@@ -21,6 +21,7 @@ pub mod key;
 pub mod range;
 pub mod status;
 
+mod compact;
 mod disk;
 mod duty;
 mod flight;
@@ -48,7 +49,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
 use quick_cache::sync::Cache as Shards;
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ use disk::{Disk, Place, Spool};
 use flight::{Claim, Claimed, Flights};
 use freshness::{Spell, Verdict};
 use invalidated::Uri;
-use key::Key;
+use key::{Key, Selecting};
 use memory::{Entry, Memory};
 use object::{Source, Stored};
 use purge::{Born, Journal, Purges};
@@ -109,7 +109,7 @@ impl Lookup {
 /// Why a request goes to the origin on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alone {
-    /// The response to this key could not be stored a short while ago, or just now.
+    /// The response to this key could not be stored a short while ago, and somebody asks already whether it can be now.
     Uncacheable,
     /// Too many keys are being filled, or too many requests wait for this one.
     Crowded,
@@ -216,7 +216,7 @@ impl Cache {
 
     /// What is stored under `key` for a request with the fields `asked`, and where. Counts no hit and claims no
     /// fill; to the tiers it is a use. Blocks for a look at the disk; must be called within a runtime.
-    pub fn peek(&self, key: &Key, asked: &HeaderMap) -> Option<(Arc<Meta>, CacheTier)> {
+    pub fn peek(&self, key: &Key, asked: Selecting<'_>) -> Option<(Arc<Meta>, CacheTier)> {
         let (slot, stored) = self.find(key, asked);
         if let Some(stored) = stored {
             return Some((stored.meta.clone(), CacheTier::Memory));
@@ -227,18 +227,12 @@ impl Cache {
     }
 
     /// What is stored under `key` for a request with the fields `asked`; `judge` says what may be done with it.
-    pub fn lookup(self: &Arc<Self>, key: &Key, asked: &HeaderMap, now_ms: u64, judge: impl Fn(&Meta) -> Verdict) -> Lookup {
+    pub fn lookup(self: &Arc<Self>, key: &Key, asked: Selecting<'_>, now_ms: u64, judge: impl Fn(&Meta) -> Verdict) -> Lookup {
         let (slot, stored) = self.find(key, asked);
         if let Some(stored) = stored {
             let hit = Hit { meta: stored.meta.clone(), source: Source::Memory(stored.body.clone()) };
             let verdict = judge(&hit.meta);
             return self.decide(Found { primary: *key, slot, hit }, verdict, None, now_ms);
-        }
-        if let Some(spell) = self.uncacheable.get(&slot) {
-            if spell.lasts(now_ms) {
-                return self.alone(Alone::Uncacheable);
-            }
-            self.uncacheable.remove(&slot);
         }
         if let Some(place) = self.on_disk(&slot)
             && !self.fits_memory(&place)
@@ -247,6 +241,7 @@ impl Cache {
         }
         match self.flights.claim(slot) {
             Claimed::Claim(claim) => self.claimed(claim, key, slot, asked, now_ms, judge),
+            Claimed::Seat(_) if self.is_uncacheable(&slot, now_ms) => self.alone(Alone::Uncacheable),
             Claimed::Seat(seat) => Lookup::Busy(Wait::seated(self.clone(), *key, slot, seat)),
             Claimed::Full => self.alone(Alone::Crowded),
         }
@@ -334,7 +329,7 @@ impl Cache {
     }
 
     /// The object's own key, as far as it is known, and what memory has of it.
-    fn find(&self, key: &Key, asked: &HeaderMap) -> (Key, Option<Arc<Stored>>) {
+    fn find(&self, key: &Key, asked: Selecting<'_>) -> (Key, Option<Arc<Stored>>) {
         let mut slot = *key;
         let mut entry = self.memory.find(key);
         let names = match &entry {
@@ -381,7 +376,7 @@ impl Cache {
         claim: Claim,
         key: &Key,
         slot: Key,
-        asked: &HeaderMap,
+        asked: Selecting<'_>,
         now_ms: u64,
         judge: impl Fn(&Meta) -> Verdict,
     ) -> Lookup {
@@ -430,9 +425,6 @@ impl Cache {
             return Lookup::Stale { hit, verdict, duty: None };
         }
         let validates = matches!(verdict, Verdict::Revalidate { .. });
-        if validates && claim.is_none() && self.uncacheable.get(&slot).is_some_and(|spell| spell.lasts(now_ms)) {
-            return self.alone(Alone::Uncacheable);
-        }
         let claimed = claim.map_or_else(|| self.flights.claim(slot), Claimed::Claim);
         match claimed {
             Claimed::Claim(claim) => {
@@ -440,6 +432,7 @@ impl Cache {
                 let duty = Duty::new(self.clone(), claim, self.purges.begin(), (primary, slot), prior, now_ms);
                 Lookup::Stale { hit, verdict, duty: Some(duty) }
             }
+            Claimed::Seat(_) if validates && self.is_uncacheable(&slot, now_ms) => self.alone(Alone::Uncacheable),
             Claimed::Seat(seat) if validates => Lookup::Busy(Wait::seated(self.clone(), primary, slot, seat)),
             Claimed::Full if validates => self.alone(Alone::Crowded),
             Claimed::Seat(_) | Claimed::Full => Lookup::Stale { hit, verdict, duty: None },
@@ -449,6 +442,16 @@ impl Cache {
     fn alone(&self, why: Alone) -> Lookup {
         self.metrics.bypass(why.name());
         Lookup::Bypass(why)
+    }
+
+    /// Whether it is not worth waiting for who fills this: what came the last time could not be stored. One request at a
+    /// time still finds out whether that has changed, since it may have been so for one client only.
+    fn is_uncacheable(&self, slot: &Key, now_ms: u64) -> bool {
+        self.uncacheable.get(slot).is_some_and(|spell| spell.lasts(now_ms))
+    }
+
+    fn forget_uncacheable(&self, slot: &Key) {
+        self.uncacheable.remove(slot);
     }
 
     fn remember_uncacheable(&self, slot: Key, now_ms: u64) {

@@ -155,6 +155,8 @@ pub struct CachePolicy {
     pub mode: Mode,
     pub ttls: Ttls,
     pub key: KeyPolicy,
+    /// In standards mode, whether responses are stored that set cookies, and those with them, though no cookie is keyed.
+    pub store_set_cookie: bool,
 }
 
 /// CloudFront's origin request policy: what the origin sees without its being in the key.

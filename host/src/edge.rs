@@ -39,7 +39,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub use body::Body;
-pub use inquiry::Found;
+pub use inquiry::{Found, Sought};
 pub use trial::{Trial, trial};
 
 use crate::cache::Cache;

@@ -313,7 +313,7 @@ pub mod cache {
     pub const WAITERS: usize = 65_536;
     /// What a flight keeps for the readers of an object that no tier will hold.
     pub const WINDOW_BYTES: u64 = 4 << 20;
-    /// A reader that holds such a flight up for so long is cut off.
+    /// A reader that holds such a flight up for so long is cut off; where others wait for it, for so long in all.
     pub const READER_STALL_MS: u64 = 10_000;
     /// A clock that goes back by more was set; by less, it was slewed, or read by a request that has waited since.
     pub const CLOCK_SET_BACK_MS: u64 = 60_000;
@@ -322,6 +322,10 @@ pub mod cache {
     pub const UNCACHEABLE_KEYS: usize = 100_000;
     /// How long a request waits for the one that fills, before it goes to the origin itself.
     pub const WAIT_MS: u64 = 30_000;
+    /// A smaller piece of a body is copied out of the buffer that it came in, so that it does not hold it.
+    pub const COPIED_BYTES: usize = 16 << 10;
+    /// Heads that renewals have left in memory for objects on disk; above it an object is renewed again the next time.
+    pub const RENEWED_BYTES: u64 = 64 << 20;
     /// Surrogate keys of one response; further ones are not heard.
     pub const TAGS: usize = 128;
     /// Purges that have taken effect but are not yet swept out; above it a purge is refused.

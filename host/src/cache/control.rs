@@ -15,7 +15,7 @@ use crate::cache::{date, targeted};
 pub(crate) const SECOND_MS: u64 = 1_000;
 
 /// RFC 9111 section 1.2.2: what does not fit is this many seconds, 68 years.
-const SECONDS_MAX: u64 = 1 << 31;
+pub(crate) const SECONDS_MAX: u64 = 1 << 31;
 
 /// How much of a response a `no-cache` or `private` is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]

@@ -21,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use crate::cache::compact;
 use crate::cache::disk::{BlockReader, Blocks};
 use crate::cache::key::Key;
 use crate::cache::object::{BodyError, Meta};
@@ -108,6 +109,13 @@ impl Stream {
         state.end += size;
         state.counted += size;
         self.buffered.fetch_add(size, Ordering::Relaxed);
+        let (mut at, mut data) = (at, data);
+        while let Some((older_at, older)) = state.pieces.back()
+            && let Some(one) = compact::merged(older, &data)
+        {
+            (at, data) = (*older_at, one);
+            state.pieces.pop_back();
+        }
         state.pieces.push_back((at, data));
         let end = state.end;
         let wakers = state.wakers();
@@ -153,6 +161,16 @@ impl Stream {
             drop(state);
             wakers.into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// Whether some are behind the window while others are not, and so wait for them.
+    pub(crate) fn is_contested(&self, window: u64) -> bool {
+        let state = lock(&self.state);
+        let floor = state.end.saturating_sub(window);
+        let readable = state.file.as_ref().map_or(0, |(_, readable)| *readable);
+        let is_behind = |place: &Place| place.at < floor && place.at >= readable;
+        let mut readers = state.readers.iter().flatten().filter(|place| !place.cut);
+        readers.clone().any(is_behind) && readers.any(|place| place.at >= floor)
     }
 
     /// Lets go of what is behind the window and behind every reader; whether nobody is behind the window.

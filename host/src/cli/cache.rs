@@ -52,6 +52,12 @@ struct Asked {
     /// A header field of the request, as far as it matters to the cache; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header_field)]
     headers: Vec<(String, String)>,
+    /// The request came by https; matters where the scheme is in the key.
+    #[arg(long)]
+    https: bool,
+    /// The origin, or origin group, that a viewer-request hook chooses.
+    #[arg(long)]
+    origin: Option<String>,
 }
 
 fn header_field(text: &str) -> Result<(String, String), String> {
@@ -89,8 +95,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
                 let stats = ask(args.admin, Method::GET, "/cache", &Value::Null).await?;
                 say!("{stats:#}");
             }
-            Command::Lookup(Asked { host, path, headers }) => {
-                let asked = json!({"host": host, "path": path, "headers": headers});
+            Command::Lookup(Asked { host, path, headers, https, origin }) => {
+                let asked = json!({"host": host, "path": path, "headers": headers, "https": https, "origin": origin});
                 let found = ask(args.admin, Method::POST, "/cache/lookups", &asked).await?;
                 say!("{found:#}");
             }

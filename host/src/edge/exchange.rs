@@ -14,7 +14,7 @@ use crate::cache::status::{CacheStatus, Forward};
 use crate::config::ViewerProtocol;
 use crate::edge::Edge;
 use crate::edge::body::Content;
-use crate::edge::caching::{self, Asker, Caching};
+use crate::edge::caching::{self, Asker, Caching, Way};
 use crate::edge::error_page;
 use crate::edge::head::{Head, Trailers};
 use crate::edge::header::strip_response;
@@ -171,7 +171,8 @@ async fn cached(
     head: &mut Head,
     content: &mut Content,
 ) -> Result<Answer, Refusal> {
-    let Some(asker) = Asker::new(caching, head, content) else {
+    let way = Way::of(caching, trip, first.as_ref(), head.version);
+    let Some(asker) = Asker::new(way, head, content) else {
         let status = CacheStatus::forward(Forward::Method);
         return Box::pin(caching::alone(caching, trip, first, head, content, status)).await;
     };
@@ -266,6 +267,16 @@ impl<'a> Trip<'a> {
 
     pub(crate) fn client(&self) -> IpAddr {
         self.scene.client_ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
+    /// Who answers, as the configuration or a hook has chosen.
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// What `announce` adds for the origin: the client's address, and whom the request came through.
+    pub(crate) fn added(&self, version: Version) -> (&'a str, &'a HeaderValue) {
+        (self.scene.client_ip, self.edge.via.of(version))
     }
 
     /// None if the request is not traced.

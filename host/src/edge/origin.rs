@@ -6,6 +6,7 @@
 pub(crate) mod connect;
 pub(crate) mod folder;
 mod heard;
+mod identity;
 pub(crate) mod pool;
 pub(crate) mod upstream;
 pub(crate) mod want;
@@ -19,6 +20,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 
+use crate::cache::key::Identity;
 use crate::config::{self, OriginKind, UrlOrigin};
 use crate::edge::body::{Content, PeekError};
 use crate::edge::head::{Head, Trailers};
@@ -61,6 +63,8 @@ pub(crate) struct Group {
 pub(crate) struct Origin {
     pub(crate) name: Arc<str>,
     pub(crate) kind: Kind,
+    /// What its answers depend on.
+    pub(crate) identity: Identity,
     pub(crate) metrics: Arc<OriginMetrics>,
 }
 
@@ -191,6 +195,12 @@ impl Backends {
         self.by_name.get(name)
     }
 
+    /// Whether a hook may choose a component.
+    pub(crate) fn has_component(&self) -> bool {
+        let is_component = |backend: &Backend| backend.origins(None).any(|origin| matches!(origin.kind, Kind::Component(_)));
+        self.by_name.values().any(is_component)
+    }
+
     fn one(&self, name: &str) -> Option<&Arc<Origin>> {
         match self.by_name.get(name)? {
             Backend::One(origin) => Some(origin),
@@ -250,7 +260,8 @@ impl Backends {
         if edits.attempts > 0 {
             target.connect_attempts = u32::from(edits.attempts);
         }
-        Ok(Arc::new(Origin { kind: Kind::Url(target), ..Origin::clone(origin) }))
+        let identity = identity::of_target(&target);
+        Ok(Arc::new(Origin { kind: Kind::Url(target), identity, ..Origin::clone(origin) }))
     }
 
     fn endpoint(&self, host: &str, port: u16, tls: bool) -> Result<Arc<Endpoint>, Failure> {
@@ -281,7 +292,8 @@ impl Origin {
                 Kind::Component(revision.clone())
             }
         };
-        Ok(Origin { name: origin.name.as_str().into(), kind, metrics: Arc::new(telemetry.origin(&origin.name)) })
+        let identity = identity::of_declared(origin, &kind);
+        Ok(Origin { name: origin.name.as_str().into(), kind, identity, metrics: Arc::new(telemetry.origin(&origin.name)) })
     }
 
     /// As hooks see it. Only a URL has an address.

@@ -11,7 +11,7 @@ use http::Method;
 
 use crate::cache::Cache;
 use crate::config::{self, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
-use crate::edge::caching::Caching;
+use crate::edge::caching::{Around, Caching};
 use crate::edge::error_page::ErrorPages;
 use crate::edge::head::Head;
 use crate::edge::origin::{Backend, Backends};
@@ -202,9 +202,13 @@ impl Behavior {
         let method = |name: &String| Method::from_bytes(name.as_bytes()).with_context(|| format!("method `{name}`"));
         let methods = behavior.allowed_methods.as_ref();
         let methods = methods.map(|methods| methods.iter().map(method).collect::<anyhow::Result<Vec<_>>>());
+        let backend = parts.backends.get(&behavior.origin).cloned();
+        let backend = backend.with_context(|| format!("no origin `{}`", behavior.origin))?;
+        let around = Around { cache: parts.cache, site, error_ttls_ms, any_component: parts.backends.has_component() };
+        let caching = behavior.cache.as_ref().map(|policy| Caching::new(behavior, policy, &backend, &around));
         Ok(Behavior {
             pattern: Pattern::path(&behavior.path),
-            backend: parts.backends.get(&behavior.origin).cloned().with_context(|| format!("no origin `{}`", behavior.origin))?,
+            backend,
             viewer_protocol: behavior.viewer_protocol,
             allowed_methods: methods.transpose()?,
             hooks: [
@@ -217,14 +221,7 @@ impl Behavior {
             response_headers: behavior.response_headers.clone(),
             viewer_headers: ViewerHeaders::new(behavior, parts.geo),
             websocket: behavior.websocket,
-            caching: behavior.cache.as_ref().map(|policy| Caching {
-                cache: parts.cache.clone(),
-                site: site.clone(),
-                policy: policy.clone(),
-                forwarding: behavior.forwarding.clone(),
-                error_ttls_ms: error_ttls_ms.clone(),
-                compress: behavior.compress,
-            }),
+            caching,
             signers: Signers::new(&behavior.trusted_keys),
         })
     }
