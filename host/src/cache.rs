@@ -13,6 +13,7 @@
 
 pub mod condition;
 pub mod control;
+pub mod date;
 pub mod fields;
 pub mod freshness;
 pub mod invalidation;

@@ -359,7 +359,8 @@ pub struct Behavior {
     /// Name of an origin or an origin group.
     pub origin: String,
     pub viewer_protocol: ViewerProtocol,
-    pub allowed_methods: Vec<String>,
+    /// None: all but CONNECT and TRACE.
+    pub allowed_methods: Option<Vec<String>>,
     /// None: upgrades are not passed on.
     pub websocket: Option<WebSocket>,
     pub viewer_request: Option<String>,

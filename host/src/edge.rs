@@ -55,6 +55,7 @@ use site::{Parts, Sites};
 pub struct Edge {
     location: String,
     via: Via,
+    via_onwards: Via,
     sites: Sites,
     backends: Backends,
     metrics: EdgeMetrics,
@@ -85,6 +86,7 @@ impl Edge {
         Ok(Edge {
             location: config.server.edge_location.clone(),
             via: Via::new(&config.server.edge_location).context("edge location")?,
+            via_onwards: Via::onwards(&config.server.edge_location).context("edge location")?,
             sites: Sites::new(&config.sites, &Parts { backends: &backends, revisions, cache, geo: &config.geo, telemetry })?,
             backends,
             metrics: telemetry.edge(),

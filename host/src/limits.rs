@@ -271,10 +271,20 @@ pub mod origin {
     pub const HEADERS: usize = 200;
     /// hyper reads an origin's head into a buffer of at most this size.
     pub const HEAD_BYTES: usize = 64 << 10;
+    /// Answers 1xx before one answer, and their bytes together; with more of them it is a broken response.
+    pub const INTERIMS: u32 = 32;
+    pub const INTERIM_BYTES: usize = 64 << 10;
     /// Between two reads of a request's body that an origin hook is to see.
     pub const BODY_READ_TIMEOUT_MS: u64 = 30_000;
     /// A folder's file is read and sent in pieces of this size.
     pub const FILE_CHUNK_BYTES: usize = 64 << 10;
+}
+
+/// What bounds what follows a body; more of it is dropped.
+pub mod trailers {
+    pub const FIELDS: usize = 32;
+    /// Names and values together.
+    pub const BYTES: usize = 8 << 10;
 }
 
 /// What bounds a connection that has switched to WebSocket, beside what the configuration says.

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod blame;
 mod cache;
 mod cli;
 mod compress;
@@ -24,5 +25,6 @@ mod reload;
 mod response_headers;
 mod signed;
 mod tracing;
+mod translate;
 mod viewer;
 mod websocket;

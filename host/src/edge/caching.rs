@@ -36,7 +36,7 @@ use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, Purge, condi
 use crate::config::{CachePolicy, Forwarding};
 use crate::edge::body::Content;
 use crate::edge::exchange::Trip;
-use crate::edge::head::Head;
+use crate::edge::head::{Head, Trailers};
 use crate::edge::origin::Origin;
 use crate::edge::respond::{Answer, Refusal};
 use crate::limits;
@@ -103,7 +103,7 @@ impl<'a> Asker<'a> {
             Method::OPTIONS => caching.mode() == Mode::CloudFront,
             _ => false,
         };
-        if !cached || !content.is_empty() {
+        if !cached || !content.is_empty() || head.asterisk {
             return None;
         }
         compress::hear(caching, head);
@@ -250,6 +250,8 @@ async fn fill(
     let mut validates = prior.is_some();
     let (mut answer, sent, asked_ms) = loop {
         let mut asked = head.clone();
+        // What follows a body is not stored, so nobody has it.
+        asked.trailers = Trailers::Dropped;
         forward::reduce(caching, &mut asked);
         // HEAD is answered from what GET stores.
         if asked.method == Method::HEAD {
@@ -263,6 +265,10 @@ async fn fill(
         let answer = match trip.fetch(first.clone(), &mut asked, &mut Content::Empty).await {
             Ok(answer) => answer,
             Err(refusal) => match (&refusal, usable) {
+                (Refusal::Fetch(error), Some(hit)) if error.is_elsewhere() => {
+                    duty.decline(Decline::Failed);
+                    return Ok(stale(mode, head, hit, why, None));
+                }
                 (Refusal::Fetch(_) | Refusal::OriginBody(_), Some(hit)) => {
                     let lasts_ms = caching.ttls(refusal.status()).error_min_ms;
                     duty.hold(Spell { since_ms: now_ms(), lasts_ms });
@@ -415,6 +421,7 @@ impl Renewal {
         // Nobody is there who has wishes, conditions or ranges.
         condition::ask_for_all(&mut head.headers);
         head.method = Method::GET;
+        head.interim = None;
         if let Err(refusal) = fill(caching, &trip, first, &head, &Wishes::default(), duty).await {
             tracing::debug!(target: "edgeward::cache", %refusal, "a renewal failed");
         }

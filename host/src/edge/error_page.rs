@@ -72,7 +72,7 @@ pub(super) async fn visit(
     let Some(page) = pages.page(&answer) else { return Ok(answer) };
     let Some(behavior) = site.behavior(page.target.path()) else { return Ok(answer) };
     let method = if record.method == Method::HEAD { Method::HEAD } else { Method::GET };
-    let mut head = Head { method, target: page.target.clone(), headers, version, websocket: false };
+    let mut head = Head::new(method, page.target.clone(), headers, version);
     let trip = Trip::new(edge, record, site, behavior);
     let mut served = trip.obtain(None, &mut head, &mut Content::Empty).await?;
     // A page that is not there says so by its own status.

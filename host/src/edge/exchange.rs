@@ -4,7 +4,7 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::edge::Edge;
 use crate::edge::body::Content;
 use crate::edge::caching::{self, Asker, Caching};
 use crate::edge::error_page;
-use crate::edge::head::Head;
+use crate::edge::head::{Head, Trailers};
 use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
 use crate::edge::hook::{self, Asked, Scene};
@@ -36,7 +36,22 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
     let (parts, incoming) = (*request).into_parts();
     let mut head = Head::admit(parts)?;
     record.saw(&head);
-    let site = edge.sites.find(head.host()).ok_or(Refusal::UnknownHost)?.clone();
+    let site = edge.sites.find(head.host());
+    if let Some(tls) = &record.client().tls
+        && let Some(sni) = tls.sni.as_deref()
+        && !sni.eq_ignore_ascii_case(head.host())
+    {
+        // A client may have several sites over one connection, but only where that makes no difference to any of them
+        // (RFC 9110 section 15.5.20).
+        let alike = site.zip(edge.sites.find(sni)).is_none_or(|(asked, named)| asked.trusts_as(named));
+        if !tls.covers(head.host()) || !alike {
+            return Err(Refusal::Misdirected);
+        }
+    }
+    let site = site.ok_or(Refusal::UnknownHost)?.clone();
+    if head.version == Version::HTTP_11 {
+        head.interim.clone_from(&record.client().interim);
+    }
     record.site = Some(site.clone());
     match &site.error_pages {
         None => visit(edge, record, &site, &mut head, incoming).await,
@@ -309,6 +324,7 @@ impl<'a> Trip<'a> {
             Ok(attempt) if attempt.status.is_none_or(|status| !group.statuses.contains(&status.as_u16())) => {
                 return Ok(attempt.answer);
             }
+            Err(Refusal::Fetch(error)) if error.is_elsewhere() => return Err(Refusal::Fetch(error)),
             Ok(_) | Err(Refusal::Fetch(_) | Refusal::OriginBody(_)) => {}
             Err(refusal) => return Err(refusal),
         }
@@ -321,7 +337,7 @@ impl<'a> Trip<'a> {
         if let Some(host) = origin.host() {
             head.headers.insert(header::HOST, host.clone());
         }
-        announce(&mut head.headers, self.scene.client_ip, self.edge.via.of(head.version));
+        announce(&mut head.headers, self.scene.client_ip, self.edge.via_onwards.of(head.version));
         if let Some(hook) = self.behavior.hook(Moment::OriginRequest) {
             let shown = if self.behavior.include_body {
                 Some(Box::pin(content.peek(shown_bytes(hook))).await.map_err(Refusal::Body)?)
@@ -362,7 +378,9 @@ impl<'a> Trip<'a> {
         let mut response = match fetched {
             Ok(response) => response,
             Err(error) => {
-                origin.metrics.failed(error.reason());
+                if !error.is_elsewhere() {
+                    origin.metrics.failed(error.reason());
+                }
                 if let Some(span) = &mut span {
                     span.note(|span| span.fail(error.reason()));
                 }
@@ -370,7 +388,7 @@ impl<'a> Trip<'a> {
             }
         };
         origin.metrics.answered(started.elapsed().as_secs_f64());
-        strip_response(response.headers_mut());
+        strip_response(response.headers_mut(), head.trailers != Trailers::Dropped);
         let status = response.status();
         if let Some(span) = &mut span {
             span.note(|span| {

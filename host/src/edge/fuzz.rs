@@ -117,7 +117,7 @@ fn sample_head() -> Head {
         headers.append(name, header::HeaderValue::from_static(value));
     }
     let target = PathAndQuery::from_static("/old?q=1");
-    Head { method: http::Method::GET, target, headers, version: http::Version::HTTP_11, websocket: false }
+    Head::new(http::Method::GET, target, headers, http::Version::HTTP_11)
 }
 
 /// What `Head` says of itself.

@@ -44,6 +44,8 @@ pub(crate) struct Site {
     pub(crate) default_root_object: Option<String>,
     pub(crate) metrics: SiteMetrics,
     behaviors: Vec<Arc<Behavior>>,
+    /// The ids of the keys that its behaviors trust, in order; empty if everybody has access to everything.
+    signers: Vec<String>,
     /// None: errors are served as they come.
     pub(crate) error_pages: Option<ErrorPages>,
 }
@@ -52,7 +54,8 @@ pub(crate) struct Behavior {
     pattern: Pattern,
     pub(crate) backend: Backend,
     pub(crate) viewer_protocol: ViewerProtocol,
-    allowed_methods: Vec<Method>,
+    /// None: all.
+    allowed_methods: Option<Vec<Method>>,
     hooks: [Option<Arc<Revision>>; 4],
     pub(crate) include_body: bool,
     pub(crate) response_headers: Option<Arc<ResponseHeaders>>,
@@ -134,8 +137,20 @@ impl Site {
             default_root_object: (!root.is_empty()).then(|| format!("/{root}")),
             metrics: parts.telemetry.site(&site.name),
             behaviors: behaviors.collect::<anyhow::Result<_>>()?,
+            signers: {
+                let keys = site.behaviors.iter().flat_map(|behavior| &behavior.trusted_keys);
+                let mut ids: Vec<String> = keys.map(|key| key.id.clone()).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                ids
+            },
             error_pages: ErrorPages::new(&site.error_pages)?,
         })
+    }
+
+    /// Whether both believe the same signers: then it is one which of them a connection was made for.
+    pub(crate) fn trusts_as(&self, other: &Site) -> bool {
+        std::ptr::eq(self, other) || self.signers == other.signers
     }
 
     /// The first behavior whose pattern matches; the default one is last and matches everything.
@@ -156,15 +171,14 @@ impl Behavior {
                 .map(|name| parts.revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
                 .transpose()
         };
-        let methods = behavior
-            .allowed_methods
-            .iter()
-            .map(|method| Method::from_bytes(method.as_bytes()).with_context(|| format!("method `{method}`")));
+        let method = |name: &String| Method::from_bytes(name.as_bytes()).with_context(|| format!("method `{name}`"));
+        let methods = behavior.allowed_methods.as_ref();
+        let methods = methods.map(|methods| methods.iter().map(method).collect::<anyhow::Result<Vec<_>>>());
         Ok(Behavior {
             pattern: Pattern::new(&behavior.path),
             backend: parts.backends.get(&behavior.origin).cloned().with_context(|| format!("no origin `{}`", behavior.origin))?,
             viewer_protocol: behavior.viewer_protocol,
-            allowed_methods: methods.collect::<anyhow::Result<_>>()?,
+            allowed_methods: methods.transpose()?,
             hooks: [
                 hook(&behavior.viewer_request)?,
                 hook(&behavior.origin_request)?,
@@ -193,7 +207,9 @@ impl Behavior {
     }
 
     pub(crate) fn allows(&self, method: &Method) -> bool {
-        self.allowed_methods.contains(method)
+        // Neither asks for anything that could be had here: TRACE would show what hooks and origins are told.
+        !matches!(*method, Method::CONNECT | Method::TRACE)
+            && self.allowed_methods.as_ref().is_none_or(|allowed| allowed.contains(method))
     }
 
     pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {

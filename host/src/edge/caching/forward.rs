@@ -89,5 +89,5 @@ fn is_always_forwarded(name: &HeaderName) -> bool {
             | header::RANGE
             | header::TRANSFER_ENCODING
             | header::VIA
-    ) || matches!(name.as_str(), "x-forwarded-for" | "traceparent" | "tracestate" | "content-md5")
+    ) || matches!(name.as_str(), "cdn-loop" | "x-forwarded-for" | "traceparent" | "tracestate" | "content-md5")
 }

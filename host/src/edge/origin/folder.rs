@@ -29,6 +29,7 @@ use tokio::task::JoinHandle;
 
 use crate::edge::body::Content;
 use crate::edge::head::Head;
+use crate::edge::origin::want;
 use crate::limits::origin::FILE_CHUNK_BYTES;
 use selection::{Outcome, Part, Validators, Wanted};
 
@@ -44,21 +45,24 @@ impl Folder {
         Ok(Folder { root: canonical.into(), index: index.to_owned() })
     }
 
-    pub(crate) async fn serve(&self, head: &Head) -> Response<Content> {
+    /// # Errors
+    /// This machine lacks what it takes to open a file.
+    pub(crate) async fn serve(&self, head: &Head) -> io::Result<Response<Content>> {
         if !matches!(head.method, Method::GET | Method::HEAD) {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+            return Ok(response);
         }
-        let Some(relative) = relative(head.path(), &self.index) else { return plain(StatusCode::NOT_FOUND) };
+        let Some(relative) = relative(head.path(), &self.index) else { return Ok(plain(StatusCode::NOT_FOUND)) };
         let (root, wanted) = (self.root.clone(), Wanted::of(head));
         let found = tokio::task::spawn_blocking(move || find(&root, &relative, wanted.as_ref())).await;
-        match found {
+        Ok(match found {
             Ok(Ok(found)) => found.answer(head),
+            Ok(Err(error)) if want::is_own(&error) => return Err(error),
             Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => plain(StatusCode::FORBIDDEN),
             Ok(Err(_)) => plain(StatusCode::NOT_FOUND),
             Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
-        }
+        })
     }
 }
 

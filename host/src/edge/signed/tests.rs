@@ -238,7 +238,7 @@ fn only_what_the_signer_added_is_taken_out() {
     }
     let mut other = head("/a", &["sid=1", "CloudFrontPolicy=2"]);
     strip(&mut other);
-    assert_eq!(other.headers.get_all("cookie").iter().count(), 2, "what has none stays as it is");
+    assert_eq!(other.headers["cookie"], "sid=1; CloudFrontPolicy=2", "what has none stays as it is");
 }
 
 proptest! {

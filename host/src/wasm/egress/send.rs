@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use crate::loops;
 use crate::wasm::egress::{Egress, Refusal};
 use crate::wasm::worker::output::FunctionLog;
 
@@ -137,6 +138,8 @@ async fn exchange(stream: Box<dyn Stream>, mut request: Request<WasiBody>, optio
     // Only a request to a proxy carries scheme and authority.
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from(path);
+    // Whatever the guest says: what comes back to us by this is not served.
+    loops::mark(request.headers_mut());
 
     let mut connection = Some(Box::pin(connection));
     let mut sending = pin!(timeout(options.first_byte_timeout.unwrap_or(READ_TIMEOUT), sender.send_request(request)));
