@@ -20,5 +20,6 @@ pub mod limits;
 pub(crate) mod loops;
 pub mod measure;
 pub mod net;
+pub mod network;
 pub mod telemetry;
 pub mod wasm;

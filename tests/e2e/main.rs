@@ -13,6 +13,7 @@ mod distribution;
 mod errors;
 mod examples;
 mod faults;
+mod foreign;
 mod greedy;
 mod hooks;
 mod hostile;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::output::say;
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{Limit, Limits, Profile, UNBOUNDED};
 use crate::wasm::compile::{self, HttpVersion, Inspection};
 use crate::wasm::restore;
 
@@ -92,6 +92,10 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
     }
 }
 
+fn bound(value: u64) -> String {
+    if value == UNBOUNDED { "none".to_owned() } else { value.to_string() }
+}
+
 fn print(shown: &Shown) {
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n            ") };
     say!("{}: {} bytes", shown.file, shown.bytes);
@@ -105,6 +109,6 @@ fn print(shown: &Shown) {
     }
     say!("\n{:<16}{:>14}{:>14}  unit", "limit", "default", "maximum");
     for limit in &shown.limits {
-        say!("{:<16}{:>14}{:>14}  {}", limit.name, limit.default, limit.maximum, limit.unit);
+        say!("{:<16}{:>14}{:>14}  {}", limit.name, bound(limit.default), bound(limit.maximum), limit.unit);
     }
 }

@@ -1,6 +1,7 @@
 //! Names lead to revisions here. A deployment is all or nothing: a new set of revisions, or every error.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use crate::function::worker_pool::WorkerPool;
 use crate::limits::{self, Limit, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::compile::{self, Source};
-use crate::wasm::egress::{Egress, Grants};
+use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
@@ -131,11 +132,10 @@ impl Catalog {
             }
             Profile::Worker => {
                 let component = compile::worker(&self.engines, source)?;
-                let grants = Grants::parse(function.network.iter().map(String::as_str))?;
                 let surroundings = Surroundings {
-                    environment: function.environment.clone(),
+                    environment: Arc::new(function.environment.clone()),
                     key_values,
-                    egress: Arc::new(Egress::new(grants, metrics.clone())),
+                    egress: Arc::new(Egress::new(function.network.clone(), metrics.clone())),
                 };
                 let code = WorkerCode::new(&self.engines, &component, inspection.http, &function.limits, surroundings)?;
                 let min_warm = function.min_warm.unwrap_or(1);
@@ -151,12 +151,25 @@ impl Catalog {
 }
 
 impl KeyValueStore for config::KeyValues {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn get(&self, key: &str) -> Option<&[u8]> {
         self.values.get(key).map(Vec::as_slice)
     }
 
     fn count(&self) -> usize {
         self.values.len()
+    }
+
+    fn key_at(&self, position: usize) -> Option<&str> {
+        self.values.keys().nth(position).map(String::as_str)
+    }
+
+    fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String> {
+        let start = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.values.range::<str, _>((start, Bound::Unbounded)).take(max).map(|(key, _)| key.clone()).collect()
     }
 }
 

@@ -163,7 +163,7 @@ impl Inspection {
             return Err(CompileError::Import { import: import.clone(), profile, allowed: sealed::allowed() });
         }
         if !viewer && let Some(import) = self.imports.iter().find(|import| !worker::allows(import)) {
-            return Err(CompileError::Import { import: import.clone(), profile, allowed: worker::allowed() });
+            return Err(CompileError::Import { import: import.clone(), profile, allowed: worker::allowed(import) });
         }
         if let Some((what, count, max)) = self.size.excess(&Size::room(profile)) {
             return Err(CompileError::TooMuch { what, count, max, profile });

@@ -14,7 +14,10 @@ mod http_p2;
 mod http_p3;
 pub(super) mod linker;
 mod meter;
+mod offered;
+mod outgoing;
 pub(super) mod output;
+mod resolve;
 pub mod state;
 
 use std::sync::Arc;
@@ -39,6 +42,7 @@ use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
 
 pub use exchange::{Head, Served};
 pub use linker::{allowed, allows};
+pub use offered::advice;
 
 /// A body that streams through a component.
 pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;

@@ -108,7 +108,7 @@ impl WorkerInstance {
             // Before the guest, which may end well although the client got an error.
             biased;
             ended = given_up(body) => match ended {
-                BodyState::TooLong => Err(code.over(Limit::ReplyBytes)),
+                BodyState::TooLong => Err(code.over(Limit::StreamBytes)),
                 _ => Ok(Served::Abandoned),
             },
             result = guest => result?.map(|()| Served::Whole),
@@ -132,7 +132,7 @@ impl Exchange {
     pub(super) fn respond(&mut self, response: Response<WasiBody>) -> Result<(), Failure> {
         check_head(response.headers(), &self.limits)?;
         let announced = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let (over, left) = (self.over.take(), self.limits.value(Limit::ReplyBytes));
+        let (over, left) = (self.over.take(), self.limits.value(Limit::StreamBytes));
         let (torn, state) = (self.torn.clone(), Some(self.body.clone()));
         let response = response.map(|inner| Reply { inner, left, announced, torn, over, state }.boxed_unsync());
         if let Some(head) = self.head.take() {
@@ -211,7 +211,7 @@ impl Body for Reply {
                     }
                     None => {
                         self.end(BodyState::TooLong);
-                        Some(Err(anyhow::anyhow!("the response is over reply_bytes")))
+                        Some(Err(anyhow::anyhow!("the response is over stream_bytes")))
                     }
                 }
             }

@@ -12,7 +12,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limit, Limits, worker};
-use crate::wasm::egress::{Egress, Outgoing};
+use crate::wasm::egress::{Egress, Outgoing, Sockets};
 use crate::wasm::sealed::Beside;
 use crate::wasm::state::{Growth, KeyValueStore};
 use crate::wasm::worker::holdings;
@@ -26,7 +26,7 @@ const CALLS_UNCOUNTED: u32 = 64;
 
 /// The surroundings of a function's instances.
 pub struct Surroundings {
-    pub environment: BTreeMap<String, String>,
+    pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
     pub egress: Arc<Egress>,
 }
@@ -38,10 +38,12 @@ pub struct WorkerState {
     pub(super) meter: Arc<Meter>,
     /// A limit that a call into the host ran into.
     pub(super) exceeded: Option<Limit>,
+    pub(super) environment: Arc<BTreeMap<String, String>>,
+    pub(super) sockets: Arc<Sockets>,
     key_values: Option<Arc<dyn KeyValueStore>>,
     /// Calls of wasi:http since it was looked what their handles hold.
     uncounted: u32,
-    table: ResourceTable,
+    pub(super) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outgoing: Outgoing,
@@ -50,6 +52,7 @@ pub struct WorkerState {
 impl WorkerState {
     pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> WorkerState {
         let log = FunctionLog::new(limits);
+        let sockets = Arc::new(Sockets::new(surroundings.egress.clone(), log.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize_value(limits, Limit::Handles));
         let mut http = WasiHttpCtx::new();
@@ -62,7 +65,9 @@ impl WorkerState {
             key_values: surroundings.key_values.clone(),
             uncounted: 0,
             table,
-            wasi: wasi(surroundings, &log),
+            environment: surroundings.environment.clone(),
+            wasi: wasi(&surroundings.environment, &log, sockets.clone()),
+            sockets,
             http,
             outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
             log,
@@ -88,12 +93,11 @@ impl WorkerState {
     }
 }
 
-fn wasi(surroundings: &Surroundings, log: &FunctionLog) -> WasiCtx {
+fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<Sockets>) -> WasiCtx {
     let mut wasi = WasiCtx::builder();
-    for (name, value) in &surroundings.environment {
+    for (name, value) in environment {
         wasi.env(name, value);
     }
-    let (egress, socket_log) = (surroundings.egress.clone(), log.clone());
     wasi.stdout(log.stream(Stream::Stdout))
         .stderr(log.stream(Stream::Stderr))
         .max_random_size(worker::RANDOM_BYTES)
@@ -102,7 +106,7 @@ fn wasi(surroundings: &Surroundings, log: &FunctionLog) -> WasiCtx {
         .allow_ip_name_lookup(false)
         .socket_addr_check(move |address, purpose| {
             let allowed = match purpose {
-                SocketAddrUse::TcpConnect => egress.socket(address, &socket_log),
+                SocketAddrUse::TcpConnect => sockets.connect(address),
                 // The system binds a socket that connects to any free port; no other binding is of use.
                 SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
                 _ => false,
