@@ -306,6 +306,12 @@ pub mod egress {
     pub const RESOLVED_NAMES: usize = 64;
 }
 
+/// What bounds a program of the CGI kind, beside its function's limits.
+pub mod cgi {
+    /// What it has written and nobody has read; then it waits.
+    pub const PIPE_BYTES: usize = 64 << 10;
+}
+
 /// What bounds one call of the interfaces that are offered beside WASI.
 pub mod offered {
     /// Keys that a store lists at once.

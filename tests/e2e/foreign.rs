@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 
-use crate::harness::{Edge, Origin, Reply, closed_port, component, eventually};
+use crate::harness::{Edge, Origin, Reply, closed_port, component, edgeward, eventually};
 
 /// An edge whose only site is this component.
 fn serving(guest: &str, settings: &str) -> Edge {
@@ -188,4 +188,135 @@ fn calls_of_those_interfaces_are_counted() {
     assert_eq!(edge.get("/flood?50").status, 200);
     assert_eq!(edge.get("/flood?100").status, 503);
     assert_eq!(edge.metric("edgeward_function_calls_total{function=\"service\",result=\"limit:host_calls\"}"), 1.0);
+}
+
+/// Programs of the CGI kind.
+const PROGRAMS: [&str; 1] = ["service-cgi"];
+
+#[test]
+fn a_program_answers_as_cgi() {
+    for program in PROGRAMS {
+        let edge = serving(program, "environment = { MODE = \"strict\" }");
+        let body: Vec<u8> = (0..300_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let echo = edge.request("POST", "/echo", "", &body);
+        assert_eq!((echo.status, echo.header("x-method"), echo.header("x-length")), (200, "POST", "300000"), "{program}");
+        assert!(echo.body == body, "{program}: {} bytes", echo.body.len());
+
+        let environment = edge.get_with("/env?a=%20b", "X-One: 1\r\nX-One: 2\r\nProxy: http://evil\r\nCookie: a=1\r\n").text();
+        let lines: Vec<&str> = environment.lines().collect();
+        for line in [
+            "MODE=strict",
+            "GATEWAY_INTERFACE=CGI/1.1",
+            "REQUEST_METHOD=GET",
+            "PATH_INFO=/env",
+            "QUERY_STRING=a=%20b",
+            "SERVER_NAME=www.example.com",
+            "SERVER_PORT=80",
+            "REMOTE_ADDR=127.0.0.1",
+            "HTTP_X_ONE=1, 2",
+            "HTTP_COOKIE=a=1",
+        ] {
+            assert!(lines.contains(&line), "{program}: {line} is not in\n{environment}");
+        }
+        assert!(!environment.contains("evil"), "{environment}");
+
+        assert_eq!(edge.get("/status?418").status, 418, "{program}");
+        let redirect = edge.get("/redirect");
+        assert_eq!((redirect.status, redirect.header("location")), (302, "/env"), "{program}");
+        assert_eq!(edge.get("/none").status, 404, "{program}");
+        let lines = edge.get("/lines?100000").text();
+        assert_eq!((lines.lines().count(), lines.lines().last()), (100_000, Some("line 99999")), "{program}");
+    }
+}
+
+#[test]
+fn each_request_runs_a_program_anew() {
+    for program in PROGRAMS {
+        let edge = serving(program, "policy = { reuse = { max_calls = 100 } }");
+        for _ in 0..5 {
+            assert_eq!(edge.get("/count").text(), "1\n", "{program}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_fails_is_told_from_one_that_answers() {
+    for program in PROGRAMS {
+        let edge = serving(program, "");
+        // WASI 0.2 tells whether it went well, and no number.
+        assert_eq!(edge.get("/exit?3").status, 503, "{program}");
+        eventually("the log has it", || edge.log().contains("it exited with status 1"));
+        // Well, but without an answer.
+        let silent = edge.get("/exit?0");
+        assert_eq!(silent.status, 502, "{program}: {silent:?}");
+        let plain = edge.get("/plain");
+        assert_eq!(plain.status, 502, "{program}: {plain:?}");
+        let rest = raw(&edge, "GET", "/torn", b"");
+        let torn = rest.starts_with("HTTP/1.1 200") && !rest.ends_with("0\r\n\r\n");
+        assert!(rest.starts_with("HTTP/1.1 503") || torn || rest.is_empty(), "{program}: {rest:?}");
+        assert_eq!(edge.get("/count").text(), "1\n", "{program}: after all that");
+    }
+}
+
+#[test]
+fn a_program_keeps_its_limits() {
+    for program in PROGRAMS {
+        let edge = serving(program, "limits = { cpu_us = 1000 }");
+        let cut = raw(&edge, "GET", "/lines?10000000", b"");
+        assert!(!cut.ends_with("0\r\n\r\n"), "{program}: {} bytes", cut.len());
+        edge.wait_for_metric("edgeward_function_calls_total{function=\"service\",result=\"limit:cpu_us\"}", 1.0);
+        let edge = serving(program, "limits = { stream_bytes = 1000 }");
+        assert_eq!(edge.get("/lines?1").text(), "line 0\n", "{program}");
+        let cut = raw(&edge, "GET", "/lines?10000", b"");
+        assert!(!cut.ends_with("0\r\n\r\n"), "{program}: {} bytes", cut.len());
+        edge.wait_for_metric("edgeward_function_calls_total{function=\"service\",result=\"limit:stream_bytes\"}", 1.0);
+    }
+}
+
+/// A core module for WASI 0.1: says a head, then what comes from stdin. It ends with an error if its environment is
+/// too small to be a request's.
+const WASI_0_1: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "environ_sizes_get" (func $sizes (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 2)
+    (data (i32.const 1024) "Content-Type: text/plain\n\n")
+    (func $say (param $at i32) (param $bytes i32)
+      (i32.store (i32.const 0) (local.get $at))
+      (i32.store (i32.const 4) (local.get $bytes))
+      (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then (call $exit (i32.const 9))))
+      (if (i32.lt_u (i32.load (i32.const 8)) (local.get $bytes))
+        (then (call $say
+          (i32.add (local.get $at) (i32.load (i32.const 8)))
+          (i32.sub (local.get $bytes) (i32.load (i32.const 8)))))))
+    (func (export "_start")
+      (drop (call $sizes (i32.const 16) (i32.const 20)))
+      (if (i32.lt_u (i32.load (i32.const 16)) (i32.const 10)) (then (call $exit (i32.const 8))))
+      (call $say (i32.const 1024) (i32.const 26))
+      (loop
+        (i32.store (i32.const 0) (i32.const 65536))
+        (i32.store (i32.const 4) (i32.const 4096))
+        (if (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)) (then (call $exit (i32.const 7))))
+        (if (i32.load (i32.const 8))
+          (then
+            (call $say (i32.const 65536) (i32.load (i32.const 8)))
+            (br 1))))))"#;
+
+#[test]
+fn a_core_module_for_wasi_0_1_is_adapted_on_the_way_in() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("program.wasm"), wat::parse_str(WASI_0_1).unwrap()).unwrap();
+    let config = "[function.program]\ncomponent = \"program.wasm\"\n[origin.app]\ncomponent = \"program\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"app\"\n";
+    let edge = Edge::start_in(folder, "", config);
+    let body = "0123456789".repeat(20_000);
+    let echo = edge.request("POST", "/", "", body.as_bytes());
+    assert_eq!((echo.status, echo.header("content-type")), (200, "text/plain"));
+    assert!(echo.text() == body, "{} bytes", echo.body.len());
+    for arguments in [["inspect", "program.wasm"].as_slice(), &["check", "edge.toml"]] {
+        let output = edgeward().args(arguments).current_dir(edge.folder()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{arguments:?}: {told}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(arguments[0] == "check" || told.contains("CGI program"), "{told}");
+    }
 }

@@ -47,6 +47,7 @@ struct ShownLimit {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    let bytes = compile::adapted(&bytes).with_context(|| args.file.display().to_string())?;
     let inspection = compile::inspect(&bytes).with_context(|| args.file.display().to_string())?;
     let shown = shown(args, &bytes, inspection);
     if args.json {
@@ -72,6 +73,7 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
     roles.extend(inspection.http.map(|version| match version {
         HttpVersion::P2 => "wasi:http 0.2 handler".to_owned(),
         HttpVersion::P3 => "wasi:http 0.3 handler".to_owned(),
+        HttpVersion::Cgi => "CGI program (wasi:cli/run 0.2)".to_owned(),
     }));
     let limits = Limit::ALL.map(|limit| ShownLimit {
         name: limit.name(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Policy};
 use crate::failure::Failure;
 use crate::function::admission::Admission;
 use crate::function::pool::ViewerPool;
@@ -14,7 +14,7 @@ use crate::function::revision::{Code, Revision};
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{self, Limit, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Source};
+use crate::wasm::compile::{self, HttpVersion, Source};
 use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
@@ -98,6 +98,7 @@ impl Catalog {
 
     fn deployed(&self, function: &config::Function, before: Option<&Deployed>) -> Result<Deployed, String> {
         let bytes = read_component(&function.component)?;
+        let bytes = compile::adapted(&bytes).map_err(|error| error.to_string())?;
         let source = Source::new(&bytes);
         let digest = source.sha256;
         if let Some(before) = before
@@ -139,7 +140,9 @@ impl Catalog {
                 };
                 let code = WorkerCode::new(&self.engines, &component, inspection.http, &function.limits, surroundings)?;
                 let min_warm = function.min_warm.unwrap_or(1);
-                let pool = WorkerPool::new(code, function.policy, min_warm, self.workers, metrics.clone());
+                // A program runs once in its instance.
+                let policy = if inspection.http == Some(HttpVersion::Cgi) { Policy::Fresh } else { function.policy };
+                let pool = WorkerPool::new(code, policy, min_warm, self.workers, metrics.clone());
                 block_on(pool.warm_up(min_warm))?;
                 self.engines.aot.release(&component);
                 Code::Worker(pool)

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::{Result, StoreContextMut};
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::sockets::SocketAddrUse;
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limit, Limits, worker};
@@ -66,12 +67,24 @@ impl WorkerState {
             uncounted: 0,
             table,
             environment: surroundings.environment.clone(),
-            wasi: wasi(&surroundings.environment, &log, sockets.clone()),
+            wasi: wasi(&surroundings.environment, &log, sockets.clone()).build(),
             sockets,
             http,
             outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
             log,
         }
+    }
+
+    /// What runs next is a program: it has an environment and streams of its own.
+    pub(super) fn run_as_program(
+        &mut self,
+        environment: &BTreeMap<String, String>,
+        stdin: impl StdinStream + 'static,
+        stdout: impl StdoutStream + 'static,
+    ) {
+        let mut wasi = wasi(environment, &self.log, self.sockets.clone());
+        // C's programs look at their name without asking whether they have one.
+        self.wasi = wasi.arg("program").stdin(stdin).stdout(stdout).build();
     }
 }
 
@@ -93,7 +106,7 @@ impl WorkerState {
     }
 }
 
-fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<Sockets>) -> WasiCtx {
+fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<Sockets>) -> WasiCtxBuilder {
     let mut wasi = WasiCtx::builder();
     for (name, value) in environment {
         wasi.env(name, value);
@@ -113,7 +126,7 @@ fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<
             };
             Box::pin(std::future::ready(allowed))
         });
-    wasi.build()
+    wasi
 }
 
 /// WASI asks for its context in each of its functions: here its calls are counted.
