@@ -302,6 +302,8 @@ pub mod trailers {
 pub mod egress {
     /// Addresses of a name that are looked at.
     pub const ADDRESSES: usize = 8;
+    /// Names of one function that are being resolved; further ones wait. Each takes a thread of those that also read files.
+    pub const LOOKUPS: usize = 16;
     /// Names that an instance's raw sockets remember to have resolved; the oldest are forgotten.
     pub const RESOLVED_NAMES: usize = 64;
 }

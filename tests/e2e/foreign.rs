@@ -320,3 +320,15 @@ fn a_core_module_for_wasi_0_1_is_adapted_on_the_way_in() {
         assert!(arguments[0] == "check" || told.contains("CGI program"), "{told}");
     }
 }
+
+#[test]
+fn header_maps_that_are_held_count_as_memory() {
+    let limits = "memory_bytes = 33554432, cpu_us = 60000000, host_calls = 10000000";
+    let edge = serving("service-p2", &format!("limits = {{ {limits} }}"));
+    // 5 MB, and ten times as much.
+    assert_eq!(edge.get("/hoard?100,200").text(), "100 held\n");
+    let over = edge.get("/hoard?1000,200");
+    assert_eq!(over.status, 503, "{over:?}");
+    assert_eq!(edge.metric("edgeward_function_calls_total{function=\"service\",result=\"limit:memory_bytes\"}"), 1.0);
+    assert_eq!(edge.get("/hoard?100,200").text(), "100 held\n");
+}

@@ -14,9 +14,11 @@
 mod send;
 mod sockets;
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 pub use sockets::{Sockets, Unresolvable};
@@ -30,6 +32,7 @@ use crate::wasm::worker::output::FunctionLog;
 pub struct Egress {
     grants: Grants,
     metrics: Arc<FunctionMetrics>,
+    lookups: Arc<Semaphore>,
 }
 
 /// Why an outgoing connection was refused before it was tried.
@@ -57,7 +60,7 @@ impl Refusal {
 
 impl Egress {
     pub fn new(grants: Grants, metrics: Arc<FunctionMetrics>) -> Egress {
-        Egress { grants, metrics }
+        Egress { grants, metrics, lookups: Arc::new(Semaphore::new(limits::LOOKUPS)) }
     }
 
     /// Reads where a request goes, and whether it may.
@@ -70,11 +73,23 @@ impl Egress {
         Err(Refusal::Name { target, granted: self.grants.to_string() })
     }
 
+    /// Asks the system's resolver, which blocks a thread that nobody can call back: it keeps its turn although its caller
+    /// may have left.
+    async fn lookup(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let turn = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let name = name.to_owned();
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            (name.as_str(), port).to_socket_addrs().map(|found| found.take(limits::ADDRESSES).collect())
+        });
+        looked_up.await.map_err(io::Error::other)?
+    }
+
     /// Keeps the addresses that a granted name may lead to.
     fn check_addresses(&self, name: &str, resolved: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refusal> {
         let mut refused = None;
         let mut kept = Vec::new();
-        for address in resolved.take(limits::ADDRESSES) {
+        for address in resolved {
             if may_lead_to(&self.grants, name, address) {
                 kept.push(address);
             } else {

@@ -6,6 +6,7 @@
 //! | `/page` | 1 KiB of text |
 //! | `/slow?N` | N lines (10 at most by default), one every 100 ms |
 //! | `/keep` | how many bytes came in how many parts of at most 512, with a handle kept for each |
+//! | `/hoard?N,M` | N header maps of M fields, held until all are made |
 //! | `/send?AUTHORITY,PATH` | the status and body of a request to there, or the error; no path for `-` |
 //! | `/connect?HOST:PORT` | the line that a TCP server says first, or the error |
 //! | `/trap` | none: it panics |
@@ -56,6 +57,13 @@ impl wasip2::exports::http::incoming_handler::Guest for Service {
                     write(body, told.as_bytes());
                 });
             }
+            "/hoard" => {
+                let (n, m) = query.split_once(',').unwrap_or((query, "1"));
+                let told = hoard(n.parse().unwrap_or(1), m.parse().unwrap_or(1));
+                respond(out, 200, &[], |body| {
+                    write(body, told.as_bytes());
+                });
+            }
             "/send" | "/connect" => {
                 let told = if path == "/send" { send(query) } else { connect(query) };
                 let told = told.unwrap_or_else(|error| format!("error: {error}"));
@@ -71,7 +79,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Service {
             _ => respond(out, 404, &[], |body| {
                 write(
                     body,
-                    b"try /echo, /page, /slow?N, /keep, /send?AUTHORITY,PATH, /connect?HOST:PORT, /trap or /trap-in-body\n",
+                    b"try /echo, /page, /slow?N, /keep, /hoard?N,M, /send?AUTHORITY,PATH, /connect?HOST:PORT, /trap or /trap-in-body\n",
                 );
             }),
         }
@@ -122,6 +130,18 @@ fn keep(request: &IncomingRequest) -> String {
     }
     drop(kept);
     format!("{bytes} bytes in {parts} parts\n")
+}
+
+fn hoard(n: u32, m: u32) -> String {
+    let fields = |_| {
+        let fields = Fields::new();
+        for field in 0..m {
+            fields.append(&format!("name-{field}"), b"sixteen bytes...").expect("a valid header");
+        }
+        fields
+    };
+    let held: Vec<Fields> = (0..n).map(fields).collect();
+    format!("{} held\n", held.len())
 }
 
 fn send(query: &str) -> Result<String, String> {

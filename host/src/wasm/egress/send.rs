@@ -137,10 +137,9 @@ async fn connect(egress: &Egress, log: &FunctionLog, target: &Target, tls: bool)
 
 /// The addresses of a granted name that it may lead to.
 async fn resolve(egress: &Egress, log: &FunctionLog, name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-    // Resolving is a blocking call, and runs on tokio's lane for those.
-    let resolved = tokio::net::lookup_host((name, port)).await;
+    let resolved = egress.lookup(name, port).await;
     let resolved = resolved.map_err(|error| Error::DnsError { rcode: Some(error.to_string()), info_code: None })?;
-    egress.check_addresses(name, resolved).map_err(|refusal| {
+    egress.check_addresses(name, resolved.into_iter()).map_err(|refusal| {
         egress.refuse(&refusal, log);
         Error::DestinationIpProhibited
     })

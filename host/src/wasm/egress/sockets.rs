@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::limits::egress::{ADDRESSES, RESOLVED_NAMES};
+use crate::limits::egress::RESOLVED_NAMES;
 use crate::network::{Host, Target};
 use crate::wasm::egress::{Egress, Refusal, may_lead_to};
 use crate::wasm::worker::output::FunctionLog;
@@ -43,8 +43,8 @@ impl Sockets {
         if !self.egress.grants.grant_at_some_port(&name) {
             return Err(self.refuse(Refusal::Resolution { name, granted: self.egress.grants.to_string() }));
         }
-        let found = match tokio::net::lookup_host((name.as_str(), 0)).await {
-            Ok(found) => found.map(|address| address.ip().to_canonical()).take(ADDRESSES).collect::<Vec<_>>(),
+        let found = match self.egress.lookup(&name, 0).await {
+            Ok(found) => found.iter().map(|address| address.ip().to_canonical()).collect::<Vec<_>>(),
             Err(error) => {
                 self.egress.metrics.egress("failed");
                 self.log.line(&format!("network: {name}: {error}"));

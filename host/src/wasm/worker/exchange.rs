@@ -105,7 +105,7 @@ impl WorkerInstance {
             }
         };
         let guest = WorkerInstance::within(code, &meter, guest);
-        tokio::select! {
+        let served = tokio::select! {
             // Before the guest, which may end well although the client got an error.
             biased;
             ended = given_up(body) => match ended {
@@ -113,6 +113,11 @@ impl WorkerInstance {
                 _ => Ok(Served::Abandoned),
             },
             result = guest => result?.map(|()| Served::Whole),
+        };
+        // A guest may not have noticed: nothing of it can be kept.
+        match (served, self.store.data_mut().exceeded.take()) {
+            (Ok(Served::Whole), Some(limit)) => Err(code.over(limit)),
+            (served, _) => served,
         }
     }
 }

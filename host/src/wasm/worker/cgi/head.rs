@@ -37,6 +37,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
         }
         let name = HeaderName::from_bytes(name).map_err(|_| "a header's name is not valid")?;
         let value = HeaderValue::from_bytes(value).map_err(|_| "a header's value is not valid")?;
+        if name == header::CONTENT_LENGTH {
+            let is_second = response.headers().contains_key(&name);
+            if is_second || value.is_empty() || !value.as_bytes().iter().all(u8::is_ascii_digit) {
+                return Err("its `Content-Length` is not one number");
+            }
+        }
         if !is_the_edges(&name) {
             response.headers_mut().append(name, value);
         }
@@ -92,6 +98,10 @@ mod tests {
             ("Status: 20\n\n", "error: its `Status` is no status of a response"),
             ("Status: 2000\n\n", "error: its `Status` is no status of a response"),
             ("Status: 101\n\n", "error: its `Status` is no status of a response"),
+            ("Content-Length: 5\n\nhello", "200 content-length=5 | hello"),
+            ("Content-Length: 5\nContent-Length: 5\n\n", "error: its `Content-Length` is not one number"),
+            ("Content-Length: +5\n\n", "error: its `Content-Length` is not one number"),
+            ("Content-Length:\n\n", "error: its `Content-Length` is not one number"),
             ("a b: c\n\n", "error: a header's name is not valid"),
             ("a : c\n\n", "error: a header's name is not valid"),
             (" a: c\n\n", "error: a header's name is not valid"),
