@@ -15,7 +15,10 @@ pub fn allows(import: &str) -> bool {
         || offered::names().any(|name| name == import)
         || import.split_once('/').is_some_and(|(package, interface)| {
             let version = interface.split_once('@').map_or("", |(_, version)| version);
-            PACKAGES.contains(&package) && (version.starts_with("0.2.") || version.starts_with("0.3."))
+            // A release candidate has other types.
+            let released = |patch: &str| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit());
+            let patch = version.strip_prefix("0.2.").or_else(|| version.strip_prefix("0.3."));
+            PACKAGES.contains(&package) && patch.is_some_and(released)
         })
 }
 
