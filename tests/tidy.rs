@@ -24,6 +24,7 @@ const WALLS: [(&str, &[&str]); 13] = [
     ("net", &["edge", "function", "wasm", "host", "admin", "cli", "cache"]),
     ("config", &["wasm", "function", "edge", "net", "host", "admin", "cli", "telemetry"]),
     ("telemetry", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "cache"]),
+    ("network", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "cache"]),
     ("limits", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache"]),
     ("path", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache", "measure"]),
     ("failure", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "cache"]),

@@ -36,6 +36,7 @@ pub use report::{ConfigError, ConfigErrors, Place};
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::limits::{self, Limits, Profile};
+use crate::network::Grants;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -251,8 +252,8 @@ pub struct Function {
     /// Instances kept clean and ready, per worker. None: as the pool sees fit.
     pub min_warm: Option<usize>,
     pub key_value_store: Option<Arc<KeyValues>>,
-    /// `host:port` patterns the component may reach; `*` for any one label. Workers only.
-    pub network: Vec<String>,
+    /// Where the component may connect to. Workers only.
+    pub network: Grants,
     /// Environment variables of a worker component.
     pub environment: BTreeMap<String, String>,
 }

@@ -20,6 +20,7 @@ pub mod limits;
 pub(crate) mod loops;
 pub mod measure;
 pub mod net;
+pub mod network;
 pub mod path;
 pub mod telemetry;
 pub mod wasm;

@@ -31,8 +31,10 @@ pub enum Limit {
     LogBytes,
     /// Calls from the guest into the host within one call.
     HostCalls,
-    /// The packed answer of a hook, or the body of a reply.
+    /// The packed answer of a hook.
     ReplyBytes,
+    /// The body of a service's response, which streams. Workers only.
+    StreamBytes,
     /// Headers in a reply.
     HeaderCount,
     /// All header names and values in a reply.
@@ -48,7 +50,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    pub const ALL: [Limit; 15] = [
+    pub const ALL: [Limit; 16] = [
         Limit::CpuUs,
         Limit::DeadlineMs,
         Limit::MemoryBytes,
@@ -58,6 +60,7 @@ impl Limit {
         Limit::LogBytes,
         Limit::HostCalls,
         Limit::ReplyBytes,
+        Limit::StreamBytes,
         Limit::HeaderCount,
         Limit::HeaderBytes,
         Limit::BodyBytes,
@@ -78,6 +81,7 @@ impl Limit {
             Limit::LogBytes => "log_bytes",
             Limit::HostCalls => "host_calls",
             Limit::ReplyBytes => "reply_bytes",
+            Limit::StreamBytes => "stream_bytes",
             Limit::HeaderCount => "header_count",
             Limit::HeaderBytes => "header_bytes",
             Limit::BodyBytes => "body_bytes",
@@ -95,6 +99,7 @@ impl Limit {
             | Limit::StackBytes
             | Limit::LogBytes
             | Limit::ReplyBytes
+            | Limit::StreamBytes
             | Limit::HeaderBytes
             | Limit::BodyBytes => "bytes",
             Limit::TableElements => "elements",
@@ -131,13 +136,16 @@ impl Limit {
             (Limit::StackBytes, Viewer) => (256 * KIB, 256 * KIB),
             (Limit::StackBytes, Worker) => (MIB, MIB),
             (Limit::Handles, Viewer) => (64, 64),
-            (Limit::Handles, Worker) => (1_000, 100_000),
+            (Limit::Handles, Worker) => (10_000, 100_000),
             (Limit::LogBytes, Viewer) => (10 * KIB, 10 * KIB),
             (Limit::LogBytes, Worker) => (256 * KIB, MIB),
             (Limit::HostCalls, Viewer) => (1_000, 10_000),
-            (Limit::HostCalls, Worker) => (100_000, 10_000_000),
+            (Limit::HostCalls, Worker) => (1_000_000, 10_000_000),
             (Limit::ReplyBytes, Viewer) => (64 * KIB, 256 * KIB),
             (Limit::ReplyBytes, Worker) => (MIB + 64 * KIB, 64 * MIB),
+            (Limit::StreamBytes, Viewer) => (0, 0),
+            // What streams is never held whole: no bound unless one is set.
+            (Limit::StreamBytes, Worker) => (UNBOUNDED, UNBOUNDED),
             (Limit::HeaderCount, _) => (100, 200),
             (Limit::HeaderBytes, _) => (20_480, 65_536),
             (Limit::BodyBytes, Viewer) => (0, 0),
@@ -191,6 +199,9 @@ pub struct OverMaximum {
     pub value: u64,
     pub maximum: u64,
 }
+
+/// More than anything can count to, and the largest number that a configuration can say.
+pub const UNBOUNDED: u64 = i64::MAX as u64;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -289,6 +300,34 @@ pub mod trailers {
     pub const FIELDS: usize = 32;
     /// Names and values together.
     pub const BYTES: usize = 8 << 10;
+}
+
+/// What bounds a function's way out, beside its limits.
+pub mod egress {
+    /// Addresses of a name that are looked at.
+    pub const ADDRESSES: usize = 8;
+    /// Names of one function that are being resolved; further ones wait. Each takes a thread of those that also read files.
+    pub const LOOKUPS: usize = 16;
+    /// Names that an instance's raw sockets remember to have resolved; the oldest are forgotten.
+    pub const RESOLVED_NAMES: usize = 64;
+}
+
+/// What bounds a program of the CGI kind, beside its function's limits.
+pub mod cgi {
+    /// What it has written and nobody has read; then it waits.
+    pub const PIPE_BYTES: usize = 64 << 10;
+}
+
+/// What bounds one call of the interfaces that are offered beside WASI.
+pub mod offered {
+    /// Keys that a store lists at once.
+    pub const KEYS_PER_PAGE: usize = 1_000;
+    /// Keys that are counted to find where a page begins, where a cursor is a number.
+    pub const KEYS_COUNTED: usize = 100_000;
+    /// Keys that a batch asks for, of 1 KiB values each.
+    pub const BATCH_KEYS: usize = 1_000;
+    /// All keys at once, for an interface without pages.
+    pub const KEY_LIST_BYTES: usize = 256 << 10;
 }
 
 /// What bounds a connection that has switched to WebSocket, beside what the configuration says.

@@ -14,6 +14,7 @@ mod errors;
 mod examples;
 mod faults;
 mod folders;
+mod foreign;
 mod greedy;
 mod hooks;
 mod hostile;

@@ -150,7 +150,8 @@ fn hook_verdict(moment: Moment, failure: &Failure) -> (StatusCode, ResultType, &
     };
     let category = failure.category();
     match failure {
-        Failure::BadReply(_) | Failure::Limit { limit: Limit::ReplyBytes | Limit::HeaderCount | Limit::HeaderBytes, .. } => {
+        Failure::BadReply(_)
+        | Failure::Limit { limit: Limit::ReplyBytes | Limit::StreamBytes | Limit::HeaderCount | Limit::HeaderBytes, .. } => {
             (StatusCode::BAD_GATEWAY, validation, category)
         }
         Failure::Throttled(_) => (StatusCode::SERVICE_UNAVAILABLE, throttled, category),

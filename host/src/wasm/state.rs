@@ -10,8 +10,14 @@ use crate::limits::{Limit, Limits};
 
 /// The key-value store of a function, by key.
 pub trait KeyValueStore: Send + Sync {
+    /// What the configuration calls it.
+    fn name(&self) -> &str;
     fn get(&self, key: &str) -> Option<&[u8]>;
     fn count(&self) -> usize;
+    /// The key before which there are so many.
+    fn key_at(&self, position: usize) -> Option<&str>;
+    /// So many keys, in their order, behind this one.
+    fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String>;
 }
 
 /// Counts what one instance has of memory and tables, all of them together.

@@ -7,6 +7,7 @@
 //! A call that failed, or whose future was dropped, leaves its store in the middle of something: such an
 //! instance must be dropped, and is never entered again.
 
+mod cgi;
 mod exchange;
 mod holdings;
 mod hook;
@@ -14,7 +15,10 @@ mod http_p2;
 mod http_p3;
 pub(super) mod linker;
 mod meter;
+mod offered;
+mod outgoing;
 pub(super) mod output;
+mod resolve;
 pub mod state;
 
 use std::sync::Arc;
@@ -25,6 +29,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::timeout;
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, Func, InstancePre};
+use wasmtime_wasi::p2::bindings::{Command, CommandIndices};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyIndices};
 use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
 
@@ -39,6 +44,7 @@ use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
 
 pub use exchange::{Head, Served};
 pub use linker::{allowed, allows};
+pub use offered::advice;
 
 /// A body that streams through a component.
 pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
@@ -63,11 +69,13 @@ pub struct WorkerCode {
 enum HttpIndices {
     P2(ProxyIndices),
     P3(ServiceIndices),
+    Cgi(CommandIndices),
 }
 
 enum Http {
     P2(Proxy),
     P3(Service),
+    Cgi(Command),
 }
 
 /// One instance in its store.
@@ -85,7 +93,7 @@ pub struct Called<T> {
 }
 
 impl WorkerCode {
-    /// `http` is the version of wasi:http that the component handles, if any.
+    /// `http` is how the component answers HTTP requests, if it does.
     pub fn new(
         engines: &Engines,
         component: &Component,
@@ -102,6 +110,7 @@ impl WorkerCode {
             None => None,
             Some(HttpVersion::P2) => Some(HttpIndices::P2(ProxyIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
             Some(HttpVersion::P3) => Some(HttpIndices::P3(ServiceIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
+            Some(HttpVersion::Cgi) => Some(HttpIndices::Cgi(CommandIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
         };
         let cpu_us = limits.value(Limit::CpuUs);
         Ok(WorkerCode {
@@ -157,6 +166,7 @@ impl WorkerCode {
             None => None,
             Some(HttpIndices::P2(indices)) => Some(Http::P2(indices.load(&mut store, &instance).map_err(host)?)),
             Some(HttpIndices::P3(indices)) => Some(Http::P3(indices.load(&mut store, &instance).map_err(host)?)),
+            Some(HttpIndices::Cgi(indices)) => Some(Http::Cgi(indices.load(&mut store, &instance).map_err(host)?)),
         };
         Ok(WorkerInstance { store, handles, http: http.map(Arc::new) })
     }

@@ -3,6 +3,7 @@
 //! A guest may keep as many `Fields` as it has handles, and each takes several times its text. So they are counted now
 //! and then, as if they were the guest's own memory.
 
+use http::HeaderValue;
 use wasmtime_wasi::ResourceTable;
 use wasmtime_wasi::sockets::TcpSocket;
 use wasmtime_wasi_http::p2::body::{HostIncomingBody, HostOutgoingBody};
@@ -14,7 +15,7 @@ use wasmtime_wasi_http::{FieldMap, p3};
 /// An entry of a header map: its place, two names for it in the index, and the allocations of a short name and value.
 const ENTRY_BYTES: u64 = 160;
 
-/// An estimate. Texts of more than a few bytes are not in it: `set_field_size_limit` bounds them.
+/// An estimate, rather too high: maps that are shared are counted for each of their handles.
 pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
     table
         .iter_mut()
@@ -26,7 +27,10 @@ pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
             let fields = fields.or_else(|| Some(&entry.downcast_ref::<p3::Request>()?.headers));
             fields.or_else(|| Some(&entry.downcast_ref::<p3::Response>()?.headers))
         })
-        .map(|fields| fields.capacity() as u64 * ENTRY_BYTES)
+        .map(|fields| {
+            let text: usize = fields.values().map(HeaderValue::len).sum();
+            fields.capacity() as u64 * ENTRY_BYTES + text as u64
+        })
         .sum()
 }
 

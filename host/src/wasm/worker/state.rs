@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::{Result, StoreContextMut};
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::sockets::SocketAddrUse;
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limit, Limits, worker};
-use crate::wasm::egress::{Egress, Outgoing};
+use crate::wasm::egress::{Egress, Outgoing, Sockets};
 use crate::wasm::sealed::Beside;
 use crate::wasm::state::{Growth, KeyValueStore};
 use crate::wasm::worker::holdings;
@@ -26,7 +27,7 @@ const CALLS_UNCOUNTED: u32 = 64;
 
 /// The surroundings of a function's instances.
 pub struct Surroundings {
-    pub environment: BTreeMap<String, String>,
+    pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
     pub egress: Arc<Egress>,
 }
@@ -38,10 +39,12 @@ pub struct WorkerState {
     pub(super) meter: Arc<Meter>,
     /// A limit that a call into the host ran into.
     pub(super) exceeded: Option<Limit>,
+    pub(super) environment: Arc<BTreeMap<String, String>>,
+    pub(super) sockets: Arc<Sockets>,
     key_values: Option<Arc<dyn KeyValueStore>>,
     /// Calls of wasi:http since it was looked what their handles hold.
     uncounted: u32,
-    table: ResourceTable,
+    pub(super) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outgoing: Outgoing,
@@ -50,6 +53,7 @@ pub struct WorkerState {
 impl WorkerState {
     pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> WorkerState {
         let log = FunctionLog::new(limits);
+        let sockets = Arc::new(Sockets::new(surroundings.egress.clone(), log.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize_value(limits, Limit::Handles));
         let mut http = WasiHttpCtx::new();
@@ -62,11 +66,25 @@ impl WorkerState {
             key_values: surroundings.key_values.clone(),
             uncounted: 0,
             table,
-            wasi: wasi(surroundings, &log),
+            environment: surroundings.environment.clone(),
+            wasi: wasi(&surroundings.environment, &log, sockets.clone()).build(),
+            sockets,
             http,
             outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
             log,
         }
+    }
+
+    /// What runs next is a program: it has an environment and streams of its own.
+    pub(super) fn run_as_program(
+        &mut self,
+        environment: &BTreeMap<String, String>,
+        stdin: impl StdinStream + 'static,
+        stdout: impl StdoutStream + 'static,
+    ) {
+        let mut wasi = wasi(environment, &self.log, self.sockets.clone());
+        // C's programs look at their name without asking whether they have one.
+        self.wasi = wasi.arg("program").stdin(stdin).stdout(stdout).build();
     }
 }
 
@@ -88,12 +106,11 @@ impl WorkerState {
     }
 }
 
-fn wasi(surroundings: &Surroundings, log: &FunctionLog) -> WasiCtx {
+fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<Sockets>) -> WasiCtxBuilder {
     let mut wasi = WasiCtx::builder();
-    for (name, value) in &surroundings.environment {
+    for (name, value) in environment {
         wasi.env(name, value);
     }
-    let (egress, socket_log) = (surroundings.egress.clone(), log.clone());
     wasi.stdout(log.stream(Stream::Stdout))
         .stderr(log.stream(Stream::Stderr))
         .max_random_size(worker::RANDOM_BYTES)
@@ -102,14 +119,14 @@ fn wasi(surroundings: &Surroundings, log: &FunctionLog) -> WasiCtx {
         .allow_ip_name_lookup(false)
         .socket_addr_check(move |address, purpose| {
             let allowed = match purpose {
-                SocketAddrUse::TcpConnect => egress.socket(address, &socket_log),
+                SocketAddrUse::TcpConnect => sockets.connect(address),
                 // The system binds a socket that connects to any free port; no other binding is of use.
                 SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
                 _ => false,
             };
             Box::pin(std::future::ready(allowed))
         });
-    wasi.build()
+    wasi
 }
 
 /// WASI asks for its context in each of its functions: here its calls are counted.
