@@ -21,6 +21,7 @@ mod origins;
 mod protocol;
 mod reload;
 mod response_headers;
+mod sealed;
 mod signed;
 mod tracing;
 mod viewer;
