@@ -264,6 +264,17 @@ pub mod request {
     pub const CONNECTIONS_PER_WORKER: usize = 50_000;
 }
 
+/// What bounds what one call of a viewer hook into the host may ask for.
+pub mod host {
+    /// Lists and text that the guest gives, as the host holds them.
+    pub const CALL_BYTES: usize = 1 << 20;
+    /// Random bytes that are asked for at once.
+    pub const RANDOM_BYTES: u64 = 64 << 10;
+    /// Entries of all tables of handles, what is lent for a call among them. `Limit::Handles` bounds those that the
+    /// host gives.
+    pub const VIEWER_HANDLES: usize = 256;
+}
+
 /// What bounds the body and headers of a response that a hook makes ("Quotas on Lambda@Edge").
 pub mod generated {
     pub const VIEWER_BYTES: usize = 40 << 10;

@@ -27,6 +27,7 @@ mod paths;
 mod protocol;
 mod reload;
 mod response_headers;
+mod sealed;
 mod signed;
 mod tracing;
 mod translate;

@@ -75,8 +75,7 @@ impl ViewerCode {
         key_values: Option<Arc<dyn KeyValueStore>>,
     ) -> Result<ViewerCode, CompileError> {
         let component = &compiled.component;
-        let linker = sealed::linker_for(&engines.viewer_linker, component).map_err(CompileError::Wasmtime)?;
-        let pre = linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
+        let pre = engines.viewer_linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
             let instance = component.get_export_index(None, compile::interface(moment).as_str())?;
             component.get_export_index(Some(&instance), "handle")
@@ -122,7 +121,8 @@ impl ViewerCode {
         let own_bytes = if self.is_restorable() { restore::MARKS_BYTES } else { 0 };
         let mut store = Store::new(self.pre.engine(), ViewerState::new(&self.limits, own_bytes, self.key_values.clone()));
         store.limiter(|state| &mut state.growth);
-        store.data_mut().host_calls_left = self.limits.value(Limit::HostCalls);
+        sealed::bound(&mut store);
+        store.data_mut().begin(&self.limits, 0, 0);
         store.set_fuel(self.cpu_fuel.saturating_mul(START_BUDGET)).map_err(host)?;
         let instance = match self.pre.instantiate(&mut store) {
             Ok(instance) => instance,
@@ -163,7 +163,7 @@ impl ViewerInstance {
     /// did not fail.
     pub fn restore(&mut self) -> bool {
         let Some(restore) = &self.restore else { return false };
-        self.store.data().handles.untouched()
+        self.store.data().handles.as_at_first()
             && self.store.set_fuel(RESTORE_FUEL).is_ok()
             && restore.call(&mut self.store, ()).is_ok()
     }

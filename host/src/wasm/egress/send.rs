@@ -172,9 +172,6 @@ async fn exchange(stream: Box<dyn Stream>, request: Request<WasiBody>, options: 
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-    // Whatever the guest says: what comes back to us by this is not served.
-    loops::mark(request.headers_mut());
-
     let mut connection = Some(Box::pin(connection));
     let mut sending = pin!(timeout(options.first_byte_timeout.unwrap_or(READ_TIMEOUT), sender.send_request(request)));
     // The connection moves only while it is polled, so both are, until the response's head is here.
