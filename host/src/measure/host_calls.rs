@@ -4,7 +4,7 @@
 
 mod hook;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -126,7 +126,7 @@ impl Runs<'_> {
 }
 
 /// Some keys, as long as a configuration may have them.
-struct Values(HashMap<String, Vec<u8>>);
+struct Values(BTreeMap<String, Vec<u8>>);
 
 impl Values {
     fn new() -> Values {
@@ -136,6 +136,19 @@ impl Values {
 }
 
 impl KeyValueStore for Values {
+    fn name(&self) -> &str {
+        "measured"
+    }
+
+    fn key_at(&self, position: usize) -> Option<&str> {
+        self.0.keys().nth(position).map(String::as_str)
+    }
+
+    fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String> {
+        let behind = |known: &&String| key.is_none_or(|key| known.as_str() > key);
+        self.0.keys().filter(behind).take(max).cloned().collect()
+    }
+
     fn get(&self, key: &str) -> Option<&[u8]> {
         self.0.get(key).map(Vec::as_slice)
     }
