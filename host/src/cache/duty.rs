@@ -201,6 +201,7 @@ impl Filler {
         }
         let data = compact::piece(data);
         self.stream.push(data.clone());
+        self.stream.merge();
         let cache = self.cache.clone();
         match &mut self.store {
             Store::Whole => {

@@ -109,19 +109,24 @@ impl Stream {
         state.end += size;
         state.counted += size;
         self.buffered.fetch_add(size, Ordering::Relaxed);
-        let (mut at, mut data) = (at, data);
-        while let Some((older_at, older)) = state.pieces.back()
-            && let Some(one) = compact::merged(older, &data)
-        {
-            (at, data) = (*older_at, one);
-            state.pieces.pop_back();
-        }
         state.pieces.push_back((at, data));
         let end = state.end;
         let wakers = state.wakers();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         end
+    }
+
+    /// Puts the last pieces together as long as they are small. Readers do not notice: they know their places.
+    pub(crate) fn merge(&self) {
+        let mut state = lock(&self.state);
+        while let [.., (at, older), (_, newer)] = state.pieces.make_contiguous()
+            && let Some(one) = compact::merged(older, newer)
+        {
+            let merged = (*at, one);
+            state.pieces.truncate(state.pieces.len() - 2);
+            state.pieces.push_back(merged);
+        }
     }
 
     /// What has come and is still kept.

@@ -98,7 +98,7 @@ fn fields() -> impl Strategy<Value = Vec<(&'static str, String)>> {
         "[ab]=[12]; ?[ab]=[12]",
         Just("gzip, br".to_owned()),
         Just("br;q=0, gzip".to_owned()),
-        "[aA].t:8[01]"
+        "[aA][.]t:8[01]"
     ];
     prop::collection::vec((prop::sample::select(FIELDS.to_vec()), value), 0..6)
 }
