@@ -5,6 +5,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use edgeward::host::{Asked, Host};
+use edgeward::wasm::compile::Compiler;
+
 struct Counting;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -46,7 +49,8 @@ fn a_hit_allocates_little() {
                   [origin.o]\nfixed = { body = \"hello\", headers = { cache-control = \"max-age=600\" } }\n\
                   [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n";
     std::fs::write(&path, config).unwrap();
-    let host = edgeward::host::Host::start(path.clone(), edgeward::config::load(&path).unwrap()).unwrap();
+    let (asked, ear) = Asked::new();
+    let host = Host::start(path.clone(), edgeward::config::load(&path).unwrap(), Compiler::Unbounded, asked, ear).unwrap();
     let mut client = TcpStream::connect(host.http()[0]).unwrap();
     let mut buffer = [0; 4_096];
     let mut ask = || {

@@ -17,6 +17,7 @@ mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod guard;
+mod interim;
 mod listener;
 mod serve;
 mod sweep;
@@ -30,6 +31,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use body::{BodyError, SteadyBody};
+pub use interim::Interim;
 pub use listener::{BindError, bind};
 pub use serve::{Acceptor, Drain, serve, serve_within};
 pub use sweep::Bounds;
@@ -50,6 +52,8 @@ pub struct Client {
     pub ip: Arc<str>,
     /// Some for TLS.
     pub tls: Option<Tls>,
+    /// Where answers 1xx may go. None: the client's protocol has no way for them.
+    pub interim: Option<Interim>,
 }
 
 /// What a TLS handshake agreed on, as the access log names it.
@@ -59,4 +63,13 @@ pub struct Tls {
     pub protocol: &'static str,
     pub cipher: &'static str,
     pub sni: Option<Arc<str>>,
+    /// The hosts of the certificate that was shown.
+    pub hosts: Arc<[String]>,
+}
+
+impl Tls {
+    /// Whether the certificate that the client has seen is for this host.
+    pub fn covers(&self, host: &str) -> bool {
+        self.hosts.iter().any(|covered| covered.eq_ignore_ascii_case(host) || tls::covers(covered, host))
+    }
 }

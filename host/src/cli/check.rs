@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::json;
 
@@ -39,9 +38,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             Err(Usage(String::new()).into())
         }
         Err(errors) => Err(ConfigErrors::into(errors)),
-        Ok(Loaded { config, mut warnings, .. }) => {
+        Ok(Loaded { config, warnings, .. }) => {
             let components = components.take();
-            warnings.extend(unserved(&config, &components));
             let exports = |name: &str| {
                 let inspection = components.get(&config.functions.get(name)?.component)?;
                 Some((inspection.moments.clone(), inspection.http.is_some()))
@@ -96,15 +94,6 @@ fn faults(error: CompileError) -> Vec<Fault> {
 fn certificate(certificate: &Certificate) -> Vec<Fault> {
     let loaded = TlsSlot::load(std::slice::from_ref(certificate));
     loaded.err().map(|error| Fault { message: error.to_string(), remedy: String::new() }).into_iter().collect()
-}
-
-fn unserved(config: &Config, components: &Components) -> Vec<String> {
-    let of = |(name, function): (&String, &Arc<config::Function>)| {
-        let imports = &components.get(&function.component)?.unserved;
-        let names = imports.join(", ");
-        (!imports.is_empty()).then(|| format!("function `{name}` imports {names}, which leads nowhere: a call of it is a trap"))
-    };
-    config.functions.iter().filter_map(of).collect()
 }
 
 fn summary(config: &Config) -> String {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::output::say;
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{Limit, Limits, Profile, UNBOUNDED};
 use crate::wasm::compile::{self, HttpVersion, Inspection};
 use crate::wasm::restore;
 
@@ -27,8 +27,6 @@ struct Shown {
     bytes: usize,
     exports: Vec<String>,
     imports: Vec<String>,
-    /// Imported functions whose call is a trap.
-    unserved: Vec<String>,
     /// The hooks and handlers that Edgeward can call.
     roles: Vec<String>,
     /// Why it is not (also) a viewer hook or worker.
@@ -60,12 +58,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
-    let mut unserved = Vec::new();
-    let mut check = |profile| match compile::examine(bytes, &Limits::defaults(profile)) {
-        Ok(examined) => {
-            unserved = examined.unserved;
-            "yes".to_owned()
-        }
+    let check = |profile| match compile::examine(bytes, &Limits::defaults(profile)) {
+        Ok(_) => "yes".to_owned(),
         Err(why) => why.told(),
     };
     let (viewer, worker) = (check(Profile::Viewer), check(Profile::Worker));
@@ -74,13 +68,15 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
     let profile = if is_viewer { Profile::Viewer } else { Profile::Worker };
     let limits = Limits::defaults(profile);
     let restorable = (viewer == "yes").then(|| {
-        restore::rewrite(bytes, limits.value(Limit::MemoryBytes))
+        let component = compile::adapted(bytes).unwrap_or(bytes.into());
+        restore::rewrite(&component, limits.value(Limit::MemoryBytes))
             .map_or_else(|why| format!("no, each call takes a new instance: {why}"), |_| "yes".to_owned())
     });
     let mut roles: Vec<String> = inspection.moments.iter().map(|moment| format!("{} hook", moment.name())).collect();
     roles.extend(inspection.http.map(|version| match version {
         HttpVersion::P2 => "wasi:http 0.2 handler".to_owned(),
         HttpVersion::P3 => "wasi:http 0.3 handler".to_owned(),
+        HttpVersion::Cgi => "CGI program (wasi:cli/run 0.2)".to_owned(),
     }));
     let limits = Limit::ALL.map(|limit| ShownLimit {
         name: limit.name(),
@@ -93,7 +89,6 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
         bytes: bytes.len(),
         exports: inspection.exports,
         imports: inspection.imports,
-        unserved,
         roles,
         viewer,
         worker,
@@ -102,15 +97,16 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
     }
 }
 
+fn bound(value: u64) -> String {
+    if value == UNBOUNDED { "none".to_owned() } else { value.to_string() }
+}
+
 fn print(shown: &Shown) {
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n            ") };
     say!("{}: {} bytes", shown.file, shown.bytes);
     say!("can be      {}", list(&shown.roles));
     say!("exports     {}", list(&shown.exports));
     say!("imports     {}", list(&shown.imports));
-    if !shown.unserved.is_empty() {
-        say!("traps       {}", list(&shown.unserved));
-    }
     say!("viewer      {}", shown.viewer);
     say!("worker      {}", shown.worker);
     if let Some(restorable) = &shown.restorable {
@@ -118,6 +114,6 @@ fn print(shown: &Shown) {
     }
     say!("\n{:<16}{:>14}{:>14}  unit", "limit", "default", "maximum");
     for limit in &shown.limits {
-        say!("{:<16}{:>14}{:>14}  {}", limit.name, limit.default, limit.maximum, limit.unit);
+        say!("{:<16}{:>14}{:>14}  {}", limit.name, bound(limit.default), bound(limit.maximum), limit.unit);
     }
 }

@@ -73,9 +73,7 @@ impl<'a> Files<'a> {
         let path = self.resolve(text.get_ref());
         // The first look counts: what is read later may be newer, and then differs from it.
         self.read.entry(path.clone()).or_insert_with(|| Look::at(&path));
-        let opened = std::fs::metadata(&path).and_then(|metadata| {
-            if metadata.is_file() { std::fs::File::open(&path).map(drop) } else { Err(std::io::Error::other("not a file")) }
-        });
+        let opened = open(&path).map(drop);
         self.found(table, text, path, opened)
     }
 
@@ -112,11 +110,24 @@ impl<'a> Files<'a> {
 pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         return Err(std::io::Error::other(format!("it has more than {bytes_max} bytes")));
     }
     Ok(bytes)
+}
+
+/// Opens a file, and nothing else: a pipe would be waited for until somebody writes into it.
+fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let no_file = || std::io::Error::other("not a file");
+    // A look before, since opening a device may do anything; a look after, since it may be another one by then.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(no_file());
+    }
+    let without_waiting = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::File::options().read(true).custom_flags(without_waiting).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
 }
 
 /// Without the operating system's number, so that messages are the same everywhere.

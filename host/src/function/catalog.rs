@@ -1,11 +1,12 @@
 //! Names lead to revisions here. A deployment is all or nothing: a new set of revisions, or every error.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Policy};
 use crate::failure::Failure;
 use crate::function::admission::Admission;
 use crate::function::pool::ViewerPool;
@@ -13,8 +14,8 @@ use crate::function::revision::{Code, Revision};
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Compiling, Limit, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, CompileError, Compiler, Source};
-use crate::wasm::egress::{Egress, Grants};
+use crate::wasm::compile::{self, CompileError, Compiler, HttpVersion, Source};
+use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
@@ -126,10 +127,6 @@ impl Catalog {
     /// A revision of one function; its instances are made and warm.
     pub fn revision(&self, function: &config::Function, source: &Source, bounds: Compiling) -> anyhow::Result<Revision> {
         let compiled = compile::compiled(&self.engines, source, &function.limits, bounds)?;
-        if !compiled.inspection.unserved.is_empty() {
-            let imports = compiled.inspection.unserved.join(", ");
-            tracing::warn!(function = function.name, imports, "it imports what leads nowhere; a call of it is a trap");
-        }
         let metrics = Arc::new(self.telemetry.function(&function.name));
         let key_values = function.key_value_store.clone().map(|values| values as Arc<dyn KeyValueStore>);
         let code = match function.profile {
@@ -145,11 +142,10 @@ impl Catalog {
                 Code::Viewer(Arc::new(pool))
             }
             Profile::Worker => {
-                let grants = Grants::parse(function.network.iter().map(String::as_str))?;
                 let surroundings = Surroundings {
-                    environment: function.environment.clone(),
+                    environment: Arc::new(function.environment.clone()),
                     key_values,
-                    egress: Arc::new(Egress::new(grants, metrics.clone())),
+                    egress: Arc::new(Egress::new(function.network.clone(), metrics.clone())),
                 };
                 let code = WorkerCode::new(
                     &self.engines,
@@ -159,7 +155,9 @@ impl Catalog {
                     surroundings,
                 )?;
                 let min_warm = function.min_warm.unwrap_or(1);
-                let pool = WorkerPool::new(code, function.policy, min_warm, self.workers, metrics.clone());
+                // A program runs once in its instance.
+                let policy = if compiled.inspection.http == Some(HttpVersion::Cgi) { Policy::Fresh } else { function.policy };
+                let pool = WorkerPool::new(code, policy, min_warm, self.workers, metrics.clone());
                 block_on(pool.warm_up(min_warm))?;
                 Code::Worker(pool)
             }
@@ -172,12 +170,25 @@ impl Catalog {
 }
 
 impl KeyValueStore for config::KeyValues {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn get(&self, key: &str) -> Option<&[u8]> {
         self.values.get(key).map(Vec::as_slice)
     }
 
     fn count(&self) -> usize {
         self.values.len()
+    }
+
+    fn key_at(&self, position: usize) -> Option<&str> {
+        self.values.keys().nth(position).map(String::as_str)
+    }
+
+    fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String> {
+        let start = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.values.range::<str, _>((start, Bound::Unbounded)).take(max).map(|(key, _)| key.clone()).collect()
     }
 }
 

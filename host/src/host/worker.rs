@@ -37,6 +37,8 @@ pub(super) fn start(
             let result = run(&runtime, acceptors, &shared);
             // A process with a worker less would lose the connections that the kernel gives to it.
             shared.drain.send_replace(true);
+            // Not dropped: that would wait for a thread that the file system, or the resolver of names, holds up for ever.
+            runtime.shutdown_background();
             result
         })?)
     };

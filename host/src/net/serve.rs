@@ -115,7 +115,7 @@ async fn accept<H, F, B>(
             sweep.metrics().refused("connections");
             continue;
         }
-        let client = Client { peer, ip: peer.ip().to_canonical().to_string().into(), tls: None };
+        let client = Client { peer, ip: peer.ip().to_canonical().to_string().into(), tls: None, interim: None };
         let (protocols, handler) = (protocols.clone(), handler.clone());
         // Detached: the sweep knows every connection, and the drain waits for them through it.
         match &tls {
@@ -125,7 +125,7 @@ async fn accept<H, F, B>(
             }
             Some(slot) => {
                 let entry = sweep.enter(Stage::Handshake);
-                spawn_local(connection::serve_tls(stream, slot.acceptor(), client, entry, protocols, handler));
+                spawn_local(connection::serve_tls(stream, slot.clone(), client, entry, protocols, handler));
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Untrusted bytes become a component that can be called: examined, found out about, compiled, kept.
 //!
-//!     source ──► kept already? ──no──► process (examine, charge, rewrite, compile) ──► aot ──► component
-//!                     └──yes──────────────────────────────────────────────────────────┘
+//!     source ──► kept already? ──no──► process (adapt, examine, charge, rewrite, compile) ──► aot ──► component
+//!                     └──yes─────────────────────────────────────────────────────────────────┘
 //!
 //! The host finds out what a component exports; nobody declares it. A component that exports nothing we
 //! know, or imports what we do not offer, is refused with both lists. Nothing here reads an untrusted byte in the
 //! process that serves but to hash it, unless the embedding asked for that (`Compiler::Unbounded`).
 
+mod adapt;
 mod cost;
 mod error;
 mod examine;
@@ -16,6 +17,7 @@ mod names;
 mod process;
 mod size;
 mod source;
+mod streams;
 
 use std::borrow::Cow;
 
@@ -28,6 +30,7 @@ use crate::wasm::aot::Key;
 use crate::wasm::engine::{self, Engines};
 use crate::wasm::{restore, sealed, worker};
 
+pub use adapt::adapted;
 pub use error::{CodePlace, CompileError, Reason};
 use job::{Job, Note};
 pub use names::Offer;
@@ -41,28 +44,39 @@ pub struct Inspection {
     /// Exported and imported names with their versions, in order.
     pub exports: Vec<String>,
     pub imports: Vec<String>,
-    /// Imported functions that lead nowhere: a call of one is a trap.
-    pub unserved: Vec<String>,
     /// The hooks it exports.
     pub moments: Vec<Moment>,
-    /// The wasi:http version it handles.
+    /// How it answers HTTP requests, if it does.
     pub http: Option<HttpVersion>,
     /// What one instance of it takes.
     pub size: Size,
 }
 
-/// Which wasi:http world a component speaks; decided once, when it is examined.
+/// How a component answers HTTP requests; decided once, when it is examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HttpVersion {
     /// `wasi:http/incoming-handler@0.2`.
     P2,
     /// `wasi:http/handler@0.3`.
     P3,
+    /// None: `wasi:cli/run@0.2`, a program of the CGI kind.
+    Cgi,
 }
 
 impl HttpVersion {
+    /// How a component with these exports does. A program is one only where it handles no requests as such.
+    fn of(exports: &[String]) -> Option<HttpVersion> {
+        let mut versions = exports.iter().filter_map(|export| HttpVersion::named(export));
+        let first = versions.next()?;
+        if first == HttpVersion::Cgi {
+            versions.find(|version| *version != HttpVersion::Cgi).or(Some(first))
+        } else {
+            Some(first)
+        }
+    }
+
     /// The version that an export of this name handles. A release candidate is none: its types have changed since.
-    fn of(export: &str) -> Option<HttpVersion> {
+    fn named(export: &str) -> Option<HttpVersion> {
         let (interface, version) = export.split_once('@')?;
         let released = |minor: &str| {
             let patch = version.strip_prefix(minor);
@@ -71,6 +85,7 @@ impl HttpVersion {
         match interface {
             "wasi:http/incoming-handler" if released("0.2.") => Some(HttpVersion::P2),
             "wasi:http/handler" if released("0.3.") => Some(HttpVersion::P3),
+            "wasi:cli/run" if released("0.2.") => Some(HttpVersion::Cgi),
             _ => None,
         }
     }
@@ -82,12 +97,12 @@ pub fn examine(component: &[u8], limits: &Limits) -> Result<Inspection, CompileE
     let profile = limits.profile();
     let engine = engine::compiling(profile).map_err(CompileError::Wasmtime)?;
     let offer = Offer::of(&engine, profile).map_err(CompileError::Wasmtime)?;
-    examine::examined(component, limits, &offer).map(|examined| examined.inspection)
+    examine::examined(&adapted(component)?, limits, &offer).map(|examined| examined.inspection)
 }
 
 /// Reads a component without looking at its code: what it exports and imports, whether or not that can be deployed.
 pub fn outline(component: &[u8]) -> Result<Inspection, CompileError> {
-    examine::outline(component)
+    examine::outline(&adapted(component)?)
 }
 
 /// A component, or module, with functions that pay for their frames; itself where none has to.
@@ -110,10 +125,13 @@ impl Inspection {
         if !callable {
             let mut needed: Vec<String> = Moment::ALL.into_iter().filter(|m| m.is_viewer() == viewer).map(interface).collect();
             if !viewer {
-                needed.extend(["wasi:http/incoming-handler@0.2".to_owned(), "wasi:http/handler@0.3".to_owned()]);
+                needed.extend([
+                    "wasi:http/incoming-handler@0.2".to_owned(),
+                    "wasi:http/handler@0.3".to_owned(),
+                    "wasi:cli/run@0.2".to_owned(),
+                ]);
             }
-            let exports = if self.exports.is_empty() { "none".to_owned() } else { self.exports.join(", ") };
-            wrong.push(CompileError::NothingToCall { exports, needed: needed.join(", ") });
+            wrong.push(CompileError::NothingToCall { exports: self.exports.clone(), profile, needed: needed.join(", ") });
         }
         let allows = if viewer { sealed::allows } else { worker::allows };
         let imports: Vec<String> = self.imports.iter().filter(|import| !allows(import)).cloned().collect();
@@ -157,8 +175,8 @@ pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Com
     };
     // Named by what was given, so that a file that is there spares the rewriting too.
     let how = match limits.profile() {
-        Profile::Viewer => format!("viewer-{} {} {memory_bytes}", frame::VERSION, restore::VERSION),
-        Profile::Worker => format!("worker-{}", frame::VERSION),
+        Profile::Viewer => format!("viewer-{} {} {} {memory_bytes}", adapt::VERSION, frame::VERSION, restore::VERSION),
+        Profile::Worker => format!("worker-{} {} {}", adapt::VERSION, frame::VERSION, streams::VERSION),
     };
     let key = Key::new(engine, &source.sha256, &how);
     let compiled = match kept(engines, engine, &key) {
@@ -224,10 +242,6 @@ mod tests {
               (export "edgeward:edge/{moment}@0.1.0" (instance $e)))"#
         );
         wat::parse_str(wat).unwrap()
-    }
-
-    fn examined(component: &[u8], profile: Profile) -> Result<Inspection, CompileError> {
-        examine(component, &Limits::defaults(profile))
     }
 
     #[test]

@@ -214,8 +214,9 @@ impl Drop for Edge {
 }
 
 fn write_config(folder: &Path, server: &str, config: &str) {
+    let workers = if server.contains("workers") { "" } else { "workers = 2\n" };
     let text = format!(
-        "[server]\nhttp = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\nworkers = 2\ndata_dir = \"data\"\nedge_location = \"TST1\"\n{server}\n{config}"
+        "[server]\nhttp = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n{workers}data_dir = \"data\"\nedge_location = \"TST1\"\n{server}\n{config}"
     );
     put(folder, "edge.toml", text.as_bytes());
 }

@@ -1,19 +1,22 @@
 //! Why bytes cannot be deployed, for the log and for `check`; and in one word, for a metric.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::profile_name;
 use crate::limits::{Limit, Profile};
+use crate::wasm::worker;
 
 /// Why bytes cannot be deployed.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     #[error("not a WebAssembly component: {0}")]
     Invalid(String),
-    #[error("a core module, not a component")]
+    #[error("a core module that is no program for WASI 0.1, and not a component")]
     CoreModule,
-    #[error("it exports nothing that Edgeward calls; exports: {exports}")]
-    NothingToCall { exports: String, needed: String },
+    #[error("it exports nothing that Edgeward calls; exports: {}", if .exports.is_empty() { "none".to_owned() } else { .exports.join(", ") })]
+    NothingToCall { exports: Vec<String>, profile: Profile, needed: String },
     #[error("it imports {}, which a {profile} component may not", listed(.imports), profile = profile_name(*.profile))]
     Imports { imports: Vec<String>, profile: Profile, allowed: String },
     #[error("it imports {}, which Edgeward does not have", listed(.functions))]
@@ -132,8 +135,10 @@ impl CompileError {
                 "the engine has no threads, exceptions, garbage collection or relaxed SIMD; build it without".to_owned()
             }
             CompileError::CoreModule => "make one with `wasm-tools component new`, or build for wasm32-wasip2".to_owned(),
-            CompileError::NothingToCall { needed, .. } => format!("one of these is needed: {needed}"),
-            CompileError::Imports { allowed, .. } => format!("allowed: {allowed}"),
+            CompileError::NothingToCall { exports, profile, needed } => {
+                advised(exports, *profile, format!("one of these is needed: {needed}"))
+            }
+            CompileError::Imports { imports, profile, allowed } => advised(imports, *profile, format!("allowed: {allowed}")),
             CompileError::Functions { .. } | CompileError::Mismatch(_) => {
                 "build it with other versions of these interfaces".to_owned()
             }
@@ -173,6 +178,19 @@ impl CompileError {
     pub(super) fn refused(reason: Reason, message: impl Into<String>, remedy: &str) -> CompileError {
         CompileError::Refused { reason, message: message.into(), remedy: remedy.to_owned() }
     }
+}
+
+/// What is to be done about these names, where that is known, before what is to be done about any.
+fn advised(names: &[String], profile: Profile, about_any: String) -> String {
+    let mut advice: Vec<&str> = match profile {
+        Profile::Viewer => Vec::new(),
+        Profile::Worker => names.iter().filter_map(|name| worker::advice(name)).collect(),
+    };
+    // Many names may have the same.
+    let mut told = BTreeSet::new();
+    advice.retain(|advice| told.insert(*advice));
+    advice.push(&about_any);
+    advice.join("; ")
 }
 
 fn listed(names: &[String]) -> String {

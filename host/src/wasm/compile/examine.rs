@@ -30,17 +30,15 @@ pub(super) struct Examined {
 
 /// Everything that keeps a component from being deployed with these limits, where it is valid at all.
 pub(super) fn examined(component: &[u8], limits: &Limits, offer: &Offer) -> Result<Examined, CompileError> {
-    let mut inspection = outline(component)?;
+    let inspection = outline(component)?;
     let valid = validated(component, limits.profile())?;
     let mut wrong = inspection.wrong(limits);
     // What is refused by its interface need not be told again by its functions.
     if !wrong.iter().any(|error| matches!(error, CompileError::Imports { .. })) {
-        match (offer.linked(component, &inspection.imports, valid.types.as_ref()), offer) {
-            (Linked::Yes, _) => {}
-            // They are linked to what traps.
-            (Linked::Missing(functions), Offer::Viewer(_)) => inspection.unserved = functions,
-            (Linked::Missing(functions), Offer::Worker(_)) => wrong.push(CompileError::Functions { functions }),
-            (Linked::Mismatch(error), _) => wrong.push(CompileError::Mismatch(error)),
+        match offer.linked(component, &inspection.imports, valid.types.as_ref()) {
+            Linked::Yes => {}
+            Linked::Missing(functions) => wrong.push(CompileError::Functions { functions }),
+            Linked::Mismatch(error) => wrong.push(CompileError::Mismatch(error)),
         }
     }
     CompileError::all(wrong)?;
@@ -97,7 +95,7 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Inspection, CompileError> {
     }
     inspection.size = Size::of(bytes).map_err(|error| CompileError::Invalid(error.to_string()))?;
     inspection.moments = Moment::ALL.into_iter().filter(|moment| inspection.exports.contains(&interface(*moment))).collect();
-    inspection.http = inspection.exports.iter().find_map(|export| HttpVersion::of(export));
+    inspection.http = HttpVersion::of(&inspection.exports);
     Ok(inspection)
 }
 

@@ -1,4 +1,5 @@
-//! One component's way to machine code: examined, charged for its frames, made restorable, compiled.
+//! One component's way to machine code: adapted, examined, charged for its frames, made restorable or its streams bounded,
+//! compiled.
 //!
 //! This is the part that reads untrusted bytes and whose cost they decide. `process` has it done by a process with
 //! bounds; only an embedding that made its components itself does it in its own.
@@ -6,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
-use super::{CompileError, Inspection, Offer, Reason, Source, examine, frame};
+use super::{CompileError, Inspection, Offer, Reason, Source, adapt, examine, frame, streams};
 use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::{engine, restore};
 
@@ -51,10 +52,11 @@ impl Job {
 
     /// `engine` has the settings of the one that will run it, `offer` what that has to import.
     pub(super) fn done(&self, engine: &Engine, offer: &Offer, bytes: &[u8]) -> Result<(Vec<u8>, Note), CompileError> {
-        let examined = examine::examined(bytes, &self.limits()?, offer)?;
-        let code = frame::charged(bytes, &examined.held)?;
+        let component = adapt::adapted(bytes)?;
+        let examined = examine::examined(&component, &self.limits()?, offer)?;
+        let code = frame::charged(&component, &examined.held)?;
         let (code, unsuitable) = match self.profile {
-            Profile::Worker => (code, None),
+            Profile::Worker => (streams::bounded(code)?, None),
             Profile::Viewer => match restore::rewrite(&code, self.memory_bytes) {
                 Ok(rewritten) => (rewritten.into(), None),
                 Err(why) => (code, Some(why.to_string())),
