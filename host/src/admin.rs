@@ -1,26 +1,33 @@
 //! I answer health, metrics and drain on a private port.
 //!
 //! I run on a thread of my own: a worker that is busy, or wrongly blocked, does not make the process look
-//! dead. Nothing here is for the public; there is no authentication.
+//! dead. Nothing here is for the public; who may ask is told in `door`.
+
+mod door;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, Purge, PurgeError, Stats};
+use crate::config::AdminAccess;
 use crate::function::catalog::Revisions;
 use crate::function::pool::Cleanliness;
 use crate::limits::{Limit, Profile};
+use crate::telemetry::{AdminMetrics, one_line_json};
 
 /// What I ask of the host. It knows me; I do not know it.
 pub(crate) struct Desk {
+    pub(crate) access: Box<dyn Fn() -> Arc<AdminAccess> + Send + Sync>,
+    pub(crate) counters: AdminMetrics,
     pub(crate) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     pub(crate) drain: Box<dyn Fn() + Send + Sync>,
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
@@ -54,10 +61,35 @@ fn router(desk: Desk) -> Router {
         .route("/drain", post(drain))
         .route("/config/functions", get(functions))
         .route("/cache", get(cache))
+    let desk = Arc::new(desk);
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))
-        .with_state(Arc::new(desk))
+        // Around the whole, unknown paths too.
+        .layer(middleware::from_fn_with_state(desk.clone(), admitted))
+        .with_state(desk)
+}
+
+async fn admitted(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let Err(refusal) = door::admit(&(desk.access)(), &request) else { return next.run(request).await };
+    desk.counters.refused(refusal.name());
+    let mut response = (refusal.status(), refusal.text(&request)).into_response();
+    if refusal.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// JSON as one line, whatever is in it.
+struct Line<T>(T);
+
+impl<T: Serialize> IntoResponse for Line<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(text) => ([(header::CONTENT_TYPE, "application/json")], one_line_json(text)).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        }
+    }
 }
 
 /// For a load balancer: whether new requests are welcome.
@@ -107,7 +139,7 @@ impl From<Cleanliness<'_>> for Instances {
     }
 }
 
-async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
+async fn functions(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
     let revisions = (desk.revisions)();
     let functions = revisions.iter().map(|(name, revision)| Function {
         name: name.to_owned(),
@@ -120,11 +152,11 @@ async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
         instances: revision.cleanliness().map(Instances::from),
         limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
     });
-    Json(functions.collect())
+    Line(functions.collect())
 }
 
-async fn cache(State(desk): State<Arc<Desk>>) -> Json<Stats> {
-    Json(desk.cache.stats())
+async fn cache(State(desk): State<Arc<Desk>>) -> Line<Stats> {
+    Line(desk.cache.stats())
 }
 
 /// A request that is not made.
@@ -142,10 +174,10 @@ struct LookupRequest {
 async fn look_up(
     State(desk): State<Arc<Desk>>,
     Json(LookupRequest { host, path, headers }): Json<LookupRequest>,
-) -> Result<Json<serde_json::Value>, (StatusCode, String)> {
+) -> Result<Line<serde_json::Value>, (StatusCode, String)> {
     let looked = tokio::task::spawn_blocking(move || (desk.look_up)(&host, &path, &headers)).await;
     match looked {
-        Ok(Ok(found)) => Ok(Json(found)),
+        Ok(Ok(found)) => Ok(Line(found)),
         Ok(Err(why)) => Err((StatusCode::BAD_REQUEST, format!("{why}\n"))),
         Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))),
     }
@@ -177,7 +209,7 @@ impl PurgeState {
     }
 }
 
-type PurgeAnswer = Result<(StatusCode, Json<PurgeState>), (StatusCode, String)>;
+type PurgeAnswer = Result<(StatusCode, Line<PurgeState>), (StatusCode, String)>;
 
 /// In force when this answers; `Completed` when the bytes are gone too.
 async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>) -> PurgeAnswer {
@@ -200,7 +232,7 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>)
     match desk.cache.purge(purge).await {
         Ok(number) => {
             let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress" });
-            Ok((StatusCode::CREATED, Json(state)))
+            Ok((StatusCode::CREATED, Line(state)))
         }
         Err(error) => {
             let status = match error {
@@ -216,5 +248,5 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>)
 async fn purge_status(State(desk): State<Arc<Desk>>, Path(number): Path<u64>) -> PurgeAnswer {
     let state = PurgeState::of(&desk.cache, number);
     let state = state.ok_or_else(|| (StatusCode::NOT_FOUND, format!("there was no purge {number}\n")))?;
-    Ok((StatusCode::OK, Json(state)))
+    Ok((StatusCode::OK, Line(state)))
 }

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 use policies::Policies;
@@ -61,6 +62,7 @@ pub struct Server {
     pub https: Vec<SocketAddr>,
     /// Private: metrics, health, drain.
     pub admin: Option<SocketAddr>,
+    pub admin_access: Arc<AdminAccess>,
     /// One thread with one runtime each; default: the number of CPUs.
     pub workers: usize,
     /// The AOT cache lives here.
@@ -81,6 +83,35 @@ pub struct Geo {
     /// With MaxMind's fields of a country, and, for the headers that need them, of a city.
     pub city: Option<Database>,
     pub asn: Option<Database>,
+/// Who may ask the admin port, beside those who ask for its address or for `localhost`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdminAccess {
+    /// Names that it is asked by, in lower case.
+    pub hosts: Vec<String>,
+    /// What who asks must know.
+    pub token: Option<Token>,
+}
+
+/// A secret, of which only the digest is kept: a comparison takes as long for a good guess as for a bad one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    pub fn new(secret: &str) -> Token {
+        Token(Sha256::digest(secret).into())
+    }
+
+    pub fn is(&self, given: &str) -> bool {
+        *self == Token::new(given)
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
+}
+
 }
 
 /// A database in MaxMind's format, whole in memory.

@@ -232,3 +232,6 @@ fn joined(errors: &[impl std::fmt::Display]) -> anyhow::Error {
 fn bind_all(addresses: &[SocketAddr], workers: usize) -> Result<Vec<Vec<std::net::TcpListener>>, net::BindError> {
     addresses.iter().map(|address| net::bind(*address, workers)).collect()
 }
+        let access = self.clone();
+            access: Box::new(move || access.shared.snapshot.load().server.admin_access.clone()),
+            counters: self.shared.telemetry.admin(),

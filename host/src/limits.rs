@@ -363,3 +363,6 @@ pub mod config {
     /// Of a MaxMind database, which is whole in memory.
     pub const GEO_BYTES: u64 = 1 << 30;
 }
+    /// The secret of the admin port, with its file's white space.
+    pub const ADMIN_TOKEN_BYTES: u64 = 1 << 10;
+    pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;

@@ -3,17 +3,21 @@
 //! Hot paths hold the handles (`FunctionMetrics`, …) that they increment: no label is looked up per request.
 
 mod access;
+mod admin;
 mod cache;
 mod edge;
 mod function;
+mod line;
 mod net;
 mod reload;
 mod trace;
 
 pub use access::{AccessLog, Line};
+pub use admin::AdminMetrics;
 pub use cache::{CacheMetrics, CacheTier, FillResult};
 pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{Audit, FunctionMetrics, InstanceEvent};
+pub use line::{is_one_line, one_line_json, one_line_text};
 pub use net::NetMetrics;
 pub use reload::ReloadResult;
 pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};
@@ -28,6 +32,7 @@ pub struct Telemetry {
     functions: function::Families,
     edge: edge::Families,
     net: NetMetrics,
+    admin: AdminMetrics,
     cache: CacheMetrics,
     reloads: reload::Reloads,
     access: OnceLock<AccessLog>,
@@ -44,6 +49,7 @@ impl Telemetry {
         let edge = edge::Families::register(&registry);
         let net = NetMetrics::register(&registry);
         let cache = CacheMetrics::register(&registry);
+        let admin = AdminMetrics::register(&registry);
         let reloads = reload::Reloads::register(&registry);
         let access_dropped = IntCounter::new(
             "edgeward_access_log_lines_dropped_total",
@@ -53,7 +59,19 @@ impl Telemetry {
         registry.register(Box::new(access_dropped.clone())).expect("registered once");
         let spans_dropped = trace::Dropped::register(&registry);
         let (access, tracer) = (OnceLock::new(), OnceLock::new());
-        Telemetry { registry, functions, edge, net, cache, reloads, access, access_dropped, tracer, spans_dropped }
+        Telemetry {
+            registry,
+            functions,
+            edge,
+            net,
+            admin,
+            cache,
+            reloads,
+            access,
+            access_dropped,
+            tracer,
+            spans_dropped,
+        }
     }
 
     /// The handles of one function's metrics.
@@ -68,6 +86,11 @@ impl Telemetry {
 
     /// The handles of the cache.
     pub fn cache(&self) -> CacheMetrics {
+    /// The handles of the admin port.
+    pub fn admin(&self) -> AdminMetrics {
+        self.admin.clone()
+    }
+
         self.cache.clone()
     }
 

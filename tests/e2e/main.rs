@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod admin;
 mod cache;
 mod cli;
 mod compress;

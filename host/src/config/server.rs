@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::files::Files;
 use super::reader::{Table, Text};
-use super::{Certificate, Server};
+use super::{AdminAccess, Certificate, Server, Token};
+use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN};
 use crate::limits::tunnel;
 
 const WORKERS_MAX: u64 = 256;
@@ -14,6 +16,7 @@ const DRAIN_S_MAX: u64 = 900;
 const LISTENERS_MAX: usize = 64;
 const CERTIFICATES_MAX: usize = 1_000;
 const EDGE_LOCATION_BYTES_MAX: usize = 64;
+const ADMIN_HOSTS_MAX: usize = 64;
 
 pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -21,6 +24,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         http: Vec::new(),
         https: Vec::new(),
         admin: None,
+        admin_access: Arc::default(),
         workers: workers.min(WORKERS_MAX as usize),
         data_dir: files.resolve("edgeward-data"),
         edge_location: "local".to_owned(),
@@ -42,6 +46,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     if let Some(workers) = table.integer("workers", 1..=WORKERS_MAX) {
         server.workers = usize::try_from(workers).unwrap_or(1);
     }
+    server.admin_access = Arc::new(admin_access(&mut table, files));
     if let Some(folder) = table.text("data_dir") {
         server.data_dir = files.resolve(folder.get_ref());
     }
@@ -88,6 +93,33 @@ fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec
 /// The addresses so far: none may be listened on twice.
 #[derive(Default)]
 struct Taken(Vec<(SocketAddr, Range<usize>)>);
+
+/// A name that browsers may be led to ask by, and what they must know.
+fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
+    let hosts = table.texts("admin_hosts").unwrap_or_default();
+    if let Some(beyond) = hosts.get(ADMIN_HOSTS_MAX) {
+        table.report.error(beyond.span(), "too many names in `admin_hosts`", format!("at most {ADMIN_HOSTS_MAX}"));
+    }
+    let name = |text: &Text<'_>| {
+        let host = super::site::host(table, text)?;
+        if host.starts_with("*.") {
+            // Whoever may make a name below it could have it lead here.
+            table.report.error(text.span(), "`admin_hosts` holds whole names", "without `*`: \"admin.example.com\"");
+        }
+        Some(host)
+    };
+    let hosts = hosts.iter().filter_map(name).collect();
+    let token = table.text("admin_token_file").and_then(|text| {
+        let bytes = files.contents(table, &text, ADMIN_TOKEN_BYTES)?;
+        let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+        if token.len() < ADMIN_TOKEN_BYTES_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let remedy = format!("at least {ADMIN_TOKEN_BYTES_MIN} printable ASCII characters: `openssl rand -hex 32`");
+            table.report.error(text.span(), "the file holds no token", remedy);
+        }
+        Some(Token::new(token))
+    });
+    AdminAccess { hosts, token }
+}
 
 impl Taken {
     fn address(&mut self, table: &Table<'_>, key: &str, text: &Text<'_>) -> Option<SocketAddr> {

@@ -60,6 +60,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             http: vec![],
             https: vec![],
             admin: None,
+            admin_access: Arc::default(),
             workers: 1,
             data_dir: "/nonexistent".into(),
             edge_location: "test".to_owned(),

@@ -167,9 +167,9 @@ impl Reloader {
             tracing::warn!(setting, "a change of this setting takes effect after a restart");
         }
         // What is compared with next time is what is in force.
-        let Server { edge_location, drain, access_log, websockets_per_worker, certificates, .. } = config.server;
+        let Server { admin_access, edge_location, drain, access_log, websockets_per_worker, certificates, .. } = config.server;
         let before_server = before.server.clone();
-        next.server = Server { edge_location, drain, access_log, websockets_per_worker, certificates, ..before_server };
+        next.server = Server { admin_access, edge_location, drain, access_log, websockets_per_worker, certificates, ..before_server };
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
         drop(before);

@@ -111,11 +111,11 @@ impl Edge {
     }
 
     pub fn admin(&self, path: &str) -> Answer {
-        get(self.admin, "admin", path, "Connection: close\r\n")
+        get(self.admin, "localhost", path, "Connection: close\r\n")
     }
 
     pub fn admin_request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
-        Client::connect(self.admin).request(method, path, "admin", headers, body)
+        Client::connect(self.admin).request(method, path, "localhost", headers, body)
     }
 
     /// Where the admin port is, for the command line.
