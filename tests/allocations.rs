@@ -46,7 +46,9 @@ fn a_hit_allocates_little() {
                   [origin.o]\nfixed = { body = \"hello\", headers = { cache-control = \"max-age=600\" } }\n\
                   [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n";
     std::fs::write(&path, config).unwrap();
-    let host = edgeward::host::Host::start(path.clone(), edgeward::config::load(&path).unwrap()).unwrap();
+    let host =
+        edgeward::host::Host::start(path.clone(), edgeward::config::load(&path).unwrap(), edgeward::host::Launch::default())
+            .unwrap();
     let mut client = TcpStream::connect(host.http()[0]).unwrap();
     let mut buffer = [0; 4_096];
     let mut ask = || {

@@ -40,12 +40,19 @@ pub(crate) struct Desk {
 /// What a request would find in the cache, as JSON, `null` for nothing; or why that cannot be said. May block.
 type LookUp = dyn Fn(&str, &str, &[(String, String)]) -> Result<serde_json::Value, String> + Send + Sync;
 
-/// Serves until the process ends; the address that is listened on.
-pub(crate) fn start(listener: TcpListener, desk: Desk) -> anyhow::Result<SocketAddr> {
+/// Serves until then, or until the process ends; the address that is listened on.
+pub(crate) fn start(
+    listener: TcpListener,
+    desk: Desk,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("edgeward-admin".to_owned()).spawn(move || {
-        let served = runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener)?, router(desk)).await });
+        let served = runtime.block_on(async {
+            let serving = axum::serve(tokio::net::TcpListener::from_std(listener)?, router(desk));
+            serving.with_graceful_shutdown(until).await
+        });
         if let Err(error) = served {
             tracing::error!(%error, "the admin port is gone");
         }
@@ -54,6 +61,7 @@ pub(crate) fn start(listener: TcpListener, desk: Desk) -> anyhow::Result<SocketA
 }
 
 fn router(desk: Desk) -> Router {
+    let desk = Arc::new(desk);
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -61,7 +69,6 @@ fn router(desk: Desk) -> Router {
         .route("/drain", post(drain))
         .route("/config/functions", get(functions))
         .route("/cache", get(cache))
-    let desk = Arc::new(desk);
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))

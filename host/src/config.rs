@@ -70,19 +70,19 @@ pub struct Server {
     pub edge_location: String,
     /// How long open requests may finish after SIGTERM.
     pub drain: Duration,
+    /// How long listening goes on after SIGTERM at least; None: as long as it makes sense.
+    pub drain_listen: Option<Duration>,
     pub access_log: bool,
     /// Open WebSocket tunnels of one worker.
     pub websockets_per_worker: usize,
+    /// Open connections of one client address; without a number, addresses of private networks are not counted.
+    pub connections_per_client: Option<usize>,
+    /// What a request's body must bring on average while it is waited for; 0 is nothing.
+    pub upload_bytes_per_s: usize,
     /// Certificates by SNI; the first is the default.
     pub certificates: Vec<Certificate>,
 }
 
-/// What is known of where a viewer is.
-#[derive(Debug, Clone, Default)]
-pub struct Geo {
-    /// With MaxMind's fields of a country, and, for the headers that need them, of a city.
-    pub city: Option<Database>,
-    pub asn: Option<Database>,
 /// Who may ask the admin port, beside those who ask for its address or for `localhost`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AdminAccess {
@@ -112,6 +112,12 @@ impl std::fmt::Debug for Token {
     }
 }
 
+/// What is known of where a viewer is.
+#[derive(Debug, Clone, Default)]
+pub struct Geo {
+    /// With MaxMind's fields of a country, and, for the headers that need them, of a city.
+    pub city: Option<Database>,
+    pub asn: Option<Database>,
 }
 
 /// A database in MaxMind's format, whole in memory.

@@ -19,7 +19,7 @@ pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{Audit, FunctionMetrics, InstanceEvent};
 pub use line::{is_one_line, one_line_json, one_line_text};
 pub use net::NetMetrics;
-pub use reload::ReloadResult;
+pub use reload::{HandoverResult, ReloadResult};
 pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};
 
 use std::sync::OnceLock;
@@ -35,6 +35,7 @@ pub struct Telemetry {
     admin: AdminMetrics,
     cache: CacheMetrics,
     reloads: reload::Reloads,
+    handovers: reload::Handovers,
     access: OnceLock<AccessLog>,
     access_dropped: IntCounter,
     tracer: OnceLock<Tracer>,
@@ -48,9 +49,10 @@ impl Telemetry {
         let functions = function::Families::register(&registry);
         let edge = edge::Families::register(&registry);
         let net = NetMetrics::register(&registry);
-        let cache = CacheMetrics::register(&registry);
         let admin = AdminMetrics::register(&registry);
+        let cache = CacheMetrics::register(&registry);
         let reloads = reload::Reloads::register(&registry);
+        let handovers = reload::Handovers::register(&registry);
         let access_dropped = IntCounter::new(
             "edgeward_access_log_lines_dropped_total",
             "Lines of the access log that were lost because its reader was too slow.",
@@ -67,6 +69,7 @@ impl Telemetry {
             admin,
             cache,
             reloads,
+            handovers,
             access,
             access_dropped,
             tracer,
@@ -84,19 +87,24 @@ impl Telemetry {
         self.net.clone()
     }
 
-    /// The handles of the cache.
-    pub fn cache(&self) -> CacheMetrics {
     /// The handles of the admin port.
     pub fn admin(&self) -> AdminMetrics {
         self.admin.clone()
     }
 
+    /// The handles of the cache.
+    pub fn cache(&self) -> CacheMetrics {
         self.cache.clone()
     }
 
     /// Counts a reload of the configuration.
     pub fn reloaded(&self, result: ReloadResult) {
         self.reloads.count(result);
+    }
+
+    /// Counts a hand-over of the listening sockets.
+    pub fn handed_over(&self, result: HandoverResult) {
+        self.handovers.count(result);
     }
 
     /// The handles that all sites share.

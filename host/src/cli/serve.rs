@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::FAILED;
 use crate::config;
-use crate::host::{Handle, Host};
+use crate::host::{Handle, Host, Launch, Notifier, Passed};
 
 /// Serve the sites of a configuration.
 ///
@@ -19,11 +19,16 @@ pub(super) struct Args {
     /// The configuration.
     #[arg(short, long, value_name = "FILE", default_value = "edge.toml")]
     config: PathBuf,
+    /// Take over from an edge that serves with the same data folder: it leaves when this one is ready.
+    #[arg(long)]
+    replace: bool,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    // There are no other threads yet.
+    let launch = Launch { passed: Passed::from_environment()?, notifier: Notifier::from_environment()?, replace: args.replace };
     let loaded = config::load(&args.config)?;
-    let host = Host::start(args.config, loaded)?;
+    let host = Host::start(args.config, loaded, launch)?;
     obey_signals(host.handle())?;
     host.wait()
 }

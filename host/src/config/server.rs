@@ -9,7 +9,7 @@ use super::files::Files;
 use super::reader::{Table, Text};
 use super::{AdminAccess, Certificate, Server, Token};
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN};
-use crate::limits::tunnel;
+use crate::limits::{request, tunnel};
 
 const WORKERS_MAX: u64 = 256;
 const DRAIN_S_MAX: u64 = 900;
@@ -29,8 +29,11 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         data_dir: files.resolve("edgeward-data"),
         edge_location: "local".to_owned(),
         drain: Duration::from_secs(30),
+        drain_listen: None,
         access_log: true,
         websockets_per_worker: usize::try_from(tunnel::PER_WORKER).unwrap_or(usize::MAX),
+        connections_per_client: None,
+        upload_bytes_per_s: request::BODY_RATE_BYTES_S,
         certificates: Vec::new(),
     };
     let Some(mut table) = root.table("server") else {
@@ -43,10 +46,10 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     server.http = addresses(&mut table, "http", &mut taken);
     server.https = addresses(&mut table, "https", &mut taken);
     server.admin = table.text("admin").and_then(|text| taken.address(&table, "admin", &text));
+    server.admin_access = Arc::new(admin_access(&mut table, files));
     if let Some(workers) = table.integer("workers", 1..=WORKERS_MAX) {
         server.workers = usize::try_from(workers).unwrap_or(1);
     }
-    server.admin_access = Arc::new(admin_access(&mut table, files));
     if let Some(folder) = table.text("data_dir") {
         server.data_dir = files.resolve(folder.get_ref());
     }
@@ -56,11 +59,20 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     if let Some(seconds) = table.integer("drain_s", 0..=DRAIN_S_MAX) {
         server.drain = Duration::from_secs(seconds);
     }
+    if let Some(seconds) = table.integer("drain_listen_s", 0..=DRAIN_S_MAX) {
+        server.drain_listen = Some(Duration::from_secs(seconds));
+    }
     if let Some(access_log) = table.flag("access_log") {
         server.access_log = access_log;
     }
     if let Some(tunnels) = table.integer("websockets_per_worker", 0..=tunnel::PER_WORKER_MAX) {
         server.websockets_per_worker = usize::try_from(tunnels).unwrap_or(usize::MAX);
+    }
+    if let Some(connections) = table.integer("connections_per_client", 1..=request::CONNECTIONS_PER_CLIENT_MAX) {
+        server.connections_per_client = usize::try_from(connections).ok();
+    }
+    if let Some(bytes) = table.integer("upload_bytes_per_s", 0..=request::BODY_RATE_BYTES_S_MAX) {
+        server.upload_bytes_per_s = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
     server.certificates = table.list("certificate").into_iter().filter_map(|entry| certificate(entry, files)).collect();
     check(&table, &server);
@@ -81,18 +93,6 @@ fn check(table: &Table<'_>, server: &Server) {
         table.report.error(table.span(), "too many certificates", format!("at most {CERTIFICATES_MAX}"));
     }
 }
-
-fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {
-    let texts = table.texts(key).unwrap_or_default();
-    if let Some(beyond) = texts.get(LISTENERS_MAX) {
-        table.report.error(beyond.span(), format!("too many addresses in `{key}`"), format!("at most {LISTENERS_MAX}"));
-    }
-    texts.iter().filter_map(|text| taken.address(table, key, text)).collect()
-}
-
-/// The addresses so far: none may be listened on twice.
-#[derive(Default)]
-struct Taken(Vec<(SocketAddr, Range<usize>)>);
 
 /// A name that browsers may be led to ask by, and what they must know.
 fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
@@ -120,6 +120,18 @@ fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
     });
     AdminAccess { hosts, token }
 }
+
+fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {
+    let texts = table.texts(key).unwrap_or_default();
+    if let Some(beyond) = texts.get(LISTENERS_MAX) {
+        table.report.error(beyond.span(), format!("too many addresses in `{key}`"), format!("at most {LISTENERS_MAX}"));
+    }
+    texts.iter().filter_map(|text| taken.address(table, key, text)).collect()
+}
+
+/// The addresses so far: none may be listened on twice.
+#[derive(Default)]
+struct Taken(Vec<(SocketAddr, Range<usize>)>);
 
 impl Taken {
     fn address(&mut self, table: &Table<'_>, key: &str, text: &Text<'_>) -> Option<SocketAddr> {

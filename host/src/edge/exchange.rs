@@ -29,6 +29,7 @@ use crate::edge::tunnel::Place;
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
+use crate::net::Pace;
 use crate::telemetry::{Open, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
@@ -54,7 +55,7 @@ pub(super) async fn visit(
 ) -> Result<Answer, Refusal> {
     // By the path as it came: a hook that changes it changes neither behavior nor origin.
     let behavior = site.behavior(head.path()).ok_or(Refusal::UnknownHost)?;
-    let mut content = Content::viewer(incoming);
+    let mut content = Content::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
     let secure = record.client().tls.is_some();
     match behavior.viewer_protocol {
         ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
