@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{Cache, Purge, PurgeError, Stats};
+use crate::cache::{self, Cache, Purge, PurgeError, Stats};
 use crate::config::AdminAccess;
 use crate::function::catalog::Revisions;
 use crate::function::pool::Cleanliness;
@@ -37,8 +37,8 @@ pub(crate) struct Desk {
     pub(crate) cache: Arc<Cache>,
 }
 
-/// What a request would find in the cache, as JSON, `null` for nothing; or why that cannot be said. May block.
-type LookUp = dyn Fn(&str, &str, &[(String, String)]) -> Result<serde_json::Value, String> + Send + Sync;
+/// What a request would find in the cache, `null` for nothing; or why that cannot be said. Both are JSON. May block.
+type LookUp = dyn Fn(serde_json::Value) -> Result<serde_json::Value, String> + Send + Sync;
 
 /// Serves until then, or until the process ends; the address that is listened on.
 pub(crate) fn start(
@@ -68,7 +68,7 @@ fn router(desk: Desk) -> Router {
         .route("/metrics", get(metrics))
         .route("/drain", post(drain))
         .route("/config/functions", get(functions))
-        .route("/cache", get(cache))
+        .route("/cache", get(stats))
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))
@@ -162,27 +162,15 @@ async fn functions(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
     Line(functions.collect())
 }
 
-async fn cache(State(desk): State<Arc<Desk>>) -> Line<Stats> {
+async fn stats(State(desk): State<Arc<Desk>>) -> Line<Stats> {
     Line(desk.cache.stats())
-}
-
-/// A request that is not made.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LookupRequest {
-    host: String,
-    /// With its query string.
-    path: String,
-    /// Names and values, in order.
-    #[serde(default)]
-    headers: Vec<(String, String)>,
 }
 
 async fn look_up(
     State(desk): State<Arc<Desk>>,
-    Json(LookupRequest { host, path, headers }): Json<LookupRequest>,
+    Json(sought): Json<serde_json::Value>,
 ) -> Result<Line<serde_json::Value>, (StatusCode, String)> {
-    let looked = tokio::task::spawn_blocking(move || (desk.look_up)(&host, &path, &headers)).await;
+    let looked = tokio::task::spawn_blocking(move || (desk.look_up)(sought)).await;
     match looked {
         Ok(Ok(found)) => Ok(Line(found)),
         Ok(Err(why)) => Err((StatusCode::BAD_REQUEST, format!("{why}\n"))),
@@ -206,13 +194,15 @@ struct PurgeRequest {
 struct PurgeState {
     number: u64,
     status: &'static str,
+    /// Stored responses that are gone because of it, of memory and of disk each. None: it was too long ago.
+    purged: Option<u64>,
 }
 
 impl PurgeState {
     /// None for a number that no purge has.
     fn of(cache: &Cache, number: u64) -> Option<PurgeState> {
         let status = if cache.is_swept(number)? { "Completed" } else { "InProgress" };
-        Some(PurgeState { number, status })
+        Some(PurgeState { number, status, purged: cache.purged(number) })
     }
 }
 
@@ -236,9 +226,14 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>)
     {
         return Err((StatusCode::NOT_FOUND, format!("no site is called `{}`\n", site.escape_debug())));
     }
+    if let Purge::Path { pattern, .. } = &purge
+        && !pattern.starts_with('/')
+    {
+        return Err((StatusCode::BAD_REQUEST, format!("{}\n", cache::no_path(pattern))));
+    }
     match desk.cache.purge(purge).await {
         Ok(number) => {
-            let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress" });
+            let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress", purged: None });
             Ok((StatusCode::CREATED, Line(state)))
         }
         Err(error) => {

@@ -13,6 +13,7 @@
 
 pub mod condition;
 pub mod control;
+pub mod date;
 pub mod fields;
 pub mod freshness;
 pub mod invalidation;
@@ -20,9 +21,11 @@ pub mod key;
 pub mod range;
 pub mod status;
 
+mod compact;
 mod disk;
 mod duty;
 mod flight;
+mod invalidated;
 mod memory;
 mod object;
 mod purge;
@@ -37,24 +40,25 @@ pub use disk::OpenError;
 pub use duty::{Decline, Duty, Filler, WrongLength};
 pub use memory::OVERHEAD_BYTES;
 pub use object::{BodyError, Hit, HitBody, Meta, Original};
-pub use purge::{Purge, PurgeError};
+pub use purge::{Purge, PurgeError, no_path};
 pub use wait::Wait;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::HeaderMap;
 use quick_cache::sync::Cache as Shards;
 use serde::Serialize;
 
-use crate::limits::cache::{UNCACHEABLE_KEYS, UNCACHEABLE_MS};
+use crate::limits::cache::{INVALIDATIONS_WRITTEN_MS, UNCACHEABLE_KEYS, UNCACHEABLE_MS};
 use crate::telemetry::{CacheMetrics, CacheTier};
 use disk::{Disk, Place, Spool};
 use flight::{Claim, Claimed, Flights};
 use freshness::{Spell, Verdict};
-use key::Key;
+use invalidated::Uri;
+use key::{Key, Selecting};
 use memory::{Entry, Memory};
 use object::{Source, Stored};
 use purge::{Born, Journal, Purges};
@@ -105,7 +109,7 @@ impl Lookup {
 /// Why a request goes to the origin on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alone {
-    /// The response to this key could not be stored a short while ago, or just now.
+    /// The response to this key could not be stored a short while ago, and somebody asks already whether it can be now.
     Uncacheable,
     /// Too many keys are being filled, or too many requests wait for this one.
     Crowded,
@@ -139,6 +143,8 @@ pub struct Stats {
     pub flights: u64,
     pub flight_bytes: u64,
     pub pending_purges: u64,
+    /// URIs that unsafe requests have made doubtful, not yet swept out.
+    pub invalidations: u64,
 }
 
 /// The cache of the process; shared by all workers.
@@ -153,7 +159,17 @@ pub struct Cache {
     /// What flights may keep before they go to disk or through a window.
     flight_bytes: u64,
     metrics: CacheMetrics,
-    keeper: mpsc::Sender<()>,
+    /// Whether the keeper knows that there are invalidations to write or to sweep.
+    doubts_told: AtomicBool,
+    keeper: mpsc::Sender<Work>,
+}
+
+/// What the keeper is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Sweep,
+    /// No hurry: many may come.
+    Doubts,
 }
 
 impl Cache {
@@ -184,6 +200,7 @@ impl Cache {
             held: Shards::new(UNCACHEABLE_KEYS),
             flight_bytes: (options.memory_bytes / 4).max(options.memory_object_bytes),
             metrics,
+            doubts_told: AtomicBool::new(false),
             keeper,
         });
         let weak = Arc::downgrade(&cache);
@@ -195,7 +212,7 @@ impl Cache {
         });
         spawned.map_err(|error| OpenError::Io { path: PathBuf::from("a thread"), error })?;
         if epoch > 0 {
-            let _ = cache.keeper.send(());
+            let _ = cache.keeper.send(Work::Sweep);
         }
         Ok(cache)
     }
@@ -204,14 +221,9 @@ impl Cache {
         &self.metrics
     }
 
-    /// Whether something is stored under `key`, fresh or not.
-    pub fn holds(&self, key: &Key) -> bool {
-        self.memory.find(key).is_some() || self.disk.as_ref().is_some_and(|disk| disk.find(key).is_some())
-    }
-
     /// What is stored under `key` for a request with the fields `asked`, and where. Counts no hit and claims no
     /// fill; to the tiers it is a use. Blocks for a look at the disk; must be called within a runtime.
-    pub fn peek(&self, key: &Key, asked: &HeaderMap) -> Option<(Arc<Meta>, CacheTier)> {
+    pub fn peek(&self, key: &Key, asked: Selecting<'_>) -> Option<(Arc<Meta>, CacheTier)> {
         let (slot, stored) = self.find(key, asked);
         if let Some(stored) = stored {
             return Some((stored.meta.clone(), CacheTier::Memory));
@@ -222,18 +234,12 @@ impl Cache {
     }
 
     /// What is stored under `key` for a request with the fields `asked`; `judge` says what may be done with it.
-    pub fn lookup(self: &Arc<Self>, key: &Key, asked: &HeaderMap, now_ms: u64, judge: impl Fn(&Meta) -> Verdict) -> Lookup {
+    pub fn lookup(self: &Arc<Self>, key: &Key, asked: Selecting<'_>, now_ms: u64, judge: impl Fn(&Meta) -> Verdict) -> Lookup {
         let (slot, stored) = self.find(key, asked);
         if let Some(stored) = stored {
             let hit = Hit { meta: stored.meta.clone(), source: Source::Memory(stored.body.clone()) };
             let verdict = judge(&hit.meta);
             return self.decide(Found { primary: *key, slot, hit }, verdict, None, now_ms);
-        }
-        if let Some(spell) = self.uncacheable.get(&slot) {
-            if spell.lasts(now_ms) {
-                return self.alone(Alone::Uncacheable);
-            }
-            self.uncacheable.remove(&slot);
         }
         if let Some(place) = self.on_disk(&slot)
             && !self.fits_memory(&place)
@@ -242,6 +248,7 @@ impl Cache {
         }
         match self.flights.claim(slot) {
             Claimed::Claim(claim) => self.claimed(claim, key, slot, asked, now_ms, judge),
+            Claimed::Seat(_) if self.is_uncacheable(&slot, now_ms) => self.alone(Alone::Uncacheable),
             Claimed::Seat(seat) => Lookup::Busy(Wait::seated(self.clone(), *key, slot, seat)),
             Claimed::Full => self.alone(Alone::Crowded),
         }
@@ -260,9 +267,37 @@ impl Cache {
                 written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
             }
         };
-        let _ = self.keeper.send(());
+        let _ = self.keeper.send(Work::Sweep);
         journaled.map_err(PurgeError::Journal)?;
         Ok(epoch)
+    }
+
+    /// What is stored for this very URI is not used any more (RFC 9111 section 4.4), because of a request by `client`, which
+    /// has used up its room for that if this is false. A restart within a second may forget it.
+    pub fn invalidate(&self, site: &str, path_and_query: &str, client: IpAddr) -> bool {
+        let Some(epoch) = self.purges.invalidate(Uri::of(site, path_and_query), client) else {
+            self.metrics.invalidation_refused();
+            return false;
+        };
+        self.metrics.invalidated();
+        self.flights.strike(|meta| self.purges.strike(meta, epoch - 1));
+        if !self.doubts_told.swap(true, Ordering::AcqRel) {
+            let _ = self.keeper.send(Work::Doubts);
+        }
+        true
+    }
+
+    /// Takes away what lies under this very key.
+    pub async fn forget(&self, key: Key) {
+        if let Some(Entry::Object(stored)) = self.memory.find(&key) {
+            self.memory.remove(&key, &stored);
+        }
+        if let Some(disk) = &self.disk
+            && let Some(place) = disk.find(&key)
+        {
+            let disk = disk.clone();
+            let _ = tokio::task::spawn_blocking(move || disk.forget(&key, &place)).await;
+        }
     }
 
     /// Waits until what the purge struck has been swept out of the tiers.
@@ -277,6 +312,11 @@ impl Cache {
         (1..=self.purges.epoch()).contains(&number).then(|| *self.purges.swept().borrow() >= number)
     }
 
+    /// How many stored responses a purge has taken out so far, those of memory and of disk each. None: it was too long ago.
+    pub fn purged(&self, number: u64) -> Option<u64> {
+        self.purges.taken(number)
+    }
+
     pub fn stats(&self) -> Stats {
         let stats = Stats {
             memory_objects: self.memory.objects(),
@@ -287,6 +327,7 @@ impl Cache {
             flights: self.flights.len() as u64,
             flight_bytes: self.flights.buffered.load(Ordering::Relaxed),
             pending_purges: self.purges.pending() as u64,
+            invalidations: self.purges.invalidated() as u64,
         };
         self.metrics.holds(CacheTier::Memory, stats.memory_objects, stats.memory_bytes);
         self.metrics.holds(CacheTier::Disk, stats.disk_objects, stats.disk_bytes);
@@ -295,7 +336,7 @@ impl Cache {
     }
 
     /// The object's own key, as far as it is known, and what memory has of it.
-    fn find(&self, key: &Key, asked: &HeaderMap) -> (Key, Option<Arc<Stored>>) {
+    fn find(&self, key: &Key, asked: Selecting<'_>) -> (Key, Option<Arc<Stored>>) {
         let mut slot = *key;
         let mut entry = self.memory.find(key);
         let names = match &entry {
@@ -315,7 +356,7 @@ impl Cache {
         let epoch = self.purges.epoch();
         let checked = stored.checked.load(Ordering::Relaxed);
         if checked < epoch {
-            if self.purges.strike(&stored.meta, checked) {
+            if self.purges.take(&stored.meta, checked) {
                 self.memory.remove(&slot, &stored);
                 return (slot, None);
             }
@@ -342,7 +383,7 @@ impl Cache {
         claim: Claim,
         key: &Key,
         slot: Key,
-        asked: &HeaderMap,
+        asked: Selecting<'_>,
         now_ms: u64,
         judge: impl Fn(&Meta) -> Verdict,
     ) -> Lookup {
@@ -391,9 +432,6 @@ impl Cache {
             return Lookup::Stale { hit, verdict, duty: None };
         }
         let validates = matches!(verdict, Verdict::Revalidate { .. });
-        if validates && claim.is_none() && self.uncacheable.get(&slot).is_some_and(|spell| spell.lasts(now_ms)) {
-            return self.alone(Alone::Uncacheable);
-        }
         let claimed = claim.map_or_else(|| self.flights.claim(slot), Claimed::Claim);
         match claimed {
             Claimed::Claim(claim) => {
@@ -401,6 +439,7 @@ impl Cache {
                 let duty = Duty::new(self.clone(), claim, self.purges.begin(), (primary, slot), prior, now_ms);
                 Lookup::Stale { hit, verdict, duty: Some(duty) }
             }
+            Claimed::Seat(_) if validates && self.is_uncacheable(&slot, now_ms) => self.alone(Alone::Uncacheable),
             Claimed::Seat(seat) if validates => Lookup::Busy(Wait::seated(self.clone(), primary, slot, seat)),
             Claimed::Full if validates => self.alone(Alone::Crowded),
             Claimed::Seat(_) | Claimed::Full => Lookup::Stale { hit, verdict, duty: None },
@@ -410,6 +449,16 @@ impl Cache {
     fn alone(&self, why: Alone) -> Lookup {
         self.metrics.bypass(why.name());
         Lookup::Bypass(why)
+    }
+
+    /// Whether it is not worth waiting for who fills this: what came the last time could not be stored. One request at a
+    /// time still finds out whether that has changed, since it may have been so for one client only.
+    fn is_uncacheable(&self, slot: &Key, now_ms: u64) -> bool {
+        self.uncacheable.get(slot).is_some_and(|spell| spell.lasts(now_ms))
+    }
+
+    fn forget_uncacheable(&self, slot: &Key) {
+        self.uncacheable.remove(slot);
     }
 
     fn remember_uncacheable(&self, slot: Key, now_ms: u64) {
@@ -447,18 +496,33 @@ impl Cache {
         matches!(committed.await, Ok(Ok(())))
     }
 
+    fn write_doubts(&self) {
+        if let Some(disk) = &self.disk
+            && let Err(error) = disk.write_journal(|| self.purges.journal())
+        {
+            tracing::warn!(%error, "what requests have made doubtful could not be written; a restart may use it again");
+        }
+    }
+
     /// Takes out what purges have struck, as soon as nothing older can come after. Whether it is done.
     fn sweep(&self) -> bool {
         let epoch = self.purges.epoch();
-        if self.purges.pending() == 0 {
+        if !self.purges.wants_sweeping() {
             return true;
         }
         if !self.purges.older_work_ended(epoch, Duration::from_millis(100)) {
             return false;
         }
-        self.memory.sweep(|stored| !self.purges.strike(&stored.meta, stored.born));
+        self.memory.sweep(|stored| !self.purges.take(&stored.meta, stored.born));
         if let Some(disk) = &self.disk {
-            disk.sweep(epoch, |born| self.purges.strike_unseen(born), |meta, born| !self.purges.strike(meta, born));
+            let all = |born| {
+                let struck = self.purges.strike_unseen(born);
+                if struck {
+                    self.purges.count_unseen(born);
+                }
+                struck
+            };
+            disk.sweep(epoch, all, |meta, born| !self.purges.take(meta, born));
         }
         self.purges.retire(epoch);
         if let Some(disk) = &self.disk
@@ -477,13 +541,36 @@ struct Found {
     hit: Hit,
 }
 
-/// The background thread: sweeps when a purge has come, ends with the cache.
-fn keep(cache: &Weak<Cache>, work: &mpsc::Receiver<()>) {
-    while work.recv().is_ok() {
-        while let Some(cache) = cache.upgrade() {
-            if cache.sweep() {
-                break;
-            }
+/// The background thread: sweeps when a purge has come, and now and then for invalidations; ends with the cache.
+fn keep(cache: &Weak<Cache>, work: &mpsc::Receiver<Work>) {
+    // When what requests made doubtful is to be written, and whether there is something to sweep out.
+    let (mut due, mut sweeps): (Option<Instant>, bool) = (None, false);
+    loop {
+        let told = match due {
+            _ if sweeps => work.try_recv().map_err(|error| match error {
+                mpsc::TryRecvError::Empty => mpsc::RecvTimeoutError::Timeout,
+                mpsc::TryRecvError::Disconnected => mpsc::RecvTimeoutError::Disconnected,
+            }),
+            None => work.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            Some(due) => work.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        match told {
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(Work::Doubts) => due = Some(Instant::now() + Duration::from_millis(INVALIDATIONS_WRITTEN_MS)),
+            Ok(Work::Sweep) => sweeps = true,
+        }
+        let Some(cache) = cache.upgrade() else { return };
+        if due.is_some_and(|due| due <= Instant::now()) {
+            due = None;
+            // First: what comes from here on is told again.
+            cache.doubts_told.store(false, Ordering::Release);
+            cache.write_doubts();
+            sweeps = true;
+        }
+        if sweeps {
+            // Waits a little for older work; until that has ended, again.
+            sweeps = !cache.sweep();
         }
     }
 }

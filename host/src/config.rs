@@ -37,6 +37,7 @@ pub use report::{ConfigError, ConfigErrors, Place};
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::limits::{self, Limits, Profile};
+use crate::network::Grants;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -192,6 +193,8 @@ pub struct CachePolicy {
     pub mode: Mode,
     pub ttls: Ttls,
     pub key: KeyPolicy,
+    /// In standards mode, whether responses are stored that set cookies, and those with them, though no cookie is keyed.
+    pub store_set_cookie: bool,
 }
 
 /// CloudFront's origin request policy: what the origin sees without its being in the key.
@@ -286,8 +289,8 @@ pub struct Function {
     /// Instances kept clean and ready, per worker. None: as the pool sees fit.
     pub min_warm: Option<usize>,
     pub key_value_store: Option<Arc<KeyValues>>,
-    /// `host:port` patterns the component may reach; `*` for any one label. Workers only.
-    pub network: Vec<String>,
+    /// Where the component may connect to. Workers only.
+    pub network: Grants,
     /// Environment variables of a worker component.
     pub environment: BTreeMap<String, String>,
 }
@@ -396,7 +399,8 @@ pub struct Behavior {
     /// Name of an origin or an origin group.
     pub origin: String,
     pub viewer_protocol: ViewerProtocol,
-    pub allowed_methods: Vec<String>,
+    /// None: all but CONNECT and TRACE.
+    pub allowed_methods: Option<Vec<String>>,
     /// None: upgrades are not passed on.
     pub websocket: Option<WebSocket>,
     pub viewer_request: Option<String>,

@@ -39,13 +39,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub use body::Body;
-pub use inquiry::Found;
+pub use inquiry::{Found, Sought};
 pub use trial::{Trial, trial};
 
 use crate::cache::Cache;
 use crate::config::{self, Config};
 use crate::function::catalog::Revisions;
 use crate::net::Client;
+use crate::path::NormalPath;
 use crate::telemetry::{AccessLog, EdgeMetrics, Telemetry, TraceSettings, Tracer};
 use origin::Backends;
 use record::Record;
@@ -55,6 +56,7 @@ use site::{Parts, Sites};
 pub struct Edge {
     location: String,
     via: Via,
+    via_onwards: Via,
     sites: Sites,
     backends: Backends,
     metrics: EdgeMetrics,
@@ -85,6 +87,7 @@ impl Edge {
         Ok(Edge {
             location: config.server.edge_location.clone(),
             via: Via::new(&config.server.edge_location).context("edge location")?,
+            via_onwards: Via::onwards(&config.server.edge_location).context("edge location")?,
             sites: Sites::new(&config.sites, &Parts { backends: &backends, revisions, cache, geo: &config.geo, telemetry })?,
             backends,
             metrics: telemetry.edge(),
@@ -102,7 +105,7 @@ impl Edge {
     /// For `bench/micro`: whether a host and path lead to a behavior.
     #[doc(hidden)]
     pub fn leads(&self, host: &str, path: &str) -> bool {
-        self.sites.find(host).is_some_and(|site| site.behavior(path).is_some())
+        self.sites.find(host).is_some_and(|site| site.behavior(&NormalPath::of(path)).is_some())
     }
 }
 

@@ -6,4 +6,5 @@ pub mod admission;
 pub mod catalog;
 pub mod pool;
 pub mod revision;
+mod teardown;
 pub mod worker_pool;

@@ -10,12 +10,12 @@ mod tests;
 use std::path::Path;
 
 use crate::config::{self, ConfigErrors};
-use crate::{edge, net, wasm};
+use crate::{edge, net, path, wasm};
 
 /// The name of a target's binary and of its folder of seeds, and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("hook-answer", edge::fuzz::hook_answer),
     ("framing", net::fuzz::framing),
     ("config", config),
@@ -25,6 +25,7 @@ pub const TARGETS: [Target; 9] = [
     ("head", edge::fuzz::head),
     ("event", edge::fuzz::event),
     ("signed", edge::fuzz::signed),
+    ("path", path::fuzz::path),
 ];
 
 /// Runs one target on one input.

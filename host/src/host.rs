@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use crate::admin;
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Loaded, Server};
-use crate::edge::Edge;
+use crate::edge::{Edge, Sought};
 use crate::function::catalog::{Catalog, Revisions};
 use crate::net::{Departure, Descriptors, Phase, Rules, TlsSlot};
 use crate::telemetry::{HandoverResult, Telemetry};
@@ -256,8 +256,9 @@ impl Handle {
             metrics: Box::new(move || metrics.shared.telemetry.render()),
             revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
-            look_up: Box::new(move |host, path, headers| {
-                let found = cached.shared.snapshot.load().edge.look_up(host, path, headers)?;
+            look_up: Box::new(move |sought| {
+                let sought: Sought = serde_json::from_value(sought).map_err(|error| error.to_string())?;
+                let found = cached.shared.snapshot.load().edge.look_up(&sought)?;
                 serde_json::to_value(found).map_err(|error| error.to_string())
             }),
             cache: self.shared.cache.clone(),

@@ -31,8 +31,10 @@ pub enum Limit {
     LogBytes,
     /// Calls from the guest into the host within one call.
     HostCalls,
-    /// The packed answer of a hook, or the body of a reply.
+    /// The packed answer of a hook.
     ReplyBytes,
+    /// The body of a service's response, which streams. Workers only.
+    StreamBytes,
     /// Headers in a reply.
     HeaderCount,
     /// All header names and values in a reply.
@@ -48,7 +50,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    pub const ALL: [Limit; 15] = [
+    pub const ALL: [Limit; 16] = [
         Limit::CpuUs,
         Limit::DeadlineMs,
         Limit::MemoryBytes,
@@ -58,6 +60,7 @@ impl Limit {
         Limit::LogBytes,
         Limit::HostCalls,
         Limit::ReplyBytes,
+        Limit::StreamBytes,
         Limit::HeaderCount,
         Limit::HeaderBytes,
         Limit::BodyBytes,
@@ -78,6 +81,7 @@ impl Limit {
             Limit::LogBytes => "log_bytes",
             Limit::HostCalls => "host_calls",
             Limit::ReplyBytes => "reply_bytes",
+            Limit::StreamBytes => "stream_bytes",
             Limit::HeaderCount => "header_count",
             Limit::HeaderBytes => "header_bytes",
             Limit::BodyBytes => "body_bytes",
@@ -95,6 +99,7 @@ impl Limit {
             | Limit::StackBytes
             | Limit::LogBytes
             | Limit::ReplyBytes
+            | Limit::StreamBytes
             | Limit::HeaderBytes
             | Limit::BodyBytes => "bytes",
             Limit::TableElements => "elements",
@@ -131,13 +136,16 @@ impl Limit {
             (Limit::StackBytes, Viewer) => (256 * KIB, 256 * KIB),
             (Limit::StackBytes, Worker) => (MIB, MIB),
             (Limit::Handles, Viewer) => (64, 64),
-            (Limit::Handles, Worker) => (1_000, 100_000),
+            (Limit::Handles, Worker) => (10_000, 100_000),
             (Limit::LogBytes, Viewer) => (10 * KIB, 10 * KIB),
             (Limit::LogBytes, Worker) => (256 * KIB, MIB),
             (Limit::HostCalls, Viewer) => (1_000, 10_000),
-            (Limit::HostCalls, Worker) => (100_000, 10_000_000),
+            (Limit::HostCalls, Worker) => (1_000_000, 10_000_000),
             (Limit::ReplyBytes, Viewer) => (64 * KIB, 256 * KIB),
             (Limit::ReplyBytes, Worker) => (MIB + 64 * KIB, 64 * MIB),
+            (Limit::StreamBytes, Viewer) => (0, 0),
+            // What streams is never held whole: no bound unless one is set.
+            (Limit::StreamBytes, Worker) => (UNBOUNDED, UNBOUNDED),
             (Limit::HeaderCount, _) => (100, 200),
             (Limit::HeaderBytes, _) => (20_480, 65_536),
             (Limit::BodyBytes, Viewer) => (0, 0),
@@ -192,8 +200,39 @@ pub struct OverMaximum {
     pub maximum: u64,
 }
 
+/// More than anything can count to, and the largest number that a configuration can say.
+pub const UNBOUNDED: u64 = i64::MAX as u64;
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+
+/// How a worker component shares its thread, and what one call of it into the host may ask for.
+pub mod worker {
+    /// Polled at once, before the others of the thread have their turn.
+    pub const SLICE_US: u64 = 25;
+    /// Fuel after which a guest is looked at: between these, the less the slower its code runs.
+    pub const LOOK_US_MIN: u64 = 1;
+    pub const LOOK_US_MAX: u64 = 4;
+    /// Code that runs longer between two looks is slow.
+    pub const STRETCH_US: u64 = 40;
+    /// Time polled is time on the wall: on a busy machine the thread may have waited for its core meanwhile. And fuel
+    /// that is a microsecond of ordinary code is several of the slowest.
+    pub const POLLED_PER_CPU: u64 = 4;
+    /// One stay in the host is paid for up to this; longer ones are the machine's fault.
+    pub const CHARGE_US_MAX: u64 = 2_000;
+    /// Random bytes of one call: WASI 0.3 gives no more at once, 0.2 traps.
+    pub const RANDOM_BYTES: u64 = 64 << 10;
+    /// What stdout and stderr take at once.
+    pub const WRITE_BYTES: usize = 16 << 10;
+    /// The longest line of a log; longer ones are cut into several.
+    pub const LINE_BYTES: usize = 8 << 10;
+    /// What a guest may pass to the host at once, beside an answer of full size.
+    pub const HOST_CALL_BYTES: usize = 1 << 20;
+    /// Items that one read or write of a stream (WASI 0.3) moves.
+    pub const STREAM_ITEMS: i32 = 16 << 10;
+    /// An instance with more memory takes milliseconds to let go: it is dropped on a thread of its own.
+    pub const TEARDOWN_INLINE_BYTES: u64 = 4 << 20;
+}
 
 /// What bounds a request before any code runs. CloudFront's ("Quotas", Developer Guide).
 pub mod request {
@@ -201,6 +240,8 @@ pub mod request {
     pub const HEAD_BYTES: usize = 20_480;
     /// Path and query string.
     pub const URL_BYTES: usize = 8_192;
+    /// Ways in one path by which servers may read it differently (`path`); each doubles the readings that are looked at.
+    pub const PATH_DOUBTS: u32 = 4;
     pub const HEADERS: usize = 100;
     /// From the first byte of a request to the end of its headers.
     pub const HEAD_TIMEOUT_MS: u64 = 10_000;
@@ -265,6 +306,17 @@ pub mod handover {
     pub const TAKE_MS: u64 = 1_000;
 }
 
+/// What bounds what one call of a viewer hook into the host may ask for.
+pub mod host {
+    /// Lists and text that the guest gives, as the host holds them.
+    pub const CALL_BYTES: usize = 1 << 20;
+    /// Random bytes that are asked for at once.
+    pub const RANDOM_BYTES: u64 = 64 << 10;
+    /// Entries of all tables of handles, what is lent for a call among them. `Limit::Handles` bounds those that the
+    /// host gives.
+    pub const VIEWER_HANDLES: usize = 256;
+}
+
 /// What bounds the body and headers of a response that a hook makes ("Quotas on Lambda@Edge").
 pub mod generated {
     pub const VIEWER_BYTES: usize = 40 << 10;
@@ -285,10 +337,50 @@ pub mod origin {
     pub const HEADERS: usize = 200;
     /// hyper reads an origin's head into a buffer of at most this size.
     pub const HEAD_BYTES: usize = 64 << 10;
+    /// Answers 1xx before one answer, and their bytes together; with more of them it is a broken response.
+    pub const INTERIMS: u32 = 32;
+    pub const INTERIM_BYTES: usize = 64 << 10;
     /// Between two reads of a request's body that an origin hook is to see.
     pub const BODY_READ_TIMEOUT_MS: u64 = 30_000;
+    /// For the file system to find and open a folder's file.
+    pub const FILE_TIMEOUT_MS: u64 = 30_000;
     /// A folder's file is read and sent in pieces of this size.
     pub const FILE_CHUNK_BYTES: usize = 64 << 10;
+}
+
+/// What bounds what follows a body; more of it is dropped.
+pub mod trailers {
+    pub const FIELDS: usize = 32;
+    /// Names and values together.
+    pub const BYTES: usize = 8 << 10;
+}
+
+/// What bounds a function's way out, beside its limits.
+pub mod egress {
+    /// Addresses of a name that are looked at.
+    pub const ADDRESSES: usize = 8;
+    /// Names of one function that are being resolved; further ones wait. Each takes a thread of those that also read files.
+    pub const LOOKUPS: usize = 16;
+    /// Names that an instance's raw sockets remember to have resolved; the oldest are forgotten.
+    pub const RESOLVED_NAMES: usize = 64;
+}
+
+/// What bounds a program of the CGI kind, beside its function's limits.
+pub mod cgi {
+    /// What it has written and nobody has read; then it waits.
+    pub const PIPE_BYTES: usize = 64 << 10;
+}
+
+/// What bounds one call of the interfaces that are offered beside WASI.
+pub mod offered {
+    /// Keys that a store lists at once.
+    pub const KEYS_PER_PAGE: usize = 1_000;
+    /// Keys that are counted to find where a page begins, where a cursor is a number.
+    pub const KEYS_COUNTED: usize = 100_000;
+    /// Keys that a batch asks for, of 1 KiB values each.
+    pub const BATCH_KEYS: usize = 1_000;
+    /// All keys at once, for an interface without pages.
+    pub const KEY_LIST_BYTES: usize = 256 << 10;
 }
 
 /// What bounds a connection that has switched to WebSocket, beside what the configuration says.
@@ -313,7 +405,7 @@ pub mod cache {
     pub const WAITERS: usize = 65_536;
     /// What a flight keeps for the readers of an object that no tier will hold.
     pub const WINDOW_BYTES: u64 = 4 << 20;
-    /// A reader that holds such a flight up for so long is cut off.
+    /// A reader that holds such a flight up for so long is cut off; where others wait for it, for so long in all.
     pub const READER_STALL_MS: u64 = 10_000;
     /// A clock that goes back by more was set; by less, it was slewed, or read by a request that has waited since.
     pub const CLOCK_SET_BACK_MS: u64 = 60_000;
@@ -322,11 +414,21 @@ pub mod cache {
     pub const UNCACHEABLE_KEYS: usize = 100_000;
     /// How long a request waits for the one that fills, before it goes to the origin itself.
     pub const WAIT_MS: u64 = 30_000;
+    /// A smaller piece of a body is copied out of the buffer that it came in, so that it does not hold it.
+    pub const COPIED_BYTES: usize = 16 << 10;
+    /// Heads that renewals have left in memory for objects on disk; above it an object is renewed again the next time.
+    pub const RENEWED_BYTES: u64 = 64 << 20;
     /// Surrogate keys of one response; further ones are not heard.
     pub const TAGS: usize = 128;
     /// Purges that have taken effect but are not yet swept out; above it a purge is refused.
     pub const PURGES: usize = 1_000;
     pub const PURGE_BYTES: usize = 8_192;
+    /// URIs that unsafe requests have made doubtful and that are not yet swept out: of one client, and of all. What is over
+    /// that takes away only what is stored under the request's own key.
+    pub const INVALIDATIONS_PER_CLIENT: usize = 4_096;
+    pub const INVALIDATIONS: usize = 65_536;
+    /// Between two times that these are written to disk, and at least between two sweeps for them.
+    pub const INVALIDATIONS_WRITTEN_MS: u64 = 1_000;
     /// Read, written and checksummed at once.
     pub const DISK_BLOCK_BYTES: usize = 64 << 10;
     /// Blocks that one trip to the disk reads.
@@ -371,6 +473,8 @@ pub mod tracing {
 pub mod signed {
     /// The policy, decoded. A URL has no room for more.
     pub const POLICY_BYTES: usize = 8_192;
+    /// `?`s in a resource: each makes comparing it with a URL dearer.
+    pub const RESOURCE_WILDCARDS: usize = 64;
     /// The signature, decoded: that of the largest key.
     pub const SIGNATURE_BYTES: usize = 1_024;
     /// The latest time that CloudFront takes, January 2038. What is later was written in milliseconds.

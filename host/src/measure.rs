@@ -5,10 +5,11 @@
 
 mod chart;
 mod fuel;
+mod host_calls;
 mod minimal;
 
 pub use chart::{human, svg};
-pub use fuel::{Class, Prices, fuel};
+pub use fuel::{Class, Prices};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,14 @@ use crate::wasm::abi::{Body, EventWriter, Moment};
 use crate::wasm::compile::{self, Source};
 use crate::wasm::engine::Engines;
 use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
+
+/// Measures what a unit of fuel lets run: code of every kind, and calls into the host. `progress` hears of each done
+/// part in 0..=1.
+pub fn fuel(engines: &Engines, progress: impl FnMut(f64)) -> anyhow::Result<Prices> {
+    let mut prices = fuel::code(engines, progress)?;
+    prices.kinds.extend(host_calls::host_calls(engines)?);
+    Ok(prices)
+}
 
 /// A moment in an instance's life that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

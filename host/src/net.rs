@@ -22,6 +22,7 @@ mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod guard;
+mod interim;
 mod leftover;
 mod listener;
 mod rules;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 pub use body::{BodyError, Pace, SteadyBody};
 pub use departure::{Departure, Hold, Phase};
 pub use descriptors::Descriptors;
+pub use interim::Interim;
 pub use listener::{BindError, bind};
 pub use rules::Rules;
 pub use serve::{Acceptor, serve};
@@ -62,6 +64,8 @@ pub struct Client {
     pub tls: Option<Tls>,
     /// What a request's body must bring on average while it is waited for; 0 is nothing.
     pub upload_bytes_per_s: usize,
+    /// Where answers 1xx may go. None: the client's protocol has no way for them.
+    pub interim: Option<Interim>,
 }
 
 /// What a TLS handshake agreed on, as the access log names it.
@@ -71,4 +75,13 @@ pub struct Tls {
     pub protocol: &'static str,
     pub cipher: &'static str,
     pub sni: Option<Arc<str>>,
+    /// The hosts of the certificate that was shown.
+    pub hosts: Arc<[String]>,
+}
+
+impl Tls {
+    /// Whether the certificate that the client has seen is for this host.
+    pub fn covers(&self, host: &str) -> bool {
+        self.hosts.iter().any(|covered| covered.eq_ignore_ascii_case(host) || tls::covers(covered, host))
+    }
 }

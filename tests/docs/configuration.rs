@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use edgeward::limits::{Limit, Profile};
+use edgeward::limits::{Limit, Profile, UNBOUNDED};
 
 use crate::folder::{Folder, Ran};
 use crate::root;
@@ -135,7 +135,11 @@ fn limits_are_those_of_the_program() {
     let (viewer, worker) = (Profile::Viewer, Profile::Worker);
     let actual = Limit::ALL.map(|limit| {
         let numbers = [limit.default(viewer), limit.maximum(viewer), limit.default(worker), limit.maximum(worker)];
-        format!("{} | {} | {}", limit.name(), limit.unit(), numbers.map(|number| number.to_string()).join(" | "))
+        format!("{} | {} | {}", limit.name(), limit.unit(), numbers.map(bound).join(" | "))
     });
     assert_eq!(written, actual);
+}
+
+fn bound(number: u64) -> String {
+    if number == UNBOUNDED { "none".to_owned() } else { number.to_string() }
 }

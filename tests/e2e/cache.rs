@@ -217,6 +217,63 @@ fn the_disk_survives_a_kill() {
     assert_eq!((again.text(), again.header("x-cache")), ("answer 1".to_owned(), "Hit from cloudfront"));
 }
 
+/// What is stored are copies: slices of read buffers would hold several times as much.
+#[test]
+fn small_objects_take_the_memory_that_is_counted() {
+    const OBJECTS: usize = 10_000;
+    const MEMORY_BYTES: u64 = 16 << 20;
+    let origin = Origin::start(|_| Reply::new(200, vec![b'x'; 100]).header("cache-control", "max-age=600"));
+    let cache = format!("[cache]\nmemory_bytes = {MEMORY_BYTES}");
+    let edge = Edge::start(&config(&origin, &cache, "cache_policy = \"CachingOptimized\""));
+    edge.get("/first");
+    let before = edge.resident_bytes();
+    std::thread::scope(|scope| {
+        for quarter in 0..4 {
+            let mut client = edge.connect();
+            scope.spawn(move || {
+                for at in 0..OBJECTS / 4 {
+                    assert_eq!(client.request("GET", &format!("/{quarter}/{at}"), "www", "", b"").body.len(), 100);
+                }
+            });
+        }
+    });
+    let counted = edge.metric("edgeward_cache_bytes{tier=\"memory\"}");
+    assert!(counted > 0.9 * MEMORY_BYTES as f64, "the cache is full: {counted}");
+    let grown = edge.resident_bytes() - before;
+    // The constant of `docs/limits.md`.
+    assert!(grown <= MEMORY_BYTES / 10 * 11 + (24 << 20), "{grown} bytes for {counted}");
+}
+
+#[test]
+fn damage_in_the_middle_of_a_body_ends_it_and_is_logged() {
+    let whole: Vec<u8> = (0..20_000_000_u32).map(|at| (at / 7) as u8).collect();
+    let origin = {
+        let whole = whole.clone();
+        Origin::start(move |_| Reply::new(200, whole.clone()).header("cache-control", "max-age=600"))
+    };
+    let disk = "[cache.disk]\nfolder = \"cache\"\nbytes = 1_000_000_000";
+    let edge = Edge::start(&config(&origin, disk, "cache_policy = \"CachingOptimized\""));
+    assert!(edge.get("/a").body == whole);
+    edge.wait_for_metric("edgeward_cache_objects{tier=\"disk\"}", 1.0);
+    let groups = std::fs::read_dir(edge.folder().join("cache/objects")).unwrap();
+    let mut files = groups.flat_map(|group| std::fs::read_dir(group.unwrap().path()).unwrap());
+    let path = files.next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[10_000_000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let mut stream = TcpStream::connect(edge.http()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /a HTTP/1.1\r\nHost: www\r\n\r\n").unwrap();
+    let mut came = Vec::new();
+    // The connection ends; the client knows by the length that this is not all.
+    let _ = stream.read_to_end(&mut came);
+    let body_at = came.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    assert!(came.len() - body_at < whole.len() && whole.starts_with(&came[body_at..]));
+    eventually("the log says so", || edge.log().contains("the stored object is damaged"));
+    assert!(edge.get("/a").body == whole, "it is fetched again");
+    assert_eq!(origin.seen().len(), 2);
+}
+
 #[test]
 fn variants_are_kept_apart() {
     let origin = Origin::start(|seen| {
@@ -291,7 +348,7 @@ fn the_command_line_shows_and_purges() {
     assert!(code == Some(1) && error.contains("400"), "{error}");
     assert_eq!(
         run(&["purge", "--site", "www", "--path", "/a", "--wait"]),
-        (Some(0), "purge 1: Completed\n".to_owned(), String::new())
+        (Some(0), "purge 1: Completed, 1 stored responses purged\n".to_owned(), String::new())
     );
     assert_eq!(edge.get("/a").text(), "answer 2");
     let (code, _, error) = run(&["purge"]);

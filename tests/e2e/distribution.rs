@@ -339,3 +339,18 @@ fn the_log_has_cloudfronts_fields() {
     assert_eq!((&log[1]["x-edge-result-type"], &log[1]["sc-status"]), (&"Hit".into(), &206.into()));
     assert_eq!((&log[1]["sc-range-start"], &log[1]["sc-range-end"]), (&2.into(), &4.into()));
 }
+
+#[test]
+fn a_byte_that_is_no_ascii_hides_nothing_in_the_log() {
+    let origin = Origin::echo();
+    let edge = Edge::start(&format!(
+        "[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n",
+        origin.url()
+    ));
+    let mut client = edge.connect();
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: caf\xe9 2.0\r\nReferer: http://r/\xff\r\n\r\n");
+    assert_eq!(client.answer(false).unwrap().status, 200);
+    eventually("it is logged", || edge.access_log().len() == 1);
+    let line = edge.access_log().remove(0);
+    assert_eq!((&line["cs(User-Agent)"], &line["cs(Referer)"]), (&"caf%E9 2.0".into(), &"http://r/%FF".into()), "{line}");
+}

@@ -7,12 +7,14 @@ mod components;
 mod edge;
 pub mod mmdb;
 mod origin;
+mod script;
 mod websocket;
 
 pub use client::{Answer, Client, get};
 pub use clock::Clock;
 pub use edge::{Edge, edgeward};
 pub use origin::{Origin, Reply, Seen, closed_port};
+pub use script::{Says, Script};
 pub use websocket::{EchoSocket, Socket};
 
 use std::time::{Duration, Instant};

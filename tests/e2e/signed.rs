@@ -154,3 +154,72 @@ fn a_key_file_that_is_replaced_is_another_key() {
     edge.wait_for_metric("edgeward_config_reloads_total{result=\"refused\"}", 1.0);
     assert!(edge.log().contains("RSA key of 1024 bits"), "{}", edge.log());
 }
+
+/// A signer with a key of its own, made here, and its public key as PEM.
+fn signer() -> (impl Fn(&str) -> String, String) {
+    use base64::Engine as _;
+    use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+    let random = ring::rand::SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random).unwrap();
+    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let info =
+        [&hex::decode("3059301306072a8648ce3d020106082a8648ce3d030107034200").unwrap(), pair.public_key().as_ref()].concat();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", base64(&info));
+    let sign = move |policy: &str| {
+        let encode = |bytes: &[u8]| base64(bytes).replace('+', "-").replace('/', "~").replace('=', "_");
+        let signature = pair.sign(&random, policy.as_bytes()).unwrap();
+        let (policy, signature) = (encode(policy.as_bytes()), encode(signature.as_ref()));
+        format!("Policy={policy}&Signature={signature}&Key-Pair-Id=K&Hash-Algorithm=SHA256")
+    };
+    (sign, pem)
+}
+
+#[test]
+fn a_policy_for_one_folder_opens_no_other() {
+    let origin = Origin::echo();
+    let folder = tempfile::tempdir().unwrap();
+    let (sign, pem) = signer();
+    std::fs::write(folder.path().join("key.pem"), pem).unwrap();
+    let edge = Edge::start_in(
+        folder,
+        "",
+        &format!(
+            "[origin.o]\nurl = {:?}\n[public_key.K]\nfile = \"key.pem\"\n[key_group.g]\nkeys = [\"K\"]\n\
+             [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n\
+             [[site.behavior]]\npath = \"/members/*\"\ntrusted_key_groups = [\"g\"]\n",
+            origin.url()
+        ),
+    );
+    let policy = |resource: &str| {
+        sign(&format!(
+            "{{\"Statement\":[{{\"Resource\":{resource},\"Condition\":{{\"DateLessThan\":{{\"AWS:EpochTime\":2147483000}}}}}}]}}"
+        ))
+    };
+    let public = policy("\"http://www.example.com/members/pub/*\"");
+    for target in ["/members/pub/a", "/members/pub/%61/b%20c", "//members/./pub/x/../a", "/members/pub/AC%2FDC"] {
+        assert_eq!(edge.get(&format!("{target}?{public}")).text(), format!("GET {target}\n"));
+    }
+    let before = origin.seen().len();
+    for target in [
+        "/members/pub/../vip",
+        "/members/pub/%2e%2e/vip",
+        "/members/pub/.%2E/vip",
+        "/members/pub//../vip",
+        "/members/pub/./../vip",
+        "/members/pub/..%2fvip",
+        "/members/pub/..%5cvip",
+        "/members/pub/..\\vip",
+        "/members/pub/..;/vip",
+        "/members/pub/%252e%252e/vip",
+        "/members/pub/%c0%ae%c0%ae/vip",
+        "/members/pub/a%00",
+        "/members/vip",
+    ] {
+        let answer = edge.get(&format!("{target}?{public}"));
+        assert!(answer.status == 403 && answer.text().contains("AccessDenied"), "{target}: {answer:?}");
+    }
+    let null = edge.get(&format!("/members/vip?{}", policy("null")));
+    assert!(null.status == 403 && null.text().contains("MalformedPolicy"), "{null:?}");
+    assert_eq!(origin.seen().len(), before);
+}

@@ -119,8 +119,11 @@ fn what_is_not_sampled_passes_untouched_and_a_drain_sends_the_rest() {
     let origin = Origin::echo();
     let mut edge = Edge::start(&config(&collector.url(), &origin, "0.0"));
     let unsampled = format!("00-{TRACE}-{PARENT}-00");
-    edge.get_with("/1.html", &format!("traceparent: {unsampled}\r\n"));
+    edge.request("POST", "/1.html", &format!("traceparent: {unsampled}\r\n"), b"x");
     assert_eq!(origin.last().header("traceparent"), unsampled);
+    // What fills the cache is for everybody.
+    edge.get_with("/1.html", &format!("traceparent: {unsampled}\r\n"));
+    assert!(!origin.last().has("traceparent"));
     edge.get("/2.html");
     assert!(!origin.last().has("traceparent"));
     // Who is before us has decided.

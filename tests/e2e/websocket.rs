@@ -219,7 +219,8 @@ fn raw(script: impl FnOnce(TcpStream) + Send + 'static) -> (String, std::thread:
     (url, thread)
 }
 
-const AGREED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const AGREED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 fn raw_client(edge: &Edge) -> TcpStream {
     let stream = TcpStream::connect(edge.http()).unwrap();
@@ -244,6 +245,10 @@ fn a_switch_that_was_not_asked_for_is_a_broken_origin() {
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), AGREED),
         (handshake("/", ""), b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
         (handshake("/", ""), b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        // It has not read the key (RFC 6455 section 4.1).
+        (handshake("/", ""), b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+        (handshake("/", "").replace("dGhl", "dGhm"), AGREED),
+        (handshake("/", "").replace("Sec-WebSocket-Key", "X-Key"), AGREED),
     ] {
         let (url, origin) = raw(move |mut stream| {
             stream.write_all(agreed).unwrap();

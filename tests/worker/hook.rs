@@ -83,11 +83,3 @@ async fn a_component_that_traps_at_its_start_is_not_deployed() {
     let error = try_deploy(&function("start"), &wat).err().unwrap().to_string();
     assert!(error.contains("trap"), "{error}");
 }
-
-#[tokio::test]
-async fn network_grants_that_cannot_be_read_are_refused() {
-    let mut function = function("grants");
-    function.network = vec!["example.com".to_owned()];
-    let error = try_deploy(&function, &hook(ECHO)).err().unwrap().to_string();
-    assert!(error.contains("`example.com` is not `host:port`"), "{error}");
-}

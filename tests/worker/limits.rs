@@ -162,7 +162,7 @@ async fn one_call_cannot_pass_the_host_more_than_it_takes() {
 #[tokio::test]
 async fn a_flood_of_log_lines_lets_its_neighbours_have_their_turns() {
     let flood = format!("(loop (call $log (i32.const 0) (i32.const 65536)) (br 0)) {LOOP}");
-    let revision = deploy(&with(function("shouting"), Limit::HostCalls, 300), &logging(&flood));
+    let revision = deploy(&with(function("shouting"), Limit::HostCalls, 3_000), &logging(&flood));
     let shouting = call(&revision, b"");
     tokio::pin!(shouting);
     let mut turns = 0;
@@ -173,6 +173,6 @@ async fn a_flood_of_log_lines_lets_its_neighbours_have_their_turns() {
             () = tokio::task::yield_now() => turns += 1,
         }
     };
-    assert_limit(&outcome, Limit::HostCalls, 300);
+    assert_limit(&outcome, Limit::HostCalls, 3_000);
     assert!(turns >= 50, "{turns}");
 }

@@ -40,7 +40,7 @@ pub fn function(name: &str) -> Function {
         policy: Policy::Fresh,
         min_warm: Some(1),
         key_value_store: None,
-        network: Vec::new(),
+        network: Default::default(),
         environment: Default::default(),
     }
 }

@@ -1,4 +1,5 @@
-//! I find out what there is to build: `cdylib` packages of the workspace, and text modules.
+//! I find out what there is to build: packages of the workspace that are a `cdylib` or, where they name a target, a
+//! program; and text modules.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +17,12 @@ pub struct Guest {
 }
 
 pub enum Source {
-    Package { package: String, library: String, target: String },
+    /// `file` is what cargo makes of it, without `.wasm`.
+    Package {
+        package: String,
+        file: String,
+        target: String,
+    },
     Text(PathBuf),
 }
 
@@ -88,12 +94,16 @@ pub fn find(root: &Path) -> Result<Vec<Guest>> {
 }
 
 fn guest(package: Package) -> Option<Guest> {
-    let library = package.targets.iter().find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"))?;
-    let settings = package.metadata.and_then(|tables| tables.edgeward).unwrap_or_default();
+    let settings = package.metadata.and_then(|tables| tables.edgeward);
+    let of_kind = |kind: &str| package.targets.iter().find(|target| target.crate_types.iter().any(|found| found == kind));
+    // A program's file keeps the dashes of its name.
+    let program = || of_kind("bin").filter(|_| settings.is_some()).map(|target| target.name.clone());
+    let file = of_kind("cdylib").map(|target| target.name.replace('-', "_")).or_else(program)?;
+    let settings = settings.unwrap_or_default();
     Some(Guest {
         name: settings.component.unwrap_or_else(|| package.name.clone()),
         source: Source::Package {
-            library: library.name.replace('-', "_"),
+            file,
             package: package.name,
             target: settings.target.unwrap_or_else(|| DEFAULT_TARGET.to_owned()),
         },

@@ -114,8 +114,8 @@ fn compile(root: &Path, target: &str, packages: &[&str]) -> Result<()> {
 fn component(root: &Path, guest: &Guest, worlds: &Worlds) -> Result<Vec<u8>> {
     match &guest.source {
         Source::Text(path) => worlds.componentize(&wat::parse_file(path)?),
-        Source::Package { target, library, .. } => {
-            let path = root.join("target").join(target).join("guest").join(format!("{library}.wasm"));
+        Source::Package { target, file, .. } => {
+            let path = root.join("target").join(target).join("guest").join(format!("{file}.wasm"));
             worlds.componentize(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?)
         }
     }

@@ -51,6 +51,19 @@ mod guest {
     static ANSWER: Single<Answer> = Single(UnsafeCell::new(Answer::unallocated()));
     static RETURNED: Single<Returned> = Single(UnsafeCell::new(Returned { data: std::ptr::null(), len: 0 }));
 
+    /// What a panic says goes to the log: without a standard error nothing else would tell of it. In each call, since
+    /// the next one may find everything as it was at first.
+    fn report_panics() {
+        #[cfg(target_os = "unknown")]
+        std::panic::set_hook(Box::new(|panic| {
+            let text = panic.payload_as_str().unwrap_or("(no text)");
+            match panic.location() {
+                Some(place) => crate::log::arguments(format_args!("panicked at {place}: {text}")),
+                None => crate::log::arguments(format_args!("panicked: {text}")),
+            }
+        }));
+    }
+
     /// Runs a request hook.
     ///
     /// # Safety
@@ -59,6 +72,7 @@ mod guest {
         // SAFETY: as promised by the caller.
         let (event, answer) = unsafe { (owned(event, len), &mut *ANSWER.0.get()) };
         answer.begin();
+        report_panics();
         let flow = handler(&mut Request::new(Event::new(&event), answer));
         if let Flow::Respond(reply) = flow {
             *answer = reply.into_answer();
@@ -74,6 +88,7 @@ mod guest {
         // SAFETY: as promised by the caller.
         let (event, answer) = unsafe { (owned(event, len), &mut *ANSWER.0.get()) };
         answer.begin();
+        report_panics();
         handler(&mut Response::new(Event::new(&event), answer));
         returned(answer)
     }

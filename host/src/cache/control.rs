@@ -10,12 +10,12 @@ use std::time::UNIX_EPOCH;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::cache::targeted;
+use crate::cache::{date, targeted};
 
 pub(crate) const SECOND_MS: u64 = 1_000;
 
 /// RFC 9111 section 1.2.2: what does not fit is this many seconds, 68 years.
-const SECONDS_MAX: u64 = 1 << 31;
+pub(crate) const SECONDS_MAX: u64 = 1 << 31;
 
 /// How much of a response a `no-cache` or `private` is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
@@ -154,7 +154,7 @@ pub fn date_ms(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
 
 /// The three forms of HTTP dates, from 1970 on.
 pub fn moment_ms(value: &HeaderValue) -> Option<u64> {
-    let moment = httpdate::parse_http_date(value.to_str().ok()?.trim_ascii()).ok()?;
+    let moment = date::parse(value.to_str().ok()?)?;
     u64::try_from(moment.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 

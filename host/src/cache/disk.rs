@@ -18,10 +18,12 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+use file::open_regular;
 pub(crate) use file::{BlockReader, Blocks, Opened, Writer};
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
@@ -32,6 +34,7 @@ use quick_cache::sync::Cache as Shards;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cache::key::Key;
+use crate::cache::memory::OVERHEAD_BYTES;
 use crate::cache::object::{BodyError, Meta};
 use crate::cache::purge::{Journal, lock};
 use crate::limits;
@@ -53,9 +56,22 @@ pub(crate) enum Place {
         file_bytes: u64,
         born: u64,
         /// The head as a renewal has left it, newer than the file's. A restart forgets it, and renews again.
-        renewed: Option<Arc<Meta>>,
+        renewed: Option<Arc<Renewed>>,
     },
     Vary(Arc<[HeaderName]>),
+}
+
+/// A head in memory, counted for as long as it is there.
+pub(crate) struct Renewed {
+    meta: Arc<Meta>,
+    bytes: u64,
+    total: Arc<AtomicU64>,
+}
+
+impl Drop for Renewed {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 pub(crate) struct Disk {
@@ -68,6 +84,8 @@ pub(crate) struct Disk {
     next_id: AtomicU64,
     /// Of files that are not in the index yet.
     writing_bytes: Arc<AtomicU64>,
+    /// Of heads that renewals have left in the index.
+    renewed_bytes: Arc<AtomicU64>,
     queued: AtomicU64,
     changing: Mutex<()>,
     journaling: Mutex<()>,
@@ -99,9 +117,9 @@ impl Disk {
             let path = path.to_owned();
             |error| OpenError::Io { path, error }
         };
-        fs::create_dir_all(folder).map_err(at(folder))?;
+        create_folder(folder).map_err(at(folder))?;
         let path = folder.join("lock");
-        let lock = File::create(&path).map_err(at(&path))?;
+        let lock = open_regular(&path, OpenOptions::new().write(true).create(true).truncate(false)).map_err(at(&path))?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => OpenError::InUse(folder.to_owned()),
             fs::TryLockError::Error(error) => OpenError::Io { path, error },
@@ -109,7 +127,7 @@ impl Disk {
         let path = folder.join("tmp");
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
-            _ => fs::create_dir_all(&path).map_err(at(&path))?,
+            _ => create_own_folder(&path).map_err(at(&path))?,
         }
         let (journal, first_id) = match read_journal(folder).and_then(|journal| Ok((journal, next_names(folder)?))) {
             Ok(known) => known,
@@ -127,9 +145,11 @@ impl Disk {
             }
         };
         write_names(folder, first_id).map_err(at(folder))?;
+        let objects = folder.join("objects");
+        create_own_folder(&objects).map_err(at(&objects))?;
         for group in 0..=u8::MAX {
-            let path = folder.join(format!("objects/{group:02x}"));
-            fs::create_dir_all(&path).map_err(at(&path))?;
+            let path = objects.join(format!("{group:02x}"));
+            create_own_folder(&path).map_err(at(&path))?;
         }
         let room = (bytes / (4 * object_bytes).max(1)).clamp(1, 16);
         let shards = 1 << room.ilog2();
@@ -149,6 +169,7 @@ impl Disk {
             first_id,
             next_id: AtomicU64::new(first_id),
             writing_bytes: Arc::default(),
+            renewed_bytes: Arc::default(),
             queued: AtomicU64::new(0),
             changing: Mutex::new(()),
             journaling: Mutex::new(()),
@@ -206,8 +227,8 @@ impl Disk {
         });
         match Opened::open(&self.path(id), damaged) {
             Ok((mut opened, head)) if head.key == key => {
-                if let Some(meta) = renewed {
-                    opened.meta = meta.clone();
+                if let Some(renewed) = renewed {
+                    opened.meta = renewed.meta.clone();
                 }
                 Some(opened)
             }
@@ -222,6 +243,17 @@ impl Disk {
                 None
             }
         }
+    }
+
+    /// As `load`, and the body is right as far as its beginning. Blocks.
+    pub(crate) fn load_to_stream(&self, key: &Key, place: &Place) -> Option<Opened> {
+        let mut opened = self.load(key, place)?;
+        if opened.read_beginning().is_err() {
+            self.metrics.disk_failed("damaged");
+            self.forget(key, place);
+            return None;
+        }
+        Some(opened)
     }
 
     /// A whole body. Blocks.
@@ -274,11 +306,17 @@ impl Disk {
         Some(Queued { disk })
     }
 
-    /// The head of an object whose file stays as it is.
+    /// The head of an object whose file stays as it is. With too many of them in memory the file's stands, and is stale.
     pub(crate) fn renew(&self, key: &Key, meta: Arc<Meta>) {
+        let bytes = meta.bytes() + OVERHEAD_BYTES;
+        let (total, before) = (self.renewed_bytes.clone(), self.renewed_bytes.fetch_add(bytes, Ordering::Relaxed));
+        let renewed = Renewed { meta, bytes, total };
+        if before + bytes > limits::cache::RENEWED_BYTES {
+            return;
+        }
         let _changing = lock(&self.changing);
         if let Some(Place::File { id, body_bytes, file_bytes, born, .. }) = self.index.peek(key) {
-            let place = Place::File { id, body_bytes, file_bytes, born, renewed: Some(meta) };
+            let place = Place::File { id, body_bytes, file_bytes, born, renewed: Some(Arc::new(renewed)) };
             let _ = self.index.replace(*key, place, true);
         }
     }
@@ -304,8 +342,9 @@ impl Disk {
         let _held = self.held()?;
         let journal = journal();
         let temporary = self.folder.join("tmp/purges");
-        fs::write(&temporary, serde_json::to_vec(&journal)?)?;
-        File::open(&temporary)?.sync_all()?;
+        let mut file = open_regular(&temporary, OpenOptions::new().write(true).create(true).truncate(true))?;
+        file.write_all(&serde_json::to_vec(&journal)?)?;
+        file.sync_all()?;
         fs::rename(&temporary, self.folder.join("purges"))?;
         File::open(&self.folder)?.sync_all()
     }
@@ -327,7 +366,7 @@ impl Disk {
         }
     }
 
-    /// Takes the file of a purged object away. Blocks.
+    /// Takes the file of an object away. Blocks.
     pub(crate) fn forget(&self, key: &Key, place: &Place) {
         if let Place::File { id, .. } = place {
             self.remove(key, *id);
@@ -347,8 +386,29 @@ impl Disk {
     }
 }
 
+/// For the owner only: what is stored may be for signed requests only. A folder that was there keeps its mode.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// The same for one below, whose mode is nobody else's business.
+fn create_own_folder(folder: &Path) -> io::Result<()> {
+    create_folder(folder)?;
+    // A link would lead this, and all files, elsewhere.
+    if !fs::symlink_metadata(folder)?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path, OpenOptions::new().read(true))?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn read_journal(folder: &Path) -> io::Result<Journal> {
-    match fs::read(folder.join("purges")) {
+    match read_regular(&folder.join("purges")) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Journal::default()),
         Err(error) => Err(error),
@@ -359,8 +419,9 @@ fn read_journal(folder: &Path) -> io::Result<Journal> {
 fn next_names(folder: &Path) -> io::Result<u64> {
     // Before there was such a file, names were microseconds since 1970.
     const YEAR_2100_US: u64 = 4_102_444_800_000_000;
-    let last = match fs::read_to_string(folder.join("names")) {
-        Ok(text) => u64::from_str_radix(&text, 16).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+    let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+    let last = match read_regular(&folder.join("names")) {
+        Ok(text) => str::from_utf8(&text).ok().and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or_else(invalid)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => YEAR_2100_US,
         Err(error) => return Err(error),
     };
@@ -369,7 +430,7 @@ fn next_names(folder: &Path) -> io::Result<u64> {
 
 /// In its place and always of one length, so that a full disk has room for it.
 fn write_names(folder: &Path, first_id: u64) -> io::Result<()> {
-    let mut file = File::options().write(true).create(true).truncate(false).open(folder.join("names"))?;
+    let mut file = open_regular(&folder.join("names"), OpenOptions::new().write(true).create(true).truncate(false))?;
     file.write_all(format!("{first_id:016x}").as_bytes())?;
     file.set_len(16)?;
     file.sync_all()

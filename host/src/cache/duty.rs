@@ -16,15 +16,16 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::cache::Cache;
+use crate::cache::compact;
 use crate::cache::disk::Spool;
 use crate::cache::flight::{Claim, Phase};
 use crate::cache::freshness::{Spell, Times};
-use crate::cache::key::Key;
+use crate::cache::key::{Key, Selecting};
 use crate::cache::memory::Entry;
 use crate::cache::object::{Hit, Meta, Source, Stored};
 use crate::cache::purge::Born;
 use crate::cache::stream::{Stream, StreamReader};
-use crate::limits::cache::{READER_STALL_MS, WINDOW_BYTES};
+use crate::limits::cache::{COPIED_BYTES, READER_STALL_MS, WINDOW_BYTES};
 use crate::telemetry::FillResult;
 
 /// One trip to the blocking pool for so many bytes.
@@ -45,8 +46,10 @@ pub struct Duty {
 /// Why nothing will be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decline {
-    /// The response may not be stored: for some time requests for this key go to the origin alone.
+    /// The response may not be stored: for some time nobody waits for who fetches this key, until something comes that may.
     Uncacheable,
+    /// It may not because of what the request was, which says nothing about others: the next who waits tries.
+    Personal,
     /// It went wrong this time: those who wait go to the origin themselves, the next request tries again.
     Failed,
 }
@@ -67,9 +70,10 @@ impl Duty {
         self.primary != self.slot
     }
 
-    /// The response's head has come. `asked` are the request's fields from which `meta.vary` selects.
-    pub fn fill(self, meta: Meta, asked: &HeaderMap) -> Filler {
+    /// The response's head has come. `asked` is that from which `meta.vary` selects.
+    pub fn fill(self, meta: Meta, asked: Selecting<'_>) -> Filler {
         let Duty { cache, claim, born, primary, slot, began, .. } = self;
+        cache.forget_uncacheable(&slot);
         let mut key = primary;
         if !meta.vary.is_empty() {
             key = primary.variant(&meta.vary, asked);
@@ -78,7 +82,7 @@ impl Duty {
         if key != slot {
             claim.also(key);
         }
-        let stream = Stream::new(Arc::new(meta), key, born.epoch(), cache.flights.buffered.clone());
+        let stream = Stream::new(Arc::new(meta.compact()), key, born.epoch(), cache.flights.buffered.clone());
         let own = stream.reader().expect("nothing of a new stream is gone");
         claim.stream(&stream);
         // After it can be found: a purge either finds the stream, or is found here.
@@ -86,7 +90,7 @@ impl Duty {
             stream.strike();
             claim.detach();
         }
-        Filler { cache, claim: Some(claim), stream, own: Some(own), primary, began, store: Store::Whole }
+        Filler { cache, claim: Some(claim), stream, own: Some(own), primary, began, store: Store::Whole, held_up: Duration::ZERO }
     }
 
     /// The origin says that what is stored is still right (304): `headers` are the stored ones as updated.
@@ -94,7 +98,7 @@ impl Duty {
     pub fn renew(self, times: Times, headers: HeaderMap) -> Option<Hit> {
         let Duty { cache, claim, born, primary, slot, prior, now_ms, began } = self;
         let prior = prior?;
-        let meta = Arc::new(Meta { times, headers, stored_ms: now_ms, ..Meta::clone(&prior.meta) });
+        let meta = Arc::new(Meta { times, headers, stored_ms: now_ms, ..Meta::clone(&prior.meta) }.compact());
         let fresh = cache.purges.begin();
         let struck = cache.purges.strike(&meta, born.epoch());
         let mut phase = Phase::Gone;
@@ -127,13 +131,18 @@ impl Duty {
         self.claim.close(Phase::Gone);
     }
 
-    /// Nothing will be stored; those who wait go to the origin themselves.
+    /// Nothing will be stored by this one.
     pub fn decline(self, why: Decline) {
-        if why == Decline::Uncacheable {
-            self.cache.remember_uncacheable(self.slot, self.now_ms);
+        let Duty { cache, claim, slot, now_ms, began, .. } = self;
+        cache.metrics.filled(FillResult::Declined, began.elapsed().as_secs_f64());
+        match why {
+            Decline::Personal => drop(claim),
+            Decline::Failed => claim.close(Phase::Declined),
+            Decline::Uncacheable => {
+                cache.remember_uncacheable(slot, now_ms);
+                claim.close(Phase::Declined);
+            }
         }
-        self.cache.metrics.filled(FillResult::Declined, self.began.elapsed().as_secs_f64());
-        self.claim.close(Phase::Declined);
     }
 }
 
@@ -162,6 +171,8 @@ pub struct Filler {
     primary: Key,
     began: Instant,
     store: Store,
+    /// How long slow readers have held the others up.
+    held_up: Duration,
 }
 
 impl Filler {
@@ -188,7 +199,9 @@ impl Filler {
             self.give_up();
             return Err(WrongLength { said, came });
         }
+        let data = compact::piece(data);
         self.stream.push(data.clone());
+        self.stream.merge();
         let cache = self.cache.clone();
         match &mut self.store {
             Store::Whole => {
@@ -198,7 +211,12 @@ impl Filler {
             }
             Store::File { pending, bytes, .. } => {
                 *bytes += data.len() as u64;
-                pending.push(data);
+                let mut last = data;
+                while let Some(one) = pending.last().and_then(|older| compact::merged(older, &last)) {
+                    pending.pop();
+                    last = one;
+                }
+                pending.push(last);
                 if *bytes >= SPOOL_BYTES {
                     self.spool().await;
                 }
@@ -206,7 +224,7 @@ impl Filler {
             Store::Nowhere => {}
         }
         if matches!(self.store, Store::Nowhere) {
-            self.stream.room(self.window(), Duration::from_millis(READER_STALL_MS)).await;
+            self.wait_for_readers().await;
         }
         Ok(())
     }
@@ -251,6 +269,17 @@ impl Filler {
         claim.close(phase);
         self.cache.metrics.filled(result, self.began.elapsed().as_secs_f64());
         Ok(matches!(result, FillResult::Memory | FillResult::Disk))
+    }
+
+    /// Alone, a reader sets the pace as long as it moves; others are held up by a slow one for so long in all.
+    async fn wait_for_readers(&mut self) {
+        let (window, patience) = (self.window(), Duration::from_millis(READER_STALL_MS));
+        if !self.stream.is_contested(window) {
+            return self.stream.room(window, patience).await;
+        }
+        let began = Instant::now();
+        self.stream.room(window, patience.saturating_sub(self.held_up)).await;
+        self.held_up += began.elapsed();
     }
 
     fn window(&self) -> u64 {
@@ -316,6 +345,11 @@ impl Drop for Filler {
 
 /// One piece of exactly the body's size: a piece as it came may hold a larger buffer alive.
 fn join(pieces: &[Bytes], bytes: u64) -> Bytes {
+    if let [whole] = pieces
+        && whole.len() < COPIED_BYTES
+    {
+        return whole.clone();
+    }
     let mut body = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
     pieces.iter().for_each(|piece| body.extend_from_slice(piece));
     Bytes::from(body)

@@ -16,13 +16,37 @@ pub enum SetCookie {
     Keep,
     /// As CloudFront does when no cookies are forwarded.
     Drop,
+    /// Nor is the response itself, unless it says that the field is for one client only: as nginx and Varnish do.
+    Refuse,
+}
+
+/// What of an answer is for the one who asked alone, and so not in what is stored: the fields that `no-cache="…"` and
+/// `private="…"` name, and `Set-Cookie` where it is not for all. Who gets the answer is to get them.
+pub fn personal(answered: &HeaderMap, cookies: SetCookie) -> Vec<HeaderName> {
+    let mut names = control::withheld(answered);
+    // What describes the bytes is said of those that are stored, which may be compressed ones.
+    names.retain(|name| *name != header::ETAG && !name.as_str().starts_with("content-"));
+    names.retain(|name| !is_vital(name) && !CONNECTION.contains(&name.as_str()));
+    match cookies {
+        SetCookie::Keep => {}
+        SetCookie::Drop => names.retain(|name| *name != header::SET_COOKIE),
+        SetCookie::Refuse => names.push(header::SET_COOKIE),
+    }
+    names.sort_unstable_by(|left, right| left.as_str().cmp(right.as_str()));
+    names.dedup();
+    names
+}
+
+/// Whether it sets a cookie without saying that it is for one client only.
+pub fn sets_cookie(answered: &HeaderMap) -> bool {
+    answered.contains_key(header::SET_COOKIE) && !control::withheld(answered).contains(&header::SET_COOKIE)
 }
 
 /// The header fields to store with a response. `Age` is not among them: it is kept as a number.
 pub fn storable(answered: &HeaderMap, cookies: SetCookie, received_ms: u64) -> HeaderMap {
     let mut stored = answered.clone();
     strip(&mut stored);
-    if cookies == SetCookie::Drop {
+    if cookies != SetCookie::Keep {
         stored.remove(header::SET_COOKIE);
     }
     date(&mut stored, received_ms);
@@ -64,20 +88,22 @@ pub fn describe_nothing(headers: &mut HeaderMap) {
     }
 }
 
+/// What belongs to one connection, or is kept in another form.
+const CONNECTION: [&str; 11] = [
+    "age",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 fn strip(headers: &mut HeaderMap) {
-    const CONNECTION: [&str; 11] = [
-        "age",
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authentication-info",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
     let mut gone = Vec::new();
     for line in headers.get_all(header::CONNECTION) {
         let names = line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
@@ -214,6 +240,22 @@ mod tests {
         assert_eq!(stored, expected);
         freshen(&mut stored, &map(&[("cache-control", "no-cache=\"b\"")]), SetCookie::Keep, NOW_MS);
         assert!(!stored.contains_key("b"));
+    }
+
+    #[test]
+    fn what_is_withheld_is_for_the_one_who_asked() {
+        let answered = map(&[
+            ("cache-control", "no-cache=\"x, set-cookie\", private=\"x, etag, vary, connection\""),
+            ("set-cookie", "a=b"),
+            ("x", "1"),
+        ]);
+        for (cookies, expected) in
+            [(SetCookie::Keep, &["set-cookie", "x"][..]), (SetCookie::Drop, &["x"]), (SetCookie::Refuse, &["set-cookie", "x"])]
+        {
+            assert_eq!(personal(&answered, cookies), expected, "{cookies:?}");
+        }
+        assert!(!sets_cookie(&answered) && sets_cookie(&map(&[("set-cookie", "a=b")])));
+        assert!(personal(&map(&[("a", "1")]), SetCookie::Keep).is_empty());
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct Fetched<'a> {
     pub asked: &'a HeaderMap,
     /// Whether `Authorization` is in the cache key, so that nobody meets another's answers.
     pub authorization_keyed: bool,
+    /// What becomes of `Set-Cookie`.
+    pub cookies: SetCookie,
     pub status: StatusCode,
     pub answered: &'a HeaderMap,
     /// When the request went.
@@ -99,9 +101,9 @@ impl Times {
         self.age_ms.saturating_add(now_ms.saturating_sub(self.received_ms))
     }
 
-    /// The value of `Age`.
+    /// The value of `Age`; more than 2^31 is told as that (RFC 9111 section 1.2.2).
     pub fn age_s(&self, now_ms: u64) -> u64 {
-        self.current_age_ms(now_ms) / SECOND_MS
+        (self.current_age_ms(now_ms) / SECOND_MS).min(control::SECONDS_MAX)
     }
 
     /// How long it stays fresh from now on; what `ttl` in Cache-Status says.
@@ -161,6 +163,8 @@ pub enum Reason {
     Authorization,
     #[error("it varies by everything")]
     Vary,
+    #[error("it sets a cookie")]
+    SetCookie,
     #[error("it must be understood, and is not")]
     NotUnderstood,
     #[error("it could never be reused")]
@@ -168,6 +172,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it lies in what the one who asked has sent, so that others may fare better.
+    pub fn is_personal(self) -> bool {
+        matches!(self, Reason::RequestNoStore | Reason::Authorization)
+    }
+
     /// The word in metrics and in Cache-Status.
     pub fn name(self) -> &'static str {
         match self {
@@ -180,6 +189,7 @@ impl Reason {
             Reason::Private => "private",
             Reason::Authorization => "authorization",
             Reason::Vary => "vary",
+            Reason::SetCookie => "set-cookie",
             Reason::NotUnderstood => "not-understood",
             Reason::NotReusable => "not-reusable",
         }
@@ -217,9 +227,8 @@ pub fn renew(
     not_modified: &Fetched,
     status: StatusCode,
     stored: &mut HeaderMap,
-    cookies: SetCookie,
 ) -> Result<Times, Reason> {
-    fields::freshen(stored, not_modified.answered, cookies, not_modified.received_ms);
+    fields::freshen(stored, not_modified.answered, not_modified.cookies, not_modified.received_ms);
     // Age is the one thing that counts and is not stored.
     if let Some(age) = not_modified.answered.get(header::AGE) {
         stored.insert(header::AGE, age.clone());
@@ -251,6 +260,9 @@ fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
     }
     if Vary::of(fetched.answered) == Vary::Everything {
         return Err(Reason::Vary);
+    }
+    if fetched.cookies == SetCookie::Refuse && fields::sets_cookie(fetched.answered) {
+        return Err(Reason::SetCookie);
     }
     let guessable = said.public || is_heuristically_cacheable(status);
     let lifetime_ms = match explicit_ms(&said, targeted.is_none(), fetched) {

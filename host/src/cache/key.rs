@@ -1,19 +1,22 @@
 //! Under which name a response is stored.
 //!
-//! A [`Key`] is the SHA-256 of the length-prefixed parts that a [`KeyPolicy`] chooses: two requests with different
-//! parts never meet, and there is nothing to keep or compare but 32 bytes. The parts are hashed where they lie;
-//! only policies that take *all* headers (or all but some) allocate, one list to sort.
+//! A [`Key`] is the SHA-256 of who answers ([`Base`]) and of the parts of the request that choose the answer, each with
+//! its length before it: two requests that differ in one of them never meet, and there is nothing to keep or compare but
+//! 32 bytes. Which parts those are says [`parts`], the table from which the request to the origin is made as well.
+//! They are hashed where they lie; only policies that take *all* headers (or all but some) allocate, one list to sort.
 //!
 //! In CloudFront mode that is all. In standards mode a stored response may vary by more of the request
 //! ([`Vary`]); its variants are stored under [`Key::variant`]s of the same key.
 
+pub mod parts;
+
 use std::sync::Arc;
 
-use http::Method;
-use http::header::{self, GetAll, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use crate::limits::negotiation::VARY_NAMES;
+use parts::{Asked, Part, Sees};
 
 /// Which of many named things are part of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,6 +55,11 @@ impl KeyPolicy {
     /// Whether `Authorization` is in the key.
     pub fn has_authorization(&self) -> bool {
         self.headers.takes(|name| *name == header::AUTHORIZATION)
+    }
+
+    /// Whether cookies, or some of them, are in the key.
+    pub fn has_cookies(&self) -> bool {
+        self.cookies != Choice::None || self.headers.takes(|name| *name == header::COOKIE)
     }
 }
 
@@ -145,21 +153,63 @@ fn is_zero_quality(parameter: &[u8]) -> bool {
     value.first() == Some(&b'0') && value[1..].iter().all(|byte| matches!(byte, b'.' | b'0'))
 }
 
-/// A request, as its key is derived from it: after the viewer-request hook.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// Keeps sites apart. With an origin that is asked by the viewer's scheme, the scheme belongs in here.
-    pub site: &'a str,
-    pub host: &'a str,
-    pub method: &'a Method,
-    pub path: &'a str,
-    pub query: Option<&'a str>,
-    pub headers: &'a HeaderMap,
+/// Who or what answers, by the settings on which its answers depend. It is the same after a restart, and as long as the
+/// settings are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity([u8; 32]);
+
+impl Identity {
+    /// `kind` keeps those apart that are described by the same parts.
+    pub fn of<'a>(kind: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Identity {
+        let mut hash = Parts::begin(kind);
+        parts.into_iter().for_each(|part| hash.part(part));
+        Identity(hash.end().0)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
-/// SHA-256 of the length-prefixed parts of the cache key: no two keys meet, nothing to allocate.
+/// What is in a key before anything of the request is. Both digests are one block of the hash, which is done when the
+/// configuration is loaded: for a request there is a state to copy.
+#[derive(Clone)]
+pub struct Base {
+    state: Sha256,
+    sees: Sees,
+}
+
+impl Base {
+    /// `behavior` is whose rules a request follows, `origin` whom it is for.
+    pub fn new(behavior: &Identity, origin: &Identity, sees: Sees) -> Base {
+        let mut state = Sha256::new();
+        state.update(behavior.0);
+        state.update(origin.0);
+        Base { state, sees }
+    }
+
+    /// What the origin gets to see of each request, whatever the policy chooses.
+    pub fn sees(&self) -> Sees {
+        self.sees
+    }
+}
+
+/// SHA-256 of who answers and of the parts of a request: no two keys meet, nothing to allocate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key([u8; 32]);
+
+/// By what a request selects among variants: its fields, and what the edge adds to them on the way to the origin.
+#[derive(Debug, Clone, Copy)]
+pub struct Selecting<'a> {
+    pub headers: &'a HeaderMap,
+    pub added: &'a [(HeaderName, &'a [u8])],
+}
+
+impl<'a> From<&'a HeaderMap> for Selecting<'a> {
+    fn from(headers: &'a HeaderMap) -> Selecting<'a> {
+        Selecting { headers, added: &[] }
+    }
+}
 
 impl Key {
     pub fn bytes(&self) -> &[u8; 32] {
@@ -170,104 +220,25 @@ impl Key {
         Key(bytes)
     }
 
-    pub fn derive(policy: &KeyPolicy, asked: &Asked) -> Key {
-        let mut parts = Parts::begin("key");
-        parts.part(asked.site.as_bytes());
-        // HEAD is answered from what GET has stored.
-        parts.part(if *asked.method == Method::OPTIONS { b"OPTIONS" } else { b"GET" });
-        parts.part(asked.path.as_bytes());
-        if policy.host {
-            parts.section(b'h');
-            parts.lower_case(asked.host.as_bytes());
-        }
-        query(&mut parts, &policy.query, asked.query);
-        headers(&mut parts, &policy.headers, asked.headers);
-        cookies(&mut parts, &policy.cookies, asked.headers);
-        let encodings = policy.encodings.accepted(asked.headers);
-        if encodings != Encodings::default() {
-            parts.section(b'e');
-            parts.part(encodings.header().as_bytes());
-        }
-        parts.end()
+    pub fn derive(base: &Base, policy: &KeyPolicy, asked: &Asked<'_>) -> Key {
+        let mut hash = Parts(base.state.clone());
+        parts::of(base.sees, policy, asked, |part| hash.take(part));
+        hash.end()
     }
 
     /// The key of one variant under a primary key (Vary, RFC 9111 4.1): values normalised as 4.1 allows.
-    pub fn variant(&self, names: &[HeaderName], asked: &HeaderMap) -> Key {
+    pub fn variant(&self, names: &[HeaderName], asked: Selecting<'_>) -> Key {
         let mut parts = Parts::begin("variant");
         parts.part(&self.0);
         for name in names {
             parts.section(b'v');
             parts.part(name.as_str().as_bytes());
-            let values = asked.get_all(name);
-            if is_list(name) { parts.list(name, &values) } else { parts.lines(&values) }
+            let values = asked.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+            let added = asked.added.iter().filter(|(added, _)| added == name).map(|(_, value)| *value);
+            let values = values.chain(added);
+            if is_list(name) { parts.list(name, values) } else { parts.lines(values) }
         }
         parts.end()
-    }
-}
-
-/// Pairs in the order of the request: CloudFront takes another order for another object.
-fn query(parts: &mut Parts, choice: &Choice<String>, query: Option<&str>) {
-    match choice {
-        Choice::None => {}
-        Choice::All => {
-            if let Some(query) = query {
-                parts.section(b'q');
-                parts.part(query.as_bytes());
-            }
-        }
-        Choice::Only(_) | Choice::Except(_) => {
-            for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-                let name = pair.split('=').next().unwrap_or_default();
-                if choice.takes(|listed| listed == name) {
-                    parts.section(b'p');
-                    parts.part(pair.as_bytes());
-                }
-            }
-        }
-    }
-}
-
-fn headers(parts: &mut Parts, choice: &Choice<HeaderName>, asked: &HeaderMap) {
-    let mut one = |name: &HeaderName| {
-        let values = asked.get_all(name);
-        if values.iter().next().is_some() {
-            parts.section(b'f');
-            parts.part(name.as_str().as_bytes());
-            parts.lines(&values);
-        }
-    };
-    match choice {
-        Choice::None => {}
-        Choice::Only(list) => list.iter().for_each(one),
-        Choice::Except(_) | Choice::All => {
-            let mut names: Vec<_> = asked.keys().filter(|name| choice.takes(|listed| listed == *name)).collect();
-            names.sort_unstable_by_key(|name| name.as_str());
-            names.into_iter().for_each(&mut one);
-        }
-    }
-}
-
-/// Chosen cookies in the order of the choice, so that a client's order makes no difference; others as they come.
-fn cookies(parts: &mut Parts, choice: &Choice<String>, asked: &HeaderMap) {
-    let all = || {
-        let lines = asked.get_all(header::COOKIE).iter();
-        lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
-    };
-    let name = |pair: &[u8]| pair.split(|&byte| byte == b'=').next().map_or(0, <[u8]>::len);
-    let mut one = |pair: &[u8]| {
-        parts.section(b'c');
-        parts.part(pair);
-    };
-    match choice {
-        Choice::None => {}
-        Choice::Only(list) => {
-            for listed in list {
-                all().filter(|pair| &pair[..name(pair)] == listed.as_bytes()).for_each(&mut one);
-            }
-        }
-        Choice::Except(_) | Choice::All => {
-            all().filter(|pair| choice.takes(|listed| &pair[..name(pair)] == listed.as_bytes())).for_each(one);
-        }
     }
 }
 
@@ -277,9 +248,12 @@ pub enum Vary {
     Nothing,
     /// Lower-case, sorted, each once.
     Names(Arc<[HeaderName]>),
-    /// `*`, more than we count, or something that is no name.
+    /// `*`, more than we count, something that is no name, or what is another in each request.
     Everything,
 }
+
+/// The edge writes these anew into each request.
+const NEVER_ALIKE: [&str; 2] = ["traceparent", "x-amz-cf-id"];
 
 impl Vary {
     pub fn of(answered: &HeaderMap) -> Vary {
@@ -291,7 +265,7 @@ impl Vary {
         let members = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
         for member in members.filter(|member| !member.is_empty()) {
             match HeaderName::from_bytes(member) {
-                Ok(name) if member != b"*" => names.push(name),
+                Ok(name) if member != b"*" && !NEVER_ALIKE.contains(&name.as_str()) => names.push(name),
                 _ => return Vary::Everything,
             }
         }
@@ -333,6 +307,22 @@ impl Parts {
         self.0.update(bytes);
     }
 
+    fn take(&mut self, part: Part<'_>) {
+        self.section(part.tag());
+        match part {
+            Part::Method(method) => self.part(method.as_str().as_bytes()),
+            Part::Scheme { secure } => self.section(secure.into()),
+            Part::Path(text) | Part::Query(text) | Part::Parameter(text) => self.part(text.as_bytes()),
+            Part::Host(host) => self.lower_case(host),
+            Part::Field(name, values) => {
+                self.part(name.as_str().as_bytes());
+                self.lines(values.iter().map(HeaderValue::as_bytes));
+            }
+            Part::Cookie(pair) => self.part(pair),
+            Part::Codings(codings) => self.part(codings.header().as_bytes()),
+        }
+    }
+
     fn lower_case(&mut self, bytes: &[u8]) {
         self.0.update((bytes.len() as u64).to_le_bytes());
         for chunk in bytes.chunks(64) {
@@ -345,16 +335,20 @@ impl Parts {
     }
 
     /// A header's lines as they are.
-    fn lines(&mut self, values: &GetAll<HeaderValue>) {
+    fn lines<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) {
         for line in values {
             self.section(b'l');
-            self.part(line.as_bytes());
+            self.part(line);
         }
+        // Where they end: what follows is no line.
+        self.section(b'.');
     }
 
     /// A header's members, however they are spread over lines and whatever is around their commas.
-    fn list(&mut self, name: &HeaderName, values: &GetAll<HeaderValue>) {
-        let members = values.iter().flat_map(|line| members(line.as_bytes())).filter(|member| !member.is_empty());
+    fn list<'a>(&mut self, name: &HeaderName, values: impl Iterator<Item = &'a [u8]>) {
+        let mut values = values.peekable();
+        let is_there = values.peek().is_some();
+        let members = values.flat_map(members).filter(|member| !member.is_empty());
         if *name == header::ACCEPT_ENCODING {
             // Neither order nor case means anything here.
             let mut codings: Vec<_> = members.map(<[u8]>::to_ascii_lowercase).collect();
@@ -365,7 +359,7 @@ impl Parts {
             members.for_each(|member| self.member(member));
         }
         // An empty field is not an absent one.
-        if values.iter().next().is_some() {
+        if is_there {
             self.section(b'x');
         }
     }
@@ -398,6 +392,7 @@ fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
     use proptest::prelude::*;
 
     use super::*;
@@ -414,7 +409,12 @@ mod tests {
     fn key(policy: &KeyPolicy, target: &str, headers: &[(&str, &str)]) -> Key {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let headers = map(headers);
-        Key::derive(policy, &Asked { site: "s", host: "Example.com", method: &Method::GET, path, query, headers: &headers })
+        let method = &Method::GET;
+        Key::derive(&base(Sees::default()), policy, &Asked { secure: false, method, path, query, headers: &headers })
+    }
+
+    fn base(sees: Sees) -> Base {
+        Base::new(&Identity([1; 32]), &Identity([2; 32]), sees)
     }
 
     fn names(list: &[&str]) -> Vec<String> {
@@ -422,32 +422,40 @@ mod tests {
     }
 
     #[test]
-    fn by_default_only_site_and_path_count() {
+    fn by_default_only_path_and_who_answers_count() {
         let policy = KeyPolicy::default();
         let plain = key(&policy, "/a", &[]);
-        assert_eq!(plain, key(&policy, "/a?b=1", &[("cookie", "a=1"), ("x", "y"), ("accept-encoding", "gzip")]));
+        assert_eq!(plain, key(&policy, "/a?b=1", &[("cookie", "a=1"), ("x", "y"), ("accept-encoding", "gzip"), ("host", "h")]));
         assert_ne!(plain, key(&policy, "/A", &[]));
         assert_ne!(plain, key(&policy, "/a/", &[]));
         let headers = HeaderMap::new();
-        let other = Asked { site: "t", host: "", method: &Method::GET, path: "/a", query: None, headers: &headers };
-        assert_ne!(plain, Key::derive(&policy, &other));
-        let other = Asked { site: "s", ..other };
-        assert_eq!(plain, Key::derive(&policy, &other));
-        assert_eq!(plain, Key::derive(&policy, &Asked { method: &Method::HEAD, ..other }));
-        assert_ne!(plain, Key::derive(&policy, &Asked { method: &Method::OPTIONS, ..other }));
+        let asked = Asked { secure: true, method: &Method::GET, path: "/a", query: None, headers: &headers };
+        let of = |behavior, origin, asked: &Asked<'_>| {
+            Key::derive(&Base::new(&Identity([behavior; 32]), &Identity([origin; 32]), Sees::default()), &policy, asked)
+        };
+        assert_eq!(plain, of(1, 2, &asked));
+        assert_ne!(plain, of(3, 2, &asked));
+        assert_ne!(plain, of(1, 3, &asked));
+        assert_eq!(plain, of(1, 2, &Asked { method: &Method::HEAD, ..asked }));
+        assert_ne!(plain, of(1, 2, &Asked { method: &Method::OPTIONS, ..asked }));
     }
 
     #[test]
-    fn hosts_differ_but_not_by_case() {
-        let headers = HeaderMap::new();
-        let of = |host| {
-            let asked = Asked { site: "s", host, method: &Method::GET, path: "/", query: None, headers: &headers };
-            Key::derive(&KeyPolicy { host: true, ..KeyPolicy::default() }, &asked)
+    fn what_the_origin_sees_counts_in_any_case_and_with_its_port() {
+        let of = |sees, host: Option<&'static str>, secure| {
+            let headers = host.map(|host| (header::HOST, HeaderValue::from_static(host))).into_iter().collect();
+            let asked = Asked { secure, method: &Method::GET, path: "/", query: None, headers: &headers };
+            Key::derive(&base(sees), &KeyPolicy::default(), &asked)
         };
-        assert_eq!(of("example.com"), of("EXAMPLE.com"));
-        assert_ne!(of("example.com"), of("example.org"));
-        let long = "a".repeat(200);
-        assert_eq!(of(&long), of(&long.to_uppercase()));
+        let host = |host| of(Sees { host: true, scheme: false }, Some(host), false);
+        assert_eq!(host("example.com"), host("EXAMPLE.com"));
+        assert_ne!(host("example.com"), host("example.org"));
+        assert_ne!(host("example.com"), host("example.com:8080"));
+        assert_ne!(of(Sees { host: true, scheme: false }, None, false), host(""));
+        let scheme = |secure| of(Sees { host: false, scheme: true }, None, secure);
+        assert_ne!(scheme(true), scheme(false));
+        let long: &'static str = "a".repeat(200).leak();
+        assert_eq!(host(long), host(&*long.to_uppercase().leak()));
     }
 
     #[test]
@@ -577,7 +585,7 @@ mod tests {
         let primary = Key::from_bytes([7; 32]);
         let of = |headers: &[(&str, &str)]| {
             let names = [HeaderName::from_static("accept-encoding"), HeaderName::from_static("foo"), header::USER_AGENT];
-            primary.variant(&names, &map(headers))
+            primary.variant(&names, (&map(headers)).into())
         };
         for (left, right, same) in [
             (&[("foo", "1,2")][..], &[("foo", "1, 2 ")][..], true),
@@ -595,7 +603,22 @@ mod tests {
             assert_eq!(of(left) == of(right), same, "{left:?} {right:?}");
         }
         assert_ne!(of(&[]), primary);
-        assert_ne!(Key::from_bytes([8; 32]).variant(&[], &HeaderMap::new()), primary.variant(&[], &HeaderMap::new()));
+        let none = HeaderMap::new();
+        assert_ne!(Key::from_bytes([8; 32]).variant(&[], (&none).into()), primary.variant(&[], (&none).into()));
+    }
+
+    #[test]
+    fn what_the_edge_adds_selects_too() {
+        let primary = Key::from_bytes([7; 32]);
+        let name = HeaderName::from_static("x-forwarded-for");
+        let of = |said: &[(&str, &str)], added: &str| {
+            let added = [(name.clone(), added.as_bytes())];
+            primary.variant(std::slice::from_ref(&name), Selecting { headers: &map(said), added: &added })
+        };
+        assert_ne!(of(&[], "192.0.2.1"), of(&[], "192.0.2.2"));
+        assert_eq!(of(&[("x-forwarded-for", "192.0.2.1")], "192.0.2.2"), of(&[("x-forwarded-for", "192.0.2.1, 192.0.2.2")], ""));
+        let said = map(&[("x-forwarded-for", "192.0.2.1")]);
+        assert_eq!(primary.variant(std::slice::from_ref(&name), (&said).into()), of(&[], "192.0.2.1"));
     }
 
     proptest! {

@@ -4,8 +4,9 @@
 //! what passes by once, so a scan of cold objects does not empty me. I am cut into shards; a hit takes one
 //! shard's lock for reading, allocates nothing, and copies two counted references.
 //!
-//! Bytes: a weight is the body, the names and values of the head, and `OVERHEAD_BYTES` for all that holds
-//! them (`an_object_costs_no_more_than_is_stated`). The sum never exceeds the capacity.
+//! Bytes: a weight is what the allocator takes for the body and for the names and values of the head, which are copies
+//! of exact size (`compact`), and `OVERHEAD_BYTES` for all that holds them (`an_object_costs_no_more_than_is_stated`).
+//! The sum never exceeds the capacity, and is what is resident (`tests/memory.rs`).
 //!
 //! I do not know freshness or purges; who asks me judges what I give.
 
@@ -15,6 +16,7 @@ use http::HeaderName;
 use quick_cache::sync::Cache as Shards;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
+use crate::cache::compact;
 use crate::cache::key::Key;
 use crate::cache::object::Stored;
 use crate::telemetry::CacheMetrics;
@@ -103,7 +105,10 @@ impl Weighter<Key, Entry> for Weight {
     fn weight(&self, _: &Key, entry: &Entry) -> u64 {
         match entry {
             Entry::Object(stored) => stored.bytes(),
-            Entry::Vary(names) => OVERHEAD_BYTES + 32 * names.len() as u64,
+            Entry::Vary(names) => {
+                let names: usize = names.iter().map(|name| size_of::<HeaderName>() + compact::name_bytes(name)).sum();
+                OVERHEAD_BYTES + names as u64
+            }
         }
     }
 }

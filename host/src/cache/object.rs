@@ -17,6 +17,7 @@ use http::header::ETAG;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::cache::compact;
 use crate::cache::disk::{BlockReader, Opened};
 use crate::cache::freshness::Times;
 use crate::cache::memory::OVERHEAD_BYTES;
@@ -27,7 +28,7 @@ use crate::telemetry::CacheTier;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
     pub status: StatusCode,
-    /// Without hop-by-hop fields.
+    /// Without hop-by-hop fields. What is stored has them in memory of its own (`compact`).
     pub headers: HeaderMap,
     pub times: Times,
     /// The request fields that select this variant; empty if the key already tells it all.
@@ -62,21 +63,19 @@ impl Meta {
         Cow::Owned(headers)
     }
 
+    /// The same in memory of its own, so that what is counted is what it holds.
+    pub(crate) fn compact(self) -> Meta {
+        let etag = |original: Original| Original { etag: original.etag.as_ref().map(compact::value) };
+        Meta { headers: compact::headers(&self.headers), original: self.original.map(etag), ..self }
+    }
+
     /// What it holds in memory, beside `OVERHEAD_BYTES`.
     pub(crate) fn bytes(&self) -> u64 {
-        // An entry of a `HeaderMap` and its index.
-        let fields = self.headers.capacity() * 112;
-        let values: usize = self.headers.iter().map(|(name, value)| value.len() + heap_bytes(name)).sum();
         let tags: usize = self.tags.iter().map(|tag| tag.len() + size_of::<Box<str>>() + 16).sum();
-        let vary = self.vary.len() * size_of::<HeaderName>();
+        let vary: usize = self.vary.iter().map(|name| size_of::<HeaderName>() + compact::name_bytes(name)).sum();
         let original = self.original.as_ref().and_then(|original| original.etag.as_ref()).map_or(0, HeaderValue::len);
-        (fields + values + tags + vary + self.path_and_query.len() + original) as u64
+        compact::header_bytes(&self.headers) + compact::taken((tags + vary + self.path_and_query.len() + original) as u64)
     }
-}
-
-/// Known names are numbers.
-fn heap_bytes(name: &HeaderName) -> usize {
-    if name.as_str().len() > 16 { name.as_str().len() } else { 0 }
 }
 
 /// A response that lies in memory.
@@ -93,7 +92,7 @@ pub(crate) struct Stored {
 
 impl Stored {
     pub(crate) fn new(meta: Arc<Meta>, body: Bytes, born: u64) -> Stored {
-        let bytes = body.len() as u64 + meta.bytes() + OVERHEAD_BYTES;
+        let bytes = compact::taken(body.len() as u64) + meta.bytes() + OVERHEAD_BYTES;
         Stored { meta, body, born, checked: AtomicU64::new(born), bytes }
     }
 

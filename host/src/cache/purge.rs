@@ -10,9 +10,13 @@
 //!
 //!     purge ──► rule in force ──► flights that stream are struck ──► older work has ended ──► swept, forgotten
 //!
-//! The number of rules in force is bounded; above it a purge is refused.
+//! The number of rules in force is bounded; above it a purge is refused. What unsafe requests have made doubtful has its
+//! own place (`invalidated`), since strangers make it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,8 +25,10 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::cache::invalidated::{Invalidated, Uri};
 use crate::cache::object::Meta;
 use crate::limits;
+use crate::path::pattern::{Pattern, target_text};
 
 /// What to purge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +37,7 @@ pub enum Purge {
     Site {
         site: String,
     },
-    /// Path and query string, as stored; `*` stands for any run of characters (CloudFront's invalidations).
+    /// Path, as `path` reads it, and query string; `*` stands for any run of characters (CloudFront's invalidations).
     Path {
         site: String,
         pattern: String,
@@ -44,19 +50,6 @@ pub enum Purge {
 }
 
 impl Purge {
-    fn strikes(&self, meta: &Meta) -> bool {
-        match self {
-            Purge::Everything => true,
-            Purge::Site { site } => *meta.request_site == **site,
-            Purge::Path { site, pattern } => {
-                *meta.request_site == **site && matches(pattern.as_bytes(), meta.path_and_query.as_bytes())
-            }
-            Purge::Tag { site, tag } => {
-                site.as_ref().is_none_or(|site| *meta.request_site == **site) && meta.tags.iter().any(|held| **held == **tag)
-            }
-        }
-    }
-
     fn bytes(&self) -> usize {
         match self {
             Purge::Everything => 0,
@@ -65,6 +58,11 @@ impl Purge {
             Purge::Tag { site, tag } => site.as_ref().map_or(0, String::len) + tag.len(),
         }
     }
+}
+
+/// What is wrong with a path that is no absolute one.
+pub fn no_path(pattern: &str) -> String {
+    format!("a path begins with `/`, as in `/{}`", pattern.escape_debug())
 }
 
 /// Why a purge was not carried out, or not for good.
@@ -80,8 +78,42 @@ pub enum PurgeError {
 }
 
 /// A rule in force.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rule {
+    epoch: u64,
+    purge: Purge,
+    /// Of a path.
+    pattern: Option<Pattern>,
+    /// How much was taken out because of it.
+    taken: Arc<AtomicU64>,
+}
+
+impl Rule {
+    fn new(epoch: u64, purge: Purge) -> Rule {
+        let pattern = match &purge {
+            Purge::Path { pattern, .. } => Some(Pattern::target(pattern)),
+            _ => None,
+        };
+        Rule { epoch, purge, pattern, taken: Arc::default() }
+    }
+
+    /// `target` is the text of the response's own path and query, made when it is first needed.
+    fn strikes<'m>(&self, meta: &'m Meta, target: &OnceCell<Cow<'m, str>>) -> bool {
+        match (&self.purge, &self.pattern) {
+            (Purge::Everything, _) => true,
+            (Purge::Tag { site, tag }, _) => {
+                site.as_ref().is_none_or(|site| *meta.request_site == **site) && meta.tags.iter().any(|held| **held == **tag)
+            }
+            (Purge::Site { site } | Purge::Path { site, .. }, _) if *meta.request_site != **site => false,
+            (_, None) => true,
+            (_, Some(pattern)) => pattern.matches(target.get_or_init(|| target_text(&meta.path_and_query))),
+        }
+    }
+}
+
+/// As it is kept on disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Written {
     epoch: u64,
     purge: Purge,
 }
@@ -90,26 +122,34 @@ pub(crate) struct Rule {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Journal {
     pub(crate) epoch: u64,
-    pub(crate) rules: Vec<Rule>,
+    rules: Vec<Written>,
+    #[serde(default)]
+    invalidated: Vec<(Uri, u64)>,
 }
 
 pub(crate) struct Purges {
     epoch: AtomicU64,
     rules: ArcSwap<Vec<Rule>>,
+    invalidated: Invalidated,
     changing: Mutex<()>,
     /// Every rule up to this epoch has been swept.
     swept: watch::Sender<u64>,
+    /// How much the rules took out that were swept last.
+    over: Mutex<VecDeque<(u64, u64)>>,
     cohort: Arc<Cohort>,
 }
 
 impl Purges {
     pub(crate) fn new(journal: Journal) -> Purges {
-        let swept = if journal.rules.is_empty() { journal.epoch } else { 0 };
+        let Journal { epoch, rules, invalidated } = journal;
+        let swept = if rules.is_empty() { epoch } else { 0 };
         Purges {
-            epoch: AtomicU64::new(journal.epoch),
-            rules: ArcSwap::from_pointee(journal.rules),
+            epoch: AtomicU64::new(epoch),
+            rules: ArcSwap::from_pointee(rules.into_iter().map(|rule| Rule::new(rule.epoch, rule.purge)).collect()),
+            invalidated: Invalidated::new(&invalidated),
             changing: Mutex::new(()),
             swept: watch::Sender::new(swept),
+            over: Mutex::default(),
             cohort: Arc::default(),
         }
     }
@@ -130,31 +170,71 @@ impl Purges {
             // It makes room: it strikes all that the older ones do. Who asked before it, but after them, must
             // still not get what they struck; for those one rule stands in for all.
             if let Some(last) = rules.last().map(|rule| rule.epoch) {
-                rules = vec![Rule { epoch: last, purge: Purge::Everything }];
+                self.close(&rules);
+                rules = vec![Rule::new(last, Purge::Everything)];
             }
         } else if rules.len() >= limits::cache::PURGES {
             return Err(PurgeError::TooMany);
         }
-        rules.push(Rule { epoch, purge });
+        rules.push(Rule::new(epoch, purge));
         // The rule before its number: who sees the number must find the rule.
         self.rules.store(Arc::new(rules));
         self.epoch.store(epoch, Ordering::Release);
         Ok(epoch)
     }
 
-    /// Whether a rule that came after `born` strikes this.
-    pub(crate) fn strike(&self, meta: &Meta, born: u64) -> bool {
-        born < self.epoch() && self.rules.load().iter().any(|rule| rule.epoch > born && rule.purge.strikes(meta))
+    /// What is stored for this URI is doubtful from here on. None: there was no room to remember that for this client.
+    pub(crate) fn invalidate(&self, uri: Uri, client: IpAddr) -> Option<u64> {
+        let _changing = lock(&self.changing);
+        let epoch = self.epoch() + 1;
+        if !self.invalidated.add(uri, client, epoch) {
+            return None;
+        }
+        self.epoch.store(epoch, Ordering::Release);
+        Some(epoch)
     }
 
-    /// As `strike`, but a rule after `asked` does not count: who asked before a purge may have what it struck.
+    /// Whether a rule that came after `born` strikes this.
+    pub(crate) fn strike(&self, meta: &Meta, born: u64) -> bool {
+        born < self.epoch() && self.struck(meta, |epoch| epoch > born, born).is_some()
+    }
+
+    /// As `strike`; what is struck is about to be taken out, and is counted for its rule.
+    pub(crate) fn take(&self, meta: &Meta, born: u64) -> bool {
+        let struck = if born < self.epoch() { self.struck(meta, |epoch| epoch > born, born) } else { None };
+        if let Some(Some(taken)) = &struck {
+            taken.fetch_add(1, Ordering::Relaxed);
+        }
+        struck.is_some()
+    }
+
+    /// As `strike`, but a rule after `asked` does not count: who asked before a purge may have what it struck. Of what
+    /// requests made doubtful only the last time is known, so that it counts.
     pub(crate) fn strike_between(&self, meta: &Meta, born: u64, asked: u64) -> bool {
-        born < asked && self.rules.load().iter().any(|rule| rule.epoch > born && rule.epoch <= asked && rule.purge.strikes(meta))
+        born < asked && self.struck(meta, |epoch| epoch > born && epoch <= asked, born).is_some()
+    }
+
+    /// What struck it: a rule, whose count it is, or a request.
+    fn struck(&self, meta: &Meta, counts: impl Fn(u64) -> bool, born: u64) -> Option<Option<Arc<AtomicU64>>> {
+        let target = OnceCell::new();
+        let rules = self.rules.load();
+        if let Some(rule) = rules.iter().find(|rule| counts(rule.epoch) && rule.strikes(meta, &target)) {
+            return Some(Some(rule.taken.clone()));
+        }
+        let uri = || Uri::of(&meta.request_site, &meta.path_and_query);
+        self.invalidated.strikes(uri, born).then_some(None)
     }
 
     /// Whether all that was stored before this epoch is struck, whatever it is.
     pub(crate) fn strike_unseen(&self, born: u64) -> bool {
         self.rules.load().iter().any(|rule| rule.epoch > born && rule.purge == Purge::Everything)
+    }
+
+    /// What was struck unseen by its rule has been taken out.
+    pub(crate) fn count_unseen(&self, born: u64) {
+        if let Some(rule) = self.rules.load().iter().find(|rule| rule.epoch > born && rule.purge == Purge::Everything) {
+            rule.taken.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Work that may store something begins: no rule that is newer than it is forgotten before it ends.
@@ -176,13 +256,39 @@ impl Purges {
     /// The rules up to this epoch have done their work.
     pub(crate) fn retire(&self, epoch: u64) {
         let _changing = lock(&self.changing);
-        let rules = self.rules.load().iter().filter(|rule| rule.epoch > epoch).cloned().collect();
+        let (over, rules): (Vec<_>, Vec<_>) = self.rules.load().iter().cloned().partition(|rule| rule.epoch <= epoch);
+        self.close(&over);
         self.rules.store(Arc::new(rules));
+        self.invalidated.retire(epoch);
         self.swept.send_replace(epoch);
+    }
+
+    /// Remembers how much these took out, of the last ones.
+    fn close(&self, rules: &[Rule]) {
+        let mut over = lock(&self.over);
+        over.extend(rules.iter().map(|rule| (rule.epoch, rule.taken.load(Ordering::Relaxed))));
+        let beyond = over.len().saturating_sub(limits::cache::PURGES);
+        over.drain(..beyond);
+    }
+
+    /// How much a rule has taken out so far. None if that has been forgotten.
+    pub(crate) fn taken(&self, number: u64) -> Option<u64> {
+        let rules = self.rules.load();
+        let in_force = rules.iter().find(|rule| rule.epoch == number).map(|rule| rule.taken.load(Ordering::Relaxed));
+        in_force.or_else(|| lock(&self.over).iter().find(|(epoch, _)| *epoch == number).map(|(_, taken)| *taken))
     }
 
     pub(crate) fn pending(&self) -> usize {
         self.rules.load().len()
+    }
+
+    pub(crate) fn invalidated(&self) -> usize {
+        self.invalidated.len()
+    }
+
+    /// Whether there is something to sweep out now.
+    pub(crate) fn wants_sweeping(&self) -> bool {
+        self.pending() > 0 || self.invalidated.is_crowded()
     }
 
     pub(crate) fn swept(&self) -> watch::Receiver<u64> {
@@ -191,7 +297,9 @@ impl Purges {
 
     pub(crate) fn journal(&self) -> Journal {
         let _changing = lock(&self.changing);
-        Journal { epoch: self.epoch(), rules: Vec::clone(&self.rules.load()) }
+        let rules = self.rules.load();
+        let rules = rules.iter().map(|rule| Written { epoch: rule.epoch, purge: rule.purge.clone() }).collect();
+        Journal { epoch: self.epoch(), rules, invalidated: self.invalidated.known() }
     }
 }
 
@@ -232,51 +340,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the pattern covers the whole text; linear in the text for each `*` at worst.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut read) = (0, 0);
-    let mut retry = None;
-    while read < text.len() {
-        if pattern.get(at) == Some(&b'*') {
-            retry = Some((at + 1, read));
-            at += 1;
-        } else if pattern.get(at) == Some(&text[read]) {
-            at += 1;
-            read += 1;
-        } else if let Some((after, from)) = retry {
-            at = after;
-            read = from + 1;
-            retry = Some((after, from + 1));
-        } else {
-            return false;
-        }
-    }
-    pattern[at..].iter().all(|&byte| byte == b'*')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_run_of_characters() {
-        for (pattern, text, covered) in [
-            ("/a", "/a", true),
-            ("/a", "/ab", false),
-            ("/a*", "/a", true),
-            ("/a*", "/ab/c?d=e", true),
-            ("/*.css", "/x/y.css", true),
-            ("/*.css", "/x/y.css?v", false),
-            ("*a*b*", "xaxxbx", true),
-            ("*a*b*", "xbxxax", false),
-            ("", "", true),
-            ("*", "", true),
-            ("", "/", false),
-            ("/A", "/a", false),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), covered, "{pattern} {text}");
-        }
-    }
 
     #[test]
     fn rules_are_bounded_and_everything_makes_room() {
@@ -299,6 +365,43 @@ mod tests {
         let asked = purges.add(Purge::Path { site: "site".into(), pattern: "/a".into() }).unwrap();
         purges.add(Purge::Everything).unwrap();
         assert!(purges.strike_between(&meta, 0, asked));
+    }
+
+    #[test]
+    fn what_strangers_made_doubtful_leaves_operators_their_room() {
+        let purges = Purges::new(Journal::default());
+        let meta = crate::cache::tests::meta("/a?b", None);
+        let client = IpAddr::from([192, 0, 2, 1]);
+        for n in 0..limits::cache::INVALIDATIONS_PER_CLIENT {
+            assert!(purges.invalidate(Uri::of("site", &format!("/*?{n}")), client).is_some());
+        }
+        assert!(purges.invalidate(Uri::of("site", "/more"), client).is_none());
+        assert!(!purges.strike(&meta, 0) && purges.pending() == 0);
+        purges.invalidate(Uri::of("site", "/a?b"), IpAddr::from([192, 0, 2, 2])).unwrap();
+        assert!(purges.strike(&meta, 0));
+        for _ in 0..limits::cache::PURGES {
+            purges.add(Purge::Tag { site: None, tag: "t".into() }).unwrap();
+        }
+        // A restart knows both.
+        let text = serde_json::to_string(&purges.journal()).unwrap();
+        let again = Purges::new(serde_json::from_str(&text).unwrap());
+        assert!(again.strike(&meta, 0) && again.pending() == limits::cache::PURGES);
+        again.retire(again.epoch());
+        assert!(!again.strike(&meta, 0) && again.pending() == 0);
+        let older: Journal = serde_json::from_str(r#"{"epoch":3,"rules":[{"epoch":3,"purge":"Everything"}]}"#).unwrap();
+        assert!(Purges::new(older).strike(&meta, 2));
+    }
+
+    #[test]
+    fn a_rule_knows_how_much_it_took_out() {
+        let purges = Purges::new(Journal::default());
+        let meta = crate::cache::tests::meta("/a", None);
+        let first = purges.add(Purge::Path { site: "site".into(), pattern: "/%61".into() }).unwrap();
+        let second = purges.add(Purge::Path { site: "site".into(), pattern: "/b".into() }).unwrap();
+        assert!(purges.take(&meta, 0) && purges.take(&meta, 0) && !purges.take(&meta, first));
+        assert_eq!((purges.taken(first), purges.taken(second), purges.taken(second + 1)), (Some(2), Some(0), None));
+        purges.retire(second);
+        assert_eq!((purges.taken(first), purges.taken(second)), (Some(2), Some(0)));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use crate::cache::compact;
 use crate::cache::disk::{BlockReader, Blocks};
 use crate::cache::key::Key;
 use crate::cache::object::{BodyError, Meta};
@@ -116,6 +117,19 @@ impl Stream {
         end
     }
 
+    /// Puts the last pieces together as long as they are small. Readers do not notice: they know their places.
+    pub(crate) fn merge(&self) {
+        let mut state = lock(&self.state);
+        while let [.., (at, older), (_, newer)] = state.pieces.make_contiguous()
+            && let Some(one) = compact::merged(older, newer)
+        {
+            let merged = (*at, one);
+            let rest = state.pieces.len() - 2;
+            state.pieces.truncate(rest);
+            state.pieces.push_back(merged);
+        }
+    }
+
     /// What has come and is still kept.
     pub(crate) fn pieces(&self) -> Vec<Bytes> {
         lock(&self.state).pieces.iter().map(|(_, data)| data.clone()).collect()
@@ -153,6 +167,16 @@ impl Stream {
             drop(state);
             wakers.into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// Whether some are behind the window while others are not, and so wait for them.
+    pub(crate) fn is_contested(&self, window: u64) -> bool {
+        let state = lock(&self.state);
+        let floor = state.end.saturating_sub(window);
+        let readable = state.file.as_ref().map_or(0, |(_, readable)| *readable);
+        let is_behind = |place: &Place| place.at < floor && place.at >= readable;
+        let mut readers = state.readers.iter().flatten().filter(|place| !place.cut);
+        readers.clone().any(is_behind) && readers.any(|place| place.at >= floor)
     }
 
     /// Lets go of what is behind the window and behind every reader; whether nobody is behind the window.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::disk::Disk;
 use super::freshness::{Times, Verdict};
-use super::key::Key;
+use super::key::{Key, Selecting};
 use super::memory::{Entry, Memory};
 use super::object::Stored;
 use super::stream::Stream;
@@ -53,6 +53,12 @@ pub(crate) fn meta(path: &str, length: Option<u64>) -> Meta {
     }
 }
 
+/// A request without header fields.
+pub(super) fn nothing() -> Selecting<'static> {
+    static NOTHING: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(HeaderMap::new);
+    (&*NOTHING).into()
+}
+
 pub(super) fn fresh(_: &Meta) -> Verdict {
     Verdict::Fresh
 }
@@ -76,11 +82,11 @@ pub(super) fn open(folder: Option<&TempDir>) -> Arc<Cache> {
 }
 
 pub(super) fn look(cache: &Arc<Cache>, name: &str) -> Lookup {
-    cache.lookup(&key(name), &HeaderMap::new(), NOW, fresh)
+    cache.lookup(&key(name), nothing(), NOW, fresh)
 }
 
 async fn join(wait: Wait) -> Lookup {
-    wait.join(&HeaderMap::new(), NOW, fresh, PATIENCE).await
+    wait.join(nothing(), NOW, fresh, PATIENCE).await
 }
 
 pub(super) async fn settled(cache: &Arc<Cache>, name: &str) -> Lookup {
@@ -131,7 +137,7 @@ pub(super) async fn text(hit: &Hit) -> Bytes {
 
 pub(super) async fn fill(cache: &Arc<Cache>, name: &str, body: &[u8]) {
     let duty = duty(settled(cache, name).await);
-    let mut filler = duty.fill(meta(name, Some(body.len() as u64)), &HeaderMap::new());
+    let mut filler = duty.fill(meta(name, Some(body.len() as u64)), nothing());
     for piece in body.chunks(10_000) {
         filler.write(Bytes::copy_from_slice(piece)).await.unwrap();
     }
@@ -157,7 +163,7 @@ async fn ten_thousand_wait_for_one_fill_on_one_thread() {
     let waits: Vec<_> = (0..10_000).map(|_| busy(look(&cache, "a"))).collect();
     let tasks: Vec<_> = waits.into_iter().map(|wait| tokio::spawn(async { text(&hit(join(wait).await)).await })).collect();
     tokio::task::yield_now().await;
-    let mut filler = owed.fill(meta("a", None), &HeaderMap::new());
+    let mut filler = owed.fill(meta("a", None), nothing());
     for piece in ["one ", "two ", "three"] {
         filler.write(piece.into()).await.unwrap();
         tokio::task::yield_now().await;
@@ -191,7 +197,7 @@ fn ten_thousand_requests_of_four_workers_make_one_fill() {
                                         Lookup::Miss(duty) => {
                                             fills.fetch_add(1, Ordering::Relaxed);
                                             tokio::task::yield_now().await;
-                                            let mut filler = duty.fill(meta("a", Some(4)), &HeaderMap::new());
+                                            let mut filler = duty.fill(meta("a", Some(4)), nothing());
                                             filler.write("bo".into()).await.unwrap();
                                             tokio::task::yield_now().await;
                                             filler.write("dy".into()).await.unwrap();
@@ -227,7 +233,7 @@ async fn a_duty_that_is_dropped_at_any_step_passes_on() {
         match step {
             "duty" => drop(owed),
             _ => {
-                let mut filler = owed.fill(meta("a", Some(4)), &HeaderMap::new());
+                let mut filler = owed.fill(meta("a", Some(4)), nothing());
                 reader = filler.take_hit();
                 match step {
                     "head" => drop(filler),
@@ -253,7 +259,7 @@ async fn a_duty_that_is_dropped_at_any_step_passes_on() {
         }
         let owed = duty(join(waits.next().unwrap()).await);
         let wait = busy(look(&cache, "a"));
-        let mut filler = owed.fill(meta("a", Some(4)), &HeaderMap::new());
+        let mut filler = owed.fill(meta("a", Some(4)), nothing());
         filler.write("abcd".into()).await.unwrap();
         assert!(filler.finish().await.unwrap());
         assert_eq!(text(&hit(join(wait).await)).await, "abcd", "{step}");
@@ -280,7 +286,7 @@ async fn a_wakeup_is_not_lost_with_the_one_that_was_woken() {
 #[tokio::test]
 async fn a_reader_may_be_slower_or_faster_than_the_fill() {
     let cache = memory_only();
-    let mut filler = duty(look(&cache, "a")).fill(meta("a", Some(6)), &HeaderMap::new());
+    let mut filler = duty(look(&cache, "a")).fill(meta("a", Some(6)), nothing());
     let own = filler.take_hit().unwrap();
     let mut fast = own.body();
     let mut slow = hit(join(busy(look(&cache, "a"))).await).body();
@@ -343,7 +349,7 @@ async fn readers_that_keep_up_do_not_hold_a_window_up() {
 async fn an_object_too_large_for_any_tier_passes_through_and_is_not_stored() {
     let cache = memory_only();
     let body: Vec<u8> = (0..6_000_000u32).map(|at| (at / 1000) as u8).collect();
-    let mut filler = duty(look(&cache, "a")).fill(meta("a", Some(body.len() as u64)), &HeaderMap::new());
+    let mut filler = duty(look(&cache, "a")).fill(meta("a", Some(body.len() as u64)), nothing());
     let own = filler.take_hit().unwrap().body();
     let read = tokio::spawn(async { own.collect().await.unwrap().to_bytes() });
     for piece in body.chunks(60_000) {
@@ -371,7 +377,7 @@ async fn a_purge_strikes_what_began_before_it_and_nothing_after() {
             if moment == "before the head" {
                 cache.purge(purge.clone()).await.unwrap();
             }
-            let mut filler = owed.fill(meta("/a?b", None), &HeaderMap::new());
+            let mut filler = owed.fill(meta("/a?b", None), nothing());
             if moment == "while it streams" {
                 cache.purge(purge.clone()).await.unwrap();
             }
@@ -382,7 +388,7 @@ async fn a_purge_strikes_what_began_before_it_and_nothing_after() {
                 filler.write("old".into()).await.unwrap();
                 assert!(!filler.finish().await.unwrap());
                 assert_eq!(text(&older).await, "old");
-                let mut filler = newer.fill(meta("/a?b", None), &HeaderMap::new());
+                let mut filler = newer.fill(meta("/a?b", None), nothing());
                 filler.write("new".into()).await.unwrap();
                 assert!(filler.finish().await.unwrap());
                 assert_eq!(text(&hit(look(&cache, "a"))).await, "new", "{purge:?} {moment}");
@@ -419,16 +425,48 @@ async fn a_purge_spares_what_it_does_not_match() {
 }
 
 #[tokio::test]
-async fn a_declined_key_is_bypassed_for_a_time() {
+async fn nobody_waits_for_a_declined_key_for_a_time() {
     let cache = memory_only();
     let owed = duty(look(&cache, "a"));
     let wait = busy(look(&cache, "a"));
     owed.decline(Decline::Uncacheable);
     assert!(matches!(join(wait).await, Lookup::Bypass(Alone::Uncacheable)));
-    assert!(matches!(look(&cache, "a"), Lookup::Bypass(Alone::Uncacheable)));
+    let scout = duty(look(&cache, "a"));
+    assert!(matches!(look(&cache, "a"), Lookup::Bypass(Alone::Uncacheable)), "one finds out, others do not wait");
     let later = NOW + crate::limits::cache::UNCACHEABLE_MS;
-    duty(cache.lookup(&key("a"), &HeaderMap::new(), later, fresh)).decline(Decline::Failed);
-    assert_eq!(word(&cache.lookup(&key("a"), &HeaderMap::new(), later, fresh)), "miss");
+    let look_later = || cache.lookup(&key("a"), nothing(), later, fresh);
+    drop(busy(look_later()));
+    scout.decline(Decline::Failed);
+    let scout = duty(look_later());
+    assert_eq!(word(&look_later()), "busy");
+    drop(scout);
+}
+
+#[tokio::test]
+async fn what_may_be_stored_after_all_ends_the_bypass() {
+    let cache = memory_only();
+    duty(look(&cache, "a")).decline(Decline::Uncacheable);
+    let scout = duty(look(&cache, "a"));
+    let mut filler = scout.fill(meta("a", Some(4)), nothing());
+    let wait = busy(look(&cache, "a"));
+    filler.write("body".into()).await.unwrap();
+    assert!(filler.finish().await.unwrap());
+    assert_eq!(text(&hit(join(wait).await)).await, "body");
+    duty(look(&cache, "b")).decline(Decline::Failed);
+    assert_eq!(word(&look(&cache, "b")), "miss");
+}
+
+#[tokio::test]
+async fn what_was_personal_says_nothing_about_others() {
+    let cache = memory_only();
+    let owed = duty(look(&cache, "a"));
+    let (first, second) = (busy(look(&cache, "a")), busy(look(&cache, "a")));
+    owed.decline(Decline::Personal);
+    let next = duty(join(first).await);
+    assert_eq!(word(&look(&cache, "a")), "busy");
+    drop(next);
+    drop(duty(join(second).await));
+    assert_eq!(cache.stats().flights, 0);
 }
 
 #[tokio::test]
@@ -436,7 +474,7 @@ async fn patience_ends() {
     let cache = memory_only();
     let owed = duty(look(&cache, "a"));
     let wait = busy(look(&cache, "a"));
-    let waited = wait.join(&HeaderMap::new(), NOW, fresh, Duration::ZERO).await;
+    let waited = wait.join(nothing(), NOW, fresh, Duration::ZERO).await;
     assert!(matches!(waited, Lookup::Bypass(Alone::Patience)));
     drop(owed);
     assert_eq!(cache.stats().flights, 0);
@@ -446,7 +484,7 @@ async fn patience_ends() {
 async fn one_renews_what_is_stale_and_all_get_it() {
     let cache = memory_only();
     fill(&cache, "a", b"body").await;
-    let look = |judge: fn(&Meta) -> Verdict| cache.lookup(&key("a"), &HeaderMap::new(), NOW, judge);
+    let look = |judge: fn(&Meta) -> Verdict| cache.lookup(&key("a"), nothing(), NOW, judge);
     let Lookup::Stale { hit: old, duty: Some(owed), .. } = look(stale) else { panic!() };
     assert_eq!(text(&old).await, "body");
     let wait = busy(look(stale));
@@ -457,7 +495,7 @@ async fn one_renews_what_is_stale_and_all_get_it() {
     let times = Times { lifetime_ms: 1, ..owed.prior().unwrap().meta.times };
     assert_eq!(text(&owed.renew(times, headers).unwrap()).await, "body");
     // The one who waited is content, although a judge would call it stale again.
-    let renewed = hit(wait.join(&HeaderMap::new(), NOW, stale, PATIENCE).await);
+    let renewed = hit(wait.join(nothing(), NOW, stale, PATIENCE).await);
     assert_eq!(renewed.meta.headers["etag"], "\"2\"");
     assert_eq!(hit(look(fresh)).meta.times.lifetime_ms, 1);
 }
@@ -467,17 +505,17 @@ async fn variants_are_told_apart_also_while_they_stream() {
     let cache = memory_only();
     let asked = |value: &'static str| HeaderMap::from_iter([(http::header::ACCEPT, HeaderValue::from_static(value))]);
     let (html, json) = (asked("text/html"), asked("application/json"));
-    let look = |asked: &HeaderMap| cache.lookup(&key("a"), asked, NOW, fresh);
+    let look = |asked: &HeaderMap| cache.lookup(&key("a"), asked.into(), NOW, fresh);
     let varied = || Meta { vary: [HeaderName::from_static("accept")].into(), ..meta("a", None) };
     let owed = duty(look(&html));
     let (same, other) = (busy(look(&html)), busy(look(&json)));
-    let mut filler = owed.fill(varied(), &html);
-    let same = hit(same.join(&html, NOW, fresh, PATIENCE).await);
-    let other = duty(other.join(&json, NOW, fresh, PATIENCE).await);
+    let mut filler = owed.fill(varied(), (&html).into());
+    let same = hit(same.join((&html).into(), NOW, fresh, PATIENCE).await);
+    let other = duty(other.join((&json).into(), NOW, fresh, PATIENCE).await);
     assert_eq!(word(&look(&html)), "busy", "the one that streams is found under its own key");
     filler.write("html".into()).await.unwrap();
     assert!(filler.finish().await.unwrap());
-    let mut filler = other.fill(varied(), &json);
+    let mut filler = other.fill(varied(), (&json).into());
     filler.write("json".into()).await.unwrap();
     assert!(filler.finish().await.unwrap());
     assert_eq!(text(&same).await, "html");
@@ -506,7 +544,7 @@ fn an_object_costs_no_more_than_is_stated() {
 
 #[test]
 fn a_scan_does_not_empty_memory() {
-    let memory = Memory::new(1 << 20, 4 << 10, metrics());
+    let memory = Memory::new(1_240_000, 4 << 10, metrics());
     let stored = || Entry::Object(Arc::new(Stored::new(Arc::new(meta("a", None)), Bytes::from(vec![0; 1024]), 0)));
     for _ in 0..3 {
         for at in 0..100 {

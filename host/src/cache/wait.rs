@@ -10,14 +10,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cache::disk::{Disk, Opened, Place};
 use crate::cache::duty::Duty;
 use crate::cache::flight::{Claim, Look, Phase, Seat};
 use crate::cache::freshness::Verdict;
-use crate::cache::key::Key;
+use crate::cache::key::{Key, Selecting};
 use crate::cache::memory::Entry;
 use crate::cache::object::{Hit, Meta, Source, Stored};
 use crate::cache::purge::Born;
@@ -60,8 +59,19 @@ impl Wait {
         Wait { cache, primary, slot, epoch, on }
     }
 
+    /// Whether it is for what somebody fetches, and not for the disk.
+    pub fn is_for_a_fill(&self) -> bool {
+        matches!(self.on, On::Flight(_))
+    }
+
     /// The arguments are those of the lookup; never `Lookup::Busy`.
-    pub async fn join(mut self, asked: &HeaderMap, now_ms: u64, judge: impl Fn(&Meta) -> Verdict, patience: Duration) -> Lookup {
+    pub async fn join(
+        mut self,
+        asked: Selecting<'_>,
+        now_ms: u64,
+        judge: impl Fn(&Meta) -> Verdict,
+        patience: Duration,
+    ) -> Lookup {
         let deadline = Instant::now() + patience;
         loop {
             let Wait { cache, primary, slot, epoch, on } = self;
@@ -103,7 +113,7 @@ async fn landed(
     cache: &Cache,
     (primary, slot): (&Key, &Key),
     seat: &Seat,
-    asked: &HeaderMap,
+    asked: Selecting<'_>,
     epoch: u64,
     deadline: Instant,
 ) -> Landed {
@@ -160,8 +170,8 @@ async fn opened(
 ) -> Option<Lookup> {
     let purges = cache.purges.clone();
     let opened = on_disk(cache, move |disk| {
-        let opened = disk.load(&slot, &place)?;
-        if purges.strike(&opened.meta, opened.born) {
+        let opened = disk.load_to_stream(&slot, &place)?;
+        if purges.take(&opened.meta, opened.born) {
             // Before the next look, which would find it again.
             disk.forget(&slot, &place);
             return None;

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::output::say;
+use crate::cache::no_path;
 use crate::telemetry::one_line_json;
 
 /// The admin port answers at once, except for a purge that is being written to disk.
@@ -56,11 +57,21 @@ struct Asked {
     /// A header field of the request, as far as it matters to the cache; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header_field)]
     headers: Vec<(String, String)>,
+    /// The request came by https; matters where the scheme is in the key.
+    #[arg(long)]
+    https: bool,
+    /// The origin, or origin group, that a viewer-request hook chooses.
+    #[arg(long)]
+    origin: Option<String>,
 }
 
 fn header_field(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("a colon is missing between name and value")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn purge_path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err(no_path(text)) }
 }
 
 #[derive(Debug, clap::Args)]
@@ -69,7 +80,7 @@ struct What {
     #[arg(long)]
     site: Option<String>,
     /// Path and query string; `*` stands for any characters. Needs --site.
-    #[arg(long, requires = "site", conflicts_with = "tag")]
+    #[arg(long, requires = "site", conflicts_with = "tag", value_parser = purge_path)]
     path: Option<String>,
     /// A surrogate key, as the origin said it in Surrogate-Key or Cache-Tag.
     #[arg(long)]
@@ -94,8 +105,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
                 let stats = ask(admin, Method::GET, "/cache", &Value::Null).await?;
                 say!("{stats:#}");
             }
-            Command::Lookup(Asked { host, path, headers }) => {
-                let asked = json!({"host": host, "path": path, "headers": headers});
+            Command::Lookup(Asked { host, path, headers, https, origin }) => {
+                let asked = json!({"host": host, "path": path, "headers": headers, "https": https, "origin": origin});
                 let found = ask(admin, Method::POST, "/cache/lookups", &asked).await?;
                 // Origins have written into it, and this may be a terminal.
                 say!("{}", String::from_utf8_lossy(&one_line_json(format!("{found:#}").into_bytes())));
@@ -127,7 +138,12 @@ async fn purge(admin: &Admin, what: &What) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
         state = ask(admin, Method::GET, &format!("/cache/purges/{}", state["number"]), &Value::Null).await?;
     }
-    say!("purge {}: {}", state["number"], state["status"].as_str().unwrap_or("unknown"));
+    let number = &state["number"];
+    match (state["status"].as_str().unwrap_or("unknown"), state["purged"].as_u64()) {
+        // Before that it would be what has been met by chance.
+        ("Completed", Some(purged)) => say!("purge {number}: Completed, {purged} stored responses purged"),
+        (status, _) => say!("purge {number}: {status}"),
+    }
     Ok(())
 }
 

@@ -63,7 +63,7 @@ fn deep(config: &Config) -> Vec<String> {
     let mut exports = std::collections::BTreeMap::new();
     for (name, function) in &config.functions {
         let checked = std::fs::read(&function.component).map_err(anyhow::Error::from).and_then(|bytes| {
-            let inspection = compile::inspect(&bytes)?;
+            let inspection = compile::inspect(&compile::adapted(&bytes)?)?;
             inspection.check(function.profile)?;
             Ok((inspection.moments, inspection.http.is_some()))
         });

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::output::say;
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{Limit, Limits, Profile, UNBOUNDED};
 use crate::wasm::compile::{self, HttpVersion, Inspection};
 use crate::wasm::restore;
 
@@ -47,6 +47,7 @@ struct ShownLimit {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    let bytes = compile::adapted(&bytes).with_context(|| args.file.display().to_string())?;
     let inspection = compile::inspect(&bytes).with_context(|| args.file.display().to_string())?;
     let shown = shown(args, &bytes, inspection);
     if args.json {
@@ -72,6 +73,7 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
     roles.extend(inspection.http.map(|version| match version {
         HttpVersion::P2 => "wasi:http 0.2 handler".to_owned(),
         HttpVersion::P3 => "wasi:http 0.3 handler".to_owned(),
+        HttpVersion::Cgi => "CGI program (wasi:cli/run 0.2)".to_owned(),
     }));
     let limits = Limit::ALL.map(|limit| ShownLimit {
         name: limit.name(),
@@ -92,6 +94,10 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
     }
 }
 
+fn bound(value: u64) -> String {
+    if value == UNBOUNDED { "none".to_owned() } else { value.to_string() }
+}
+
 fn print(shown: &Shown) {
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n            ") };
     say!("{}: {} bytes", shown.file, shown.bytes);
@@ -105,6 +111,6 @@ fn print(shown: &Shown) {
     }
     say!("\n{:<16}{:>14}{:>14}  unit", "limit", "default", "maximum");
     for limit in &shown.limits {
-        say!("{:<16}{:>14}{:>14}  {}", limit.name, limit.default, limit.maximum, limit.unit);
+        say!("{:<16}{:>14}{:>14}  {}", limit.name, bound(limit.default), bound(limit.maximum), limit.unit);
     }
 }

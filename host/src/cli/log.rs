@@ -9,6 +9,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::Usage;
 use crate::telemetry::{is_one_line, one_line_json, one_line_text};
 
+/// Wasmtime's WASI writes a line for each request of a guest that fails, and a guest may send as many as it likes: what is
+/// worth telling stands in the function's own log.
+const DEFAULT: &str = "info,wasmtime_wasi=off,wasmtime_wasi_http=off";
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(super) enum Format {
     Text,
@@ -19,7 +23,7 @@ pub(super) enum Format {
 pub(super) fn start(format: Option<Format>) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let filter = match std::env::var("EDGEWARD_LOG") {
-        Err(_) => EnvFilter::new("info"),
+        Err(_) => EnvFilter::new(DEFAULT),
         Ok(filter) => EnvFilter::try_new(&filter).map_err(|error| Usage(format!("EDGEWARD_LOG: {error}")))?,
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter);

@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         policy: Policy::Fresh,
         min_warm: Some(1),
         key_value_store: args.key_values.as_ref().map(key_values).transpose()?,
-        network: Vec::new(),
+        network: Default::default(),
         environment: BTreeMap::new(),
     };
     let directory = std::env::temp_dir().join(format!("edgeward-test-{}", std::process::id()));

@@ -28,6 +28,7 @@ pub(super) fn managed(name: &str) -> CachePolicy {
         mode: Mode::CloudFront,
         ttls: Ttls { min_ms: 1_000, ..Ttls::CLOUDFRONT },
         key: KeyPolicy { encodings, ..KeyPolicy::default() },
+        store_set_cookie: false,
     };
     let both = Encodings { gzip: true, brotli: true, zstd: false };
     match name {
@@ -141,7 +142,12 @@ pub(super) fn policy(name: &str, table: &mut Table<'_>) -> CachePolicy {
         zstd: table.flag("zstd").unwrap_or(false),
     };
     let key = KeyPolicy { host, query, headers: headers.unwrap_or_default(), cookies: cookies.unwrap_or_default(), encodings };
-    CachePolicy { name: name.to_owned(), mode, ttls, key }
+    let store_set_cookie = table.flag("store_set_cookie").unwrap_or(false);
+    if let (Mode::CloudFront, true, Some(value)) = (mode, store_set_cookie, table.value("store_set_cookie")) {
+        let remedy = "remove it, and key the cookies by `cookies`: they are stored then";
+        table.report.error(value.span(), "`store_set_cookie` in cloudfront mode", remedy);
+    }
+    CachePolicy { name: name.to_owned(), mode, ttls, key, store_set_cookie }
 }
 
 fn mode(table: &mut Table<'_>) -> Mode {

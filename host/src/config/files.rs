@@ -24,9 +24,7 @@ impl<'a> Files<'a> {
     /// A file that is there and can be opened. One that is not is watched too: it may come.
     pub(super) fn existing(&mut self, table: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
         let path = self.resolve(text.get_ref());
-        let opened = std::fs::metadata(&path).and_then(|metadata| {
-            if metadata.is_file() { std::fs::File::open(&path).map(drop) } else { Err(std::io::Error::other("not a file")) }
-        });
+        let opened = open(&path).map(drop);
         self.read.insert(path.clone());
         self.found(table, text, path, opened)
     }
@@ -64,11 +62,24 @@ impl<'a> Files<'a> {
 pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         return Err(std::io::Error::other(format!("it has more than {bytes_max} bytes")));
     }
     Ok(bytes)
+}
+
+/// Opens a file, and nothing else: a pipe would be waited for until somebody writes into it.
+fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let no_file = || std::io::Error::other("not a file");
+    // A look before, since opening a device may do anything; a look after, since it may be another one by then.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(no_file());
+    }
+    let without_waiting = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::File::options().read(true).custom_flags(without_waiting).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
 }
 
 /// Without the operating system's number, so that messages are the same everywhere.

@@ -13,6 +13,7 @@ use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
 use super::{Function, KeyValues, Policy};
 use crate::limits::{Limit, Limits, Profile, config};
+use crate::network::Grants;
 
 const MAX_CALLS: u64 = 1_000;
 const MAX_CALLS_MAX: u64 = 1_000_000_000;
@@ -170,11 +171,14 @@ fn min_warm(table: &mut Table<'_>, limits: &Limits) -> Option<usize> {
     Some(usize::try_from(min_warm).unwrap_or(usize::MAX))
 }
 
-fn network(table: &mut Table<'_>, profile: Profile) -> Vec<String> {
-    let Some(patterns) = table.texts("network") else { return Vec::new() };
-    for pattern in patterns.iter().filter(|pattern| !is_host_and_port(pattern.get_ref())) {
-        let message = format!("`{}` is not a host with a port", pattern.get_ref().escape_debug());
-        table.report.error(pattern.span(), message, "such as \"api.example.com:443\"; `*` stands for one label");
+fn network(table: &mut Table<'_>, profile: Profile) -> Grants {
+    let mut grants = Grants::default();
+    let Some(patterns) = table.texts("network") else { return grants };
+    for pattern in &patterns {
+        if let Err(error) = grants.add(pattern.get_ref()) {
+            let remedy = "such as \"api.example.com:443\"; `*` stands for one label, or for any port";
+            table.report.error(pattern.span(), error.to_string(), remedy);
+        }
     }
     if let Some(beyond) = patterns.get(NETWORK_MAX) {
         table.report.error(beyond.span(), "too many entries in `network`", format!("at most {NETWORK_MAX}"));
@@ -182,23 +186,7 @@ fn network(table: &mut Table<'_>, profile: Profile) -> Vec<String> {
     if let (Profile::Viewer, Some(first)) = (profile, patterns.first()) {
         table.report.error(first.span(), "a viewer hook has no network", "remove `network`, or use the function at the origin");
     }
-    patterns.iter().map(|pattern| pattern.get_ref().to_ascii_lowercase()).collect()
-}
-
-fn is_host_and_port(pattern: &str) -> bool {
-    let Some((host, port)) = pattern.rsplit_once(':') else { return false };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let sound_host = match bare {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            host.len() <= 253
-                && host.split('.').all(|label| {
-                    label == "*"
-                        || (!label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
-                })
-        }
-    };
-    sound_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+    grants
 }
 
 fn environment(table: &mut Table<'_>, profile: Profile) -> BTreeMap<String, String> {

@@ -217,6 +217,8 @@ pub(super) fn header_name(table: &Table<'_>, name: &Text<'_>) {
         table.report.error(name.span(), format!("`{}` cannot be the name of a header", text.escape_debug()), remedy);
     } else if lower == "host" {
         table.report.error(name.span(), "`host` is not set here", "use `host_header` or `forward_host`");
+    } else if lower == "cdn-loop" {
+        table.report.error(name.span(), "`cdn-loop` is the edge's own: it tells where a request has been", "remove it");
     } else if FORBIDDEN.contains(&lower.as_str()) {
         table.report.error(name.span(), format!("`{text}` belongs to the connection"), "remove it");
     }

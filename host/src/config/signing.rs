@@ -121,11 +121,24 @@ fn public_key(table: &Table<'_>, id: &Text<'_>, file: &Text<'_>, files: &mut Fil
     let Some((kind, bytes)) = subject_key(&info) else {
         return refuse("is no key for signatures".to_owned(), "an RSA or an ECDSA P-256 key is expected");
     };
-    if let (KeyKind::Rsa, bits) = (kind, rsa_bits(bytes))
-        && !bits.is_some_and(|bits| RSA_BITS.contains(&bits))
+    if kind == KeyKind::Rsa
+        && let Err(wrong) = rsa_key(bytes)
     {
-        let bits = bits.map_or_else(|| "of unknown size".to_owned(), |bits| format!("of {bits} bits"));
-        return refuse(format!("is an RSA key {bits}"), "2048 to 8192 bits are allowed, and CloudFront takes 2048 only");
+        return match wrong {
+            WrongRsa::Form => {
+                refuse("is an RSA key of unknown size".to_owned(), "`openssl genrsa -out private.pem 2048` makes one")
+            }
+            WrongRsa::Bits(bits) => {
+                refuse(format!("is an RSA key of {bits} bits"), "2048 to 8192 bits are allowed, and CloudFront takes 2048 only")
+            }
+            WrongRsa::Exponent => refuse(
+                "is an RSA key whose exponent signs nothing".to_owned(),
+                "an odd one of 3 to 33 bits is expected, such as 65537: with 1 everybody could sign",
+            ),
+            WrongRsa::Modulus => {
+                refuse("is an RSA key with an even modulus, which is no product of two primes".to_owned(), "make another")
+            }
+        };
     }
     Some(PublicKey { id: (*id.get_ref()).to_owned(), kind, bytes: bytes.to_vec() })
 }
@@ -154,16 +167,44 @@ fn subject_key(mut info: &[u8]) -> Option<(KeyKind, &[u8])> {
     }
 }
 
-/// The length of the modulus in an RSAPublicKey (RFC 8017 appendix A.1.1).
-fn rsa_bits(mut key: &[u8]) -> Option<usize> {
+/// What is wrong with the numbers of an RSA key.
+enum WrongRsa {
+    Form,
+    Bits(usize),
+    Exponent,
+    Modulus,
+}
+
+/// Looks at the numbers of an RSAPublicKey (RFC 8017 appendix A.1.1) that a verifier would take, or fail on for ever.
+fn rsa_key(key: &[u8]) -> Result<(), WrongRsa> {
+    let (modulus, exponent) = rsa_numbers(key).ok_or(WrongRsa::Form)?;
+    let bits = modulus.len() * 8 - usize::try_from(modulus[0].leading_zeros()).unwrap_or(0);
+    if !RSA_BITS.contains(&bits) {
+        return Err(WrongRsa::Bits(bits));
+    }
+    if modulus.last().is_some_and(|last| last % 2 == 0) {
+        return Err(WrongRsa::Modulus);
+    }
+    let value = exponent.iter().try_fold(0_u64, |value, &byte| Some(value.checked_mul(256)? | u64::from(byte)));
+    match value {
+        Some(value) if value >= 3 && value % 2 == 1 && value < 1 << 33 => Ok(()),
+        _ => Err(WrongRsa::Exponent),
+    }
+}
+
+/// Modulus and exponent: positive numbers, in as few bytes as they need.
+fn rsa_numbers(mut key: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut numbers = element(&mut key, 0x30)?;
-    let modulus = element(&mut numbers, 0x02)?;
-    let exponent = element(&mut numbers, 0x02)?;
-    if !key.is_empty() || !numbers.is_empty() || exponent.is_empty() {
+    let (modulus, exponent) = (element(&mut numbers, 0x02)?, element(&mut numbers, 0x02)?);
+    if !key.is_empty() || !numbers.is_empty() {
         return None;
     }
-    let modulus = modulus.strip_prefix(&[0]).unwrap_or(modulus);
-    Some(modulus.len() * 8 - usize::try_from(modulus.first()?.leading_zeros()).ok()?)
+    let positive = |number: &[u8]| match number {
+        [0, rest @ ..] if rest.first().is_some_and(|&first| first >= 0x80) => Some(1),
+        [1..0x80, ..] => Some(0),
+        _ => None,
+    };
+    Some((&modulus[positive(modulus)?..], &exponent[positive(exponent)?..]))
 }
 
 /// Takes one element of DER off the front; what is inside of it, if it has that tag.

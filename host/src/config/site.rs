@@ -15,11 +15,15 @@ use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
 use super::signing::KeyGroups;
 use super::{Behavior, CachePolicy, Forwarding, Geo, ResponseHeaders, Site, ViewerProtocol, WebSocket};
+use crate::cache::freshness::Mode;
 use crate::cache::key::Encodings;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
 use crate::limits::{Profile, tunnel};
+use crate::path::pattern::Pattern;
 
 const HOSTS_MAX: usize = 1_000;
+/// The longest that is registered has 17.
+const METHOD_BYTES_MAX: usize = 32;
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
 const PROTOCOLS: [(&str, ViewerProtocol); 3] = [
     ("allow-all", ViewerProtocol::AllowAll),
@@ -166,6 +170,12 @@ fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
         table.report.error(text.span(), "`path` is not a path pattern", remedy);
         return None;
     }
+    if let Some(normal) = Pattern::path_in_normal_form(written) {
+        let message = format!("`{}` matches no path", written.escape_debug());
+        let remedy = format!("paths are compared without `.`, `..` and repeated slashes: write \"{}\"", normal.escape_debug());
+        table.report.error(text.span(), message, remedy);
+        return None;
+    }
     if written == "*" || written == "/*" {
         let remedy = "write its settings into [[site]] itself";
         table.report.error(text.span(), format!("`{written}` is the default behavior"), remedy);
@@ -194,7 +204,6 @@ fn behavior(
         }
     };
     let viewer_protocol = viewer_protocol(table);
-    let allowed_methods = allowed_methods(table);
     let websocket = websocket(table);
     let mut hook = |table: &mut Table<'_>, key, profile| {
         let text = table.text(key)?;
@@ -212,6 +221,7 @@ fn behavior(
         table.report.error(value.span(), "`include_body` without a hook that could see the body", remedy);
     }
     let cache = table.text("cache_policy").and_then(|text| references.policies.resolve(table.report, &text));
+    let allowed_methods = allowed_methods(table, cache.as_deref());
     let forwarding = table.text("origin_request_policy");
     if let (Some(text), false) = (&forwarding, table.has("cache_policy")) {
         let remedy = "add `cache_policy`, such as \"CachingDisabled\", or remove it: everything is forwarded then";
@@ -305,23 +315,41 @@ fn websocket(table: &mut Table<'_>) -> Option<WebSocket> {
     allowed.then(|| WebSocket { idle: Duration::from_secs(idle_s.unwrap_or(tunnel::IDLE_S)) })
 }
 
-/// All methods by default: an edge before an application that takes forms is the common case.
-fn allowed_methods(table: &mut Table<'_>) -> Vec<String> {
-    let Some(texts) = table.texts("allowed_methods") else { return METHODS.map(str::to_owned).to_vec() };
+/// CloudFront's seven by default: an edge before an application that takes forms is the common case. Where HTTP's own
+/// rules are asked for, what a method means is for the origin to say, and all pass.
+fn allowed_methods(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> Option<Vec<String>> {
+    let Some(texts) = table.texts("allowed_methods") else {
+        let standards = cache.is_some_and(|policy| policy.mode == Mode::Standards);
+        return (!standards).then(|| METHODS.map(str::to_owned).to_vec());
+    };
     if texts.is_empty() {
-        table.report.error(table.span(), "`allowed_methods` is empty", format!("some of {}", quoted(METHODS)));
+        table.report.error(table.span(), "`allowed_methods` is empty", format!("such as {}", quoted(METHODS)));
     }
     let mut methods: Vec<String> = Vec::new();
     for text in texts {
         let name = *text.get_ref();
-        if !METHODS.contains(&name) {
-            let near = nearest(&name.to_ascii_uppercase(), METHODS);
-            let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-            let remedy = format!("{near}allowed: {}", quoted(METHODS));
-            table.report.error(text.span(), format!("unknown method `{}`", name.escape_debug()), remedy);
+        if let Some(remedy) = wrong_method(name) {
+            table.report.error(text.span(), format!("`{}` cannot be allowed", name.escape_debug()), remedy);
         } else if !methods.iter().any(|method| method == name) {
             methods.push(name.to_owned());
         }
     }
-    methods
+    Some(methods)
+}
+
+/// What to write instead. Methods have case, and none that is known has another than the upper one.
+fn wrong_method(name: &str) -> Option<String> {
+    let sound = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    if matches!(name, "CONNECT" | "TRACE") {
+        return Some("no origin is asked to do this; remove it".to_owned());
+    }
+    if (1..=METHOD_BYTES_MAX).contains(&name.len()) && name.bytes().all(sound) {
+        return None;
+    }
+    let near = nearest(&name.to_ascii_uppercase(), METHODS);
+    let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+    Some(format!(
+        "{near}a method has up to {METHOD_BYTES_MAX} capital letters, digits, `-` and `_`: {}, \"PROPFIND\"",
+        quoted(METHODS)
+    ))
 }

@@ -132,7 +132,7 @@ fn a_full_file_is_read() {
     let app = &config.functions["app"];
     assert_eq!(app.profile, Profile::Worker);
     assert_eq!(app.policy, Policy::Reuse { max_calls: 100, max_idle: Duration::from_secs(60) });
-    assert_eq!(app.network, ["db.internal:5432", "*.example.com:443"]);
+    assert_eq!(app.network.to_string(), "db.internal:5432, *.example.com:443");
 
     let OriginKind::Url(api) = &config.origins["api"].kind else { panic!("not a URL") };
     assert_eq!((api.tls, api.host.as_str(), api.port, api.path.as_str()), (true, "api.example.com", 8443, "/v1"));
@@ -241,7 +241,7 @@ viewer_request = "rewrit"
              --> edge.toml:8:29
               |
             8 | limits = { cpu_us = 20_000, cpu = 1 }
-              |                             ^^^ the limits are: `cpu_us`, `deadline_ms`, `memory_bytes`, `table_elements`, `stack_bytes`, `handles`, `log_bytes`, `host_calls`, `reply_bytes`, `header_count`, `header_bytes`, `body_bytes`, `instances`, `queue`, `queue_wait_ms`
+              |                             ^^^ the limits are: `cpu_us`, `deadline_ms`, `memory_bytes`, `table_elements`, `stack_bytes`, `handles`, `log_bytes`, `host_calls`, `reply_bytes`, `stream_bytes`, `header_count`, `header_bytes`, `body_bytes`, `instances`, `queue`, `queue_wait_ms`
 
             error: `ftp://api` is not the URL of an origin: it begins with neither http:// nor https://
               --> edge.toml:11:7
@@ -282,6 +282,34 @@ fn a_limit_over_its_maximum_says_the_maximum() {
                |
             11 | limits = { cpu_us = 10_001, memory_bytes = -1 }
                |                                            ^^ 1 to 2097152 bytes is allowed
+        "#]],
+    );
+}
+
+#[test]
+fn network_grants_are_those_that_are_enforced() {
+    check(
+        &with(
+            "[function.f]\ncomponent = \"hook.wasm\"\nnetwork = [\"*.x:*\", \"8.8.*.*:*\", \"134744072:80\", \"a.example:+80\", \"a.example\"]\n[[site.behavior]]\npath = \"/a\"\norigin_request = \"f\"\n",
+        ),
+        expect![[r#"
+            error: network grant `134744072:80`: a host that ends in a number is an address: four decimal numbers, or `*` after the first
+              --> edge.toml:11:34
+               |
+            11 | network = ["*.x:*", "8.8.*.*:*", "134744072:80", "a.example:+80", "a.example"]
+               |                                  ^^^^^^^^^^^^^^ such as "api.example.com:443"; `*` stands for one label, or for any port
+
+            error: network grant `a.example:+80`: the port is a number from 1 to 65535, or `*`
+              --> edge.toml:11:50
+               |
+            11 | network = ["*.x:*", "8.8.*.*:*", "134744072:80", "a.example:+80", "a.example"]
+               |                                                  ^^^^^^^^^^^^^^^ such as "api.example.com:443"; `*` stands for one label, or for any port
+
+            error: network grant `a.example`: the port is missing
+              --> edge.toml:11:67
+               |
+            11 | network = ["*.x:*", "8.8.*.*:*", "134744072:80", "a.example:+80", "a.example"]
+               |                                                                   ^^^^^^^^^^^ such as "api.example.com:443"; `*` stands for one label, or for any port
         "#]],
     );
 }

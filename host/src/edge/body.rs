@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 
 use crate::cache::HitBody;
 use crate::edge::caching::compress::Compressed;
+use crate::edge::header::retain_trailers;
 use crate::edge::hook::Shown;
 use crate::edge::origin::folder::FileContent;
 use crate::edge::origin::upstream::Upstream;
@@ -124,7 +125,30 @@ pub(crate) struct Joined {
 /// Content that shows another party that it moves.
 pub(crate) struct Watched {
     content: Content,
-    moves: Arc<AtomicU32>,
+    progress: Arc<Progress>,
+}
+
+/// What is known of a body that somebody else is sending.
+#[derive(Default)]
+pub(crate) struct Progress {
+    moves: AtomicU32,
+    failed: Mutex<Option<PeekError>>,
+}
+
+impl Progress {
+    /// Changes whenever a part of it was taken.
+    pub(crate) fn moves(&self) -> u32 {
+        self.moves.load(Relaxed)
+    }
+
+    /// Why it did not come to its end, told once. Whoever was sent it is not to blame for what came of that.
+    pub(crate) fn take_failure(&self) -> Option<PeekError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn fail(&self, error: anyhow::Error) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(PeekError::of(error));
+    }
 }
 
 /// Why the beginning of a body could not be had.
@@ -159,8 +183,8 @@ impl Content {
         matches!(self, Content::Empty)
     }
 
-    pub(crate) fn watched(self, moves: Arc<AtomicU32>) -> Content {
-        Content::Watched(Box::new(Watched { content: self, moves }))
+    pub(crate) fn watched(self, progress: Arc<Progress>) -> Content {
+        Content::Watched(Box::new(Watched { content: self, progress }))
     }
 
     /// For a component; boxed, because its type may not name ours.
@@ -196,6 +220,14 @@ impl Content {
     }
 }
 
+/// Of trailers, what may pass.
+fn clean(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        retain_trailers(trailers);
+    }
+    frame
+}
+
 impl HttpBody for Content {
     type Data = Bytes;
     type Error = anyhow::Error;
@@ -208,10 +240,19 @@ impl HttpBody for Content {
                 *self = Content::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Content::Viewer(incoming) => Pin::new(incoming).poll_frame(cx).map_err(anyhow::Error::new),
-            Content::Upstream(upstream) => upstream.poll_frame(cx),
+            Content::Viewer(incoming) => {
+                let frame = ready!(Pin::new(incoming).poll_frame(cx).map_err(anyhow::Error::new));
+                Poll::Ready(frame.map(|frame| frame.map(clean)))
+            }
+            Content::Upstream(upstream) => {
+                let frame = ready!(upstream.poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map(clean)))
+            }
             Content::File(file) => file.poll_frame(cx),
-            Content::Stream(stream) => Pin::new(stream).poll_frame(cx),
+            Content::Stream(stream) => {
+                let frame = ready!(Pin::new(stream).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map(clean)))
+            }
             Content::Stored(stored) => Pin::new(stored).poll_frame(cx).map_err(anyhow::Error::new),
             Content::Compressed(compressed) => compressed.poll_frame(cx),
             Content::Sequence(contents) => {
@@ -228,11 +269,14 @@ impl HttpBody for Content {
                 None => Pin::new(&mut joined.rest).poll_frame(cx),
             },
             Content::Watched(watched) => {
-                let polled = Pin::new(&mut watched.content).poll_frame(cx);
-                if polled.is_ready() {
-                    watched.moves.fetch_add(1, Relaxed);
-                }
-                polled
+                let frame = ready!(Pin::new(&mut watched.content).poll_frame(cx));
+                watched.progress.moves.fetch_add(1, Relaxed);
+                Poll::Ready(frame.map(|frame| {
+                    frame.map_err(|error| {
+                        watched.progress.fail(error);
+                        anyhow::anyhow!("the body to be sent broke off")
+                    })
+                }))
             }
         }
     }

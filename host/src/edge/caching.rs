@@ -17,11 +17,12 @@
 pub(crate) mod compress;
 mod forward;
 mod present;
+mod way;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme};
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
@@ -30,31 +31,68 @@ use http_body_util::BodyExt as _;
 use crate::cache::control::Wishes;
 use crate::cache::fields::{self, SetCookie};
 use crate::cache::freshness::{self, Fetched, Mode, Reason, Spell, Ttls, Verdict};
-use crate::cache::key::{self, Choice, Key, Vary};
+use crate::cache::key::{Base, Choice, Identity, Key, Vary};
 use crate::cache::status::{CacheStatus, Forward};
-use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, Purge, condition, invalidation};
-use crate::config::{CachePolicy, Forwarding};
+use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, condition, invalidation};
+use crate::config::{self, CachePolicy, Forwarding};
 use crate::edge::body::Content;
 use crate::edge::exchange::Trip;
-use crate::edge::head::Head;
-use crate::edge::origin::Origin;
+use crate::edge::head::{Head, Trailers};
+use crate::edge::origin::{Backend, Origin};
 use crate::edge::respond::{Answer, Refusal};
 use crate::limits;
 use crate::telemetry::{CacheTier, ResultType};
 use present::{How, present};
+use way::Shown;
+pub(crate) use way::Way;
 
 /// How a behavior caches.
 pub(crate) struct Caching {
-    pub(crate) cache: Arc<Cache>,
-    pub(crate) site: Arc<str>,
-    pub(crate) policy: Arc<CachePolicy>,
-    pub(crate) forwarding: Option<Arc<Forwarding>>,
+    cache: Arc<Cache>,
+    site: Arc<str>,
+    policy: Arc<CachePolicy>,
+    forwarding: Option<Arc<Forwarding>>,
     /// The site's own, by status.
-    pub(crate) error_ttls_ms: Arc<[(u16, u64)]>,
-    pub(crate) compress: bool,
+    error_ttls_ms: Arc<[(u16, u64)]>,
+    compress: bool,
+    behavior: Identity,
+    shown: Shown,
+    /// Of the keys of requests for the behavior's own origin.
+    base: Base,
+}
+
+/// What a behavior's caching has from around it.
+pub(crate) struct Around<'a> {
+    pub(crate) cache: &'a Arc<Cache>,
+    pub(crate) site: &'a Arc<str>,
+    /// By status.
+    pub(crate) error_ttls_ms: &'a Arc<[(u16, u64)]>,
+    /// Whether one of the origins is a component.
+    pub(crate) any_component: bool,
 }
 
 impl Caching {
+    pub(crate) fn new(behavior: &config::Behavior, policy: &Arc<CachePolicy>, backend: &Backend, around: &Around<'_>) -> Caching {
+        let identity = way::behavior(around.site, behavior, policy.mode);
+        let shown = Shown::new(behavior, policy.mode, around.any_component);
+        Caching {
+            cache: around.cache.clone(),
+            site: around.site.clone(),
+            policy: policy.clone(),
+            forwarding: behavior.forwarding.clone(),
+            error_ttls_ms: around.error_ttls_ms.clone(),
+            compress: behavior.compress,
+            behavior: identity,
+            shown,
+            base: Base::new(&identity, &backend.identity(None), shown.to(backend, None)),
+        }
+    }
+
+    /// `first` is the primary of the backend as a hook has changed it.
+    fn base_to(&self, backend: &Backend, first: Option<&Arc<Origin>>) -> Base {
+        Base::new(&self.behavior, &backend.identity(first), self.shown.to(backend, first))
+    }
+
     fn mode(&self) -> Mode {
         self.policy.mode
     }
@@ -70,18 +108,28 @@ impl Caching {
         own.map_or(self.policy.ttls, |(_, error_min_ms)| Ttls { error_min_ms: *error_min_ms, ..self.policy.ttls })
     }
 
+    /// Whether the origin will know by credentials that are not in the key who asks: its answer may be for nobody else.
+    fn tells_who_asks(&self, head: &Head) -> bool {
+        let is_it = |name: &HeaderName| *name == header::AUTHORIZATION;
+        head.headers.contains_key(header::AUTHORIZATION)
+            && !self.policy.key.has_authorization()
+            && (self.mode() == Mode::Standards || self.forwarding.as_ref().is_some_and(|also| also.headers.takes(is_it)))
+    }
+
     /// Whether a response's cookies are for everybody who has the same key.
     fn cookies(&self) -> SetCookie {
-        match (self.mode(), &self.policy.key.cookies) {
-            (Mode::CloudFront, Choice::None) => SetCookie::Drop,
-            _ => SetCookie::Keep,
+        match self.mode() {
+            _ if self.policy.key.has_cookies() => SetCookie::Keep,
+            Mode::CloudFront => SetCookie::Drop,
+            Mode::Standards if self.policy.store_set_cookie => SetCookie::Keep,
+            Mode::Standards => SetCookie::Refuse,
         }
     }
 }
 
 /// A request before the cache.
 pub(crate) struct Asker<'a> {
-    caching: &'a Caching,
+    way: Way<'a>,
     key: Key,
     wishes: Wishes,
     now_ms: u64,
@@ -97,13 +145,14 @@ pub(crate) struct Peek {
 
 impl<'a> Asker<'a> {
     /// None: such a request is never answered from the cache.
-    pub(crate) fn new(caching: &'a Caching, head: &mut Head, content: &Content) -> Option<Asker<'a>> {
+    pub(crate) fn new(way: Way<'a>, head: &mut Head, content: &Content) -> Option<Asker<'a>> {
+        let caching = way.caching;
         let cached = match head.method {
             Method::GET | Method::HEAD => true,
             Method::OPTIONS => caching.mode() == Mode::CloudFront,
             _ => false,
         };
-        if !cached || !content.is_empty() {
+        if !cached || !content.is_empty() || head.asterisk {
             return None;
         }
         compress::hear(caching, head);
@@ -111,17 +160,18 @@ impl<'a> Asker<'a> {
             Mode::CloudFront => Wishes::default(),
             Mode::Standards => Wishes::of(&head.headers),
         };
-        Some(Asker { caching, key: derive(caching, &Method::GET, head), wishes, now_ms: now_ms() })
+        let key = way.key(&head.method, head);
+        Some(Asker { way, key, wishes, now_ms: now_ms() })
     }
 
     /// Never waits.
     pub(crate) fn look(&self, head: &Head) -> Lookup {
-        self.caching.cache.lookup(&self.key, &head.headers, self.now_ms, |meta| self.judge(meta))
+        self.way.caching.cache.lookup(&self.key, self.way.selecting(head), self.now_ms, |meta| self.judge(meta))
     }
 
     /// What is there, and what would be done with it; see `edge::inquiry`.
     pub(crate) fn peek(&self, head: &Head) -> Option<Peek> {
-        let (meta, tier) = self.caching.cache.peek(&self.key, &head.headers)?;
+        let (meta, tier) = self.way.caching.cache.peek(&self.key, self.way.selecting(head))?;
         Some(Peek { verdict: self.judge(&meta), meta, tier, now_ms: self.now_ms })
     }
 
@@ -142,20 +192,39 @@ impl<'a> Asker<'a> {
         head: &mut Head,
         content: &mut Content,
     ) -> Result<Answer, Refusal> {
+        let caching = self.way.caching;
         if asks_the_origin(head) {
             // The duty, if there is one, passes on: this answer is for one client.
             drop(lookup);
-            return alone(self.caching, trip, first, head, content, CacheStatus::forward(Forward::Request)).await;
+            return alone(caching, trip, first, head, content, CacheStatus::forward(Forward::Request)).await;
         }
         let mut waited = false;
+        if let Lookup::Busy(wait) = &lookup
+            && wait.is_for_a_fill()
+            && caching.tells_who_asks(head)
+            && !self.wishes.only_if_cached
+        {
+            // What comes for another may be for another, and what comes for this one not for those who wait.
+            drop(lookup);
+            let status = CacheStatus { detail: Some(Reason::Authorization.name()), ..CacheStatus::forward(Forward::Bypass) };
+            return alone(caching, trip, first, head, content, status).await;
+        }
         if let Lookup::Busy(wait) = lookup {
-            if self.caching.keeps_nothing() {
+            if caching.keeps_nothing() {
                 let status = CacheStatus { detail: Some("keeps-nothing"), ..CacheStatus::forward(Forward::Bypass) };
-                return alone(self.caching, trip, first, head, content, status).await;
+                return alone(caching, trip, first, head, content, status).await;
             }
             waited = true;
             let patience = Duration::from_millis(limits::cache::WAIT_MS);
-            lookup = wait.join(&head.headers, self.now_ms, |meta| self.judge(meta), patience).await;
+            lookup = wait.join(self.way.selecting(head), self.now_ms, |meta| self.judge(meta), patience).await;
+        }
+        let owes = matches!(lookup, Lookup::Miss(_) | Lookup::Stale { verdict: Verdict::Revalidate { .. }, duty: Some(_), .. });
+        if owes && self.wishes.no_store && !self.wishes.only_if_cached {
+            // It brings nothing to the store; the duty passes on to one who may.
+            drop(lookup);
+            let detail = Some(Reason::RequestNoStore.name());
+            let status = CacheStatus { detail, ..CacheStatus::forward(Forward::Request) };
+            return alone(caching, trip, first, head, content, status).await;
         }
         match lookup {
             Lookup::Hit(hit) => Ok(self.hit(head, &hit, waited)),
@@ -174,19 +243,19 @@ impl<'a> Asker<'a> {
             )),
             _ if self.wishes.only_if_cached => Err(Refusal::OnlyIfCached),
             Lookup::Miss(duty) | Lookup::Stale { duty: Some(duty), .. } => {
-                fill(self.caching, trip, first, head, &self.wishes, duty).await
+                fill(&self.way, trip, first, head, &self.wishes, duty).await
             }
             Lookup::Bypass(why) => {
                 let status = CacheStatus { detail: Some(why.name()), ..CacheStatus::forward(Forward::Bypass) };
-                alone(self.caching, trip, first, head, content, status).await
+                alone(caching, trip, first, head, content, status).await
             }
             // `join` does not end busy.
-            Lookup::Busy(_) => alone(self.caching, trip, first, head, content, CacheStatus::forward(Forward::Bypass)).await,
+            Lookup::Busy(_) => alone(caching, trip, first, head, content, CacheStatus::forward(Forward::Bypass)).await,
         }
     }
 
     fn judge(&self, meta: &Meta) -> Verdict {
-        freshness::judge(self.caching.mode(), &meta.times, &self.wishes, self.now_ms)
+        freshness::judge(self.way.caching.mode(), &meta.times, &self.wishes, self.now_ms)
     }
 
     fn hit(&self, head: &Head, hit: &Hit, collapsed: bool) -> Answer {
@@ -197,7 +266,7 @@ impl<'a> Asker<'a> {
         let left = i64::try_from(hit.meta.times.lifetime_ms).unwrap_or(i64::MAX)
             - i64::try_from(hit.meta.times.current_age_ms(self.now_ms)).unwrap_or(i64::MAX);
         let status = CacheStatus { ttl_s: Some(left / 1_000), ..status };
-        present(self.caching.mode(), head, hit, self.now_ms, How { result: ResultType::Hit, status, aged: true })
+        present(self.way.caching.mode(), head, hit, self.now_ms, How { result: ResultType::Hit, status, aged: true })
     }
 }
 
@@ -212,12 +281,13 @@ pub(crate) async fn alone(
     status: CacheStatus,
 ) -> Result<Answer, Refusal> {
     let asked = (!invalidation::is_safe(&head.method)).then(|| head.clone());
-    forward::reduce(caching, head);
+    let way = Way::of(caching, trip, first.as_ref(), head.version);
+    forward::own(way.rules(), head);
     let mut answer = trip.fetch(first, head, content).await?;
     if let Some(asked) = asked
         && caching.mode() == Mode::Standards
     {
-        invalidate(caching, trip, &asked, &answer.response).await;
+        invalidate(&way, trip, &asked, &answer.response).await;
     }
     forget_cookies(caching, answer.response.headers_mut());
     say(&mut answer, status);
@@ -226,7 +296,7 @@ pub(crate) async fn alone(
 
 /// Fetches what is missing or stale, for everybody who wants it.
 async fn fill(
-    caching: &Caching,
+    way: &Way<'_>,
     trip: &Trip<'_>,
     first: Option<Arc<Origin>>,
     head: &Head,
@@ -234,6 +304,7 @@ async fn fill(
     duty: Duty,
 ) -> Result<Answer, Refusal> {
     let _span = trip.open_span("cache fill");
+    let caching = way.caching;
     let mode = caching.mode();
     let prior = duty.prior().cloned();
     let why = match &prior {
@@ -247,22 +318,27 @@ async fn fill(
         matches!(freshness::judge(mode, &hit.meta.times, wishes, now_ms()), Verdict::Revalidate { if_error: true })
     });
 
+    let mut target;
     let mut validates = prior.is_some();
     let (mut answer, sent, asked_ms) = loop {
-        let mut asked = head.clone();
-        forward::reduce(caching, &mut asked);
-        // HEAD is answered from what GET stores.
-        if asked.method == Method::HEAD {
-            asked.method = Method::GET;
-        }
-        match &prior {
-            Some(hit) if validates => validates = condition::ask_whether_modified(&mut asked.headers, &hit.meta.as_sent()),
-            _ => condition::ask_for_all(&mut asked.headers),
+        let mut asked =
+            if caching.keeps_nothing() { forward::unshared(way.rules(), head) } else { forward::shared(way.rules(), head) };
+        // What follows a body is not stored, so nobody has it.
+        asked.trailers = Trailers::Dropped;
+        target = asked.target.clone();
+        if let Some(hit) = &prior
+            && validates
+        {
+            validates = condition::ask_whether_modified(&mut asked.headers, &hit.meta.as_sent());
         }
         let (sent, asked_ms) = (asked.headers.clone(), now_ms());
         let answer = match trip.fetch(first.clone(), &mut asked, &mut Content::Empty).await {
             Ok(answer) => answer,
             Err(refusal) => match (&refusal, usable) {
+                (Refusal::Fetch(error), Some(hit)) if error.is_elsewhere() => {
+                    duty.decline(Decline::Failed);
+                    return Ok(stale(mode, head, hit, why, None));
+                }
                 (Refusal::Fetch(_) | Refusal::OriginBody(_), Some(hit)) => {
                     let lasts_ms = caching.ttls(refusal.status()).error_min_ms;
                     duty.hold(Spell { since_ms: now_ms(), lasts_ms });
@@ -293,7 +369,9 @@ async fn fill(
     let status = answer.response.status();
     let answered = answer.response.headers();
     let authorization_keyed = caching.policy.key.has_authorization();
-    let fetched = Fetched { method: &Method::GET, asked: &sent, authorization_keyed, status, answered, asked_ms, received_ms };
+    let cookies = caching.cookies();
+    let fetched =
+        Fetched { method: &Method::GET, asked: &sent, authorization_keyed, cookies, status, answered, asked_ms, received_ms };
     if let (Some(hit), true, StatusCode::NOT_MODIFIED) = (&prior, validates, status) {
         return Ok(renewed(caching, head, hit, duty, &fetched, why));
     }
@@ -305,7 +383,11 @@ async fn fill(
     let times = match freshness::admit(mode, &caching.ttls(status), &fetched) {
         Ok(times) => times,
         Err(reason) => {
-            duty.decline(if reason == Reason::Status { Decline::Failed } else { Decline::Uncacheable });
+            duty.decline(match reason {
+                _ if reason.is_personal() => Decline::Personal,
+                Reason::Status => Decline::Failed,
+                _ => Decline::Uncacheable,
+            });
             forget_cookies(caching, answer.response.headers_mut());
             say(&mut answer, CacheStatus { detail: Some(reason.name()), ..forwarded });
             return Ok(answer);
@@ -313,22 +395,24 @@ async fn fill(
     };
     let mut meta = Meta {
         status,
-        headers: fields::storable(answered, caching.cookies(), received_ms),
+        headers: fields::storable(answered, cookies, received_ms),
         times,
         vary: match (mode, Vary::of(answered)) {
             (Mode::Standards, Vary::Names(names)) => names,
             _ => Arc::new([]),
         },
         request_site: caching.site.clone(),
-        path_and_query: head.target.as_str().into(),
+        // As the origin knows it: what is not keyed must not hide it from a purge.
+        path_and_query: target.as_str().into(),
         tags: tags(answered),
         length: said_length(answered).or(answer.response.body().size_hint().exact()),
         stored_ms: received_ms,
         original: None,
     };
+    let personal = Personal::of(answered, cookies);
     let content = std::mem::replace(answer.response.body_mut(), Content::Empty);
     let content = compress::offer(caching, &head.headers, &mut meta, content);
-    let mut filler = duty.fill(meta, &head.headers);
+    let mut filler = duty.fill(meta, way.selecting(head));
     let Some(hit) = filler.take_hit() else {
         // Nobody has written yet, so it is there.
         say(&mut answer, forwarded);
@@ -337,7 +421,8 @@ async fn fill(
     let ttl_s = i64::try_from(times.left_ms(received_ms) / 1_000).ok();
     let how =
         How { result: answer.result, status: CacheStatus { stored: true, ttl_s, ..forwarded }, aged: times.age_ms >= 1_000 };
-    let answer = present(mode, head, &hit, received_ms, how);
+    let mut answer = present(mode, head, &hit, received_ms, how);
+    personal.put_on(&mut answer);
     drop(hit);
     // A body that is here is stored before anybody else asks.
     if matches!(content, Content::Empty | Content::Full(_)) {
@@ -352,7 +437,7 @@ async fn fill(
 fn renewed(caching: &Caching, head: &Head, prior: &Hit, duty: Duty, fetched: &Fetched<'_>, why: Forward) -> Answer {
     let mut headers = prior.meta.as_sent().into_owned();
     let status = prior.meta.status;
-    let times = freshness::renew(caching.mode(), &caching.ttls(status), fetched, status, &mut headers, caching.cookies());
+    let times = freshness::renew(caching.mode(), &caching.ttls(status), fetched, status, &mut headers);
     compress::renewed(caching, &prior.meta, &mut headers);
     let said = CacheStatus { forward_status: Some(StatusCode::NOT_MODIFIED), ..CacheStatus::forward(why) };
     let (hit, said) = match times {
@@ -363,14 +448,38 @@ fn renewed(caching: &Caching, head: &Head, prior: &Hit, duty: Duty, fetched: &Fe
         }
         Err(reason) => {
             // This client may have it, with what is said of it now.
-            duty.decline(Decline::Uncacheable);
+            duty.decline(if reason.is_personal() { Decline::Personal } else { Decline::Uncacheable });
             let mut hit = prior.clone();
             hit.meta = Arc::new(Meta { headers, ..Meta::clone(&prior.meta) });
             (hit, CacheStatus { detail: Some(reason.name()), ..said })
         }
     };
     let how = How { result: ResultType::RefreshHit, status: said, aged: true };
-    present(caching.mode(), head, &hit, fetched.received_ms, how)
+    let mut answer = present(caching.mode(), head, &hit, fetched.received_ms, how);
+    Personal::of(fetched.answered, fetched.cookies).put_on(&mut answer);
+    answer
+}
+
+/// What of an answer is for the one who asked, and not in what is stored.
+struct Personal(Vec<(HeaderName, HeaderValue)>);
+
+impl Personal {
+    fn of(answered: &HeaderMap, cookies: SetCookie) -> Personal {
+        let names = fields::personal(answered, cookies);
+        let lines =
+            |name: &HeaderName| answered.get_all(name).iter().map(|value| (name.clone(), value.clone())).collect::<Vec<_>>();
+        Personal(names.iter().flat_map(lines).collect())
+    }
+
+    fn put_on(self, answer: &mut Answer) {
+        let headers = answer.response.headers_mut();
+        for (name, _) in &self.0 {
+            headers.remove(name);
+        }
+        for (name, value) in self.0 {
+            headers.append(name, value);
+        }
+    }
 }
 
 /// The origin has failed, and an old answer is better than none.
@@ -415,41 +524,31 @@ impl Renewal {
         // Nobody is there who has wishes, conditions or ranges.
         condition::ask_for_all(&mut head.headers);
         head.method = Method::GET;
-        if let Err(refusal) = fill(caching, &trip, first, &head, &Wishes::default(), duty).await {
+        head.interim = None;
+        let way = Way::of(caching, &trip, first.as_ref(), head.version);
+        if let Err(refusal) = fill(&way, &trip, first, &head, &Wishes::default(), duty).await {
             tracing::debug!(target: "edgeward::cache", %refusal, "a renewal failed");
         }
     }
 }
 
-/// Purges what an unsafe request has made doubtful (RFC 9111 section 4.4).
-async fn invalidate(caching: &Caching, trip: &Trip<'_>, asked: &Head, response: &Response<Content>) {
+/// What an unsafe request has made doubtful is not used any more (RFC 9111 section 4.4): these very URIs.
+async fn invalidate(way: &Way<'_>, trip: &Trip<'_>, asked: &Head, response: &Response<Content>) {
+    let caching = way.caching;
     let authority = asked.headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let Some(authority) = authority else { return };
-    let scheme = if trip.secure { Scheme::HTTPS } else { Scheme::HTTP };
+    let scheme = if way.secure { Scheme::HTTPS } else { Scheme::HTTP };
     let target = invalidation::Target { scheme: &scheme, authority: &authority, path_and_query: &asked.target };
     for target in invalidation::targets(&asked.method, &target, response.status(), response.headers()) {
         let head = Head { target, ..asked.clone() };
-        // A purge is work: none for what is not there.
-        if !caching.cache.holds(&derive(caching, &Method::GET, &head)) {
+        // As what is stored is called.
+        let target = forward::shared(way.rules(), &head).target;
+        if caching.cache.invalidate(&caching.site, target.as_str(), trip.client()) {
             continue;
         }
-        let purge = Purge::Path { site: caching.site.to_string(), pattern: head.target.as_str().to_owned() };
-        if let Err(error) = caching.cache.purge(purge).await {
-            tracing::warn!(target: "edgeward::cache", %error, "a response that a request has made doubtful stays");
-        }
+        // This client's room is used up: at least what it would get itself.
+        caching.cache.forget(way.key(&Method::GET, &head)).await;
     }
-}
-
-fn derive(caching: &Caching, method: &Method, head: &Head) -> Key {
-    let asked = key::Asked {
-        site: &caching.site,
-        host: head.host(),
-        method: if head.method == Method::OPTIONS { &Method::OPTIONS } else { method },
-        path: head.path(),
-        query: head.target.query(),
-        headers: &head.headers,
-    };
-    Key::derive(&caching.policy.key, &asked)
 }
 
 /// Conditions that protect a change: only the origin can judge them.

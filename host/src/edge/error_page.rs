@@ -19,6 +19,7 @@ use crate::edge::head::Head;
 use crate::edge::record::Record;
 use crate::edge::respond::{Answer, Refusal};
 use crate::edge::site::Site;
+use crate::path::NormalPath;
 use crate::telemetry::ResultType;
 
 /// Of one site.
@@ -64,15 +65,15 @@ pub(super) async fn visit(
     incoming: Incoming,
 ) -> Result<Answer, Refusal> {
     let (headers, version) = (kept(&head.headers), head.version);
-    let dress = site.behavior(head.path()).and_then(|behavior| behavior.dress(head));
+    let dress = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.dress(head));
     let answer = match exchange::visit(edge, record, site, head, incoming).await {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(edge, &record.id),
     };
     let Some(page) = pages.page(&answer) else { return Ok(answer) };
-    let Some(behavior) = site.behavior(page.target.path()) else { return Ok(answer) };
+    let Some(behavior) = site.behavior(&NormalPath::of(page.target.path())) else { return Ok(answer) };
     let method = if record.method == Method::HEAD { Method::HEAD } else { Method::GET };
-    let mut head = Head { method, target: page.target.clone(), headers, version, websocket: false };
+    let mut head = Head::new(method, page.target.clone(), headers, version);
     let trip = Trip::new(edge, record, site, behavior);
     let mut served = trip.obtain(None, &mut head, &mut Content::Empty).await?;
     // A page that is not there says so by its own status.

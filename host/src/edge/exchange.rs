@@ -4,8 +4,9 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,9 +14,9 @@ use crate::cache::status::{CacheStatus, Forward};
 use crate::config::ViewerProtocol;
 use crate::edge::Edge;
 use crate::edge::body::Content;
-use crate::edge::caching::{self, Asker, Caching};
+use crate::edge::caching::{self, Asker, Caching, Way};
 use crate::edge::error_page;
-use crate::edge::head::Head;
+use crate::edge::head::{Head, Trailers};
 use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
 use crate::edge::hook::{self, Asked, Scene};
@@ -24,12 +25,13 @@ use crate::edge::origin::{Backend, FetchError, Origin, announce};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
 use crate::edge::signed;
-use crate::edge::site::{Behavior, Site};
+use crate::edge::site::{Behavior, Elsewhere, Site};
 use crate::edge::tunnel::Place;
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::net::Pace;
+use crate::path::NormalPath;
 use crate::telemetry::{Open, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
@@ -37,7 +39,22 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
     let (parts, incoming) = (*request).into_parts();
     let mut head = Head::admit(parts)?;
     record.saw(&head);
-    let site = edge.sites.find(head.host()).ok_or(Refusal::UnknownHost)?.clone();
+    let site = edge.sites.find(head.host());
+    if let Some(tls) = &record.client().tls
+        && let Some(sni) = tls.sni.as_deref()
+        && !sni.eq_ignore_ascii_case(head.host())
+    {
+        // A client may have several sites over one connection, but only where that makes no difference to any of them
+        // (RFC 9110 section 15.5.20).
+        let alike = site.zip(edge.sites.find(sni)).is_none_or(|(asked, named)| asked.trusts_as(named));
+        if !tls.covers(head.host()) || !alike {
+            return Err(Refusal::Misdirected);
+        }
+    }
+    let site = site.ok_or(Refusal::UnknownHost)?.clone();
+    if head.version == Version::HTTP_11 {
+        head.interim.clone_from(&record.client().interim);
+    }
     record.site = Some(site.clone());
     match &site.error_pages {
         None => visit(edge, record, &site, &mut head, incoming).await,
@@ -53,24 +70,42 @@ pub(super) async fn visit(
     head: &mut Head,
     incoming: Incoming,
 ) -> Result<Answer, Refusal> {
-    // By the path as it came: a hook that changes it changes neither behavior nor origin.
-    let behavior = site.behavior(head.path()).ok_or(Refusal::UnknownHost)?;
     let mut content = Content::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
     let secure = record.client().tls.is_some();
-    match behavior.viewer_protocol {
-        ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
-        ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head),
-        _ => {}
-    }
-    if !behavior.allows(&head.method) {
-        return Err(Refusal::Method);
-    }
-    if matches!(head.method, Method::GET | Method::HEAD) && !content.is_empty() {
-        return Err(Refusal::BodyOfGet);
-    }
-
-    if let Some(signers) = &behavior.signers {
-        signers.admit(&signed::Asked::new(head, secure, record.client().peer.ip()))?;
+    let behavior = {
+        // By the path as it came: a hook that changes it changes neither behavior nor origin.
+        let path = NormalPath::of(head.path());
+        let behavior = site.behavior(&path).ok_or(Refusal::UnknownHost)?;
+        match behavior.viewer_protocol {
+            ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
+            ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head),
+            _ => {}
+        }
+        if !behavior.allows(&head.method) {
+            return Err(Refusal::Method);
+        }
+        if matches!(head.method, Method::GET | Method::HEAD) && !content.is_empty() {
+            return Err(Refusal::BodyOfGet);
+        }
+        let asked = || signed::Asked::new(head, &path, secure, record.client().peer.ip());
+        if let Some(signers) = &behavior.signers {
+            signers.admit(&asked())?;
+        }
+        if path.has_nul() {
+            return Err(Refusal::Path("it has a NUL"));
+        }
+        // What some server takes for another behavior's is neither given out nor stored by this one's rules.
+        match site.elsewhere(&path, behavior) {
+            Elsewhere::Nowhere => {}
+            Elsewhere::Unknown => return Err(Refusal::Path("it has too much that servers read differently")),
+            Elsewhere::Behavior(other) => {
+                other.signers.as_ref().map_or(Ok(()), |signers| signers.admit(&asked()))?;
+                return Err(Refusal::Path("some servers would take it for another behavior's"));
+            }
+        }
+        behavior
+    };
+    if behavior.signers.is_some() {
         // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
         signed::strip(head);
     }
@@ -91,7 +126,7 @@ pub(super) async fn visit(
             return Ok(answer);
         }
     }
-    if let (Some(root), "/") = (&site.default_root_object, head.path()) {
+    if let (Some(root), "/") = (&site.default_root_object, NormalPath::of(head.path()).text()) {
         head.target = with_path(&head.target, root);
     }
 
@@ -137,7 +172,8 @@ async fn cached(
     head: &mut Head,
     content: &mut Content,
 ) -> Result<Answer, Refusal> {
-    let Some(asker) = Asker::new(caching, head, content) else {
+    let way = Way::of(caching, trip, first.as_ref(), head.version);
+    let Some(asker) = Asker::new(way, head, content) else {
         let status = CacheStatus::forward(Forward::Method);
         return Box::pin(caching::alone(caching, trip, first, head, content, status)).await;
     };
@@ -230,6 +266,20 @@ impl<'a> Trip<'a> {
         Trip { edge, scene, site, behavior, secure: client.tls.is_some(), backend: behavior.backend.clone() }
     }
 
+    pub(crate) fn client(&self) -> IpAddr {
+        self.scene.client_ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
+    /// Who answers, as the configuration or a hook has chosen.
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// What `announce` adds for the origin: the client's address, and whom the request came through.
+    pub(crate) fn added(&self, version: Version) -> (&'a str, &'a HeaderValue) {
+        (self.scene.client_ip, self.edge.via.of(version))
+    }
+
     /// None if the request is not traced.
     pub(crate) fn open_span(&self, name: &str) -> Option<Open<'_>> {
         self.scene.trace.map(|trace| trace.open(name, SpanKind::Internal))
@@ -310,6 +360,7 @@ impl<'a> Trip<'a> {
             Ok(attempt) if attempt.status.is_none_or(|status| !group.statuses.contains(&status.as_u16())) => {
                 return Ok(attempt.answer);
             }
+            Err(Refusal::Fetch(error)) if error.is_elsewhere() => return Err(Refusal::Fetch(error)),
             Ok(_) | Err(Refusal::Fetch(_) | Refusal::OriginBody(_)) => {}
             Err(refusal) => return Err(refusal),
         }
@@ -322,7 +373,7 @@ impl<'a> Trip<'a> {
         if let Some(host) = origin.host() {
             head.headers.insert(header::HOST, host.clone());
         }
-        announce(&mut head.headers, self.scene.client_ip, self.edge.via.of(head.version));
+        announce(&mut head.headers, self.scene.client_ip, self.edge.via_onwards.of(head.version));
         if let Some(hook) = self.behavior.hook(Moment::OriginRequest) {
             let shown = if self.behavior.include_body {
                 Some(Box::pin(content.peek(shown_bytes(hook))).await.map_err(Refusal::Body)?)
@@ -351,6 +402,9 @@ impl<'a> Trip<'a> {
                 }
             }
         }
+        if origin.may_be_left_by(head.path()) {
+            return Err(Refusal::Path("it leads out of the origin's own"));
+        }
         if let Ok(id) = HeaderValue::from_str(self.scene.id.as_str()) {
             head.headers.insert(ID, id);
         }
@@ -363,7 +417,9 @@ impl<'a> Trip<'a> {
         let mut response = match fetched {
             Ok(response) => response,
             Err(error) => {
-                origin.metrics.failed(error.reason());
+                if !error.is_elsewhere() {
+                    origin.metrics.failed(error.reason());
+                }
                 if let Some(span) = &mut span {
                     span.note(|span| span.fail(error.reason()));
                 }
@@ -371,7 +427,7 @@ impl<'a> Trip<'a> {
             }
         };
         origin.metrics.answered(started.elapsed().as_secs_f64());
-        strip_response(response.headers_mut());
+        strip_response(response.headers_mut(), head.trailers != Trailers::Dropped);
         let status = response.status();
         if let Some(span) = &mut span {
             span.note(|span| {

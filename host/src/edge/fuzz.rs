@@ -13,6 +13,7 @@ use crate::edge::signed::{self, Asked, Signers};
 use crate::edge::trial;
 use crate::limits::{self, Limit, Limits, Profile};
 use crate::net::fuzz::hyper_reads;
+use crate::path::NormalPath;
 use crate::wasm::abi::Moment;
 
 /// A hook's answer; its first byte says at which moment.
@@ -99,14 +100,15 @@ pub(crate) fn signed(data: &[u8]) {
     let key = |id: &str, kind| PublicKey { id: id.to_owned(), kind, bytes: vec![4; 65] }.into();
     let Some(signers) = Signers::new(&[key("R", KeyKind::Rsa), key("E", KeyKind::EcdsaP256)]) else { return };
     let client = std::net::IpAddr::from([192, 0, 2, 1]);
-    assert!(signers.admit(&Asked { now_s: 1, ..Asked::new(&head, true, client) }).is_err());
+    let path = NormalPath::of(head.path());
+    assert!(signers.admit(&Asked { now_s: 1, ..Asked::new(&head, &path, true, client) }).is_err());
     signed::strip(&mut head);
     check_head(&head);
     let once = head.clone();
     signed::strip(&mut head);
     assert_eq!((&head.target, &head.headers), (&once.target, &once.headers));
     if let Some(policy) = signed::policy::Policy::read(policy) {
-        let _ = (policy.admits(client, 1), policy.covers(&String::from_utf8_lossy(query)));
+        let _ = (policy.admits(client, 1), policy.covers(|| String::from_utf8_lossy(query).into_owned()));
     }
 }
 
@@ -117,7 +119,7 @@ fn sample_head() -> Head {
         headers.append(name, header::HeaderValue::from_static(value));
     }
     let target = PathAndQuery::from_static("/old?q=1");
-    Head { method: http::Method::GET, target, headers, version: http::Version::HTTP_11, websocket: false }
+    Head::new(http::Method::GET, target, headers, http::Version::HTTP_11)
 }
 
 /// What `Head` says of itself.

@@ -3,14 +3,16 @@
 //! The framing itself is hyper's; what is refused here are heads that two readers could take differently.
 
 use http::header::{self, HeaderValue};
-use http::uri::PathAndQuery;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Uri, Version, request};
 
-use crate::edge::header::strip_request;
+use crate::edge::header::{join_cookies, strip_request};
 use crate::edge::respond::Refusal;
-use crate::limits;
+use crate::net::Interim;
+use crate::{limits, loops};
 
-/// Method, target and headers, as hooks see and change them. `Host` is there, once, and valid.
+/// Method, target and headers, as hooks see and change them. `Host` is there once, and valid; only a request of HTTP/1.0
+/// may have none.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub(crate) method: Method,
@@ -20,9 +22,42 @@ pub(crate) struct Head {
     /// Whether it asks to go on as WebSocket. The headers that say so are taken out like all that are for one
     /// connection, and written anew for the origin's.
     pub(crate) websocket: bool,
+    /// Whether it is `OPTIONS *`, about the server as a whole; everybody but an origin takes it for `/`.
+    pub(crate) asterisk: bool,
+    /// Of an answer.
+    pub(crate) trailers: Trailers,
+    /// The names of the request's own, as it announces them.
+    pub(crate) trailer: Option<Box<HeaderValue>>,
+    /// Where answers 1xx go. None: nowhere.
+    pub(crate) interim: Option<Interim>,
+}
+
+/// What becomes of what follows the body of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trailers {
+    Dropped,
+    /// In HTTP/2 they harm nobody who has not asked for them.
+    Passed,
+    /// The client says that it takes them, and so does whoever asks for it.
+    Wanted,
 }
 
 impl Head {
+    /// Of a request that nobody has sent.
+    pub(crate) fn new(method: Method, target: PathAndQuery, headers: HeaderMap, version: Version) -> Head {
+        Head {
+            method,
+            target,
+            headers,
+            version,
+            websocket: false,
+            asterisk: false,
+            trailers: Trailers::Dropped,
+            trailer: None,
+            interim: None,
+        }
+    }
+
     /// Also removes what may not pass a proxy.
     pub(crate) fn admit(parts: request::Parts) -> Result<Head, Refusal> {
         let request::Parts { method, uri, version, mut headers, .. } = parts;
@@ -36,13 +71,27 @@ impl Head {
             return Err(Refusal::Malformed("more than one Content-Length"));
         }
         let target = target(&method, &uri)?;
-        host(&uri, &mut headers)?;
+        host(&uri, version, &mut headers)?;
         let websocket = asks_for_websocket(&method, version, &headers);
-        strip_request(&mut headers);
-        Ok(Head { method, target, headers, version, websocket })
+        let noted = strip_request(&mut headers);
+        if noted.passed && loops::is_back(&headers) {
+            return Err(Refusal::Loop);
+        }
+        if noted.cookies {
+            join_cookies(&mut headers);
+        }
+        let asterisk = target.as_str() == "*";
+        let target = if asterisk { PathAndQuery::from_static("/") } else { target };
+        let trailers = match version {
+            _ if noted.takes_trailers && version >= Version::HTTP_11 => Trailers::Wanted,
+            Version::HTTP_2 => Trailers::Passed,
+            _ => Trailers::Dropped,
+        };
+        let trailer = noted.trailer.map(Box::new);
+        Ok(Head { method, target, headers, version, websocket, asterisk, trailers, trailer, interim: None })
     }
 
-    /// The host without its port.
+    /// The host without its port; empty if a request of HTTP/1.0 names none.
     pub(crate) fn host(&self) -> &str {
         let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         without_port(host)
@@ -76,6 +125,9 @@ fn is_upgrade(option: &[u8]) -> bool {
 }
 
 fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+    if uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return Err(Refusal::Malformed("the target is of another scheme"));
+    }
     let target = match uri.path_and_query() {
         Some(target) if method != Method::CONNECT => target.clone(),
         _ => return Err(Refusal::Malformed("the target is not a path")),
@@ -84,9 +136,9 @@ fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
         return Err(Refusal::UrlTooLong);
     }
     match target.as_str() {
-        // `OPTIONS *` and an absolute URL without a path are about the root.
-        "*" if method == Method::OPTIONS => Ok(PathAndQuery::from_static("/")),
+        "*" if method == Method::OPTIONS => Ok(target),
         text if text.starts_with('/') => Ok(target),
+        // An absolute URL without a path is about the root.
         text if text.starts_with('?') => PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("/{text}")))
             .map_err(|_| Refusal::Malformed("the target is not a path")),
         _ => Err(Refusal::Malformed("the target is not a path")),
@@ -95,16 +147,38 @@ fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
 
 /// Leaves exactly one valid `Host`. The authority of an absolute target, or of HTTP/2, replaces the header
 /// (RFC 9112 section 3.2.2).
-fn host(uri: &Uri, headers: &mut HeaderMap) -> Result<(), Refusal> {
+fn host(uri: &Uri, version: Version, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    const INVALID: Refusal = Refusal::Malformed("Host is not valid");
     if headers.get_all(header::HOST).iter().count() > 1 {
         return Err(Refusal::Malformed("more than one Host"));
     }
     if let Some(authority) = uri.authority() {
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Malformed("Host is not valid"))?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| INVALID)?;
         headers.insert(header::HOST, host);
     }
-    let host = headers.get(header::HOST).ok_or(Refusal::Malformed("Host is missing"))?;
-    if is_host(host.as_bytes()) { Ok(()) } else { Err(Refusal::Malformed("Host is not valid")) }
+    let host = match headers.get(header::HOST) {
+        Some(host) => host,
+        // HTTP/1.0 did not know it (RFC 9112 section 3.2). Who serves all hosts serves this one.
+        None if version < Version::HTTP_11 => return Ok(()),
+        None => return Err(Refusal::Malformed("Host is missing")),
+    };
+    if let Some(tidy) = tidied(host.as_bytes()) {
+        if !is_host(&tidy) || tidied(&tidy).is_some() {
+            return Err(INVALID);
+        }
+        headers.insert(header::HOST, HeaderValue::from_bytes(&tidy).map_err(|_| INVALID)?);
+        return Ok(());
+    }
+    if is_host(host.as_bytes()) { Ok(()) } else { Err(INVALID) }
+}
+
+/// One spelling for one host: without the colon of a port that is not there, and without the dot that ends a whole name
+/// (RFC 3986 section 3.2). None: it has neither.
+fn tidied(host: &[u8]) -> Option<Vec<u8>> {
+    let end = host.iter().rposition(|&byte| byte == b':').filter(|&at| !host[at..].contains(&b']')).unwrap_or(host.len());
+    let (name, port) = host.split_at(end);
+    let whole = name.strip_suffix(b".").filter(|name| !name.starts_with(b"["));
+    (whole.is_some() || port == b":").then(|| [whole.unwrap_or(name), if port == b":" { b"" } else { port }].concat())
 }
 
 /// A registered name or an address, with an optional port. No user, no path, no escapes.
@@ -177,6 +251,55 @@ mod tests {
         ] {
             assert!(matches!(admit("/", headers), Err(Refusal::Malformed(_))), "{headers:?}");
         }
+    }
+
+    #[test]
+    fn one_host_has_one_spelling() {
+        for (host, tidy) in [
+            ("example.com:", "example.com"),
+            ("example.com.", "example.com"),
+            ("example.com.:", "example.com"),
+            ("example.com.:8080", "example.com:8080"),
+            ("[::1]:", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("example.com:80", "example.com:80"),
+        ] {
+            assert_eq!(admit("/", &[("host", host)]).unwrap().headers["host"], tidy, "{host}");
+        }
+        for host in [".", ":", ".:", "a..", "[::1].", "a::"] {
+            assert!(matches!(admit("/", &[("host", host)]), Err(Refusal::Malformed(_))), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_path_or_a_url_of_http() {
+        for target in ["/", "http://a/", "https://a", "HTTP://a/x"] {
+            assert!(admit(target, &[("host", "a")]).is_ok(), "{target}");
+        }
+        for target in ["ftp://a/", "file://a/etc", "ws://a/", "x://a/"] {
+            assert!(matches!(admit(target, &[("host", "a")]), Err(Refusal::Malformed(_))), "{target}");
+        }
+    }
+
+    #[test]
+    fn only_http_1_0_may_name_no_host() {
+        for (version, taken) in [(Version::HTTP_10, true), (Version::HTTP_11, false), (Version::HTTP_2, false)] {
+            let request = http::Request::builder().version(version).body(()).unwrap();
+            let head = Head::admit(request.into_parts().0);
+            assert_eq!(head.as_ref().is_ok_and(|head| head.host().is_empty()), taken, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_about_the_whole_server_is_known_for_one() {
+        let ask = |method: &str| {
+            let request = http::Request::builder().method(method).uri("*").header("host", "a").body(()).unwrap();
+            Head::admit(request.into_parts().0)
+        };
+        let head = ask("OPTIONS").unwrap();
+        assert!(head.asterisk && head.path() == "/");
+        assert!(matches!(ask("GET"), Err(Refusal::Malformed(_))));
+        assert!(!admit("/", &[("host", "a")]).unwrap().asterisk);
     }
 
     #[test]

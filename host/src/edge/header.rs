@@ -4,6 +4,7 @@
 use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 
+use crate::limits;
 use crate::wasm::abi::Moment;
 
 /// Hidden from hooks, and not theirs to add. Names are lower-case.
@@ -49,11 +50,12 @@ fn is_disallowed_extension(name: &str) -> bool {
 pub(crate) fn is_read_only(moment: Moment, name: &str) -> bool {
     match moment {
         Moment::ViewerRequest => {
-            matches!(name, "content-length" | "host" | "transfer-encoding" | "via" | "cloudfront-viewer-country")
+            matches!(name, "cdn-loop" | "content-length" | "host" | "transfer-encoding" | "via" | "cloudfront-viewer-country")
         }
         Moment::OriginRequest => matches!(
             name,
             "accept-encoding"
+                | "cdn-loop"
                 | "content-length"
                 | "if-modified-since"
                 | "if-none-match"
@@ -68,43 +70,152 @@ pub(crate) fn is_read_only(moment: Moment, name: &str) -> bool {
     }
 }
 
-/// Removes what a request may not carry to a hook or an origin: hop-by-hop headers, those that `Connection`
-/// names, and CloudFront's disallowed ones. Framing (`Content-Length`, `Transfer-Encoding`) stays.
-pub(crate) fn strip_request(headers: &mut HeaderMap) {
-    strip(headers, |name| is_disallowed(name) || name == "x-http-method-override");
+/// What was met among a request's headers that somebody has to look at.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    /// It has passed other proxies, or this one.
+    pub(crate) passed: bool,
+    /// It has cookies, in however many lines.
+    pub(crate) cookies: bool,
+    /// Its sender wants to be sent trailers (RFC 9110 section 10.1.4).
+    pub(crate) takes_trailers: bool,
+    /// The trailers that it announces itself.
+    pub(crate) trailer: Option<HeaderValue>,
 }
 
-/// Removes hop-by-hop headers of an origin's answer, framing included: the body says how long it is.
-pub(crate) fn strip_response(headers: &mut HeaderMap) {
+/// Removes what a request may not carry to a hook or an origin: hop-by-hop headers, those that `Connection`
+/// names, and CloudFront's disallowed ones. Framing (`Content-Length`, `Transfer-Encoding`) stays.
+pub(crate) fn strip_request(headers: &mut HeaderMap) -> Noted {
+    let mut noted = Noted::default();
+    let (mut te, mut trailer) = (false, false);
+    let gone = named_by_connection(headers);
+    // One walk for all that is looked for.
+    let gone = gone_of(headers, gone, |name| {
+        match name {
+            "cookie" => noted.cookies = true,
+            "via" | "cdn-loop" => noted.passed = true,
+            "te" => te = true,
+            "trailer" => trailer = true,
+            _ => {}
+        }
+        is_disallowed(name) || name == "x-http-method-override"
+    });
+    if te {
+        let members = headers.get_all(header::TE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+        noted.takes_trailers = members.map(<[u8]>::trim_ascii).any(|member| member.eq_ignore_ascii_case(b"trailers"));
+    }
+    if trailer {
+        noted.trailer = one_line(headers, &header::TRAILER, b", ");
+    }
+    remove(headers, gone);
+    noted
+}
+
+/// Removes hop-by-hop headers of an origin's answer, framing included: the body says how long it is. What announces
+/// trailers stays for a client that takes them.
+pub(crate) fn strip_response(headers: &mut HeaderMap, takes_trailers: bool) {
     let chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    strip(headers, |name| {
-        matches!(name, "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" | "upgrade")
+    let gone = named_by_connection(headers);
+    let gone = gone_of(headers, gone, |name| {
+        matches!(name, "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade")
+            // A body of known length has none behind it.
+            || (name == "trailer" && !(takes_trailers && (chunked || !headers.contains_key(header::CONTENT_LENGTH))))
             || name.starts_with("x-amz-cf-")
             || name.starts_with("x-edge-")
             || name == "x-cache"
     });
+    remove(headers, gone);
     if chunked {
         // With both, the length is not the body's (RFC 9112 section 6.3).
         headers.remove(header::CONTENT_LENGTH);
     }
 }
 
-fn strip(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
-    let mut gone: Vec<HeaderName> = Vec::new();
-    if headers.contains_key(header::CONNECTION) {
-        let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-        for name in named.flat_map(|value| value.split(',')) {
-            // Whoever names an end-to-end header there must not make us forget whom the request is for.
-            let name = HeaderName::from_bytes(name.trim().as_bytes()).ok();
-            gone.extend(name.filter(|name| {
-                !matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "via" | "x-forwarded-for")
-            }));
-        }
+/// The headers that `Connection` names.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    if !headers.contains_key(header::CONNECTION) {
+        return Vec::new();
     }
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = named.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
+    // Whoever names an end-to-end header there must not make us forget whom the request is for, nor where it has been.
+    let kept = ["host", "content-length", "transfer-encoding", "via", "x-forwarded-for", "cdn-loop"];
+    names.filter(|name| !kept.contains(&name.as_str())).collect()
+}
+
+fn gone_of(headers: &HeaderMap, mut gone: Vec<HeaderName>, mut goes: impl FnMut(&str) -> bool) -> Vec<HeaderName> {
     gone.extend(headers.keys().filter(|name| goes(name.as_str())).cloned());
+    gone
+}
+
+fn remove(headers: &mut HeaderMap, gone: Vec<HeaderName>) {
     for name in gone {
         headers.remove(name);
     }
+}
+
+/// All lines of a header as one.
+fn one_line(headers: &HeaderMap, name: &HeaderName, between: &[u8]) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    let Some(second) = lines.next() else { return Some(first.clone()) };
+    let mut all = first.as_bytes().to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        all.extend_from_slice(between);
+        all.extend_from_slice(line.as_bytes());
+    }
+    HeaderValue::from_bytes(&all).ok()
+}
+
+/// HTTP/2 lets a client send each cookie for itself; nobody behind it would take them for one list (RFC 9113 section
+/// 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_some()
+        && let Some(cookies) = one_line(headers, &header::COOKIE, b"; ")
+    {
+        headers.insert(header::COOKIE, cookies);
+    }
+}
+
+/// Leaves of trailers what may stand there (RFC 9110 section 6.5.1): nothing by which a message is framed, routed,
+/// authenticated or read, and nothing that a header could not carry past us. Too many of them, or too large, go whole.
+pub(crate) fn retain_trailers(trailers: &mut HeaderMap) {
+    let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if trailers.len() > limits::trailers::FIELDS || bytes > limits::trailers::BYTES {
+        trailers.clear();
+        return;
+    }
+    let gone = gone_of(trailers, Vec::new(), |name| is_disallowed(name) || !may_trail(name));
+    remove(trailers, gone);
+}
+
+fn may_trail(name: &str) -> bool {
+    !(matches!(
+        name,
+        "age"
+            | "authorization"
+            | "cache-control"
+            | "cdn-loop"
+            | "cookie"
+            | "date"
+            | "expires"
+            | "forwarded"
+            | "host"
+            | "location"
+            | "max-forwards"
+            | "pragma"
+            | "range"
+            | "retry-after"
+            | "set-cookie"
+            | "transfer-encoding"
+            | "vary"
+            | "via"
+            | "warning"
+            | "www-authenticate"
+            | "x-forwarded-for"
+    ) || name.starts_with("content-")
+        || name.starts_with("if-")
+        || name.starts_with("access-control-"))
 }
 
 /// Leaves the cookies whose names are wanted, in one line.
@@ -181,7 +292,67 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("content-length", "3".parse().unwrap());
         headers.insert("transfer-encoding", "chunked".parse().unwrap());
-        strip_response(&mut headers);
+        strip_response(&mut headers, false);
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn cookies_of_several_lines_become_one() {
+        for (lines, joined) in
+            [(&["a=1"][..], "a=1"), (&["a=1", "b=2"], "a=1; b=2"), (&["a=1; b=2", "c=3", "d=4"], "a=1; b=2; c=3; d=4")]
+        {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("cookie", line.parse().unwrap());
+            }
+            join_cookies(&mut headers);
+            assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), [joined]);
+        }
+    }
+
+    #[test]
+    fn what_announces_trailers_stays_for_those_who_take_them() {
+        for (framing, takes, stays) in [
+            (Some(("transfer-encoding", "chunked")), true, true),
+            (None, true, true),
+            (Some(("transfer-encoding", "chunked")), false, false),
+            (Some(("content-length", "2")), true, false),
+            (None, false, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("trailer", "x-sum".parse().unwrap());
+            if let Some((name, value)) = framing {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            strip_response(&mut headers, takes);
+            assert_eq!(headers.contains_key("trailer"), stays, "{framing:?} {takes}");
+        }
+    }
+
+    #[test]
+    fn trailers_frame_and_route_nothing_and_have_limits() {
+        let trailers = |names: &[&str]| {
+            let mut map = HeaderMap::new();
+            for name in names {
+                map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("v"));
+            }
+            retain_trailers(&mut map);
+            map.len()
+        };
+        assert_eq!(trailers(&["x-checksum", "grpc-status", "server-timing", "etag"]), 4);
+        for name in ["content-length", "transfer-encoding", "host", "set-cookie", "authorization", "trailer", "te", "x-cache"] {
+            assert_eq!(trailers(&[name, "x"]), 1, "{name}");
+        }
+        let many = |n: usize| trailers(&vec!["x"; n]);
+        let most = limits::trailers::FIELDS;
+        assert_eq!([many(most - 1), many(most), many(most + 1)], [most - 1, most, 0]);
+        let large = |n: usize| {
+            let mut map = HeaderMap::new();
+            map.insert("x", HeaderValue::from_bytes(&vec![b'v'; n - 1]).unwrap());
+            retain_trailers(&mut map);
+            map.len()
+        };
+        let most = limits::trailers::BYTES;
+        assert_eq!([large(most - 1), large(most), large(most + 1)], [1, 1, 0]);
     }
 }

@@ -5,14 +5,33 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cache::freshness::Verdict;
 use crate::edge::Edge;
 use crate::edge::body::Content;
-use crate::edge::caching::Asker;
+use crate::edge::caching::{Asker, Way};
 use crate::edge::head::Head;
+use crate::path::NormalPath;
 use crate::telemetry::CacheTier;
+
+/// A request that is not made.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sought {
+    pub host: String,
+    /// With its query string, as a viewer-request hook leaves them.
+    pub path: String,
+    /// Names and values, in order.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// Whether the viewer came by https, where that is in the key.
+    #[serde(default)]
+    pub https: bool,
+    /// The origin, or group, that a viewer-request hook chooses by its name. None: the behavior's.
+    #[serde(default)]
+    pub origin: Option<String>,
+}
 
 /// What is stored for a request, and what would be done with it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,7 +55,8 @@ pub struct Found {
 
 impl Edge {
     /// What a GET for this would find; None if nothing is stored. Blocks for a look at the disk.
-    pub fn look_up(&self, host: &str, target: &str, headers: &[(String, String)]) -> Result<Option<Found>, String> {
+    pub fn look_up(&self, sought: &Sought) -> Result<Option<Found>, String> {
+        let Sought { host, path: target, headers, https, origin } = sought;
         let mut fields = HeaderMap::new();
         for (name, value) in headers {
             let name =
@@ -46,14 +66,19 @@ impl Edge {
         }
         let host = HeaderValue::from_str(host).map_err(|_| format!("`{}` is no host", host.escape_debug()))?;
         fields.insert(header::HOST, host);
-        let request = Request::get(target).body(()).map_err(|_| format!("`{}` is no path", target.escape_debug()))?;
+        let request = Request::get(target.as_str()).body(()).map_err(|_| format!("`{}` is no path", target.escape_debug()))?;
         let mut parts = request.into_parts().0;
         parts.headers = fields;
         let mut head = Head::admit(parts).map_err(|_| "the edge would not take such a request".to_owned())?;
         let site = self.sites.find(head.host()).ok_or_else(|| format!("no site has the host `{}`", head.host()))?;
-        let behavior = site.behavior(head.path()).ok_or("no behavior has this path")?;
+        let behavior = site.behavior(&NormalPath::of(head.path())).ok_or("no behavior has this path")?;
         let caching = behavior.caching.as_ref().ok_or("its behavior has no cache_policy")?;
-        let Some(asker) = Asker::new(caching, &mut head, &Content::Empty) else { return Ok(None) };
+        let backend = match origin {
+            None => None,
+            Some(name) => Some(self.backends.get(name).ok_or_else(|| format!("no origin is called `{}`", name.escape_debug()))?),
+        };
+        let way = Way::supposed(caching, *https, backend);
+        let Some(asker) = Asker::new(way, &mut head, &Content::Empty) else { return Ok(None) };
         Ok(asker.peek(&head).map(|peek| Found {
             site: site.name.to_string(),
             tier: match peek.tier {

@@ -5,8 +5,11 @@
 
 pub(crate) mod connect;
 pub(crate) mod folder;
+mod heard;
+mod identity;
 pub(crate) mod pool;
 pub(crate) mod upstream;
+pub(crate) mod want;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,14 +17,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 
+use crate::cache::key::Identity;
 use crate::config::{self, OriginKind, UrlOrigin};
-use crate::edge::body::Content;
-use crate::edge::head::Head;
+use crate::edge::body::{Content, PeekError};
+use crate::edge::head::{Head, Trailers};
 use crate::failure::Failure;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
+use crate::limits::origin::FILE_TIMEOUT_MS;
+use crate::loops;
+use crate::path::NormalPath;
 use crate::telemetry::{OriginMetrics, Telemetry};
 use crate::wasm::abi;
 use connect::{Endpoint, Reach};
@@ -55,6 +63,8 @@ pub(crate) struct Group {
 pub(crate) struct Origin {
     pub(crate) name: Arc<str>,
     pub(crate) kind: Kind,
+    /// What its answers depend on.
+    pub(crate) identity: Identity,
     pub(crate) metrics: Arc<OriginMetrics>,
 }
 
@@ -112,6 +122,13 @@ pub(crate) enum FetchError {
     ReadTimeout(Duration),
     #[error("the connection broke: {0}")]
     Broken(hyper::Error),
+    #[error("its body has a transfer coding that it was not asked for")]
+    Coding,
+    #[error("this machine has nothing left to ask it with: {0}")]
+    Exhausted(std::io::Error),
+    /// Of what the client sends, on its way to the origin.
+    #[error("request body: {0}")]
+    Body(PeekError),
     #[error(transparent)]
     Component(#[from] Failure),
     #[error("it switched protocols, which it was not asked to do, or not to the one it was asked for")]
@@ -123,8 +140,14 @@ pub(crate) enum FetchError {
 impl FetchError {
     /// Whether the origin failed, and not what was asked of it or a limit of ours.
     pub(crate) fn is_the_origins(&self) -> bool {
-        use FetchError::{Broken, ConnectTimeout, ReadTimeout, Unreachable};
-        matches!(self, Unreachable(_) | ConnectTimeout(_) | ReadTimeout(_) | Broken(_))
+        use FetchError::{Broken, Coding, ConnectTimeout, ReadTimeout, Unreachable};
+        matches!(self, Unreachable(_) | ConnectTimeout(_) | ReadTimeout(_) | Broken(_) | Coding)
+    }
+
+    /// Whether it lies neither with the origin nor with what stands in for one: nobody else is asked then, and nothing
+    /// remembered.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self, FetchError::Exhausted(_) | FetchError::Body(_))
     }
 
     pub(crate) fn reason(&self) -> &'static str {
@@ -133,6 +156,9 @@ impl FetchError {
             FetchError::ConnectTimeout(_) => "connect-timeout",
             FetchError::ReadTimeout(_) => "read-timeout",
             FetchError::Broken(_) => "broken",
+            FetchError::Coding => "transfer-coding",
+            FetchError::Exhausted(_) => "edge-exhausted",
+            FetchError::Body(_) => "request-body",
             FetchError::Component(_) => "component",
             FetchError::Switched => "switched",
             FetchError::Forbidden(_) => "forbidden",
@@ -167,6 +193,12 @@ impl Backends {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Backend> {
         self.by_name.get(name)
+    }
+
+    /// Whether a hook may choose a component.
+    pub(crate) fn has_component(&self) -> bool {
+        let is_component = |backend: &Backend| backend.origins(None).any(|origin| matches!(origin.kind, Kind::Component(_)));
+        self.by_name.values().any(is_component)
     }
 
     fn one(&self, name: &str) -> Option<&Arc<Origin>> {
@@ -228,7 +260,8 @@ impl Backends {
         if edits.attempts > 0 {
             target.connect_attempts = u32::from(edits.attempts);
         }
-        Ok(Arc::new(Origin { kind: Kind::Url(target), ..Origin::clone(origin) }))
+        let identity = identity::of_target(&target);
+        Ok(Arc::new(Origin { kind: Kind::Url(target), identity, ..Origin::clone(origin) }))
     }
 
     fn endpoint(&self, host: &str, port: u16, tls: bool) -> Result<Arc<Endpoint>, Failure> {
@@ -259,7 +292,8 @@ impl Origin {
                 Kind::Component(revision.clone())
             }
         };
-        Ok(Origin { name: origin.name.as_str().into(), kind, metrics: Arc::new(telemetry.origin(&origin.name)) })
+        let identity = identity::of_declared(origin, &kind);
+        Ok(Origin { name: origin.name.as_str().into(), kind, identity, metrics: Arc::new(telemetry.origin(&origin.name)) })
     }
 
     /// As hooks see it. Only a URL has an address.
@@ -293,6 +327,11 @@ impl Origin {
         matches!(self.kind, Kind::Url(_))
     }
 
+    /// Whether a request for this path could leave that of the origin's URL.
+    pub(crate) fn may_be_left_by(&self, path: &str) -> bool {
+        matches!(&self.kind, Kind::Url(target) if !target.path.is_empty() && NormalPath::of(path).may_climb())
+    }
+
     /// The `Host` that this origin is asked for.
     pub(crate) fn host(&self) -> Option<&HeaderValue> {
         match &self.kind {
@@ -311,7 +350,13 @@ impl Origin {
     ) -> Result<Response<Content>, FetchError> {
         match &self.kind {
             Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content, now.into()).await,
-            Kind::Folder(folder) => Ok(Box::pin(folder.serve(head)).await),
+            Kind::Folder(folder) => {
+                let patience = Duration::from_millis(FILE_TIMEOUT_MS);
+                match Box::pin(folder.serve(head)).await {
+                    Some(served) => served.map_err(FetchError::Exhausted),
+                    None => Err(FetchError::ReadTimeout(patience)),
+                }
+            }
             Kind::Fixed(response) => Ok(Response::clone(response).map(Content::full)),
             Kind::Component(revision) => {
                 let scheme = if tls { "https" } else { "http" };
@@ -362,7 +407,9 @@ impl Target {
     /// Takes what is sent out of `head` and `content`.
     pub(crate) fn request(&self, head: &mut Head, content: &mut Content) -> Request<Content> {
         let mut headers = std::mem::take(&mut head.headers);
-        let target = if self.path.is_empty() {
+        let target = if head.asterisk && head.path() == "/" {
+            PathAndQuery::from_static("*")
+        } else if self.path.is_empty() {
             head.target.clone()
         } else {
             // Both parts were valid by themselves; joined they are too.
@@ -371,8 +418,26 @@ impl Target {
         for (name, value) in self.headers.iter() {
             headers.insert(name, value.clone());
         }
+        loops::mark(&mut headers);
         // The framing of this connection is hyper's, from what the content says of itself.
         headers.remove(header::TRANSFER_ENCODING);
+        if head.version == Version::HTTP_10
+            && let Ok(host) = host_header(&self.endpoint.host, self.endpoint.port, self.endpoint.is_tls())
+        {
+            headers.entry(header::HOST).or_insert(host);
+        }
+        if content.is_empty() {
+            // These are expected to have a body (RFC 9110 section 8.6).
+            if matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+        } else if let Some(trailer) = head.trailer.take() {
+            headers.insert(header::TRAILER, *trailer);
+        }
+        if head.trailers == Trailers::Wanted && !head.websocket {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("TE"));
+        }
         let mut request = Request::new(std::mem::replace(content, Content::Empty));
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = Uri::from(target);
@@ -385,6 +450,7 @@ impl Target {
 fn absolute(head: &mut Head, scheme: &str, content: &mut Content) -> Request<crate::function::revision::StreamBody> {
     let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(head.target.clone()).build();
+    loops::mark(&mut head.headers);
     let mut request = Request::new(std::mem::replace(content, Content::Empty).into_stream());
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = uri.unwrap_or_else(|_| Uri::from(head.target.clone()));

@@ -2,6 +2,8 @@
 //!
 //! Its drop is the end of the request, however that came about.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -193,7 +195,9 @@ impl Record {
     fn log(&self, seconds: f64) {
         let (Some(log), Some(answer)) = (&self.edge.access, &self.answer) else { return };
         let seen = self.seen.as_ref();
-        let header = |i: usize| seen.and_then(|seen| seen.headers[i].as_ref()?.to_str().ok());
+        let headers = seen.map(|seen| seen.headers.each_ref().map(|value| value.as_ref().map(escaped)));
+        let header = |i: usize| headers.as_ref().and_then(|headers| headers[i].as_deref());
+        let content_type = answer.content_type.as_ref().map(escaped);
         let result = answer.result.name();
         log.write(&Line {
             timestamp: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
@@ -230,12 +234,29 @@ impl Record {
             first_byte_seconds: answer.after.as_secs_f64(),
             tls_protocol: self.client.tls.as_ref().map(|tls| tls.protocol),
             tls_cipher: self.client.tls.as_ref().map(|tls| tls.cipher),
-            content_type: answer.content_type.as_ref().and_then(|value| value.to_str().ok()),
+            content_type: content_type.as_deref(),
             content_length: answer.content_length,
             range_start: answer.range.map(|(first, _)| first),
             range_end: answer.range.map(|(_, last)| last),
         });
     }
+}
+
+/// As CloudFront's log has it: a byte that is no character of ASCII is percent-encoded, and hides none of the others.
+fn escaped(value: &HeaderValue) -> Cow<'_, str> {
+    if let Ok(text) = value.to_str() {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(value.len() + 32);
+    for &byte in value.as_bytes() {
+        if byte.is_ascii_graphic() || byte == b' ' {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// `bytes FIRST-LAST/LENGTH`; None for `bytes */LENGTH` (RFC 9110 section 14.4).
@@ -261,6 +282,24 @@ impl Drop for Record {
         self.log(seconds);
         if let Some(trace) = self.trace.take() {
             self.finish(*trace);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_that_is_no_ascii_hides_none_of_the_others() {
+        for (value, text) in [
+            (&b"curl/8 (x; y) 100%"[..], "curl/8 (x; y) 100%"),
+            (b"caf\xc3\xa9 \xff", "caf%C3%A9 %FF"),
+            (b"a\tb", "a\tb"),
+            (b"\xe9\"\\", "%E9\"\\"),
+            (b"", ""),
+        ] {
+            assert_eq!(escaped(&HeaderValue::from_bytes(value).unwrap()), text);
         }
     }
 }

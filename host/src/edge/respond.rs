@@ -17,6 +17,7 @@ use crate::edge::signed::Denied;
 use crate::edge::{Edge, Via, tunnel};
 use crate::failure::Failure;
 use crate::limits::Limit;
+use crate::loops;
 use crate::telemetry::ResultType;
 use crate::wasm::abi::Moment;
 
@@ -25,12 +26,18 @@ use crate::wasm::abi::Moment;
 pub(crate) enum Refusal {
     #[error("malformed request: {0}")]
     Malformed(&'static str),
+    #[error("the path can be read in several ways: {0}")]
+    Path(&'static str),
     #[error("the URL is too long")]
     UrlTooLong,
     #[error("too many headers")]
     TooManyHeaders,
     #[error("no site has this host")]
     UnknownHost,
+    #[error("it has been here before")]
+    Loop,
+    #[error("the connection was made for another site")]
+    Misdirected,
     #[error("only HTTPS is served here")]
     HttpsOnly,
     #[error("the method is not allowed")]
@@ -66,16 +73,22 @@ impl Refusal {
         use ResultType::Error;
         match self {
             Refusal::Malformed(_) => (StatusCode::BAD_REQUEST, Error, "malformed-request"),
+            Refusal::Path(_) => (StatusCode::BAD_REQUEST, Error, "ambiguous-path"),
             Refusal::UrlTooLong => (StatusCode::URI_TOO_LONG, Error, "url-too-long"),
             Refusal::TooManyHeaders => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Error, "too-many-headers"),
             Refusal::UnknownHost => (StatusCode::FORBIDDEN, Error, "unknown-host"),
+            // RFC 8586 leaves the status open; this one says what it is (RFC 5842 section 7.2).
+            Refusal::Loop => (StatusCode::LOOP_DETECTED, Error, "loop"),
+            Refusal::Misdirected => (StatusCode::MISDIRECTED_REQUEST, Error, "misdirected"),
             Refusal::HttpsOnly => (StatusCode::FORBIDDEN, Error, "https-only"),
             Refusal::Method => (StatusCode::FORBIDDEN, Error, "method-not-allowed"),
             Refusal::BodyOfGet => (StatusCode::FORBIDDEN, Error, "body-not-allowed"),
             Refusal::Unsigned(denied) => (StatusCode::FORBIDDEN, Error, denied_category(*denied)),
             Refusal::OnlyIfCached => (StatusCode::GATEWAY_TIMEOUT, Error, "not-cached"),
-            Refusal::Body(PeekError::Timeout) => (StatusCode::REQUEST_TIMEOUT, Error, "body-timeout"),
-            Refusal::Body(PeekError::Broken(_)) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
+            Refusal::Body(error) | Refusal::Fetch(FetchError::Body(error)) => match error {
+                PeekError::Timeout => (StatusCode::REQUEST_TIMEOUT, Error, "body-timeout"),
+                PeekError::Broken(_) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
+            },
             Refusal::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
             Refusal::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
             Refusal::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
@@ -85,7 +98,11 @@ impl Refusal {
                     (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout")
                 }
                 FetchError::Unreachable(_) => (StatusCode::BAD_GATEWAY, Error, "origin-unreachable"),
-                FetchError::Broken(_) | FetchError::Switched => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
+                FetchError::Broken(_) | FetchError::Coding | FetchError::Switched => {
+                    (StatusCode::BAD_GATEWAY, Error, "origin-broken")
+                }
+                FetchError::Exhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, Error, "edge-exhausted"),
+                FetchError::Body(_) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
                 FetchError::Forbidden(_) => (StatusCode::BAD_GATEWAY, Error, "origin-forbidden"),
                 // A component is a function wherever it stands: what is true of an origin hook is true of it.
                 FetchError::Component(failure) => hook_verdict(Moment::OriginRequest, failure),
@@ -104,6 +121,9 @@ impl Refusal {
         let id = id.as_str();
         match self {
             // What strangers send is no news.
+            Refusal::Fetch(FetchError::Body(_)) => {
+                tracing::debug!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}");
+            }
             Refusal::Hook { .. } | Refusal::Fetch(_) | Refusal::OriginBody(_) => {
                 tracing::warn!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}");
             }
@@ -130,7 +150,8 @@ fn hook_verdict(moment: Moment, failure: &Failure) -> (StatusCode, ResultType, &
     };
     let category = failure.category();
     match failure {
-        Failure::BadReply(_) | Failure::Limit { limit: Limit::ReplyBytes | Limit::HeaderCount | Limit::HeaderBytes, .. } => {
+        Failure::BadReply(_)
+        | Failure::Limit { limit: Limit::ReplyBytes | Limit::StreamBytes | Limit::HeaderCount | Limit::HeaderBytes, .. } => {
             (StatusCode::BAD_GATEWAY, validation, category)
         }
         Failure::Throttled(_) => (StatusCode::SERVICE_UNAVAILABLE, throttled, category),
@@ -181,6 +202,9 @@ fn denied_body(denied: Denied) -> &'static str {
 /// What is not a mere read must come again as it was, which HTTP/1.0 has no status for ("Require HTTPS for communication
 /// between viewers and CloudFront").
 pub(crate) fn redirect_to_https(head: &Head) -> Result<Answer, Refusal> {
+    if head.host().is_empty() {
+        return Err(Refusal::HttpsOnly);
+    }
     let status = match head.method {
         Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
         _ if head.version < Version::HTTP_11 => return Err(Refusal::HttpsOnly),
@@ -241,8 +265,18 @@ pub(crate) fn finish(edge: &Edge, mut record: Box<Record>, answer: Answer) -> Re
 }
 
 impl Via {
+    /// In answers, which may be read by anybody: where this node is.
     pub(crate) fn new(location: &str) -> Result<Via, header::InvalidHeaderValue> {
-        let via = |version: &str| HeaderValue::from_str(&format!("{version} {location} (edgeward)"));
+        Via::with(location, &format!("{location} (edgeward)"))
+    }
+
+    /// In requests: which node it is, so that it knows them again.
+    pub(crate) fn onwards(location: &str) -> Result<Via, header::InvalidHeaderValue> {
+        Via::with(location, &format!("{} ({location})", loops::name()))
+    }
+
+    fn with(location: &str, by: &str) -> Result<Via, header::InvalidHeaderValue> {
+        let via = |version: &str| HeaderValue::from_str(&format!("{version} {by}"));
         Ok(Via { http10: via("1.0")?, http11: via("1.1")?, http2: via("2.0")?, pop: HeaderValue::from_str(location)? })
     }
 
@@ -305,6 +339,10 @@ mod tests {
         assert_eq!(verdict(FetchError::ConnectTimeout(timeout)), 504);
         assert_eq!(verdict(FetchError::ReadTimeout(timeout)), 504);
         assert_eq!(verdict(FetchError::Unreachable(String::new())), 502);
+        assert_eq!(verdict(FetchError::Coding), 502);
+        assert_eq!(verdict(FetchError::Exhausted(std::io::ErrorKind::Other.into())), 503);
+        assert_eq!(verdict(FetchError::Body(PeekError::Timeout)), 408);
+        assert_eq!(verdict(FetchError::Body(PeekError::Broken(anyhow::anyhow!("x")))), 400);
     }
 
     #[test]

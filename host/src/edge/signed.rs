@@ -4,6 +4,9 @@
 //! sent: it is made again from the URL and `Expires`, and the signature tells whether that is what was signed.
 //! A custom policy comes along, and is believed once its signature is right.
 //!
+//! A canned policy is about the URL as it was written, a resource about the path that is named (`path`): whatever a
+//! server may read a path as must be covered.
+//!
 //!     ticket ─► key ─► policy ─► time, address ─► signature ─► resource ─► admitted
 //!
 //! What is cheap is looked at first: an old link costs no signature. The resource is last, since its wildcards
@@ -26,6 +29,7 @@ use crate::config::PublicKey;
 use crate::edge::head::{Head, with_query};
 use crate::edge::header::retain_cookies;
 use crate::limits;
+use crate::path::NormalPath;
 use policy::Policy;
 use verified::Algorithm;
 
@@ -44,6 +48,8 @@ pub(crate) struct Asked<'a> {
     /// As the client says it, with its port.
     pub(crate) host: &'a str,
     pub(crate) target: &'a PathAndQuery,
+    /// The path of `target`.
+    pub(crate) path: &'a NormalPath<'a>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) client: IpAddr,
     pub(crate) now_s: u64,
@@ -88,38 +94,44 @@ impl Signers {
         let algorithm = Algorithm::of(key.kind, ticket.hash).ok_or(Denied::Algorithm)?;
         let signature = ticket.signature.and_then(|text| decode(text, limits::signed::SIGNATURE_BYTES));
         let signature = signature.ok_or(Denied::Signature)?;
-        let url = asked.url();
         let (text, policy) = match (ticket.policy, ticket.expires) {
             (Some(policy), _) => {
                 let text = decode(policy, limits::signed::POLICY_BYTES).ok_or(Denied::Policy)?;
                 let policy = Policy::read(&text).ok_or(Denied::Policy)?;
                 (text, policy)
             }
-            (None, Some(expires)) => {
-                (policy::canned(&url, expires).ok_or(Denied::Policy)?, Policy::until(expires).ok_or(Denied::Policy)?)
-            }
+            (None, Some(expires)) => (
+                policy::canned(&asked.url(asked.target.path()), expires).ok_or(Denied::Policy)?,
+                Policy::until(expires).ok_or(Denied::Policy)?,
+            ),
             (None, None) => return Err(Denied::Policy),
         };
         policy.admits(asked.client, asked.now_s)?;
         if !verified::is_signed(algorithm, &key.bytes, &text, &signature) {
             return Err(Denied::Forged);
         }
-        if policy.covers(&url) { Ok(()) } else { Err(Denied::Resource) }
+        // What other servers may read must be allowed as well.
+        let is_covered = policy.covers(|| asked.url(asked.path.text()))
+            && !asked.path.has_nul()
+            && !asked.path.is_too_doubtful()
+            && asked.path.others().all(|text| policy.covers(|| asked.url(&text)));
+        if is_covered { Ok(()) } else { Err(Denied::Resource) }
     }
 }
 
 impl<'a> Asked<'a> {
-    pub(crate) fn new(head: &'a Head, secure: bool, client: IpAddr) -> Asked<'a> {
+    pub(crate) fn new(head: &'a Head, path: &'a NormalPath<'a>, secure: bool, client: IpAddr) -> Asked<'a> {
         let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Asked { secure, host, target: &head.target, headers: &head.headers, client, now_s: now.as_secs() }
+        Asked { secure, host, target: &head.target, path, headers: &head.headers, client, now_s: now.as_secs() }
     }
 
-    /// The URL as the signer wrote it, before its own parameters came to it.
-    fn url(&self) -> String {
+    /// The URL before the signer's own parameters came to it, with the path in this spelling: as it came, it is what
+    /// the signer wrote.
+    fn url(&self, path: &str) -> String {
         let scheme = if self.secure { "https://" } else { "http://" };
         let mut url = String::with_capacity(scheme.len() + self.host.len() + self.target.as_str().len());
-        for part in [scheme, self.host, self.target.path()] {
+        for part in [scheme, self.host, path] {
             url.push_str(part);
         }
         let mut separator = '?';

@@ -1,6 +1,7 @@
 //! Host to site, path to behavior.
 //!
-//! Names were resolved when the configuration was loaded: a request looks up its host, nothing else.
+//! Names were resolved when the configuration was loaded: a request looks up its host, nothing else. Paths are read as
+//! `path` reads them, and what other servers may read is compared with that.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use http::Method;
 
 use crate::cache::Cache;
 use crate::config::{self, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
-use crate::edge::caching::Caching;
+use crate::edge::caching::{Around, Caching};
 use crate::edge::error_page::ErrorPages;
 use crate::edge::head::Head;
 use crate::edge::origin::{Backend, Backends};
@@ -19,6 +20,8 @@ use crate::edge::signed::Signers;
 use crate::edge::viewer::ViewerHeaders;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
+use crate::path::NormalPath;
+use crate::path::pattern::Pattern;
 use crate::telemetry::{SiteMetrics, Telemetry};
 use crate::wasm::abi::Moment;
 
@@ -44,15 +47,27 @@ pub(crate) struct Site {
     pub(crate) default_root_object: Option<String>,
     pub(crate) metrics: SiteMetrics,
     behaviors: Vec<Arc<Behavior>>,
+    /// The ids of the keys that its behaviors trust, in order; empty if everybody has access to everything.
+    signers: Vec<String>,
     /// None: errors are served as they come.
     pub(crate) error_pages: Option<ErrorPages>,
+}
+
+/// What other servers than those that read as we do take a path for.
+pub(crate) enum Elsewhere<'a> {
+    /// For the same behavior's, as nearly always.
+    Nowhere,
+    Behavior(&'a Arc<Behavior>),
+    /// There are too many ways to read it.
+    Unknown,
 }
 
 pub(crate) struct Behavior {
     pattern: Pattern,
     pub(crate) backend: Backend,
     pub(crate) viewer_protocol: ViewerProtocol,
-    allowed_methods: Vec<Method>,
+    /// None: all.
+    allowed_methods: Option<Vec<Method>>,
     hooks: [Option<Arc<Revision>>; 4],
     pub(crate) include_body: bool,
     pub(crate) response_headers: Option<Arc<ResponseHeaders>>,
@@ -134,13 +149,41 @@ impl Site {
             default_root_object: (!root.is_empty()).then(|| format!("/{root}")),
             metrics: parts.telemetry.site(&site.name),
             behaviors: behaviors.collect::<anyhow::Result<_>>()?,
+            signers: {
+                let keys = site.behaviors.iter().flat_map(|behavior| &behavior.trusted_keys);
+                let mut ids: Vec<String> = keys.map(|key| key.id.clone()).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                ids
+            },
             error_pages: ErrorPages::new(&site.error_pages)?,
         })
     }
 
+    /// Whether both believe the same signers: then it is one which of them a connection was made for.
+    pub(crate) fn trusts_as(&self, other: &Site) -> bool {
+        std::ptr::eq(self, other) || self.signers == other.signers
+    }
+
     /// The first behavior whose pattern matches; the default one is last and matches everything.
-    pub(crate) fn behavior(&self, path: &str) -> Option<&Arc<Behavior>> {
-        self.behaviors.iter().find(|behavior| behavior.pattern.matches(path))
+    pub(crate) fn behavior(&self, path: &NormalPath<'_>) -> Option<&Arc<Behavior>> {
+        self.behavior_of_text(path.text())
+    }
+
+    /// Where the path leads for servers that read it differently.
+    pub(crate) fn elsewhere(&self, path: &NormalPath<'_>, own: &Arc<Behavior>) -> Elsewhere<'_> {
+        if self.behaviors.len() == 1 {
+            return Elsewhere::Nowhere;
+        }
+        if path.is_too_doubtful() {
+            return Elsewhere::Unknown;
+        }
+        let mut others = path.others().filter_map(|text| self.behavior_of_text(&text));
+        others.find(|other| !Arc::ptr_eq(other, own)).map_or(Elsewhere::Nowhere, Elsewhere::Behavior)
+    }
+
+    fn behavior_of_text(&self, text: &str) -> Option<&Arc<Behavior>> {
+        self.behaviors.iter().find(|behavior| behavior.pattern.matches_path_text(text))
     }
 }
 
@@ -156,15 +199,18 @@ impl Behavior {
                 .map(|name| parts.revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
                 .transpose()
         };
-        let methods = behavior
-            .allowed_methods
-            .iter()
-            .map(|method| Method::from_bytes(method.as_bytes()).with_context(|| format!("method `{method}`")));
+        let method = |name: &String| Method::from_bytes(name.as_bytes()).with_context(|| format!("method `{name}`"));
+        let methods = behavior.allowed_methods.as_ref();
+        let methods = methods.map(|methods| methods.iter().map(method).collect::<anyhow::Result<Vec<_>>>());
+        let backend = parts.backends.get(&behavior.origin).cloned();
+        let backend = backend.with_context(|| format!("no origin `{}`", behavior.origin))?;
+        let around = Around { cache: parts.cache, site, error_ttls_ms, any_component: parts.backends.has_component() };
+        let caching = behavior.cache.as_ref().map(|policy| Caching::new(behavior, policy, &backend, &around));
         Ok(Behavior {
-            pattern: Pattern::new(&behavior.path),
-            backend: parts.backends.get(&behavior.origin).cloned().with_context(|| format!("no origin `{}`", behavior.origin))?,
+            pattern: Pattern::path(&behavior.path),
+            backend,
             viewer_protocol: behavior.viewer_protocol,
-            allowed_methods: methods.collect::<anyhow::Result<_>>()?,
+            allowed_methods: methods.transpose()?,
             hooks: [
                 hook(&behavior.viewer_request)?,
                 hook(&behavior.origin_request)?,
@@ -175,14 +221,7 @@ impl Behavior {
             response_headers: behavior.response_headers.clone(),
             viewer_headers: ViewerHeaders::new(behavior, parts.geo),
             websocket: behavior.websocket,
-            caching: behavior.cache.as_ref().map(|policy| Caching {
-                cache: parts.cache.clone(),
-                site: site.clone(),
-                policy: policy.clone(),
-                forwarding: behavior.forwarding.clone(),
-                error_ttls_ms: error_ttls_ms.clone(),
-                compress: behavior.compress,
-            }),
+            caching,
             signers: Signers::new(&behavior.trusted_keys),
         })
     }
@@ -193,147 +232,12 @@ impl Behavior {
     }
 
     pub(crate) fn allows(&self, method: &Method) -> bool {
-        self.allowed_methods.contains(method)
+        // Neither asks for anything that could be had here: TRACE would show what hooks and origins are told.
+        !matches!(*method, Method::CONNECT | Method::TRACE)
+            && self.allowed_methods.as_ref().is_none_or(|allowed| allowed.contains(method))
     }
 
     pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
         self.hooks[moment as usize].as_ref()
-    }
-}
-
-/// A pattern of a path, or of a whole text: `*` is any run of characters, `?` exactly one.
-///
-/// Literal runs are found leftmost, in order; each byte of the text is looked at by one run, so that a
-/// text made to provoke backtracking gains nothing. Only a run with `?` in it may look at a byte several
-/// times, at most as often as the run is long.
-#[derive(Debug)]
-pub(crate) struct Pattern {
-    /// What stands between the `*`s.
-    runs: Vec<String>,
-}
-
-impl Pattern {
-    /// Of a path; its leading `/` may be left out.
-    pub(crate) fn new(pattern: &str) -> Pattern {
-        Pattern::whole(pattern.strip_prefix('/').unwrap_or(pattern))
-    }
-
-    /// Of a text that is compared as it stands.
-    pub(crate) fn whole(pattern: &str) -> Pattern {
-        // Neighbouring stars are one star.
-        let mut runs: Vec<String> = Vec::new();
-        let parts: Vec<&str> = pattern.split('*').collect();
-        for (i, part) in parts.iter().enumerate() {
-            if i == 0 || i + 1 == parts.len() || !part.is_empty() {
-                runs.push((*part).to_owned());
-            }
-        }
-        Pattern { runs }
-    }
-
-    pub(crate) fn matches(&self, path: &str) -> bool {
-        self.matches_whole(path.strip_prefix('/').unwrap_or(path))
-    }
-
-    pub(crate) fn matches_whole(&self, text: &str) -> bool {
-        let mut rest = text;
-        let [first, middle @ .., last] = self.runs.as_slice() else {
-            // Without a star the pattern is the whole text.
-            let only = self.runs.first().map_or("", String::as_str);
-            return consume(only, rest).is_some_and(str::is_empty);
-        };
-        let Some(after) = consume(first, rest) else { return false };
-        rest = after;
-        for run in middle {
-            let Some(after) = find(run, rest) else { return false };
-            rest = after;
-        }
-        // The last run is at the end, after everything that the others took.
-        let mut from = rest.len();
-        for _ in 0..last.chars().count() {
-            let Some((at, _)) = rest[..from].char_indices().next_back() else { return false };
-            from = at;
-        }
-        consume(last, &rest[from..]).is_some_and(str::is_empty)
-    }
-}
-
-/// What follows `run` if `text` begins with it.
-fn consume<'t>(run: &str, text: &'t str) -> Option<&'t str> {
-    // As on both sides of the star in `*`, which is what most requests are compared with.
-    if run.is_empty() {
-        return Some(text);
-    }
-    if !run.contains('?') {
-        return text.strip_prefix(run);
-    }
-    let mut rest = text.chars();
-    for wanted in run.chars() {
-        let found = rest.next()?;
-        if wanted != '?' && wanted != found {
-            return None;
-        }
-    }
-    Some(rest.as_str())
-}
-
-/// What follows the first place where `run` occurs.
-fn find<'t>(run: &str, text: &'t str) -> Option<&'t str> {
-    if !run.contains('?') {
-        // The standard library's two-way search: linear.
-        return text.find(run).map(|at| &text[at + run.len()..]);
-    }
-    text.char_indices().find_map(|(at, _)| consume(run, &text[at..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn oracle(pattern: &[char], path: &[char]) -> bool {
-        match pattern {
-            [] => path.is_empty(),
-            ['*', rest @ ..] => (0..=path.len()).any(|n| oracle(rest, &path[n..])),
-            ['?', rest @ ..] => !path.is_empty() && oracle(rest, &path[1..]),
-            [c, rest @ ..] => path.first() == Some(c) && oracle(rest, &path[1..]),
-        }
-    }
-
-    #[test]
-    fn patterns_match_as_cloudfront_says() {
-        for (pattern, path, matches) in [
-            ("*", "/", true),
-            ("*.jpg", "/images/a/b.jpg", true),
-            ("*.jpg", "/images/a.JPG", false),
-            ("/images/*", "/images/", true),
-            ("images/*", "/images/x", true),
-            ("/images/*", "/images", false),
-            ("/a??.html", "/abc.html", true),
-            ("/a??.html", "/ab.html", false),
-            ("/*/x/*", "/a/b/x/c", true),
-            ("/", "/", true),
-            ("/", "/a", false),
-            ("**a**", "/bab", true),
-            ("/a*a", "/a", false),
-            ("?", "/é", true),
-        ] {
-            assert_eq!(Pattern::new(pattern).matches(path), matches, "{pattern} on {path}");
-        }
-    }
-
-    #[test]
-    fn a_hostile_path_takes_no_longer_than_its_length() {
-        let pattern = Pattern::new(&"*a".repeat(100));
-        let path = format!("/{}", "a".repeat(8_000));
-        assert!(pattern.matches(&path));
-        assert!(!Pattern::new(&format!("{}*b", "*a".repeat(100))).matches(&path));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn the_matcher_agrees_with_the_definition(pattern in "[ab*?]{0,9}", path in "[abc]{0,9}") {
-            let wanted = oracle(&pattern.chars().collect::<Vec<_>>(), &path.chars().collect::<Vec<_>>());
-            proptest::prop_assert_eq!(Pattern::new(&pattern).matches(&format!("/{path}")), wanted);
-        }
     }
 }

@@ -203,7 +203,7 @@ fn request_head(event: &EventRequest) -> anyhow::Result<Head> {
     }
     let (parts, ()) = request.into_parts();
     let target = parts.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    Ok(Head { method: parts.method, target, headers: parts.headers, version: parts.version, websocket: false })
+    Ok(Head::new(parts.method, target, parts.headers, parts.version))
 }
 
 fn response_parts(event: &EventResponse) -> anyhow::Result<response::Parts> {

@@ -25,6 +25,17 @@ use crate::telemetry::ResultType;
 /// The only protocol that is passed through.
 pub(crate) const PROTOCOL: HeaderValue = HeaderValue::from_static("websocket");
 
+/// What a server of WebSocket answers to this key (RFC 6455 section 4.2.2).
+pub(crate) fn accept_of(key: &HeaderValue) -> HeaderValue {
+    use base64::Engine as _;
+    const PROTOCOL_ID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let mut context = ring::digest::Context::new(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY);
+    context.update(key.as_bytes().trim_ascii());
+    context.update(PROTOCOL_ID);
+    let accept = base64::engine::general_purpose::STANDARD.encode(context.finish());
+    HeaderValue::from_str(&accept).unwrap_or(HeaderValue::from_static(""))
+}
+
 /// An origin's connection behind its answer 101.
 pub(crate) struct Switched {
     pub(crate) stream: Stream,
@@ -108,5 +119,16 @@ impl Witness for Passage {
 
     fn broke(&mut self, side: Side) {
         self.record.tunnel_broke(side);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_the_key_of_the_rfc_is_the_one_of_the_rfc() {
+        let accept = accept_of(&HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="));
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

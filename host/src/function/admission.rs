@@ -2,7 +2,7 @@
 //!
 //! CloudFront throttles a function whose compute utilization stays too high; without that, a function that
 //! loops would take its whole limit of every request, and with it the core from its neighbours. A call
-//! that runs into the limit is a strike, one that does not takes strikes back. At `STRIKES` the function
+//! that runs into the limit is a strike, or into that of calls into the host; one that does not takes strikes back. At `STRIKES` the function
 //! rests: refused for a time that doubles with each relapse, then one call is let through to see. Code that takes
 //! far longer than its fuel says, as code does that misses every cache, counts as if it had run into the limit.
 //!
@@ -11,6 +11,9 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use crate::limits::Limit;
 
 const STRIKES: u32 = 16;
 /// Time on the wall for each unit of the CPU limit: ordinary code takes two, and a busy machine takes its thread away.
@@ -70,6 +73,15 @@ impl Admission {
         }
     }
 
+    /// A call failed after a time on the wall. Whatever ended it: if it had used its limit up, or as many calls into the
+    /// host as it may, it is a strike. Otherwise it says nothing of what the function takes.
+    pub fn failed(&self, now: Instant, took: Duration, cpu: Duration, failure: &Failure) {
+        let used_up = matches!(failure, Failure::Limit { limit: Limit::CpuUs | Limit::HostCalls, .. });
+        if used_up || took > cpu * TIME_PER_CPU {
+            self.overran(now);
+        }
+    }
+
     /// A call stayed below its CPU limit.
     pub fn kept(&self) {
         let strikes = self.strikes.load(Relaxed);
@@ -125,6 +137,26 @@ mod tests {
                 admission.ended(admission.start, took, cpu);
             }
             assert_eq!(!admission.admits(admission.start), rests, "{took:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_fails_is_an_overrun_if_it_used_its_time_or_its_calls_up() {
+        let cpu = Duration::from_millis(1);
+        let limit = |limit| Failure::Limit { limit, value: 1 };
+        let short = Duration::from_millis(4);
+        for (took, failure, rests) in [
+            (short, limit(Limit::CpuUs), true),
+            (short, limit(Limit::HostCalls), true),
+            (short, limit(Limit::MemoryBytes), false),
+            (short, Failure::Trap("a trap".to_owned()), false),
+            (Duration::from_micros(4_001), Failure::Trap("a trap, late".to_owned()), true),
+        ] {
+            let admission = Admission::default();
+            for _ in 0..STRIKES {
+                admission.failed(admission.start, took, cpu, &failure);
+            }
+            assert_eq!(!admission.admits(admission.start), rests, "{failure}");
         }
     }
 

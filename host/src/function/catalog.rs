@@ -1,11 +1,12 @@
 //! Names lead to revisions here. A deployment is all or nothing: a new set of revisions, or every error.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Policy};
 use crate::failure::Failure;
 use crate::function::admission::Admission;
 use crate::function::pool::ViewerPool;
@@ -13,8 +14,8 @@ use crate::function::revision::{Code, Revision};
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{self, Limit, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Source};
-use crate::wasm::egress::{Egress, Grants};
+use crate::wasm::compile::{self, HttpVersion, Source};
+use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
@@ -97,6 +98,7 @@ impl Catalog {
 
     fn deployed(&self, function: &config::Function, before: Option<&Deployed>) -> Result<Deployed, String> {
         let bytes = read_component(&function.component)?;
+        let bytes = compile::adapted(&bytes).map_err(|error| error.to_string())?;
         let source = Source::new(&bytes);
         let digest = source.sha256;
         if let Some(before) = before
@@ -131,15 +133,16 @@ impl Catalog {
             }
             Profile::Worker => {
                 let component = compile::worker(&self.engines, source)?;
-                let grants = Grants::parse(function.network.iter().map(String::as_str))?;
                 let surroundings = Surroundings {
-                    environment: function.environment.clone(),
+                    environment: Arc::new(function.environment.clone()),
                     key_values,
-                    egress: Arc::new(Egress::new(grants, metrics.clone())),
+                    egress: Arc::new(Egress::new(function.network.clone(), metrics.clone())),
                 };
                 let code = WorkerCode::new(&self.engines, &component, inspection.http, &function.limits, surroundings)?;
                 let min_warm = function.min_warm.unwrap_or(1);
-                let pool = WorkerPool::new(code, function.policy, min_warm, self.workers, metrics.clone());
+                // A program runs once in its instance.
+                let policy = if inspection.http == Some(HttpVersion::Cgi) { Policy::Fresh } else { function.policy };
+                let pool = WorkerPool::new(code, policy, min_warm, self.workers, metrics.clone());
                 block_on(pool.warm_up(min_warm))?;
                 self.engines.aot.release(&component);
                 Code::Worker(pool)
@@ -151,12 +154,25 @@ impl Catalog {
 }
 
 impl KeyValueStore for config::KeyValues {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn get(&self, key: &str) -> Option<&[u8]> {
         self.values.get(key).map(Vec::as_slice)
     }
 
     fn count(&self) -> usize {
         self.values.len()
+    }
+
+    fn key_at(&self, position: usize) -> Option<&str> {
+        self.values.keys().nth(position).map(String::as_str)
+    }
+
+    fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String> {
+        let start = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.values.range::<str, _>((start, Bound::Unbounded)).take(max).map(|(key, _)| key.clone()).collect()
     }
 }
 

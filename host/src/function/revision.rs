@@ -159,16 +159,15 @@ impl Revision {
             // A trapped store is never entered again.
             (Memory::Measured, Err(_)) => instance.inner().mapped_bytes(),
         };
+        let cpu = Duration::from_micros(self.limits.value(Limit::CpuUs));
         match &called.result {
             Ok(_) => {
-                self.admission.ended(start, elapsed, Duration::from_micros(self.limits.value(Limit::CpuUs)));
+                self.admission.ended(start, elapsed, cpu);
                 self.metrics.succeeded(elapsed.as_secs_f64(), called.fuel);
                 pool.put_back(instance, &self.metrics);
             }
             Err(failure) => {
-                if matches!(failure, Failure::Limit { limit: Limit::CpuUs, .. }) {
-                    self.admission.overran(start);
-                }
+                self.admission.failed(start, elapsed, cpu, failure);
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), called.fuel);
                 pool.replace(instance, failure.category(), &self.metrics);
             }

@@ -25,7 +25,8 @@ use tokio::time::timeout;
 use crate::config::Policy;
 use crate::failure::{Failure, Scope};
 use crate::function::pool::{Source, worker_index};
-use crate::limits::Limit;
+use crate::function::teardown;
+use crate::limits::{Limit, worker};
 use crate::telemetry::{FunctionMetrics, InstanceEvent};
 use crate::wasm::worker::{WorkerCode, WorkerInstance};
 
@@ -73,16 +74,30 @@ struct Slot(Weak<WorkerPool>);
 
 /// An instance and how much it has served.
 pub struct Instance {
-    /// Dropped before the slot is passed on.
-    inner: WorkerInstance,
+    /// There until the instance is dropped.
+    life: Option<Life>,
     calls: u64,
     idle_since: Instant,
+}
+
+struct Life {
+    /// Dropped before the slot is passed on.
+    inner: WorkerInstance,
     _slot: Slot,
 }
 
 impl Instance {
     pub fn inner(&mut self) -> &mut WorkerInstance {
-        &mut self.inner
+        &mut self.life.as_mut().expect("an instance that is used has not been dropped").inner
+    }
+}
+
+/// However it ends: after its call, with a request that was given up, with its revision.
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(life) = self.life.take_if(|life| life.inner.memory_bytes() > worker::TEARDOWN_INLINE_BYTES) {
+            teardown::let_go(life);
+        }
     }
 }
 
@@ -169,6 +184,7 @@ impl WorkerPool {
         match self.policy {
             Policy::Fresh => self.retire(instance, "used"),
             Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => self.retire(instance, "quota"),
+            Policy::Reuse { .. } if instance.inner().is_busy() => self.retire(instance, "busy"),
             Policy::Reuse { max_idle, .. } => {
                 instance.idle_since = Instant::now();
                 self.shelve(worker_index(), instance);
@@ -244,7 +260,7 @@ impl WorkerPool {
         let inner = self.code.instantiate().await?;
         self.metrics.instance(InstanceEvent::Made);
         self.metrics.instantiated(start.elapsed().as_secs_f64());
-        Ok(Instance { inner, calls: 0, idle_since: Instant::now(), _slot: slot })
+        Ok(Instance { life: Some(Life { inner, _slot: slot }), calls: 0, idle_since: Instant::now() })
     }
 
     /// Gives an instance to who has waited longest, or to a shelf.

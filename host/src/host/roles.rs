@@ -76,7 +76,7 @@ impl fmt::Display for Role {
 fn exported(moments: &[Moment], is_http: bool) -> String {
     let mut roles: Vec<_> = moments.iter().map(|moment| moment.name()).collect();
     if is_http {
-        roles.push("a wasi:http handler");
+        roles.push("a service");
     }
     if roles.is_empty() { "it exports nothing known".to_owned() } else { format!("it exports only {}", roles.join(", ")) }
 }

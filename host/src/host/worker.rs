@@ -36,6 +36,8 @@ pub(super) fn start(shared: &Arc<Shared>, sockets: &Sockets) -> anyhow::Result<V
             }
             // A process with a worker less would lose the connections that the kernel gives to it.
             shared.departure.close();
+            // Not dropped: that would wait for a thread that the file system, or the resolver of names, holds up for ever.
+            runtime.shutdown_background();
             result
         })?)
     };

@@ -27,18 +27,21 @@ pub enum Class {
     Priced,
     /// What no price for an operator can catch: caches and branch predictors that miss.
     Unpriced,
+    /// A call of a viewer hook into the host.
+    HostCall,
     /// One operator on numbers, which waits for its own last result.
     Operator,
 }
 
 impl Class {
-    pub const ALL: [Class; 4] = [Class::Ordinary, Class::Priced, Class::Unpriced, Class::Operator];
+    pub const ALL: [Class; 5] = [Class::Ordinary, Class::Priced, Class::Unpriced, Class::HostCall, Class::Operator];
 
     pub fn name(self) -> &'static str {
         match self {
             Class::Ordinary => "ordinary",
             Class::Priced => "priced",
             Class::Unpriced => "unpriced",
+            Class::HostCall => "calls into the host",
             Class::Operator => "operator",
         }
     }
@@ -63,8 +66,8 @@ pub struct Prices {
     pub kinds: Vec<Kind>,
 }
 
-/// Measures every kind; `progress` hears of each done part in 0..=1.
-pub fn fuel(engines: &Engines, mut progress: impl FnMut(f64)) -> anyhow::Result<Prices> {
+/// Measures every kind of code; `progress` hears of each done part in 0..=1.
+pub(super) fn code(engines: &Engines, mut progress: impl FnMut(f64)) -> anyhow::Result<Prices> {
     let units_per_us = engines.fuel.units_per_us();
     let operators = operators(&engines.viewer);
     let all = KINDS.len() + operators.len();

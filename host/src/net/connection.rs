@@ -21,14 +21,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 
 use crate::limits::request;
 use crate::net::body::ExchangeBody;
 use crate::net::guard::{Guarded, Opening, Protocol};
 use crate::net::sweep::{Entry, ExchangeGuard, Pulse, Stage, Verdict};
 use crate::net::tunnel::{self, Switch};
-use crate::net::{Client, Tls};
+use crate::net::{Client, Interim, Tls, TlsSlot};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -80,7 +79,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
 /// Shakes hands, then serves.
 pub(crate) async fn serve_tls<H, F, B>(
     stream: TcpStream,
-    acceptor: TlsAcceptor,
+    slot: Arc<TlsSlot>,
     mut client: Client,
     entry: Entry,
     protocols: Rc<Protocols>,
@@ -91,7 +90,7 @@ pub(crate) async fn serve_tls<H, F, B>(
     B: Body + 'static,
     B::Error: Into<BoxError>,
 {
-    let handshake = acceptor.accept(stream);
+    let handshake = slot.acceptor().accept(stream);
     let stream = match attended(entry.pulse(), handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -109,6 +108,7 @@ pub(crate) async fn serve_tls<H, F, B>(
         },
         cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
         sni: session.server_name().map(Arc::from),
+        hosts: slot.hosts(session.server_name().unwrap_or_default()),
     });
     let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
     entry.pulse().enter(Stage::Idle);
@@ -146,7 +146,7 @@ async fn serve<S, H, F, B>(
     stream: S,
     opening: Opening,
     protocol: Protocol,
-    client: Client,
+    mut client: Client,
     entry: Entry,
     protocols: Rc<Protocols>,
     handler: Rc<H>,
@@ -160,20 +160,26 @@ async fn serve<S, H, F, B>(
     let pulse = entry.pulse().clone();
     let peer = client.peer;
     let metrics = entry.metrics().clone();
+    if protocol == Protocol::Http1 {
+        client.interim = Some(Interim::default());
+    }
+    let interim = client.interim.clone();
     let service = {
         let pulse = pulse.clone();
         service_fn(move |mut request: Request<Incoming>| {
             let exchange = pulse.exchange();
             metrics.request(protocol == Protocol::Http2);
             name_one_host(&mut request);
+            let interim = client.interim.clone();
             Answering {
                 answer: handler(client.clone(), request),
                 exchange: Some(exchange),
                 may_say_close: protocol == Protocol::Http1,
+                interim,
             }
         })
     };
-    let io = TokioIo::new(Guarded::new(stream, opening, protocol, pulse.clone()));
+    let io = TokioIo::new(Guarded::new(stream, opening, interim, pulse.clone()));
     let error = match protocol {
         Protocol::Http1 => {
             let mut connection = protocols.http1.serve_connection(io, service);
@@ -194,7 +200,8 @@ async fn serve<S, H, F, B>(
                 }
             })
             .await;
-            if let (Ok(Ok(())), Some(tunnel)) = (&end, pulse.take_switch()) {
+            // What was refused before the switch is lost to the tunnel: there is none then.
+            if let (Ok(Ok(())), None, Some(tunnel)) = (&end, pulse.refusal(), pulse.take_switch()) {
                 let parts = connection.into_parts();
                 let end = Box::pin(tunnel::carry(parts.io.into_inner(), parts.read_buf, tunnel, &pulse)).await;
                 if let Some(verdict) = end {
@@ -203,6 +210,11 @@ async fn serve<S, H, F, B>(
                 return;
             }
             let stream = || connection.into_parts().io.into_inner().into_inner();
+            let refusal = pulse.refusal();
+            if let (Ok(_), Some(refusal)) = (&end, refusal) {
+                // Of a body that broke in the middle of its exchange.
+                entry.metrics().refused(refusal.name());
+            }
             match end {
                 Ok(Ok(())) => {
                     Box::pin(linger(stream())).await;
@@ -211,6 +223,8 @@ async fn serve<S, H, F, B>(
                 Ok(Err(error)) => {
                     if error.is_parse() {
                         entry.metrics().refused("malformed");
+                    }
+                    if error.is_parse() || refusal.is_some() {
                         Box::pin(linger(stream())).await;
                     }
                     Some(error)
@@ -271,6 +285,7 @@ pin_project! {
         exchange: Option<ExchangeGuard>,
         // HTTP/1.1 has a header for it, HTTP/2 a frame.
         may_say_close: bool,
+        interim: Option<Interim>,
     }
 }
 
@@ -281,6 +296,12 @@ impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
         let this = self.project();
         let mut response = ready!(this.answer.poll(cx));
         let exchange = this.exchange.take();
+        if let (Some(interim), Some(exchange)) = (this.interim, &exchange)
+            && exchange.is_unflushed()
+        {
+            // What could not go before the answer goes no more.
+            drop(interim.take());
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(tunnel) = response.extensions_mut().remove::<Switch>().and_then(Switch::take)
             && let Some(exchange) = &exchange

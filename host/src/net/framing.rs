@@ -77,6 +77,10 @@ pub(crate) struct Framing {
     partial: Vec<u8>,
     /// Bytes of this head, or of this chunk's size line, or of these trailers.
     taken: usize,
+    /// Of the bytes that were fed last, those before the line that was refused.
+    sound: usize,
+    /// Of the bytes that were fed last, the digits of versions that are newer than 1.1.
+    newer: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -102,12 +106,35 @@ struct Head {
 }
 
 impl Framing {
+    /// How many of the bytes that were refused with the last call stand before what is wrong with them. No message ends
+    /// behind them.
+    pub(crate) fn sound(&self) -> usize {
+        self.sound
+    }
+
+    /// Whether what was refused belongs to a body.
+    pub(crate) fn is_in_body(&self) -> bool {
+        self.state != State::Head
+    }
+
+    /// Where, in the bytes of the last call, a version of HTTP/1 newer than 1.1 stands, to be read as 1.1 (RFC 9110
+    /// section 2.5).
+    pub(crate) fn newer(&mut self) -> std::vec::Drain<'_, usize> {
+        self.newer.drain(..)
+    }
+
     /// Takes the next bytes of the connection.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn feed(&mut self, all: &[u8]) -> Result<(), Refusal> {
+        let mut bytes = all;
         while let Some(&first) = bytes.first() {
+            self.sound = all.len() - bytes.len();
             match self.state {
                 State::Head | State::ChunkSize | State::Trailers => {
-                    let Some(end) = memchr(b'\n', bytes) else {
+                    let end = memchr(b'\n', bytes);
+                    if self.state == State::Head && !self.head.begun {
+                        self.look_for_newer(&bytes[..end.unwrap_or(bytes.len())]);
+                    }
+                    let Some(end) = end else {
                         self.take(bytes.len())?;
                         self.partial.extend_from_slice(bytes);
                         return Ok(());
@@ -143,6 +170,21 @@ impl Framing {
             }
         }
         Ok(())
+    }
+
+    /// In what there is of a request line: `came` is what these bytes add to it.
+    fn look_for_newer(&mut self, came: &[u8]) {
+        const BEFORE: &[u8] = b" HTTP/1.";
+        let of_line = came.strip_suffix(b"\r").unwrap_or(came);
+        let Some((b'2'..=b'9', before)) = of_line.split_last() else { return };
+        let newer = if before.len() >= BEFORE.len() || self.partial.is_empty() {
+            before.ends_with(BEFORE)
+        } else {
+            [&self.partial, before].concat().ends_with(BEFORE)
+        };
+        if newer {
+            self.newer.push(self.sound + before.len());
+        }
     }
 
     fn take(&mut self, n: usize) -> Result<(), Refusal> {
@@ -339,6 +381,47 @@ mod tests {
             assert_eq!(feed(&format!("{HEAD}{head}")), Err(refusal), "{head:?}");
         }
         assert_eq!(feed("GET / HTTP/1.1\r\n\r\n"), Err(Refusal::Host));
+    }
+
+    #[test]
+    fn a_newer_version_is_found_wherever_reads_cut_it() {
+        let text = b"GET /HTTP/1.3 HTTP/1.2\r\nHost: a\r\nX: HTTP/1.4\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET /4 HTTP/1.9\r\nHost: a\r\n\r\n";
+        let digits: Vec<usize> = [&b" HTTP/1.2"[..], b" HTTP/1.9"]
+            .iter()
+            .map(|version| text.windows(version.len()).position(|window| window == *version).unwrap() + version.len() - 1)
+            .collect();
+        for cut in 1..=text.len() {
+            let (mut framing, mut found) = (Framing::default(), Vec::new());
+            for (n, piece) in text.chunks(cut).enumerate() {
+                framing.feed(piece).unwrap();
+                found.extend(framing.newer().map(|at| n * cut + at));
+            }
+            found.dedup();
+            assert_eq!(found, digits, "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_a_wrong_line_is_sound() {
+        let good = format!("{HEAD}Content-Length: 2\r\n\r\nok");
+        for (bad, sound_of_bad, in_body) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n", "GET / HTTP/1.1\r\nHost: a\r\n".len(), false),
+            ("GET / HTTP/1.1\n", 0, false),
+            ("GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n".len(), false),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab",
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na".len(),
+                true,
+            ),
+        ] {
+            let mut framing = Framing::default();
+            assert!(framing.feed(format!("{good}{bad}").as_bytes()).is_err(), "{bad:?}");
+            assert_eq!((framing.sound(), framing.is_in_body()), (good.len() + sound_of_bad, in_body), "{bad:?}");
+            let mut framing = Framing::default();
+            framing.feed(good.as_bytes()).unwrap();
+            assert!(framing.feed(bad.as_bytes()).is_err(), "{bad:?}");
+            assert_eq!(framing.sound(), sound_of_bad, "{bad:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use crate::net::frames::{self, Offence};
 use crate::net::framing::Framing;
+use crate::net::interim::Interim;
 use crate::net::sweep::{Pulse, Verdict};
 
 /// What an HTTP/2 client with prior knowledge sends first.
@@ -66,6 +67,11 @@ pub(crate) struct Guarded<S> {
     framing: Option<Framing>,
     /// For HTTP/2.
     frames: Option<Box<Frames>>,
+    /// For HTTP/1.1: what is to be written before hyper's next answer, and how much of it is under way.
+    interim: Option<Interim>,
+    preceding: Vec<u8>,
+    /// hyper has asked for more after what was refused: it has read all that stands before.
+    starved: bool,
 }
 
 struct Frames {
@@ -79,14 +85,33 @@ struct Frames {
 const OVER_BYTES: usize = 256 << 10;
 
 impl<S> Guarded<S> {
-    pub(crate) fn new(io: S, opening: Opening, protocol: Protocol, pulse: Rc<Pulse>) -> Guarded<S> {
-        let framing = (protocol == Protocol::Http1).then(Framing::default);
-        let frames = framing.is_none().then(|| Box::new(Frames::new(pulse.now())));
-        Guarded { io, opening, given: 0, pulse, framing, frames }
+    /// With `interim` for HTTP/1.1.
+    pub(crate) fn new(io: S, opening: Opening, interim: Option<Interim>, pulse: Rc<Pulse>) -> Guarded<S> {
+        let framing = interim.is_some().then(Framing::default);
+        let frames = interim.is_none().then(|| Box::new(Frames::new(pulse.now())));
+        Guarded { io, opening, given: 0, pulse, framing, frames, interim, preceding: Vec::new(), starved: false }
     }
 
     pub(crate) fn into_inner(self) -> S {
         self.io
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guarded<S> {
+    /// Writes what precedes an answer, as far as its time has come.
+    fn poll_preceding(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let (Some(interim), false, true) = (&self.interim, self.pulse.is_unflushed(), self.preceding.is_empty()) {
+            self.preceding = interim.take();
+        }
+        while !self.preceding.is_empty() {
+            let polled = Pin::new(&mut self.io).poll_write(cx, &self.preceding);
+            let written = ready!(self.watched(polled))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.preceding.drain(..written);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -154,6 +179,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
 }
 
 impl<S> Guarded<S> {
+    /// Nothing is read any more. Who waits for the rest of a body is told; otherwise the connection ends when what has
+    /// been asked before is answered, of which its task is told by the verdict.
+    fn poll_refused(&mut self) -> Poll<io::Result<()>> {
+        if self.framing.as_ref().is_some_and(Framing::is_in_body) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "not framed as HTTP wants it")));
+        }
+        self.starved = true;
+        self.pulse.settle();
+        Poll::Pending
+    }
+}
+
+impl<S> Guarded<S> {
     fn is_over(&self) -> bool {
         self.frames.as_ref().is_some_and(|frames| frames.over.is_some())
     }
@@ -170,6 +208,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         let this = self.get_mut();
         if this.is_over() {
             return this.poll_rest(cx, buf);
+        }
+        if this.pulse.refusal().is_some() {
+            return this.poll_refused();
         }
         let before = buf.filled().len();
         if this.given < this.opening.len {
@@ -196,13 +237,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         {
             this.pulse.received();
             // What follows an answer 101 is no HTTP.
-            if !this.pulse.has_switched()
-                && let Err(refusal) = framing.feed(&buf.filled()[before..])
-            {
-                // hyper gets none of these bytes; the connection's task reads the verdict next.
-                buf.set_filled(before);
-                this.pulse.end(Verdict::Refused(refusal));
-                return Poll::Pending;
+            if this.pulse.has_switched() {
+                return Poll::Ready(Ok(()));
+            }
+            let fed = framing.feed(&buf.filled()[before..]);
+            for digit in framing.newer() {
+                buf.filled_mut()[before + digit] = b'1';
+            }
+            if let Err(refusal) = fed {
+                // hyper gets what stands before it, in which no message ends that was not sound.
+                let sound = framing.sound();
+                buf.set_filled(before + sound);
+                this.pulse.refuse(refusal);
+                if sound == 0 {
+                    return this.poll_refused();
+                }
             }
         }
         Poll::Ready(Ok(()))
@@ -215,6 +264,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         if this.is_over() {
             return Poll::Ready(Ok(buf.len()));
         }
+        ready!(this.poll_preceding(cx))?;
+        this.pulse.flushed(false);
         let polled = Pin::new(&mut this.io).poll_write(cx, buf);
         this.count_frames(&polled, &[io::IoSlice::new(buf)]);
         this.watched(polled)
@@ -225,6 +276,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         if this.is_over() {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
+        ready!(this.poll_preceding(cx))?;
+        this.pulse.flushed(false);
         let io = Pin::new(&mut this.io);
         // A head alone is the usual case, and `write` is the cheaper call.
         let written = if let [only] = bufs { io.poll_write(cx, only) } else { io.poll_write_vectored(cx, bufs) };
@@ -239,7 +292,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.io).poll_flush(cx);
-        this.watched(polled)
+        ready!(this.watched(polled))?;
+        this.pulse.flushed(true);
+        let precedes = this.interim.as_ref().is_some_and(Interim::is_waiting) || !this.preceding.is_empty();
+        if precedes {
+            ready!(this.poll_preceding(cx))?;
+            let polled = Pin::new(&mut this.io).poll_flush(cx);
+            ready!(this.watched(polled))?;
+        }
+        if this.starved {
+            this.pulse.settle();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

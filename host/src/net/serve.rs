@@ -180,6 +180,7 @@ where
             ip: peer.ip().to_canonical().to_string().into(),
             tls: None,
             upload_bytes_per_s: self.rules.upload_bytes_per_s(),
+            interim: None,
         };
         let (protocols, handler) = (self.protocols.clone(), self.handler.clone());
         // Detached: the sweep knows every connection, and the drain waits for them through it.
@@ -190,7 +191,7 @@ where
             }
             Some(slot) => {
                 let entry = self.sweep.enter(Stage::Handshake, place);
-                spawn_local(connection::serve_tls(stream, slot.acceptor(), client, entry, protocols, handler));
+                spawn_local(connection::serve_tls(stream, slot.clone(), client, entry, protocols, handler));
             }
         }
     }

@@ -102,6 +102,9 @@ pub(crate) struct Pulse {
     /// What is to be carried once hyper has sent its answer 101.
     switch: RefCell<Option<Box<Tunnel>>>,
     switched: Cell<bool>,
+    unflushed: Cell<bool>,
+    /// Why the client is not read any further.
+    refusal: Cell<Option<Refusal>>,
     /// In ticks: how long a tunnel may be quiet.
     patience: Cell<u32>,
 }
@@ -167,6 +170,32 @@ impl Pulse {
 
     pub(crate) fn take_switch(&self) -> Option<Tunnel> {
         self.switch.borrow_mut().take().map(|tunnel| *tunnel)
+    }
+
+    /// Whether something that hyper has written may still wait for room.
+    pub(crate) fn is_unflushed(&self) -> bool {
+        self.unflushed.get()
+    }
+
+    pub(crate) fn flushed(&self, flushed: bool) {
+        self.unflushed.set(!flushed);
+    }
+
+    /// The client has said something that two readers could understand differently. What it has asked for before is
+    /// answered first.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.refusal.set(Some(refusal));
+    }
+
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.refusal.get()
+    }
+
+    /// Ends the connection for what was refused, once every answer is out.
+    pub(crate) fn settle(&self) {
+        if let (Some(refusal), 0, false) = (self.refusal.get(), self.exchanges.get(), self.unflushed.get()) {
+            self.end(Verdict::Refused(refusal));
+        }
     }
 
     /// A tunnel begins, and may be quiet for so long.
@@ -272,6 +301,11 @@ impl ExchangeGuard {
     /// Whether an answer that begins now is the connection's last.
     pub(crate) fn is_last(&self) -> bool {
         self.pulse.is_draining()
+    }
+
+    /// Whether what is written now would come after something of an earlier answer.
+    pub(crate) fn is_unflushed(&self) -> bool {
+        self.pulse.is_unflushed()
     }
 
     /// This is the connection's last exchange: its answer is 101.
@@ -390,6 +424,8 @@ impl Sweep {
             waker: RefCell::new(None),
             switch: RefCell::new(None),
             switched: Cell::new(false),
+            unflushed: Cell::new(false),
+            refusal: Cell::new(None),
             patience: Cell::new(0),
         });
         let id = self.next.get();

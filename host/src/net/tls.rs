@@ -31,7 +31,7 @@ struct Keys(ArcSwap<Vec<Named>>);
 
 #[derive(Debug)]
 struct Named {
-    hosts: Vec<String>,
+    hosts: Arc<[String]>,
     key: Arc<CertifiedKey>,
 }
 
@@ -55,6 +55,12 @@ impl TlsSlot {
         Ok(())
     }
 
+    /// The hosts of the certificate that is shown to clients which name this server.
+    pub(super) fn hosts(&self, name: &str) -> Arc<[String]> {
+        let keys = self.keys.0.load();
+        choose(&keys, name).map_or_else(|| Vec::new().into(), |named| named.hosts.clone())
+    }
+
     pub(super) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
         tokio_rustls::TlsAcceptor::from(self.config.clone())
     }
@@ -62,16 +68,18 @@ impl TlsSlot {
 
 impl ResolvesServerCert for Keys {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let keys = self.0.load();
-        let name = hello.server_name().unwrap_or_default();
-        let exact = keys.iter().find(|named| named.hosts.iter().any(|host| host.eq_ignore_ascii_case(name)));
-        let wildcard = || keys.iter().find(|named| named.hosts.iter().any(|host| covers(host, name)));
-        exact.or_else(wildcard).or(keys.first()).map(|named| named.key.clone())
+        choose(&self.0.load(), hello.server_name().unwrap_or_default()).map(|named| named.key.clone())
     }
 }
 
+fn choose<'a>(keys: &'a [Named], name: &str) -> Option<&'a Named> {
+    let exact = keys.iter().find(|named| named.hosts.iter().any(|host| host.eq_ignore_ascii_case(name)));
+    let wildcard = || keys.iter().find(|named| named.hosts.iter().any(|host| covers(host, name)));
+    exact.or_else(wildcard).or(keys.first())
+}
+
 /// `*.example.com` covers one label more.
-fn covers(pattern: &str, name: &str) -> bool {
+pub(super) fn covers(pattern: &str, name: &str) -> bool {
     let (Some(suffix), Some((_, rest))) = (pattern.strip_prefix("*."), name.split_once('.')) else { return false };
     suffix.eq_ignore_ascii_case(rest)
 }
@@ -98,7 +106,7 @@ fn named(certificate: &config::Certificate) -> Result<Named, TlsError> {
     } else {
         certificate.hosts.clone()
     };
-    Ok(Named { hosts, key: Arc::new(key) })
+    Ok(Named { hosts: hosts.into(), key: Arc::new(key) })
 }
 
 /// The DNS names in a certificate; none without one.

@@ -44,6 +44,8 @@ pub struct CacheMetrics {
     evictions: [IntCounter; 2],
     fills: [IntCounter; 7],
     fill_seconds: Histogram,
+    /// Remembered, and refused.
+    invalidations: [IntCounter; 2],
     disk_failures: IntCounterVec,
     compressions: IntCounterVec,
     compression_input: IntCounterVec,
@@ -70,6 +72,11 @@ impl CacheMetrics {
         };
         let hits = family("edgeward_cache_hits_total", "Fresh answers from the cache, by tier.", "tier");
         let evictions = family("edgeward_cache_evictions_total", "Objects that had to make room, by tier.", "tier");
+        let invalidations = family(
+            "edgeward_cache_invalidations_total",
+            "URIs that unsafe requests have made doubtful, by result; `refused`: the client had used up its room.",
+            "result",
+        );
         let fills = family("edgeward_cache_fills_total", "Fills and renewals that ended, by result.", "result");
         let buckets = prometheus::exponential_buckets(1e-4, 2.5, 16).expect("valid buckets");
         let fill_seconds = Histogram::with_opts(
@@ -92,6 +99,7 @@ impl CacheMetrics {
             evictions: [TIERS[0], TIERS[1]].map(|tier| evictions.with_label_values(&[tier])),
             fills: FILLS.map(|result| fills.with_label_values(&[result])),
             fill_seconds,
+            invalidations: ["remembered", "refused"].map(|result| invalidations.with_label_values(&[result])),
             disk_failures: family(
                 "edgeward_cache_disk_failures_total",
                 "Objects that the disk tier lost or did not take, by reason.",
@@ -126,6 +134,14 @@ impl CacheMetrics {
 
     pub fn miss(&self) {
         self.misses.inc();
+    }
+
+    pub fn invalidated(&self) {
+        self.invalidations[0].inc();
+    }
+
+    pub fn invalidation_refused(&self) {
+        self.invalidations[1].inc();
     }
 
     pub fn collapsed(&self) {

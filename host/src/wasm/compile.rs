@@ -3,8 +3,10 @@
 //! The host finds out what a component exports; nobody declares it. A component that exports nothing we
 //! know, or imports what we do not offer, is refused with both lists.
 
+mod adapt;
 mod frame;
 mod size;
+mod streams;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -19,6 +21,7 @@ use crate::wasm::engine::Engines;
 use crate::wasm::restore::{self, Unsuitable};
 use crate::wasm::{sealed, worker};
 
+pub use adapt::adapted;
 pub use frame::charged;
 pub use size::Size;
 
@@ -43,19 +46,21 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// The hooks it exports.
     pub moments: Vec<Moment>,
-    /// The wasi:http version it handles.
+    /// How it answers HTTP requests, if it does.
     pub http: Option<HttpVersion>,
     /// What one instance of it takes.
     pub size: Size,
 }
 
-/// Which wasi:http world a component speaks; decided once, when it is loaded.
+/// How a component answers HTTP requests; decided once, when it is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpVersion {
     /// `wasi:http/incoming-handler@0.2`.
     P2,
     /// `wasi:http/handler@0.3`.
     P3,
+    /// None: `wasi:cli/run@0.2`, a program of the CGI kind.
+    Cgi,
 }
 
 /// Why bytes cannot be deployed.
@@ -63,7 +68,9 @@ pub enum HttpVersion {
 pub enum CompileError {
     #[error("not a WebAssembly component: {0}")]
     Invalid(String),
-    #[error("a core module, not a component; make one with `wasm-tools component new`, or build for wasm32-wasip2")]
+    #[error(
+        "a core module that is no program for WASI 0.1, and not a component; make one with `wasm-tools component new`, or build for wasm32-wasip2"
+    )]
     CoreModule,
     #[error("it exports nothing that Edgeward calls; exports: {exports}; one of these is needed: {needed}")]
     NothingToCall { exports: String, needed: String },
@@ -137,6 +144,8 @@ pub fn outline(bytes: &[u8]) -> Result<Inspection, CompileError> {
             None
         }
     });
+    let is_program = || inspection.exports.iter().any(|export| export.starts_with("wasi:cli/run@0.2."));
+    inspection.http = inspection.http.or_else(|| is_program().then_some(HttpVersion::Cgi));
     Ok(inspection)
 }
 
@@ -153,7 +162,11 @@ impl Inspection {
         if !callable {
             let mut needed: Vec<String> = Moment::ALL.into_iter().filter(|m| m.is_viewer() == viewer).map(interface).collect();
             if !viewer {
-                needed.extend(["wasi:http/incoming-handler@0.2".to_owned(), "wasi:http/handler@0.3".to_owned()]);
+                needed.extend([
+                    "wasi:http/incoming-handler@0.2".to_owned(),
+                    "wasi:http/handler@0.3".to_owned(),
+                    "wasi:cli/run@0.2".to_owned(),
+                ]);
             }
             let exports = if self.exports.is_empty() { "none".to_owned() } else { self.exports.join(", ") };
             return Err(CompileError::NothingToCall { exports, needed: needed.join(", ") });
@@ -162,7 +175,7 @@ impl Inspection {
             return Err(CompileError::Import { import: import.clone(), profile, allowed: sealed::allowed() });
         }
         if !viewer && let Some(import) = self.imports.iter().find(|import| !worker::allows(import)) {
-            return Err(CompileError::Import { import: import.clone(), profile, allowed: worker::allowed() });
+            return Err(CompileError::Import { import: import.clone(), profile, allowed: worker::allowed(import) });
         }
         if let Some((what, count, max)) = self.size.excess(&Size::room(profile)) {
             return Err(CompileError::TooMuch { what, count, max, profile });
@@ -200,8 +213,9 @@ pub fn viewer(engines: &Engines, source: Source<'_>, limits: &Limits) -> Result<
 
 /// Compiles a worker component that was read and checked, or maps what was compiled before.
 pub fn worker(engines: &Engines, source: Source<'_>) -> Result<Component, CompileError> {
-    let path = engines.aot.path(&engines.worker, &source.sha256, &format!("worker-{}", frame::VERSION));
-    loaded(engines, &engines.worker, &path, || frame::charged(source.bytes))
+    let how = format!("worker-{} {}", frame::VERSION, streams::VERSION);
+    let path = engines.aot.path(&engines.worker, &source.sha256, &how);
+    loaded(engines, &engines.worker, &path, || streams::bounded(frame::charged(source.bytes)?))
 }
 
 /// What is there under `path`, or else what `code` compiles to.

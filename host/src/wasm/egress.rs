@@ -3,23 +3,28 @@
 //! Nothing is reachable but what the configuration grants (`host:port` patterns). Everything else is
 //! refused, with the reason in the function's log and a count in `edgeward_function_egress_total`.
 //!
-//!     wasi:http request ─► name granted? ─► resolve ─► address public, or granted too? ─► connect to it
-//!     wasi:sockets TCP  ──────────────────────────────► address granted? ─► connect
+//!     wasi:http request ─► read ─► granted? ─► resolve a name ─► address public, or granted too? ─► connect to it
+//!     wasi:sockets TCP  ─► resolve a granted name ─► the same; or address granted? ─► connect
 //!
+//! A host is read once (`network::Target`), and what was read is what is granted, connected to and named in `Host`.
 //! A granted name says nothing about where its owner lets it point: an address inside (loopback, private,
 //! link-local, …) must be granted as well. What was checked is what is connected to; nothing is resolved
-//! twice. Raw sockets may connect by TCP to granted addresses; they may not listen, resolve, or use UDP.
+//! twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
 
-mod grants;
 mod send;
+mod sockets;
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-pub use grants::{Grants, InvalidGrant};
+pub use sockets::{Sockets, Unresolvable};
 
+use crate::limits::egress as limits;
+use crate::network::{Grants, InvalidTarget, Target, is_public};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::worker::output::FunctionLog;
 
@@ -27,48 +32,68 @@ use crate::wasm::worker::output::FunctionLog;
 pub struct Egress {
     grants: Grants,
     metrics: Arc<FunctionMetrics>,
+    lookups: Arc<Semaphore>,
 }
 
 /// Why an outgoing connection was refused before it was tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("{host}:{port} is not granted; granted: {granted}")]
-    Name { host: String, port: u16, granted: String },
-    #[error("{host} resolves to {address}, which is not a public address; grant {address}:{port} too if it is meant", address = .address.ip(), port = .address.port())]
+    #[error("{target} is not granted; granted: {granted}")]
+    Name { target: Target, granted: String },
+    #[error("{host} resolves to {address}, which is not a public address; grant {address} too if it is meant")]
     Address { host: String, address: SocketAddr },
+    #[error("{name} is granted at no port, and not resolved; granted: {granted}")]
+    Resolution { name: String, granted: String },
+    #[error("`{}` is no host to connect to: {why}", .authority.escape_debug())]
+    Authority { authority: String, why: InvalidTarget },
 }
 
 impl Refusal {
     fn label(&self) -> &'static str {
         match self {
-            Refusal::Name { .. } => "not-granted",
+            Refusal::Name { .. } | Refusal::Resolution { .. } => "not-granted",
             Refusal::Address { .. } => "address-not-granted",
+            Refusal::Authority { .. } => "invalid-authority",
         }
     }
 }
 
 impl Egress {
     pub fn new(grants: Grants, metrics: Arc<FunctionMetrics>) -> Egress {
-        Egress { grants, metrics }
+        Egress { grants, metrics, lookups: Arc::new(Semaphore::new(limits::LOOKUPS)) }
     }
 
-    /// Whether a request may go to a host of this name.
-    fn check_name(&self, host: &str, port: u16) -> Result<(), Refusal> {
-        if self.grants.grant_name(host, port) {
-            return Ok(());
+    /// Reads where a request goes, and whether it may.
+    fn check(&self, authority: &str, default_port: u16) -> Result<Target, Refusal> {
+        let invalid = |why| Refusal::Authority { authority: authority.to_owned(), why };
+        let target = Target::parse(authority, default_port).map_err(invalid)?;
+        if self.grants.grant(&target) {
+            return Ok(target);
         }
-        Err(Refusal::Name { host: host.to_owned(), port, granted: self.grants.to_string() })
+        Err(Refusal::Name { target, granted: self.grants.to_string() })
+    }
+
+    /// Asks the system's resolver, which blocks a thread that nobody can call back: it keeps its turn although its caller
+    /// may have left.
+    async fn lookup(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let turn = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let name = name.to_owned();
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            (name.as_str(), port).to_socket_addrs().map(|found| found.take(limits::ADDRESSES).collect())
+        });
+        looked_up.await.map_err(io::Error::other)?
     }
 
     /// Keeps the addresses that a granted name may lead to.
-    fn check_addresses(&self, host: &str, resolved: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refusal> {
+    fn check_addresses(&self, name: &str, resolved: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refusal> {
         let mut refused = None;
         let mut kept = Vec::new();
-        for address in resolved.take(send::ADDRESSES) {
-            if grants::is_public(address.ip()) || self.grants.grant_address(address) || grants::is_localhost(host, address.ip()) {
+        for address in resolved {
+            if may_lead_to(&self.grants, name, address) {
                 kept.push(address);
             } else {
-                refused = Some(Refusal::Address { host: host.to_owned(), address });
+                refused = Some(Refusal::Address { host: name.to_owned(), address });
             }
         }
         match refused {
@@ -77,23 +102,17 @@ impl Egress {
         }
     }
 
-    /// Whether a raw socket may connect there.
-    pub(super) fn socket(&self, address: SocketAddr, log: &FunctionLog) -> bool {
-        let granted = self.grants.grant_address(address);
-        if granted {
-            self.metrics.egress("ok");
-        } else {
-            let refusal =
-                Refusal::Name { host: address.ip().to_string(), port: address.port(), granted: self.grants.to_string() };
-            self.refuse(&refusal, log);
-        }
-        granted
-    }
-
     fn refuse(&self, refusal: &Refusal, log: &FunctionLog) {
         self.metrics.egress(refusal.label());
         log.line(&format!("network: {refusal}"));
     }
+}
+
+/// Whether a granted name may lead to an address. `localhost` is this machine wherever it is granted (RFC 6761); no
+/// resolver may say otherwise.
+fn may_lead_to(grants: &Grants, name: &str, address: SocketAddr) -> bool {
+    let is_localhost = name == "localhost" && address.ip().is_loopback();
+    is_localhost || is_public(address.ip()) || grants.grant_address(address)
 }
 
 /// What wasi:http asks for an instance's outgoing requests.
@@ -151,7 +170,11 @@ mod tests {
 
         async fn get(&self, url: &str) -> Result<String, Error> {
             let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-            let request = http::Request::get(url).header("host", "as-set-by-wasi-http").body(body).unwrap();
+            let request = http::Request::get(url).header("host", "as-set-by-wasi-http.example").body(body).unwrap();
+            self.send(request).await
+        }
+
+        async fn send(&self, request: http::Request<WasiBody>) -> Result<String, Error> {
             let mut outgoing = Outgoing { egress: self.egress.clone(), log: self.log.clone() };
             let (response, connection) = Box::into_pin(outgoing.send_request(request, None, Box::new(async { Ok(()) }))).await?;
             let (body, _) = tokio::join!(response.into_body().collect(), Box::into_pin(connection));
@@ -186,7 +209,7 @@ mod tests {
         let port = origin().await;
         let network = Network::granting(&[&format!("127.0.0.1:{port}")]);
         let seen = network.get(&format!("http://127.0.0.1:{port}/a?b")).await.unwrap();
-        assert_eq!(seen, r#"GET /a?b "as-set-by-wasi-http""#);
+        assert_eq!(seen, format!(r#"GET /a?b "127.0.0.1:{port}""#), "Host is where it went");
         assert_eq!(network.count("ok"), 1);
     }
 
@@ -208,6 +231,45 @@ mod tests {
         assert!(log.starts_with("network: 127.0.0.1:80 is not granted; granted: api.example.com:443"), "{log}");
     }
 
+    #[tokio::test]
+    async fn an_address_goes_where_it_was_granted_however_it_is_written() {
+        for host in ["127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.01", "127.0.0.1.", "[::ffff:127.0.0.1]"] {
+            let port = origin().await;
+            let denied = Network::granting(&["*:*", "*.*:*", "*.*.*.*:*"]);
+            assert!(matches!(denied.get(&format!("http://{host}:{port}/")).await, Err(Error::HttpRequestDenied)), "{host}");
+            assert_eq!(denied.count("not-granted"), 1, "{host}");
+            let granted = Network::granting(&[&format!("127.0.0.1:{port}")]);
+            let seen = granted.get(&format!("http://{host}:{port}/")).await.unwrap();
+            assert_eq!(seen, format!(r#"GET / "127.0.0.1:{port}""#), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_authority_that_could_be_read_twice_is_refused() {
+        let network = Network::granting(&["localhost:*", "127.0.0.1:*", "*:*"]);
+        for authority in ["user@localhost", "127.0.0.1:1@localhost", "localhost:+80", "localhost:0", "127.0.0.256", "a..b"] {
+            let refused = network.get(&format!("http://{authority}/")).await;
+            assert!(matches!(refused, Err(Error::HttpRequestUriInvalid)), "{authority}");
+        }
+        assert_eq!(network.count("invalid-authority"), 6);
+        let log = network.log.take();
+        assert!(log.starts_with("network: `user@localhost` is no host to connect to: user information"), "{log}");
+    }
+
+    #[tokio::test]
+    async fn a_path_goes_out_in_origin_form() {
+        for (path, sent) in
+            [("", "/"), ("?a=b", "/?a=b"), ("/", "/"), ("//x/../y?", "//x/../y?"), ("/%7e?a=//b?c", "/%7e?a=//b?c")]
+        {
+            let port = origin().await;
+            let network = Network::granting(&[&format!("127.0.0.1:{port}")]);
+            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let uri = http::Uri::builder().scheme("http").authority(format!("127.0.0.1:{port}")).path_and_query(path);
+            let request = http::Request::get(uri.build().unwrap()).body(body).unwrap();
+            assert_eq!(network.send(request).await.unwrap(), format!(r#"GET {sent} "127.0.0.1:{port}""#), "{path}");
+        }
+    }
+
     #[test]
     fn a_granted_name_must_not_lead_inside() {
         let inside: SocketAddr = "169.254.169.254:80".parse().unwrap();
@@ -221,13 +283,5 @@ mod tests {
         assert_eq!(both.check_addresses("rebound.example.com", [inside].into_iter()), Ok(vec![inside]));
         let local = Network::granting(&["localhost:80"]).egress;
         assert!(local.check_addresses("localhost", ["10.0.0.1:80".parse().unwrap()].into_iter()).is_err());
-    }
-
-    #[test]
-    fn raw_sockets_reach_granted_addresses_only() {
-        let network = Network::granting(&["127.0.0.1:6379", "db.example.com:5432"]);
-        assert!(network.egress.socket("127.0.0.1:6379".parse().unwrap(), &network.log));
-        assert!(!network.egress.socket("1.1.1.1:5432".parse().unwrap(), &network.log));
-        assert_eq!((network.count("ok"), network.count("not-granted")), (1, 1));
     }
 }

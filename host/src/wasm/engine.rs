@@ -3,7 +3,7 @@
 //! Fuel, support for concurrency and the geometry of the pool are per engine (facts measured in
 //! `docs/performance.md`):
 //! - *viewer*: 2 MiB memories in many slots, synchronous calls only, no asynchronous machinery;
-//! - *worker*: memories up to 4 GiB, asynchronous, yields to its thread every 25 µs of fuel.
+//! - *worker*: memories up to 4 GiB, asynchronous, leaves its thread to others after each slice of time.
 
 use std::path::Path;
 use std::sync::Arc;

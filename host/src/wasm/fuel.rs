@@ -83,6 +83,24 @@ pub(super) fn operator_costs() -> OperatorCost {
     cost
 }
 
+/// What calls of a viewer hook into the host cost, in units. `edgeward bench fuel` measures each.
+pub(super) mod host_call {
+    /// Any call: the way to the host and back, and the books.
+    pub const CALL: u64 = 8_000;
+    /// The end of a handle; its way to the host is another, shorter one.
+    pub const DROP: u64 = 2_000;
+    /// A handle is made.
+    pub const HANDLE: u64 = 1_000;
+    /// A key is looked up.
+    pub const LOOKUP: u64 = 2_000;
+    /// A handle is looked at among others.
+    pub const POLLED: u64 = 500;
+    /// Eighths of a unit for each byte that is given to the guest: made or found, and copied twice.
+    pub const GIVEN_BYTE_EIGHTHS: u64 = 48;
+    /// For each byte of text that is taken from the guest: found to be text, and cut into lines.
+    pub const TEXT_BYTE_EIGHTHS: u64 = 160;
+}
+
 /// Units of fuel per microsecond of CPU, on this machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FuelScale {

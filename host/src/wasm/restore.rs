@@ -27,7 +27,7 @@
 //! | tables | `table.set`, `grow`, `fill`, `copy`, `init` | refused in all modules; active segments are part of instantiation |
 //! | segments | `data.drop`, `elem.drop` | refused in all modules |
 //! | anything, before the first image | start functions of modules and components | refused: the image is what the segments say |
-//! | handles | functions that give out resources; `resource.drop` | the guest makes none (`resource.new` and types of its own are refused); a store in which one was given out or dropped since it was made is not put back (`state::Handles`) |
+//! | handles | functions that give out resources; `resource.drop` | the guest makes none (`resource.new` and types of its own are refused); a store is put back only if all that the host gave out were dropped, each before those that were made earlier: the next ones then have the indices of a new instance (`state::Handles`) |
 //! | tasks, streams, contexts of tasks | asynchronous builtins and options | refused |
 //! | nested components | code in them | refused; those that only rename are let through |
 //! | our own marks | wrappers and rewritten code alone | they are in a memory that no index of the guest reaches, and are cleared |

@@ -1,139 +1,158 @@
 //! What a viewer hook may import: its log, its key-value store, and a WASI that leads nowhere.
 //!
-//! Rust's standard library imports WASI even where a program uses none of it. So that such components load,
-//! `wasi:{cli,clocks,filesystem,io,random}@0.2` is here, sealed: no argument, no variable, no file, a clock
-//! that stands still during a call, random numbers that are the call's own, and output that goes to the
-//! function's log. What is not listed in `WASI` is refused by name at deployment.
+//! Standard libraries import WASI even where a program uses none of it, and programs use it without thinking: a hash map
+//! is seeded, a panic is printed. So `wasi:{cli,clocks,filesystem,io,random}@0.2` is here, all of it, sealed: no argument,
+//! no variable, no file, clocks that stand still during a call, random numbers that are the call's own, input that has
+//! ended, and output that goes to the function's log. `INTERFACES` is all that there is: what it does not name is refused
+//! at deployment, and so is a function that an interface does not have, or has with another type.
+//!
+//! A version of 0.2 is as good as any other: wasmtime takes what is defined at one for each other of the same track.
+//!
+//! # What a call may change at the host's side
+//!
+//! All of it is in `ViewerState`; no function here keeps anything elsewhere, and there is no table of resources.
+//!
+//! | what | changed by | put back |
+//! |-|-|-|
+//! | `log` | `log.line`, output streams | `ViewerState::begin` |
+//! | `host_calls_left` | every function | `ViewerState::begin` |
+//! | `exceeded` | a call that is refused | `ViewerState::begin` |
+//! | `now_ns` | nothing; it is read | `ViewerState::begin` |
+//! | `random` | `wasi:random` | `ViewerState::begin` |
+//! | `growth.denied` | a growth of memory or a table that is refused | `ViewerState::begin` |
+//! | fuel of the store | every function | set before each call |
+//! | `handles` | streams and pollables that are made and dropped | not at all: `state::Handles::as_at_first` |
+//!
+//! The last is the one that a restorer must look at: a handle that a call did not drop stays in the guest's table,
+//! and those that are made afterwards have other indices. What goes through C's library keeps its standard streams.
 
-use std::sync::Arc;
+mod cli;
+mod clocks;
+mod filesystem;
+mod io;
+mod own;
+mod random;
 
-use wasmtime::component::{Component, Linker, Resource, ResourceType};
-use wasmtime::{Engine, Error, Result, StoreContextMut};
+use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
+use wasmtime::{Engine, Error, Result, Store, StoreContextMut};
 
-use crate::limits::Limit;
-use crate::wasm::state::{KeyValueStore, ViewerState};
+use crate::limits::{self, Limit};
+use crate::wasm::fuel::host_call;
+use crate::wasm::state::ViewerState;
 
-/// WASI interfaces that are sealed, without their versions (all of 0.2).
-const WASI: [&str; 22] = [
-    "wasi:cli/environment",
-    "wasi:cli/exit",
-    "wasi:cli/stderr",
-    "wasi:cli/stdin",
-    "wasi:cli/stdout",
-    "wasi:cli/terminal-input",
-    "wasi:cli/terminal-output",
-    "wasi:cli/terminal-stderr",
-    "wasi:cli/terminal-stdin",
-    "wasi:cli/terminal-stdout",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/timezone",
-    "wasi:clocks/wall-clock",
-    "wasi:filesystem/preopens",
-    "wasi:filesystem/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:random/insecure",
-    "wasi:random/insecure-seed",
-    "wasi:random/random",
-    "wasi:io/io",
+pub use own::OWN;
+pub(super) use own::{Beside, count, get, line};
+
+/// What a function here sees of the instance that calls it.
+type Caller<'a> = StoreContextMut<'a, ViewerState>;
+type Define = fn(&mut LinkerInstance<'_, ViewerState>) -> Result<()>;
+
+/// Every interface there is, and how its functions are defined. The version is the newest; see the module.
+const INTERFACES: [(&str, Define); 23] = [
+    (OWN[0], own::log),
+    (OWN[1], own::key_value_store),
+    ("wasi:cli/environment@0.2.12", cli::environment),
+    ("wasi:cli/exit@0.2.12", cli::exit),
+    ("wasi:cli/stderr@0.2.12", cli::stderr),
+    ("wasi:cli/stdin@0.2.12", cli::stdin),
+    ("wasi:cli/stdout@0.2.12", cli::stdout),
+    ("wasi:cli/terminal-input@0.2.12", cli::terminal_input),
+    ("wasi:cli/terminal-output@0.2.12", cli::terminal_output),
+    ("wasi:cli/terminal-stderr@0.2.12", cli::terminal_stderr),
+    ("wasi:cli/terminal-stdin@0.2.12", cli::terminal_stdin),
+    ("wasi:cli/terminal-stdout@0.2.12", cli::terminal_stdout),
+    ("wasi:clocks/monotonic-clock@0.2.12", clocks::monotonic),
+    ("wasi:clocks/timezone@0.2.12", clocks::timezone),
+    ("wasi:clocks/wall-clock@0.2.12", clocks::wall),
+    ("wasi:filesystem/preopens@0.2.12", filesystem::preopens),
+    ("wasi:filesystem/types@0.2.12", filesystem::types),
+    ("wasi:io/error@0.2.12", io::error),
+    ("wasi:io/poll@0.2.12", io::poll),
+    ("wasi:io/streams@0.2.12", io::streams),
+    ("wasi:random/insecure@0.2.12", random::insecure),
+    ("wasi:random/insecure-seed@0.2.12", random::insecure_seed),
+    ("wasi:random/random@0.2.12", random::random),
 ];
 
-/// Our own interfaces, with their versions.
-pub const OWN: [&str; 2] = ["edgeward:edge/log@0.1.0", "edgeward:edge/key-value-store@0.1.0"];
-
-/// The longest log line and key that are looked at; the rest would be dropped anyway.
-const RANDOM_BYTES_MAX: u64 = 4_096;
-
-/// Whether a viewer component may import an interface of this name.
+/// Whether a viewer component may import an interface of this name: whether the linker finds one for it.
 pub fn allows(import: &str) -> bool {
-    OWN.contains(&import)
-        || import.split_once('@').is_some_and(|(name, version)| WASI.contains(&name) && version.starts_with("0.2."))
+    let Some(wanted) = track(import) else { return false };
+    INTERFACES.iter().any(|(name, _)| track(name) == Some(wanted))
+}
+
+/// Name and version of an interface, the latter as far as it must be equal: `0.2` of `0.2.6`. None without a version,
+/// or with one that is good for itself alone (`0.2.0-rc-1`, `0.0.1`).
+fn track(import: &str) -> Option<(&str, &str)> {
+    let (name, version) = import.split_once('@')?;
+    let (numbers, _build) = version.split_once('+').unwrap_or((version, ""));
+    let parts: Vec<&str> = numbers.split('.').collect();
+    let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty();
+    let [major, minor, _patch] = parts[..] else { return None };
+    if !parts.iter().all(is_number) {
+        return None;
+    }
+    match (major, minor) {
+        ("0", "0") => None,
+        ("0", _) => Some((name, &version[..major.len() + 1 + minor.len()])),
+        _ => Some((name, major)),
+    }
 }
 
 /// What may be imported, for a message.
 pub fn allowed() -> String {
-    format!("{}, and WASI 0.2 as Rust's standard library links it (sealed)", OWN.join(", "))
+    format!("{}, and WASI 0.2 but its network (sealed: `wasm::sealed`)", OWN.join(", "))
 }
-
-/// What our own interfaces (`OWN`) need to find beside an instance.
-pub(super) trait Beside: Sized + 'static {
-    /// Counts a call of the guest into the host that moves so many bytes, or ends it.
-    fn charge(store: &mut StoreContextMut<'_, Self>, bytes: usize) -> Result<()>;
-    fn log_line(&mut self, line: &str);
-    fn key_values(&self) -> Option<Arc<dyn KeyValueStore>>;
-}
-
-impl Beside for ViewerState {
-    fn charge(store: &mut StoreContextMut<'_, ViewerState>, bytes: usize) -> Result<()> {
-        charge(store, bytes)
-    }
-
-    fn log_line(&mut self, line: &str) {
-        self.log.line(line);
-    }
-
-    fn key_values(&self) -> Option<Arc<dyn KeyValueStore>> {
-        self.key_values.clone()
-    }
-}
-
-struct OutputStream;
 
 pub(super) fn linker(engine: &Engine) -> Result<Linker<ViewerState>> {
     let mut linker = Linker::new(engine);
-    own(&mut linker)?;
-    environment(&mut linker)?;
-    clocks(&mut linker)?;
-    random(&mut linker)?;
-    output(&mut linker)?;
+    for (name, define) in INTERFACES {
+        define(&mut linker.instance(name)?)?;
+    }
     Ok(linker)
 }
 
-/// The linker for one component: interfaces of `WASI` that have no function above trap when called.
-pub(super) fn linker_for(shared: &Linker<ViewerState>, component: &Component) -> Result<Linker<ViewerState>> {
-    let mut linker = shared.clone();
-    linker.define_unknown_imports_as_traps(component)?;
-    Ok(linker)
+/// Bounds what a guest may make the host hold for it, beside what `ViewerState` counts.
+pub(super) fn bound(store: &mut Store<ViewerState>) {
+    store.set_hostcall_fuel(limits::host::CALL_BYTES);
+    store.set_max_component_handles(limits::host::VIEWER_HANDLES);
 }
 
-fn own(linker: &mut Linker<ViewerState>) -> Result<()> {
-    linker
-        .instance(OWN[0])?
-        .func_wrap("line", |mut store: StoreContextMut<'_, ViewerState>, (text,): (String,)| line(&mut store, &text))?;
-    let mut store = linker.instance(OWN[1])?;
-    store.func_wrap("get", |mut store: StoreContextMut<'_, ViewerState>, (key,): (String,)| Ok((get(&mut store, &key)?,)))?;
-    store.func_wrap("count", |mut store: StoreContextMut<'_, ViewerState>, (): ()| Ok((count(&mut store)?,)))?;
-    Ok(())
+/// Defines a function; what each call costs by itself is paid before it runs.
+fn func<P, R>(interface: &mut LinkerInstance<'_, ViewerState>, name: &str, run: fn(&mut Caller<'_>, P) -> Result<R>) -> Result<()>
+where
+    P: ComponentNamedList + Lift + 'static,
+    R: ComponentNamedList + Lower + 'static,
+{
+    interface.func_wrap(name, move |mut store: Caller<'_>, params: P| {
+        store.data_mut().enter()?;
+        pay(&mut store, host_call::CALL)?;
+        run(&mut store, params)
+    })
 }
 
-/// `log.line`, for both profiles; so are the next two.
-pub(super) fn line<S: Beside>(store: &mut StoreContextMut<'_, S>, text: &str) -> Result<()> {
-    S::charge(store, text.len())?;
-    store.data_mut().log_line(text);
-    Ok(())
+/// Defines a function that nobody can call, since nobody can have what its first argument is a handle to. Its type is
+/// not looked at.
+fn unreachable(interface: &mut LinkerInstance<'_, ViewerState>, name: &str) -> Result<()> {
+    interface.func_new(name, |_, _, _, _| Err(Error::msg("a sealed hook has no such handle")))
 }
 
-pub(super) fn get<S: Beside>(store: &mut StoreContextMut<'_, S>, key: &str) -> Result<Option<Vec<u8>>> {
-    let found = store.data().key_values().and_then(|values| values.get(key).map(<[u8]>::to_vec));
-    S::charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
-    Ok(found)
+fn resource<T: 'static>(interface: &mut LinkerInstance<'_, ViewerState>, name: &str) -> Result<()> {
+    interface.resource(name, ResourceType::host::<T>(), |mut store, rep| {
+        pay(&mut store, host_call::DROP)?;
+        store.data_mut().handles.dropped(rep);
+        Ok(())
+    })
 }
 
-pub(super) fn count<S: Beside>(store: &mut StoreContextMut<'_, S>) -> Result<u32> {
-    S::charge(store, 0)?;
-    let count = store.data().key_values().map_or(0, |values| values.count());
-    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+/// A handle for the guest, and what it costs.
+fn handle<T: 'static>(store: &mut Caller<'_>, kind: u8) -> Result<Resource<T>> {
+    pay(store, host_call::HANDLE)?;
+    Ok(Resource::new_own(store.data_mut().handle(kind)?))
 }
 
-/// Host code burns no fuel by itself. A call costs as much as 0.3 µs of guest code, and a byte as much as
-/// copying it twice.
-fn charge(store: &mut StoreContextMut<'_, ViewerState>, bytes: usize) -> Result<()> {
-    const PER_CALL: u64 = 12_000;
-    const PER_BYTE: u64 = 4;
-    store.data_mut().enter()?;
-    let cost = PER_CALL + PER_BYTE * bytes as u64;
-    match store.get_fuel()?.checked_sub(cost) {
+/// Host code burns no fuel by itself: this takes what it costs (`fuel::host_call`) from what the call has left.
+fn pay(store: &mut Caller<'_>, units: u64) -> Result<()> {
+    match store.get_fuel()?.checked_sub(units) {
         Some(left) => store.set_fuel(left),
         None => {
             store.data_mut().exceeded = Some(Limit::CpuUs);
@@ -143,83 +162,9 @@ fn charge(store: &mut StoreContextMut<'_, ViewerState>, bytes: usize) -> Result<
     }
 }
 
-fn environment(linker: &mut Linker<ViewerState>) -> Result<()> {
-    let mut environment = linker.instance("wasi:cli/environment@0.2.0")?;
-    environment.func_wrap("get-environment", |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
-        charge(&mut store, 0)?;
-        Ok((Vec::<(String, String)>::new(),))
-    })?;
-    environment.func_wrap("get-arguments", |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
-        charge(&mut store, 0)?;
-        Ok((Vec::<String>::new(),))
-    })?;
-    environment.func_wrap("initial-cwd", |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
-        charge(&mut store, 0)?;
-        Ok((None::<String>,))
-    })?;
-    Ok(())
+fn pay_bytes(store: &mut Caller<'_>, bytes: usize, eighths_each: u64) -> Result<()> {
+    pay(store, (bytes as u64).saturating_mul(eighths_each) / 8)
 }
 
-fn clocks(linker: &mut Linker<ViewerState>) -> Result<()> {
-    let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.2.0")?;
-    for name in ["now", "resolution"] {
-        clock.func_wrap(name, |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
-            charge(&mut store, 0)?;
-            Ok((store.data().now_ns,))
-        })?;
-    }
-    Ok(())
-}
-
-fn random(linker: &mut Linker<ViewerState>) -> Result<()> {
-    for (interface, bytes, number) in [
-        ("wasi:random/random@0.2.0", "get-random-bytes", "get-random-u64"),
-        ("wasi:random/insecure@0.2.0", "get-insecure-random-bytes", "get-insecure-random-u64"),
-    ] {
-        let mut random = linker.instance(interface)?;
-        random.func_wrap(bytes, |mut store: StoreContextMut<'_, ViewerState>, (count,): (u64,)| {
-            let count = count.min(RANDOM_BYTES_MAX);
-            charge(&mut store, usize::try_from(count).unwrap_or(usize::MAX))?;
-            let state = store.data_mut();
-            Ok(((0..count).map(|_| next_random(state).to_le_bytes()[0]).collect::<Vec<u8>>(),))
-        })?;
-        random.func_wrap(number, |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
-            charge(&mut store, 0)?;
-            Ok((next_random(store.data_mut()),))
-        })?;
-    }
-    linker.instance("wasi:random/insecure-seed@0.2.0")?.func_wrap(
-        "insecure-seed",
-        |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
-            charge(&mut store, 0)?;
-            let state = store.data_mut();
-            Ok(((next_random(state), next_random(state)),))
-        },
-    )?;
-    Ok(())
-}
-
-/// SplitMix64: good enough to seed hash maps, which is all that a pure hook has use for.
-fn next_random(state: &mut ViewerState) -> u64 {
-    state.random = state.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = state.random;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-fn output(linker: &mut Linker<ViewerState>) -> Result<()> {
-    for (interface, function) in [("wasi:cli/stdout@0.2.0", "get-stdout"), ("wasi:cli/stderr@0.2.0", "get-stderr")] {
-        linker.instance(interface)?.func_wrap(function, |mut store: StoreContextMut<'_, ViewerState>, (): ()| {
-            charge(&mut store, 0)?;
-            store.data_mut().handles.moved();
-            Ok((Resource::<OutputStream>::new_own(0),))
-        })?;
-    }
-    let mut streams = linker.instance("wasi:io/streams@0.2.0")?;
-    streams.resource("output-stream", ResourceType::host::<OutputStream>(), |mut store, _| {
-        store.data_mut().handles.moved();
-        Ok(())
-    })?;
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What the host keeps beside an instance during a call, and the limiter that watches its growth.
 
+mod log;
+
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTableError;
@@ -8,10 +10,18 @@ use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Result, Trap};
 use crate::failure::{Failure, Scope};
 use crate::limits::{Limit, Limits};
 
+pub use log::{CallLog, Stream};
+
 /// The key-value store of a function, by key.
 pub trait KeyValueStore: Send + Sync {
+    /// What the configuration calls it.
+    fn name(&self) -> &str;
     fn get(&self, key: &str) -> Option<&[u8]>;
     fn count(&self) -> usize;
+    /// The key before which there are so many.
+    fn key_at(&self, position: usize) -> Option<&str>;
+    /// So many keys, in their order, behind this one.
+    fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String>;
 }
 
 /// Counts what one instance has of memory and tables, all of them together.
@@ -43,6 +53,11 @@ impl Growth {
     /// What the guest has.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes.saturating_sub(self.own_bytes)
+    }
+
+    /// Whether so many bytes of the host's, beside what the guest has, are over its limit.
+    pub fn has_no_room_for(&self, bytes: u64) -> bool {
+        self.memory_bytes.saturating_add(bytes) > self.memory_bytes_max
     }
 
     /// The limit that a growth ran into in this call. Asking forgets it.
@@ -115,42 +130,48 @@ fn text(error: &wasmtime::Error) -> String {
     error.chain().skip(dump).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// The log of one call: lines up to a number of bytes, then one line that says so.
-#[derive(Debug, Default)]
-pub struct CallLog {
-    text: String,
-    bytes_max: usize,
-    truncated: bool,
+/// The handles to what is the host's (streams, pollables) that a guest holds. The host keeps nothing for a handle but
+/// the number that it gave it (`rep`): its kind, and how many handles there were before it.
+///
+/// A handle's index is the guest's to see, and the engine has no way to read or put back its table. The next handle that
+/// is made has the index of the one that was dropped last. So the guest sees those of a new instance if all handles were
+/// dropped, each before those that were made earlier: `as_at_first`.
+#[derive(Debug)]
+pub struct Handles {
+    live: u32,
+    max: u32,
+    /// One was dropped before another that was made later.
+    disordered: bool,
 }
 
-impl CallLog {
-    pub fn new(bytes_max: u64) -> CallLog {
-        CallLog { text: String::new(), bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX), truncated: false }
+impl Handles {
+    const KIND_BITS: u32 = 8;
+
+    fn new(limits: &Limits) -> Handles {
+        Handles { live: 0, max: u32::try_from(limits.value(Limit::Handles)).unwrap_or(u32::MAX), disordered: false }
     }
 
-    pub fn line(&mut self, line: &str) {
-        if self.truncated {
-            return;
-        }
-        let left = self.bytes_max.saturating_sub(self.text.len() + 1);
-        let mut kept = line.len().min(left);
-        while !line.is_char_boundary(kept) {
-            kept -= 1;
-        }
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        self.text.push_str(&line[..kept]);
-        if kept < line.len() {
-            self.truncated = true;
-            self.text.push_str("\n(log truncated: over log_bytes)");
-        }
+    /// Another handle's number; None over the limit.
+    fn made(&mut self, kind: u8) -> Option<u32> {
+        let rep = (self.live << Self::KIND_BITS) | u32::from(kind);
+        (self.live < self.max.min(u32::MAX >> Self::KIND_BITS)).then(|| {
+            self.live += 1;
+            rep
+        })
     }
 
-    /// The whole log; the next call starts with an empty one.
-    pub fn take(&mut self) -> String {
-        self.truncated = false;
-        std::mem::take(&mut self.text)
+    /// Whether the next handles have the indices that they have in a new instance.
+    pub fn as_at_first(&self) -> bool {
+        self.live == 0 && !self.disordered
+    }
+
+    pub(super) fn kind(rep: u32) -> u8 {
+        rep.to_le_bytes()[0]
+    }
+
+    pub(super) fn dropped(&mut self, rep: u32) {
+        self.live = self.live.saturating_sub(1);
+        self.disordered |= rep >> Self::KIND_BITS != self.live;
     }
 }
 
@@ -169,24 +190,6 @@ pub struct ViewerState {
     pub(super) handles: Handles,
 }
 
-/// Counts the handles that the host gave to an instance, and those that it took back. The instance's own table of them
-/// cannot be read nor put back, so that one in which anything has moved is not used again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Handles {
-    moved: u64,
-}
-
-impl Handles {
-    /// A handle was given out, or dropped.
-    pub(super) fn moved(&mut self) {
-        self.moved += 1;
-    }
-
-    pub fn untouched(self) -> bool {
-        self.moved == 0
-    }
-}
-
 impl ViewerState {
     pub(super) fn new(limits: &Limits, own_bytes: u64, key_values: Option<Arc<dyn KeyValueStore>>) -> ViewerState {
         ViewerState {
@@ -197,7 +200,7 @@ impl ViewerState {
             exceeded: None,
             now_ns: 0,
             random: 0,
-            handles: Handles::default(),
+            handles: Handles::new(limits),
         }
     }
 
@@ -205,11 +208,19 @@ impl ViewerState {
     pub(super) fn begin(&mut self, limits: &Limits, now_ns: u64, seed: u64) {
         let ViewerState { growth, log, key_values: _, host_calls_left, exceeded, now_ns: now, random, handles: _ } = self;
         growth.denied = None;
-        log.take();
+        log.clear();
         *host_calls_left = limits.value(Limit::HostCalls);
         *exceeded = None;
         *now = now_ns;
         *random = seed;
+    }
+
+    /// Counts a handle that is given to the guest; its number.
+    pub(super) fn handle(&mut self, kind: u8) -> Result<u32> {
+        self.handles.made(kind).ok_or_else(|| {
+            self.exceeded = Some(Limit::Handles);
+            wasmtime::Error::msg("too many handles to resources of the host")
+        })
     }
 
     /// Counts one call of the guest into the host.
@@ -224,5 +235,52 @@ impl ViewerState {
                 Err(wasmtime::Error::msg("too many calls into the host"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Profile;
+
+    fn state() -> ViewerState {
+        ViewerState::new(&Limits::defaults(Profile::Viewer), 0, None)
+    }
+
+    #[test]
+    fn handles_dropped_in_the_reverse_of_their_order_leave_no_trace_and_others_do() {
+        for (drops, clean) in [(&[2, 1, 0][..], true), (&[0, 1, 2], false), (&[2, 0, 1], false), (&[2, 1], false)] {
+            let mut state = state();
+            let reps: Vec<u32> = (0..3).map(|kind| state.handle(kind).unwrap()).collect();
+            assert_eq!(reps.iter().map(|rep| Handles::kind(*rep)).collect::<Vec<_>>(), [0, 1, 2]);
+            for index in drops {
+                state.handles.dropped(reps[*index]);
+            }
+            assert_eq!(state.handles.as_at_first(), clean, "{drops:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_disordered_once_stays_so() {
+        let mut state = state();
+        let (first, second) = (state.handle(0).unwrap(), state.handle(0).unwrap());
+        state.handles.dropped(first);
+        state.handles.dropped(second);
+        let again = state.handle(0).unwrap();
+        state.handles.dropped(again);
+        assert_eq!((state.handles.live, state.handles.as_at_first()), (0, false));
+    }
+
+    #[test]
+    fn as_many_handles_as_the_limit_says_can_be_alive() {
+        let mut state = state();
+        let max = Limits::defaults(Profile::Viewer).value(Limit::Handles);
+        for _ in 0..max {
+            state.handle(7).unwrap();
+        }
+        assert_eq!(u64::from(state.handles.live), max);
+        assert!(state.exceeded.is_none());
+        assert!(state.handle(7).is_err());
+        assert_eq!(state.exceeded, Some(Limit::Handles));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre, TypedFunc};
-use wasmtime::{Global, Memory, Store, Val, WasmCoreDump};
+use wasmtime::{Global, Memory, Ref, Store, Table, Val, WasmCoreDump};
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
@@ -75,8 +75,7 @@ impl ViewerCode {
         key_values: Option<Arc<dyn KeyValueStore>>,
     ) -> Result<ViewerCode, CompileError> {
         let component = &compiled.component;
-        let linker = sealed::linker_for(&engines.viewer_linker, component).map_err(CompileError::Wasmtime)?;
-        let pre = linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
+        let pre = engines.viewer_linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
             let instance = component.get_export_index(None, compile::interface(moment).as_str())?;
             component.get_export_index(Some(&instance), "handle")
@@ -122,7 +121,8 @@ impl ViewerCode {
         let own_bytes = if self.is_restorable() { restore::MARKS_BYTES } else { 0 };
         let mut store = Store::new(self.pre.engine(), ViewerState::new(&self.limits, own_bytes, self.key_values.clone()));
         store.limiter(|state| &mut state.growth);
-        store.data_mut().host_calls_left = self.limits.value(Limit::HostCalls);
+        sealed::bound(&mut store);
+        store.data_mut().begin(&self.limits, 0, 0);
         store.set_fuel(self.cpu_fuel.saturating_mul(START_BUDGET)).map_err(host)?;
         let instance = match self.pre.instantiate(&mut store) {
             Ok(instance) => instance,
@@ -163,7 +163,7 @@ impl ViewerInstance {
     /// did not fail.
     pub fn restore(&mut self) -> bool {
         let Some(restore) = &self.restore else { return false };
-        self.store.data().handles.untouched()
+        self.store.data().handles.as_at_first()
             && self.store.set_fuel(RESTORE_FUEL).is_ok()
             && restore.call(&mut self.store, ()).is_ok()
     }
@@ -176,7 +176,11 @@ impl ViewerInstance {
         let error = restore.call(&mut self.store, ()).err()?;
         let dump = error.downcast_ref::<WasmCoreDump>()?;
         let (memories, globals) = (dump.memories().to_vec(), dump.globals().to_vec());
-        Some(State { store: self.store, memories, globals, _counted: self._counted })
+        let mut tables = Vec::new();
+        for instance in dump.instances() {
+            tables.extend(instance.exports(&mut self.store).filter_map(wasmtime::Export::into_table));
+        }
+        Some(State { store: self.store, memories, globals, tables, _counted: self._counted })
     }
 
     pub fn take_log(&mut self) -> String {
@@ -200,19 +204,21 @@ impl ViewerInstance {
 }
 
 /// All memories and globals of a store, our own marks among them, as the engine sees them: whatever instance they are
-/// of, exported or not. Tables and handles cannot be read by an embedder.
+/// of, exported or not. Of tables those that an instance exports; handles cannot be read by an embedder.
 pub struct State {
     store: Store<ViewerState>,
     memories: Vec<Memory>,
     globals: Vec<Global>,
+    tables: Vec<Table>,
     _counted: Counted,
 }
 
 impl State {
     /// The first difference to another instance of the same component, for people.
     pub fn difference(&mut self, other: &mut State) -> Option<String> {
-        if (self.memories.len(), self.globals.len()) != (other.memories.len(), other.globals.len()) {
-            return Some("the stores have other memories or globals".to_owned());
+        let counts = |state: &State| (state.memories.len(), state.globals.len(), state.tables.len());
+        if counts(self) != counts(other) {
+            return Some("the stores have other memories, globals or tables".to_owned());
         }
         for (number, (memory, same)) in self.memories.iter().zip(&other.memories).enumerate() {
             let (memory, same) = (memory.data(&self.store), same.data(&other.store));
@@ -226,7 +232,19 @@ impl State {
                 return Some(format!("global {number} differs"));
             }
         }
+        for number in 0..self.tables.len() {
+            if self.table(number) != other.table(number) {
+                return Some(format!("table {number} differs"));
+            }
+        }
         None
+    }
+
+    /// Which elements of a table are null. A function has no identity that two stores share.
+    fn table(&mut self, number: usize) -> Vec<bool> {
+        let (table, store) = (&self.tables[number], &mut self.store);
+        let null = |element: Ref| matches!(element, Ref::Func(None) | Ref::Extern(None));
+        (0..table.size(&*store)).map(|at| table.get(&mut *store, at).is_none_or(null)).collect()
     }
 }
 

@@ -1,19 +1,24 @@
 //! Instances of a worker component, and one call on one of them: an origin hook, or an HTTP request.
 //!
 //! A call is asynchronous. It runs on the thread that polls it, and gives that thread back after each
-//! `YIELD_US` of fuel, so that a busy guest holds up nobody. It ends at the first of: its answer, its fuel,
-//! its deadline, a limit of its memory, tables, stack, handles or host calls.
+//! `limits::worker::SLICE_US`, so that a busy guest holds up nobody (`meter`). It ends at the first of: its answer,
+//! its fuel, its deadline, a limit of its memory, tables, stack, handles or host calls.
 //!
 //! A call that failed, or whose future was dropped, leaves its store in the middle of something: such an
 //! instance must be dropped, and is never entered again.
 
+mod cgi;
 mod exchange;
+mod holdings;
 mod hook;
 mod http_p2;
 mod http_p3;
 pub(super) mod linker;
 mod meter;
+mod offered;
+mod outgoing;
 pub(super) mod output;
+mod resolve;
 pub mod state;
 
 use std::sync::Arc;
@@ -24,30 +29,29 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::timeout;
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, Func, InstancePre};
+use wasmtime_wasi::p2::bindings::{Command, CommandIndices};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyIndices};
 use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
 
 use crate::failure::Failure;
-use crate::limits::{Limit, Limits};
+use crate::limits::{Limit, Limits, worker};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{self, CompileError, HttpVersion};
 use crate::wasm::engine::Engines;
+use crate::wasm::fuel::FuelScale;
 use crate::wasm::state as shared;
 use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
 
 pub use exchange::{Head, Served};
 pub use linker::{allowed, allows};
+pub use offered::advice;
 
 /// A body that streams through a component.
 pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
 
-/// How much CPU a guest may use before the other tasks of its thread have their turn.
-const YIELD_US: u64 = 25;
 /// Start functions and initialisers: what Lambda gives a runtime's init.
 const START_CPU_US: u64 = 10_000_000;
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a guest may pass to the host at once, beside an answer of full size.
-const HOST_CALL_BYTES: usize = 1 << 20;
 
 /// A worker component, linked and ready to be instantiated.
 pub struct WorkerCode {
@@ -57,7 +61,7 @@ pub struct WorkerCode {
     limits: Limits,
     cpu_fuel: u64,
     start_fuel: u64,
-    yield_fuel: u64,
+    fuel: FuelScale,
     deadline: Duration,
     surroundings: Surroundings,
 }
@@ -65,11 +69,13 @@ pub struct WorkerCode {
 enum HttpIndices {
     P2(ProxyIndices),
     P3(ServiceIndices),
+    Cgi(CommandIndices),
 }
 
 enum Http {
     P2(Proxy),
     P3(Service),
+    Cgi(Command),
 }
 
 /// One instance in its store.
@@ -87,7 +93,7 @@ pub struct Called<T> {
 }
 
 impl WorkerCode {
-    /// `http` is the version of wasi:http that the component handles, if any.
+    /// `http` is how the component answers HTTP requests, if it does.
     pub fn new(
         engines: &Engines,
         component: &Component,
@@ -104,6 +110,7 @@ impl WorkerCode {
             None => None,
             Some(HttpVersion::P2) => Some(HttpIndices::P2(ProxyIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
             Some(HttpVersion::P3) => Some(HttpIndices::P3(ServiceIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
+            Some(HttpVersion::Cgi) => Some(HttpIndices::Cgi(CommandIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
         };
         let cpu_us = limits.value(Limit::CpuUs);
         Ok(WorkerCode {
@@ -113,7 +120,7 @@ impl WorkerCode {
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(cpu_us),
             start_fuel: engines.fuel.fuel(cpu_us.max(START_CPU_US)),
-            yield_fuel: engines.fuel.fuel(YIELD_US),
+            fuel: engines.fuel,
             deadline: Duration::from_millis(limits.value(Limit::DeadlineMs)),
             surroundings,
         })
@@ -135,14 +142,15 @@ impl WorkerCode {
         store.limiter(|state| &mut state.growth);
         let handles_max = usize_value(&self.limits, Limit::Handles);
         store.set_max_component_handles(handles_max);
-        store.set_hostcall_fuel(HOST_CALL_BYTES + usize_value(&self.limits, Limit::ReplyBytes));
+        store.set_hostcall_fuel(worker::HOST_CALL_BYTES + usize_value(&self.limits, Limit::ReplyBytes));
         if let Some(table) = store.concurrent_resource_table() {
             table.set_max_capacity(handles_max);
         }
-        store.fuel_async_yield_interval(Some(self.yield_fuel)).map_err(host)?;
+        store.fuel_async_yield_interval(Some(self.fuel.fuel(worker::LOOK_US_MIN))).map_err(host)?;
         store.set_fuel(self.start_fuel).map_err(host)?;
-
         let meter = store.data().meter.clone();
+        store.call_hook_async(meter::Toll { meter: meter.clone(), fuel: self.fuel });
+
         let start = meter.run(self.pre.instantiate_async(&mut store), START_TIMEOUT);
         let instance = match timeout(START_TIMEOUT, start).await {
             Ok(Ok(Ok(instance))) => instance,
@@ -158,6 +166,7 @@ impl WorkerCode {
             None => None,
             Some(HttpIndices::P2(indices)) => Some(Http::P2(indices.load(&mut store, &instance).map_err(host)?)),
             Some(HttpIndices::P3(indices)) => Some(Http::P3(indices.load(&mut store, &instance).map_err(host)?)),
+            Some(HttpIndices::Cgi(indices)) => Some(Http::Cgi(indices.load(&mut store, &instance).map_err(host)?)),
         };
         Ok(WorkerInstance { store, handles, http: http.map(Arc::new) })
     }
@@ -192,6 +201,11 @@ impl WorkerInstance {
 
     pub fn take_log(&mut self) -> String {
         self.store.data().log.take()
+    }
+
+    /// Whether the host still works for a call that is over. Such an instance must serve no other.
+    pub fn is_busy(&mut self) -> bool {
+        self.store.data_mut().is_busy()
     }
 
     pub fn memory_bytes(&self) -> u64 {

@@ -228,8 +228,9 @@ fn write_config(folder: &Path, server: &str, config: &str) {
 }
 
 fn server_at(http: SocketAddr, server: &str, config: &str) -> String {
+    let workers = if server.contains("workers") { "" } else { "workers = 2\n" };
     format!(
-        "[server]\nhttp = [\"{http}\"]\nadmin = \"127.0.0.1:0\"\nworkers = 2\ndata_dir = \"data\"\nedge_location = \"TST1\"\n{server}\n{config}"
+        "[server]\nhttp = [\"{http}\"]\nadmin = \"127.0.0.1:0\"\n{workers}data_dir = \"data\"\nedge_location = \"TST1\"\n{server}\n{config}"
     )
 }
 

@@ -5,17 +5,18 @@
 //! checksums find, and the object is missed.
 //! `Writer` blocks: it belongs on the blocking pool. `BlockReader` does not: it reads there.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::future::Future as _;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use rustix::fs::OFlags;
 use tokio::task::JoinHandle;
 
 use crate::cache::disk::format::{CRC_BYTES, Head, PRELUDE_BYTES, Prelude, crc};
@@ -40,7 +41,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn create(id: u64, head: &Head, temporary: PathBuf, finished: PathBuf) -> io::Result<Writer> {
         let head = head.encode().ok_or_else(|| io::Error::other("the head is too large"))?;
-        let file = File::options().read(true).write(true).create_new(true).open(&temporary)?;
+        let file = open_regular(&temporary, OpenOptions::new().read(true).write(true).create_new(true))?;
         let at = (PRELUDE_BYTES + head.len()) as u64;
         let writer = Writer {
             file: Arc::new(file),
@@ -156,6 +157,8 @@ pub(crate) struct Opened {
     pub(crate) born: u64,
     blocks: Blocks,
     length: u64,
+    /// The beginning of the body, as far as it has been read to see that it is right.
+    beginning: Bytes,
     damaged: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -164,12 +167,21 @@ impl Opened {
     pub(crate) fn open(path: &PathBuf, damaged: Arc<dyn Fn() + Send + Sync>) -> io::Result<(Opened, Head)> {
         let (file, prelude, head) = read_head(path)?;
         let blocks = Blocks { file: Arc::new(file), id: prelude.id, body_at: prelude.body_at() };
-        let meta = Arc::new(head.meta.clone());
-        Ok((Opened { meta, born: head.born, blocks, length: prelude.body_bytes, damaged }, head))
+        let meta = Arc::new(head.meta.clone().compact());
+        let beginning = Bytes::new();
+        Ok((Opened { meta, born: head.born, blocks, length: prelude.body_bytes, beginning, damaged }, head))
     }
 
     pub(crate) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Reads the first blocks, before anything is said of a body that streams: if they are damaged, it is missed. Blocks.
+    pub(crate) fn read_beginning(&mut self) -> Result<(), BodyError> {
+        if self.length > 0 {
+            self.beginning = self.blocks.read(0, self.length, self.length)?;
+        }
+        Ok(())
     }
 
     /// The whole body. Blocks.
@@ -184,17 +196,29 @@ impl Opened {
 
     pub(crate) fn reader(&self, range: Range<u64>) -> BlockReader {
         let mut reader = BlockReader::new(self.blocks.clone(), self.length, range);
+        reader.beginning = self.beginning.clone();
         reader.damaged = Some(self.damaged.clone());
         reader
     }
 }
 
+/// Opens what is a file, and nothing that stands in its place: a link is not followed, and a pipe that nobody writes to
+/// does not stop the reader. A new file is its owner's only.
+pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = options.mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
+}
+
 /// Reads and checks the beginning of a file, and that it is as long as it says.
 pub(crate) fn read_head(path: &PathBuf) -> io::Result<(File, Prelude, Head)> {
     let damaged = || io::Error::from(io::ErrorKind::InvalidData);
-    let file = File::open(path)?;
+    let file = open_regular(path, OpenOptions::new().read(true))?;
     let mut prelude = [0; PRELUDE_BYTES];
     file.read_exact_at(&mut prelude, 0)?;
+    if Prelude::is_of_another_version(&prelude) {
+        return Err(io::Error::from(io::ErrorKind::Unsupported));
+    }
     let prelude = Prelude::decode(&prelude).ok_or_else(damaged)?;
     if prelude.file_bytes() != Some(file.metadata()?.len()) {
         return Err(damaged());
@@ -212,12 +236,15 @@ pub(crate) struct BlockReader {
     at: u64,
     until: u64,
     reading: Option<JoinHandle<Result<Bytes, BodyError>>>,
+    /// Has been read already; empty once it is given out.
+    beginning: Bytes,
     damaged: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl BlockReader {
     pub(crate) fn new(blocks: Blocks, length: u64, range: Range<u64>) -> BlockReader {
-        BlockReader { blocks, length, at: range.start, until: range.end.max(range.start), reading: None, damaged: None }
+        let (at, until) = (range.start, range.end.max(range.start));
+        BlockReader { blocks, length, at, until, reading: None, beginning: Bytes::new(), damaged: None }
     }
 
     pub(crate) fn remaining(&self) -> u64 {
@@ -227,6 +254,14 @@ impl BlockReader {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         if self.remaining() == 0 {
             return Poll::Ready(None);
+        }
+        let beginning = std::mem::take(&mut self.beginning);
+        if let Ok(from) = usize::try_from(self.at)
+            && from < beginning.len()
+        {
+            let to = usize::try_from(self.until).map_or(beginning.len(), |until| until.min(beginning.len()));
+            self.at = to as u64;
+            return Poll::Ready(Some(Ok(beginning.slice(from..to))));
         }
         let (blocks, at, until, length) = (&self.blocks, self.at, self.until, self.length);
         let reading = self.reading.get_or_insert_with(|| {

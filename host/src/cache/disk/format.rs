@@ -19,7 +19,8 @@ use crate::limits::cache::{DISK_BLOCK_BYTES, DISK_HEAD_BYTES};
 
 pub(crate) const PRELUDE_BYTES: usize = 64;
 pub(crate) const CRC_BYTES: usize = 4;
-const MAGIC: [u8; 8] = *b"EWCACHE2";
+/// The last letter is the version. It is another one where keys are made in another way, too: nobody would find what is there.
+const MAGIC: [u8; 8] = *b"EWCACHE3";
 /// Of the prelude, what its checksum covers.
 const COVERED: usize = PRELUDE_BYTES - CRC_BYTES;
 
@@ -59,6 +60,11 @@ impl Prelude {
         let crc = crc(self.id, u64::MAX - 1, &out[..COVERED]);
         out[COVERED..].copy_from_slice(&crc.to_le_bytes());
         out
+    }
+
+    /// Whether an earlier or a later program has written this: it is of no use, and not damaged.
+    pub(crate) fn is_of_another_version(bytes: &[u8; PRELUDE_BYTES]) -> bool {
+        bytes[..7] == MAGIC[..7] && bytes[7].is_ascii_digit() && bytes[7] != MAGIC[7]
     }
 
     pub(crate) fn decode(bytes: &[u8; PRELUDE_BYTES]) -> Option<Prelude> {

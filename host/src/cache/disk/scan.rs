@@ -40,6 +40,7 @@ impl Disk {
                     }
                     // Evicted since the folder was listed.
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    Err(error) if error.kind() == std::io::ErrorKind::Unsupported => named.unwrap_or_default(),
                     _ => {
                         self.metrics.disk_failed("damaged");
                         named.unwrap_or_default()

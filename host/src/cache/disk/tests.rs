@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -14,7 +13,7 @@ use tempfile::TempDir;
 use super::file::read_head;
 use super::format::Head;
 use super::*;
-use crate::cache::tests::{PATIENCE, duty, fill, fresh, hit, key, look, meta, metrics, open, settled, text, word};
+use crate::cache::tests::{PATIENCE, duty, fill, fresh, hit, key, look, meta, metrics, nothing, open, settled, text, word};
 use crate::cache::{Cache, DiskOptions, Lookup, Options, Original, Purge};
 use crate::telemetry::CacheTier;
 
@@ -138,11 +137,11 @@ async fn an_object_larger_than_memory_takes_goes_to_disk_while_it_is_read() {
     let folder = TempDir::new().unwrap();
     let cache = open(Some(&folder));
     let expected = body(5, 7_000_000);
-    let mut filler = duty(look(&cache, "a")).fill(meta("a", None), &HeaderMap::new());
+    let mut filler = duty(look(&cache, "a")).fill(meta("a", None), nothing());
     let quick = filler.take_hit().unwrap().body();
     let quick = tokio::spawn(async { quick.collect().await.unwrap().to_bytes() });
     let Lookup::Busy(wait) = look(&cache, "a") else { panic!() };
-    let slow = hit(wait.join(&HeaderMap::new(), 0, fresh, PATIENCE).await);
+    let slow = hit(wait.join(nothing(), 0, fresh, PATIENCE).await);
     for piece in expected.chunks(50_000) {
         filler.write(Bytes::copy_from_slice(piece)).await.unwrap();
     }
@@ -167,7 +166,7 @@ async fn an_object_larger_than_memory_takes_goes_to_disk_while_it_is_read() {
 async fn a_fill_that_is_dropped_leaves_no_file() {
     let folder = TempDir::new().unwrap();
     let cache = open(Some(&folder));
-    let mut filler = duty(look(&cache, "a")).fill(meta("a", None), &HeaderMap::new());
+    let mut filler = duty(look(&cache, "a")).fill(meta("a", None), nothing());
     for piece in body(5, 2_000_000).chunks(50_000) {
         filler.write(Bytes::copy_from_slice(piece)).await.unwrap();
     }
@@ -185,7 +184,7 @@ async fn a_disk_that_takes_no_more_breaks_no_answer() {
     let cache = Cache::open(&options, metrics()).unwrap();
     // More than an eighth of the disk, which was not known before: it is given up halfway.
     let expected = body(6, 9_000_000);
-    let mut filler = duty(look(&cache, "a")).fill(meta("a", None), &HeaderMap::new());
+    let mut filler = duty(look(&cache, "a")).fill(meta("a", None), nothing());
     let own = filler.take_hit().unwrap().body();
     let own = tokio::spawn(async { own.collect().await.unwrap().to_bytes() });
     for piece in expected.chunks(50_000) {
@@ -240,6 +239,18 @@ fn a_folder_of_an_earlier_version_is_read() {
 }
 
 #[test]
+fn what_another_version_has_stored_goes() {
+    let folder = TempDir::new().unwrap();
+    store(&disk(folder.path()), "a", b"a");
+    let path = files(folder.path()).remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[7] = b'2';
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(read(&restarted(folder.path()), "a"), None);
+    assert_eq!(files(folder.path()).len(), 0);
+}
+
+#[test]
 fn what_is_stored_goes_once_when_names_or_purges_are_not_known() {
     for (file, damage) in
         [("names", ""), ("names", "no number at all, and long"), ("names", "ffffffffffffffff"), ("purges", ""), ("purges", "{")]
@@ -287,6 +298,121 @@ async fn a_purge_outlives_a_restart() {
     assert_eq!(text(&hit(settled(&cache, "b").await)).await, body(1, 1_000));
     cache.purge_swept(1).await;
     assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn damage_at_the_beginning_is_a_miss() {
+    for at in [0, 70_000, 250_000] {
+        let folder = TempDir::new().unwrap();
+        let cache = open(Some(&folder));
+        fill(&cache, "a", &body(1, 2_000_000)).await;
+        let path = files(folder.path()).remove(0);
+        let mut bytes = fs::read(&path).unwrap();
+        let body_at = bytes.len() - 2_000_000 - 31 * 4;
+        bytes[body_at + at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        drop(duty(settled(&cache, "a").await));
+        assert!(!path.exists(), "{at}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_to_see_that_it_is_right_is_given_out_once() {
+    let folder = TempDir::new().unwrap();
+    let cache = open(Some(&folder));
+    let whole = body(1, 2_000_000);
+    fill(&cache, "a", &whole).await;
+    let stored = hit(settled(&cache, "a").await);
+    assert_eq!((text(&stored).await, stored.tier()), (Bytes::from(whole.clone()), CacheTier::Disk));
+    for range in [0..1, 10..300_000, 262_143..262_145, 262_144..400_000, 1_999_999..2_000_000] {
+        let part = stored.part(range.start as u64..range.end as u64).collect().await.unwrap().to_bytes();
+        assert_eq!(part, whole[range.clone()], "{range:?}");
+    }
+}
+
+#[test]
+fn everything_is_its_owner_s_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = TempDir::new().unwrap();
+    let folder = parent.path().join("cache");
+    // What an earlier version has made is narrowed.
+    fs::create_dir_all(folder.join("objects/00")).unwrap();
+    fs::set_permissions(folder.join("objects"), fs::Permissions::from_mode(0o755)).unwrap();
+    let disk = disk(&folder);
+    store(&disk, "a", b"secret");
+    disk.write_journal(Journal::default).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for name in ["objects", "objects/00", "objects/ff", "tmp"] {
+        assert_eq!(mode(&folder.join(name)), 0o700, "{name}");
+    }
+    let kept = ["lock", "names", "purges"].map(|name| folder.join(name));
+    for path in files(&folder).iter().chain(&kept) {
+        assert_eq!(mode(path), 0o600, "{}", path.display());
+    }
+    drop(disk);
+    let folder = parent.path().join("new");
+    drop(self::disk(&folder));
+    assert_eq!(mode(&folder), 0o700);
+}
+
+#[tokio::test]
+async fn what_stands_in_the_place_of_a_file_is_missed_and_not_waited_for() {
+    for what in ["pipe", "folder", "link"] {
+        let folder = TempDir::new().unwrap();
+        let put = |path: &Path| {
+            // What a link leads to is right by itself.
+            let elsewhere = folder.path().join(path.file_name().unwrap());
+            fs::rename(path, &elsewhere).unwrap();
+            match what {
+                "pipe" => assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success()),
+                "folder" => fs::create_dir(path).unwrap(),
+                _ => std::os::unix::fs::symlink(&elsewhere, path).unwrap(),
+            }
+            elsewhere
+        };
+        let cache = open(Some(&folder));
+        // Read whole into memory, and read as it goes.
+        for (name, size) in [("small", 10), ("large", 1_000_000)] {
+            fill(&cache, name, &body(1, size)).await;
+        }
+        written(&cache, 2).await;
+        close(cache, &folder).await;
+        // Since it was found at the start.
+        let cache = open(Some(&folder));
+        scanned(&cache).await;
+        let elsewhere: Vec<_> = files(folder.path()).iter().map(|path| put(path)).collect();
+        for name in ["small", "large"] {
+            drop(duty(settled(&cache, name).await));
+        }
+        close(cache, &folder).await;
+        assert!(elsewhere.iter().all(|path| path.exists()), "what a link leads to stays");
+        // And before.
+        for path in elsewhere {
+            let id = u64::from_str_radix(path.file_name().unwrap().to_str().unwrap(), 16).unwrap();
+            let place = folder.path().join(format!("objects/{:02x}/{id:016x}", id & 0xff));
+            if place.is_dir() {
+                fs::remove_dir(&place).unwrap();
+            }
+            fs::rename(path, &place).unwrap();
+            put(&place);
+        }
+        let cache = open(Some(&folder));
+        scanned(&cache).await;
+        assert_eq!(cache.stats().disk_objects, 0, "{what}");
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_list_does_not_stop_the_start() {
+    for name in ["purges", "names", "lock"] {
+        let folder = TempDir::new().unwrap();
+        drop(disk(folder.path()));
+        let path = folder.path().join(name);
+        let _ = fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        // Whether it starts or says why not: it does not wait.
+        let _ = Disk::open(folder.path(), 64 << 20, 8 << 20, metrics());
+    }
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ struct Case {
     status: u16,
     asked: HeaderMap,
     authorization_keyed: bool,
+    cookies: SetCookie,
 }
 
 impl Case {
@@ -45,6 +46,7 @@ impl Case {
             status: 200,
             asked: HeaderMap::new(),
             authorization_keyed: false,
+            cookies: SetCookie::Keep,
         }
     }
 
@@ -53,6 +55,7 @@ impl Case {
             method: &self.method,
             asked: &self.asked,
             authorization_keyed: self.authorization_keyed,
+            cookies: self.cookies,
             status: StatusCode::from_u16(self.status).unwrap(),
             answered: &map(answered),
             asked_ms: NOW_MS,
@@ -352,6 +355,7 @@ fn delay_counts_only_behind_another_cache() {
             method: &Method::GET,
             asked: &asked,
             authorization_keyed: false,
+            cookies: SetCookie::Keep,
             status: StatusCode::OK,
             answered: &answered,
             asked_ms: NOW_MS - 2_500,
@@ -373,12 +377,13 @@ fn a_304_begins_a_new_life() {
             method: &Method::GET,
             asked: &HeaderMap::new(),
             authorization_keyed: false,
+            cookies: SetCookie::Keep,
             status: StatusCode::NOT_MODIFIED,
             answered: &answered,
             asked_ms: later_ms,
             received_ms: later_ms,
         };
-        let times = renew(Mode::Standards, &Ttls::STANDARDS, &not_modified, StatusCode::OK, &mut stored, SetCookie::Keep);
+        let times = renew(Mode::Standards, &Ttls::STANDARDS, &not_modified, StatusCode::OK, &mut stored);
         (times.map(|times| times.left_ms(later_ms) / 1000), stored)
     };
     let stored: Headers = &[("cache-control", "max-age=60"), ("etag", "\"1\""), ("date", "@0"), ("a", "1")];
@@ -582,6 +587,7 @@ proptest! {
             method: request.method(),
             asked: request.headers(),
             authorization_keyed: false,
+            cookies: SetCookie::Keep,
             status: response.status(),
             answered: response.headers(),
             asked_ms: NOW_MS,
@@ -621,4 +627,24 @@ proptest! {
             prop_assert_eq!(verdict == Verdict::Fresh, usable, "{:?}", verdict);
         }
     }
+}
+
+#[test]
+fn what_sets_a_cookie_is_stored_only_where_that_is_wanted() {
+    let said = |more: &'static str| [("cache-control", more), ("set-cookie", "a=1")];
+    for (cookies, more, stored) in [
+        (SetCookie::Keep, "max-age=60", true),
+        (SetCookie::Drop, "max-age=60", true),
+        (SetCookie::Refuse, "max-age=60", false),
+        (SetCookie::Refuse, "max-age=60, public", false),
+        (SetCookie::Refuse, "max-age=60, no-cache=\"set-cookie\"", true),
+        (SetCookie::Refuse, "max-age=60, private=\"x, Set-Cookie\"", true),
+        (SetCookie::Refuse, "max-age=60, private=\"x\"", false),
+    ] {
+        let case = Case { cookies, ..Case::of(Mode::Standards) };
+        let expected = if stored { Ok(60) } else { Err(Reason::SetCookie) };
+        assert_eq!(case.left(&said(more)), expected, "{cookies:?} {more}");
+    }
+    let case = Case { cookies: SetCookie::Refuse, ..Case::of(Mode::Standards) };
+    assert_eq!(case.left(&[("cache-control", "max-age=60")]), Ok(60));
 }

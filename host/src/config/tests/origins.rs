@@ -17,7 +17,7 @@ folder = "www"
 url = "http://a/b?c"
 [origin.hop]
 url = "http://user@a"
-headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1] }
+headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1], CDN-Loop = "a" }
 [origin.many]
 url = "http://a"
 connect_attempts = 4
@@ -67,32 +67,38 @@ primary = "x"
             error: `host` is not set here
               --> edge.toml:18:13
                |
-            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1] }
+            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1], CDN-Loop = "a" }
                |             ^^^^ use `host_header` or `forward_host`
 
             error: `connection` belongs to the connection
               --> edge.toml:18:25
                |
-            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1] }
+            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1], CDN-Loop = "a" }
                |                         ^^^^^^^^^^ remove it
 
             error: `a b` cannot be the name of a header
               --> edge.toml:18:47
                |
-            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1] }
+            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1], CDN-Loop = "a" }
                |                                               ^^^^^ letters, digits and `-` are expected
 
             error: this cannot be the value of a header
               --> edge.toml:18:67
                |
-            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1] }
+            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1], CDN-Loop = "a" }
                |                                                                   ^^^^^^ at most 1783 characters, no line breaks
 
             error: `list` is an integer
               --> edge.toml:18:83
                |
-            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1] }
+            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1], CDN-Loop = "a" }
                |                                                                                   ^ a string is expected
+
+            error: `cdn-loop` is the edge's own: it tells where a request has been
+              --> edge.toml:18:87
+               |
+            18 | headers = { host = "a", connection = "close", "a b" = "c", good = "a\nb", list = [1], CDN-Loop = "a" }
+               |                                                                                       ^^^^^^^^ remove it
 
             error: `connect_attempts` is out of range
               --> edge.toml:21:20

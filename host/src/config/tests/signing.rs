@@ -61,6 +61,57 @@ fn key_files_are_read_to_their_numbers() {
     );
 }
 
+/// A SubjectPublicKeyInfo of these numbers, as PEM.
+fn rsa(modulus: &[u8], exponent: &[u8]) -> String {
+    use base64::Engine as _;
+    let element = |tag: u8, inside: &[u8]| {
+        let length = u16::try_from(inside.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82], &length[..], inside].concat()
+    };
+    let numbers = element(0x30, &[element(2, modulus), element(2, exponent)].concat());
+    let algorithm = hex::decode("300d06092a864886f70d0101010500").unwrap();
+    let info = element(0x30, &[algorithm, element(3, &[&[0], &numbers[..]].concat())].concat());
+    let text = base64::engine::general_purpose::STANDARD.encode(info);
+    format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
+}
+
+#[test]
+fn an_rsa_key_with_which_everybody_could_sign_is_none() {
+    let modulus = |bytes: usize, last: u8| [&[0, 0xc5][..], &vec![0x5a; bytes - 2], &[last]].concat();
+    let good_one = modulus(256, 1);
+    for (modulus, exponent, error) in [
+        (good_one.clone(), &[1, 0, 1][..], None),
+        (good_one.clone(), &[3], None),
+        (good_one.clone(), &[1, 0xff, 0xff, 0xff, 0xff], None),
+        (good_one.clone(), &[1], Some("exponent")),
+        (good_one.clone(), &[2], Some("exponent")),
+        (good_one.clone(), &[4], Some("exponent")),
+        (good_one.clone(), &[1, 0, 0], Some("exponent")),
+        (good_one.clone(), &[2, 0, 0, 0, 1], Some("exponent")),
+        (good_one.clone(), &[1, 0, 0, 0, 0, 0, 0, 0, 1], Some("exponent")),
+        (good_one.clone(), &[], Some("of unknown size")),
+        (good_one.clone(), &[0], Some("of unknown size")),
+        (good_one.clone(), &[0x83], Some("of unknown size")),
+        (good_one[1..].to_vec(), &[3], Some("of unknown size")),
+        (modulus(256, 2), &[3], Some("even modulus")),
+        (modulus(255, 1), &[3], Some("of 2040 bits")),
+        (modulus(1024, 1), &[3], None),
+        (modulus(1025, 1), &[3], Some("of 8200 bits")),
+        (vec![3], &[3], Some("of 2 bits")),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("made.pem"), rsa(&modulus, exponent)).unwrap();
+        let path = folder.path().join("edge.toml");
+        let text = "[server]\nhttp = [\"127.0.0.1:0\"]\n[origin.o]\nfixed = { status = 200 }\n[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"o\"\n\
+                    [public_key.a]\nfile = \"made.pem\"\n";
+        let errors = crate::config::parse(text, &path).err().map(|errors| errors.to_string()).unwrap_or_default();
+        match error {
+            None => assert_eq!(errors, "", "{exponent:?}"),
+            Some(error) => assert!(errors.contains(error), "{exponent:?}: {errors}"),
+        }
+    }
+}
+
 #[test]
 fn references_between_keys_groups_and_behaviors_are_checked() {
     let groups = "[key_group.a]\nkeys = [\"frist\"]\n[key_group.b]\nkeys = []\n[key_group.c]\n";

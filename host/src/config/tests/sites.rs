@@ -60,17 +60,17 @@ behaviour = []
             15 | viewer_protocol = "https"
                |                   ^^^^^^^ one of `allow-all`, `https-only`, `redirect-to-https`
 
-            error: unknown method `get`
+            error: `get` cannot be allowed
               --> edge.toml:16:20
                |
             16 | allowed_methods = ["get", "TRACE"]
-               |                    ^^^^^ did you mean `GET`? allowed: `GET`, `HEAD`, `OPTIONS`, `PUT`, `POST`, `PATCH`, `DELETE`
+               |                    ^^^^^ did you mean `GET`? a method has up to 32 capital letters, digits, `-` and `_`: `GET`, `HEAD`, `OPTIONS`, `PUT`, `POST`, `PATCH`, `DELETE`, "PROPFIND"
 
-            error: unknown method `TRACE`
+            error: `TRACE` cannot be allowed
               --> edge.toml:16:27
                |
             16 | allowed_methods = ["get", "TRACE"]
-               |                           ^^^^^^^ allowed: `GET`, `HEAD`, `OPTIONS`, `PUT`, `POST`, `PATCH`, `DELETE`
+               |                           ^^^^^^^ no origin is asked to do this; remove it
 
             error: `include_body` without a hook that could see the body
               --> edge.toml:17:16
@@ -118,7 +118,7 @@ behaviour = []
               --> edge.toml:27:1
                |
             27 | behaviour = []
-               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `allowed_methods`, `websocket`, `websocket_idle_s`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `origin_request_policy`, `response_headers_policy`, `viewer_headers`, `compress`, `trusted_key_groups`, `behavior`
+               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `websocket`, `websocket_idle_s`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `allowed_methods`, `origin_request_policy`, `response_headers_policy`, `viewer_headers`, `compress`, `trusted_key_groups`, `behavior`
         "#]],
     );
 }

@@ -1,78 +1,88 @@
-//! I take out of a request what the origin is not to see: what is not in the key may not change the answer.
+//! I make the request that goes to the origin: in CloudFront mode, of the parts that its key is made of.
 //!
-//! CloudFront forwards what the cache policy keys, and what the origin request policy adds ("Control origin
-//! requests"). A header that changes the answer without being in the key would let one client choose what
-//! others get. In standards mode everything is forwarded, since there the answer says what it depends on.
+//! What is fetched for everybody (`shared`) has nothing of the client's but those parts and what an origin request policy
+//! adds, which is the operator's word ("Control origin requests"). A header that changed the answer without being in the key
+//! would let one client choose what others get. In standards mode everything is forwarded, since there the answer says
+//! what it depends on; only of the query string no answer can say that, so what the key leaves out is left out.
+//!
+//! What is fetched for one client (`own`) also has its body's description, its conditions, and where it came from.
 
-use http::header::{self, HeaderName};
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::Caching;
+use crate::cache::condition;
 use crate::cache::freshness::Mode;
 use crate::cache::invalidation;
+use crate::cache::key::parts::{self, Asked, Part, Sees};
 use crate::cache::key::{Choice, Encodings};
-use crate::config::Forwarding;
+use crate::config::{CachePolicy, Forwarding};
 use crate::edge::head::{Head, with_query};
-use crate::edge::header::retain_cookies;
 
-pub(super) fn reduce(caching: &Caching, head: &mut Head) {
-    if caching.mode() == Mode::Standards {
-        return;
+/// What decides what is forwarded.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) policy: &'a CachePolicy,
+    pub(super) also: Option<&'a Forwarding>,
+    pub(super) sees: Sees,
+    pub(super) secure: bool,
+}
+
+/// The request whose answer is for all who have its key: for the whole, without conditions.
+pub(super) fn shared(rules: Rules<'_>, head: &Head) -> Head {
+    let mut sent = head.clone();
+    // HEAD is answered from what GET stores.
+    if sent.method == Method::HEAD {
+        sent.method = Method::GET;
     }
-    let key = &caching.policy.key;
-    let also = caching.forwarding.as_deref();
-    let offered = key.encodings.accepted(&head.headers);
-    reduce_headers(head, |name| {
-        key.headers.takes(|listed| listed == name)
-            || also.is_some_and(|also| also.headers.takes(|listed| listed == name))
-            || is_always_forwarded(name)
-    });
-    retain_cookies(&mut head.headers, |name| {
-        key.cookies.takes(|listed| listed.as_bytes() == name)
-            || also.is_some_and(|also| also.cookies.takes(|listed| listed.as_bytes() == name))
-    });
-    let takes = |name: &str| {
-        key.query.takes(|listed| listed == name)
-            || also.is_some_and(|also: &Forwarding| also.query.takes(|listed| listed == name))
-    };
-    let all = key.query == Choice::All || also.is_some_and(|also| also.query == Choice::All);
-    if let (false, Some(query)) = (all, head.target.query()) {
-        let kept: Vec<_> = query.split('&').filter(|pair| takes(pair.split('=').next().unwrap_or_default())).collect();
-        if kept.len() < query.split('&').count() {
-            head.target = with_query(&head.target, &kept.join("&"));
+    let chosen = Chosen::of(rules, head);
+    sent.target = with_chosen_query(rules, head, &chosen);
+    match rules.policy.mode {
+        Mode::CloudFront => sent.headers = headers(rules, head, chosen),
+        Mode::Standards => {
+            if let Some(host) = chosen.headers.get(header::HOST) {
+                sent.headers.insert(header::HOST, host.clone());
+            }
         }
     }
-    let keyed = key.headers.takes(|listed| *listed == header::ACCEPT_ENCODING);
-    if !keyed {
-        // Codings that no policy keys would be stored for those who cannot read them.
-        let value = if key.encodings == Encodings::default() { Encodings::default().header() } else { offered.header() };
-        head.headers.insert(header::ACCEPT_ENCODING, value);
-    }
+    condition::ask_for_all(&mut sent.headers);
+    sent
 }
 
-fn reduce_headers(head: &mut Head, is_taken: impl Fn(&HeaderName) -> bool) {
+/// The request whose answer nobody will share, though it is made like one that is: for the whole, without conditions.
+pub(super) fn unshared(rules: Rules<'_>, head: &Head) -> Head {
+    let mut sent = head.clone();
+    if sent.method == Method::HEAD {
+        sent.method = Method::GET;
+    }
+    own(rules, &mut sent);
+    condition::ask_for_all(&mut sent.headers);
+    sent
+}
+
+/// The request whose answer is for this client alone.
+pub(super) fn own(rules: Rules<'_>, head: &mut Head) {
+    if rules.policy.mode == Mode::Standards {
+        return;
+    }
+    let chosen = Chosen::of(rules, head);
+    let target = with_chosen_query(rules, head, &chosen);
+    let mut sent = headers(rules, head, chosen);
     let writes = !invalidation::is_safe(&head.method);
-    let gone: Vec<HeaderName> = head
-        .headers
-        .keys()
-        .filter(|name| {
-            let kept = **name == header::COOKIE
-                // Of a handshake, which is never stored. Without `Origin` a server cannot tell a foreign page.
-                || (head.websocket && (name.as_str().starts_with("sec-websocket-") || **name == header::ORIGIN))
-                || is_taken(name)
-                // What a change is about, and by whom, is the origin's business.
-                || (writes && (**name == header::AUTHORIZATION || **name == header::ORIGIN));
-            !kept
-        })
-        .cloned()
-        .collect();
-    for name in gone {
-        head.headers.remove(name);
+    for name in head.headers.keys() {
+        let kept = is_one_client_s(name)
+            // Of a handshake, which is never stored. Without `Origin` a server cannot tell a foreign page.
+            || (head.websocket && (name.as_str().starts_with("sec-websocket-") || *name == header::ORIGIN))
+            // What a change is about, and by whom, is the origin's business.
+            || (writes && (*name == header::AUTHORIZATION || *name == header::ORIGIN));
+        if kept {
+            copy(&head.headers, name, &mut sent);
+        }
     }
+    (head.headers, head.target) = (sent, target);
 }
 
-/// Framing, conditions, ranges, and what traces a request: none of it is about which answer to give, or it is
-/// taken out of requests that fill.
-fn is_always_forwarded(name: &HeaderName) -> bool {
+/// Framing, conditions, ranges, and what traces a request: of no interest to anybody else.
+fn is_one_client_s(name: &HeaderName) -> bool {
     matches!(
         *name,
         header::HOST
@@ -89,5 +99,116 @@ fn is_always_forwarded(name: &HeaderName) -> bool {
             | header::RANGE
             | header::TRANSFER_ENCODING
             | header::VIA
-    ) || matches!(name.as_str(), "x-forwarded-for" | "traceparent" | "tracestate" | "content-md5")
+    ) || matches!(name.as_str(), "cdn-loop" | "x-forwarded-for" | "traceparent" | "tracestate" | "content-md5")
 }
+
+/// The keyed parts of a request, as they are written for an origin.
+#[derive(Default)]
+struct Chosen {
+    headers: HeaderMap,
+    parameters: String,
+    cookies: Vec<u8>,
+    codings: Encodings,
+}
+
+impl Chosen {
+    fn of(rules: Rules<'_>, head: &Head) -> Chosen {
+        let asked = Asked {
+            secure: rules.secure,
+            method: &head.method,
+            path: head.path(),
+            query: head.target.query(),
+            headers: &head.headers,
+        };
+        let mut chosen = Chosen::default();
+        parts::of(rules.sees, &rules.policy.key, &asked, |part| chosen.take(&part, &head.headers));
+        chosen
+    }
+
+    fn take(&mut self, part: &Part<'_>, asked: &HeaderMap) {
+        match *part {
+            // The connection, or the target and the method that are there already.
+            Part::Method(_) | Part::Scheme { .. } | Part::Path(_) | Part::Query(_) => {}
+            Part::Host(host) => {
+                if let Ok(host) = HeaderValue::from_bytes(&host.to_ascii_lowercase()) {
+                    self.headers.insert(header::HOST, host);
+                }
+            }
+            Part::Parameter(pair) => {
+                if !self.parameters.is_empty() {
+                    self.parameters.push('&');
+                }
+                self.parameters.push_str(pair);
+            }
+            Part::Field(name, _) => copy(asked, name, &mut self.headers),
+            Part::Cookie(pair) => self.cookie(pair),
+            Part::Codings(codings) => self.codings = codings,
+        }
+    }
+
+    fn cookie(&mut self, pair: &[u8]) {
+        if !self.cookies.is_empty() {
+            self.cookies.extend_from_slice(b"; ");
+        }
+        self.cookies.extend_from_slice(pair);
+    }
+}
+
+/// All lines of a field, in the place of any that are there.
+fn copy(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap) {
+    let mut values = from.get_all(name).iter();
+    if let Some(first) = values.next() {
+        to.insert(name.clone(), first.clone());
+    }
+    for value in values {
+        to.append(name.clone(), value.clone());
+    }
+}
+
+fn with_chosen_query(rules: Rules<'_>, head: &Head, chosen: &Chosen) -> http::uri::PathAndQuery {
+    let (keyed, also) = (&rules.policy.key.query, rules.also.map_or(&Choice::None, |also| &also.query));
+    match (head.target.query(), keyed, also) {
+        (None, ..) | (_, Choice::All, _) | (_, _, Choice::All) => head.target.clone(),
+        (Some(_), _, Choice::None) => with_query(&head.target, &chosen.parameters),
+        (Some(query), ..) => {
+            let is_taken = |pair: &&str| {
+                let name = parts::parameter_name(pair);
+                !pair.is_empty() && (keyed.takes(|listed| listed == name) || also.takes(|listed| listed == name))
+            };
+            with_query(&head.target, &query.split('&').filter(is_taken).collect::<Vec<_>>().join("&"))
+        }
+    }
+}
+
+/// The chosen fields, and those that the origin request policy adds.
+fn headers(rules: Rules<'_>, head: &Head, mut chosen: Chosen) -> HeaderMap {
+    let keyed = &rules.policy.key;
+    if let Some(also) = rules.also {
+        for name in head.headers.keys() {
+            // These three have rules of their own: an origin's setting, the list of cookies, the list of codings.
+            let own_rule = matches!(*name, header::HOST | header::COOKIE | header::ACCEPT_ENCODING);
+            if !own_rule && !chosen.headers.contains_key(name) && also.headers.takes(|listed| listed == name) {
+                copy(&head.headers, name, &mut chosen.headers);
+            }
+        }
+        for pair in parts::cookie_pairs(&head.headers) {
+            let is_named = |listed: &String| listed.as_bytes() == parts::cookie_name(pair);
+            if also.cookies.takes(is_named) && !keyed.cookies.takes(is_named) {
+                chosen.cookie(pair);
+            }
+        }
+    }
+    let mut headers = chosen.headers;
+    if !chosen.cookies.is_empty()
+        && let (http::header::Entry::Vacant(entry), Ok(cookies)) =
+            (headers.entry(header::COOKIE), HeaderValue::from_bytes(&chosen.cookies))
+    {
+        entry.insert(cookies);
+    }
+    // Codings that no policy keys would be stored for those who cannot read them.
+    headers.entry(header::ACCEPT_ENCODING).or_insert_with(|| chosen.codings.header());
+    headers
+}
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::edge::origin::{FetchError, Target};
+use crate::edge::origin::{FetchError, Target, want};
 
 /// Which connections may be shared: same address, same trust.
 pub(crate) struct Endpoint {
@@ -132,7 +132,7 @@ pub(crate) async fn connect(target: &Target) -> Result<Stream, FetchError> {
     for _ in 0..target.connect_attempts {
         last = match tokio::time::timeout(target.connect_timeout, attempt(&target.endpoint)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error @ FetchError::Forbidden(_))) => return Err(error),
+            Ok(Err(error @ (FetchError::Forbidden(_) | FetchError::Exhausted(_)))) => return Err(error),
             Ok(Err(error)) => error,
             Err(_) => FetchError::ConnectTimeout(target.connect_timeout),
         };
@@ -144,7 +144,11 @@ async fn attempt(endpoint: &Endpoint) -> Result<Stream, FetchError> {
     let unreachable = |error: io::Error| FetchError::Unreachable(format!("{}:{}: {error}", endpoint.host, endpoint.port));
     let addresses: Vec<SocketAddr> = match endpoint.host.trim_matches(['[', ']']).parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, endpoint.port)],
-        Err(_) => tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(unreachable)?.collect(),
+        Err(_) => match tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await {
+            Ok(addresses) => addresses.collect(),
+            Err(error) if want::is_own(&error) || want::is_out_of_descriptors() => return Err(FetchError::Exhausted(error)),
+            Err(error) => return Err(unreachable(error)),
+        },
     };
     let mut last = unreachable(io::Error::from(io::ErrorKind::AddrNotAvailable));
     for address in addresses {
@@ -160,6 +164,7 @@ async fn attempt(endpoint: &Endpoint) -> Result<Stream, FetchError> {
                 let connecting = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), tcp);
                 return Ok(Stream::Tls(Box::new(connecting.await.map_err(unreachable)?)));
             }
+            Err(error) if want::is_own_of(&error, address) => return Err(FetchError::Exhausted(error)),
             Err(error) => last = unreachable(error),
         }
     }

@@ -24,12 +24,14 @@ use tokio::time::{Instant, Sleep};
 use crate::edge::body::Content;
 use crate::edge::origin::Target;
 use crate::edge::origin::connect::{Endpoint, Stream};
+use crate::edge::origin::heard::{Attentive, Ear};
 use crate::limits;
 
 /// A connection, with the future that moves its bytes.
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<Content>,
-    driver: http1::Connection<TokioIo<Stream>, Content>,
+    driver: http1::Connection<TokioIo<Attentive>, Content>,
+    pub(crate) ear: Arc<Ear>,
     ended: bool,
     timer: Timer,
     pub(crate) copy: Copy,
@@ -40,14 +42,18 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn start(target: &Target, stream: Stream) -> hyper::Result<Box<Connection>> {
+        let ear = Arc::new(Ear::default());
         let handshake = http1::Builder::new()
             .max_headers(limits::origin::HEADERS)
             .max_buf_size(limits::origin::HEAD_BYTES)
-            .handshake(TokioIo::new(stream));
+            // A proxy removes it (RFC 9112 section 5.1).
+            .allow_spaces_after_header_name_in_responses(true)
+            .handshake(TokioIo::new(Attentive::new(stream, ear.clone())));
         let (sender, driver) = handshake.await?;
         Ok(Box::new(Connection {
             sender,
             driver,
+            ear,
             ended: false,
             timer: Timer::default(),
             copy: Copy::default(),
@@ -76,7 +82,8 @@ impl Connection {
     /// The bytes themselves, behind an answer that has switched protocols, and those of them that came with it.
     pub(crate) fn into_stream(self) -> (Stream, Bytes) {
         let parts = self.driver.into_parts();
-        (parts.io.into_inner(), parts.read_buf)
+        let (stream, held) = parts.io.into_inner().into_parts();
+        if held.is_empty() { (stream, parts.read_buf) } else { (stream, [&parts.read_buf[..], &held].concat().into()) }
     }
 
     /// Whether a request can be sent. Drives the connection without anybody to wake: a close that has

@@ -5,23 +5,24 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
-use crate::edge::body::Content;
+use crate::edge::body::{Content, Progress};
 use crate::edge::head::Head;
+use crate::edge::header::strip_response;
 use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
 use crate::edge::tunnel::{self, Switched};
+use crate::net::Interim;
 use crate::telemetry::OriginMetrics;
 
 /// Why there is no answer.
@@ -49,16 +50,18 @@ pub(crate) async fn fetch(
     if head.websocket {
         return Box::pin(switch(target, metrics, request)).await;
     }
+    let interim = head.interim.take();
     if let Some(connection) = pool::take(target, now) {
         metrics.reused();
-        match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle).await {
+        match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle, interim.clone()).await {
             Ok(response) => return Ok(response),
             Err(SendError { again: Some(again), .. }) => request = again,
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
     let connection = Box::pin(open(target, metrics)).await?;
-    send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask).await.map_err(|error| error.error)
+    let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask, interim);
+    sent.await.map_err(|error| error.error)
 }
 
 /// Asks to go on as WebSocket, over a connection that nobody has used.
@@ -69,8 +72,16 @@ async fn switch(
 ) -> Result<Response<Content>, FetchError> {
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
+    let accept = request.headers().get(header::SEC_WEBSOCKET_KEY).map(tunnel::accept_of);
     let connection = open(target, metrics).await?;
-    send(connection, request, target.read_timeout, Instant::now(), Purpose::Switch).await.map_err(|error| error.error)
+    let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Switch, None);
+    let response = sent.await.map_err(|error| error.error)?;
+    let agreed = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
+    // Whoever cannot say what only a server of WebSocket can has not read the question (RFC 6455 section 4.1).
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && (accept.is_none() || agreed != accept.as_ref()) {
+        return Err(FetchError::Switched);
+    }
+    Ok(response)
 }
 
 async fn open(target: &Target, metrics: &OriginMetrics) -> Result<Box<Connection>, FetchError> {
@@ -80,7 +91,16 @@ async fn open(target: &Target, metrics: &OriginMetrics) -> Result<Box<Connection
 }
 
 fn is_replayable(request: &Request<Content>) -> bool {
-    request.body().is_empty() && matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+    request.body().is_empty() && is_idempotent(request.method())
+}
+
+/// Twice is as good as once (RFC 9110 section 9.2.2, and the registry of methods).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+        || matches!(
+            method.as_str(),
+            "COPY" | "MKCOL" | "MOVE" | "PROPFIND" | "PROPPATCH" | "QUERY" | "REPORT" | "SEARCH" | "UNLOCK"
+        )
 }
 
 /// Nothing of an answer had come.
@@ -89,7 +109,10 @@ fn was_closed(error: &hyper::Error) -> bool {
 }
 
 fn is_io(error: &hyper::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) && !error.is_parse()
+    // What is no HTTP will not be any the next time.
+    let is_broken = |error: &std::io::Error| error.kind() != std::io::ErrorKind::InvalidData;
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(is_broken) && !error.is_parse()
 }
 
 /// Not an async function, because that would keep room for its arguments until it ends.
@@ -99,11 +122,12 @@ fn send(
     timeout: Duration,
     now: Instant,
     purpose: Purpose,
+    interim: Option<Interim>,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
     // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte.
-    let moves = (!request.body().is_empty()).then(|| Arc::new(AtomicU32::new(0)));
-    if let Some(moves) = &moves {
-        request = request.map(|content| content.watched(moves.clone()));
+    let progress = (!request.body().is_empty()).then(Arc::<Progress>::default);
+    if let Some(progress) = &progress {
+        request = request.map(|content| content.watched(progress.clone()));
     }
     connection.timer().arm(now + timeout);
     let is_head = request.method() == Method::HEAD;
@@ -111,14 +135,18 @@ fn send(
     if purpose == Purpose::AskOverIdle && is_replayable(&request) {
         connection.copy.write(&request);
     }
+    connection.ear.asked();
     let response = Box::pin(connection.sender.try_send_request(request));
-    answered(connection, response, moves, timeout, Sent { purpose, is_head })
+    answered(connection, response, timeout, Sent { purpose, is_head, progress, interim })
 }
 
 /// What is remembered of a request that is on its way.
 struct Sent {
     purpose: Purpose,
     is_head: bool,
+    /// Of its body.
+    progress: Option<Arc<Progress>>,
+    interim: Option<Interim>,
 }
 
 /// What a connection is used for.
@@ -134,9 +162,8 @@ enum Purpose {
 async fn answered<F>(
     mut connection: Box<Connection>,
     mut response: Pin<Box<F>>,
-    moves: Option<Arc<AtomicU32>>,
     timeout: Duration,
-    Sent { purpose, is_head }: Sent,
+    Sent { purpose, is_head, progress, interim }: Sent,
 ) -> Result<Response<Content>, SendError>
 where
     F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Content>>>>,
@@ -144,6 +171,9 @@ where
     let mut moved = 0;
     let sent = std::future::poll_fn(|cx| {
         connection.drive(cx);
+        for (status, headers) in connection.ear.take() {
+            pass(interim.as_ref(), status, headers);
+        }
         // Only `drive` makes an answer ready, so that it needs nobody to wake.
         let polled = response.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if let Poll::Ready(sent) = polled {
@@ -152,8 +182,8 @@ where
         if connection.has_ended() {
             return Poll::Ready(None);
         }
-        if let Some(moves) = &moves {
-            let now = moves.load(Relaxed);
+        if let Some(progress) = &progress {
+            let now = progress.moves();
             if now != moved {
                 moved = now;
                 connection.timer().disarm();
@@ -161,7 +191,14 @@ where
         }
         connection.timer().poll(cx, timeout).map(|()| None)
     });
-    match sent.await {
+    let sent = sent.await;
+    // Whatever came of it: the origin has not been asked what its client wanted to ask.
+    if !matches!(sent, Some(Ok(_)))
+        && let Some(failure) = progress.and_then(|progress| progress.take_failure())
+    {
+        return Err(FetchError::Body(failure).into());
+    }
+    match sent {
         Some(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             // Nobody may be led through to a protocol that was not asked for.
             let agreed = response.headers().get(header::UPGRADE);
@@ -173,6 +210,7 @@ where
             let (stream, early) = connection.into_stream();
             Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, place: None }))))
         }
+        Some(Ok(response)) if !is_head && !is_read_whole(response.headers()) => Err(FetchError::Coding.into()),
         Some(Ok(response)) => {
             connection.timer().disarm();
             Ok(response.map(|incoming| content(incoming, connection, timeout, is_head)))
@@ -190,6 +228,24 @@ where
         }),
         None if connection.has_ended() => Err(FetchError::Unreachable("the connection ended".to_owned()).into()),
         None => Err(FetchError::ReadTimeout(timeout).into()),
+    }
+}
+
+/// Whether hyper takes all transfer codings off: it knows `chunked`, and passes what is inside of it on as the body.
+fn is_read_whole(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Tells a client what the origin says before its answer. Nobody is told of other protocols, which are not for them.
+fn pass(interim: Option<&Interim>, status: StatusCode, mut headers: HeaderMap) {
+    if let Some(interim) = interim {
+        strip_response(&mut headers, false);
+        interim.send(status, &headers);
     }
 }
 

@@ -4,15 +4,15 @@
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Denied;
-use crate::edge::site::Pattern;
-use crate::limits::signed::EPOCH_S;
+use crate::limits::signed::{EPOCH_S, RESOURCE_WILDCARDS};
+use crate::path::pattern::Pattern;
 
 pub(crate) struct Policy {
     /// None: everything.
-    resource: Option<String>,
+    resource: Option<Resource>,
     until_s: u64,
     from_s: Option<u64>,
     source: Option<Network>,
@@ -33,7 +33,11 @@ impl Policy {
         if times.iter().flatten().any(|&time| time > EPOCH_S) || source == Some(None) {
             return None;
         }
-        Some(Policy { resource: statement.resource, until_s: times[0]?, from_s: times[1], source: source.flatten() })
+        let resource = match statement.resource {
+            None => None,
+            Some(text) => Some(Resource::read(&text)?),
+        };
+        Some(Policy { resource, until_s: times[0]?, from_s: times[1], source: source.flatten() })
     }
 
     pub(crate) fn admits(&self, client: IpAddr, now_s: u64) -> Result<(), Denied> {
@@ -49,15 +53,29 @@ impl Policy {
         Ok(())
     }
 
-    /// `*` and `?` are wildcards, also the `?` before a query: it stands for itself, among others.
-    pub(crate) fn covers(&self, url: &str) -> bool {
-        let Some(resource) = &self.resource else { return true };
-        if Pattern::whole(resource).matches_whole(url) {
-            return true;
+    pub(crate) fn covers(&self, url: impl FnOnce() -> String) -> bool {
+        self.resource.as_ref().is_none_or(|resource| resource.covers(&url()))
+    }
+}
+
+/// `*` and `?` are wildcards, also the `?` before a query: it stands for itself, among others.
+struct Resource {
+    pattern: Pattern,
+    /// Without a scheme either will do. What begins with `/` would take a host for a path.
+    any_scheme: bool,
+}
+
+impl Resource {
+    fn read(text: &str) -> Option<Resource> {
+        if text.matches('?').count() > RESOURCE_WILDCARDS {
+            return None;
         }
-        // Without a scheme either will do. What begins with `/` would take a host for a path.
-        let no_scheme = !resource.contains("://") && !resource.starts_with('/');
-        no_scheme && url.split_once("://").is_some_and(|(_, rest)| Pattern::whole(resource).matches_whole(rest))
+        Some(Resource { pattern: Pattern::url(text), any_scheme: !text.contains("://") && !text.starts_with('/') })
+    }
+
+    fn covers(&self, url: &str) -> bool {
+        let without_scheme = || url.split_once("://").map_or(url, |(_, rest)| rest);
+        self.pattern.matches(url) || (self.any_scheme && self.pattern.matches(without_scheme()))
     }
 }
 
@@ -106,6 +124,7 @@ impl Network {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Document {
     #[serde(rename = "Statement")]
     statement: [Statement; 1],
@@ -114,7 +133,7 @@ struct Document {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Statement {
-    #[serde(rename = "Resource")]
+    #[serde(rename = "Resource", default, deserialize_with = "not_null")]
     resource: Option<String>,
     #[serde(rename = "Condition")]
     condition: Condition,
@@ -124,7 +143,9 @@ struct Statement {
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct Condition {
     date_less_than: Date,
+    #[serde(default, deserialize_with = "not_null")]
     date_greater_than: Option<Date>,
+    #[serde(default, deserialize_with = "not_null")]
     ip_address: Option<Address>,
 }
 
@@ -140,4 +161,9 @@ struct Date {
 struct Address {
     #[serde(rename = "AWS:SourceIp")]
     source_ip: String,
+}
+
+/// What is `null` is there, and nothing that is understood: it does not stand for "everything".
+fn not_null<'d, T: Deserialize<'d>, D: Deserializer<'d>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -21,14 +21,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use crate::loops;
+use crate::network::{Host, Target};
 use crate::wasm::egress::{Egress, Refusal};
 use crate::wasm::worker::output::FunctionLog;
 
 /// A response, and the rest of the work on its connection.
 pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
-/// How many addresses of a name are looked at.
-pub(super) const ADDRESSES: usize = 8;
 /// Where the guest names no timeout; the call's deadline is shorter by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
@@ -42,9 +42,20 @@ pub(super) async fn send(
     request: Request<WasiBody>,
     options: RequestOptions,
 ) -> Result<Sent, Error> {
-    let target = Target::of(request.uri())?;
+    let (target, tls) = match destination(&egress, request.uri()) {
+        Ok(destination) => destination,
+        Err(Refused::Unreadable) => return Err(Error::HttpRequestUriInvalid),
+        Err(Refused::By(refusal)) => {
+            egress.refuse(&refusal, &log);
+            return Err(match refusal {
+                Refusal::Authority { .. } => Error::HttpRequestUriInvalid,
+                _ => Error::HttpRequestDenied,
+            });
+        }
+    };
+    let request = in_origin_form(request, &target, tls)?;
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-    let connected = match timeout(connect_timeout, connect(&egress, &log, &target)).await {
+    let connected = match timeout(connect_timeout, connect(&egress, &log, &target, tls)).await {
         Ok(connected) => connected,
         Err(_) => Err(Error::ConnectionTimeout),
     };
@@ -58,53 +69,80 @@ pub(super) async fn send(
         Err(Error::HttpRequestDenied | Error::DestinationIpProhibited) => {}
         Err(error) => {
             egress.metrics.egress("failed");
-            log.line(&format!("network: {}:{}: {error}", target.host, target.port));
+            log.line(&format!("network: {target}: {error}"));
         }
     }
     sent
 }
 
-struct Target {
-    host: String,
-    port: u16,
-    tls: bool,
+/// Why a request goes nowhere.
+enum Refused {
+    /// Without a host, or of a scheme that is not ours: wasi:http lets no guest come so far.
+    Unreadable,
+    By(Refusal),
 }
 
-impl Target {
-    fn of(uri: &Uri) -> Result<Target, Error> {
-        let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
-        let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Target { host, port, tls })
-    }
+/// Where a request goes, and whether in TLS.
+fn destination(egress: &Egress, uri: &Uri) -> Result<(Target, bool), Refused> {
+    let authority = uri.authority().ok_or(Refused::Unreadable)?;
+    let tls = match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => true,
+        Some(scheme) if *scheme == Scheme::HTTP => false,
+        _ => return Err(Refused::Unreadable),
+    };
+    let target = egress.check(authority.as_str(), default_port(tls)).map_err(Refused::By)?;
+    Ok((target, tls))
+}
+
+fn default_port(tls: bool) -> u16 {
+    if tls { 443 } else { 80 }
+}
+
+/// Only a request to a proxy carries scheme and authority. What `Host` says is where it goes, not what the guest wrote.
+fn in_origin_form(mut request: Request<WasiBody>, target: &Target, tls: bool) -> Result<Request<WasiBody>, Error> {
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    let path = match request.uri().path() {
+        "" => format!("/{query}"),
+        path if path.starts_with('/') => format!("{path}{query}"),
+        _ => return Err(Error::HttpRequestUriInvalid),
+    };
+    let path = PathAndQuery::from_maybe_shared(path).map_err(|_| Error::HttpRequestUriInvalid)?;
+    *request.uri_mut() = Uri::from(path);
+    let host = HeaderValue::from_maybe_shared(target.authority(default_port(tls)));
+    request.headers_mut().insert(header::HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
+    // Whatever the guest says: what comes back to us by this is not served.
+    loops::mark(request.headers_mut());
+    Ok(request)
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn connect(egress: &Egress, log: &FunctionLog, target: &Target) -> Result<Box<dyn Stream>, Error> {
-    let refused = |refusal: Refusal, error| {
-        egress.refuse(&refusal, log);
-        Err(error)
-    };
-    if let Err(refusal) = egress.check_name(&target.host, target.port) {
-        return refused(refusal, Error::HttpRequestDenied);
-    }
-    // Resolving is a blocking call, and runs on tokio's lane for those.
-    let resolved = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-    let resolved = resolved.map_err(|error| Error::DnsError { rcode: Some(error.to_string()), info_code: None })?;
-    let addresses = match egress.check_addresses(&target.host, resolved) {
-        Ok(addresses) => addresses,
-        Err(refusal) => return refused(refusal, Error::DestinationIpProhibited),
+async fn connect(egress: &Egress, log: &FunctionLog, target: &Target, tls: bool) -> Result<Box<dyn Stream>, Error> {
+    let (addresses, name) = match &target.host {
+        // Granted as it is: nobody is asked what it means.
+        Host::Address(address) => (vec![SocketAddr::new(*address, target.port)], ServerName::from(*address)),
+        Host::Name(name) => {
+            let addresses = resolve(egress, log, name, target.port).await?;
+            (addresses, ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?)
+        }
     };
     let stream = connect_any(&addresses).await?;
-    if !target.tls {
+    if !tls {
         return Ok(Box::new(stream));
     }
-    let name = ServerName::try_from(target.host.clone()).map_err(|_| Error::HttpRequestUriInvalid)?;
     let connector = tokio_rustls::TlsConnector::from(TLS.clone());
     Ok(Box::new(connector.connect(name, stream).await.map_err(Error::Tls)?))
+}
+
+/// The addresses of a granted name that it may lead to.
+async fn resolve(egress: &Egress, log: &FunctionLog, name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+    let resolved = egress.lookup(name, port).await;
+    let resolved = resolved.map_err(|error| Error::DnsError { rcode: Some(error.to_string()), info_code: None })?;
+    egress.check_addresses(name, resolved.into_iter()).map_err(|refusal| {
+        egress.refuse(&refusal, log);
+        Error::DestinationIpProhibited
+    })
 }
 
 async fn connect_any(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
@@ -130,14 +168,10 @@ static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
     Arc::new(config.with_no_client_auth())
 });
 
-async fn exchange(stream: Box<dyn Stream>, mut request: Request<WasiBody>, options: RequestOptions) -> Result<Sent, Error> {
+async fn exchange(stream: Box<dyn Stream>, request: Request<WasiBody>, options: RequestOptions) -> Result<Sent, Error> {
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-    // Only a request to a proxy carries scheme and authority.
-    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(path);
-
     let mut connection = Some(Box::pin(connection));
     let mut sending = pin!(timeout(options.first_byte_timeout.unwrap_or(READ_TIMEOUT), sender.send_request(request)));
     // The connection moves only while it is polled, so both are, until the response's head is here.

@@ -92,7 +92,7 @@ impl WorkerInstance {
     ) -> Result<Served, Failure> {
         self.begin(code)?;
         let Some(http) = self.http.clone() else {
-            return Err(Failure::NotRunnable("it does not export a wasi:http handler".to_owned()));
+            return Err(Failure::NotRunnable("it exports neither a wasi:http handler nor wasi:cli/run".to_owned()));
         };
         let body = exchange.body.subscribe();
         let meter = self.store.data().meter.clone();
@@ -101,17 +101,23 @@ impl WorkerInstance {
             match &*http {
                 Http::P2(proxy) => self.serve_p2(code, proxy, request, exchange).await,
                 Http::P3(service) => self.serve_p3(code, service, request, exchange).await,
+                Http::Cgi(program) => self.serve_cgi(code, program, request, exchange).await,
             }
         };
         let guest = WorkerInstance::within(code, &meter, guest);
-        tokio::select! {
+        let served = tokio::select! {
             // Before the guest, which may end well although the client got an error.
             biased;
             ended = given_up(body) => match ended {
-                BodyState::TooLong => Err(code.over(Limit::ReplyBytes)),
+                BodyState::TooLong => Err(code.over(Limit::StreamBytes)),
                 _ => Ok(Served::Abandoned),
             },
             result = guest => result?.map(|()| Served::Whole),
+        };
+        // A guest may not have noticed: nothing of it can be kept.
+        match (served, self.store.data_mut().exceeded.take()) {
+            (Ok(Served::Whole), Some(limit)) => Err(code.over(limit)),
+            (served, _) => served,
         }
     }
 }
@@ -132,7 +138,7 @@ impl Exchange {
     pub(super) fn respond(&mut self, response: Response<WasiBody>) -> Result<(), Failure> {
         check_head(response.headers(), &self.limits)?;
         let announced = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let (over, left) = (self.over.take(), self.limits.value(Limit::ReplyBytes));
+        let (over, left) = (self.over.take(), self.limits.value(Limit::StreamBytes));
         let (torn, state) = (self.torn.clone(), Some(self.body.clone()));
         let response = response.map(|inner| Reply { inner, left, announced, torn, over, state }.boxed_unsync());
         if let Some(head) = self.head.take() {
@@ -211,7 +217,7 @@ impl Body for Reply {
                     }
                     None => {
                         self.end(BodyState::TooLong);
-                        Some(Err(anyhow::anyhow!("the response is over reply_bytes")))
+                        Some(Err(anyhow::anyhow!("the response is over stream_bytes")))
                     }
                 }
             }

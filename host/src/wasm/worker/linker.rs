@@ -1,25 +1,32 @@
-//! What a worker component may import: our own interfaces, and WASI 0.2 and 0.3 with wasi:http.
+//! What a worker component may import: our own interfaces, WASI 0.2 and 0.3 with wasi:http, and what is `offered` beside.
 
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Result, StoreContextMut};
 
 use crate::wasm::sealed;
 use crate::wasm::worker::state::WorkerState;
+use crate::wasm::worker::{offered, outgoing, resolve};
 
 const PACKAGES: [&str; 7] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
 
 /// Whether a worker component may import an interface of this name.
 pub fn allows(import: &str) -> bool {
     sealed::OWN.contains(&import)
+        || offered::names().any(|name| name == import)
         || import.split_once('/').is_some_and(|(package, interface)| {
             let version = interface.split_once('@').map_or("", |(_, version)| version);
-            PACKAGES.contains(&package) && (version.starts_with("0.2.") || version.starts_with("0.3."))
+            // A release candidate has other types.
+            let released = |patch: &str| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit());
+            let patch = version.strip_prefix("0.2.").or_else(|| version.strip_prefix("0.3."));
+            PACKAGES.contains(&package) && patch.is_some_and(released)
         })
 }
 
-/// What may be imported, for a message.
-pub fn allowed() -> String {
-    format!("{}, and WASI 0.2 and 0.3 ({})", sealed::OWN.join(", "), PACKAGES.join(", "))
+/// What may be imported in place of this, for a message.
+pub fn allowed(import: &str) -> String {
+    let advice = offered::advice(import).map_or_else(String::new, |advice| format!("{advice}; "));
+    let offered: Vec<&str> = offered::names().collect();
+    format!("{advice}{}, {}, and WASI 0.2 and 0.3 ({})", sealed::OWN.join(", "), offered.join(", "), PACKAGES.join(", "))
 }
 
 pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
@@ -29,35 +36,23 @@ pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    offered::add(&mut linker)?;
+    linker.allow_shadowing(true);
+    resolve::add(&mut linker)?;
+    outgoing::add(&mut linker)?;
+    linker.allow_shadowing(false);
     Ok(linker)
 }
 
-/// As for viewers, but a guest that does nothing else lets its neighbours have their turns.
+/// As for viewers.
 fn own(linker: &mut Linker<WorkerState>) -> Result<()> {
-    linker.instance(sealed::OWN[0])?.func_wrap_async(
-        "line",
-        |mut store: StoreContextMut<'_, WorkerState>, (text,): (String,)| {
-            Box::new(async move {
-                sealed::line(&mut store, &text)?;
-                store.data().meter.clone().give_way().await;
-                Ok(())
-            })
-        },
-    )?;
+    linker
+        .instance(sealed::OWN[0])?
+        .func_wrap("line", |mut store: StoreContextMut<'_, WorkerState>, (text,): (String,)| sealed::line(&mut store, &text))?;
     let mut store = linker.instance(sealed::OWN[1])?;
-    store.func_wrap_async("get", |mut store: StoreContextMut<'_, WorkerState>, (key,): (String,)| {
-        Box::new(async move {
-            let found = sealed::get(&mut store, &key)?;
-            store.data().meter.clone().give_way().await;
-            Ok((found,))
-        })
+    store.func_wrap("get", |mut store: StoreContextMut<'_, WorkerState>, (key,): (String,)| {
+        Ok((sealed::get(&mut store, &key)?,))
     })?;
-    store.func_wrap_async("count", |mut store: StoreContextMut<'_, WorkerState>, (): ()| {
-        Box::new(async move {
-            let count = sealed::count(&mut store)?;
-            store.data().meter.clone().give_way().await;
-            Ok((count,))
-        })
-    })?;
+    store.func_wrap("count", |mut store: StoreContextMut<'_, WorkerState>, (): ()| Ok((sealed::count(&mut store)?,)))?;
     Ok(())
 }

@@ -1,48 +1,67 @@
-//! What fuel does not see: time in the host, and how often the guest calls it.
+//! What a call costs the thread that it runs on, and when the others have their turn.
 //!
-//! Fuel bounds the guest's own instructions and makes it yield. A host function burns none, so a guest that
-//! does little but call the host would run far longer than its CPU limit. So each time the guest yields or
-//! waits, its books are read: the time it has been polled for, and its calls into the host.
+//! Fuel bounds the guest's own instructions. What the host does for it burns none: WASI's functions, the engine's
+//! own (streams, futures, tasks, growing memories), the engine's loop around asynchronous tasks. So the clock is read
+//! whenever the guest's code is left and entered again, and the time between is taken from its fuel. That is one
+//! place for all of them, and new interfaces are in it by themselves: `Store::call_hook` stands around everything that
+//! can fail. What it cannot do is interrupt the host; so what one call into it may ask for is bounded
+//! (`limits::worker`).
 //!
-//! Our own interfaces give way by themselves when they have worked for a slice. WASI's functions have no door
-//! for that: a guest that only calls those yields when its fuel says so, by estimate after 25,000 calls or
-//! 0.03 s, and is found over `Limit::HostCalls` then. (`Store::call_hook` would be such a door, at a price for every
-//! call; it is a feature of wasmtime that is not compiled in.)
+//! ```text
+//!  guest's code ── fuel ──► left ────► host, engine, waiting ────► entered ─┬─► guest's code
+//!       ▲                                                          charge   │
+//!       └────────────── next turn ◄──── give way ◄──── slice is over? ──────┘
+//! ```
+//!
+//! The clock is that of the time polled: it stands still while a call waits. It also sees what fuel does not, such as
+//! pages that are touched for the first time: where the guest's code takes longer than its fuel says, it is looked at
+//! more often.
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::limits::{Limit, Limits};
+use tokio::task::coop::has_budget_remaining;
+use wasmtime::{CallHook, CallHookHandler, Error, Result, StoreContextMut, Trap};
 
-/// Time polled is time on the wall: on a busy machine the thread may have waited for its core meanwhile. And
-/// fuel that is a microsecond of ordinary code is several of the slowest.
-const POLLED_PER_CPU: u64 = 4;
+use crate::limits::{Limit, Limits, worker};
+use crate::wasm::fuel::FuelScale;
+use crate::wasm::worker::state::WorkerState;
 
-/// Estimates, rather too high than too low.
-const CALL_NS: u64 = 500;
-const BYTE_NS: u64 = 1;
-const SLICE_NS: u64 = 100_000;
-
-/// The books of the call that runs in an instance.
+/// The books of the call that runs in an instance. All times are nanoseconds of the time polled.
 #[derive(Debug)]
 pub(super) struct Meter {
+    epoch: Instant,
+    /// Of the time since `epoch`, what nobody polled.
+    waited: AtomicU64,
+    stopped: AtomicU64,
+    /// When the guest's code was left last, and entered.
+    left: AtomicU64,
+    entered: AtomicU64,
+    slice_end: AtomicU64,
+    /// Fuel, in microseconds, until the guest is looked at.
+    look_us: AtomicU64,
     host_calls: AtomicU64,
     host_calls_max: u64,
-    /// Estimated work of our own interfaces since they last gave way.
-    worked_ns: AtomicU64,
     polled_max: Duration,
 }
 
 impl Meter {
     pub(super) fn new(limits: &Limits) -> Meter {
+        let polled_us = limits.value(Limit::CpuUs).saturating_mul(worker::POLLED_PER_CPU);
         Meter {
+            epoch: Instant::now(),
+            waited: AtomicU64::new(0),
+            stopped: AtomicU64::new(0),
+            left: AtomicU64::new(0),
+            entered: AtomicU64::new(0),
+            slice_end: AtomicU64::new(0),
+            look_us: AtomicU64::new(worker::LOOK_US_MIN),
             host_calls: AtomicU64::new(0),
-            worked_ns: AtomicU64::new(0),
             host_calls_max: limits.value(Limit::HostCalls),
-            polled_max: Duration::from_micros(limits.value(Limit::CpuUs).saturating_mul(POLLED_PER_CPU)),
+            polled_max: Duration::from_micros(polled_us),
         }
     }
 
@@ -51,44 +70,204 @@ impl Meter {
         self.host_calls.store(0, Relaxed);
     }
 
-    /// Counts a call into the host; false if it is one too many.
-    pub(super) fn enter(&self) -> bool {
-        self.host_calls.fetch_add(1, Relaxed) < self.host_calls_max
+    /// Counts a call into the host; the guest ends when it comes back, if it was one too many.
+    pub(super) fn enter(&self) {
+        self.host_calls.fetch_add(1, Relaxed);
     }
 
-    /// One of our own interfaces did something with so many bytes.
-    pub(super) fn worked(&self, bytes: usize) {
-        self.worked_ns.fetch_add(CALL_NS + BYTE_NS * bytes as u64, Relaxed);
-    }
-
-    /// Lets others run if the host has worked for a slice.
-    pub(super) async fn give_way(self: Arc<Meter>) {
-        if self.worked_ns.load(Relaxed) >= SLICE_NS {
-            self.worked_ns.store(0, Relaxed);
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Runs a guest until it ends or is over a limit; then it is dropped where it stands.
-    pub(super) async fn run<F: Future>(&self, guest: F, polled_max: Duration) -> Result<F::Output, Limit> {
-        let mut guest = pin!(guest);
-        let mut polled = Duration::ZERO;
-        std::future::poll_fn(|cx| {
-            let start = Instant::now();
-            let poll = guest.as_mut().poll(cx);
-            polled += start.elapsed();
-            match poll {
-                Poll::Ready(output) => Poll::Ready(Ok(output)),
-                Poll::Pending if self.host_calls.load(Relaxed) > self.host_calls_max => Poll::Ready(Err(Limit::HostCalls)),
-                Poll::Pending if polled > polled_max => Poll::Ready(Err(Limit::CpuUs)),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
+    pub(super) fn is_over_host_calls(&self) -> bool {
+        self.host_calls.load(Relaxed) > self.host_calls_max
     }
 
     /// How long a call may be polled for.
     pub(super) fn polled_max(&self) -> Duration {
         self.polled_max
+    }
+
+    /// Runs a guest until it ends or is over a limit; then it is dropped where it stands.
+    pub(super) async fn run<F: Future>(&self, guest: F, polled_max: Duration) -> Result<F::Output, Limit> {
+        let mut guest = pin!(guest);
+        let alarm = Arc::new(Alarm::new());
+        let waker = Waker::from(alarm.clone());
+        let polled_max = u64::try_from(polled_max.as_nanos()).unwrap_or(u64::MAX);
+        let end = self.stopped.load(Relaxed).saturating_add(polled_max);
+        std::future::poll_fn(|cx| {
+            alarm.is_for(cx.waker());
+            self.start();
+            loop {
+                alarm.hold();
+                let poll = guest.as_mut().poll(&mut Context::from_waker(&waker));
+                let has_rung = alarm.release();
+                let now = self.now();
+                self.stopped.store(now, Relaxed);
+                let poll = match poll {
+                    Poll::Ready(output) => Poll::Ready(Ok(output)),
+                    Poll::Pending if self.is_over_host_calls() => Poll::Ready(Err(Limit::HostCalls)),
+                    Poll::Pending if now > end => Poll::Ready(Err(Limit::CpuUs)),
+                    // It only gave way, and there is nobody to give way to yet.
+                    Poll::Pending if has_rung && now < self.slice_end.load(Relaxed) && has_budget_remaining() => continue,
+                    Poll::Pending => Poll::Pending,
+                };
+                if poll.is_pending() && has_rung {
+                    // Behind everybody, and behind what the sockets bring: not just behind those that are ready now.
+                    let _ = pin!(tokio::task::yield_now()).poll(cx);
+                }
+                return poll;
+            }
+        })
+        .await
+    }
+
+    fn start(&self) {
+        let now = self.since_epoch();
+        let stopped = self.stopped.load(Relaxed);
+        self.waited.store(now.saturating_sub(stopped), Relaxed);
+        self.slice_end.store(stopped + worker::SLICE_US * 1_000, Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        self.since_epoch().saturating_sub(self.waited.load(Relaxed))
+    }
+
+    fn since_epoch(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The guest's code is left. Sets how long it may run next time before it is looked at.
+    fn leave(&self) {
+        let now = self.now();
+        self.left.store(now, Relaxed);
+        let ran_us = now.saturating_sub(self.entered.load(Relaxed)) / 1_000;
+        let look_us = self.look_us.load(Relaxed);
+        let next = if ran_us > worker::STRETCH_US { worker::LOOK_US_MIN } else { (look_us * 2).min(worker::LOOK_US_MAX) };
+        if next != look_us {
+            self.look_us.store(next, Relaxed);
+        }
+    }
+
+    /// The guest's code is entered: how long it was left for, and whether the slice is over.
+    fn come_back(&self) -> (u64, bool) {
+        let now = self.now();
+        self.entered.store(now, Relaxed);
+        let outside = now.saturating_sub(self.left.load(Relaxed));
+        (outside, now >= self.slice_end.load(Relaxed))
+    }
+}
+
+/// Stands between a guest's code and the host.
+pub(super) struct Toll {
+    pub(super) meter: Arc<Meter>,
+    pub(super) fuel: FuelScale,
+}
+
+impl Toll {
+    /// Takes the time outside from the guest's fuel.
+    fn charge(&self, store: &mut StoreContextMut<'_, WorkerState>, outside_ns: u64) -> Result<()> {
+        // The thread may have waited for its core meanwhile.
+        let price = self.fuel.fuel(outside_ns.min(worker::CHARGE_US_MAX * 1_000)) / 1_000;
+        let left = store.get_fuel()?;
+        if price >= left {
+            store.set_fuel(0)?;
+            return Err(Trap::OutOfFuel.into());
+        }
+        store.set_fuel(left - price)?;
+        store.fuel_async_yield_interval(Some(self.fuel.fuel(self.meter.look_us.load(Relaxed))))
+    }
+}
+
+/// By hand and not by `async_trait`: a crossing where nothing is to be waited for allocates nothing.
+impl CallHookHandler<WorkerState> for Toll {
+    fn handle_call_event<'a, 'b, 'c>(
+        &'a self,
+        mut store: StoreContextMut<'b, WorkerState>,
+        crossing: CallHook,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'c>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        if crossing.entering_host() {
+            self.meter.leave();
+            return Box::pin(Done);
+        }
+        if let Some(limit) = store.data_mut().overrun() {
+            store.data_mut().exceeded = Some(limit);
+            return Box::pin(std::future::ready(Err(Error::msg("over a limit in the host"))));
+        }
+        let (outside_ns, over) = self.meter.come_back();
+        match self.charge(&mut store, outside_ns) {
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+            Ok(()) if over => Box::pin(GiveWay { gave: false }),
+            Ok(()) => Box::pin(Done),
+        }
+    }
+}
+
+struct Done;
+
+impl Future for Done {
+    type Output = Result<()>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Leaves the thread to others once.
+struct GiveWay {
+    gave: bool,
+}
+
+impl Future for GiveWay {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if std::mem::replace(&mut self.gave, true) {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// The guest's waker: what rings while it is polled is remembered, and at other times passed on.
+struct Alarm {
+    state: AtomicU8,
+    task: Mutex<Waker>,
+}
+
+const IDLE: u8 = 0;
+const HELD: u8 = 1;
+const RANG: u8 = 2;
+
+impl Alarm {
+    fn new() -> Alarm {
+        Alarm { state: AtomicU8::new(IDLE), task: Mutex::new(Waker::noop().clone()) }
+    }
+
+    fn is_for(&self, task: &Waker) {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).clone_from(task);
+    }
+
+    /// What rings between this and `release` is told by the latter; what rings after it reaches the task.
+    fn hold(&self) {
+        self.state.store(HELD, SeqCst);
+    }
+
+    fn release(&self) -> bool {
+        self.state.swap(IDLE, SeqCst) == RANG
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.state.compare_exchange(HELD, RANG, SeqCst, SeqCst) == Err(IDLE) {
+            self.task.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+        }
     }
 }

@@ -8,18 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use memchr::memchr;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use crate::limits::worker::{LINE_BYTES, WRITE_BYTES};
 use crate::limits::{Limit, Limits};
 use crate::wasm::state::CallLog;
-
-/// The longest line; longer ones are cut into several.
-const LINE_BYTES: usize = 8 << 10;
-/// How much a guest may write to stdout at once.
-const WRITE_BYTES: usize = 64 << 10;
 
 /// A handle on the log of the call that runs. One lock, held for the copy of a line.
 #[derive(Clone)]
@@ -61,12 +58,32 @@ impl FunctionLog {
 }
 
 impl Lines {
-    fn write(&mut self, stream: Stream, bytes: &[u8]) {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            for piece in part.chunks(LINE_BYTES) {
-                self.unfinished[stream as usize].extend_from_slice(piece);
-                if piece.ends_with(b"\n") || self.unfinished[stream as usize].len() >= LINE_BYTES {
+    /// Costs little for a byte whatever the bytes are: a guest may write nothing but ends of lines.
+    fn write(&mut self, stream: Stream, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.log.is_full() {
+            let unfinished = &mut self.unfinished[stream as usize];
+            if unfinished.is_empty() {
+                // Empty lines are not kept.
+                let text = bytes.iter().position(|byte| *byte != b'\n').unwrap_or(bytes.len());
+                bytes = &bytes[text..];
+            }
+            let part = &bytes[..bytes.len().min(LINE_BYTES - unfinished.len())];
+            match memchr(b'\n', part) {
+                Some(end) if unfinished.is_empty() => {
+                    self.log.line(&String::from_utf8_lossy(&part[..end]));
+                    bytes = &bytes[end + 1..];
+                }
+                Some(end) => {
+                    unfinished.extend_from_slice(&part[..end]);
                     self.finish(stream);
+                    bytes = &bytes[end + 1..];
+                }
+                None => {
+                    unfinished.extend_from_slice(part);
+                    bytes = &bytes[part.len()..];
+                    if unfinished.len() == LINE_BYTES {
+                        self.finish(stream);
+                    }
                 }
             }
         }
@@ -75,8 +92,7 @@ impl Lines {
     fn finish(&mut self, stream: Stream) {
         let line = std::mem::take(&mut self.unfinished[stream as usize]);
         if !line.is_empty() {
-            let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            self.log.line(&String::from_utf8_lossy(line));
+            self.log.line(&String::from_utf8_lossy(&line));
         }
     }
 }
@@ -122,6 +138,9 @@ impl Pollable for LogStream {
 
 impl OutputStream for LogStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > WRITE_BYTES {
+            return Err(StreamError::trap("more was written than `check-write` allows"));
+        }
         self.write_all(&bytes);
         Ok(())
     }
@@ -137,8 +156,9 @@ impl OutputStream for LogStream {
 
 impl AsyncWrite for LogStream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.write_all(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        let taken = bytes.len().min(WRITE_BYTES);
+        self.write_all(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -176,6 +196,10 @@ mod tests {
         log.stream(Stream::Stdout).write_all(&vec![b'x'; 2 * LINE_BYTES + 1]);
         let lines: Vec<usize> = log.take().lines().map(str::len).collect();
         assert_eq!(lines, [LINE_BYTES, LINE_BYTES, 1]);
+        // Nor does the end of a line that is just as long make one more; empty ones are not kept.
+        log.stream(Stream::Stdout).write_all(&[vec![b'x'; LINE_BYTES], b"\ny\n\nz".to_vec()].concat());
+        let lines: Vec<usize> = log.take().lines().map(str::len).collect();
+        assert_eq!(lines, [LINE_BYTES, 1, 1]);
     }
 
     #[test]

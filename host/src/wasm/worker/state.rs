@@ -6,26 +6,28 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::{Error, Result, StoreContextMut};
+use wasmtime::{Result, StoreContextMut};
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::sockets::SocketAddrUse;
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::limits::{Limit, Limits};
-use crate::wasm::egress::{Egress, Outgoing};
+use crate::limits::{Limit, Limits, worker};
+use crate::wasm::egress::{Egress, Outgoing, Sockets};
 use crate::wasm::sealed::Beside;
 use crate::wasm::state::{Growth, KeyValueStore};
+use crate::wasm::worker::holdings;
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::{FunctionLog, Stream};
 
-/// Random bytes in one call; more traps.
-const RANDOM_BYTES: u64 = 1 << 20;
-/// wasi-http counts what a header map takes in memory, which is more than its text.
-const FIELD_OVERHEAD: usize = 4;
+/// wasi-http counts so much for a name and its value beside their text.
+const FIELD_OVERHEAD: usize = 72;
+/// Calls that may make or fill `Fields`, until it is looked what they hold.
+const CALLS_UNCOUNTED: u32 = 64;
 
 /// The surroundings of a function's instances.
 pub struct Surroundings {
-    pub environment: BTreeMap<String, String>,
+    pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
     pub egress: Arc<Egress>,
 }
@@ -35,10 +37,14 @@ pub struct WorkerState {
     pub(super) growth: Growth,
     pub(super) log: FunctionLog,
     pub(super) meter: Arc<Meter>,
-    /// A limit that a call of our own interfaces ran into.
+    /// A limit that a call into the host ran into.
     pub(super) exceeded: Option<Limit>,
+    pub(super) environment: Arc<BTreeMap<String, String>>,
+    pub(super) sockets: Arc<Sockets>,
     key_values: Option<Arc<dyn KeyValueStore>>,
-    table: ResourceTable,
+    /// Calls of wasi:http since it was looked what their handles hold.
+    uncounted: u32,
+    pub(super) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outgoing: Outgoing,
@@ -47,46 +53,80 @@ pub struct WorkerState {
 impl WorkerState {
     pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> WorkerState {
         let log = FunctionLog::new(limits);
+        let sockets = Arc::new(Sockets::new(surroundings.egress.clone(), log.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize_value(limits, Limit::Handles));
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(FIELD_OVERHEAD * usize_value(limits, Limit::HeaderBytes));
+        let (bytes, count) = (usize_value(limits, Limit::HeaderBytes), usize_value(limits, Limit::HeaderCount));
+        http.set_field_size_limit(bytes + FIELD_OVERHEAD * count);
         WorkerState {
             growth: Growth::new(limits, 0),
             meter: Arc::new(Meter::new(limits)),
             exceeded: None,
             key_values: surroundings.key_values.clone(),
+            uncounted: 0,
             table,
-            wasi: wasi(surroundings, &log),
+            environment: surroundings.environment.clone(),
+            wasi: wasi(&surroundings.environment, &log, sockets.clone()).build(),
+            sockets,
             http,
             outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
             log,
         }
     }
+
+    /// What runs next is a program: it has an environment and streams of its own.
+    pub(super) fn run_as_program(
+        &mut self,
+        environment: &BTreeMap<String, String>,
+        stdin: impl StdinStream + 'static,
+        stdout: impl StdoutStream + 'static,
+    ) {
+        let mut wasi = wasi(environment, &self.log, self.sockets.clone());
+        // C's programs look at their name without asking whether they have one.
+        self.wasi = wasi.arg("program").stdin(stdin).stdout(stdout).build();
+    }
 }
 
-fn wasi(surroundings: &Surroundings, log: &FunctionLog) -> WasiCtx {
+impl WorkerState {
+    pub(super) fn is_busy(&mut self) -> bool {
+        holdings::is_busy(&mut self.table)
+    }
+
+    /// The limit of a call that is over one by what it did in the host.
+    pub(super) fn overrun(&mut self) -> Option<Limit> {
+        if self.meter.is_over_host_calls() {
+            return Some(Limit::HostCalls);
+        }
+        if self.uncounted < CALLS_UNCOUNTED {
+            return None;
+        }
+        self.uncounted = 0;
+        self.growth.has_no_room_for(holdings::held_bytes(&mut self.table)).then_some(Limit::MemoryBytes)
+    }
+}
+
+fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<Sockets>) -> WasiCtxBuilder {
     let mut wasi = WasiCtx::builder();
-    for (name, value) in &surroundings.environment {
+    for (name, value) in environment {
         wasi.env(name, value);
     }
-    let (egress, socket_log) = (surroundings.egress.clone(), log.clone());
     wasi.stdout(log.stream(Stream::Stdout))
         .stderr(log.stream(Stream::Stderr))
-        .max_random_size(RANDOM_BYTES)
+        .max_random_size(worker::RANDOM_BYTES)
         .allow_tcp(true)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .socket_addr_check(move |address, purpose| {
             let allowed = match purpose {
-                SocketAddrUse::TcpConnect => egress.socket(address, &socket_log),
+                SocketAddrUse::TcpConnect => sockets.connect(address),
                 // The system binds a socket that connects to any free port; no other binding is of use.
                 SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
                 _ => false,
             };
             Box::pin(std::future::ready(allowed))
         });
-    wasi.build()
+    wasi
 }
 
 /// WASI asks for its context in each of its functions: here its calls are counted.
@@ -100,20 +140,16 @@ impl WasiView for WorkerState {
 impl WasiHttpView for WorkerState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         self.meter.enter();
+        self.uncounted += 1;
         WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
 impl Beside for WorkerState {
-    /// Burns no fuel: setting it would put off the guest's next yield. The meter keeps the books.
-    fn charge(store: &mut StoreContextMut<'_, WorkerState>, bytes: usize) -> Result<()> {
-        let state = store.data_mut();
-        if state.meter.enter() {
-            state.meter.worked(bytes);
-            return Ok(());
-        }
-        state.exceeded = Some(Limit::HostCalls);
-        Err(Error::msg("too many calls into the host"))
+    /// What it costs is measured, as for all of the host.
+    fn charge(store: &mut StoreContextMut<'_, WorkerState>, _bytes: usize) -> Result<()> {
+        store.data_mut().meter.enter();
+        Ok(())
     }
 
     fn log_line(&mut self, line: &str) {

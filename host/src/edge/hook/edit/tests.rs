@@ -48,13 +48,7 @@ fn head() -> Head {
     headers.insert("host", "example.com".parse().unwrap());
     headers.append("accept", "a".parse().unwrap());
     headers.append("accept", "b".parse().unwrap());
-    Head {
-        method: http::Method::GET,
-        target: "/old?q=1".parse().unwrap(),
-        headers,
-        version: http::Version::HTTP_11,
-        websocket: false,
-    }
+    Head::new(http::Method::GET, "/old?q=1".parse().unwrap(), headers, http::Version::HTTP_11)
 }
 
 fn limits() -> Limits {

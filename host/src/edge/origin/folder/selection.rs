@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, Method};
 
+use crate::cache;
 use crate::edge::head::Head;
 
 /// What tells one state of a file from another.
@@ -28,7 +29,9 @@ pub(super) enum Outcome {
 impl Validators {
     pub(super) fn new(modified: SystemTime, length: u64) -> Validators {
         let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Validators { tag: format!("\"{:x}-{:x}\"", age.as_nanos(), length), modified }
+        // No later than now (RFC 9110 section 8.8.2.1), and no date that cannot be written.
+        let said = modified.clamp(UNIX_EPOCH, SystemTime::now());
+        Validators { tag: format!("\"{:x}-{:x}\"", age.as_nanos(), length), modified: said }
     }
 
     pub(super) fn insert_into(&self, headers: &mut HeaderMap) {
@@ -64,7 +67,7 @@ fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
 
 /// Seconds: that is what the date of a header has.
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok().map(seconds)
+    cache::date::parse(headers.get(name)?.to_str().ok()?).map(seconds)
 }
 
 fn seconds(time: SystemTime) -> u64 {
@@ -148,7 +151,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        Head { method, target: "/".parse().unwrap(), headers: map, version: http::Version::HTTP_11, websocket: false }
+        Head::new(method, "/".parse().unwrap(), map, http::Version::HTTP_11)
     }
 
     fn validators() -> Validators {

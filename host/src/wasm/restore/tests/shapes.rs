@@ -173,12 +173,16 @@ const TAKES_HANDLES: &str = r#"(component
   (export "edgeward:edge/viewer-request@0.1.0" (instance $hook)))"#;
 
 #[test]
-fn an_instance_that_was_given_a_handle_is_not_put_back() {
+fn an_instance_that_holds_a_handle_is_not_put_back_and_one_that_has_dropped_it_gives_the_same_one_again() {
     let code = code(engines(), TAKES_HANDLES);
-    for (event, restored) in [(&b""[..], true), (b"a", false), (b"ab", false)] {
+    for (event, restored) in [(&b""[..], true), (b"a", false), (b"ab", true)] {
         let mut instance = code.instantiate().unwrap();
-        instance.call(&code, Moment::ViewerRequest, event, 0, 0).result.unwrap();
+        let first = instance.call(&code, Moment::ViewerRequest, event, 0, 0).result.unwrap();
         assert_eq!(instance.restore(), restored, "{event:?}");
+        if restored {
+            let second = instance.call(&code, Moment::ViewerRequest, event, 0, 0).result.unwrap();
+            assert_eq!(second, first, "{event:?}");
+        }
     }
 }
 

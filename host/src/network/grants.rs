@@ -7,6 +7,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::target::{self, Host, Target};
+
 /// The grants of one function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants(Vec<Grant>);
@@ -14,13 +16,13 @@ pub struct Grants(Vec<Grant>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Grant {
     text: String,
-    host: Host,
+    host: Pattern,
     /// None for any.
     port: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Host {
+enum Pattern {
     /// Labels; None for any one.
     Name(Vec<Option<String>>),
     V4([Option<u8>; 4]),
@@ -29,7 +31,7 @@ enum Host {
 
 /// A pattern that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("network grant `{pattern}` is not `host:port`: {why}")]
+#[error("network grant `{pattern}`: {why}")]
 pub struct InvalidGrant {
     pattern: String,
     why: &'static str,
@@ -37,30 +39,43 @@ pub struct InvalidGrant {
 
 impl Grants {
     pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Grants, InvalidGrant> {
-        let parse = |pattern: &str| Grant::parse(pattern).map_err(|why| InvalidGrant { pattern: pattern.to_owned(), why });
-        patterns.into_iter().map(parse).collect::<Result<_, _>>().map(Grants)
+        let mut grants = Grants::default();
+        patterns.into_iter().try_for_each(|pattern| grants.add(pattern))?;
+        Ok(grants)
+    }
+
+    pub fn add(&mut self, pattern: &str) -> Result<(), InvalidGrant> {
+        let invalid = |why| InvalidGrant { pattern: pattern.escape_debug().to_string(), why };
+        self.0.push(Grant::parse(pattern).map_err(invalid)?);
+        Ok(())
     }
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a request may name this host: a host name, or an address as text.
-    pub(super) fn grant_name(&self, host: &str, port: u16) -> bool {
-        if let Ok(address) = unbracketed(host).parse::<IpAddr>() {
-            return self.grant_address(SocketAddr::new(address, port));
+    /// Whether a request may name this host.
+    pub fn grant(&self, target: &Target) -> bool {
+        match &target.host {
+            Host::Address(address) => self.grant_address(SocketAddr::new(*address, target.port)),
+            Host::Name(name) => {
+                self.of(target.port).any(|grant| matches!(&grant.host, Pattern::Name(labels) if matches_name(labels, name)))
+            }
         }
-        let host = host.strip_suffix('.').unwrap_or(host);
-        self.of(port).any(|grant| matches!(&grant.host, Host::Name(labels) if matches_name(labels, host)))
     }
 
-    pub(super) fn grant_address(&self, address: SocketAddr) -> bool {
+    /// Whether a name is granted, with whatever port.
+    pub fn grant_at_some_port(&self, name: &str) -> bool {
+        self.0.iter().any(|grant| matches!(&grant.host, Pattern::Name(labels) if matches_name(labels, name)))
+    }
+
+    pub fn grant_address(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         self.of(address.port()).any(|grant| match (&grant.host, ip) {
-            (Host::V4(pattern), IpAddr::V4(ip)) => {
+            (Pattern::V4(pattern), IpAddr::V4(ip)) => {
                 pattern.iter().zip(ip.octets()).all(|(part, octet)| part.is_none_or(|part| part == octet))
             }
-            (Host::V6(granted), IpAddr::V6(ip)) => *granted == ip,
+            (Pattern::V6(granted), IpAddr::V6(ip)) => *granted == ip,
             _ => false,
         })
     }
@@ -87,40 +102,51 @@ impl Grant {
         let (host, port) = pattern.rsplit_once(':').ok_or("the port is missing")?;
         let port = match port {
             "*" => None,
-            port => match port.parse() {
-                Ok(0) | Err(_) => return Err("the port is a number from 1 to 65535, or `*`"),
-                Ok(port) => Some(port),
+            port => match target::decimal(port) {
+                Some(0) | None => return Err("the port is a number from 1 to 65535, or `*`"),
+                Some(port) => Some(port),
             },
         };
-        Ok(Grant { text: pattern.to_owned(), host: Host::parse(host)?, port })
+        Ok(Grant { text: pattern.to_ascii_lowercase(), host: Pattern::parse(host)?, port })
     }
 }
 
-impl Host {
-    fn parse(host: &str) -> Result<Host, &'static str> {
+impl Pattern {
+    fn parse(host: &str) -> Result<Pattern, &'static str> {
         if host.starts_with('[') || host.contains(':') {
-            return unbracketed(host).parse().map(Host::V6).map_err(|_| "not an IPv6 address");
+            return match target::Host::parse(host) {
+                Ok(Host::Address(IpAddr::V4(address))) => Ok(Pattern::V4(address.octets().map(Some))),
+                Ok(Host::Address(IpAddr::V6(address))) => Ok(Pattern::V6(address)),
+                _ => Err("not an IPv6 address in brackets"),
+            };
         }
         let labels: Vec<&str> = host.split('.').collect();
-        if labels[0].parse::<u8>().is_ok() && labels.len() == 4 {
-            let mut parts = [None; 4];
-            for (part, label) in parts.iter_mut().zip(&labels) {
-                *part = match *label {
-                    "*" => None,
-                    label => Some(label.parse().map_err(|_| "not an IPv4 address")?),
-                };
-            }
-            return Ok(Host::V4(parts));
+        if let Some(pattern) = Pattern::v4(&labels) {
+            return Ok(pattern);
+        }
+        if target::ends_in_number(host) {
+            return Err("a host that ends in a number is an address: four decimal numbers, or `*` after the first");
         }
         let label = |label: &&str| match *label {
             "" => Err("a label of the host is empty"),
             "*" => Ok(None),
-            label if label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) => {
-                Ok(Some(label.to_ascii_lowercase()))
-            }
-            _ => Err("a label of the host is neither `*` nor letters, digits, `-` and `_`"),
+            label if target::is_label(label) => Ok(Some(label.to_ascii_lowercase())),
+            _ => Err("a label of the host is neither `*` nor up to 63 letters, digits, `-` and `_`"),
         };
-        labels.iter().map(label).collect::<Result<_, _>>().map(Host::Name)
+        labels.iter().map(label).collect::<Result<_, _>>().map(Pattern::Name)
+    }
+
+    /// Four parts: a number, then numbers or `*`. `010` could be meant in two ways.
+    fn v4(labels: &[&str]) -> Option<Pattern> {
+        let [first, rest @ ..] = labels else { return None };
+        let number = |text: &str| target::decimal::<u8>(text).filter(|_| text == "0" || !text.starts_with('0'));
+        let mut parts = [Some(number(first)?), None, None, None];
+        for (part, label) in parts[1..].iter_mut().zip(rest) {
+            if *label != "*" {
+                *part = Some(number(label)?);
+            }
+        }
+        (rest.len() == 3).then_some(Pattern::V4(parts))
     }
 }
 
@@ -132,18 +158,9 @@ fn matches_name(labels: &[Option<String>], host: &str) -> bool {
     all && rest.next().is_none()
 }
 
-fn unbracketed(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
-}
-
-/// `localhost` is this machine wherever it is granted (RFC 6761); no resolver may say otherwise.
-pub(super) fn is_localhost(host: &str, ip: IpAddr) -> bool {
-    host.eq_ignore_ascii_case("localhost") && ip.is_loopback()
-}
-
 /// Whether an address belongs to the public internet. Others lead to this machine, its network, or its
 /// cloud's metadata (169.254.169.254).
-pub(super) fn is_public(ip: IpAddr) -> bool {
+pub fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_public_v4(ip),
         IpAddr::V6(ip) => is_public_v6(ip),
@@ -187,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_exactly_one_label() {
-        let grants = grants(&["api.example.com:443", "*.example.org:443", "single:*"]);
+        let grants = grants(&["api.example.com:443", "*.example.org:443", "single:*", "*:1"]);
         for (host, port, granted) in [
             ("api.example.com", 443, true),
             ("API.Example.COM.", 443, true),
@@ -199,8 +216,13 @@ mod tests {
             ("a.b.example.org", 443, false),
             ("single", 1, true),
             ("", 443, false),
+            ("user@single", 1, false),
+            // A single label, and yet an address.
+            ("134744072", 1, false),
+            ("0x08080808", 1, false),
         ] {
-            assert_eq!(grants.grant_name(host, port), granted, "{host}:{port}");
+            let target = Target::parse(&format!("{host}:{port}"), 1);
+            assert_eq!(target.is_ok_and(|target| grants.grant(&target)), granted, "{host}:{port}");
         }
     }
 
@@ -218,7 +240,26 @@ mod tests {
         ] {
             let address: SocketAddr = address.parse().unwrap();
             assert_eq!(grants.grant_address(address), granted, "{address}");
-            assert_eq!(grants.grant_name(&address.ip().to_string(), address.port()), granted, "{address} as a name");
+            let target = Target::parse(&address.to_string(), 1).unwrap();
+            assert_eq!(grants.grant(&target), granted, "{address} as text");
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_an_address_needs_that_address() {
+        let (named, addressed) = (grants(&["*:*", "*.*:*", "*.*.*:*", "*.*.*.*:*", "*.example.com:*"]), grants(&["8.8.*.8:*"]));
+        for host in ["8.8.8.8", "134744072", "0x08080808", "010.8.8.8", "8.526344", "8.8.8.8.", "[::ffff:8.8.8.8]"] {
+            let target = Target::parse(host, 80).unwrap();
+            assert!(!named.grant(&target), "{host}");
+            assert!(addressed.grant(&target), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_begin_with_a_number_and_end_in_a_star() {
+        let grants = grants(&["1.example.co.uk:80", "10.*:80", "*.x:*"]);
+        for (host, granted) in [("1.example.co.uk", true), ("10.com", true), ("10.1", false), ("a.x", true), ("x", false)] {
+            assert_eq!(grants.grant(&Target::parse(host, 80).unwrap()), granted, "{host}");
         }
     }
 
@@ -233,7 +274,17 @@ mod tests {
             "a b:80",
             "[::z]:80",
             "*x.com:80",
-            "10.1.x.*:80",
+            "10.1.*.1.1:80",
+            "10.1:80",
+            "134744072:80",
+            "0x08080808:80",
+            "010.8.8.8:80",
+            "+1.2.3.4:80",
+            "*.*.*.8:80",
+            "example.com:+80",
+            "user@example.com:80",
+            "[fe80::1%eth0]:80",
+            "[10.0.0.1]:80",
         ] {
             let error = Grants::parse([pattern]).unwrap_err();
             assert!(error.to_string().contains(pattern), "{error}");

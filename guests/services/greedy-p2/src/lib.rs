@@ -1,0 +1,118 @@
+//! A service on `wasi:http` 0.2 that takes all it can get of its thread and its host. Each path is one way; most never
+//! come to an answer.
+//!
+//! | path | what it does for ever, or as often as `?N` says |
+//! |-|-|
+//! | `/good` | nothing: it answers `ok` |
+//! | `/loop` | counts |
+//! | `/newlines` | writes ends of lines to standard output |
+//! | `/random` | asks for 64 KiB of random bytes |
+//! | `/clocks` | reads a clock |
+//! | `/environment` | asks for its environment |
+//! | `/poll` | polls 200 clocks that are ready |
+//! | `/memory` | touches all the memory that it may have, and answers |
+//! | `/fields` | keeps `Fields` of 300 names |
+//! | `/requests` | sends requests to where it may not |
+//! | `/body` | writes a body without an end |
+//! | `/slow?N` | answers after N milliseconds |
+//! | `/late` | answers at once, and counts after that |
+//! | `/leave?PORT` | answers at once, and leaves a request to that port under way |
+//! | `/secret` | panics with its environment in the message |
+
+use std::hint::black_box;
+
+use wasip2::clocks::monotonic_clock;
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam};
+use wasip2::{cli, io, random};
+
+wasip2::http::proxy::export!(Service);
+struct Service;
+
+impl wasip2::exports::http::incoming_handler::Guest for Service {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let url = request.path_with_query().unwrap_or_default();
+        let (path, query) = url.split_once('?').unwrap_or((&url, ""));
+        let times = query.parse().unwrap_or(u64::MAX);
+        match path {
+            "/loop" => (0..times).for_each(|n| {
+                black_box(n);
+            }),
+            "/newlines" => {
+                let stdout = cli::stdout::get_stdout();
+                for _ in 0..times {
+                    let room = stdout.check_write().expect("open") as usize;
+                    stdout.write(&vec![b'\n'; room]).expect("open");
+                }
+            }
+            "/random" => (0..times).for_each(|_| {
+                black_box(random::random::get_random_bytes(64 << 10));
+            }),
+            "/clocks" => (0..times).for_each(|_| {
+                black_box(monotonic_clock::now());
+            }),
+            "/environment" => (0..times).for_each(|_| {
+                black_box(cli::environment::get_environment());
+            }),
+            "/poll" => {
+                let clocks: Vec<_> = (0..200).map(|_| monotonic_clock::subscribe_duration(0)).collect();
+                let clocks: Vec<_> = clocks.iter().collect();
+                (0..times).for_each(|_| {
+                    black_box(io::poll::poll(&clocks));
+                });
+            }
+            "/memory" => {
+                let mut held: Vec<Vec<u8>> = Vec::new();
+                loop {
+                    let mut part = Vec::new();
+                    if part.try_reserve_exact(1 << 20).is_err() {
+                        break;
+                    }
+                    part.resize(1 << 20, 1);
+                    held.push(part);
+                }
+                black_box(held);
+            }
+            "/fields" => {
+                let names: Vec<_> = (0..300).map(|n| (format!("x{n}"), vec![b'v'])).collect();
+                let mut held = Vec::new();
+                (0..times).for_each(|_| held.push(Fields::from_list(&names).expect("within limits")));
+                black_box(held);
+            }
+            "/requests" => (0..times).for_each(|_| {
+                let request = OutgoingRequest::new(Fields::new());
+                request.set_authority(Some("elsewhere.test")).expect("an authority");
+                request.set_path_with_query(Some("/")).expect("a path");
+                black_box(outgoing_handler::handle(request, None).map(|_| ()).is_ok());
+            }),
+            "/body" => return respond(out, |body| while body.blocking_write_and_flush(&[b'x'; 4096]).is_ok() {}),
+            "/slow" => monotonic_clock::subscribe_duration(times.min(60_000) * 1_000_000).block(),
+            "/late" => {
+                respond(out, |_| {});
+                return (0..times).for_each(|n| {
+                    black_box(n);
+                });
+            }
+            "/leave" => {
+                let request = OutgoingRequest::new(Fields::new());
+                request.set_authority(Some(&format!("127.0.0.1:{query}"))).expect("an authority");
+                request.set_path_with_query(Some("/left")).expect("a path");
+                std::mem::forget(outgoing_handler::handle(request, None).expect("granted"));
+            }
+            "/secret" => panic!("{:?}", cli::environment::get_environment()),
+            _ => {}
+        }
+        respond(out, |body| body.blocking_write_and_flush(b"ok").unwrap_or_default());
+    }
+}
+
+fn respond(out: ResponseOutparam, fill: impl FnOnce(&io::streams::OutputStream)) {
+    let response = OutgoingResponse::new(Fields::new());
+    let body = response.body().expect("taken once");
+    ResponseOutparam::set(out, Ok(response));
+    {
+        let stream = body.write().expect("taken once");
+        fill(&stream);
+    }
+    let _ = OutgoingBody::finish(body, None);
+}

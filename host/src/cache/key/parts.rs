@@ -1,0 +1,163 @@
+//! I am the table of what may choose an answer that many get.
+//!
+//! Each row is a [`Part`] of the request. Two are made of them: the key, which hashes all of them, and, in CloudFront
+//! mode, the request that fills, which has nothing else of the client's. So nothing can be in one and not in the other.
+//! Beside the parts that request holds what an origin request policy adds, which is the operator's word, and what the
+//! edge says of itself and of the hop: `Via`, `X-Forwarded-For` with the client's address alone, `X-Amz-Cf-Id`,
+//! `traceparent` where requests are traced.
+//!
+//! I know neither what a part becomes in the key nor how it is written for the origin.
+
+use http::Method;
+use http::header::{self, GetAll, HeaderMap, HeaderName, HeaderValue};
+
+use super::{Choice, Encodings, KeyPolicy};
+
+/// What an origin sees of a request whatever the policy chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sees {
+    /// The viewer's `Host`, port included.
+    pub host: bool,
+    /// Whether the viewer came by https; part of the URI, which is the key of RFC 9111 section 2.
+    pub scheme: bool,
+}
+
+/// A request, as its key is derived from it: after the viewer-request hook.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub secure: bool,
+    pub method: &'a Method,
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    pub headers: &'a HeaderMap,
+}
+
+/// A piece of a request that its answer may depend on.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// GET, of which HEAD is answered as well, or OPTIONS.
+    Method(&'a Method),
+    Scheme {
+        secure: bool,
+    },
+    Path(&'a str),
+    /// In any case.
+    Host(&'a [u8]),
+    /// All of it, as it was written.
+    Query(&'a str),
+    /// `name=value`, in the order of the request: CloudFront takes another order for another object.
+    Parameter(&'a str),
+    Field(&'a HeaderName, GetAll<'a, HeaderValue>),
+    /// `name=value`. Chosen ones come in the order of the choice, so that a client's order makes no difference.
+    Cookie(&'a [u8]),
+    /// Those that the policy keys and the client accepts; absent if there are none.
+    Codings(Encodings),
+}
+
+impl Part<'_> {
+    /// Tells the kinds from each other.
+    pub(super) fn tag(&self) -> u8 {
+        match self {
+            Part::Method(_) => b'm',
+            Part::Scheme { .. } => b's',
+            Part::Path(_) => b'/',
+            Part::Host(_) => b'h',
+            Part::Query(_) => b'q',
+            Part::Parameter(_) => b'p',
+            Part::Field(..) => b'f',
+            Part::Cookie(_) => b'c',
+            Part::Codings(_) => b'e',
+        }
+    }
+}
+
+/// Where a request has been. It must go on, or two proxies could send a request around for ever (RFC 8586 section 2.1).
+static CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+
+/// All parts of a request that choose its answer, always in the same order.
+pub fn of<'a>(sees: Sees, policy: &'a KeyPolicy, asked: &Asked<'a>, mut take: impl FnMut(Part<'a>)) {
+    take(Part::Method(if *asked.method == Method::OPTIONS { &Method::OPTIONS } else { &Method::GET }));
+    if sees.scheme {
+        take(Part::Scheme { secure: asked.secure });
+    }
+    take(Part::Path(asked.path));
+    if (sees.host || policy.host)
+        && let Some(host) = asked.headers.get(header::HOST)
+    {
+        take(Part::Host(host.as_bytes()));
+    }
+    query(&policy.query, asked.query, &mut take);
+    headers(&policy.headers, asked.headers, &mut take);
+    cookies(&policy.cookies, asked.headers, &mut take);
+    let codings = policy.encodings.accepted(asked.headers);
+    if codings != Encodings::default() {
+        take(Part::Codings(codings));
+    }
+}
+
+fn query<'a>(choice: &Choice<String>, query: Option<&'a str>, take: &mut impl FnMut(Part<'a>)) {
+    match (choice, query) {
+        (Choice::None, _) | (_, None) => {}
+        (Choice::All, Some(query)) => take(Part::Query(query)),
+        (Choice::Only(_) | Choice::Except(_), Some(query)) => {
+            for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+                if choice.takes(|listed| listed == parameter_name(pair)) {
+                    take(Part::Parameter(pair));
+                }
+            }
+        }
+    }
+}
+
+/// Without its value.
+pub fn parameter_name(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
+}
+
+fn headers<'a>(choice: &'a Choice<HeaderName>, asked: &'a HeaderMap, take: &mut impl FnMut(Part<'a>)) {
+    let mut one = |name: &'a HeaderName| {
+        let values = asked.get_all(name);
+        if values.iter().next().is_some() {
+            take(Part::Field(name, values));
+        }
+    };
+    match choice {
+        Choice::None => {}
+        Choice::Only(list) => list.iter().for_each(&mut one),
+        Choice::Except(_) | Choice::All => {
+            let mut names: Vec<_> = asked.keys().filter(|name| choice.takes(|listed| listed == *name)).collect();
+            names.sort_unstable_by_key(|name| name.as_str());
+            names.into_iter().for_each(&mut one);
+        }
+    }
+    if !choice.takes(|listed| *listed == CDN_LOOP) {
+        one(&CDN_LOOP);
+    }
+}
+
+fn cookies<'a>(choice: &'a Choice<String>, asked: &'a HeaderMap, take: &mut impl FnMut(Part<'a>)) {
+    let is_named = |pair: &[u8], name: &String| cookie_name(pair) == name.as_bytes();
+    match choice {
+        Choice::None => {}
+        Choice::Only(list) => {
+            for listed in list {
+                cookie_pairs(asked).filter(|pair| is_named(pair, listed)).for_each(|pair| take(Part::Cookie(pair)));
+            }
+        }
+        Choice::Except(_) | Choice::All => {
+            let chosen = cookie_pairs(asked).filter(|pair| choice.takes(|listed| is_named(pair, listed)));
+            chosen.for_each(|pair| take(Part::Cookie(pair)));
+        }
+    }
+}
+
+/// All cookies of a request, whatever lines they are in.
+pub fn cookie_pairs(asked: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = asked.get_all(header::COOKIE).into_iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
+    pairs.filter(|pair| !pair.is_empty())
+}
+
+pub fn cookie_name(pair: &[u8]) -> &[u8] {
+    pair.split(|&byte| byte == b'=').next().unwrap_or_default()
+}

@@ -1,0 +1,69 @@
+//! Answers 1xx on their way to a client of HTTP/1.1, which hyper cannot be given.
+//!
+//! They are written to the socket between what hyper has written of the last answer and what it will write of the next
+//! one (`guard`). Where that place cannot be told, since something of the last answer still waits for room, they are
+//! dropped: nobody depends on them. In HTTP/2 there is no such place: the stream's number and h2's
+//! `SendResponse::send_informational` are hidden in hyper's server (hyper 1.12, `proto::h2::server::H2Stream`). Remove
+//! this file when hyper's servers can send them.
+
+use std::fmt;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, StatusCode};
+
+use crate::limits::origin::INTERIM_BYTES;
+
+/// Where what precedes an answer goes, for as long as its request is being answered. One for each connection.
+#[derive(Clone, Default)]
+pub struct Interim(Arc<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    /// Looked at whenever something is written: a lock would cost more.
+    waiting: AtomicBool,
+    bytes: Mutex<Vec<u8>>,
+}
+
+impl fmt::Debug for Interim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interim")
+    }
+}
+
+impl Interim {
+    /// Only an answer that another one follows, and no more of them than one answer may have before it. To be called while
+    /// the request's handler is being polled.
+    pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return;
+        }
+        let mut head = Vec::with_capacity(256);
+        // Writing to memory does not fail.
+        let _ = write!(head, "HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());
+        for (name, value) in headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+        }
+        head.extend_from_slice(b"\r\n");
+        let mut bytes = self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes.len() + head.len() <= INTERIM_BYTES {
+            bytes.extend_from_slice(&head);
+            self.0.waiting.store(true, Relaxed);
+        }
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.waiting.load(Relaxed)
+    }
+
+    /// What waits to be written; empty mostly.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        if !self.0.waiting.swap(false, Relaxed) {
+            return Vec::new();
+        }
+        std::mem::take(&mut *self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,160 @@
+//! The raw sockets of one instance: the names it has resolved, and where it may connect to.
+//!
+//! A name resolves if it is granted with any port. What it led to may be connected to at the ports with which the name
+//! is granted, if the address is public or granted itself: the same rule as for HTTP. What is refused or not found is
+//! told to the guest as a name that cannot be resolved, and to the log with its reason.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::limits::egress::RESOLVED_NAMES;
+use crate::network::{Host, Target};
+use crate::wasm::egress::{Egress, Refusal, may_lead_to};
+use crate::wasm::worker::output::FunctionLog;
+
+/// See the module. Shared by what resolves and what connects.
+pub struct Sockets {
+    egress: Arc<Egress>,
+    log: FunctionLog,
+    /// What a name led to, the oldest first.
+    resolved: Mutex<Vec<(String, Vec<IpAddr>)>>,
+}
+
+/// The name leads nowhere, for all that the guest need know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unresolvable;
+
+impl Sockets {
+    pub fn new(egress: Arc<Egress>, log: FunctionLog) -> Sockets {
+        Sockets { egress, log, resolved: Mutex::default() }
+    }
+
+    /// The addresses of a host; those of an address, which need no grant to be read, are itself.
+    pub async fn resolve(&self, text: &str) -> Result<Vec<IpAddr>, Unresolvable> {
+        // Bare IPv6 addresses are names of sockets too.
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(vec![address.to_canonical()]);
+        }
+        let name = match Host::parse(text) {
+            Ok(Host::Address(address)) => return Ok(vec![address]),
+            Ok(Host::Name(name)) => name,
+            Err(why) => return Err(self.refuse(Refusal::Authority { authority: text.to_owned(), why })),
+        };
+        if !self.egress.grants.grant_at_some_port(&name) {
+            return Err(self.refuse(Refusal::Resolution { name, granted: self.egress.grants.to_string() }));
+        }
+        let found = match self.egress.lookup(&name, 0).await {
+            Ok(found) => found.iter().map(|address| address.ip().to_canonical()).collect::<Vec<_>>(),
+            Err(error) => {
+                self.egress.metrics.egress("failed");
+                self.log.line(&format!("network: {name}: {error}"));
+                return Err(Unresolvable);
+            }
+        };
+        let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        resolved.retain(|(before, _)| *before != name);
+        if resolved.len() >= RESOLVED_NAMES {
+            resolved.remove(0);
+        }
+        resolved.push((name, found.clone()));
+        Ok(found)
+    }
+
+    /// Whether a socket may connect there.
+    pub fn connect(&self, address: SocketAddr) -> bool {
+        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let granted = self.egress.grants.grant_address(canonical) || self.was_resolved(canonical);
+        if granted {
+            self.egress.metrics.egress("ok");
+        } else {
+            let target = Target { host: Host::Address(canonical.ip()), port: canonical.port() };
+            self.refuse(Refusal::Name { target, granted: self.egress.grants.to_string() });
+        }
+        granted
+    }
+
+    fn was_resolved(&self, address: SocketAddr) -> bool {
+        let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        resolved.iter().any(|(name, addresses)| {
+            let target = Target { host: Host::Name(name.clone()), port: address.port() };
+            addresses.contains(&address.ip())
+                && self.egress.grants.grant(&target)
+                && may_lead_to(&self.egress.grants, name, address)
+        })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Unresolvable {
+        self.egress.refuse(&refusal, &self.log);
+        Unresolvable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{Limits, Profile};
+    use crate::network::Grants;
+    use crate::telemetry::Telemetry;
+
+    fn sockets(patterns: &[&str]) -> (Sockets, FunctionLog, Telemetry) {
+        let telemetry = Telemetry::new();
+        let grants = Grants::parse(patterns.iter().copied()).unwrap();
+        let log = FunctionLog::new(&Limits::defaults(Profile::Worker));
+        let egress = Arc::new(Egress::new(grants, Arc::new(telemetry.function("f"))));
+        (Sockets::new(egress, log.clone()), log, telemetry)
+    }
+
+    fn connects(sockets: &Sockets, address: &str) -> bool {
+        sockets.connect(address.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn only_granted_addresses_are_connected_to() {
+        let (sockets, log, telemetry) = sockets(&["127.0.0.1:6379", "db.example.com:5432"]);
+        assert!(connects(&sockets, "127.0.0.1:6379") && connects(&sockets, "[::ffff:127.0.0.1]:6379"));
+        assert!(!connects(&sockets, "127.0.0.1:6380") && !connects(&sockets, "1.1.1.1:5432"));
+        let metrics = telemetry.render();
+        assert!(metrics.contains(r#"edgeward_function_egress_total{function="f",result="ok"} 2"#), "{metrics}");
+        assert!(metrics.contains(r#"edgeward_function_egress_total{function="f",result="not-granted"} 2"#), "{metrics}");
+        assert!(log.take().contains("network: 1.1.1.1:5432 is not granted; granted: 127.0.0.1:6379, db.example.com:5432"));
+    }
+
+    #[tokio::test]
+    async fn a_granted_name_opens_what_it_leads_to_at_its_ports() {
+        let (sockets, _, _) = sockets(&["localhost:7000"]);
+        assert!(!connects(&sockets, "127.0.0.1:7000"), "not before it is resolved");
+        let found = sockets.resolve("LOCALHOST.").await.unwrap();
+        assert!(!found.is_empty());
+        for address in found {
+            assert!(sockets.connect(SocketAddr::new(address, 7000)), "{address}");
+            assert!(!sockets.connect(SocketAddr::new(address, 7001)), "{address}");
+        }
+        assert!(!connects(&sockets, "127.0.0.77:7000"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_nowhere_is_told_and_logged() {
+        let (sockets, log, _) = sockets(&["*.invalid:80"]);
+        for (name, told) in [
+            ("db.example.com", "network: db.example.com is granted at no port, and not resolved; granted: *.invalid:80"),
+            ("a..b", "network: `a..b` is no host to connect to: "),
+            ("127.0.0.256", "network: `127.0.0.256` is no host to connect to: "),
+            ("user@x.invalid", "network: `user@x.invalid` is no host to connect to: "),
+        ] {
+            assert_eq!(sockets.resolve(name).await, Err(Unresolvable), "{name}");
+            let log = log.take();
+            assert!(log.starts_with(told), "{log}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_resolves_to_itself_and_opens_nothing() {
+        let (sockets, _, _) = sockets(&["*:*", "*.*.*.*:*"]);
+        for (text, address) in
+            [("127.1", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1"), ("::ffff:8.8.8.8", "8.8.8.8"), ("8.8.8.8", "8.8.8.8")]
+        {
+            assert_eq!(sockets.resolve(text).await, Ok(vec![address.parse().unwrap()]), "{text}");
+            assert!(!sockets.connect(SocketAddr::new(address.parse().unwrap(), 80)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Our own interfaces, `edgeward:edge`: the function's log, and its key-value store.
+//!
+//! Both profiles have them; a worker's linker wraps `line`, `get` and `count`.
+
+use std::sync::Arc;
+
+use wasmtime::component::{LinkerInstance, WasmStr};
+use wasmtime::{Result, StoreContextMut};
+
+use super::{Caller, func, pay, pay_bytes};
+use crate::limits;
+use crate::wasm::fuel::host_call;
+use crate::wasm::state::{KeyValueStore, ViewerState};
+
+/// With their versions.
+pub const OWN: [&str; 2] = ["edgeward:edge/log@0.1.0", "edgeward:edge/key-value-store@0.1.0"];
+
+/// What these need to find beside a worker's instance.
+pub(in crate::wasm) trait Beside: Sized + 'static {
+    /// Counts a call of the guest into the host that moves so many bytes, or ends it.
+    fn charge(store: &mut StoreContextMut<'_, Self>, bytes: usize) -> Result<()>;
+    fn log_line(&mut self, line: &str);
+    fn key_values(&self) -> Option<Arc<dyn KeyValueStore>>;
+}
+
+/// `log.line`, for a worker; so are the next two.
+pub(in crate::wasm) fn line<S: Beside>(store: &mut StoreContextMut<'_, S>, text: &str) -> Result<()> {
+    S::charge(store, text.len())?;
+    store.data_mut().log_line(text);
+    Ok(())
+}
+
+pub(in crate::wasm) fn get<S: Beside>(store: &mut StoreContextMut<'_, S>, key: &str) -> Result<Option<Vec<u8>>> {
+    let found = store.data().key_values().and_then(|values| values.get(key).map(<[u8]>::to_vec));
+    S::charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
+    Ok(found)
+}
+
+pub(in crate::wasm) fn count<S: Beside>(store: &mut StoreContextMut<'_, S>) -> Result<u32> {
+    S::charge(store, 0)?;
+    Ok(counted(store.data().key_values().as_deref()))
+}
+
+fn counted(values: Option<&dyn KeyValueStore>) -> u32 {
+    u32::try_from(values.map_or(0, KeyValueStore::count)).unwrap_or(u32::MAX)
+}
+
+pub(super) fn log(log: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
+    func(log, "line", |store, (text,): (WasmStr,)| {
+        let room = store.data().log.room();
+        // Of a long line only what is kept is copied; to know that all of it is text, it is read.
+        let (len, kept) = {
+            let text = text.to_str(&*store)?;
+            (text.len(), text[..text.floor_char_boundary(room + 1)].to_owned())
+        };
+        pay_bytes(store, len, host_call::TEXT_BYTE_EIGHTHS)?;
+        store.data_mut().log.line(&kept);
+        Ok(())
+    })
+}
+
+pub(super) fn key_value_store(values: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
+    func(values, "get", |store, (key,): (WasmStr,)| Ok((lookup(store, &key)?,)))?;
+    func(values, "count", |store, (): ()| Ok((counted(store.data().key_values.as_deref()),)))
+}
+
+fn lookup(store: &mut Caller<'_>, key: &WasmStr) -> Result<Option<Vec<u8>>> {
+    let (key_len, found) = {
+        let key = key.to_str(&*store)?;
+        let values = store.data().key_values.as_ref().filter(|_| key.len() <= limits::config::KV_KEY_BYTES);
+        (key.len(), values.and_then(|values| values.get(&key).map(<[u8]>::to_vec)))
+    };
+    pay(store, host_call::LOOKUP)?;
+    pay_bytes(store, key_len, host_call::TEXT_BYTE_EIGHTHS)?;
+    pay_bytes(store, found.as_ref().map_or(0, Vec::len), host_call::GIVEN_BYTE_EIGHTHS)?;
+    Ok(found)
+}

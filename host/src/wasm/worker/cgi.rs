@@ -1,0 +1,141 @@
+//! One request through `wasi:cli/run@0.2`: a program of the CGI kind (RFC 3875).
+//!
+//!     request ──► environment, stdin ──► run ──► stdout ──► head ──► caller, with the body
+//!                                                              (while the program runs on)
+//!
+//! A program runs once in its instance: the next call gets another. It has answered when its head is whole; a program
+//! that fails before that fails the call, and later the body is torn, as with any service.
+
+mod environment;
+mod head;
+mod pipe;
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p2::bindings::Command;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::failure::Failure;
+use crate::limits::Limit;
+use crate::wasm::worker::exchange::Exchange;
+use crate::wasm::worker::{WorkerCode, WorkerInstance, failure};
+use head::Read;
+use pipe::{Input, Output};
+
+impl WorkerInstance {
+    pub(super) async fn serve_cgi(
+        &mut self,
+        code: &WorkerCode,
+        program: &Command,
+        request: Request<WasiBody>,
+        exchange: &mut Exchange,
+    ) -> Result<(), Failure> {
+        let (request, body) = request.into_parts();
+        let output = Output::new();
+        let variables = environment::variables(&request, &code.surroundings.environment);
+        self.store.data_mut().run_as_program(&variables, Input::new(body), output.clone());
+
+        let ended = {
+            let mut run = pin!(async {
+                let returned = program.wasi_cli_run().call_run(&mut self.store).await;
+                output.end();
+                returned
+            });
+            let mut head = pin!(read_head(&output, code));
+            let (ended, head) = tokio::select! {
+                biased;
+                head = &mut head => (None, head),
+                ended = &mut run => (Some(ended), head.await),
+            };
+            match (ended, head) {
+                // How it ended says more than what it wrote until then.
+                (Some(ended), Err(unread)) => match how(ended) {
+                    Ok(()) => return Err(unread),
+                    failed => failed,
+                },
+                (ended, head) => {
+                    let (response, rest) = head?;
+                    let body = OutputBody { rest, output: output.clone() };
+                    exchange.respond(response.map(|()| body.boxed_unsync()))?;
+                    how(match ended {
+                        Some(ended) => ended,
+                        None => run.await,
+                    })
+                }
+            }
+        };
+        ended.map_err(|ended| match ended {
+            Ended::Failed(error) => failure(&mut self.store, &code.limits, &error),
+            Ended::Status(status) => Failure::Guest(format!("it exited with status {status}")),
+        })
+    }
+}
+
+/// How a program ends when not well.
+enum Ended {
+    Failed(wasmtime::Error),
+    Status(i32),
+}
+
+fn how(returned: wasmtime::Result<Result<(), ()>>) -> Result<(), Ended> {
+    match returned {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(())) => Err(Ended::Status(1)),
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(0)) => Ok(()),
+            Some(I32Exit(status)) => Err(Ended::Status(*status)),
+            None => Err(Ended::Failed(error)),
+        },
+    }
+}
+
+/// Waits for the head, and gives what was written behind it.
+async fn read_head(output: &Output, code: &WorkerCode) -> Result<(Response<()>, Bytes), Failure> {
+    let bad = |why: &str| Failure::BadReply(format!("its output is no CGI response: {why}"));
+    let mut written = BytesMut::new();
+    while let Some(bytes) = std::future::poll_fn(|cx| output.poll_take(cx)).await {
+        written.extend_from_slice(&bytes);
+        match head::read(&written).map_err(bad)? {
+            Read::Head(response, at) => {
+                written.advance(at);
+                return Ok((response, written.freeze()));
+            }
+            // The line ends and colons of a head are not counted where its headers are.
+            Read::Part if written.len() as u64 > 2 * code.limits.value(Limit::HeaderBytes) => {
+                return Err(code.over(Limit::HeaderBytes));
+            }
+            Read::Part => {}
+        }
+    }
+    Err(bad("it ended before its head was whole"))
+}
+
+/// What a program writes behind its head.
+struct OutputBody {
+    rest: Bytes,
+    output: Output,
+}
+
+impl Body for OutputBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.rest)))));
+        }
+        self.output.poll_take(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+impl Drop for OutputBody {
+    fn drop(&mut self) {
+        self.output.leave();
+    }
+}

@@ -1,0 +1,48 @@
+//! What an instance's handles hold in the host: memory, and work that goes on by itself.
+//!
+//! A guest may keep as many `Fields` as it has handles, and each takes several times its text. So they are counted now
+//! and then, as if they were the guest's own memory.
+
+use http::HeaderValue;
+use wasmtime_wasi::ResourceTable;
+use wasmtime_wasi::sockets::TcpSocket;
+use wasmtime_wasi_http::p2::body::{HostIncomingBody, HostOutgoingBody};
+use wasmtime_wasi_http::p2::types::{
+    HostFutureIncomingResponse, HostIncomingResponse, HostOutgoingRequest, HostOutgoingResponse,
+};
+use wasmtime_wasi_http::{FieldMap, p3};
+
+/// An entry of a header map: its place, two names for it in the index, and the allocations of a short name and value.
+const ENTRY_BYTES: u64 = 160;
+
+/// An estimate, rather too high: maps that are shared are counted for each of their handles.
+pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
+    table
+        .iter_mut()
+        .filter_map(|entry| {
+            let entry = &*entry;
+            let fields = entry.downcast_ref::<FieldMap>();
+            let fields = fields.or_else(|| Some(&entry.downcast_ref::<HostOutgoingRequest>()?.headers));
+            let fields = fields.or_else(|| Some(&entry.downcast_ref::<HostOutgoingResponse>()?.headers));
+            let fields = fields.or_else(|| Some(&entry.downcast_ref::<p3::Request>()?.headers));
+            fields.or_else(|| Some(&entry.downcast_ref::<p3::Response>()?.headers))
+        })
+        .map(|fields| {
+            let text: usize = fields.values().map(HeaderValue::len).sum();
+            fields.capacity() as u64 * ENTRY_BYTES + text as u64
+        })
+        .sum()
+}
+
+/// Whether something of a call is left that the host goes on with when the call is over: a request under way, a body,
+/// a connection.
+pub(super) fn is_busy(table: &mut ResourceTable) -> bool {
+    table.iter_mut().any(|entry| {
+        entry.is::<HostFutureIncomingResponse>()
+            || entry.is::<HostIncomingResponse>()
+            || entry.is::<HostIncomingBody>()
+            || entry.is::<HostOutgoingBody>()
+            || entry.is::<TcpSocket>()
+            || entry.is::<p3::Response>()
+    })
+}

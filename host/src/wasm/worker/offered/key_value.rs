@@ -1,0 +1,274 @@
+//! `wasi:keyvalue` and Spin's key-value store: the function's key-value store, to be read.
+//!
+//! A function has one store or none. It opens by its name in the configuration, and as what the platforms call the one
+//! that is there without asking: the empty name and `default`. Writing is refused by the interface's own error. The two
+//! drafts of `wasi:keyvalue` differ in cursors, counters and batches.
+
+use std::sync::Arc;
+
+use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
+use wasmtime::{Result, StoreContextMut};
+
+use super::charge;
+use crate::limits::config::KV_KEY_BYTES;
+use crate::limits::offered::{BATCH_KEYS, KEY_LIST_BYTES, KEYS_COUNTED, KEYS_PER_PAGE};
+use crate::wasm::sealed::Beside as _;
+use crate::wasm::state::KeyValueStore;
+use crate::wasm::worker::state::WorkerState;
+
+const STORE: [&str; 2] = ["wasi:keyvalue/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0-draft2"];
+const ATOMICS: [&str; 2] = ["wasi:keyvalue/atomics@0.2.0-draft", "wasi:keyvalue/atomics@0.2.0-draft2"];
+const BATCH: [&str; 2] = ["wasi:keyvalue/batch@0.2.0-draft", "wasi:keyvalue/batch@0.2.0-draft2"];
+const SPIN: &str = "fermyon:spin/key-value@2.0.0";
+
+pub(super) const NAMES: [&str; 7] = [STORE[0], STORE[1], ATOMICS[0], ATOMICS[1], BATCH[0], BATCH[1], SPIN];
+
+type Store<'a> = StoreContextMut<'a, WorkerState>;
+
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum StoreError {
+    #[component(name = "no-such-store")]
+    NoSuchStore,
+    #[component(name = "access-denied")]
+    AccessDenied,
+    #[component(name = "other")]
+    Other(String),
+}
+
+/// Spin's has one more, which never happens: nothing is written.
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum SpinError {
+    #[component(name = "store-table-full")]
+    StoreTableFull,
+    #[component(name = "no-such-store")]
+    NoSuchStore,
+    #[component(name = "access-denied")]
+    AccessDenied,
+    #[component(name = "other")]
+    Other(String),
+}
+
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum CasError {
+    #[component(name = "store-error")]
+    Store(StoreError),
+    #[component(name = "cas-failed")]
+    Failed(Resource<Cas>),
+}
+
+#[derive(ComponentType, Lift, Lower)]
+#[component(record)]
+struct Page<C> {
+    keys: Vec<String>,
+    cursor: Option<C>,
+}
+
+/// A handle on the function's one store: there is nothing to tell two of them apart.
+struct Bucket;
+
+/// A key that a guest means to swap.
+struct Cas {
+    key: String,
+}
+
+pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
+    let mut store = linker.instance(STORE[0])?;
+    bucket(&mut store)?;
+    store.func_wrap("[method]bucket.list-keys", |mut store: Store<'_>, (_, at): (Resource<Bucket>, Option<u64>)| {
+        // A cursor is a number of keys: they are counted each time.
+        let at = usize::try_from(at.unwrap_or(0)).unwrap_or(usize::MAX);
+        charge(&mut store, at.min(KEYS_COUNTED))?;
+        if at > KEYS_COUNTED {
+            let why = format!("no cursor goes beyond {KEYS_COUNTED} keys; those of wasi:keyvalue@0.2.0-draft2 do");
+            return Ok((Err(StoreError::Other(why)),));
+        }
+        let last = match at.checked_sub(1) {
+            None => None,
+            Some(before) => match values(&store).and_then(|values| values.key_at(before).map(str::to_owned)) {
+                None => return Ok((Ok(Page { keys: Vec::new(), cursor: None }),)),
+                last => last,
+            },
+        };
+        let keys = keys(&mut store, last.as_deref(), KEYS_PER_PAGE)?;
+        let cursor = (keys.len() == KEYS_PER_PAGE).then(|| (at + KEYS_PER_PAGE) as u64);
+        Ok((Ok(Page { keys, cursor }),))
+    })?;
+    let mut store = linker.instance(STORE[1])?;
+    bucket(&mut store)?;
+    store.func_wrap("[method]bucket.list-keys", |mut store: Store<'_>, (_, after): (Resource<Bucket>, Option<String>)| {
+        let keys = keys(&mut store, after.as_deref(), KEYS_PER_PAGE)?;
+        let cursor = keys.last().filter(|_| keys.len() == KEYS_PER_PAGE).cloned();
+        Ok((Ok::<_, StoreError>(Page { keys, cursor }),))
+    })?;
+    atomics(linker)?;
+    batch(linker)?;
+    spin(&mut linker.instance(SPIN)?)
+}
+
+/// What both drafts of `store` have.
+fn bucket(store: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
+    store.resource("bucket", ResourceType::host::<Bucket>(), |_, _| Ok(()))?;
+    store.func_wrap("open", |mut store: Store<'_>, (name,): (String,)| {
+        charge(&mut store, name.len())?;
+        Ok((open(&store, &name).ok_or(StoreError::NoSuchStore),))
+    })?;
+    store.func_wrap("[method]bucket.get", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+        Ok((Ok::<_, StoreError>(get(&mut store, &key)?),))
+    })?;
+    store.func_wrap("[method]bucket.exists", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+        Ok((Ok::<_, StoreError>(exists(&mut store, &key)?),))
+    })?;
+    store.func_wrap("[method]bucket.set", |mut store: Store<'_>, (_, key, value): (Resource<Bucket>, String, Vec<u8>)| {
+        Ok((read_only(&mut store, key.len() + value.len())?,))
+    })?;
+    store.func_wrap("[method]bucket.delete", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+        Ok((read_only(&mut store, key.len())?,))
+    })
+}
+
+fn atomics(linker: &mut Linker<WorkerState>) -> Result<()> {
+    linker.instance(ATOMICS[0])?.func_wrap(
+        "increment",
+        |mut store: Store<'_>, (_, key, _): (Resource<Bucket>, String, u64)| {
+            Ok((read_only(&mut store, key.len())?.map(|()| 0_u64),))
+        },
+    )?;
+    let mut atomics = linker.instance(ATOMICS[1])?;
+    atomics.func_wrap("increment", |mut store: Store<'_>, (_, key, _): (Resource<Bucket>, String, i64)| {
+        Ok((read_only(&mut store, key.len())?.map(|()| 0_i64),))
+    })?;
+    atomics.resource("cas", ResourceType::host::<Cas>(), |mut store, rep| {
+        store.data_mut().table.delete(Resource::<Cas>::new_own(rep))?;
+        Ok(())
+    })?;
+    atomics.func_wrap("[static]cas.new", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+        charge(&mut store, key.len())?;
+        if key.len() > KV_KEY_BYTES {
+            return Ok((Err(StoreError::Other(format!("a key has at most {KV_KEY_BYTES} bytes"))),));
+        }
+        Ok((Ok(store.data_mut().table.push(Cas { key })?),))
+    })?;
+    atomics.func_wrap("[method]cas.current", |mut store: Store<'_>, (cas,): (Resource<Cas>,)| {
+        let key = store.data_mut().table.get(&cas)?.key.clone();
+        Ok((Ok::<_, StoreError>(get(&mut store, &key)?),))
+    })?;
+    atomics.func_wrap("swap", |mut store: Store<'_>, (cas, value): (Resource<Cas>, Vec<u8>)| {
+        store.data_mut().table.delete(cas)?;
+        Ok((read_only(&mut store, value.len())?.map_err(CasError::Store),))
+    })
+}
+
+fn batch(linker: &mut Linker<WorkerState>) -> Result<()> {
+    linker.instance(BATCH[0])?.func_wrap("get-many", |mut store: Store<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
+        let found = get_many(&mut store, keys)?;
+        Ok((found.map(|found| found.into_iter().map(|(key, value)| Some((key, value?))).collect::<Vec<_>>()),))
+    })?;
+    linker.instance(BATCH[1])?.func_wrap("get-many", |mut store: Store<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
+        Ok((get_many(&mut store, keys)?,))
+    })?;
+    for name in BATCH {
+        let mut batch = linker.instance(name)?;
+        batch.func_wrap("set-many", |mut store: Store<'_>, (_, pairs): (Resource<Bucket>, Vec<(String, Vec<u8>)>)| {
+            let bytes = pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+            Ok((read_only(&mut store, bytes)?,))
+        })?;
+        batch.func_wrap("delete-many", |mut store: Store<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
+            Ok((read_only(&mut store, keys.iter().map(String::len).sum())?,))
+        })?;
+    }
+    Ok(())
+}
+
+fn spin(spin: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
+    spin.resource("store", ResourceType::host::<Bucket>(), |_, _| Ok(()))?;
+    spin.func_wrap("[static]store.open", |mut store: Store<'_>, (label,): (String,)| {
+        charge(&mut store, label.len())?;
+        Ok((open(&store, &label).ok_or(SpinError::NoSuchStore),))
+    })?;
+    spin.func_wrap("[method]store.get", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+        Ok((Ok::<_, SpinError>(get(&mut store, &key)?),))
+    })?;
+    spin.func_wrap("[method]store.exists", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+        Ok((Ok::<_, SpinError>(exists(&mut store, &key)?),))
+    })?;
+    spin.func_wrap("[method]store.set", |mut store: Store<'_>, (_, key, value): (Resource<Bucket>, String, Vec<u8>)| {
+        Ok((read_only(&mut store, key.len() + value.len())?.map_err(SpinError::from),))
+    })?;
+    spin.func_wrap("[method]store.delete", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+        Ok((read_only(&mut store, key.len())?.map_err(SpinError::from),))
+    })?;
+    spin.func_wrap("[method]store.get-keys", |mut store: Store<'_>, (_,): (Resource<Bucket>,)| {
+        let (mut all, mut bytes) = (Vec::new(), 0);
+        loop {
+            let page = keys(&mut store, all.last().map(String::as_str), KEYS_PER_PAGE)?;
+            let is_last = page.len() < KEYS_PER_PAGE;
+            bytes += page.iter().map(String::len).sum::<usize>();
+            all.extend(page);
+            if bytes > KEY_LIST_BYTES {
+                let why = format!("its keys have more than {KEY_LIST_BYTES} bytes: wasi:keyvalue lists them by pages");
+                return Ok((Err(SpinError::Other(why)),));
+            }
+            if is_last {
+                return Ok((Ok(all),));
+            }
+        }
+    })
+}
+
+impl From<StoreError> for SpinError {
+    fn from(error: StoreError) -> SpinError {
+        match error {
+            StoreError::NoSuchStore => SpinError::NoSuchStore,
+            StoreError::AccessDenied => SpinError::AccessDenied,
+            StoreError::Other(why) => SpinError::Other(why),
+        }
+    }
+}
+
+fn values(store: &Store<'_>) -> Option<Arc<dyn KeyValueStore>> {
+    store.data().key_values()
+}
+
+fn open(store: &Store<'_>, name: &str) -> Option<Resource<Bucket>> {
+    let is_it = values(store).is_some_and(|values| name.is_empty() || name == "default" || name == values.name());
+    is_it.then(|| Resource::new_own(0))
+}
+
+fn get(store: &mut Store<'_>, key: &str) -> Result<Option<Vec<u8>>> {
+    let found = values(store).and_then(|values| values.get(key).map(<[u8]>::to_vec));
+    charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
+    Ok(found)
+}
+
+fn exists(store: &mut Store<'_>, key: &str) -> Result<bool> {
+    charge(store, key.len())?;
+    Ok(values(store).is_some_and(|values| values.get(key).is_some()))
+}
+
+/// So many keys of the store, in order, behind this one.
+fn keys(store: &mut Store<'_>, after: Option<&str>, max: usize) -> Result<Vec<String>> {
+    let keys = values(store).map_or_else(Vec::new, |values| values.keys_after(after, max));
+    charge(store, keys.iter().map(String::len).sum())?;
+    Ok(keys)
+}
+
+fn get_many(store: &mut Store<'_>, keys: Vec<String>) -> Result<std::result::Result<Vec<(String, Option<Vec<u8>>)>, StoreError>> {
+    if keys.len() > BATCH_KEYS {
+        return Ok(Err(StoreError::Other(format!("at most {BATCH_KEYS} keys at once"))));
+    }
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let value = get(store, &key)?;
+        found.push((key, value));
+    }
+    Ok(Ok(found))
+}
+
+/// The answer to whoever would write.
+fn read_only(store: &mut Store<'_>, bytes: usize) -> Result<std::result::Result<(), StoreError>> {
+    charge(store, bytes)?;
+    Ok(Err(StoreError::AccessDenied))
+}

@@ -1,0 +1,186 @@
+//! Whose fault it was: what the edge lacks and what a client says wrong is nothing that an origin has done.
+
+use std::net::TcpStream;
+
+use crate::harness::{Edge, Origin, Reply, Says, Script, component, eventually};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const FAILURES: &str = "edgeward_edge_origin_failures_total";
+
+fn site(url: &str) -> String {
+    format!("[origin.o]\nurl = {url:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n")
+}
+
+fn said(edge: &Edge, bytes: &str) -> String {
+    let mut client = edge.connect();
+    client.send(bytes);
+    client.rest()
+}
+
+#[test]
+fn a_body_that_a_client_breaks_is_the_clients_fault() {
+    let origin = Script::saying(OK);
+    let edge = Edge::start(&site(&origin.url));
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for body in [
+        "5\r\nhello\r\nzz\r\n",
+        "5\r\nhelloworld\r\n",
+        "5\r\nhello\r\n-1\r\n",
+        "5\r\nhello\r\n5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0\r\nX: y\n\r\n",
+        "5\r\nhello\r\n0\r\nno field\r\n\r\n",
+    ] {
+        let answer = said(&edge, &format!("{head}{body}"));
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{body:?}: {answer:?}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    }
+    // It comes after some of it has gone to the origin.
+    let mut client = edge.connect();
+    let before = edge.metric("edgeward_edge_origin_connections_total");
+    client.send(format!("{head}5\r\nhello\r\n"));
+    eventually("the origin is being asked", || edge.metric("edgeward_edge_origin_connections_total") > before);
+    client.send("zz\r\n");
+    assert!(client.rest().starts_with("HTTP/1.1 400 "));
+    // Whoever leaves has not failed either.
+    let mut client = edge.connect();
+    let before = edge.metric("edgeward_edge_origin_connections_total");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
+    eventually("the origin is being asked", || edge.metric("edgeward_edge_origin_connections_total") > before);
+    drop(client);
+    eventually("it has ended", || edge.metric("edgeward_edge_requests_open") == 0.0);
+    assert_eq!(edge.metric(FAILURES), 0.0, "{}", edge.admin("/metrics").text());
+    assert!(!edge.log().contains("origin-broken"), "{}", edge.log());
+    assert_eq!(edge.request("POST", "/", "", b"x").status, 200);
+}
+
+#[test]
+fn what_the_edge_lacks_is_nothing_that_an_origin_has_done() {
+    let origin = Origin::start(|_| Reply::new(200, "ok").header("cache-control", "max-age=60"));
+    let config = format!("{}cache_policy = \"CachingOptimized\"\n", site(&origin.url()));
+    let edge = Edge::start_behind("ulimit -n 120", &config);
+    // A client that is there before there are too many.
+    let mut early = edge.connect();
+    assert_eq!(early.request("GET", "/warm", "www", "", b"").status, 200);
+    let idle: Vec<TcpStream> = (0..150).filter_map(|_| TcpStream::connect(edge.http()).ok()).collect();
+    // The connection to the origin that is kept answers one of these; a second at the same time needs another.
+    let mut refused = 0;
+    for n in 0..3 {
+        let answer = early.request("GET", &format!("/cold/{n}"), "www", "", b"");
+        assert!(answer.status == 200 || answer.status == 503, "{answer:?}");
+        if answer.status == 503 {
+            assert!(answer.text().contains("edge-exhausted"), "{answer:?}");
+            refused += 1;
+        }
+    }
+    drop(idle);
+    for n in 0..3 {
+        eventually("nothing is remembered", || early.request("GET", &format!("/cold/{n}"), "www", "", b"").status == 200);
+    }
+    assert_eq!(edge.metric(FAILURES), 0.0, "{refused} refused: {}", edge.log());
+}
+
+/// A file needs a descriptor, and its folder has nothing to do with that there is none.
+#[test]
+fn without_descriptors_a_file_is_not_missing() {
+    let edge = Edge::start_behind(
+        "mkdir -p f; echo hello > f/a; ulimit -n 120",
+        "[origin.o]\nfolder = \"f\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n",
+    );
+    let mut early = edge.connect();
+    let idle: Vec<TcpStream> = (0..150).filter_map(|_| TcpStream::connect(edge.http()).ok()).collect();
+    let answer = early.request("GET", "/a", "www", "", b"");
+    assert!(answer.status == 200 || (answer.status == 503 && answer.text().contains("edge-exhausted")), "{answer:?}");
+    drop(idle);
+    eventually("it is there", || early.request("GET", "/a", "www", "", b"").status == 200);
+}
+
+#[test]
+fn what_may_be_asked_twice_is_asked_again_when_a_kept_connection_ends() {
+    for (method, body, again) in [
+        ("GET", "", true),
+        ("PUT", "", true),
+        ("DELETE", "", true),
+        ("OPTIONS", "", true),
+        ("POST", "", false),
+        ("PATCH", "", false),
+        ("PUT", "x", false),
+        ("DELETE", "x", false),
+    ] {
+        // A connection answers once, and goes at the second request without a word.
+        let origin = Script::start(|_, number| if number == 0 { Says::Answer(OK.into()) } else { Says::Nothing });
+        let edge = Edge::start(&site(&origin.url));
+        let mut client = edge.connect();
+        assert_eq!(client.request("GET", "/first", "www", "", b"").status, 200);
+        let answer = client.request(method, "/second", "www", "", body.as_bytes());
+        assert_eq!(answer.status, if again { 200 } else { 502 }, "{method} {body:?}");
+        let asked = origin.asked().iter().filter(|request| request.contains("/second")).count();
+        assert_eq!(asked, if again { 2 } else { 1 }, "{method} {body:?}");
+    }
+}
+
+/// An edge that knows its own address, which is written into `config` for `SELF`.
+fn knowing_itself(config: &str) -> Edge {
+    let edge = Edge::start(&config.replace("SELF", "127.0.0.1:1"));
+    let own = edge.http().to_string();
+    edge.reconfigure(&config.replace("SELF", &own));
+    edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
+    edge
+}
+
+#[test]
+fn a_site_that_is_its_own_origin_is_refused_at_the_first_return() {
+    let edge = knowing_itself(&site("http://SELF"));
+    let answer = edge.get("/x");
+    assert_eq!(answer.status, 508, "{answer:?}");
+    assert_eq!(edge.metric("edgeward_net_requests_total"), 2.0);
+    assert_eq!(edge.metric("edgeward_edge_refusals_total{reason=\"loop\"}"), 1.0);
+}
+
+#[test]
+fn where_a_request_has_been_is_told_and_heeded() {
+    let origin = Origin::echo();
+    let edge = Edge::start(&format!(
+        "{}[[site.behavior]]\npath = \"/cached/*\"\ncache_policy = \"CachingOptimized\"\n",
+        site(&origin.url())
+    ));
+    let values = |name: &str| {
+        let seen = origin.last();
+        seen.headers.iter().filter(|(found, _)| found == name).map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    for target in ["/", "/cached/x"] {
+        assert_eq!(
+            edge.get_with(target, "CDN-Loop: other.example\r\nVia: 1.1 other.example\r\nConnection: cdn-loop\r\n").status,
+            200
+        );
+        let (passed, via) = (values("cdn-loop"), values("via"));
+        assert_eq!(
+            (passed.len(), passed[0].as_str(), passed[1].starts_with("edgeward-")),
+            (2, "other.example", true),
+            "{passed:?}"
+        );
+        assert_eq!((via.len(), via[0].as_str()), (2, "1.1 other.example"), "{via:?}");
+        for (name, value) in [("CDN-Loop", &passed[1]), ("Via", &via[1])] {
+            let back = edge.get_with("/back", &format!("{name}: {value}\r\n"));
+            assert_eq!((back.status, back.text().contains("category: loop")), (508, true), "{name} {back:?}");
+        }
+    }
+    // Another edge is another one.
+    let before = Edge::start(&site(&format!("http://{}", edge.http())));
+    assert_eq!(before.get("/two").status, 200);
+    assert_eq!(values("cdn-loop").len(), 2);
+}
+
+#[test]
+fn a_function_that_asks_its_own_edge_is_refused_at_the_first_return() {
+    let origin = Origin::echo();
+    let edge = knowing_itself(&format!(
+        "{}origin_request = \"f\"\n[function.f]\ncomponent = {:?}\nnetwork = [\"SELF\"]\nenvironment = {{ DATABASE = \"SELF\" }}\n",
+        site(&origin.url()),
+        component("http-lookup")
+    ));
+    let answer = edge.get("/products/7");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    eventually("the function says why", || edge.log().contains("the database answered 508"));
+    assert_eq!(edge.metric("edgeward_net_requests_total"), 2.0);
+    assert!(origin.seen().is_empty());
+}

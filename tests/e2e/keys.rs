@@ -1,0 +1,274 @@
+//! Who has an object in common with whom: whatever chose an answer is in its key, and what is not is not forwarded.
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use crate::harness::{Answer, Client, Edge, Origin, Reply, component, edgeward, get};
+
+const STANDARDS: &str = "[cache_policy.rfc]\nmode = \"standards\"";
+
+/// Says its name, and how often it was asked.
+fn named(name: &'static str) -> Origin {
+    let count = AtomicU32::new(0);
+    Origin::start(move |_| {
+        Reply::new(200, format!("{name} {}", count.fetch_add(1, SeqCst) + 1)).header("cache-control", "max-age=60")
+    })
+}
+
+fn origin_table(name: &str, origin: &Origin) -> String {
+    format!("[origin.{name}]\nurl = {:?}\n", origin.url())
+}
+
+fn site(origin: &str, more: &str) -> String {
+    format!("[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = {origin:?}\n{more}\n")
+}
+
+fn cached(answer: &Answer) -> bool {
+    answer.header("x-cache").starts_with("Hit")
+}
+
+#[test]
+fn two_behaviors_have_no_object_in_common_whatever_a_hook_makes_of_the_path() {
+    let (members, public) = (named("members"), named("public"));
+    let hook = format!("[function.spa]\ncomponent = {:?}\n", component("spa-rewrite"));
+    let text = hook
+        + &origin_table("members", &members)
+        + &origin_table("public", &public)
+        + &site(
+            "public",
+            "viewer_request = \"spa\"\ncache_policy = \"CachingOptimized\"\n\
+             [[site.behavior]]\npath = \"/members/*\"\norigin = \"members\"\nviewer_request = \"spa\"\ncache_policy = \"CachingOptimized\"\n\
+             [[site.behavior]]\npath = \"/copy/*\"\nviewer_request = \"spa\"\ncache_policy = \"CachingOptimized\"",
+        );
+    let edge = Edge::start(&text);
+    // All of them ask for /index.html.
+    assert_eq!(edge.get("/members/x").text(), "members 1");
+    assert_eq!(edge.get("/x").text(), "public 1");
+    assert_eq!(edge.get("/copy/x").text(), "public 2", "the same origin, by other rules");
+    for (path, text) in [("/members/y", "members 1"), ("/y", "public 1"), ("/copy/y", "public 2")] {
+        let again = edge.get(path);
+        assert_eq!((again.text().as_str(), cached(&again)), (text, true), "{path}");
+    }
+}
+
+#[test]
+fn nobody_plants_an_object_for_those_whom_a_signer_lets_in() {
+    let origin = Origin::start(|seen| Reply::new(200, format!("{} {}", seen.target, seen.header("x-who"))));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rsa.pem"), include_bytes!("signed/rsa.pem")).unwrap();
+    let text = "[public_key.first]\nid = \"KRSA\"\nfile = \"rsa.pem\"\n[key_group.one]\nkeys = [\"first\"]\n".to_owned()
+        + &origin_table("o", &origin)
+        + &site(
+            "o",
+            "default_root_object = \"vip/index.html\"\ncache_policy = \"CachingOptimized\"\n\
+             [[site.behavior]]\npath = \"/vip/*\"\ntrusted_key_groups = [\"one\"]\ncache_policy = \"CachingOptimized\"",
+        );
+    let edge = Edge::start_in(folder, "", &text);
+    assert_eq!(edge.get("/").text(), "/vip/index.html ");
+    assert_eq!(edge.get("/vip/index.html").status, 403);
+    let look = |path: &str| {
+        let arguments = ["cache", "--admin", &edge.admin_address(), "lookup", "--host", "www", path];
+        let ran = edgeward().args(arguments).output().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&ran.stdout).unwrap()
+    };
+    assert_eq!(look("/vip/index.html"), serde_json::Value::Null, "what the open behavior has fetched is not the signed one's");
+}
+
+#[test]
+fn the_origin_that_a_hook_chooses_is_in_the_key() {
+    let (main, canary, api, standby) = (named("main"), named("canary"), named("api"), named("standby"));
+    let all = [("main", &main), ("canary", &canary), ("api", &api), ("api-standby", &standby)];
+    let origins: String = all.iter().map(|(name, origin)| origin_table(name, origin)).collect();
+    let hook = format!("[function.pick]\ncomponent = {:?}\n", component("pick-origin"));
+    let text = hook + &origins + &site("main", "viewer_request = \"pick\"\ncache_policy = \"CachingOptimized\"");
+    let edge = Edge::start(&text);
+    assert_eq!(edge.get_with("/users", "Cookie: canary=1\r\n").text(), "canary 1");
+    assert_eq!(edge.get("/users").text(), "main 1");
+    assert_eq!(edge.get("/api/users").text(), "api 1", "which the hook makes /users of");
+    for (path, headers, text) in
+        [("/users", "Cookie: canary=1\r\n", "canary 1"), ("/users", "", "main 1"), ("/api/users", "", "api 1")]
+    {
+        let again = edge.get_with(path, headers);
+        assert_eq!((again.text().as_str(), cached(&again)), (text, true), "{path} {headers}");
+    }
+    let look = |more: &[&str]| {
+        let arguments = ["cache", "--admin", &edge.admin_address(), "lookup", "--host", "www", "/users"];
+        let ran = edgeward().args(arguments).args(more).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        serde_json::from_slice::<serde_json::Value>(&ran.stdout).unwrap()
+    };
+    assert_eq!(look(&[])["status"], 200);
+    assert_eq!(look(&["--origin", "canary"])["status"], 200);
+    assert_eq!(look(&["--origin", "api"]), serde_json::Value::Null, "it was asked as one of a group");
+    // A purge finds them all.
+    let purge = b"{\"site\": \"www\", \"path\": \"/users\"}";
+    assert_eq!(edge.admin_request("POST", "/cache/purges", "Content-Type: application/json\r\n", purge).status, 201);
+    assert_eq!(edge.get_with("/users", "Cookie: canary=1\r\n").text(), "canary 2");
+    assert_eq!(edge.get("/users").text(), "main 2");
+    assert_eq!(edge.get("/api/users").text(), "api 2");
+}
+
+#[test]
+fn a_host_that_is_forwarded_is_in_the_key_with_its_port() {
+    let origin = Origin::start(|seen| Reply::new(200, seen.header("host").to_owned()).header("cache-control", "max-age=60"));
+    let text = format!(
+        "[origin.o]\nurl = {:?}\nforward_host = true\n[[site]]\nname = \"t\"\nhosts = [\"*.t.test\"]\norigin = \"o\"\n\
+         cache_policy = \"CachingOptimized\"\n",
+        origin.url()
+    );
+    let edge = Edge::start(&text);
+    for (host, body, hit) in [
+        ("red.t.test", "red.t.test", false),
+        ("blue.t.test", "blue.t.test", false),
+        ("red.t.test", "red.t.test", true),
+        ("red.t.test:8080", "red.t.test:8080", false),
+        ("red.t.test:8081", "red.t.test:8081", false),
+        // The same by RFC 3986, and to the origin.
+        ("RED.t.test", "red.t.test", true),
+        ("Green.T.test", "green.t.test", false),
+        ("green.t.test", "green.t.test", true),
+    ] {
+        let answer = get(edge.http(), host, "/", "");
+        assert_eq!((answer.text().as_str(), cached(&answer)), (body, hit), "{host}");
+    }
+}
+
+#[test]
+fn a_host_that_nobody_sees_makes_no_difference() {
+    let origin = named("o");
+    let edge = Edge::start(&(origin_table("o", &origin) + &site("o", "cache_policy = \"CachingOptimized\"")));
+    assert_eq!(get(edge.http(), "a.test", "/", "").text(), "o 1");
+    assert_eq!(get(edge.http(), "b.test", "/", "").text(), "o 1");
+}
+
+#[test]
+fn a_component_sees_host_and_so_they_are_in_the_key() {
+    let text = format!(
+        "[function.f]\ncomponent = {:?}\n[origin.o]\ncomponent = \"f\"\n{}",
+        component("service-p2"),
+        site("o", "cache_policy = \"day\"\n") + "[cache_policy.day]\nmin_ttl_s = 60\n"
+    );
+    let edge = Edge::start(&text);
+    for (host, hit) in [("a.test", false), ("b.test", false), ("a.test", true)] {
+        let answer = get(edge.http(), host, "/echo", "");
+        assert_eq!((answer.header("x-echo-host"), cached(&answer)), (host, hit), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_is_not_in_the_key_does_not_reach_the_origin() {
+    let origin = Origin::start(|_| Reply::new(200, "x").header("cache-control", "max-age=60"));
+    let edge = Edge::start(&(origin_table("o", &origin) + &site("o", "cache_policy = \"CachingOptimized\"")));
+    for name in [
+        "Content-Type",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-MD5",
+        "Traceparent",
+        "Tracestate",
+        "X-Forwarded-Host",
+        "X-Original-URL",
+        "Forwarded",
+    ] {
+        edge.get_with(&format!("/{name}"), &format!("{name}: mine\r\n"));
+        assert!(!origin.last().has(&name.to_ascii_lowercase()), "{name}: {:?}", origin.last());
+    }
+    edge.get_with("/via", "Via: 1.0 mine\r\nX-Forwarded-For: 127.0.0.1, 10.0.0.1\r\n");
+    let seen = origin.last();
+    assert_eq!((seen.header("via"), seen.header("x-forwarded-for")), ("1.1 TST1 (edgeward)", "127.0.0.1"));
+    // A change is for one client: all of it goes on.
+    edge.request("POST", "/via", "Content-Type: text/x\r\nContent-Language: de\r\nX-Forwarded-For: 10.0.0.1\r\n", b"x");
+    let seen = origin.last();
+    assert_eq!((seen.header("content-type"), seen.header("content-language")), ("text/x", "de"));
+    assert_eq!(seen.header("x-forwarded-for"), "10.0.0.1, 127.0.0.1");
+}
+
+#[test]
+fn where_a_request_has_been_goes_on_and_is_in_the_key() {
+    let origin = Origin::start(|seen| Reply::new(200, seen.header("cdn-loop").to_owned()).header("cache-control", "max-age=60"));
+    let edge = Edge::start(&(origin_table("o", &origin) + &site("o", "cache_policy = \"CachingOptimized\"")));
+    for (lines, hit) in [("CDN-Loop: a\r\n", false), ("CDN-Loop: b\r\n", false), ("CDN-Loop: a\r\n", true), ("", false)] {
+        let answer = edge.get_with("/", lines);
+        let said = lines.trim_end().strip_prefix("CDN-Loop: ").unwrap_or_default();
+        assert!(answer.text().starts_with(said), "{lines} {answer:?}");
+        assert_eq!(cached(&answer), hit, "{lines}");
+    }
+}
+
+#[test]
+fn a_query_reaches_the_origin_as_it_is_in_the_key() {
+    let origin = Origin::start(|seen| Reply::new(200, seen.target.clone()).header("cache-control", "max-age=60"));
+    for policy in
+        ["query = [\"a\", \"b\"]", "query = { except = [\"utm\"] }", "mode = \"standards\"\nquery = { except = [\"utm\"] }"]
+    {
+        let text = origin_table("o", &origin) + &site("o", "cache_policy = \"p\"") + &format!("[cache_policy.p]\n{policy}\n");
+        let edge = Edge::start(&text);
+        for (target, seen, hit) in [
+            ("/x?a=1&&b=2&", "/x?a=1&b=2", false),
+            ("/x?a=1&b=2", "/x?a=1&b=2", true),
+            ("/x?&a=1&utm=9&b=2", "/x?a=1&b=2", true),
+            ("/x?utm=9", "/x", false),
+            ("/x", "/x", true),
+            ("/x?", "/x", true),
+        ] {
+            let answer = edge.get(target);
+            assert_eq!((answer.text().as_str(), cached(&answer)), (seen, hit), "{policy}: {target}");
+        }
+        // What another has written behind it does not hide it from a purge.
+        let purge = b"{\"site\": \"www\", \"path\": \"/x\"}";
+        assert_eq!(edge.admin_request("POST", "/cache/purges", "Content-Type: application/json\r\n", purge).status, 201);
+        assert!(!cached(&edge.get("/x")), "{policy}");
+    }
+}
+
+#[test]
+fn cookies_reach_the_origin_in_the_order_of_the_key() {
+    let origin = Origin::start(|seen| Reply::new(200, seen.header("cookie").to_owned()).header("cache-control", "max-age=60"));
+    let text = origin_table("o", &origin) + &site("o", "cache_policy = \"p\"") + "[cache_policy.p]\ncookies = [\"a\", \"b\"]\n";
+    let edge = Edge::start(&text);
+    assert_eq!(edge.get_with("/", "Cookie: b=2; c=3;  a=1\r\n").text(), "a=1; b=2");
+    let other = edge.get_with("/", "Cookie: a=1;b=2\r\n");
+    assert_eq!((other.text().as_str(), cached(&other)), ("a=1; b=2", true));
+}
+
+#[test]
+fn an_answer_may_vary_by_what_the_edge_adds() {
+    let origin = Origin::start(|seen| {
+        let reply = Reply::new(200, seen.header("x-forwarded-for").to_owned()).header("cache-control", "max-age=60");
+        reply.header("vary", if seen.target == "/id" { "X-Amz-Cf-Id" } else { "X-Forwarded-For" })
+    });
+    let edge = Edge::start(&(origin_table("o", &origin) + &site("o", "cache_policy = \"rfc\"\n") + STANDARDS));
+    let ask =
+        |from: u8, said: &str| Client::connect_from([127, 0, 0, from].into(), edge.http()).request("GET", "/", "www", said, b"");
+    for (from, said, body, hit) in [
+        (1, "", "127.0.0.1", false),
+        (2, "", "127.0.0.2", false),
+        (1, "", "127.0.0.1", true),
+        (1, "X-Forwarded-For: 127.0.0.2\r\n", "127.0.0.2, 127.0.0.1", false),
+        (2, "", "127.0.0.2", true),
+    ] {
+        let answer = ask(from, said);
+        assert_eq!((answer.text().as_str(), cached(&answer)), (body, hit), "{from} {said}");
+    }
+    edge.get("/id");
+    assert!(!cached(&edge.get("/id")), "each request has another id");
+}
+
+#[test]
+fn a_reload_keeps_what_it_has_not_touched() {
+    let (first, second, other) = (named("first"), named("second"), named("other"));
+    let text = |origin: &Origin, ttl: u32| {
+        origin_table("o", origin)
+            + &origin_table("p", &other)
+            + &site("o", "cache_policy = \"day\"\n[[site.behavior]]\npath = \"/p/*\"\norigin = \"p\"\ncache_policy = \"day\"")
+            + &format!("[cache_policy.day]\ndefault_ttl_s = {ttl}\n")
+    };
+    let edge = Edge::start(&text(&first, 60));
+    assert_eq!((edge.get("/a").text(), edge.get("/p/a").text()), ("first 1".to_owned(), "other 1".to_owned()));
+    edge.reconfigure(&text(&first, 61));
+    edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
+    assert!(cached(&edge.get("/a")) && cached(&edge.get("/p/a")));
+    edge.reconfigure(&text(&second, 61));
+    edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 2.0);
+    assert_eq!(edge.get("/a").text(), "second 1", "the origin is another one now");
+    assert!(cached(&edge.get("/p/a")));
+}
