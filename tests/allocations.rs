@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use edgeward::host::{Asked, Host};
+use edgeward::host::{Asked, Host, Launch};
 use edgeward::wasm::compile::Compiler;
 
 struct Counting;
@@ -50,7 +50,8 @@ fn a_hit_allocates_little() {
                   [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n";
     std::fs::write(&path, config).unwrap();
     let (asked, ear) = Asked::new();
-    let host = Host::start(path.clone(), edgeward::config::load(&path).unwrap(), Compiler::Unbounded, asked, ear).unwrap();
+    let loaded = edgeward::config::load(&path).unwrap();
+    let host = Host::start(path.clone(), loaded, Compiler::Unbounded, asked, ear, Launch::default()).unwrap();
     let mut client = TcpStream::connect(host.http()[0]).unwrap();
     let mut buffer = [0; 4_096];
     let mut ask = || {

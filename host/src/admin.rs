@@ -1,26 +1,33 @@
 //! I answer health, metrics and drain on a private port.
 //!
 //! I run on a thread of my own: a worker that is busy, or wrongly blocked, does not make the process look
-//! dead. Nothing here is for the public; there is no authentication.
+//! dead. Nothing here is for the public; who may ask is told in `door`.
+
+mod door;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{self, Cache, Purge, PurgeError, Stats};
+use crate::config::AdminAccess;
 use crate::function::catalog::Revisions;
 use crate::function::pool::Cleanliness;
 use crate::limits::{Limit, Profile};
+use crate::telemetry::{AdminMetrics, one_line_json};
 
 /// What I ask of the host. It knows me; I do not know it.
 pub(crate) struct Desk {
+    pub(crate) access: Box<dyn Fn() -> Arc<AdminAccess> + Send + Sync>,
+    pub(crate) counters: AdminMetrics,
     pub(crate) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     pub(crate) drain: Box<dyn Fn() + Send + Sync>,
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
@@ -33,12 +40,19 @@ pub(crate) struct Desk {
 /// What a request would find in the cache, `null` for nothing; or why that cannot be said. Both are JSON. May block.
 type LookUp = dyn Fn(serde_json::Value) -> Result<serde_json::Value, String> + Send + Sync;
 
-/// Serves until the process ends; the address that is listened on.
-pub(crate) fn start(listener: TcpListener, desk: Desk) -> anyhow::Result<SocketAddr> {
+/// Serves until then, or until the process ends; the address that is listened on.
+pub(crate) fn start(
+    listener: TcpListener,
+    desk: Desk,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("edgeward-admin".to_owned()).spawn(move || {
-        let served = runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener)?, router(desk)).await });
+        let served = runtime.block_on(async {
+            let serving = axum::serve(tokio::net::TcpListener::from_std(listener)?, router(desk));
+            serving.with_graceful_shutdown(until).await
+        });
         if let Err(error) = served {
             tracing::error!(%error, "the admin port is gone");
         }
@@ -47,6 +61,7 @@ pub(crate) fn start(listener: TcpListener, desk: Desk) -> anyhow::Result<SocketA
 }
 
 fn router(desk: Desk) -> Router {
+    let desk = Arc::new(desk);
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -57,7 +72,31 @@ fn router(desk: Desk) -> Router {
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))
-        .with_state(Arc::new(desk))
+        // Around the whole, unknown paths too.
+        .layer(middleware::from_fn_with_state(desk.clone(), admitted))
+        .with_state(desk)
+}
+
+async fn admitted(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let Err(refusal) = door::admit(&(desk.access)(), &request) else { return next.run(request).await };
+    desk.counters.refused(refusal.name());
+    let mut response = (refusal.status(), refusal.text(&request)).into_response();
+    if refusal.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// JSON as one line, whatever is in it.
+struct Line<T>(T);
+
+impl<T: Serialize> IntoResponse for Line<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(text) => ([(header::CONTENT_TYPE, "application/json")], one_line_json(text)).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        }
+    }
 }
 
 /// For a load balancer: whether new requests are welcome.
@@ -107,7 +146,7 @@ impl From<Cleanliness<'_>> for Instances {
     }
 }
 
-async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
+async fn functions(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
     let revisions = (desk.revisions)();
     let functions = revisions.iter().map(|(name, revision)| Function {
         name: name.to_owned(),
@@ -120,20 +159,20 @@ async fn functions(State(desk): State<Arc<Desk>>) -> Json<Vec<Function>> {
         instances: revision.cleanliness().map(Instances::from),
         limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
     });
-    Json(functions.collect())
+    Line(functions.collect())
 }
 
-async fn stats(State(desk): State<Arc<Desk>>) -> Json<Stats> {
-    Json(desk.cache.stats())
+async fn stats(State(desk): State<Arc<Desk>>) -> Line<Stats> {
+    Line(desk.cache.stats())
 }
 
 async fn look_up(
     State(desk): State<Arc<Desk>>,
     Json(sought): Json<serde_json::Value>,
-) -> Result<Json<serde_json::Value>, (StatusCode, String)> {
+) -> Result<Line<serde_json::Value>, (StatusCode, String)> {
     let looked = tokio::task::spawn_blocking(move || (desk.look_up)(sought)).await;
     match looked {
-        Ok(Ok(found)) => Ok(Json(found)),
+        Ok(Ok(found)) => Ok(Line(found)),
         Ok(Err(why)) => Err((StatusCode::BAD_REQUEST, format!("{why}\n"))),
         Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))),
     }
@@ -167,7 +206,7 @@ impl PurgeState {
     }
 }
 
-type PurgeAnswer = Result<(StatusCode, Json<PurgeState>), (StatusCode, String)>;
+type PurgeAnswer = Result<(StatusCode, Line<PurgeState>), (StatusCode, String)>;
 
 /// In force when this answers; `Completed` when the bytes are gone too.
 async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>) -> PurgeAnswer {
@@ -195,7 +234,7 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>)
     match desk.cache.purge(purge).await {
         Ok(number) => {
             let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress", purged: None });
-            Ok((StatusCode::CREATED, Json(state)))
+            Ok((StatusCode::CREATED, Line(state)))
         }
         Err(error) => {
             let status = match error {
@@ -211,5 +250,5 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>)
 async fn purge_status(State(desk): State<Arc<Desk>>, Path(number): Path<u64>) -> PurgeAnswer {
     let state = PurgeState::of(&desk.cache, number);
     let state = state.ok_or_else(|| (StatusCode::NOT_FOUND, format!("there was no purge {number}\n")))?;
-    Ok((StatusCode::OK, Json(state)))
+    Ok((StatusCode::OK, Line(state)))
 }

@@ -173,6 +173,13 @@ enum Work {
 }
 
 impl Cache {
+    /// The disk's folder is another process's from here on: what is found there is missed.
+    pub fn release_disk(&self) {
+        if let Some(disk) = &self.disk {
+            disk.release();
+        }
+    }
+
     /// Opens the tiers; the disk's objects are found in the background.
     pub fn open(options: &Options, metrics: CacheMetrics) -> Result<Arc<Cache>, OpenError> {
         let (disk, journal) = match &options.disk {

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 pub use files::{Fault, Judges, Look};
@@ -63,6 +64,7 @@ pub struct Server {
     pub https: Vec<SocketAddr>,
     /// Private: metrics, health, drain.
     pub admin: Option<SocketAddr>,
+    pub admin_access: Arc<AdminAccess>,
     /// One thread with one runtime each; default: the number of CPUs.
     pub workers: usize,
     /// The AOT cache lives here.
@@ -72,11 +74,46 @@ pub struct Server {
     pub edge_location: String,
     /// How long open requests may finish after SIGTERM.
     pub drain: Duration,
+    /// How long listening goes on after SIGTERM at least; None: as long as it makes sense.
+    pub drain_listen: Option<Duration>,
     pub access_log: bool,
     /// Open WebSocket tunnels of one worker.
     pub websockets_per_worker: usize,
+    /// Open connections of one client address; without a number, addresses of private networks are not counted.
+    pub connections_per_client: Option<usize>,
+    /// What a request's body must bring on average while it is waited for; 0 is nothing.
+    pub upload_bytes_per_s: usize,
     /// Certificates by SNI; the first is the default.
     pub certificates: Vec<Certificate>,
+}
+
+/// Who may ask the admin port, beside those who ask for its address or for `localhost`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdminAccess {
+    /// Names that it is asked by, in lower case.
+    pub hosts: Vec<String>,
+    /// What who asks must know.
+    pub token: Option<Token>,
+}
+
+/// A secret, of which only the digest is kept: a comparison takes as long for a good guess as for a bad one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    pub fn new(secret: &str) -> Token {
+        Token(Sha256::digest(secret).into())
+    }
+
+    pub fn is(&self, given: &str) -> bool {
+        *self == Token::new(given)
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 /// What is known of where a viewer is.

@@ -1,4 +1,4 @@
-//! I build every part in order, bind sockets early, serve late, and drain in reverse.
+//! I build every part in order, bind sockets early or take them over, serve late, and drain in reverse.
 //!
 //!     bind ─► deploy ─► snapshot ─► workers (one thread, one runtime each) ─► ready
 //!                          ▲             │
@@ -7,15 +7,18 @@
 //! A request sees one snapshot (an `Edge`) from its beginning to its end; a reload swaps the pointer. I know
 //! no details of requests.
 
+mod handover;
+mod notify;
 mod reload;
 mod roles;
+mod sockets;
 mod worker;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
@@ -27,19 +30,22 @@ use crate::cache::{self, Cache};
 use crate::config::{self, Config, Loaded, Server};
 use crate::edge::{Edge, Sought};
 use crate::function::catalog::{Catalog, Revisions};
-use crate::net::{self, TlsSlot};
-use crate::telemetry::Telemetry;
+use crate::net::{Departure, Descriptors, Phase, Rules, TlsSlot};
+use crate::telemetry::{HandoverResult, Telemetry};
 use crate::wasm::compile::Compiler;
 
+pub use notify::Notifier;
 pub use roles::{Role, wrong_roles};
+use sockets::Listening;
+pub use sockets::Passed;
 
 /// What has been asked of a host, even before it has started: signals are heard from the first moment on.
 #[derive(Clone)]
 pub struct Asked {
     reload: mpsc::Sender<reload::Cause>,
-    drain: watch::Sender<bool>,
-    /// It may have accepted a connection.
-    started: Arc<AtomicBool>,
+    /// What may have accepted a connection.
+    started: Arc<OnceLock<Handle>>,
+    ended: Arc<AtomicBool>,
 }
 
 /// Where a host hears what it is asked.
@@ -63,11 +69,20 @@ pub struct Host {
     workers: Vec<JoinHandle<anyhow::Result<()>>>,
 }
 
+/// How a process comes to serve; by default, from nobody.
+#[derive(Default)]
+pub struct Launch {
+    pub passed: Passed,
+    pub notifier: Notifier,
+    /// Take over from an edge that serves, not only from one that leaves.
+    pub replace: bool,
+}
+
 /// What may be asked of a running host, from any thread.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    asked: Asked,
+    reload: mpsc::Sender<reload::Cause>,
 }
 
 /// What all threads of a host see.
@@ -78,7 +93,14 @@ struct Shared {
     snapshot: ArcSwap<Snapshot>,
     tls: Option<Arc<TlsSlot>>,
     serving: AtomicBool,
-    drain: watch::Sender<bool>,
+    rules: Arc<Rules>,
+    descriptors: Descriptors,
+    departure: Arc<Departure>,
+    /// What a successor would get; empty once we close.
+    listening: Mutex<Vec<TcpListener>>,
+    /// True once a successor serves.
+    handed_over: watch::Sender<bool>,
+    notifier: Arc<Notifier>,
 }
 
 /// One configuration, deployed. Replaced whole.
@@ -92,28 +114,43 @@ struct Snapshot {
 
 impl Host {
     /// Returns when connections are being accepted. `path` is what is read again when a file changes.
-    pub fn start(path: PathBuf, loaded: Loaded, compiler: Compiler, asked: Asked, ear: Ear) -> anyhow::Result<Host> {
+    pub fn start(
+        path: PathBuf,
+        loaded: Loaded,
+        compiler: Compiler,
+        asked: Asked,
+        ear: Ear,
+        launch: Launch,
+    ) -> anyhow::Result<Host> {
         let Loaded { config, files, warnings } = loaded;
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
         let changes = reload::Changes::since(files);
         let server = config.server.clone();
+        let descriptors = Descriptors::raise();
+        let rules = Arc::new(Rules::default());
+        rules.set(server.connections_per_client, server.upload_bytes_per_s);
 
         // A taken port is told before anything is compiled, and clients that come early wait in the backlog.
-        let http = bind_all(&server.http, server.workers)?;
-        let https = bind_all(&server.https, server.workers)?;
-        let admin = server.admin.map(|address| net::bind(address, 1)).transpose()?;
-        let tls = if https.is_empty() { None } else { Some(Arc::new(TlsSlot::load(&server.certificates)?)) };
-        let addresses = |sockets: &[Vec<std::net::TcpListener>]| -> std::io::Result<Vec<_>> {
-            sockets.iter().filter_map(|sockets| sockets.first()).map(std::net::TcpListener::local_addr).collect()
-        };
-        let (http_addresses, https_addresses) = (addresses(&http)?, addresses(&https)?);
+        let wish = if launch.replace { handover::Wish::Replace } else { handover::Wish::Take };
+        let mut sockets = sockets::gather(&server, launch.passed, wish)?;
+        let tls = if sockets.https.is_empty() { None } else { Some(Arc::new(TlsSlot::load(&server.certificates)?)) };
 
         let telemetry = Arc::new(Telemetry::new());
+        telemetry.net().descriptors(descriptors.limit, descriptors.for_clients());
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
         let catalog = Catalog::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
+        // What takes long, and may fail, while a predecessor still has everything; below it is there already.
+        let _deployed = match &mut sockets.predecessor {
+            Some(predecessor) => {
+                let deployed = catalog.deploy(&config).map_err(|errors| joined(&errors))?;
+                predecessor.release();
+                Some(deployed)
+            }
+            None => None,
+        };
         let cache = Cache::open(&cache_options(&config.cache), telemetry.cache()).context("cache")?;
         let snapshot = Snapshot::build(&config, &catalog, &cache, &telemetry)?;
         let shared = Arc::new(Shared {
@@ -123,29 +160,51 @@ impl Host {
             snapshot: ArcSwap::from_pointee(snapshot),
             tls,
             serving: AtomicBool::new(false),
-            drain: asked.drain.clone(),
+            rules,
+            descriptors,
+            departure: Departure::new(server.workers),
+            listening: Mutex::default(),
+            handed_over: watch::Sender::new(false),
+            notifier: Arc::new(launch.notifier),
         });
 
-        let handle = Handle { shared: shared.clone(), asked: asked.clone() };
-        let admin_address = match admin.and_then(|mut sockets| sockets.pop()) {
-            Some(socket) => Some(admin::start(socket, handle.desk())?),
-            None => None,
-        };
+        let handle = Handle { shared: shared.clone(), reload: asked.reload.clone() };
         // Whoever asks for an end from here on gets a drain.
-        asked.started.store(true, SeqCst);
-        let workers = worker::start(&shared, http, https)?;
+        asked.begin(handle.clone())?;
+        let addresses = |listening: &[Listening]| listening.iter().map(|listening| listening.address).collect::<Vec<_>>();
+        let (http, https) = (addresses(&sockets.http), addresses(&sockets.https));
+        let workers = worker::start(&shared, &sockets)?;
         reload::start(path, changes, shared.clone(), asked.reload, ear.0)?;
         shared.serving.store(true, Relaxed);
-        for address in &http_addresses {
+        let admin = match &sockets.admin {
+            Some(listening) => {
+                let mut handed_over = shared.handed_over.subscribe();
+                // The sender is in `shared`.
+                let until = async move { drop(handed_over.wait_for(|over| *over).await) };
+                Some(admin::start(listening.one()?, handle.desk(), until)?)
+            }
+            None => None,
+        };
+        let predecessor = sockets.predecessor.take();
+        *shared.lock_listening() = sockets.into_all();
+        if let Err(error) = handover::start(&shared, &server.data_dir) {
+            tracing::warn!("a successor cannot take over: {error:#}");
+        }
+        if let Some(predecessor) = predecessor {
+            predecessor.ready();
+            shared.telemetry.handed_over(HandoverResult::Taken);
+        }
+        for address in &http {
             tracing::info!(%address, "serving http");
         }
-        for address in &https_addresses {
+        for address in &https {
             tracing::info!(%address, "serving https");
         }
-        if let Some(address) = admin_address {
+        if let Some(address) = admin {
             tracing::info!(%address, "serving the admin port");
         }
-        Ok(Host { handle, http: http_addresses, https: https_addresses, admin: admin_address, workers })
+        shared.notifier.ready();
+        Ok(Host { handle, http, https, admin, workers })
     }
 
     pub fn handle(&self) -> Handle {
@@ -178,23 +237,48 @@ impl Host {
     }
 }
 
+impl Shared {
+    /// Copies of what we listen on; none once we close.
+    fn listening(&self) -> Vec<TcpListener> {
+        self.lock_listening().iter().filter_map(|socket| socket.try_clone().ok()).collect()
+    }
+
+    fn stop_listening(&self) {
+        self.lock_listening().clear();
+    }
+
+    fn lock_listening(&self) -> MutexGuard<'_, Vec<TcpListener>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Asked {
     pub fn new() -> (Asked, Ear) {
         let (reload, causes) = mpsc::channel();
-        (Asked { reload, drain: watch::Sender::new(false), started: Arc::default() }, Ear(causes))
+        (Asked { reload, started: Arc::default(), ended: Arc::default() }, Ear(causes))
+    }
+
+    /// A host is there.
+    ///
+    /// # Errors
+    /// It was asked to end before.
+    fn begin(&self, handle: Handle) -> anyhow::Result<()> {
+        let _ = self.started.set(handle);
+        // Either this sees the wish to end, or `drain` sees the host.
+        anyhow::ensure!(!self.ended.load(SeqCst), "asked to end before anything was served");
+        Ok(())
     }
 
     /// Accept no more; `Host::wait` returns when the open requests have ended or their time is up.
     pub fn drain(&self) -> Drain {
-        let before = self.drain.send_replace(true);
-        // Either this is seen to have started, or what starts sees the drain.
-        if !self.started.load(SeqCst) {
-            return Drain::Nothing;
+        self.ended.store(true, SeqCst);
+        match self.started.get() {
+            Some(handle) => {
+                handle.drain();
+                Drain::Begun
+            }
+            None => Drain::Nothing,
         }
-        if !before {
-            tracing::info!("draining");
-        }
-        Drain::Begun
     }
 
     /// Read the configuration again, even if no file seems to have changed. One that has not started does it then.
@@ -205,21 +289,28 @@ impl Asked {
 }
 
 impl Handle {
-    /// See `Asked::drain`.
+    /// Accept no more; `Host::wait` returns when the open requests have ended or their time is up.
     pub fn drain(&self) {
-        self.asked.drain();
+        let least = self.shared.snapshot.load().server.drain_listen;
+        if self.shared.departure.begin(least) {
+            tracing::info!("draining");
+            self.shared.notifier.stopping();
+        }
     }
 
     /// True between the start and the beginning of a drain.
     pub fn is_ready(&self) -> bool {
-        self.shared.serving.load(Relaxed) && !*self.shared.drain.borrow()
+        self.shared.serving.load(Relaxed) && self.shared.departure.phase() == Phase::Serving
     }
 
     /// What the admin port may ask.
     fn desk(&self) -> admin::Desk {
         let (ready, drain, metrics, revisions) = (self.clone(), self.clone(), self.clone(), self.clone());
         let (sites, cached) = (self.clone(), self.clone());
+        let access = self.clone();
         admin::Desk {
+            access: Box::new(move || access.shared.snapshot.load().server.admin_access.clone()),
+            counters: self.shared.telemetry.admin(),
             is_ready: Box::new(move || ready.is_ready()),
             drain: Box::new(move || drain.drain()),
             metrics: Box::new(move || metrics.shared.telemetry.render()),
@@ -269,8 +360,4 @@ fn cache_options(cache: &config::Cache) -> cache::Options {
 
 fn joined(errors: &[impl std::fmt::Display]) -> anyhow::Error {
     anyhow::anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-}
-
-fn bind_all(addresses: &[SocketAddr], workers: usize) -> Result<Vec<Vec<std::net::TcpListener>>, net::BindError> {
-    addresses.iter().map(|address| net::bind(*address, workers)).collect()
 }

@@ -262,8 +262,50 @@ pub mod request {
     pub const H2_STREAMS: u32 = 128;
     /// Streams that a client may open and reset before we are through with them (CVE-2023-44487).
     pub const H2_RESETS: usize = 20;
-    /// Open connections of one worker; above it new ones are refused.
+    /// Frames of an HTTP/2 connection that ask for nothing, and how many more it may send each second.
+    pub const H2_SPARE_FRAMES: u32 = 2_000;
+    pub const H2_SPARE_FRAMES_A_SECOND: u32 = 100;
+    /// Open connections of one worker; above it idle ones go, and new ones are refused when there are none.
     pub const CONNECTIONS_PER_WORKER: usize = 50_000;
+    /// Open connections of one address that is not of a private network, unless the configuration says otherwise.
+    pub const CONNECTIONS_PER_CLIENT: usize = 4_096;
+    pub const CONNECTIONS_PER_CLIENT_MAX: u64 = 1_000_000;
+    /// What a request's body must bring on average while it is waited for, once it was waited for so long. Configurable.
+    pub const BODY_RATE_BYTES_S: usize = 240;
+    pub const BODY_RATE_BYTES_S_MAX: u64 = 1 << 20;
+    pub const BODY_RATE_GRACE_MS: u64 = 30_000;
+    /// After the end of a connection, memory is handed back for so long, by freeing a block of this size.
+    pub const LEFTOVER_S: u32 = 5;
+    pub const LEFTOVER_BLOCK_BYTES: usize = 8 << 20;
+    /// A connection that is idle for so long is closed once we drain; and after a drain has begun under load, listening goes
+    /// on for so long at least.
+    pub const DRAIN_IDLE_MS: u64 = 1_000;
+}
+
+/// How file descriptors are divided.
+pub mod descriptors {
+    /// One in so many is not for clients, but for origins, files, reloads and the admin port,
+    pub const RESERVE_PART: u64 = 4;
+    /// and of many, no more than this.
+    pub const RESERVE_MAX: u64 = 4_096;
+    /// Idle connections that make room at once: one in so many of the worker's, and at least one.
+    pub const SHED_PART: usize = 64;
+    /// After an accept that failed, doubling up to the second.
+    pub const PAUSE_MS: u64 = 10;
+    pub const PAUSE_MS_MAX: u64 = 1_000;
+    /// The log says again that they are short.
+    pub const TELL_AGAIN_MS: u64 = 60_000;
+}
+
+/// What bounds a hand-over between two processes.
+pub mod handover {
+    /// For each step of what the two say to each other.
+    pub const ANSWER_MS: u64 = 5_000;
+    /// Listening sockets that are given: as many as a configuration can have.
+    pub const SOCKETS: usize = 129 * 256;
+    /// A taken port is asked for again, and so long, if its owner may be about to leave.
+    pub const ASK_AGAIN_MS: u64 = 20;
+    pub const TAKE_MS: u64 = 1_000;
 }
 
 /// What bounds what one call of a viewer hook into the host may ask for.
@@ -513,6 +555,9 @@ pub mod config {
     pub const KV_KEY_BYTES: usize = 512;
     pub const KV_VALUE_BYTES: usize = 1_024;
     pub const KV_STORE_BYTES: usize = 5 << 20;
+    /// The secret of the admin port, with its file's white space.
+    pub const ADMIN_TOKEN_BYTES: u64 = 1 << 10;
+    pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
     /// Of a MaxMind database, which is whole in memory.
     pub const GEO_BYTES: u64 = 1 << 30;
 }

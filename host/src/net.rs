@@ -10,15 +10,22 @@
 //!
 //! A request that reaches the handler has one meaning: its extent is certain (`framing`), and its Host
 //! header is the authority it is for. A handler that waits for a request's body wraps it in `SteadyBody`.
+//!
+//! What clients may have of us together is in `rules` and `descriptors`, how we stop in `departure`.
 
 mod body;
 mod connection;
+mod departure;
+mod descriptors;
+mod frames;
 mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod guard;
 mod interim;
+mod leftover;
 mod listener;
+mod rules;
 mod serve;
 mod sweep;
 mod tls;
@@ -30,10 +37,13 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use body::{BodyError, SteadyBody};
+pub use body::{BodyError, Pace, SteadyBody};
+pub use departure::{Departure, Hold, Phase};
+pub use descriptors::Descriptors;
 pub use interim::Interim;
 pub use listener::{BindError, bind};
-pub use serve::{Acceptor, Drain, serve, serve_within};
+pub use rules::Rules;
+pub use serve::{Acceptor, serve};
 pub use sweep::Bounds;
 pub use tls::{TlsError, TlsSlot};
 pub use tunnel::{Far, Side, Switch, Tunnel, Witness};
@@ -52,6 +62,8 @@ pub struct Client {
     pub ip: Arc<str>,
     /// Some for TLS.
     pub tls: Option<Tls>,
+    /// What a request's body must bring on average while it is waited for; 0 is nothing.
+    pub upload_bytes_per_s: usize,
     /// Where answers 1xx may go. None: the client's protocol has no way for them.
     pub interim: Option<Interim>,
 }

@@ -3,19 +3,23 @@
 //! Hot paths hold the handles (`FunctionMetrics`, …) that they increment: no label is looked up per request.
 
 mod access;
+mod admin;
 mod cache;
 mod edge;
 mod function;
+mod line;
 mod net;
 mod reload;
 mod trace;
 
 pub use access::{AccessLog, Line};
+pub use admin::AdminMetrics;
 pub use cache::{CacheMetrics, CacheTier, FillResult};
 pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{Audit, FunctionMetrics, InstanceEvent};
+pub use line::{is_one_line, one_line_json, one_line_text};
 pub use net::NetMetrics;
-pub use reload::ReloadResult;
+pub use reload::{HandoverResult, ReloadResult};
 pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};
 
 use std::sync::OnceLock;
@@ -28,8 +32,10 @@ pub struct Telemetry {
     functions: function::Families,
     edge: edge::Families,
     net: NetMetrics,
+    admin: AdminMetrics,
     cache: CacheMetrics,
     reloads: reload::Reloads,
+    handovers: reload::Handovers,
     access: OnceLock<AccessLog>,
     access_dropped: IntCounter,
     tracer: OnceLock<Tracer>,
@@ -43,8 +49,10 @@ impl Telemetry {
         let functions = function::Families::register(&registry);
         let edge = edge::Families::register(&registry);
         let net = NetMetrics::register(&registry);
+        let admin = AdminMetrics::register(&registry);
         let cache = CacheMetrics::register(&registry);
         let reloads = reload::Reloads::register(&registry);
+        let handovers = reload::Handovers::register(&registry);
         let access_dropped = IntCounter::new(
             "edgeward_access_log_lines_dropped_total",
             "Lines of the access log that were lost because its reader was too slow.",
@@ -53,7 +61,20 @@ impl Telemetry {
         registry.register(Box::new(access_dropped.clone())).expect("registered once");
         let spans_dropped = trace::Dropped::register(&registry);
         let (access, tracer) = (OnceLock::new(), OnceLock::new());
-        Telemetry { registry, functions, edge, net, cache, reloads, access, access_dropped, tracer, spans_dropped }
+        Telemetry {
+            registry,
+            functions,
+            edge,
+            net,
+            admin,
+            cache,
+            reloads,
+            handovers,
+            access,
+            access_dropped,
+            tracer,
+            spans_dropped,
+        }
     }
 
     /// The handles of one function's metrics.
@@ -64,6 +85,11 @@ impl Telemetry {
     /// The handles of the process's connections.
     pub fn net(&self) -> NetMetrics {
         self.net.clone()
+    }
+
+    /// The handles of the admin port.
+    pub fn admin(&self) -> AdminMetrics {
+        self.admin.clone()
     }
 
     /// The handles of the cache.
@@ -79,6 +105,11 @@ impl Telemetry {
     /// Counts a function that could not be deployed.
     pub fn deployment_refused(&self, reason: &'static str) {
         self.reloads.count_deployment(reason);
+    }
+
+    /// Counts a hand-over of the listening sockets.
+    pub fn handed_over(&self, result: HandoverResult) {
+        self.handovers.count(result);
     }
 
     /// The handles that all sites share.

@@ -46,7 +46,7 @@ fn a_damaged_aot_cache_is_made_anew() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if path.is_file() {
                 std::fs::write(&path, b"damaged").unwrap();
                 damaged += 1;
             }

@@ -5,11 +5,13 @@
 
 mod harness;
 
+mod admin;
 mod agreement;
 mod blame;
 mod cache;
 mod cli;
 mod compress;
+mod connections;
 mod deploy;
 mod distribution;
 mod errors;
@@ -18,6 +20,7 @@ mod faults;
 mod folders;
 mod foreign;
 mod greedy;
+mod handover;
 mod hooks;
 mod hostile;
 mod isolation;

@@ -26,7 +26,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use bytes::Bytes;
 use http::HeaderName;
@@ -92,8 +92,8 @@ pub(crate) struct Disk {
     scanned: AtomicBool,
     metrics: CacheMetrics,
     own: Weak<Disk>,
-    /// Held open: it is the lock.
-    _lock: File,
+    /// Held open: it is the lock. None once another process has the folder.
+    lock: RwLock<Option<File>>,
 }
 
 /// Why a disk tier could not be opened.
@@ -176,9 +176,23 @@ impl Disk {
             scanned: AtomicBool::new(false),
             metrics,
             own: own.clone(),
-            _lock: lock,
+            lock: RwLock::new(Some(lock)),
         });
         Ok((disk, journal))
+    }
+
+    /// Gives the folder to another process: nothing is found or stored here any more, and no file of the other's touched.
+    /// Waits for what is being committed.
+    pub(crate) fn release(&self) {
+        let mut lock = self.lock.write().unwrap_or_else(PoisonError::into_inner);
+        self.index.clear();
+        *lock = None;
+    }
+
+    /// While it is held, the folder stays ours; an error when it is not.
+    fn held(&self) -> io::Result<RwLockReadGuard<'_, Option<File>>> {
+        let lock = self.lock.read().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_some() { Ok(lock) } else { Err(io::Error::other("another process has the cache's folder")) }
     }
 
     pub(crate) fn find(&self, key: &Key) -> Option<Place> {
@@ -254,6 +268,7 @@ impl Disk {
 
     /// Begins a file. Blocks.
     pub(crate) fn create(&self, key: Key, primary: Key, meta: Meta, born: u64) -> io::Result<Spool> {
+        let _held = self.held()?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let temporary = self.folder.join(format!("tmp/{id:016x}"));
         let vary = meta.vary.clone();
@@ -265,6 +280,7 @@ impl Disk {
 
     /// The object may be found from here on. Blocks.
     pub(crate) fn commit(&self, spool: Spool) -> io::Result<()> {
+        let _held = self.held()?;
         let Spool { writer, reserved: _reserved, key, primary, vary, born, id, body_bytes, .. } = spool;
         let file_bytes = writer.commit().inspect_err(|_| self.metrics.disk_failed("write"))?;
         let place = Place::File { id, body_bytes, file_bytes, born, renewed: None };
@@ -323,6 +339,7 @@ impl Disk {
     pub(crate) fn write_journal(&self, journal: impl FnOnce() -> Journal) -> io::Result<()> {
         // Asked for under the lock: an older one must not come after a newer one.
         let _journaling = lock(&self.journaling);
+        let _held = self.held()?;
         let journal = journal();
         let temporary = self.folder.join("tmp/purges");
         let mut file = open_regular(&temporary, OpenOptions::new().write(true).create(true).truncate(true))?;
@@ -359,7 +376,9 @@ impl Disk {
     /// Takes this very file away, not one that has come in its place.
     fn remove(&self, key: &Key, file: u64) {
         self.index.remove_if(key, |place| matches!(place, Place::File { id, .. } if *id == file));
-        let _ = fs::remove_file(self.path(file));
+        if self.held().is_ok() {
+            let _ = fs::remove_file(self.path(file));
+        }
     }
 
     fn path(&self, id: u64) -> PathBuf {

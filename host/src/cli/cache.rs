@@ -1,6 +1,7 @@
 //! `edgeward cache`: what a running edge keeps, and how it is made to forget. It is asked through its admin port.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 
 use super::output::say;
 use crate::cache::no_path;
+use crate::telemetry::one_line_json;
 
 /// The admin port answers at once, except for a purge that is being written to disk.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,6 +30,9 @@ pub struct Args {
     /// The admin port of the edge (`server.admin`).
     #[arg(long, global = true, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
     admin: SocketAddr,
+    /// The token, if the edge wants one (`server.admin_token_file`).
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -89,24 +94,36 @@ struct What {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let token = args
+        .token_file
+        .as_ref()
+        .map(|file| std::fs::read_to_string(file).with_context(|| format!("cannot read the token of {}", file.display())));
+    let admin = &Admin { address: args.admin, token: token.transpose()? };
     runtime.block_on(async {
         match &args.command {
             Command::Stats => {
-                let stats = ask(args.admin, Method::GET, "/cache", &Value::Null).await?;
+                let stats = ask(admin, Method::GET, "/cache", &Value::Null).await?;
                 say!("{stats:#}");
             }
             Command::Lookup(Asked { host, path, headers, https, origin }) => {
                 let asked = json!({"host": host, "path": path, "headers": headers, "https": https, "origin": origin});
-                let found = ask(args.admin, Method::POST, "/cache/lookups", &asked).await?;
-                say!("{found:#}");
+                let found = ask(admin, Method::POST, "/cache/lookups", &asked).await?;
+                // Origins have written into it, and this may be a terminal.
+                say!("{}", String::from_utf8_lossy(&one_line_json(format!("{found:#}").into_bytes())));
             }
-            Command::Purge(what) => purge(args.admin, what).await?,
+            Command::Purge(what) => purge(admin, what).await?,
         }
         Ok(())
     })
 }
 
-async fn purge(admin: SocketAddr, what: &What) -> anyhow::Result<()> {
+/// Whom to ask, and with which secret.
+struct Admin {
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+async fn purge(admin: &Admin, what: &What) -> anyhow::Result<()> {
     let mut asked = json!({});
     if what.everything {
         asked["everything"] = true.into();
@@ -130,26 +147,28 @@ async fn purge(admin: SocketAddr, what: &What) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(admin: SocketAddr, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+async fn ask(admin: &Admin, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
     let exchange = async {
-        let stream = TcpStream::connect(admin).await?;
+        let stream = TcpStream::connect(admin.address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection);
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, admin.to_string())
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        let response = sender.send_request(request).await?;
+            .header(header::HOST, admin.address.to_string())
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = &admin.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.trim()));
+        }
+        let response = sender.send_request(request.body(Full::new(body))?).await?;
         let status = response.status();
         let bytes = Limited::new(response.into_body(), ANSWER_BYTES).collect().await.map_err(|error| anyhow::anyhow!(error))?;
         driver.abort();
         anyhow::Ok((status, bytes.to_bytes()))
     };
     let answered = timeout(PATIENCE, exchange).await.context("no answer in time").and_then(|answer| answer);
-    let (status, bytes) = answered.with_context(|| format!("the admin port {admin} cannot be asked"))?;
+    let (status, bytes) = answered.with_context(|| format!("the admin port {} cannot be asked", admin.address))?;
     if !matches!(status, StatusCode::OK | StatusCode::CREATED) {
         bail!("the edge says {status}: {}", String::from_utf8_lossy(&bytes).trim_end());
     }

@@ -1,10 +1,13 @@
-//! Where logs go, and in which form.
+//! Where logs go, and in which form: a record is a line.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
+use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use super::Usage;
+use crate::telemetry::{is_one_line, one_line_json, one_line_text};
 
 /// Wasmtime's WASI writes a line for each request of a guest that fails, and a guest may send as many as it likes: what is
 /// worth telling stands in the function's own log.
@@ -23,10 +26,58 @@ pub(super) fn start(format: Option<Format>) -> anyhow::Result<()> {
         Err(_) => EnvFilter::new(DEFAULT),
         Ok(filter) => EnvFilter::try_new(&filter).map_err(|error| Usage(format!("EDGEWARD_LOG: {error}")))?,
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format.unwrap_or(if terminal { Format::Text } else { Format::Json }) {
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
+    let format = format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let subscriber = subscriber.with_writer(Records { format });
+    match format {
         Format::Text => subscriber.with_ansi(terminal).init(),
         Format::Json => subscriber.json().flatten_event(true).with_current_span(false).init(),
     }
     Ok(())
+}
+
+/// Makes a line of each record.
+struct Records {
+    format: Format,
+}
+
+impl<'a> MakeWriter<'a> for Records {
+    type Writer = Record;
+
+    fn make_writer(&'a self) -> Record {
+        Record { format: self.format, keep_lines: false }
+    }
+
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Record {
+        // What is wrong with a configuration has several lines, and only the operator wrote into them.
+        Record { format: self.format, keep_lines: of.target() == "edgeward::host::reload" }
+    }
+}
+
+/// One record, which is written whole.
+struct Record {
+    format: Format,
+    keep_lines: bool,
+}
+
+impl Write for Record {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        let mut stderr = io::stderr().lock();
+        match self.format {
+            Format::Json => {
+                // The end of the line is no part of the JSON.
+                let json = record.strip_suffix(b"\n").unwrap_or(record);
+                let mut line = one_line_json(json.to_vec());
+                line.push(b'\n');
+                stderr.write_all(&line)?;
+            }
+            Format::Text if is_one_line(record) => stderr.write_all(record)?,
+            Format::Text => stderr.write_all(one_line_text(&String::from_utf8_lossy(record), self.keep_lines).as_bytes())?,
+        }
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }

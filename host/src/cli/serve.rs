@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::FAILED;
 use crate::config;
-use crate::host::{Asked, Drain, Host};
+use crate::host::{Asked, Drain, Host, Launch, Notifier, Passed};
 use crate::wasm::compile::Compiler;
 
 /// Serve the sites of a configuration.
@@ -20,14 +20,19 @@ pub(super) struct Args {
     /// The configuration.
     #[arg(short, long, value_name = "FILE", default_value = "edge.toml")]
     config: PathBuf,
+    /// Take over from an edge that serves with the same data folder: it leaves when this one is ready.
+    #[arg(long)]
+    replace: bool,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    // There are no other threads yet.
+    let launch = Launch { passed: Passed::from_environment()?, notifier: Notifier::from_environment()?, replace: args.replace };
     // Before anything that takes time: until then a signal ends the process.
     let (asked, ear) = Asked::new();
     obey_signals(asked.clone())?;
     let loaded = config::load(&args.config)?;
-    let host = Host::start(args.config, loaded, Compiler::this_program(), asked, ear)?;
+    let host = Host::start(args.config, loaded, Compiler::this_program(), asked, ear, launch)?;
     host.wait()
 }
 

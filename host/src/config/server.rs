@@ -2,18 +2,21 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::files::Files;
 use super::reader::{Table, Text};
-use super::{Certificate, Server};
-use crate::limits::{Compiling, compile, tunnel};
+use super::{AdminAccess, Certificate, Server, Token};
+use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN};
+use crate::limits::{Compiling, compile, request, tunnel};
 
 const WORKERS_MAX: u64 = 256;
 const DRAIN_S_MAX: u64 = 900;
 const LISTENERS_MAX: usize = 64;
 const CERTIFICATES_MAX: usize = 1_000;
 const EDGE_LOCATION_BYTES_MAX: usize = 64;
+const ADMIN_HOSTS_MAX: usize = 64;
 
 pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -21,13 +24,17 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         http: Vec::new(),
         https: Vec::new(),
         admin: None,
+        admin_access: Arc::default(),
         workers: workers.min(WORKERS_MAX as usize),
         data_dir: files.resolve("edgeward-data"),
         compiling: Compiling::default(),
         edge_location: "local".to_owned(),
         drain: Duration::from_secs(30),
+        drain_listen: None,
         access_log: true,
         websockets_per_worker: usize::try_from(tunnel::PER_WORKER).unwrap_or(usize::MAX),
+        connections_per_client: None,
+        upload_bytes_per_s: request::BODY_RATE_BYTES_S,
         certificates: Vec::new(),
     };
     let Some(mut table) = root.table("server") else {
@@ -40,6 +47,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     server.http = addresses(&mut table, "http", &mut taken);
     server.https = addresses(&mut table, "https", &mut taken);
     server.admin = table.text("admin").and_then(|text| taken.address(&table, "admin", &text));
+    server.admin_access = Arc::new(admin_access(&mut table, files));
     if let Some(workers) = table.integer("workers", 1..=WORKERS_MAX) {
         server.workers = usize::try_from(workers).unwrap_or(1);
     }
@@ -58,11 +66,20 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     if let Some(seconds) = table.integer("drain_s", 0..=DRAIN_S_MAX) {
         server.drain = Duration::from_secs(seconds);
     }
+    if let Some(seconds) = table.integer("drain_listen_s", 0..=DRAIN_S_MAX) {
+        server.drain_listen = Some(Duration::from_secs(seconds));
+    }
     if let Some(access_log) = table.flag("access_log") {
         server.access_log = access_log;
     }
     if let Some(tunnels) = table.integer("websockets_per_worker", 0..=tunnel::PER_WORKER_MAX) {
         server.websockets_per_worker = usize::try_from(tunnels).unwrap_or(usize::MAX);
+    }
+    if let Some(connections) = table.integer("connections_per_client", 1..=request::CONNECTIONS_PER_CLIENT_MAX) {
+        server.connections_per_client = usize::try_from(connections).ok();
+    }
+    if let Some(bytes) = table.integer("upload_bytes_per_s", 0..=request::BODY_RATE_BYTES_S_MAX) {
+        server.upload_bytes_per_s = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
     server.certificates = table.list("certificate").into_iter().filter_map(|entry| certificate(entry, files)).collect();
     check(&table, &server);
@@ -82,6 +99,33 @@ fn check(table: &Table<'_>, server: &Server) {
     if server.certificates.len() > CERTIFICATES_MAX {
         table.report.error(table.span(), "too many certificates", format!("at most {CERTIFICATES_MAX}"));
     }
+}
+
+/// A name that browsers may be led to ask by, and what they must know.
+fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
+    let hosts = table.texts("admin_hosts").unwrap_or_default();
+    if let Some(beyond) = hosts.get(ADMIN_HOSTS_MAX) {
+        table.report.error(beyond.span(), "too many names in `admin_hosts`", format!("at most {ADMIN_HOSTS_MAX}"));
+    }
+    let name = |text: &Text<'_>| {
+        let host = super::site::host(table, text)?;
+        if host.starts_with("*.") {
+            // Whoever may make a name below it could have it lead here.
+            table.report.error(text.span(), "`admin_hosts` holds whole names", "without `*`: \"admin.example.com\"");
+        }
+        Some(host)
+    };
+    let hosts = hosts.iter().filter_map(name).collect();
+    let token = table.text("admin_token_file").and_then(|text| {
+        let bytes = files.contents(table, &text, ADMIN_TOKEN_BYTES)?;
+        let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+        if token.len() < ADMIN_TOKEN_BYTES_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let remedy = format!("at least {ADMIN_TOKEN_BYTES_MIN} printable ASCII characters: `openssl rand -hex 32`");
+            table.report.error(text.span(), "the file holds no token", remedy);
+        }
+        Some(Token::new(token))
+    });
+    AdminAccess { hosts, token }
 }
 
 fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {

@@ -25,7 +25,7 @@ use crate::edge::record::Record;
 use crate::edge::tunnel::Switched;
 use crate::function::revision::StreamBody;
 use crate::limits;
-use crate::net::{BodyError, SteadyBody};
+use crate::net::{BodyError, Pace, SteadyBody};
 
 type Polled = Poll<Option<Result<Frame<Bytes>, anyhow::Error>>>;
 
@@ -164,15 +164,15 @@ impl PeekError {
     /// A client that stalls runs out of the body's own patience, which is as long as ours.
     fn of(error: anyhow::Error) -> PeekError {
         match error.downcast_ref::<BodyError>() {
-            Some(BodyError::Stalled(_)) => PeekError::Timeout,
+            Some(BodyError::Stalled(_) | BodyError::Slow(_)) => PeekError::Timeout,
             _ => PeekError::Broken(error),
         }
     }
 }
 
 impl Content {
-    pub(crate) fn viewer(incoming: Incoming) -> Content {
-        if incoming.is_end_stream() { Content::Empty } else { Content::Viewer(SteadyBody::new(incoming)) }
+    pub(crate) fn viewer(incoming: Incoming, pace: Pace) -> Content {
+        if incoming.is_end_stream() { Content::Empty } else { Content::Viewer(SteadyBody::new(incoming, pace)) }
     }
 
     pub(crate) fn full(bytes: Bytes) -> Content {

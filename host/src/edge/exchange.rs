@@ -30,6 +30,7 @@ use crate::edge::tunnel::Place;
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
+use crate::net::Pace;
 use crate::path::NormalPath;
 use crate::telemetry::{Open, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
@@ -69,7 +70,7 @@ pub(super) async fn visit(
     head: &mut Head,
     incoming: Incoming,
 ) -> Result<Answer, Refusal> {
-    let mut content = Content::viewer(incoming);
+    let mut content = Content::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
     let secure = record.client().tls.is_some();
     let behavior = {
         // By the path as it came: a hook that changes it changes neither behavior nor origin.

@@ -61,12 +61,16 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             http: vec![],
             https: vec![],
             admin: None,
+            admin_access: Arc::default(),
             workers: 1,
             data_dir: "/nonexistent".into(),
             edge_location: "test".to_owned(),
             drain: Duration::ZERO,
+            drain_listen: None,
             access_log: false,
             websockets_per_worker: 1,
+            connections_per_client: None,
+            upload_bytes_per_s: 0,
             certificates: vec![],
         },
         geo: config::Geo::default(),
@@ -128,7 +132,8 @@ async fn start(config: Config) -> u16 {
     let cache = Cache::open(&options, telemetry.cache()).unwrap();
     let edge = Arc::new(Edge::new(&config, &Revisions::default(), &cache, &telemetry).unwrap());
     listen(move |request| {
-        let client = Client { peer: "9.9.9.9:9".parse().unwrap(), ip: "9.9.9.9".into(), tls: None, interim: None };
+        let client =
+            Client { peer: "9.9.9.9:9".parse().unwrap(), ip: "9.9.9.9".into(), tls: None, upload_bytes_per_s: 0, interim: None };
         serve(edge.clone(), client, request)
     })
     .await

@@ -123,6 +123,7 @@ impl Reloader {
 
     fn reload(&mut self) {
         let begin = Instant::now();
+        self.shared.notifier.reloading();
         let result = match self.replace() {
             Ok(()) => {
                 tracing::info!(duration_ms = begin.elapsed().as_millis(), "configuration reloaded");
@@ -134,6 +135,7 @@ impl Reloader {
             }
         };
         self.shared.telemetry.reloaded(result);
+        self.shared.notifier.ready();
     }
 
     fn replace(&mut self) -> anyhow::Result<()> {
@@ -162,10 +164,9 @@ impl Reloader {
             tracing::warn!(setting, "a change of this setting takes effect after a restart");
         }
         // What is compared with next time is what is in force.
-        let Server { compiling, edge_location, drain, access_log, websockets_per_worker, certificates, .. } = config.server;
-        let before_server = before.server.clone();
-        next.server =
-            Server { compiling, edge_location, drain, access_log, websockets_per_worker, certificates, ..before_server };
+        let Server { http, https, admin, workers, data_dir, .. } = before.server.clone();
+        next.server = Server { http, https, admin, workers, data_dir, ..config.server };
+        self.shared.rules.set(next.server.connections_per_client, next.server.upload_bytes_per_s);
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
         drop(before);

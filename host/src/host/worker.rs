@@ -1,7 +1,5 @@
 //! One thread, one runtime, one listener of each address: connections never leave their worker.
 
-use std::future::pending;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -9,34 +7,35 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
 use super::Shared;
+use super::sockets::Sockets;
 use crate::edge;
 use crate::function::pool;
-use crate::net::{self, Acceptor};
+use crate::net::{self, Acceptor, Bounds, Phase};
 
-/// Starts as many workers as each address has sockets.
-pub(super) fn start(
-    shared: &Arc<Shared>,
-    http: Vec<Vec<TcpListener>>,
-    https: Vec<Vec<TcpListener>>,
-) -> anyhow::Result<Vec<JoinHandle<anyhow::Result<()>>>> {
+/// Starts the workers, each with its share of the sockets.
+pub(super) fn start(shared: &Arc<Shared>, sockets: &Sockets) -> anyhow::Result<Vec<JoinHandle<anyhow::Result<()>>>> {
     let workers = shared.snapshot.load().server.workers;
     let mut acceptors: Vec<Vec<Acceptor>> = (0..workers).map(|_| Vec::new()).collect();
-    let cleartext = http.into_iter().map(|sockets| (sockets, None));
-    let encrypted = https.into_iter().map(|sockets| (sockets, shared.tls.clone()));
-    for (sockets, tls) in cleartext.chain(encrypted) {
-        for (acceptors, listener) in acceptors.iter_mut().zip(sockets) {
-            acceptors.push(Acceptor { listener, tls: tls.clone() });
+    let cleartext = sockets.http.iter().map(|listening| (listening, None));
+    let encrypted = sockets.https.iter().map(|listening| (listening, shared.tls.clone()));
+    for (listening, tls) in cleartext.chain(encrypted) {
+        for (acceptors, share) in acceptors.iter_mut().zip(listening.for_workers(workers)?) {
+            acceptors.extend(share.into_iter().map(|listener| Acceptor { listener, tls: tls.clone() }));
         }
     }
+    let beats = shared.notifier.beats(workers)?;
     let start = |(index, acceptors)| {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let shared = shared.clone();
+        let (shared, beats) = (shared.clone(), beats.clone());
         let thread = std::thread::Builder::new().name(format!("edgeward-{index}"));
         Ok(thread.spawn(move || {
             pool::enter_worker(index);
-            let result = run(&runtime, acceptors, &shared);
+            let result = run(&runtime, acceptors, &shared, beats.clone().map(|beats| beats.keep(index)));
+            if let Some(beats) = beats {
+                beats.ended(index);
+            }
             // A process with a worker less would lose the connections that the kernel gives to it.
-            shared.drain.send_replace(true);
+            shared.departure.close();
             // Not dropped: that would wait for a thread that the file system, or the resolver of names, holds up for ever.
             runtime.shutdown_background();
             result
@@ -45,13 +44,23 @@ pub(super) fn start(
     acceptors.into_iter().enumerate().map(start).collect()
 }
 
-fn run(runtime: &Runtime, acceptors: Vec<Acceptor>, shared: &Arc<Shared>) -> anyhow::Result<()> {
+fn run(
+    runtime: &Runtime,
+    acceptors: Vec<Acceptor>,
+    shared: &Arc<Shared>,
+    beats: Option<impl Future<Output = ()> + 'static>,
+) -> anyhow::Result<()> {
     let tasks = LocalSet::new();
-    let (drain, metrics) = (shared.drain.subscribe(), shared.telemetry.net());
+    let (rules, departure, metrics) = (shared.rules.clone(), shared.departure.clone(), shared.telemetry.net());
+    let bounds = Bounds { descriptors: shared.descriptors.for_clients(), ..Bounds::default() };
     let snapshots = shared.clone();
     tasks.block_on(runtime, async move {
         tokio::task::spawn_local(pool::caretaker());
-        let serving = net::serve(acceptors, drain, metrics, move |client, request| {
+        tokio::task::spawn_local(let_go(snapshots.clone()));
+        if let Some(beats) = beats {
+            tokio::task::spawn_local(beats);
+        }
+        let serving = net::serve(bounds, acceptors, rules, departure, metrics, move |client, request| {
             edge::serve(snapshots.snapshot.load().edge.clone(), client, request)
         });
         tokio::select! {
@@ -64,12 +73,17 @@ fn run(runtime: &Runtime, acceptors: Vec<Acceptor>, shared: &Arc<Shared>) -> any
     })
 }
 
-/// Ends when a drain has taken longer than it may.
+/// Closes the copies of the sockets that are kept for a successor, when the workers close theirs.
+async fn let_go(shared: Arc<Shared>) {
+    shared.departure.reached(Phase::Closing).await;
+    shared.stop_listening();
+}
+
+/// Ends when a drain has taken longer than it may. Half of that time is for those who come while it goes on.
 async fn too_late(shared: &Shared) {
-    let mut drain = shared.drain.subscribe();
-    if drain.wait_for(|draining| *draining).await.is_err() {
-        return pending().await;
-    }
+    shared.departure.reached(Phase::Leaving).await;
     let patience = shared.snapshot.load().server.drain;
-    tokio::time::sleep(patience).await;
+    tokio::time::sleep(patience / 2).await;
+    shared.departure.close();
+    tokio::time::sleep(patience / 2).await;
 }

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::limits::request::BODY_STALL_MS;
+use crate::limits::request::{BODY_RATE_GRACE_MS, BODY_STALL_MS};
 use crate::net::sweep::ExchangeGuard;
 
 /// Why a request's body did not arrive whole.
@@ -18,27 +18,55 @@ use crate::net::sweep::ExchangeGuard;
 pub enum BodyError {
     #[error("the client sent nothing of the body for {} ms", .0.as_millis())]
     Stalled(Duration),
+    #[error("the client sent the body at less than {0} bytes a second")]
+    Slow(usize),
     #[error("the client's body broke off: {0}")]
     Broken(#[from] hyper::Error),
 }
 
-/// A request's body that fails when the client stops sending while somebody waits for it.
+/// A request's body that fails when the client stops sending, or all but stops, while somebody waits for it.
 ///
+/// Only time that is waited counts, not that in which nobody asks for more: a slow origin is not the client's fault.
 /// A timer is made only when a read has to wait, so that a body that is already here costs nothing.
 pub struct SteadyBody {
     incoming: Incoming,
-    patience: Duration,
+    pace: Pace,
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    /// Since when a read waits.
+    since: Option<Instant>,
+    /// All earlier waiting.
+    waited: Duration,
+    bytes: usize,
+}
+
+/// How patient a reader is.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two reads.
+    pub stall: Duration,
+    /// On average, once `grace` has been waited. 0 is nothing.
+    pub bytes_per_s: usize,
+    pub grace: Duration,
+}
+
+impl Pace {
+    pub fn of(bytes_per_s: usize) -> Pace {
+        let (stall, grace) = (Duration::from_millis(BODY_STALL_MS), Duration::from_millis(BODY_RATE_GRACE_MS));
+        Pace { stall, bytes_per_s, grace }
+    }
+
+    /// How long may be waited in all for a body of which so much has come.
+    fn patience(self, bytes: usize) -> Duration {
+        // A body has fewer than 2^53 bytes, or its sender is patient too.
+        #[expect(clippy::cast_precision_loss, reason = "of a time that is measured in minutes")]
+        let earned = |bytes_per_s: usize| Duration::from_secs_f64((bytes as f64 / bytes_per_s as f64).min(1e9));
+        if self.bytes_per_s == 0 { Duration::MAX } else { self.grace + earned(self.bytes_per_s) }
+    }
 }
 
 impl SteadyBody {
-    pub fn new(incoming: Incoming) -> SteadyBody {
-        SteadyBody::with_patience(incoming, Duration::from_millis(BODY_STALL_MS))
-    }
-
-    pub fn with_patience(incoming: Incoming, patience: Duration) -> SteadyBody {
-        SteadyBody { incoming, patience, timer: None, waiting: false }
+    pub fn new(incoming: Incoming, pace: Pace) -> SteadyBody {
+        SteadyBody { incoming, pace, timer: None, since: None, waited: Duration::ZERO, bytes: 0 }
     }
 }
 
@@ -49,16 +77,26 @@ impl Body for SteadyBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
-            this.waiting = false;
+            if let Some(since) = this.since.take() {
+                this.waited += since.elapsed();
+            }
+            if let Some(Ok(frame)) = &frame {
+                this.bytes = this.bytes.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
         }
-        let patience = this.patience;
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
-        if !this.waiting {
-            this.waiting = true;
-            timer.as_mut().reset(Instant::now() + patience);
+        let left = this.pace.patience(this.bytes).saturating_sub(this.waited);
+        let Pace { stall, bytes_per_s, .. } = this.pace;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(stall)));
+        if this.since.is_none() {
+            let now = Instant::now();
+            this.since = Some(now);
+            timer.as_mut().reset(now + stall.min(left));
         }
-        timer.as_mut().poll(cx).map(|()| Some(Err(BodyError::Stalled(patience))))
+        timer
+            .as_mut()
+            .poll(cx)
+            .map(|()| Some(Err(if left < stall { BodyError::Slow(bytes_per_s) } else { BodyError::Stalled(stall) })))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -104,5 +142,21 @@ impl<B: Body> Body for ExchangeBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_earns_time_by_its_bytes() {
+        let pace = Pace { stall: Duration::from_secs(30), bytes_per_s: 240, grace: Duration::from_secs(30) };
+        for (bytes, seconds) in [(0, 30.0), (1, 30.0 + 1.0 / 240.0), (240, 31.0), (2_400, 40.0), (240 << 20, 30.0 + 1_048_576.0)]
+        {
+            assert!((pace.patience(bytes).as_secs_f64() - seconds).abs() < 1e-6, "{bytes}");
+        }
+        assert_eq!(Pace { bytes_per_s: 0, ..pace }.patience(0), Duration::MAX);
+        assert!(pace.patience(usize::MAX) < Duration::MAX);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -98,12 +98,7 @@ pub(crate) async fn serve_tls<H, F, B>(
             entry.metrics().refused("tls-handshake");
             return;
         }
-        Err(verdict) => {
-            if let Some(verdict) = verdict {
-                count(verdict, &entry);
-            }
-            return;
-        }
+        Err(verdict) => return count(verdict, &entry),
     };
     let (_, session) = stream.get_ref();
     client.tls = Some(Tls {
@@ -143,8 +138,7 @@ pub(crate) async fn serve_cleartext<H, F, B>(
             serve(stream, opening, protocol, client, entry, protocols, handler).await;
         }
         Ok(Err(_)) => {} // Closed before it said anything.
-        Err(Some(verdict)) => Box::pin(cut(stream, verdict, &entry, 0)).await,
-        Err(None) => {} // We drain, and no request has begun.
+        Err(verdict) => Box::pin(cut(stream, verdict, &entry, 0)).await,
     }
 }
 
@@ -177,7 +171,12 @@ async fn serve<S, H, F, B>(
             metrics.request(protocol == Protocol::Http2);
             name_one_host(&mut request);
             let interim = client.interim.clone();
-            Answering { answer: handler(client.clone(), request), exchange: Some(exchange), interim }
+            Answering {
+                answer: handler(client.clone(), request),
+                exchange: Some(exchange),
+                may_say_close: protocol == Protocol::Http1,
+                interim,
+            }
         })
     };
     let io = TokioIo::new(Guarded::new(stream, opening, interim, pulse.clone()));
@@ -192,13 +191,8 @@ async fn serve<S, H, F, B>(
                     told = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
-                let mut polled = Pin::new(&mut connection).poll(cx);
-                // Polled first: what has arrived is still answered.
-                if polled.is_pending() && pulse.is_draining() && !told {
-                    told = true;
-                    Pin::new(&mut connection).graceful_shutdown();
-                    polled = Pin::new(&mut connection).poll(cx);
-                }
+                // Without a request it is left alone for a moment: one may be on its way (`Verdict::Drained`).
+                let polled = Pin::new(&mut connection).poll(cx);
                 match (polled, pulse.verdict()) {
                     (Poll::Ready(result), None) => Poll::Ready(Ok(result)),
                     (_, Some(verdict)) => Poll::Ready(Err(verdict)),
@@ -245,12 +239,15 @@ async fn serve<S, H, F, B>(
                 pulse.attend(cx);
                 let mut polled = connection.as_mut().poll(cx);
                 // An idle connection is asked to go before it is cut: its client may be about to send.
-                let idle = !told && pulse.take_idle();
-                if idle {
-                    count(Verdict::Idle, &entry);
+                let idle = if told { None } else { pulse.take_idle() };
+                if let Some(idle) = idle {
+                    count(idle, &entry);
                 }
-                if polled.is_pending() && (pulse.is_draining() || idle) && !told {
+                // Who has come while we drain is answered first: sent away at once, it would only come again.
+                let drained = pulse.is_draining() && pulse.was_asked();
+                if polled.is_pending() && (drained || idle.is_some()) && !told {
                     told = true;
+                    pulse.is_told_to_go();
                     connection.as_mut().graceful_shutdown();
                     polled = connection.as_mut().poll(cx);
                 }
@@ -265,6 +262,11 @@ async fn serve<S, H, F, B>(
                 Ok(result) => result.err(),
                 Err(verdict) => {
                     count(verdict, &entry);
+                    if let Verdict::Offence(_) = verdict {
+                        // The guard reads what still comes, until the client closes.
+                        let rest = poll_fn(|cx| connection.as_mut().poll(cx));
+                        let _ = Box::pin(tokio::time::timeout(LINGER, rest)).await;
+                    }
                     None
                 }
             }
@@ -281,6 +283,8 @@ pin_project! {
         #[pin]
         answer: F,
         exchange: Option<ExchangeGuard>,
+        // HTTP/1.1 has a header for it, HTTP/2 a frame.
+        may_say_close: bool,
         interim: Option<Interim>,
     }
 }
@@ -303,24 +307,22 @@ impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
             && let Some(exchange) = &exchange
         {
             exchange.switch(tunnel);
+        } else if *this.may_say_close && exchange.as_ref().is_some_and(ExchangeGuard::is_last) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(response.map(|body| ExchangeBody::new(body, exchange))))
     }
 }
 
-/// Runs a future of a connection that hyper does not own yet; an error is the verdict that ended it, or
-/// none when we drain.
-async fn attended<T>(pulse: &Pulse, future: impl Future<Output = T>) -> Result<T, Option<Verdict>> {
+/// Runs a future of a connection that hyper does not own yet; an error is the verdict that ended it.
+async fn attended<T>(pulse: &Pulse, future: impl Future<Output = T>) -> Result<T, Verdict> {
     let mut future = pin!(future);
     poll_fn(|cx| {
         pulse.attend(cx);
         if let Some(verdict) = pulse.verdict() {
-            return Poll::Ready(Err(Some(verdict)));
+            return Poll::Ready(Err(verdict));
         }
-        if let Poll::Ready(value) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(value));
-        }
-        if pulse.is_draining() { Poll::Ready(Err(None)) } else { Poll::Pending }
+        future.as_mut().poll(cx).map(Ok)
     })
     .await
 }
@@ -331,7 +333,14 @@ async fn cut<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, verdict: Verdict,
     let status = match verdict {
         Verdict::Refused(refusal) => refusal.status(),
         Verdict::Head => "408 Request Timeout",
-        Verdict::Handshake | Verdict::Idle | Verdict::Write | Verdict::Stalled | Verdict::Quiet => return,
+        Verdict::Handshake
+        | Verdict::Idle
+        | Verdict::Write
+        | Verdict::Stalled
+        | Verdict::Quiet
+        | Verdict::Offence(_)
+        | Verdict::Shed
+        | Verdict::Drained => return,
     };
     if exchanges > 0 {
         return; // An answer is under way; another one in the middle of it would be taken for it.
@@ -374,6 +383,9 @@ fn count(verdict: Verdict, entry: &Entry) {
         Verdict::Stalled => entry.metrics().ended("stalled"),
         Verdict::Quiet => entry.metrics().ended("quiet-tunnel"),
         Verdict::Refused(refusal) => entry.metrics().refused(refusal.name()),
+        Verdict::Offence(offence) => entry.metrics().refused(offence.name()),
+        Verdict::Shed => entry.metrics().ended("shed"),
+        Verdict::Drained => {}
     }
 }
 

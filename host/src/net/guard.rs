@@ -1,4 +1,7 @@
-//! The stream between a socket and hyper: it reports to the pulse and passes what framing lets through.
+//! The stream between a socket and hyper: it reports to the pulse and passes what framing and frames let through.
+//!
+//! After an offence of HTTP/2 hyper hears nothing more, and what it still says goes nowhere: our last word is a GOAWAY that
+//! names the reason, and what the client still sends is read for a while, so that it is not lost to a reset.
 
 use std::io;
 use std::pin::Pin;
@@ -7,9 +10,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
+use crate::net::frames::{self, Offence};
 use crate::net::framing::Framing;
 use crate::net::interim::Interim;
-use crate::net::sweep::Pulse;
+use crate::net::sweep::{Pulse, Verdict};
 
 /// What an HTTP/2 client with prior knowledge sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -61,6 +65,8 @@ pub(crate) struct Guarded<S> {
     pulse: Rc<Pulse>,
     /// For HTTP/1.1; HTTP/2 frames cannot be read in two ways.
     framing: Option<Framing>,
+    /// For HTTP/2.
+    frames: Option<Box<Frames>>,
     /// For HTTP/1.1: what is to be written before hyper's next answer, and how much of it is under way.
     interim: Option<Interim>,
     preceding: Vec<u8>,
@@ -68,11 +74,22 @@ pub(crate) struct Guarded<S> {
     starved: bool,
 }
 
+struct Frames {
+    incoming: frames::Incoming,
+    outgoing: frames::Outgoing,
+    /// After an offence, so many bytes are still read, and forgotten.
+    over: Option<usize>,
+}
+
+/// What a client may still send after its offence.
+const OVER_BYTES: usize = 256 << 10;
+
 impl<S> Guarded<S> {
     /// With `interim` for HTTP/1.1.
     pub(crate) fn new(io: S, opening: Opening, interim: Option<Interim>, pulse: Rc<Pulse>) -> Guarded<S> {
         let framing = interim.is_some().then(Framing::default);
-        Guarded { io, opening, given: 0, pulse, framing, interim, preceding: Vec::new(), starved: false }
+        let frames = interim.is_none().then(|| Box::new(Frames::new(pulse.now())));
+        Guarded { io, opening, given: 0, pulse, framing, frames, interim, preceding: Vec::new(), starved: false }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -114,6 +131,53 @@ impl<S> Guarded<S> {
     }
 }
 
+impl Frames {
+    fn new(now: u32) -> Frames {
+        let incoming = frames::Incoming::after(PREFACE.len(), now);
+        Frames { incoming, outgoing: frames::Outgoing::new(), over: None }
+    }
+
+    fn sent(&mut self, mut n: usize, bufs: &[io::IoSlice<'_>]) {
+        for buf in bufs {
+            let part = n.min(buf.len());
+            self.incoming.sent(self.outgoing.feed(&buf[..part]));
+            n -= part;
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
+    /// The last word is said if it can be: not within a frame, and only once.
+    fn end_http2(&mut self, cx: &mut Context<'_>, offence: Offence) {
+        let Some(frames) = &mut self.frames else { return };
+        if frames.outgoing.is_between_frames() {
+            let farewell = frames.incoming.farewell(offence);
+            if Pin::new(&mut self.io).poll_write(cx, &farewell).is_ready() {
+                // Under TLS, what was taken still has to go.
+                let _ = Pin::new(&mut self.io).poll_flush(cx);
+            }
+        }
+        frames.over = Some(OVER_BYTES);
+        self.pulse.end(Verdict::Offence(offence));
+    }
+
+    /// Reads what comes after the end of all talk.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(left) = self.frames.as_mut().and_then(|frames| frames.over.as_mut()) else { return Poll::Pending };
+        let before = buf.filled().len();
+        while *left > 0 {
+            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            let came = buf.filled().len() - before;
+            if came == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            buf.set_filled(before);
+            *left = left.saturating_sub(came);
+        }
+        Poll::Pending
+    }
+}
+
 impl<S> Guarded<S> {
     /// Nothing is read any more. Who waits for the rest of a body is told; otherwise the connection ends when what has
     /// been asked before is answered, of which its task is told by the verdict.
@@ -127,9 +191,24 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S> Guarded<S> {
+    fn is_over(&self) -> bool {
+        self.frames.as_ref().is_some_and(|frames| frames.over.is_some())
+    }
+
+    fn count_frames(&mut self, written: &Poll<io::Result<usize>>, bufs: &[io::IoSlice<'_>]) {
+        if let (Some(frames), Poll::Ready(Ok(n))) = (&mut self.frames, written) {
+            frames.sent(*n, bufs);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.is_over() {
+            return this.poll_rest(cx, buf);
+        }
         if this.pulse.refusal().is_some() {
             return this.poll_refused();
         }
@@ -144,6 +223,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let came = buf.filled().len() - before;
         if this.framing.is_none() && came > PING_BYTES {
             this.pulse.moved();
+        }
+        if let Some(frames) = &mut this.frames
+            && let Err(offence) = frames.incoming.feed(&buf.filled()[before..], this.pulse.now())
+        {
+            // hyper gets none of these bytes; the connection's task reads the verdict, and then what is left.
+            buf.set_filled(before);
+            this.end_http2(cx, offence);
+            return Poll::Pending;
         }
         if let Some(framing) = &mut this.framing
             && came > 0
@@ -174,19 +261,27 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.is_over() {
+            return Poll::Ready(Ok(buf.len()));
+        }
         ready!(this.poll_preceding(cx))?;
         this.pulse.flushed(false);
         let polled = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.count_frames(&polled, &[io::IoSlice::new(buf)]);
         this.watched(polled)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.is_over() {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         ready!(this.poll_preceding(cx))?;
         this.pulse.flushed(false);
         let io = Pin::new(&mut this.io);
         // A head alone is the usual case, and `write` is the cheaper call.
         let written = if let [only] = bufs { io.poll_write(cx, only) } else { io.poll_write_vectored(cx, bufs) };
+        this.count_frames(&written, bufs);
         this.watched(written)
     }
 

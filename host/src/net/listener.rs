@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-const BACKLOG: i32 = 4_096;
+pub(super) const BACKLOG: i32 = 4_096;
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,13 @@ const BACKLOG: i32 = 4_096;
 pub struct BindError {
     address: SocketAddr,
     source: std::io::Error,
+}
+
+impl BindError {
+    /// Somebody else listens there.
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == std::io::ErrorKind::AddrInUse
+    }
 }
 
 /// One socket for each worker; the kernel spreads connections over them. Port 0 becomes a free port, the

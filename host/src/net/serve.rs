@@ -2,17 +2,26 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, spawn_local};
 
+use crate::limits::descriptors::{PAUSE_MS, PAUSE_MS_MAX};
+use crate::limits::request::DRAIN_IDLE_MS;
 use crate::net::connection::{self, Protocols};
+use crate::net::departure::{Departure, Phase};
+use crate::net::descriptors;
+use crate::net::leftover;
+use crate::net::listener::BACKLOG;
+use crate::net::rules::Rules;
 use crate::net::sweep::{Bounds, Stage, Sweep, TICK};
 use crate::net::{Client, TlsSlot};
 use crate::telemetry::NetMetrics;
@@ -24,32 +33,16 @@ pub struct Acceptor {
     pub tls: Option<Arc<TlsSlot>>,
 }
 
-/// Becomes true when connections are to end after their current request.
-pub type Drain = watch::Receiver<bool>;
-
-/// Accepts on all sockets of this worker until `drain`, then waits for the connections to end. Runs on a
-/// `LocalSet`; the caller bounds how long it waits, and what is still open then ends with the `LocalSet`.
+/// Accepts on all sockets of this worker until the departure closes, then waits for the connections to end. Runs
+/// on a `LocalSet`; the caller bounds how long it waits, and what is still open then ends with the `LocalSet`.
 ///
 /// # Errors
 /// A listener could not be given to the runtime.
-pub async fn serve<H, F, B>(acceptors: Vec<Acceptor>, drain: Drain, metrics: NetMetrics, handler: H) -> io::Result<()>
-where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
-    F: Future<Output = Response<B>> + 'static,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    serve_within(Bounds::default(), acceptors, drain, metrics, handler).await
-}
-
-/// `serve` with other bounds than those of `limits::request`.
-///
-/// # Errors
-/// As `serve`.
-pub async fn serve_within<H, F, B>(
+pub async fn serve<H, F, B>(
     bounds: Bounds,
     acceptors: Vec<Acceptor>,
-    mut drain: Drain,
+    rules: Arc<Rules>,
+    departure: Arc<Departure>,
     metrics: NetMetrics,
     handler: H,
 ) -> io::Result<()>
@@ -66,15 +59,28 @@ where
     let mut accepting = JoinSet::new();
     for acceptor in acceptors {
         let listener = TcpListener::from_std(acceptor.listener)?;
-        accepting.spawn_local(accept(listener, acceptor.tls, sweep.clone(), protocols.clone(), handler.clone()));
+        let door = Door {
+            tls: acceptor.tls,
+            descriptors: bounds.descriptors,
+            sweep: sweep.clone(),
+            rules: rules.clone(),
+            protocols: protocols.clone(),
+            handler: handler.clone(),
+        };
+        accepting.spawn_local(door.attend(listener, departure.clone()));
     }
     let mut ticking = JoinSet::new();
     ticking.spawn_local(tick(sweep.clone()));
 
-    // Whoever could begin the drain is gone: nobody could end it later.
-    let _ = drain.wait_for(|draining| *draining).await;
-    accepting.shutdown().await;
+    departure.reached(Phase::Leaving).await;
+    // Under load somebody would be refused before a successor that is started at once could ask for the sockets.
+    let busy = Duration::from_millis(if sweep.is_asked() { DRAIN_IDLE_MS } else { 0 });
+    let least = tokio::time::sleep(departure.least().unwrap_or(busy));
     sweep.drain();
+    sweep.early_gone().await;
+    least.await;
+    departure.early_gone();
+    while accepting.join_next().await.is_some() {}
     sweep.emptied().await;
     Ok(())
 }
@@ -85,48 +91,114 @@ async fn tick(sweep: Rc<Sweep>) {
     loop {
         interval.tick().await;
         sweep.tick();
+        if leftover::is_due(sweep.now(), sweep.ended()) {
+            leftover::give_back();
+        }
     }
 }
 
-async fn accept<H, F, B>(
-    listener: TcpListener,
+/// What becomes of who comes to a listening socket.
+struct Door<H> {
     tls: Option<Arc<TlsSlot>>,
+    descriptors: u64,
     sweep: Rc<Sweep>,
+    rules: Arc<Rules>,
     protocols: Rc<Protocols>,
     handler: Rc<H>,
-) where
+}
+
+impl<H, F, B> Door<H>
+where
     H: Fn(Client, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, mostly: without the pause this would spin.
-                sweep.metrics().refused("accept");
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
+    /// Until the departure closes.
+    async fn attend(self, listener: TcpListener, departure: Arc<Departure>) {
+        let mut closing = pin!(departure.reached(Phase::Closing));
+        let mut pause = PAUSE_MS;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut closing => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    pause = PAUSE_MS;
+                    self.receive(stream, peer).await;
+                }
+                Err(error) if is_the_clients(&error) => self.sweep.metrics().refused("accept"),
+                Err(error) => {
+                    self.sweep.metrics().refused("accept");
+                    self.sweep.shed(1);
+                    descriptors::tell_of_want(&format!("cannot accept a connection: {error}"));
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    pause = (2 * pause).min(PAUSE_MS_MAX);
+                }
             }
-        };
-        if sweep.is_full() {
-            sweep.metrics().refused("connections");
-            continue;
         }
-        let client = Client { peer, ip: peer.ip().to_canonical().to_string().into(), tls: None, interim: None };
-        let (protocols, handler) = (protocols.clone(), handler.clone());
+        if let Ok(listener) = listener.into_std() {
+            self.empty_queue(listener).await;
+        }
+    }
+
+    /// Whoever is in the socket's queue has been told that the connection stands; closing would reset it.
+    async fn empty_queue(self, listener: std::net::TcpListener) {
+        // Asked directly: the runtime may not have heard of them yet.
+        for _ in 0..BACKLOG {
+            let Ok((stream, peer)) = listener.accept() else { return };
+            if let Ok(()) = stream.set_nonblocking(true)
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.receive(stream, peer).await;
+            }
+        }
+    }
+
+    async fn receive(&self, stream: TcpStream, peer: SocketAddr) {
+        let metrics = self.sweep.metrics();
+        let Some(place) = self.rules.admit(peer.ip()) else { return metrics.refused("client-connections") };
+        // The kernel gives the lowest free number: so many are in use.
+        let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
+        let scarce = number >= self.descriptors;
+        if scarce {
+            descriptors::tell_of_want("file descriptors are short");
+        }
+        if scarce || self.sweep.is_full() {
+            // As many as there are too many: the holes that this leaves are filled before a high number comes again.
+            let beyond = usize::try_from(number.saturating_sub(self.descriptors)).unwrap_or(0);
+            if self.sweep.shed(beyond + 1) == 0 {
+                return metrics.refused(if scarce { "descriptors" } else { "connections" });
+            }
+            // Those that were asked to make room do so now, before others come.
+            tokio::task::yield_now().await;
+        }
+        let client = Client {
+            peer,
+            ip: peer.ip().to_canonical().to_string().into(),
+            tls: None,
+            upload_bytes_per_s: self.rules.upload_bytes_per_s(),
+            interim: None,
+        };
+        let (protocols, handler) = (self.protocols.clone(), self.handler.clone());
         // Detached: the sweep knows every connection, and the drain waits for them through it.
-        match &tls {
+        match &self.tls {
             None => {
-                let entry = sweep.enter(Stage::Idle);
+                let entry = self.sweep.enter(Stage::Idle, place);
                 spawn_local(connection::serve_cleartext(stream, client, entry, protocols, handler));
             }
             Some(slot) => {
-                let entry = sweep.enter(Stage::Handshake);
+                let entry = self.sweep.enter(Stage::Handshake, place);
                 spawn_local(connection::serve_tls(stream, slot.clone(), client, entry, protocols, handler));
             }
         }
     }
+}
+
+/// Gone before it was accepted: no want of ours.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)
 }

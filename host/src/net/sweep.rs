@@ -17,12 +17,15 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::limits::{request, tunnel};
+use crate::limits::{descriptors, request, tunnel};
+use crate::net::frames::Offence;
 use crate::net::framing::Refusal;
+use crate::net::rules::Place;
 use crate::net::tunnel::Tunnel;
 use crate::telemetry::NetMetrics;
 
-pub(crate) const TICK: Duration = Duration::from_millis(250);
+pub(crate) const TICK: Duration = Duration::from_millis(1_000 / TICKS_A_SECOND as u64);
+pub(crate) const TICKS_A_SECOND: u32 = 4;
 
 /// How long each stage may last, and how many connections a worker may have.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +35,10 @@ pub struct Bounds {
     pub idle: Duration,
     pub write: Duration,
     pub stall: Duration,
+    /// Of one worker.
     pub connections: usize,
+    /// The number of a descriptor from which on idle connections must make room for another one.
+    pub descriptors: u64,
 }
 
 impl Default for Bounds {
@@ -44,6 +50,7 @@ impl Default for Bounds {
             write: Duration::from_millis(request::WRITE_STALL_MS),
             stall: Duration::from_millis(request::STALL_TIMEOUT_MS),
             connections: request::CONNECTIONS_PER_WORKER,
+            descriptors: u64::MAX,
         }
     }
 }
@@ -59,6 +66,12 @@ pub(crate) enum Verdict {
     /// A tunnel through which nothing came.
     Quiet,
     Refused(Refusal),
+    /// Frames of HTTP/2 that are wrong, or too many.
+    Offence(Offence),
+    /// Idle while others have no room.
+    Shed,
+    /// Idle while we drain.
+    Drained,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +91,13 @@ pub(crate) struct Pulse {
     stage: Cell<Stage>,
     since: Cell<u32>,
     exchanges: Cell<u32>,
+    was_asked: Cell<bool>,
     /// When a write first found no room; 0: none waits.
     write_blocked: Cell<u32>,
     verdict: Cell<Option<Verdict>>,
     draining: Cell<bool>,
+    /// The client was told by its protocol that we drain (HTTP/2): it needs no deadline for that.
+    is_told: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// What is to be carried once hyper has sent its answer 101.
     switch: RefCell<Option<Box<Tunnel>>>,
@@ -128,13 +144,18 @@ impl Pulse {
 
     /// The verdict, if it is that nobody has asked for anything. Taken back with this: the connection goes on
     /// until its client has been told, and under all deadlines.
-    pub(crate) fn take_idle(&self) -> bool {
-        let idle = self.verdict.get() == Some(Verdict::Idle);
-        if idle {
+    pub(crate) fn take_idle(&self) -> Option<Verdict> {
+        let idle = self.verdict.get().filter(|verdict| matches!(verdict, Verdict::Idle | Verdict::Drained));
+        if idle.is_some() {
             self.verdict.set(None);
             self.enter(Stage::Idle);
         }
         idle
+    }
+
+    /// Whether a request has ever come.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.was_asked.get()
     }
 
     /// The answer that goes out now is the last of HTTP. What comes from here on is not looked at.
@@ -191,6 +212,7 @@ impl Pulse {
     /// A request has come; it lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
+        self.was_asked.set(true);
         self.enter(Stage::Busy);
         ExchangeGuard { pulse: self.clone() }
     }
@@ -228,6 +250,19 @@ impl Pulse {
         }
     }
 
+    /// The client hears of the end by GOAWAY.
+    pub(crate) fn is_told_to_go(&self) {
+        self.is_told.set(true);
+    }
+
+    pub(crate) fn now(&self) -> u32 {
+        self.clock.get()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.stage.get() == Stage::Idle && self.verdict.get().is_none()
+    }
+
     fn judge(&self, ticks: &Ticks) -> Option<Verdict> {
         let now = self.clock.get();
         let blocked = self.write_blocked.get();
@@ -237,6 +272,8 @@ impl Pulse {
         let lasted = now - self.since.get();
         match self.stage.get() {
             Stage::Handshake => (lasted > ticks.handshake).then_some(Verdict::Handshake),
+            // A request may be on its way: it is still answered, and told that it was the last.
+            Stage::Idle if self.draining.get() && !self.is_told.get() => (lasted >= ticks.drain_idle).then_some(Verdict::Drained),
             Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
             Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
             // Whoever answers has shorter deadlines of its own; this one is the last resort.
@@ -259,6 +296,11 @@ impl ExchangeGuard {
     /// Something of the answer has been asked for: its client takes what it is sent.
     pub(crate) fn moved(&self) {
         self.pulse.moved();
+    }
+
+    /// Whether an answer that begins now is the connection's last.
+    pub(crate) fn is_last(&self) -> bool {
+        self.pulse.is_draining()
     }
 
     /// Whether what is written now would come after something of an earlier answer.
@@ -288,6 +330,7 @@ struct Ticks {
     idle: u32,
     write: u32,
     stall: u32,
+    drain_idle: u32,
 }
 
 /// The open connections of one worker.
@@ -297,9 +340,16 @@ pub(crate) struct Sweep {
     connections: usize,
     open: RefCell<BTreeMap<u64, Rc<Pulse>>>,
     next: Cell<u64>,
-    draining: Cell<bool>,
-    /// Told when the last connection has gone.
-    emptied: Notify,
+    /// When the last one came; 0: none has.
+    last: Cell<u32>,
+    /// When the last one ended; 0: none has.
+    ended: Cell<u32>,
+    /// The tick in which nobody was found idle.
+    none_idle: Cell<u32>,
+    /// The first connection that came after we had begun to drain.
+    draining: Cell<Option<u64>>,
+    /// Told when a connection has gone while we drain.
+    gone: Notify,
     metrics: NetMetrics,
 }
 
@@ -314,12 +364,16 @@ impl Sweep {
                 idle: ticks(bounds.idle),
                 write: ticks(bounds.write),
                 stall: ticks(bounds.stall),
+                drain_idle: ticks(Duration::from_millis(request::DRAIN_IDLE_MS)),
             },
             connections: bounds.connections,
             open: RefCell::default(),
             next: Cell::new(0),
-            draining: Cell::new(false),
-            emptied: Notify::new(),
+            last: Cell::new(0),
+            ended: Cell::new(0),
+            none_idle: Cell::new(0),
+            draining: Cell::new(None),
+            gone: Notify::new(),
             metrics,
         })
     }
@@ -332,16 +386,41 @@ impl Sweep {
         self.open.borrow().len() >= self.connections
     }
 
+    /// Ends some connections that nobody uses, `least` if there are so many, and those first that have been idle for
+    /// longest; how many.
+    pub(crate) fn shed(&self, least: usize) -> usize {
+        // Looking at all of them for each client that finds none would be a way to keep us busy.
+        if self.none_idle.get() == self.clock.get() {
+            return 0;
+        }
+        let open = self.open.borrow();
+        let mut idle: Vec<&Rc<Pulse>> = open.values().filter(|pulse| pulse.is_idle()).collect();
+        let most = (open.len() / descriptors::SHED_PART).max(least);
+        if idle.len() > most {
+            idle.select_nth_unstable_by_key(most - 1, |pulse| pulse.since.get());
+            idle.truncate(most);
+        }
+        if idle.is_empty() {
+            self.none_idle.set(self.clock.get());
+        }
+        for pulse in &idle {
+            pulse.end(Verdict::Shed);
+        }
+        idle.len()
+    }
+
     /// Counts a connection as open until the entry is dropped.
-    pub(crate) fn enter(self: &Rc<Self>, stage: Stage) -> Entry {
+    pub(crate) fn enter(self: &Rc<Self>, stage: Stage, place: Place) -> Entry {
         let pulse = Rc::new(Pulse {
             clock: self.clock.clone(),
             stage: Cell::new(stage),
             since: Cell::new(self.clock.get()),
             exchanges: Cell::new(0),
+            was_asked: Cell::new(false),
             write_blocked: Cell::new(0),
             verdict: Cell::new(None),
-            draining: Cell::new(self.draining.get()),
+            draining: Cell::new(self.draining.get().is_some()),
+            is_told: Cell::new(false),
             waker: RefCell::new(None),
             switch: RefCell::new(None),
             switched: Cell::new(false),
@@ -351,9 +430,10 @@ impl Sweep {
         });
         let id = self.next.get();
         self.next.set(id + 1);
+        self.last.set(self.clock.get());
         self.open.borrow_mut().insert(id, pulse.clone());
         self.metrics.accepted();
-        Entry { sweep: self.clone(), id, pulse }
+        Entry { sweep: self.clone(), id, pulse, _place: place }
     }
 
     /// Advances the clock by one tick and ends what has lasted too long.
@@ -366,9 +446,9 @@ impl Sweep {
         }
     }
 
-    /// Tells every connection to finish what it does and close.
+    /// Tells every connection to finish what it does and close, and those that come from here on too.
     pub(crate) fn drain(&self) {
-        self.draining.set(true);
+        self.draining.set(Some(self.next.get()));
         for pulse in self.open.borrow().values() {
             pulse.draining.set(true);
             pulse.wake();
@@ -377,7 +457,32 @@ impl Sweep {
 
     pub(crate) async fn emptied(&self) {
         while !self.open.borrow().is_empty() {
-            self.emptied.notified().await;
+            self.gone.notified().await;
+        }
+    }
+
+    pub(crate) fn now(&self) -> u32 {
+        self.clock.get()
+    }
+
+    /// When the last connection ended; 0: none has.
+    pub(crate) fn ended(&self) -> u32 {
+        self.ended.get()
+    }
+
+    /// Whether a client has come lately.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.last.get() != 0 && self.clock.get() - self.last.get() <= self.ticks.drain_idle
+    }
+
+    /// Waits until no connection is left that was open when the drain began.
+    pub(crate) async fn early_gone(&self) {
+        let early = || {
+            let oldest = self.open.borrow().first_key_value().map(|(id, _)| *id);
+            oldest.zip(self.draining.get()).is_some_and(|(oldest, first)| oldest < first)
+        };
+        while early() {
+            self.gone.notified().await;
         }
     }
 }
@@ -387,6 +492,7 @@ pub(crate) struct Entry {
     sweep: Rc<Sweep>,
     id: u64,
     pulse: Rc<Pulse>,
+    _place: Place,
 }
 
 impl Entry {
@@ -403,8 +509,9 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.sweep.open.borrow_mut().remove(&self.id);
         self.sweep.metrics.closed();
-        if self.sweep.open.borrow().is_empty() {
-            self.sweep.emptied.notify_one();
+        self.sweep.ended.set(self.sweep.clock.get());
+        if self.sweep.draining.get().is_some() {
+            self.sweep.gone.notify_one();
         }
     }
 }
@@ -415,9 +522,20 @@ mod tests {
     use crate::telemetry::Telemetry;
 
     fn sweep() -> Rc<Sweep> {
-        let bounds =
-            Bounds { handshake: TICK * 2, head: TICK * 3, idle: TICK * 5, write: TICK * 4, stall: TICK * 7, connections: 2 };
+        let bounds = Bounds {
+            handshake: TICK * 2,
+            head: TICK * 3,
+            idle: TICK * 5,
+            write: TICK * 4,
+            stall: TICK * 7,
+            connections: 2,
+            ..Bounds::default()
+        };
         Sweep::new(bounds, Telemetry::new().net())
+    }
+
+    fn enter(sweep: &Rc<Sweep>, stage: Stage) -> Entry {
+        sweep.enter(stage, Place::uncounted())
     }
 
     fn ticks_until_verdict(sweep: &Sweep, pulse: &Pulse) -> Option<(u32, Verdict)> {
@@ -439,7 +557,7 @@ mod tests {
             (Stage::Busy, Some((8, Verdict::Stalled))),
         ] {
             let sweep = sweep();
-            let entry = sweep.enter(stage);
+            let entry = enter(&sweep, stage);
             assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), expected, "{stage:?}");
         }
     }
@@ -449,7 +567,7 @@ mod tests {
         let half = ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS));
         for (patience, closed, expected) in [(6, false, Some(7)), (6, true, Some(7)), (half + 9, true, Some(half + 1))] {
             let sweep = sweep();
-            let entry = sweep.enter(Stage::Idle);
+            let entry = enter(&sweep, Stage::Idle);
             entry.pulse().tunnel(TICK * patience);
             // Bytes prolong it.
             for _ in 0..3 {
@@ -470,7 +588,7 @@ mod tests {
     #[test]
     fn a_head_that_comes_byte_by_byte_gets_no_more_time_for_each_byte() {
         let sweep = sweep();
-        let entry = sweep.enter(Stage::Idle);
+        let entry = enter(&sweep, Stage::Idle);
         for _ in 0..4 {
             entry.pulse().received();
             assert_eq!(entry.pulse().verdict(), None);
@@ -482,7 +600,7 @@ mod tests {
     #[test]
     fn a_write_that_waits_ends_the_connection_even_when_it_is_busy() {
         let sweep = sweep();
-        let entry = sweep.enter(Stage::Idle);
+        let entry = enter(&sweep, Stage::Idle);
         let _exchange = entry.pulse().exchange();
         entry.pulse().write_waits();
         sweep.tick();
@@ -494,7 +612,7 @@ mod tests {
     #[test]
     fn a_connection_is_idle_again_when_its_last_exchange_is_dropped() {
         let sweep = sweep();
-        let entry = sweep.enter(Stage::Idle);
+        let entry = enter(&sweep, Stage::Idle);
         let exchanges = [entry.pulse().exchange(), entry.pulse().exchange()];
         let [first, second] = exchanges;
         drop(first);
@@ -506,11 +624,47 @@ mod tests {
     #[test]
     fn a_dropped_entry_makes_room() {
         let sweep = sweep();
-        let first = sweep.enter(Stage::Idle);
+        let first = enter(&sweep, Stage::Idle);
         assert!(!sweep.is_full());
-        let _second = sweep.enter(Stage::Idle);
+        let _second = enter(&sweep, Stage::Idle);
         assert!(sweep.is_full());
         drop(first);
         assert!(!sweep.is_full());
+    }
+
+    #[test]
+    fn the_longest_idle_make_room_first_and_never_the_busy() {
+        let sweep = sweep();
+        let oldest = enter(&sweep, Stage::Idle);
+        sweep.tick();
+        let newest = enter(&sweep, Stage::Idle);
+        let busy = enter(&sweep, Stage::Idle);
+        let exchange = busy.pulse().exchange();
+        assert_eq!((sweep.shed(1), oldest.pulse().verdict(), newest.pulse().verdict()), (1, Some(Verdict::Shed), None));
+        assert_eq!((sweep.shed(1), newest.pulse().verdict()), (1, Some(Verdict::Shed)), "who is going is not asked twice");
+        assert_eq!((sweep.shed(1), busy.pulse().verdict()), (0, None));
+        drop(exchange);
+        assert_eq!(sweep.shed(1), 0, "looked for once a tick");
+        sweep.tick();
+        assert_eq!(sweep.shed(1), 1);
+    }
+
+    #[test]
+    fn a_drain_gives_an_idle_connection_a_second_for_a_last_request() {
+        let second = ticks(Duration::from_millis(request::DRAIN_IDLE_MS));
+        let patient = Bounds { idle: TICK * 100, ..Bounds::default() };
+        let sweep = Sweep::new(patient, Telemetry::new().net());
+        let (long, told) = (enter(&sweep, Stage::Idle), enter(&sweep, Stage::Idle));
+        for _ in 0..second {
+            sweep.tick();
+        }
+        let recent = enter(&sweep, Stage::Idle);
+        told.pulse().is_told_to_go();
+        sweep.drain();
+        let late = enter(&sweep, Stage::Idle);
+        assert_eq!(ticks_until_verdict(&sweep, long.pulse()), Some((1, Verdict::Drained)));
+        assert_eq!(ticks_until_verdict(&sweep, recent.pulse()), Some((second - 1, Verdict::Drained)));
+        assert_eq!(late.pulse().verdict(), Some(Verdict::Drained));
+        assert_eq!(told.pulse().verdict(), None, "HTTP/2 has its own words");
     }
 }

@@ -28,7 +28,7 @@ type Answer = UnsyncBoxBody<Bytes, Infallible>;
 struct Worker {
     address: SocketAddr,
     telemetry: Arc<Telemetry>,
-    drain: watch::Sender<bool>,
+    departure: Arc<Departure>,
     /// True lets `/wait` answer.
     gate: watch::Sender<bool>,
     requests: Arc<AtomicUsize>,
@@ -49,10 +49,16 @@ impl Worker {
     }
 
     fn with(bounds: Bounds, tls: Option<Arc<TlsSlot>>) -> Worker {
+        Worker::under(bounds, Rules::default(), tls)
+    }
+
+    fn under(bounds: Bounds, rules: Rules, tls: Option<Arc<TlsSlot>>) -> Worker {
         let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
         let address = listener.local_addr().unwrap();
         let telemetry = Arc::new(Telemetry::new());
-        let (drain, drained) = watch::channel(false);
+        let departure = Departure::new(1);
+        let leaving = departure.clone();
+        let rules = Arc::new(rules);
         let (gate, gated) = watch::channel(false);
         let (end, ended) = mpsc::channel();
         let (drop, dropped) = mpsc::channel();
@@ -68,11 +74,11 @@ impl Worker {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let tasks = tokio::task::LocalSet::new();
-            let serving = serve_within(bounds, vec![Acceptor { listener, tls }], drained, metrics, handler);
+            let serving = serve(bounds, vec![Acceptor { listener, tls }], rules, leaving, metrics, handler);
             tasks.block_on(&runtime, serving).unwrap();
             let _ = end.send(());
         });
-        Worker { address, telemetry, drain, gate, requests, ended, dropped }
+        Worker { address, telemetry, departure, gate, requests, ended, dropped }
     }
 
     fn connect(&self) -> TcpStream {
@@ -105,7 +111,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.drain.send_replace(true);
+        self.departure.begin(None);
     }
 }
 
@@ -132,7 +138,9 @@ async fn answer(
         "/endless" => return Response::new(UnsyncBoxBody::new(Endless(dropped))),
         _ => {}
     }
-    let body = match SteadyBody::with_patience(body, Duration::from_millis(300)).collect().await {
+    let pace =
+        Pace { stall: Duration::from_millis(300), bytes_per_s: client.upload_bytes_per_s, grace: Duration::from_millis(500) };
+    let body = match SteadyBody::new(body, pace).collect().await {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
         Err(error) => error.to_string(),
     };

@@ -211,6 +211,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
     use super::*;
+    use crate::net::rules::Place;
     use crate::net::sweep::{Entry, Stage, Sweep, TICK};
     use crate::telemetry::Telemetry;
 
@@ -247,7 +248,7 @@ mod tests {
 
     fn scene() -> Scene {
         let sweep = Sweep::new(crate::net::Bounds::default(), Telemetry::new().net());
-        let entry = sweep.enter(Stage::Idle);
+        let entry = sweep.enter(Stage::Idle, Place::uncounted());
         let ((viewer, near), (far, origin)) = (duplex(PIPE), duplex(PIPE));
         let seen = Seen::default();
         let tunnel = Tunnel { far: Box::new(far), early: Bytes::new(), patience: TICK * 4, witness: Box::new(seen.clone()) };

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use prometheus::IntCounter;
 use serde::Serialize;
 
+use crate::telemetry::line::one_line_json;
+
 const LINES_WAITING: usize = 16_384;
 const FLUSH_EVERY: Duration = Duration::from_millis(20);
 /// At the process's end, for a reader that takes nothing any more.
@@ -114,6 +116,7 @@ impl AccessLog {
     pub fn write(&self, line: &Line<'_>) {
         let mut text = Vec::with_capacity(768);
         let written = serde_json::to_writer(&mut text, line);
+        let mut text = one_line_json(text);
         text.push(b'\n');
         let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(Message::Line(text)).is_ok());
         if written.is_err() || !sent {
@@ -257,13 +260,21 @@ mod tests {
         let sink = Sink::default();
         let log = AccessLog::to(sink.clone(), dropped()).unwrap();
         for status in [200, 404] {
-            log.write(&Line { status, method: "GET", path: "/a\"b", ..Line::default() });
+            log.write(&Line {
+                status,
+                method: "GET",
+                path: "/a\"b",
+                user_agent: Some("two\u{2028}lines\u{85}"),
+                ..Line::default()
+            });
         }
         drop(log);
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[0]["sc-status"], 200);
         assert_eq!(lines[0]["cs-uri-stem"], "/a\"b");
+        assert_eq!(lines[0]["cs(User-Agent)"], "two\u{2028}lines\u{85}");
+        assert!(!text.contains(['\u{2028}', '\u{85}']), "for every reader a record is a line: {text:?}");
         assert_eq!(lines[1]["sc-status"], 404);
         assert!(lines[1].get("cs(Referer)").is_none());
     }

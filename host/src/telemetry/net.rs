@@ -1,6 +1,6 @@
 //! Connections: how many, which were refused or ended and why, and requests by protocol.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// The handles of the process's connections.
 #[derive(Clone)]
@@ -11,6 +11,7 @@ pub struct NetMetrics {
     http2: IntCounter,
     refused: IntCounterVec,
     ended: IntCounterVec,
+    descriptors: IntGaugeVec,
 }
 
 impl NetMetrics {
@@ -30,18 +31,31 @@ impl NetMetrics {
             ended: IntCounterVec::new(
                 Opts::new(
                     "edgeward_net_connections_ended_total",
-                    "Connections ended by us, by reason: slow-head, idle, stalled, quiet-tunnel.",
+                    "Connections ended by us, by reason: slow-handshake, slow-head, slow-reader, idle, stalled, quiet-tunnel, or shed (idle \
+                     while descriptors or places were short).",
                 ),
                 &["reason"],
+            )
+            .expect("valid metric"),
+            descriptors: IntGaugeVec::new(
+                Opts::new("edgeward_net_descriptors", "File descriptors: the limit of the process, and how many of them clients may take."),
+                &["of"],
             )
             .expect("valid metric"),
         };
         registry.register(Box::new(metrics.open.clone())).expect("registered once");
         registry.register(Box::new(metrics.accepted.clone())).expect("registered once");
+        registry.register(Box::new(metrics.descriptors.clone())).expect("registered once");
         for collector in [&requests, &metrics.refused, &metrics.ended] {
             registry.register(Box::new(collector.clone())).expect("registered once");
         }
         metrics
+    }
+
+    pub fn descriptors(&self, limit: u64, for_clients: u64) {
+        for (of, number) in [("process", limit), ("clients", for_clients)] {
+            self.descriptors.with_label_values(&[of]).set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
     }
 
     pub fn accepted(&self) {

@@ -19,7 +19,7 @@ pub fn edgeward() -> Command {
 /// A running edge; killed when dropped.
 pub struct Edge {
     child: Child,
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
     admin: SocketAddr,
@@ -47,12 +47,32 @@ impl Edge {
         Edge::start_by(shell, tempfile::tempdir().unwrap(), "", config)
     }
 
+    /// On this address instead of a free port, so that another one can follow.
     #[track_caller]
-    fn start_by(mut command: Command, folder: tempfile::TempDir, server: &str, config: &str) -> Edge {
+    pub fn start_at(http: SocketAddr, server: &str, config: &str) -> Edge {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        put(folder.path(), "edge.toml", server_at(http, server, config).as_bytes());
+        Edge::run(edgeward(), folder, "access.log", &[])
+    }
+
+    /// Another process with the same configuration, in the same folder.
+    #[track_caller]
+    pub fn start_beside(&self, command: Command, arguments: &[&str]) -> Edge {
+        Edge::run(command, self.folder.clone(), "access-of-the-next.log", arguments)
+    }
+
+    #[track_caller]
+    fn start_by(command: Command, folder: tempfile::TempDir, server: &str, config: &str) -> Edge {
         write_config(folder.path(), server, config);
-        let access_log = std::fs::File::create(folder.path().join("access.log")).unwrap();
+        Edge::run(command, Arc::new(folder), "access.log", &[])
+    }
+
+    #[track_caller]
+    fn run(mut command: Command, folder: Arc<tempfile::TempDir>, access_log: &str, arguments: &[&str]) -> Edge {
+        let access_log = std::fs::File::create(folder.path().join(access_log)).unwrap();
         let mut child = command
             .args(["serve", "--log", "json", "-c", "edge.toml"])
+            .args(arguments)
             .current_dir(folder.path())
             .stdout(access_log)
             .stderr(Stdio::piped())
@@ -116,11 +136,11 @@ impl Edge {
     }
 
     pub fn admin(&self, path: &str) -> Answer {
-        get(self.admin, "admin", path, "Connection: close\r\n")
+        get(self.admin, "localhost", path, "Connection: close\r\n")
     }
 
     pub fn admin_request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
-        Client::connect(self.admin).request(method, path, "admin", headers, body)
+        Client::connect(self.admin).request(method, path, "localhost", headers, body)
     }
 
     /// Where the admin port is, for the command line.
@@ -195,9 +215,9 @@ impl Edge {
     pub fn kill_and_restart(mut self, config: &str) -> Edge {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        let folder = std::mem::replace(&mut self.folder, Arc::new(tempfile::tempdir().unwrap()));
         drop(self);
-        Edge::start_in(folder, "", config)
+        Edge::start_in(Arc::into_inner(folder).expect("nobody is beside"), "", config)
     }
 }
 
@@ -214,11 +234,14 @@ impl Drop for Edge {
 }
 
 fn write_config(folder: &Path, server: &str, config: &str) {
+    put(folder, "edge.toml", server_at(([127, 0, 0, 1], 0).into(), server, config).as_bytes());
+}
+
+fn server_at(http: SocketAddr, server: &str, config: &str) -> String {
     let workers = if server.contains("workers") { "" } else { "workers = 2\n" };
-    let text = format!(
-        "[server]\nhttp = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n{workers}data_dir = \"data\"\nedge_location = \"TST1\"\n{server}\n{config}"
-    );
-    put(folder, "edge.toml", text.as_bytes());
+    format!(
+        "[server]\nhttp = [\"{http}\"]\nadmin = \"127.0.0.1:0\"\n{workers}data_dir = \"data\"\nedge_location = \"TST1\"\n{server}\n{config}"
+    )
 }
 
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {

@@ -15,6 +15,7 @@ impl Disk {
         for group in 0..=u8::MAX {
             let Ok(entries) = fs::read_dir(self.folder.join(format!("objects/{group:02x}"))) else { continue };
             for entry in entries.flatten() {
+                let Ok(_held) = self.held() else { return };
                 if !go_on() {
                     return;
                 }

@@ -149,7 +149,7 @@ async fn a_drain_lets_http2_streams_finish() {
     while worker.requests() < 1 {
         tokio::task::yield_now().await;
     }
-    worker.drain.send_replace(true);
+    worker.departure.begin(None);
     worker.gate.send_replace(true);
     assert_eq!(open.await.unwrap().unwrap().status(), 200);
     connection.await.unwrap().expect("GOAWAY without an error");
@@ -181,4 +181,19 @@ async fn an_http2_client_that_takes_nothing_is_cut_off() {
     worker.dropped.recv_timeout(Duration::from_secs(10)).expect("the response is dropped");
     worker.assert_metric(r#"edgeward_net_connections_ended_total{reason="stalled"} 1"#);
     drop(unread);
+}
+
+#[tokio::test]
+async fn an_http2_client_that_comes_as_we_drain_is_answered_before_it_is_sent_away() {
+    let worker = Worker::start();
+    let mut busy = worker.connect();
+    busy.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    while worker.requests() < 1 {
+        tokio::task::yield_now().await;
+    }
+    worker.departure.begin(None);
+    let stream = tokio::net::TcpStream::connect(worker.address).await.unwrap();
+    assert_eq!(ask_h2(stream, "http://a.example/x").await, "GET /x host=a.example tls=- body=\n");
+    worker.gate.send_replace(true);
+    worker.ended.recv_timeout(Duration::from_secs(10)).expect("the worker ends");
 }

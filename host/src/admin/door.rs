@@ -1,0 +1,284 @@
+//! Who may ask the admin port: not a page of somebody else's, whatever browser it has led here.
+//!
+//! The port is private, but the browsers of those who work near it are not: any page can make one send a request
+//! to `localhost`, and a name that its owner points here (DNS rebinding) makes the answer readable to that page.
+//! So a request must be for an address, for `localhost`, or for a name that the configuration gives; and what a
+//! browser says of where a request comes from must be this port itself. Reading is refused like changing: metrics and
+//! lookups are nobody else's either.
+//!
+//! With a token, who asks must have it; health and readiness are told without, since load balancers have none.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
+
+use crate::config::AdminAccess;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// Of a name, in an answer.
+const SHOWN_CHARS: usize = 100;
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No Host, or several.
+    NoHost,
+    /// Host is none of ours.
+    ForeignHost,
+    /// A page of another origin has sent it.
+    CrossSite,
+    /// A form has sent it.
+    Form,
+    /// Without the token, or with a wrong one.
+    Token,
+}
+
+impl Refusal {
+    /// The label in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Refusal::NoHost => "no-host",
+            Refusal::ForeignHost => "foreign-host",
+            Refusal::CrossSite => "cross-site",
+            Refusal::Form => "form",
+            Refusal::Token => "token",
+        }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Refusal::NoHost => StatusCode::BAD_REQUEST,
+            Refusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+            Refusal::CrossSite => StatusCode::FORBIDDEN,
+            Refusal::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::Token => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// For who asks: what would be right.
+    pub(super) fn text(self, request: &Request) -> String {
+        match self {
+            Refusal::NoHost => "one Host is expected\n".to_owned(),
+            Refusal::ForeignHost => {
+                let host = request.headers().get(header::HOST).map_or(&b""[..], |host| host.as_bytes());
+                let host: String = String::from_utf8_lossy(host).chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
+                format!(
+                    "the admin port is asked by its address or as `localhost`; for `{host}`, add it to `server.admin_hosts`\n"
+                )
+            }
+            Refusal::CrossSite => "a page of another site may not ask the admin port\n".to_owned(),
+            Refusal::Form => "a form may not ask the admin port; bodies are application/json\n".to_owned(),
+            Refusal::Token => "the token of `server.admin_token_file` is expected: `Authorization: Bearer TOKEN`\n".to_owned(),
+        }
+    }
+}
+
+/// Whether a request is let in.
+pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), Refusal> {
+    let headers = request.headers();
+    let host = host(request)?;
+    if let Some(host) = &host
+        && !is_ours(access, host.host())
+    {
+        return Err(Refusal::ForeignHost);
+    }
+    if is_cross_site(headers, host.as_ref()) {
+        return Err(Refusal::CrossSite);
+    }
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if changes && is_form(headers) {
+        return Err(Refusal::Form);
+    }
+    let open = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if let Some(token) = &access.token
+        && !open
+    {
+        let bearer = only(headers, &header::AUTHORIZATION).and_then(|value| {
+            let (scheme, given) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
+        });
+        if !bearer.is_some_and(|given| token.is(given)) {
+            return Err(Refusal::Token);
+        }
+    }
+    Ok(())
+}
+
+/// What the request is for. Only HTTP/1.0 may leave it out: no browser does.
+fn host(request: &Request) -> Result<Option<Authority>, Refusal> {
+    let named = match request.uri().authority() {
+        Some(authority) => Some(authority.clone()),
+        None if request.headers().contains_key(header::HOST) => {
+            let host = only(request.headers(), &header::HOST).ok_or(Refusal::NoHost)?;
+            Some(host.parse().map_err(|_| Refusal::ForeignHost)?)
+        }
+        None => None,
+    };
+    match named {
+        None if request.version() > Version::HTTP_10 => Err(Refusal::NoHost),
+        Some(authority) if authority.as_str().contains('@') => Err(Refusal::ForeignHost),
+        named => Ok(named),
+    }
+}
+
+fn is_ours(access: &AdminAccess, host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = host.strip_suffix('.').unwrap_or(host);
+    bare.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || access.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+}
+
+/// Another port of the same host is another page too: `same-site` is not enough.
+fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
+    let fetched = headers.get_all(SEC_FETCH_SITE).iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+    let ours = |origin: &[u8]| {
+        let origin = std::str::from_utf8(origin).unwrap_or_default();
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        authority.is_some_and(|authority| host.is_some_and(|host| authority.eq_ignore_ascii_case(host.as_str())))
+    };
+    fetched || headers.get_all(header::ORIGIN).iter().any(|origin| !ours(origin.as_bytes()))
+}
+
+/// The content types that a form can have, and a script without asking (the Fetch standard's simple requests).
+fn is_form(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_TYPE).iter().any(|value| {
+        let kind = value.as_bytes().split(|&byte| byte == b';' || byte == b',').next().unwrap_or_default().trim_ascii();
+        ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
+            .iter()
+            .any(|form| kind.eq_ignore_ascii_case(form.as_bytes()))
+    })
+}
+
+/// The value of a header that comes once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() { None } else { value.to_str().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+    use crate::config::Token;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn asked(access: &AdminAccess, method: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
+        let mut request = Request::builder().method(method).uri("/metrics");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        admit(access, &request.body(Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn a_request_is_for_an_address_localhost_or_a_name_of_the_configuration() {
+        let access = AdminAccess { hosts: vec!["admin.internal".to_owned()], token: None };
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:9090",
+            "[::1]:9090",
+            "10.1.2.3:80",
+            "localhost",
+            "LocalHost:9090",
+            "localhost.:1",
+            "admin.internal",
+            "Admin.Internal:9090",
+        ] {
+            assert_eq!(asked(&access, "GET", &[("host", host)]), Ok(()), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "a.admin.internal",
+            "admin",
+            "localhost@evil.example",
+            "evil@localhost",
+            "0x7f000001",
+            "",
+            ":9090",
+            "[localhost]",
+            "localhost, evil.example",
+        ] {
+            assert_eq!(asked(&access, "GET", &[("host", host)]), Err(Refusal::ForeignHost), "{host}");
+        }
+        assert_eq!(asked(&access, "GET", &[]), Err(Refusal::NoHost));
+        assert_eq!(asked(&access, "GET", &[("host", "localhost"), ("host", "localhost")]), Err(Refusal::NoHost));
+        let old = Request::builder().uri("/readyz").version(Version::HTTP_10).body(Body::empty()).unwrap();
+        assert_eq!(admit(&access, &old), Ok(()));
+        let absolute = Request::builder().uri("http://evil.example/metrics").header("host", "localhost");
+        assert_eq!(admit(&access, &absolute.body(Body::empty()).unwrap()), Err(Refusal::ForeignHost));
+    }
+
+    #[test]
+    fn what_another_page_sends_is_refused_reading_and_changing_alike() {
+        let access = AdminAccess::default();
+        let host = ("host", "localhost:9090");
+        for method in ["GET", "POST"] {
+            for (name, value) in [
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-site", "same-site"),
+                ("sec-fetch-site", "Same-Origin"),
+                ("sec-fetch-site", ""),
+                ("origin", "http://evil.example"),
+                ("origin", "http://localhost:8080"),
+                ("origin", "http://localhost"),
+                ("origin", "null"),
+                ("origin", "localhost:9090"),
+                ("origin", ""),
+                ("origin", "http://localhost:9090.evil.example"),
+            ] {
+                assert_eq!(asked(&access, method, &[host, (name, value)]), Err(Refusal::CrossSite), "{method} {name}: {value}");
+            }
+            for (name, value) in [
+                ("sec-fetch-site", "same-origin"),
+                ("sec-fetch-site", "none"),
+                ("origin", "http://localhost:9090"),
+                ("origin", "https://LOCALHOST:9090"),
+            ] {
+                assert_eq!(asked(&access, method, &[host, (name, value)]), Ok(()), "{method} {name}: {value}");
+            }
+            let both = [host, ("origin", "http://localhost:9090"), ("sec-fetch-site", "cross-site")];
+            assert_eq!(asked(&access, method, &both), Err(Refusal::CrossSite));
+        }
+    }
+
+    #[test]
+    fn what_a_form_can_send_changes_nothing() {
+        let access = AdminAccess::default();
+        for kind in [
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "Text/Plain;charset=utf-8",
+            " text/plain",
+            "text/plain, application/json",
+        ] {
+            assert_eq!(asked(&access, "POST", &[("host", "[::1]"), ("content-type", kind)]), Err(Refusal::Form), "{kind}");
+            assert_eq!(asked(&access, "GET", &[("host", "[::1]"), ("content-type", kind)]), Ok(()), "{kind}");
+        }
+        assert_eq!(asked(&access, "POST", &[("host", "[::1]"), ("content-type", "application/json")]), Ok(()));
+        assert_eq!(asked(&access, "POST", &[("host", "[::1]")]), Ok(()));
+    }
+
+    #[test]
+    fn with_a_token_only_who_has_it_is_let_in() {
+        let access = AdminAccess { hosts: Vec::new(), token: Some(Token::new(TOKEN)) };
+        let with = |value: &str| asked(&access, "GET", &[("host", "localhost"), ("authorization", value)]);
+        assert_eq!(with(&format!("Bearer {TOKEN}")), Ok(()));
+        assert_eq!(with(&format!("bearer {TOKEN}")), Ok(()));
+        for wrong in ["Bearer 0123456789abcdeg", "Bearer 0123456789abcde", "Basic 0123456789abcdef", TOKEN, "Bearer", ""] {
+            assert_eq!(with(wrong), Err(Refusal::Token), "{wrong}");
+        }
+        assert_eq!(asked(&access, "GET", &[("host", "localhost")]), Err(Refusal::Token));
+        let health = Request::builder().uri("/healthz").header("host", "localhost").body(Body::empty()).unwrap();
+        assert_eq!(admit(&access, &health), Ok(()));
+        assert!(!format!("{access:?}").contains(TOKEN));
+    }
+}

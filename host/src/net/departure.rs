@@ -1,0 +1,151 @@
+//! How a process stops taking connections without refusing any that somebody else would take.
+//!
+//!     Serving ──begin──► Leaving ──► Closing
+//!                          │            ▲
+//!                          │            ├─ whatever was open at the beginning has ended, and no successor is on its way
+//!                          └────────────┴─ a successor serves
+//!
+//! Leaving: what is open ends after its current request, and listening goes on, so that a successor that is started meanwhile
+//! takes the sockets over while somebody answers on them. Closing: what waits in the queues of the sockets is taken,
+//! then they are closed. How long all of it may take is the caller's to bound.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Serving,
+    Leaving,
+    Closing,
+}
+
+/// What all workers of a process know of its end.
+pub struct Departure {
+    phase: watch::Sender<Phase>,
+    open: Mutex<Open>,
+}
+
+/// What stands against closing.
+struct Open {
+    /// Workers with connections from before the beginning.
+    workers: usize,
+    /// Successors that are on their way.
+    successors: usize,
+    /// For how long listening goes on at least. None: it depends on whether clients come.
+    least: Option<Duration>,
+}
+
+impl Departure {
+    pub fn new(workers: usize) -> Arc<Departure> {
+        let open = Mutex::new(Open { workers, successors: 0, least: None });
+        Arc::new(Departure { phase: watch::Sender::new(Phase::Serving), open })
+    }
+
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Waits until this phase, or a later one.
+    pub async fn reached(&self, phase: Phase) {
+        // The sender is our own: it does not go.
+        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
+    }
+
+    /// Whether this was the beginning. Listening goes on for `least`; without it, for a while if clients have come lately.
+    pub fn begin(&self, least: Option<Duration>) -> bool {
+        self.lock().least = least;
+        self.advance(Phase::Leaving)
+    }
+
+    pub(super) fn least(&self) -> Option<Duration> {
+        self.lock().least
+    }
+
+    /// A successor serves, or there is nothing to serve with any more.
+    pub fn close(&self) -> bool {
+        self.advance(Phase::Closing)
+    }
+
+    /// A worker's connections from before the beginning have ended. Each worker says so once.
+    pub(super) fn early_gone(&self) {
+        let mut open = self.lock();
+        open.workers = open.workers.saturating_sub(1);
+        self.check(&open);
+    }
+
+    /// A successor is on its way: until it serves, or the hold is dropped, listening goes on.
+    pub fn hold(self: &Arc<Departure>) -> Hold {
+        self.lock().successors += 1;
+        Hold { departure: self.clone() }
+    }
+
+    fn advance(&self, to: Phase) -> bool {
+        self.phase.send_if_modified(|phase| {
+            let advances = *phase < to;
+            *phase = (*phase).max(to);
+            advances
+        })
+    }
+
+    fn check(&self, open: &Open) {
+        if open.workers == 0 && open.successors == 0 && self.phase() == Phase::Leaving {
+            self.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a process listening while it leaves.
+pub struct Hold {
+    departure: Arc<Departure>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut open = self.departure.lock();
+        open.successors -= 1;
+        self.departure.check(&open);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listening_ends_when_all_workers_have_nothing_left_from_before() {
+        let departure = Departure::new(2);
+        assert_eq!(departure.phase(), Phase::Serving);
+        assert!(departure.begin(None) && !departure.begin(None));
+        departure.early_gone();
+        assert_eq!(departure.phase(), Phase::Leaving);
+        departure.early_gone();
+        assert_eq!(departure.phase(), Phase::Closing);
+        assert!(!departure.begin(None), "there is no way back");
+        assert_eq!(departure.phase(), Phase::Closing);
+    }
+
+    #[test]
+    fn a_successor_that_comes_and_goes_prolongs_it_and_one_that_serves_ends_it() {
+        let departure = Departure::new(1);
+        let before = departure.hold();
+        drop(before);
+        assert_eq!(departure.phase(), Phase::Serving, "a successor that dies at its start ends nothing");
+        departure.begin(None);
+        let hold = departure.hold();
+        departure.early_gone();
+        assert_eq!(departure.phase(), Phase::Leaving);
+        drop(hold);
+        assert_eq!(departure.phase(), Phase::Closing);
+
+        let departure = Departure::new(1);
+        let _hold = departure.hold();
+        assert!(departure.close());
+        assert_eq!(departure.phase(), Phase::Closing, "also of one that had not begun to leave");
+    }
+}

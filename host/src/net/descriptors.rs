@@ -1,0 +1,76 @@
+//! File descriptors: as many as we may have, and some of them not for clients.
+//!
+//! The kernel gives the lowest number that is free. So the number of a new connection's descriptor says how many are
+//! in use at least, by whomever: nothing is counted, and origins, files and libraries count by themselves. A client whose
+//! number is among the last ones costs an idle client its connection; origins, reloads, the admin port and files have
+//! the rest.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::limits::descriptors::{RESERVE_MAX, RESERVE_PART, TELL_AGAIN_MS};
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptors {
+    pub limit: u64,
+    /// Those that clients do not get.
+    pub reserve: u64,
+}
+
+impl Descriptors {
+    /// Raises the soft limit to the hard one.
+    pub fn raise() -> Descriptors {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        if current != maximum
+            && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        {
+            tracing::warn!(%error, "the limit of file descriptors cannot be raised");
+        }
+        // None is "no limit".
+        Descriptors::of(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+    }
+
+    fn of(limit: u64) -> Descriptors {
+        Descriptors { limit, reserve: (limit / RESERVE_PART).min(RESERVE_MAX) }
+    }
+
+    /// A client's connection with this number or a higher one takes of the reserve.
+    pub fn for_clients(self) -> u64 {
+        self.limit - self.reserve
+    }
+}
+
+/// Says that there are no more, once a minute for the whole process: the metrics say how often.
+pub(super) fn tell_of_want(why: &str) {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    // Never 0, which is "not told yet".
+    let begin = BEGIN.get_or_init(Instant::now);
+    let now = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+    let told = TOLD.load(Relaxed);
+    let due = told == 0 || now - told.min(now) >= TELL_AGAIN_MS;
+    if due && TOLD.compare_exchange(told, now, Relaxed, Relaxed).is_ok() {
+        tracing::warn!(
+            "{why}; idle connections are closed to make room (`ulimit -n`; edgeward_net_connections_ended_total tells how many)"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_kept_back_and_of_many_not_more_than_needed() {
+        for (limit, for_clients) in
+            [(0, 0), (120, 90), (1_024, 768), (4 * RESERVE_MAX, 3 * RESERVE_MAX), (1 << 20, (1 << 20) - RESERVE_MAX)]
+        {
+            assert_eq!(Descriptors::of(limit).for_clients(), for_clients, "{limit}");
+        }
+        assert_eq!(Descriptors::of(u64::MAX).reserve, RESERVE_MAX);
+    }
+}

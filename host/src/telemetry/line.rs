@@ -1,0 +1,83 @@
+//! One record, one line: whatever a client or a guest has put into it.
+//!
+//! JSON escapes what is below a space, but readers that split text into lines or send it to a terminal know more: DEL,
+//! the C1 controls (NEL and CSI among them), U+2028 and U+2029. All of them can stand in a string of JSON, and nowhere else
+//! in it, so that they can be escaped without reading it.
+
+/// JSON as one line that no reader takes for two. What needs nothing stays as it is.
+pub fn one_line_json(text: Vec<u8>) -> Vec<u8> {
+    if !may_break(&text) {
+        return text;
+    }
+    let Ok(text) = String::from_utf8(text) else {
+        debug_assert!(false, "JSON is UTF-8");
+        return b"null".to_vec();
+    };
+    let mut line = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
+        if breaks(c) { line.push_str(&format!("\\u{:04x}", u32::from(c))) } else { line.push(c) }
+    }
+    line.into_bytes()
+}
+
+/// A record of the log as text. Colours may be in it; further lines are kept, set in, when the operator has written them.
+pub fn one_line_text(text: &str, keep_lines: bool) -> String {
+    let (body, end) = text.strip_suffix('\n').map_or((text, ""), |body| (body, "\n"));
+    let mut line = String::with_capacity(text.len() + 64);
+    for c in body.chars() {
+        match c {
+            '\n' if keep_lines => line.push_str("\n    "),
+            // The beginning of a colour; what others have written has been freed of it.
+            '\t' | '\x1b' => line.push(c),
+            c if c.is_control() || breaks(c) => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line + end
+}
+
+/// Whether nothing in a record of text needs a second look.
+pub fn is_one_line(text: &[u8]) -> bool {
+    let body = text.strip_suffix(b"\n").unwrap_or(text);
+    !body.iter().any(|&byte| (byte < b' ' && byte != b'\x1b') || byte == 0x7f) && !may_break(text)
+}
+
+fn breaks(c: char) -> bool {
+    matches!(c, '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Without decoding: DEL, or the first byte of what would be escaped, which others share.
+fn may_break(text: &[u8]) -> bool {
+    text.iter().any(|&byte| matches!(byte, 0x7f | 0xc2 | 0xe2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Python's `splitlines` and JavaScript take for the end of a line, and a terminal for a command.
+    const WILD: &str = "a\u{85}b\u{2028}c\u{2029}d\u{9b}31m\u{7f}\r\n\u{b}\u{c}\u{1c}\u{0}\"\\é€😀";
+
+    #[test]
+    fn json_stays_one_line_and_says_the_same() {
+        let line = one_line_json(serde_json::to_vec(&[WILD]).unwrap());
+        let text = std::str::from_utf8(&line).unwrap();
+        assert!(text.chars().all(|c| !c.is_control() && !breaks(c)), "{text:?}");
+        assert!(text.contains("é€😀"), "{text}");
+        assert_eq!(serde_json::from_slice::<[String; 1]>(&line).unwrap(), [WILD]);
+        assert_eq!(one_line_json(b"{\"a\":1}".to_vec()), b"{\"a\":1}");
+    }
+
+    #[test]
+    fn text_stays_one_line_unless_its_lines_are_the_operators() {
+        let line = one_line_text(&format!("INFO {WILD}\n"), false);
+        assert!(line.ends_with('\n') && !line[..line.len() - 1].chars().any(|c| c.is_control() || breaks(c)), "{line:?}");
+        assert!(line.contains("\\r\\n") && line.contains("é€😀"), "{line}");
+        assert_eq!(one_line_text("wrong:\nerror: x\n", true), "wrong:\n    error: x\n");
+        for (text, clean) in [("plain é\n", true), ("no end", true), ("two\nlines\n", false), ("\u{2028}\n", false)] {
+            let escaped = one_line_text(text, false);
+            assert_eq!(escaped == text, clean, "{text:?}");
+            assert!(clean || !is_one_line(text.as_bytes()), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The admin port: who is let in, and that what it says stays one line.
+
+use std::process::Stdio;
+
+use crate::harness::{Client, Edge, edgeward, eventually};
+
+const SITE: &str = "[origin.o]\nfixed = { status = 200 }\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n";
+
+/// Host and further header lines, each ending in CRLF.
+fn status(edge: &Edge, method: &str, path: &str, host: &str, headers: &str) -> u16 {
+    let admin = edge.admin_address().parse().unwrap();
+    Client::connect(admin).request(method, path, host, headers, b"").status
+}
+
+fn edge_with(server: &str) -> Edge {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    Edge::start_in(folder, server, SITE)
+}
+
+#[test]
+fn a_page_of_another_site_can_neither_drain_nor_read() {
+    let edge = edge_with("");
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let all = format!("Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\n{form}");
+    assert_eq!(status(&edge, "POST", "/drain", "evil.example", &all), 421);
+    assert_eq!(status(&edge, "POST", "/drain", "localhost", &all), 403);
+    assert_eq!(status(&edge, "POST", "/drain", "localhost", "Origin: http://evil.example\r\n"), 403);
+    assert_eq!(status(&edge, "POST", "/drain", "localhost", "Sec-Fetch-Site: cross-site\r\n"), 403);
+    assert_eq!(status(&edge, "POST", "/drain", "localhost", form), 415);
+    for path in ["/metrics", "/config/functions", "/cache", "/readyz", "/none"] {
+        // A name that its owner points to us: the browser takes the answer for that site's own.
+        assert_eq!(status(&edge, "GET", path, "rebound.evil.example:9090", ""), 421, "{path}");
+        assert_eq!(status(&edge, "GET", path, "localhost:9090", "Sec-Fetch-Site: same-site\r\n"), 403, "{path}");
+    }
+    let purge = "Content-Type: application/json\r\nOrigin: null\r\n";
+    assert_eq!(status(&edge, "POST", "/cache/purges", "127.0.0.1", purge), 403);
+    assert_eq!(edge.admin("/readyz").status, 200, "nothing of it has drained the edge");
+    assert_eq!(edge.metric("edgeward_admin_refused_total{reason=\"foreign-host\"}"), 6.0);
+    assert_eq!(edge.metric("edgeward_admin_refused_total{reason=\"cross-site\"}"), 9.0);
+    assert_eq!(edge.metric("edgeward_admin_refused_total{reason=\"form\"}"), 1.0);
+
+    let own = format!("Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", edge.admin_address());
+    assert_eq!(status(&edge, "POST", "/drain", &edge.admin_address(), &own), 202);
+}
+
+#[test]
+fn a_configured_name_is_let_in_and_a_reload_changes_it() {
+    let edge = edge_with("admin_hosts = [\"admin.internal\"]");
+    assert_eq!(status(&edge, "GET", "/metrics", "admin.internal:9090", ""), 200);
+    assert_eq!(status(&edge, "GET", "/metrics", "other.internal", ""), 421);
+    edge.reconfigure(SITE);
+    eventually("the name is gone", || status(&edge, "GET", "/metrics", "admin.internal", "") == 421);
+}
+
+#[test]
+fn with_a_token_only_health_is_told_without_it() {
+    let edge = edge_with("admin_token_file = \"token\"");
+    assert_eq!(status(&edge, "GET", "/metrics", "localhost", ""), 401);
+    assert_eq!(status(&edge, "POST", "/drain", "localhost", "Authorization: Bearer wrong\r\n"), 401);
+    assert_eq!([edge.admin("/healthz").status, edge.admin("/readyz").status], [200, 200]);
+    let bearer = "Authorization: Bearer 0123456789abcdef0123456789abcdef\r\n";
+    assert_eq!(status(&edge, "GET", "/metrics", "localhost", bearer), 200);
+    let stats = |token: &[&str]| {
+        let mut command = edgeward();
+        command.args(["cache", "stats", "--admin", &edge.admin_address()]).args(token).current_dir(edge.folder());
+        command.stdout(Stdio::null()).output().unwrap()
+    };
+    let without = stats(&[]);
+    assert_eq!(without.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&without.stderr).contains("401"), "{without:?}");
+    assert!(stats(&["--token-file", "token"]).status.success());
+}
+
+#[test]
+fn a_token_that_could_be_guessed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (token, accepted) in
+        [("0123456789abcde", false), ("0123456789abcdef", true), (" 0123456789abcdef \n", true), ("0123456789 abcdef", false)]
+    {
+        std::fs::write(folder.path().join("token"), token).unwrap();
+        let config = format!("[server]\nhttp = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\nadmin_token_file = \"token\"\n{SITE}");
+        std::fs::write(folder.path().join("edge.toml"), config).unwrap();
+        let output = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
+        assert_eq!(output.status.success(), accepted, "{token:?}: {output:?}");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("0123456789"), "the secret is not told: {output:?}");
+    }
+}
