@@ -82,7 +82,6 @@ pub struct Launch {
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    reload: mpsc::Sender<reload::Cause>,
 }
 
 /// What all threads of a host see.
@@ -168,7 +167,7 @@ impl Host {
             notifier: Arc::new(launch.notifier),
         });
 
-        let handle = Handle { shared: shared.clone(), reload: asked.reload.clone() };
+        let handle = Handle { shared: shared.clone() };
         // Whoever asks for an end from here on gets a drain.
         asked.begin(handle.clone())?;
         let addresses = |listening: &[Listening]| listening.iter().map(|listening| listening.address).collect::<Vec<_>>();
