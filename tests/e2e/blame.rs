@@ -58,14 +58,21 @@ fn what_the_edge_lacks_is_nothing_that_an_origin_has_done() {
     let origin = Origin::start(|_| Reply::new(200, "ok").header("cache-control", "max-age=60"));
     let config = format!("{}cache_policy = \"CachingOptimized\"\n", site(&origin.url()));
     let edge = Edge::start_behind("ulimit -n 120", &config);
-    // A client that is there before there are too many.
+    // A client that is there before there are too many, and in the middle of a request: an idle one would make room.
     let mut early = edge.connect();
     assert_eq!(early.request("GET", "/warm", "www", "", b"").status, 200);
+    early.send("GET /cold/0 HTTP/1.1\r\n");
+    let mut ask = |next: usize| {
+        early.send("Host: www\r\n\r\n");
+        let answer = early.answer(false).expect("an answer");
+        early.send(format!("GET /cold/{next} HTTP/1.1\r\n"));
+        answer
+    };
     let idle: Vec<TcpStream> = (0..150).filter_map(|_| TcpStream::connect(edge.http()).ok()).collect();
     // The connection to the origin that is kept answers one of these; a second at the same time needs another.
     let mut refused = 0;
     for n in 0..3 {
-        let answer = early.request("GET", &format!("/cold/{n}"), "www", "", b"");
+        let answer = ask((n + 1) % 3);
         assert!(answer.status == 200 || answer.status == 503, "{answer:?}");
         if answer.status == 503 {
             assert!(answer.text().contains("edge-exhausted"), "{answer:?}");
@@ -74,7 +81,9 @@ fn what_the_edge_lacks_is_nothing_that_an_origin_has_done() {
     }
     drop(idle);
     for n in 0..3 {
-        eventually("nothing is remembered", || early.request("GET", &format!("/cold/{n}"), "www", "", b"").status == 200);
+        // Until it has succeeded, the same is asked for again.
+        eventually("nothing is remembered", || ask(n).status == 200);
+        ask((n + 1) % 3);
     }
     assert_eq!(edge.metric(FAILURES), 0.0, "{refused} refused: {}", edge.log());
 }
@@ -86,9 +95,12 @@ fn without_descriptors_a_file_is_not_missing() {
         "mkdir -p f; echo hello > f/a; ulimit -n 120",
         "[origin.o]\nfolder = \"f\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n",
     );
+    // In the middle of a request: an idle client would make room.
     let mut early = edge.connect();
+    early.send("GET /a HTTP/1.1\r\n");
     let idle: Vec<TcpStream> = (0..150).filter_map(|_| TcpStream::connect(edge.http()).ok()).collect();
-    let answer = early.request("GET", "/a", "www", "", b"");
+    early.send("Host: www\r\n\r\n");
+    let answer = early.answer(false).expect("an answer");
     assert!(answer.status == 200 || (answer.status == 503 && answer.text().contains("edge-exhausted")), "{answer:?}");
     drop(idle);
     eventually("it is there", || early.request("GET", "/a", "www", "", b"").status == 200);
@@ -158,8 +170,11 @@ fn where_a_request_has_been_is_told_and_heeded() {
             (2, "other.example", true),
             "{passed:?}"
         );
-        assert_eq!((via.len(), via[0].as_str()), (2, "1.1 other.example"), "{via:?}");
-        for (name, value) in [("CDN-Loop", &passed[1]), ("Via", &via[1])] {
+        // What is fetched for all has only what is in its key: of these two, CDN-Loop.
+        let before: &[&str] = if target == "/" { &["1.1 other.example"] } else { &[] };
+        let (own, others) = via.split_last().unwrap();
+        assert_eq!(others, before, "{via:?}");
+        for (name, value) in [("CDN-Loop", &passed[1]), ("Via", own)] {
             let back = edge.get_with("/back", &format!("{name}: {value}\r\n"));
             assert_eq!((back.status, back.text().contains("category: loop")), (508, true), "{name} {back:?}");
         }

@@ -139,6 +139,8 @@ where
                 }
             }
         }
+        // Those who come now are told that their answer is the last, whoever of us two has heard of the end first.
+        self.sweep.drain();
         if let Ok(listener) = listener.into_std() {
             self.empty_queue(listener).await;
         }

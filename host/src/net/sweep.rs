@@ -448,6 +448,9 @@ impl Sweep {
 
     /// Tells every connection to finish what it does and close, and those that come from here on too.
     pub(crate) fn drain(&self) {
+        if self.draining.get().is_some() {
+            return;
+        }
         self.draining.set(Some(self.next.get()));
         for pulse in self.open.borrow().values() {
             pulse.draining.set(true);
