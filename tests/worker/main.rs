@@ -15,7 +15,7 @@ use edgeward::function::revision::{Outcome, Revision};
 use edgeward::limits::{Compiling, Limit, Limits, Profile};
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::Moment;
-use edgeward::wasm::compile::{Compiler, Source};
+use edgeward::wasm::compile::{CompileError, Compiler, Source};
 
 /// Engines reserve much address space: one catalog for all tests of the process.
 static HOST: LazyLock<Host> = LazyLock::new(|| {
@@ -63,7 +63,10 @@ pub fn deploy(function: &Function, wat: &str) -> Arc<Revision> {
 
 pub fn try_deploy(function: &Function, wat: &str) -> anyhow::Result<Arc<Revision>> {
     let source = Source::from_bytes(&wat::parse_str(wat)?)?;
-    HOST.catalog.revision(function, &source, Compiling::default()).map(Arc::new)
+    let revision = HOST.catalog.revision(function, &source, Compiling::default());
+    // With its remedy, as a deployment says it.
+    let told = |why: anyhow::Error| why.downcast_ref().map(CompileError::told).map_or(why, anyhow::Error::msg);
+    revision.map(Arc::new).map_err(told)
 }
 
 pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> Outcome {

@@ -67,13 +67,9 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Inspection, CompileError> {
     let mut inspection = Inspection::default();
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(|error| CompileError::Invalid(error.to_string()))? {
-            // wasmparser takes the end of the bytes for the end of whatever is nested there.
-            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
-                if unchecked_range.end > bytes.len() =>
-            {
-                return Err(CompileError::Invalid("it ends in the middle of a nested module or component".to_owned()));
-            }
+        let payload = payload.map_err(|error| invalid(&error))?;
+        nested_whole(&payload, bytes)?;
+        match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) if depth > 0 => depth -= 1,
             Payload::ComponentImportSection(imports) if depth == 0 => {
@@ -114,6 +110,7 @@ pub(super) fn validated(bytes: &[u8], profile: Profile) -> Result<Valid, Compile
     let mut types = None;
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(|error| invalid(&error))?;
+        nested_whole(&payload, bytes)?;
         match validator.payload(&payload).map_err(|error| invalid(&error))? {
             ValidPayload::Func(function, body) => functions.push((function, body)),
             ValidPayload::End(ended) => types = Some(ended),
@@ -171,6 +168,18 @@ fn function_validated(
     *allocations = validator.into_allocations();
     cost.add(place, u64::from(held), body.range().len(), &own_cost)?;
     Ok(held)
+}
+
+/// wasmparser takes the end of the bytes for the end of whatever is nested there.
+fn nested_whole(payload: &Payload<'_>, bytes: &[u8]) -> Result<(), CompileError> {
+    match payload {
+        Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+            if unchecked_range.end > bytes.len() =>
+        {
+            Err(CompileError::Invalid("it ends in the middle of a nested module or component".to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn invalid(error: &BinaryReaderError) -> CompileError {
