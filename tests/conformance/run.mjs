@@ -56,6 +56,7 @@ forward_host = true
 
 [cache_policy.rfc]
 mode = "standards"
+store_set_cookie = true
 
 [[site]]
 name = "conformance"

@@ -85,7 +85,7 @@ fn what_ends_a_std_hook_is_told_by_the_log_with_its_place() {
     logged(
         &edge,
         &[
-            "it exited with code 3",
+            "it exited with code 1",
             "a text of its own: 42",
             "hostile/std/src/std_things.rs:",
             "index out of bounds",

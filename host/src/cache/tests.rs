@@ -544,7 +544,7 @@ fn an_object_costs_no_more_than_is_stated() {
 
 #[test]
 fn a_scan_does_not_empty_memory() {
-    let memory = Memory::new(1_240_000, 4 << 10, metrics());
+    let memory = Memory::new(2 << 20, 4 << 10, metrics());
     let stored = || Entry::Object(Arc::new(Stored::new(Arc::new(meta("a", None)), Bytes::from(vec![0; 1024]), 0)));
     for _ in 0..3 {
         for at in 0..100 {

@@ -70,7 +70,7 @@ pub(super) fn read(
         let profile = uses.profile(&table, &name);
         let component = table.required_text("component", "\"function.wasm\"");
         let limits = limits(&mut table, profile);
-        let component = component.and_then(|text| component_file(&table, &text, &limits, files));
+        let component = component.and_then(|text| component_file(&table, &text, uses.contains(&name).then_some(&limits), files));
         let policy = policy(&mut table);
         let min_warm = min_warm(&mut table, &limits);
         let store = table.text("key_value_store");
@@ -94,7 +94,8 @@ pub(super) fn read(
     functions.collect()
 }
 
-fn component_file(table: &Table<'_>, text: &Text<'_>, limits: &Limits, files: &mut Files<'_>) -> Option<PathBuf> {
+/// What nobody uses is not deployed, and has no profile that it could be judged by: then there are no `limits`.
+fn component_file(table: &Table<'_>, text: &Text<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<PathBuf> {
     let path = files.existing(table, text)?;
     let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if bytes > config::COMPONENT_BYTES {
@@ -102,7 +103,9 @@ fn component_file(table: &Table<'_>, text: &Text<'_>, limits: &Limits, files: &m
         table.report.error(text.span(), message, format!("a component may have at most {}", config::COMPONENT_BYTES));
         return None;
     }
-    files.judge_component(table, text, &path, limits);
+    if let Some(limits) = limits {
+        files.judge_component(table, text, &path, limits);
+    }
     Some(path)
 }
 

@@ -229,11 +229,7 @@ viewer_request = "rewrit"
              --> edge.toml:4:1
               |
             4 | worker = 2
-<<<<<<< HEAD
-              | ^^^^^^ did you mean `workers`? allowed here: `http`, `https`, `admin`, `workers`, `data_dir`, `compile_memory_bytes`, `compile_cpu_s`, `edge_location`, `drain_s`, `access_log`, `websockets_per_worker`, `certificate`
-=======
-              | ^^^^^^ did you mean `workers`? allowed here: `http`, `https`, `admin`, `admin_hosts`, `admin_token_file`, `workers`, `data_dir`, `edge_location`, `drain_s`, `drain_listen_s`, `access_log`, `websockets_per_worker`, `connections_per_client`, `upload_bytes_per_s`, `certificate`
->>>>>>> net
+              | ^^^^^^ did you mean `workers`? allowed here: `http`, `https`, `admin`, `admin_hosts`, `admin_token_file`, `workers`, `data_dir`, `compile_memory_bytes`, `compile_cpu_s`, `edge_location`, `drain_s`, `drain_listen_s`, `access_log`, `websockets_per_worker`, `connections_per_client`, `upload_bytes_per_s`, `certificate`
 
             error: cannot read `hok.wasm`: no such file or folder
              --> edge.toml:7:13

@@ -1,3 +1,5 @@
+//! Every spelling of a path is read as one path, or is refused.
+
 use proptest::prelude::*;
 
 use super::*;

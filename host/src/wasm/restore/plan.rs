@@ -115,6 +115,12 @@ impl<'a> Reader<'a> {
                 self.sections.push(Section::Raw { id, range });
             }
             match payload {
+                // The parser takes the end of the bytes for the end of whatever is nested there.
+                Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+                    if unchecked_range.end > component.len() =>
+                {
+                    return Err(Unsuitable::Shape("it ends early"));
+                }
                 Payload::ModuleSection { unchecked_range: range, .. } => {
                     self.sections.push(Section::Module);
                     at = range.end;

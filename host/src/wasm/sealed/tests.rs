@@ -1,3 +1,5 @@
+//! What is said to be allowed is what is linked, at every version, and each function has the type that WASI gives it.
+
 use wasmtime::component::Component;
 
 use super::*;
