@@ -220,7 +220,7 @@ fn the_disk_survives_a_kill() {
 /// What is stored are copies: slices of read buffers would hold several times as much.
 #[test]
 fn small_objects_take_the_memory_that_is_counted() {
-    const OBJECTS: usize = 10_000;
+    const OBJECTS: usize = 16_000;
     const MEMORY_BYTES: u64 = 16 << 20;
     let origin = Origin::start(|_| Reply::new(200, vec![b'x'; 100]).header("cache-control", "max-age=600"));
     let cache = format!("[cache]\nmemory_bytes = {MEMORY_BYTES}");
