@@ -174,8 +174,10 @@ fn certificate(mut table: Table<'_>, files: &mut Files<'_>) -> Option<Certificat
     let hosts = hosts.iter().filter_map(|host| super::site::host(&table, host)).collect();
     let chain = table.required_text("chain", "\"chain.pem\"").and_then(|text| files.existing(&table, &text));
     let key = table.required_text("key", "\"key.pem\"").and_then(|text| files.existing(&table, &text));
-    let certificate = Certificate { hosts, chain: chain?, key: key? };
-    files.judge_certificate(&table, &certificate);
+    let certificate = chain.zip(key).map(|(chain, key)| Certificate { hosts, chain, key });
+    if let Some(certificate) = &certificate {
+        files.judge_certificate(&table, certificate);
+    }
     table.finish();
-    Some(certificate)
+    certificate
 }
