@@ -96,7 +96,7 @@ fn an_upload_in_many_small_parts_whose_handles_are_kept_is_taken() {
     let mut client = edge.connect();
     client.send("POST /keep HTTP/1.1\r\nHost: www\r\nTransfer-Encoding: chunked\r\n\r\n");
     for _ in 0..1_100 {
-        client.send(&format!("200\r\n{}\r\n", "x".repeat(512)));
+        client.send(format!("200\r\n{}\r\n", "x".repeat(512)));
     }
     client.send("0\r\n\r\n");
     let answer = client.answer(false).unwrap();

@@ -164,7 +164,7 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Opens and checks all but the body. Blocks.
-    pub(crate) fn open(path: &PathBuf, damaged: Arc<dyn Fn() + Send + Sync>) -> io::Result<(Opened, Head)> {
+    pub(crate) fn open(path: &Path, damaged: Arc<dyn Fn() + Send + Sync>) -> io::Result<(Opened, Head)> {
         let (file, prelude, head) = read_head(path)?;
         let blocks = Blocks { file: Arc::new(file), id: prelude.id, body_at: prelude.body_at() };
         let meta = Arc::new(head.meta.clone().compact());
@@ -211,7 +211,7 @@ pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result
 }
 
 /// Reads and checks the beginning of a file, and that it is as long as it says.
-pub(crate) fn read_head(path: &PathBuf) -> io::Result<(File, Prelude, Head)> {
+pub(crate) fn read_head(path: &Path) -> io::Result<(File, Prelude, Head)> {
     let damaged = || io::Error::from(io::ErrorKind::InvalidData);
     let file = open_regular(path, OpenOptions::new().read(true))?;
     let mut prelude = [0; PRELUDE_BYTES];

@@ -63,6 +63,7 @@ impl Why {
 
 impl Compressed {
     /// Gives back what cannot be compressed now.
+    #[expect(clippy::result_large_err, reason = "the content goes on as it is, and is moved either way")]
     pub(crate) fn new(
         content: Content,
         coding: Coding,

@@ -255,7 +255,10 @@ fn keys(store: &mut Store<'_>, after: Option<&str>, max: usize) -> Result<Vec<St
     Ok(keys)
 }
 
-fn get_many(store: &mut Store<'_>, keys: Vec<String>) -> Result<std::result::Result<Vec<(String, Option<Vec<u8>>)>, StoreError>> {
+/// Keys with their values, in the order in which they were asked for.
+type Found = Vec<(String, Option<Vec<u8>>)>;
+
+fn get_many(store: &mut Store<'_>, keys: Vec<String>) -> Result<std::result::Result<Found, StoreError>> {
     if keys.len() > BATCH_KEYS {
         return Ok(Err(StoreError::Other(format!("at most {BATCH_KEYS} keys at once"))));
     }
