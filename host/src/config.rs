@@ -37,6 +37,7 @@ pub use report::{ConfigError, ConfigErrors, Place};
 
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
+use crate::fields::Field;
 use crate::limits::{self, Compiling, Limits, Profile};
 use crate::network::Grants;
 
@@ -76,7 +77,8 @@ pub struct Server {
     pub drain: Duration,
     /// How long listening goes on after SIGTERM at least; None: as long as it makes sense.
     pub drain_listen: Option<Duration>,
-    pub access_log: bool,
+    /// None: there is none.
+    pub access_log: Option<AccessLog>,
     /// Open WebSocket tunnels of one worker.
     pub websockets_per_worker: usize,
     /// Open connections of one client address; without a number, addresses of private networks are not counted.
@@ -85,6 +87,21 @@ pub struct Server {
     pub upload_bytes_per_s: usize,
     /// Certificates by SNI; the first is the default.
     pub certificates: Vec<Certificate>,
+}
+
+/// What a line of the access log says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLog {
+    /// In the order of a line.
+    pub fields: Vec<Field>,
+    /// Whether queries of signed URLs are written down, which let their readers in.
+    pub signed_queries: bool,
+}
+
+impl Default for AccessLog {
+    fn default() -> AccessLog {
+        AccessLog { fields: Field::defaults(), signed_queries: false }
+    }
 }
 
 /// Who may ask the admin port, beside those who ask for its address or for `localhost`.

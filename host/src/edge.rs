@@ -27,10 +27,12 @@ mod respond;
 mod response_headers;
 mod signed;
 mod site;
+mod tally;
 mod trial;
 mod tunnel;
 mod viewer;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -44,10 +46,11 @@ pub use trial::{Trial, trial};
 
 use crate::cache::Cache;
 use crate::config::{self, Config};
+use crate::fields::Field;
 use crate::function::catalog::Revisions;
 use crate::net::Client;
 use crate::path::NormalPath;
-use crate::telemetry::{AccessLog, EdgeMetrics, Telemetry, TraceSettings, Tracer};
+use crate::telemetry::{AccessLog, EdgeMetrics, SIGNED, Telemetry, TraceSettings, Tracer, is_signed, without_signature};
 use origin::Backends;
 use record::Record;
 use site::{Parts, Sites};
@@ -60,10 +63,28 @@ pub struct Edge {
     sites: Sites,
     backends: Backends,
     metrics: EdgeMetrics,
-    access: Option<AccessLog>,
+    access: Option<Access>,
     tracer: Option<Tracer>,
     /// Open ones of a worker.
     tunnels_max: usize,
+}
+
+/// The access log, and what it may have.
+struct Access {
+    log: AccessLog,
+    fields: Vec<Field>,
+    signed_queries: bool,
+}
+
+impl Access {
+    /// A URL as it may be written down: whoever reads the log must not be let in by it.
+    fn shown<'u>(&self, url: &'u str) -> Cow<'u, str> {
+        if self.signed_queries { Cow::Borrowed(url) } else { without_signature(url) }
+    }
+
+    fn shown_query<'q>(&self, query: &'q str) -> &'q str {
+        if !self.signed_queries && is_signed(query) { SIGNED } else { query }
+    }
 }
 
 /// What this node says of itself in headers.
@@ -79,7 +100,14 @@ impl Edge {
     /// error here is of the machine.
     pub fn new(config: &Config, revisions: &Revisions, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
         let backends = Backends::new(config, revisions, telemetry)?;
-        let access = if config.server.access_log { Some(telemetry.access_log().context("access log")?) } else { None };
+        let access = match &config.server.access_log {
+            None => None,
+            Some(settings) => Some(Access {
+                log: telemetry.access_log().context("access log")?,
+                fields: settings.fields.clone(),
+                signed_queries: settings.signed_queries,
+            }),
+        };
         let tracer = match &config.tracing {
             None => None,
             Some(tracing) => Some(telemetry.tracer(settings(tracing)).context("tracing")?),
@@ -132,7 +160,7 @@ async fn answer(mut record: Box<Record>, request: Box<Request<Incoming>>) -> Res
     let edge = record.edge.clone();
     let answer = match exchange::run(&edge, &mut record, request).await {
         Ok(answer) => answer,
-        Err(refusal) => refusal.answer(&edge, &record.id),
+        Err(refusal) => refusal.answer(&edge, record.occasion()),
     };
     respond::finish(&edge, record, answer)
 }

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod edge;
 pub mod failure;
+pub mod fields;
 pub mod function;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -452,6 +452,20 @@ pub mod compression {
     pub const AT_ONCE: usize = 64;
 }
 
+/// What bounds the log, whatever clients, origins and functions do (`telemetry::repeats`).
+pub mod logging {
+    /// Between two lines about failures of the same origin or function.
+    pub const INTERVAL_MS: u64 = 10_000;
+    /// How often it is looked whether a summary is due.
+    pub const TICK_MS: u64 = 1_000;
+    /// Calls of a function whose log is written, per interval.
+    pub const FUNCTION_LINES: u64 = 1_000;
+    /// Of a path in a line; the rest is cut off.
+    pub const PATH_BYTES: usize = 256;
+    /// Of the cause of a failure in a line.
+    pub const CAUSE_BYTES: usize = 4_096;
+}
+
 /// What bounds traces on their way to the collector.
 pub mod tracing {
     /// Spans of one request; further ones are dropped.

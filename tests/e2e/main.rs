@@ -27,6 +27,7 @@ mod isolation;
 mod keys;
 mod kills;
 mod lifecycle;
+mod logs;
 mod origins;
 mod paths;
 mod protocol;

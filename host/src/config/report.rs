@@ -152,7 +152,7 @@ pub(super) fn nearest<'k>(wanted: &str, known: impl IntoIterator<Item = &'k str>
 
 /// "`a`, `b`", for a remedy.
 pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
-    const NAMES_MAX: usize = 30;
+    const NAMES_MAX: usize = 40;
     let mut names = names.into_iter().map(|name| format!("`{name}`"));
     let mut list = names.by_ref().take(NAMES_MAX).collect::<Vec<_>>().join(", ");
     let rest = names.count();

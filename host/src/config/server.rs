@@ -5,9 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use super::files::Files;
-use super::reader::{Table, Text};
-use super::{AdminAccess, Certificate, Server, Token};
+use super::reader::{Table, Text, wrong_type};
+use super::report::{nearest, quoted};
+use super::{AccessLog, AdminAccess, Certificate, Server, Token};
+use crate::fields::Field;
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN};
 use crate::limits::{Compiling, compile, request, tunnel};
 
@@ -31,7 +35,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         edge_location: "local".to_owned(),
         drain: Duration::from_secs(30),
         drain_listen: None,
-        access_log: true,
+        access_log: Some(AccessLog::default()),
         websockets_per_worker: usize::try_from(tunnel::PER_WORKER).unwrap_or(usize::MAX),
         connections_per_client: None,
         upload_bytes_per_s: request::BODY_RATE_BYTES_S,
@@ -69,9 +73,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     if let Some(seconds) = table.integer("drain_listen_s", 0..=DRAIN_S_MAX) {
         server.drain_listen = Some(Duration::from_secs(seconds));
     }
-    if let Some(access_log) = table.flag("access_log") {
-        server.access_log = access_log;
-    }
+    server.access_log = access_log(&mut table);
     if let Some(tunnels) = table.integer("websockets_per_worker", 0..=tunnel::PER_WORKER_MAX) {
         server.websockets_per_worker = usize::try_from(tunnels).unwrap_or(usize::MAX);
     }
@@ -85,6 +87,51 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     check(&table, &server);
     table.finish();
     server
+}
+
+/// `access_log = true`, `false`, or a table that says what is in a line.
+fn access_log(table: &mut Table<'_>) -> Option<AccessLog> {
+    const KEY: &str = "access_log";
+    let mut log = AccessLog::default();
+    let Some(value) = table.value(KEY) else { return Some(log) };
+    match value.get_ref() {
+        DeValue::Boolean(false) => return None,
+        DeValue::Boolean(true) => return Some(log),
+        DeValue::Table(_) => {}
+        other => {
+            let expected = "true, false, or a table such as { fields = [\"timestamp\", \"sc-status\"] }";
+            wrong_type(table.report, value.span(), KEY, expected, other);
+            return Some(log);
+        }
+    }
+    let mut settings = table.table(KEY)?;
+    if let Some(names) = settings.texts("fields") {
+        log.fields.clear();
+        if names.is_empty() {
+            let remedy = "name at least one, or say `access_log = false`";
+            settings.report.error(settings.span(), "`fields` is empty", remedy);
+        }
+        for name in names {
+            let Some(field) = Field::named(name.get_ref()) else {
+                let known = || Field::ALL.iter().map(|field| field.name());
+                let near = nearest(name.get_ref(), known()).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                let message = format!("the access log has no field `{}`", name.get_ref().escape_debug());
+                settings.report.error(name.span(), message, format!("{near}fields: {}", quoted(known())));
+                continue;
+            };
+            if log.fields.contains(&field) {
+                let message = format!("`{}` is there twice", field.name());
+                settings.report.error(name.span(), message, "each field can stand in a line once");
+                continue;
+            }
+            log.fields.push(field);
+        }
+    }
+    if let Some(signed_queries) = settings.flag("signed_queries") {
+        log.signed_queries = signed_queries;
+    }
+    settings.finish();
+    Some(log)
 }
 
 /// What concerns several settings at once.

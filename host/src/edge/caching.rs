@@ -345,7 +345,9 @@ async fn fill(
                     return Ok(stale(mode, head, hit, why, None));
                 }
                 // Remembered like an error that the origin sent.
-                (Refusal::Fetch(error), None) if error.is_the_origins() => break (trip.refuse(&refusal), sent, asked_ms),
+                (Refusal::Fetch(error), None) if error.is_the_origins() => {
+                    break (trip.refuse(&refusal, head.path()), sent, asked_ms);
+                }
                 _ => {
                     duty.decline(Decline::Failed);
                     return Err(refusal);

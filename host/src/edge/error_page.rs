@@ -68,7 +68,7 @@ pub(super) async fn visit(
     let dress = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.dress(head));
     let answer = match exchange::visit(edge, record, site, head, incoming).await {
         Ok(answer) => answer,
-        Err(refusal) => refusal.answer(edge, &record.id),
+        Err(refusal) => refusal.answer(edge, record.occasion()),
     };
     let Some(page) = pages.page(&answer) else { return Ok(answer) };
     let Some(behavior) = site.behavior(&NormalPath::of(page.target.path())) else { return Ok(answer) };

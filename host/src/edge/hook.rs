@@ -15,22 +15,32 @@ use http::{HeaderMap, response};
 
 use crate::edge::head::Head;
 use crate::edge::id::RequestId;
+use crate::edge::tally::Tally;
 use crate::failure::Failure;
 use crate::function::revision::{Outcome, Revision};
-use crate::telemetry::{EdgeMetrics, Trace};
+use crate::telemetry::{EdgeMetrics, Occasion, Trace};
 use crate::wasm::abi::{self, EventWriter, Moment};
 use edit::{Beside, Flow};
 
 /// What every hook of a request is told.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
-    pub(crate) site: &'a str,
+    // Thin references: this is copied into every future of a request.
+    pub(crate) site: &'a Arc<str>,
     pub(crate) id: &'a RequestId,
-    pub(crate) client_ip: &'a str,
+    pub(crate) client_ip: &'a Arc<str>,
     pub(crate) edge_location: &'a str,
     pub(crate) metrics: &'a EdgeMetrics,
+    pub(crate) tally: &'a Tally,
     /// None: this request is not traced.
     pub(crate) trace: Option<&'a Trace>,
+}
+
+impl Scene<'_> {
+    /// What the log needs to know of the request, which asks for this path now.
+    pub(crate) fn occasion<'o>(&'o self, path: &'o str) -> Occasion<'o> {
+        Occasion { site: self.site, path, request_id: self.id.as_str(), category: "", cause: &"" }
+    }
 }
 
 /// The beginning of a body, as an origin hook sees it.
@@ -195,6 +205,7 @@ fn body(shown: Option<&Shown>) -> abi::Body<'_> {
 /// Counts and logs a call, and hands its answer on.
 fn settle(scene: Scene<'_>, hook: &Arc<Revision>, moment: Moment, outcome: Outcome) -> Result<Vec<u8>, Failure> {
     scene.metrics.hook(moment as usize, outcome.usage.duration_us);
+    scene.tally.called(Duration::from_micros(outcome.usage.duration_us));
     if let Some(trace) = scene.trace {
         let usage = &outcome.usage;
         trace.ended(moment.name(), Duration::from_micros(usage.duration_us), |span| {
@@ -208,8 +219,8 @@ fn settle(scene: Scene<'_>, hook: &Arc<Revision>, moment: Moment, outcome: Outco
             }
         });
     }
-    if !outcome.log.is_empty() {
-        tracing::info!(target: "edgeward::function", function = hook.name(), moment = moment.name(), request_id = scene.id.as_str(), "{}", outcome.log);
+    if !outcome.log.is_empty() && hook.metrics().may_speak() {
+        tracing::info!(target: "edgeward::function", function = hook.name(), moment = moment.name(), site = &**scene.site, request_id = scene.id.as_str(), "{}", outcome.log);
     }
     outcome.result
 }

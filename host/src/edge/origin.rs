@@ -24,6 +24,7 @@ use crate::cache::key::Identity;
 use crate::config::{self, OriginKind, UrlOrigin};
 use crate::edge::body::{Content, PeekError};
 use crate::edge::head::{Head, Trailers};
+use crate::edge::tally::Tally;
 use crate::failure::Failure;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
@@ -347,9 +348,13 @@ impl Origin {
         content: &mut Content,
         tls: bool,
         now: Instant,
+        tally: &Tally,
     ) -> Result<Response<Content>, FetchError> {
+        if !self.is_url() {
+            tally.asked(None, None);
+        }
         match &self.kind {
-            Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content, now.into()).await,
+            Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content, now.into(), tally).await,
             Kind::Folder(folder) => {
                 let patience = Duration::from_millis(FILE_TIMEOUT_MS);
                 match Box::pin(folder.serve(head)).await {

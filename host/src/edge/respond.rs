@@ -10,7 +10,6 @@ use http_body::Body as _;
 
 use crate::edge::body::{Body, Content, PeekError};
 use crate::edge::head::Head;
-use crate::edge::id::RequestId;
 use crate::edge::origin::FetchError;
 use crate::edge::record::Record;
 use crate::edge::signed::Denied;
@@ -18,7 +17,7 @@ use crate::edge::{Edge, Via, tunnel};
 use crate::failure::Failure;
 use crate::limits::Limit;
 use crate::loops;
-use crate::telemetry::ResultType;
+use crate::telemetry::{Occasion, ResultType, shown_path};
 use crate::wasm::abi::Moment;
 
 /// Why a request ends without the answer of an origin or a hook.
@@ -114,20 +113,23 @@ impl Refusal {
         self.verdict().0
     }
 
-    /// The answer to a request that is refused. Counts and logs it.
-    pub(crate) fn answer(&self, edge: &Edge, id: &RequestId) -> Answer {
+    /// The word for the client, the metrics and the log.
+    pub(crate) fn category(&self) -> &'static str {
+        self.verdict().2
+    }
+
+    /// The answer to a request that is refused. Counts it. What an origin or a hook did wrong is logged where that is
+    /// known, and what strangers send is no news.
+    pub(crate) fn answer(&self, edge: &Edge, occasion: Occasion<'_>) -> Answer {
         let (status, result, category) = self.verdict();
         edge.metrics.refused(category);
-        let id = id.as_str();
-        match self {
-            // What strangers send is no news.
-            Refusal::Fetch(FetchError::Body(_)) => {
-                tracing::debug!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}");
-            }
-            Refusal::Hook { .. } | Refusal::Fetch(_) | Refusal::OriginBody(_) => {
-                tracing::warn!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}");
-            }
-            _ => tracing::debug!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}"),
+        let Occasion { site, path, request_id: id, .. } = occasion;
+        if let Refusal::Fetch(FetchError::Exhausted(_)) = self {
+            edge.metrics.exhausted(Occasion { category, cause: self, ..occasion });
+        }
+        if tracing::enabled!(target: "edgeward::edge", tracing::Level::DEBUG) {
+            let (path, status) = (shown_path(path), status.as_u16());
+            tracing::debug!(target: "edgeward::edge", site, path, request_id = id, category, status, "{self}");
         }
         let (content_type, text) = match self {
             Refusal::Unsigned(denied) => ("text/xml", Bytes::from_static(denied_body(*denied).as_bytes())),

@@ -43,7 +43,7 @@ pub(crate) struct Sites {
 }
 
 pub(crate) struct Site {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) default_root_object: Option<String>,
     pub(crate) metrics: SiteMetrics,
     behaviors: Vec<Arc<Behavior>>,
@@ -115,7 +115,7 @@ impl Sites {
 
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let mut all = self.exact.values().chain(self.wildcard.values()).chain(&self.any);
-        all.any(|site| site.name == name)
+        all.any(|site| *site.name == *name)
     }
 
     fn find_lower(&self, host: &str) -> Option<&Arc<Site>> {
@@ -145,7 +145,7 @@ impl Site {
         });
         let root = site.default_root_object.trim_start_matches('/');
         Ok(Site {
-            name: site.name.clone(),
+            name: name.clone(),
             default_root_object: (!root.is_empty()).then(|| format!("/{root}")),
             metrics: parts.telemetry.site(&site.name),
             behaviors: behaviors.collect::<anyhow::Result<_>>()?,

@@ -67,7 +67,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             edge_location: "test".to_owned(),
             drain: Duration::ZERO,
             drain_listen: None,
-            access_log: false,
+            access_log: None,
             websockets_per_worker: 1,
             connections_per_client: None,
             upload_bytes_per_s: 0,

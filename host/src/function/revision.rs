@@ -96,6 +96,10 @@ impl Revision {
         &self.name
     }
 
+    pub fn metrics(&self) -> &FunctionMetrics {
+        &self.metrics
+    }
+
     pub fn profile(&self) -> Profile {
         self.limits.profile()
     }

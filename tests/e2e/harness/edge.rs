@@ -39,6 +39,14 @@ impl Edge {
         Edge::start_by(edgeward(), folder, server, config)
     }
 
+    /// That logs more, or less, than it does by itself.
+    #[track_caller]
+    pub fn start_by_level(level: &str, config: &str) -> Edge {
+        let mut command = edgeward();
+        command.env("EDGEWARD_LOG", format!("{level},wasmtime=off,wasmtime_wasi=off,wasmtime_wasi_http=off"));
+        Edge::start_by(command, tempfile::tempdir().unwrap(), "", config)
+    }
+
     /// Behind these commands of the shell, such as `ulimit`.
     #[track_caller]
     pub fn start_behind(commands: &str, config: &str) -> Edge {

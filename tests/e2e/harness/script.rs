@@ -23,7 +23,11 @@ pub struct Script {
 impl Script {
     /// Asked with the whole request as text, and which one of its connection it is.
     pub fn start(says: impl Fn(&str, usize) -> Says + Send + Sync + 'static) -> Script {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Script::serving(TcpListener::bind("127.0.0.1:0").unwrap(), says)
+    }
+
+    /// On this socket.
+    pub fn serving(listener: TcpListener, says: impl Fn(&str, usize) -> Says + Send + Sync + 'static) -> Script {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (log, says) = (asked.clone(), Arc::new(says));

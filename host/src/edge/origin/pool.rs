@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -38,10 +39,13 @@ pub(crate) struct Connection {
     keepalive: Duration,
     max_idle: usize,
     endpoint: Arc<Endpoint>,
+    /// What the endpoint's name has led to.
+    address: Option<SocketAddr>,
 }
 
 impl Connection {
     pub(crate) async fn start(target: &Target, stream: Stream) -> hyper::Result<Box<Connection>> {
+        let address = stream.address();
         let ear = Arc::new(Ear::default());
         let handshake = http1::Builder::new()
             .max_headers(limits::origin::HEADERS)
@@ -60,7 +64,12 @@ impl Connection {
             keepalive: target.keepalive,
             max_idle: target.max_idle,
             endpoint: target.endpoint.clone(),
+            address,
         }))
+    }
+
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Moves bytes both ways, as far as they go now.

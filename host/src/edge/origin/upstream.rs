@@ -21,6 +21,7 @@ use crate::edge::head::Head;
 use crate::edge::header::strip_response;
 use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
+use crate::edge::tally::Tally;
 use crate::edge::tunnel::{self, Switched};
 use crate::net::Interim;
 use crate::telemetry::OriginMetrics;
@@ -45,21 +46,23 @@ pub(crate) async fn fetch(
     head: &mut Head,
     content: &mut Content,
     now: Instant,
+    tally: &Tally,
 ) -> Result<Response<Content>, FetchError> {
     let mut request = target.request(head, content);
     if head.websocket {
-        return Box::pin(switch(target, metrics, request)).await;
+        return Box::pin(switch(target, metrics, request, tally)).await;
     }
     let interim = head.interim.take();
     if let Some(connection) = pool::take(target, now) {
         metrics.reused();
+        tally.asked(connection.address(), None);
         match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle, interim.clone()).await {
             Ok(response) => return Ok(response),
             Err(SendError { again: Some(again), .. }) => request = again,
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
-    let connection = Box::pin(open(target, metrics)).await?;
+    let connection = Box::pin(open(target, metrics, tally)).await?;
     let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask, interim);
     sent.await.map_err(|error| error.error)
 }
@@ -69,11 +72,12 @@ async fn switch(
     target: &Target,
     metrics: &OriginMetrics,
     mut request: Request<Content>,
+    tally: &Tally,
 ) -> Result<Response<Content>, FetchError> {
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
     let accept = request.headers().get(header::SEC_WEBSOCKET_KEY).map(tunnel::accept_of);
-    let connection = open(target, metrics).await?;
+    let connection = open(target, metrics, tally).await?;
     let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Switch, None);
     let response = sent.await.map_err(|error| error.error)?;
     let agreed = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
@@ -84,10 +88,13 @@ async fn switch(
     Ok(response)
 }
 
-async fn open(target: &Target, metrics: &OriginMetrics) -> Result<Box<Connection>, FetchError> {
+async fn open(target: &Target, metrics: &OriginMetrics, tally: &Tally) -> Result<Box<Connection>, FetchError> {
+    let started = Instant::now();
     let stream = connect::connect(target).await?;
     metrics.connected();
-    Connection::start(target, stream).await.map_err(FetchError::Broken)
+    let connection = Connection::start(target, stream).await.map_err(FetchError::Broken)?;
+    tally.asked(connection.address(), Some(started.elapsed()));
+    Ok(connection)
 }
 
 fn is_replayable(request: &Request<Content>) -> bool {
