@@ -138,6 +138,9 @@ impl Host {
 
         let telemetry = Arc::new(Telemetry::new());
         telemetry.net().descriptors(descriptors.limit, descriptors.for_clients());
+        if let Some(tls) = &tls {
+            telemetry.certificates(&tls.expiries());
+        }
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
         let catalog = Catalog::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;

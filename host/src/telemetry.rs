@@ -9,6 +9,7 @@ mod edge;
 mod function;
 mod line;
 mod net;
+mod process;
 mod register;
 mod reload;
 mod repeats;
@@ -28,7 +29,9 @@ pub use repeats::Occasion;
 pub use time::Timestamp;
 pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use prometheus::{Encoder as _, IntCounter, TextEncoder};
 
@@ -38,6 +41,7 @@ use repeats::{Recurrences, Recurring, Subject};
 /// All metrics of this process.
 pub struct Telemetry {
     register: Register,
+    process: process::Process,
     recurrences: Recurrences,
     functions: function::Families,
     edge: edge::Families,
@@ -56,6 +60,7 @@ impl Telemetry {
     #[expect(clippy::new_without_default, reason = "registering metrics is not a default value")]
     pub fn new() -> Telemetry {
         let register = Register::default();
+        let process = process::Process::register(&register);
         let recurrences = Recurrences::register(&register);
         let functions = function::Families::register(&register);
         let edge = edge::Families::register(&register);
@@ -72,6 +77,7 @@ impl Telemetry {
         let (access, tracer) = (OnceLock::new(), OnceLock::new());
         Telemetry {
             register,
+            process,
             recurrences,
             functions,
             edge,
@@ -156,6 +162,11 @@ impl Telemetry {
         }
         let tracer = Tracer::start(settings, self.spans_dropped.clone())?;
         Ok(self.tracer.get_or_init(|| tracer).clone())
+    }
+
+    /// The certificates in use: the file of the chain, the first host, and when it expires.
+    pub fn certificates(&self, all: &[(PathBuf, String, SystemTime)]) {
+        self.process.certificates(all);
     }
 
     /// All families of metrics, those that have shown nothing yet too, in the order of their names.

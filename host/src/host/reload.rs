@@ -152,6 +152,7 @@ impl Reloader {
         let mut next = Snapshot::build(&config, &self.shared.catalog, &self.shared.cache, &self.shared.telemetry)?;
         if let Some(tls) = &self.shared.tls {
             tls.reload(&config.server.certificates)?;
+            self.shared.telemetry.certificates(&tls.expiries());
         }
         let mut restart = needs_restart(&before.server, &config.server);
         if before.cache != config.cache {
