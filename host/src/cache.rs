@@ -497,11 +497,7 @@ impl Cache {
     }
 
     fn write_doubts(&self) {
-        if let Some(disk) = &self.disk
-            && let Err(error) = disk.write_journal(|| self.purges.journal())
-        {
-            tracing::warn!(%error, "what requests have made doubtful could not be written; a restart may use it again");
-        }
+        self.write_journal("what requests have made doubtful could not be written; a restart may use it again");
     }
 
     /// Takes out what purges have struck, as soon as nothing older can come after. Whether it is done.
@@ -525,12 +521,17 @@ impl Cache {
             disk.sweep(epoch, all, |meta, born| !self.purges.take(meta, born));
         }
         self.purges.retire(epoch);
-        if let Some(disk) = &self.disk
-            && let Err(error) = disk.write_journal(|| self.purges.journal())
-        {
-            tracing::warn!(%error, "the cache's purges could not be written; a restart sweeps again");
-        }
+        self.write_journal("the cache's purges could not be written; a restart sweeps again");
         true
+    }
+
+    /// With every request, if somebody wants it: the log must not have a line for each.
+    fn write_journal(&self, otherwise: &str) {
+        let Some(disk) = &self.disk else { return };
+        match disk.write_journal(|| self.purges.journal()) {
+            Ok(()) => self.metrics.journal_written(),
+            Err(error) => self.metrics.journal_failed(&format_args!("{otherwise}: {error}")),
+        }
     }
 }
 

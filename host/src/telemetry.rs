@@ -66,7 +66,7 @@ impl Telemetry {
         let edge = edge::Families::register(&register);
         let net = NetMetrics::register(&register);
         let admin = AdminMetrics::register(&register);
-        let cache = CacheMetrics::register(&register);
+        let cache = CacheMetrics::register(&register, recurrences.of(Recurring::CacheJournal, Subject::Edge));
         let reloads = reload::Reloads::register(&register);
         let handovers = reload::Handovers::register(&register);
         let access_dropped = register.counter(

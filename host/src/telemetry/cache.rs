@@ -1,8 +1,11 @@
 //! The cache: where answers came from, what it holds, and how its fills ended.
 
+use std::sync::Arc;
+
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
 
 use super::register::{Register, readable};
+use super::repeats::{Occasion, Repeats};
 
 /// Where a stored response lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +56,11 @@ pub struct CacheMetrics {
     compression_input: IntCounterVec,
     compression_output: IntCounterVec,
     uncompressed: IntCounterVec,
+    journal: Arc<Repeats>,
 }
 
 impl CacheMetrics {
-    pub(super) fn register(register: &Register) -> CacheMetrics {
+    pub(super) fn register(register: &Register, journal: Arc<Repeats>) -> CacheMetrics {
         let family = |name: &str, help: &str, label: &str| register.counters(name, help, &[label]);
         let counter = |name: &str, help: &str| register.counter(name, help);
         let gauge = |name: &str, help: &str| register.gauges(name, help, &["tier"]);
@@ -102,6 +106,7 @@ impl CacheMetrics {
                 "Bytes that compression left, by coding.",
                 "coding",
             ),
+            journal,
             uncompressed: family(
                 "edgeward_cache_uncompressed_total",
                 "Bodies that should have been compressed and were not, by reason.",
@@ -167,6 +172,15 @@ impl CacheMetrics {
 
     pub fn uncompressed(&self, reason: &str) {
         self.uncompressed.with_label_values(&[reason]).inc();
+    }
+
+    /// What must outlive a restart could not be written.
+    pub fn journal_failed(&self, cause: &dyn std::fmt::Display) {
+        self.journal.occurred(Occasion { site: "", path: "", request_id: "", category: "cache-journal", cause });
+    }
+
+    pub fn journal_written(&self) {
+        self.journal.ended();
     }
 
     pub fn disk_failed(&self, reason: &str) {

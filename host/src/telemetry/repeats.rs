@@ -58,13 +58,17 @@ pub(super) enum Recurring {
     EdgeExhausted,
     /// An answer from the cache, or of a folder, ends before its body.
     ResponseBroke,
+    /// What the cache has written of itself is not on the disk.
+    CacheJournal,
     FunctionLog,
 }
 
 impl Recurring {
-    const ALL: [Recurring; 7] = {
-        use Recurring::{EdgeExhausted, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke, ServiceFailure};
-        [OriginFailure, OriginBroke, HookFailure, ServiceFailure, EdgeExhausted, ResponseBroke, FunctionLog]
+    const ALL: [Recurring; 8] = {
+        use Recurring::{
+            CacheJournal, EdgeExhausted, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke, ServiceFailure,
+        };
+        [OriginFailure, OriginBroke, HookFailure, ServiceFailure, EdgeExhausted, ResponseBroke, CacheJournal, FunctionLog]
     };
 
     fn name(self) -> &'static str {
@@ -75,6 +79,7 @@ impl Recurring {
             Recurring::ServiceFailure => "service-failure",
             Recurring::EdgeExhausted => "edge-exhausted",
             Recurring::ResponseBroke => "response-broke",
+            Recurring::CacheJournal => "cache-journal",
             Recurring::FunctionLog => "function-log",
         }
     }
