@@ -14,6 +14,8 @@ mod components;
 mod configuration;
 #[path = "docs/folder.rs"]
 mod folder;
+#[path = "docs/metrics.rs"]
+mod metrics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
