@@ -28,6 +28,7 @@ mod keys;
 mod kills;
 mod lifecycle;
 mod logs;
+mod metrics;
 mod origins;
 mod paths;
 mod protocol;
