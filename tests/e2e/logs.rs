@@ -48,7 +48,7 @@ fn no_secret_is_in_any_log_or_trace() {
         component("hostile-trap"),
         site(&origin.url())
     );
-    let mut edge = Edge::start_by_level("debug", &config);
+    let mut edge = Edge::start_by_level("debug", tempfile::tempdir().unwrap(), &config);
     let headers = "Cookie: a=s3cr3t-cookie\r\nAuthorization: Bearer s3cr3t-token\r\n\
                    Referer: http://r/x?Policy=s3cr3t-policy&Signature=s3cr3t-signature&Key-Pair-Id=K\r\n";
     for target in ["/a", "/trap/a", "/cut", "/%ff"] {
@@ -175,6 +175,17 @@ fn what_was_kept_back_is_told_before_the_end() {
     eventually("a summary", || told(&edge).iter().any(|line| line["failures"] == 4));
     let lines = told(&edge);
     assert_eq!((lines.len(), &lines[1]["path"], &lines[1]["site"]), (2, &"/4".into(), &"www".into()), "{lines:#?}");
+}
+
+/// In an interval's time, without another request.
+#[test]
+fn the_last_failures_before_a_silence_are_told() {
+    let edge = Edge::start(&site(&format!("http://127.0.0.1:{}", closed_port())));
+    for n in 0..4 {
+        edge.get(&format!("/{n}"));
+    }
+    eventually("a summary", || told(&edge).iter().map(|line| line["failures"].as_u64().unwrap()).sum::<u64>() == 4);
+    assert_eq!(told(&edge).len(), 2, "{}", edge.log());
 }
 
 #[test]

@@ -330,6 +330,7 @@ pub struct Chatter {
 #[derive(Debug, Default)]
 struct Window {
     since: Option<Instant>,
+    /// Calls whose log is to be written.
     lines: u64,
     left_out: u64,
 }
@@ -356,10 +357,10 @@ impl Chatter {
         more
     }
 
-    fn tell_of(&self, lines: u64) {
-        if lines > 0 {
+    fn tell_of(&self, calls: u64) {
+        if calls > 0 {
             let function = self.function.as_str();
-            tracing::warn!(target: "edgeward::function", function, lines, "it writes too much: these lines of its log were left out");
+            tracing::warn!(target: "edgeward::function", function, calls, "it writes too much: the logs of so many calls were left out");
         }
     }
 }

@@ -41,10 +41,10 @@ impl Edge {
 
     /// That logs more, or less, than it does by itself.
     #[track_caller]
-    pub fn start_by_level(level: &str, config: &str) -> Edge {
+    pub fn start_by_level(level: &str, folder: tempfile::TempDir, config: &str) -> Edge {
         let mut command = edgeward();
         command.env("EDGEWARD_LOG", format!("{level},wasmtime=off,wasmtime_wasi=off,wasmtime_wasi_http=off"));
-        Edge::start_by(command, tempfile::tempdir().unwrap(), "", config)
+        Edge::start_by(command, folder, "", config)
     }
 
     /// Behind these commands of the shell, such as `ulimit`.
