@@ -30,6 +30,7 @@ mod keys;
 mod kills;
 mod lifecycle;
 mod origins;
+mod package;
 mod paths;
 mod protocol;
 mod reload;

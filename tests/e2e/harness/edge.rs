@@ -77,15 +77,16 @@ impl Edge {
 
     #[track_caller]
     fn run(mut command: Command, folder: Arc<tempfile::TempDir>, access_log: &str, arguments: &[&str]) -> Edge {
+        command.args(["serve", "--log", "json", "-c", "edge.toml"]).args(arguments);
+        Edge::run_as_it_is(command, folder, access_log)
+    }
+
+    /// By a whole command line, whose configuration lets it choose its ports.
+    #[track_caller]
+    pub fn run_as_it_is(mut command: Command, folder: Arc<tempfile::TempDir>, access_log: &str) -> Edge {
         let access_log = std::fs::File::create(folder.path().join(access_log)).unwrap();
-        let mut child = command
-            .args(["serve", "--log", "json", "-c", "edge.toml"])
-            .args(arguments)
-            .current_dir(folder.path())
-            .stdout(access_log)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut child =
+            command.current_dir(folder.path()).stdout(access_log).stderr(Stdio::piped()).spawn().expect("the program starts");
         let (lines, log) = follow(&mut child);
         let mut edge = Edge { child, folder, http: Vec::new(), https: Vec::new(), admin: ([127, 0, 0, 1], 0).into(), log };
         let deadline = Instant::now() + PATIENCE;
