@@ -25,7 +25,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         https: Vec::new(),
         admin: None,
         admin_access: Arc::default(),
-        workers: workers.min(WORKERS_MAX as usize),
+        workers: workers.min(usize::try_from(WORKERS_MAX).unwrap_or(usize::MAX)),
         data_dir: files.resolve_at("edgeward-data", &root.span()),
         compiling: Compiling::default(),
         edge_location: "local".to_owned(),
