@@ -61,7 +61,7 @@ fn root() -> PathBuf {
 
 /// The documents whose commands are for whoever has the program; path from the root, and text.
 fn documents() -> Vec<(String, String)> {
-    let mut paths = vec![PathBuf::from("README.md"), PathBuf::from("bench/README.md")];
+    let mut paths = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md"].map(PathBuf::from).to_vec();
     for entry in fs::read_dir(root().join("docs")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
@@ -198,6 +198,25 @@ fn documents_name_what_is_there() {
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn the_tests_that_a_promise_of_security_names_are_there() {
+    let mut tests = String::new();
+    for folder in ["tests/e2e", "tests/worker"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                tests.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    // The names of tests are sentences.
+    let names: Vec<_> = text.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() >= 4).collect();
+    assert!(names.len() >= 15, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !tests.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// Of a path such as `net::sweep` or `wasm::state::Growth`, whose first part is a room: the modules are files, and
