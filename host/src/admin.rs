@@ -4,8 +4,8 @@
 //! dead. Nothing here is for the public; who may ask is told in `door`.
 
 mod door;
+mod functions;
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -20,8 +20,6 @@ use serde::{Deserialize, Serialize};
 use crate::cache::{self, Cache, Purge, PurgeError, Stats};
 use crate::config::AdminAccess;
 use crate::function::catalog::Revisions;
-use crate::function::pool::Cleanliness;
-use crate::limits::{Limit, Profile};
 use crate::telemetry::{AdminMetrics, one_line_json};
 
 /// What I ask of the host. It knows me; I do not know it.
@@ -33,6 +31,8 @@ pub(crate) struct Desk {
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
     pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
     pub(crate) has_site: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// The name of the site that serves a host.
+    pub(crate) site_of_host: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
     pub(crate) look_up: Box<LookUp>,
     pub(crate) cache: Arc<Cache>,
 }
@@ -67,7 +67,7 @@ fn router(desk: Desk) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/drain", post(drain))
-        .route("/config/functions", get(functions))
+        .route("/config/functions", get(functions::all))
         .route("/cache", get(stats))
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
@@ -115,53 +115,6 @@ async fn drain(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
     (StatusCode::ACCEPTED, "draining\n")
 }
 
-#[derive(Serialize)]
-struct Function {
-    name: String,
-    profile: &'static str,
-    moments: Vec<&'static str>,
-    http: bool,
-    /// Of a viewer function: what becomes of an instance between two calls.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instances: Option<Instances>,
-    limits: BTreeMap<&'static str, u64>,
-}
-
-#[derive(Serialize)]
-struct Instances {
-    /// `restored`, `new` or `reused`.
-    between_calls: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    because: Option<String>,
-}
-
-impl From<Cleanliness<'_>> for Instances {
-    fn from(cleanliness: Cleanliness<'_>) -> Instances {
-        let (between_calls, because) = match cleanliness {
-            Cleanliness::Restored => ("restored", None),
-            Cleanliness::New(why) => ("new", Some(why.to_owned())),
-            Cleanliness::Reused => ("reused", None),
-        };
-        Instances { between_calls, because }
-    }
-}
-
-async fn functions(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
-    let revisions = (desk.revisions)();
-    let functions = revisions.iter().map(|(name, revision)| Function {
-        name: name.to_owned(),
-        profile: match revision.profile() {
-            Profile::Viewer => "viewer",
-            Profile::Worker => "worker",
-        },
-        moments: revision.moments().iter().map(|moment| moment.name()).collect(),
-        http: revision.is_http(),
-        instances: revision.cleanliness().map(Instances::from),
-        limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
-    });
-    Line(functions.collect())
-}
-
 async fn stats(State(desk): State<Arc<Desk>>) -> Line<Stats> {
     Line(desk.cache.stats())
 }
@@ -185,6 +138,8 @@ struct PurgeRequest {
     #[serde(default)]
     everything: bool,
     site: Option<String>,
+    /// Names the site that serves it, instead of `site`.
+    host: Option<String>,
     path: Option<String>,
     tag: Option<String>,
 }
@@ -209,14 +164,21 @@ impl PurgeState {
 type PurgeAnswer = Result<(StatusCode, Line<PurgeState>), (StatusCode, String)>;
 
 /// In force when this answers; `Completed` when the bytes are gone too.
-async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>) -> PurgeAnswer {
+async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeRequest>) -> PurgeAnswer {
+    if let (Some(host), None) = (&request.host, &request.site) {
+        let site = (desk.site_of_host)(host);
+        let none = || (StatusCode::NOT_FOUND, format!("no site serves `{}`\n", host.escape_debug()));
+        (request.site, request.host) = (Some(site.ok_or_else(none)?), None);
+    }
     let purge = match request {
-        PurgeRequest { everything: true, site: None, path: None, tag: None } => Purge::Everything,
-        PurgeRequest { everything: false, site: Some(site), path: None, tag: None } => Purge::Site { site },
-        PurgeRequest { everything: false, site: Some(site), path: Some(pattern), tag: None } => Purge::Path { site, pattern },
-        PurgeRequest { everything: false, site, path: None, tag: Some(tag) } => Purge::Tag { site, tag },
+        PurgeRequest { everything: true, site: None, host: None, path: None, tag: None } => Purge::Everything,
+        PurgeRequest { everything: false, site: Some(site), host: None, path: None, tag: None } => Purge::Site { site },
+        PurgeRequest { everything: false, site: Some(site), host: None, path: Some(pattern), tag: None } => {
+            Purge::Path { site, pattern }
+        }
+        PurgeRequest { everything: false, site, host: None, path: None, tag: Some(tag) } => Purge::Tag { site, tag },
         _ => {
-            let forms = "one of {\"everything\": true}, {\"site\"}, {\"site\", \"path\"}, {\"tag\"}, {\"site\", \"tag\"}\n";
+            let forms = "one of {\"everything\": true}, {\"site\"}, {\"site\", \"path\"}, {\"tag\"}, {\"site\", \"tag\"}; \"host\" may stand for \"site\"\n";
             return Err((StatusCode::BAD_REQUEST, forms.to_owned()));
         }
     };

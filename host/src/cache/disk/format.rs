@@ -49,6 +49,7 @@ impl Prelude {
         Prelude { id, head_bytes, body_bytes, head_crc: crc(id, u64::MAX, head) }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a block is a part of a file, far below 4 GiB")]
     pub(crate) fn encode(&self) -> [u8; PRELUDE_BYTES] {
         let mut out = [0; PRELUDE_BYTES];
         out[..8].copy_from_slice(&MAGIC);
