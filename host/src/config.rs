@@ -8,6 +8,8 @@ mod error_page;
 mod files;
 mod function;
 mod geo;
+mod hidden;
+mod include;
 mod key_value;
 mod origin;
 mod policies;
@@ -17,9 +19,11 @@ mod response_headers;
 mod server;
 mod signing;
 mod site;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod tracing;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -32,8 +36,13 @@ use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 pub use files::{Fault, Judges, Look};
+pub use hidden::Hidden;
+pub use include::Include;
 use policies::Policies;
 pub use report::{ConfigError, ConfigErrors, Place};
+pub use sources::Seen;
+use sources::Sources;
+use values::Values;
 
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
@@ -167,7 +176,7 @@ pub struct Tracing {
     pub port: u16,
     /// Of the URL that spans are posted to.
     pub path: String,
-    pub headers: Vec<(String, String)>,
+    pub headers: Hidden<Vec<(String, String)>>,
     pub service_name: String,
     /// 0 to 1.
     pub sample_rate: f64,
@@ -277,7 +286,7 @@ pub struct Certificate {
 #[derive(Debug, PartialEq, Eq)]
 pub struct KeyValues {
     pub name: String,
-    pub values: BTreeMap<String, Vec<u8>>,
+    pub values: Hidden<BTreeMap<String, Vec<u8>>>,
 }
 
 /// A component and its settings: what a Revision is made of.
@@ -295,7 +304,7 @@ pub struct Function {
     /// Where the component may connect to. Workers only.
     pub network: Grants,
     /// Environment variables of a worker component.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Hidden<BTreeMap<String, String>>,
 }
 
 /// How long an instance lives.
@@ -323,7 +332,7 @@ pub enum OriginKind {
     },
     Fixed {
         status: u16,
-        headers: Vec<(String, String)>,
+        headers: Hidden<Vec<(String, String)>>,
         body: bytes::Bytes,
     },
     /// A component that handles wasi:http, by function name.
@@ -344,7 +353,7 @@ pub struct UrlOrigin {
     /// Keep the viewer's Host instead.
     pub forward_host: bool,
     /// Added to each request.
-    pub headers: Vec<(String, String)>,
+    pub headers: Hidden<Vec<(String, String)>>,
     /// 1–10 s each; CloudFront's default is 10 s.
     pub connect_timeout: Duration,
     /// 1–3.
@@ -442,8 +451,8 @@ pub enum ViewerProtocol {
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
-    /// The configuration file, and each file that it refers to: how it looked before it was read.
-    pub files: BTreeMap<PathBuf, Option<Look>>,
+    /// The configuration's files, and each file that they refer to.
+    pub files: Seen,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<String>,
 }
@@ -459,17 +468,21 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 /// The same, and has the files looked into that it names.
 pub fn load_judged(path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
     let look = Look::at(path);
-    let bytes = files::read_bounded(path, limits::config::FILE_BYTES).map_err(|error| {
-        let message = format!("cannot read the configuration: {}", files::reason(&error));
-        ConfigErrors::file(path, message, "write one, or name another file")
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        ConfigErrors::file(path, format!("byte {at} is not UTF-8"), "TOML is UTF-8 text")
-    })?;
-    let mut loaded = parse_loaded(&text, path, judges)?;
-    loaded.files.insert(path.to_owned(), look);
-    Ok(loaded)
+    let text = files::read_bounded(path, limits::config::FILE_BYTES)
+        .map_err(|error| {
+            let message = format!("cannot read the configuration: {}", files::reason(&error));
+            ConfigErrors::file(path, message, "write one, as `edgeward init` does, or name another file")
+        })
+        .and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|error| {
+                let at = error.utf8_error().valid_up_to();
+                ConfigErrors::file(path, format!("byte {at} is not UTF-8"), "TOML is UTF-8 text")
+            })
+        });
+    let mut loaded = text.and_then(|text| parse_loaded(&text, path, judges));
+    let seen = loaded.as_mut().map_or_else(|errors| &mut errors.seen, |loaded| &mut loaded.files);
+    seen.files.insert(path.to_owned(), look);
+    loaded
 }
 
 /// Checks the text of a configuration file; files that it refers to are looked for beside `path`.
@@ -478,24 +491,72 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
 }
 
 fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
-    let report = report::Report::new(text);
-    let (root, errors) = DeTable::parse_recoverable(text);
-    // One mistake makes the parser stumble several times: the first of each line is told.
-    let mut lines = BTreeSet::new();
-    for error in &errors {
-        let span = error.span().unwrap_or_default();
-        let line = text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count();
-        if lines.len() < SYNTAX_ERRORS_MAX && lines.insert(line) {
-            report.error(span, format!("not TOML: {}", error.message()), "");
+    let main = Sources::new(path, text);
+    let (report, mut files) = (report::Report::new(&main, report::Found::default()), files::Files::new(&main, judges));
+    let included = include::find(&main, &report, &mut files);
+    let (found, seen) = (report.into_found(), files.into_parts());
+
+    let mut sources = main;
+    for (path, text) in included {
+        sources.push(path, text);
+    }
+    let report = report::Report::new(&sources, found);
+    let mut files = files::Files::new(&sources, judges).continued(seen);
+    let mut read_all = || {
+        let root = merged(&sources, &report, &mut files)?;
+        let (config, warnings) = read(reader::Table::root(&report, &root), &mut files);
+        report.finish((config, warnings))
+    };
+    let read = read_all();
+    let (seen, mut all_warnings) = files.into_parts();
+    match read {
+        Ok((config, warnings)) => {
+            all_warnings.extend(warnings);
+            Ok(Loaded { config, files: seen, warnings: all_warnings })
         }
+        Err(errors) => Err(ConfigErrors { seen, ..errors }),
+    }
+}
+
+/// The tables of all files in one, with the values of the environment and of files in their places.
+fn merged<'s>(
+    sources: &'s Sources,
+    report: &report::Report<'s>,
+    files: &mut files::Files<'s>,
+) -> Result<DeTable<'s>, ConfigErrors> {
+    let mut tables = Vec::new();
+    let mut broken = false;
+    for source in sources.iter() {
+        let (root, errors) = DeTable::parse_recoverable(&source.text);
+        // One mistake makes the parser stumble several times: the first of each line is told.
+        let mut lines = BTreeSet::new();
+        for error in &errors {
+            let span = error.span().unwrap_or_default();
+            let line = source.text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count();
+            if lines.len() < SYNTAX_ERRORS_MAX && lines.insert(line) {
+                let span = span.start + source.start..span.end + source.start;
+                report.error(span, format!("not TOML: {}", error.message()), "");
+            }
+        }
+        broken |= !errors.is_empty();
+        tables.push((root.into_inner(), source.start));
     }
     // What could be read of a broken file would give errors that are not there.
-    if !errors.is_empty() {
-        return Err(report.errors(path));
+    if broken {
+        return Err(report.errors());
     }
-    let mut files = files::Files::new(path.parent().unwrap_or(Path::new("")), judges);
-    let (config, warnings) = read(reader::Table::root(&report, root.get_ref()), &mut files);
-    report.finish(path, Loaded { config, files: files.into_read(), warnings })
+    let mut values = Values::new(report, files);
+    let mut tables = tables.into_iter().map(|(mut table, start)| {
+        if start == 0 {
+            table.remove("include");
+        }
+        values.table(table, start)
+    });
+    let mut root = tables.next().unwrap_or_default();
+    for table in tables {
+        include::merge(&mut root, table, report);
+    }
+    Ok(root)
 }
 
 /// Sites come before functions: how a function is used decides which limits it may have.
@@ -507,6 +568,8 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let public_keys = reader::Declared::collect(&mut root, "public_key");
     let key_groups = reader::Declared::collect(&mut root, "key_group");
     let mut uses = function::Uses::default();
+    // It has been followed.
+    root.value("include");
 
     let server = server::read(&mut root, files);
     let cache = cache::read(&mut root, files);

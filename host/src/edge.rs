@@ -111,7 +111,7 @@ impl Edge {
 
 fn settings(tracing: &config::Tracing) -> TraceSettings {
     let config::Tracing { host, port, path, headers, service_name, sample_rate } = tracing.clone();
-    TraceSettings { host, port, path, headers, service_name, sample_rate }
+    TraceSettings { host, port, path, headers: headers.0, service_name, sample_rate }
 }
 
 /// For `bench/micro`: whether a request's head is taken.

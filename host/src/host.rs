@@ -7,6 +7,7 @@
 //! A request sees one snapshot (an `Edge`) from its beginning to its end; a reload swaps the pointer. I know
 //! no details of requests.
 
+mod changes;
 mod handover;
 mod notify;
 mod reload;
@@ -107,6 +108,8 @@ struct Snapshot {
     server: Server,
     cache: config::Cache,
     tracing: Option<config::Tracing>,
+    /// What it was made of; of the above, what was asked for and not what is in force.
+    config: Config,
     revisions: Arc<Revisions>,
     edge: Arc<Edge>,
 }
@@ -339,6 +342,7 @@ impl Snapshot {
             server: config.server.clone(),
             cache: config.cache.clone(),
             tracing: config.tracing.clone(),
+            config: config.clone(),
             revisions,
             edge,
         })

@@ -542,7 +542,16 @@ pub mod compile {
 
 /// What bounds the configuration itself.
 pub mod config {
+    /// Of the main file, and of all that it includes together.
     pub const FILE_BYTES: u64 = 16 << 20;
+    pub const INCLUDED_FILES: usize = 1_000;
+    /// Of folders, looked at for one pattern of `include`.
+    pub const INCLUDE_ENTRIES: usize = 10_000;
+    /// Of a file that `${file:PATH}` names.
+    pub const VALUE_FILE_BYTES: u64 = 64 << 10;
+    /// Values from the environment and from files in one configuration, and the bytes of all of them.
+    pub const INSERTED_VALUES: usize = 10_000;
+    pub const INSERTED_BYTES: usize = 16 << 20;
     pub const COMPONENT_BYTES: u64 = 256 << 20;
     pub const BEHAVIORS_PER_SITE: usize = 75;
     pub const PATH_PATTERN_BYTES: usize = 255;

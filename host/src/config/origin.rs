@@ -12,7 +12,7 @@ use super::files::Files;
 use super::function::Uses;
 use super::reader::{self, Declared, Table, Text};
 use super::report::quoted;
-use super::{Origin, OriginGroup, OriginKind, UrlOrigin};
+use super::{Hidden, Origin, OriginGroup, OriginKind, UrlOrigin};
 use crate::limits::Profile;
 
 /// CloudFront's quotas for custom headers ("Quotas", Developer Guide).
@@ -185,7 +185,7 @@ fn component(table: &mut Table<'_>, functions: &Declared<'_>, uses: &mut Uses) -
 }
 
 /// `headers = { name = "value", other = ["a", "b"] }`, or another key.
-pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Vec<(String, String)> {
+pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Hidden<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (name, value) in table.entries_of(key) {
         header_name(table, &name);
@@ -206,7 +206,7 @@ pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Vec<(String, 
             break;
         }
     }
-    headers
+    Hidden(headers)
 }
 
 pub(super) fn header_name(table: &Table<'_>, name: &Text<'_>) {

@@ -26,7 +26,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         admin: None,
         admin_access: Arc::default(),
         workers: workers.min(WORKERS_MAX as usize),
-        data_dir: files.resolve("edgeward-data"),
+        data_dir: files.resolve_at("edgeward-data", &root.span()),
         compiling: Compiling::default(),
         edge_location: "local".to_owned(),
         drain: Duration::from_secs(30),
@@ -52,7 +52,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         server.workers = usize::try_from(workers).unwrap_or(1);
     }
     if let Some(folder) = table.text("data_dir") {
-        server.data_dir = files.resolve(folder.get_ref());
+        server.data_dir = files.resolve(&folder);
     }
     if let Some(bytes) = table.integer("compile_memory_bytes", compile::MEMORY_BYTES_MIN..=compile::MEMORY_BYTES_MAX) {
         server.compiling.memory_bytes = bytes;

@@ -63,9 +63,10 @@ fn site(
     let name = table.required_text("name", "\"www\"");
     if let Some(name) = &name
         && reader::name_is_sound(table.report, name)
-        && names.insert((*name.get_ref()).to_owned(), name.span()).is_some()
+        && let Some(first) = names.insert((*name.get_ref()).to_owned(), name.span())
     {
-        table.report.error(name.span(), format!("a second site `{}`", name.get_ref()), "each site has a name of its own");
+        let remedy = format!("each site has a name of its own; the first is at {}", table.report.location(&first));
+        table.report.error(name.span(), format!("a second site `{}`", name.get_ref()), remedy);
     }
     let name = name.map(|name| (*name.get_ref()).to_owned());
     let hosts = hosts(&mut table, name.as_deref().unwrap_or("?"), taken);

@@ -1,6 +1,7 @@
 //! The configuration through its door: text in, a `Config` or every error out.
 
 mod cache;
+mod files;
 mod origins;
 mod server;
 mod signing;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 
-use super::{Config, OriginKind, Policy, ViewerProtocol, parse};
+use super::{Config, OriginKind, Policy, ViewerProtocol, load, parse};
 use crate::limits::{Limit, Profile};
 
 /// A folder with the files that the texts below refer to.
@@ -154,7 +155,7 @@ fn files_that_were_read_are_named() {
     let folder = folder();
     let path = folder.path().join("edge.toml");
     std::fs::write(&path, FULL).unwrap();
-    let files = super::load(&path).unwrap().files;
+    let files = load(&path).unwrap().files.files;
     let names: Vec<_> = files.keys().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["chain.pem", "edge.toml", "hook.wasm", "key.pem", "values.json"]);
 }

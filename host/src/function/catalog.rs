@@ -143,7 +143,7 @@ impl Catalog {
             }
             Profile::Worker => {
                 let surroundings = Surroundings {
-                    environment: Arc::new(function.environment.clone()),
+                    environment: Arc::new(function.environment.0.clone()),
                     key_values,
                     egress: Arc::new(Egress::new(function.network.clone(), metrics.clone())),
                 };
