@@ -4,8 +4,8 @@
 //! dead. Nothing here is for the public; who may ask is told in `door`.
 
 mod door;
+mod functions;
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -20,8 +20,6 @@ use serde::{Deserialize, Serialize};
 use crate::cache::{self, Cache, Purge, PurgeError, Stats};
 use crate::config::AdminAccess;
 use crate::function::catalog::Revisions;
-use crate::function::pool::Cleanliness;
-use crate::limits::{Limit, Profile};
 use crate::telemetry::{AdminMetrics, one_line_json};
 
 /// What I ask of the host. It knows me; I do not know it.
@@ -67,7 +65,7 @@ fn router(desk: Desk) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/drain", post(drain))
-        .route("/config/functions", get(functions))
+        .route("/config/functions", get(functions::all))
         .route("/cache", get(stats))
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
@@ -113,53 +111,6 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
 async fn drain(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
     (desk.drain)();
     (StatusCode::ACCEPTED, "draining\n")
-}
-
-#[derive(Serialize)]
-struct Function {
-    name: String,
-    profile: &'static str,
-    moments: Vec<&'static str>,
-    http: bool,
-    /// Of a viewer function: what becomes of an instance between two calls.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instances: Option<Instances>,
-    limits: BTreeMap<&'static str, u64>,
-}
-
-#[derive(Serialize)]
-struct Instances {
-    /// `restored`, `new` or `reused`.
-    between_calls: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    because: Option<String>,
-}
-
-impl From<Cleanliness<'_>> for Instances {
-    fn from(cleanliness: Cleanliness<'_>) -> Instances {
-        let (between_calls, because) = match cleanliness {
-            Cleanliness::Restored => ("restored", None),
-            Cleanliness::New(why) => ("new", Some(why.to_owned())),
-            Cleanliness::Reused => ("reused", None),
-        };
-        Instances { between_calls, because }
-    }
-}
-
-async fn functions(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
-    let revisions = (desk.revisions)();
-    let functions = revisions.iter().map(|(name, revision)| Function {
-        name: name.to_owned(),
-        profile: match revision.profile() {
-            Profile::Viewer => "viewer",
-            Profile::Worker => "worker",
-        },
-        moments: revision.moments().iter().map(|moment| moment.name()).collect(),
-        http: revision.is_http(),
-        instances: revision.cleanliness().map(Instances::from),
-        limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
-    });
-    Line(functions.collect())
 }
 
 async fn stats(State(desk): State<Arc<Desk>>) -> Line<Stats> {

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::config::{self, Config, Policy};
 use crate::failure::Failure;
@@ -165,7 +166,8 @@ impl Catalog {
         self.engines.aot.release(&compiled.component);
         let inspection = compiled.inspection;
         let (name, limits) = (function.name.clone(), function.limits.clone());
-        Ok(Revision { name, limits, inspection, metrics, admission: Admission::default(), code })
+        let (digest, deployed) = (source.sha256, SystemTime::now());
+        Ok(Revision { name, digest, deployed, limits, inspection, metrics, admission: Admission::default(), code })
     }
 }
 
