@@ -31,9 +31,13 @@ pub(crate) struct Desk {
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
     pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
     pub(crate) has_site: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// The name of the site that serves a host.
+    pub(crate) site_of_host: Box<SiteOfHost>,
     pub(crate) look_up: Box<LookUp>,
     pub(crate) cache: Arc<Cache>,
 }
+
+type SiteOfHost = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// What a request would find in the cache, `null` for nothing; or why that cannot be said. Both are JSON. May block.
 type LookUp = dyn Fn(serde_json::Value) -> Result<serde_json::Value, String> + Send + Sync;
@@ -136,6 +140,8 @@ struct PurgeRequest {
     #[serde(default)]
     everything: bool,
     site: Option<String>,
+    /// Names the site that serves it, instead of `site`.
+    host: Option<String>,
     path: Option<String>,
     tag: Option<String>,
 }
@@ -160,14 +166,21 @@ impl PurgeState {
 type PurgeAnswer = Result<(StatusCode, Line<PurgeState>), (StatusCode, String)>;
 
 /// In force when this answers; `Completed` when the bytes are gone too.
-async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>) -> PurgeAnswer {
+async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeRequest>) -> PurgeAnswer {
+    if let (Some(host), None) = (&request.host, &request.site) {
+        let site = (desk.site_of_host)(host);
+        let none = || (StatusCode::NOT_FOUND, format!("no site serves `{}`\n", host.escape_debug()));
+        (request.site, request.host) = (Some(site.ok_or_else(none)?), None);
+    }
     let purge = match request {
-        PurgeRequest { everything: true, site: None, path: None, tag: None } => Purge::Everything,
-        PurgeRequest { everything: false, site: Some(site), path: None, tag: None } => Purge::Site { site },
-        PurgeRequest { everything: false, site: Some(site), path: Some(pattern), tag: None } => Purge::Path { site, pattern },
-        PurgeRequest { everything: false, site, path: None, tag: Some(tag) } => Purge::Tag { site, tag },
+        PurgeRequest { everything: true, site: None, host: None, path: None, tag: None } => Purge::Everything,
+        PurgeRequest { everything: false, site: Some(site), host: None, path: None, tag: None } => Purge::Site { site },
+        PurgeRequest { everything: false, site: Some(site), host: None, path: Some(pattern), tag: None } => {
+            Purge::Path { site, pattern }
+        }
+        PurgeRequest { everything: false, site, host: None, path: None, tag: Some(tag) } => Purge::Tag { site, tag },
         _ => {
-            let forms = "one of {\"everything\": true}, {\"site\"}, {\"site\", \"path\"}, {\"tag\"}, {\"site\", \"tag\"}\n";
+            let forms = "one of {\"everything\": true}, {\"site\"}, {\"site\", \"path\"}, {\"tag\"}, {\"site\", \"tag\"}; \"host\" may stand for \"site\"\n";
             return Err((StatusCode::BAD_REQUEST, forms.to_owned()));
         }
     };

@@ -102,6 +102,12 @@ impl Edge {
         self.sites.is_named(name)
     }
 
+    /// The name of the site that serves a host, with or without a port.
+    pub fn site_of_host(&self, host: &str) -> Option<&str> {
+        let authority: http::uri::Authority = host.parse().ok()?;
+        self.sites.find(authority.host().trim_end_matches('.')).map(|site| site.name.as_str())
+    }
+
     /// For `bench/micro`: whether a host and path lead to a behavior.
     #[doc(hidden)]
     pub fn leads(&self, host: &str, path: &str) -> bool {

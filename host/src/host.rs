@@ -308,7 +308,7 @@ impl Handle {
     /// What the admin port may ask.
     fn desk(&self) -> admin::Desk {
         let (ready, drain, metrics, revisions) = (self.clone(), self.clone(), self.clone(), self.clone());
-        let (sites, cached) = (self.clone(), self.clone());
+        let (sites, hosts, cached) = (self.clone(), self.clone(), self.clone());
         let access = self.clone();
         admin::Desk {
             access: Box::new(move || access.shared.snapshot.load().server.admin_access.clone()),
@@ -318,6 +318,7 @@ impl Handle {
             metrics: Box::new(move || metrics.shared.telemetry.render()),
             revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
+            site_of_host: Box::new(move |host| hosts.shared.snapshot.load().edge.site_of_host(host).map(str::to_owned)),
             look_up: Box::new(move |sought| {
                 let sought: Sought = serde_json::from_value(sought).map_err(|error| error.to_string())?;
                 let found = cached.shared.snapshot.load().edge.look_up(&sought)?;
