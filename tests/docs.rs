@@ -139,6 +139,7 @@ fn help_offers_what_works() {
     let mut all = String::new();
     for command in [
         "",
+        " init",
         " serve",
         " check",
         " inspect",
@@ -150,6 +151,8 @@ fn help_offers_what_works() {
         " cache stats",
         " cache lookup",
         " cache purge",
+        " completions",
+        " man",
     ] {
         let text = help(&format!("edgeward{command} --help"));
         // Whatever is shown as an example is a command line that the program understands.

@@ -34,10 +34,12 @@ const WALLS: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only some rooms may name.
-const ONLY: [(&str, &[&str]); 10] = [
+const ONLY: [(&str, &[&str]); 12] = [
     ("prometheus", &["telemetry"]),
     ("wasmtime", &["wasm", "measure"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("axum", &["admin"]),
     ("toml", &["config"]),
     ("notify", &["host"]),

@@ -39,6 +39,14 @@ impl Edge {
         Edge::start_by(edgeward(), folder, server, config)
     }
 
+    /// With lines that stand before `[server]`.
+    #[track_caller]
+    pub fn start_with_first(folder: tempfile::TempDir, first: &str, config: &str) -> Edge {
+        let text = first.to_owned() + &server_at(([127, 0, 0, 1], 0).into(), "", config);
+        put(folder.path(), "edge.toml", text.as_bytes());
+        Edge::run(edgeward(), Arc::new(folder), "access.log", &[])
+    }
+
     /// Behind these commands of the shell, such as `ulimit`.
     #[track_caller]
     pub fn start_behind(commands: &str, config: &str) -> Edge {
