@@ -32,10 +32,12 @@ pub(crate) struct Desk {
     pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
     pub(crate) has_site: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// The name of the site that serves a host.
-    pub(crate) site_of_host: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub(crate) site_of_host: Box<SiteOfHost>,
     pub(crate) look_up: Box<LookUp>,
     pub(crate) cache: Arc<Cache>,
 }
+
+type SiteOfHost = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// What a request would find in the cache, `null` for nothing; or why that cannot be said. Both are JSON. May block.
 type LookUp = dyn Fn(serde_json::Value) -> Result<serde_json::Value, String> + Send + Sync;

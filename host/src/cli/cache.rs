@@ -180,25 +180,32 @@ fn tell_one<T>(answers: Answers<T>, told: impl Fn(T)) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was answered; and of how many nodes, with what went wrong.
-fn parted<T>(answers: Answers<T>) -> (Vec<(String, T)>, (usize, Vec<(String, anyhow::Error)>)) {
+/// Those that did not do what they were asked.
+struct Failed {
+    errors: Vec<(String, anyhow::Error)>,
+    /// Of so many nodes.
+    nodes: usize,
+}
+
+/// What was answered, and what went wrong.
+fn parted<T>(answers: Answers<T>) -> (Vec<(String, T)>, Failed) {
     let nodes = answers.len();
-    let (mut good, mut failed) = (Vec::new(), Vec::new());
+    let (mut good, mut errors) = (Vec::new(), Vec::new());
     for (node, answer) in answers {
         match answer {
             Ok(answer) => good.push((node, answer)),
-            Err(error) => failed.push((node, error)),
+            Err(error) => errors.push((node, error)),
         }
     }
-    (good, (nodes, failed))
+    (good, Failed { errors, nodes })
 }
 
-fn end((nodes, failed): (usize, Vec<(String, anyhow::Error)>)) -> anyhow::Result<()> {
-    for (node, error) in &failed {
+fn end(Failed { errors, nodes }: Failed) -> anyhow::Result<()> {
+    for (node, error) in &errors {
         eprintln!("error: {node}: {error:#}");
     }
-    let names: Vec<_> = failed.iter().map(|(node, _)| node.as_str()).collect();
-    anyhow::ensure!(failed.is_empty(), "{} of {nodes} nodes failed: {}", failed.len(), names.join(", "));
+    let names: Vec<_> = errors.iter().map(|(node, _)| node.as_str()).collect();
+    anyhow::ensure!(errors.is_empty(), "{} of {nodes} nodes failed: {}", errors.len(), names.join(", "));
     Ok(())
 }
 
