@@ -531,9 +531,21 @@ pub mod compile {
     pub const FUNCTION_SPREAD: u64 = 4_000_000;
     /// The same, summed over all functions.
     pub const SPREAD: u64 = 200_000_000;
+    /// Values that a function holds times its instructions, and the same of all functions; up to 26 ns each.
+    pub const FUNCTION_PRESSURE: u64 = 100_000_000;
+    pub const PRESSURE: u64 = 2_000_000_000;
+    /// Blocks of a function times its instructions, and the same of all functions; up to 5 ns each.
+    pub const FUNCTION_TANGLE: u64 = 3_000_000_000;
+    pub const TANGLE: u64 = 20_000_000_000;
+    /// Blocks of a function within one another.
+    pub const FUNCTION_NESTING: u64 = 5_000;
     pub const FUNCTIONS: u64 = 200_000;
-    /// Instructions, weighed by what they become.
+    /// Instructions, weighed by what they become; up to 2 µs each.
     pub const WORK: u64 = 40_000_000;
+    /// Types in modules; up to 0.4 ms each.
+    pub const TYPES: u64 = 20_000;
+    /// Element segments, elements and globals that a module computes as it starts.
+    pub const SETTINGS: u64 = 20_000;
     /// Functions that are asked for by name when not all imports are there.
     pub const NAMES_ASKED: usize = 1_000;
     /// Instances of components and modules in one component.
