@@ -335,6 +335,11 @@ pub mod negotiation {
 
 /// What bounds the edge's talk to origins, beside what an origin's configuration says.
 pub mod origin {
+    /// Connections of one worker to one origin, unless the configuration says otherwise, and the most that it may say.
+    pub const CONNECTIONS: usize = 10_000;
+    pub const CONNECTIONS_MAX: u64 = 50_000;
+    /// Requests of one worker that wait for one of these; how long, the origin's `connect_timeout_s` says.
+    pub const WAITING: usize = 1_024;
     /// Headers of an origin's response; more of them is a broken response.
     pub const HEADERS: usize = 200;
     /// hyper reads an origin's head into a buffer of at most this size.

@@ -104,7 +104,7 @@ impl Families {
             ),
             origin_connections: counters(
                 "edgeward_edge_origin_connections_total",
-                "Connections to origins: new, or reused from the pool.",
+                "Connections to origins: new, reused from the pool, or waited for.",
                 &["origin", "kind"],
             ),
             tunnels: IntGauge::new("edgeward_edge_tunnels_open", "Open WebSocket tunnels.").expect("valid metric"),
@@ -162,6 +162,7 @@ impl Families {
             failures: self.origin_failures.clone(),
             connected: self.origin_connections.with_label_values(&[name, "new"]),
             reused: self.origin_connections.with_label_values(&[name, "reused"]),
+            waited: self.origin_connections.with_label_values(&[name, "waited"]),
         }
     }
 }
@@ -240,6 +241,7 @@ pub struct OriginMetrics {
     failures: IntCounterVec,
     connected: IntCounter,
     reused: IntCounter,
+    waited: IntCounter,
 }
 
 impl OriginMetrics {
@@ -253,6 +255,11 @@ impl OriginMetrics {
 
     pub fn connected(&self) {
         self.connected.inc();
+    }
+
+    /// All connections that there may be are in use.
+    pub fn waited(&self) {
+        self.waited.inc();
     }
 
     pub fn reused(&self) {

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::edge::body::{Content, Progress};
 use crate::edge::head::Head;
 use crate::edge::header::strip_response;
+use crate::edge::origin::places::{self, Place, Turn};
 use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
 use crate::edge::tunnel::{self, Switched};
@@ -44,14 +45,24 @@ pub(crate) async fn fetch(
     metrics: &OriginMetrics,
     head: &mut Head,
     content: &mut Content,
-    now: Instant,
+    mut now: Instant,
 ) -> Result<Response<Content>, FetchError> {
     let mut request = target.request(head, content);
     if head.websocket {
-        return Box::pin(switch(target, metrics, request)).await;
+        return Box::pin(switch(target, metrics, request, now)).await;
     }
     let interim = head.interim.take();
-    if let Some(connection) = pool::take(target, now) {
+    let (idle, fresh) = match pool::take(target, now) {
+        Some(connection) => (Some(connection), None),
+        None => match Box::pin(places::turn(target, metrics)).await? {
+            Turn::Idle(connection) => {
+                now = Instant::now();
+                (Some(connection), None)
+            }
+            Turn::Fresh(place) => (None, Some(place)),
+        },
+    };
+    if let Some(connection) = idle {
         metrics.reused();
         match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle, interim.clone()).await {
             Ok(response) => return Ok(response),
@@ -59,7 +70,7 @@ pub(crate) async fn fetch(
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
-    let connection = Box::pin(open(target, metrics)).await?;
+    let connection = Box::pin(open(target, fresh, metrics)).await?;
     let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask, interim);
     sent.await.map_err(|error| error.error)
 }
@@ -69,11 +80,14 @@ async fn switch(
     target: &Target,
     metrics: &OriginMetrics,
     mut request: Request<Content>,
+    now: Instant,
 ) -> Result<Response<Content>, FetchError> {
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
     let accept = request.headers().get(header::SEC_WEBSOCKET_KEY).map(tunnel::accept_of);
-    let connection = open(target, metrics).await?;
+    // A kept connection gives up its place.
+    let place = pool::take(target, now).map(|idle| idle.into_place());
+    let connection = open(target, place, metrics).await?;
     let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Switch, None);
     let response = sent.await.map_err(|error| error.error)?;
     let agreed = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
@@ -84,10 +98,18 @@ async fn switch(
     Ok(response)
 }
 
-async fn open(target: &Target, metrics: &OriginMetrics) -> Result<Box<Connection>, FetchError> {
+/// A new connection, with this place or one that is waited for.
+async fn open(target: &Target, place: Option<Place>, metrics: &OriginMetrics) -> Result<Box<Connection>, FetchError> {
+    let place = match place {
+        Some(place) => place,
+        None => match places::turn(target, metrics).await? {
+            Turn::Fresh(place) => place,
+            Turn::Idle(connection) => connection.into_place(),
+        },
+    };
     let stream = connect::connect(target).await?;
     metrics.connected();
-    Connection::start(target, stream).await.map_err(FetchError::Broken)
+    Connection::start(target, stream, place).await.map_err(FetchError::Broken)
 }
 
 fn is_replayable(request: &Request<Content>) -> bool {
@@ -207,8 +229,8 @@ where
             {
                 return Err(FetchError::Switched.into());
             }
-            let (stream, early) = connection.into_stream();
-            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, place: None }))))
+            let (stream, early, at_origin) = connection.into_stream();
+            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, at_origin, place: None }))))
         }
         Some(Ok(response)) if !is_head && !is_read_whole(response.headers()) => Err(FetchError::Coding.into()),
         Some(Ok(response)) => {
