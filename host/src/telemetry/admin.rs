@@ -10,7 +10,7 @@ pub struct AdminMetrics {
 
 impl AdminMetrics {
     pub(super) fn register(registry: &Registry) -> AdminMetrics {
-        let help = "Requests that the admin port refused, by reason: no-host, foreign-host, cross-site, form, token.";
+        let help = "Requests that the admin port refused, by reason: no-host, foreign-host, cross-site, form, token, connections, timeout, body, metrics.";
         let refused = IntCounterVec::new(Opts::new("edgeward_admin_refused_total", help), &["reason"]).expect("valid metric");
         registry.register(Box::new(refused.clone())).expect("registered once");
         AdminMetrics { refused }
