@@ -5,21 +5,27 @@
 
 mod door;
 mod functions;
+mod serve;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::cache::{self, Cache, Purge, PurgeError, Stats};
 use crate::config::AdminAccess;
 use crate::function::catalog::Revisions;
+use crate::limits::admin as limits;
 use crate::telemetry::{AdminMetrics, one_line_json};
 
 /// What I ask of the host. It knows me; I do not know it.
@@ -52,8 +58,9 @@ pub(crate) fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("edgeward-admin".to_owned()).spawn(move || {
         let served = runtime.block_on(async {
-            let serving = axum::serve(tokio::net::TcpListener::from_std(listener)?, router(desk));
-            serving.with_graceful_shutdown(until).await
+            let (listener, counters) = (tokio::net::TcpListener::from_std(listener)?, desk.counters.clone());
+            serve::serve(listener, router(desk), counters, until).await;
+            std::io::Result::Ok(())
         });
         if let Err(error) = served {
             tracing::error!(%error, "the admin port is gone");
@@ -74,13 +81,25 @@ fn router(desk: Desk) -> Router {
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
         // Around the whole, unknown paths too.
         .layer(middleware::from_fn_with_state(desk.clone(), admitted))
         .with_state(desk)
 }
 
 async fn admitted(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    let Err(refusal) = door::admit(&(desk.access)(), &request) else { return next.run(request).await };
+    let Err(refusal) = door::admit(&(desk.access)(), &request) else {
+        // What of a body comes slowly comes in this time too.
+        let patience = Duration::from_millis(limits::REQUEST_MS);
+        let answered = tokio::time::timeout(patience, next.run(request)).await;
+        let response = answered.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "it took too long\n").into_response());
+        match response.status() {
+            StatusCode::REQUEST_TIMEOUT => desk.counters.refused("timeout"),
+            StatusCode::PAYLOAD_TOO_LARGE => desk.counters.refused("body"),
+            _ => {}
+        }
+        return response;
+    };
     desk.counters.refused(refusal.name());
     let mut response = (refusal.status(), refusal.text(&request)).into_response();
     if refusal.status() == StatusCode::UNAUTHORIZED {
@@ -106,10 +125,23 @@ async fn ready(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
     if (desk.is_ready)() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
 }
 
-async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
+async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
+    static IN_FLIGHT: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(limits::METRICS_AT_ONCE)));
+    let Ok(place) = IN_FLIGHT.clone().try_acquire_owned() else {
+        desk.counters.refused("metrics");
+        let text = "as many ask for metrics as may\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], text).into_response();
+    };
     // Brings the gauges of what is held up to date.
     desk.cache.stats();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (desk.metrics)())
+    let response = ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (desk.metrics)()).into_response();
+    // Its place is free when the last byte has gone.
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _ = &place;
+            frame
+        }))
+    })
 }
 
 async fn drain(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {

@@ -380,6 +380,8 @@ pub struct UrlOrigin {
     /// Idle connections are kept this long; 1–120 s, default 5 s.
     pub keepalive: Duration,
     pub max_idle_per_worker: usize,
+    /// Open connections of one worker thread, idle ones and tunnels too.
+    pub connections_per_worker: usize,
     /// Extra CA certificates (PEM), for private origins.
     pub ca: Option<PathBuf>,
 }

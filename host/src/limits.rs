@@ -282,6 +282,25 @@ pub mod request {
     pub const DRAIN_IDLE_MS: u64 = 1_000;
 }
 
+/// What bounds the admin port.
+pub mod admin {
+    /// Open connections; further ones are closed and counted.
+    pub const CONNECTIONS: usize = 256;
+    /// From the end of the last answer, or the beginning, to the end of a head.
+    pub const HEAD_TIMEOUT_MS: u64 = 10_000;
+    pub const HEAD_BYTES: usize = 32 << 10;
+    /// A purge, or what is looked up.
+    pub const BODY_BYTES: usize = 64 << 10;
+    /// From a request's head to that of its answer.
+    pub const REQUEST_MS: u64 = 30_000;
+    /// From the beginning of a connection to its end.
+    pub const CONNECTION_MS: u64 = 600_000;
+    /// Texts of metrics that are on their way.
+    pub const METRICS_AT_ONCE: usize = 16;
+    /// After an accept that failed.
+    pub const ACCEPT_PAUSE_MS: u64 = 100;
+}
+
 /// How file descriptors are divided.
 pub mod descriptors {
     /// One in so many is not for clients, but for origins, files, reloads and the admin port,
@@ -335,6 +354,11 @@ pub mod negotiation {
 
 /// What bounds the edge's talk to origins, beside what an origin's configuration says.
 pub mod origin {
+    /// Connections of one worker to one origin, unless the configuration says otherwise, and the most that it may say.
+    pub const CONNECTIONS: usize = 10_000;
+    pub const CONNECTIONS_MAX: u64 = 50_000;
+    /// Requests of one worker that wait for one of these; how long, the origin's `connect_timeout_s` says.
+    pub const WAITING: usize = 1_024;
     /// Headers of an origin's response; more of them is a broken response.
     pub const HEADERS: usize = 200;
     /// hyper reads an origin's head into a buffer of at most this size.
@@ -545,9 +569,21 @@ pub mod compile {
     pub const FUNCTION_SPREAD: u64 = 4_000_000;
     /// The same, summed over all functions.
     pub const SPREAD: u64 = 200_000_000;
+    /// Values that a function holds times its instructions, and the same of all functions; up to 26 ns each.
+    pub const FUNCTION_PRESSURE: u64 = 100_000_000;
+    pub const PRESSURE: u64 = 2_000_000_000;
+    /// Blocks of a function times its instructions, and the same of all functions; up to 5 ns each.
+    pub const FUNCTION_TANGLE: u64 = 3_000_000_000;
+    pub const TANGLE: u64 = 20_000_000_000;
+    /// Blocks of a function within one another.
+    pub const FUNCTION_NESTING: u64 = 5_000;
     pub const FUNCTIONS: u64 = 200_000;
-    /// Instructions, weighed by what they become.
+    /// Instructions, weighed by what they become; up to 2 µs each.
     pub const WORK: u64 = 40_000_000;
+    /// Types in modules; up to 0.4 ms each.
+    pub const TYPES: u64 = 20_000;
+    /// Element segments, elements and globals that a module computes as it starts.
+    pub const SETTINGS: u64 = 20_000;
     /// Functions that are asked for by name when not all imports are there.
     pub const NAMES_ASKED: usize = 1_000;
     /// Instances of components and modules in one component.

@@ -129,6 +129,36 @@ fn whatever_stands_against_a_component_is_said_by_all_three() {
 }
 
 #[test]
+fn a_shape_that_a_compiler_is_slow_with_is_refused_by_all_three() {
+    let many = |piece: &str, n: usize| piece.repeat(n);
+    let cases = [
+        ("function 2 (at byte 0x", "100000 blocks within one another", {
+            format!("(func {}{})", many("block ", 100_000), many("end ", 100_000))
+        }),
+        ("function 2 (at byte 0x", "blocks times instructions", {
+            format!("(func (param i32) {})", many("block local.get 0 br_if 0 end ", 100_000))
+        }),
+        ("function 2 (at byte 0x", "blocks times instructions", {
+            format!("(table 1 funcref) (func (param i32) {})", many("local.get 0 call_indirect ", 80_000))
+        }),
+        ("function 2 (at byte 0x", "values times instructions", {
+            format!("(func (param i32) {} {})", many("local.get 0 i32.load ", 20_000), many("drop ", 20_000))
+        }),
+        ("it has 20001 ", "element segments", format!("(table 1 funcref) {}", many("(elem func 0)", 20_001))),
+        ("it has 20001 ", "types in its modules", format!("(rec {})", many("(type (func))", 20_001))),
+    ];
+    for (place, what, inside) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("c.wasm"), hook(&inside)).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request")).unwrap();
+        for arguments in [&["check", "edge.toml"][..], &["inspect", "c.wasm"], &["serve", "--log", "text"]] {
+            let (_, said) = run(&folder, arguments);
+            assert!(said.contains(place) && said.contains(what), "{what}: {arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn what_is_fine_is_fine_for_all_three() {
     for name in ["edge-rules", "jwt-check"] {
         let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use super::function::Uses;
 use super::reader::{self, Declared, Table, Text};
 use super::report::quoted;
 use super::{Hidden, Origin, OriginGroup, OriginKind, UrlOrigin};
-use crate::limits::Profile;
+use crate::limits::{Profile, origin as limits};
 
 /// CloudFront's quotas for custom headers ("Quotas", Developer Guide).
 const HEADERS_MAX: usize = 30;
@@ -76,6 +76,7 @@ fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin>
     let read_timeout = seconds(table, "read_timeout_s", 1..=120, 30);
     let keepalive = seconds(table, "keepalive_s", 1..=120, 5);
     let max_idle = table.integer("max_idle_per_worker", 0..=IDLE_MAX).unwrap_or(128);
+    let connections = table.integer("connections_per_worker", 1..=limits::CONNECTIONS_MAX).unwrap_or(limits::CONNECTIONS as u64);
     let ca = table.text("ca").map(|text| files.existing(table, &text));
     let Url { tls, host, port, path } = url?;
     let ca = match ca {
@@ -95,6 +96,7 @@ fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin>
         read_timeout,
         keepalive,
         max_idle_per_worker: usize::try_from(max_idle).unwrap_or(usize::MAX),
+        connections_per_worker: usize::try_from(connections).unwrap_or(usize::MAX),
         ca,
     })
 }

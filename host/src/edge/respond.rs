@@ -101,6 +101,7 @@ impl Refusal {
                     (StatusCode::BAD_GATEWAY, Error, "origin-broken")
                 }
                 FetchError::Exhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, Error, "edge-exhausted"),
+                FetchError::Connections(_) => (StatusCode::SERVICE_UNAVAILABLE, Error, "origin-connections"),
                 FetchError::Body(_) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
                 FetchError::Forbidden(_) => (StatusCode::BAD_GATEWAY, Error, "origin-forbidden"),
                 // A component is a function wherever it stands: what is true of an origin hook is true of it.

@@ -29,6 +29,7 @@ fn url(port: u16) -> OriginKind {
         read_timeout: Duration::from_secs(5),
         keepalive: Duration::from_secs(5),
         max_idle_per_worker: 4,
+        connections_per_worker: 100,
         ca: None,
     })
 }

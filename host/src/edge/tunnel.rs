@@ -18,6 +18,7 @@ use http::{Response, response};
 use crate::edge::Edge;
 use crate::edge::body::Body;
 use crate::edge::origin::connect::Stream;
+use crate::edge::origin::places;
 use crate::edge::record::Record;
 use crate::net::{Side, Switch, Tunnel, Witness};
 use crate::telemetry::ResultType;
@@ -41,6 +42,8 @@ pub(crate) struct Switched {
     pub(crate) stream: Stream,
     /// What came with the answer's head.
     pub(crate) early: Bytes,
+    /// The connection counts as one of the origin's until the tunnel ends.
+    pub(crate) at_origin: places::Place,
     /// And how long the tunnel may be quiet. None until the exchange has the answer.
     pub(crate) place: Option<(Place, Duration)>,
 }
@@ -83,7 +86,7 @@ pub(crate) fn begin(
     result: ResultType,
     mut record: Box<Record>,
 ) -> Response<Body> {
-    let Switched { stream, early, place } = switched;
+    let Switched { stream, early, at_origin, place } = switched;
     // An answer that is followed by another protocol has no body, whatever the origin says of one.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -91,7 +94,7 @@ pub(crate) fn begin(
     record.switched();
     record.answered(&parts, result);
     let (place, patience) = place.unzip();
-    let witness = Box::new(Passage { record, _place: place });
+    let witness = Box::new(Passage { record, _place: place, _at_origin: at_origin });
     let tunnel = Tunnel { far: Box::new(stream), early, patience: patience.unwrap_or_default(), witness };
     parts.extensions.insert(Switch::new(tunnel));
     Response::from_parts(parts, Body::empty())
@@ -101,6 +104,7 @@ pub(crate) fn begin(
 struct Passage {
     record: Box<Record>,
     _place: Option<Place>,
+    _at_origin: places::Place,
 }
 
 impl Witness for Passage {

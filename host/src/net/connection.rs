@@ -251,6 +251,12 @@ async fn serve<S, H, F, B>(
                     connection.as_mut().graceful_shutdown();
                     polled = connection.as_mut().poll(cx);
                 }
+                if polled.is_pending() && pulse.verdict() == Some(Verdict::Shed) && !told {
+                    // Others need its descriptor now: the GOAWAY goes out, and nobody waits for what is said to it.
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.as_mut().poll(cx);
+                }
                 match (polled, pulse.verdict()) {
                     (Poll::Ready(result), _) => Poll::Ready(Ok(result)),
                     (Poll::Pending, Some(verdict)) => Poll::Ready(Err(verdict)),

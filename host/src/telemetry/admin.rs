@@ -12,7 +12,7 @@ pub struct AdminMetrics {
 
 impl AdminMetrics {
     pub(super) fn register(register: &Register) -> AdminMetrics {
-        let help = "Requests that the admin port refused, by reason: no-host, foreign-host, cross-site, form, token.";
+        let help = "Requests that the admin port refused, by reason: no-host, foreign-host, cross-site, form, token, connections, timeout, body, metrics.";
         AdminMetrics { refused: register.counters("edgeward_admin_refused_total", help, &["reason"]) }
     }
 

@@ -118,7 +118,7 @@ impl Families {
             ),
             origin_connections: register.counters(
                 "edgeward_edge_origin_connections_total",
-                "Connections to origins: new, or reused from the pool.",
+                "Connections to origins: new, reused from the pool, or waited for.",
                 &["origin", "kind"],
             ),
             tunnels: register.gauge("edgeward_edge_tunnels_open", "Open WebSocket tunnels."),
@@ -167,6 +167,7 @@ impl Families {
             reused: self.origin_connections.with_label_values(&[name, "reused"]),
             outage: failures,
             broken,
+            waited: self.origin_connections.with_label_values(&[name, "waited"]),
         }
     }
 }
@@ -261,6 +262,7 @@ pub struct OriginMetrics {
     reused: IntCounter,
     outage: Arc<Repeats>,
     broken: Arc<Repeats>,
+    waited: IntCounter,
 }
 
 impl OriginMetrics {
@@ -293,6 +295,11 @@ impl OriginMetrics {
 
     pub fn connected(&self) {
         self.connected.inc();
+    }
+
+    /// All connections that there may be are in use.
+    pub fn waited(&self) {
+        self.waited.inc();
     }
 
     pub fn reused(&self) {

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::edge::body::{Content, Progress};
 use crate::edge::head::Head;
 use crate::edge::header::strip_response;
+use crate::edge::origin::places::{self, Place, Turn};
 use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
 use crate::edge::tally::Tally;
@@ -45,15 +46,25 @@ pub(crate) async fn fetch(
     metrics: &OriginMetrics,
     head: &mut Head,
     content: &mut Content,
-    now: Instant,
+    mut now: Instant,
     tally: &Tally,
 ) -> Result<Response<Content>, FetchError> {
     let mut request = target.request(head, content);
     if head.websocket {
-        return Box::pin(switch(target, metrics, request, tally)).await;
+        return Box::pin(switch(target, metrics, request, now, tally)).await;
     }
     let interim = head.interim.take();
-    if let Some(connection) = pool::take(target, now) {
+    let (idle, fresh) = match pool::take(target, now) {
+        Some(connection) => (Some(connection), None),
+        None => match Box::pin(places::turn(target, metrics)).await? {
+            Turn::Idle(connection) => {
+                now = Instant::now();
+                (Some(connection), None)
+            }
+            Turn::Fresh(place) => (None, Some(place)),
+        },
+    };
+    if let Some(connection) = idle {
         metrics.reused();
         tally.asked(connection.address(), None);
         match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle, interim.clone()).await {
@@ -62,7 +73,7 @@ pub(crate) async fn fetch(
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
-    let connection = Box::pin(open(target, metrics, tally)).await?;
+    let connection = Box::pin(open(target, fresh, metrics, tally)).await?;
     let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask, interim);
     sent.await.map_err(|error| error.error)
 }
@@ -72,12 +83,15 @@ async fn switch(
     target: &Target,
     metrics: &OriginMetrics,
     mut request: Request<Content>,
+    now: Instant,
     tally: &Tally,
 ) -> Result<Response<Content>, FetchError> {
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
     let accept = request.headers().get(header::SEC_WEBSOCKET_KEY).map(tunnel::accept_of);
-    let connection = open(target, metrics, tally).await?;
+    // A kept connection gives up its place.
+    let place = pool::take(target, now).map(|idle| idle.into_place());
+    let connection = open(target, place, metrics, tally).await?;
     let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Switch, None);
     let response = sent.await.map_err(|error| error.error)?;
     let agreed = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
@@ -88,11 +102,24 @@ async fn switch(
     Ok(response)
 }
 
-async fn open(target: &Target, metrics: &OriginMetrics, tally: &Tally) -> Result<Box<Connection>, FetchError> {
+/// A new connection, with this place or one that is waited for.
+async fn open(
+    target: &Target,
+    place: Option<Place>,
+    metrics: &OriginMetrics,
+    tally: &Tally,
+) -> Result<Box<Connection>, FetchError> {
+    let place = match place {
+        Some(place) => place,
+        None => match places::turn(target, metrics).await? {
+            Turn::Fresh(place) => place,
+            Turn::Idle(connection) => connection.into_place(),
+        },
+    };
     let started = Instant::now();
     let stream = connect::connect(target).await?;
     metrics.connected();
-    let connection = Connection::start(target, stream).await.map_err(FetchError::Broken)?;
+    let connection = Connection::start(target, stream, place).await.map_err(FetchError::Broken)?;
     tally.asked(connection.address(), Some(started.elapsed()));
     Ok(connection)
 }
@@ -214,8 +241,8 @@ where
             {
                 return Err(FetchError::Switched.into());
             }
-            let (stream, early) = connection.into_stream();
-            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, place: None }))))
+            let (stream, early, at_origin) = connection.into_stream();
+            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, at_origin, place: None }))))
         }
         Some(Ok(response)) if !is_head && !is_read_whole(response.headers()) => Err(FetchError::Coding.into()),
         Some(Ok(response)) => {
