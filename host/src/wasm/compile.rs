@@ -14,6 +14,7 @@ mod examine;
 mod frame;
 mod job;
 mod names;
+mod prepare;
 mod process;
 mod size;
 mod source;
@@ -32,7 +33,9 @@ use crate::wasm::{restore, sealed, worker};
 
 pub use adapt::adapted;
 pub use error::{CodePlace, CompileError, Reason};
-use job::{Job, Note};
+use examine::Examined;
+use job::Job;
+pub use job::Note;
 pub use names::Offer;
 pub use process::{Compiler, serve};
 pub use size::Size;
@@ -93,11 +96,14 @@ impl HttpVersion {
 
 /// What a component is, and what stands against it, without compiling it; as `edgeward serve` would find with these
 /// limits. What cannot be told of a component that is not one is the error.
-pub fn examine(component: &[u8], limits: &Limits) -> Result<Inspection, CompileError> {
+pub fn examine(component: &[u8], limits: &Limits) -> Result<Note, CompileError> {
     let profile = limits.profile();
     let engine = engine::compiling(profile).map_err(CompileError::Wasmtime)?;
     let offer = Offer::of(&engine, profile).map_err(CompileError::Wasmtime)?;
-    examine::examined(&adapted(component)?, limits, &offer).map(|examined| examined.inspection)
+    let component = adapted(component)?;
+    let examined = examine::examined(&component, limits, &offer)?;
+    let unsuitable = prepare::prepared(&component, &examined, limits)?.unsuitable;
+    Ok(Note { inspection: examined.inspection, unsuitable })
 }
 
 /// Reads a component without looking at its code: what it exports and imports, whether or not that can be deployed.
@@ -298,6 +304,31 @@ mod tests {
             let limits = limits.with(Limit::TableElements, Limit::TableElements.maximum(profile)).unwrap();
             let checked = examine(&bytes, &limits).map_err(|error| error.to_string());
             assert_eq!(checked.err().as_deref(), refused, "{inside}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_for_its_rewriting_is_not_restorable_and_runs() {
+        let globals = |count: usize| "(global (mut v128) (v128.const i64x2 0 0))".repeat(count);
+        let store = "(i32.store (i32.const 0) (i32.const 0))";
+        for (inside, why) in [
+            (globals(1_000), None),
+            (globals(1_001), Some("it has 1001 mutable globals, over 1000")),
+            (format!("(func (local {}) {store})", "i32 ".repeat(49_000)), None),
+            (format!("(func (local {}) {store})", "i32 ".repeat(50_000)), Some("too many locals")),
+            (format!("(func {})", store.repeat(40_000)), Some("bytes of code, over 1048576")),
+        ] {
+            let bytes = hook("viewer-request", &inside);
+            let limits = Limits::defaults(Profile::Viewer);
+            let note = examine(&bytes, &limits).unwrap();
+            match (why, &note.unsuitable) {
+                (None, None) => {}
+                (Some(why), Some(told)) if told.contains(why) => {}
+                (why, told) => panic!("{why:?}, and not {told:?}"),
+            }
+            let engines = crate::wasm::engine::tests::engines();
+            let compiled = compiled(engines, &Source::from_bytes(&bytes).unwrap(), &limits, Compiling::default()).unwrap();
+            assert_eq!(compiled.restorable.err(), note.unsuitable, "what serves says the same");
         }
     }
 
