@@ -103,6 +103,14 @@ fn whatever_stands_against_a_component_is_said_by_all_three() {
             hook(&format!("(func (result {}) unreachable)", "i32 ".repeat(17))),
             &["17 results of a function are over 16"],
         ),
+        (
+            "globals that no instance has room for",
+            "viewer_request",
+            hook(&"(global v128 (v128.const i64x2 0 0))".repeat(70_000)),
+            &[
+                "bytes of globals, imports, segments, and functions in tables or exported, in one module; a viewer component may have at most 1048576",
+            ],
+        ),
         ("text", "viewer_request", b"hello".to_vec(), &["not a WebAssembly component"]),
     ];
     let mut wrong = Vec::new();
