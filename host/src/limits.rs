@@ -571,7 +571,8 @@ pub mod compile {
     pub const FUNCTION_SPREAD: u64 = 4_000_000;
     /// The same, summed over all functions.
     pub const SPREAD: u64 = 200_000_000;
-    pub const FUNCTIONS: u64 = 200_000;
+    /// Empty ones take up to a millisecond, each with its trampolines.
+    pub const FUNCTIONS: u64 = 50_000;
     /// Instructions, weighed by what they become.
     pub const WORK: u64 = 40_000_000;
     /// Functions that are asked for by name when not all imports are there.
