@@ -133,7 +133,7 @@ impl Edge {
     /// The name of the site that serves a host, with or without a port.
     pub fn site_of_host(&self, host: &str) -> Option<&str> {
         let authority: http::uri::Authority = host.parse().ok()?;
-        self.sites.find(authority.host().trim_end_matches('.')).map(|site| site.name.as_str())
+        self.sites.find(authority.host().trim_end_matches('.')).map(|site| &*site.name)
     }
 
     /// For `bench/micro`: whether a host and path lead to a behavior.
