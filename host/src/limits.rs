@@ -29,6 +29,8 @@ pub enum Limit {
     StackBytes,
     /// Open resource handles in one instance. Workers only.
     Handles,
+    /// Outgoing connections of all instances of a revision, open at once. Workers only.
+    Connections,
     /// Log bytes kept from one call.
     LogBytes,
     /// Calls from the guest into the host within one call.
@@ -52,13 +54,14 @@ pub enum Limit {
 }
 
 impl Limit {
-    pub const ALL: [Limit; 16] = [
+    pub const ALL: [Limit; 17] = [
         Limit::CpuUs,
         Limit::DeadlineMs,
         Limit::MemoryBytes,
         Limit::TableElements,
         Limit::StackBytes,
         Limit::Handles,
+        Limit::Connections,
         Limit::LogBytes,
         Limit::HostCalls,
         Limit::ReplyBytes,
@@ -80,6 +83,7 @@ impl Limit {
             Limit::TableElements => "table_elements",
             Limit::StackBytes => "stack_bytes",
             Limit::Handles => "handles",
+            Limit::Connections => "connections",
             Limit::LogBytes => "log_bytes",
             Limit::HostCalls => "host_calls",
             Limit::ReplyBytes => "reply_bytes",
@@ -106,6 +110,7 @@ impl Limit {
             | Limit::BodyBytes => "bytes",
             Limit::TableElements => "elements",
             Limit::Handles => "handles",
+            Limit::Connections => "connections",
             Limit::HostCalls => "calls",
             Limit::HeaderCount => "headers",
             Limit::Instances => "instances",
@@ -139,6 +144,8 @@ impl Limit {
             (Limit::StackBytes, Worker) => (MIB, MIB),
             (Limit::Handles, Viewer) => (64, 64),
             (Limit::Handles, Worker) => (10_000, 100_000),
+            (Limit::Connections, Viewer) => (0, 0),
+            (Limit::Connections, Worker) => (128, 10_000),
             (Limit::LogBytes, Viewer) => (10 * KIB, 10 * KIB),
             (Limit::LogBytes, Worker) => (256 * KIB, MIB),
             (Limit::HostCalls, Viewer) => (1_000, 10_000),
@@ -307,6 +314,8 @@ pub mod descriptors {
     pub const RESERVE_PART: u64 = 4;
     /// and of many, no more than this.
     pub const RESERVE_MAX: u64 = 4_096;
+    /// Of the rest, one in so many may be outgoing connections of functions, all of them together.
+    pub const FUNCTIONS_PART: u64 = 2;
     /// Idle connections that make room at once: one in so many of the worker's, and at least one.
     pub const SHED_PART: usize = 64;
     /// After an accept that failed, doubling up to the second.
@@ -314,6 +323,16 @@ pub mod descriptors {
     pub const PAUSE_MS_MAX: u64 = 1_000;
     /// The log says again that they are short.
     pub const TELL_AGAIN_MS: u64 = 60_000;
+
+    /// Of so many, those that are neither for clients nor for functions.
+    pub fn reserve(limit: u64) -> u64 {
+        (limit / RESERVE_PART).min(RESERVE_MAX)
+    }
+
+    /// Of so many, those that outgoing connections of functions may have.
+    pub fn functions(limit: u64) -> u64 {
+        (limit - reserve(limit)) / FUNCTIONS_PART
+    }
 }
 
 /// What bounds a hand-over between two processes.
@@ -546,6 +565,13 @@ impl Default for Compiling {
     }
 }
 
+/// What bounds putting an instance back to its first state after a call, beside its memory.
+pub mod restore {
+    /// Mutable globals, all of which are set each time. A toolchain makes a handful; a component with more of them gets a
+    /// new instance for each call.
+    pub const GLOBALS: usize = 1_000;
+}
+
 /// What bounds compiling: first by what can be foretold of a component, then by what the process that compiles may use.
 pub mod compile {
     /// Address space of the process that compiles one component.
@@ -577,7 +603,8 @@ pub mod compile {
     pub const TANGLE: u64 = 20_000_000_000;
     /// Blocks of a function within one another.
     pub const FUNCTION_NESTING: u64 = 5_000;
-    pub const FUNCTIONS: u64 = 200_000;
+    /// Empty ones take up to a millisecond, each with its trampolines.
+    pub const FUNCTIONS: u64 = 50_000;
     /// Instructions, weighed by what they become; up to 2 µs each.
     pub const WORK: u64 = 40_000_000;
     /// Types in modules; up to 0.4 ms each.
@@ -588,6 +615,12 @@ pub mod compile {
     pub const NAMES_ASKED: usize = 1_000;
     /// Instances of components and modules in one component.
     pub const INSTANCES: u64 = 1_000;
+    /// Of one core instance, what the engine keeps for it beside memories and tables: globals, functions that are exported or
+    /// in tables, imports, segments.
+    pub const INSTANCE_BYTES: u64 = 1 << 20;
+    /// The same, of all instances that a component is made of.
+    pub const INSTANCE_BYTES_ALL: u64 = 1 << 20;
+    pub const INSTANCE_BYTES_ALL_WORKER: u64 = 4 << 20;
 }
 
 /// What bounds the configuration itself.

@@ -77,8 +77,8 @@ fn component(components: &RefCell<Components>, path: &Path, limits: &Limits) -> 
         .map_err(|error| vec![Fault { message: format!("cannot be read: {error}"), remedy: String::new() }])
         .and_then(|bytes| compile::examine(&bytes, limits).map_err(faults));
     match examined {
-        Ok(inspection) => {
-            components.borrow_mut().insert(path.to_owned(), inspection);
+        Ok(note) => {
+            components.borrow_mut().insert(path.to_owned(), note.inspection);
             Vec::new()
         }
         Err(faults) => faults,

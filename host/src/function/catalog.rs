@@ -146,7 +146,11 @@ impl Catalog {
                 let surroundings = Surroundings {
                     environment: Arc::new(function.environment.0.clone()),
                     key_values,
-                    egress: Arc::new(Egress::new(function.network.clone(), metrics.clone())),
+                    egress: Arc::new(Egress::new(
+                        function.network.clone(),
+                        function.limits.value(Limit::Connections),
+                        metrics.clone(),
+                    )),
                 };
                 let code = WorkerCode::new(
                     &self.engines,

@@ -11,6 +11,7 @@
 //! link-local, …) must be granted as well. What was checked is what is connected to; nothing is resolved
 //! twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
 
+mod connections;
 mod send;
 mod sockets;
 
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use connections::Connections;
+pub use connections::Permit;
 pub use sockets::{Sockets, Unresolvable};
 
 use crate::limits::egress as limits;
@@ -33,6 +36,7 @@ pub struct Egress {
     grants: Grants,
     metrics: Arc<FunctionMetrics>,
     lookups: Arc<Semaphore>,
+    connections: Connections,
 }
 
 /// Why an outgoing connection was refused before it was tried.
@@ -59,8 +63,16 @@ impl Refusal {
 }
 
 impl Egress {
-    pub fn new(grants: Grants, metrics: Arc<FunctionMetrics>) -> Egress {
-        Egress { grants, metrics, lookups: Arc::new(Semaphore::new(limits::LOOKUPS)) }
+    /// With so many connections open at once.
+    pub fn new(grants: Grants, connections: u64, metrics: Arc<FunctionMetrics>) -> Egress {
+        let lookups = Arc::new(Semaphore::new(limits::LOOKUPS));
+        Egress { grants, metrics, lookups, connections: Connections::new(connections) }
+    }
+
+    /// Tells that a function wanted more connections than it may have, or than there are.
+    fn exhausted(&self, log: &FunctionLog) {
+        self.metrics.egress("connections-exhausted");
+        log.line("network: too many connections are open (the function's limit `connections`, or what all functions may have)");
     }
 
     /// Reads where a request goes, and whether it may.
@@ -162,9 +174,13 @@ mod tests {
 
     impl Network {
         fn granting(patterns: &[&str]) -> Network {
+            Network::with_connections(patterns, 16)
+        }
+
+        fn with_connections(patterns: &[&str], connections: u64) -> Network {
             let telemetry = Telemetry::new();
             let grants = Grants::parse(patterns.iter().copied()).unwrap();
-            let egress = Arc::new(Egress::new(grants, Arc::new(telemetry.function("f"))));
+            let egress = Arc::new(Egress::new(grants, connections, Arc::new(telemetry.function("f"))));
             Network { egress, log: FunctionLog::new(&Limits::defaults(Profile::Worker)), telemetry }
         }
 
@@ -211,6 +227,31 @@ mod tests {
         let seen = network.get(&format!("http://127.0.0.1:{port}/a?b")).await.unwrap();
         assert_eq!(seen, format!(r#"GET /a?b "127.0.0.1:{port}""#), "Host is where it went");
         assert_eq!(network.count("ok"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_waits_for_the_end_of_another_or_is_refused_in_time() {
+        let (port, other) = (origin().await, origin().await);
+        let network = Network::with_connections(&["127.0.0.1:*"], 1);
+        let request = |port: u16| {
+            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            http::Request::get(format!("http://127.0.0.1:{port}/")).body(body).unwrap()
+        };
+        let start = |port, options| {
+            let mut outgoing = Outgoing { egress: network.egress.clone(), log: network.log.clone() };
+            Box::into_pin(outgoing.send_request(request(port), options, Box::new(async { Ok(()) })))
+        };
+        let first = start(port, None).await.unwrap();
+        let patience = std::time::Duration::from_millis(20);
+        let hasty = RequestOptions { connect_timeout: Some(patience), ..RequestOptions::default() };
+        let refused = start(other, Some(hasty)).await.map(drop);
+        assert!(matches!(refused, Err(Error::ConnectionLimitReached)), "{refused:?}");
+        assert_eq!(network.count("connections-exhausted"), 1);
+        let mut waiting = start(other, None);
+        let waits = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await;
+        assert!(waits);
+        drop(first);
+        assert!(waiting.await.is_ok(), "the first connection is gone");
     }
 
     #[tokio::test]

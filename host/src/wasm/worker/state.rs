@@ -19,6 +19,7 @@ use crate::wasm::state::{Growth, KeyValueStore};
 use crate::wasm::worker::holdings;
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::{FunctionLog, Stream};
+use crate::wasm::worker::sockets::Permits;
 
 /// wasi-http counts so much for a name and its value beside their text.
 const FIELD_OVERHEAD: usize = 72;
@@ -41,6 +42,7 @@ pub struct WorkerState {
     pub(super) exceeded: Option<Limit>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
     pub(super) sockets: Arc<Sockets>,
+    pub(super) permits: Permits,
     key_values: Option<Arc<dyn KeyValueStore>>,
     /// Calls of wasi:http since it was looked what their handles hold.
     uncounted: u32,
@@ -69,6 +71,7 @@ impl WorkerState {
             environment: surroundings.environment.clone(),
             wasi: wasi(&surroundings.environment, &log, sockets.clone()).build(),
             sockets,
+            permits: Permits::default(),
             http,
             outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
             log,
@@ -90,7 +93,7 @@ impl WorkerState {
 
 impl WorkerState {
     pub(super) fn is_busy(&mut self) -> bool {
-        holdings::is_busy(&mut self.table)
+        self.permits.outlive_handles() || holdings::is_busy(&mut self.table)
     }
 
     /// The limit of a call that is over one by what it did in the host.
