@@ -177,6 +177,12 @@ fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
         table.report.error(text.span(), message, remedy);
         return None;
     }
+    if Pattern::path_is_refused(written) {
+        let message = format!("`{}` matches no path", written.escape_debug());
+        let remedy = "a path with a NUL, or with too much that servers read differently, is refused: leave that out";
+        table.report.error(text.span(), message, remedy);
+        return None;
+    }
     if written == "*" || written == "/*" {
         let remedy = "write its settings into [[site]] itself";
         table.report.error(text.span(), format!("`{written}` is the default behavior"), remedy);

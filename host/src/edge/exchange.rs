@@ -73,7 +73,7 @@ pub(super) async fn visit(
 ) -> Result<Answer, Refusal> {
     let mut content = Content::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
     let secure = record.client().tls.is_some();
-    let behavior = {
+    let (behavior, has_signers) = {
         // By the path as it came: a hook that changes it changes neither behavior nor origin.
         let path = NormalPath::of(head.path());
         let behavior = site.behavior(&path).ok_or(Refusal::UnknownHost)?;
@@ -104,9 +104,14 @@ pub(super) async fn visit(
                 return Err(Refusal::Path("some servers would take it for another behavior's"));
             }
         }
-        behavior
+        // Nor is what the edge itself puts in this path's place.
+        let behind = site.behind(&path, behavior);
+        if let Some(signers) = behind {
+            signers.admit(&asked())?;
+        }
+        (behavior, behavior.signers.is_some() || behind.is_some())
     };
-    if behavior.signers.is_some() {
+    if has_signers {
         // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
         signed::strip(head);
     }

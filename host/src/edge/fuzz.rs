@@ -109,7 +109,8 @@ pub(crate) fn signed(data: &[u8]) {
     signed::strip(&mut head);
     assert_eq!((&head.target, &head.headers), (&once.target, &once.headers));
     if let Some(policy) = signed::policy::Policy::read(policy) {
-        let _ = (policy.admits(client, 1), policy.covers(|| String::from_utf8_lossy(query).into_owned()));
+        let _ =
+            (policy.admits(client, 1), policy.covers("https", "www.example.com", || String::from_utf8_lossy(query).into_owned()));
     }
 }
 

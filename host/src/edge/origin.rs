@@ -52,6 +52,18 @@ impl Backend {
             Backend::Group(group) => &group.primary,
         }
     }
+
+    /// What folders give for themselves.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = &str> {
+        let (first, second) = match self {
+            Backend::One(origin) => (origin, None),
+            Backend::Group(group) => (&group.primary, Some(&group.secondary)),
+        };
+        std::iter::once(first).chain(second).filter_map(|origin| match &origin.kind {
+            Kind::Folder(folder) => folder.index(),
+            _ => None,
+        })
+    }
 }
 
 pub(crate) struct Group {

@@ -182,6 +182,27 @@ impl Site {
         others.find(|other| !Arc::ptr_eq(other, own)).map_or(Elsewhere::Nowhere, Elsewhere::Behavior)
     }
 
+    /// Who guards what the edge itself gives for a path: the default root object, or a folder's index. It may have another
+    /// behavior than the path that was asked for, and what it has signers for is not to be had without them.
+    pub(crate) fn behind(&self, path: &NormalPath<'_>, own: &Arc<Behavior>) -> Option<&Signers> {
+        if self.signers.is_empty() {
+            return None;
+        }
+        let root = self.default_root_object.as_deref().filter(|_| path.text() == "/");
+        let text = root.unwrap_or(path.text());
+        if root.is_none() && !text.ends_with('/') {
+            return None;
+        }
+        let root = root.map(NormalPath::of);
+        let text = root.as_ref().map_or(text, NormalPath::text);
+        let signers = |text: &str| {
+            let other = self.behavior_of_text(text).filter(|other| !Arc::ptr_eq(other, own))?;
+            other.signers.as_ref()
+        };
+        let index = |name: &str| text.ends_with('/').then(|| signers(NormalPath::of(&format!("{text}{name}")).text())).flatten();
+        root.as_ref().and_then(|root| signers(root.text())).or_else(|| own.backend.indexes().find_map(index))
+    }
+
     fn behavior_of_text(&self, text: &str) -> Option<&Arc<Behavior>> {
         self.behaviors.iter().find(|behavior| behavior.pattern.matches_path_text(text))
     }
