@@ -31,6 +31,7 @@ mod logs;
 mod metrics;
 mod origins;
 mod paths;
+mod peers;
 mod protocol;
 mod reload;
 mod response_headers;

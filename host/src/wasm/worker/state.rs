@@ -13,6 +13,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limit, Limits, worker};
+use crate::loops::Passed;
 use crate::wasm::egress::{Egress, Outgoing, Sockets};
 use crate::wasm::sealed::Beside;
 use crate::wasm::state::{Growth, KeyValueStore};
@@ -70,7 +71,7 @@ impl WorkerState {
             wasi: wasi(&surroundings.environment, &log, sockets.clone()).build(),
             sockets,
             http,
-            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
+            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone(), passed: Passed::default() },
             log,
         }
     }
@@ -89,6 +90,11 @@ impl WorkerState {
 }
 
 impl WorkerState {
+    /// What the next call asks of others is asked on behalf of a request that has been here.
+    pub(super) fn asked_by(&mut self, passed: Passed) {
+        self.outgoing.passed = passed;
+    }
+
     pub(super) fn is_busy(&mut self) -> bool {
         holdings::is_busy(&mut self.table)
     }

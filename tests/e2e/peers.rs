@@ -1,0 +1,79 @@
+//! What clients, origins and other edges may do wrong without harm to anybody else, and who is blamed for it.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use crate::harness::{Client, Edge, Origin, PATIENCE, Reply, Says, Script, closed_port, component, edgeward, get};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn site(url: &str) -> String {
+    format!("[origin.o]\nurl = {url:?}\nread_timeout_s = 1\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n")
+}
+
+/// A site whose origin is away, with a page for that at `pages`.
+fn away(pages: &str) -> String {
+    format!(
+        "[origin.away]\nurl = \"http://127.0.0.1:{}\"\nconnect_attempts = 1\n[origin.pages]\nurl = {pages:?}\n\
+         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"away\"\n\
+         [[site.behavior]]\npath = \"/err/*\"\norigin = \"pages\"\n\
+         [[site.error_page]]\nstatus = 502\npath = \"/err/502.html\"\n",
+        closed_port()
+    )
+}
+
+fn values(seen: &crate::harness::Seen, name: &str) -> Vec<String> {
+    seen.headers.iter().filter(|(found, _)| found == name).map(|(_, value)| value.clone()).collect()
+}
+
+#[test]
+fn edges_that_serve_each_others_error_pages_do_not_ask_each_other_for_ever() {
+    let one = Edge::start(&away("http://127.0.0.1:1/app"));
+    let other = Edge::start(&away(&format!("http://{}/app", one.http())));
+    one.reconfigure(&away(&format!("http://{}/app", other.http())));
+    one.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
+    assert_eq!(one.get("/x").status, 508);
+    assert_eq!(one.metric("edgeward_edge_refusals_total{reason=\"loop\"}"), 1.0);
+    assert_eq!((one.metric("edgeward_net_requests_total"), other.metric("edgeward_net_requests_total")), (2.0, 1.0));
+}
+
+#[test]
+fn what_the_edge_asks_for_by_itself_says_where_the_request_has_been() {
+    let pages = Origin::echo();
+    let edge = Edge::start(&away(&pages.url()));
+    for target in ["/err/direct", "/x"] {
+        edge.get_with(target, "CDN-Loop: other.example\r\nVia: 1.1 other.example\r\nCookie: a=1\r\n");
+        let (passed, via) = (values(&pages.last(), "cdn-loop"), values(&pages.last(), "via"));
+        assert_eq!((passed.len(), &*passed[0], via.len(), &*via[0]), (2, "other.example", 2, "1.1 other.example"), "{target}");
+    }
+    assert!(!pages.last().has("cookie"));
+}
+
+#[test]
+fn what_a_function_asks_for_says_where_the_request_has_been() {
+    let (origin, database) = (Origin::echo(), Origin::start(|_| Reply::new(200, "{}")));
+    let edge = Edge::start(&format!(
+        "{}origin_request = \"f\"\n[function.f]\ncomponent = {:?}\nnetwork = [\"{at}\"]\nenvironment = {{ DATABASE = \"{at}\" }}\n",
+        site(&origin.url()),
+        component("http-lookup"),
+        at = database.address,
+    ));
+    edge.get_with("/products/7", "CDN-Loop: other.example\r\nVia: 1.1 other.example\r\n");
+    let passed = values(&database.last(), "cdn-loop");
+    assert!(passed.len() == 2 && passed.contains(&"other.example".to_owned()), "{passed:?}");
+    assert!(values(&database.last(), "via").contains(&"1.1 other.example".to_owned()));
+}
+
+#[test]
+fn a_page_is_not_waited_for_when_its_client_has_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let edge = Edge::start(&away(&format!("http://{}", listener.local_addr().unwrap())));
+    let mut client = edge.connect();
+    client.send("GET /x HTTP/1.1\r\nHost: www\r\n\r\n");
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut head = [0; 4_096];
+    assert!(stream.read(&mut head).unwrap() > 0);
+    drop(client);
+    assert_eq!(stream.read(&mut head).unwrap(), 0, "the edge goes, too");
+}
