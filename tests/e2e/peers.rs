@@ -77,3 +77,74 @@ fn a_page_is_not_waited_for_when_its_client_has_left() {
     drop(client);
     assert_eq!(stream.read(&mut head).unwrap(), 0, "the edge goes, too");
 }
+
+#[test]
+fn a_client_that_pauses_in_its_upload_has_its_own_time() {
+    let origin = Script::start(|request, _| match request.starts_with("GET /silent ") {
+        true => Says::Silence,
+        false => Says::Answer(OK.into()),
+    });
+    let edge = Edge::start(&site(&origin.url));
+    let chunked = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let uploads: Vec<(Client, &str, &str)> = [
+        ("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello".to_owned(), "hello"),
+        ("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n".to_owned(), "hello"),
+        (format!("{chunked}5\r\nhello\r\n"), "0\r\n\r\n"),
+        (format!("{chunked}5;a"), "b\r\nhello\r\n0\r\n\r\n"),
+        (format!("{chunked}5\r\nhello\r\n0\r\nX: "), "a\r\n\r\n"),
+    ]
+    .into_iter()
+    .map(|(first, rest)| {
+        let mut client = edge.connect();
+        client.send(&first);
+        (client, first.leak() as &str, rest)
+    })
+    .collect();
+    // The origin's time passes twice.
+    for _ in 0..2 {
+        assert_eq!(edge.get("/silent").status, 504);
+    }
+    for (mut client, first, rest) in uploads {
+        client.send(rest);
+        let answer = client.answer(false).unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"), "{first:?}");
+    }
+    assert_eq!(edge.metric("edgeward_edge_origin_failures_total"), 2.0);
+}
+
+#[test]
+fn an_origin_that_has_a_whole_upload_is_waited_for_no_longer_than_its_time() {
+    let origin = Script::start(|_, _| Says::Silence);
+    let edge = Edge::start(&site(&origin.url));
+    let mut client = edge.connect();
+    client.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+    client.send("hello");
+    assert_eq!(client.answer(false).unwrap().status, 504);
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_502_or_cut_but_never_nothing() {
+    let origin = Script::start(|request, _| {
+        let framing = if request.contains("chunked ") { "Transfer-Encoding: chunked" } else { "Content-Length: 10" };
+        let body = match request {
+            _ if request.contains("/bare") => "",
+            _ if request.contains("chunked ") => "5\r\nhello\r\n",
+            _ => "hello",
+        };
+        Says::Answer(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{framing}\r\n\r\n{body}").into_bytes())
+    });
+    let edge = Edge::start(&site(&origin.url));
+    let said = |target: &str| {
+        let mut client = edge.connect();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        client.rest()
+    };
+    for target in ["/bare", "/bare-chunked", "/part", "/part-chunked"] {
+        // Whether the end of the connection comes with the head or after it is the network's choice.
+        let said = said(target);
+        let cut = said.starts_with("HTTP/1.1 200 OK\r\n") && !said.ends_with("0\r\n\r\n");
+        let refused = said.starts_with("HTTP/1.1 502 ");
+        assert!(refused && target.contains("bare") || cut, "{target}: {said:?}");
+        assert!(cut == said.contains("hello") || target.contains("bare"), "{target}: {said:?}");
+    }
+}
