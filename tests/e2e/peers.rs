@@ -123,6 +123,53 @@ fn an_origin_that_has_a_whole_upload_is_waited_for_no_longer_than_its_time() {
 }
 
 #[test]
+fn an_answer_is_judged_by_all_that_it_says_of_the_cache() {
+    for mode in ["standards", "cloudfront"] {
+        for (said, name) in [
+            ("Cache-Control: private, no-store", "Cache-Control"),
+            ("Cache-Control: max-age=60\r\nSet-Cookie: id=1", "Set-Cookie"),
+            ("Cache-Control: max-age=60\r\nVary: *", "Vary"),
+            ("Expires: Thu, 01 Jan 1970 00:00:00 GMT", "Expires"),
+        ] {
+            if mode == "cloudfront" && !name.starts_with("Cache") && name != "Expires" {
+                continue;
+            }
+            let origin = Script::saying(&format!(
+                "HTTP/1.1 200 OK\r\n{said}\r\nConnection: keep-alive, {name}\r\nContent-Length: 2\r\n\r\nok"
+            ));
+            let policy = format!("cache_policy = \"p\"\n[cache_policy.p]\nmode = {mode:?}\ndefault_ttl_s = 60\n");
+            let edge = Edge::start(&format!("{}{policy}", site(&origin.url)));
+            for asked in 1..=2 {
+                assert_eq!(edge.get("/a").text(), "ok");
+                assert_eq!(origin.asked().len(), asked, "{mode} {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_connection_names_is_removed_whatever_else_it_names() {
+    let origin = Script::start(|request, _| {
+        let hop = request.to_ascii_lowercase().contains("\r\nx-hop");
+        let head = format!("HTTP/1.1 200 OK\r\nX-Hop: 1\r\nX-Arrived: {hop}\r\nConnection: x-hop, ");
+        Says::Answer([head.as_bytes(), b"\xe9\r\nContent-Length: 0\r\n\r\n"].concat())
+    });
+    let edge = Edge::start(&site(&origin.url));
+    let mut client = edge.connect();
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Hop: 1\r\nConnection: x-hop, \xe9\r\n\r\n");
+    let answer = client.answer(false).unwrap();
+    assert_eq!((answer.header("x-arrived"), answer.header("x-hop")), ("false", ""));
+}
+
+#[test]
+fn what_is_of_one_connection_is_not_forwarded() {
+    let origin = Script::saying(OK);
+    let edge = Edge::start(&site(&origin.url));
+    assert_eq!(edge.get_with("/", "HTTP2-Settings: AAMAAABkAAQAAP__\r\n").status, 200);
+    assert!(!origin.last().contains("http2-settings"), "{}", origin.last());
+}
+
+#[test]
 fn an_answer_that_breaks_off_is_502_or_cut_but_never_nothing() {
     let origin = Script::start(|request, _| {
         let framing = if request.contains("chunked ") { "Transfer-Encoding: chunked" } else { "Content-Length: 10" };
