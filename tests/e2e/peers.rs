@@ -162,6 +162,32 @@ fn what_connection_names_is_removed_whatever_else_it_names() {
 }
 
 #[test]
+fn a_change_makes_what_is_stored_for_its_own_host_doubtful() {
+    let origin = Origin::start(|_| Reply::new(200, "ok").header("cache-control", "max-age=60"));
+    let start = |host: bool| {
+        Edge::start(&format!(
+            "[origin.o]\nurl = {:?}\n[cache_policy.p]\nmode = \"standards\"\nhost = {host}\n\
+             [[site]]\nname = \"s\"\nhosts = [\"*.s.test\"]\norigin = \"o\"\ncache_policy = \"p\"\n",
+            origin.url()
+        ))
+    };
+    for keyed in [true, false] {
+        let edge = start(keyed);
+        let hits = |host: &str| get(edge.http(), host, "/inv", "").header("x-cache").starts_with("Hit");
+        for host in ["blue.s.test", "red.s.test"] {
+            hits(host);
+        }
+        assert!(hits("blue.s.test") && hits("red.s.test"));
+        assert_eq!(edge.connect().request("POST", "/inv", "RED.s.test", "", b"x").status, 200);
+        assert_eq!((hits("red.s.test"), keyed), (false, keyed));
+        // Where the host is not in the key, there is one for all.
+        assert!(hits("blue.s.test"));
+        let asked = origin.seen().iter().filter(|seen| seen.method == "GET").count();
+        assert_eq!(asked, if keyed { 3 } else { 5 }, "{keyed}");
+    }
+}
+
+#[test]
 fn what_is_of_one_connection_is_not_forwarded() {
     let origin = Script::saying(OK);
     let edge = Edge::start(&site(&origin.url));
