@@ -188,11 +188,107 @@ fn a_change_makes_what_is_stored_for_its_own_host_doubtful() {
 }
 
 #[test]
+fn options_go_as_far_as_they_may() {
+    let origin = Script::saying(OK);
+    let edge = Edge::start(&format!("{}allowed_methods = [\"GET\", \"HEAD\", \"OPTIONS\"]\n", site(&origin.url)));
+    let mut client = edge.connect();
+    for (said, onwards) in [("5", "4"), ("1", "0"), ("x", "x")] {
+        assert_eq!(client.request("OPTIONS", "/a", "t.test", &format!("Max-Forwards: {said}\r\n"), b"").status, 200);
+        assert!(origin.last().contains(&format!("\r\nmax-forwards: {onwards}\r\n")), "{}", origin.last());
+    }
+    let before = origin.asked().len();
+    for target in ["/a", "*"] {
+        let own = client.request("OPTIONS", target, "t.test", "Max-Forwards: 0\r\n", b"");
+        assert_eq!((own.status, own.header("allow")), (204, "GET, HEAD, OPTIONS"), "{own:?}");
+    }
+    assert_eq!(origin.asked().len(), before);
+    // Of other methods it says nothing.
+    assert_eq!(edge.get_with("/a", "Max-Forwards: 0\r\n").status, 200);
+}
+
+#[test]
+fn a_handshake_that_is_wrong_is_its_clients_fault() {
+    let origin = Script::saying("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+    let edge = Edge::start(&site(&origin.url));
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (headers, status) in [
+        ("Sec-WebSocket-Version: 13\r\n".to_owned(), 400),
+        ("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \r\n".to_owned(), 400),
+        ("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvcnQ=\r\n".to_owned(), 400),
+        ("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: no base64!\r\n".to_owned(), 400),
+        (format!("Sec-WebSocket-Version: 13\r\n{key}{key}"), 400),
+        (key.to_owned(), 426),
+        (format!("Sec-WebSocket-Version: 8\r\n{key}"), 426),
+    ] {
+        let answer = edge.get_with("/ws", &format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{headers}"));
+        assert_eq!(answer.status, status, "{headers:?} {answer:?}");
+        if status == 426 {
+            assert_eq!((answer.header("sec-websocket-version"), answer.header("upgrade")), ("13", "websocket"));
+        }
+    }
+    assert!(origin.asked().is_empty());
+    assert_eq!(edge.metric("edgeward_edge_origin_failures_total"), 0.0);
+}
+
+#[tokio::test]
+async fn what_http2_forbids_is_refused() {
+    use http_body_util::Empty;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let origin = Script::saying(OK);
+    let edge = Edge::start(&site(&origin.url));
+    let stream = tokio::net::TcpStream::connect(edge.http()).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for (headers, status) in
+        [(&[("x", "a b")][..], 200), (&[("x", " v")], 400), (&[("x", "v\t")], 400), (&[("host", "a"), ("host", "b")], 400)]
+    {
+        let mut request = http::Request::get("http://a/x");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = sender.send_request(request.body(Empty::<bytes::Bytes>::new()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status, "{headers:?}");
+    }
+    assert_eq!(origin.asked().len(), 1);
+}
+
+#[test]
 fn what_is_of_one_connection_is_not_forwarded() {
     let origin = Script::saying(OK);
     let edge = Edge::start(&site(&origin.url));
     assert_eq!(edge.get_with("/", "HTTP2-Settings: AAMAAABkAAQAAP__\r\n").status, 200);
     assert!(!origin.last().contains("http2-settings"), "{}", origin.last());
+}
+
+#[test]
+fn a_port_is_a_number_that_a_port_can_be() {
+    let edge = Edge::start(&site(&Script::saying(OK).url));
+    for (host, status) in [("a:65535", 200), ("a:65536", 400), ("a:99999", 400)] {
+        assert_eq!(get(edge.http(), host, "/", "").status, status, "{host}");
+    }
+}
+
+#[test]
+fn answers_without_a_body_have_none() {
+    let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nContent-Length: 5\r\n\r\n";
+    let origin = Script::start(move |request, _| {
+        Says::Answer(match request {
+            _ if request.starts_with("GET /205 ") => "HTTP/1.1 205 Reset Content\r\nContent-Length: 4\r\n\r\nbody".into(),
+            _ => format!("{hint}{OK}").into_bytes(),
+        })
+    });
+    let edge = Edge::start(&site(&origin.url));
+    let mut client = edge.connect();
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    let hinted = client.answer(true).unwrap();
+    assert_eq!((hinted.status, hinted.header("link"), hinted.header("content-length")), (103, "</a.css>", ""));
+    assert_eq!(client.answer(false).unwrap().text(), "ok");
+    let reset = client.request("GET", "/205", "a", "", b"");
+    assert_eq!((reset.status, reset.header("content-length"), reset.body.len()), (205, "0", 0), "{reset:?}");
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.answer(true).unwrap().status, 103, "the connection goes on");
 }
 
 #[test]
