@@ -317,3 +317,28 @@ fn an_answer_that_breaks_off_is_502_or_cut_but_never_nothing() {
         assert!(cut == said.contains("hello") || target.contains("bare"), "{target}: {said:?}");
     }
 }
+
+#[test]
+fn a_check_tells_what_a_start_would_fail_for() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::File::create(folder.path().join("file")).unwrap().write_all(b"x").unwrap();
+    let site = "[origin.o]\nurl = \"http://127.0.0.1:1\"\n[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"o\"\n";
+    let disk = |folder: &str| format!("{site}[cache.disk]\nfolder = {folder:?}\nbytes = 67108864\n");
+    for (server, rest, told) in [
+        ("data_dir = \"file\"", site.to_owned(), "cannot keep anything in `file`: it is not a folder"),
+        ("data_dir = \"file/data\"", site.to_owned(), "cannot keep anything in `file/data`: not a folder"),
+        ("data_dir = \"new/data\"", site.to_owned(), ""),
+        ("", disk("file"), "cannot keep anything in `file`: it is not a folder"),
+        ("", disk("new"), ""),
+        ("https = []\nadmin = \"0.0.0.0:21300\"", site.to_owned(), "0.0.0.0:21300 listens on 127.0.0.1:21300 already"),
+        ("admin = \"[::]:21300\"", site.to_owned(), ""),
+        ("edge_location = \"(x\"", site.to_owned(), "`edge_location` cannot stand in a header"),
+        ("edge_location = \"a,b\"", site.to_owned(), "`edge_location` cannot stand in a header"),
+    ] {
+        let config = format!("[server]\nhttp = [\"127.0.0.1:21300\"]\n{server}\n{rest}");
+        std::fs::write(folder.path().join("edge.toml"), config).unwrap();
+        let output = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!((output.status.success(), said.contains(told)), (told.is_empty(), true), "{server} {rest}: {said}");
+    }
+}
