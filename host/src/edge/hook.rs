@@ -129,8 +129,7 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, scene, moment, head, shown);
     write_origin(&mut writer, origin, origin_headers);
-    let called = hook.call_origin(moment, event, Passed::of(&head.headers));
-    let answer = settle(scene, hook, moment, Box::pin(called).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, Passed::of(&head.headers))).await)?;
     edit::edit_request(moment, hook.limits(), &answer, head, beside)
 }
 
@@ -149,8 +148,7 @@ pub(crate) async fn origin_response(
     let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, shown);
-    let called = hook.call_origin(moment, event, std::mem::take(&mut asked.passed));
-    let answer = settle(scene, hook, moment, Box::pin(called).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, std::mem::take(&mut asked.passed))).await)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 
