@@ -273,9 +273,9 @@ impl Cache {
     }
 
     /// What is stored for this very URI is not used any more (RFC 9111 section 4.4), because of a request by `client`, which
-    /// has used up its room for that if this is false. A restart within a second may forget it.
-    pub fn invalidate(&self, site: &str, path_and_query: &str, client: IpAddr) -> bool {
-        let Some(epoch) = self.purges.invalidate(Uri::of(site, path_and_query), client) else {
+    /// has used up its room for that if this is false. `host` is as in `Meta`. A restart within a second may forget it.
+    pub fn invalidate(&self, site: &str, host: &str, path_and_query: &str, client: IpAddr) -> bool {
+        let Some(epoch) = self.purges.invalidate(Uri::of(site, host, path_and_query), client) else {
             self.metrics.invalidation_refused();
             return false;
         };

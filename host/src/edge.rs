@@ -19,6 +19,7 @@ pub(crate) mod fuzz;
 mod head;
 mod header;
 mod hook;
+mod hops;
 mod id;
 mod inquiry;
 mod origin;

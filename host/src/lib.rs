@@ -22,7 +22,7 @@ pub mod function;
 pub mod fuzz;
 pub mod host;
 pub mod limits;
-pub(crate) mod loops;
+pub mod loops;
 pub mod measure;
 pub mod net;
 pub mod network;

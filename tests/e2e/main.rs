@@ -34,6 +34,7 @@ mod metrics;
 mod origins;
 mod package;
 mod paths;
+mod peers;
 mod protocol;
 mod reload;
 mod response_headers;

@@ -118,6 +118,22 @@ impl<'a> Files<'a> {
         self.found(table, text, path, opened)
     }
 
+    /// A folder that is made when it is first needed: what is there already must be one.
+    pub(super) fn folder_to_be(&self, table: &Table<'_>, text: &Text<'_>) -> PathBuf {
+        let path = self.resolve(text);
+        let found = std::fs::metadata(&path);
+        let wrong = match &found {
+            Ok(found) => (!found.is_dir()).then(|| "it is not a folder".to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => Some(reason(error)),
+        };
+        if let Some(wrong) = wrong {
+            let message = format!("cannot keep anything in `{}`: {wrong}", text.get_ref().escape_debug());
+            table.report.error(text.span(), message, "name a folder; it is made if it is not there");
+        }
+        path
+    }
+
     fn found(&self, table: &Table<'_>, text: &Text<'_>, path: PathBuf, opened: std::io::Result<()>) -> Option<PathBuf> {
         let Err(error) = opened else { return Some(path) };
         let message = format!("cannot read `{}`: {}", text.get_ref().escape_debug(), reason(&error));

@@ -56,7 +56,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         server.workers = usize::try_from(workers).unwrap_or(1);
     }
     if let Some(folder) = table.text("data_dir") {
-        server.data_dir = files.resolve(&folder);
+        server.data_dir = files.folder_to_be(&table, &folder);
     }
     if let Some(bytes) = table.integer("compile_memory_bytes", compile::MEMORY_BYTES_MIN..=compile::MEMORY_BYTES_MAX) {
         server.compiling.memory_bytes = bytes;
@@ -201,16 +201,32 @@ impl Taken {
             table.report.error(text.span(), format!("{address} is listened on twice"), remedy);
             return None;
         }
+        let whole = |address: &SocketAddr| address.ip().is_unspecified();
+        let covers = |other: &SocketAddr| other.is_ipv4() == address.is_ipv4() && (whole(other) || whole(&address));
+        if address.port() != 0
+            && let Some((other, _)) = self.0.iter().find(|(other, _)| other.port() == address.port() && covers(other))
+        {
+            let (whole, part) = if whole(&address) { (&address, other) } else { (other, &address) };
+            let remedy = format!("leave {part} out, or take another port for `{key}`");
+            table.report.error(text.span(), format!("{whole} listens on {part} already"), remedy);
+            return None;
+        }
         self.0.push((address, text.span()));
         Some(address)
     }
 }
 
+/// RFC 9110 section 5.6.2: `Via` has it between a version and a comment, in a list.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 fn edge_location(table: &Table<'_>, location: &Text<'_>) -> String {
     let text = *location.get_ref();
-    let sound = (1..=EDGE_LOCATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let sound = (1..=EDGE_LOCATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_token);
     if !sound {
-        let remedy = format!("1 to {EDGE_LOCATION_BYTES_MAX} printable ASCII characters without space, such as \"FRA50\"");
+        let remedy =
+            format!("1 to {EDGE_LOCATION_BYTES_MAX} ASCII letters, digits and any of !#$%&'*+-.^_`|~, such as \"FRA50\"");
         table.report.error(location.span(), "`edge_location` cannot stand in a header", remedy);
     }
     text.to_owned()

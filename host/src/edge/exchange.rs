@@ -20,6 +20,7 @@ use crate::edge::head::{Head, Trailers};
 use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
 use crate::edge::hook::{self, Asked, Scene};
+use crate::edge::hops;
 use crate::edge::id::RequestId;
 use crate::edge::origin::{Backend, FetchError, Origin, announce};
 use crate::edge::record::Record;
@@ -27,7 +28,7 @@ use crate::edge::respond::{self, Answer, Refusal};
 use crate::edge::signed;
 use crate::edge::site::{Behavior, Elsewhere, Site};
 use crate::edge::tally::Tally;
-use crate::edge::tunnel::Place;
+use crate::edge::tunnel::{self, Place};
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
@@ -111,6 +112,9 @@ pub(super) async fn visit(
         }
         (behavior, behavior.signers.is_some() || behind.is_some())
     };
+    if let Some(answer) = hops::last(head, behavior) {
+        return Ok(answer);
+    }
     if has_signers {
         // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
         signed::strip(head);
@@ -208,6 +212,7 @@ async fn handshake(
     head: &mut Head,
     content: &mut Content,
 ) -> Result<Answer, Refusal> {
+    tunnel::admit(&head.headers)?;
     let place = Place::take(trip.edge).ok_or(Refusal::Tunnels)?;
     let mut answer = match &trip.behavior.caching {
         None => trip.fetch(first, head, content).await?,

@@ -18,6 +18,7 @@ use crate::edge::id::RequestId;
 use crate::edge::tally::Tally;
 use crate::failure::Failure;
 use crate::function::revision::{Outcome, Revision};
+use crate::loops::Passed;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
 use crate::wasm::abi::{self, EventWriter, Moment};
 use edit::{Beside, Flow};
@@ -76,21 +77,26 @@ pub(crate) fn viewer_request(
 
 /// What a response hook will be told of the request, written down before the request leaves: later its
 /// headers are the origin's to see, and a copy of the map would cost more than these bytes.
-pub(crate) struct Asked(Vec<u8>);
+pub(crate) struct Asked {
+    event: Vec<u8>,
+    /// For what an origin hook asks of others.
+    passed: Passed,
+}
 
 impl Asked {
     pub(crate) fn new(scene: Scene<'_>, moment: Moment, head: &Head) -> Asked {
         let mut event = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(2_048));
         write_request(&mut event, scene, moment, head, None);
-        Asked(event)
+        let passed = if moment.is_viewer() { Passed::default() } else { Passed::of(&head.headers) };
+        Asked { event, passed }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
         SPENT.with_borrow_mut(|spent| {
-            if spent.len() < SPENT_MAX && self.0.capacity() <= SPENT_BYTES {
-                spent.push(std::mem::take(&mut self.0));
+            if spent.len() < SPENT_MAX && self.event.capacity() <= SPENT_BYTES {
+                spent.push(std::mem::take(&mut self.event));
             }
         });
     }
@@ -104,8 +110,8 @@ pub(crate) fn viewer_response(
     response: &mut response::Parts,
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::ViewerResponse;
-    write_response(&mut EventWriter::resume(&mut asked.0), response, None);
-    let outcome = hook.call_viewer(moment, &asked.0);
+    write_response(&mut EventWriter::resume(&mut asked.event), response, None);
+    let outcome = hook.call_viewer(moment, &asked.event);
     let answer = settle(scene, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
@@ -123,7 +129,7 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, scene, moment, head, shown);
     write_origin(&mut writer, origin, origin_headers);
-    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event)).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, Passed::of(&head.headers))).await)?;
     edit::edit_request(moment, hook.limits(), &answer, head, beside)
 }
 
@@ -138,11 +144,11 @@ pub(crate) async fn origin_response(
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::OriginResponse;
     // An origin hook may wait; its event is its own.
-    let mut event = std::mem::take(&mut asked.0);
+    let mut event = std::mem::take(&mut asked.event);
     let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, shown);
-    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event)).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, std::mem::take(&mut asked.passed))).await)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 

@@ -54,6 +54,8 @@ pub(crate) enum Refusal {
     OriginBody(PeekError),
     #[error("{} hook `{function}`: {failure}", .moment.name())]
     Hook { moment: Moment, function: String, failure: Failure },
+    #[error("WebSocket is asked for in another version than 13")]
+    WebSocketVersion,
     #[error("this worker has as many WebSocket tunnels as it may")]
     Tunnels,
     #[error("origin: {0}")]
@@ -91,6 +93,7 @@ impl Refusal {
             Refusal::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
             Refusal::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
             Refusal::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
+            Refusal::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, Error, "websocket-version"),
             Refusal::Tunnels => (StatusCode::SERVICE_UNAVAILABLE, Error, "tunnels"),
             Refusal::Fetch(error) => match error {
                 FetchError::ConnectTimeout(_) | FetchError::ReadTimeout(_) => {
@@ -140,6 +143,12 @@ impl Refusal {
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Refusal::WebSocketVersion = self {
+            // What would be right (RFC 6455 section 4.4, RFC 9110 section 15.5.22).
+            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, tunnel::VERSION);
+            response.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         Answer { response, result }
     }
 }
@@ -243,7 +252,11 @@ pub(crate) fn finish(edge: &Edge, mut record: Box<Record>, answer: Answer) -> Re
     if let Ok(id) = HeaderValue::from_str(record.id.as_str()) {
         headers.insert(ID, id);
     }
-    if record.method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+        // The one may not say a length, the other has none (RFC 9110 sections 8.6 and 15.3.6).
+        headers.remove(header::CONTENT_LENGTH);
+        content = Content::Empty;
+    } else if record.method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED {
         if let (Some(length), false) = (content.size_hint().exact(), headers.contains_key(header::CONTENT_LENGTH))
             && length > 0
             && record.method == Method::HEAD

@@ -258,6 +258,15 @@ impl Behavior {
             && self.allowed_methods.as_ref().is_none_or(|allowed| allowed.contains(method))
     }
 
+    /// As `Allow` tells them.
+    pub(crate) fn methods(&self) -> String {
+        // All that are registered for more than a few servers; others go on to the origin as well.
+        const COMMON: [Method; 7] =
+            [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        let methods = self.allowed_methods.as_deref().unwrap_or(&COMMON);
+        methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
         self.hooks[moment as usize].as_ref()
     }

@@ -20,6 +20,7 @@ use super::id::RequestId;
 use super::tally::Tally;
 use crate::function::revision::Revision;
 use crate::limits::Profile;
+use crate::loops::Passed;
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
 
@@ -158,8 +159,11 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
         trace: None,
     };
     let buffer = hook::event(scene, moment, &head, response.as_ref());
-    let outcome =
-        if moment.is_viewer() { function.measure_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
+    let outcome = if moment.is_viewer() {
+        function.measure_viewer(moment, &buffer)
+    } else {
+        function.call_origin(moment, buffer, Passed::default()).await
+    };
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {
         Some(response) => {

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, response};
 
 use crate::edge::Edge;
@@ -20,21 +21,42 @@ use crate::edge::body::Body;
 use crate::edge::origin::connect::Stream;
 use crate::edge::origin::places;
 use crate::edge::record::Record;
+use crate::edge::respond::Refusal;
 use crate::net::{Side, Switch, Tunnel, Witness};
 use crate::telemetry::ResultType;
 
 /// The only protocol that is passed through.
 pub(crate) const PROTOCOL: HeaderValue = HeaderValue::from_static("websocket");
 
+/// The only version that there is (RFC 6455 section 4.1).
+pub(crate) const VERSION: HeaderValue = HeaderValue::from_static("13");
+
 /// What a server of WebSocket answers to this key (RFC 6455 section 4.2.2).
 pub(crate) fn accept_of(key: &HeaderValue) -> HeaderValue {
-    use base64::Engine as _;
     const PROTOCOL_ID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     let mut context = ring::digest::Context::new(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY);
     context.update(key.as_bytes().trim_ascii());
     context.update(PROTOCOL_ID);
     let accept = base64::engine::general_purpose::STANDARD.encode(context.finish());
     HeaderValue::from_str(&accept).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Whether a handshake has what the client must say in it (RFC 6455 section 4.2.1): an origin that is asked without is not to
+/// blame for its answer.
+pub(crate) fn admit(headers: &HeaderMap) -> Result<(), Refusal> {
+    let one = |name: HeaderName| {
+        let mut lines = headers.get_all(name).iter();
+        lines.next().filter(|_| lines.next().is_none()).map(|line| line.as_bytes().trim_ascii())
+    };
+    if one(header::SEC_WEBSOCKET_VERSION) != Some(VERSION.as_bytes()) {
+        return Err(Refusal::WebSocketVersion);
+    }
+    let mut nonce = [0; 18];
+    let key = one(header::SEC_WEBSOCKET_KEY).unwrap_or_default();
+    match base64::engine::general_purpose::STANDARD.decode_slice(key, &mut nonce) {
+        Ok(16) => Ok(()),
+        _ => Err(Refusal::Malformed("Sec-WebSocket-Key is not one of 16 bytes")),
+    }
 }
 
 /// An origin's connection behind its answer 101.

@@ -399,6 +399,10 @@ fn count(verdict: Verdict, entry: &Entry) {
 /// HTTP/1.1) outranks the header (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
 fn name_one_host(request: &mut Request<Incoming>) {
     let Some(authority) = request.uri().authority() else { return };
+    if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        // Whoever reads the request refuses it: two of them are not made one.
+        return;
+    }
     // User information has no place in Host (RFC 9110 §4.2.4).
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
     if let Ok(host) = HeaderValue::from_str(host) {

@@ -27,6 +27,7 @@ pub use connections::Permit;
 pub use sockets::{Sockets, Unresolvable};
 
 use crate::limits::egress as limits;
+use crate::loops::Passed;
 use crate::network::{Grants, InvalidTarget, Target, is_public};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::worker::output::FunctionLog;
@@ -131,6 +132,8 @@ fn may_lead_to(grants: &Grants, name: &str, address: SocketAddr) -> bool {
 pub(super) struct Outgoing {
     pub(super) egress: Arc<Egress>,
     pub(super) log: FunctionLog,
+    /// Of the request that the call answers.
+    pub(super) passed: Passed,
 }
 
 /// A guest may write a chunk of this size at once: it is held by the host until it is sent.
@@ -139,12 +142,13 @@ const BODY_CHUNK_BYTES: usize = 64 << 10;
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         // How the response was received by the guest: nothing here waits for it.
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<send::Sent, Error>> + Send> {
         let (egress, log) = (self.egress.clone(), self.log.clone());
+        self.passed.put_on(request.headers_mut());
         Box::new(send::send(egress, log, request, options.unwrap_or_default()))
     }
 
@@ -191,7 +195,7 @@ mod tests {
         }
 
         async fn send(&self, request: http::Request<WasiBody>) -> Result<String, Error> {
-            let mut outgoing = Outgoing { egress: self.egress.clone(), log: self.log.clone() };
+            let mut outgoing = Outgoing { egress: self.egress.clone(), log: self.log.clone(), passed: Passed::default() };
             let (response, connection) = Box::into_pin(outgoing.send_request(request, None, Box::new(async { Ok(()) }))).await?;
             let (body, _) = tokio::join!(response.into_body().collect(), Box::into_pin(connection));
             Ok(String::from_utf8(body?.to_bytes().to_vec()).unwrap())
@@ -238,7 +242,7 @@ mod tests {
             http::Request::get(format!("http://127.0.0.1:{port}/")).body(body).unwrap()
         };
         let start = |port, options| {
-            let mut outgoing = Outgoing { egress: network.egress.clone(), log: network.log.clone() };
+            let mut outgoing = Outgoing { egress: network.egress.clone(), log: network.log.clone(), passed: Passed::default() };
             Box::into_pin(outgoing.send_request(request(port), options, Box::new(async { Ok(()) })))
         };
         let first = start(port, None).await.unwrap();

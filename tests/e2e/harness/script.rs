@@ -12,6 +12,8 @@ pub enum Says {
     Endless(Vec<u8>),
     /// Nothing: it closes the connection.
     Nothing,
+    /// Nothing, and it keeps the connection until the edge closes it.
+    Silence,
 }
 
 /// Runs until its process ends.
@@ -65,6 +67,7 @@ fn converse(mut stream: BufReader<TcpStream>, log: &Mutex<Vec<String>>, says: &d
         log.lock().unwrap().push(request);
         match said {
             Says::Nothing => return,
+            Says::Silence => drop(stream.read(&mut [0])),
             Says::Answer(bytes) => {
                 if stream.get_mut().write_all(&bytes).is_err() || bytes.windows(17).any(|part| part == b"Connection: close") {
                     return;

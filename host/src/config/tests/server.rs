@@ -100,7 +100,7 @@ certificate = "a"
              --> edge.toml:5:17
               |
             5 | edge_location = "a b"
-              |                 ^^^^^ 1 to 64 printable ASCII characters without space, such as "FRA50"
+              |                 ^^^^^ 1 to 64 ASCII letters, digits and any of !#$%&'*+-.^_`|~, such as "FRA50"
 
             error: `drain_s` is a float
              --> edge.toml:6:11

@@ -158,7 +158,8 @@ fn send(
     purpose: Purpose,
     interim: Option<Interim>,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
-    // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte.
+    // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte. And while
+    // the client has not sent the next part of it, nothing is the server's to do; how long that may take, the body knows.
     let progress = (!request.body().is_empty()).then(Arc::<Progress>::default);
     if let Some(progress) = &progress {
         request = request.map(|content| content.watched(progress.clone()));
@@ -222,13 +223,16 @@ where
                 moved = now;
                 connection.timer().disarm();
             }
+            if progress.is_awaited() {
+                return Poll::Pending;
+            }
         }
         connection.timer().poll(cx, timeout).map(|()| None)
     });
     let sent = sent.await;
     // Whatever came of it: the origin has not been asked what its client wanted to ask.
     if !matches!(sent, Some(Ok(_)))
-        && let Some(failure) = progress.and_then(|progress| progress.take_failure())
+        && let Some(failure) = progress.as_ref().and_then(|progress| progress.take_failure())
     {
         return Err(FetchError::Body(failure).into());
     }
@@ -247,7 +251,9 @@ where
         Some(Ok(response)) if !is_head && !is_read_whole(response.headers()) => Err(FetchError::Coding.into()),
         Some(Ok(response)) => {
             connection.timer().disarm();
-            Ok(response.map(|incoming| content(incoming, connection, timeout, is_head)))
+            let (parts, incoming) = response.into_parts();
+            let content = content(incoming, connection, Patience { timeout, progress }, is_head)?;
+            Ok(Response::from_parts(parts, content))
         }
         Some(Err(mut error)) => Err(match error.take_message() {
             Some(request) => SendError {
@@ -279,44 +285,71 @@ fn is_read_whole(headers: &HeaderMap) -> bool {
 fn pass(interim: Option<&Interim>, status: StatusCode, mut headers: HeaderMap) {
     if let Some(interim) = interim {
         strip_response(&mut headers, false);
+        // It has no body of which to tell the length (RFC 9110 section 8.6).
+        headers.remove(header::CONTENT_LENGTH);
         interim.send(status, &headers);
     }
 }
 
-/// A small answer came with its head: it is taken out here, and the connection is free at once.
-fn content(mut incoming: Incoming, connection: Box<Connection>, timeout: Duration, is_head: bool) -> Content {
+/// A small answer came with its head: it is taken out here, and the connection is free at once. An answer of which it is
+/// known here that it breaks off before its first byte is none.
+fn content(
+    mut incoming: Incoming,
+    mut connection: Box<Connection>,
+    patience: Patience,
+    is_head: bool,
+) -> Result<Content, FetchError> {
     if is_head || incoming.is_end_stream() {
         pool::put(connection);
-        return Content::Empty;
+        return Ok(Content::Empty);
     }
-    if incoming.size_hint().exact().is_some()
-        && let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
-    {
-        let whole = incoming.is_end_stream();
-        return match frame.into_data() {
-            Ok(data) if whole => {
-                pool::put(connection);
-                Content::full(data)
-            }
-            Ok(data) => Content::Upstream(Upstream { first: Some(data), incoming, connection: Some(connection), timeout }),
-            Err(_) => Content::Upstream(Upstream { first: None, incoming, connection: Some(connection), timeout }),
-        };
+    let nobody = &mut Context::from_waker(Waker::noop());
+    let mut polled = Pin::new(&mut incoming).poll_frame(nobody);
+    if polled.is_pending() {
+        // hyper reads a body when it is asked for it. Whoever has it later drives again, to be woken.
+        connection.drive(nobody);
+        polled = Pin::new(&mut incoming).poll_frame(nobody);
     }
-    Content::Upstream(Upstream { first: None, incoming, connection: Some(connection), timeout })
+    let first = match polled {
+        Poll::Ready(Some(Err(error))) => return Err(FetchError::Broken(error)),
+        Poll::Ready(None) => {
+            pool::put(connection);
+            return Ok(Content::Empty);
+        }
+        Poll::Ready(Some(Ok(frame))) => Some(frame),
+        Poll::Pending => None,
+    };
+    if incoming.is_end_stream() {
+        pool::put(connection);
+        return Ok(match first.map(Frame::into_data) {
+            Some(Ok(data)) => Content::full(data),
+            Some(Err(frame)) => Content::Upstream(Upstream { first: Some(frame), incoming, connection: None, patience }),
+            None => Content::Empty,
+        });
+    }
+    Ok(Content::Upstream(Upstream { first, incoming, connection: Some(connection), patience }))
+}
+
+/// How long the next part of an answer may take.
+struct Patience {
+    timeout: Duration,
+    /// Of the request's body, which may go on while it is answered already: a server that answers as it is asked has
+    /// nothing to say while its client says nothing.
+    progress: Option<Arc<Progress>>,
 }
 
 /// The rest of an answer. It drives its connection, and gives it back at the end; dropped before, it closes it.
 pub(crate) struct Upstream {
-    first: Option<Bytes>,
+    first: Option<Frame<Bytes>>,
     incoming: Incoming,
     connection: Option<Box<Connection>>,
-    timeout: Duration,
+    patience: Patience,
 }
 
 impl Upstream {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+            return Poll::Ready(Some(Ok(first)));
         }
         let mut driven = false;
         loop {
@@ -352,10 +385,15 @@ impl Upstream {
                     self.connection = None;
                     return Poll::Ready(Some(Err(anyhow::anyhow!("the origin's connection ended within the body"))));
                 }
+                Poll::Pending if self.patience.progress.as_ref().is_some_and(|progress| progress.is_awaited()) => {
+                    connection.timer().disarm();
+                    return Poll::Pending;
+                }
                 Poll::Pending => {
-                    return connection.timer().poll(cx, self.timeout).map(|()| {
+                    let timeout = self.patience.timeout;
+                    return connection.timer().poll(cx, timeout).map(|()| {
                         self.connection = None;
-                        Some(Err(anyhow::anyhow!("nothing came from the origin for {} ms", self.timeout.as_millis())))
+                        Some(Err(anyhow::anyhow!("nothing came from the origin for {} ms", timeout.as_millis())))
                     });
                 }
             }
@@ -375,7 +413,7 @@ impl Upstream {
     pub(crate) fn size_hint(&self) -> SizeHint {
         let mut hint = self.incoming.size_hint();
         if let Some(first) = &self.first {
-            let seen = first.len() as u64;
+            let seen = first.data_ref().map_or(0, Bytes::len) as u64;
             let upper = hint.upper().map(|upper| upper + seen);
             hint = SizeHint::new();
             hint.set_lower(self.incoming.size_hint().lower() + seen);

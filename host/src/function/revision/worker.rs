@@ -11,6 +11,7 @@ use crate::function::pool::Source;
 use crate::function::revision::{Code, Outcome, Revision, StreamBody, Usage};
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
+use crate::loops::Passed;
 use crate::telemetry::{InstanceEvent, Occasion};
 use crate::wasm::abi::Moment;
 use crate::wasm::worker::{Head, Served};
@@ -20,15 +21,15 @@ const ABANDONED: &str = "abandoned";
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits. A caller that drops this
-    /// takes the call, and its instance, with it.
-    pub async fn call_origin(self: &Arc<Self>, moment: Moment, event: Vec<u8>) -> Outcome {
+    /// takes the call, and its instance, with it. `passed` is where the request has been that the hook is called for.
+    pub async fn call_origin(self: &Arc<Self>, moment: Moment, event: Vec<u8>, passed: Passed) -> Outcome {
         let start = Instant::now();
         let (pool, mut instance, source) = match self.acquire(start).await {
             Ok(acquired) => acquired,
             Err(failure) => return Outcome::refused(failure),
         };
         let unfinished = Unfinished { revision: self, start };
-        let called = instance.inner().call(pool.code(), moment, event).await;
+        let called = instance.inner().call(pool.code(), moment, event, passed).await;
         unfinished.end();
         let log = instance.inner().take_log();
         let elapsed = start.elapsed();

@@ -13,6 +13,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limit, Limits, worker};
+use crate::loops::Passed;
 use crate::wasm::egress::{Egress, Outgoing, Sockets};
 use crate::wasm::sealed::Beside;
 use crate::wasm::state::{Growth, KeyValueStore};
@@ -73,7 +74,7 @@ impl WorkerState {
             sockets,
             permits: Permits::default(),
             http,
-            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
+            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone(), passed: Passed::default() },
             log,
         }
     }
@@ -92,6 +93,11 @@ impl WorkerState {
 }
 
 impl WorkerState {
+    /// What the next call asks of others is asked on behalf of a request that has been here.
+    pub(super) fn asked_by(&mut self, passed: Passed) {
+        self.outgoing.passed = passed;
+    }
+
     pub(super) fn is_busy(&mut self) -> bool {
         self.permits.outlive_handles() || holdings::is_busy(&mut self.table)
     }
