@@ -316,14 +316,14 @@ fn content(
             pool::put(connection);
             return Ok(Content::Empty);
         }
-        Poll::Ready(Some(Ok(frame))) => Some(frame),
+        Poll::Ready(Some(Ok(frame))) => First::of(frame),
         Poll::Pending => None,
     };
     if incoming.is_end_stream() {
         pool::put(connection);
-        return Ok(match first.map(Frame::into_data) {
-            Some(Ok(data)) => Content::full(data),
-            Some(Err(frame)) => Content::Upstream(Upstream { first: Some(frame), incoming, connection: None, patience }),
+        return Ok(match first {
+            Some(First::Data(data)) => Content::full(data),
+            Some(first) => Content::Upstream(Upstream { first: Some(first), incoming, connection: None, patience }),
             None => Content::Empty,
         });
     }
@@ -338,9 +338,38 @@ struct Patience {
     progress: Option<Arc<Progress>>,
 }
 
+/// What came of a body with the head. Small: it is moved for every request, and trailers hardly ever come so early.
+enum First {
+    Data(Bytes),
+    Trailers(Box<HeaderMap>),
+}
+
+impl First {
+    fn of(frame: Frame<Bytes>) -> Option<First> {
+        match frame.into_data() {
+            Ok(data) => Some(First::Data(data)),
+            Err(frame) => frame.into_trailers().ok().map(|trailers| First::Trailers(Box::new(trailers))),
+        }
+    }
+
+    fn into_frame(self) -> Frame<Bytes> {
+        match self {
+            First::Data(data) => Frame::data(data),
+            First::Trailers(trailers) => Frame::trailers(*trailers),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            First::Data(data) => data.len(),
+            First::Trailers(_) => 0,
+        }
+    }
+}
+
 /// The rest of an answer. It drives its connection, and gives it back at the end; dropped before, it closes it.
 pub(crate) struct Upstream {
-    first: Option<Frame<Bytes>>,
+    first: Option<First>,
     incoming: Incoming,
     connection: Option<Box<Connection>>,
     patience: Patience,
@@ -349,7 +378,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first)));
+            return Poll::Ready(Some(Ok(first.into_frame())));
         }
         let mut driven = false;
         loop {
@@ -413,7 +442,7 @@ impl Upstream {
     pub(crate) fn size_hint(&self) -> SizeHint {
         let mut hint = self.incoming.size_hint();
         if let Some(first) = &self.first {
-            let seen = first.data_ref().map_or(0, Bytes::len) as u64;
+            let seen = first.len() as u64;
             let upper = hint.upper().map(|upper| upper + seen);
             hint = SizeHint::new();
             hint.set_lower(self.incoming.size_hint().lower() + seen);
