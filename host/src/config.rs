@@ -271,6 +271,9 @@ pub struct Certificate {
     pub hosts: Vec<String>,
     pub chain: PathBuf,
     pub key: PathBuf,
+    /// Until when the server's own certificate is valid (RFC 5280 section 4.1.2.5), in seconds since 1970; `None` where
+    /// the chain cannot be read.
+    pub not_after_s: Option<i64>,
 }
 
 /// A key-value store's contents, read from its JSON file (one object of strings).

@@ -555,6 +555,10 @@ pub mod config {
     pub const KV_KEY_BYTES: usize = 512;
     pub const KV_VALUE_BYTES: usize = 1_024;
     pub const KV_STORE_BYTES: usize = 5 << 20;
+    /// Of a chain of certificates, of which only the first one's dates are read.
+    pub const CHAIN_BYTES: u64 = 1 << 20;
+    /// A certificate with less time left is warned of.
+    pub const CERTIFICATE_DAYS_LEFT: i64 = 30;
     /// The secret of the admin port, with its file's white space.
     pub const ADMIN_TOKEN_BYTES: u64 = 1 << 10;
     pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
