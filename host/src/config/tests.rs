@@ -1,6 +1,7 @@
 //! The configuration through its door: text in, a `Config` or every error out.
 
 mod cache;
+mod hints;
 mod origins;
 mod server;
 mod signing;

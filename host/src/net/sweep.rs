@@ -12,6 +12,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -107,6 +109,21 @@ pub(crate) struct Pulse {
     refusal: Cell<Option<Refusal>>,
     /// In ticks: how long a tunnel may be quiet.
     patience: Cell<u32>,
+    /// In ticks: how long an answer may be still, where that is longer than the bound.
+    stillness: Stillness,
+}
+
+/// The right to let an answer be still for longer than others.
+///
+/// A `Record` that has one goes along with a tunnel, which may be on any thread: hence the atomic.
+#[derive(Debug, Clone, Default)]
+pub struct Stillness(Arc<AtomicU32>);
+
+impl Stillness {
+    /// Of what is under way on this connection, until nothing is.
+    pub fn allow(&self, silence: Duration) {
+        self.0.fetch_max(ticks(silence + Duration::from_millis(request::STALL_MARGIN_MS)), Relaxed);
+    }
 }
 
 impl Pulse {
@@ -209,6 +226,10 @@ impl Pulse {
         self.patience.set(self.patience.get().min(ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS))));
     }
 
+    pub(crate) fn stillness(&self) -> Stillness {
+        self.stillness.clone()
+    }
+
     /// A request has come; it lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
@@ -277,7 +298,7 @@ impl Pulse {
             Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
             Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
             // Whoever answers has shorter deadlines of its own; this one is the last resort.
-            Stage::Busy => (lasted > ticks.stall).then_some(Verdict::Stalled),
+            Stage::Busy => (lasted > ticks.stall.max(self.stillness.0.load(Relaxed))).then_some(Verdict::Stalled),
             Stage::Tunnel => (lasted > self.patience.get()).then_some(Verdict::Quiet),
         }
     }
@@ -319,6 +340,7 @@ impl Drop for ExchangeGuard {
         let left = self.pulse.exchanges.get() - 1;
         self.pulse.exchanges.set(left);
         if left == 0 {
+            self.pulse.stillness.0.store(0, Relaxed);
             self.pulse.enter(Stage::Idle);
         }
     }
@@ -427,6 +449,7 @@ impl Sweep {
             unflushed: Cell::new(false),
             refusal: Cell::new(None),
             patience: Cell::new(0),
+            stillness: Stillness::default(),
         });
         let id = self.next.get();
         self.next.set(id + 1);
@@ -563,6 +586,26 @@ mod tests {
             let entry = enter(&sweep, stage);
             assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), expected, "{stage:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_may_be_still_for_as_long_as_its_origin_may_and_the_next_one_may_not() {
+        let margin = ticks(Duration::from_millis(request::STALL_MARGIN_MS));
+        let sweep = sweep();
+        let entry = enter(&sweep, Stage::Idle);
+        let exchange = entry.pulse().exchange();
+        // Never less than the bound for all.
+        for silence in [Duration::ZERO, Duration::from_secs(200), TICK] {
+            entry.pulse().stillness().allow(silence);
+        }
+        for _ in 0..800 + margin {
+            sweep.tick();
+        }
+        assert_eq!(entry.pulse().verdict(), None);
+        exchange.moved();
+        drop(exchange);
+        let _next = entry.pulse().exchange();
+        assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), Some((8, Verdict::Stalled)));
     }
 
     #[test]
