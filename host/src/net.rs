@@ -27,6 +27,7 @@ mod leftover;
 mod listener;
 mod rules;
 mod serve;
+mod stillness;
 mod sweep;
 mod tls;
 mod tunnel;
@@ -44,7 +45,8 @@ pub use interim::Interim;
 pub use listener::{BindError, bind};
 pub use rules::Rules;
 pub use serve::{Acceptor, serve};
-pub use sweep::{Bounds, Stillness};
+pub use stillness::Stillness;
+pub use sweep::Bounds;
 pub use tls::{TlsError, TlsSlot};
 pub use tunnel::{Far, Side, Switch, Tunnel, Witness};
 

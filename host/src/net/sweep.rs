@@ -12,8 +12,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -23,6 +21,7 @@ use crate::limits::{descriptors, request, tunnel};
 use crate::net::frames::Offence;
 use crate::net::framing::Refusal;
 use crate::net::rules::Place;
+use crate::net::stillness::Stillness;
 use crate::net::tunnel::Tunnel;
 use crate::telemetry::NetMetrics;
 
@@ -111,19 +110,6 @@ pub(crate) struct Pulse {
     patience: Cell<u32>,
     /// In ticks: how long an answer may be still, where that is longer than the bound.
     stillness: Stillness,
-}
-
-/// The right to let an answer be still for longer than others.
-///
-/// A `Record` that has one goes along with a tunnel, which may be on any thread: hence the atomic.
-#[derive(Debug, Clone, Default)]
-pub struct Stillness(Arc<AtomicU32>);
-
-impl Stillness {
-    /// Of what is under way on this connection, until nothing is.
-    pub fn allow(&self, silence: Duration) {
-        self.0.fetch_max(ticks(silence + Duration::from_millis(request::STALL_MARGIN_MS)), Relaxed);
-    }
 }
 
 impl Pulse {
@@ -298,13 +284,13 @@ impl Pulse {
             Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
             Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
             // Whoever answers has shorter deadlines of its own; this one is the last resort.
-            Stage::Busy => (lasted > ticks.stall.max(self.stillness.0.load(Relaxed))).then_some(Verdict::Stalled),
+            Stage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(Verdict::Stalled),
             Stage::Tunnel => (lasted > self.patience.get()).then_some(Verdict::Quiet),
         }
     }
 }
 
-fn ticks(patience: Duration) -> u32 {
+pub(super) fn ticks(patience: Duration) -> u32 {
     u32::try_from(patience.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
@@ -340,7 +326,7 @@ impl Drop for ExchangeGuard {
         let left = self.pulse.exchanges.get() - 1;
         self.pulse.exchanges.set(left);
         if left == 0 {
-            self.pulse.stillness.0.store(0, Relaxed);
+            self.pulse.stillness.end();
             self.pulse.enter(Stage::Idle);
         }
     }
@@ -590,19 +576,12 @@ mod tests {
 
     #[test]
     fn an_answer_may_be_still_for_as_long_as_its_origin_may_and_the_next_one_may_not() {
-        let margin = ticks(Duration::from_millis(request::STALL_MARGIN_MS));
-        let sweep = sweep();
+        let (sweep, silence) = (sweep(), Duration::from_secs(200));
         let entry = enter(&sweep, Stage::Idle);
         let exchange = entry.pulse().exchange();
-        // Never less than the bound for all.
-        for silence in [Duration::ZERO, Duration::from_secs(200), TICK] {
-            entry.pulse().stillness().allow(silence);
-        }
-        for _ in 0..800 + margin {
-            sweep.tick();
-        }
+        [Duration::ZERO, silence, TICK].into_iter().for_each(|silence| entry.pulse().stillness().allow(silence));
+        (0..ticks(silence)).for_each(|_| sweep.tick());
         assert_eq!(entry.pulse().verdict(), None);
-        exchange.moved();
         drop(exchange);
         let _next = entry.pulse().exchange();
         assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), Some((8, Verdict::Stalled)));
