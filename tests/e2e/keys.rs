@@ -280,7 +280,8 @@ fn an_origin_is_told_how_the_viewer_asked_and_by_nobody_else() {
     const NAMES: [&str; 4] = ["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
     const SAID: &str = "Forwarded: host=evil\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\n";
     let ours = ["for=127.0.0.1;host=\"www.example.com\";proto=http", "www.example.com", "80", "http"];
-    let theirs = ["host=evil", "evil", "1", "https"];
+    // A client's word for its scheme never passes, as in CloudFront.
+    let theirs = ["host=evil", "evil", "1", ""];
     let none = [""; 4];
     for (settings, expected) in [
         ("", ours),
