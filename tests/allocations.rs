@@ -1,5 +1,7 @@
 //! How often a cache hit asks the allocator, from the socket to the socket. A number that grows is looked at.
 
+#![allow(unsafe_code, reason = "an allocator that counts is one that is implemented")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -14,6 +14,8 @@ mod components;
 mod configuration;
 #[path = "docs/folder.rs"]
 mod folder;
+#[path = "docs/metrics.rs"]
+mod metrics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,21 @@ use blocks::{Block, blocks};
 use folder::{Folder, Ran};
 
 /// Commands that are not run, and why.
-const NOT_RUN: [(&str, &str); 10] = [
+const NOT_RUN: [(&str, &str); 18] = [
+    ("cargo install --locked --path host", "builds everything; the program that it makes is run by all tests"),
+    ("mkdir -p ~/.local/share/bash-completion/completions ~/.local/share/man/man1", "writes to the home of who runs the tests"),
+    (
+        "edgeward completions bash > ~/.local/share/bash-completion/completions/edgeward",
+        "as above; tested in tests/e2e/package.rs",
+    ),
+    ("edgeward man --out ~/.local/share/man/man1", "as above"),
+    ("packaging/build-deb", "builds everything; run with a program that is there by tests/e2e/package.rs"),
+    ("sudo apt install ./target/debian/edgeward_0.1.0-1_amd64.deb", "by dpkg in tests/e2e/package.rs"),
+    ("docker build -f packaging/Containerfile -t edgeward .", "needs registries of images, and builds everything"),
+    (
+        "docker run -p 8080:8080 -v ./edge.toml:/etc/edgeward/edge.toml:ro -v edgeward:/var/lib/edgeward edgeward",
+        "needs the image",
+    ),
     ("node tests/conformance/run.mjs target/release/edgeward", "run by tests/conformance.rs"),
     ("demo/run", "builds everything and serves until Ctrl-C; its parts are run by this test"),
     ("tests/run", "runs this test"),
@@ -47,7 +63,7 @@ fn root() -> PathBuf {
 
 /// The documents whose commands are for whoever has the program; path from the root, and text.
 fn documents() -> Vec<(String, String)> {
-    let mut paths = vec![PathBuf::from("README.md"), PathBuf::from("bench/README.md")];
+    let mut paths = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md"].map(PathBuf::from).to_vec();
     for entry in fs::read_dir(root().join("docs")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
@@ -139,6 +155,7 @@ fn help_offers_what_works() {
     let mut all = String::new();
     for command in [
         "",
+        " init",
         " serve",
         " check",
         " inspect",
@@ -150,6 +167,8 @@ fn help_offers_what_works() {
         " cache stats",
         " cache lookup",
         " cache purge",
+        " completions",
+        " man",
     ] {
         let text = help(&format!("edgeward{command} --help"));
         // Whatever is shown as an example is a command line that the program understands.
@@ -171,8 +190,9 @@ fn documents_name_what_is_there() {
             if !module_is_there(word) {
                 missing.push(format!("{path}: {word}"));
             }
-            let is_path =
-                ["host/src/", "docs/", "demo/", "bench/", "guests/", "tests/", "wit/"].iter().any(|top| word.starts_with(top));
+            let is_path = ["host/src/", "docs/", "demo/", "bench/", "guests/", "packaging/", "tests/", "wit/"]
+                .iter()
+                .any(|top| word.starts_with(top));
             let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
             if is_path && plain && !word.contains("target/") && !root().join(word).exists() {
                 missing.push(format!("{path}: {word}"));
@@ -180,6 +200,25 @@ fn documents_name_what_is_there() {
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn the_tests_that_a_promise_of_security_names_are_there() {
+    let mut tests = String::new();
+    for folder in ["tests/e2e", "tests/worker"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                tests.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    // The names of tests are sentences.
+    let names: Vec<_> = text.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() >= 4).collect();
+    assert!(names.len() >= 15, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !tests.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// Of a path such as `net::sweep` or `wasm::state::Growth`, whose first part is a room: the modules are files, and

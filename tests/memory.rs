@@ -67,6 +67,7 @@ fn came(path: &str, bytes: usize) -> (Meta, Bytes) {
         times,
         vary: [].into(),
         request_site: "site".into(),
+        host: "".into(),
         path_and_query: path.into(),
         tags: ["front".into(), "news".into()].into(),
         length: Some(bytes as u64),

@@ -16,7 +16,7 @@ const LINES_MAX: usize = 700;
 const UNSAFE_ALLOWED: [&str; 1] = ["host/src/wasm/aot.rs"];
 
 /// What a room must not name.
-const WALLS: [(&str, &[&str]); 14] = [
+const WALLS: [(&str, &[&str]); 15] = [
     ("wasm", &["function", "edge", "host", "admin", "cli", "net", "config", "cache"]),
     ("function", &["edge", "host", "admin", "cli", "net", "cache"]),
     ("edge", &["host", "admin", "cli"]),
@@ -25,6 +25,7 @@ const WALLS: [(&str, &[&str]); 14] = [
     ("config", &["wasm", "function", "edge", "net", "host", "admin", "cli", "telemetry"]),
     ("telemetry", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "cache"]),
     ("network", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "cache"]),
+    ("fields", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache", "limits"]),
     ("limits", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache"]),
     ("path", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache", "measure"]),
     ("failure", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "cache"]),
@@ -34,10 +35,12 @@ const WALLS: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only some rooms may name.
-const ONLY: [(&str, &[&str]); 10] = [
+const ONLY: [(&str, &[&str]); 12] = [
     ("prometheus", &["telemetry"]),
     ("wasmtime", &["wasm", "measure"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("axum", &["admin"]),
     ("toml", &["config"]),
     ("notify", &["host"]),

@@ -4,24 +4,28 @@
 //! dead. Nothing here is for the public; who may ask is told in `door`.
 
 mod door;
+mod functions;
+mod serve;
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::cache::{self, Cache, Purge, PurgeError, Stats};
 use crate::config::AdminAccess;
 use crate::function::catalog::Revisions;
-use crate::function::pool::Cleanliness;
-use crate::limits::{Limit, Profile};
+use crate::limits::admin as limits;
 use crate::telemetry::{AdminMetrics, one_line_json};
 
 /// What I ask of the host. It knows me; I do not know it.
@@ -33,9 +37,13 @@ pub(crate) struct Desk {
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
     pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
     pub(crate) has_site: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// The name of the site that serves a host.
+    pub(crate) site_of_host: Box<SiteOfHost>,
     pub(crate) look_up: Box<LookUp>,
     pub(crate) cache: Arc<Cache>,
 }
+
+type SiteOfHost = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// What a request would find in the cache, `null` for nothing; or why that cannot be said. Both are JSON. May block.
 type LookUp = dyn Fn(serde_json::Value) -> Result<serde_json::Value, String> + Send + Sync;
@@ -50,8 +58,9 @@ pub(crate) fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("edgeward-admin".to_owned()).spawn(move || {
         let served = runtime.block_on(async {
-            let serving = axum::serve(tokio::net::TcpListener::from_std(listener)?, router(desk));
-            serving.with_graceful_shutdown(until).await
+            let (listener, counters) = (tokio::net::TcpListener::from_std(listener)?, desk.counters.clone());
+            serve::serve(listener, router(desk), counters, until).await;
+            std::io::Result::Ok(())
         });
         if let Err(error) = served {
             tracing::error!(%error, "the admin port is gone");
@@ -67,18 +76,30 @@ fn router(desk: Desk) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/drain", post(drain))
-        .route("/config/functions", get(functions))
+        .route("/config/functions", get(functions::all))
         .route("/cache", get(stats))
         .route("/cache/lookups", post(look_up))
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
         // Around the whole, unknown paths too.
         .layer(middleware::from_fn_with_state(desk.clone(), admitted))
         .with_state(desk)
 }
 
 async fn admitted(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    let Err(refusal) = door::admit(&(desk.access)(), &request) else { return next.run(request).await };
+    let Err(refusal) = door::admit(&(desk.access)(), &request) else {
+        // What of a body comes slowly comes in this time too.
+        let patience = Duration::from_millis(limits::REQUEST_MS);
+        let answered = tokio::time::timeout(patience, next.run(request)).await;
+        let response = answered.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "it took too long\n").into_response());
+        match response.status() {
+            StatusCode::REQUEST_TIMEOUT => desk.counters.refused("timeout"),
+            StatusCode::PAYLOAD_TOO_LARGE => desk.counters.refused("body"),
+            _ => {}
+        }
+        return response;
+    };
     desk.counters.refused(refusal.name());
     let mut response = (refusal.status(), refusal.text(&request)).into_response();
     if refusal.status() == StatusCode::UNAUTHORIZED {
@@ -104,62 +125,28 @@ async fn ready(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
     if (desk.is_ready)() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
 }
 
-async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
+async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
+    static IN_FLIGHT: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(limits::METRICS_AT_ONCE)));
+    let Ok(place) = IN_FLIGHT.clone().try_acquire_owned() else {
+        desk.counters.refused("metrics");
+        let text = "as many ask for metrics as may\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], text).into_response();
+    };
     // Brings the gauges of what is held up to date.
     desk.cache.stats();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (desk.metrics)())
+    let response = ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (desk.metrics)()).into_response();
+    // Its place is free when the last byte has gone.
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _ = &place;
+            frame
+        }))
+    })
 }
 
 async fn drain(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
     (desk.drain)();
     (StatusCode::ACCEPTED, "draining\n")
-}
-
-#[derive(Serialize)]
-struct Function {
-    name: String,
-    profile: &'static str,
-    moments: Vec<&'static str>,
-    http: bool,
-    /// Of a viewer function: what becomes of an instance between two calls.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instances: Option<Instances>,
-    limits: BTreeMap<&'static str, u64>,
-}
-
-#[derive(Serialize)]
-struct Instances {
-    /// `restored`, `new` or `reused`.
-    between_calls: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    because: Option<String>,
-}
-
-impl From<Cleanliness<'_>> for Instances {
-    fn from(cleanliness: Cleanliness<'_>) -> Instances {
-        let (between_calls, because) = match cleanliness {
-            Cleanliness::Restored => ("restored", None),
-            Cleanliness::New(why) => ("new", Some(why.to_owned())),
-            Cleanliness::Reused => ("reused", None),
-        };
-        Instances { between_calls, because }
-    }
-}
-
-async fn functions(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
-    let revisions = (desk.revisions)();
-    let functions = revisions.iter().map(|(name, revision)| Function {
-        name: name.to_owned(),
-        profile: match revision.profile() {
-            Profile::Viewer => "viewer",
-            Profile::Worker => "worker",
-        },
-        moments: revision.moments().iter().map(|moment| moment.name()).collect(),
-        http: revision.is_http(),
-        instances: revision.cleanliness().map(Instances::from),
-        limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
-    });
-    Line(functions.collect())
 }
 
 async fn stats(State(desk): State<Arc<Desk>>) -> Line<Stats> {
@@ -185,6 +172,8 @@ struct PurgeRequest {
     #[serde(default)]
     everything: bool,
     site: Option<String>,
+    /// Names the site that serves it, instead of `site`.
+    host: Option<String>,
     path: Option<String>,
     tag: Option<String>,
 }
@@ -209,14 +198,21 @@ impl PurgeState {
 type PurgeAnswer = Result<(StatusCode, Line<PurgeState>), (StatusCode, String)>;
 
 /// In force when this answers; `Completed` when the bytes are gone too.
-async fn purge(State(desk): State<Arc<Desk>>, Json(request): Json<PurgeRequest>) -> PurgeAnswer {
+async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeRequest>) -> PurgeAnswer {
+    if let (Some(host), None) = (&request.host, &request.site) {
+        let site = (desk.site_of_host)(host);
+        let none = || (StatusCode::NOT_FOUND, format!("no site serves `{}`\n", host.escape_debug()));
+        (request.site, request.host) = (Some(site.ok_or_else(none)?), None);
+    }
     let purge = match request {
-        PurgeRequest { everything: true, site: None, path: None, tag: None } => Purge::Everything,
-        PurgeRequest { everything: false, site: Some(site), path: None, tag: None } => Purge::Site { site },
-        PurgeRequest { everything: false, site: Some(site), path: Some(pattern), tag: None } => Purge::Path { site, pattern },
-        PurgeRequest { everything: false, site, path: None, tag: Some(tag) } => Purge::Tag { site, tag },
+        PurgeRequest { everything: true, site: None, host: None, path: None, tag: None } => Purge::Everything,
+        PurgeRequest { everything: false, site: Some(site), host: None, path: None, tag: None } => Purge::Site { site },
+        PurgeRequest { everything: false, site: Some(site), host: None, path: Some(pattern), tag: None } => {
+            Purge::Path { site, pattern }
+        }
+        PurgeRequest { everything: false, site, host: None, path: None, tag: Some(tag) } => Purge::Tag { site, tag },
         _ => {
-            let forms = "one of {\"everything\": true}, {\"site\"}, {\"site\", \"path\"}, {\"tag\"}, {\"site\", \"tag\"}\n";
+            let forms = "one of {\"everything\": true}, {\"site\"}, {\"site\", \"path\"}, {\"tag\"}, {\"site\", \"tag\"}; \"host\" may stand for \"site\"\n";
             return Err((StatusCode::BAD_REQUEST, forms.to_owned()));
         }
     };

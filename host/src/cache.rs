@@ -273,9 +273,9 @@ impl Cache {
     }
 
     /// What is stored for this very URI is not used any more (RFC 9111 section 4.4), because of a request by `client`, which
-    /// has used up its room for that if this is false. A restart within a second may forget it.
-    pub fn invalidate(&self, site: &str, path_and_query: &str, client: IpAddr) -> bool {
-        let Some(epoch) = self.purges.invalidate(Uri::of(site, path_and_query), client) else {
+    /// has used up its room for that if this is false. `host` is as in `Meta`. A restart within a second may forget it.
+    pub fn invalidate(&self, site: &str, host: &str, path_and_query: &str, client: IpAddr) -> bool {
+        let Some(epoch) = self.purges.invalidate(Uri::of(site, host, path_and_query), client) else {
             self.metrics.invalidation_refused();
             return false;
         };
@@ -497,11 +497,7 @@ impl Cache {
     }
 
     fn write_doubts(&self) {
-        if let Some(disk) = &self.disk
-            && let Err(error) = disk.write_journal(|| self.purges.journal())
-        {
-            tracing::warn!(%error, "what requests have made doubtful could not be written; a restart may use it again");
-        }
+        self.write_journal("what requests have made doubtful could not be written; a restart may use it again");
     }
 
     /// Takes out what purges have struck, as soon as nothing older can come after. Whether it is done.
@@ -525,12 +521,17 @@ impl Cache {
             disk.sweep(epoch, all, |meta, born| !self.purges.take(meta, born));
         }
         self.purges.retire(epoch);
-        if let Some(disk) = &self.disk
-            && let Err(error) = disk.write_journal(|| self.purges.journal())
-        {
-            tracing::warn!(%error, "the cache's purges could not be written; a restart sweeps again");
-        }
+        self.write_journal("the cache's purges could not be written; a restart sweeps again");
         true
+    }
+
+    /// With every request, if somebody wants it: the log must not have a line for each.
+    fn write_journal(&self, otherwise: &str) {
+        let Some(disk) = &self.disk else { return };
+        match disk.write_journal(|| self.purges.journal()) {
+            Ok(()) => self.metrics.journal_written(),
+            Err(error) => self.metrics.journal_failed(&format_args!("{otherwise}: {error}")),
+        }
     }
 }
 

@@ -6,16 +6,20 @@ pub mod bench;
 mod cache;
 mod check;
 mod compile;
+mod configuration;
+mod hints;
+mod init;
 pub mod inspect;
 mod log;
 mod output;
 mod serve;
+mod shell;
 mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::ConfigErrors;
 
@@ -27,7 +31,7 @@ const USAGE: u8 = 64;
 #[command(
     name = "edgeward",
     version,
-    after_help = "Examples:\n  edgeward serve\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward test hook.wasm event.json\n  edgeward bench cold-warm hook.wasm\n\nEnvironment:\n  EDGEWARD_LOG  which log lines are written, such as `debug` or `warn,edgeward::edge=debug`; default: info"
+    after_help = "Examples:\n  edgeward init\n  edgeward serve\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward test hook.wasm event.json\n  edgeward bench cold-warm hook.wasm\n\nEnvironment:\n  EDGEWARD_LOG  which log lines are written, such as `debug` or `warn,edgeward::edge=debug`; default: info"
 )]
 struct Arguments {
     /// How logs are written to stderr: text by default on a terminal, else JSON.
@@ -39,12 +43,15 @@ struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Init(init::Args),
     Serve(serve::Args),
     Check(check::Args),
     Inspect(inspect::Args),
     Test(test::Args),
     Bench(bench::Args),
     Cache(cache::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
     #[command(hide = true)]
     Compile(compile::Args),
 }
@@ -54,6 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
+            let error = hints::hint(error);
             let code = if error.use_stderr() { USAGE } else { 0 };
             // Nobody is left to tell when even that cannot be written.
             let _ = error.print();
@@ -61,12 +69,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = log::start(arguments.log).and_then(|()| match arguments.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Init(args) => init::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),
+        Command::Completions(args) => {
+            shell::completions(&args, &Arguments::command());
+            Ok(())
+        }
+        Command::Man(args) => shell::man(&args, Arguments::command()),
         Command::Compile(args) => compile::run(&args),
     });
     match result {
@@ -91,4 +105,25 @@ fn exit(error: &anyhow::Error) -> ExitCode {
         eprintln!("error: {error:#}");
     }
     ExitCode::from(if usage.is_some() { USAGE } else { FAILED })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_and_every_argument_says_what_it_is() {
+        fn undescribed(command: &clap::Command, silent: &mut Vec<String>) {
+            let name = command.get_name();
+            if command.get_about().is_none() {
+                silent.push(name.to_owned());
+            }
+            silent.extend(command.get_arguments().filter(|arg| arg.get_help().is_none()).map(|arg| format!("{name} {arg}")));
+            command.get_subcommands().for_each(|command| undescribed(command, silent));
+        }
+        let mut silent = Vec::new();
+        undescribed(&Arguments::command(), &mut silent);
+        assert_eq!(silent, [""; 0]);
+        Arguments::command().debug_assert();
+    }
 }

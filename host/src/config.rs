@@ -8,7 +8,9 @@ mod error_page;
 mod files;
 mod function;
 mod geo;
+mod hidden;
 mod hints;
+mod include;
 mod key_value;
 mod origin;
 mod policies;
@@ -18,9 +20,11 @@ mod response_headers;
 mod server;
 mod signing;
 mod site;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod tracing;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -33,11 +37,17 @@ use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 pub use files::{Fault, Judges, Look};
+pub use hidden::Hidden;
+pub use include::Include;
 use policies::Policies;
 pub use report::{ConfigError, ConfigErrors, Place};
+pub use sources::Seen;
+use sources::Sources;
+use values::Values;
 
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
+use crate::fields::Field;
 use crate::limits::{self, Compiling, Limits, Profile};
 use crate::network::Grants;
 
@@ -77,7 +87,8 @@ pub struct Server {
     pub drain: Duration,
     /// How long listening goes on after SIGTERM at least; None: as long as it makes sense.
     pub drain_listen: Option<Duration>,
-    pub access_log: bool,
+    /// None: there is none.
+    pub access_log: Option<AccessLog>,
     /// Open WebSocket tunnels of one worker.
     pub websockets_per_worker: usize,
     /// Open connections of one client address; without a number, addresses of private networks are not counted.
@@ -86,6 +97,21 @@ pub struct Server {
     pub upload_bytes_per_s: usize,
     /// Certificates by SNI; the first is the default.
     pub certificates: Vec<Certificate>,
+}
+
+/// What a line of the access log says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLog {
+    /// In the order of a line.
+    pub fields: Vec<Field>,
+    /// Whether queries of signed URLs are written down, which let their readers in.
+    pub signed_queries: bool,
+}
+
+impl Default for AccessLog {
+    fn default() -> AccessLog {
+        AccessLog { fields: Field::defaults(), signed_queries: false }
+    }
 }
 
 /// Who may ask the admin port, beside those who ask for its address or for `localhost`.
@@ -168,7 +194,7 @@ pub struct Tracing {
     pub port: u16,
     /// Of the URL that spans are posted to.
     pub path: String,
-    pub headers: Vec<(String, String)>,
+    pub headers: Hidden<Vec<(String, String)>>,
     pub service_name: String,
     /// 0 to 1.
     pub sample_rate: f64,
@@ -281,7 +307,7 @@ pub struct Certificate {
 #[derive(Debug, PartialEq, Eq)]
 pub struct KeyValues {
     pub name: String,
-    pub values: BTreeMap<String, Vec<u8>>,
+    pub values: Hidden<BTreeMap<String, Vec<u8>>>,
 }
 
 /// A component and its settings: what a Revision is made of.
@@ -299,7 +325,7 @@ pub struct Function {
     /// Where the component may connect to. Workers only.
     pub network: Grants,
     /// Environment variables of a worker component.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Hidden<BTreeMap<String, String>>,
 }
 
 /// How long an instance lives.
@@ -327,7 +353,7 @@ pub enum OriginKind {
     },
     Fixed {
         status: u16,
-        headers: Vec<(String, String)>,
+        headers: Hidden<Vec<(String, String)>>,
         body: bytes::Bytes,
     },
     /// A component that handles wasi:http, by function name.
@@ -348,7 +374,7 @@ pub struct UrlOrigin {
     /// Keep the viewer's Host instead.
     pub forward_host: bool,
     /// Added to each request.
-    pub headers: Vec<(String, String)>,
+    pub headers: Hidden<Vec<(String, String)>>,
     /// 1–10 s each; CloudFront's default is 10 s.
     pub connect_timeout: Duration,
     /// 1–3.
@@ -358,6 +384,8 @@ pub struct UrlOrigin {
     /// Idle connections are kept this long; 1–120 s, default 5 s.
     pub keepalive: Duration,
     pub max_idle_per_worker: usize,
+    /// Open connections of one worker thread, idle ones and tunnels too.
+    pub connections_per_worker: usize,
     /// Extra CA certificates (PEM), for private origins.
     pub ca: Option<PathBuf>,
 }
@@ -459,8 +487,8 @@ pub enum ViewerProtocol {
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
-    /// The configuration file, and each file that it refers to: how it looked before it was read.
-    pub files: BTreeMap<PathBuf, Option<Look>>,
+    /// The configuration's files, and each file that they refer to.
+    pub files: Seen,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<String>,
 }
@@ -476,17 +504,21 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 /// The same, and has the files looked into that it names.
 pub fn load_judged(path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
     let look = Look::at(path);
-    let bytes = files::read_bounded(path, limits::config::FILE_BYTES).map_err(|error| {
-        let message = format!("cannot read the configuration: {}", files::reason(&error));
-        ConfigErrors::file(path, message, "write one, or name another file")
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        ConfigErrors::file(path, format!("byte {at} is not UTF-8"), "TOML is UTF-8 text")
-    })?;
-    let mut loaded = parse_loaded(&text, path, judges)?;
-    loaded.files.insert(path.to_owned(), look);
-    Ok(loaded)
+    let text = files::read_bounded(path, limits::config::FILE_BYTES)
+        .map_err(|error| {
+            let message = format!("cannot read the configuration: {}", files::reason(&error));
+            ConfigErrors::file(path, message, "write one, as `edgeward init` does, or name another file")
+        })
+        .and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|error| {
+                let at = error.utf8_error().valid_up_to();
+                ConfigErrors::file(path, format!("byte {at} is not UTF-8"), "TOML is UTF-8 text")
+            })
+        });
+    let mut loaded = text.and_then(|text| parse_loaded(&text, path, judges));
+    let seen = loaded.as_mut().map_or_else(|errors| &mut errors.seen, |loaded| &mut loaded.files);
+    seen.files.insert(path.to_owned(), look);
+    loaded
 }
 
 /// Checks the text of a configuration file; files that it refers to are looked for beside `path`.
@@ -495,24 +527,72 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
 }
 
 fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
-    let report = report::Report::new(text);
-    let (root, errors) = DeTable::parse_recoverable(text);
-    // One mistake makes the parser stumble several times: the first of each line is told.
-    let mut lines = BTreeSet::new();
-    for error in &errors {
-        let span = error.span().unwrap_or_default();
-        let line = text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count();
-        if lines.len() < SYNTAX_ERRORS_MAX && lines.insert(line) {
-            report.error(span, format!("not TOML: {}", error.message()), "");
+    let main = Sources::new(path, text);
+    let (report, mut files) = (report::Report::new(&main, report::Found::default()), files::Files::new(&main, judges));
+    let included = include::find(&main, &report, &mut files);
+    let (found, seen) = (report.into_found(), files.into_parts());
+
+    let mut sources = main;
+    for (path, text) in included {
+        sources.push(path, text);
+    }
+    let report = report::Report::new(&sources, found);
+    let mut files = files::Files::new(&sources, judges).continued(seen);
+    let mut read_all = || {
+        let root = merged(&sources, &report, &mut files)?;
+        let (config, warnings) = read(reader::Table::root(&report, &root), &mut files);
+        report.finish((config, warnings))
+    };
+    let read = read_all();
+    let (seen, mut all_warnings) = files.into_parts();
+    match read {
+        Ok((config, warnings)) => {
+            all_warnings.extend(warnings);
+            Ok(Loaded { config, files: seen, warnings: all_warnings })
         }
+        Err(errors) => Err(ConfigErrors { seen, ..errors }),
+    }
+}
+
+/// The tables of all files in one, with the values of the environment and of files in their places.
+fn merged<'s>(
+    sources: &'s Sources,
+    report: &report::Report<'s>,
+    files: &mut files::Files<'s>,
+) -> Result<DeTable<'s>, ConfigErrors> {
+    let mut tables = Vec::new();
+    let mut broken = false;
+    for source in sources.iter() {
+        let (root, errors) = DeTable::parse_recoverable(&source.text);
+        // One mistake makes the parser stumble several times: the first of each line is told.
+        let mut lines = BTreeSet::new();
+        for error in &errors {
+            let span = error.span().unwrap_or_default();
+            let line = source.text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count();
+            if lines.len() < SYNTAX_ERRORS_MAX && lines.insert(line) {
+                let span = span.start + source.start..span.end + source.start;
+                report.error(span, format!("not TOML: {}", error.message()), "");
+            }
+        }
+        broken |= !errors.is_empty();
+        tables.push((root.into_inner(), source.start));
     }
     // What could be read of a broken file would give errors that are not there.
-    if !errors.is_empty() {
-        return Err(report.errors(path));
+    if broken {
+        return Err(report.errors());
     }
-    let mut files = files::Files::new(path.parent().unwrap_or(Path::new("")), judges);
-    let (config, warnings) = read(reader::Table::root(&report, root.get_ref()), &mut files);
-    report.finish(path, Loaded { config, files: files.into_read(), warnings })
+    let mut values = Values::new(report, files);
+    let mut tables = tables.into_iter().map(|(mut table, start)| {
+        if start == 0 {
+            table.remove("include");
+        }
+        values.table(table, start)
+    });
+    let mut root = tables.next().unwrap_or_default();
+    for table in tables {
+        include::merge(&mut root, table, report);
+    }
+    Ok(root)
 }
 
 /// Sites come before functions: how a function is used decides which limits it may have.
@@ -524,6 +604,8 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let public_keys = reader::Declared::collect(&mut root, "public_key");
     let key_groups = reader::Declared::collect(&mut root, "key_group");
     let mut uses = function::Uses::default();
+    // It has been followed.
+    root.value("include");
 
     let server = server::read(&mut root, files);
     let cache = cache::read(&mut root, files);

@@ -19,6 +19,7 @@ pub(crate) mod fuzz;
 mod head;
 mod header;
 mod hook;
+mod hops;
 mod id;
 mod inquiry;
 mod origin;
@@ -27,10 +28,13 @@ mod respond;
 mod response_headers;
 mod signed;
 mod site;
+mod tally;
 mod trial;
 mod tunnel;
 mod viewer;
 
+use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -44,10 +48,11 @@ pub use trial::{Trial, trial};
 
 use crate::cache::Cache;
 use crate::config::{self, Config};
+use crate::fields::Field;
 use crate::function::catalog::Revisions;
 use crate::net::Client;
 use crate::path::NormalPath;
-use crate::telemetry::{AccessLog, EdgeMetrics, Telemetry, TraceSettings, Tracer};
+use crate::telemetry::{AccessLog, EdgeMetrics, SIGNED, Telemetry, TraceSettings, Tracer, is_signed, without_signature};
 use origin::Backends;
 use record::Record;
 use site::{Parts, Sites};
@@ -60,10 +65,30 @@ pub struct Edge {
     sites: Sites,
     backends: Backends,
     metrics: EdgeMetrics,
-    access: Option<AccessLog>,
+    access: Option<Access>,
     tracer: Option<Tracer>,
     /// Open ones of a worker.
     tunnels_max: usize,
+    /// Where clients are sent that must come by HTTPS; `None` if we do not listen for it, or the system chooses.
+    https_port: Option<u16>,
+}
+
+/// The access log, and what it may have.
+struct Access {
+    log: AccessLog,
+    fields: Vec<Field>,
+    signed_queries: bool,
+}
+
+impl Access {
+    /// A URL as it may be written down: whoever reads the log must not be let in by it.
+    fn shown<'u>(&self, url: &'u str) -> Cow<'u, str> {
+        if self.signed_queries { Cow::Borrowed(url) } else { without_signature(url) }
+    }
+
+    fn shown_query<'q>(&self, query: &'q str) -> &'q str {
+        if !self.signed_queries && is_signed(query) { SIGNED } else { query }
+    }
 }
 
 /// What this node says of itself in headers.
@@ -79,7 +104,14 @@ impl Edge {
     /// error here is of the machine.
     pub fn new(config: &Config, revisions: &Revisions, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
         let backends = Backends::new(config, revisions, telemetry)?;
-        let access = if config.server.access_log { Some(telemetry.access_log().context("access log")?) } else { None };
+        let access = match &config.server.access_log {
+            None => None,
+            Some(settings) => Some(Access {
+                log: telemetry.access_log().context("access log")?,
+                fields: settings.fields.clone(),
+                signed_queries: settings.signed_queries,
+            }),
+        };
         let tracer = match &config.tracing {
             None => None,
             Some(tracing) => Some(telemetry.tracer(settings(tracing)).context("tracing")?),
@@ -94,12 +126,19 @@ impl Edge {
             access,
             tracer,
             tunnels_max: config.server.websockets_per_worker,
+            https_port: config.server.https.first().map(SocketAddr::port).filter(|&port| port != 0),
         })
     }
 
     /// Whether a site of this configuration has that name.
     pub fn has_site(&self, name: &str) -> bool {
         self.sites.is_named(name)
+    }
+
+    /// The name of the site that serves a host, with or without a port.
+    pub fn site_of_host(&self, host: &str) -> Option<&str> {
+        let authority: http::uri::Authority = host.parse().ok()?;
+        self.sites.find(authority.host().trim_end_matches('.')).map(|site| &*site.name)
     }
 
     /// For `bench/micro`: whether a host and path lead to a behavior.
@@ -111,7 +150,7 @@ impl Edge {
 
 fn settings(tracing: &config::Tracing) -> TraceSettings {
     let config::Tracing { host, port, path, headers, service_name, sample_rate } = tracing.clone();
-    TraceSettings { host, port, path, headers, service_name, sample_rate }
+    TraceSettings { host, port, path, headers: headers.0, service_name, sample_rate }
 }
 
 /// For `bench/micro`: whether a request's head is taken.
@@ -132,7 +171,7 @@ async fn answer(mut record: Box<Record>, request: Box<Request<Incoming>>) -> Res
     let edge = record.edge.clone();
     let answer = match exchange::run(&edge, &mut record, request).await {
         Ok(answer) => answer,
-        Err(refusal) => refusal.answer(&edge, &record.id),
+        Err(refusal) => refusal.answer(&edge, record.occasion()),
     };
     respond::finish(&edge, record, answer)
 }

@@ -79,7 +79,7 @@ fn check_places(text: &str, errors: &ConfigErrors) {
     assert!(!errors.errors.is_empty() && !errors.to_string().is_empty());
     let lines: Vec<&str> = text.split('\n').collect();
     for error in &errors.errors {
-        let Some(place) = &error.place else { continue };
+        let Some(place) = error.place.as_ref().filter(|place| place.file == errors.file) else { continue };
         let line = place.line.checked_sub(1).and_then(|index| lines.get(index));
         let line = line.unwrap_or_else(|| panic!("line {} of {}", place.line, lines.len()));
         assert!((1..=line.chars().count() + 1).contains(&place.column), "column {} of {line:?}", place.column);

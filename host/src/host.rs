@@ -7,6 +7,7 @@
 //! A request sees one snapshot (an `Edge`) from its beginning to its end; a reload swaps the pointer. I know
 //! no details of requests.
 
+mod changes;
 mod handover;
 mod notify;
 mod reload;
@@ -107,6 +108,8 @@ struct Snapshot {
     server: Server,
     cache: config::Cache,
     tracing: Option<config::Tracing>,
+    /// What it was made of; of the above, what was asked for and not what is in force.
+    config: Config,
     revisions: Arc<Revisions>,
     edge: Arc<Edge>,
 }
@@ -138,6 +141,9 @@ impl Host {
 
         let telemetry = Arc::new(Telemetry::new());
         telemetry.net().descriptors(descriptors.limit, descriptors.for_clients());
+        if let Some(tls) = &tls {
+            telemetry.certificates(&tls.expiries());
+        }
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
         let catalog = Catalog::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
@@ -305,7 +311,7 @@ impl Handle {
     /// What the admin port may ask.
     fn desk(&self) -> admin::Desk {
         let (ready, drain, metrics, revisions) = (self.clone(), self.clone(), self.clone(), self.clone());
-        let (sites, cached) = (self.clone(), self.clone());
+        let (sites, hosts, cached) = (self.clone(), self.clone(), self.clone());
         let access = self.clone();
         admin::Desk {
             access: Box::new(move || access.shared.snapshot.load().server.admin_access.clone()),
@@ -315,6 +321,7 @@ impl Handle {
             metrics: Box::new(move || metrics.shared.telemetry.render()),
             revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
+            site_of_host: Box::new(move |host| hosts.shared.snapshot.load().edge.site_of_host(host).map(str::to_owned)),
             look_up: Box::new(move |sought| {
                 let sought: Sought = serde_json::from_value(sought).map_err(|error| error.to_string())?;
                 let found = cached.shared.snapshot.load().edge.look_up(&sought)?;
@@ -339,6 +346,7 @@ impl Snapshot {
             server: config.server.clone(),
             cache: config.cache.clone(),
             tracing: config.tracing.clone(),
+            config: config.clone(),
             revisions,
             edge,
         })

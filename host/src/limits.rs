@@ -29,6 +29,8 @@ pub enum Limit {
     StackBytes,
     /// Open resource handles in one instance. Workers only.
     Handles,
+    /// Outgoing connections of all instances of a revision, open at once. Workers only.
+    Connections,
     /// Log bytes kept from one call.
     LogBytes,
     /// Calls from the guest into the host within one call.
@@ -52,13 +54,14 @@ pub enum Limit {
 }
 
 impl Limit {
-    pub const ALL: [Limit; 16] = [
+    pub const ALL: [Limit; 17] = [
         Limit::CpuUs,
         Limit::DeadlineMs,
         Limit::MemoryBytes,
         Limit::TableElements,
         Limit::StackBytes,
         Limit::Handles,
+        Limit::Connections,
         Limit::LogBytes,
         Limit::HostCalls,
         Limit::ReplyBytes,
@@ -80,6 +83,7 @@ impl Limit {
             Limit::TableElements => "table_elements",
             Limit::StackBytes => "stack_bytes",
             Limit::Handles => "handles",
+            Limit::Connections => "connections",
             Limit::LogBytes => "log_bytes",
             Limit::HostCalls => "host_calls",
             Limit::ReplyBytes => "reply_bytes",
@@ -106,6 +110,7 @@ impl Limit {
             | Limit::BodyBytes => "bytes",
             Limit::TableElements => "elements",
             Limit::Handles => "handles",
+            Limit::Connections => "connections",
             Limit::HostCalls => "calls",
             Limit::HeaderCount => "headers",
             Limit::Instances => "instances",
@@ -139,6 +144,8 @@ impl Limit {
             (Limit::StackBytes, Worker) => (MIB, MIB),
             (Limit::Handles, Viewer) => (64, 64),
             (Limit::Handles, Worker) => (10_000, 100_000),
+            (Limit::Connections, Viewer) => (0, 0),
+            (Limit::Connections, Worker) => (128, 10_000),
             (Limit::LogBytes, Viewer) => (10 * KIB, 10 * KIB),
             (Limit::LogBytes, Worker) => (256 * KIB, MIB),
             (Limit::HostCalls, Viewer) => (1_000, 10_000),
@@ -284,12 +291,33 @@ pub mod request {
     pub const DRAIN_IDLE_MS: u64 = 1_000;
 }
 
+/// What bounds the admin port.
+pub mod admin {
+    /// Open connections; further ones are closed and counted.
+    pub const CONNECTIONS: usize = 256;
+    /// From the end of the last answer, or the beginning, to the end of a head.
+    pub const HEAD_TIMEOUT_MS: u64 = 10_000;
+    pub const HEAD_BYTES: usize = 32 << 10;
+    /// A purge, or what is looked up.
+    pub const BODY_BYTES: usize = 64 << 10;
+    /// From a request's head to that of its answer.
+    pub const REQUEST_MS: u64 = 30_000;
+    /// From the beginning of a connection to its end.
+    pub const CONNECTION_MS: u64 = 600_000;
+    /// Texts of metrics that are on their way.
+    pub const METRICS_AT_ONCE: usize = 16;
+    /// After an accept that failed.
+    pub const ACCEPT_PAUSE_MS: u64 = 100;
+}
+
 /// How file descriptors are divided.
 pub mod descriptors {
     /// One in so many is not for clients, but for origins, files, reloads and the admin port,
     pub const RESERVE_PART: u64 = 4;
     /// and of many, no more than this.
     pub const RESERVE_MAX: u64 = 4_096;
+    /// Of the rest, one in so many may be outgoing connections of functions, all of them together.
+    pub const FUNCTIONS_PART: u64 = 2;
     /// Idle connections that make room at once: one in so many of the worker's, and at least one.
     pub const SHED_PART: usize = 64;
     /// After an accept that failed, doubling up to the second.
@@ -297,6 +325,16 @@ pub mod descriptors {
     pub const PAUSE_MS_MAX: u64 = 1_000;
     /// The log says again that they are short.
     pub const TELL_AGAIN_MS: u64 = 60_000;
+
+    /// Of so many, those that are neither for clients nor for functions.
+    pub fn reserve(limit: u64) -> u64 {
+        (limit / RESERVE_PART).min(RESERVE_MAX)
+    }
+
+    /// Of so many, those that outgoing connections of functions may have.
+    pub fn functions(limit: u64) -> u64 {
+        (limit - reserve(limit)) / FUNCTIONS_PART
+    }
 }
 
 /// What bounds a hand-over between two processes.
@@ -337,6 +375,11 @@ pub mod negotiation {
 
 /// What bounds the edge's talk to origins, beside what an origin's configuration says.
 pub mod origin {
+    /// Connections of one worker to one origin, unless the configuration says otherwise, and the most that it may say.
+    pub const CONNECTIONS: usize = 10_000;
+    pub const CONNECTIONS_MAX: u64 = 50_000;
+    /// Requests of one worker that wait for one of these; how long, the origin's `connect_timeout_s` says.
+    pub const WAITING: usize = 1_024;
     /// Headers of an origin's response; more of them is a broken response.
     pub const HEADERS: usize = 200;
     /// hyper reads an origin's head into a buffer of at most this size.
@@ -456,6 +499,20 @@ pub mod compression {
     pub const AT_ONCE: usize = 64;
 }
 
+/// What bounds the log, whatever clients, origins and functions do (`telemetry::repeats`).
+pub mod logging {
+    /// Between two lines about failures of the same origin or function.
+    pub const INTERVAL_MS: u64 = 10_000;
+    /// How often it is looked whether a summary is due.
+    pub const TICK_MS: u64 = 1_000;
+    /// Calls of a function whose log is written, per interval.
+    pub const FUNCTION_LINES: u64 = 1_000;
+    /// Of a path in a line; the rest is cut off.
+    pub const PATH_BYTES: usize = 256;
+    /// Of the cause of a failure in a line.
+    pub const CAUSE_BYTES: usize = 4_096;
+}
+
 /// What bounds traces on their way to the collector.
 pub mod tracing {
     /// Spans of one request; further ones are dropped.
@@ -512,6 +569,13 @@ impl Default for Compiling {
     }
 }
 
+/// What bounds putting an instance back to its first state after a call, beside its memory.
+pub mod restore {
+    /// Mutable globals, all of which are set each time. A toolchain makes a handful; a component with more of them gets a
+    /// new instance for each call.
+    pub const GLOBALS: usize = 1_000;
+}
+
 /// What bounds compiling: first by what can be foretold of a component, then by what the process that compiles may use.
 pub mod compile {
     /// Address space of the process that compiles one component.
@@ -535,18 +599,46 @@ pub mod compile {
     pub const FUNCTION_SPREAD: u64 = 4_000_000;
     /// The same, summed over all functions.
     pub const SPREAD: u64 = 200_000_000;
-    pub const FUNCTIONS: u64 = 200_000;
-    /// Instructions, weighed by what they become.
+    /// Values that a function holds times its instructions, and the same of all functions; up to 26 ns each.
+    pub const FUNCTION_PRESSURE: u64 = 100_000_000;
+    pub const PRESSURE: u64 = 2_000_000_000;
+    /// Blocks of a function times its instructions, and the same of all functions; up to 5 ns each.
+    pub const FUNCTION_TANGLE: u64 = 3_000_000_000;
+    pub const TANGLE: u64 = 20_000_000_000;
+    /// Blocks of a function within one another.
+    pub const FUNCTION_NESTING: u64 = 5_000;
+    /// Empty ones take up to a millisecond, each with its trampolines.
+    pub const FUNCTIONS: u64 = 50_000;
+    /// Instructions, weighed by what they become; up to 2 µs each.
     pub const WORK: u64 = 40_000_000;
+    /// Types in modules; up to 0.4 ms each.
+    pub const TYPES: u64 = 20_000;
+    /// Element segments, elements and globals that a module computes as it starts.
+    pub const SETTINGS: u64 = 20_000;
     /// Functions that are asked for by name when not all imports are there.
     pub const NAMES_ASKED: usize = 1_000;
     /// Instances of components and modules in one component.
     pub const INSTANCES: u64 = 1_000;
+    /// Of one core instance, what the engine keeps for it beside memories and tables: globals, functions that are exported or
+    /// in tables, imports, segments.
+    pub const INSTANCE_BYTES: u64 = 1 << 20;
+    /// The same, of all instances that a component is made of.
+    pub const INSTANCE_BYTES_ALL: u64 = 1 << 20;
+    pub const INSTANCE_BYTES_ALL_WORKER: u64 = 4 << 20;
 }
 
 /// What bounds the configuration itself.
 pub mod config {
+    /// Of the main file, and of all that it includes together.
     pub const FILE_BYTES: u64 = 16 << 20;
+    pub const INCLUDED_FILES: usize = 1_000;
+    /// Of folders, looked at for one pattern of `include`.
+    pub const INCLUDE_ENTRIES: usize = 10_000;
+    /// Of a file that `${file:PATH}` names.
+    pub const VALUE_FILE_BYTES: u64 = 64 << 10;
+    /// Values from the environment and from files in one configuration, and the bytes of all of them.
+    pub const INSERTED_VALUES: usize = 10_000;
+    pub const INSERTED_BYTES: usize = 16 << 20;
     pub const COMPONENT_BYTES: u64 = 256 << 20;
     pub const BEHAVIORS_PER_SITE: usize = 75;
     pub const PATH_PATTERN_BYTES: usize = 255;

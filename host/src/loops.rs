@@ -23,6 +23,28 @@ pub(crate) fn name() -> &'static str {
     &NAME.0
 }
 
+/// Where a request has been, for those that are asked on its behalf: two edges of which each forgets what the other wrote
+/// would ask each other for ever.
+#[derive(Debug, Clone, Default)]
+pub struct Passed(Vec<(HeaderName, HeaderValue)>);
+
+impl Passed {
+    pub(crate) fn of(headers: &HeaderMap) -> Passed {
+        let lines = |name: HeaderName| headers.get_all(&name).iter().map(move |line| (name.clone(), line.clone()));
+        Passed([CDN_LOOP, VIA].into_iter().flat_map(lines).collect())
+    }
+
+    /// Adds the lines that are not there yet: whoever asks may have passed them on by itself.
+    pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
+        for (name, line) in &self.0 {
+            if !headers.get_all(name).iter().any(|there| there == line) {
+                // As in `mark`.
+                let _ = headers.try_append(name.clone(), line.clone());
+            }
+        }
+    }
+}
+
 /// Adds this process to those that a request has passed. Nobody who configures or writes code that runs here can
 /// prevent it.
 pub(crate) fn mark(headers: &mut HeaderMap) {
@@ -84,5 +106,20 @@ mod tests {
         assert!(!is_back(&headers));
         mark(&mut headers);
         assert!(is_back(&headers));
+    }
+
+    #[test]
+    fn where_a_request_has_been_is_passed_on_once() {
+        let mut before = HeaderMap::new();
+        for (name, value) in [("cdn-loop", "a"), ("cdn-loop", "b; x=1"), ("via", "1.1 a"), ("cookie", "c=1")] {
+            before.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let passed = Passed::of(&before);
+        let mut after = HeaderMap::new();
+        after.append(CDN_LOOP, HeaderValue::from_static("a"));
+        passed.put_on(&mut after);
+        assert_eq!(after.get_all(CDN_LOOP).iter().collect::<Vec<_>>(), ["a", "b; x=1"]);
+        assert_eq!(after.get_all(VIA).iter().collect::<Vec<_>>(), ["1.1 a"]);
+        assert!(!after.contains_key("cookie"));
     }
 }

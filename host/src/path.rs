@@ -13,11 +13,18 @@
 //! |-|-|
 //! | `%2F` is a slash | nginx, WSGI (Django) |
 //! | `\` and `%5C` are slashes | IIS, WHATWG URL (Node) |
-//! | `;…` is no part of its segment (`..;`) | Tomcat and other Java servers |
+//! | `;…` is no part of its segment (`..;`, `..%3B`) | Tomcat and other Java servers, also behind a proxy that decodes |
 //! | an overlong UTF-8 sequence is its character (`%C0%AE`) | old IIS and Java |
 //! | `%252F` is undone twice | a proxy that decodes before a server that does |
-//! | `%3F`, `%23` and `%0A` end the path | servers that look for what ends it after decoding |
+//! | `%u002F` is a character | IIS, ASP |
+//! | a `%` that begins no escape is dropped | lenient decoders |
+//! | `%3F`, `%23`, `%0A` and `%0D` end the path | servers that look for what ends it after decoding |
 //! | slashes are made one after dots are resolved (`//..`) | RFC 3986 itself; nginx and Apache do it before, as I do |
+//!
+//! Doubts are looked for in the text's spelling, not in the one that came, and once more after everything that servers may
+//! decode is decoded: no second spelling of a doubt escapes it. What then still has something to decode is too doubtful.
+//! Only two doubts are about the raw path alone, since its text no longer shows them: a lone `%`, and the order of dots and
+//! slashes.
 //!
 //! Whoever decides by a path must decide alike for all of them. I know no sites, files or statuses. The common path costs
 //! one pass over its bytes, and no allocation.
@@ -35,29 +42,41 @@ use crate::limits::request::PATH_DOUBTS;
 pub struct NormalPath<'a> {
     raw: &'a str,
     text: Cow<'a, str>,
-    doubts: u8,
+    doubts: Doubts,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Doubts {
+    habits: u16,
+    /// What is decoded as far as we look has more to decode.
+    deep: bool,
     has_nul: bool,
 }
 
 /// A slash that is escaped.
-const SLASH: u8 = 1;
-const BACKSLASH: u8 = 1 << 1;
-const PARAMETERS: u8 = 1 << 2;
-const OVERLONG: u8 = 1 << 3;
-const TWICE: u8 = 1 << 4;
+const SLASH: u16 = 1;
+const BACKSLASH: u16 = 1 << 1;
+const PARAMETERS: u16 = 1 << 2;
+const OVERLONG: u16 = 1 << 3;
+const TWICE: u16 = 1 << 4;
 /// Dots are resolved before slashes are made one.
-const DOTS_FIRST: u8 = 1 << 5;
+const DOTS_FIRST: u16 = 1 << 5;
 /// What would end the path if it were not escaped does.
-const ENDS: u8 = 1 << 6;
+const ENDS: u16 = 1 << 6;
+/// `%u` and four digits.
+const UNICODE: u16 = 1 << 7;
+/// A `%` that begins no escape is dropped.
+const LONE: u16 = 1 << 8;
+/// After these there may be more to read.
+const DECODERS: u16 = OVERLONG | TWICE | UNICODE;
 
 impl<'a> NormalPath<'a> {
     pub fn of(raw: &'a str) -> NormalPath<'a> {
         match survey(raw.as_bytes()) {
-            Survey::Plain { doubts } => NormalPath { raw, text: Cow::Borrowed(raw), doubts, has_nul: false },
-            Survey::Odd => {
-                let doubts = doubts(raw);
-                NormalPath { raw, text: Cow::Owned(read(raw, 0, Stars::Plain)), doubts, has_nul: has_nul(raw) }
+            Survey::Plain { habits } => {
+                NormalPath { raw, text: Cow::Borrowed(raw), doubts: Doubts { habits, ..Doubts::default() } }
             }
+            Survey::Odd => NormalPath { raw, text: Cow::Owned(read(raw, 0, Stars::Plain)), doubts: Doubts::of(raw) },
         }
     }
 
@@ -68,25 +87,26 @@ impl<'a> NormalPath<'a> {
 
     /// What other servers may take the same path for: nothing, for nearly all.
     pub fn others(&self) -> impl Iterator<Item = String> + '_ {
-        subsets(self.doubts).map(|habits| read(self.raw, habits, Stars::Plain))
+        subsets(self.doubts.habits).map(|habits| read(self.raw, habits, Stars::Plain))
     }
 
-    /// An escaped NUL, at which some servers end a path, and which nobody writes in good faith.
+    /// An escaped NUL, at which some servers end a path, and which nobody writes in good faith; also one that only some
+    /// servers would decode.
     pub fn has_nul(&self) -> bool {
-        self.has_nul
+        self.doubts.has_nul
     }
 
     /// Whether there are more doubts than can be looked at.
     pub fn is_too_doubtful(&self) -> bool {
-        self.doubts.count_ones() > PATH_DOUBTS
+        self.doubts.is_too_many()
     }
 
     /// Whether a server could find more `..` than there are segments before them: behind a prefix it leaves that.
     pub fn may_climb(&self) -> bool {
-        if matches!(self.text, Cow::Borrowed(_)) && self.doubts == 0 {
+        if matches!(self.text, Cow::Borrowed(_)) && self.doubts.habits == 0 {
             return false;
         }
-        self.is_too_doubtful() || subsets(self.doubts).chain([0]).any(|habits| walk(self.raw, habits, Stars::Plain).climbs)
+        self.is_too_doubtful() || subsets(self.doubts.habits).chain([0]).any(|habits| walk(self.raw, habits, Stars::Plain).climbs)
     }
 
     /// The text in the characters that a URL may have.
@@ -107,20 +127,20 @@ impl<'a> NormalPath<'a> {
 enum Survey {
     /// It is its own text.
     Plain {
-        doubts: u8,
+        habits: u16,
     },
     Odd,
 }
 
 fn survey(path: &[u8]) -> Survey {
-    let mut doubts = 0;
+    let mut habits = 0;
     let mut before = 0;
     for &byte in path {
         let odd = match byte {
             b'/' => before == b'/',
             b'.' => before == b'/',
             b';' => {
-                doubts = PARAMETERS;
+                habits = PARAMETERS;
                 false
             }
             b'%' | b'\\' | b'?' | b'#' => true,
@@ -131,7 +151,7 @@ fn survey(path: &[u8]) -> Survey {
         }
         before = byte;
     }
-    if path.first() == Some(&b'/') { Survey::Plain { doubts } } else { Survey::Odd }
+    if path.first() == Some(&b'/') { Survey::Plain { habits } } else { Survey::Odd }
 }
 
 /// How an escaped `*` is written in the text.
@@ -145,27 +165,54 @@ enum Stars {
 /// A control character, which no text has: they are escaped.
 const NO_WILDCARD: u8 = 1;
 
-fn doubts(raw: &str) -> u8 {
-    let mut found = doubts_of_bytes(raw.as_bytes());
-    if found & TWICE != 0 {
-        found |= doubts_of_bytes(&undone_once(raw.as_bytes()));
+impl Doubts {
+    fn of(raw: &str) -> Doubts {
+        let once = spelled(raw, Stars::Plain).into_bytes();
+        let mut habits = habits_for(&once);
+        let decoded = decoded(once.clone(), habits);
+        let mut has_nul = has_nul(&once) || has_nul(&decoded);
+        let mut deep = false;
+        if habits & DECODERS != 0 {
+            let more = habits_for(&decoded);
+            deep = more & DECODERS != 0;
+            habits |= more;
+        }
+        let kept = without_lone(raw.as_bytes());
+        if kept.len() < raw.len() {
+            // What a lone `%` kept apart may become anything.
+            let joined = Doubts::of(&String::from_utf8_lossy(&kept));
+            habits |= LONE | joined.habits;
+            deep |= joined.deep;
+            has_nul |= joined.has_nul;
+        }
+        let mut doubts = Doubts { habits, deep, has_nul };
+        let matters = |habits| {
+            let walk = walk(raw, habits, Stars::Plain);
+            walk.has_dots_after_empty && walk.text != read(raw, habits | DOTS_FIRST, Stars::Plain)
+        };
+        if !doubts.is_too_many() && (matters(0) || subsets(habits).any(matters)) {
+            doubts.habits |= DOTS_FIRST;
+        }
+        doubts
     }
-    // If the order matters to any reader, it does to the one who sees most segments.
-    if read(raw, found, Stars::Plain) != read(raw, found | DOTS_FIRST, Stars::Plain) {
-        found |= DOTS_FIRST;
+
+    fn is_too_many(self) -> bool {
+        self.deep || self.habits.count_ones() > PATH_DOUBTS
     }
-    found
 }
 
-fn doubts_of_bytes(path: &[u8]) -> u8 {
+/// What readers of this spelling (`spelled`) may differ by.
+fn habits_for(path: &[u8]) -> u16 {
     let mut found = 0;
     for (at, &byte) in path.iter().enumerate() {
         found |= match (byte, escaped(path, at)) {
-            (b'\\', _) | (_, Some(b'\\')) => BACKSLASH,
             (b';', _) => PARAMETERS,
+            (_, Some(b'\\')) => BACKSLASH,
             (_, Some(b'/')) => SLASH,
-            (_, Some(b'?' | b'#' | b'\n')) => ENDS,
+            (_, Some(b'?' | b'#' | b'\n' | b'\r')) => ENDS,
             (_, Some(b'%')) if hex_pair(path, at + 3).is_some() => TWICE,
+            // After a lone `%` a second decoding sees an escape that is written with one.
+            (_, Some(b'%')) if unicode(path, at).is_some() => UNICODE,
             (_, Some(0xc0..)) if overlong(path, at).is_some() => OVERLONG,
             _ => 0,
         };
@@ -173,18 +220,70 @@ fn doubts_of_bytes(path: &[u8]) -> u8 {
     found
 }
 
-fn has_nul(raw: &str) -> bool {
-    let raw = raw.as_bytes();
-    (0..raw.len()).any(|at| raw[at] == 0 || escaped(raw, at) == Some(0))
+fn has_nul(path: &[u8]) -> bool {
+    (0..path.len()).any(|at| escaped(path, at) == Some(0))
 }
 
 /// A server may have any of the habits. Who asks for these has refused what is too doubtful, so that they are few.
-fn subsets(doubts: u8) -> impl Iterator<Item = u8> {
-    (1..=doubts).filter(move |subset| subset & !doubts == 0)
+fn subsets(habits: u16) -> impl Iterator<Item = u16> {
+    // The next smaller number with no other bits.
+    std::iter::successors(Some(habits).filter(|&all| all != 0), move |&subset| {
+        Some((subset - 1) & habits).filter(|&next| next != 0)
+    })
+}
+
+/// What a reader who decodes more makes of a spelling: a spelling again.
+fn decoded(mut path: Vec<u8>, habits: u16) -> Vec<u8> {
+    if habits & TWICE != 0 {
+        path = respelled(&replaced(&path, |at| (escaped(&path, at) == Some(b'%')).then(|| (vec![b'%'], 3))));
+    }
+    if habits & UNICODE != 0 {
+        path = respelled(&replaced(&path, |at| unicode(&path, at).map(|(c, length)| (escapes_of(c), length))));
+    }
+    if habits & OVERLONG != 0 {
+        path = respelled(&replaced(&path, |at| overlong(&path, at).map(|(c, length)| (escapes_of(c), length))));
+    }
+    path
+}
+
+fn respelled(path: &[u8]) -> Vec<u8> {
+    spelled(&String::from_utf8_lossy(path), Stars::Plain).into_bytes()
+}
+
+/// Whoever decodes these sees a slash where there is one.
+fn escapes_of(c: char) -> Vec<u8> {
+    match c {
+        '/' | '\\' => vec![b'/'],
+        _ => c.encode_utf8(&mut [0; 4]).bytes().flat_map(escape_of).collect(),
+    }
+}
+
+fn replaced(path: &[u8], with: impl Fn(usize) -> Option<(Vec<u8>, usize)>) -> Vec<u8> {
+    let mut written = Vec::with_capacity(path.len());
+    let mut at = 0;
+    while at < path.len() {
+        match with(at) {
+            Some((bytes, length)) => {
+                written.extend(bytes);
+                at += length;
+            }
+            None => {
+                written.push(path[at]);
+                at += 1;
+            }
+        }
+    }
+    written
+}
+
+/// As it came, but without any `%` that begins no escape.
+fn without_lone(raw: &[u8]) -> Vec<u8> {
+    let begins_none = |at: usize| raw[at] == b'%' && hex_pair(raw, at + 1).is_none();
+    (0..raw.len()).filter(|&at| !begins_none(at)).map(|at| raw[at]).collect()
 }
 
 /// The text of a path, as a reader with these habits has it.
-fn read(raw: &str, habits: u8, stars: Stars) -> String {
+fn read(raw: &str, habits: u16, stars: Stars) -> String {
     walk(raw, habits, stars).text
 }
 
@@ -192,18 +291,20 @@ struct Walk {
     text: String,
     /// Whether there was a `..` at the root.
     climbs: bool,
+    /// Whether there was a `..` behind a segment that is empty.
+    has_dots_after_empty: bool,
 }
 
-fn walk(raw: &str, habits: u8, stars: Stars) -> Walk {
+fn walk(raw: &str, habits: u16, stars: Stars) -> Walk {
     let mut bytes = Cow::Borrowed(raw.as_bytes());
-    if habits & TWICE != 0 {
-        bytes = undone_once(&bytes).into();
+    if habits & LONE != 0 {
+        bytes = without_lone(&bytes).into();
     }
-    if habits & OVERLONG != 0 {
-        bytes = shortened(&bytes).into();
+    if habits != 0 {
+        bytes = decoded(respelled(&bytes), habits).into();
     }
     if habits & ENDS != 0
-        && let Some(end) = (0..bytes.len()).find(|&at| matches!(escaped(&bytes, at), Some(b'?' | b'#' | b'\n')))
+        && let Some(end) = (0..bytes.len()).find(|&at| matches!(escaped(&bytes, at), Some(b'?' | b'#' | b'\n' | b'\r')))
     {
         bytes.to_mut().truncate(end);
     }
@@ -216,7 +317,7 @@ fn walk(raw: &str, habits: u8, stars: Stars) -> Walk {
     };
     // Each segment with the slash before it.
     let mut text = String::with_capacity(bytes.len() + 1);
-    let (mut segment, mut climbs) = (Vec::new(), false);
+    let (mut segment, mut climbs, mut has_empty, mut has_dots_after_empty) = (Vec::new(), false, false, false);
     let mut at = bytes.first().map_or(0, |_| separates(0).unwrap_or(0));
     loop {
         segment.clear();
@@ -236,9 +337,10 @@ fn walk(raw: &str, habits: u8, stars: Stars) -> Walk {
             b"." => {}
             b".." => {
                 climbs |= text.is_empty();
+                has_dots_after_empty |= has_empty;
                 text.truncate(text.rfind('/').unwrap_or(0));
             }
-            b"" if habits & DOTS_FIRST == 0 || is_last => {}
+            b"" if habits & DOTS_FIRST == 0 || is_last => has_empty = true,
             _ => {
                 text.push('/');
                 push_utf8(&segment, &mut text);
@@ -257,7 +359,7 @@ fn walk(raw: &str, habits: u8, stars: Stars) -> Walk {
         let mut before = ' ';
         text.retain(|c| std::mem::replace(&mut before, c) != '/' || c != '/');
     }
-    Walk { text, climbs }
+    Walk { text, climbs, has_dots_after_empty }
 }
 
 /// A part of a path in the characters of a text; slashes and dots stay as they are.
@@ -306,7 +408,7 @@ fn escape(byte: u8, text: &mut String) {
 
 /// The byte that is escaped at `at`.
 fn escaped(path: &[u8], at: usize) -> Option<u8> {
-    if path[at] == b'%' { hex_pair(path, at + 1) } else { None }
+    if path.get(at) == Some(&b'%') { hex_pair(path, at + 1) } else { None }
 }
 
 fn hex_pair(path: &[u8], at: usize) -> Option<u8> {
@@ -314,71 +416,48 @@ fn hex_pair(path: &[u8], at: usize) -> Option<u8> {
     u8::try_from(digit(at)? * 16 + digit(at + 1)?).ok()
 }
 
-/// `%25XX` becomes `%XX`, and a slash if that is what it stands for.
-fn undone_once(path: &[u8]) -> Vec<u8> {
-    let mut undone = Vec::with_capacity(path.len());
-    let mut at = 0;
-    while at < path.len() {
-        match (escaped(path, at), hex_pair(path, at + 3)) {
-            (Some(b'%'), Some(b'/' | b'\\')) => {
-                undone.push(b'/');
-                at += 5;
-            }
-            (Some(b'%'), Some(_)) => {
-                undone.push(b'%');
-                at += 3;
-            }
-            _ => {
-                undone.push(path[at]);
-                at += 1;
-            }
-        }
-    }
-    undone
+/// The character that `%u` and four digits stand for, the `%` being spelled as it is in a text, and how long that is. A
+/// pair of surrogates is two of them.
+fn unicode(path: &[u8], at: usize) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        let is_one = path.get(at..at + 3)? == b"%25" && matches!(path.get(at + 3)?, b'u' | b'U');
+        let unit = || Some((u16::from(hex_pair(path, at + 4)?) << 8) | u16::from(hex_pair(path, at + 6)?));
+        is_one.then(unit)?
+    };
+    const LENGTH: usize = 8;
+    let first = unit(at)?;
+    let units = [first, unit(at + LENGTH).unwrap_or_default()];
+    let used = if (0xd800..0xdc00).contains(&first) { 2 } else { 1 };
+    char::decode_utf16(units[..used].iter().copied()).next()?.ok().map(|c| (c, LENGTH * used))
 }
 
-/// The ASCII character that an escaped sequence of more bytes than it needs stands for, and the sequence's length.
-fn overlong(path: &[u8], at: usize) -> Option<(u8, usize)> {
-    let tails = match escaped(path, at)? {
-        0xc0 | 0xc1 => 1,
-        0xe0 => 2,
-        0xf0 => 3,
+/// The character that an escaped sequence of more bytes than it needs stands for, and the sequence's length. There were
+/// sequences of up to six (RFC 2279 section 2), and there are readers who take any second byte (MS00-078, `%C1%1C`).
+fn overlong(path: &[u8], at: usize) -> Option<(char, usize)> {
+    let first = escaped(path, at)?;
+    let (tails, own, least) = match first {
+        0xc0 | 0xc1 => (1, first & 0x1f, 0x80),
+        0xe0..=0xef => (2, first & 0x0f, 0x800),
+        0xf0..=0xf7 => (3, first & 0x07, 0x1_0000),
+        0xf8..=0xfb => (4, first & 0x03, 0x20_0000),
+        0xfc..=0xfd => (5, first & 0x01, 0x400_0000),
         _ => return None,
     };
-    // The first byte's own bits: the last of 0xC0 and 0xC1, and none of the longer ones.
-    let mut value = if tails == 1 { u32::from(escaped(path, at)? & 1) } else { 0 };
-    for tail in 1..=tails {
-        let at = at + 3 * tail;
-        let byte = if at < path.len() { escaped(path, at)? } else { return None };
-        if byte & 0xc0 != 0x80 {
+    let (mut value, mut end) = (u32::from(own), at + 3);
+    for _ in 0..tails {
+        let byte = if tails == 1 { *path.get(end)? } else { b'%' };
+        let (tail, length) = match byte {
+            b'%' => (escaped(path, end)?, 3),
+            literal => (literal, 1),
+        };
+        if tails > 1 && tail & 0xc0 != 0x80 {
             return None;
         }
-        value = (value << 6) | u32::from(byte & 0x3f);
+        value = (value << 6) | u32::from(tail & 0x3f);
+        end += length;
     }
-    let value = u8::try_from(value).ok().filter(u8::is_ascii)?;
-    Some((value, 3 * (tails + 1)))
-}
-
-fn shortened(path: &[u8]) -> Vec<u8> {
-    let mut short = Vec::with_capacity(path.len());
-    let mut at = 0;
-    while at < path.len() {
-        match overlong(path, at) {
-            Some((value, length)) => {
-                if matches!(value, b'/' | b'\\') {
-                    short.push(b'/')
-                } else {
-                    short.extend(escape_of(value))
-                }
-                at += length;
-            }
-            None => {
-                short.push(path[at]);
-                at += 1;
-            }
-        }
-    }
-    short
+    let c = char::from_u32(value).filter(|_| value < least)?;
+    Some((c, end - at))
 }
 
 #[cfg(test)]

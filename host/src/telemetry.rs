@@ -9,7 +9,11 @@ mod edge;
 mod function;
 mod line;
 mod net;
+mod process;
+mod register;
 mod reload;
+mod repeats;
+mod time;
 mod trace;
 
 pub use access::{AccessLog, Line};
@@ -17,18 +21,28 @@ pub use admin::AdminMetrics;
 pub use cache::{CacheMetrics, CacheTier, FillResult};
 pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{Audit, FunctionMetrics, InstanceEvent};
-pub use line::{is_one_line, one_line_json, one_line_text};
+pub use line::{SIGNED, is_one_line, is_signed, one_line_json, one_line_text, shown_path, without_signature};
 pub use net::NetMetrics;
+pub use register::{Family, Kind};
 pub use reload::{HandoverResult, ReloadResult};
+pub use repeats::Occasion;
+pub use time::Timestamp;
 pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
-use prometheus::{Encoder as _, IntCounter, Registry, TextEncoder};
+use prometheus::{Encoder as _, IntCounter, TextEncoder};
+
+use register::Register;
+use repeats::{Recurrences, Recurring, Subject};
 
 /// All metrics of this process.
 pub struct Telemetry {
-    registry: Registry,
+    register: Register,
+    process: process::Process,
+    recurrences: Recurrences,
     functions: function::Families,
     edge: edge::Families,
     net: NetMetrics,
@@ -45,24 +59,26 @@ pub struct Telemetry {
 impl Telemetry {
     #[expect(clippy::new_without_default, reason = "registering metrics is not a default value")]
     pub fn new() -> Telemetry {
-        let registry = Registry::new();
-        let functions = function::Families::register(&registry);
-        let edge = edge::Families::register(&registry);
-        let net = NetMetrics::register(&registry);
-        let admin = AdminMetrics::register(&registry);
-        let cache = CacheMetrics::register(&registry);
-        let reloads = reload::Reloads::register(&registry);
-        let handovers = reload::Handovers::register(&registry);
-        let access_dropped = IntCounter::new(
+        let register = Register::default();
+        let process = process::Process::register(&register);
+        let recurrences = Recurrences::register(&register);
+        let functions = function::Families::register(&register);
+        let edge = edge::Families::register(&register);
+        let net = NetMetrics::register(&register);
+        let admin = AdminMetrics::register(&register);
+        let cache = CacheMetrics::register(&register, recurrences.of(Recurring::CacheJournal, Subject::Edge));
+        let reloads = reload::Reloads::register(&register);
+        let handovers = reload::Handovers::register(&register);
+        let access_dropped = register.counter(
             "edgeward_access_log_lines_dropped_total",
             "Lines of the access log that were lost because its reader was too slow.",
-        )
-        .expect("valid metric");
-        registry.register(Box::new(access_dropped.clone())).expect("registered once");
-        let spans_dropped = trace::Dropped::register(&registry);
+        );
+        let spans_dropped = trace::Dropped::register(&register);
         let (access, tracer) = (OnceLock::new(), OnceLock::new());
         Telemetry {
-            registry,
+            register,
+            process,
+            recurrences,
             functions,
             edge,
             net,
@@ -79,7 +95,9 @@ impl Telemetry {
 
     /// The handles of one function's metrics.
     pub fn function(&self, name: &str) -> FunctionMetrics {
-        self.functions.function(name)
+        let of = |recurring| self.recurrences.of(recurring, Subject::Function(name.to_owned()));
+        let failures = [Recurring::HookFailure, Recurring::ServiceFailure].map(of);
+        self.functions.function(name, failures, self.recurrences.chatter(name))
     }
 
     /// The handles of the process's connections.
@@ -114,7 +132,7 @@ impl Telemetry {
 
     /// The handles that all sites share.
     pub fn edge(&self) -> EdgeMetrics {
-        self.edge.edge()
+        self.edge.edge([Recurring::EdgeExhausted, Recurring::ResponseBroke].map(|of| self.recurrences.of(of, Subject::Edge)))
     }
 
     /// The handles of one site.
@@ -124,7 +142,8 @@ impl Telemetry {
 
     /// The handles of one origin.
     pub fn origin(&self, name: &str) -> OriginMetrics {
-        self.edge.origin(name)
+        let of = |recurring| self.recurrences.of(recurring, Subject::Origin(name.to_owned()));
+        self.edge.origin(name, of(Recurring::OriginFailure), of(Recurring::OriginBroke))
     }
 
     /// The access log, on standard output; its writer starts with the first use.
@@ -145,8 +164,20 @@ impl Telemetry {
         Ok(self.tracer.get_or_init(|| tracer).clone())
     }
 
-    /// Before the process ends: waits for the lines of the access log and the spans that are still to be written.
+    /// The certificates in use: the file of the chain, the first host, and when it expires.
+    pub fn certificates(&self, all: &[(PathBuf, String, SystemTime)]) {
+        self.process.certificates(all);
+    }
+
+    /// All families of metrics, those that have shown nothing yet too, in the order of their names.
+    pub fn families(&self) -> Vec<Family> {
+        self.register.families()
+    }
+
+    /// Before the process ends: tells what the log has kept back, and waits for the lines of the access log and the spans
+    /// that are still to be written.
     pub fn flush(&self) {
+        self.recurrences.flush();
         if let Some(tracer) = self.tracer.get() {
             tracer.flush();
         }
@@ -158,7 +189,7 @@ impl Telemetry {
     /// Prometheus text format.
     pub fn render(&self) -> String {
         let mut out = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut out).expect("a Vec takes every write");
+        TextEncoder::new().encode(&self.register.gather(), &mut out).expect("a Vec takes every write");
         String::from_utf8(out).expect("the text format is UTF-8")
     }
 }

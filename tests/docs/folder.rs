@@ -53,6 +53,8 @@ impl Folder {
         folder.write("keys/signer.pem", include_str!("../e2e/signed/rsa.pem"));
         folder.write("secrets.json", r#"{"jwt:default": "secret"}"#);
         folder.write("www/index.html", "hello\n");
+        folder.write("secrets/token", "s3cret\n");
+        folder.write("sites/blog.toml", "[[site]]\nname = \"blog\"\nhosts = [\"blog.example.com\"]\norigin = \"app\"\n");
         folder
     }
 

@@ -86,3 +86,38 @@ fn a_token_that_could_be_guessed_is_refused() {
         assert!(!String::from_utf8_lossy(&output.stderr).contains("0123456789"), "the secret is not told: {output:?}");
     }
 }
+
+#[test]
+fn a_thousand_idle_connections_and_slow_heads_take_the_admin_port_from_nobody_for_long() {
+    use std::io::{Read as _, Write as _};
+    let edge = edge_with("");
+    let address = edge.admin_address();
+    let mut held: Vec<std::net::TcpStream> = (0..1_000).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    held[0].write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").unwrap();
+    // Those over the number are closed at once, the others when their time is up.
+    let mut rest = Vec::new();
+    held[999].read_to_end(&mut rest).unwrap_or_default();
+    assert!(rest.is_empty());
+    held[0].set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
+    held[0].read_to_end(&mut rest).unwrap_or_default();
+    eventually("there is room again", || {
+        std::net::TcpStream::connect(&address).is_ok_and(|mut client| {
+            let mut answer = String::new();
+            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").is_ok()
+                && client.read_to_string(&mut answer).is_ok()
+                && answer.starts_with("HTTP/1.1 200 ")
+        })
+    });
+    assert!(edge.metric("edgeward_admin_refused_total{reason=\"connections\"}") >= 1_000.0 - 256.0);
+}
+
+#[test]
+fn a_body_that_is_too_long_is_refused_and_counted() {
+    let edge = edge_with("");
+    let json = "Content-Type: application/json\r\n";
+    let body = |bytes: usize| format!("{{\"tag\":\"{}\"}}", "a".repeat(bytes - 10));
+    let at = edge.admin_request("POST", "/cache/purges", json, body(64 << 10).as_bytes()).status;
+    assert_eq!(at, 400, "a tag of this length is refused by the cache");
+    assert_eq!(edge.admin_request("POST", "/cache/purges", json, body((64 << 10) + 1).as_bytes()).status, 413);
+    assert_eq!(edge.metric("edgeward_admin_refused_total{reason=\"body\"}"), 1.0);
+}

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use crate::deploy::hook;
-use crate::harness::{component, edgeward};
+use crate::harness::{Edge, component, edgeward};
 
 fn run(folder: &tempfile::TempDir, arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = edgeward().args(arguments).current_dir(folder.path()).output().unwrap();
@@ -103,6 +103,14 @@ fn whatever_stands_against_a_component_is_said_by_all_three() {
             hook(&format!("(func (result {}) unreachable)", "i32 ".repeat(17))),
             &["17 results of a function are over 16"],
         ),
+        (
+            "globals that no instance has room for",
+            "viewer_request",
+            hook(&"(global v128 (v128.const i64x2 0 0))".repeat(70_000)),
+            &[
+                "bytes of globals, imports, segments, and functions in tables or exported, in one module; a viewer component may have at most 1048576",
+            ],
+        ),
         ("text", "viewer_request", b"hello".to_vec(), &["not a WebAssembly component"]),
     ];
     let mut wrong = Vec::new();
@@ -129,6 +137,36 @@ fn whatever_stands_against_a_component_is_said_by_all_three() {
 }
 
 #[test]
+fn a_shape_that_a_compiler_is_slow_with_is_refused_by_all_three() {
+    let many = |piece: &str, n: usize| piece.repeat(n);
+    let cases = [
+        ("function 2 (at byte 0x", "100000 blocks within one another", {
+            format!("(func {}{})", many("block ", 100_000), many("end ", 100_000))
+        }),
+        ("function 2 (at byte 0x", "blocks times instructions", {
+            format!("(func (param i32) {})", many("block local.get 0 br_if 0 end ", 100_000))
+        }),
+        ("function 2 (at byte 0x", "blocks times instructions", {
+            format!("(table 1 funcref) (func (param i32) {})", many("local.get 0 call_indirect ", 80_000))
+        }),
+        ("function 2 (at byte 0x", "values times instructions", {
+            format!("(func (param i32) {} {})", many("local.get 0 i32.load ", 20_000), many("drop ", 20_000))
+        }),
+        ("it has 20001 ", "element segments", format!("(table 1 funcref) {}", many("(elem func 0)", 20_001))),
+        ("it has 20001 ", "types in its modules", format!("(rec {})", many("(type (func))", 20_001))),
+    ];
+    for (place, what, inside) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("c.wasm"), hook(&inside)).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request")).unwrap();
+        for arguments in [&["check", "edge.toml"][..], &["inspect", "c.wasm"], &["serve", "--log", "text"]] {
+            let (_, said) = run(&folder, arguments);
+            assert!(said.contains(place) && said.contains(what), "{what}: {arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn what_is_fine_is_fine_for_all_three() {
     for name in ["edge-rules", "jwt-check"] {
         let folder = tempfile::tempdir().unwrap();
@@ -138,6 +176,68 @@ fn what_is_fine_is_fine_for_all_three() {
         assert_eq!(code, Some(0), "{name}: {said}");
         assert!(run(&folder, &["inspect", "c.wasm"]).1.contains("viewer      yes"), "{name}");
     }
+}
+
+/// A hook that asks for a handle by a function whose result is in a register, lowered with a memory all the same, and
+/// behind its other parameter a number of 64 bits.
+const BY_REGISTER: &str = r#"(component
+  (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer 1 $pollable (type $outer)) (export "pollable" (type $own (eq $outer)))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $own))))))
+  (core module $Main
+    (memory (export "memory") 2) (data (i32.const 1024) "\00\08\00\00\01\00\00\00") (data (i32.const 2048) "\01")
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16384))
+    (func (export "handle") (param i32 i32) (result i32) (i32.const 1024)))
+  (core instance $main (instantiate $Main))
+  (core func $subscribe (canon lower (func $clock "subscribe-duration") (memory (core memory $main "memory"))))
+  (core module $Outer (import "" "f" (func (param i64) (result i32))) (export "f" (func 0)))
+  (core instance (instantiate $Outer (with "" (instance (export "f" (func $subscribe))))))
+  (func $handle (param "event" (list u8)) (result (list u8))
+    (canon lift (core func $main "handle") (memory (core memory $main "memory")) (realloc (core func $main "realloc"))))
+  (instance $hook (export "handle" (func $handle)))
+  (export "edgeward:edge/viewer-request@0.1.0" (instance $hook)))"#;
+
+#[test]
+fn what_cannot_be_restored_runs_all_the_same_and_all_three_know() {
+    let store = "(i32.store (i32.const 0) (i32.const 0))";
+    for (what, bytes, restorable) in [
+        ("a result in a register", wat::parse_str(BY_REGISTER).unwrap(), "restorable  yes"),
+        (
+            "as many locals as there can be",
+            hook(&format!("(func (local {}) {store})", "i32 ".repeat(50_000))),
+            "restorable  no, each call takes a new instance: what makes it restorable does not fit into it: ",
+        ),
+        (
+            "too many globals",
+            hook(&"(global (mut i64) (i64.const 0))".repeat(1_001)),
+            "restorable  no, each call takes a new instance: it has 1001 mutable globals, over 1000",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("c.wasm"), &bytes).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request")).unwrap();
+        let (code, said) = run(&folder, &["check", "edge.toml"]);
+        assert_eq!(code, Some(0), "{what}: {said}");
+        let (_, said) = run(&folder, &["inspect", "c.wasm"]);
+        assert!(said.contains(restorable), "{what}: {said}");
+        let text = config("viewer_request");
+        let edge = Edge::start_in(folder, "", &text[text.find("[function").unwrap()..]);
+        for _ in 0..3 {
+            assert_eq!(edge.get("/").status, 200, "{what}: {}", edge.log());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_component_can_be_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("c.wasm"), hook("(tag)")).unwrap();
+    let (_, said) = run(&folder, &["inspect", "c.wasm"]);
+    assert!(said.contains("can be      none\n") && said.contains("viewer      not a WebAssembly component"), "{said}");
+    let json: serde_json::Value = serde_json::from_str(&run(&folder, &["inspect", "c.wasm", "--json"]).1).unwrap();
+    assert_eq!(json["roles"], serde_json::json!([]));
 }
 
 #[test]

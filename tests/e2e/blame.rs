@@ -202,3 +202,79 @@ fn a_function_that_asks_its_own_edge_is_refused_at_the_first_return() {
     assert_eq!(edge.metric("edgeward_net_requests_total"), 2.0);
     assert!(origin.seen().is_empty());
 }
+
+/// One connection, and an origin that answers when it is told to.
+fn narrow(timeout: &str) -> (std::sync::Arc<tokio::sync::Notify>, Origin, Edge) {
+    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+    let held = gate.clone();
+    let origin = Origin::start(move |seen| {
+        let reply = Reply::new(200, "ok");
+        if seen.target.starts_with("/held") { reply.held(held.clone()) } else { reply }
+    });
+    let config = site(&origin.url()).replace("[[site]]", &format!("connections_per_worker = 1\n{timeout}\n[[site]]"));
+    let edge = Edge::start_in(tempfile::tempdir().unwrap(), "workers = 1", &config);
+    (gate, origin, edge)
+}
+
+const WAITED: &str = "edgeward_edge_origin_connections_total{kind=\"waited\"";
+
+#[test]
+fn who_finds_all_connections_in_use_waits_for_one_and_is_answered_over_it() {
+    let (gate, origin, edge) = narrow("");
+    let mut first = edge.connect();
+    first.send("GET /held HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n");
+    eventually("the origin is asked", || origin.seen().len() == 1);
+    let mut second = edge.connect();
+    second.send("GET /second HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n");
+    edge.wait_for_metric(WAITED, 1.0);
+    assert_eq!(origin.seen().len(), 1);
+    gate.notify_one();
+    for client in [first, second] {
+        assert!(client.rest().starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(edge.metric("edgeward_edge_origin_connections_total{kind=\"new\""), 1.0);
+}
+
+#[test]
+fn who_finds_no_connection_in_time_is_refused_and_the_origin_has_not_failed() {
+    let (gate, origin, edge) = narrow("connect_timeout_s = 1");
+    let mut first = edge.connect();
+    first.send("GET /held HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n");
+    eventually("the origin is asked", || origin.seen().len() == 1);
+    let refused = edge.get("/second");
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("origin-connections"), "{}", refused.text());
+    assert_eq!(edge.metric("edgeward_edge_refusals_total{reason=\"origin-connections\"}"), 1.0);
+    assert_eq!(edge.metric(FAILURES), 0.0);
+    gate.notify_one();
+    assert!(first.rest().starts_with("HTTP/1.1 200 "));
+    // Who has left gives its place back: one that was idle, and one in the middle of its answer.
+    let mut leaver = edge.connect();
+    leaver.send("GET /held HTTP/1.1\r\nHost: www\r\n\r\n");
+    eventually("the origin is asked", || origin.seen().len() == 2);
+    drop(leaver);
+    assert_eq!(edge.get("/third").status, 200);
+}
+
+#[test]
+fn a_tunnel_is_one_of_the_connections_to_its_origin() {
+    use crate::harness::EchoSocket;
+    let origin = EchoSocket::start();
+    let config = site(&origin.url()).replace("[[site]]", "connections_per_worker = 1\nconnect_timeout_s = 1\n[[site]]");
+    let edge = Edge::start_in(tempfile::tempdir().unwrap(), "workers = 1", &format!("{config}websocket = true\n"));
+    let handshake = "GET / HTTP/1.1\r\nHost: www\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut tunnel = edge.connect();
+    tunnel.send(handshake);
+    edge.wait_for_metric("edgeward_edge_tunnels_open", 1.0);
+    let mut second = edge.connect();
+    second.send(handshake);
+    let refused = second.answer(false).expect("an answer");
+    assert_eq!(refused.status, 503);
+    drop(tunnel);
+    eventually("its place is free", || {
+        let mut third = edge.connect();
+        third.send(handshake);
+        third.answer(true).is_some_and(|answer| answer.status == 101)
+    });
+}

@@ -321,7 +321,6 @@ fn the_log_has_cloudfronts_fields() {
         ("cs-uri-query", "q=1"),
         ("cs(Referer)", "http://r/"),
         ("cs(User-Agent)", "agent"),
-        ("cs(Cookie)", "a=1"),
         ("x-edge-result-type", "Miss"),
         ("x-edge-response-result-type", "Miss"),
         ("x-edge-detailed-result-type", "Miss"),

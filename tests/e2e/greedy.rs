@@ -195,6 +195,58 @@ fn an_instance_that_left_a_request_under_way_serves_no_other_call() {
 }
 
 #[test]
+fn a_function_has_so_many_connections_and_sockets_open_as_it_may() {
+    // Takes connections by its backlog, and never answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for service in ["greedy-p2", "greedy-p3"] {
+        let settings = format!("network = [\"127.0.0.1:{port}\"]\nlimits = {{ connections = 20 }}");
+        let edge = edge(service, &["flood", "sockets"], &settings);
+        let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", edge.id())).unwrap().count();
+        let before = descriptors();
+        assert_eq!(edge.get(&format!("/flood?{port},50,30")).text(), "20", "{service}");
+        let exhausted = |function: &str| {
+            edge.metric(&format!("edgeward_function_egress_total{{function=\"{function}\",result=\"connections-exhausted\"}}"))
+        };
+        assert_eq!(exhausted("flood"), 30.0, "{service}");
+        eventually("the log has it", || edge.log().contains("network: too many connections are open"));
+        // They end with the call, and the next one has as many.
+        for calls in [1.0, 2.0, 3.0] {
+            assert_eq!(edge.get("/sockets?50").text(), "20", "{service}");
+            assert_eq!(exhausted("sockets"), calls, "{service}");
+            eventually("all are closed", || descriptors() <= before + 2);
+        }
+    }
+}
+
+#[test]
+fn all_functions_together_leave_descriptors_to_origins_and_clients() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Takes all, and never answers.
+    std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    let files = tempfile::tempdir().unwrap();
+    std::fs::write(files.path().join("page"), "page").unwrap();
+    let config = format!(
+        "[function.f]\ncomponent = {:?}\nnetwork = [\"127.0.0.1:{port}\"]\nlimits = {{ connections = 10_000, deadline_ms = 60_000 }}\n\
+         [origin.f]\ncomponent = \"f\"\n[origin.files]\nfolder = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"files\"\n\
+         [[site.behavior]]\npath = \"/sockets*\"\norigin = \"f\"\n[[site.behavior]]\npath = \"/flood*\"\norigin = \"f\"\n",
+        component("greedy-p3"),
+        files.path()
+    );
+    // A quarter of them is nobody's, half of the rest may be functions'.
+    let edge = Edge::start_behind("ulimit -n 400", &config);
+    assert_eq!(edge.get("/sockets?1000").text(), "150");
+    // It has all of them, and waits for what never comes.
+    let mut flood = edge.connect();
+    flood.send(format!("GET /flood?{port},160,160 HTTP/1.1\r\nHost: www\r\n\r\n"));
+    edge.wait_for_metric("edgeward_function_egress_total{function=\"f\",result=\"connections-exhausted\"}", 10.0);
+    for _ in 0..20 {
+        assert_eq!(edge.get("/page").text(), "page");
+    }
+}
+
+#[test]
 fn what_handles_hold_in_the_host_counts_as_memory() {
     for service in ["greedy-p2", "greedy-p3"] {
         let settings = "limits = { memory_bytes = 16_777_216, handles = 10_000 }";

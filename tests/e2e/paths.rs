@@ -46,7 +46,7 @@ const SPELLINGS: [&str; 16] = [
 ];
 
 /// Ways that only some servers take for it.
-const DOUBTS: [&str; 18] = [
+const DOUBTS: [&str; 36] = [
     "/private%2fa.txt",
     "/%2Fprivate/a.txt",
     "/x%2f..%2fprivate%2fa.txt",
@@ -65,6 +65,25 @@ const DOUBTS: [&str; 18] = [
     "/private%c0%afa.txt",
     "/x/%e0%80%ae./private/a.txt",
     "/private//../a.txt",
+    // The same in a second spelling.
+    "/%25%37%30rivate/a.txt",
+    "/%257%30rivate/a.txt",
+    "/x/%25%32%65%25%32%65/private/a.txt",
+    "/private%25%32%46a.txt",
+    "/private%5%43a.txt",
+    "/x/%2%65%2%65/private/a.txt",
+    "/x/..%3B/private/a.txt",
+    "/x/..%253B/private/a.txt",
+    "/private%3Bx/a.txt",
+    "/%3B/private/a.txt",
+    "/%C1%B0rivate/a.txt",
+    "/%F8%80%80%81%B0rivate/a.txt",
+    "/%FC%80%80%80%81%B0rivate/a.txt",
+    "/%u0070rivate/a.txt",
+    "/private%u002fa.txt",
+    "/x/%u002e%u002e/private/a.txt",
+    "/pri%vate/a.txt",
+    "/x/.%./private/a.txt",
 ];
 
 fn is_denied(answer: &Answer) -> bool {
@@ -84,7 +103,7 @@ fn no_spelling_of_a_private_path_is_open() {
         for target in ["/open%00/../private/a.txt", "/private/a.txt%00"] {
             assert!(is_denied(&edge.get(target)), "{kind}: {target}");
         }
-        for target in ["/open/a.txt%00", "/open/%00/a.txt", "/open/;/%2f/%5c/%2541%3f"] {
+        for target in ["/open/a.txt%00", "/open/%00/a.txt", "/open/a.txt%2500", "/open/;/%2f/%5c/%2541%3f", "/open/%252541"] {
             let answer = edge.get(target);
             assert_eq!(answer.status, 400, "{kind}: {target}");
             assert!(answer.text().contains("ambiguous-path"), "{answer:?}");
@@ -149,12 +168,20 @@ fn a_pattern_is_read_like_a_path() {
         assert_eq!(edge.get(target).text() == "behavior", matches, "{pattern} {target}");
     }
     let folder = tempfile::tempdir().unwrap();
-    for (pattern, right) in [("//a/*", "/a/*"), ("/a/../b", "/b"), ("/a/./b?", "/a/b?")] {
+    let others = "with too much that servers read differently, is refused";
+    for (pattern, right) in [
+        ("//a/*", "write \"/a/*\""),
+        ("/a/../b", "write \"/b\""),
+        ("/a/./b?", "write \"/a/b?\""),
+        ("/x/%2e%2e/b", "write \"/b\""),
+        ("/a%00b", others),
+        ("/%252541", others),
+    ] {
         std::fs::write(folder.path().join("edge.toml"), format!("[server]\nhttp = [\"127.0.0.1:0\"]\n{}", config(pattern)))
             .unwrap();
         let checked = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
         let error = String::from_utf8_lossy(&checked.stderr).into_owned();
-        assert!(checked.status.code() == Some(64) && error.contains(&format!("write \"{right}\"")), "{error}");
+        assert!(checked.status.code() == Some(64) && error.contains(right), "{error}");
     }
 }
 
@@ -165,13 +192,53 @@ fn nothing_climbs_out_of_an_origins_own_path() {
         "[origin.o]\nurl = \"{}/public\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n",
         origin.url()
     ));
-    for target in ["/../admin", "/%2e%2e/admin", "/a/../../admin", "/..%2fadmin", "/..%5cadmin", "/..;/admin", "/a//../../admin"]
-    {
+    for target in [
+        "/../admin",
+        "/%2e%2e/admin",
+        "/a/../../admin",
+        "/..%2fadmin",
+        "/..%5cadmin",
+        "/..;/admin",
+        "/a//../../admin",
+        "/%25%32%65%25%32%65/admin",
+        "/..%3B/admin",
+        "/%u002e%u002e/admin",
+    ] {
         assert_eq!(edge.get(target).status, 400, "{target}");
     }
     assert_eq!(origin.seen().len(), 0);
     for target in ["/a/../b", "/..a/b", "/a%2fb"] {
         assert_eq!(edge.get(target).text(), format!("GET /public{target}\n"));
+    }
+}
+
+/// Its own rewriting leads the edge past no signature: a folder's index and the root's object are guarded as by their names.
+#[test]
+fn what_is_signed_by_its_name_is_not_open_as_an_index() {
+    let origin = Origin::echo();
+    for (kind, root) in [("folder = \"www\"".to_owned(), ""), (format!("url = {:?}", origin.url()), "index.html")] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("rsa.pem"), include_bytes!("signed/rsa.pem")).unwrap();
+        std::fs::create_dir_all(folder.path().join("www/dir")).unwrap();
+        for name in ["index.html", "dir/index.html", "dir/a.txt"] {
+            std::fs::write(folder.path().join("www").join(name), "content").unwrap();
+        }
+        let config = format!(
+            "[origin.o]\n{kind}\n[public_key.K]\nfile = \"rsa.pem\"\n[key_group.g]\nkeys = [\"K\"]\n\
+             [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ndefault_root_object = {root:?}\n\
+             [[site.behavior]]\npath = \"*.html\"\ntrusted_key_groups = [\"g\"]\n"
+        );
+        let edge = Edge::start_in(folder, "", &config);
+        for target in ["/index.html", "/", "//", "/x/..", "/%2e/", "/?a=b"] {
+            assert!(is_denied(&edge.get(target)), "{kind}: {target}");
+        }
+        let is_folder = root.is_empty();
+        for target in ["/dir/index.html", "/dir/", "/dir//", "/dir/.", "/dir/x/.."] {
+            let denied = is_denied(&edge.get(target));
+            // A server's own index is its own business.
+            assert_eq!(denied, is_folder || target.ends_with(".html"), "{kind}: {target}");
+        }
+        assert_eq!(edge.get("/dir/a.txt").status, 200, "{kind}");
     }
 }
 

@@ -18,7 +18,8 @@ fn edge_with(guest: &str) -> (Edge, Origin) {
         component("spa-rewrite"),
         origin.url(),
     );
-    (Edge::start_in(folder, "", &config), origin)
+    // Otherwise only the first of several failures is told at once.
+    (Edge::start_by_level("debug", folder, &config), origin)
 }
 
 /// Asks for each path; says what was answered otherwise.

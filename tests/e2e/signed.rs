@@ -213,13 +213,37 @@ fn a_policy_for_one_folder_opens_no_other() {
         "/members/pub/..;/vip",
         "/members/pub/%252e%252e/vip",
         "/members/pub/%c0%ae%c0%ae/vip",
+        "/members/pub/%25%32%65%25%32%65/vip",
+        "/members/pub/..%3B/vip",
+        "/members/pub/..%25%32%46vip",
+        "/members/pub/%u002e%u002e/vip",
         "/members/pub/a%00",
         "/members/vip",
     ] {
         let answer = edge.get(&format!("{target}?{public}"));
         assert!(answer.status == 403 && answer.text().contains("AccessDenied"), "{target}: {answer:?}");
     }
-    let null = edge.get(&format!("/members/vip?{}", policy("null")));
-    assert!(null.status == 403 && null.text().contains("MalformedPolicy"), "{null:?}");
-    assert_eq!(origin.seen().len(), before);
+    // What its wildcards stand for is looked for in their part of the URL, and not in the query.
+    for resource in ["http*://www.example.com/members/pub/*", "http://*.example.com/members/pub/*"] {
+        let policy = policy(&format!("{resource:?}"));
+        for (target, status) in [
+            ("/members/pub/a?b=c", 200),
+            ("/members/vip?x=://www.example.com/members/pub/y", 403),
+            ("/members/vip?a.example.com/members/pub/y", 403),
+        ] {
+            assert_eq!(edge.get(&format!("{target}&{policy}")).status, status, "{resource}: {target}");
+        }
+    }
+    for resource in ["null", "[\"*\"]"] {
+        let answer = edge.get(&format!("/members/vip?{}", policy(resource)));
+        assert!(answer.status == 403 && answer.text().contains("MalformedPolicy"), "{resource}: {answer:?}");
+    }
+    let array = sign("{\"Statement\":[[\"*\",{\"DateLessThan\":{\"AWS:EpochTime\":2147483000}}]]}");
+    let answer = edge.get(&format!("/members/vip?{array}"));
+    assert!(answer.status == 403 && answer.text().contains("MalformedPolicy"), "{answer:?}");
+    assert_eq!(origin.seen().len(), before + 2);
+    // A signer's cookies are seen beside one that is no ASCII.
+    let cookies: Vec<_> = public.split('&').map(|pair| format!("CloudFront-{pair}")).collect();
+    let answer = edge.get_with("/members/pub/a", &format!("Cookie: name=\u{e9}; {}\r\n", cookies.join("; ")));
+    assert_eq!(answer.status, 200, "{answer:?}");
 }

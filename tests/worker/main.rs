@@ -13,6 +13,7 @@ use edgeward::config::{Function, Policy};
 use edgeward::function::catalog::Catalog;
 use edgeward::function::revision::{Outcome, Revision};
 use edgeward::limits::{Compiling, Limit, Limits, Profile};
+use edgeward::loops::Passed;
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::Moment;
 use edgeward::wasm::compile::{CompileError, Compiler, Source};
@@ -70,7 +71,7 @@ pub fn try_deploy(function: &Function, wat: &str) -> anyhow::Result<Arc<Revision
 }
 
 pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> Outcome {
-    revision.call_origin(Moment::OriginRequest, event.to_vec()).await
+    revision.call_origin(Moment::OriginRequest, event.to_vec(), Passed::default()).await
 }
 
 /// The value of a metric with exactly these labels; 0 if there is none yet.

@@ -1,6 +1,6 @@
 //! The URIs whose stored responses unsafe requests have made doubtful (RFC 9111 section 4.4), and since when.
 //!
-//! An entry is a digest of a site and of a path and query (as `path` reads it): it strikes that very URI and nothing else,
+//! An entry is a digest of a site, of a host, and of a path and query (as `path` reads it): it strikes that very URI and nothing else,
 //! whatever stars and question marks a stranger writes. Looking one up costs a digest, and only where there are entries.
 //!
 //! Strangers make entries, so that each client (an address, or an IPv6 /64) may have so many that are not swept, and all
@@ -31,15 +31,15 @@ struct Table {
     clients: HashMap<IpAddr, usize>,
 }
 
-/// A digest of a site's name and a URI's text.
+/// A digest of a site's name and a URI's text. The host is empty where all hosts of the site have what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Uri([u8; 16]);
 
 impl Uri {
-    pub(crate) fn of(site: &str, path_and_query: &str) -> Uri {
+    pub(crate) fn of(site: &str, host: &str, path_and_query: &str) -> Uri {
         let mut digest = Sha256::new();
-        // No name of a site has a NUL.
-        for part in [site, "\0", &target_text(path_and_query)] {
+        // No name of a site or host has a NUL.
+        for part in [site, "\0", host, "\0", &target_text(path_and_query)] {
             digest.update(part);
         }
         let digest: [u8; 32] = digest.finalize().into();
@@ -143,24 +143,26 @@ mod tests {
     }
 
     fn uri(n: usize) -> Uri {
-        Uri::of("www", &format!("/{n}"))
+        Uri::of("www", "a.test", &format!("/{n}"))
     }
 
     #[test]
     fn a_uri_is_one_however_it_is_written_and_no_pattern() {
         let invalidated = Invalidated::default();
         assert!(!invalidated.strikes(|| panic!("nobody asks for a digest in vain"), 0));
-        assert!(invalidated.add(Uri::of("www", "/a/*?*"), client(1), 5));
-        for (site, target, born, struck) in [
-            ("www", "/a/*?*", 4, true),
-            ("www", "/a/*?*", 5, false),
-            ("www", "//x/../%61/%2a?*", 4, true),
-            ("www", "/a/*?%2a", 4, false),
-            ("www", "/a/*", 4, false),
-            ("www", "/a/b?c", 4, false),
-            ("other", "/a/*?*", 4, false),
+        assert!(invalidated.add(Uri::of("www", "a.test", "/a/*?*"), client(1), 5));
+        for (site, host, target, born, struck) in [
+            ("www", "a.test", "/a/*?*", 4, true),
+            ("www", "a.test", "/a/*?*", 5, false),
+            ("www", "a.test", "//x/../%61/%2a?*", 4, true),
+            ("www", "a.test", "/a/*?%2a", 4, false),
+            ("www", "a.test", "/a/*", 4, false),
+            ("www", "a.test", "/a/b?c", 4, false),
+            ("other", "a.test", "/a/*?*", 4, false),
+            ("www", "b.test", "/a/*?*", 4, false),
+            ("www", "", "/a/*?*", 4, false),
         ] {
-            assert_eq!(invalidated.strikes(|| Uri::of(site, target), born), struck, "{site} {target} {born}");
+            assert_eq!(invalidated.strikes(|| Uri::of(site, host, target), born), struck, "{site} {host} {target} {born}");
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Meta {
     /// The request fields that select this variant; empty if the key already tells it all.
     pub vary: Arc<[HeaderName]>,
     pub request_site: Arc<str>,
+    /// Whom alone it is for, without a port and in lower case; empty if all hosts of the site have it.
+    pub host: Box<str>,
     pub path_and_query: Box<str>,
     /// Surrogate keys.
     pub tags: Box<[Box<str>]>,
@@ -74,7 +76,8 @@ impl Meta {
         let tags: usize = self.tags.iter().map(|tag| tag.len() + size_of::<Box<str>>() + 16).sum();
         let vary: usize = self.vary.iter().map(|name| size_of::<HeaderName>() + compact::name_bytes(name)).sum();
         let original = self.original.as_ref().and_then(|original| original.etag.as_ref()).map_or(0, HeaderValue::len);
-        compact::header_bytes(&self.headers) + compact::taken((tags + vary + self.path_and_query.len() + original) as u64)
+        compact::header_bytes(&self.headers)
+            + compact::taken((tags + vary + self.host.len() + self.path_and_query.len() + original) as u64)
     }
 }
 

@@ -221,7 +221,7 @@ impl Purges {
         if let Some(rule) = rules.iter().find(|rule| counts(rule.epoch) && rule.strikes(meta, &target)) {
             return Some(Some(rule.taken.clone()));
         }
-        let uri = || Uri::of(&meta.request_site, &meta.path_and_query);
+        let uri = || Uri::of(&meta.request_site, &meta.host, &meta.path_and_query);
         self.invalidated.strikes(uri, born).then_some(None)
     }
 
@@ -373,11 +373,11 @@ mod tests {
         let meta = crate::cache::tests::meta("/a?b", None);
         let client = IpAddr::from([192, 0, 2, 1]);
         for n in 0..limits::cache::INVALIDATIONS_PER_CLIENT {
-            assert!(purges.invalidate(Uri::of("site", &format!("/*?{n}")), client).is_some());
+            assert!(purges.invalidate(Uri::of("site", "", &format!("/*?{n}")), client).is_some());
         }
-        assert!(purges.invalidate(Uri::of("site", "/more"), client).is_none());
+        assert!(purges.invalidate(Uri::of("site", "", "/more"), client).is_none());
         assert!(!purges.strike(&meta, 0) && purges.pending() == 0);
-        purges.invalidate(Uri::of("site", "/a?b"), IpAddr::from([192, 0, 2, 2])).unwrap();
+        purges.invalidate(Uri::of("site", "", "/a?b"), IpAddr::from([192, 0, 2, 2])).unwrap();
         assert!(purges.strike(&meta, 0));
         for _ in 0..limits::cache::PURGES {
             purges.add(Purge::Tag { site: None, tag: "t".into() }).unwrap();

@@ -45,6 +45,7 @@ pub(crate) fn meta(path: &str, length: Option<u64>) -> Meta {
         times,
         vary: [].into(),
         request_site: "site".into(),
+        host: "".into(),
         path_and_query: path.into(),
         tags: ["tag".into()].into(),
         length,

@@ -1,7 +1,9 @@
 //! `edgeward cache`: what a running edge keeps, and how it is made to forget. It is asked through its admin port.
 
-use std::net::SocketAddr;
+mod nodes;
+
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,8 +12,9 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+
+use nodes::Node;
 
 use super::output::say;
 use crate::cache::no_path;
@@ -20,16 +23,19 @@ use crate::telemetry::one_line_json;
 /// The admin port answers at once, except for a purge that is being written to disk.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_BYTES: usize = 1 << 20;
+/// A purge is usually over by then, and its number of responses is known.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Show what a running edge's cache holds, or purge it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  edgeward cache stats\n  edgeward cache lookup --host www.example.com '/docs/?page=2' -H 'Accept-Encoding: br'\n  edgeward cache purge --site www --path '/images/*' --wait\n  edgeward cache purge --tag news\n  edgeward cache purge --everything"
+    after_help = "Examples:\n  edgeward cache stats\n  edgeward cache lookup --host www.example.com '/docs/?page=2' -H 'Accept-Encoding: br'\n  edgeward cache purge --site www --path '/images/*' --wait\n  edgeward cache purge --host www.example.com --admin edge-1.internal,edge-2.internal\n  edgeward cache purge --tag news\n  edgeward cache purge --everything"
 )]
 pub struct Args {
-    /// The admin port of the edge (`server.admin`).
-    #[arg(long, global = true, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
-    admin: SocketAddr,
+    /// The admin port of the edge (`server.admin`), of several with a comma or given several times; each address that a name
+    /// stands for is a node. Without a port, 9090.
+    #[arg(long, global = true, default_value = "127.0.0.1:9090", value_name = "ADDRESS", value_delimiter = ',', value_parser = nodes::written)]
+    admin: Vec<String>,
     /// The token, if the edge wants one (`server.admin_token_file`).
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -77,17 +83,21 @@ fn purge_path(text: &str) -> Result<String, String> {
 #[derive(Debug, clap::Args)]
 struct What {
     /// Of this site; with neither --path nor --tag, all of it.
-    #[arg(long)]
+    #[arg(long, group = "of")]
     site: Option<String>,
-    /// Path and query string; `*` stands for any characters. Needs --site.
-    #[arg(long, requires = "site", conflicts_with = "tag", value_parser = purge_path)]
+    /// Of the site that serves this host.
+    #[arg(long, group = "of")]
+    host: Option<String>,
+    /// Path and query string; `*` stands for any characters. Needs --site or --host.
+    #[arg(long, requires = "of", conflicts_with = "tag", value_parser = purge_path)]
     path: Option<String>,
     /// A surrogate key, as the origin said it in Surrogate-Key or Cache-Tag.
     #[arg(long)]
     tag: Option<String>,
-    #[arg(long, conflicts_with_all = ["site", "path", "tag"], required_unless_present_any = ["site", "tag"])]
+    /// All that is stored, of all sites.
+    #[arg(long, conflicts_with_all = ["of", "path", "tag"], required_unless_present_any = ["of", "tag"])]
     everything: bool,
-    /// Return when the bytes are gone too.
+    /// Return when the bytes are gone too, however long that takes; without it after a second at most.
     #[arg(long)]
     wait: bool,
 }
@@ -98,68 +108,148 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .token_file
         .as_ref()
         .map(|file| std::fs::read_to_string(file).with_context(|| format!("cannot read the token of {}", file.display())));
-    let admin = &Admin { address: args.admin, token: token.transpose()? };
+    let token = token.transpose()?.map(|token| Arc::from(token.trim()));
     runtime.block_on(async {
+        let nodes = nodes::found(&args.admin).await?;
+        let admins: Vec<_> = nodes.into_iter().map(|node| Arc::new(Admin { node, token: Clone::clone(&token) })).collect();
         match &args.command {
-            Command::Stats => {
-                let stats = ask(admin, Method::GET, "/cache", &Value::Null).await?;
-                say!("{stats:#}");
-            }
+            Command::Stats => show(asked(&admins, Method::GET, "/cache", &Value::Null).await),
             Command::Lookup(Asked { host, path, headers, https, origin }) => {
-                let asked = json!({"host": host, "path": path, "headers": headers, "https": https, "origin": origin});
-                let found = ask(admin, Method::POST, "/cache/lookups", &asked).await?;
-                // Origins have written into it, and this may be a terminal.
-                say!("{}", String::from_utf8_lossy(&one_line_json(format!("{found:#}").into_bytes())));
+                let what = json!({"host": host, "path": path, "headers": headers, "https": https, "origin": origin});
+                show(asked(&admins, Method::POST, "/cache/lookups", &what).await)
             }
-            Command::Purge(what) => purge(admin, what).await?,
+            Command::Purge(what) => {
+                let (asked, wait) = (purge_request(what), what.wait);
+                let answers = nodes::each(&admins, move |admin| {
+                    let asked = asked.clone();
+                    async move { purge(&admin, &asked, wait).await }
+                });
+                tell(answers.await, |told| told)
+            }
         }
-        Ok(())
     })
 }
 
 /// Whom to ask, and with which secret.
 struct Admin {
-    address: SocketAddr,
-    token: Option<String>,
+    node: Node,
+    token: Option<Arc<str>>,
 }
 
-async fn purge(admin: &Admin, what: &What) -> anyhow::Result<()> {
-    let mut asked = json!({});
-    if what.everything {
-        asked["everything"] = true.into();
+/// What each node says.
+type Answers<T> = Vec<(String, anyhow::Result<T>)>;
+
+async fn asked(admins: &[Arc<Admin>], method: Method, path: &'static str, body: &Value) -> Answers<Value> {
+    nodes::each(admins, |admin| {
+        let (method, body) = (method.clone(), body.clone());
+        async move { ask(&admin, method, path, &body).await }
+    })
+    .await
+}
+
+/// Of several nodes one object, with the answer of each.
+fn show(answers: Answers<Value>) -> anyhow::Result<()> {
+    let json = |value: &Value| {
+        // Origins have written into it, and this may be a terminal.
+        say!("{}", String::from_utf8_lossy(&one_line_json(format!("{value:#}").into_bytes())));
+    };
+    if answers.len() == 1 {
+        return tell_one(answers, |value| json(&value));
     }
-    for (key, value) in [("site", &what.site), ("path", &what.path), ("tag", &what.tag)] {
-        if let Some(value) = value {
-            asked[key] = value.as_str().into();
-        }
+    let (good, failed) = parted(answers);
+    json(&Value::Object(good.into_iter().collect()));
+    end(failed)
+}
+
+/// A line for each node that has answered, and at the end an error if any has not.
+fn tell<T>(answers: Answers<T>, told: impl Fn(T) -> String) -> anyhow::Result<()> {
+    if answers.len() == 1 {
+        return tell_one(answers, |answer| say!("{}", told(answer)));
     }
-    let mut state = ask(admin, Method::POST, "/cache/purges", &asked).await?;
-    while what.wait && state["status"] != "Completed" {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        state = ask(admin, Method::GET, &format!("/cache/purges/{}", state["number"]), &Value::Null).await?;
+    let (good, failed) = parted(answers);
+    for (node, answer) in good {
+        say!("{node}: {}", told(answer));
     }
-    let number = &state["number"];
-    match (state["status"].as_str().unwrap_or("unknown"), state["purged"].as_u64()) {
-        // Before that it would be what has been met by chance.
-        ("Completed", Some(purged)) => say!("purge {number}: Completed, {purged} stored responses purged"),
-        (status, _) => say!("purge {number}: {status}"),
+    end(failed)
+}
+
+fn tell_one<T>(answers: Answers<T>, told: impl Fn(T)) -> anyhow::Result<()> {
+    for (_, answer) in answers {
+        told(answer?);
     }
     Ok(())
 }
 
+/// Those that did not do what they were asked.
+struct Failed {
+    errors: Vec<(String, anyhow::Error)>,
+    /// Of so many nodes.
+    nodes: usize,
+}
+
+/// What was answered, and what went wrong.
+fn parted<T>(answers: Answers<T>) -> (Vec<(String, T)>, Failed) {
+    let nodes = answers.len();
+    let (mut good, mut errors) = (Vec::new(), Vec::new());
+    for (node, answer) in answers {
+        match answer {
+            Ok(answer) => good.push((node, answer)),
+            Err(error) => errors.push((node, error)),
+        }
+    }
+    (good, Failed { errors, nodes })
+}
+
+fn end(Failed { errors, nodes }: Failed) -> anyhow::Result<()> {
+    for (node, error) in &errors {
+        eprintln!("error: {node}: {error:#}");
+    }
+    let names: Vec<_> = errors.iter().map(|(node, _)| node.as_str()).collect();
+    anyhow::ensure!(errors.is_empty(), "{} of {nodes} nodes failed: {}", errors.len(), names.join(", "));
+    Ok(())
+}
+
+fn purge_request(what: &What) -> Value {
+    let mut asked = json!({});
+    if what.everything {
+        asked["everything"] = true.into();
+    }
+    for (key, value) in [("site", &what.site), ("host", &what.host), ("path", &what.path), ("tag", &what.tag)] {
+        if let Some(value) = value {
+            asked[key] = value.as_str().into();
+        }
+    }
+    asked
+}
+
+async fn purge(admin: &Admin, asked: &Value, wait: bool) -> anyhow::Result<String> {
+    let mut state = ask(admin, Method::POST, "/cache/purges", asked).await?;
+    let soon = Instant::now() + SOON;
+    while state["status"] != "Completed" && (wait || Instant::now() < soon) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        state = ask(admin, Method::GET, &format!("/cache/purges/{}", state["number"]), &Value::Null).await?;
+    }
+    let number = &state["number"];
+    Ok(match (state["status"].as_str().unwrap_or("unknown"), state["purged"].as_u64()) {
+        // Before that it would be what has been met by chance.
+        ("Completed", Some(purged)) => format!("purge {number}: Completed, {purged} stored responses purged"),
+        (status, _) => format!("purge {number}: {status}"),
+    })
+}
+
 async fn ask(admin: &Admin, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
     let exchange = async {
-        let stream = TcpStream::connect(admin.address).await?;
+        let (address, stream) = admin.node.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection);
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, admin.address.to_string())
+            .header(header::HOST, address.to_string())
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = &admin.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.trim()));
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let response = sender.send_request(request.body(Full::new(body))?).await?;
         let status = response.status();
@@ -168,7 +258,7 @@ async fn ask(admin: &Admin, method: Method, path: &str, body: &Value) -> anyhow:
         anyhow::Ok((status, bytes.to_bytes()))
     };
     let answered = timeout(PATIENCE, exchange).await.context("no answer in time").and_then(|answer| answer);
-    let (status, bytes) = answered.with_context(|| format!("the admin port {} cannot be asked", admin.address))?;
+    let (status, bytes) = answered.with_context(|| format!("the admin port {} cannot be asked", admin.node.name))?;
     if !matches!(status, StatusCode::OK | StatusCode::CREATED) {
         bail!("the edge says {status}: {}", String::from_utf8_lossy(&bytes).trim_end());
     }

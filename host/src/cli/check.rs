@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::Usage;
+use super::configuration::ConfigFile;
 use super::output::say;
 use crate::config::{self, Certificate, Config, ConfigErrors, Fault, Judges, Loaded};
 use crate::host::wrong_roles;
@@ -22,19 +23,19 @@ use crate::wasm::compile::{self, CompileError, Inspection};
     after_help = "Examples:\n  edgeward check\n  edgeward check sites/edge.toml --json | jq .errors\n\nExit code: 0 when nothing is wrong, 64 otherwise."
 )]
 pub(super) struct Args {
-    /// The configuration.
-    #[arg(default_value = "edge.toml")]
-    file: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
     /// As JSON, on stdout.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let file = args.file.display();
+    let path = args.file.path()?;
+    let file = path.display();
     let components = RefCell::default();
     let judges = Judges { component: &|path, limits| component(&components, path, limits), certificate: &certificate };
-    match config::load_judged(&args.file, Some(&judges)) {
+    match config::load_judged(path, Some(&judges)) {
         Err(errors) if args.json => {
             say!("{:#}", json!({ "ok": false, "file": errors.file, "errors": errors.errors, "omitted": errors.omitted }));
             Err(Usage(String::new()).into())
@@ -79,8 +80,8 @@ fn component(components: &RefCell<Components>, path: &Path, limits: &Limits) -> 
         .map_err(|error| vec![Fault { message: format!("cannot be read: {error}"), remedy: String::new() }])
         .and_then(|bytes| compile::examine(&bytes, limits).map_err(faults));
     match examined {
-        Ok(inspection) => {
-            components.borrow_mut().insert(path.to_owned(), inspection);
+        Ok(note) => {
+            components.borrow_mut().insert(path.to_owned(), note.inspection);
             Vec::new()
         }
         Err(faults) => faults,

@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::output::say;
 use crate::limits::{Limit, Limits, Profile, UNBOUNDED};
-use crate::wasm::compile::{self, HttpVersion, Inspection};
-use crate::wasm::restore;
+use crate::wasm::compile::{self, HttpVersion, Inspection, Reason};
 
 /// Show what a component is, without running it.
 #[derive(Debug, clap::Args)]
@@ -58,26 +57,29 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
-    let check = |profile| match compile::examine(bytes, &Limits::defaults(profile)) {
+    let examined = [Profile::Viewer, Profile::Worker].map(|profile| compile::examine(bytes, &Limits::defaults(profile)));
+    let [viewer, worker] = examined.each_ref().map(|examined| match examined {
         Ok(_) => "yes".to_owned(),
         Err(why) => why.told(),
-    };
-    let (viewer, worker) = (check(Profile::Viewer), check(Profile::Worker));
+    });
     // Those of what it means to be, even if it cannot.
     let is_viewer = viewer == "yes" || (worker != "yes" && inspection.moments.iter().any(|moment| moment.is_viewer()));
     let profile = if is_viewer { Profile::Viewer } else { Profile::Worker };
-    let limits = Limits::defaults(profile);
-    let restorable = (viewer == "yes").then(|| {
-        let component = compile::adapted(bytes).unwrap_or(bytes.into());
-        restore::rewrite(&component, limits.value(Limit::MemoryBytes))
-            .map_or_else(|why| format!("no, each call takes a new instance: {why}"), |_| "yes".to_owned())
+    let restorable = examined[0].as_ref().ok().map(|note| match &note.unsuitable {
+        Some(why) => format!("no, each call takes a new instance: {why}"),
+        None => "yes".to_owned(),
     });
+    // Bytes that are no valid component are none for any profile, whatever they name.
+    let is_valid = examined.iter().any(|examined| examined.as_ref().err().is_none_or(|why| why.reason() != Reason::Invalid));
     let mut roles: Vec<String> = inspection.moments.iter().map(|moment| format!("{} hook", moment.name())).collect();
     roles.extend(inspection.http.map(|version| match version {
         HttpVersion::P2 => "wasi:http 0.2 handler".to_owned(),
         HttpVersion::P3 => "wasi:http 0.3 handler".to_owned(),
         HttpVersion::Cgi => "CGI program (wasi:cli/run 0.2)".to_owned(),
     }));
+    if !is_valid {
+        roles.clear();
+    }
     let limits = Limit::ALL.map(|limit| ShownLimit {
         name: limit.name(),
         unit: limit.unit(),

@@ -5,9 +5,11 @@ use std::io::{self, IsTerminal as _, Write};
 use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 use super::Usage;
-use crate::telemetry::{is_one_line, one_line_json, one_line_text};
+use crate::telemetry::{Timestamp, is_one_line, one_line_json, one_line_text};
 
 /// Wasmtime's WASI writes a line for each request of a guest that fails, and a guest may send as many as it likes: what is
 /// worth telling stands in the function's own log.
@@ -26,7 +28,7 @@ pub(super) fn start(format: Option<Format>) -> anyhow::Result<()> {
         Err(_) => EnvFilter::new(DEFAULT),
         Ok(filter) => EnvFilter::try_new(&filter).map_err(|error| Usage(format!("EDGEWARD_LOG: {error}")))?,
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_timer(Clock);
     let format = format.unwrap_or(if terminal { Format::Text } else { Format::Json });
     let subscriber = subscriber.with_writer(Records { format });
     match format {
@@ -34,6 +36,15 @@ pub(super) fn start(format: Option<Format>) -> anyhow::Result<()> {
         Format::Json => subscriber.json().flatten_event(true).with_current_span(false).init(),
     }
     Ok(())
+}
+
+/// Times as the access log has them.
+struct Clock;
+
+impl FormatTime for Clock {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        write!(writer, "{}", Timestamp::now())
+    }
 }
 
 /// Makes a line of each record.

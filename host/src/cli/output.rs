@@ -10,7 +10,16 @@ macro_rules! say {
 pub(super) use say;
 
 pub(super) fn line(text: fmt::Arguments<'_>) {
-    match writeln!(io::stdout(), "{text}") {
+    end(writeln!(io::stdout(), "{text}"));
+}
+
+/// A text that has its own lines.
+pub(super) fn all(text: &[u8]) {
+    end(io::stdout().write_all(text).and_then(|()| io::stdout().flush()));
+}
+
+fn end(written: io::Result<()>) {
+    match written {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => {

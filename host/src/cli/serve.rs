@@ -1,11 +1,11 @@
 //! `edgeward serve`: run the edge until a signal ends it.
 
-use std::path::PathBuf;
 use std::process::exit;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::FAILED;
+use super::configuration::ConfigFile;
 use crate::config;
 use crate::host::{Asked, Drain, Host, Launch, Notifier, Passed};
 use crate::wasm::compile::Compiler;
@@ -15,24 +15,24 @@ use crate::wasm::compile::Compiler;
 /// A change of the configuration, or of a file that it names, is picked up without losing a request. SIGHUP
 /// reads it again; SIGTERM and SIGINT end the program when the open requests have been answered.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  edgeward serve\n  EDGEWARD_LOG=debug edgeward serve -c sites/edge.toml")]
+#[command(after_help = "Examples:\n  edgeward serve\n  EDGEWARD_LOG=debug edgeward serve sites/edge.toml")]
 pub(super) struct Args {
-    /// The configuration.
-    #[arg(short, long, value_name = "FILE", default_value = "edge.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
     /// Take over from an edge that serves with the same data folder: it leaves when this one is ready.
     #[arg(long)]
     replace: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     // There are no other threads yet.
     let launch = Launch { passed: Passed::from_environment()?, notifier: Notifier::from_environment()?, replace: args.replace };
     // Before anything that takes time: until then a signal ends the process.
     let (asked, ear) = Asked::new();
     obey_signals(asked.clone())?;
-    let loaded = config::load(&args.config)?;
-    let host = Host::start(args.config, loaded, Compiler::this_program(), asked, ear, launch)?;
+    let path = args.file.path()?;
+    let loaded = config::load(path)?;
+    let host = Host::start(path.to_owned(), loaded, Compiler::this_program(), asked, ear, launch)?;
     host.wait()
 }
 

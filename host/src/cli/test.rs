@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::Usage;
 use super::output::say;
-use crate::config::{self, KeyValues, Policy};
+use crate::config::{self, Hidden, KeyValues, Policy};
 use crate::edge::{Trial, trial};
 use crate::function::catalog::Catalog;
 use crate::limits::{Compiling, Limits, Profile};
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         min_warm: Some(1),
         key_value_store: args.key_values.as_ref().map(key_values).transpose()?,
         network: Default::default(),
-        environment: BTreeMap::new(),
+        environment: Default::default(),
     };
     let directory = std::env::temp_dir().join(format!("edgeward-test-{}", std::process::id()));
     let telemetry = Arc::new(Telemetry::new());
@@ -77,7 +77,7 @@ fn key_values(file: &PathBuf) -> anyhow::Result<Arc<KeyValues>> {
         .map_err(|error| Usage(format!("{}: not a JSON object of strings: {error}", file.display())))?;
     Ok(Arc::new(KeyValues {
         name: "test".to_owned(),
-        values: values.into_iter().map(|(key, value)| (key, value.into_bytes())).collect(),
+        values: Hidden(values.into_iter().map(|(key, value)| (key, value.into_bytes())).collect()),
     }))
 }
 

@@ -64,7 +64,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &Files<'_>) -> Cache {
         cache.memory_object_bytes = bytes;
     }
     if let Some(mut disk) = table.table("disk") {
-        let folder = disk.required_text("folder", "\"cache\"").map(|text| files.resolve(text.get_ref()));
+        let folder = disk.required_text("folder", "\"cache\"").map(|text| files.folder_to_be(&disk, &text));
         let bytes = disk.integer("bytes", 64 << 20..=1 << 50);
         if !disk.has("bytes") {
             disk.missing("bytes", "10_737_418_240");

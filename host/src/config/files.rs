@@ -1,20 +1,22 @@
-//! Files that the configuration refers to: paths are relative to the configuration's own folder.
+//! Files that the configuration refers to: paths are relative to the folder of the file in which they are written.
 //!
 //! I remember each file, and how it looked before it was read, so that a change of it can be noticed.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Certificate;
 use super::reader::{Table, Text};
+use super::sources::{Seen, Sources};
 use crate::limits::Limits;
 
 pub(super) struct Files<'a> {
-    folder: &'a Path,
-    read: BTreeMap<PathBuf, Option<Look>>,
+    sources: &'a Sources,
+    pub(super) seen: Seen,
     judges: Option<&'a Judges<'a>>,
+    warnings: Vec<String>,
 }
 
 /// Who looks into files whose contents are no part of a `Config`, so that what is wrong with them is told with its
@@ -47,8 +49,28 @@ impl Look {
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(folder: &'a Path, judges: Option<&'a Judges<'a>>) -> Files<'a> {
-        Files { folder, read: BTreeMap::new(), judges }
+    pub(super) fn new(sources: &'a Sources, judges: Option<&'a Judges<'a>>) -> Files<'a> {
+        Files { sources, seen: Seen::default(), judges, warnings: Vec::new() }
+    }
+
+    /// What has been seen and warned of, for one who goes on with more sources.
+    pub(super) fn into_parts(self) -> (Seen, Vec<String>) {
+        (self.seen, self.warnings)
+    }
+
+    pub(super) fn continued(self, (seen, warnings): (Seen, Vec<String>)) -> Files<'a> {
+        Files { seen, warnings, ..self }
+    }
+
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// Remembers how a file looks. The first look counts: what is read later may be newer, and then differs from it.
+    pub(super) fn look(&mut self, path: &Path) {
+        if !self.seen.files.contains_key(path) {
+            self.seen.files.insert(path.to_owned(), Look::at(path));
+        }
     }
 
     /// Has a component looked into, if anybody does that.
@@ -64,15 +86,19 @@ impl<'a> Files<'a> {
         }
     }
 
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
+    pub(super) fn resolve(&self, text: &Text<'_>) -> PathBuf {
+        self.resolve_at(text.get_ref(), &text.span())
+    }
+
+    /// A path that is written in that place.
+    pub(super) fn resolve_at(&self, path: &str, place: &Range<usize>) -> PathBuf {
+        self.sources.at(place.start).folder().join(path)
     }
 
     /// A file that is there and can be opened. One that is not is watched too: it may come.
     pub(super) fn existing(&mut self, table: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
-        let path = self.resolve(text.get_ref());
-        // The first look counts: what is read later may be newer, and then differs from it.
-        self.read.entry(path.clone()).or_insert_with(|| Look::at(&path));
+        let path = self.resolve(text);
+        self.look(&path);
         let opened = open(&path).map(drop);
         self.found(table, text, path, opened)
     }
@@ -87,22 +113,35 @@ impl<'a> Files<'a> {
     }
 
     pub(super) fn existing_folder(&self, table: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
-        let path = self.resolve(text.get_ref());
+        let path = self.resolve(text);
         let opened = std::fs::read_dir(&path).map(drop);
         self.found(table, text, path, opened)
+    }
+
+    /// A folder that is made when it is first needed: what is there already must be one.
+    pub(super) fn folder_to_be(&self, table: &Table<'_>, text: &Text<'_>) -> PathBuf {
+        let path = self.resolve(text);
+        let found = std::fs::metadata(&path);
+        let wrong = match &found {
+            Ok(found) => (!found.is_dir()).then(|| "it is not a folder".to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => Some(reason(error)),
+        };
+        if let Some(wrong) = wrong {
+            let message = format!("cannot keep anything in `{}`: {wrong}", text.get_ref().escape_debug());
+            table.report.error(text.span(), message, "name a folder; it is made if it is not there");
+        }
+        path
     }
 
     fn found(&self, table: &Table<'_>, text: &Text<'_>, path: PathBuf, opened: std::io::Result<()>) -> Option<PathBuf> {
         let Err(error) = opened else { return Some(path) };
         let message = format!("cannot read `{}`: {}", text.get_ref().escape_debug(), reason(&error));
+        let folder = self.sources.at(text.span().start).folder();
         let remedy =
-            if Path::new(text.get_ref()).is_absolute() { String::new() } else { format!("looked for in {}", shown(self.folder)) };
+            if Path::new(text.get_ref()).is_absolute() { String::new() } else { format!("looked for in {}", shown(folder)) };
         table.report.error(text.span(), message, remedy);
         None
-    }
-
-    pub(super) fn into_read(self) -> BTreeMap<PathBuf, Option<Look>> {
-        self.read
     }
 }
 
@@ -128,6 +167,12 @@ fn open(path: &Path) -> std::io::Result<std::fs::File> {
     let without_waiting = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = std::fs::File::options().read(true).custom_flags(without_waiting).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
+}
+
+/// Also by those who are neither its owner nor of its group.
+pub(super) fn is_readable_by_all(path: &Path) -> bool {
+    const OTHERS_READ: u32 = 0o004;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & OTHERS_READ != 0)
 }
 
 /// Without the operating system's number, so that messages are the same everywhere.

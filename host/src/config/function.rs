@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::files::Files;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
-use super::{Function, KeyValues, Policy};
+use super::{Function, Hidden, KeyValues, Policy};
 use crate::limits::{Limit, Limits, Profile, config};
 use crate::network::Grants;
 
@@ -87,7 +87,7 @@ pub(super) fn read(
             min_warm,
             key_value_store: store.and_then(|store| stores.get(&store).cloned()),
             network,
-            environment,
+            environment: Hidden(environment),
         };
         Some((name, Arc::new(function)))
     });

@@ -38,7 +38,8 @@ pub(super) fn ending(certificate: &Certificate, now_s: i64) -> Option<String> {
     }
 }
 
-/// Of a behavior for some paths only where POST is asked for: images may be posted to by default, and nobody does.
+/// The default behavior, unless it leaves POST out; another one only if it names POST: images may be posted to by default, and
+/// nobody does.
 fn swallows_logins(config: &Config, behavior: &Behavior) -> bool {
     let Some(policy) = &behavior.cache else { return false };
     let takes_posts = match &behavior.allowed_methods {

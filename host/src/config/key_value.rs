@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::KeyValues;
 use super::files::Files;
 use super::reader::{Table, Text};
 use super::report::quoted;
+use super::{Hidden, KeyValues};
 use crate::limits::config::{KV_KEY_BYTES, KV_STORE_BYTES, KV_VALUE_BYTES};
 
 /// JSON needs more bytes than what it says: quotes, escapes, white space.
@@ -18,7 +18,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> BTreeMap<Stri
         let values = file.and_then(|file| values(&table, &file, files));
         table.finish();
         let name = (*name.get_ref()).to_owned();
-        Some((name.clone(), Arc::new(KeyValues { name, values: values? })))
+        Some((name.clone(), Arc::new(KeyValues { name, values: Hidden(values?) })))
     });
     stores.collect()
 }

@@ -12,9 +12,8 @@ use super::files::Files;
 use super::function::Uses;
 use super::reader::{self, Declared, Table, Text};
 use super::report::quoted;
-use super::{Origin, OriginGroup, OriginKind, UrlOrigin};
-use crate::limits::Profile;
-use crate::limits::origin::READ_TIMEOUT_S_MAX;
+use super::{Hidden, Origin, OriginGroup, OriginKind, UrlOrigin};
+use crate::limits::{Profile, origin as limits};
 
 /// CloudFront's quotas for custom headers ("Quotas", Developer Guide).
 const HEADERS_MAX: usize = 30;
@@ -74,9 +73,10 @@ fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin>
     let headers = headers(table, "headers");
     let connect_timeout = seconds(table, "connect_timeout_s", 1..=10, 10);
     let connect_attempts = table.integer("connect_attempts", 1..=3).unwrap_or(3);
-    let read_timeout = seconds(table, "read_timeout_s", 1..=READ_TIMEOUT_S_MAX, 30);
+    let read_timeout = seconds(table, "read_timeout_s", 1..=limits::READ_TIMEOUT_S_MAX, 30);
     let keepalive = seconds(table, "keepalive_s", 1..=120, 5);
     let max_idle = table.integer("max_idle_per_worker", 0..=IDLE_MAX).unwrap_or(128);
+    let connections = table.integer("connections_per_worker", 1..=limits::CONNECTIONS_MAX).unwrap_or(limits::CONNECTIONS as u64);
     let ca = table.text("ca").map(|text| files.existing(table, &text));
     let Url { tls, host, port, path } = url?;
     let ca = match ca {
@@ -96,6 +96,7 @@ fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin>
         read_timeout,
         keepalive,
         max_idle_per_worker: usize::try_from(max_idle).unwrap_or(usize::MAX),
+        connections_per_worker: usize::try_from(connections).unwrap_or(usize::MAX),
         ca,
     })
 }
@@ -186,7 +187,7 @@ fn component(table: &mut Table<'_>, functions: &Declared<'_>, uses: &mut Uses) -
 }
 
 /// `headers = { name = "value", other = ["a", "b"] }`, or another key.
-pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Vec<(String, String)> {
+pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Hidden<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (name, value) in table.entries_of(key) {
         header_name(table, &name);
@@ -207,7 +208,7 @@ pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Vec<(String, 
             break;
         }
     }
-    headers
+    Hidden(headers)
 }
 
 pub(super) fn header_name(table: &Table<'_>, name: &Text<'_>) {

@@ -4,11 +4,14 @@
 //! `SHOWN_MAX` and count the rest; a generated file can be wrong a million times.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
 use serde::Serialize;
+
+use super::sources::{Seen, Source, Sources};
 
 const SHOWN_MAX: usize = 100;
 /// What is shown of a long line, in characters.
@@ -22,6 +25,9 @@ pub struct ConfigErrors {
     pub errors: Vec<ConfigError>,
     /// Errors beyond those listed.
     pub omitted: usize,
+    /// What was read nevertheless: a change of it may put things right.
+    #[serde(skip)]
+    pub seen: Seen,
 }
 
 /// One error: what is wrong, where, and what would be right.
@@ -33,9 +39,10 @@ pub struct ConfigError {
     pub place: Option<Place>,
 }
 
-/// A place in the file; line and column begin at 1, columns count characters.
+/// A place in a file; line and column begin at 1, columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Place {
+    pub file: String,
     pub line: usize,
     pub column: usize,
     /// The part of the line that is shown, and where in it the carets stand.
@@ -49,7 +56,7 @@ impl ConfigErrors {
     /// The only error: the file itself cannot be used.
     pub(super) fn file(path: &Path, message: impl Into<String>, remedy: impl Into<String>) -> ConfigErrors {
         let error = ConfigError { message: message.into(), remedy: remedy.into(), place: None };
-        ConfigErrors { file: path.display().to_string(), errors: vec![error], omitted: 0 }
+        ConfigErrors { file: path.display().to_string(), errors: vec![error], omitted: 0, seen: Seen::default() }
     }
 
     fn text(&self) -> String {
@@ -81,7 +88,7 @@ impl fmt::Display for Shown<'_> {
         };
         let number = place.line.to_string();
         let margin = " ".repeat(number.len());
-        writeln!(f, "{margin}--> {}:{}:{}", self.file, place.line, place.column)?;
+        writeln!(f, "{margin}--> {}:{}:{}", place.file, place.line, place.column)?;
         writeln!(f, "{margin} |")?;
         writeln!(f, "{number} | {}", place.shown)?;
         let before = " ".repeat(place.carets.start);
@@ -91,10 +98,19 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The errors found so far in one text.
+/// The errors found so far.
 pub(super) struct Report<'s> {
-    source: &'s str,
-    problems: RefCell<Vec<Problem>>,
+    sources: &'s Sources,
+    found: RefCell<Found>,
+}
+
+/// What may be taken over into a report of more sources.
+#[derive(Default)]
+pub(super) struct Found {
+    problems: Vec<Problem>,
+    hidden: Vec<Hidden>,
+    /// Values that could not be had: what else is wrong with them follows from that.
+    given_up: HashSet<Range<usize>>,
 }
 
 struct Problem {
@@ -103,36 +119,113 @@ struct Problem {
     remedy: String,
 }
 
+/// Texts that are not to be shown, where they were put in, and what is shown instead.
+struct Hidden {
+    span: Range<usize>,
+    texts: Vec<(String, String)>,
+}
+
 impl<'s> Report<'s> {
-    pub(super) fn new(source: &'s str) -> Report<'s> {
-        Report { source, problems: RefCell::default() }
+    pub(super) fn new(sources: &'s Sources, found: Found) -> Report<'s> {
+        Report { sources, found: RefCell::new(found) }
+    }
+
+    pub(super) fn into_found(self) -> Found {
+        self.found.into_inner()
     }
 
     pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
         // Names of the file are in both.
         let shown = |text: String| if text.contains(char::is_control) { text.chars().map(printable).collect() } else { text };
-        let problem = Problem { span, message: shown(message.into()), remedy: shown(remedy.into()) };
-        self.problems.borrow_mut().push(problem);
+        let mut found = self.found.borrow_mut();
+        if !found.given_up.contains(&span) {
+            found.problems.push(Problem { span, message: shown(message.into()), remedy: shown(remedy.into()) });
+        }
+    }
+
+    /// What was put into the value at `span`: each is shown as it is written.
+    pub(super) fn hide(&self, span: Range<usize>, texts: Vec<(String, String)>) {
+        self.found.borrow_mut().hidden.push(Hidden { span, texts });
+    }
+
+    pub(super) fn give_up(&self, span: Range<usize>) {
+        self.found.borrow_mut().given_up.insert(span);
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        !self.found.borrow().problems.is_empty()
+    }
+
+    /// `sites/www.toml:12`.
+    pub(super) fn location(&self, span: &Range<usize>) -> String {
+        self.sources.location(span)
+    }
+
+    /// Where in a value a part of it is written; the whole if it is written otherwise.
+    pub(super) fn place_within(&self, span: &Range<usize>, part: &str) -> Range<usize> {
+        match self.sources.at(span.start).written(span).find(part) {
+            Some(at) => span.start + at..span.start + at + part.len(),
+            None => span.clone(),
+        }
     }
 
     /// `value` if nothing was wrong, else every error.
-    pub(super) fn finish<T>(&self, file: &Path, value: T) -> Result<T, ConfigErrors> {
-        if self.problems.borrow().is_empty() { Ok(value) } else { Err(self.errors(file)) }
+    pub(super) fn finish<T>(&self, value: T) -> Result<T, ConfigErrors> {
+        if self.has_errors() { Err(self.errors()) } else { Ok(value) }
     }
 
-    /// Every error, in the order of the file.
-    pub(super) fn errors(&self, file: &Path) -> ConfigErrors {
-        let mut problems = self.problems.take();
+    /// Every error, in the order of the files.
+    pub(super) fn errors(&self) -> ConfigErrors {
+        let Found { mut problems, hidden, .. } = self.found.take();
         problems.sort_by_key(|problem| problem.span.start);
         let omitted = problems.len().saturating_sub(SHOWN_MAX);
         problems.truncate(SHOWN_MAX);
-        let errors = problems.into_iter().map(|problem| ConfigError {
-            place: (!self.source.is_empty()).then(|| place(self.source, &problem.span)),
-            message: problem.message,
-            remedy: problem.remedy,
+        let errors = problems.into_iter().map(|problem| {
+            let source = self.sources.at(problem.span.start);
+            ConfigError {
+                message: as_written(problem.message, &problem.span, &hidden),
+                remedy: as_written(problem.remedy, &problem.span, &hidden),
+                place: (!source.text.is_empty()).then(|| place(source, &problem.span)),
+            }
         });
-        ConfigErrors { file: file.display().to_string(), errors: errors.collect(), omitted }
+        let file = self.sources.main().path.display().to_string();
+        ConfigErrors { file, errors: errors.collect(), omitted, seen: Seen::default() }
     }
+}
+
+/// A message without what came from the environment or from files.
+///
+/// Whole values stand in backquotes; parts of them may stand anywhere. A part that is too short to be a secret is looked
+/// for in backquotes only, or every `a` of the message would go.
+fn as_written(mut message: String, span: &Range<usize>, hidden: &[Hidden]) -> String {
+    const SHORT: usize = 4;
+    for Hidden { span: place, texts } in hidden {
+        let is_meant = place.start < span.end.max(span.start + 1) && span.start < place.end;
+        for (text, written) in texts {
+            let escaped = text.escape_debug().to_string();
+            let blanked: String = text.chars().map(printable).collect();
+            for text in [text, &escaped, &blanked] {
+                if text.len() >= SHORT {
+                    message = replaced(&message, text, written);
+                } else if is_meant && !text.is_empty() {
+                    message = replaced(&message, &format!("`{text}`"), &format!("`{written}`"));
+                }
+            }
+        }
+    }
+    message
+}
+
+/// In any case: some messages have hosts in lower case.
+fn replaced(message: &str, text: &str, by: &str) -> String {
+    let (lower, sought) = (message.to_ascii_lowercase(), text.to_ascii_lowercase());
+    let (mut result, mut at) = (String::new(), 0);
+    while let Some(found) = lower[at..].find(&sought) {
+        result.push_str(&message[at..at + found]);
+        result.push_str(by);
+        at += found + sought.len();
+    }
+    result + &message[at..]
 }
 
 /// The one of `known` that was probably meant.
@@ -152,7 +245,7 @@ pub(super) fn nearest<'k>(wanted: &str, known: impl IntoIterator<Item = &'k str>
 
 /// "`a`, `b`", for a remedy.
 pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
-    const NAMES_MAX: usize = 30;
+    const NAMES_MAX: usize = 40;
     let mut names = names.into_iter().map(|name| format!("`{name}`"));
     let mut list = names.by_ref().take(NAMES_MAX).collect::<Vec<_>>().join(", ");
     let rest = names.count();
@@ -162,11 +255,12 @@ pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
     list
 }
 
-fn place(source: &str, span: &Range<usize>) -> Place {
-    let at = boundary(source, span.start);
+fn place(file: &Source, span: &Range<usize>) -> Place {
+    let source = file.text.as_str();
+    let at = boundary(source, span.start - file.start);
     let line_start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let line_end = source[at..].find('\n').map_or(source.len(), |newline| at + newline);
-    let end = boundary(source, span.end).clamp(at, line_end);
+    let end = boundary(source, span.end.saturating_sub(file.start)).clamp(at, line_end);
 
     let column = source[line_start..at].chars().count();
     let width = source[at..end].chars().count();
@@ -177,7 +271,8 @@ fn place(source: &str, span: &Range<usize>) -> Place {
     let start = column - skipped;
     let carets = start..(start + width).min(LINE_MAX.max(start));
     let line = source[..line_start].matches('\n').count() + 1;
-    Place { line, column: column + 1, shown, carets }
+    let file = file.path.display().to_string();
+    Place { file, line, column: column + 1, shown, carets }
 }
 
 /// A file may come from a stranger: no escape sequence of his reaches the terminal, and a tab is one column.

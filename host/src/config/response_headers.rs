@@ -66,7 +66,7 @@ pub(super) fn policy(_: &str, table: &mut Table<'_>) -> ResponseHeaders {
 fn headers(table: &mut Table<'_>, key: &'static str) -> Vec<(HeaderName, HeaderValue)> {
     // What is not valid has been reported.
     let valid = |(name, value): (String, String)| Some((name.parse().ok()?, value.parse().ok()?));
-    origin::headers(table, key).into_iter().filter_map(valid).collect()
+    origin::headers(table, key).0.into_iter().filter_map(valid).collect()
 }
 
 fn cors(table: &mut Table<'_>) -> Cors {

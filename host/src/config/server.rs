@@ -6,11 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use toml::de::DeValue;
 use x509_parser::pem::Pem;
 
 use super::files::Files;
-use super::reader::{Table, Text};
-use super::{AdminAccess, Certificate, Server, Token};
+use super::reader::{Table, Text, wrong_type};
+use super::report::{nearest, quoted};
+use super::{AccessLog, AdminAccess, Certificate, Server, Token};
+use crate::fields::Field;
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN, CHAIN_BYTES};
 use crate::limits::{Compiling, compile, request, tunnel};
 
@@ -28,13 +31,13 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         https: Vec::new(),
         admin: None,
         admin_access: Arc::default(),
-        workers: workers.min(WORKERS_MAX as usize),
-        data_dir: files.resolve("edgeward-data"),
+        workers: workers.min(usize::try_from(WORKERS_MAX).unwrap_or(usize::MAX)),
+        data_dir: files.resolve_at("edgeward-data", &root.span()),
         compiling: Compiling::default(),
         edge_location: "local".to_owned(),
         drain: Duration::from_secs(30),
         drain_listen: None,
-        access_log: true,
+        access_log: Some(AccessLog::default()),
         websockets_per_worker: usize::try_from(tunnel::PER_WORKER).unwrap_or(usize::MAX),
         connections_per_client: None,
         upload_bytes_per_s: request::BODY_RATE_BYTES_S,
@@ -55,7 +58,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
         server.workers = usize::try_from(workers).unwrap_or(1);
     }
     if let Some(folder) = table.text("data_dir") {
-        server.data_dir = files.resolve(folder.get_ref());
+        server.data_dir = files.folder_to_be(&table, &folder);
     }
     if let Some(bytes) = table.integer("compile_memory_bytes", compile::MEMORY_BYTES_MIN..=compile::MEMORY_BYTES_MAX) {
         server.compiling.memory_bytes = bytes;
@@ -72,9 +75,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     if let Some(seconds) = table.integer("drain_listen_s", 0..=DRAIN_S_MAX) {
         server.drain_listen = Some(Duration::from_secs(seconds));
     }
-    if let Some(access_log) = table.flag("access_log") {
-        server.access_log = access_log;
-    }
+    server.access_log = access_log(&mut table);
     if let Some(tunnels) = table.integer("websockets_per_worker", 0..=tunnel::PER_WORKER_MAX) {
         server.websockets_per_worker = usize::try_from(tunnels).unwrap_or(usize::MAX);
     }
@@ -88,6 +89,51 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     check(&table, &server);
     table.finish();
     server
+}
+
+/// `access_log = true`, `false`, or a table that says what is in a line.
+fn access_log(table: &mut Table<'_>) -> Option<AccessLog> {
+    const KEY: &str = "access_log";
+    let mut log = AccessLog::default();
+    let Some(value) = table.value(KEY) else { return Some(log) };
+    match value.get_ref() {
+        DeValue::Boolean(false) => return None,
+        DeValue::Boolean(true) => return Some(log),
+        DeValue::Table(_) => {}
+        other => {
+            let expected = "true, false, or a table such as { fields = [\"timestamp\", \"sc-status\"] }";
+            wrong_type(table.report, value.span(), KEY, expected, other);
+            return Some(log);
+        }
+    }
+    let mut settings = table.table(KEY)?;
+    if let Some(names) = settings.texts("fields") {
+        log.fields.clear();
+        if names.is_empty() {
+            let remedy = "name at least one, or say `access_log = false`";
+            settings.report.error(settings.span(), "`fields` is empty", remedy);
+        }
+        for name in names {
+            let Some(field) = Field::named(name.get_ref()) else {
+                let known = || Field::ALL.iter().map(|field| field.name());
+                let near = nearest(name.get_ref(), known()).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                let message = format!("the access log has no field `{}`", name.get_ref().escape_debug());
+                settings.report.error(name.span(), message, format!("{near}fields: {}", quoted(known())));
+                continue;
+            };
+            if log.fields.contains(&field) {
+                let message = format!("`{}` is there twice", field.name());
+                settings.report.error(name.span(), message, "each field can stand in a line once");
+                continue;
+            }
+            log.fields.push(field);
+        }
+    }
+    if let Some(signed_queries) = settings.flag("signed_queries") {
+        log.signed_queries = signed_queries;
+    }
+    settings.finish();
+    Some(log)
 }
 
 /// What concerns several settings at once.
@@ -157,16 +203,32 @@ impl Taken {
             table.report.error(text.span(), format!("{address} is listened on twice"), remedy);
             return None;
         }
+        let whole = |address: &SocketAddr| address.ip().is_unspecified();
+        let covers = |other: &SocketAddr| other.is_ipv4() == address.is_ipv4() && (whole(other) || whole(&address));
+        if address.port() != 0
+            && let Some((other, _)) = self.0.iter().find(|(other, _)| other.port() == address.port() && covers(other))
+        {
+            let (whole, part) = if whole(&address) { (&address, other) } else { (other, &address) };
+            let remedy = format!("leave {part} out, or take another port for `{key}`");
+            table.report.error(text.span(), format!("{whole} listens on {part} already"), remedy);
+            return None;
+        }
         self.0.push((address, text.span()));
         Some(address)
     }
 }
 
+/// RFC 9110 section 5.6.2: `Via` has it between a version and a comment, in a list.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 fn edge_location(table: &Table<'_>, location: &Text<'_>) -> String {
     let text = *location.get_ref();
-    let sound = (1..=EDGE_LOCATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let sound = (1..=EDGE_LOCATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_token);
     if !sound {
-        let remedy = format!("1 to {EDGE_LOCATION_BYTES_MAX} printable ASCII characters without space, such as \"FRA50\"");
+        let remedy =
+            format!("1 to {EDGE_LOCATION_BYTES_MAX} ASCII letters, digits and any of !#$%&'*+-.^_`|~, such as \"FRA50\"");
         table.report.error(location.span(), "`edge_location` cannot stand in a header", remedy);
     }
     text.to_owned()

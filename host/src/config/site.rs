@@ -66,9 +66,10 @@ fn site(
     let name = table.required_text("name", "\"www\"");
     if let Some(name) = &name
         && reader::name_is_sound(table.report, name)
-        && names.insert((*name.get_ref()).to_owned(), name.span()).is_some()
+        && let Some(first) = names.insert((*name.get_ref()).to_owned(), name.span())
     {
-        table.report.error(name.span(), format!("a second site `{}`", name.get_ref()), "each site has a name of its own");
+        let remedy = format!("each site has a name of its own; the first is at {}", table.report.location(&first));
+        table.report.error(name.span(), format!("a second site `{}`", name.get_ref()), remedy);
     }
     let name = name.map(|name| (*name.get_ref()).to_owned());
     let hosts = hosts(&mut table, name.as_deref().unwrap_or("?"), taken);
@@ -176,6 +177,12 @@ fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
     if let Some(normal) = Pattern::path_in_normal_form(written) {
         let message = format!("`{}` matches no path", written.escape_debug());
         let remedy = format!("paths are compared without `.`, `..` and repeated slashes: write \"{}\"", normal.escape_debug());
+        table.report.error(text.span(), message, remedy);
+        return None;
+    }
+    if Pattern::path_is_refused(written) {
+        let message = format!("`{}` matches no path", written.escape_debug());
+        let remedy = "a path with a NUL, or with too much that servers read differently, is refused: leave that out";
         table.report.error(text.span(), message, remedy);
         return None;
     }

@@ -1,6 +1,7 @@
 //! The configuration through its door: text in, a `Config` or every error out.
 
 mod cache;
+mod files;
 mod hints;
 mod origins;
 mod server;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 
-use super::{Config, OriginKind, Policy, ViewerProtocol, parse};
+use super::{Config, OriginKind, Policy, ViewerProtocol, load, parse};
 use crate::limits::{Limit, Profile};
 
 /// A folder with the files that the texts below refer to.
@@ -155,7 +156,7 @@ fn files_that_were_read_are_named() {
     let folder = folder();
     let path = folder.path().join("edge.toml");
     std::fs::write(&path, FULL).unwrap();
-    let files = super::load(&path).unwrap().files;
+    let files = load(&path).unwrap().files.files;
     let names: Vec<_> = files.keys().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["chain.pem", "edge.toml", "hook.wasm", "key.pem", "values.json"]);
 }
@@ -242,7 +243,7 @@ viewer_request = "rewrit"
              --> edge.toml:8:29
               |
             8 | limits = { cpu_us = 20_000, cpu = 1 }
-              |                             ^^^ the limits are: `cpu_us`, `deadline_ms`, `memory_bytes`, `table_elements`, `stack_bytes`, `handles`, `log_bytes`, `host_calls`, `reply_bytes`, `stream_bytes`, `header_count`, `header_bytes`, `body_bytes`, `instances`, `queue`, `queue_wait_ms`
+              |                             ^^^ the limits are: `cpu_us`, `deadline_ms`, `memory_bytes`, `table_elements`, `stack_bytes`, `handles`, `connections`, `log_bytes`, `host_calls`, `reply_bytes`, `stream_bytes`, `header_count`, `header_bytes`, `body_bytes`, `instances`, `queue`, `queue_wait_ms`
 
             error: `ftp://api` is not the URL of an origin: it begins with neither http:// nor https://
               --> edge.toml:11:7

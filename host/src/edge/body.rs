@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -33,16 +33,18 @@ type Polled = Poll<Option<Result<Frame<Bytes>, anyhow::Error>>>;
 pub struct Body {
     content: Content,
     record: Option<Box<Record>>,
+    /// Why it ends too early, told when what came before has had its turn to be written.
+    broken: Option<anyhow::Error>,
 }
 
 impl Body {
     pub(crate) fn new(content: Content, record: Box<Record>) -> Body {
-        Body { content, record: Some(record) }
+        Body { content, record: Some(record), broken: None }
     }
 
     /// Of an answer whose record goes on without it.
     pub(crate) fn empty() -> Body {
-        Body { content: Content::Empty, record: None }
+        Body { content: Content::Empty, record: None, broken: None }
     }
 
     /// The last byte has been handed over: what follows is not the client's fault any more.
@@ -59,6 +61,9 @@ impl HttpBody for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
         let this = &mut *self;
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let polled = ready!(Pin::new(&mut this.content).poll_frame(cx));
         match &polled {
             Some(Ok(frame)) => {
@@ -76,6 +81,13 @@ impl HttpBody for Body {
                 }
             }
             None => this.ended(),
+        }
+        if let Some(Err(error)) = polled {
+            // hyper closes at once on an error, and drops what it has not written, be it the head: a client would take that
+            // for no answer at all. It writes when a body has nothing to give.
+            this.broken = Some(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         Poll::Ready(polled)
     }
@@ -132,6 +144,7 @@ pub(crate) struct Watched {
 #[derive(Default)]
 pub(crate) struct Progress {
     moves: AtomicU32,
+    awaited: AtomicBool,
     failed: Mutex<Option<PeekError>>,
 }
 
@@ -139,6 +152,11 @@ impl Progress {
     /// Changes whenever a part of it was taken.
     pub(crate) fn moves(&self) -> u32 {
         self.moves.load(Relaxed)
+    }
+
+    /// Whether its next part was asked for and is not here. What it is sent to has nothing to do until it is.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited.load(Relaxed)
     }
 
     /// Why it did not come to its end, told once. Whoever was sent it is not to blame for what came of that.
@@ -269,7 +287,9 @@ impl HttpBody for Content {
                 None => Pin::new(&mut joined.rest).poll_frame(cx),
             },
             Content::Watched(watched) => {
-                let frame = ready!(Pin::new(&mut watched.content).poll_frame(cx));
+                let polled = Pin::new(&mut watched.content).poll_frame(cx);
+                watched.progress.awaited.store(polled.is_pending(), Relaxed);
+                let frame = ready!(polled);
                 watched.progress.moves.fetch_add(1, Relaxed);
                 Poll::Ready(frame.map(|frame| {
                     frame.map_err(|error| {

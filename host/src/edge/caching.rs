@@ -345,7 +345,9 @@ async fn fill(
                     return Ok(stale(mode, head, hit, why, None));
                 }
                 // Remembered like an error that the origin sent.
-                (Refusal::Fetch(error), None) if error.is_the_origins() => break (trip.refuse(&refusal), sent, asked_ms),
+                (Refusal::Fetch(error), None) if error.is_the_origins() => {
+                    break (trip.refuse(&refusal, head.path()), sent, asked_ms);
+                }
                 _ => {
                     duty.decline(Decline::Failed);
                     return Err(refusal);
@@ -402,6 +404,7 @@ async fn fill(
             _ => Arc::new([]),
         },
         request_site: caching.site.clone(),
+        host: way.keyed_host(head),
         // As the origin knows it: what is not keyed must not hide it from a purge.
         path_and_query: target.as_str().into(),
         tags: tags(answered),
@@ -538,12 +541,13 @@ async fn invalidate(way: &Way<'_>, trip: &Trip<'_>, asked: &Head, response: &Res
     let authority = asked.headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let Some(authority) = authority else { return };
     let scheme = if way.secure { Scheme::HTTPS } else { Scheme::HTTP };
+    let host = way.keyed_host(asked);
     let target = invalidation::Target { scheme: &scheme, authority: &authority, path_and_query: &asked.target };
     for target in invalidation::targets(&asked.method, &target, response.status(), response.headers()) {
         let head = Head { target, ..asked.clone() };
         // As what is stored is called.
         let target = forward::shared(way.rules(), &head).target;
-        if caching.cache.invalidate(&caching.site, target.as_str(), trip.client()) {
+        if caching.cache.invalidate(&caching.site, &host, target.as_str(), trip.client()) {
             continue;
         }
         // This client's room is used up: at least what it would get itself.

@@ -41,7 +41,8 @@ const IOS: [&str; 3] = ["iPhone", "iPad", "iPod"];
 
 impl Device {
     pub(crate) fn of(headers: &HeaderMap) -> Device {
-        let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        // Whatever else it says: a byte that is no ASCII hides none of the words.
+        let agent = headers.get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes())).unwrap_or_default();
         let says = |words: &[&str]| words.iter().any(|word| agent.contains(word));
         let android = agent.contains("Android");
         let smart_tv = says(&TVS);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
@@ -19,6 +19,7 @@ use crate::edge::head::Head;
 use crate::edge::record::Record;
 use crate::edge::respond::{Answer, Refusal};
 use crate::edge::site::Site;
+use crate::loops;
 use crate::path::NormalPath;
 use crate::telemetry::ResultType;
 
@@ -68,7 +69,7 @@ pub(super) async fn visit(
     let dress = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.dress(head));
     let answer = match exchange::visit(edge, record, site, head, incoming).await {
         Ok(answer) => answer,
-        Err(refusal) => refusal.answer(edge, &record.id),
+        Err(refusal) => refusal.answer(edge, record.occasion()),
     };
     let Some(page) = pages.page(&answer) else { return Ok(answer) };
     let Some(behavior) = site.behavior(&NormalPath::of(page.target.path())) else { return Ok(answer) };
@@ -88,8 +89,11 @@ pub(super) async fn visit(
     Ok(served)
 }
 
-/// What of a request goes for the page, too: no condition, no range, nothing that says who asks.
-fn kept(headers: &HeaderMap) -> HeaderMap<HeaderValue> {
+/// What of a request goes for the page, too: no condition, no range, nothing that says who asks; but where it has been, or
+/// two edges that serve each other's pages would ask each other for ever.
+fn kept(headers: &HeaderMap) -> HeaderMap {
     const KEPT: [HeaderName; 4] = [header::HOST, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE, header::USER_AGENT];
-    KEPT.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+    let mut kept: HeaderMap = KEPT.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
+    loops::Passed::of(headers).put_on(&mut kept);
+    kept
 }

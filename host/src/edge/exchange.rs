@@ -13,26 +13,28 @@ use std::time::Instant;
 use crate::cache::status::{CacheStatus, Forward};
 use crate::config::{ForwardedHeaders, ViewerProtocol};
 use crate::edge::Edge;
-use crate::edge::body::Content;
+use crate::edge::body::{Content, PeekError};
 use crate::edge::caching::{self, Asker, Caching, Way};
 use crate::edge::error_page;
 use crate::edge::head::{Head, Trailers};
 use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
 use crate::edge::hook::{self, Asked, Scene};
+use crate::edge::hops;
 use crate::edge::id::RequestId;
 use crate::edge::origin::{Backend, FetchError, Origin, announce, announce_for};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
 use crate::edge::signed;
 use crate::edge::site::{Behavior, Elsewhere, Site};
-use crate::edge::tunnel::Place;
+use crate::edge::tally::Tally;
+use crate::edge::tunnel::{self, Place};
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::net::{Pace, Stillness};
 use crate::path::NormalPath;
-use crate::telemetry::{Open, ResultType, SpanKind};
+use crate::telemetry::{Occasion, Open, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
 pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Request<Incoming>>) -> Result<Answer, Refusal> {
@@ -72,13 +74,13 @@ pub(super) async fn visit(
 ) -> Result<Answer, Refusal> {
     let mut content = Content::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
     let secure = record.client().tls.is_some();
-    let behavior = {
+    let (behavior, has_signers) = {
         // By the path as it came: a hook that changes it changes neither behavior nor origin.
         let path = NormalPath::of(head.path());
         let behavior = site.behavior(&path).ok_or(Refusal::UnknownHost)?;
         match behavior.viewer_protocol {
             ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
-            ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head),
+            ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head, edge.https_port),
             _ => {}
         }
         if !behavior.allows(&head.method) {
@@ -103,9 +105,17 @@ pub(super) async fn visit(
                 return Err(Refusal::Path("some servers would take it for another behavior's"));
             }
         }
-        behavior
+        // Nor is what the edge itself puts in this path's place.
+        let behind = site.behind(&path, behavior);
+        if let Some(signers) = behind {
+            signers.admit(&asked())?;
+        }
+        (behavior, behavior.signers.is_some() || behind.is_some())
     };
-    if behavior.signers.is_some() {
+    if let Some(answer) = hops::last(head, behavior) {
+        return Ok(answer);
+    }
+    if has_signers {
         // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
         signed::strip(head);
     }
@@ -119,7 +129,8 @@ pub(super) async fn visit(
     let mut beside = Beside::default();
     if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
         let flow = hook::viewer_request(scene, hook, head, &mut beside);
-        if let Flow::Respond(response) = flow.map_err(failed(Moment::ViewerRequest, hook))? {
+        if let Flow::Respond(response) = flow.map_err(failed(scene, head, Moment::ViewerRequest, hook))? {
+            hook.metrics().served_request();
             let mut answer = respond::generated(response, Moment::ViewerRequest);
             if let Some(dress) = &dress {
                 dress.put_on(&mut answer, &record.id, &edge.location);
@@ -135,10 +146,13 @@ pub(super) async fn visit(
 
     let mut first = None;
     if let Some(edits) = beside.origin {
-        let refuse = |failure| refused(Moment::ViewerRequest, behavior, failure);
+        let refuse = |failure| refused(scene, head, Moment::ViewerRequest, behavior, failure);
         trip.backend = edge.backends.choose(&behavior.backend, &edits).map_err(refuse)?;
         // Only the primary of a group is changed.
         first = Some(edge.backends.edit(trip.backend.primary(), &edits).map_err(refuse)?);
+    }
+    if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
+        hook.metrics().served_request();
     }
     let viewer_response = behavior.hook(Moment::ViewerResponse);
     let asked = viewer_response.map(|_| Asked::new(scene, Moment::ViewerResponse, head));
@@ -158,7 +172,9 @@ pub(super) async fn visit(
         && (200..400).contains(&answer.response.status().as_u16())
     {
         let (mut parts, mut content) = answer.response.into_parts();
-        let replaced = hook::viewer_response(scene, hook, asked, &mut parts).map_err(failed(Moment::ViewerResponse, hook))?;
+        let replaced = hook::viewer_response(scene, hook, asked, &mut parts);
+        let replaced = replaced.map_err(failed(scene, head, Moment::ViewerResponse, hook))?;
+        hook.metrics().served_request();
         if let Some(body) = replaced {
             content = Content::full(body);
         }
@@ -199,6 +215,7 @@ async fn handshake(
     head: &mut Head,
     content: &mut Content,
 ) -> Result<Answer, Refusal> {
+    tunnel::admit(&head.headers)?;
     let place = Place::take(trip.edge).ok_or(Refusal::Tunnels)?;
     let mut answer = match &trip.behavior.caching {
         None => trip.fetch(first, head, content).await?,
@@ -228,9 +245,10 @@ pub(crate) struct OwnedTrip {
     site: Arc<Site>,
     behavior: Arc<Behavior>,
     id: RequestId,
-    client_ip: Box<str>,
+    client_ip: Arc<str>,
     secure: bool,
     backend: Backend,
+    tally: Tally,
 }
 
 impl OwnedTrip {
@@ -243,6 +261,7 @@ impl OwnedTrip {
             client_ip: &self.client_ip,
             edge_location: &self.edge.location,
             metrics: &self.edge.metrics,
+            tally: &self.tally,
             // The request that has caused it is over, or will be.
             trace: None,
         };
@@ -266,6 +285,7 @@ impl<'a> Trip<'a> {
             client_ip: &client.ip,
             edge_location: &edge.location,
             metrics: &edge.metrics,
+            tally: &record.tally,
             trace: record.trace.as_deref(),
         };
         let (secure, backend) = (client.tls.is_some(), behavior.backend.clone());
@@ -318,15 +338,16 @@ impl<'a> Trip<'a> {
             site: self.site.clone(),
             behavior: self.behavior.clone(),
             id: *self.scene.id,
-            client_ip: self.scene.client_ip.into(),
+            client_ip: self.scene.client_ip.clone(),
             secure: self.secure,
             backend: self.backend.clone(),
+            tally: Tally::default(),
         }
     }
 
     /// The answer in place of one that there is not.
-    pub(crate) fn refuse(&self, refusal: &Refusal) -> Answer {
-        refusal.answer(self.edge, self.scene.id)
+    pub(crate) fn refuse(&self, refusal: &Refusal, path: &str) -> Answer {
+        refusal.answer(self.edge, self.scene.occasion(path))
     }
 
     /// From the cache or from the origin. `first` is the primary as a hook has changed it; what is sent is taken out of
@@ -370,7 +391,28 @@ impl<'a> Trip<'a> {
             Ok(_) | Err(Refusal::Fetch(_) | Refusal::OriginBody(_)) => {}
             Err(refusal) => return Err(refusal),
         }
+        primary.metrics.failed_over();
+        self.scene.tally.failed_over();
         Ok(self.attempt(&group.secondary, head, content).await?.answer)
+    }
+
+    /// An origin has not answered. The log hears of it here, even if another one will answer.
+    fn unanswered(&self, origin: &Origin, head: &Head, error: FetchError) -> Refusal {
+        let (elsewhere, reason) = (error.is_elsewhere(), error.reason());
+        let refusal = Refusal::Fetch(error);
+        if !elsewhere {
+            let occasion = self.scene.occasion(head.path());
+            origin.metrics.failed(reason, Occasion { category: refusal.category(), cause: &refusal, ..occasion });
+        }
+        refusal
+    }
+
+    /// The body of an origin's answer, which a hook was to see, does not come.
+    fn broken(&self, origin: &Origin, head: &Head, error: PeekError) -> Refusal {
+        let refusal = Refusal::OriginBody(error);
+        let occasion = self.scene.occasion(head.path());
+        origin.metrics.broke(Occasion { category: refusal.category(), cause: &refusal, ..occasion });
+        refusal
     }
 
     async fn attempt(&self, origin: &Arc<Origin>, head: &mut Head, content: &mut Content) -> Result<Attempt, Refusal> {
@@ -392,7 +434,8 @@ impl<'a> Trip<'a> {
             let mut beside = Beside::default();
             let (event, headers) = origin.event();
             let flow = hook::origin_request(self.scene, hook, head, shown.as_ref(), &event, headers, &mut beside).await;
-            if let Flow::Respond(response) = flow.map_err(failed(Moment::OriginRequest, hook))? {
+            if let Flow::Respond(response) = flow.map_err(failed(self.scene, head, Moment::OriginRequest, hook))? {
+                hook.metrics().served_request();
                 return Ok(Attempt { answer: respond::generated(response, Moment::OriginRequest), status: None });
             }
             if let Some(body) = beside.body {
@@ -400,7 +443,7 @@ impl<'a> Trip<'a> {
                 head.headers.remove(header::CONTENT_LENGTH);
             }
             if let Some(edits) = beside.origin {
-                let refuse = |failure| refused(Moment::OriginRequest, self.behavior, failure);
+                let refuse = |failure| refused(self.scene, head, Moment::OriginRequest, self.behavior, failure);
                 let Backend::One(chosen) = self.edge.backends.choose(&Backend::One(origin), &edits).map_err(refuse)? else {
                     return Err(refuse(Failure::BadReply("an origin group can only be chosen in viewer-request".to_owned())));
                 };
@@ -410,6 +453,7 @@ impl<'a> Trip<'a> {
                     head.headers.insert(header::HOST, host.clone());
                 }
             }
+            hook.metrics().served_request();
         }
         if origin.may_be_left_by(head.path()) {
             return Err(Refusal::Path("it leads out of the origin's own"));
@@ -425,20 +469,24 @@ impl<'a> Trip<'a> {
         let asked = origin_response.map(|_| Asked::new(self.scene, Moment::OriginResponse, head));
         let mut span = self.open_fetch(&origin, head);
         let started = Instant::now();
-        let fetched = origin.fetch(head, content, self.secure, started).await;
+        self.scene.tally.begin(&origin.metrics);
+        let fetched = origin.fetch(head, content, self.secure, started, self.scene.tally).await;
         let mut response = match fetched {
             Ok(response) => response,
             Err(error) => {
-                if !error.is_elsewhere() {
-                    origin.metrics.failed(error.reason());
-                }
                 if let Some(span) = &mut span {
                     span.note(|span| span.fail(error.reason()));
                 }
-                return Err(error.into());
+                return Err(self.unanswered(&origin, head, error));
             }
         };
-        origin.metrics.answered(started.elapsed().as_secs_f64());
+        let after = started.elapsed();
+        self.scene.tally.answered(after);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && !matches!(response.body(), Content::Switched(_)) {
+            // A component cannot, whatever it says.
+            return Err(self.unanswered(&origin, head, FetchError::Switched));
+        }
+        origin.metrics.answered(response.status().as_u16(), after.as_secs_f64());
         strip_response(response.headers_mut(), head.trailers != Trailers::Dropped);
         let status = response.status();
         if let Some(span) = &mut span {
@@ -452,27 +500,23 @@ impl<'a> Trip<'a> {
         // It lasts until the head of the answer: the body comes as fast as the client takes it.
         drop(span);
         if status == StatusCode::SWITCHING_PROTOCOLS {
-            return match response.body() {
-                Content::Switched(_) => {
-                    Ok(Attempt { answer: Answer { response, result: ResultType::Miss }, status: Some(status) })
-                }
-                // A component cannot, whatever it says.
-                _ => Err(FetchError::Switched.into()),
-            };
+            return Ok(Attempt { answer: Answer { response, result: ResultType::Miss }, status: Some(status) });
         }
 
         if let (Some(hook), Some(asked)) = (origin_response, asked) {
             let (mut parts, mut content) = response.into_parts();
             let shown = if self.behavior.include_body {
-                Some(Box::pin(content.peek(shown_bytes(hook))).await.map_err(Refusal::OriginBody)?)
+                let shown = Box::pin(content.peek(shown_bytes(hook))).await;
+                Some(shown.map_err(|error| self.broken(&origin, head, error))?)
             } else {
                 None
             };
             let (event, headers) = origin.event();
             let replaced = hook::origin_response(self.scene, hook, asked, &event, headers, &mut parts, shown.as_ref()).await;
-            if let Some(body) = replaced.map_err(failed(Moment::OriginResponse, hook))? {
+            if let Some(body) = replaced.map_err(failed(self.scene, head, Moment::OriginResponse, hook))? {
                 content = Content::full(body);
             }
+            hook.metrics().served_request();
             response = http::Response::from_parts(parts, content);
         }
         let result = if response.status().as_u16() < 400 { ResultType::Miss } else { ResultType::Error };
@@ -484,14 +528,22 @@ fn shown_bytes(hook: &Revision) -> usize {
     usize::try_from(hook.limits().value(Limit::BodyBytes)).unwrap_or(usize::MAX)
 }
 
-fn failed(moment: Moment, hook: &Arc<Revision>) -> impl FnOnce(Failure) -> Refusal {
-    let function = hook.name();
-    move |failure| Refusal::Hook { moment, function: function.to_owned(), failure }
+/// A hook has failed; the log hears of it here.
+fn failed<'a>(scene: Scene<'a>, head: &'a Head, moment: Moment, hook: &'a Revision) -> impl FnOnce(Failure) -> Refusal + 'a {
+    move |failure| {
+        let refusal = Refusal::Hook { moment, function: hook.name().to_owned(), failure };
+        let occasion = scene.occasion(head.path());
+        hook.metrics().failed_request(Occasion { category: refusal.category(), cause: &refusal, ..occasion });
+        refusal
+    }
 }
 
-fn refused(moment: Moment, behavior: &Behavior, failure: Failure) -> Refusal {
-    let function = behavior.hook(moment).map_or_else(String::new, |hook| hook.name().to_owned());
-    Refusal::Hook { moment, function, failure }
+/// What the hook of this moment wants cannot be done.
+fn refused(scene: Scene<'_>, head: &Head, moment: Moment, behavior: &Behavior, failure: Failure) -> Refusal {
+    match behavior.hook(moment) {
+        Some(hook) => failed(scene, head, moment, hook)(failure),
+        None => Refusal::Hook { moment, function: String::new(), failure },
+    }
 }
 
 /// The same query on another path, which the configuration has checked.

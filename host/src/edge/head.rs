@@ -70,7 +70,10 @@ impl Head {
         if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
             return Err(Refusal::Malformed("more than one Content-Length"));
         }
-        let target = target(&method, &uri)?;
+        if version == Version::HTTP_2 && headers.values().any(has_space_around) {
+            return Err(Refusal::Malformed("white space around a header's value"));
+        }
+        let target = target(&method, &uri, version)?;
         host(&uri, version, &mut headers)?;
         let websocket = asks_for_websocket(&method, version, &headers);
         let noted = strip_request(&mut headers);
@@ -95,6 +98,11 @@ impl Head {
     pub(crate) fn host(&self) -> &str {
         let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         without_port(host)
+    }
+
+    /// Whether the client has asked for a port beside the host.
+    pub(crate) fn names_port(&self) -> bool {
+        self.headers.get(header::HOST).is_some_and(|host| host.len() > self.host().len())
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -124,7 +132,13 @@ fn is_upgrade(option: &[u8]) -> bool {
     option.trim_ascii().eq_ignore_ascii_case(b"upgrade")
 }
 
-fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+/// RFC 9113 section 8.2.1. In HTTP/1.1 it is no part of the value.
+fn has_space_around(value: &HeaderValue) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())
+}
+
+fn target(method: &Method, uri: &Uri, version: Version) -> Result<PathAndQuery, Refusal> {
     if uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
         return Err(Refusal::Malformed("the target is of another scheme"));
     }
@@ -139,8 +153,10 @@ fn target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
         "*" if method == Method::OPTIONS => Ok(target),
         text if text.starts_with('/') => Ok(target),
         // An absolute URL without a path is about the root.
-        text if text.starts_with('?') => PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("/{text}")))
-            .map_err(|_| Refusal::Malformed("the target is not a path")),
+        text if text.starts_with('?') && version != Version::HTTP_2 => {
+            PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("/{text}")))
+                .map_err(|_| Refusal::Malformed("the target is not a path"))
+        }
         _ => Err(Refusal::Malformed("the target is not a path")),
     }
 }
@@ -196,7 +212,10 @@ pub(crate) fn is_host(host: &[u8]) -> bool {
     };
     let valid_port = match port {
         [] => true,
-        [b':', digits @ ..] => (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
+        [b':', digits @ ..] => {
+            let number = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+            digits.len() <= 5 && number.is_some_and(|number| number.parse::<u16>().is_ok())
+        }
         _ => false,
     };
     valid_port
@@ -232,10 +251,13 @@ mod tests {
 
     #[test]
     fn hosts_are_names_or_addresses_with_a_port_at_most() {
-        for host in ["a", "example.com", "example.com:8080", "127.0.0.1:1", "[::1]", "[::1]:8080", "a_b.c-d"] {
+        for host in ["a", "example.com", "example.com:8080", "127.0.0.1:1", "[::1]", "[::1]:8080", "a_b.c-d", "a:65535"] {
             assert!(is_host(host.as_bytes()), "{host}");
         }
-        for host in ["", ":80", "a:", "a:b", "a:123456", "user@a", "a/b", "a b", "[::1", "[x]", "[::1]x", "a,b", "%61"] {
+        for host in [
+            "", ":80", "a:", "a:b", "a:123456", "a:65536", "a:99999", "a:+1", "user@a", "a/b", "a b", "[::1", "[x]", "[::1]x",
+            "a,b", "%61",
+        ] {
             assert!(!is_host(host.as_bytes()), "{host}");
         }
     }
@@ -250,6 +272,19 @@ mod tests {
             &[("host", "a"), ("content-length", "1"), ("content-length", "1")],
         ] {
             assert!(matches!(admit("/", headers), Err(Refusal::Malformed(_))), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_http2_says_is_not_made_right() {
+        let admit = |path: &'static str, value: &'static str| {
+            let uri = Uri::builder().scheme("http").authority("a").path_and_query(path).build().unwrap();
+            let request = http::Request::builder().version(Version::HTTP_2).uri(uri).header("x", value).body(()).unwrap();
+            Head::admit(request.into_parts().0)
+        };
+        assert!(admit("/?x", "a b").is_ok());
+        for (path, value) in [("?x", "v"), ("/", " v"), ("/", "v\t"), ("/", " ")] {
+            assert!(matches!(admit(path, value), Err(Refusal::Malformed(_))), "{path} {value:?}");
         }
     }
 

@@ -98,7 +98,8 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) -> Noted {
             "trailer" => trailer = true,
             _ => {}
         }
-        is_disallowed(name) || name == "x-http-method-override"
+        // Of a way into HTTP/2 that is not taken here (RFC 7540 section 3.2.1): it is for this connection, named or not.
+        is_disallowed(name) || matches!(name, "x-http-method-override" | "http2-settings")
     });
     if te {
         let members = headers.get_all(header::TE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
@@ -136,11 +137,48 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     if !headers.contains_key(header::CONNECTION) {
         return Vec::new();
     }
-    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = named.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
-    // Whoever names an end-to-end header there must not make us forget whom the request is for, nor where it has been.
-    let kept = ["host", "content-length", "transfer-encoding", "via", "x-forwarded-for", "cdn-loop"];
-    names.filter(|name| !kept.contains(&name.as_str())).collect()
+    // By bytes: a member that is no name must not hide those beside it.
+    let members = headers.get_all(header::CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let names = members.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    names.filter(|name| !is_end_to_end(name.as_str())).collect()
+}
+
+/// What `Connection` cannot take away (RFC 9110 section 7.6.1: what is for all recipients is no connection option). Whoever
+/// names such a field there must not make us forget whom a message is for, who sent it, where it has been, how it is framed
+/// and read, or who may store it and for how long.
+fn is_end_to_end(name: &str) -> bool {
+    matches!(
+        name,
+        "accept-ranges"
+            | "age"
+            | "authorization"
+            | "cache-control"
+            | "cache-status"
+            | "cache-tag"
+            | "cdn-loop"
+            | "cookie"
+            | "date"
+            | "etag"
+            | "expires"
+            | "forwarded"
+            | "host"
+            | "last-modified"
+            | "location"
+            | "no-vary-search"
+            | "pragma"
+            | "range"
+            | "set-cookie"
+            | "strict-transport-security"
+            | "surrogate-control"
+            | "surrogate-key"
+            | "transfer-encoding"
+            | "vary"
+            | "via"
+            | "warning"
+            | "www-authenticate"
+            | "x-frame-options"
+    ) || name.ends_with("-cache-control")
+        || ["content-", "if-", "access-control-", "x-forwarded-", "cloudfront-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn gone_of(headers: &HeaderMap, mut gone: Vec<HeaderName>, mut goes: impl FnMut(&str) -> bool) -> Vec<HeaderName> {
@@ -274,17 +312,48 @@ mod tests {
         for (name, value) in [
             ("connection", "close, x-hop"),
             ("connection", "host, content-length"),
+            ("connection", "Cookie,\tx-other , \u{e9}"),
             ("x-hop", "1"),
+            ("x-other", "1"),
+            ("cookie", "a=1"),
             ("host", "a"),
             ("content-length", "3"),
             ("x-keep", "1"),
         ] {
-            headers.append(name, value.parse().unwrap());
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         strip_request(&mut headers);
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["content-length", "host", "x-keep"]);
+        assert_eq!(left, ["content-length", "cookie", "host", "x-keep"]);
+    }
+
+    #[test]
+    fn an_answer_keeps_what_the_cache_judges_it_by_whatever_its_connection_says() {
+        for name in [
+            "cache-control",
+            "cdn-cache-control",
+            "edgeward-cache-control",
+            "surrogate-control",
+            "vary",
+            "set-cookie",
+            "expires",
+            "age",
+            "date",
+            "etag",
+            "last-modified",
+            "pragma",
+            "content-encoding",
+            "content-range",
+            "access-control-allow-origin",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONNECTION, HeaderValue::from_bytes(format!("x-hop, {name}, \u{e9}").as_bytes()).unwrap());
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("v"));
+            headers.insert("x-hop", HeaderValue::from_static("v"));
+            strip_response(&mut headers, false);
+            assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), [name]);
+        }
     }
 
     #[test]

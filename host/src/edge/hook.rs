@@ -15,22 +15,33 @@ use http::{HeaderMap, response};
 
 use crate::edge::head::Head;
 use crate::edge::id::RequestId;
+use crate::edge::tally::Tally;
 use crate::failure::Failure;
 use crate::function::revision::{Outcome, Revision};
-use crate::telemetry::{EdgeMetrics, Trace};
+use crate::loops::Passed;
+use crate::telemetry::{EdgeMetrics, Occasion, Trace};
 use crate::wasm::abi::{self, EventWriter, Moment};
 use edit::{Beside, Flow};
 
 /// What every hook of a request is told.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
-    pub(crate) site: &'a str,
+    // Thin references: this is copied into every future of a request.
+    pub(crate) site: &'a Arc<str>,
     pub(crate) id: &'a RequestId,
-    pub(crate) client_ip: &'a str,
+    pub(crate) client_ip: &'a Arc<str>,
     pub(crate) edge_location: &'a str,
     pub(crate) metrics: &'a EdgeMetrics,
+    pub(crate) tally: &'a Tally,
     /// None: this request is not traced.
     pub(crate) trace: Option<&'a Trace>,
+}
+
+impl Scene<'_> {
+    /// What the log needs to know of the request, which asks for this path now.
+    pub(crate) fn occasion<'o>(&'o self, path: &'o str) -> Occasion<'o> {
+        Occasion { site: self.site, path, request_id: self.id.as_str(), category: "", cause: &"" }
+    }
 }
 
 /// The beginning of a body, as an origin hook sees it.
@@ -66,21 +77,26 @@ pub(crate) fn viewer_request(
 
 /// What a response hook will be told of the request, written down before the request leaves: later its
 /// headers are the origin's to see, and a copy of the map would cost more than these bytes.
-pub(crate) struct Asked(Vec<u8>);
+pub(crate) struct Asked {
+    event: Vec<u8>,
+    /// For what an origin hook asks of others.
+    passed: Passed,
+}
 
 impl Asked {
     pub(crate) fn new(scene: Scene<'_>, moment: Moment, head: &Head) -> Asked {
         let mut event = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(2_048));
         write_request(&mut event, scene, moment, head, None);
-        Asked(event)
+        let passed = if moment.is_viewer() { Passed::default() } else { Passed::of(&head.headers) };
+        Asked { event, passed }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
         SPENT.with_borrow_mut(|spent| {
-            if spent.len() < SPENT_MAX && self.0.capacity() <= SPENT_BYTES {
-                spent.push(std::mem::take(&mut self.0));
+            if spent.len() < SPENT_MAX && self.event.capacity() <= SPENT_BYTES {
+                spent.push(std::mem::take(&mut self.event));
             }
         });
     }
@@ -94,8 +110,8 @@ pub(crate) fn viewer_response(
     response: &mut response::Parts,
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::ViewerResponse;
-    write_response(&mut EventWriter::resume(&mut asked.0), response, None);
-    let outcome = hook.call_viewer(moment, &asked.0);
+    write_response(&mut EventWriter::resume(&mut asked.event), response, None);
+    let outcome = hook.call_viewer(moment, &asked.event);
     let answer = settle(scene, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
@@ -113,7 +129,7 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, scene, moment, head, shown);
     write_origin(&mut writer, origin, origin_headers);
-    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event)).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, Passed::of(&head.headers))).await)?;
     edit::edit_request(moment, hook.limits(), &answer, head, beside)
 }
 
@@ -128,11 +144,11 @@ pub(crate) async fn origin_response(
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::OriginResponse;
     // An origin hook may wait; its event is its own.
-    let mut event = std::mem::take(&mut asked.0);
+    let mut event = std::mem::take(&mut asked.event);
     let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, shown);
-    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event)).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, std::mem::take(&mut asked.passed))).await)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 
@@ -195,6 +211,7 @@ fn body(shown: Option<&Shown>) -> abi::Body<'_> {
 /// Counts and logs a call, and hands its answer on.
 fn settle(scene: Scene<'_>, hook: &Arc<Revision>, moment: Moment, outcome: Outcome) -> Result<Vec<u8>, Failure> {
     scene.metrics.hook(moment as usize, outcome.usage.duration_us);
+    scene.tally.called(Duration::from_micros(outcome.usage.duration_us));
     if let Some(trace) = scene.trace {
         let usage = &outcome.usage;
         trace.ended(moment.name(), Duration::from_micros(usage.duration_us), |span| {
@@ -208,8 +225,8 @@ fn settle(scene: Scene<'_>, hook: &Arc<Revision>, moment: Moment, outcome: Outco
             }
         });
     }
-    if !outcome.log.is_empty() {
-        tracing::info!(target: "edgeward::function", function = hook.name(), moment = moment.name(), request_id = scene.id.as_str(), "{}", outcome.log);
+    if !outcome.log.is_empty() && hook.metrics().may_speak() {
+        tracing::info!(target: "edgeward::function", function = hook.name(), moment = moment.name(), site = &**scene.site, request_id = scene.id.as_str(), "{}", outcome.log);
     }
     outcome.result
 }

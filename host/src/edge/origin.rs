@@ -7,6 +7,7 @@ pub(crate) mod connect;
 pub(crate) mod folder;
 mod heard;
 mod identity;
+pub(crate) mod places;
 pub(crate) mod pool;
 pub(crate) mod upstream;
 pub(crate) mod want;
@@ -24,11 +25,12 @@ use crate::cache::key::Identity;
 use crate::config::{self, OriginKind, UrlOrigin};
 use crate::edge::body::{Content, PeekError};
 use crate::edge::head::{Head, Trailers};
+use crate::edge::tally::Tally;
 use crate::failure::Failure;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
-use crate::limits::origin::FILE_TIMEOUT_MS;
+use crate::limits::origin::{self as limits, FILE_TIMEOUT_MS};
 use crate::loops;
 use crate::path::NormalPath;
 use crate::telemetry::{OriginMetrics, Telemetry};
@@ -50,6 +52,18 @@ impl Backend {
             Backend::One(origin) => origin,
             Backend::Group(group) => &group.primary,
         }
+    }
+
+    /// What folders give for themselves.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = &str> {
+        let (first, second) = match self {
+            Backend::One(origin) => (origin, None),
+            Backend::Group(group) => (&group.primary, Some(&group.secondary)),
+        };
+        std::iter::once(first).chain(second).filter_map(|origin| match &origin.kind {
+            Kind::Folder(folder) => folder.index(),
+            _ => None,
+        })
     }
 }
 
@@ -90,6 +104,8 @@ pub(crate) struct Target {
     pub(crate) read_timeout: Duration,
     pub(crate) keepalive: Duration,
     pub(crate) max_idle: usize,
+    /// Of one worker, idle ones and tunnels too.
+    pub(crate) connections: usize,
 }
 
 /// What a hook wants otherwise about the origin of this request.
@@ -127,6 +143,8 @@ pub(crate) enum FetchError {
     Coding,
     #[error("this machine has nothing left to ask it with: {0}")]
     Exhausted(std::io::Error),
+    #[error("this worker has {0} connections to it, as many as it may, and none came free in time")]
+    Connections(usize),
     /// Of what the client sends, on its way to the origin.
     #[error("request body: {0}")]
     Body(PeekError),
@@ -148,7 +166,7 @@ impl FetchError {
     /// Whether it lies neither with the origin nor with what stands in for one: nobody else is asked then, and nothing
     /// remembered.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        matches!(self, FetchError::Exhausted(_) | FetchError::Body(_))
+        matches!(self, FetchError::Exhausted(_) | FetchError::Connections(_) | FetchError::Body(_))
     }
 
     pub(crate) fn reason(&self) -> &'static str {
@@ -159,6 +177,7 @@ impl FetchError {
             FetchError::Broken(_) => "broken",
             FetchError::Coding => "transfer-coding",
             FetchError::Exhausted(_) => "edge-exhausted",
+            FetchError::Connections(_) => "origin-connections",
             FetchError::Body(_) => "request-body",
             FetchError::Component(_) => "component",
             FetchError::Switched => "switched",
@@ -357,9 +376,13 @@ impl Origin {
         content: &mut Content,
         tls: bool,
         now: Instant,
+        tally: &Tally,
     ) -> Result<Response<Content>, FetchError> {
+        if !self.is_url() {
+            tally.asked(None, None);
+        }
         match &self.kind {
-            Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content, now.into()).await,
+            Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content, now.into(), tally).await,
             Kind::Folder(folder) => {
                 let patience = Duration::from_millis(FILE_TIMEOUT_MS);
                 match Box::pin(folder.serve(head)).await {
@@ -390,6 +413,7 @@ impl Default for Target {
             read_timeout: Duration::from_secs(30),
             keepalive: Duration::from_secs(5),
             max_idle: 32,
+            connections: limits::CONNECTIONS,
         }
     }
 }
@@ -411,6 +435,7 @@ impl Target {
             read_timeout: url.read_timeout,
             keepalive: url.keepalive,
             max_idle: url.max_idle_per_worker,
+            connections: url.connections_per_worker,
         })
     }
 

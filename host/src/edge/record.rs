@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
@@ -15,8 +15,9 @@ use crate::edge::Edge;
 use crate::edge::head::Head;
 use crate::edge::id::RequestId;
 use crate::edge::site::Site;
+use crate::edge::tally::Tally;
 use crate::net::{Client, Side};
-use crate::telemetry::{Line, ResultType, Trace};
+use crate::telemetry::{Line, Occasion, ResultType, Timestamp, Trace};
 
 pub(crate) struct Record {
     pub(crate) edge: Arc<Edge>,
@@ -26,6 +27,9 @@ pub(crate) struct Record {
     pub(crate) version: Version,
     started: Instant,
     pub(crate) site: Option<Arc<Site>>,
+    /// As the client sent it.
+    target: Option<PathAndQuery>,
+    pub(crate) tally: Tally,
     seen: Option<Seen>,
     answer: Option<Answer>,
     bytes: u64,
@@ -40,7 +44,6 @@ pub(crate) struct Record {
 
 /// The request as the client sent it; only kept for the log. Cheap: every part is counted, not copied.
 struct Seen {
-    target: PathAndQuery,
     headers: [Option<HeaderValue>; 5],
 }
 
@@ -77,6 +80,8 @@ impl Record {
             version: request.version(),
             started: Instant::now(),
             site: None,
+            target: None,
+            tally: Tally::default(),
             seen: None,
             answer: None,
             bytes: 0,
@@ -92,6 +97,7 @@ impl Record {
     }
 
     pub(crate) fn saw(&mut self, head: &Head) {
+        self.target = Some(head.target.clone());
         if self.edge.access.is_some() || self.trace.is_some() {
             let names = [
                 header::HOST,
@@ -100,7 +106,7 @@ impl Record {
                 header::COOKIE,
                 header::HeaderName::from_static("x-forwarded-for"),
             ];
-            self.seen = Some(Seen { target: head.target.clone(), headers: names.map(|name| head.headers.get(name).cloned()) });
+            self.seen = Some(Seen { headers: names.map(|name| head.headers.get(name).cloned()) });
         }
     }
 
@@ -144,7 +150,23 @@ impl Record {
 
     pub(crate) fn broke(&mut self, error: &anyhow::Error) {
         self.end = End::OriginBroke;
-        tracing::warn!(target: "edgeward::edge", request_id = self.id.as_str(), "response broke off: {error:#}");
+        let cause = &format_args!("response broke off: {error:#}");
+        let occasion = Occasion { category: "response-broke", cause, ..self.occasion() };
+        match self.tally.origin() {
+            Some(origin) => origin.broke(occasion),
+            None => self.edge.metrics.broke(occasion),
+        }
+    }
+
+    /// What the log needs to know of the request, whatever has happened to it.
+    pub(crate) fn occasion(&self) -> Occasion<'_> {
+        Occasion {
+            site: self.site.as_ref().map_or("", |site| &site.name),
+            path: self.target.as_ref().map_or("", PathAndQuery::path),
+            request_id: self.id.as_str(),
+            category: "",
+            cause: &"",
+        }
     }
 
     /// The request's own span, with the names of the semantic conventions for HTTP servers.
@@ -154,8 +176,8 @@ impl Record {
             let header = |i: usize| seen.and_then(|seen| seen.headers[i].as_ref()?.to_str().ok());
             span.text("http.request.method", self.method.as_str());
             span.text("url.scheme", if self.client.tls.is_some() { "https" } else { "http" });
-            if let Some(seen) = seen {
-                span.text("url.path", seen.target.path());
+            if let Some(target) = &self.target {
+                span.text("url.path", target.path());
             }
             if let Some(host) = header(0) {
                 span.text("server.address", host);
@@ -193,25 +215,27 @@ impl Record {
     }
 
     fn log(&self, seconds: f64) {
-        let (Some(log), Some(answer)) = (&self.edge.access, &self.answer) else { return };
-        let seen = self.seen.as_ref();
+        let (Some(access), Some(answer)) = (&self.edge.access, &self.answer) else { return };
+        let (seen, tally) = (self.seen.as_ref(), &self.tally);
+        let (origin, asked, called) = (tally.origin(), tally.tries() > 0, tally.calls() > 0);
         let headers = seen.map(|seen| seen.headers.each_ref().map(|value| value.as_ref().map(escaped)));
         let header = |i: usize| headers.as_ref().and_then(|headers| headers[i].as_deref());
         let content_type = answer.content_type.as_ref().map(escaped);
         let result = answer.result.name();
-        log.write(&Line {
-            timestamp: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+        let referer = header(1).map(|referer| access.shown(referer));
+        let line = Line {
+            timestamp: Timestamp::now(),
             location: &self.edge.location,
             bytes_sent: self.bytes,
             bytes_received: self.bytes_received,
             client_ip: &self.client.ip,
             client_port: self.client.peer.port(),
             method: self.method.as_str(),
-            path: seen.map_or("", |seen| seen.target.path()),
-            query: seen.and_then(|seen| seen.target.query()),
+            path: self.target.as_ref().map_or("", PathAndQuery::path),
+            query: self.target.as_ref().and_then(PathAndQuery::query).map(|query| access.shown_query(query)),
             status: answer.status.as_u16(),
             host: header(0).unwrap_or_default(),
-            referer: header(1),
+            referer: referer.as_deref(),
             user_agent: header(2),
             cookie: header(3),
             forwarded_for: header(4),
@@ -223,7 +247,7 @@ impl Record {
                 End::ClientLeft => "ClientCommError",
             },
             request_id: self.id.as_str(),
-            site: self.site.as_ref().map_or("", |site| site.name.as_str()),
+            site: self.site.as_ref().map_or("", |site| &site.name),
             protocol: if self.client.tls.is_some() { "https" } else { "http" },
             protocol_version: match self.version {
                 Version::HTTP_2 => "HTTP/2.0",
@@ -238,7 +262,16 @@ impl Record {
             content_length: answer.content_length,
             range_start: answer.range.map(|(first, _)| first),
             range_end: answer.range.map(|(_, last)| last),
-        });
+            origin: origin.as_ref().map(|origin| origin.name()),
+            origin_address: tally.address(),
+            origin_connect_seconds: tally.connect().map(|connect| connect.as_secs_f64()),
+            origin_first_byte_seconds: tally.first_byte().map(|after| after.as_secs_f64()),
+            origin_tries: asked.then(|| tally.tries()),
+            origin_failovers: asked.then(|| tally.failovers()),
+            function_calls: called.then(|| tally.calls()),
+            function_seconds: called.then(|| tally.in_functions().as_secs_f64()),
+        };
+        access.log.write(&line, &access.fields);
     }
 }
 

@@ -10,7 +10,6 @@ use http_body::Body as _;
 
 use crate::edge::body::{Body, Content, PeekError};
 use crate::edge::head::Head;
-use crate::edge::id::RequestId;
 use crate::edge::origin::FetchError;
 use crate::edge::record::Record;
 use crate::edge::signed::Denied;
@@ -18,7 +17,7 @@ use crate::edge::{Edge, Via, tunnel};
 use crate::failure::Failure;
 use crate::limits::Limit;
 use crate::loops;
-use crate::telemetry::ResultType;
+use crate::telemetry::{Occasion, ResultType, shown_path};
 use crate::wasm::abi::Moment;
 
 /// Why a request ends without the answer of an origin or a hook.
@@ -55,6 +54,8 @@ pub(crate) enum Refusal {
     OriginBody(PeekError),
     #[error("{} hook `{function}`: {failure}", .moment.name())]
     Hook { moment: Moment, function: String, failure: Failure },
+    #[error("WebSocket is asked for in another version than 13")]
+    WebSocketVersion,
     #[error("this worker has as many WebSocket tunnels as it may")]
     Tunnels,
     #[error("origin: {0}")]
@@ -92,6 +93,7 @@ impl Refusal {
             Refusal::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
             Refusal::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
             Refusal::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
+            Refusal::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, Error, "websocket-version"),
             Refusal::Tunnels => (StatusCode::SERVICE_UNAVAILABLE, Error, "tunnels"),
             Refusal::Fetch(error) => match error {
                 FetchError::ConnectTimeout(_) | FetchError::ReadTimeout(_) => {
@@ -102,6 +104,7 @@ impl Refusal {
                     (StatusCode::BAD_GATEWAY, Error, "origin-broken")
                 }
                 FetchError::Exhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, Error, "edge-exhausted"),
+                FetchError::Connections(_) => (StatusCode::SERVICE_UNAVAILABLE, Error, "origin-connections"),
                 FetchError::Body(_) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
                 FetchError::Forbidden(_) => (StatusCode::BAD_GATEWAY, Error, "origin-forbidden"),
                 // A component is a function wherever it stands: what is true of an origin hook is true of it.
@@ -114,20 +117,23 @@ impl Refusal {
         self.verdict().0
     }
 
-    /// The answer to a request that is refused. Counts and logs it.
-    pub(crate) fn answer(&self, edge: &Edge, id: &RequestId) -> Answer {
+    /// The word for the client, the metrics and the log.
+    pub(crate) fn category(&self) -> &'static str {
+        self.verdict().2
+    }
+
+    /// The answer to a request that is refused. Counts it. What an origin or a hook did wrong is logged where that is
+    /// known, and what strangers send is no news.
+    pub(crate) fn answer(&self, edge: &Edge, occasion: Occasion<'_>) -> Answer {
         let (status, result, category) = self.verdict();
         edge.metrics.refused(category);
-        let id = id.as_str();
-        match self {
-            // What strangers send is no news.
-            Refusal::Fetch(FetchError::Body(_)) => {
-                tracing::debug!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}");
-            }
-            Refusal::Hook { .. } | Refusal::Fetch(_) | Refusal::OriginBody(_) => {
-                tracing::warn!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}");
-            }
-            _ => tracing::debug!(target: "edgeward::edge", request_id = id, category, status = status.as_u16(), "{self}"),
+        let Occasion { site, path, request_id: id, .. } = occasion;
+        if let Refusal::Fetch(FetchError::Exhausted(_)) = self {
+            edge.metrics.exhausted(Occasion { category, cause: self, ..occasion });
+        }
+        if tracing::enabled!(target: "edgeward::edge", tracing::Level::DEBUG) {
+            let (path, status) = (shown_path(path), status.as_u16());
+            tracing::debug!(target: "edgeward::edge", site, path, request_id = id, category, status, "{self}");
         }
         let (content_type, text) = match self {
             Refusal::Unsigned(denied) => ("text/xml", Bytes::from_static(denied_body(*denied).as_bytes())),
@@ -137,6 +143,12 @@ impl Refusal {
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Refusal::WebSocketVersion = self {
+            // What would be right (RFC 6455 section 4.4, RFC 9110 section 15.5.22).
+            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, tunnel::VERSION);
+            response.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         Answer { response, result }
     }
 }
@@ -198,10 +210,11 @@ fn denied_body(denied: Denied) -> &'static str {
     }
 }
 
-/// A redirect to the same URL by HTTPS.
+/// A redirect to the same URL by HTTPS. A client that names a port came to the port that we listen on, and so will its
+/// next request: `https_port` is named, unless it is HTTPS's own. One that names none came to port 80, whatever maps it to ours.
 /// What is not a mere read must come again as it was, which HTTP/1.0 has no status for ("Require HTTPS for communication
 /// between viewers and CloudFront").
-pub(crate) fn redirect_to_https(head: &Head) -> Result<Answer, Refusal> {
+pub(crate) fn redirect_to_https(head: &Head, https_port: Option<u16>) -> Result<Answer, Refusal> {
     if head.host().is_empty() {
         return Err(Refusal::HttpsOnly);
     }
@@ -210,8 +223,9 @@ pub(crate) fn redirect_to_https(head: &Head) -> Result<Answer, Refusal> {
         _ if head.version < Version::HTTP_11 => return Err(Refusal::HttpsOnly),
         _ => StatusCode::TEMPORARY_REDIRECT,
     };
-    let mut location = String::with_capacity(8 + head.host().len() + head.target.as_str().len());
-    for part in ["https://", head.host(), head.target.as_str()] {
+    let port = https_port.filter(|&port| port != 443 && head.names_port()).map_or_else(String::new, |port| format!(":{port}"));
+    let mut location = String::with_capacity(8 + head.host().len() + port.len() + head.target.as_str().len());
+    for part in ["https://", head.host(), &port, head.target.as_str()] {
         location.push_str(part);
     }
     let mut response = Response::new(Content::Empty);
@@ -240,7 +254,11 @@ pub(crate) fn finish(edge: &Edge, mut record: Box<Record>, answer: Answer) -> Re
     if let Ok(id) = HeaderValue::from_str(record.id.as_str()) {
         headers.insert(ID, id);
     }
-    if record.method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+        // The one may not say a length, the other has none (RFC 9110 sections 8.6 and 15.3.6).
+        headers.remove(header::CONTENT_LENGTH);
+        content = Content::Empty;
+    } else if record.method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED {
         if let (Some(length), false) = (content.size_hint().exact(), headers.contains_key(header::CONTENT_LENGTH))
             && length > 0
             && record.method == Method::HEAD
@@ -311,6 +329,23 @@ fn x_cache(result: ResultType) -> HeaderValue {
 mod tests {
     use super::*;
     use crate::failure::Scope;
+
+    #[test]
+    fn a_redirect_to_https_leads_to_the_port_that_we_listen_on() {
+        for (host, port, there) in [
+            ("a.test", Some(8443), "https://a.test/b?c"),
+            ("a.test:8080", Some(8443), "https://a.test:8443/b?c"),
+            ("a.test:8080", Some(443), "https://a.test/b?c"),
+            ("a.test:8080", None, "https://a.test/b?c"),
+            ("[::1]:8080", Some(8443), "https://[::1]:8443/b?c"),
+            ("[::1]", Some(8443), "https://[::1]/b?c"),
+        ] {
+            let headers = http::HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
+            let head = Head::new(Method::GET, http::uri::PathAndQuery::from_static("/b?c"), headers, Version::HTTP_11);
+            let answer = redirect_to_https(&head, port).unwrap();
+            assert_eq!(answer.response.headers()[header::LOCATION], there, "{host} {port:?}");
+        }
+    }
 
     #[test]
     fn failures_of_hooks_have_cloudfronts_statuses() {

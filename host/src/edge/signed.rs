@@ -100,10 +100,9 @@ impl Signers {
                 let policy = Policy::read(&text).ok_or(Denied::Policy)?;
                 (text, policy)
             }
-            (None, Some(expires)) => (
-                policy::canned(&asked.url(asked.target.path()), expires).ok_or(Denied::Policy)?,
-                Policy::until(expires).ok_or(Denied::Policy)?,
-            ),
+            (None, Some(expires)) => {
+                (policy::canned(&asked.url(), expires).ok_or(Denied::Policy)?, Policy::until(expires).ok_or(Denied::Policy)?)
+            }
             (None, None) => return Err(Denied::Policy),
         };
         policy.admits(asked.client, asked.now_s)?;
@@ -111,10 +110,11 @@ impl Signers {
             return Err(Denied::Forged);
         }
         // What other servers may read must be allowed as well.
-        let is_covered = policy.covers(|| asked.url(asked.path.text()))
+        let covers = |text: &str| policy.covers(asked.scheme(), asked.host, || asked.own_target(text));
+        let is_covered = covers(asked.path.text())
             && !asked.path.has_nul()
             && !asked.path.is_too_doubtful()
-            && asked.path.others().all(|text| policy.covers(|| asked.url(&text)));
+            && asked.path.others().all(|text| covers(&text));
         if is_covered { Ok(()) } else { Err(Denied::Resource) }
     }
 }
@@ -126,14 +126,19 @@ impl<'a> Asked<'a> {
         Asked { secure, host, target: &head.target, path, headers: &head.headers, client, now_s: now.as_secs() }
     }
 
-    /// The URL before the signer's own parameters came to it, with the path in this spelling: as it came, it is what
-    /// the signer wrote.
-    fn url(&self, path: &str) -> String {
-        let scheme = if self.secure { "https://" } else { "http://" };
-        let mut url = String::with_capacity(scheme.len() + self.host.len() + self.target.as_str().len());
-        for part in [scheme, self.host, path] {
-            url.push_str(part);
-        }
+    fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// The URL as the signer has written it.
+    fn url(&self) -> String {
+        format!("{}://{}{}", self.scheme(), self.host, self.own_target(self.target.path()))
+    }
+
+    /// Path and query before the signer's own parameters came to it, with the path in this spelling.
+    fn own_target(&self, path: &str) -> String {
+        let mut url = String::with_capacity(self.target.as_str().len());
+        url.push_str(path);
         let mut separator = '?';
         for pair in self.target.query().into_iter().flat_map(own_parameters) {
             url.push(separator);
@@ -160,8 +165,10 @@ impl<'a> Ticket<'a> {
     fn of(asked: &Asked<'a>) -> Option<Ticket<'a>> {
         let query = asked.target.query().into_iter().flat_map(|query| query.split('&'));
         let cookies = || {
-            let lines = asked.headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-            lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().strip_prefix(COOKIE_PREFIX))
+            // Whatever another cookie has in it.
+            let lines = asked.headers.get_all(header::COOKIE).iter().map(|line| line.as_bytes());
+            let pairs = lines.flat_map(|line| line.split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
+            pairs.filter_map(|pair| str::from_utf8(pair.strip_prefix(COOKIE_PREFIX.as_bytes())?).ok())
         };
         Ticket::collect(query).or_else(|| Ticket::collect(cookies()))
     }

@@ -45,7 +45,7 @@ pub(crate) struct Sites {
 }
 
 pub(crate) struct Site {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) default_root_object: Option<String>,
     pub(crate) metrics: SiteMetrics,
     behaviors: Vec<Arc<Behavior>>,
@@ -118,7 +118,7 @@ impl Sites {
 
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let mut all = self.exact.values().chain(self.wildcard.values()).chain(&self.any);
-        all.any(|site| site.name == name)
+        all.any(|site| *site.name == *name)
     }
 
     fn find_lower(&self, host: &str) -> Option<&Arc<Site>> {
@@ -148,7 +148,7 @@ impl Site {
         });
         let root = site.default_root_object.trim_start_matches('/');
         Ok(Site {
-            name: site.name.clone(),
+            name: name.clone(),
             default_root_object: (!root.is_empty()).then(|| format!("/{root}")),
             metrics: parts.telemetry.site(&site.name),
             behaviors: behaviors.collect::<anyhow::Result<_>>()?,
@@ -183,6 +183,27 @@ impl Site {
         }
         let mut others = path.others().filter_map(|text| self.behavior_of_text(&text));
         others.find(|other| !Arc::ptr_eq(other, own)).map_or(Elsewhere::Nowhere, Elsewhere::Behavior)
+    }
+
+    /// Who guards what the edge itself gives for a path: the default root object, or a folder's index. It may have another
+    /// behavior than the path that was asked for, and what it has signers for is not to be had without them.
+    pub(crate) fn behind(&self, path: &NormalPath<'_>, own: &Arc<Behavior>) -> Option<&Signers> {
+        if self.signers.is_empty() {
+            return None;
+        }
+        let root = self.default_root_object.as_deref().filter(|_| path.text() == "/");
+        let text = root.unwrap_or(path.text());
+        if root.is_none() && !text.ends_with('/') {
+            return None;
+        }
+        let root = root.map(NormalPath::of);
+        let text = root.as_ref().map_or(text, NormalPath::text);
+        let signers = |text: &str| {
+            let other = self.behavior_of_text(text).filter(|other| !Arc::ptr_eq(other, own))?;
+            other.signers.as_ref()
+        };
+        let index = |name: &str| text.ends_with('/').then(|| signers(NormalPath::of(&format!("{text}{name}")).text())).flatten();
+        root.as_ref().and_then(|root| signers(root.text())).or_else(|| own.backend.indexes().find_map(index))
     }
 
     fn behavior_of_text(&self, text: &str) -> Option<&Arc<Behavior>> {
@@ -251,6 +272,15 @@ impl Behavior {
         // Neither asks for anything that could be had here: TRACE would show what hooks and origins are told.
         !matches!(*method, Method::CONNECT | Method::TRACE)
             && self.allowed_methods.as_ref().is_none_or(|allowed| allowed.contains(method))
+    }
+
+    /// As `Allow` tells them.
+    pub(crate) fn methods(&self) -> String {
+        // All that are registered for more than a few servers; others go on to the origin as well.
+        const COMMON: [Method; 7] =
+            [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        let methods = self.allowed_methods.as_deref().unwrap_or(&COMMON);
+        methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::cache;
-use crate::config::{self, Behavior, Origin, OriginGroup, OriginKind, Server, Site, UrlOrigin, ViewerProtocol};
+use crate::config::{self, Behavior, Hidden, Origin, OriginGroup, OriginKind, Server, Site, UrlOrigin, ViewerProtocol};
 
 fn url(port: u16) -> OriginKind {
     OriginKind::Url(UrlOrigin {
@@ -23,12 +23,13 @@ fn url(port: u16) -> OriginKind {
         path: "/base".to_owned(),
         host_header: None,
         forward_host: false,
-        headers: vec![("x-secret".to_owned(), "s".to_owned())],
+        headers: Hidden(vec![("x-secret".to_owned(), "s".to_owned())]),
         connect_timeout: Duration::from_secs(1),
         connect_attempts: 1,
         read_timeout: Duration::from_secs(5),
         keepalive: Duration::from_secs(5),
         max_idle_per_worker: 4,
+        connections_per_worker: 100,
         ca: None,
     })
 }
@@ -69,7 +70,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             edge_location: "test".to_owned(),
             drain: Duration::ZERO,
             drain_listen: None,
-            access_log: false,
+            access_log: None,
             websockets_per_worker: 1,
             connections_per_client: None,
             upload_bytes_per_s: 0,
@@ -242,7 +243,8 @@ fn a_connection_closed_while_idle_costs_no_request() {
 fn refusals_and_failovers_have_their_statuses() {
     worker(async {
         let dead = { TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port() };
-        let fixed = OriginKind::Fixed { status: 203, headers: vec![("x-f".to_owned(), "1".to_owned())], body: "fixed".into() };
+        let fixed =
+            OriginKind::Fixed { status: 203, headers: Hidden(vec![("x-f".to_owned(), "1".to_owned())]), body: "fixed".into() };
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("index.html"), "the index").unwrap();
         std::fs::write(folder.path().join("big.txt"), vec![b'b'; 200_000]).unwrap();

@@ -17,8 +17,10 @@ use super::head::Head;
 use super::hook::edit::{Beside, Flow, edit_request, edit_response};
 use super::hook::{self, Scene};
 use super::id::RequestId;
+use super::tally::Tally;
 use crate::function::revision::Revision;
 use crate::limits::Profile;
+use crate::loops::Passed;
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
 
@@ -146,10 +148,22 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
         );
     }
     let (id, metrics) = (RequestId::next(), telemetry.edge());
-    let scene = Scene { site: &site, id: &id, client_ip: &client_ip, edge_location: "trial", metrics: &metrics, trace: None };
+    let (tally, site, client_ip) = (Tally::default(), Arc::from(site), Arc::from(client_ip));
+    let scene = Scene {
+        site: &site,
+        id: &id,
+        client_ip: &client_ip,
+        edge_location: "trial",
+        metrics: &metrics,
+        tally: &tally,
+        trace: None,
+    };
     let buffer = hook::event(scene, moment, &head, response.as_ref());
-    let outcome =
-        if moment.is_viewer() { function.measure_viewer(moment, &buffer) } else { function.call_origin(moment, buffer).await };
+    let outcome = if moment.is_viewer() {
+        function.measure_viewer(moment, &buffer)
+    } else {
+        function.call_origin(moment, buffer, Passed::default()).await
+    };
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {
         Some(response) => {

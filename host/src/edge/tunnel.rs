@@ -11,23 +11,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, response};
 
 use crate::edge::Edge;
 use crate::edge::body::Body;
 use crate::edge::origin::connect::Stream;
+use crate::edge::origin::places;
 use crate::edge::record::Record;
+use crate::edge::respond::Refusal;
 use crate::net::{Side, Switch, Tunnel, Witness};
 use crate::telemetry::ResultType;
 
 /// The only protocol that is passed through.
 pub(crate) const PROTOCOL: HeaderValue = HeaderValue::from_static("websocket");
 
+/// The only version that there is (RFC 6455 section 4.1).
+pub(crate) const VERSION: HeaderValue = HeaderValue::from_static("13");
+
 /// What a server of WebSocket answers to this key (RFC 6455 section 4.2.2).
 pub(crate) fn accept_of(key: &HeaderValue) -> HeaderValue {
-    use base64::Engine as _;
     const PROTOCOL_ID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     let mut context = ring::digest::Context::new(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY);
     context.update(key.as_bytes().trim_ascii());
@@ -36,11 +41,31 @@ pub(crate) fn accept_of(key: &HeaderValue) -> HeaderValue {
     HeaderValue::from_str(&accept).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// Whether a handshake has what the client must say in it (RFC 6455 section 4.2.1): an origin that is asked without is not to
+/// blame for its answer.
+pub(crate) fn admit(headers: &HeaderMap) -> Result<(), Refusal> {
+    let one = |name: HeaderName| {
+        let mut lines = headers.get_all(name).iter();
+        lines.next().filter(|_| lines.next().is_none()).map(|line| line.as_bytes().trim_ascii())
+    };
+    if one(header::SEC_WEBSOCKET_VERSION) != Some(VERSION.as_bytes()) {
+        return Err(Refusal::WebSocketVersion);
+    }
+    let mut nonce = [0; 18];
+    let key = one(header::SEC_WEBSOCKET_KEY).unwrap_or_default();
+    match base64::engine::general_purpose::STANDARD.decode_slice(key, &mut nonce) {
+        Ok(16) => Ok(()),
+        _ => Err(Refusal::Malformed("Sec-WebSocket-Key is not one of 16 bytes")),
+    }
+}
+
 /// An origin's connection behind its answer 101.
 pub(crate) struct Switched {
     pub(crate) stream: Stream,
     /// What came with the answer's head.
     pub(crate) early: Bytes,
+    /// The connection counts as one of the origin's until the tunnel ends.
+    pub(crate) at_origin: places::Place,
     /// And how long the tunnel may be quiet. None until the exchange has the answer.
     pub(crate) place: Option<(Place, Duration)>,
 }
@@ -83,7 +108,7 @@ pub(crate) fn begin(
     result: ResultType,
     mut record: Box<Record>,
 ) -> Response<Body> {
-    let Switched { stream, early, place } = switched;
+    let Switched { stream, early, at_origin, place } = switched;
     // An answer that is followed by another protocol has no body, whatever the origin says of one.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -91,7 +116,7 @@ pub(crate) fn begin(
     record.switched();
     record.answered(&parts, result);
     let (place, patience) = place.unzip();
-    let witness = Box::new(Passage { record, _place: place });
+    let witness = Box::new(Passage { record, _place: place, _at_origin: at_origin });
     let tunnel = Tunnel { far: Box::new(stream), early, patience: patience.unwrap_or_default(), witness };
     parts.extensions.insert(Switch::new(tunnel));
     Response::from_parts(parts, Body::empty())
@@ -101,6 +126,7 @@ pub(crate) fn begin(
 struct Passage {
     record: Box<Record>,
     _place: Option<Place>,
+    _at_origin: places::Place,
 }
 
 impl Witness for Passage {

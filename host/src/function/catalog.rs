@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::config::{self, Config, Policy};
 use crate::failure::Failure;
@@ -143,9 +144,13 @@ impl Catalog {
             }
             Profile::Worker => {
                 let surroundings = Surroundings {
-                    environment: Arc::new(function.environment.clone()),
+                    environment: Arc::new(function.environment.0.clone()),
                     key_values,
-                    egress: Arc::new(Egress::new(function.network.clone(), metrics.clone())),
+                    egress: Arc::new(Egress::new(
+                        function.network.clone(),
+                        function.limits.value(Limit::Connections),
+                        metrics.clone(),
+                    )),
                 };
                 let code = WorkerCode::new(
                     &self.engines,
@@ -165,7 +170,8 @@ impl Catalog {
         self.engines.aot.release(&compiled.component);
         let inspection = compiled.inspection;
         let (name, limits) = (function.name.clone(), function.limits.clone());
-        Ok(Revision { name, limits, inspection, metrics, admission: Admission::default(), code })
+        let (digest, deployed) = (source.sha256, SystemTime::now());
+        Ok(Revision { name, digest, deployed, limits, inspection, metrics, admission: Admission::default(), code })
     }
 }
 

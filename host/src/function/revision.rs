@@ -51,6 +51,9 @@ pub struct Usage {
 /// See the module.
 pub struct Revision {
     pub(super) name: String,
+    /// Of the component's bytes, SHA-256.
+    pub(super) digest: [u8; 32],
+    pub(super) deployed: SystemTime,
     pub(super) limits: Limits,
     pub(super) inspection: Inspection,
     pub(super) metrics: Arc<FunctionMetrics>,
@@ -94,6 +97,20 @@ fn wall_ns(now: Instant) -> u64 {
 impl Revision {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub fn metrics(&self) -> &FunctionMetrics {
+        &self.metrics
+    }
+
+    /// SHA-256 of the component.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// When it was made of this component and these settings.
+    pub fn deployed(&self) -> SystemTime {
+        self.deployed
     }
 
     pub fn profile(&self) -> Profile {

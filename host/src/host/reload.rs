@@ -7,7 +7,7 @@
 //! mounted ConfigMap swaps a link. What counts is whether a file that was read looks different. All of it
 //! happens on a thread of its own; workers only ever load a pointer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::changes::{self, listed};
 use super::{Shared, Snapshot};
-use crate::config::{self, Loaded, Look, Server};
+use crate::config::{self, Loaded, Seen, Server};
 use crate::telemetry::ReloadResult;
 
 /// Files are written in several steps: wait until nothing has happened for so long,
@@ -36,32 +37,23 @@ pub(super) enum Cause {
     Asked,
 }
 
-/// How the files looked when they were read.
-pub(super) struct Changes(BTreeMap<PathBuf, Option<Look>>);
+/// How the files looked when they were read, and which have changed since what is in force was.
+pub(super) struct Changes {
+    seen: Seen,
+    changed: BTreeSet<PathBuf>,
+}
 
 impl Changes {
-    pub(super) fn since(files: BTreeMap<PathBuf, Option<Look>>) -> Changes {
-        Changes(files)
+    pub(super) fn since(seen: Seen) -> Changes {
+        Changes { seen, changed: BTreeSet::new() }
     }
 
     /// Whether any file looks different; remembers how it looks now.
     fn any(&mut self) -> bool {
-        let mut any = false;
-        for (file, before) in &mut self.0 {
-            let now = Look::at(file);
-            any |= *before != now;
-            *before = now;
-        }
+        let now = self.seen.changed();
+        let any = !now.is_empty();
+        self.changed.extend(now);
         any
-    }
-
-    /// The folders in which an event can mean a change.
-    fn folders(&self) -> BTreeSet<PathBuf> {
-        let parent = |file: &PathBuf| match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        self.0.keys().map(parent).collect()
     }
 }
 
@@ -125,8 +117,11 @@ impl Reloader {
         let begin = Instant::now();
         self.shared.notifier.reloading();
         let result = match self.replace() {
-            Ok(()) => {
-                tracing::info!(duration_ms = begin.elapsed().as_millis(), "configuration reloaded");
+            Ok(changed) => {
+                let files = std::mem::take(&mut self.changes.changed);
+                let files = listed(files.iter().map(|file| file.display()));
+                let duration_ms = begin.elapsed().as_millis();
+                tracing::info!(duration_ms, changed, files, "configuration reloaded");
                 ReloadResult::Ok
             }
             Err(error) => {
@@ -138,20 +133,27 @@ impl Reloader {
         self.shared.notifier.ready();
     }
 
-    fn replace(&mut self) -> anyhow::Result<()> {
-        let Loaded { config, files, warnings } = config::load(&self.path)?;
+    /// What is different now, in words.
+    fn replace(&mut self) -> anyhow::Result<String> {
+        let loaded = config::load(&self.path).map_err(|mut errors| {
+            // What is in force was read from the old ones, and what is wrong may be put right in the new ones.
+            self.changes.seen.extend(std::mem::take(&mut errors.seen));
+            self.watch();
+            errors
+        });
+        let Loaded { config, files, warnings } = loaded?;
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
         // Also when the deployment fails: a file that is new and wrong will be put right.
-        let mut changes = Changes::since(files);
-        std::mem::swap(&mut self.changes, &mut changes);
+        self.changes.seen = files;
         self.watch();
 
         let before = self.shared.snapshot.load_full();
         let mut next = Snapshot::build(&config, &self.shared.catalog, &self.shared.cache, &self.shared.telemetry)?;
         if let Some(tls) = &self.shared.tls {
             tls.reload(&config.server.certificates)?;
+            self.shared.telemetry.certificates(&tls.expiries());
         }
         let mut restart = needs_restart(&before.server, &config.server);
         if before.cache != config.cache {
@@ -169,17 +171,18 @@ impl Reloader {
         self.shared.rules.set(next.server.connections_per_client, next.server.upload_bytes_per_s);
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
+        let changed = changes::between(&before, &next);
         drop(before);
         self.retired.push(self.shared.snapshot.swap(Arc::new(next)));
         if self.retired.len() > RETIRED_MAX {
             self.retired.remove(0);
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Watches the folders of the files of now.
     fn watch(&mut self) {
-        let folders = self.changes.folders();
+        let folders = self.changes.seen.folders();
         for gone in self.watched.difference(&folders) {
             // It may have been removed, and its watch with it.
             let _ = self.watcher.unwatch(gone);
@@ -221,13 +224,14 @@ fn needs_restart(now: &Server, next: &Server) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Look;
 
     #[test]
     fn a_file_renamed_over_another_is_a_change() {
         let folder = tempfile::tempdir().unwrap();
         let (file, other) = (folder.path().join("a"), folder.path().join("b"));
         std::fs::write(&file, "1").unwrap();
-        let mut changes = Changes::since([(file.clone(), Look::at(&file))].into());
+        let mut changes = Changes::since(Seen { files: [(file.clone(), Look::at(&file))].into(), includes: Vec::new() });
         assert!(!changes.any());
         std::fs::write(&other, "2").unwrap();
         std::fs::rename(&other, &file).unwrap();
@@ -239,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_folder_is_in_the_current_one() {
-        let changes = Changes::since([(PathBuf::from("edge.toml"), None)].into());
-        assert_eq!(changes.folders(), [PathBuf::from(".")].into());
+        let seen = Seen { files: [(PathBuf::from("edge.toml"), None)].into(), includes: Vec::new() };
+        assert_eq!(seen.folders(), [PathBuf::from(".")].into());
     }
 }

@@ -352,7 +352,7 @@ fn operators(engine: &Engine) -> Vec<Found> {
     let saturating = (0..=7u8).map(|code| vec![0xfc, code]);
     // Two bytes of LEB128 from 128 on.
     let vector = (0..=275u16).map(|code| {
-        let [low, high] = [(code & 0x7f) as u8, (code >> 7) as u8];
+        let [low, high] = [code & 0x7f, code >> 7].map(|part| part.to_le_bytes()[0]);
         if high == 0 { vec![0xfd, low] } else { vec![0xfd, low | 0x80, high] }
     });
     plain.chain(saturating).chain(vector).filter_map(|code| found(engine, &code)).collect()

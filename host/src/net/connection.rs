@@ -252,6 +252,12 @@ async fn serve<S, H, F, B>(
                     connection.as_mut().graceful_shutdown();
                     polled = connection.as_mut().poll(cx);
                 }
+                if polled.is_pending() && pulse.verdict() == Some(Verdict::Shed) && !told {
+                    // Others need its descriptor now: the GOAWAY goes out, and nobody waits for what is said to it.
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.as_mut().poll(cx);
+                }
                 match (polled, pulse.verdict()) {
                     (Poll::Ready(result), _) => Poll::Ready(Ok(result)),
                     (Poll::Pending, Some(verdict)) => Poll::Ready(Err(verdict)),
@@ -394,6 +400,10 @@ fn count(verdict: Verdict, entry: &Entry) {
 /// HTTP/1.1) outranks the header (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
 fn name_one_host(request: &mut Request<Incoming>) {
     let Some(authority) = request.uri().authority() else { return };
+    if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        // Whoever reads the request refuses it: two of them are not made one.
+        return;
+    }
     // User information has no place in Host (RFC 9110 §4.2.4).
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
     if let Ok(host) = HeaderValue::from_str(host) {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::limits::descriptors::{RESERVE_MAX, RESERVE_PART, TELL_AGAIN_MS};
+use crate::limits::descriptors::{TELL_AGAIN_MS, reserve};
 
 /// How many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Descriptors {
     }
 
     fn of(limit: u64) -> Descriptors {
-        Descriptors { limit, reserve: (limit / RESERVE_PART).min(RESERVE_MAX) }
+        Descriptors { limit, reserve: reserve(limit) }
     }
 
     /// A client's connection with this number or a higher one takes of the reserve.
@@ -63,6 +63,7 @@ pub(super) fn tell_of_want(why: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::descriptors::{RESERVE_MAX, functions};
 
     #[test]
     fn a_part_is_kept_back_and_of_many_not_more_than_needed() {
@@ -72,5 +73,8 @@ mod tests {
             assert_eq!(Descriptors::of(limit).for_clients(), for_clients, "{limit}");
         }
         assert_eq!(Descriptors::of(u64::MAX).reserve, RESERVE_MAX);
+        for (limit, connections) in [(0, 0), (1_024, 384), (2_048, 768)] {
+            assert_eq!(functions(limit), connections, "{limit}");
+        }
     }
 }

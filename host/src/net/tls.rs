@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -31,6 +32,8 @@ struct Keys(ArcSwap<Vec<Named>>);
 
 #[derive(Debug)]
 struct Named {
+    chain: PathBuf,
+    not_after: SystemTime,
     hosts: Arc<[String]>,
     key: Arc<CertifiedKey>,
 }
@@ -59,6 +62,13 @@ impl TlsSlot {
     pub(super) fn hosts(&self, name: &str) -> Arc<[String]> {
         let keys = self.keys.0.load();
         choose(&keys, name).map_or_else(|| Vec::new().into(), |named| named.hosts.clone())
+    }
+
+    /// What is in use: the file of each chain, its first host, and when its certificate expires.
+    pub fn expiries(&self) -> Vec<(PathBuf, String, SystemTime)> {
+        let keys = self.keys.0.load();
+        let expiry = |named: &Named| (named.chain.clone(), named.hosts.first().cloned().unwrap_or_default(), named.not_after);
+        keys.iter().map(expiry).collect()
     }
 
     pub(super) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
@@ -106,7 +116,16 @@ fn named(certificate: &config::Certificate) -> Result<Named, TlsError> {
     } else {
         certificate.hosts.clone()
     };
-    Ok(Named { hosts: hosts.into(), key: Arc::new(key) })
+    let not_after = key.cert.first().and_then(|der| not_after(der));
+    let not_after = not_after.ok_or_else(|| wrong(&certificate.chain, "its dates cannot be read".to_owned()))?;
+    Ok(Named { chain: certificate.chain.clone(), not_after, hosts: hosts.into(), key: Arc::new(key) })
+}
+
+/// The last moment of a certificate's validity (RFC 5280 section 4.1.2.5).
+fn not_after(der: &CertificateDer<'_>) -> Option<SystemTime> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    let seconds = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default();
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// The DNS names in a certificate; none without one.

@@ -30,15 +30,27 @@ impl Pattern {
     }
 
     /// How the pattern of a path would have to be written to match anything, if it has dot segments or repeated slashes,
-    /// which the text of no path has.
+    /// however they are spelled, which the text of no path has.
     pub fn path_in_normal_form(pattern: &str) -> Option<String> {
-        let segments: Vec<&str> = pattern.split('/').collect();
+        let written = spelled(pattern, Stars::Marked);
+        let segments: Vec<&str> = written.split('/').collect();
         let first = usize::from(segments[0].is_empty());
         let is_odd = |(at, segment): (usize, &&str)| {
             matches!(*segment, "." | "..") || (segment.is_empty() && at >= first && at + 1 < segments.len())
         };
-        let odd = segments.iter().enumerate().any(is_odd) || pattern.starts_with("//");
-        odd.then(|| read(pattern, 0, Stars::Marked).replace(char::from(NO_WILDCARD), "%2A").replace("%3F", "?"))
+        let odd = segments.iter().enumerate().any(is_odd) || written.starts_with("//");
+        odd.then(|| {
+            // What is a wildcard and what is none is told apart before either is spelled.
+            let normal = read(&pattern.replace('?', "\u{2}"), 0, Stars::Marked);
+            normal.replace(char::from(NO_WILDCARD), "%2A").replace("%02", "?")
+        })
+    }
+
+    /// Whether every path that a pattern could match is refused before: it has a NUL, or is read in too many ways.
+    pub fn path_is_refused(pattern: &str) -> bool {
+        let plain = pattern.replace(['?', '*'], "x");
+        let path = NormalPath::of(&plain);
+        path.has_nul() || path.is_too_doubtful()
     }
 
     /// Of a URL, with both wildcards. What stands before the first `?` is spelled as a path; the rest is compared as it is.
@@ -239,8 +251,26 @@ mod tests {
             ("/a/./b*", Some("/a/b*")),
             ("/a/../b", Some("/b")),
             ("/a/..", Some("/")),
+            ("/x/%2e%2E/b", Some("/b")),
+            ("/x/.%2e/b?", Some("/b?")),
+            ("/%2e/a%2a*%3f", Some("/a%2A*%3F")),
+            ("/x%2F%2e%2e/b", None),
         ] {
             assert_eq!(Pattern::path_in_normal_form(pattern).as_deref(), normal, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_whose_paths_are_refused_is_told() {
+        for (pattern, refused) in [
+            ("/a?*", false),
+            ("/a%00b", true),
+            ("/a%2500b*", true),
+            ("/a%3F;b\\c%2Fd", false),
+            ("/a%3F;b\\c%2Fd%2561", true),
+            ("/%252561", true),
+        ] {
+            assert_eq!(Pattern::path_is_refused(pattern), refused, "{pattern}");
         }
     }
 

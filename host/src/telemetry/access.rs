@@ -1,18 +1,22 @@
-//! One JSON line per request, with the field names of CloudFront's access log.
+//! One JSON line per request, with the field names of CloudFront's access log, and only with those that were chosen.
 //!
 //! A worker hands a finished line to a bounded queue; one thread writes what has gathered every few
 //! milliseconds, so that a request pays no system call. When the writer cannot keep up, lines are dropped
 //! and counted, never waited for.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
+use crate::fields::Field;
+use crate::telemetry::Timestamp;
 use crate::telemetry::line::one_line_json;
 
 const LINES_WAITING: usize = 16_384;
@@ -20,71 +24,114 @@ const FLUSH_EVERY: Duration = Duration::from_millis(20);
 /// At the process's end, for a reader that takes nothing any more.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a line says. Absent values are left out of the line.
-#[derive(Debug, Default, Serialize)]
+/// What a line can say. Absent values are left out of the line.
+#[derive(Debug, Default)]
 pub struct Line<'a> {
-    /// Seconds since the epoch, at the end of the response.
-    pub timestamp: f64,
-    #[serde(rename = "x-edge-location")]
+    /// The end of the response.
+    pub timestamp: Timestamp,
     pub location: &'a str,
     /// Body bytes sent.
-    #[serde(rename = "sc-bytes")]
     pub bytes_sent: u64,
     /// Bytes received through a tunnel; other requests do not count theirs.
-    #[serde(rename = "cs-bytes", skip_serializing_if = "Option::is_none")]
     pub bytes_received: Option<u64>,
-    #[serde(rename = "c-ip")]
     pub client_ip: &'a str,
-    #[serde(rename = "c-port")]
     pub client_port: u16,
-    #[serde(rename = "cs-method")]
     pub method: &'a str,
-    #[serde(rename = "cs-uri-stem")]
     pub path: &'a str,
-    #[serde(rename = "cs-uri-query", skip_serializing_if = "Option::is_none")]
     pub query: Option<&'a str>,
-    #[serde(rename = "sc-status")]
     pub status: u16,
-    #[serde(rename = "cs(Referer)", skip_serializing_if = "Option::is_none")]
     pub referer: Option<&'a str>,
-    #[serde(rename = "cs(User-Agent)", skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<&'a str>,
-    #[serde(rename = "cs(Cookie)", skip_serializing_if = "Option::is_none")]
     pub cookie: Option<&'a str>,
-    #[serde(rename = "x-edge-result-type")]
     pub result: &'a str,
-    #[serde(rename = "x-edge-response-result-type")]
     pub response_result: &'a str,
-    #[serde(rename = "x-edge-detailed-result-type")]
     pub detailed_result: &'a str,
-    #[serde(rename = "x-edge-request-id")]
     pub request_id: &'a str,
-    #[serde(rename = "x-host-header")]
     pub host: &'a str,
     /// The site's name in the configuration; CloudFront has one log per distribution instead.
     pub site: &'a str,
-    #[serde(rename = "cs-protocol")]
     pub protocol: &'a str,
-    #[serde(rename = "cs-protocol-version")]
     pub protocol_version: &'a str,
-    #[serde(rename = "time-taken")]
     pub seconds: f64,
-    #[serde(rename = "time-to-first-byte")]
     pub first_byte_seconds: f64,
-    #[serde(rename = "x-forwarded-for", skip_serializing_if = "Option::is_none")]
     pub forwarded_for: Option<&'a str>,
-    #[serde(rename = "ssl-protocol", skip_serializing_if = "Option::is_none")]
     pub tls_protocol: Option<&'a str>,
-    #[serde(rename = "ssl-cipher", skip_serializing_if = "Option::is_none")]
     pub tls_cipher: Option<&'a str>,
-    #[serde(rename = "sc-content-type", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<&'a str>,
-    #[serde(rename = "sc-content-len", skip_serializing_if = "Option::is_none")]
     pub content_length: Option<u64>,
-    #[serde(rename = "sc-range-start", skip_serializing_if = "Option::is_none")]
     pub range_start: Option<u64>,
-    #[serde(rename = "sc-range-end", skip_serializing_if = "Option::is_none")]
     pub range_end: Option<u64>,
+    /// The last origin that was asked; what follows is about it.
+    pub origin: Option<&'a str>,
+    pub origin_address: Option<SocketAddr>,
+    /// None: a connection was there.
+    pub origin_connect_seconds: Option<f64>,
+    pub origin_first_byte_seconds: Option<f64>,
+    /// Requests that were sent to origins.
+    pub origin_tries: Option<u32>,
+    /// How often a second origin had to be asked.
+    pub origin_failovers: Option<u32>,
+    /// Calls of hooks, and their time.
+    pub function_calls: Option<u32>,
+    pub function_seconds: Option<f64>,
+}
+
+/// A line with those of its fields that were chosen.
+struct Chosen<'a>(&'a Line<'a>, &'a [Field]);
+
+impl Serialize for Chosen<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Chosen(line, fields) = self;
+        let mut map = serializer.serialize_map(None)?;
+        for &field in *fields {
+            let name = field.name();
+            match field {
+                Field::Timestamp => map.serialize_entry(name, &line.timestamp),
+                Field::Location => map.serialize_entry(name, line.location),
+                Field::BytesSent => map.serialize_entry(name, &line.bytes_sent),
+                Field::BytesReceived => put(&mut map, name, line.bytes_received.as_ref()),
+                Field::ClientIp => map.serialize_entry(name, line.client_ip),
+                Field::ClientPort => map.serialize_entry(name, &line.client_port),
+                Field::Method => map.serialize_entry(name, line.method),
+                Field::Path => map.serialize_entry(name, line.path),
+                Field::Query => put(&mut map, name, line.query),
+                Field::Status => map.serialize_entry(name, &line.status),
+                Field::Referer => put(&mut map, name, line.referer),
+                Field::UserAgent => put(&mut map, name, line.user_agent),
+                Field::Cookie => put(&mut map, name, line.cookie),
+                Field::Result => map.serialize_entry(name, line.result),
+                Field::ResponseResult => map.serialize_entry(name, line.response_result),
+                Field::DetailedResult => map.serialize_entry(name, line.detailed_result),
+                Field::RequestId => map.serialize_entry(name, line.request_id),
+                Field::Host => map.serialize_entry(name, line.host),
+                Field::Site => map.serialize_entry(name, line.site),
+                Field::Protocol => map.serialize_entry(name, line.protocol),
+                Field::ProtocolVersion => map.serialize_entry(name, line.protocol_version),
+                Field::Seconds => map.serialize_entry(name, &line.seconds),
+                Field::FirstByteSeconds => map.serialize_entry(name, &line.first_byte_seconds),
+                Field::ForwardedFor => put(&mut map, name, line.forwarded_for),
+                Field::TlsProtocol => put(&mut map, name, line.tls_protocol),
+                Field::TlsCipher => put(&mut map, name, line.tls_cipher),
+                Field::ContentType => put(&mut map, name, line.content_type),
+                Field::ContentLength => put(&mut map, name, line.content_length.as_ref()),
+                Field::RangeStart => put(&mut map, name, line.range_start.as_ref()),
+                Field::RangeEnd => put(&mut map, name, line.range_end.as_ref()),
+                Field::Origin => put(&mut map, name, line.origin),
+                Field::OriginAddress => put(&mut map, name, line.origin_address.as_ref()),
+                Field::OriginConnectSeconds => put(&mut map, name, line.origin_connect_seconds.as_ref()),
+                Field::OriginFirstByteSeconds => put(&mut map, name, line.origin_first_byte_seconds.as_ref()),
+                Field::OriginTries => put(&mut map, name, line.origin_tries.as_ref()),
+                Field::OriginFailovers => put(&mut map, name, line.origin_failovers.as_ref()),
+                Field::FunctionCalls => put(&mut map, name, line.function_calls.as_ref()),
+                Field::FunctionSeconds => put(&mut map, name, line.function_seconds.as_ref()),
+            }?;
+        }
+        map.end()
+    }
+}
+
+fn put<M: SerializeMap, T: Serialize + ?Sized>(map: &mut M, name: &str, value: Option<&T>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
 /// A cheap handle on the log; the last one to go waits for the lines to be written.
@@ -113,9 +160,10 @@ impl AccessLog {
         Ok(AccessLog { shared: Arc::new(Shared { lines: Some(lines), dropped, writer: Mutex::new(Some(writer)) }) })
     }
 
-    pub fn write(&self, line: &Line<'_>) {
-        let mut text = Vec::with_capacity(768);
-        let written = serde_json::to_writer(&mut text, line);
+    /// A line with these fields, in this order.
+    pub fn write(&self, line: &Line<'_>, fields: &[Field]) {
+        let mut text = Vec::with_capacity(1_024);
+        let written = serde_json::to_writer(&mut text, &Chosen(line, fields));
         let mut text = one_line_json(text);
         text.push(b'\n');
         let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(Message::Line(text)).is_ok());
@@ -230,7 +278,7 @@ mod tests {
         let log = AccessLog::to(Stuck(stuck, sink.clone()), dropped.clone()).unwrap();
         let lines = 2 * LINES_WAITING;
         for _ in 0..lines {
-            log.write(&Line { path: "/a", ..Line::default() });
+            log.write(&Line { path: "/a", ..Line::default() }, &[Field::Path]);
         }
         assert!(dropped.get() > 0);
         drop(release);
@@ -244,13 +292,13 @@ mod tests {
         let sink = Sink::default();
         let log = AccessLog::to(sink.clone(), dropped()).unwrap();
         for n in 1..=3 {
-            log.write(&Line { path: "/a", ..Line::default() });
+            log.write(&Line { path: "/a", ..Line::default() }, &[Field::Path]);
             log.flush();
             assert_eq!(sink.0.lock().unwrap().iter().filter(|&&byte| byte == b'\n').count(), n);
         }
         let (release, stuck) = std::sync::mpsc::channel();
         let log = AccessLog::to(Stuck(stuck, sink), dropped()).unwrap();
-        log.write(&Line::default());
+        log.write(&Line::default(), Field::ALL);
         log.flush();
         drop(release);
     }
@@ -260,13 +308,8 @@ mod tests {
         let sink = Sink::default();
         let log = AccessLog::to(sink.clone(), dropped()).unwrap();
         for status in [200, 404] {
-            log.write(&Line {
-                status,
-                method: "GET",
-                path: "/a\"b",
-                user_agent: Some("two\u{2028}lines\u{85}"),
-                ..Line::default()
-            });
+            let user_agent = Some("two\u{2028}lines\u{85}");
+            log.write(&Line { status, method: "GET", path: "/a\"b", user_agent, ..Line::default() }, &Field::defaults());
         }
         drop(log);
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
@@ -277,5 +320,18 @@ mod tests {
         assert!(!text.contains(['\u{2028}', '\u{85}']), "for every reader a record is a line: {text:?}");
         assert_eq!(lines[1]["sc-status"], 404);
         assert!(lines[1].get("cs(Referer)").is_none());
+    }
+
+    #[test]
+    fn a_line_has_the_chosen_fields_in_their_order_and_nothing_that_is_absent() {
+        let sink = Sink::default();
+        let log = AccessLog::to(sink.clone(), dropped()).unwrap();
+        let line = Line { status: 200, site: "www", cookie: Some("a=1"), origin_tries: Some(2), ..Line::default() };
+        log.write(&line, &[Field::Site, Field::Referer, Field::OriginTries, Field::Status, Field::Timestamp]);
+        log.write(&line, &[Field::Cookie]);
+        drop(log);
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        let first = r#"{"site":"www","origin-tries":2,"sc-status":200,"timestamp":"1970-01-01T00:00:00.000Z"}"#;
+        assert_eq!(text, format!("{first}\n{{\"cs(Cookie)\":\"a=1\"}}\n"));
     }
 }

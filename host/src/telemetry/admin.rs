@@ -1,6 +1,8 @@
 //! The admin port: what it refused.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::IntCounterVec;
+
+use super::register::Register;
 
 /// The handles of the admin port.
 #[derive(Clone)]
@@ -9,11 +11,9 @@ pub struct AdminMetrics {
 }
 
 impl AdminMetrics {
-    pub(super) fn register(registry: &Registry) -> AdminMetrics {
-        let help = "Requests that the admin port refused, by reason: no-host, foreign-host, cross-site, form, token.";
-        let refused = IntCounterVec::new(Opts::new("edgeward_admin_refused_total", help), &["reason"]).expect("valid metric");
-        registry.register(Box::new(refused.clone())).expect("registered once");
-        AdminMetrics { refused }
+    pub(super) fn register(register: &Register) -> AdminMetrics {
+        let help = "Requests that the admin port refused, by reason: no-host, foreign-host, cross-site, form, token, connections, timeout, body, metrics.";
+        AdminMetrics { refused: register.counters("edgeward_admin_refused_total", help, &["reason"]) }
     }
 
     pub fn refused(&self, reason: &str) {

@@ -1,6 +1,11 @@
 //! The cache: where answers came from, what it holds, and how its fills ended.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use std::sync::Arc;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
+
+use super::register::{Register, readable};
+use super::repeats::{Occasion, Repeats};
 
 /// Where a stored response lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,25 +56,14 @@ pub struct CacheMetrics {
     compression_input: IntCounterVec,
     compression_output: IntCounterVec,
     uncompressed: IntCounterVec,
+    journal: Arc<Repeats>,
 }
 
 impl CacheMetrics {
-    pub(super) fn register(registry: &Registry) -> CacheMetrics {
-        let family = |name: &str, help: &str, label: &str| {
-            let family = IntCounterVec::new(Opts::new(name, help), &[label]).expect("valid metric");
-            registry.register(Box::new(family.clone())).expect("registered once");
-            family
-        };
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help).expect("valid metric");
-            registry.register(Box::new(counter.clone())).expect("registered once");
-            counter
-        };
-        let gauge = |name: &str, help: &str| {
-            let family = IntGaugeVec::new(Opts::new(name, help), &["tier"]).expect("valid metric");
-            registry.register(Box::new(family.clone())).expect("registered once");
-            family
-        };
+    pub(super) fn register(register: &Register, journal: Arc<Repeats>) -> CacheMetrics {
+        let family = |name: &str, help: &str, label: &str| register.counters(name, help, &[label]);
+        let counter = |name: &str, help: &str| register.counter(name, help);
+        let gauge = |name: &str, help: &str| register.gauges(name, help, &["tier"]);
         let hits = family("edgeward_cache_hits_total", "Fresh answers from the cache, by tier.", "tier");
         let evictions = family("edgeward_cache_evictions_total", "Objects that had to make room, by tier.", "tier");
         let invalidations = family(
@@ -78,12 +72,8 @@ impl CacheMetrics {
             "result",
         );
         let fills = family("edgeward_cache_fills_total", "Fills and renewals that ended, by result.", "result");
-        let buckets = prometheus::exponential_buckets(1e-4, 2.5, 16).expect("valid buckets");
-        let fill_seconds = Histogram::with_opts(
-            HistogramOpts::new("edgeward_cache_fill_seconds", "From taking the duty to the end of the fill.").buckets(buckets),
-        )
-        .expect("valid metric");
-        registry.register(Box::new(fill_seconds.clone())).expect("registered once");
+        let fill_seconds =
+            register.histogram("edgeward_cache_fill_seconds", "From taking the duty to the end of the fill.", readable(-4, 2));
         CacheMetrics {
             hits: TIERS.map(|tier| hits.with_label_values(&[tier])),
             stale: counter("edgeward_cache_stale_total", "Lookups that found only something stale."),
@@ -116,6 +106,7 @@ impl CacheMetrics {
                 "Bytes that compression left, by coding.",
                 "coding",
             ),
+            journal,
             uncompressed: family(
                 "edgeward_cache_uncompressed_total",
                 "Bodies that should have been compressed and were not, by reason.",
@@ -181,6 +172,15 @@ impl CacheMetrics {
 
     pub fn uncompressed(&self, reason: &str) {
         self.uncompressed.with_label_values(&[reason]).inc();
+    }
+
+    /// What must outlive a restart could not be written.
+    pub fn journal_failed(&self, cause: &dyn std::fmt::Display) {
+        self.journal.occurred(Occasion { site: "", path: "", request_id: "", category: "cache-journal", cause });
+    }
+
+    pub fn journal_written(&self) {
+        self.journal.ended();
     }
 
     pub fn disk_failed(&self, reason: &str) {

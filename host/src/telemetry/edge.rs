@@ -3,9 +3,12 @@
 //! A site's counters are made on first use, so that a thousand sites do not show a hundred thousand zeros;
 //! after that a request finds its counter by index.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+
+use super::register::{Register, readable};
+use super::repeats::{Occasion, Repeats};
 
 /// How a request was answered, in CloudFront's words (`x-edge-result-type`, `X-Cache`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,84 +60,81 @@ pub(super) struct Families {
     refusals: IntCounterVec,
     hook_seconds: HistogramVec,
     origin_seconds: HistogramVec,
+    origin_responses: IntCounterVec,
     origin_failures: IntCounterVec,
+    origin_failovers: IntCounterVec,
     origin_connections: IntCounterVec,
     tunnels: IntGauge,
     tunnel_bytes: IntCounterVec,
 }
 
 impl Families {
-    pub(super) fn register(registry: &Registry) -> Families {
-        let counters =
-            |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels).expect("valid metric");
-        let histograms = |name: &str, help: &str, label: &str, start: f64| {
-            let buckets = prometheus::exponential_buckets(start, 2.5, 18).expect("valid buckets");
-            HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]).expect("valid metric")
-        };
-        let families = Families {
-            requests: counters(
+    pub(super) fn register(register: &Register) -> Families {
+        Families {
+            requests: register.counters(
                 "edgeward_edge_requests_total",
                 "Requests by site, status class and result type.",
                 &["site", "status", "result"],
             ),
-            seconds: histograms(
+            seconds: register.histograms(
                 "edgeward_edge_request_seconds",
                 "From the request's head to the end of the response.",
                 "site",
-                1e-5,
+                readable(-5, 2),
             ),
-            bytes: counters("edgeward_edge_body_bytes_total", "Body bytes sent to clients.", &["site"]),
-            open: IntGauge::new("edgeward_edge_requests_open", "Requests being answered.").expect("valid metric"),
-            refusals: counters(
+            bytes: register.counters("edgeward_edge_body_bytes_total", "Body bytes sent to clients.", &["site"]),
+            open: register.gauge("edgeward_edge_requests_open", "Requests being answered."),
+            refusals: register.counters(
                 "edgeward_edge_refusals_total",
                 "Requests that ended without an answer of an origin or a hook, by reason.",
                 &["reason"],
             ),
-            hook_seconds: histograms("edgeward_edge_hook_seconds", "Time a request spent in a hook, by moment.", "moment", 1e-6),
-            origin_seconds: histograms(
+            hook_seconds: register.histograms(
+                "edgeward_edge_hook_seconds",
+                "Time a request spent in a hook, by moment.",
+                "moment",
+                readable(-6, 1),
+            ),
+            origin_seconds: register.histograms(
                 "edgeward_edge_origin_seconds",
                 "From the request's start at the origin to the head of its answer.",
                 "origin",
-                1e-5,
+                readable(-4, 2),
             ),
-            origin_failures: counters(
+            origin_responses: register.counters(
+                "edgeward_edge_origin_responses_total",
+                "Answers of origins by status class.",
+                &["origin", "status"],
+            ),
+            origin_failures: register.counters(
                 "edgeward_edge_origin_failures_total",
                 "Attempts that an origin did not answer, by reason.",
                 &["origin", "reason"],
             ),
-            origin_connections: counters(
+            origin_failovers: register.counters(
+                "edgeward_edge_origin_failovers_total",
+                "Requests that went on to the second origin of a group, by the first.",
+                &["origin"],
+            ),
+            origin_connections: register.counters(
                 "edgeward_edge_origin_connections_total",
-                "Connections to origins: new, or reused from the pool.",
+                "Connections to origins: new, reused from the pool, or waited for.",
                 &["origin", "kind"],
             ),
-            tunnels: IntGauge::new("edgeward_edge_tunnels_open", "Open WebSocket tunnels.").expect("valid metric"),
-            tunnel_bytes: counters(
+            tunnels: register.gauge("edgeward_edge_tunnels_open", "Open WebSocket tunnels."),
+            tunnel_bytes: register.counters(
                 "edgeward_edge_tunnel_bytes_total",
                 "Bytes that passed through WebSocket tunnels, by whom they went to.",
                 &["to"],
             ),
-        };
-        for collector in [
-            &families.requests,
-            &families.bytes,
-            &families.refusals,
-            &families.origin_failures,
-            &families.origin_connections,
-            &families.tunnel_bytes,
-        ] {
-            registry.register(Box::new(collector.clone())).expect("registered once");
         }
-        for collector in [&families.seconds, &families.hook_seconds, &families.origin_seconds] {
-            registry.register(Box::new(collector.clone())).expect("registered once");
-        }
-        for collector in [&families.open, &families.tunnels] {
-            registry.register(Box::new(collector.clone())).expect("registered once");
-        }
-        families
     }
 
-    pub(super) fn edge(&self) -> EdgeMetrics {
+    pub(super) fn edge(&self, own: [Arc<Repeats>; 2]) -> EdgeMetrics {
+        let [exhausted, broken] = own;
         EdgeMetrics {
+            exhausted,
+            broken,
             open: self.open.clone(),
             hook_seconds: ["viewer-request", "origin-request", "origin-response", "viewer-response"]
                 .map(|moment| self.hook_seconds.with_label_values(&[moment])),
@@ -155,13 +155,19 @@ impl Families {
         }
     }
 
-    pub(super) fn origin(&self, name: &str) -> OriginMetrics {
+    pub(super) fn origin(&self, name: &str, failures: Arc<Repeats>, broken: Arc<Repeats>) -> OriginMetrics {
         OriginMetrics {
             name: name.to_owned(),
             seconds: self.origin_seconds.with_label_values(&[name]),
+            responses: self.origin_responses.clone(),
+            classes: Default::default(),
             failures: self.origin_failures.clone(),
+            failovers: self.origin_failovers.with_label_values(&[name]),
             connected: self.origin_connections.with_label_values(&[name, "new"]),
             reused: self.origin_connections.with_label_values(&[name, "reused"]),
+            outage: failures,
+            broken,
+            waited: self.origin_connections.with_label_values(&[name, "waited"]),
         }
     }
 }
@@ -174,9 +180,21 @@ pub struct EdgeMetrics {
     tunnels: IntGauge,
     bytes_to_viewers: IntCounter,
     bytes_to_origins: IntCounter,
+    exhausted: Arc<Repeats>,
+    broken: Arc<Repeats>,
 }
 
 impl EdgeMetrics {
+    /// This machine had nothing left to ask an origin with.
+    pub fn exhausted(&self, occasion: Occasion<'_>) {
+        self.exhausted.occurred(occasion);
+    }
+
+    /// An answer that no origin was sending at that moment ended before its body did.
+    pub fn broke(&self, occasion: Occasion<'_>) {
+        self.broken.occurred(occasion);
+    }
+
     pub fn tunnel_opened(&self) {
         self.tunnels.inc();
     }
@@ -223,8 +241,7 @@ pub struct SiteMetrics {
 
 impl SiteMetrics {
     pub fn answered(&self, status: u16, result: ResultType, seconds: f64, body_bytes: u64) {
-        const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        let class = class(status);
         self.cells[result as usize][class]
             .get_or_init(|| self.requests.with_label_values(&[self.name.as_str(), CLASSES[class], result.name()]))
             .inc();
@@ -237,25 +254,61 @@ impl SiteMetrics {
 pub struct OriginMetrics {
     name: String,
     seconds: Histogram,
+    responses: IntCounterVec,
+    classes: [OnceLock<IntCounter>; 5],
     failures: IntCounterVec,
+    failovers: IntCounter,
     connected: IntCounter,
     reused: IntCounter,
+    outage: Arc<Repeats>,
+    broken: Arc<Repeats>,
+    waited: IntCounter,
 }
 
 impl OriginMetrics {
-    pub fn answered(&self, seconds: f64) {
-        self.seconds.observe(seconds);
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    pub fn failed(&self, reason: &str) {
+    pub fn answered(&self, status: u16, seconds: f64) {
+        self.seconds.observe(seconds);
+        let class = class(status);
+        self.classes[class].get_or_init(|| self.responses.with_label_values(&[self.name.as_str(), CLASSES[class]])).inc();
+        self.outage.ended();
+    }
+
+    /// Counts it; what the log says of it, if it says something, is `occasion`'s.
+    pub fn failed(&self, reason: &'static str, occasion: Occasion<'_>) {
         self.failures.with_label_values(&[self.name.as_str(), reason]).inc();
+        self.outage.occurred(occasion);
+    }
+
+    /// An answer of it ended before its body did.
+    pub fn broke(&self, occasion: Occasion<'_>) {
+        self.broken.occurred(occasion);
+    }
+
+    /// The request goes on to another origin.
+    pub fn failed_over(&self) {
+        self.failovers.inc();
     }
 
     pub fn connected(&self) {
         self.connected.inc();
     }
 
+    /// All connections that there may be are in use.
+    pub fn waited(&self) {
+        self.waited.inc();
+    }
+
     pub fn reused(&self) {
         self.reused.inc();
     }
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+fn class(status: u16) -> usize {
+    usize::from(status / 100).clamp(1, 5) - 1
 }

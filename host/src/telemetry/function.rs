@@ -1,6 +1,11 @@
 //! What functions did: calls by result, time, fuel, and the life of instances.
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use std::sync::Arc;
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use super::register::{Register, powers_of_ten, readable};
+use super::repeats::{Chatter, Occasion, Repeats};
 
 /// What happened to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,63 +46,37 @@ pub(super) struct Families {
 }
 
 impl Families {
-    pub(super) fn register(registry: &Registry) -> Families {
-        let families = Families {
-            calls: IntCounterVec::new(
-                Opts::new(
-                    "edgeward_function_calls_total",
-                    "Calls by function and result (ok or a failure category, with the limit).",
-                ),
+    pub(super) fn register(register: &Register) -> Families {
+        let histogram = |name, help, buckets| register.histograms(name, help, "function", buckets);
+        Families {
+            calls: register.counters(
+                "edgeward_function_calls_total",
+                "Calls by function and result (ok or a failure category, with the limit).",
                 &["function", "result"],
-            )
-            .expect("valid metric"),
-            duration: histogram(
-                "edgeward_function_call_seconds",
-                "Time in the guest, host calls included.",
-                exponential(1e-6, 2.5, 20),
             ),
-            fuel: histogram("edgeward_function_fuel", "Fuel used by a call.", exponential(100.0, 4.0, 16)),
-            instantiate: histogram(
-                "edgeward_function_instantiate_seconds",
-                "Time to make an instance.",
-                exponential(1e-6, 2.0, 20),
-            ),
-            wait: histogram("edgeward_function_wait_seconds", "Time a call waited for an instance.", exponential(1e-7, 4.0, 16)),
-            instances: IntCounterVec::new(
-                Opts::new(
-                    "edgeward_function_instances_total",
-                    "Instances by event: warm, cold, reused, made, restored, retired (with the reason).",
-                ),
+            duration: histogram("edgeward_function_call_seconds", "Time in the guest, host calls included.", readable(-6, 2)),
+            fuel: histogram("edgeward_function_fuel", "Fuel used by a call.", powers_of_ten(2, 11)),
+            instantiate: histogram("edgeward_function_instantiate_seconds", "Time to make an instance.", readable(-6, 0)),
+            wait: histogram("edgeward_function_wait_seconds", "Time a call waited for an instance.", readable(-6, 1)),
+            instances: register.counters(
+                "edgeward_function_instances_total",
+                "Instances by event: warm, cold, reused, made, restored, retired (with the reason).",
                 &["function", "event", "reason"],
-            )
-            .expect("valid metric"),
-            egress: IntCounterVec::new(
-                Opts::new(
-                    "edgeward_function_egress_total",
-                    "Outgoing requests and connections of functions, by result (ok, or why not).",
-                ),
+            ),
+            egress: register.counters(
+                "edgeward_function_egress_total",
+                "Outgoing requests and connections of functions, by result (ok, or why not).",
                 &["function", "result"],
-            )
-            .expect("valid metric"),
-            audits: IntCounterVec::new(
-                Opts::new(
-                    "edgeward_function_audits_total",
-                    "Restored instances that were compared with a new one, by result (same, different, unread).",
-                ),
+            ),
+            audits: register.counters(
+                "edgeward_function_audits_total",
+                "Restored instances that were compared with a new one, by result (same, different, unread).",
                 &["function", "result"],
-            )
-            .expect("valid metric"),
-        };
-        for collector in [&families.calls, &families.instances, &families.egress, &families.audits] {
-            registry.register(Box::new(collector.clone())).expect("registered once");
+            ),
         }
-        for collector in [&families.duration, &families.fuel, &families.instantiate, &families.wait] {
-            registry.register(Box::new(collector.clone())).expect("registered once");
-        }
-        families
     }
 
-    pub(super) fn function(&self, name: &str) -> FunctionMetrics {
+    pub(super) fn function(&self, name: &str, [failures, late]: [Arc<Repeats>; 2], said: Arc<Chatter>) -> FunctionMetrics {
         let event = |event| self.instances.with_label_values(&[name, event, ""]);
         FunctionMetrics {
             name: name.to_owned(),
@@ -115,6 +94,9 @@ impl Families {
             fuel: self.fuel.with_label_values(&[name]),
             instantiate: self.instantiate.with_label_values(&[name]),
             wait: self.wait.with_label_values(&[name]),
+            failures,
+            late,
+            said,
         }
     }
 }
@@ -136,9 +118,32 @@ pub struct FunctionMetrics {
     fuel: Histogram,
     instantiate: Histogram,
     wait: Histogram,
+    failures: Arc<Repeats>,
+    late: Arc<Repeats>,
+    said: Arc<Chatter>,
 }
 
 impl FunctionMetrics {
+    /// A hook has failed a request: tells the log, not at each one.
+    pub fn failed_request(&self, occasion: Occasion<'_>) {
+        self.failures.occurred(occasion);
+    }
+
+    /// A hook has done what it was asked.
+    pub fn served_request(&self) {
+        self.failures.ended();
+    }
+
+    /// A service has failed when its response was on its way.
+    pub fn failed_late(&self, occasion: Occasion<'_>) {
+        self.late.occurred(occasion);
+    }
+
+    /// Whether there is still room in the log for what it has said.
+    pub fn may_speak(&self) -> bool {
+        self.said.admits()
+    }
+
     /// A call that gave an answer.
     pub fn succeeded(&self, duration_s: f64, fuel: u64) {
         self.ok.inc();
@@ -195,12 +200,4 @@ impl FunctionMetrics {
     pub fn waited(&self, seconds: f64) {
         self.wait.observe(seconds);
     }
-}
-
-fn histogram(name: &str, help: &str, buckets: Vec<f64>) -> HistogramVec {
-    HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["function"]).expect("valid metric")
-}
-
-fn exponential(start: f64, factor: f64, count: usize) -> Vec<f64> {
-    prometheus::exponential_buckets(start, factor, count).expect("valid buckets")
 }

@@ -4,6 +4,11 @@
 //! the C1 controls (NEL and CSI among them), U+2028 and U+2029. All of them can stand in a string of JSON, and nowhere else
 //! in it, so that they can be escaped without reading it.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::limits::logging::PATH_BYTES;
+
 /// JSON as one line that no reader takes for two. What needs nothing stays as it is.
 pub fn one_line_json(text: Vec<u8>) -> Vec<u8> {
     if !may_break(&text) {
@@ -42,6 +47,69 @@ pub fn is_one_line(text: &[u8]) -> bool {
     !body.iter().any(|&byte| (byte < b' ' && byte != b'\x1b') || byte == 0x7f) && !may_break(text)
 }
 
+/// A path for the log: one line, percent-encoded where it is no ASCII, and not endless. A query is left out.
+pub fn shown_path(path: &str) -> String {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let mut shown = String::with_capacity(path.len().min(PATH_BYTES) + 4);
+    for byte in path.bytes() {
+        if shown.len() >= PATH_BYTES {
+            shown.push('…');
+            break;
+        }
+        if byte.is_ascii_graphic() {
+            shown.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(shown, "%{byte:02X}");
+        }
+    }
+    shown
+}
+
+/// At most so many bytes, and a sign if that is not all.
+pub fn shortened(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
+    }
+    text
+}
+
+/// A URL without what would let its reader in: if its query has a parameter of a signature, `SIGNED` stands in its place.
+pub fn without_signature(url: &str) -> Cow<'_, str> {
+    match url.split_once('?') {
+        Some((before, query)) if is_signed(query) => Cow::Owned(format!("{before}?{SIGNED}")),
+        _ => Cow::Borrowed(url),
+    }
+}
+
+/// Stands in place of a query that is a secret.
+pub const SIGNED: &str = "(signed)";
+
+/// Whether a query has a parameter of one of the usual signatures: of CloudFront, of S3 and those that speak like it, of
+/// Google's storage, of Azure's.
+pub fn is_signed(query: &str) -> bool {
+    const NAMES: [&str; 13] = [
+        "Signature",
+        "Policy",
+        "Key-Pair-Id",
+        "Hash-Algorithm",
+        "X-Amz-Signature",
+        "X-Amz-Credential",
+        "X-Amz-Security-Token",
+        "AWSAccessKeyId",
+        "X-Goog-Signature",
+        "X-Goog-Credential",
+        "GoogleAccessId",
+        "sig",
+        "hdnts",
+    ];
+    query.split(['&', ';', '#']).any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+    })
+}
+
 fn breaks(c: char) -> bool {
     matches!(c, '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}')
 }
@@ -57,6 +125,37 @@ mod tests {
 
     /// What Python's `splitlines` and JavaScript take for the end of a line, and a terminal for a command.
     const WILD: &str = "a\u{85}b\u{2028}c\u{2029}d\u{9b}31m\u{7f}\r\n\u{b}\u{c}\u{1c}\u{0}\"\\é€😀";
+
+    #[test]
+    fn a_path_is_one_bounded_line_without_its_query() {
+        let long = format!("/{}", "a".repeat(2 * PATH_BYTES));
+        for (path, shown) in [
+            ("/a%20b/c", "/a%20b/c"),
+            ("/a?Signature=x", "/a"),
+            ("/é\u{2028}\n \"", "/%C3%A9%E2%80%A8%0A%20\""),
+            (&long[..=PATH_BYTES], &format!("{}…", &long[..PATH_BYTES])),
+            (&long[..PATH_BYTES], &long[..PATH_BYTES]),
+        ] {
+            assert_eq!(shown_path(path), shown);
+        }
+        assert_eq!(shortened("aé".to_owned(), 3), "aé");
+        assert_eq!(shortened("aéé".to_owned(), 4), "aé…");
+    }
+
+    #[test]
+    fn a_signed_url_keeps_its_path_and_nothing_else() {
+        for (url, shown) in [
+            ("https://a/b", "https://a/b"),
+            ("https://a/b?c=d&expires=1", "https://a/b?c=d&expires=1"),
+            ("https://a/b?c=d&Expires=1&Signature=s&Key-Pair-Id=k", "https://a/b?(signed)"),
+            ("https://a/b?Policy=p", "https://a/b?(signed)"),
+            ("https://a/b?x-amz-signature=s", "https://a/b?(signed)"),
+            ("https://a/b?x=1;sig=s", "https://a/b?(signed)"),
+            ("https://a/b?design=s", "https://a/b?design=s"),
+        ] {
+            assert_eq!(without_signature(url), shown);
+        }
+    }
 
     #[test]
     fn json_stays_one_line_and_says_the_same() {

@@ -1,6 +1,8 @@
 //! Connections: how many, which were refused or ended and why, and requests by protocol.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::register::Register;
 
 /// The handles of the process's connections.
 #[derive(Clone)]
@@ -15,41 +17,30 @@ pub struct NetMetrics {
 }
 
 impl NetMetrics {
-    pub(super) fn register(registry: &Registry) -> NetMetrics {
-        let requests = IntCounterVec::new(Opts::new("edgeward_net_requests_total", "Requests by protocol."), &["protocol"])
-            .expect("valid metric");
-        let metrics = NetMetrics {
-            open: IntGauge::new("edgeward_net_connections_open", "Open connections.").expect("valid metric"),
-            accepted: IntCounter::new("edgeward_net_connections_accepted_total", "Accepted connections.").expect("valid metric"),
+    pub(super) fn register(register: &Register) -> NetMetrics {
+        let requests = register.counters("edgeward_net_requests_total", "Requests by protocol.", &["protocol"]);
+        NetMetrics {
+            open: register.gauge("edgeward_net_connections_open", "Open connections."),
+            accepted: register.counter("edgeward_net_connections_accepted_total", "Accepted connections."),
             http1: requests.with_label_values(&["http/1.1"]),
             http2: requests.with_label_values(&["h2"]),
-            refused: IntCounterVec::new(
-                Opts::new("edgeward_net_refused_total", "Connections and requests refused before a handler saw them, by reason."),
+            refused: register.counters(
+                "edgeward_net_refused_total",
+                "Connections and requests refused before a handler saw them, by reason.",
                 &["reason"],
-            )
-            .expect("valid metric"),
-            ended: IntCounterVec::new(
-                Opts::new(
-                    "edgeward_net_connections_ended_total",
-                    "Connections ended by us, by reason: slow-handshake, slow-head, slow-reader, idle, stalled, quiet-tunnel, or shed (idle \
-                     while descriptors or places were short).",
-                ),
+            ),
+            ended: register.counters(
+                "edgeward_net_connections_ended_total",
+                "Connections ended by us, by reason: slow-handshake, slow-head, slow-reader, idle, stalled, quiet-tunnel, or shed \
+                 (idle while descriptors or places were short).",
                 &["reason"],
-            )
-            .expect("valid metric"),
-            descriptors: IntGaugeVec::new(
-                Opts::new("edgeward_net_descriptors", "File descriptors: the limit of the process, and how many of them clients may take."),
+            ),
+            descriptors: register.gauges(
+                "edgeward_net_descriptors",
+                "File descriptors: the limit of the process, and how many of them clients may take.",
                 &["of"],
-            )
-            .expect("valid metric"),
-        };
-        registry.register(Box::new(metrics.open.clone())).expect("registered once");
-        registry.register(Box::new(metrics.accepted.clone())).expect("registered once");
-        registry.register(Box::new(metrics.descriptors.clone())).expect("registered once");
-        for collector in [&requests, &metrics.refused, &metrics.ended] {
-            registry.register(Box::new(collector.clone())).expect("registered once");
+            ),
         }
-        metrics
     }
 
     pub fn descriptors(&self, limit: u64, for_clients: u64) {

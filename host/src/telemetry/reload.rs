@@ -1,6 +1,8 @@
 //! Configuration reloads and hand-overs between processes, by result, and components that were refused, by reason.
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+
+use super::register::Register;
 
 /// What became of a changed configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +25,9 @@ pub enum HandoverResult {
 pub(super) struct Handovers(IntCounterVec);
 
 impl Handovers {
-    pub(super) fn register(registry: &Registry) -> Handovers {
+    pub(super) fn register(register: &Register) -> Handovers {
         let help = "Hand-overs of the listening sockets by result: taken, given, or lost with a successor that did not start.";
-        let handovers = IntCounterVec::new(Opts::new("edgeward_handovers_total", help), &["result"]).expect("valid metric");
-        registry.register(Box::new(handovers.clone())).expect("registered once");
-        Handovers(handovers)
+        Handovers(register.counters("edgeward_handovers_total", help, &["result"]))
     }
 
     pub(super) fn count(&self, result: HandoverResult) {
@@ -43,19 +43,27 @@ impl Handovers {
 pub(super) struct Reloads {
     ok: IntCounter,
     refused: IntCounter,
+    latest_ok: IntGauge,
     deployments: IntCounterVec,
 }
 
 impl Reloads {
-    pub(super) fn register(registry: &Registry) -> Reloads {
+    pub(super) fn register(register: &Register) -> Reloads {
         let help = "Configuration reloads by result: ok, or refused with the old one kept.";
-        let reloads = IntCounterVec::new(Opts::new("edgeward_config_reloads_total", help), &["result"]).expect("valid metric");
-        registry.register(Box::new(reloads.clone())).expect("registered once");
+        let reloads = register.counters("edgeward_config_reloads_total", help, &["result"]);
         let help = "Functions that could not be deployed, by reason: what their component is, or would cost to compile.";
-        let deployments =
-            IntCounterVec::new(Opts::new("edgeward_deployments_refused_total", help), &["reason"]).expect("valid metric");
-        registry.register(Box::new(deployments.clone())).expect("registered once");
-        Reloads { ok: reloads.with_label_values(&["ok"]), refused: reloads.with_label_values(&["refused"]), deployments }
+        let deployments = register.counters("edgeward_deployments_refused_total", help, &["reason"]);
+        let latest_ok = register.gauge(
+            "edgeward_config_last_reload_ok",
+            "Whether the configuration in the file is in force: 1, or 0 after a reload that was refused.",
+        );
+        latest_ok.set(1);
+        Reloads {
+            ok: reloads.with_label_values(&["ok"]),
+            refused: reloads.with_label_values(&["refused"]),
+            latest_ok,
+            deployments,
+        }
     }
 
     pub(super) fn count(&self, result: ReloadResult) {
@@ -63,6 +71,7 @@ impl Reloads {
             ReloadResult::Ok => self.ok.inc(),
             ReloadResult::Refused => self.refused.inc(),
         }
+        self.latest_ok.set(i64::from(result == ReloadResult::Ok));
     }
 
     pub(super) fn count_deployment(&self, reason: &'static str) {

@@ -18,8 +18,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::IntCounterVec;
 
+use super::register::Register;
 use crate::limits::tracing::{ATTRIBUTE_BYTES, SPANS_PER_TRACE};
 use export::Exporter;
 
@@ -49,11 +50,9 @@ pub struct Tracer {
 pub(super) struct Dropped(IntCounterVec);
 
 impl Dropped {
-    pub(super) fn register(registry: &Registry) -> Dropped {
-        let opts = Opts::new("edgeward_trace_spans_dropped_total", "Spans that no collector has got, by reason.");
-        let dropped = IntCounterVec::new(opts, &["reason"]).expect("valid metric");
-        registry.register(Box::new(dropped.clone())).expect("registered once");
-        Dropped(dropped)
+    pub(super) fn register(register: &Register) -> Dropped {
+        let help = "Spans that no collector has got, by reason.";
+        Dropped(register.counters("edgeward_trace_spans_dropped_total", help, &["reason"]))
     }
 
     fn count(&self, reason: &str, spans: usize) {

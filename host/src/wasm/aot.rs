@@ -95,9 +95,9 @@ impl AotCache {
         Ok(cache)
     }
 
-    /// None where there is nothing whole of ours, or nothing that this engine takes (it will be written anew): the
-    /// component, and what was noted.
-    pub fn load(&self, engine: &Engine, key: &Key) -> Option<(Component, Vec<u8>)> {
+    /// The component, and what was noted. None where there is nothing whole of ours; an error where it is nothing that
+    /// this engine takes.
+    pub fn load(&self, engine: &Engine, key: &Key) -> Option<wasmtime::Result<(Component, Vec<u8>)>> {
         let mut note = Vec::new();
         self.ours(&key.file(NOTE))?.take(NOTE_BYTES).read_to_end(&mut note).ok()?;
         let code = self.ours(&key.file(CODE))?;
@@ -110,12 +110,14 @@ impl AotCache {
         // the same is true, and we never touch one after its rename.
         #[allow(unsafe_code, reason = "the only place that runs code from a file")]
         let loaded = unsafe { Component::deserialize_file(engine, &path) };
-        match loaded {
-            Ok(component) => Some((component, note)),
-            Err(error) => {
-                let path = self.path.join(key.file(CODE));
-                tracing::warn!(path = %path.display(), %error, "compiled file cannot be used; compiling again");
-                None
+        Some(loaded.map(|component| (component, note)))
+    }
+
+    /// Removes what was kept but cannot be used.
+    pub fn remove(&self, key: &Key) {
+        for ending in [CODE, NOTE] {
+            if let Err(error) = rustix::fs::unlinkat(&self.directory, key.file(ending), AtFlags::empty()) {
+                tracing::debug!(path = %self.path.join(key.file(ending)).display(), %error, "compiled file stays");
             }
         }
     }

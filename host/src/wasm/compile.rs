@@ -14,6 +14,7 @@ mod examine;
 mod frame;
 mod job;
 mod names;
+mod prepare;
 mod process;
 mod size;
 mod source;
@@ -32,7 +33,9 @@ use crate::wasm::{restore, sealed, worker};
 
 pub use adapt::adapted;
 pub use error::{CodePlace, CompileError, Reason};
-use job::{Job, Note};
+use examine::Examined;
+use job::Job;
+pub use job::Note;
 pub use names::Offer;
 pub use process::{Compiler, serve};
 pub use size::Size;
@@ -93,11 +96,14 @@ impl HttpVersion {
 
 /// What a component is, and what stands against it, without compiling it; as `edgeward serve` would find with these
 /// limits. What cannot be told of a component that is not one is the error.
-pub fn examine(component: &[u8], limits: &Limits) -> Result<Inspection, CompileError> {
+pub fn examine(component: &[u8], limits: &Limits) -> Result<Note, CompileError> {
     let profile = limits.profile();
     let engine = engine::compiling(profile).map_err(CompileError::Wasmtime)?;
     let offer = Offer::of(&engine, profile).map_err(CompileError::Wasmtime)?;
-    examine::examined(&adapted(component)?, limits, &offer).map(|examined| examined.inspection)
+    let component = adapted(component)?;
+    let examined = examine::examined(&component, limits, &offer)?;
+    let unsuitable = prepare::prepared(&component, &examined, limits)?.unsuitable;
+    Ok(Note { inspection: examined.inspection, unsuitable })
 }
 
 /// Reads a component without looking at its code: what it exports and imports, whether or not that can be deployed.
@@ -180,10 +186,13 @@ pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Com
     };
     let key = Key::new(engine, &source.sha256, &how);
     let compiled = match kept(engines, engine, &key) {
-        Some(compiled) => compiled,
-        None => {
+        Some(Ok(compiled)) => compiled,
+        before => {
+            if let Some(Err(error)) = before {
+                tracing::warn!(error = format!("{error:#}"), "a compiled file cannot be used; compiling again");
+            }
             made(engines, engine, &key, source, Job::new(engine, source, limits, bounds))?;
-            kept(engines, engine, &key).ok_or_else(|| CompileError::failed("what was compiled cannot be loaded"))?
+            loaded(engines, engine, &key)?
         }
     };
     compiled.inspection.check(limits)?;
@@ -191,10 +200,24 @@ pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Com
 }
 
 /// What was made before.
-fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Option<Compiled> {
-    let (component, note) = engines.aot.load(engine, key)?;
+fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Option<wasmtime::Result<Compiled>> {
+    let (component, note) = match engines.aot.load(engine, key)? {
+        Ok(loaded) => loaded,
+        Err(error) => return Some(Err(error)),
+    };
     let note: Note = serde_json::from_slice(&note).ok()?;
-    Some(Compiled { component, inspection: note.inspection, restorable: note.unsuitable.map_or(Ok(()), Err) })
+    Some(Ok(Compiled { component, inspection: note.inspection, restorable: note.unsuitable.map_or(Ok(()), Err) }))
+}
+
+/// What was made just now. What cannot be loaded does not stay, to be found and made again at each start.
+fn loaded(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Result<Compiled, CompileError> {
+    let why = match kept(engines, engine, key) {
+        Some(Ok(compiled)) => return Ok(compiled),
+        Some(Err(error)) => format!("what was compiled cannot be loaded: {error:#}"),
+        None => "what was compiled is gone, or is not ours alone".to_owned(),
+    };
+    engines.aot.remove(key);
+    Err(CompileError::refused(Reason::Failed, why, "see whether a smaller component can be; `data_dir` must be Edgeward's own"))
 }
 
 fn made(engines: &Engines, engine: &wasmtime::Engine, key: &Key, source: &Source, job: Job) -> Result<(), CompileError> {
@@ -282,6 +305,15 @@ mod tests {
             (
                 "viewer-request",
                 Profile::Viewer,
+                &"(global v128 (v128.const i64x2 0 0))".repeat(70_000),
+                Some(
+                    "it has 1121120 bytes of globals, imports, segments, and functions in tables or exported, in one module; a viewer \
+                     component may have at most 1048576",
+                ),
+            ),
+            (
+                "viewer-request",
+                Profile::Viewer,
                 "(table 20001 funcref)",
                 Some("it has 20001 elements in a table from the start; a viewer component may have at most 20000"),
             ),
@@ -301,16 +333,58 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_has_no_room_for_its_rewriting_is_not_restorable_and_runs() {
+        let globals = |count: usize| "(global (mut v128) (v128.const i64x2 0 0))".repeat(count);
+        let store = "(i32.store (i32.const 0) (i32.const 0))";
+        for (inside, why) in [
+            (globals(1_000), None),
+            (globals(1_001), Some("it has 1001 mutable globals, over 1000")),
+            (format!("(func (local {}) {store})", "i32 ".repeat(49_000)), None),
+            (format!("(func (local {}) {store})", "i32 ".repeat(50_000)), Some("too many locals")),
+            (format!("(func {})", store.repeat(40_000)), Some("bytes of code, over 1048576")),
+        ] {
+            let bytes = hook("viewer-request", &inside);
+            let limits = Limits::defaults(Profile::Viewer);
+            let note = examine(&bytes, &limits).unwrap();
+            match (why, &note.unsuitable) {
+                (None, None) => {}
+                (Some(why), Some(told)) if told.contains(why) => {}
+                (why, told) => panic!("{why:?}, and not {told:?}"),
+            }
+            let engines = crate::wasm::engine::tests::engines();
+            let compiled = compiled(engines, &Source::from_bytes(&bytes).unwrap(), &limits, Compiling::default()).unwrap();
+            assert_eq!(compiled.restorable.err(), note.unsuitable, "what serves says the same");
+        }
+    }
+
+    #[test]
+    fn a_compiled_file_that_cannot_be_loaded_is_told_and_does_not_stay() {
+        use std::io::Write as _;
+        let engines = crate::wasm::engine::tests::engines();
+        let key = Key::new(&engines.viewer, &[7; 32], "none");
+        let mut unfinished = engines.aot.begin(&key).unwrap();
+        unfinished.file.write_all(b"no code").unwrap();
+        engines.aot.keep(&key, unfinished, b"{}").unwrap();
+        assert!(engines.aot.load(&engines.viewer, &key).is_some_and(|loaded| loaded.is_err()));
+        let told = loaded(engines, &engines.viewer, &key).err().unwrap().to_string();
+        assert!(told.starts_with("what was compiled cannot be loaded: "), "{told}");
+        assert!(engines.aot.load(&engines.viewer, &key).is_none());
+    }
+
     /// The numbers here are those of the engines.
     #[test]
     fn the_pool_takes_what_is_checked_and_no_more() {
         let engines = crate::wasm::engine::tests::engines();
+        let globals = |count: usize| "(global v128 (v128.const i64x2 0 0))".repeat(count);
         for (moment, engine, profile, inside) in [
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 31) (table 20000 funcref)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 1) (memory 1)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(table 1 funcref) (table 1 funcref)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 33)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(table 20001 funcref)"),
+            ("viewer-request", &engines.viewer, Profile::Viewer, &globals(60_000)),
+            ("viewer-request", &engines.viewer, Profile::Viewer, &globals(140_000)),
             ("origin-request", &engines.worker, Profile::Worker, "(table 1000000 funcref)"),
             ("origin-request", &engines.worker, Profile::Worker, "(table 1000001 funcref)"),
             ("origin-request", &engines.worker, Profile::Worker, "(memory 1)"),
@@ -319,7 +393,7 @@ mod tests {
             let limits = Limits::defaults(profile);
             let limits = limits.with(Limit::TableElements, Limit::TableElements.maximum(profile)).unwrap();
             let checked = examine(&bytes, &limits);
-            assert_eq!(checked.is_ok(), Component::new(engine, &bytes).is_ok(), "{inside}");
+            assert_eq!(checked.is_ok(), Component::new(engine, &bytes).is_ok(), "{}", inside.get(..80).unwrap_or(inside));
         }
     }
 }

@@ -11,6 +11,7 @@
 //! link-local, …) must be granted as well. What was checked is what is connected to; nothing is resolved
 //! twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
 
+mod connections;
 mod send;
 mod sockets;
 
@@ -21,9 +22,12 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use connections::Connections;
+pub use connections::Permit;
 pub use sockets::{Sockets, Unresolvable};
 
 use crate::limits::egress as limits;
+use crate::loops::Passed;
 use crate::network::{Grants, InvalidTarget, Target, is_public};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::worker::output::FunctionLog;
@@ -33,6 +37,7 @@ pub struct Egress {
     grants: Grants,
     metrics: Arc<FunctionMetrics>,
     lookups: Arc<Semaphore>,
+    connections: Connections,
 }
 
 /// Why an outgoing connection was refused before it was tried.
@@ -59,8 +64,16 @@ impl Refusal {
 }
 
 impl Egress {
-    pub fn new(grants: Grants, metrics: Arc<FunctionMetrics>) -> Egress {
-        Egress { grants, metrics, lookups: Arc::new(Semaphore::new(limits::LOOKUPS)) }
+    /// With so many connections open at once.
+    pub fn new(grants: Grants, connections: u64, metrics: Arc<FunctionMetrics>) -> Egress {
+        let lookups = Arc::new(Semaphore::new(limits::LOOKUPS));
+        Egress { grants, metrics, lookups, connections: Connections::new(connections) }
+    }
+
+    /// Tells that a function wanted more connections than it may have, or than there are.
+    fn exhausted(&self, log: &FunctionLog) {
+        self.metrics.egress("connections-exhausted");
+        log.line("network: too many connections are open (the function's limit `connections`, or what all functions may have)");
     }
 
     /// Reads where a request goes, and whether it may.
@@ -119,6 +132,8 @@ fn may_lead_to(grants: &Grants, name: &str, address: SocketAddr) -> bool {
 pub(super) struct Outgoing {
     pub(super) egress: Arc<Egress>,
     pub(super) log: FunctionLog,
+    /// Of the request that the call answers.
+    pub(super) passed: Passed,
 }
 
 /// A guest may write a chunk of this size at once: it is held by the host until it is sent.
@@ -127,12 +142,13 @@ const BODY_CHUNK_BYTES: usize = 64 << 10;
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         // How the response was received by the guest: nothing here waits for it.
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<send::Sent, Error>> + Send> {
         let (egress, log) = (self.egress.clone(), self.log.clone());
+        self.passed.put_on(request.headers_mut());
         Box::new(send::send(egress, log, request, options.unwrap_or_default()))
     }
 
@@ -162,9 +178,13 @@ mod tests {
 
     impl Network {
         fn granting(patterns: &[&str]) -> Network {
+            Network::with_connections(patterns, 16)
+        }
+
+        fn with_connections(patterns: &[&str], connections: u64) -> Network {
             let telemetry = Telemetry::new();
             let grants = Grants::parse(patterns.iter().copied()).unwrap();
-            let egress = Arc::new(Egress::new(grants, Arc::new(telemetry.function("f"))));
+            let egress = Arc::new(Egress::new(grants, connections, Arc::new(telemetry.function("f"))));
             Network { egress, log: FunctionLog::new(&Limits::defaults(Profile::Worker)), telemetry }
         }
 
@@ -175,7 +195,7 @@ mod tests {
         }
 
         async fn send(&self, request: http::Request<WasiBody>) -> Result<String, Error> {
-            let mut outgoing = Outgoing { egress: self.egress.clone(), log: self.log.clone() };
+            let mut outgoing = Outgoing { egress: self.egress.clone(), log: self.log.clone(), passed: Passed::default() };
             let (response, connection) = Box::into_pin(outgoing.send_request(request, None, Box::new(async { Ok(()) }))).await?;
             let (body, _) = tokio::join!(response.into_body().collect(), Box::into_pin(connection));
             Ok(String::from_utf8(body?.to_bytes().to_vec()).unwrap())
@@ -211,6 +231,31 @@ mod tests {
         let seen = network.get(&format!("http://127.0.0.1:{port}/a?b")).await.unwrap();
         assert_eq!(seen, format!(r#"GET /a?b "127.0.0.1:{port}""#), "Host is where it went");
         assert_eq!(network.count("ok"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_waits_for_the_end_of_another_or_is_refused_in_time() {
+        let (port, other) = (origin().await, origin().await);
+        let network = Network::with_connections(&["127.0.0.1:*"], 1);
+        let request = |port: u16| {
+            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            http::Request::get(format!("http://127.0.0.1:{port}/")).body(body).unwrap()
+        };
+        let start = |port, options| {
+            let mut outgoing = Outgoing { egress: network.egress.clone(), log: network.log.clone(), passed: Passed::default() };
+            Box::into_pin(outgoing.send_request(request(port), options, Box::new(async { Ok(()) })))
+        };
+        let first = start(port, None).await.unwrap();
+        let patience = std::time::Duration::from_millis(20);
+        let hasty = RequestOptions { connect_timeout: Some(patience), ..RequestOptions::default() };
+        let refused = start(other, Some(hasty)).await.map(drop);
+        assert!(matches!(refused, Err(Error::ConnectionLimitReached)), "{refused:?}");
+        assert_eq!(network.count("connections-exhausted"), 1);
+        let mut waiting = start(other, None);
+        let waits = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await;
+        assert!(waits);
+        drop(first);
+        assert!(waiting.await.is_ok(), "the first connection is gone");
     }
 
     #[tokio::test]

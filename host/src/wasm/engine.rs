@@ -119,10 +119,15 @@ fn worker_pool() -> PoolingAllocationConfig {
 fn pool(profile: Profile) -> PoolingAllocationConfig {
     let room = Size::room(profile);
     let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
-    pool.max_memory_size(usize::try_from(room.memory_bytes).unwrap_or(usize::MAX))
-        .table_elements(usize::try_from(room.table_elements).unwrap_or(usize::MAX))
-        .max_core_instances_per_component(number(room.core_instances))
+    pool.max_memory_size(bytes(room.memory_bytes))
+        .table_elements(bytes(room.table_elements))
+        // Between components that call each other the engine puts modules of its own, fewer than there are others.
+        .max_core_instances_per_component(number(2 * room.core_instances + 1))
+        // What is counted is what came; compiling adds a little to it.
+        .max_core_instance_size(bytes(2 * room.instance_bytes))
+        .max_component_instance_size(bytes(2 * room.instance_bytes_all))
         .max_memories_per_component(number(room.memories))
         .max_memories_per_module(number(room.memories_per_module))
         .max_tables_per_component(number(room.tables))

@@ -63,7 +63,7 @@ pub const RESTORE: &str = "edgeward-restore";
 /// `func() -> u32`: the pages that the guest's memory has for the guest.
 pub const PAGES: &str = "edgeward-pages";
 /// Part of an AOT file's name: changes whenever the rewriting does.
-pub const VERSION: &str = "restore-3";
+pub const VERSION: &str = "restore-4";
 /// The memory of marks counts as ours, not the guest's.
 pub const MARKS_BYTES: u64 = module::PAGE;
 pub const PAGE_BYTES: u64 = module::PAGE;
@@ -75,6 +75,8 @@ pub enum Unsuitable {
     Shape(&'static str),
     #[error("its memory of {initial_bytes} bytes is over the limit of {limit_bytes}")]
     Memory { initial_bytes: u64, limit_bytes: u64 },
+    #[error("it has {count} mutable globals, over {max}: setting them all anew costs more than a new instance")]
+    Globals { count: usize, max: usize },
     #[error("a module that is given functions of the host cannot be written anew: {0}")]
     Guard(String),
     #[error("{0}")]

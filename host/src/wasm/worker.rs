@@ -19,6 +19,7 @@ mod offered;
 mod outgoing;
 pub(super) mod output;
 mod resolve;
+mod sockets;
 pub mod state;
 
 use std::sync::Arc;

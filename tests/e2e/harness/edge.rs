@@ -39,6 +39,22 @@ impl Edge {
         Edge::start_by(edgeward(), folder, server, config)
     }
 
+    /// That logs more, or less, than it does by itself.
+    #[track_caller]
+    pub fn start_by_level(level: &str, folder: tempfile::TempDir, config: &str) -> Edge {
+        let mut command = edgeward();
+        command.env("EDGEWARD_LOG", format!("{level},wasmtime=off,wasmtime_wasi=off,wasmtime_wasi_http=off"));
+        Edge::start_by(command, folder, "", config)
+    }
+
+    /// With lines that stand before `[server]`.
+    #[track_caller]
+    pub fn start_with_first(folder: tempfile::TempDir, first: &str, config: &str) -> Edge {
+        let text = first.to_owned() + &server_at(([127, 0, 0, 1], 0).into(), "", config);
+        put(folder.path(), "edge.toml", text.as_bytes());
+        Edge::run(edgeward(), Arc::new(folder), "access.log", &[])
+    }
+
     /// Behind these commands of the shell, such as `ulimit`.
     #[track_caller]
     pub fn start_behind(commands: &str, config: &str) -> Edge {
@@ -69,15 +85,16 @@ impl Edge {
 
     #[track_caller]
     fn run(mut command: Command, folder: Arc<tempfile::TempDir>, access_log: &str, arguments: &[&str]) -> Edge {
+        command.args(["serve", "--log", "json", "-c", "edge.toml"]).args(arguments);
+        Edge::run_as_it_is(command, folder, access_log)
+    }
+
+    /// By a whole command line, whose configuration lets it choose its ports.
+    #[track_caller]
+    pub fn run_as_it_is(mut command: Command, folder: Arc<tempfile::TempDir>, access_log: &str) -> Edge {
         let access_log = std::fs::File::create(folder.path().join(access_log)).unwrap();
-        let mut child = command
-            .args(["serve", "--log", "json", "-c", "edge.toml"])
-            .args(arguments)
-            .current_dir(folder.path())
-            .stdout(access_log)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut child =
+            command.current_dir(folder.path()).stdout(access_log).stderr(Stdio::piped()).spawn().expect("the program starts");
         let (lines, log) = follow(&mut child);
         let mut edge = Edge { child, folder, http: Vec::new(), https: Vec::new(), admin: ([127, 0, 0, 1], 0).into(), log };
         let deadline = Instant::now() + PATIENCE;

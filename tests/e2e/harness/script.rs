@@ -12,6 +12,8 @@ pub enum Says {
     Endless(Vec<u8>),
     /// Nothing: it closes the connection.
     Nothing,
+    /// Nothing, and it keeps the connection until the edge closes it.
+    Silence,
 }
 
 /// Runs until its process ends.
@@ -23,7 +25,11 @@ pub struct Script {
 impl Script {
     /// Asked with the whole request as text, and which one of its connection it is.
     pub fn start(says: impl Fn(&str, usize) -> Says + Send + Sync + 'static) -> Script {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Script::serving(TcpListener::bind("127.0.0.1:0").unwrap(), says)
+    }
+
+    /// On this socket.
+    pub fn serving(listener: TcpListener, says: impl Fn(&str, usize) -> Says + Send + Sync + 'static) -> Script {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (log, says) = (asked.clone(), Arc::new(says));
@@ -61,6 +67,7 @@ fn converse(mut stream: BufReader<TcpStream>, log: &Mutex<Vec<String>>, says: &d
         log.lock().unwrap().push(request);
         match said {
             Says::Nothing => return,
+            Says::Silence => drop(stream.read(&mut [0])),
             Says::Answer(bytes) => {
                 if stream.get_mut().write_all(&bytes).is_err() || bytes.windows(17).any(|part| part == b"Connection: close") {
                     return;

@@ -17,13 +17,19 @@
 //! | `/slow?N` | answers after N milliseconds |
 //! | `/late` | answers at once, and counts after that |
 //! | `/leave?PORT` | answers at once, and leaves a request to that port under way |
+//! | `/flood?PORT,N,M` | keeps N requests to that port under way, until M of them have failed |
+//! | `/sockets?N` | answers with how many of N TCP sockets it could make and keep |
 //! | `/secret` | panics with its environment in the message |
 
 use std::hint::black_box;
 
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam};
+use wasip2::http::types::{
+    Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, RequestOptions, ResponseOutparam, Scheme,
+};
+use wasip2::sockets::network::IpAddressFamily;
+use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 use wasip2::{cli, io, random};
 
 wasip2::http::proxy::export!(Service);
@@ -34,6 +40,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Service {
         let url = request.path_with_query().unwrap_or_default();
         let (path, query) = url.split_once('?').unwrap_or((&url, ""));
         let times = query.parse().unwrap_or(u64::MAX);
+        let mut answer = "ok".to_owned();
         match path {
             "/loop" => (0..times).for_each(|n| {
                 black_box(n);
@@ -99,10 +106,32 @@ impl wasip2::exports::http::incoming_handler::Guest for Service {
                 request.set_path_with_query(Some("/left")).expect("a path");
                 std::mem::forget(outgoing_handler::handle(request, None).expect("granted"));
             }
+            "/flood" => {
+                let mut numbers = query.split(',').map(|number| number.parse::<usize>().expect("a number"));
+                let [port, requests, failures] = [(); 3].map(|()| numbers.next().expect("three numbers"));
+                let send = |_| {
+                    let request = OutgoingRequest::new(Fields::new());
+                    request.set_authority(Some(&format!("127.0.0.1:{port}"))).expect("an authority");
+                    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+                    let options = RequestOptions::new();
+                    options.set_connect_timeout(Some(200_000_000)).expect("an option");
+                    outgoing_handler::handle(request, Some(options)).expect("granted")
+                };
+                let mut held: Vec<_> = (0..requests).map(send).collect();
+                while held.len() + failures > requests {
+                    held.retain(|response| !response.subscribe().ready());
+                    monotonic_clock::subscribe_duration(1_000_000).block();
+                }
+                answer = held.len().to_string();
+            }
+            "/sockets" => {
+                let made = (0..times).map_while(|_| create_tcp_socket(IpAddressFamily::Ipv4).ok());
+                answer = made.collect::<Vec<_>>().len().to_string();
+            }
             "/secret" => panic!("{:?}", cli::environment::get_environment()),
             _ => {}
         }
-        respond(out, |body| body.blocking_write_and_flush(b"ok").unwrap_or_default());
+        respond(out, |body| body.blocking_write_and_flush(answer.as_bytes()).unwrap_or_default());
     }
 }
 

@@ -17,6 +17,8 @@
 //! | `/body` | writes a body without an end |
 //! | `/slow?N` | answers after N milliseconds |
 //! | `/late` | answers at once, and counts after that |
+//! | `/flood?PORT,N,M` | keeps N requests to that port under way, until M of them have failed |
+//! | `/sockets?N` | answers with how many of N TCP sockets it could make and keep |
 //! | `/tick` | answers with how often its background has ticked, and leaves it ticking: once a millisecond |
 
 use std::hint::black_box;
@@ -24,7 +26,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use wasip3::clocks::monotonic_clock;
 use wasip3::http::client;
-use wasip3::http::types::{ErrorCode, Fields, Request, Response};
+use wasip3::http::types::{ErrorCode, Fields, Request, RequestOptions, Response, Scheme};
+use wasip3::sockets::types::{IpAddressFamily, TcpSocket};
 use wasip3::{cli, random, spawn_local, wit_future, wit_stream};
 
 wasip3::http::service::export!(Service);
@@ -110,6 +113,30 @@ impl wasip3::exports::http::handler::Guest for Service {
                         black_box(n);
                     });
                 });
+            }
+            "/flood" => {
+                let mut numbers = query.split(',').map(|number| number.parse::<usize>().expect("a number"));
+                let [port, requests, failures] = [(); 3].map(|()| numbers.next().expect("three numbers"));
+                let send = |_| {
+                    let (_, trailers) = wit_future::new(|| Ok(None));
+                    let options = RequestOptions::new();
+                    options.set_connect_timeout(Some(200_000_000)).expect("an option");
+                    let (request, _) = Request::new(Fields::new(), None, trailers, Some(options));
+                    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+                    request.set_authority(Some(&format!("127.0.0.1:{port}"))).expect("an authority");
+                    Box::pin(client::send(request))
+                };
+                let mut held: Vec<_> = (0..requests).map(send).collect();
+                std::future::poll_fn(|cx| {
+                    held.retain_mut(|response| response.as_mut().poll(cx).is_pending());
+                    if held.len() + failures > requests { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+                })
+                .await;
+                return Ok(text(held.len().to_string().into_bytes()));
+            }
+            "/sockets" => {
+                let made = (0..times).map_while(|_| TcpSocket::create(IpAddressFamily::Ipv4).ok());
+                return Ok(text(made.collect::<Vec<_>>().len().to_string().into_bytes()));
             }
             "/tick" => {
                 let ticks = TICKS.load(Relaxed);

@@ -20,7 +20,7 @@ use crate::limits::cache::{DISK_BLOCK_BYTES, DISK_HEAD_BYTES};
 pub(crate) const PRELUDE_BYTES: usize = 64;
 pub(crate) const CRC_BYTES: usize = 4;
 /// The last letter is the version. It is another one where keys are made in another way, too: nobody would find what is there.
-const MAGIC: [u8; 8] = *b"EWCACHE3";
+const MAGIC: [u8; 8] = *b"EWCACHE4";
 /// Of the prelude, what its checksum covers.
 const COVERED: usize = PRELUDE_BYTES - CRC_BYTES;
 
@@ -49,6 +49,7 @@ impl Prelude {
         Prelude { id, head_bytes, body_bytes, head_crc: crc(id, u64::MAX, head) }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a block is a part of a file, far below 4 GiB")]
     pub(crate) fn encode(&self) -> [u8; PRELUDE_BYTES] {
         let mut out = [0; PRELUDE_BYTES];
         out[..8].copy_from_slice(&MAGIC);
@@ -112,7 +113,8 @@ impl Head {
     /// `None` if it is larger than a head may be.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(1024);
-        let Meta { status, headers, times, vary, request_site, path_and_query, tags, length, stored_ms, original } = &self.meta;
+        let Meta { status, headers, times, vary, request_site, host, path_and_query, tags, length, stored_ms, original } =
+            &self.meta;
         out.extend_from_slice(self.key.bytes());
         out.extend_from_slice(self.primary.bytes());
         for number in [
@@ -130,6 +132,7 @@ impl Head {
         out.extend_from_slice(&status.as_u16().to_le_bytes());
         out.push(times.must_revalidate.into());
         put(&mut out, request_site.as_bytes());
+        put(&mut out, host.as_bytes());
         put(&mut out, path_and_query.as_bytes());
         put_count(&mut out, tags.len());
         tags.iter().for_each(|tag| put(&mut out, tag.as_bytes()));
@@ -174,6 +177,7 @@ impl Head {
             _ => return None,
         };
         let request_site = Arc::from(input.text()?);
+        let host = Box::from(input.text()?);
         let path_and_query = Box::from(input.text()?);
         let tags = (0..input.count()?).map(|_| input.text().map(Box::from)).collect::<Option<_>>()?;
         let vary: Option<Vec<_>> = (0..input.count()?).map(|_| HeaderName::from_bytes(input.bytes()?).ok()).collect();
@@ -189,7 +193,7 @@ impl Head {
             _ => return None,
         };
         let vary = vary?.into();
-        let meta = Meta { status, headers, times, vary, request_site, path_and_query, tags, length, stored_ms, original };
+        let meta = Meta { status, headers, times, vary, request_site, host, path_and_query, tags, length, stored_ms, original };
         input.0.is_empty().then_some(Head { key, primary, born, meta })
     }
 }

@@ -2,7 +2,9 @@
 
 use expect_test::expect;
 
-use super::{check, folder, parse, with};
+use super::{check, folder, good, parse, with};
+use crate::config::AccessLog;
+use crate::fields::Field;
 
 #[test]
 fn key_value_stores_are_checked() {
@@ -98,7 +100,7 @@ certificate = "a"
              --> edge.toml:5:17
               |
             5 | edge_location = "a b"
-              |                 ^^^^^ 1 to 64 printable ASCII characters without space, such as "FRA50"
+              |                 ^^^^^ 1 to 64 ASCII letters, digits and any of !#$%&'*+-.^_`|~, such as "FRA50"
 
             error: `drain_s` is a float
              --> edge.toml:6:11
@@ -110,7 +112,7 @@ certificate = "a"
              --> edge.toml:7:14
               |
             7 | access_log = "yes"
-              |              ^^^^^ true or false is expected
+              |              ^^^^^ true, false, or a table such as { fields = ["timestamp", "sc-status"] } is expected
 
             error: `certificate` is a string
              --> edge.toml:8:15
@@ -154,4 +156,64 @@ fn a_certificate_says_until_when_it_is_valid() {
     // Whoever loads it says that it is none.
     std::fs::write(folder.path().join("dated.pem"), "nothing").unwrap();
     assert_eq!(parse(text, &path).unwrap().server.certificates[0].not_after_s, None);
+}
+
+#[test]
+fn the_access_log_has_the_fields_that_it_is_told() {
+    let of = |value: &str| {
+        let text = with("").replace("access_log = false\n", "");
+        good(&text.replacen("[server]\n", &format!("[server]\n{value}\n"), 1)).server.access_log
+    };
+    let default = AccessLog { fields: Field::defaults(), signed_queries: false };
+    assert_eq!(of(""), Some(default.clone()));
+    assert_eq!(of("access_log = true"), Some(default.clone()));
+    assert_eq!(of("access_log = false"), None);
+    let fields = vec![Field::Status, Field::Cookie];
+    let chosen = of("access_log = { fields = [\"sc-status\", \"cs(Cookie)\"] }");
+    assert_eq!(chosen, Some(AccessLog { fields, signed_queries: false }));
+    assert_eq!(of("access_log = { signed_queries = true }"), Some(AccessLog { signed_queries: true, ..default }));
+    let (server, site) = (
+        "[server]\nhttp = [\"127.0.0.1:80\"]\n",
+        "[origin.o]\nfixed = {}\n[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"o\"\n",
+    );
+    check(
+        &format!(
+            "{server}access_log = {{ fields = [\"sc-statsu\", \"time-taken\", \"cs(Authorization)\", \"time-taken\"], field = 1 }}\n{site}"
+        ),
+        expect![[r#"
+            error: the access log has no field `sc-statsu`
+             --> edge.toml:3:26
+              |
+            3 | access_log = { fields = ["sc-statsu", "time-taken", "cs(Authorization)", "time-taken"], field = 1 }
+              |                          ^^^^^^^^^^^ did you mean `sc-status`? fields: `timestamp`, `x-edge-location`, `sc-bytes`, `cs-bytes`, `c-ip`, `c-port`, `cs-method`, `cs-uri-stem`, `cs-uri-query`, `sc-status`, `cs(Referer)`, `cs(User-Agent)`, `cs(Cookie)`, `x-edge-result-type`, `x-edge-response-result-type`, `x-edge-detailed-result-type`, `x-edge-request-id`, `x-host-header`, `site`, `cs-protocol`, `cs-protocol-version`, `time-taken`, `time-to-first-byte`, `x-forwarded-for`, `ssl-protocol`, `ssl-cipher`, `sc-content-type`, `sc-content-len`, `sc-range-start`, `sc-range-end`, `origin`, `origin-address`, `origin-connect`, `origin-fbl`, `origin-tries`, `origin-failovers`, `function-calls`, `function-time`
+
+            error: the access log has no field `cs(Authorization)`
+             --> edge.toml:3:53
+              |
+            3 | access_log = { fields = ["sc-statsu", "time-taken", "cs(Authorization)", "time-taken"], field = 1 }
+              |                                                     ^^^^^^^^^^^^^^^^^^^ fields: `timestamp`, `x-edge-location`, `sc-bytes`, `cs-bytes`, `c-ip`, `c-port`, `cs-method`, `cs-uri-stem`, `cs-uri-query`, `sc-status`, `cs(Referer)`, `cs(User-Agent)`, `cs(Cookie)`, `x-edge-result-type`, `x-edge-response-result-type`, `x-edge-detailed-result-type`, `x-edge-request-id`, `x-host-header`, `site`, `cs-protocol`, `cs-protocol-version`, `time-taken`, `time-to-first-byte`, `x-forwarded-for`, `ssl-protocol`, `ssl-cipher`, `sc-content-type`, `sc-content-len`, `sc-range-start`, `sc-range-end`, `origin`, `origin-address`, `origin-connect`, `origin-fbl`, `origin-tries`, `origin-failovers`, `function-calls`, `function-time`
+
+            error: `time-taken` is there twice
+             --> edge.toml:3:74
+              |
+            3 | access_log = { fields = ["sc-statsu", "time-taken", "cs(Authorization)", "time-taken"], field = 1 }
+              |                                                                          ^^^^^^^^^^^^ each field can stand in a line once
+
+            error: unknown key `field` in [server.access_log]
+             --> edge.toml:3:89
+              |
+            3 | access_log = { fields = ["sc-statsu", "time-taken", "cs(Authorization)", "time-taken"], field = 1 }
+              |                                                                                         ^^^^^ did you mean `fields`? allowed here: `fields`, `signed_queries`
+        "#]],
+    );
+    check(
+        &format!("{server}access_log = {{ fields = [] }}\n{site}"),
+        expect![[r#"
+        error: `fields` is empty
+         --> edge.toml:3:14
+          |
+        3 | access_log = { fields = [] }
+          |              ^^^^^^^^^^^^^^^ name at least one, or say `access_log = false`
+    "#]],
+    );
 }

@@ -34,7 +34,7 @@ behaviour = []
               --> edge.toml:11:8
                |
             11 | name = "www"
-               |        ^^^^^ each site has a name of its own
+               |        ^^^^^ each site has a name of its own; the first is at edge.toml:4
 
             error: host `*` is also a host of site `www`
               --> edge.toml:12:10

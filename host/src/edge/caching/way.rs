@@ -115,6 +115,13 @@ impl<'a> Way<'a> {
         Rules { policy, also: forwarding.as_deref(), sees: self.base.sees(), secure: self.secure }
     }
 
+    /// The host whose alone an answer is; empty if it is for all hosts of the site. A port makes another key and not another
+    /// host.
+    pub(super) fn keyed_host(&self, head: &Head) -> Box<str> {
+        let keyed = self.base.sees().host || self.caching.policy.key.host;
+        if keyed { head.host().to_ascii_lowercase().into() } else { Box::default() }
+    }
+
     pub(super) fn key(&self, method: &Method, head: &Head) -> Key {
         let asked = Asked { secure: self.secure, method, path: head.path(), query: head.target.query(), headers: &head.headers };
         Key::derive(&self.base, &self.caching.policy.key, &asked)

@@ -48,6 +48,11 @@ impl Folder {
         Ok(Folder { root: canonical.into(), index: index.to_owned() })
     }
 
+    /// The name of the file that is given for a folder; `None` if none is.
+    pub(crate) fn index(&self) -> Option<&str> {
+        Some(self.index.as_str()).filter(|index| !index.is_empty())
+    }
+
     /// None: the file system does not answer.
     ///
     /// # Errors

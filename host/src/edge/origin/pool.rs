@@ -4,12 +4,13 @@
 //! request that waits for a head, then the body that is being read. So an answer wakes one task, not two.
 //! An idle connection is driven by nobody; whether it still lives is found out when it is taken.
 //!
-//!     take ──► in use ──put──► idle ──► taken again (last in, first out)
+//!     take ──► in use ──put──► idle ──► taken again (last in, first out); or given to one who waits for a place
 //!                │               └────► swept, when idle for too long
 //!                └─ broken, or not at a message's end: dropped
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -25,6 +26,7 @@ use crate::edge::body::Content;
 use crate::edge::origin::Target;
 use crate::edge::origin::connect::{Endpoint, Stream};
 use crate::edge::origin::heard::{Attentive, Ear};
+use crate::edge::origin::places::Place;
 use crate::limits;
 
 /// A connection, with the future that moves its bytes.
@@ -38,10 +40,14 @@ pub(crate) struct Connection {
     keepalive: Duration,
     max_idle: usize,
     endpoint: Arc<Endpoint>,
+    /// What the endpoint's name has led to.
+    address: Option<SocketAddr>,
+    place: Place,
 }
 
 impl Connection {
-    pub(crate) async fn start(target: &Target, stream: Stream) -> hyper::Result<Box<Connection>> {
+    pub(crate) async fn start(target: &Target, stream: Stream, place: Place) -> hyper::Result<Box<Connection>> {
+        let address = stream.address();
         let ear = Arc::new(Ear::default());
         let handshake = http1::Builder::new()
             .max_headers(limits::origin::HEADERS)
@@ -60,7 +66,13 @@ impl Connection {
             keepalive: target.keepalive,
             max_idle: target.max_idle,
             endpoint: target.endpoint.clone(),
+            address,
+            place,
         }))
+    }
+
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Moves bytes both ways, as far as they go now.
@@ -79,11 +91,21 @@ impl Connection {
         &mut self.timer
     }
 
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Closes it, to connect anew.
+    pub(crate) fn into_place(self) -> Place {
+        self.place
+    }
+
     /// The bytes themselves, behind an answer that has switched protocols, and those of them that came with it.
-    pub(crate) fn into_stream(self) -> (Stream, Bytes) {
+    pub(crate) fn into_stream(self) -> (Stream, Bytes, Place) {
         let parts = self.driver.into_parts();
         let (stream, held) = parts.io.into_inner().into_parts();
-        if held.is_empty() { (stream, parts.read_buf) } else { (stream, [&parts.read_buf[..], &held].concat().into()) }
+        let early = if held.is_empty() { parts.read_buf } else { [&parts.read_buf[..], &held].concat().into() };
+        (stream, early, self.place)
     }
 
     /// Whether a request can be sent. Drives the connection without anybody to wake: a close that has
@@ -206,7 +228,11 @@ pub(crate) fn take(target: &Target, now: Instant) -> Option<Box<Connection>> {
 /// Keeps a connection whose answer has been read. One that is not at a message's end is dropped.
 pub(crate) fn put(mut connection: Box<Connection>) {
     let idle_enough = !connection.ended && (connection.sender.is_ready() || connection.is_ready());
-    if !idle_enough || connection.max_idle == 0 {
+    if !idle_enough {
+        return;
+    }
+    let Some(connection) = Place::hand_on(connection) else { return };
+    if connection.max_idle == 0 {
         return;
     }
     let until = Instant::now() + connection.keepalive;

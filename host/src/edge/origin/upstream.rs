@@ -19,8 +19,10 @@ use tokio::time::Instant;
 use crate::edge::body::{Content, Progress};
 use crate::edge::head::Head;
 use crate::edge::header::strip_response;
+use crate::edge::origin::places::{self, Place, Turn};
 use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
+use crate::edge::tally::Tally;
 use crate::edge::tunnel::{self, Switched};
 use crate::net::Interim;
 use crate::telemetry::OriginMetrics;
@@ -44,22 +46,34 @@ pub(crate) async fn fetch(
     metrics: &OriginMetrics,
     head: &mut Head,
     content: &mut Content,
-    now: Instant,
+    mut now: Instant,
+    tally: &Tally,
 ) -> Result<Response<Content>, FetchError> {
     let mut request = target.request(head, content);
     if head.websocket {
-        return Box::pin(switch(target, metrics, request)).await;
+        return Box::pin(switch(target, metrics, request, now, tally)).await;
     }
     let interim = head.interim.take();
-    if let Some(connection) = pool::take(target, now) {
+    let (idle, fresh) = match pool::take(target, now) {
+        Some(connection) => (Some(connection), None),
+        None => match Box::pin(places::turn(target, metrics)).await? {
+            Turn::Idle(connection) => {
+                now = Instant::now();
+                (Some(connection), None)
+            }
+            Turn::Fresh(place) => (None, Some(place)),
+        },
+    };
+    if let Some(connection) = idle {
         metrics.reused();
+        tally.asked(connection.address(), None);
         match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle, interim.clone()).await {
             Ok(response) => return Ok(response),
             Err(SendError { again: Some(again), .. }) => request = again,
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
-    let connection = Box::pin(open(target, metrics)).await?;
+    let connection = Box::pin(open(target, fresh, metrics, tally)).await?;
     let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask, interim);
     sent.await.map_err(|error| error.error)
 }
@@ -69,11 +83,15 @@ async fn switch(
     target: &Target,
     metrics: &OriginMetrics,
     mut request: Request<Content>,
+    now: Instant,
+    tally: &Tally,
 ) -> Result<Response<Content>, FetchError> {
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
     let accept = request.headers().get(header::SEC_WEBSOCKET_KEY).map(tunnel::accept_of);
-    let connection = open(target, metrics).await?;
+    // A kept connection gives up its place.
+    let place = pool::take(target, now).map(|idle| idle.into_place());
+    let connection = open(target, place, metrics, tally).await?;
     let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Switch, None);
     let response = sent.await.map_err(|error| error.error)?;
     let agreed = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
@@ -84,10 +102,26 @@ async fn switch(
     Ok(response)
 }
 
-async fn open(target: &Target, metrics: &OriginMetrics) -> Result<Box<Connection>, FetchError> {
+/// A new connection, with this place or one that is waited for.
+async fn open(
+    target: &Target,
+    place: Option<Place>,
+    metrics: &OriginMetrics,
+    tally: &Tally,
+) -> Result<Box<Connection>, FetchError> {
+    let place = match place {
+        Some(place) => place,
+        None => match places::turn(target, metrics).await? {
+            Turn::Fresh(place) => place,
+            Turn::Idle(connection) => connection.into_place(),
+        },
+    };
+    let started = Instant::now();
     let stream = connect::connect(target).await?;
     metrics.connected();
-    Connection::start(target, stream).await.map_err(FetchError::Broken)
+    let connection = Connection::start(target, stream, place).await.map_err(FetchError::Broken)?;
+    tally.asked(connection.address(), Some(started.elapsed()));
+    Ok(connection)
 }
 
 fn is_replayable(request: &Request<Content>) -> bool {
@@ -124,7 +158,8 @@ fn send(
     purpose: Purpose,
     interim: Option<Interim>,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
-    // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte.
+    // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte. And while
+    // the client has not sent the next part of it, nothing is the server's to do; how long that may take, the body knows.
     let progress = (!request.body().is_empty()).then(Arc::<Progress>::default);
     if let Some(progress) = &progress {
         request = request.map(|content| content.watched(progress.clone()));
@@ -188,13 +223,16 @@ where
                 moved = now;
                 connection.timer().disarm();
             }
+            if progress.is_awaited() {
+                return Poll::Pending;
+            }
         }
         connection.timer().poll(cx, timeout).map(|()| None)
     });
     let sent = sent.await;
     // Whatever came of it: the origin has not been asked what its client wanted to ask.
     if !matches!(sent, Some(Ok(_)))
-        && let Some(failure) = progress.and_then(|progress| progress.take_failure())
+        && let Some(failure) = progress.as_ref().and_then(|progress| progress.take_failure())
     {
         return Err(FetchError::Body(failure).into());
     }
@@ -207,13 +245,15 @@ where
             {
                 return Err(FetchError::Switched.into());
             }
-            let (stream, early) = connection.into_stream();
-            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, place: None }))))
+            let (stream, early, at_origin) = connection.into_stream();
+            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, at_origin, place: None }))))
         }
         Some(Ok(response)) if !is_head && !is_read_whole(response.headers()) => Err(FetchError::Coding.into()),
         Some(Ok(response)) => {
             connection.timer().disarm();
-            Ok(response.map(|incoming| content(incoming, connection, timeout, is_head)))
+            let (parts, incoming) = response.into_parts();
+            let content = content(incoming, connection, Patience { timeout, progress }, is_head)?;
+            Ok(Response::from_parts(parts, content))
         }
         Some(Err(mut error)) => Err(match error.take_message() {
             Some(request) => SendError {
@@ -245,44 +285,71 @@ fn is_read_whole(headers: &HeaderMap) -> bool {
 fn pass(interim: Option<&Interim>, status: StatusCode, mut headers: HeaderMap) {
     if let Some(interim) = interim {
         strip_response(&mut headers, false);
+        // It has no body of which to tell the length (RFC 9110 section 8.6).
+        headers.remove(header::CONTENT_LENGTH);
         interim.send(status, &headers);
     }
 }
 
-/// A small answer came with its head: it is taken out here, and the connection is free at once.
-fn content(mut incoming: Incoming, connection: Box<Connection>, timeout: Duration, is_head: bool) -> Content {
+/// A small answer came with its head: it is taken out here, and the connection is free at once. An answer of which it is
+/// known here that it breaks off before its first byte is none.
+fn content(
+    mut incoming: Incoming,
+    mut connection: Box<Connection>,
+    patience: Patience,
+    is_head: bool,
+) -> Result<Content, FetchError> {
     if is_head || incoming.is_end_stream() {
         pool::put(connection);
-        return Content::Empty;
+        return Ok(Content::Empty);
     }
-    if incoming.size_hint().exact().is_some()
-        && let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
-    {
-        let whole = incoming.is_end_stream();
-        return match frame.into_data() {
-            Ok(data) if whole => {
-                pool::put(connection);
-                Content::full(data)
-            }
-            Ok(data) => Content::Upstream(Upstream { first: Some(data), incoming, connection: Some(connection), timeout }),
-            Err(_) => Content::Upstream(Upstream { first: None, incoming, connection: Some(connection), timeout }),
-        };
+    let nobody = &mut Context::from_waker(Waker::noop());
+    let mut polled = Pin::new(&mut incoming).poll_frame(nobody);
+    if polled.is_pending() {
+        // hyper reads a body when it is asked for it. Whoever has it later drives again, to be woken.
+        connection.drive(nobody);
+        polled = Pin::new(&mut incoming).poll_frame(nobody);
     }
-    Content::Upstream(Upstream { first: None, incoming, connection: Some(connection), timeout })
+    let first = match polled {
+        Poll::Ready(Some(Err(error))) => return Err(FetchError::Broken(error)),
+        Poll::Ready(None) => {
+            pool::put(connection);
+            return Ok(Content::Empty);
+        }
+        Poll::Ready(Some(Ok(frame))) => Some(frame),
+        Poll::Pending => None,
+    };
+    if incoming.is_end_stream() {
+        pool::put(connection);
+        return Ok(match first.map(Frame::into_data) {
+            Some(Ok(data)) => Content::full(data),
+            Some(Err(frame)) => Content::Upstream(Upstream { first: Some(frame), incoming, connection: None, patience }),
+            None => Content::Empty,
+        });
+    }
+    Ok(Content::Upstream(Upstream { first, incoming, connection: Some(connection), patience }))
+}
+
+/// How long the next part of an answer may take.
+struct Patience {
+    timeout: Duration,
+    /// Of the request's body, which may go on while it is answered already: a server that answers as it is asked has
+    /// nothing to say while its client says nothing.
+    progress: Option<Arc<Progress>>,
 }
 
 /// The rest of an answer. It drives its connection, and gives it back at the end; dropped before, it closes it.
 pub(crate) struct Upstream {
-    first: Option<Bytes>,
+    first: Option<Frame<Bytes>>,
     incoming: Incoming,
     connection: Option<Box<Connection>>,
-    timeout: Duration,
+    patience: Patience,
 }
 
 impl Upstream {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+            return Poll::Ready(Some(Ok(first)));
         }
         let mut driven = false;
         loop {
@@ -318,10 +385,15 @@ impl Upstream {
                     self.connection = None;
                     return Poll::Ready(Some(Err(anyhow::anyhow!("the origin's connection ended within the body"))));
                 }
+                Poll::Pending if self.patience.progress.as_ref().is_some_and(|progress| progress.is_awaited()) => {
+                    connection.timer().disarm();
+                    return Poll::Pending;
+                }
                 Poll::Pending => {
-                    return connection.timer().poll(cx, self.timeout).map(|()| {
+                    let timeout = self.patience.timeout;
+                    return connection.timer().poll(cx, timeout).map(|()| {
                         self.connection = None;
-                        Some(Err(anyhow::anyhow!("nothing came from the origin for {} ms", self.timeout.as_millis())))
+                        Some(Err(anyhow::anyhow!("nothing came from the origin for {} ms", timeout.as_millis())))
                     });
                 }
             }
@@ -341,7 +413,7 @@ impl Upstream {
     pub(crate) fn size_hint(&self) -> SizeHint {
         let mut hint = self.incoming.size_hint();
         if let Some(first) = &self.first {
-            let seen = first.len() as u64;
+            let seen = first.data_ref().map_or(0, Bytes::len) as u64;
             let upper = hint.upper().map(|upper| upper + seen);
             hint = SizeHint::new();
             hint.set_lower(self.incoming.size_hint().lower() + seen);

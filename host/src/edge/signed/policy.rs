@@ -2,8 +2,12 @@
 //!
 //! Strict where CloudFront is silent: a condition that we do not know must not be one that we ignore.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::Denied;
@@ -26,10 +30,10 @@ impl Policy {
 
     /// A custom policy.
     pub(crate) fn read(text: &[u8]) -> Option<Policy> {
-        let Document { statement: [statement] } = serde_json::from_slice(text).ok()?;
-        let condition = statement.condition;
-        let source = condition.ip_address.map(|address| Network::read(&address.source_ip));
-        let times = [Some(condition.date_less_than.epoch_time), condition.date_greater_than.map(|date| date.epoch_time)];
+        let Object(Document { statement: [Object(statement)] }) = serde_json::from_slice(text).ok()?;
+        let Object(condition) = statement.condition;
+        let source = condition.ip_address.map(|address| Network::read(&address.0.source_ip));
+        let times = [Some(condition.date_less_than.0.epoch_time), condition.date_greater_than.map(|date| date.0.epoch_time)];
         if times.iter().flatten().any(|&time| time > EPOCH_S) || source == Some(None) {
             return None;
         }
@@ -53,16 +57,18 @@ impl Policy {
         Ok(())
     }
 
-    pub(crate) fn covers(&self, url: impl FnOnce() -> String) -> bool {
-        self.resource.as_ref().is_none_or(|resource| resource.covers(&url()))
+    pub(crate) fn covers(&self, scheme: &str, host: &str, target: impl FnOnce() -> String) -> bool {
+        self.resource.as_ref().is_none_or(|resource| resource.covers(scheme, host, target))
     }
 }
 
-/// `*` and `?` are wildcards, also the `?` before a query: it stands for itself, among others.
-struct Resource {
-    pattern: Pattern,
-    /// Without a scheme either will do. What begins with `/` would take a host for a path.
-    any_scheme: bool,
+/// `*` and `?` are wildcards, also the `?` before a query: it stands for itself, among others. Each stays in its part: one in
+/// a scheme or a host could otherwise stand for a path, and what follows it be found in the query, which anybody writes.
+enum Resource {
+    /// `None` stands for any scheme, and any path and query.
+    Parts { scheme: Option<Pattern>, host: Pattern, target: Option<Pattern> },
+    /// What begins with a slash, or has no path and no `*` in its place.
+    Nothing,
 }
 
 impl Resource {
@@ -70,12 +76,28 @@ impl Resource {
         if text.matches('?').count() > RESOURCE_WILDCARDS {
             return None;
         }
-        Some(Resource { pattern: Pattern::url(text), any_scheme: !text.contains("://") && !text.starts_with('/') })
+        let (scheme, rest) = match text.split_once("://") {
+            // Behind a slash it is of a path or a query.
+            Some((scheme, rest)) if !scheme.contains('/') => (Some(Pattern::url(scheme)), rest),
+            _ => (None, text),
+        };
+        let (host, target) = match rest.find('/') {
+            Some(at) => (&rest[..at], Some(Pattern::url(&rest[at..]))),
+            None if rest.ends_with('*') => (rest, None),
+            None => return Some(Resource::Nothing),
+        };
+        // A request may have no host.
+        if host.is_empty() {
+            return Some(Resource::Nothing);
+        }
+        Some(Resource::Parts { scheme, host: Pattern::url(host), target })
     }
 
-    fn covers(&self, url: &str) -> bool {
-        let without_scheme = || url.split_once("://").map_or(url, |(_, rest)| rest);
-        self.pattern.matches(url) || (self.any_scheme && self.pattern.matches(without_scheme()))
+    fn covers(&self, asked_scheme: &str, asked_host: &str, asked_target: impl FnOnce() -> String) -> bool {
+        let Resource::Parts { scheme, host, target } = self else { return false };
+        scheme.as_ref().is_none_or(|scheme| scheme.matches(asked_scheme))
+            && host.matches(asked_host)
+            && target.as_ref().is_none_or(|target| target.matches(&asked_target()))
     }
 }
 
@@ -95,6 +117,11 @@ fn time(text: &str) -> Option<u64> {
     text.parse().ok().filter(|&time| digits && time <= EPOCH_S)
 }
 
+/// Digits only, as short as may be.
+fn length(bits: &str) -> Option<u8> {
+    bits.parse().ok().filter(|length: &u8| length.to_string() == bits)
+}
+
 /// Addresses with the same first bits.
 #[derive(PartialEq)]
 struct Network {
@@ -106,10 +133,13 @@ impl Network {
     /// `192.0.2.0/24`, or one address.
     fn read(text: &str) -> Option<Network> {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
-        (bits <= most).then_some(Network { address, bits })
+        let written: IpAddr = address.parse().ok()?;
+        let most = if written.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(most), length).filter(|&bits| bits <= most)?;
+        // Clients are compared as what they are, so networks are, too (RFC 4291 section 2.5.5.2).
+        let address = written.to_canonical();
+        let bits = if address.is_ipv4() && written.is_ipv6() { bits.checked_sub(96)? } else { bits };
+        Some(Network { address, bits })
     }
 
     fn contains(&self, client: IpAddr) -> bool {
@@ -127,7 +157,7 @@ impl Network {
 #[serde(deny_unknown_fields)]
 struct Document {
     #[serde(rename = "Statement")]
-    statement: [Statement; 1],
+    statement: [Object<Statement>; 1],
 }
 
 #[derive(Deserialize)]
@@ -136,17 +166,17 @@ struct Statement {
     #[serde(rename = "Resource", default, deserialize_with = "not_null")]
     resource: Option<String>,
     #[serde(rename = "Condition")]
-    condition: Condition,
+    condition: Object<Condition>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct Condition {
-    date_less_than: Date,
+    date_less_than: Object<Date>,
     #[serde(default, deserialize_with = "not_null")]
-    date_greater_than: Option<Date>,
+    date_greater_than: Option<Object<Date>>,
     #[serde(default, deserialize_with = "not_null")]
-    ip_address: Option<Address>,
+    ip_address: Option<Object<Address>>,
 }
 
 #[derive(Deserialize)]
@@ -166,4 +196,25 @@ struct Address {
 /// What is `null` is there, and nothing that is understood: it does not stand for "everything".
 fn not_null<'d, T: Deserialize<'d>, D: Deserializer<'d>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// What is written as an object: what is derived would take an array of the values as well.
+struct Object<T>(T);
+
+impl<'d, T: Deserialize<'d>> Deserialize<'d> for Object<T> {
+    fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Of<T>(PhantomData<T>);
+        impl<'d, T: Deserialize<'d>> Visitor<'d> for Of<T> {
+            type Value = T;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'d>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Of(PhantomData)).map(Object)
+    }
 }

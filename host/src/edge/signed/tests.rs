@@ -101,7 +101,8 @@ impl Signer {
 
     fn admit(&self, conditions: &str, resource: &str, url: &str) -> Result<(), Denied> {
         let policy = format!("{{\"Statement\":[{{\"Resource\":\"{resource}\",\"Condition\":{{{conditions}}}}}]}}");
-        let head = head(&format!("{url}?{}", self.parameters(&policy)), &[]);
+        let separator = if url.contains('?') { "&" } else { "?" };
+        let head = head(&format!("{url}{separator}{}", self.parameters(&policy)), &[]);
         admit(&self.trusted(), &head)
     }
 }
@@ -155,6 +156,10 @@ fn addresses_are_compared_by_their_first_bits() {
         ("2001:db8::/32", "2001:db9::1", false),
         ("::/0", "2001:db9::1", true),
         ("2001:db8::1/128", "2001:db8::1", true),
+        ("::ffff:192.0.2.1", "192.0.2.1", true),
+        ("::ffff:192.0.2.1", "192.0.2.2", false),
+        ("::ffff:192.0.2.0/120", "192.0.2.9", true),
+        ("::ffff:192.0.2.0/120", "192.0.3.9", false),
     ] {
         let text = format!(
             "{{\"Statement\":[{{\"Condition\":{{{},\"IpAddress\":{{\"AWS:SourceIp\":\"{network}\"}}}}}}]}}",
@@ -164,7 +169,19 @@ fn addresses_are_compared_by_their_first_bits() {
         let admitted = policy.admits(client.parse().unwrap(), NOW_S) == Ok(());
         assert_eq!(admitted, contains, "{client} in {network}");
     }
-    for network in ["", "192.0.2.0/33", "2001:db8::/129", "192.0.2.0/", "192.0.2/24", "example.com", "192.0.2.0/24/8"] {
+    for network in [
+        "",
+        "192.0.2.0/33",
+        "2001:db8::/129",
+        "192.0.2.0/",
+        "192.0.2/24",
+        "example.com",
+        "192.0.2.0/24/8",
+        "192.0.2.0/+8",
+        "192.0.2.0/08",
+        "192.0.2.0/ 8",
+        "::ffff:192.0.2.0/95",
+    ] {
         let conditions = format!("{},\"IpAddress\":{{\"AWS:SourceIp\":\"{network}\"}}", until(NOW_S + 1));
         assert_eq!(Signer::new().admit(&conditions, "*", "/a"), Err(Denied::Policy), "{network}");
     }
@@ -189,6 +206,33 @@ fn a_resource_is_the_whole_url() {
         ("http://www.example.com/?", "/a", true),
         ("http://www.example.com/?", "/", false),
         ("http://www.example.com/A", "/a", false),
+        // A wildcard in the scheme or the host stays there.
+        ("http*://www.example.com/pub/*", "/pub/a", true),
+        ("http*://www.example.com/pub/*", "/vip?x=://www.example.com/pub/y", false),
+        ("*://www.example.com/pub/*", "/vip?x=://www.example.com/pub/y", false),
+        ("h??p://www.example.com/*", "/a", true),
+        ("http://*.example.com/pub/*", "/pub/a", true),
+        ("http://*.example.com/pub/*", "/vip?.example.com/pub/x", false),
+        ("http://*.example.org/pub/*", "/vip?a.example.org/pub/x", false),
+        ("http://www.example.???/pub/*", "/pub/a", true),
+        ("*.example.com/pub/*", "/pub/a", true),
+        ("*.example.org/pub/*", "/vip?a.example.org/pub/x", false),
+        ("*/pub/*", "/vip?/pub/x", false),
+        ("*/pub/*", "/pub/x", true),
+        ("http://www.*/pub/a", "/pub/a", true),
+        // Without a path only a star at the end leaves it open.
+        ("http://*", "/a?b", true),
+        ("http://www.example.com*", "/a?b", true),
+        ("*.example.org*", "/vip?.example.org", false),
+        ("http://*.example.org*", "/vip?.example.org", false),
+        ("http://*.example.org", "/vip?.example.org", false),
+        ("*.jpg", "/vip?.jpg", false),
+        ("http://www.example.com", "/", false),
+        // What looks like a scheme behind the path is none.
+        ("www.example.com/a?b=c://d", "/a?b=c://d", true),
+        // In a path a star goes on over the query, as in CloudFront.
+        ("http://www.example.com/pub/*", "/pub/a?b=c", true),
+        ("http://www.example.com/*=c", "/pub/a?b=c", true),
     ] {
         let answer = signer.admit(&until(NOW_S + 1), resource, url);
         assert_eq!(answer, if covered { Ok(()) } else { Err(Denied::Resource) }, "{resource} for {url}");
@@ -215,6 +259,17 @@ fn a_resource_is_what_a_path_names_for_every_reader() {
         (pub_, "/members/pub/%c0%ae%c0%ae/vip", false),
         (pub_, "/members/pub//../vip", false),
         (pub_, "/members/pub/a%00", false),
+        // The same in a second spelling.
+        (pub_, "/members/pub/%25%32%65%25%32%65/vip", false),
+        (pub_, "/members/pub/..%3B/vip", false),
+        (pub_, "/members/pub/..%25%32%46vip", false),
+        (pub_, "/members/pub/%2%65%2%65/vip", false),
+        (pub_, "/members/pub/%u002e%u002e/vip", false),
+        (pub_, "/members/pub/%252525", false),
+        ("http://www.example.com/*.jpg", "/vip%25%33%66.jpg", false),
+        (pub_, "/members/pub/a%3Bv=1", true),
+        (pub_, "/members/pub/100%25", true),
+        ("http://www.example.com/100%25", "/100%25", true),
         (pub_, "/members/pub/a;v=1", true),
         (pub_, "/members/pub/a%2fb", true),
         (all, "/members/pub/../vip", true),
@@ -249,6 +304,14 @@ fn a_policy_with_anything_that_is_not_understood_is_none() {
         (format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Condition\":{{\"DateLessThan\":{time}}}}}]}}"), false),
         (format!("{{\"Statement\":[{{\"Effect\":\"Deny\",\"Condition\":{{\"DateLessThan\":{time}}}}}]}}"), false),
         (format!("{{\"Statement\":[{{\"Condition\":{{\"DateLessThan\":{time}}}}},{{}}]}}"), false),
+        // Objects are no arrays of what stands in them.
+        (format!("[[{{\"Resource\":\"*\",\"Condition\":{{\"DateLessThan\":{time}}}}}]]"), false),
+        (format!("{{\"Statement\":[[\"*\",{{\"DateLessThan\":{time}}}]]}}"), false),
+        (format!("{{\"Statement\":[{{\"Condition\":[{time}]}}]}}"), false),
+        ("{\"Statement\":[{\"Condition\":{\"DateLessThan\":[17]}}]}".to_owned(), false),
+        (format!("{{\"Statement\":[{{\"Condition\":{{\"DateLessThan\":{time},\"DateGreaterThan\":[1]}}}}]}}"), false),
+        (format!("{{\"Statement\":[{{\"Condition\":{{\"DateLessThan\":{time},\"IpAddress\":[\"::1\"]}}}}]}}"), false),
+        (format!("{{\"Statement\":[{{\"Condition\":{{\"DateLessThan\":{time},\"DateLessThan\":{time}}}}}]}}"), false),
     ] {
         assert_eq!(policy::Policy::read(policy.as_bytes()).is_some(), is_read, "{policy}");
     }
@@ -272,6 +335,19 @@ fn a_canned_policy_cannot_be_made_to_say_more() {
             head(&format!("/a?Signature=AAAA&Key-Pair-Id=K&Hash-Algorithm=SHA256&Expires={}", time.replace(' ', "%20")), &[]);
         assert_eq!(admit(&signer.trusted(), &head), Err(Denied::Policy), "{time}");
     }
+}
+
+#[test]
+fn other_cookies_do_not_hide_those_of_a_signer() {
+    let signer = Signer::new();
+    let policy = format!("{{\"Statement\":[{{\"Condition\":{{{}}}}}]}}", until(NOW_S + 1));
+    let cookies: Vec<_> = signer.parameters(&policy).split('&').map(|pair| format!("CloudFront-{pair}")).collect();
+    let mut head = head("/a", &[]);
+    let line = [b"name=\xc3\xa9\xff; ".as_slice(), cookies.join("; ").as_bytes()].concat();
+    head.headers.insert("cookie", HeaderValue::from_bytes(&line).unwrap());
+    assert_eq!(admit(&signer.trusted(), &head), Ok(()));
+    strip(&mut head);
+    assert_eq!(head.headers["cookie"].as_bytes(), b"name=\xc3\xa9\xff");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use tokio::sync::oneshot;
 
 use crate::failure::{Failure, Scope};
@@ -11,7 +11,8 @@ use crate::function::pool::Source;
 use crate::function::revision::{Code, Outcome, Revision, StreamBody, Usage};
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
-use crate::telemetry::InstanceEvent;
+use crate::loops::Passed;
+use crate::telemetry::{InstanceEvent, Occasion};
 use crate::wasm::abi::Moment;
 use crate::wasm::worker::{Head, Served};
 
@@ -20,15 +21,15 @@ const ABANDONED: &str = "abandoned";
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits. A caller that drops this
-    /// takes the call, and its instance, with it.
-    pub async fn call_origin(self: &Arc<Self>, moment: Moment, event: Vec<u8>) -> Outcome {
+    /// takes the call, and its instance, with it. `passed` is where the request has been that the hook is called for.
+    pub async fn call_origin(self: &Arc<Self>, moment: Moment, event: Vec<u8>, passed: Passed) -> Outcome {
         let start = Instant::now();
         let (pool, mut instance, source) = match self.acquire(start).await {
             Ok(acquired) => acquired,
             Err(failure) => return Outcome::refused(failure),
         };
         let unfinished = Unfinished { revision: self, start };
-        let called = instance.inner().call(pool.code(), moment, event).await;
+        let called = instance.inner().call(pool.code(), moment, event, passed).await;
         unfinished.end();
         let log = instance.inner().take_log();
         let elapsed = start.elapsed();
@@ -51,6 +52,7 @@ impl Revision {
     pub async fn serve_http(self: &Arc<Self>, request: Request<StreamBody>) -> Result<Response<StreamBody>, Failure> {
         let start = Instant::now();
         let (pool, instance, _) = self.acquire(start).await?;
+        let about = About::of(&request);
         let (sender, head) = oneshot::channel();
         let (tell, mut failed) = oneshot::channel();
         let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool, instance, request, sender, tell, start))));
@@ -61,7 +63,7 @@ impl Revision {
                 // It may have failed since; from now on nobody listens.
                 failed.close();
                 if let Ok(failure) = failed.try_recv() {
-                    self.failed_late(&failure);
+                    self.failed_late(&about, &failure);
                 }
                 answer
             }
@@ -81,24 +83,32 @@ impl Revision {
         failed: oneshot::Sender<Failure>,
         start: Instant,
     ) {
+        let about = About::of(&request);
         let unfinished = Unfinished { revision: &self, start };
         let called = instance.inner().serve(pool.code(), request, head).await;
         unfinished.end();
         let log = instance.inner().take_log();
         let (fuel, elapsed) = (called.fuel, start.elapsed());
         self.finish(&pool, instance, start, elapsed, fuel, called.result.as_ref().copied());
-        if !log.is_empty() {
+        if !log.is_empty() && self.metrics.may_speak() {
             tracing::info!(function = self.name, log, "function log");
         }
         if let Err(failure) = called.result
             && let Err(failure) = failed.send(failure)
         {
-            self.failed_late(&failure);
+            self.failed_late(&about, &failure);
         }
     }
 
-    fn failed_late(&self, failure: &Failure) {
-        tracing::warn!(function = self.name, category = failure.category(), error = %failure, "failed after its response began");
+    fn failed_late(&self, about: &About, failure: &Failure) {
+        let request_id = about.id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
+        self.metrics.failed_late(Occasion {
+            site: "",
+            path: about.uri.path(),
+            request_id,
+            category: failure.category(),
+            cause: &format_args!("failed after its response began: {failure}"),
+        });
     }
 
     async fn acquire(&self, start: Instant) -> Result<(Arc<WorkerPool>, Instance, Source), Failure> {
@@ -142,6 +152,18 @@ impl Revision {
                 pool.retire(instance, failure.category());
             }
         }
+    }
+}
+
+/// What the log needs of a request that is the guest's already. Counted, not copied.
+struct About {
+    uri: Uri,
+    id: Option<HeaderValue>,
+}
+
+impl About {
+    fn of(request: &Request<StreamBody>) -> About {
+        About { uri: request.uri().clone(), id: request.headers().get("x-amz-cf-id").cloned() }
     }
 }
 

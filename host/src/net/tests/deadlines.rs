@@ -99,6 +99,35 @@ fn an_idle_connection_makes_room_for_another() {
     worker.assert_metric(r#"edgeward_net_connections_ended_total{reason="shed"} 1"#);
 }
 
+/// Each frame's type and what is in it.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let Some((head, rest)) = bytes.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let Some((payload, rest)) = rest.split_at_checked(length) else { break };
+        frames.push((head[3], payload.to_vec()));
+        bytes = rest;
+    }
+    frames
+}
+
+#[test]
+fn an_idle_http2_connection_that_makes_room_is_told_so() {
+    const GOAWAY: u8 = 7;
+    let worker = Worker::with(Bounds { connections: 1, ..Bounds::default() }, None);
+    let mut idle = worker.connect();
+    idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut said = vec![0; 9];
+    idle.read_exact(&mut said).unwrap();
+    let answer = worker.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    idle.read_to_end(&mut said).unwrap();
+    let farewells: Vec<_> = frames(&said).into_iter().filter(|(kind, _)| *kind == GOAWAY).collect();
+    // Whatever was on its way was not answered and may be sent again; the code is NO_ERROR.
+    assert!(matches!(&farewells[..], [(_, payload)] if payload[4..8] == [0; 4]), "{farewells:?}");
+    worker.assert_metric(r#"edgeward_net_connections_ended_total{reason="shed"} 1"#);
+}
+
 /// Its number tells that descriptors are short.
 #[test]
 fn a_connection_beyond_what_clients_may_have_of_the_descriptors_costs_an_idle_one() {

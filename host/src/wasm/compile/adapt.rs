@@ -55,7 +55,7 @@ mod tests {
         let module = wat::parse_str(PROGRAM).unwrap();
         let component = adapted(&module).unwrap();
         for bytes in [&module[..], &component] {
-            let inspection = examine(bytes, &Limits::defaults(Profile::Worker)).unwrap();
+            let inspection = examine(bytes, &Limits::defaults(Profile::Worker)).unwrap().inspection;
             assert_eq!(inspection.http, Some(HttpVersion::Cgi));
         }
         // A component stays as it is.

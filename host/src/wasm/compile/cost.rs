@@ -1,11 +1,17 @@
 //! What compiling code will cost, told from its shape while it is validated.
 //!
-//! A compiler's time and memory are not proportional to bytes. For each value that a function holds and each edge
-//! between its blocks it may have to write down where the value is; so a function costs `values held × branches`, and
-//! a few hundred kilobytes of code can take gigabytes. Beside that each instruction costs what it becomes: one of a
-//! few bytes may be twenty of the machine's.
+//! A compiler's time and memory are not proportional to bytes. Three products are what makes it slow:
 //!
-//! I count both, for each function and in sum. `docs/limits.md` has what was measured. What I do not foretell is for
+//! - values held × branches: for each value and each edge between blocks it may write down where the value is;
+//! - values held × instructions: values that wait for one another's registers are looked through for each instruction;
+//! - blocks × instructions: who dominates whom is found by going from block to block.
+//!
+//! So a few hundred kilobytes of code can take gigabytes, or minutes. Beside that each instruction costs what it becomes:
+//! one of a few bytes may be twenty of the machine's. And what is declared beside the code becomes code too: a module's
+//! element segments and globals are set by a function that the compiler writes, each type of a function has its own ways in
+//! and out.
+//!
+//! I count all of these, for each function and in sum. `docs/limits.md` has what was measured. What I do not foretell is for
 //! the bounds of the process that compiles.
 
 use wasmparser::Operator;
@@ -19,7 +25,11 @@ use crate::limits::compile as limits;
 pub(super) struct Cost {
     functions: u64,
     spread: u64,
+    pressure: u64,
+    tangle: u64,
     work: u64,
+    types: u64,
+    settings: u64,
 }
 
 /// What one function costs, as its operators come.
@@ -27,29 +37,79 @@ pub(super) struct Cost {
 pub(super) struct FunctionCost {
     /// Edges between blocks.
     branches: u64,
+    /// Blocks that may come one behind the other.
+    blocks: u64,
     /// Instructions, each weighed by what it becomes.
     work: u64,
+    depth: u64,
+    depth_max: u64,
 }
 
 impl FunctionCost {
     pub(super) fn operator(&mut self, operator: &Operator<'_>) {
-        let (branches, work) = weigh(operator);
+        let (branches, blocks, work) = weigh(operator);
         self.branches += branches;
+        self.blocks += blocks;
         self.work += work;
+        match operator {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                self.depth += 1;
+                self.depth_max = self.depth_max.max(self.depth);
+            }
+            // The last is the function's own.
+            Operator::End => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
     }
 }
 
-fn weigh(operator: &Operator<'_>) -> (u64, u64) {
+/// Branches, blocks and work. A loop looks at the fuel that is left, and whatever reads an element of a table looks whether it
+/// was set yet: they are branches of the compiler's own. One of work is 2 µs.
+fn weigh(operator: &Operator<'_>) -> (u64, u64, u64) {
     match operator {
-        Operator::Block { .. } | Operator::Else => (1, 1),
-        Operator::Loop { .. }
-        | Operator::If { .. }
-        | Operator::BrIf { .. }
-        | Operator::BrOnNull { .. }
-        | Operator::BrOnNonNull { .. } => (2, 2),
-        Operator::Br { .. } | Operator::Return | Operator::Unreachable => (1, 1),
-        Operator::BrTable { targets } => (u64::from(targets.len()) + 1, u64::from(targets.len()) + 4),
-        _ => (0, 1),
+        Operator::Block { .. } => (1, 1, 1),
+        Operator::Else => (1, 0, 1),
+        Operator::Loop { .. } => (2, 4, 8),
+        Operator::If { .. } => (2, 3, 2),
+        Operator::BrIf { .. } | Operator::BrOnNull { .. } | Operator::BrOnNonNull { .. } => (2, 1, 2),
+        Operator::Br { .. } | Operator::Return | Operator::Unreachable => (1, 0, 1),
+        Operator::BrTable { targets } => (u64::from(targets.len()) + 1, 1, u64::from(targets.len()) + 4),
+        Operator::Call { .. } | Operator::ReturnCall { .. } => (0, 0, 8),
+        Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => (0, 1, 12),
+        Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => (0, 3, 12),
+        Operator::TableGet { .. } | Operator::TableSet { .. } => (0, 3, 12),
+        Operator::RefFunc { .. } => (0, 0, 24),
+        Operator::GlobalGet { .. } | Operator::GlobalSet { .. } => (0, 0, 6),
+        Operator::MemoryGrow { .. }
+        | Operator::MemoryFill { .. }
+        | Operator::MemoryCopy { .. }
+        | Operator::MemoryInit { .. }
+        | Operator::TableGrow { .. }
+        | Operator::TableFill { .. }
+        | Operator::TableCopy { .. }
+        | Operator::TableInit { .. } => (0, 0, 10),
+        operator => (0, 0, weigh_numeric(operator)),
+    }
+}
+
+/// Those that are no single instruction of the machine's.
+fn weigh_numeric(operator: &Operator<'_>) -> u64 {
+    use Operator as Op;
+    match operator {
+        Op::I32DivS | Op::I32DivU | Op::I32RemS | Op::I32RemU | Op::I64DivS | Op::I64DivU | Op::I64RemS | Op::I64RemU => 4,
+        Op::I32TruncF32S | Op::I32TruncF32U | Op::I32TruncF64S | Op::I32TruncF64U => 6,
+        Op::I64TruncF32S | Op::I64TruncF32U | Op::I64TruncF64S | Op::I64TruncF64U => 6,
+        Op::I32TruncSatF32S | Op::I32TruncSatF32U | Op::I32TruncSatF64S | Op::I32TruncSatF64U => 6,
+        Op::I64TruncSatF32S | Op::I64TruncSatF32U | Op::I64TruncSatF64S | Op::I64TruncSatF64U => 6,
+        Op::I8x16Swizzle | Op::I8x16Shuffle { .. } | Op::V128Const { .. } | Op::I64x2Mul => 3,
+        Op::I8x16Shl | Op::I8x16ShrS | Op::I8x16ShrU => 5,
+        Op::I32x4TruncSatF32x4S
+        | Op::I32x4TruncSatF32x4U
+        | Op::I32x4TruncSatF64x2SZero
+        | Op::I32x4TruncSatF64x2UZero
+        | Op::F32x4ConvertI32x4U
+        | Op::F64x2ConvertLowI32x4U => 12,
+        _ => 1,
     }
 }
 
@@ -62,28 +122,54 @@ impl Cost {
         body_bytes: usize,
         cost: &FunctionCost,
     ) -> Result<(), CompileError> {
-        let too_costly = |place, what, count, max| Err(CompileError::TooCostly { place, what, count, max });
-        let body_bytes = body_bytes as u64;
-        if body_bytes > limits::FUNCTION_BODY_BYTES {
-            return too_costly(place, "bytes of code", body_bytes, limits::FUNCTION_BODY_BYTES);
-        }
         let spread = held.saturating_mul(cost.branches);
-        if spread > limits::FUNCTION_SPREAD {
-            return too_costly(place, "values times branches", spread, limits::FUNCTION_SPREAD);
-        }
+        let pressure = held.saturating_mul(cost.work);
+        let tangle = cost.blocks.saturating_mul(cost.work);
+        within(
+            place,
+            [
+                ("bytes of code", body_bytes as u64, limits::FUNCTION_BODY_BYTES),
+                ("blocks within one another", cost.depth_max, limits::FUNCTION_NESTING),
+                ("values times branches", spread, limits::FUNCTION_SPREAD),
+                ("values times instructions", pressure, limits::FUNCTION_PRESSURE),
+                ("blocks times instructions", tangle, limits::FUNCTION_TANGLE),
+            ],
+        )?;
         self.functions += 1;
         self.spread = self.spread.saturating_add(spread);
+        self.pressure = self.pressure.saturating_add(pressure);
+        self.tangle = self.tangle.saturating_add(tangle);
         self.work = self.work.saturating_add(cost.work);
-        for (what, count, max) in [
-            ("functions", self.functions, limits::FUNCTIONS),
-            ("values times branches in all of its functions", self.spread, limits::SPREAD),
-            ("instructions, as they are weighed,", self.work, limits::WORK),
-        ] {
-            if count > max {
-                return too_costly(CodePlace::Component, what, count, max);
-            }
-        }
-        Ok(())
+        within(
+            CodePlace::Component,
+            [
+                ("functions", self.functions, limits::FUNCTIONS),
+                ("values times branches in all of its functions", self.spread, limits::SPREAD),
+                ("values times instructions in all of its functions", self.pressure, limits::PRESSURE),
+                ("blocks times instructions in all of its functions", self.tangle, limits::TANGLE),
+                ("instructions, as they are weighed,", self.work, limits::WORK),
+            ],
+        )
+    }
+
+    /// Adds types of functions, each of which has code of its own.
+    pub(super) fn add_types(&mut self, count: u32) -> Result<(), CompileError> {
+        self.types += u64::from(count);
+        within(CodePlace::Component, [("types in its modules", self.types, limits::TYPES)])
+    }
+
+    /// Adds what the code that starts a module sets.
+    pub(super) fn add_settings(&mut self, count: u32) -> Result<(), CompileError> {
+        self.settings += u64::from(count);
+        let what = "element segments, elements and globals that are computed when it starts";
+        within(CodePlace::Component, [(what, self.settings, limits::SETTINGS)])
+    }
+}
+
+fn within<const N: usize>(place: CodePlace, counts: [(&'static str, u64, u64); N]) -> Result<(), CompileError> {
+    match counts.into_iter().find(|(_, count, max)| count > max) {
+        Some((what, count, max)) => Err(CompileError::TooCostly { place, what, count, max }),
+        None => Ok(()),
     }
 }
 
@@ -102,7 +188,7 @@ mod tests {
     fn a_function_is_refused_above_each_maximum_and_not_at_it() {
         let branches = 1_000;
         let held = limits::FUNCTION_SPREAD / branches;
-        let function = FunctionCost { branches, work: 1 };
+        let function = FunctionCost { branches, work: 1, ..FunctionCost::default() };
         assert_eq!(told(&mut Cost::default(), held, 1, &function), None);
         let over = format!(
             "its function 7 (at byte 0x123) has {} values times branches, over {}; such code takes too long to compile",
@@ -127,7 +213,7 @@ mod tests {
             (0, 1_000_000, limits::WORK / 1_000_000, "instructions, as they are weighed,"),
             (0, 0, limits::FUNCTIONS, "functions"),
         ] {
-            let (mut cost, function) = (Cost::default(), FunctionCost { branches, work });
+            let (mut cost, function) = (Cost::default(), FunctionCost { branches, work, ..FunctionCost::default() });
             for _ in 0..max {
                 assert_eq!(told(&mut cost, 1, 1, &function), None);
             }
@@ -137,15 +223,35 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_branches_counts_each_of_its_targets() {
-        let targets = wat::parse_str("(module (func (param i32) (block (block (br_table 0 1 0 1 0 (local.get 0))))))").unwrap();
+    fn the_depth_of_a_function_is_that_of_its_innermost_block() {
+        let depth = |text: &str| {
+            let bytes = wat::parse_str(format!("(module (func {text}))")).unwrap();
+            cost_of(&bytes).depth_max
+        };
+        assert_eq!(depth(""), 0);
+        assert_eq!(depth("block end loop end"), 1);
+        assert_eq!(depth("block i32.const 0 if loop end else block end end end"), 3);
+        let nested = |depth| FunctionCost { depth_max: depth, ..FunctionCost::default() };
+        assert_eq!(told(&mut Cost::default(), 1, 1, &nested(limits::FUNCTION_NESTING)), None);
+        let refused = told(&mut Cost::default(), 1, 1, &nested(limits::FUNCTION_NESTING + 1)).unwrap();
+        assert!(refused.contains("has 5001 blocks within one another, over 5000"), "{refused}");
+    }
+
+    fn cost_of(module: &[u8]) -> FunctionCost {
         let mut function = FunctionCost::default();
-        for payload in wasmparser::Parser::new(0).parse_all(&targets) {
+        for payload in wasmparser::Parser::new(0).parse_all(module) {
             let wasmparser::Payload::CodeSectionEntry(body) = payload.unwrap() else { continue };
             for operator in body.get_operators_reader().unwrap() {
                 function.operator(&operator.unwrap());
             }
         }
+        function
+    }
+
+    #[test]
+    fn a_table_of_branches_counts_each_of_its_targets() {
+        let targets = wat::parse_str("(module (func (param i32) (block (block (br_table 0 1 0 1 0 (local.get 0))))))").unwrap();
+        let function = cost_of(&targets);
         assert_eq!(function.branches, 1 + 1 + 4 + 1);
     }
 }

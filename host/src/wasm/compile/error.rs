@@ -31,6 +31,8 @@ pub enum CompileError {
     TooMuch { what: &'static str, count: u64, max: u64, profile: Profile },
     #[error("it has {count} {unit} of `{name}` from the start, over its limit of {max}", name = .limit.name(), unit = .limit.unit())]
     OverLimit { limit: Limit, count: u64, max: u64, allowed: u64 },
+    #[error("{how} it cannot be compiled: {error}")]
+    Unwritable { how: String, error: Box<CompileError> },
     #[error("{0}")]
     Mismatch(String),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
@@ -118,9 +120,10 @@ impl CompileError {
             CompileError::Invalid(_) | CompileError::CoreModule => Reason::Invalid,
             CompileError::NothingToCall { .. } => Reason::Exports,
             CompileError::Imports { .. } | CompileError::Functions { .. } | CompileError::Mismatch(_) => Reason::Imports,
-            CompileError::TooCostly { .. } | CompileError::TooManyValues { .. } | CompileError::FramesTooLarge { .. } => {
-                Reason::Cost
-            }
+            CompileError::TooCostly { .. }
+            | CompileError::TooManyValues { .. }
+            | CompileError::FramesTooLarge { .. }
+            | CompileError::Unwritable { .. } => Reason::Cost,
             CompileError::TooMuch { .. } | CompileError::OverLimit { .. } => Reason::Size,
             CompileError::Several(errors) => errors.first().map_or(Reason::Invalid, CompileError::reason),
             CompileError::Refused { reason, .. } => *reason,
@@ -152,6 +155,7 @@ impl CompileError {
                 remedies.collect::<Vec<_>>().join("; ")
             }
             CompileError::Refused { remedy, .. } => remedy.clone(),
+            CompileError::Unwritable { error, .. } => error.remedy(),
             CompileError::FramesTooLarge { .. } | CompileError::TooMuch { .. } | CompileError::Wasmtime(_) => String::new(),
         }
     }

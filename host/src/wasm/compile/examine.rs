@@ -7,8 +7,9 @@
 
 use wasmparser::types::Types;
 use wasmparser::{
-    BinaryReaderError, BlockType, ComponentExternalKind, ComponentTypeRef, FuncToValidate, FuncValidatorAllocations,
-    FunctionBody, Operator, Parser, Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures, WasmModuleResources as _,
+    BinaryReaderError, BlockType, ComponentExternalKind, ComponentTypeRef, ElementItems, FuncToValidate,
+    FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    WasmModuleResources as _,
 };
 
 use super::cost::{Cost, FunctionCost};
@@ -108,9 +109,11 @@ pub(super) fn validated(bytes: &[u8], profile: Profile) -> Result<Valid, Compile
     parser.set_features(features(profile));
     let mut functions = Vec::new();
     let mut types = None;
+    let mut cost = Cost::default();
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(|error| invalid(&error))?;
         nested_whole(&payload, bytes)?;
+        declared(&payload, &mut cost)?;
         match validator.payload(&payload).map_err(|error| invalid(&error))? {
             ValidPayload::Func(function, body) => functions.push((function, body)),
             ValidPayload::End(ended) => types = Some(ended),
@@ -121,11 +124,53 @@ pub(super) fn validated(bytes: &[u8], profile: Profile) -> Result<Valid, Compile
     // A body may name what comes after it.
     let mut allocations = FuncValidatorAllocations::default();
     let mut held = Vec::with_capacity(functions.len());
-    let mut cost = Cost::default();
     for (function, body) in functions {
         held.push(function_validated(function, &body, &mut allocations, &mut cost)?);
     }
     Ok(Valid { types, held })
+}
+
+/// What costs the compiler something beside functions.
+fn declared(payload: &Payload<'_>, cost: &mut Cost) -> Result<(), CompileError> {
+    match payload {
+        Payload::TypeSection(types) => {
+            for group in types.clone() {
+                let group = group.map_err(|error| invalid(&error))?;
+                cost.add_types(u32::try_from(group.types().len()).unwrap_or(u32::MAX))?;
+            }
+        }
+        Payload::ElementSection(segments) => {
+            for segment in segments.clone() {
+                let segment = segment.map_err(|error| invalid(&error))?;
+                // What is set from the start, by functions' numbers, is a table in the compiled file.
+                cost.add_settings(match segment.items {
+                    ElementItems::Expressions(_, items) => items.count().saturating_add(1),
+                    ElementItems::Functions(_) => 1,
+                })?;
+            }
+        }
+        Payload::GlobalSection(globals) => {
+            for global in globals.clone() {
+                let value = global.map_err(|error| invalid(&error))?.init_expr;
+                let mut operators = value.get_operators_reader().into_iter();
+                // A number and an end are no code.
+                let has_code =
+                    operators.nth(2).is_some() || value.get_operators_reader().read().is_ok_and(|first| !is_number(&first));
+                if has_code {
+                    cost.add_settings(1)?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn is_number(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::I32Const { .. } | Operator::I64Const { .. } | Operator::F32Const { .. } | Operator::F64Const { .. }
+    )
 }
 
 /// What the function holds at most.

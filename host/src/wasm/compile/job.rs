@@ -1,5 +1,4 @@
-//! One component's way to machine code: adapted, examined, charged for its frames, made restorable or its streams bounded,
-//! compiled.
+//! One component's way to machine code: adapted, examined, prepared, compiled.
 //!
 //! This is the part that reads untrusted bytes and whose cost they decide. `process` has it done by a process with
 //! bounds; only an embedding that made its components itself does it in its own.
@@ -7,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
-use super::{CompileError, Inspection, Offer, Reason, Source, adapt, examine, frame, streams};
+use super::prepare::{self, Prepared};
+use super::{CompileError, Inspection, Offer, Reason, Source, adapt, examine};
 use crate::limits::{Compiling, Limit, Limits, Profile};
-use crate::wasm::{engine, restore};
+use crate::wasm::engine;
 
 /// What is to be made of a component.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,12 +24,12 @@ pub struct Job {
     pub(super) bounds: Compiling,
 }
 
-/// What is known of a compiled component beside its code.
+/// What is known of a component that can be deployed, beside its code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Note {
-    pub(super) inspection: Inspection,
-    /// Why its instances cannot be restored.
-    pub(super) unsuitable: Option<String>,
+pub struct Note {
+    pub inspection: Inspection,
+    /// Why its instances cannot be restored, if it is a viewer component.
+    pub unsuitable: Option<String>,
 }
 
 impl Job {
@@ -53,15 +53,9 @@ impl Job {
     /// `engine` has the settings of the one that will run it, `offer` what that has to import.
     pub(super) fn done(&self, engine: &Engine, offer: &Offer, bytes: &[u8]) -> Result<(Vec<u8>, Note), CompileError> {
         let component = adapt::adapted(bytes)?;
-        let examined = examine::examined(&component, &self.limits()?, offer)?;
-        let code = frame::charged(&component, &examined.held)?;
-        let (code, unsuitable) = match self.profile {
-            Profile::Worker => (streams::bounded(code)?, None),
-            Profile::Viewer => match restore::rewrite(&code, self.memory_bytes) {
-                Ok(rewritten) => (rewritten.into(), None),
-                Err(why) => (code, Some(why.to_string())),
-            },
-        };
+        let limits = self.limits()?;
+        let examined = examine::examined(&component, &limits, offer)?;
+        let Prepared { code, unsuitable } = prepare::prepared(&component, &examined, &limits)?;
         let compiled = engine.precompile_component(&code).map_err(CompileError::Wasmtime)?;
         Ok((compiled, Note { inspection: examined.inspection, unsuitable }))
     }

@@ -1,4 +1,4 @@
-//! How much of a pool one instance of a component takes: core instances, memories and tables.
+//! How much of a pool one instance of a component takes: core instances, memories, tables, and what the engine keeps beside.
 //!
 //! Counted as the pool counts: everything that is instantiated, however deeply nested, and nothing that is
 //! only defined. Code that comes from outside of the component cannot be counted; a component that is given
@@ -7,10 +7,10 @@
 use serde::{Deserialize, Serialize};
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
-    Encoding, Instance, Parser, Payload,
+    ConstExpr, ElementItems, Encoding, ExternalKind, Instance, Operator, Parser, Payload, TableInit, TypeRef,
 };
 
-use crate::limits::compile::INSTANCES;
+use crate::limits::compile::{INSTANCE_BYTES, INSTANCE_BYTES_ALL, INSTANCE_BYTES_ALL_WORKER, INSTANCES};
 use crate::limits::{Limit, Profile};
 
 /// What one instance takes, or what an engine gives.
@@ -30,7 +30,23 @@ pub struct Size {
     /// Of all of them together.
     pub memory_bytes_all: u64,
     pub table_elements_all: u64,
+    /// What the engine keeps for an instance of any one module, beside its memories and tables; and for all of them, and
+    /// the component's own.
+    pub instance_bytes: u64,
+    pub instance_bytes_all: u64,
 }
+
+/// What the engine keeps for a core instance (`VMOffsets` and `Instance` of wasmtime 48, 64 bits), each number rounded up:
+/// for any at all, for an import, global, table or memory, for a function that is exported or in a table, for a segment.
+const OF_INSTANCE: u64 = 1_024;
+const OF_IMPORT: u64 = 32;
+const OF_DEFINED: u64 = 32;
+const OF_GLOBAL: u64 = 16;
+const OF_FUNCTION: u64 = 32;
+const OF_SEGMENT: u64 = 12;
+/// And for each canonical function, and each instance, of a component (`VMComponentOffsets`).
+const OF_CANONICAL: u64 = 128;
+const OF_COMPONENT: u64 = 64;
 
 impl Size {
     /// What the pool of a profile has room for in one instance.
@@ -49,6 +65,8 @@ impl Size {
                 table_elements,
                 memory_bytes_all: Limit::MemoryBytes.maximum(profile),
                 table_elements_all: table_elements,
+                instance_bytes: INSTANCE_BYTES,
+                instance_bytes_all: INSTANCE_BYTES_ALL,
             },
             Profile::Worker => Size {
                 instances: INSTANCES,
@@ -61,6 +79,8 @@ impl Size {
                 table_elements,
                 memory_bytes_all: Limit::MemoryBytes.maximum(profile),
                 table_elements_all: table_elements,
+                instance_bytes: INSTANCE_BYTES,
+                instance_bytes_all: INSTANCE_BYTES_ALL_WORKER,
             },
         }
     }
@@ -78,11 +98,24 @@ impl Size {
             ("elements in a table from the start", self.table_elements, room.table_elements),
             ("bytes of memory in all, from the start", self.memory_bytes_all, room.memory_bytes_all),
             ("elements in all tables, from the start", self.table_elements_all, room.table_elements_all),
+            (
+                "bytes of globals, imports, segments, and functions in tables or exported, in one module",
+                self.instance_bytes,
+                room.instance_bytes,
+            ),
+            (
+                "bytes of globals, imports, segments, and functions in tables or exported, in all",
+                self.instance_bytes_all,
+                room.instance_bytes_all,
+            ),
         ];
         let mut over: Vec<_> = counts.into_iter().filter(|(_, count, maximum)| count > maximum).collect();
         // One that is too large alone is too large with the others.
         if self.memory_bytes > room.memory_bytes || self.table_elements > room.table_elements {
-            over.retain(|(what, ..)| !what.contains(" all"));
+            over.retain(|(what, ..)| !what.contains(" all,") && !what.contains("in all tables"));
+        }
+        if self.instance_bytes > room.instance_bytes {
+            over.retain(|(what, ..)| !what.ends_with(" all"));
         }
         over
     }
@@ -99,6 +132,8 @@ impl Size {
         self.table_elements = self.table_elements.max(other.table_elements);
         self.memory_bytes_all = self.memory_bytes_all.saturating_add(other.memory_bytes_all);
         self.table_elements_all = self.table_elements_all.saturating_add(other.table_elements_all);
+        self.instance_bytes = self.instance_bytes.max(other.instance_bytes);
+        self.instance_bytes_all = self.instance_bytes_all.saturating_add(other.instance_bytes_all);
     }
 
     /// Of a component that has been validated.
@@ -108,7 +143,8 @@ impl Size {
             match payload? {
                 Payload::Version { encoding, .. } => frames.push(Frame { encoding, ..Frame::default() }),
                 Payload::End(_) => {
-                    let Some(ended) = frames.pop() else { break };
+                    let Some(mut ended) = frames.pop() else { break };
+                    ended.end();
                     match (frames.last_mut(), ended.encoding) {
                         (None, _) => return Ok(ended.total),
                         (Some(outer), Encoding::Module) => outer.modules.push(ended.total),
@@ -127,6 +163,9 @@ struct Frame {
     encoding: Encoding,
     /// Of a module what an instance of it takes, of a component what its instances so far take.
     total: Size,
+    /// Of a module: its functions, imported ones too, and how often one is exported or put into a table or global.
+    functions: u64,
+    named: u64,
     /// The index spaces; what is unknown counts nothing.
     modules: Vec<Size>,
     components: Vec<Size>,
@@ -134,8 +173,35 @@ struct Frame {
 
 impl Default for Frame {
     fn default() -> Frame {
-        Frame { encoding: Encoding::Component, total: Size::default(), modules: Vec::new(), components: Vec::new() }
+        Frame {
+            encoding: Encoding::Component,
+            total: Size::default(),
+            functions: 0,
+            named: 0,
+            modules: Vec::new(),
+            components: Vec::new(),
+        }
     }
+}
+
+impl Frame {
+    fn end(&mut self) {
+        if self.encoding == Encoding::Module {
+            // Each function once, however often it is named.
+            let functions = OF_FUNCTION * self.named.min(self.functions);
+            self.total.instance_bytes += OF_INSTANCE + functions;
+            self.total.instance_bytes_all = self.total.instance_bytes;
+        }
+    }
+}
+
+/// How often a constant expression names a function.
+fn names_functions(expr: &ConstExpr<'_>) -> Result<u64, BinaryReaderError> {
+    let mut count = 0;
+    for operator in expr.get_operators_reader() {
+        count += u64::from(matches!(operator?, Operator::RefFunc { .. }));
+    }
+    Ok(count)
 }
 
 fn read(frames: &mut [Frame], payload: Payload<'_>) -> Result<(), BinaryReaderError> {
@@ -163,7 +229,7 @@ fn read(frames: &mut [Frame], payload: Payload<'_>) -> Result<(), BinaryReaderEr
             });
         }
     }
-    let Some(Frame { total, modules, components, .. }) = frames.last_mut() else { return Ok(()) };
+    let Some(Frame { total, functions, named, modules, components, .. }) = frames.last_mut() else { return Ok(()) };
     for (is_module, size) in aliased {
         if is_module { &mut *modules } else { &mut *components }.push(size.unwrap_or_default());
     }
@@ -176,17 +242,60 @@ fn read(frames: &mut [Frame], payload: Payload<'_>) -> Result<(), BinaryReaderEr
                 let bytes = memory.initial.saturating_mul(1u64.checked_shl(page).unwrap_or(u64::MAX));
                 total.memory_bytes = total.memory_bytes.max(bytes);
                 total.memory_bytes_all = total.memory_bytes_all.saturating_add(bytes);
+                total.instance_bytes += OF_DEFINED;
             }
             total.memories_per_module = total.memories;
         }
         Payload::TableSection(reader) => {
             for table in reader {
                 total.tables += 1;
-                let elements = table?.ty.initial;
+                let table = table?;
+                let elements = table.ty.initial;
+                total.instance_bytes += OF_DEFINED;
+                if let TableInit::Expr(expr) = &table.init {
+                    *named += names_functions(expr)?;
+                }
                 total.table_elements = total.table_elements.max(elements);
                 total.table_elements_all = total.table_elements_all.saturating_add(elements);
             }
             total.tables_per_module = total.tables;
+        }
+        Payload::ImportSection(reader) => {
+            for import in reader.into_imports() {
+                *functions += u64::from(matches!(import?.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)));
+                total.instance_bytes += OF_IMPORT;
+            }
+        }
+        Payload::FunctionSection(reader) => *functions += u64::from(reader.count()),
+        Payload::GlobalSection(reader) => {
+            total.instance_bytes += OF_GLOBAL * u64::from(reader.count());
+            for global in reader {
+                *named += names_functions(&global?.init_expr)?;
+            }
+        }
+        Payload::ExportSection(reader) => {
+            for export in reader {
+                *named += u64::from(matches!(export?.kind, ExternalKind::Func | ExternalKind::FuncExact));
+            }
+        }
+        Payload::ElementSection(reader) => {
+            total.instance_bytes += OF_SEGMENT * u64::from(reader.count());
+            for element in reader {
+                match element?.items {
+                    ElementItems::Functions(items) => *named += u64::from(items.count()),
+                    ElementItems::Expressions(_, items) => {
+                        for item in items {
+                            *named += names_functions(&item?)?;
+                        }
+                    }
+                }
+            }
+        }
+        Payload::DataSection(reader) => total.instance_bytes += OF_SEGMENT * u64::from(reader.count()),
+        // It has a function of the engine's own.
+        Payload::StartSection { .. } => total.instance_bytes += OF_FUNCTION,
+        Payload::ComponentCanonicalSection(reader) => {
+            total.instance_bytes_all = total.instance_bytes_all.saturating_add(OF_CANONICAL * u64::from(reader.count()));
         }
         Payload::InstanceSection(reader) => {
             for instance in reader {
@@ -200,7 +309,11 @@ fn read(frames: &mut [Frame], payload: Payload<'_>) -> Result<(), BinaryReaderEr
             for instance in reader {
                 if let ComponentInstance::Instantiate { component_index, .. } = instance? {
                     let component = components.get(component_index as usize).copied().unwrap_or_default();
-                    total.add(Size { instances: component.instances.saturating_add(1), ..component });
+                    total.add(Size {
+                        instances: component.instances.saturating_add(1),
+                        instance_bytes_all: component.instance_bytes_all.saturating_add(OF_COMPONENT),
+                        ..component
+                    });
                 }
             }
         }
@@ -263,9 +376,33 @@ mod tests {
             table_elements: 5,
             memory_bytes_all: 10 << 16,
             table_elements_all: 18,
+            instance_bytes: OF_INSTANCE + 4 * OF_DEFINED,
+            instance_bytes_all: 3 * OF_INSTANCE + 8 * OF_DEFINED,
         };
         assert_eq!(sized, expected);
         assert_eq!(size("(component)"), Size::default());
+    }
+
+    #[test]
+    fn what_the_engine_keeps_for_an_instance_is_counted() {
+        let module = r#"(core module $m
+            (import "a" "f" (func $f)) (import "a" "g" (global i32))
+            (func $g) (func $h (ref.func $g) drop) (func)
+            (table 9 funcref) (memory 1)
+            (global (mut i32) (i32.const 0)) (global funcref (ref.func $g)) (global v128 (v128.const i64x2 0 0))
+            (export "f" (func $f)) (export "f2" (func $f)) (export "h" (func $h))
+            (elem (i32.const 0) $g $g $g $g $g $g) (elem func $g) (data "x"))"#;
+        // Four functions, all of them taken for named.
+        let bytes = OF_INSTANCE + 2 * OF_IMPORT + 2 * OF_DEFINED + 3 * OF_GLOBAL + 3 * OF_SEGMENT + 4 * OF_FUNCTION;
+        let sized = size(&format!(
+            r#"(component {module}
+                 (core module $a (func (export "f")) (global (export "g") i32 (i32.const 0)))
+                 (core instance $a (instantiate $a))
+                 (core instance (instantiate $m (with "a" (instance $a))))
+                 (core instance (instantiate $m (with "a" (instance $a)))))"#
+        ));
+        let other = OF_INSTANCE + OF_GLOBAL + OF_FUNCTION;
+        assert_eq!((sized.instance_bytes, sized.instance_bytes_all), (bytes, 2 * bytes + other));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One outgoing HTTP/1.1 request of a guest: check, resolve, check again, connect, send.
+//! One outgoing HTTP/1.1 request of a guest: check, wait for a permit, resolve, check again, connect, send.
 //!
 //! The call's deadline bounds all of it; the guest's own timeouts (`request-options`) can only be shorter.
 
@@ -23,6 +23,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use crate::loops;
 use crate::network::{Host, Target};
+use crate::wasm::egress::connections::{Permit, Permitted};
 use crate::wasm::egress::{Egress, Refusal};
 use crate::wasm::worker::output::FunctionLog;
 
@@ -55,7 +56,11 @@ pub(super) async fn send(
     };
     let request = in_origin_form(request, &target, tls)?;
     let connect_timeout = options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-    let connected = match timeout(connect_timeout, connect(&egress, &log, &target, tls)).await {
+    let Ok(permit) = timeout(connect_timeout, egress.connections.permit()).await else {
+        egress.exhausted(&log);
+        return Err(Error::ConnectionLimitReached);
+    };
+    let connected = match timeout(connect_timeout, connect(&egress, &log, permit, &target, tls)).await {
         Ok(connected) => connected,
         Err(_) => Err(Error::ConnectionTimeout),
     };
@@ -118,7 +123,13 @@ fn in_origin_form(mut request: Request<WasiBody>, target: &Target, tls: bool) ->
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn connect(egress: &Egress, log: &FunctionLog, target: &Target, tls: bool) -> Result<Box<dyn Stream>, Error> {
+async fn connect(
+    egress: &Egress,
+    log: &FunctionLog,
+    permit: Permit,
+    target: &Target,
+    tls: bool,
+) -> Result<Box<dyn Stream>, Error> {
     let (addresses, name) = match &target.host {
         // Granted as it is: nobody is asked what it means.
         Host::Address(address) => (vec![SocketAddr::new(*address, target.port)], ServerName::from(*address)),
@@ -127,7 +138,7 @@ async fn connect(egress: &Egress, log: &FunctionLog, target: &Target, tls: bool)
             (addresses, ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?)
         }
     };
-    let stream = connect_any(&addresses).await?;
+    let stream = connect_any(permit, &addresses).await?;
     if !tls {
         return Ok(Box::new(stream));
     }
@@ -145,13 +156,14 @@ async fn resolve(egress: &Egress, log: &FunctionLog, name: &str, port: u16) -> R
     })
 }
 
-async fn connect_any(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
+/// A connection to the first of these that takes one.
+async fn connect_any(permit: Permit, addresses: &[SocketAddr]) -> Result<Permitted, Error> {
     let mut last = Error::DestinationNotFound;
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 stream.set_nodelay(true).map_err(Error::Connect)?;
-                return Ok(stream);
+                return Ok(Permitted { stream, _permit: permit });
             }
             Err(error) => last = Error::Connect(error),
         }

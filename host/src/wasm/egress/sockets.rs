@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::egress::RESOLVED_NAMES;
 use crate::network::{Host, Target};
-use crate::wasm::egress::{Egress, Refusal, may_lead_to};
+use crate::wasm::egress::{Egress, Permit, Refusal, may_lead_to};
 use crate::wasm::worker::output::FunctionLog;
 
 /// See the module. Shared by what resolves and what connects.
@@ -73,6 +73,15 @@ impl Sockets {
         granted
     }
 
+    /// The right to have one more socket; `None` where there is none left.
+    pub fn permit(&self) -> Option<Permit> {
+        let permit = self.egress.connections.try_permit();
+        if permit.is_none() {
+            self.egress.exhausted(&self.log);
+        }
+        permit
+    }
+
     fn was_resolved(&self, address: SocketAddr) -> bool {
         let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         resolved.iter().any(|(name, addresses)| {
@@ -100,7 +109,7 @@ mod tests {
         let telemetry = Telemetry::new();
         let grants = Grants::parse(patterns.iter().copied()).unwrap();
         let log = FunctionLog::new(&Limits::defaults(Profile::Worker));
-        let egress = Arc::new(Egress::new(grants, Arc::new(telemetry.function("f"))));
+        let egress = Arc::new(Egress::new(grants, 1, Arc::new(telemetry.function("f"))));
         (Sockets::new(egress, log.clone()), log, telemetry)
     }
 
@@ -130,6 +139,21 @@ mod tests {
             assert!(!sockets.connect(SocketAddr::new(address, 7001)), "{address}");
         }
         assert!(!connects(&sockets, "127.0.0.77:7000"));
+    }
+
+    #[tokio::test]
+    async fn a_socket_takes_a_permit_and_gives_it_back() {
+        let (sockets, log, telemetry) = sockets(&[]);
+        let only = sockets.permit().unwrap();
+        assert!(sockets.permit().is_none());
+        let metrics = telemetry.render();
+        assert!(
+            metrics.contains(r#"edgeward_function_egress_total{function="f",result="connections-exhausted"} 1"#),
+            "{metrics}"
+        );
+        assert!(log.take().starts_with("network: too many connections are open"));
+        drop(only);
+        assert!(sockets.permit().is_some());
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use wasmparser::{CompositeInnerType, DataKind, ExternalKind, FuncType, FunctionB
 
 use super::Unsuitable;
 use super::code::{self, MARKS, arg};
+use crate::limits::restore as limits;
 
 pub(super) const PAGE: u64 = 65_536;
 /// A mark stands for `1 << GRANULE_SHIFT` bytes of memory: small enough that little is copied for a
@@ -225,6 +226,10 @@ impl<'a> Source<'a> {
                         let global = global?;
                         known_type(global.ty.content_type)?;
                         source.globals.push(global);
+                    }
+                    let mutable = source.globals.iter().filter(|global| global.ty.mutable).count();
+                    if mutable > limits::GLOBALS {
+                        return Err(Unsuitable::Globals { count: mutable, max: limits::GLOBALS });
                     }
                 }
                 Payload::DataSection(reader) => {

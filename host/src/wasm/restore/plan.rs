@@ -6,7 +6,7 @@ use std::ops::Range;
 use wasmparser::types::Types;
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentType,
-    ComponentTypeRef, ExternalKind, Instance, Parser, Payload, Validator, WasmFeatures,
+    ComponentTypeRef, ExternalKind, Instance, Parser, Payload, ValType, Validator, WasmFeatures,
 };
 
 use super::area::Areas;
@@ -206,13 +206,8 @@ impl<'a> Reader<'a> {
                 options
             }
             CanonicalFunction::Lower { func_index, options } => {
-                let types = self.types.as_ref();
-                let mut areas = Areas::with(types, looked_at);
-                let area = areas.of_result(types.component_function_at(func_index))?;
-                let area = u32::try_from(area).map_err(|_| Unsuitable::Shape("a function gives a result of 4 GiB"))?;
-                // What has no memory has its result, if any, in registers.
-                let writes = options.iter().any(|option| matches!(option, CanonicalOption::Memory(_)));
-                self.core_funcs.push(CoreFunc::Lowered { area: if writes { area } else { 0 } });
+                let area = self.area(func_index, looked_at)?;
+                self.core_funcs.push(CoreFunc::Lowered { area });
                 options
             }
             CanonicalFunction::ResourceDrop { .. } => {
@@ -230,6 +225,29 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// How many bytes of a result the host writes through the last parameter of the function that is lowered next.
+    ///
+    /// The type of the lowered function says whether it does (Component Model, CanonicalABI.md, "Flattening"): up to
+    /// `MAX_FLAT_RESULTS` values are results of it, whatever options it has, and more of them are written where its last
+    /// parameter points. That parameter comes behind all others, also where these are passed by one pointer.
+    fn area(&self, func: u32, looked_at: &mut u32) -> Result<u32, Unsuitable> {
+        let types = self.types.as_ref();
+        let next = u32::try_from(self.core_funcs.len()).map_err(|_| Unsuitable::Shape("it has too many functions"))?;
+        if next >= types.function_count() {
+            return Err(Unsuitable::Shape("a function of it leads nowhere"));
+        }
+        let lowered = types[types.core_function_at(next)].unwrap_func();
+        let func = types.component_function_at(func);
+        if types[func].result.is_none() || !lowered.results().is_empty() {
+            return Ok(0);
+        }
+        if lowered.params().last() != Some(&ValType::I32) {
+            return Err(Unsuitable::Shape("a function's result is not written through a 32-bit pointer"));
+        }
+        let area = Areas::with(types, looked_at).of_result(func)?;
+        u32::try_from(area).map_err(|_| Unsuitable::Shape("a function gives a result of 4 GiB"))
     }
 
     /// Sees through instances that only rename. Each step leads to an earlier one, so that it ends.

@@ -22,6 +22,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
+use crate::loops::Passed;
 use crate::wasm::worker::{Called, Http, StreamBody, WorkerCode, WorkerInstance};
 
 /// What a guest may still do for a client that has left.
@@ -72,6 +73,7 @@ impl WorkerInstance {
             body: watch::Sender::new(BodyState::Open),
             limits: code.limits.clone(),
         };
+        self.store.data_mut().asked_by(Passed::of(request.headers()));
         let torn = exchange.torn.clone();
         let result = self.serve_within(code, request, &mut exchange).await;
         let fuel = self.fuel_used(code);

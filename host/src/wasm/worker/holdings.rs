@@ -5,6 +5,7 @@
 
 use http::HeaderValue;
 use wasmtime_wasi::ResourceTable;
+use wasmtime_wasi::p2;
 use wasmtime_wasi::sockets::TcpSocket;
 use wasmtime_wasi_http::p2::body::{HostIncomingBody, HostOutgoingBody};
 use wasmtime_wasi_http::p2::types::{
@@ -34,6 +35,11 @@ pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
         .sum()
 }
 
+/// Sockets of WASI 0.2.
+pub(super) fn sockets(table: &mut ResourceTable) -> usize {
+    table.iter_mut().filter(|entry| entry.is::<p2::TcpSocket>()).count()
+}
+
 /// Whether something of a call is left that the host goes on with when the call is over: a request under way, a body,
 /// a connection.
 pub(super) fn is_busy(table: &mut ResourceTable) -> bool {
@@ -42,6 +48,7 @@ pub(super) fn is_busy(table: &mut ResourceTable) -> bool {
             || entry.is::<HostIncomingResponse>()
             || entry.is::<HostIncomingBody>()
             || entry.is::<HostOutgoingBody>()
+            || entry.is::<p2::TcpSocket>()
             || entry.is::<TcpSocket>()
             || entry.is::<p3::Response>()
     })

@@ -5,7 +5,7 @@ use wasmtime::{Engine, Result, StoreContextMut};
 
 use crate::wasm::sealed;
 use crate::wasm::worker::state::WorkerState;
-use crate::wasm::worker::{offered, outgoing, resolve};
+use crate::wasm::worker::{offered, outgoing, resolve, sockets};
 
 const PACKAGES: [&str; 7] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
 
@@ -39,6 +39,7 @@ pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
     linker.allow_shadowing(true);
     resolve::add(&mut linker)?;
     outgoing::add(&mut linker)?;
+    sockets::add(&mut linker)?;
     linker.allow_shadowing(false);
     Ok(linker)
 }

@@ -13,12 +13,14 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limit, Limits, worker};
+use crate::loops::Passed;
 use crate::wasm::egress::{Egress, Outgoing, Sockets};
 use crate::wasm::sealed::Beside;
 use crate::wasm::state::{Growth, KeyValueStore};
 use crate::wasm::worker::holdings;
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::{FunctionLog, Stream};
+use crate::wasm::worker::sockets::Permits;
 
 /// wasi-http counts so much for a name and its value beside their text.
 const FIELD_OVERHEAD: usize = 72;
@@ -41,6 +43,7 @@ pub struct WorkerState {
     pub(super) exceeded: Option<Limit>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
     pub(super) sockets: Arc<Sockets>,
+    pub(super) permits: Permits,
     key_values: Option<Arc<dyn KeyValueStore>>,
     /// Calls of wasi:http since it was looked what their handles hold.
     uncounted: u32,
@@ -69,8 +72,9 @@ impl WorkerState {
             environment: surroundings.environment.clone(),
             wasi: wasi(&surroundings.environment, &log, sockets.clone()).build(),
             sockets,
+            permits: Permits::default(),
             http,
-            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone() },
+            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone(), passed: Passed::default() },
             log,
         }
     }
@@ -89,8 +93,13 @@ impl WorkerState {
 }
 
 impl WorkerState {
+    /// What the next call asks of others is asked on behalf of a request that has been here.
+    pub(super) fn asked_by(&mut self, passed: Passed) {
+        self.outgoing.passed = passed;
+    }
+
     pub(super) fn is_busy(&mut self) -> bool {
-        holdings::is_busy(&mut self.table)
+        self.permits.outlive_handles() || holdings::is_busy(&mut self.table)
     }
 
     /// The limit of a call that is over one by what it did in the host.

@@ -61,8 +61,10 @@ impl Validators {
     }
 }
 
+/// A tag may have bytes that are no ASCII (RFC 9110 section 8.8.3), and is none of ours then: others beside it may be.
 fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+    let lines = headers.get_all(name).iter().map(|value| value.as_bytes());
+    lines.flat_map(|line| line.split(|&byte| byte == b',')).filter_map(|tag| str::from_utf8(tag.trim_ascii()).ok())
 }
 
 /// Seconds: that is what the date of a header has.

@@ -2,6 +2,7 @@
 //! restorable.
 
 use super::*;
+use crate::wasm::restore::plan::Plan;
 use crate::wasm::restore::rewrite;
 
 /// A main module whose allocator gives out what address 40,000 says, plus one; `$parts` come behind it.
@@ -88,6 +89,42 @@ fn what_the_host_writes_is_put_back_wherever_it_is_called_from() {
         assert_eq!(first, [1, 0, 0, 0, 1, 0, 0, 0], "{name}");
         assert_eq!([answer(), answer()], [first.clone(), first], "{name}");
         assert_eq!(difference(&code, instance), None, "{name}");
+    }
+}
+
+#[test]
+fn a_result_is_guarded_where_the_canonical_abi_writes_it_and_nowhere_else() {
+    let spilled: String = (0..17).map(|i| format!("(param \"p{i}\" u32) ")).collect();
+    let full: String = (0..16).map(|i| format!("(param \"p{i}\" u32) ")).collect();
+    let sixteen = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32";
+    for (ty, core, area) in [
+        ("".to_owned(), "".to_owned(), None),
+        (r#"(param "a" u64)"#.to_owned(), "(param i64)".to_owned(), None),
+        (r#"(param "a" u64) (result u32)"#.to_owned(), "(param i64) (result i32)".to_owned(), None),
+        (r#"(param "a" string) (result f64)"#.to_owned(), "(param i32 i32) (result f64)".to_owned(), None),
+        ("(result (tuple u64))".to_owned(), "(result i64)".to_owned(), None),
+        ("(result (result))".to_owned(), "(result i32)".to_owned(), None),
+        ("(result (option u8))".to_owned(), "(param i32)".to_owned(), Some(2)),
+        ("(result string)".to_owned(), "(param i32)".to_owned(), Some(8)),
+        (r#"(param "a" u64) (result (tuple u64 u64))"#.to_owned(), "(param i64 i32)".to_owned(), Some(16)),
+        (format!("{full} (result u8)"), format!("{sixteen}) (result i32)"), None),
+        (format!("{full} (result (list u8))"), format!("{sixteen} i32)"), Some(8)),
+        (format!("{spilled} (result u8)"), "(param i32) (result i32)".to_owned(), None),
+        (format!("{spilled} (result (option u64))"), "(param i32 i32)".to_owned(), Some(16)),
+    ] {
+        let parts = format!(
+            r#"(import "asked" (func $asked {ty}))
+               (core func $lowered (canon lower (func $asked) (memory (core memory $main "memory")) (realloc (core func $main "realloc"))))
+               (core module $Outer (import "host" "f" (func $f {core})) (export "f" (func $f)))
+               (core instance $host (export "f" (func $lowered)))
+               (core instance (instantiate $Outer (with "host" (instance $host))))"#
+        );
+        let bytes = wat::parse_str(component(&parts, "", r#"(core func $main "inner")"#)).unwrap();
+        let plan = Plan::read(&bytes).unwrap();
+        let areas: Vec<u32> = plan.modules.iter().flat_map(|module| &module.guarded).map(|guarded| guarded.area).collect();
+        assert_eq!(areas, Vec::from_iter(area), "{ty}");
+        let rewritten = rewrite(&bytes, 2 << 20).unwrap();
+        compile::charged(&rewritten, Profile::Viewer).unwrap_or_else(|error| panic!("{ty}: {error}"));
     }
 }
 

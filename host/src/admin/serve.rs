@@ -1,0 +1,65 @@
+//! The connections of the admin port: so many at once, and none for longer than it needs.
+//!
+//! Whoever says nothing, or says it slowly, is closed by hyper's deadline of a head; a body that does not come, by the
+//! deadline of a request; a reader that takes nothing, by that of a connection.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::limits::admin::{ACCEPT_PAUSE_MS, CONNECTION_MS, CONNECTIONS, HEAD_BYTES, HEAD_TIMEOUT_MS};
+use crate::telemetry::AdminMetrics;
+
+/// Until then; what is open ends after its current request.
+pub(super) async fn serve(listener: TcpListener, router: Router, counters: AdminMetrics, until: impl Future<Output = ()>) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        // Also of a connection that asks for nothing.
+        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
+        .max_buf_size(HEAD_BYTES);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let open = GracefulShutdown::new();
+    let mut until = std::pin::pin!(until);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut until => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                pause(&error).await;
+                continue;
+            }
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            counters.refused("connections");
+            continue;
+        };
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let connection = tokio::time::timeout(Duration::from_millis(CONNECTION_MS), open.watch(connection));
+        tokio::spawn(async move {
+            let _place = place;
+            if let Ok(Err(error)) = connection.await {
+                tracing::debug!(%error, "a connection of the admin port ended");
+            }
+        });
+    }
+    drop(listener);
+    open.shutdown().await;
+}
+
+/// Without descriptors there would be no pause at all.
+async fn pause(error: &io::Error) {
+    tracing::debug!(%error, "the admin port cannot accept a connection");
+    tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+}

@@ -1,0 +1,27 @@
+//! Which configuration a command is for: `serve` and `check` take it either way.
+
+use std::path::{Path, PathBuf};
+
+use super::Usage;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfigFile {
+    /// The configuration [default: edge.toml]
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// The same, as an option.
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    pub(super) fn path(&self) -> anyhow::Result<&Path> {
+        match (&self.file, &self.config) {
+            (Some(file), Some(config)) if file != config => {
+                let (file, config) = (file.display(), config.display());
+                Err(Usage(format!("two configurations are named, {file} and {config}: which one is meant?")).into())
+            }
+            (file, config) => Ok(file.as_ref().or(config.as_ref()).map_or(Path::new("edge.toml"), PathBuf::as_path)),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where families of metrics are made: each is registered and listed at once, so that one that has shown nothing
+//! yet can be found, too. `docs/metrics.md` is compared with this list.
+
+use std::sync::Mutex;
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+
+/// What a family is to Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    /// As in the text format.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// A family of metrics, whether or not it has children.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Family {
+    pub name: String,
+    pub kind: Kind,
+    pub labels: Vec<String>,
+    pub help: String,
+}
+
+/// All families of a process.
+#[derive(Default)]
+pub(super) struct Register {
+    registry: prometheus::Registry,
+    families: Mutex<Vec<Family>>,
+}
+
+impl Register {
+    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(Kind::Counter, IntCounter::new(name, help))
+    }
+
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.add(Kind::Counter, IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.add(Kind::Gauge, IntGauge::new(name, help))
+    }
+
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.add(Kind::Gauge, IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    pub(super) fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
+        self.add(Kind::Histogram, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
+    }
+
+    pub(super) fn histograms(&self, name: &str, help: &str, label: &str, buckets: Vec<f64>) -> HistogramVec {
+        self.add(Kind::Histogram, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]))
+    }
+
+    /// One that gathers its values when it is asked for them. `kind` tells the kind of each of its families.
+    pub(super) fn collector(&self, collector: impl Collector + 'static, kind: impl Fn(&str) -> Kind) {
+        self.list(&collector, kind);
+        self.registry.register(Box::new(collector)).expect("registered once");
+    }
+
+    /// In the order of their names.
+    pub(super) fn families(&self) -> Vec<Family> {
+        let mut families =
+            self.families.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |families| families.clone());
+        families.sort();
+        families
+    }
+
+    pub(super) fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    fn add<C: Collector + Clone + 'static>(&self, kind: Kind, collector: prometheus::Result<C>) -> C {
+        let collector = collector.expect("valid metric");
+        self.collector(collector.clone(), |_| kind);
+        collector
+    }
+
+    fn list(&self, collector: &impl Collector, kind: impl Fn(&str) -> Kind) {
+        let family = |desc: &prometheus::core::Desc| Family {
+            name: desc.fq_name.clone(),
+            kind: kind(&desc.fq_name),
+            labels: desc.variable_labels.clone(),
+            help: desc.help.clone(),
+        };
+        let families = collector.desc().into_iter().map(family);
+        if let Ok(mut all) = self.families.lock() {
+            all.extend(families);
+        }
+    }
+}
+
+/// Bounds of buckets that can be read: 1, 2.5 and 5 times a power of ten, from `from` to `to`, each a power of ten of its
+/// own: `readable(-3, 1)` is 0.001, 0.0025, 0.005, 0.01, …, 5, 10.
+pub(super) fn readable(from: i32, to: i32) -> Vec<f64> {
+    // Parsed, not multiplied: 0.0025 is written as 0.0025 then.
+    let steps = (from..to).flat_map(|power| ["1", "2.5", "5"].map(|step| format!("{step}e{power}")));
+    let bounds = steps.chain([format!("1e{to}")]).map(|text| text.parse());
+    bounds.collect::<Result<_, _>>().expect("numbers")
+}
+
+/// The same in steps of ten, for what need not be known as exactly.
+pub(super) fn powers_of_ten(from: i32, to: i32) -> Vec<f64> {
+    (from..=to).map(|power| format!("1e{power}").parse()).collect::<Result<_, _>>().expect("numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_written_as_people_write_them() {
+        let text = |bounds: Vec<f64>| bounds.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(text(readable(-3, 0)), "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1");
+        assert_eq!(text(readable(-6, -5)), "0.000001 0.0000025 0.000005 0.00001");
+        assert_eq!(text(powers_of_ten(2, 4)), "100 1000 10000");
+    }
+
+    #[test]
+    fn a_family_without_children_is_listed() {
+        let register = Register::default();
+        let family = register.counters("a_total", "Of a.", &["x", "y"]);
+        assert!(register.gather().iter().all(|found| found.get_metric().is_empty()));
+        let listed = register.families();
+        let labels = vec!["x".to_owned(), "y".to_owned()];
+        assert_eq!(listed, [Family { name: "a_total".into(), kind: Kind::Counter, labels, help: "Of a.".into() }]);
+        drop(family);
+    }
+}

@@ -1,0 +1,118 @@
+//! A moment, as every log of this program writes it: RFC 3339, UTC, milliseconds.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Serialize, Serializer};
+
+/// `2026-11-26T19:30:00.123Z`: always as long, so that it sorts as text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp([u8; 24]);
+
+impl Timestamp {
+    pub fn now() -> Timestamp {
+        Timestamp::of(SystemTime::now())
+    }
+
+    /// Before 1970 it is 1970, after 9999 it is 9999.
+    pub fn of(time: SystemTime) -> Timestamp {
+        const END_OF_9999_MS: u64 = 253_402_300_799_999;
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let ms = u64::try_from(since).unwrap_or(u64::MAX).min(END_OF_9999_MS);
+        let (year, month, day) = date(ms / 86_400_000);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (at, digits, value) in [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day),
+            (11, 2, ms / 3_600_000 % 24),
+            (14, 2, ms / 60_000 % 60),
+            (17, 2, ms / 1_000 % 60),
+            (20, 3, ms % 1_000),
+        ] {
+            let mut rest = value;
+            for place in text[at..at + digits].iter_mut().rev() {
+                *place = b"0123456789"[usize::try_from(rest % 10).unwrap_or_default()];
+                rest /= 10;
+            }
+        }
+        Timestamp(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Timestamp {
+        Timestamp::of(UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Year, month and day of a day since 1970-01-01 (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `civil_from_days`). Years begin in March, so that the leap day is the last.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_rfc_3339_has_them() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_799_999, "2000-02-29T23:59:59.999Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_767_225_599_007, "2025-12-31T23:59:59.007Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::of(UNIX_EPOCH + Duration::from_millis(ms)).as_str(), text, "{ms}");
+        }
+        assert_eq!(Timestamp::of(UNIX_EPOCH - Duration::from_secs(1)), Timestamp::default());
+    }
+
+    #[test]
+    fn days_are_those_of_another_implementation() {
+        for day in (0..60_000).step_by(17) {
+            let time = UNIX_EPOCH + Duration::from_secs(day * 86_400);
+            let (year, month, number) = date(day);
+            let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+            let month = months[usize::try_from(month - 1).unwrap()];
+            let http = httpdate::fmt_http_date(time);
+            assert!(http.contains(&format!("{number:02} {month} {year}")), "{day}: {http}");
+        }
+    }
+}

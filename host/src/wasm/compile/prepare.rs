@@ -1,0 +1,53 @@
+//! What is compiled of a component: charged for its frames, and made restorable or its streams bounded.
+//!
+//! Rewriting adds to what came, and what came may be as large as the format allows: locals, function bodies, types,
+//! exports, segments. So what comes out is validated as what came in was. Where it is not valid, it is not used: a
+//! component that cannot be made restorable runs as it is, each call on a new instance; one that cannot be charged is
+//! refused. `serve`, `check` and `inspect` all ask here, so that they say the same.
+
+use std::borrow::Cow;
+
+use super::{CompileError, Examined, examine, frame, streams};
+use crate::limits::{Limit, Limits, Profile};
+use crate::wasm::restore;
+
+/// A component as it is compiled.
+pub(super) struct Prepared<'a> {
+    pub(super) code: Cow<'a, [u8]>,
+    /// Why instances of a viewer component cannot be restored.
+    pub(super) unsuitable: Option<String>,
+}
+
+pub(super) fn prepared<'a>(component: &'a [u8], examined: &Examined, limits: &Limits) -> Result<Prepared<'a>, CompileError> {
+    let profile = limits.profile();
+    let code = valid(frame::charged(component, &examined.held)?, "with the price of its frames", profile)?;
+    match profile {
+        Profile::Worker => {
+            let code = valid(streams::bounded(code)?, "with its streams bounded", profile)?;
+            Ok(Prepared { code, unsuitable: None })
+        }
+        Profile::Viewer => Ok(match restorable(&code, limits.value(Limit::MemoryBytes)) {
+            Ok(rewritten) => Prepared { code: rewritten.into(), unsuitable: None },
+            Err(why) => Prepared { code, unsuitable: Some(why) },
+        }),
+    }
+}
+
+/// A restorable component of the same meaning; or why there is none.
+fn restorable(code: &[u8], memory_bytes: u64) -> Result<Vec<u8>, String> {
+    let rewritten = restore::rewrite(code, memory_bytes).map_err(|why| why.to_string())?;
+    match examine::validated(&rewritten, Profile::Viewer) {
+        Ok(_) => Ok(rewritten),
+        // The error names the limit; offsets in it are those of bytes that nobody sees.
+        Err(error) => Err(format!("what makes it restorable does not fit into it: {error}")),
+    }
+}
+
+/// What came out of a rewriting, if it is valid. What was not rewritten has been validated before.
+fn valid<'a>(code: Cow<'a, [u8]>, how: &str, profile: Profile) -> Result<Cow<'a, [u8]>, CompileError> {
+    if let Cow::Owned(rewritten) = &code {
+        examine::validated(rewritten, profile)
+            .map_err(|error| CompileError::Unwritable { how: how.to_owned(), error: error.into() })?;
+    }
+    Ok(code)
+}
