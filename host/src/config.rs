@@ -9,6 +9,7 @@ mod files;
 mod function;
 mod geo;
 mod hidden;
+mod hints;
 mod include;
 mod key_value;
 mod origin;
@@ -297,6 +298,9 @@ pub struct Certificate {
     pub hosts: Vec<String>,
     pub chain: PathBuf,
     pub key: PathBuf,
+    /// Until when the server's own certificate is valid (RFC 5280 section 4.1.2.5), in seconds since 1970; `None` where
+    /// the chain cannot be read.
+    pub not_after_s: Option<i64>,
 }
 
 /// A key-value store's contents, read from its JSON file (one object of strings).
@@ -432,6 +436,8 @@ pub struct Behavior {
     pub viewer_protocol: ViewerProtocol,
     /// None: all but CONNECT and TRACE.
     pub allowed_methods: Option<Vec<String>>,
+    /// They stand in the configuration, and are not the default.
+    pub methods_are_chosen: bool,
     /// None: upgrades are not passed on.
     pub websocket: Option<WebSocket>,
     pub viewer_request: Option<String>,
@@ -444,6 +450,7 @@ pub struct Behavior {
     pub cache: Option<Arc<CachePolicy>>,
     pub forwarding: Option<Arc<Forwarding>>,
     pub response_headers: Option<Arc<ResponseHeaders>>,
+    pub forwarded_headers: ForwardedHeaders,
     /// Beside those that the policies name.
     pub viewer_headers: Vec<ViewerHeader>,
     /// What is stored is compressed for clients that can read it; only with a cache policy that keys a coding.
@@ -457,6 +464,16 @@ pub struct Behavior {
 pub struct WebSocket {
     /// Without a byte in either direction for so long, a tunnel ends.
     pub idle: Duration,
+}
+
+/// What becomes of `Forwarded` (RFC 7239) and `X-Forwarded-Proto`, `-Host` and `-Port` on the way to an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedHeaders {
+    /// The edge says them, in the place of what the client says; they are in every key.
+    Set,
+    Remove,
+    /// As they come: for who has a proxy of his own before the edge. Policies of CloudFront's mode hold for them.
+    Pass,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -622,6 +639,8 @@ fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Confi
     let unused: Vec<String> = functions.keys().filter(|name| !uses.contains(name)).cloned().collect();
     functions.retain(|name, _| uses.contains(name));
     let warnings = unused.iter().map(|name| format!("function `{name}` is used by no site and no origin; it is not deployed"));
-    let warnings = warnings.collect();
-    (Config { server, cache, geo, tracing, key_value_stores, functions, origins, origin_groups, sites }, warnings)
+    let mut warnings: Vec<String> = warnings.collect();
+    let config = Config { server, cache, geo, tracing, key_value_stores, functions, origins, origin_groups, sites };
+    warnings.extend(hints::of(&config));
+    (config, warnings)
 }

@@ -34,6 +34,7 @@ mod tunnel;
 mod viewer;
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -68,6 +69,8 @@ pub struct Edge {
     tracer: Option<Tracer>,
     /// Open ones of a worker.
     tunnels_max: usize,
+    /// Where clients are sent that must come by HTTPS; `None` if we do not listen for it, or the system chooses.
+    https_port: Option<u16>,
 }
 
 /// The access log, and what it may have.
@@ -123,6 +126,7 @@ impl Edge {
             access,
             tracer,
             tunnels_max: config.server.websockets_per_worker,
+            https_port: config.server.https.first().map(SocketAddr::port).filter(|&port| port != 0),
         })
     }
 

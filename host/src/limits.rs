@@ -264,6 +264,8 @@ pub mod request {
     pub const WRITE_STALL_MS: u64 = 30_000;
     /// Nothing moves while a request is being answered; longer than any origin may take.
     pub const STALL_TIMEOUT_MS: u64 = 150_000;
+    /// An exchange whose origin may be silent for longer ends so much after it.
+    pub const STALL_MARGIN_MS: u64 = 30_000;
     /// hyper reads a head into a buffer of at most this size; a larger head is answered with 431.
     pub const H1_BUFFER_BYTES: usize = 32 << 10;
     pub const H2_STREAMS: u32 = 128;
@@ -387,6 +389,8 @@ pub mod origin {
     pub const INTERIM_BYTES: usize = 64 << 10;
     /// Between two reads of a request's body that an origin hook is to see.
     pub const BODY_READ_TIMEOUT_MS: u64 = 30_000;
+    /// The longest that an origin may be allowed to be silent: for streams of events and long polls.
+    pub const READ_TIMEOUT_S_MAX: u64 = 3_600;
     /// For the file system to find and open a folder's file.
     pub const FILE_TIMEOUT_MS: u64 = 30_000;
     /// A folder's file is read and sent in pieces of this size.
@@ -647,9 +651,20 @@ pub mod config {
     pub const KV_KEY_BYTES: usize = 512;
     pub const KV_VALUE_BYTES: usize = 1_024;
     pub const KV_STORE_BYTES: usize = 5 << 20;
+    /// Of a chain of certificates, of which only the first one's dates are read.
+    pub const CHAIN_BYTES: u64 = 1 << 20;
+    /// A certificate with less time left is warned of.
+    pub const CERTIFICATE_DAYS_LEFT: i64 = 30;
     /// The secret of the admin port, with its file's white space.
     pub const ADMIN_TOKEN_BYTES: u64 = 1 << 10;
     pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
     /// Of a MaxMind database, which is whole in memory.
     pub const GEO_BYTES: u64 = 1 << 30;
+}
+
+/// What `edgeward check` asks of the network.
+pub mod check {
+    /// Names of origins that are resolved at once; others are not.
+    pub const NAMES: usize = 64;
+    pub const RESOLVE_MS: u64 = 3_000;
 }

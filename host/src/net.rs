@@ -27,6 +27,7 @@ mod leftover;
 mod listener;
 mod rules;
 mod serve;
+mod stillness;
 mod sweep;
 mod tls;
 mod tunnel;
@@ -44,6 +45,7 @@ pub use interim::Interim;
 pub use listener::{BindError, bind};
 pub use rules::Rules;
 pub use serve::{Acceptor, serve};
+pub use stillness::Stillness;
 pub use sweep::Bounds;
 pub use tls::{TlsError, TlsSlot};
 pub use tunnel::{Far, Side, Switch, Tunnel, Witness};
@@ -66,6 +68,8 @@ pub struct Client {
     pub upload_bytes_per_s: usize,
     /// Where answers 1xx may go. None: the client's protocol has no way for them.
     pub interim: Option<Interim>,
+    /// For answers that may be still for long. None: there is no connection.
+    pub stillness: Option<Stillness>,
 }
 
 /// What a TLS handshake agreed on, as the access log names it.

@@ -274,3 +274,34 @@ fn a_reload_keeps_what_it_has_not_touched() {
     assert_eq!(edge.get("/a").text(), "second 1", "the origin is another one now");
     assert!(cached(&edge.get("/p/a")));
 }
+
+#[test]
+fn an_origin_is_told_how_the_viewer_asked_and_by_nobody_else() {
+    const NAMES: [&str; 4] = ["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+    const SAID: &str = "Forwarded: host=evil\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\n";
+    let ours = ["for=127.0.0.1;host=\"www.example.com\";proto=http", "www.example.com", "80", "http"];
+    // A client's word for its scheme never passes, as in CloudFront.
+    let theirs = ["host=evil", "evil", "1", ""];
+    let none = [""; 4];
+    for (settings, expected) in [
+        ("", ours),
+        ("cache_policy = \"s\"", ours),
+        ("cache_policy = \"CachingOptimized\"", none),
+        ("cache_policy = \"CachingOptimized\"\nforwarded_headers = \"set\"", ours),
+        ("cache_policy = \"h\"", none),
+        ("forwarded_headers = \"remove\"", none),
+        ("forwarded_headers = \"pass\"", theirs),
+    ] {
+        let origin = Origin::start(|_| Reply::new(200, "").header("cache-control", "max-age=60"));
+        let policies = "[cache_policy.s]\nmode = \"standards\"\n[cache_policy.h]\nmode = \"standards\"\nhost = false\n";
+        let edge = Edge::start(&(policies.to_owned() + &origin_table("o", &origin) + &site("o", settings)));
+        edge.get_with("/", SAID);
+        assert_eq!(NAMES.map(|name| origin.last().header(name).to_owned()), expected, "{settings}");
+        // A second client that says so too is no reason to ask again, and neither gets what the other chose.
+        edge.get("/");
+        let asked = origin.seen().len();
+        assert_eq!(asked, if settings.contains("cache_policy") { 1 } else { 2 }, "{settings}");
+        edge.request("POST", "/", SAID, b"x");
+        assert_eq!(NAMES.map(|name| origin.last().header(name).to_owned()), expected, "POST {settings}");
+    }
+}

@@ -320,6 +320,11 @@ impl Parts {
             }
             Part::Cookie(pair) => self.part(pair),
             Part::Codings(codings) => self.part(codings.header().as_bytes()),
+            Part::Told(told) => {
+                self.section(told.secure.into());
+                self.section(told.host.is_some().into());
+                self.lower_case(told.host.unwrap_or_default());
+            }
         }
     }
 
@@ -447,12 +452,12 @@ mod tests {
             let asked = Asked { secure, method: &Method::GET, path: "/", query: None, headers: &headers };
             Key::derive(&base(sees), &KeyPolicy::default(), &asked)
         };
-        let host = |host| of(Sees { host: true, scheme: false }, Some(host), false);
+        let host = |host| of(Sees { host: true, ..Sees::default() }, Some(host), false);
         assert_eq!(host("example.com"), host("EXAMPLE.com"));
         assert_ne!(host("example.com"), host("example.org"));
         assert_ne!(host("example.com"), host("example.com:8080"));
-        assert_ne!(of(Sees { host: true, scheme: false }, None, false), host(""));
-        let scheme = |secure| of(Sees { host: false, scheme: true }, None, secure);
+        assert_ne!(of(Sees { host: true, ..Sees::default() }, None, false), host(""));
+        let scheme = |secure| of(Sees { scheme: true, ..Sees::default() }, None, secure);
         assert_ne!(scheme(true), scheme(false));
         let long: &'static str = "a".repeat(200).leak();
         assert_eq!(host(long), host(&*long.to_uppercase().leak()));

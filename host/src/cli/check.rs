@@ -1,5 +1,7 @@
 //! `edgeward check`: everything that can be wrong, without serving.
 
+mod resolve;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,7 +41,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             Err(Usage(String::new()).into())
         }
         Err(errors) => Err(ConfigErrors::into(errors)),
-        Ok(Loaded { config, warnings, .. }) => {
+        Ok(Loaded { config, mut warnings, .. }) => {
+            warnings.extend(resolve::unresolved(&config));
             let components = components.take();
             let exports = |name: &str| {
                 let inspection = components.get(&config.functions.get(name)?.component)?;

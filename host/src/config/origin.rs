@@ -73,7 +73,7 @@ fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin>
     let headers = headers(table, "headers");
     let connect_timeout = seconds(table, "connect_timeout_s", 1..=10, 10);
     let connect_attempts = table.integer("connect_attempts", 1..=3).unwrap_or(3);
-    let read_timeout = seconds(table, "read_timeout_s", 1..=120, 30);
+    let read_timeout = seconds(table, "read_timeout_s", 1..=limits::READ_TIMEOUT_S_MAX, 30);
     let keepalive = seconds(table, "keepalive_s", 1..=120, 5);
     let max_idle = table.integer("max_idle_per_worker", 0..=IDLE_MAX).unwrap_or(128);
     let connections = table.integer("connections_per_worker", 1..=limits::CONNECTIONS_MAX).unwrap_or(limits::CONNECTIONS as u64);

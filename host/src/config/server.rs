@@ -2,17 +2,19 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeValue;
+use x509_parser::pem::Pem;
 
 use super::files::Files;
 use super::reader::{Table, Text, wrong_type};
 use super::report::{nearest, quoted};
 use super::{AccessLog, AdminAccess, Certificate, Server, Token};
 use crate::fields::Field;
-use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN};
+use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN, CHAIN_BYTES};
 use crate::limits::{Compiling, compile, request, tunnel};
 
 const WORKERS_MAX: u64 = 256;
@@ -237,10 +239,22 @@ fn certificate(mut table: Table<'_>, files: &mut Files<'_>) -> Option<Certificat
     let hosts = hosts.iter().filter_map(|host| super::site::host(&table, host)).collect();
     let chain = table.required_text("chain", "\"chain.pem\"").and_then(|text| files.existing(&table, &text));
     let key = table.required_text("key", "\"key.pem\"").and_then(|text| files.existing(&table, &text));
-    let certificate = chain.zip(key).map(|(chain, key)| Certificate { hosts, chain, key });
+    let certificate = chain.zip(key).map(|(chain, key)| {
+        let not_after_s = not_after_s(&chain);
+        Certificate { hosts, chain, key, not_after_s }
+    });
     if let Some(certificate) = &certificate {
         files.judge_certificate(&table, certificate);
     }
     table.finish();
     certificate
+}
+
+/// When the first certificate of a chain ends. That the file is no chain of certificates is for those to report who
+/// load it.
+fn not_after_s(chain: &Path) -> Option<i64> {
+    let bytes = super::files::read_bounded(chain, CHAIN_BYTES).ok()?;
+    let mut blocks = Pem::iter_from_buffer(&bytes).filter_map(Result::ok);
+    let first = blocks.find(|block| block.label == "CERTIFICATE")?;
+    Some(first.parse_x509().ok()?.validity().not_after.timestamp())
 }

@@ -14,7 +14,7 @@ use super::policies::Policies;
 use super::reader::{self, Declared, Table, Text};
 use super::report::{nearest, quoted};
 use super::signing::KeyGroups;
-use super::{Behavior, CachePolicy, Forwarding, Geo, ResponseHeaders, Site, ViewerProtocol, WebSocket};
+use super::{Behavior, CachePolicy, ForwardedHeaders, Forwarding, Geo, ResponseHeaders, Site, ViewerProtocol, WebSocket};
 use crate::cache::freshness::Mode;
 use crate::cache::key::Encodings;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
@@ -30,6 +30,9 @@ const PROTOCOLS: [(&str, ViewerProtocol); 3] = [
     ("https-only", ViewerProtocol::HttpsOnly),
     ("redirect-to-https", ViewerProtocol::RedirectToHttps),
 ];
+
+const FORWARDED: [(&str, ForwardedHeaders); 3] =
+    [("set", ForwardedHeaders::Set), ("remove", ForwardedHeaders::Remove), ("pass", ForwardedHeaders::Pass)];
 
 /// What sites refer to.
 pub(super) struct References<'a, 'u> {
@@ -238,6 +241,7 @@ fn behavior(
     let response_headers = table.text("response_headers_policy");
     let response_headers = response_headers.and_then(|text| references.response_headers.resolve(table.report, &text));
     let viewer_headers = geo::viewer_headers(table, references.geo);
+    let forwarded_headers = forwarded_headers(table, cache.as_deref());
     let compress = compress(table, cache.as_deref());
     let trusted_keys = references.key_groups.trusted(table);
     Some(Behavior {
@@ -245,6 +249,7 @@ fn behavior(
         origin: origin?,
         viewer_protocol,
         allowed_methods,
+        methods_are_chosen: table.has("allowed_methods"),
         websocket,
         viewer_request,
         origin_request,
@@ -254,6 +259,7 @@ fn behavior(
         cache,
         forwarding,
         response_headers,
+        forwarded_headers,
         viewer_headers,
         compress,
         trusted_keys,
@@ -309,6 +315,23 @@ fn viewer_protocol(table: &mut Table<'_>) -> ViewerProtocol {
         },
         |(_, protocol)| *protocol,
     )
+}
+
+/// On by default wherever it tells no two requests apart that the policy takes for one.
+fn forwarded_headers(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> ForwardedHeaders {
+    let default = match cache {
+        None => ForwardedHeaders::Set,
+        Some(policy) if policy.mode == Mode::CloudFront => ForwardedHeaders::Pass,
+        Some(policy) if policy.key.host => ForwardedHeaders::Set,
+        Some(_) => ForwardedHeaders::Remove,
+    };
+    let Some(text) = table.text("forwarded_headers") else { return default };
+    let named = FORWARDED.iter().find(|(name, _)| name == text.get_ref());
+    if named.is_none() {
+        let message = format!("unknown choice `{}`", text.get_ref().escape_debug());
+        table.report.error(text.span(), message, format!("one of {}", quoted(FORWARDED.map(|(name, _)| name))));
+    }
+    named.map_or(default, |(_, named)| *named)
 }
 
 /// Passed through by default, as by CloudFront.

@@ -2,6 +2,7 @@
 
 mod cache;
 mod files;
+mod hints;
 mod origins;
 mod server;
 mod signing;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cache::status::{CacheStatus, Forward};
-use crate::config::ViewerProtocol;
+use crate::config::{ForwardedHeaders, ViewerProtocol};
 use crate::edge::Edge;
 use crate::edge::body::{Content, PeekError};
 use crate::edge::caching::{self, Asker, Caching, Way};
@@ -22,7 +22,7 @@ use crate::edge::hook::edit::{Beside, Flow};
 use crate::edge::hook::{self, Asked, Scene};
 use crate::edge::hops;
 use crate::edge::id::RequestId;
-use crate::edge::origin::{Backend, FetchError, Origin, announce};
+use crate::edge::origin::{Backend, FetchError, Origin, announce, announce_for};
 use crate::edge::record::Record;
 use crate::edge::respond::{self, Answer, Refusal};
 use crate::edge::signed;
@@ -32,7 +32,7 @@ use crate::edge::tunnel::{self, Place};
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
-use crate::net::Pace;
+use crate::net::{Pace, Stillness};
 use crate::path::NormalPath;
 use crate::telemetry::{Occasion, Open, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
@@ -80,7 +80,7 @@ pub(super) async fn visit(
         let behavior = site.behavior(&path).ok_or(Refusal::UnknownHost)?;
         match behavior.viewer_protocol {
             ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
-            ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head),
+            ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head, edge.https_port),
             _ => {}
         }
         if !behavior.allows(&head.method) {
@@ -119,6 +119,7 @@ pub(super) async fn visit(
         // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
         signed::strip(head);
     }
+    behavior.tell_how_it_was_asked(head, secure);
     let dress = behavior.dress(head);
     if let Some(viewer_headers) = &behavior.viewer_headers {
         viewer_headers.tell(record.client(), head.version, &mut head.headers);
@@ -136,6 +137,8 @@ pub(super) async fn visit(
             }
             return Ok(answer);
         }
+        // What the key has of it is the edge's word, and not a hook's.
+        behavior.tell_how_it_was_asked(head, secure);
     }
     if let (Some(root), "/") = (&site.default_root_object, NormalPath::of(head.path()).text()) {
         head.target = with_path(&head.target, root);
@@ -232,6 +235,8 @@ pub(crate) struct Trip<'a> {
     behavior: &'a Arc<Behavior>,
     pub(crate) secure: bool,
     backend: Backend,
+    /// None: nobody waits for its answer.
+    stillness: Option<&'a Stillness>,
 }
 
 /// A trip that goes on when its request has been answered.
@@ -261,7 +266,7 @@ impl OwnedTrip {
             trace: None,
         };
         let OwnedTrip { edge, site, behavior, secure, backend, .. } = self;
-        Some((Trip { edge, scene, site, behavior, secure: *secure, backend: backend.clone() }, caching))
+        Some((Trip { edge, scene, site, behavior, secure: *secure, backend: backend.clone(), stillness: None }, caching))
     }
 }
 
@@ -283,7 +288,8 @@ impl<'a> Trip<'a> {
             tally: &record.tally,
             trace: record.trace.as_deref(),
         };
-        Trip { edge, scene, site, behavior, secure: client.tls.is_some(), backend: behavior.backend.clone() }
+        let (secure, backend) = (client.tls.is_some(), behavior.backend.clone());
+        Trip { edge, scene, site, behavior, secure, backend, stillness: client.stillness.as_ref() }
     }
 
     pub(crate) fn client(&self) -> IpAddr {
@@ -416,6 +422,9 @@ impl<'a> Trip<'a> {
             head.headers.insert(header::HOST, host.clone());
         }
         announce(&mut head.headers, self.scene.client_ip, self.edge.via_onwards.of(head.version));
+        if self.behavior.forwarded_headers == ForwardedHeaders::Set {
+            announce_for(&mut head.headers, self.scene.client_ip);
+        }
         if let Some(hook) = self.behavior.hook(Moment::OriginRequest) {
             let shown = if self.behavior.include_body {
                 Some(Box::pin(content.peek(shown_bytes(hook))).await.map_err(Refusal::Body)?)
@@ -453,6 +462,9 @@ impl<'a> Trip<'a> {
             head.headers.insert(ID, id);
         }
 
+        if let (Some(stillness), Some(silence)) = (self.stillness, origin.silence()) {
+            stillness.allow(silence);
+        }
         let origin_response = self.behavior.hook(Moment::OriginResponse);
         let asked = origin_response.map(|_| Asked::new(self.scene, Moment::OriginResponse, head));
         let mut span = self.open_fetch(&origin, head);

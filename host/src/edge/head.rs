@@ -100,6 +100,11 @@ impl Head {
         without_port(host)
     }
 
+    /// Whether the client has asked for a port beside the host.
+    pub(crate) fn names_port(&self) -> bool {
+        self.headers.get(header::HOST).is_some_and(|host| host.len() > self.host().len())
+    }
+
     pub(crate) fn path(&self) -> &str {
         self.target.path()
     }

@@ -29,6 +29,7 @@ use crate::edge::tally::Tally;
 use crate::failure::Failure;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
+use crate::limits::Limit;
 use crate::limits::origin::{self as limits, FILE_TIMEOUT_MS};
 use crate::loops;
 use crate::path::NormalPath;
@@ -315,6 +316,15 @@ impl Origin {
         Ok(Origin { name: origin.name.as_str().into(), kind, identity, metrics: Arc::new(telemetry.origin(&origin.name)) })
     }
 
+    /// For how long it may say nothing. None: it is a file, or a fixed answer.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::Url(target) => Some(target.read_timeout),
+            Kind::Component(revision) => Some(Duration::from_millis(revision.limits().value(Limit::DeadlineMs))),
+            Kind::Folder(_) | Kind::Fixed(_) => None,
+        }
+    }
+
     /// As hooks see it. Only a URL has an address.
     pub(crate) fn event(&self) -> (abi::Origin<'_>, &[(HeaderName, HeaderValue)]) {
         let ms = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
@@ -518,6 +528,15 @@ pub(crate) fn announce(headers: &mut HeaderMap, client_ip: &str, via: &HeaderVal
     }
     headers.append(header::VIA, via.clone());
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static("Amazon CloudFront"));
+}
+
+/// Adds whom a request is for to what the edge says in `Forwarded` (RFC 7239 section 5.2).
+pub(crate) fn announce_for(headers: &mut HeaderMap, client_ip: &str) {
+    let Some(said) = headers.get(header::FORWARDED) else { return };
+    let node = if client_ip.contains(':') { format!("for=\"[{client_ip}]\";") } else { format!("for={client_ip};") };
+    if let Ok(value) = HeaderValue::from_bytes(&[node.as_bytes(), said.as_bytes()].concat()) {
+        headers.insert(header::FORWARDED, value);
+    }
 }
 
 #[cfg(test)]

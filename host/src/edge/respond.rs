@@ -210,10 +210,11 @@ fn denied_body(denied: Denied) -> &'static str {
     }
 }
 
-/// A redirect to the same URL by HTTPS.
+/// A redirect to the same URL by HTTPS. A client that names a port came to the port that we listen on, and so will its
+/// next request: `https_port` is named, unless it is HTTPS's own. One that names none came to port 80, whatever maps it to ours.
 /// What is not a mere read must come again as it was, which HTTP/1.0 has no status for ("Require HTTPS for communication
 /// between viewers and CloudFront").
-pub(crate) fn redirect_to_https(head: &Head) -> Result<Answer, Refusal> {
+pub(crate) fn redirect_to_https(head: &Head, https_port: Option<u16>) -> Result<Answer, Refusal> {
     if head.host().is_empty() {
         return Err(Refusal::HttpsOnly);
     }
@@ -222,8 +223,9 @@ pub(crate) fn redirect_to_https(head: &Head) -> Result<Answer, Refusal> {
         _ if head.version < Version::HTTP_11 => return Err(Refusal::HttpsOnly),
         _ => StatusCode::TEMPORARY_REDIRECT,
     };
-    let mut location = String::with_capacity(8 + head.host().len() + head.target.as_str().len());
-    for part in ["https://", head.host(), head.target.as_str()] {
+    let port = https_port.filter(|&port| port != 443 && head.names_port()).map_or_else(String::new, |port| format!(":{port}"));
+    let mut location = String::with_capacity(8 + head.host().len() + port.len() + head.target.as_str().len());
+    for part in ["https://", head.host(), &port, head.target.as_str()] {
         location.push_str(part);
     }
     let mut response = Response::new(Content::Empty);
@@ -327,6 +329,23 @@ fn x_cache(result: ResultType) -> HeaderValue {
 mod tests {
     use super::*;
     use crate::failure::Scope;
+
+    #[test]
+    fn a_redirect_to_https_leads_to_the_port_that_we_listen_on() {
+        for (host, port, there) in [
+            ("a.test", Some(8443), "https://a.test/b?c"),
+            ("a.test:8080", Some(8443), "https://a.test:8443/b?c"),
+            ("a.test:8080", Some(443), "https://a.test/b?c"),
+            ("a.test:8080", None, "https://a.test/b?c"),
+            ("[::1]:8080", Some(8443), "https://[::1]:8443/b?c"),
+            ("[::1]", Some(8443), "https://[::1]/b?c"),
+        ] {
+            let headers = http::HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
+            let head = Head::new(Method::GET, http::uri::PathAndQuery::from_static("/b?c"), headers, Version::HTTP_11);
+            let answer = redirect_to_https(&head, port).unwrap();
+            assert_eq!(answer.response.headers()[header::LOCATION], there, "{host} {port:?}");
+        }
+    }
 
     #[test]
     fn failures_of_hooks_have_cloudfronts_statuses() {

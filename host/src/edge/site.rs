@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use http::Method;
+use http::header::{self, HeaderValue};
 
 use crate::cache::Cache;
-use crate::config::{self, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
+use crate::cache::key::parts::{FORWARDED_FIELDS, Told};
+use crate::config::{self, ForwardedHeaders, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
 use crate::edge::caching::{Around, Caching};
 use crate::edge::error_page::ErrorPages;
 use crate::edge::head::Head;
@@ -71,6 +73,7 @@ pub(crate) struct Behavior {
     hooks: [Option<Arc<Revision>>; 4],
     pub(crate) include_body: bool,
     pub(crate) response_headers: Option<Arc<ResponseHeaders>>,
+    pub(crate) forwarded_headers: ForwardedHeaders,
     /// None: nothing is told of the viewer.
     pub(crate) viewer_headers: Option<ViewerHeaders>,
     /// None: nobody is let through to another protocol.
@@ -240,11 +243,24 @@ impl Behavior {
             ],
             include_body: behavior.include_body,
             response_headers: behavior.response_headers.clone(),
+            forwarded_headers: behavior.forwarded_headers,
             viewer_headers: ViewerHeaders::new(behavior, parts.geo),
             websocket: behavior.websocket,
             caching,
             signers: Signers::new(&behavior.trusted_keys),
         })
+    }
+
+    /// A client's own word for it goes on only where the operator has said that clients are proxies.
+    pub(crate) fn tell_how_it_was_asked(&self, head: &mut Head, secure: bool) {
+        match self.forwarded_headers {
+            ForwardedHeaders::Pass => {}
+            ForwardedHeaders::Remove => FORWARDED_FIELDS.iter().for_each(|name| drop(head.headers.remove(name))),
+            ForwardedHeaders::Set => {
+                let host = head.headers.get(header::HOST).cloned();
+                Told { secure, host: host.as_ref().map(HeaderValue::as_bytes) }.write(&mut head.headers);
+            }
+        }
     }
 
     /// None: responses are as they come.

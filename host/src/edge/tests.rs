@@ -40,6 +40,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         origin: origin.to_owned(),
         viewer_protocol,
         allowed_methods: Some(vec!["GET".to_owned(), "HEAD".to_owned(), "POST".to_owned()]),
+        methods_are_chosen: true,
         viewer_request: None,
         origin_request: None,
         origin_response: None,
@@ -48,6 +49,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
         websocket: None,
         cache: None,
         response_headers: None,
+        forwarded_headers: config::ForwardedHeaders::Pass,
         viewer_headers: Vec::new(),
         forwarding: None,
         compress: false,
@@ -133,8 +135,14 @@ async fn start(config: Config) -> u16 {
     let cache = Cache::open(&options, telemetry.cache()).unwrap();
     let edge = Arc::new(Edge::new(&config, &Revisions::default(), &cache, &telemetry).unwrap());
     listen(move |request| {
-        let client =
-            Client { peer: "9.9.9.9:9".parse().unwrap(), ip: "9.9.9.9".into(), tls: None, upload_bytes_per_s: 0, interim: None };
+        let client = Client {
+            peer: "9.9.9.9:9".parse().unwrap(),
+            ip: "9.9.9.9".into(),
+            tls: None,
+            upload_bytes_per_s: 0,
+            interim: None,
+            stillness: None,
+        };
         serve(edge.clone(), client, request)
     })
     .await

@@ -163,6 +163,7 @@ async fn serve<S, H, F, B>(
     if protocol == Protocol::Http1 {
         client.interim = Some(Interim::default());
     }
+    client.stillness = Some(pulse.stillness());
     let interim = client.interim.clone();
     let service = {
         let pulse = pulse.clone();

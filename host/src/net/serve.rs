@@ -183,6 +183,7 @@ where
             tls: None,
             upload_bytes_per_s: self.rules.upload_bytes_per_s(),
             interim: None,
+            stillness: None,
         };
         let (protocols, handler) = (self.protocols.clone(), self.handler.clone());
         // Detached: the sweep knows every connection, and the drain waits for them through it.

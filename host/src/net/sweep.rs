@@ -21,6 +21,7 @@ use crate::limits::{descriptors, request, tunnel};
 use crate::net::frames::Offence;
 use crate::net::framing::Refusal;
 use crate::net::rules::Place;
+use crate::net::stillness::Stillness;
 use crate::net::tunnel::Tunnel;
 use crate::telemetry::NetMetrics;
 
@@ -107,6 +108,8 @@ pub(crate) struct Pulse {
     refusal: Cell<Option<Refusal>>,
     /// In ticks: how long a tunnel may be quiet.
     patience: Cell<u32>,
+    /// In ticks: how long an answer may be still, where that is longer than the bound.
+    stillness: Stillness,
 }
 
 impl Pulse {
@@ -209,6 +212,10 @@ impl Pulse {
         self.patience.set(self.patience.get().min(ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS))));
     }
 
+    pub(crate) fn stillness(&self) -> Stillness {
+        self.stillness.clone()
+    }
+
     /// A request has come; it lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
@@ -277,13 +284,13 @@ impl Pulse {
             Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
             Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
             // Whoever answers has shorter deadlines of its own; this one is the last resort.
-            Stage::Busy => (lasted > ticks.stall).then_some(Verdict::Stalled),
+            Stage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(Verdict::Stalled),
             Stage::Tunnel => (lasted > self.patience.get()).then_some(Verdict::Quiet),
         }
     }
 }
 
-fn ticks(patience: Duration) -> u32 {
+pub(super) fn ticks(patience: Duration) -> u32 {
     u32::try_from(patience.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
@@ -319,6 +326,7 @@ impl Drop for ExchangeGuard {
         let left = self.pulse.exchanges.get() - 1;
         self.pulse.exchanges.set(left);
         if left == 0 {
+            self.pulse.stillness.end();
             self.pulse.enter(Stage::Idle);
         }
     }
@@ -427,6 +435,7 @@ impl Sweep {
             unflushed: Cell::new(false),
             refusal: Cell::new(None),
             patience: Cell::new(0),
+            stillness: Stillness::default(),
         });
         let id = self.next.get();
         self.next.set(id + 1);
@@ -563,6 +572,19 @@ mod tests {
             let entry = enter(&sweep, stage);
             assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), expected, "{stage:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_may_be_still_for_as_long_as_its_origin_may_and_the_next_one_may_not() {
+        let (sweep, silence) = (sweep(), Duration::from_secs(200));
+        let entry = enter(&sweep, Stage::Idle);
+        let exchange = entry.pulse().exchange();
+        [Duration::ZERO, silence, TICK].into_iter().for_each(|silence| entry.pulse().stillness().allow(silence));
+        (0..ticks(silence)).for_each(|_| sweep.tick());
+        assert_eq!(entry.pulse().verdict(), None);
+        drop(exchange);
+        let _next = entry.pulse().exchange();
+        assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), Some((8, Verdict::Stalled)));
     }
 
     #[test]

@@ -20,6 +20,76 @@ pub struct Sees {
     pub host: bool,
     /// Whether the viewer came by https; part of the URI, which is the key of RFC 9111 section 2.
     pub scheme: bool,
+    pub forwarded: Forwarded,
+}
+
+/// Whose word an origin has for how the viewer asked: in `Forwarded` (RFC 7239) and `X-Forwarded-Proto`, `-Host`, `-Port`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Forwarded {
+    /// These are fields like others, which the policy keys or does not.
+    #[default]
+    AsOthers,
+    /// That of the client, which is a proxy of the operator's: all of them are keyed.
+    Theirs,
+    /// The edge's.
+    Ours,
+}
+
+/// How a viewer asked, as the edge says it: all of it follows from the scheme and the `Host`.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    pub secure: bool,
+    pub host: Option<&'a [u8]>,
+}
+
+const FORWARDED: HeaderName = header::FORWARDED;
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// The fields of which [`Forwarded`] says whose they are.
+pub static FORWARDED_FIELDS: [HeaderName; 4] = [FORWARDED, FORWARDED_HOST, FORWARDED_PORT, FORWARDED_PROTO];
+
+impl<'a> Told<'a> {
+    pub fn of(secure: bool, headers: &'a HeaderMap) -> Told<'a> {
+        Told { secure, host: headers.get(header::HOST).map(HeaderValue::as_bytes) }
+    }
+
+    /// In the place of what anybody else has said. `for` in `Forwarded` is added where the client's address is.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        for (name, value) in self.fields() {
+            match value {
+                Some(value) => drop(headers.insert(name, value)),
+                None => drop(headers.remove(name)),
+            }
+        }
+    }
+
+    fn fields(&self) -> [(HeaderName, Option<HeaderValue>); 4] {
+        let proto = if self.secure { "https" } else { "http" };
+        let host = self.host.map(<[u8]>::to_ascii_lowercase);
+        let port = host.as_deref().and_then(port).unwrap_or(if self.secure { b"443" } else { b"80" });
+        let mut forwarded = Vec::new();
+        if let Some(host) = &host {
+            // Quoted, since a token has no colon.
+            forwarded = [b"host=\"", &host[..], b"\";"].concat();
+        }
+        forwarded.extend_from_slice(b"proto=");
+        forwarded.extend_from_slice(proto.as_bytes());
+        [
+            (FORWARDED, HeaderValue::from_bytes(&forwarded).ok()),
+            (FORWARDED_HOST, host.as_ref().and_then(|host| HeaderValue::from_bytes(host).ok())),
+            (FORWARDED_PORT, HeaderValue::from_bytes(port).ok()),
+            (FORWARDED_PROTO, Some(HeaderValue::from_static(proto))),
+        ]
+    }
+}
+
+/// What follows the name or the bracketed address.
+fn port(host: &[u8]) -> Option<&[u8]> {
+    let colon = host.iter().rposition(|&byte| byte == b':')?;
+    let port = &host[colon + 1..];
+    (!port.is_empty() && port.iter().all(u8::is_ascii_digit)).then_some(port)
 }
 
 /// A request, as its key is derived from it: after the viewer-request hook.
@@ -52,6 +122,8 @@ pub enum Part<'a> {
     Cookie(&'a [u8]),
     /// Those that the policy keys and the client accepts; absent if there are none.
     Codings(Encodings),
+    /// In any case.
+    Told(Told<'a>),
 }
 
 impl Part<'_> {
@@ -67,6 +139,7 @@ impl Part<'_> {
             Part::Field(..) => b'f',
             Part::Cookie(_) => b'c',
             Part::Codings(_) => b'e',
+            Part::Told(_) => b't',
         }
     }
 }
@@ -92,6 +165,19 @@ pub fn of<'a>(sees: Sees, policy: &'a KeyPolicy, asked: &Asked<'a>, mut take: im
     let codings = policy.encodings.accepted(asked.headers);
     if codings != Encodings::default() {
         take(Part::Codings(codings));
+    }
+    match sees.forwarded {
+        Forwarded::AsOthers => {}
+        Forwarded::Theirs => {
+            for name in &FORWARDED_FIELDS {
+                let values = asked.headers.get_all(name);
+                if values.iter().next().is_some() {
+                    take(Part::Field(name, values));
+                }
+            }
+        }
+        // The last: whatever else of these fields is keyed, the origin gets ours.
+        Forwarded::Ours => take(Part::Told(Told::of(asked.secure, asked.headers))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::{check, good, with};
+use super::{check, folder, good, parse, with};
 use crate::config::AccessLog;
 use crate::fields::Field;
 
@@ -139,6 +139,23 @@ certificate = "a"
               | ^^^^^^^^ add `origin = "NAME"`
         "#]],
     );
+}
+
+#[test]
+fn a_certificate_says_until_when_it_is_valid() {
+    let folder = folder();
+    let path = folder.path().join("edge.toml");
+    let text = "[server]\nhttps = [\"127.0.0.1:443\"]\n[[server.certificate]]\nchain = \"dated.pem\"\nkey = \"key.pem\"\n\
+        [origin.a]\nfixed = {}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"a\"\n";
+    let mut issue = rcgen::CertificateParams::new(vec!["example.com".to_owned()]).unwrap();
+    issue.not_after = rcgen::date_time_ymd(2020, 1, 2);
+    let issued = issue.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(folder.path().join("dated.pem"), issued.pem()).unwrap();
+    let dated = parse(text, &path).unwrap();
+    assert_eq!(dated.server.certificates[0].not_after_s, Some(1_577_923_200));
+    // Whoever loads it says that it is none.
+    std::fs::write(folder.path().join("dated.pem"), "nothing").unwrap();
+    assert_eq!(parse(text, &path).unwrap().server.certificates[0].not_after_s, None);
 }
 
 #[test]

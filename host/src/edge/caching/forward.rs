@@ -13,7 +13,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use crate::cache::condition;
 use crate::cache::freshness::Mode;
 use crate::cache::invalidation;
-use crate::cache::key::parts::{self, Asked, Part, Sees};
+use crate::cache::key::parts::{self, Asked, Forwarded, Part, Sees, Told};
 use crate::cache::key::{Choice, Encodings};
 use crate::config::{CachePolicy, Forwarding};
 use crate::edge::head::{Head, with_query};
@@ -41,6 +41,9 @@ pub(super) fn shared(rules: Rules<'_>, head: &Head) -> Head {
         Mode::Standards => {
             if let Some(host) = chosen.headers.get(header::HOST) {
                 sent.headers.insert(header::HOST, host.clone());
+            }
+            if rules.sees.forwarded == Forwarded::Ours {
+                Told::of(rules.secure, &head.headers).write(&mut sent.headers);
             }
         }
     }
@@ -143,6 +146,7 @@ impl Chosen {
             Part::Field(name, _) => copy(asked, name, &mut self.headers),
             Part::Cookie(pair) => self.cookie(pair),
             Part::Codings(codings) => self.codings = codings,
+            Part::Told(told) => told.write(&mut self.headers),
         }
     }
 

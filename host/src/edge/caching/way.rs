@@ -13,9 +13,9 @@ use http::{Method, Version};
 use super::Caching;
 use super::forward::Rules;
 use crate::cache::freshness::Mode;
-use crate::cache::key::parts::{Asked, Sees};
+use crate::cache::key::parts::{Asked, Forwarded, Sees};
 use crate::cache::key::{Base, Identity, Key, Selecting};
-use crate::config;
+use crate::config::{self, ForwardedHeaders};
 use crate::edge::exchange::Trip;
 use crate::edge::head::Head;
 use crate::edge::origin::{Backend, Kind, Origin};
@@ -47,6 +47,8 @@ pub(super) struct Shown {
     scheme: bool,
     /// An origin-request hook may choose a component, which is asked by the whole URL.
     may_be_component: bool,
+    /// How the viewer asked, by whose word.
+    forwarded: Forwarded,
 }
 
 impl Shown {
@@ -55,13 +57,22 @@ impl Shown {
             hooked: behavior.origin_request.is_some() || behavior.origin_response.is_some(),
             scheme: mode == Mode::Standards,
             may_be_component: any_component && behavior.origin_request.is_some(),
+            forwarded: match (behavior.forwarded_headers, mode) {
+                (ForwardedHeaders::Set, _) => Forwarded::Ours,
+                (ForwardedHeaders::Pass, Mode::Standards) => Forwarded::Theirs,
+                (ForwardedHeaders::Pass | ForwardedHeaders::Remove, _) => Forwarded::AsOthers,
+            },
         }
     }
 
     pub(super) fn to(self, backend: &Backend, first: Option<&Arc<Origin>>) -> Sees {
         let is_component = |origin: &Origin| matches!(origin.kind, Kind::Component(_));
         let sees_host = |origin: &Origin| origin.host().is_none() && (origin.is_url() || is_component(origin) || self.hooked);
+        // A folder and a fixed answer hear of nothing.
+        let sees_headers = |origin: &Origin| origin.is_url() || is_component(origin) || self.hooked;
+        let is_told = backend.origins(first).any(sees_headers);
         Sees {
+            forwarded: if is_told { self.forwarded } else { Forwarded::AsOthers },
             host: backend.origins(first).any(sees_host),
             scheme: self.scheme || self.may_be_component || backend.origins(first).any(is_component),
         }

@@ -31,7 +31,7 @@ impl Authority {
         let chain = self.file(&format!("{file}.pem"), &issued.cert.pem());
         let key = self.file(&format!("{file}.key"), &issued.signing_key.serialize_pem());
         self.roots.add(issued.cert.der().clone()).unwrap();
-        (Certificate { hosts: Vec::new(), chain, key }, issued.cert.der().clone())
+        (Certificate { hosts: Vec::new(), chain, key, not_after_s: None }, issued.cert.der().clone())
     }
 
     fn file(&self, name: &str, text: &str) -> PathBuf {

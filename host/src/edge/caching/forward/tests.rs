@@ -52,7 +52,7 @@ fn choices<T: Clone + std::fmt::Debug + 'static>(names: Vec<T>) -> impl Strategy
     prop_oneof![Just(Choice::None), Just(Choice::All), some.clone().prop_map(Choice::Only), some.prop_map(Choice::Except)]
 }
 
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 27] = [
     "host",
     "accept",
     "accept-encoding",
@@ -65,6 +65,7 @@ const FIELDS: [&str; 24] = [
     "content-md5",
     "content-type",
     "cookie",
+    "forwarded",
     "if-none-match",
     "if-range",
     "origin",
@@ -77,7 +78,13 @@ const FIELDS: [&str; 24] = [
     "x-a",
     "x-forwarded-for",
     "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
 ];
+
+fn whose() -> impl Strategy<Value = Forwarded> {
+    prop::sample::select(vec![Forwarded::AsOthers, Forwarded::Theirs, Forwarded::Ours])
+}
 
 fn policies() -> impl Strategy<Value = KeyPolicy> {
     let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
@@ -133,9 +140,11 @@ proptest! {
         (left, right) in pairs(),
         key in policies(),
         (host, scheme) in any::<(bool, bool)>(),
+        forwarded in whose(),
+        secure in any::<bool>(),
     ) {
         let policy = policy(Mode::CloudFront, key);
-        let rules = Rules { policy: &policy, also: None, sees: Sees { host, scheme }, secure: false };
+        let rules = Rules { policy: &policy, also: None, sees: Sees { host, scheme, forwarded }, secure };
         if key_of(rules, &left) == key_of(rules, &right) {
             prop_assert_eq!(sent(rules, &left), sent(rules, &right));
         }
@@ -146,12 +155,19 @@ proptest! {
     fn what_no_vary_could_name_is_in_the_key_or_left_out(
         (left, right) in pairs(),
         key in policies(),
+        forwarded in whose(),
     ) {
         let policy = policy(Mode::Standards, key);
-        let rules = Rules { policy: &policy, also: None, sees: Sees { host: true, scheme: true }, secure: false };
+        let rules = Rules { policy: &policy, also: None, sees: Sees { host: true, scheme: true, forwarded }, secure: false };
         if key_of(rules, &left) == key_of(rules, &right) {
             let (left, right) = (shared(rules, &left), shared(rules, &right));
             let host = |head: &Head| head.headers.get(header::HOST).cloned();
+            if forwarded != Forwarded::AsOthers {
+                for name in &parts::FORWARDED_FIELDS {
+                    let all = |head: &Head| head.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+                    prop_assert_eq!(all(&left), all(&right));
+                }
+            }
             prop_assert_eq!((left.method.clone(), left.target.clone(), host(&left)), (right.method.clone(), right.target.clone(), host(&right)));
         }
     }
@@ -160,7 +176,7 @@ proptest! {
 #[test]
 fn the_scheme_is_in_the_key_where_an_origin_sees_it() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
-    let rules = |scheme, secure| Rules { policy: &policy, also: None, sees: Sees { host: false, scheme }, secure };
+    let rules = |scheme, secure| Rules { policy: &policy, also: None, sees: Sees { scheme, ..Sees::default() }, secure };
     let head = head("GET", "/", &[]);
     assert_eq!(key_of(rules(false, true), &head), key_of(rules(false, false), &head));
     assert_ne!(key_of(rules(true, true), &head), key_of(rules(true, false), &head));
@@ -227,4 +243,46 @@ fn one_client_s_own_request_keeps_what_is_about_it() {
         own_names("POST"),
         ["accept-encoding", "authorization", "content-type", "host", "if-match", "origin", "x-forwarded-for"]
     );
+}
+
+#[test]
+fn an_origin_is_told_how_the_viewer_asked_and_nothing_that_a_client_says_of_it() {
+    for (mode, secure, host, expected) in [
+        (Mode::CloudFront, true, "Example.com", ["host=\"example.com\";proto=https", "example.com", "443", "https"]),
+        (Mode::CloudFront, false, "a:8080", ["host=\"a:8080\";proto=http", "a:8080", "8080", "http"]),
+        (Mode::Standards, false, "[::1]", ["host=\"[::1]\";proto=http", "[::1]", "80", "http"]),
+        (Mode::Standards, true, "[::1]:8443", ["host=\"[::1]:8443\";proto=https", "[::1]:8443", "8443", "https"]),
+    ] {
+        let policy = policy(mode, KeyPolicy { headers: Choice::All, ..KeyPolicy::default() });
+        let sees = Sees { forwarded: Forwarded::Ours, ..Sees::default() };
+        let rules = Rules { policy: &policy, also: None, sees, secure };
+        let said = [
+            ("host", host),
+            ("forwarded", "host=evil"),
+            ("x-forwarded-host", "evil"),
+            ("x-forwarded-host", "worse"),
+            ("x-forwarded-port", "1"),
+            ("x-forwarded-proto", "gopher"),
+        ];
+        let asked = head("GET", "/", &said);
+        let sent = shared(rules, &asked);
+        let told: Vec<_> = parts::FORWARDED_FIELDS.iter().flat_map(|name| sent.headers.get_all(name)).collect();
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn who_asked_otherwise_gets_an_object_of_its_own_where_the_origin_is_told() {
+    let policy = policy(Mode::CloudFront, KeyPolicy::default());
+    let of = |forwarded, secure, fields: &[(&str, &str)]| {
+        let rules = Rules { policy: &policy, also: None, sees: Sees { forwarded, ..Sees::default() }, secure };
+        key_of(rules, &head("GET", "/", fields))
+    };
+    let ours = of(Forwarded::Ours, true, &[("host", "a")]);
+    assert_eq!(ours, of(Forwarded::Ours, true, &[("host", "A"), ("x-forwarded-host", "evil"), ("forwarded", "host=evil")]));
+    assert_ne!(ours, of(Forwarded::Ours, false, &[("host", "a")]));
+    assert_ne!(ours, of(Forwarded::Ours, true, &[("host", "a:444")]));
+    assert_ne!(ours, of(Forwarded::AsOthers, true, &[("host", "a")]));
+    let theirs = |proto| of(Forwarded::Theirs, false, &[("host", "a"), ("x-forwarded-proto", proto)]);
+    assert_ne!(theirs("http"), theirs("https"));
 }
