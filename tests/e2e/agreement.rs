@@ -106,7 +106,7 @@ fn whatever_stands_against_a_component_is_said_by_all_three() {
         (
             "globals that no instance has room for",
             "viewer_request",
-            hook(&"(global v128 (v128.const i64x2 0 0))".repeat(70_000)),
+            hook(&"(global i64 (i64.const 0))".repeat(70_000)),
             &[
                 "bytes of globals, imports, segments, and functions in tables or exported, in one module; a viewer component may have at most 1048576",
             ],
