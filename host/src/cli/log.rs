@@ -30,7 +30,8 @@ pub(super) fn start(format: Option<Format>) -> anyhow::Result<()> {
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_timer(Clock);
     let format = format.unwrap_or(if terminal { Format::Text } else { Format::Json });
-    let subscriber = subscriber.with_writer(Records { format });
+    // Whoever read the log may have gone: to say so on the same stderr would be a panic.
+    let subscriber = subscriber.with_writer(Records { format }).log_internal_errors(false);
     match format {
         Format::Text => subscriber.with_ansi(terminal).init(),
         Format::Json => subscriber.json().flatten_event(true).with_current_span(false).init(),

@@ -382,7 +382,7 @@ impl Origin {
             tally.asked(None, None);
         }
         match &self.kind {
-            Kind::Url(target) => upstream::fetch(target, &self.metrics, head, content, now.into(), tally).await,
+            Kind::Url(target) => Box::pin(upstream::fetch(target, &self.metrics, head, content, now.into(), tally)).await,
             Kind::Folder(folder) => {
                 let patience = Duration::from_millis(FILE_TIMEOUT_MS);
                 match Box::pin(folder.serve(head)).await {

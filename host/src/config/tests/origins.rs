@@ -110,7 +110,7 @@ primary = "x"
               --> edge.toml:22:18
                |
             22 | read_timeout_s = 0
-               |                  ^ 1 to 120 is allowed
+               |                  ^ 1 to 3600 is allowed
 
             error: `host_header` and `forward_host` exclude each other
               --> edge.toml:23:15
