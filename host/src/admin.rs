@@ -48,10 +48,11 @@ type SiteOfHost = dyn Fn(&str) -> Option<String> + Send + Sync;
 /// What a request would find in the cache, `null` for nothing; or why that cannot be said. Both are JSON. May block.
 type LookUp = dyn Fn(serde_json::Value) -> Result<serde_json::Value, String> + Send + Sync;
 
-/// Serves until then, or until the process ends; the address that is listened on.
+/// Serves at most so many connections at once, until then, or until the process ends; the address that is listened on.
 pub(crate) fn start(
     listener: TcpListener,
     desk: Desk,
+    connections_max: usize,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<SocketAddr> {
     let address = listener.local_addr()?;
@@ -59,7 +60,7 @@ pub(crate) fn start(
     std::thread::Builder::new().name("edgeward-admin".to_owned()).spawn(move || {
         let served = runtime.block_on(async {
             let (listener, counters) = (tokio::net::TcpListener::from_std(listener)?, desk.counters.clone());
-            serve::serve(listener, router(desk), counters, until).await;
+            serve::serve(listener, router(desk), counters, connections_max, until).await;
             std::io::Result::Ok(())
         });
         if let Err(error) = served {

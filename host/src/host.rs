@@ -31,6 +31,7 @@ use crate::cache::{self, Cache};
 use crate::config::{self, Config, Loaded, Server};
 use crate::edge::{Edge, Sought};
 use crate::function::catalog::{Catalog, Revisions};
+use crate::limits;
 use crate::net::{Departure, Descriptors, Phase, Rules, TlsSlot};
 use crate::telemetry::{HandoverResult, Telemetry};
 use crate::wasm::compile::Compiler;
@@ -186,7 +187,8 @@ impl Host {
                 let mut handed_over = shared.handed_over.subscribe();
                 // The sender is in `shared`.
                 let until = async move { drop(handed_over.wait_for(|over| *over).await) };
-                Some(admin::start(listening.one()?, handle.desk(), until)?)
+                let connections_max = limits::admin::connections(shared.descriptors.reserve);
+                Some(admin::start(listening.one()?, handle.desk(), connections_max, until)?)
             }
             None => None,
         };

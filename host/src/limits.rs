@@ -295,6 +295,12 @@ pub mod request {
 pub mod admin {
     /// Open connections; further ones are closed and counted.
     pub const CONNECTIONS: usize = 256;
+
+    /// Where few descriptors are kept back, the admin port has a third of them: origins, files and reloads need some, too.
+    pub fn connections(reserve: u64) -> usize {
+        usize::try_from(reserve / 3).map_or(CONNECTIONS, |part| part.clamp(1, CONNECTIONS))
+    }
+
     /// From the end of the last answer, or the beginning, to the end of a head.
     pub const HEAD_TIMEOUT_MS: u64 = 10_000;
     pub const HEAD_BYTES: usize = 32 << 10;

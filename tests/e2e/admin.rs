@@ -87,6 +87,19 @@ fn a_token_that_could_be_guessed_is_refused() {
     }
 }
 
+/// Until the admin port answers again.
+fn wait_for_room(address: &str) {
+    use std::io::{Read as _, Write as _};
+    eventually("there is room again", || {
+        std::net::TcpStream::connect(address).is_ok_and(|mut client| {
+            let mut answer = String::new();
+            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").is_ok()
+                && client.read_to_string(&mut answer).is_ok()
+                && answer.starts_with("HTTP/1.1 200 ")
+        })
+    });
+}
+
 #[test]
 fn a_thousand_idle_connections_and_slow_heads_take_the_admin_port_from_nobody_for_long() {
     use std::io::{Read as _, Write as _};
@@ -100,15 +113,27 @@ fn a_thousand_idle_connections_and_slow_heads_take_the_admin_port_from_nobody_fo
     assert!(rest.is_empty());
     held[0].set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
     held[0].read_to_end(&mut rest).unwrap_or_default();
-    eventually("there is room again", || {
-        std::net::TcpStream::connect(&address).is_ok_and(|mut client| {
-            let mut answer = String::new();
-            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").is_ok()
-                && client.read_to_string(&mut answer).is_ok()
-                && answer.starts_with("HTTP/1.1 200 ")
-        })
-    });
+    wait_for_room(&address);
     assert!(edge.metric("edgeward_admin_refused_total{reason=\"connections\"}") >= 1_000.0 - 256.0);
+}
+
+#[test]
+fn connections_to_the_admin_port_leave_descriptors_to_clients() {
+    use std::io::Write as _;
+    let config = "[origin.fixed]\nfixed = { body = \"fixed\" }\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"fixed\"\n";
+    let edge = Edge::start_behind("ulimit -n 120", config);
+    let half = |_| {
+        let mut client = std::net::TcpStream::connect(edge.admin_address()).unwrap();
+        // It may have been closed at once.
+        let _ = client.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: ");
+        client
+    };
+    let held: Vec<_> = (0..110).map(half).collect();
+    // Ten have a place; the next hundred are closed.
+    assert_eq!(edge.get("/").text(), "fixed");
+    drop(held);
+    wait_for_room(&edge.admin_address());
+    assert!(edge.metric("edgeward_admin_refused_total{reason=\"connections\"}") >= 100.0);
 }
 
 #[test]

@@ -15,17 +15,23 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::limits::admin::{ACCEPT_PAUSE_MS, CONNECTION_MS, CONNECTIONS, HEAD_BYTES, HEAD_TIMEOUT_MS};
+use crate::limits::admin::{ACCEPT_PAUSE_MS, CONNECTION_MS, HEAD_BYTES, HEAD_TIMEOUT_MS};
 use crate::telemetry::AdminMetrics;
 
-/// Until then; what is open ends after its current request.
-pub(super) async fn serve(listener: TcpListener, router: Router, counters: AdminMetrics, until: impl Future<Output = ()>) {
+/// At most so many connections at once, until then; what is open ends after its current request.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    counters: AdminMetrics,
+    connections_max: usize,
+    until: impl Future<Output = ()>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         // Also of a connection that asks for nothing.
         .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
         .max_buf_size(HEAD_BYTES);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(connections_max));
     let open = GracefulShutdown::new();
     let mut until = std::pin::pin!(until);
     loop {
