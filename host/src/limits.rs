@@ -582,6 +582,12 @@ pub mod restore {
     pub const GLOBALS: usize = 1_000;
 }
 
+/// Compiled components on disk.
+pub mod aot {
+    /// Of all of them; over it, those go that were not used for the longest time.
+    pub const BYTES: u64 = 4 << 30;
+}
+
 /// What bounds compiling: first by what can be foretold of a component, then by what the process that compiles may use.
 pub mod compile {
     /// Address space of the process that compiles one component.

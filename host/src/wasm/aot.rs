@@ -7,20 +7,23 @@
 //! not looked at. A file counts only if it is a plain file of our own user that nobody else may write, and has no
 //! second name.
 
+mod prune;
+
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::limits;
 use crate::wasm::engine;
 
 const CODE: &str = "cwasm";
@@ -101,6 +104,8 @@ impl AotCache {
         let mut note = Vec::new();
         self.ours(&key.file(NOTE))?.take(NOTE_BYTES).read_to_end(&mut note).ok()?;
         let code = self.ours(&key.file(CODE))?;
+        // Used now, for `prune`; where the time cannot be set, it may go sooner.
+        let _ = code.set_modified(SystemTime::now());
         // The file that was looked at, not another one that has its name by now.
         let path = format!("/proc/self/fd/{}", code.as_raw_fd());
         // JUSTIFICATION: compiling takes a hundred times longer than mapping a compiled file, and wasmtime
@@ -172,7 +177,15 @@ impl AotCache {
         noted.file.write_all(note)?;
         // Code without its note is not there.
         noted.named(&key.file(NOTE))?;
-        code.named(&key.file(CODE))
+        code.named(&key.file(CODE))?;
+        match prune::prune(self.directory.as_fd(), limits::aot::BYTES, &key.file(CODE)) {
+            Ok(0) => {}
+            Ok(n) => {
+                tracing::info!(path = %self.path.display(), "{n} compiled files that were not used for long have been removed")
+            }
+            Err(error) => tracing::warn!(path = %self.path.display(), %error, "compiled files stay"),
+        }
+        Ok(())
     }
 
     fn unfinished(&self, key: &Key) -> io::Result<Unfinished<'_>> {

@@ -1,0 +1,81 @@
+//! Which compiled files go when all of them have too many bytes.
+//!
+//! Those that were neither written nor loaded for the longest time, until the rest fits. One that a revision uses may be
+//! among them: its code is mapped, and stays so without a name. It is compiled again when it is next loaded.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType};
+
+use super::{CODE, NOTE};
+
+/// Removes files until those that are left have at most `bytes_max`; the number of components that went. `kept` stays.
+pub(super) fn prune(directory: BorrowedFd<'_>, bytes_max: u64, kept: &str) -> io::Result<usize> {
+    let mut found = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory.as_fd())? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if Path::new(&name).extension().is_none_or(|ending| ending != CODE) {
+            continue;
+        }
+        // It may have gone since.
+        let Ok(stat) = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+            found.push(((stat.st_mtime, stat.st_mtime_nsec), u64::try_from(stat.st_size).unwrap_or_default(), name));
+        }
+    }
+    found.sort_unstable();
+    let mut bytes: u64 = found.iter().map(|(_, bytes, _)| bytes).sum();
+    let mut removed = 0;
+    for (_, size, name) in found.iter().filter(|(_, _, name)| name != kept) {
+        if bytes <= bytes_max {
+            break;
+        }
+        // The code first: a note without code is as good as nothing.
+        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+        let note = Path::new(name).with_extension(NOTE);
+        // Where there is none, none stays.
+        let _ = rustix::fs::unlinkat(directory, &note, AtFlags::empty());
+        bytes -= size;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_used_for_the_longest_time_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        for (age_s, name) in [(4, "a"), (1, "b"), (3, "c"), (2, "d")] {
+            for ending in [CODE, NOTE] {
+                let file = File::create(folder.path().join(format!("{name}.{ending}"))).unwrap();
+                file.set_len(100).unwrap();
+                file.set_modified(begin - Duration::from_secs(age_s)).unwrap();
+            }
+        }
+        std::fs::write(folder.path().join("other"), [0; 1_000]).unwrap();
+        let directory = File::open(folder.path()).unwrap();
+        let names = || {
+            let mut names: Vec<_> = std::fs::read_dir(folder.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names.join(" ")
+        };
+        assert_eq!(prune(directory.as_fd(), 400, "b.cwasm").unwrap(), 0, "as many bytes as there may be");
+        assert_eq!(prune(directory.as_fd(), 399, "b.cwasm").unwrap(), 1);
+        assert_eq!(names(), "b.cwasm b.json c.cwasm c.json d.cwasm d.json other");
+        assert_eq!(prune(directory.as_fd(), 150, "c.cwasm").unwrap(), 2);
+        assert_eq!(names(), "c.cwasm c.json other", "the one that was just written stays");
+        assert_eq!(prune(directory.as_fd(), 0, "c.cwasm").unwrap(), 0);
+    }
+}
