@@ -78,7 +78,11 @@ where
     let least = tokio::time::sleep(departure.least().unwrap_or(busy));
     sweep.drain();
     sweep.early_gone().await;
-    least.await;
+    // Once a successor serves, nobody comes to us whom listening on would help.
+    tokio::select! {
+        () = least => {}
+        () = departure.reached(Phase::Closing) => {}
+    }
     departure.early_gone();
     while accepting.join_next().await.is_some() {}
     sweep.emptied().await;

@@ -9,7 +9,7 @@
 
 mod prune;
 
-use std::fs::File;
+use std::fs::{File, FileTimes};
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -105,7 +105,7 @@ impl AotCache {
         self.ours(&key.file(NOTE))?.take(NOTE_BYTES).read_to_end(&mut note).ok()?;
         let code = self.ours(&key.file(CODE))?;
         // Used now, for `prune`; where the time cannot be set, it may go sooner.
-        let _ = code.set_modified(SystemTime::now());
+        let _ = code.set_times(FileTimes::new().set_accessed(SystemTime::now()));
         // The file that was looked at, not another one that has its name by now.
         let path = format!("/proc/self/fd/{}", code.as_raw_fd());
         // JUSTIFICATION: compiling takes a hundred times longer than mapping a compiled file, and wasmtime

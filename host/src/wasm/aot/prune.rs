@@ -22,7 +22,7 @@ pub(super) fn prune(directory: BorrowedFd<'_>, bytes_max: u64, kept: &str) -> io
         // It may have gone since.
         let Ok(stat) = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-            found.push(((stat.st_mtime, stat.st_mtime_nsec), u64::try_from(stat.st_size).unwrap_or_default(), name));
+            found.push(((stat.st_atime, stat.st_atime_nsec), u64::try_from(stat.st_size).unwrap_or_default(), name));
         }
     }
     found.sort_unstable();
@@ -45,7 +45,7 @@ pub(super) fn prune(directory: BorrowedFd<'_>, bytes_max: u64, kept: &str) -> io
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs::{File, FileTimes};
     use std::time::{Duration, SystemTime};
 
     use super::*;
@@ -58,7 +58,7 @@ mod tests {
             for ending in [CODE, NOTE] {
                 let file = File::create(folder.path().join(format!("{name}.{ending}"))).unwrap();
                 file.set_len(100).unwrap();
-                file.set_modified(begin - Duration::from_secs(age_s)).unwrap();
+                file.set_times(FileTimes::new().set_accessed(begin - Duration::from_secs(age_s))).unwrap();
             }
         }
         std::fs::write(folder.path().join("other"), [0; 1_000]).unwrap();
