@@ -127,7 +127,7 @@ fn a_greedy_service_holds_up_no_other_site() {
 #[test]
 fn clients_that_leave_take_their_instances_with_them() {
     for service in ["greedy-p2", "greedy-p3"] {
-        let edge = edge(service, &["slow", "body", "late"], "limits = { instances = 16 }");
+        let edge = edge(service, &["slow", "body", "late"], "limits = { instances = 16, cpu_us = 200_000 }");
         let events = |event: &str| edge.metric(&format!("edgeward_function_instances_total{{event=\"{event}\""));
         // One ready for each.
         eventually("the shelves are full", || events("made") - events("retired") >= 3.0);
@@ -240,8 +240,9 @@ fn all_functions_together_leave_descriptors_to_origins_and_clients() {
     // It has all of them, and waits for what never comes.
     let mut flood = edge.connect();
     flood.send(format!("GET /flood?{port},160,160 HTTP/1.1\r\nHost: www\r\n\r\n"));
-    // One socket was refused, and ten of the requests have waited in vain.
-    edge.wait_for_metric("edgeward_function_egress_total{function=\"f\",result=\"connections-exhausted\"}", 11.0);
+    // At least ten of the requests wait in vain; all of them, if the sockets are not gone in time.
+    let refused = "edgeward_function_egress_total{function=\"f\",result=\"connections-exhausted\"}";
+    eventually("requests are refused", || edge.metric(refused) >= 10.0);
     for _ in 0..20 {
         assert_eq!(edge.get("/page").text(), "page");
     }
