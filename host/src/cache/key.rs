@@ -323,7 +323,7 @@ impl Parts {
             Part::Told(told) => {
                 self.section(told.secure.into());
                 self.section(told.host.is_some().into());
-                self.lower_case(told.host.unwrap_or_default());
+                self.lower_case(told.host.map(HeaderValue::as_bytes).unwrap_or_default());
             }
         }
     }

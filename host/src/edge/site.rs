@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use http::Method;
-use http::header::{self, HeaderValue};
+use http::header;
 
 use crate::cache::Cache;
 use crate::cache::key::parts::{FORWARDED_FIELDS, Told};
@@ -258,7 +258,7 @@ impl Behavior {
             ForwardedHeaders::Remove => FORWARDED_FIELDS.iter().for_each(|name| drop(head.headers.remove(name))),
             ForwardedHeaders::Set => {
                 let host = head.headers.get(header::HOST).cloned();
-                Told { secure, host: host.as_ref().map(HeaderValue::as_bytes) }.write(&mut head.headers);
+                Told { secure, host: host.as_ref() }.write(&mut head.headers);
             }
         }
     }

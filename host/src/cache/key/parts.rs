@@ -8,6 +8,7 @@
 //!
 //! I know neither what a part becomes in the key nor how it is written for the origin.
 
+use bytes::Bytes;
 use http::Method;
 use http::header::{self, GetAll, HeaderMap, HeaderName, HeaderValue};
 
@@ -39,7 +40,7 @@ pub enum Forwarded {
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
     pub secure: bool,
-    pub host: Option<&'a [u8]>,
+    pub host: Option<&'a HeaderValue>,
 }
 
 const FORWARDED: HeaderName = header::FORWARDED;
@@ -52,7 +53,7 @@ pub static FORWARDED_FIELDS: [HeaderName; 4] = [FORWARDED, FORWARDED_HOST, FORWA
 
 impl<'a> Told<'a> {
     pub fn of(secure: bool, headers: &'a HeaderMap) -> Told<'a> {
-        Told { secure, host: headers.get(header::HOST).map(HeaderValue::as_bytes) }
+        Told { secure, host: headers.get(header::HOST) }
     }
 
     /// In the place of what anybody else has said. `for` in `Forwarded` is added where the client's address is.
@@ -65,21 +66,29 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// On the way of every request: a host in lower case and what is fixed are shared, not copied.
     fn fields(&self) -> [(HeaderName, Option<HeaderValue>); 4] {
         let proto = if self.secure { "https" } else { "http" };
-        let host = self.host.map(<[u8]>::to_ascii_lowercase);
-        let port = host.as_deref().and_then(port).unwrap_or(if self.secure { b"443" } else { b"80" });
-        let mut forwarded = Vec::new();
-        if let Some(host) = &host {
+        let host = self.host.and_then(|host| match host.as_bytes().iter().any(u8::is_ascii_uppercase) {
+            true => HeaderValue::from_bytes(&host.as_bytes().to_ascii_lowercase()).ok(),
+            false => Some(host.clone()),
+        });
+        let port = match host.as_ref().and_then(|host| port(host.as_bytes())) {
+            Some(port) => HeaderValue::from_bytes(port).ok(),
+            None => Some(HeaderValue::from_static(if self.secure { "443" } else { "80" })),
+        };
+        let forwarded = match &host {
             // Quoted, since a token has no colon.
-            forwarded = [b"host=\"", &host[..], b"\";"].concat();
-        }
-        forwarded.extend_from_slice(b"proto=");
-        forwarded.extend_from_slice(proto.as_bytes());
+            Some(host) => {
+                let parts = [b"host=\"", host.as_bytes(), b"\";proto=", proto.as_bytes()];
+                HeaderValue::from_maybe_shared(Bytes::from(parts.concat())).ok()
+            }
+            None => Some(HeaderValue::from_static(if self.secure { "proto=https" } else { "proto=http" })),
+        };
         [
-            (FORWARDED, HeaderValue::from_bytes(&forwarded).ok()),
-            (FORWARDED_HOST, host.as_ref().and_then(|host| HeaderValue::from_bytes(host).ok())),
-            (FORWARDED_PORT, HeaderValue::from_bytes(port).ok()),
+            (FORWARDED, forwarded),
+            (FORWARDED_HOST, host),
+            (FORWARDED_PORT, port),
             (FORWARDED_PROTO, Some(HeaderValue::from_static(proto))),
         ]
     }
