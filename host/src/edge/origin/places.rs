@@ -107,7 +107,9 @@ impl Lane {
 impl Place {
     /// Gives an idle connection to whoever has waited longest; gives it back if nobody does.
     pub(crate) fn hand_on(connection: Box<Connection>) -> Option<Box<Connection>> {
-        let Some(lane) = connection.place().lane.clone() else { return Some(connection) };
+        // As a rule nobody waits, and this is on the way of every answer.
+        let waited_for = connection.place().lane.as_ref().filter(|lane| !lane.lock().waiting.is_empty());
+        let Some(lane) = waited_for.cloned() else { return Some(connection) };
         let mut turn = Turn::Idle(connection);
         loop {
             let next = lane.lock().waiting.pop_front();
