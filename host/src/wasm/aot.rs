@@ -112,7 +112,7 @@ impl AotCache {
         // cannot check machine code, so it has no safe call for this.
         // SAFETY: `deserialize_file` needs a file that `Engine::precompile_component` made and nobody changes while
         // it is mapped. `ours` gives no file but those that our own user alone may write, in a directory of which
-        // the same is true, and we never touch one after its rename.
+        // the same is true, and we never write to one after its rename: `load` sets its times, `prune` takes its name.
         #[allow(unsafe_code, reason = "the only place that runs code from a file")]
         let loaded = unsafe { Component::deserialize_file(engine, &path) };
         Some(loaded.map(|component| (component, note)))
