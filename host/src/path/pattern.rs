@@ -15,6 +15,8 @@ use super::{NO_WILDCARD, NormalPath, Stars, read, spelled};
 pub struct Pattern {
     /// What stands between the `*`s.
     runs: Vec<Run>,
+    /// It is a `*` and nothing else, as that of every default behavior is.
+    matches_all: bool,
 }
 
 /// What stands between the `?`s of a run.
@@ -74,7 +76,10 @@ impl Pattern {
         let parts: Vec<&str> = pattern.split('*').collect();
         let last = parts.len() - 1;
         let kept = parts.iter().enumerate().filter(|(at, part)| *at == 0 || *at == last || !part.is_empty());
-        Pattern { runs: kept.map(|(_, part)| run(part)).collect() }
+        Pattern {
+            runs: kept.map(|(_, part)| run(part)).collect(),
+            matches_all: last > 0 && parts.iter().all(|part| part.is_empty()),
+        }
     }
 
     pub fn matches_path(&self, path: &NormalPath<'_>) -> bool {
@@ -87,6 +92,9 @@ impl Pattern {
     }
 
     pub fn matches(&self, text: &str) -> bool {
+        if self.matches_all {
+            return true;
+        }
         let mut rest = text;
         let [first, middle @ .., last] = self.runs.as_slice() else {
             // Without a star the pattern is the whole text.
