@@ -30,9 +30,8 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::config::Policy;
 use crate::failure::{Failure, Scope};
-use crate::limits::audit;
+use crate::limits::{InstancePolicy, audit};
 use crate::telemetry::{Audit, FunctionMetrics, InstanceEvent};
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
 
@@ -42,7 +41,7 @@ const SHELF: usize = 2;
 /// See the module.
 pub struct ViewerPool {
     code: ViewerCode,
-    policy: Policy,
+    policy: InstancePolicy,
     min_warm: Option<usize>,
     live: AtomicU64,
     live_max: u64,
@@ -98,7 +97,7 @@ pub enum Source {
 
 impl ViewerPool {
     /// `min_warm` is a promise; without one, the pool keeps `SHELF` while there is room.
-    pub fn new(code: ViewerCode, policy: Policy, min_warm: Option<usize>, live_max: u64, workers: usize) -> ViewerPool {
+    pub fn new(code: ViewerCode, policy: InstancePolicy, min_warm: Option<usize>, live_max: u64, workers: usize) -> ViewerPool {
         let shelves = (0..workers.max(1)).map(|_| Shelf(Mutex::default())).collect();
         let unrestorable = code.unrestorable().map(|why| OnceLock::from(why.to_owned())).unwrap_or_default();
         ViewerPool { code, policy, min_warm, live: AtomicU64::new(0), live_max, shelves, unrestorable }
@@ -107,9 +106,9 @@ impl ViewerPool {
     /// How it is seen to that a call finds nothing of another.
     pub fn cleanliness(&self) -> Cleanliness<'_> {
         match (self.policy, self.unrestorable.get()) {
-            (Policy::Reuse { .. }, _) => Cleanliness::Reused,
-            (Policy::Fresh, None) => Cleanliness::Restored,
-            (Policy::Fresh, Some(why)) => Cleanliness::New(why),
+            (InstancePolicy::Reuse { .. }, _) => Cleanliness::Reused,
+            (InstancePolicy::Fresh, None) => Cleanliness::Restored,
+            (InstancePolicy::Fresh, Some(why)) => Cleanliness::New(why),
         }
     }
 
@@ -153,7 +152,7 @@ impl ViewerPool {
                 metrics.instance(InstanceEvent::Cold);
                 return Ok((self.make(metrics)?, Source::Cold));
             };
-            if let Policy::Reuse { max_idle, .. } = self.policy
+            if let InstancePolicy::Reuse { max_idle, .. } = self.policy
                 && instance.calls > 0
             {
                 if now.saturating_duration_since(instance.idle_since) > max_idle {
@@ -178,7 +177,7 @@ impl ViewerPool {
         instance.calls += 1;
         let reason = match self.policy {
             _ if self.spares_none() => "spare",
-            Policy::Fresh if self.unrestorable.get().is_none() && instance.inner.restore() => {
+            InstancePolicy::Fresh if self.unrestorable.get().is_none() && instance.inner.restore() => {
                 metrics.instance(InstanceEvent::Restored);
                 let mut shelf = self.shelf().lock();
                 shelf.restored += 1;
@@ -190,9 +189,9 @@ impl ViewerPool {
                 metrics.instance(InstanceEvent::Retired("audit"));
                 return self.chore(Gone::Audited(instance), metrics);
             }
-            Policy::Fresh => "used",
-            Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => "quota",
-            Policy::Reuse { .. } => {
+            InstancePolicy::Fresh => "used",
+            InstancePolicy::Reuse { max_calls, .. } if instance.calls >= max_calls => "quota",
+            InstancePolicy::Reuse { .. } => {
                 instance.idle_since = Instant::now();
                 self.shelf().lock().instances.push(instance);
                 return;

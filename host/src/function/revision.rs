@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::failure::{Failure, Scope};
 use crate::function::admission::Admission;
 use crate::function::pool::{Cleanliness, Source, ViewerPool};
+use crate::function::spec::Spec;
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
@@ -50,11 +51,8 @@ pub struct Usage {
 
 /// See the module.
 pub struct Revision {
-    pub(super) name: String,
-    /// Of the component's bytes, SHA-256.
-    pub(super) digest: [u8; 32],
+    pub(super) spec: Spec,
     pub(super) deployed: SystemTime,
-    pub(super) limits: Limits,
     pub(super) inspection: Inspection,
     pub(super) metrics: Arc<FunctionMetrics>,
     pub(super) admission: Admission,
@@ -95,30 +93,30 @@ fn wall_ns(now: Instant) -> u64 {
 }
 
 impl Revision {
+    /// What it was made of.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
     pub fn name(&self) -> &str {
-        &self.name
+        &self.spec.name
     }
 
     pub fn metrics(&self) -> &FunctionMetrics {
         &self.metrics
     }
 
-    /// SHA-256 of the component.
-    pub fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-
-    /// When it was made of this component and these settings.
+    /// When it was made.
     pub fn deployed(&self) -> SystemTime {
         self.deployed
     }
 
     pub fn profile(&self) -> Profile {
-        self.limits.profile()
+        self.spec.profile()
     }
 
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.spec.limits
     }
 
     /// Which hooks the component exports.
@@ -176,7 +174,7 @@ impl Revision {
             // A trapped store is never entered again.
             (Memory::Measured, Err(_)) => instance.inner().mapped_bytes(),
         };
-        let cpu = Duration::from_micros(self.limits.value(Limit::CpuUs));
+        let cpu = Duration::from_micros(self.limits().value(Limit::CpuUs));
         match &called.result {
             Ok(_) => {
                 self.admission.ended(start, elapsed, cpu);

@@ -22,11 +22,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::config::Policy;
 use crate::failure::{Failure, Scope};
 use crate::function::pool::{Source, worker_index};
 use crate::function::teardown;
-use crate::limits::{Limit, worker};
+use crate::limits::{InstancePolicy, Limit, worker};
 use crate::telemetry::{FunctionMetrics, InstanceEvent};
 use crate::wasm::worker::{WorkerCode, WorkerInstance};
 
@@ -36,7 +35,7 @@ const SHELF: usize = 1;
 /// See the module.
 pub struct WorkerPool {
     code: Arc<WorkerCode>,
-    policy: Policy,
+    policy: InstancePolicy,
     shelf_size: usize,
     live_max: usize,
     waiting_max: usize,
@@ -105,7 +104,7 @@ impl WorkerPool {
     /// `workers` is the number of threads that call `acquire`.
     pub fn new(
         code: WorkerCode,
-        policy: Policy,
+        policy: InstancePolicy,
         min_warm: usize,
         workers: usize,
         metrics: Arc<FunctionMetrics>,
@@ -182,10 +181,10 @@ impl WorkerPool {
     pub fn put_back(&self, mut instance: Instance) {
         instance.calls += 1;
         match self.policy {
-            Policy::Fresh => self.retire(instance, "used"),
-            Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => self.retire(instance, "quota"),
-            Policy::Reuse { .. } if instance.inner().is_busy() => self.retire(instance, "busy"),
-            Policy::Reuse { max_idle, .. } => {
+            InstancePolicy::Fresh => self.retire(instance, "used"),
+            InstancePolicy::Reuse { max_calls, .. } if instance.calls >= max_calls => self.retire(instance, "quota"),
+            InstancePolicy::Reuse { .. } if instance.inner().is_busy() => self.retire(instance, "busy"),
+            InstancePolicy::Reuse { max_idle, .. } => {
                 instance.idle_since = Instant::now();
                 self.shelve(worker_index(), instance);
                 self.sweep_later(max_idle);
@@ -250,8 +249,10 @@ impl WorkerPool {
 
     fn is_stale(&self, instance: &Instance, now: Instant) -> bool {
         match self.policy {
-            Policy::Reuse { max_idle, .. } => instance.calls > 0 && now.saturating_duration_since(instance.idle_since) > max_idle,
-            Policy::Fresh => false,
+            InstancePolicy::Reuse { max_idle, .. } => {
+                instance.calls > 0 && now.saturating_duration_since(instance.idle_since) > max_idle
+            }
+            InstancePolicy::Fresh => false,
         }
     }
 

@@ -22,7 +22,7 @@ const COUNTER: &str = r#"(component
   (instance $hook (export "handle" (func $handle)))
   (export "edgeward:edge/viewer-request@0.1.0" (instance $hook)))"#;
 
-fn pool(policy: Policy) -> (Arc<ViewerPool>, Arc<FunctionMetrics>, Telemetry) {
+fn pool(policy: InstancePolicy) -> (Arc<ViewerPool>, Arc<FunctionMetrics>, Telemetry) {
     let limits = Limits::defaults(Profile::Viewer);
     let component = wat::parse_str(COUNTER).unwrap();
     let compiled =
@@ -39,7 +39,7 @@ fn call(pool: &ViewerPool, instance: &mut Instance) -> u8 {
 
 #[test]
 fn an_instance_that_is_not_like_a_new_one_ends_restoring_for_all() {
-    let (pool, metrics, telemetry) = pool(Policy::Fresh);
+    let (pool, metrics, telemetry) = pool(InstancePolicy::Fresh);
     let now = Instant::now();
     assert_eq!(pool.cleanliness(), Cleanliness::Restored);
     // One that was put back long ago waits on the shelf.
@@ -64,7 +64,7 @@ fn an_instance_that_is_not_like_a_new_one_ends_restoring_for_all() {
 
 #[test]
 fn the_first_restored_instances_are_compared_and_then_one_in_a_thousand() {
-    let (pool, metrics, telemetry) = pool(Policy::Fresh);
+    let (pool, metrics, telemetry) = pool(InstancePolicy::Fresh);
     let audited = || {
         let text = telemetry.render();
         let line =
@@ -84,7 +84,7 @@ fn the_first_restored_instances_are_compared_and_then_one_in_a_thousand() {
 
 #[test]
 fn a_function_that_is_reused_is_not_compared() {
-    let (pool, metrics, _) = pool(Policy::Reuse { max_calls: 10, max_idle: std::time::Duration::from_secs(60) });
+    let (pool, metrics, _) = pool(InstancePolicy::Reuse { max_calls: 10, max_idle: std::time::Duration::from_secs(60) });
     assert_eq!(pool.cleanliness(), Cleanliness::Reused);
     for count in 1..5 {
         let (mut instance, _) = pool.take(Instant::now(), &metrics).unwrap();

@@ -91,7 +91,7 @@ impl Revision {
         let (fuel, elapsed) = (called.fuel, start.elapsed());
         self.finish(&pool, instance, start, elapsed, fuel, called.result.as_ref().copied());
         if !log.is_empty() && self.metrics.may_speak() {
-            tracing::info!(function = self.name, log, "function log");
+            tracing::info!(function = self.name(), log, "function log");
         }
         if let Err(failure) = called.result
             && let Err(failure) = failed.send(failure)
