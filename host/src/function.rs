@@ -3,9 +3,9 @@
 //! Whoever publishes a function says what it is made of (`spec`); that becomes a revision (`build`). A configuration file
 //! is one publisher among others: I do not know it. I never wait under a lock, and I know no HTTP route.
 
-pub mod admission;
 pub mod build;
 pub mod catalog;
+pub mod concurrency;
 pub mod pool;
 pub mod revision;
 pub mod spec;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::failure::Failure;
-use crate::function::admission::Admission;
+use crate::function::concurrency::admission::Admission;
 use crate::function::pool::ViewerPool;
 use crate::function::revision::{Code, Revision};
 use crate::function::spec::{CodeDigest, Spec};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, Scope};
-use crate::function::admission::Admission;
+use crate::function::concurrency::admission::Admission;
 use crate::function::pool::{Cleanliness, Source, ViewerPool};
 use crate::function::spec::Spec;
 use crate::function::worker_pool::WorkerPool;
