@@ -35,6 +35,7 @@ mod viewer;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -50,6 +51,7 @@ use crate::cache::Cache;
 use crate::config::{self, Config};
 use crate::fields::Field;
 use crate::function::catalog::Revisions;
+use crate::function::lane::WorkerLane;
 use crate::net::Client;
 use crate::path::NormalPath;
 use crate::telemetry::{AccessLog, EdgeMetrics, SIGNED, Telemetry, TraceSettings, Tracer, is_signed, without_signature};
@@ -162,14 +164,19 @@ pub fn admits(parts: http::request::Parts) -> bool {
 /// Answers a request. Must run on a worker's `LocalSet`.
 ///
 /// Not an async function: hyper moves the future that it is given, and so what is large goes to the heap first.
-pub fn serve(edge: Arc<Edge>, client: Client, request: Request<Incoming>) -> impl Future<Output = Response<Body>> {
+pub fn serve(
+    edge: Arc<Edge>,
+    lane: Rc<WorkerLane>,
+    client: Client,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<Body>> {
     let record = Record::open(edge, client, &request);
-    answer(record, Box::new(request))
+    answer(record, lane, Box::new(request))
 }
 
-async fn answer(mut record: Box<Record>, request: Box<Request<Incoming>>) -> Response<Body> {
+async fn answer(mut record: Box<Record>, lane: Rc<WorkerLane>, request: Box<Request<Incoming>>) -> Response<Body> {
     let edge = record.edge.clone();
-    let answer = match exchange::run(&edge, &mut record, request).await {
+    let answer = match exchange::run(&edge, &lane, &mut record, request).await {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(&edge, record.occasion()),
     };

@@ -4,8 +4,10 @@
 //! is one publisher among others: I do not know it. I never wait under a lock, and I know no HTTP route.
 
 pub mod build;
+pub mod call;
 pub mod catalog;
 pub mod concurrency;
+pub mod lane;
 pub mod pool;
 pub mod revision;
 pub mod spec;

@@ -8,14 +8,18 @@ mod pool;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use edgeward::failure::Failure;
 use edgeward::function::build::Builder;
-use edgeward::function::revision::{Outcome, Revision};
+use edgeward::function::call::{Call, HookCall, Outcome, StreamBody};
+use edgeward::function::lane::WorkerLane;
+use edgeward::function::revision::Revision;
 use edgeward::function::spec::{CodeDigest, Spec};
 use edgeward::limits::{Compiling, InstancePolicy, Limit, Profile};
 use edgeward::loops::Passed;
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::Moment;
 use edgeward::wasm::compile::{Compiler, Source};
+use http::{Request, Response};
 
 /// Engines reserve much address space: one builder for all tests of the process.
 static HOST: LazyLock<Host> = LazyLock::new(|| {
@@ -58,7 +62,16 @@ pub fn try_deploy(function: &Spec, wat: &str) -> anyhow::Result<Arc<Revision>> {
 }
 
 pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> Outcome {
-    revision.call_origin(Moment::OriginRequest, event.to_vec(), Passed::default()).await
+    call_at(revision, Moment::OriginRequest, event).await
+}
+
+pub async fn call_at(revision: &Arc<Revision>, moment: Moment, event: &[u8]) -> Outcome {
+    let call = HookCall::owned(moment, event.to_vec(), Passed::default());
+    revision.call(&WorkerLane::new(0), Call::Hook(call)).await.into_hook()
+}
+
+pub async fn serve(revision: &Arc<Revision>, request: Request<StreamBody>) -> Result<Response<StreamBody>, Failure> {
+    revision.call(&WorkerLane::new(0), Call::Http(request)).await.into_http()
 }
 
 /// The value of a metric with exactly these labels; 0 if there is none yet.

@@ -23,7 +23,7 @@ use crate::edge::origin::folder::FileContent;
 use crate::edge::origin::upstream::Upstream;
 use crate::edge::record::Record;
 use crate::edge::tunnel::Switched;
-use crate::function::revision::StreamBody;
+use crate::function::call::StreamBody;
 use crate::limits;
 use crate::net::{BodyError, Pace, SteadyBody};
 

@@ -3,6 +3,7 @@
 //! The page is asked for as any client would ask for it, by the first behavior that matches its path: through the
 //! cache, with origin hooks and without viewer hooks. What a viewer hook answered itself is left alone.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -19,6 +20,7 @@ use crate::edge::head::Head;
 use crate::edge::record::Record;
 use crate::edge::respond::{Answer, Refusal};
 use crate::edge::site::Site;
+use crate::function::lane::WorkerLane;
 use crate::loops;
 use crate::path::NormalPath;
 use crate::telemetry::ResultType;
@@ -60,6 +62,7 @@ impl ErrorPages {
 pub(super) async fn visit(
     pages: &ErrorPages,
     edge: &Arc<Edge>,
+    lane: &Rc<WorkerLane>,
     record: &Record,
     site: &Arc<Site>,
     head: &mut Head,
@@ -67,7 +70,7 @@ pub(super) async fn visit(
 ) -> Result<Answer, Refusal> {
     let (headers, version) = (kept(&head.headers), head.version);
     let dress = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.dress(head));
-    let answer = match exchange::visit(edge, record, site, head, incoming).await {
+    let answer = match exchange::visit(edge, lane, record, site, head, incoming).await {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(edge, record.occasion()),
     };
@@ -76,7 +79,7 @@ pub(super) async fn visit(
     let method = if record.method == Method::HEAD { Method::HEAD } else { Method::GET };
     let mut head = Head::new(method, page.target.clone(), headers, version);
     behavior.tell_how_it_was_asked(&mut head, record.client().tls.is_some());
-    let trip = Trip::new(edge, record, site, behavior);
+    let trip = Trip::new(edge, lane, record, site, behavior);
     let mut served = trip.obtain(None, &mut head, &mut Content::Empty).await?;
     // A page that is not there says so by its own status.
     if served.response.status() == StatusCode::OK {

@@ -7,6 +7,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +31,7 @@ use crate::edge::site::{Behavior, Elsewhere, Site};
 use crate::edge::tally::Tally;
 use crate::edge::tunnel::{self, Place};
 use crate::failure::Failure;
+use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::net::{Pace, Stillness};
@@ -37,7 +39,12 @@ use crate::path::NormalPath;
 use crate::telemetry::{Occasion, Open, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
-pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Request<Incoming>>) -> Result<Answer, Refusal> {
+pub(crate) async fn run(
+    edge: &Arc<Edge>,
+    lane: &Rc<WorkerLane>,
+    record: &mut Record,
+    request: Box<Request<Incoming>>,
+) -> Result<Answer, Refusal> {
     let (parts, incoming) = (*request).into_parts();
     let mut head = Head::admit(parts)?;
     record.saw(&head);
@@ -59,14 +66,15 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
     }
     record.site = Some(site.clone());
     match &site.error_pages {
-        None => visit(edge, record, &site, &mut head, incoming).await,
-        Some(pages) => Box::pin(error_page::visit(pages, edge, record, &site, &mut head, incoming)).await,
+        None => visit(edge, lane, record, &site, &mut head, incoming).await,
+        Some(pages) => Box::pin(error_page::visit(pages, edge, lane, record, &site, &mut head, incoming)).await,
     }
 }
 
 /// From the behavior on.
 pub(super) async fn visit(
     edge: &Arc<Edge>,
+    lane: &Rc<WorkerLane>,
     record: &Record,
     site: &Arc<Site>,
     head: &mut Head,
@@ -124,7 +132,7 @@ pub(super) async fn visit(
     if let Some(viewer_headers) = &behavior.viewer_headers {
         viewer_headers.tell(record.client(), head.version, &mut head.headers);
     }
-    let mut trip = Trip::new(edge, record, site, behavior);
+    let mut trip = Trip::new(edge, lane, record, site, behavior);
     let scene = trip.scene;
     let mut beside = Beside::default();
     if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
@@ -246,6 +254,7 @@ pub(crate) struct OwnedTrip {
     behavior: Arc<Behavior>,
     id: RequestId,
     client_ip: Arc<str>,
+    lane: Rc<WorkerLane>,
     secure: bool,
     backend: Backend,
     tally: Tally,
@@ -259,6 +268,7 @@ impl OwnedTrip {
             site: &self.site.name,
             id: &self.id,
             client_ip: &self.client_ip,
+            lane: &self.lane,
             edge_location: &self.edge.location,
             metrics: &self.edge.metrics,
             tally: &self.tally,
@@ -277,12 +287,19 @@ struct Attempt {
 }
 
 impl<'a> Trip<'a> {
-    pub(crate) fn new(edge: &'a Arc<Edge>, record: &'a Record, site: &'a Arc<Site>, behavior: &'a Arc<Behavior>) -> Trip<'a> {
+    pub(crate) fn new(
+        edge: &'a Arc<Edge>,
+        lane: &'a Rc<WorkerLane>,
+        record: &'a Record,
+        site: &'a Arc<Site>,
+        behavior: &'a Arc<Behavior>,
+    ) -> Trip<'a> {
         let client = record.client();
         let scene = Scene {
             site: &site.name,
             id: &record.id,
             client_ip: &client.ip,
+            lane,
             edge_location: &edge.location,
             metrics: &edge.metrics,
             tally: &record.tally,
@@ -339,6 +356,7 @@ impl<'a> Trip<'a> {
             behavior: self.behavior.clone(),
             id: *self.scene.id,
             client_ip: self.scene.client_ip.clone(),
+            lane: self.scene.lane.clone(),
             secure: self.secure,
             backend: self.backend.clone(),
             tally: Tally::default(),
@@ -470,7 +488,7 @@ impl<'a> Trip<'a> {
         let mut span = self.open_fetch(&origin, head);
         let started = Instant::now();
         self.scene.tally.begin(&origin.metrics);
-        let fetched = origin.fetch(head, content, self.secure, started, self.scene.tally).await;
+        let fetched = origin.fetch(self.scene.lane, head, content, self.secure, started, self.scene.tally).await;
         let mut response = match fetched {
             Ok(response) => response,
             Err(error) => {

@@ -7,6 +7,7 @@
 pub(crate) mod edit;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ use crate::edge::head::Head;
 use crate::edge::id::RequestId;
 use crate::edge::tally::Tally;
 use crate::failure::Failure;
-use crate::function::revision::{Outcome, Revision};
+use crate::function::call::{Call, HookCall, Outcome};
+use crate::function::lane::WorkerLane;
+use crate::function::revision::Revision;
 use crate::loops::Passed;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
 use crate::wasm::abi::{self, EventWriter, Moment};
@@ -30,6 +33,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) site: &'a Arc<str>,
     pub(crate) id: &'a RequestId,
     pub(crate) client_ip: &'a Arc<str>,
+    /// Of the thread that the request is answered on.
+    pub(crate) lane: &'a Rc<WorkerLane>,
     pub(crate) edge_location: &'a str,
     pub(crate) metrics: &'a EdgeMetrics,
     pub(crate) tally: &'a Tally,
@@ -69,7 +74,7 @@ pub(crate) fn viewer_request(
     let moment = Moment::ViewerRequest;
     let outcome = EVENT.with_borrow_mut(|event| {
         write_request(event, scene, moment, head, None);
-        hook.call_viewer(moment, event)
+        hook.call(scene.lane, Call::Hook(HookCall::lent(moment, event))).inline()
     });
     let answer = settle(scene, hook, moment, outcome)?;
     edit::edit_request(moment, hook.limits(), &answer, head, beside)
@@ -111,7 +116,7 @@ pub(crate) fn viewer_response(
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::ViewerResponse;
     write_response(&mut EventWriter::resume(&mut asked.event), response, None);
-    let outcome = hook.call_viewer(moment, &asked.event);
+    let outcome = hook.call(scene.lane, Call::Hook(HookCall::lent(moment, &asked.event))).inline();
     let answer = settle(scene, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
@@ -129,7 +134,9 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, scene, moment, head, shown);
     write_origin(&mut writer, origin, origin_headers);
-    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, Passed::of(&head.headers))).await)?;
+    let call = Call::Hook(HookCall::owned(moment, event, Passed::of(&head.headers)));
+    let outcome = hook.call(scene.lane, call).await.into_hook();
+    let answer = settle(scene, hook, moment, outcome)?;
     edit::edit_request(moment, hook.limits(), &answer, head, beside)
 }
 
@@ -148,7 +155,9 @@ pub(crate) async fn origin_response(
     let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, shown);
-    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, std::mem::take(&mut asked.passed))).await)?;
+    let call = Call::Hook(HookCall::owned(moment, event, std::mem::take(&mut asked.passed)));
+    let outcome = hook.call(scene.lane, call).await.into_hook();
+    let answer = settle(scene, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 

@@ -27,7 +27,9 @@ use crate::edge::body::{Content, PeekError};
 use crate::edge::head::{Head, Trailers};
 use crate::edge::tally::Tally;
 use crate::failure::Failure;
+use crate::function::call::{Call, StreamBody};
 use crate::function::catalog::Revisions;
+use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::limits::origin::{self as limits, FILE_TIMEOUT_MS};
@@ -372,6 +374,7 @@ impl Origin {
     /// What is sent is taken out of `head` and `content`.
     pub(crate) async fn fetch(
         &self,
+        lane: &WorkerLane,
         head: &mut Head,
         content: &mut Content,
         tls: bool,
@@ -393,8 +396,8 @@ impl Origin {
             Kind::Fixed(response) => Ok(Response::clone(response).map(Content::full)),
             Kind::Component(revision) => {
                 let scheme = if tls { "https" } else { "http" };
-                let response = Box::pin(revision.serve_http(absolute(head, scheme, content))).await?;
-                Ok(response.map(Content::Stream))
+                let reply = revision.call(lane, Call::Http(absolute(head, scheme, content))).await;
+                Ok(reply.into_http()?.map(Content::Stream))
             }
         }
     }
@@ -482,7 +485,7 @@ impl Target {
 }
 
 /// A component is asked with the whole URL, as wasi:http wants it.
-fn absolute(head: &mut Head, scheme: &str, content: &mut Content) -> Request<crate::function::revision::StreamBody> {
+fn absolute(head: &mut Head, scheme: &str, content: &mut Content) -> Request<StreamBody> {
     let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(head.target.clone()).build();
     loops::mark(&mut head.headers);

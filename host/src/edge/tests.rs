@@ -134,6 +134,7 @@ async fn start(config: Config) -> u16 {
     let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
     let cache = Cache::open(&options, telemetry.cache()).unwrap();
     let edge = Arc::new(Edge::new(&config, &Revisions::default(), &cache, &telemetry).unwrap());
+    let lane = Rc::new(WorkerLane::new(0));
     listen(move |request| {
         let client = Client {
             peer: "9.9.9.9:9".parse().unwrap(),
@@ -143,7 +144,7 @@ async fn start(config: Config) -> u16 {
             interim: None,
             stillness: None,
         };
-        serve(edge.clone(), client, request)
+        serve(edge.clone(), lane.clone(), client, request)
     })
     .await
     .0
@@ -285,7 +286,7 @@ fn refusals_and_failovers_have_their_statuses() {
 /// way of most requests (origin hooks, components, new connections) belongs in a box.
 #[test]
 fn the_future_of_a_request_is_small() {
-    fn size<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+    fn size<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
     }
     let size = size(serve);

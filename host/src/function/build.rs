@@ -94,10 +94,10 @@ impl Builder {
         }
         let code = ViewerCode::new(&self.engines, compiled, &spec.limits, key_values(spec))?;
         let live_max = spec.limits.value(Limit::Instances);
-        let pool = ViewerPool::new(code, spec.policy, spec.min_warm, live_max, self.lanes);
+        let pool = ViewerPool::new(code, spec.policy, spec.min_warm, live_max, self.lanes, metrics.clone());
         // At least one instance is made now: what fails to start must fail the deployment.
-        pool.warm_up(metrics)?;
-        Ok(Arc::new(pool))
+        pool.warm_up()?;
+        Ok(pool)
     }
 
     fn worker_pool(

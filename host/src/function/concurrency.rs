@@ -11,3 +11,4 @@
 //! | utilization | a function that keeps using up its CPU limit is refused for a while          |
 
 pub mod admission;
+pub(super) mod slot;
