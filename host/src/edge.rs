@@ -1,7 +1,8 @@
 //! I am the life of an edge request, readable on one screen (`edge::exchange`).
 //!
 //! An `Edge` is one configuration, resolved: sites, origins and hooks are reached by reference, and nothing
-//! in it changes. A new configuration is a new `Edge`; requests finish on the one they began with.
+//! in it changes but where an alias of a function leads, which each call looks up once. A new configuration is a new
+//! `Edge`; requests finish on the one they began with.
 //!
 //!     serve ─► Head ─► Site ─► Behavior ─► [signed?] ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► Body
 //!                                                            │                        │ per origin that is tried:
@@ -55,7 +56,7 @@ pub use trial::{Trial, trial};
 use crate::cache::Cache;
 use crate::config::{self, Config};
 use crate::fields::Field;
-use crate::function::catalog::Revisions;
+use crate::function::catalog::Aliases;
 use crate::function::lane::WorkerLane;
 use crate::net::Client;
 use crate::path::NormalPath;
@@ -110,8 +111,8 @@ struct Via {
 impl Edge {
     /// Resolves every name; reads folders' roots and CA files. The configuration has been checked, so that an
     /// error here is of the machine.
-    pub fn new(config: &Config, revisions: &Revisions, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
-        let backends = Backends::new(config, revisions, telemetry)?;
+    pub fn new(config: &Config, aliases: &Aliases, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
+        let backends = Backends::new(config, aliases, telemetry)?;
         let access = match &config.server.access_log {
             None => None,
             Some(settings) => Some(Access {
@@ -128,7 +129,7 @@ impl Edge {
             location: config.server.edge_location.clone(),
             via: Via::new(&config.server.edge_location).context("edge location")?,
             via_onwards: Via::onwards(&config.server.edge_location).context("edge location")?,
-            sites: Sites::new(&config.sites, &Parts { backends: &backends, revisions, cache, geo: &config.geo, telemetry })?,
+            sites: Sites::new(&config.sites, &Parts { backends: &backends, aliases, cache, geo: &config.geo, telemetry })?,
             backends,
             metrics: telemetry.edge(),
             access,

@@ -48,8 +48,8 @@ impl From<Cleanliness<'_>> for Instances {
 
 pub(super) async fn all(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
     let revisions = (desk.revisions)();
-    let functions = revisions.iter().map(|(name, revision)| Function {
-        name: name.to_owned(),
+    let functions = revisions.iter().map(|revision| Function {
+        name: revision.name().to_owned(),
         digest: revision.spec().code.to_string(),
         deployed: Timestamp::of(revision.deployed()),
         profile: match revision.profile() {

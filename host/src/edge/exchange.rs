@@ -135,7 +135,8 @@ pub(super) async fn visit(
     let mut trip = Trip::new(edge, lane, record, site, behavior);
     let scene = trip.scene;
     let mut beside = Beside::default();
-    if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
+    if let Some(alias) = behavior.hook(Moment::ViewerRequest) {
+        let hook = &alias.revision();
         let flow = hook::viewer_request(scene, hook, head, &mut beside);
         if let Flow::Respond(response) = flow.map_err(failed(scene, head, Moment::ViewerRequest, hook))? {
             hook.metrics().served_request();
@@ -159,8 +160,8 @@ pub(super) async fn visit(
         // Only the primary of a group is changed.
         first = Some(edge.backends.edit(trip.backend.primary(), &edits).map_err(refuse)?);
     }
-    if let Some(hook) = behavior.hook(Moment::ViewerRequest) {
-        hook.metrics().served_request();
+    if let Some(alias) = behavior.hook(Moment::ViewerRequest) {
+        alias.revision().metrics().served_request();
     }
     let viewer_response = behavior.hook(Moment::ViewerResponse);
     let asked = viewer_response.map(|_| Asked::new(scene, Moment::ViewerResponse, head));
@@ -176,9 +177,10 @@ pub(super) async fn visit(
 
     // Not for errors of the origin ("Restrictions on edge functions"), of which an answer that its hook made one is one; and
     // a handshake's answer is between its two ends.
-    if let (Some(hook), Some(asked)) = (viewer_response, asked)
+    if let (Some(alias), Some(asked)) = (viewer_response, asked)
         && (200..400).contains(&answer.response.status().as_u16())
     {
+        let hook = &alias.revision();
         let (mut parts, mut content) = answer.response.into_parts();
         let replaced = hook::viewer_response(scene, hook, asked, &mut parts);
         let replaced = replaced.map_err(failed(scene, head, Moment::ViewerResponse, hook))?;
@@ -443,7 +445,8 @@ impl<'a> Trip<'a> {
         if self.behavior.forwarded_headers == ForwardedHeaders::Set {
             announce_for(&mut head.headers, self.scene.client_ip);
         }
-        if let Some(hook) = self.behavior.hook(Moment::OriginRequest) {
+        if let Some(alias) = self.behavior.hook(Moment::OriginRequest) {
+            let hook = &alias.hold();
             let shown = if self.behavior.include_body {
                 Some(Box::pin(content.peek(shown_bytes(hook))).await.map_err(Refusal::Body)?)
             } else {
@@ -521,7 +524,8 @@ impl<'a> Trip<'a> {
             return Ok(Attempt { answer: Answer { response, result: ResultType::Miss }, status: Some(status) });
         }
 
-        if let (Some(hook), Some(asked)) = (origin_response, asked) {
+        if let (Some(alias), Some(asked)) = (origin_response, asked) {
+            let hook = &alias.hold();
             let (mut parts, mut content) = response.into_parts();
             let shown = if self.behavior.include_body {
                 let shown = Box::pin(content.peek(shown_bytes(hook))).await;
@@ -559,7 +563,7 @@ fn failed<'a>(scene: Scene<'a>, head: &'a Head, moment: Moment, hook: &'a Revisi
 /// What the hook of this moment wants cannot be done.
 fn refused(scene: Scene<'_>, head: &Head, moment: Moment, behavior: &Behavior, failure: Failure) -> Refusal {
     match behavior.hook(moment) {
-        Some(hook) => failed(scene, head, moment, hook)(failure),
+        Some(alias) => failed(scene, head, moment, &alias.revision())(failure),
         None => Refusal::Hook { moment, function: String::new(), failure },
     }
 }

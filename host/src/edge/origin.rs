@@ -28,9 +28,8 @@ use crate::edge::head::{Head, Trailers};
 use crate::edge::tally::Tally;
 use crate::failure::Failure;
 use crate::function::call::{Call, StreamBody};
-use crate::function::catalog::Revisions;
+use crate::function::catalog::{Alias, Aliases};
 use crate::function::lane::WorkerLane;
-use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::limits::origin::{self as limits, FILE_TIMEOUT_MS};
 use crate::loops;
@@ -90,7 +89,7 @@ pub(crate) enum Kind {
     Url(Target),
     Folder(Arc<Folder>),
     Fixed(Arc<Response<bytes::Bytes>>),
-    Component(Arc<Revision>),
+    Component(Arc<Alias>),
 }
 
 /// A server and how to talk to it.
@@ -196,10 +195,10 @@ pub(crate) struct Backends {
 }
 
 impl Backends {
-    pub(crate) fn new(config: &config::Config, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Backends> {
+    pub(crate) fn new(config: &config::Config, aliases: &Aliases, telemetry: &Telemetry) -> anyhow::Result<Backends> {
         let mut backends = Backends { by_name: HashMap::new(), declared: HashMap::new() };
         for (name, origin) in &config.origins {
-            let origin = Origin::new(origin, revisions, telemetry).with_context(|| format!("origin `{name}`"))?;
+            let origin = Origin::new(origin, aliases, telemetry).with_context(|| format!("origin `{name}`"))?;
             if let Kind::Url(target) = &origin.kind {
                 backends.declared.insert(target.endpoint.address(), target.endpoint.clone());
             }
@@ -297,7 +296,7 @@ impl Backends {
 }
 
 impl Origin {
-    fn new(origin: &config::Origin, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Origin> {
+    fn new(origin: &config::Origin, aliases: &Aliases, telemetry: &Telemetry) -> anyhow::Result<Origin> {
         let kind = match &origin.kind {
             OriginKind::Url(url) => Kind::Url(Target::new(url)?),
             OriginKind::Folder { root, index } => Kind::Folder(Arc::new(Folder::open(root, index)?)),
@@ -310,8 +309,8 @@ impl Origin {
                 Kind::Fixed(Arc::new(response))
             }
             OriginKind::Component { function } => {
-                let revision = revisions.get(function).with_context(|| format!("function `{function}` is not deployed"))?;
-                Kind::Component(revision.clone())
+                let alias = aliases.get(function).with_context(|| format!("function `{function}` is not deployed"))?;
+                Kind::Component(alias.clone())
             }
         };
         let identity = identity::of_declared(origin, &kind);
@@ -322,7 +321,7 @@ impl Origin {
     pub(crate) fn silence(&self) -> Option<Duration> {
         match &self.kind {
             Kind::Url(target) => Some(target.read_timeout),
-            Kind::Component(revision) => Some(Duration::from_millis(revision.limits().value(Limit::DeadlineMs))),
+            Kind::Component(alias) => Some(Duration::from_millis(alias.revision().limits().value(Limit::DeadlineMs))),
             Kind::Folder(_) | Kind::Fixed(_) => None,
         }
     }
@@ -394,9 +393,9 @@ impl Origin {
                 }
             }
             Kind::Fixed(response) => Ok(Response::clone(response).map(Content::full)),
-            Kind::Component(revision) => {
+            Kind::Component(alias) => {
                 let scheme = if tls { "https" } else { "http" };
-                let reply = revision.call(lane, Call::Http(absolute(head, scheme, content))).await;
+                let reply = alias.hold().call(lane, Call::Http(absolute(head, scheme, content))).await;
                 Ok(reply.into_http()?.map(Content::Stream))
             }
         }

@@ -20,8 +20,7 @@ use crate::edge::origin::{Backend, Backends};
 use crate::edge::response_headers::Dress;
 use crate::edge::signed::Signers;
 use crate::edge::viewer::ViewerHeaders;
-use crate::function::catalog::Revisions;
-use crate::function::revision::Revision;
+use crate::function::catalog::{Alias, Aliases};
 use crate::path::NormalPath;
 use crate::path::pattern::Pattern;
 use crate::telemetry::{SiteMetrics, Telemetry};
@@ -30,7 +29,7 @@ use crate::wasm::abi::Moment;
 /// What sites are built of.
 pub(crate) struct Parts<'a> {
     pub(crate) backends: &'a Backends,
-    pub(crate) revisions: &'a Revisions,
+    pub(crate) aliases: &'a Aliases,
     pub(crate) cache: &'a Arc<Cache>,
     pub(crate) geo: &'a Geo,
     pub(crate) telemetry: &'a Telemetry,
@@ -70,7 +69,7 @@ pub(crate) struct Behavior {
     pub(crate) viewer_protocol: ViewerProtocol,
     /// None: all.
     allowed_methods: Option<Vec<Method>>,
-    hooks: [Option<Arc<Revision>>; 4],
+    hooks: [Option<Arc<Alias>>; 4],
     pub(crate) include_body: bool,
     pub(crate) response_headers: Option<Arc<ResponseHeaders>>,
     pub(crate) forwarded_headers: ForwardedHeaders,
@@ -220,7 +219,7 @@ impl Behavior {
     ) -> anyhow::Result<Behavior> {
         let hook = |name: &Option<String>| {
             name.as_ref()
-                .map(|name| parts.revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
+                .map(|name| parts.aliases.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
                 .transpose()
         };
         let method = |name: &String| Method::from_bytes(name.as_bytes()).with_context(|| format!("method `{name}`"));
@@ -283,7 +282,7 @@ impl Behavior {
         methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
-        self.hooks[moment as usize].as_ref()
+    pub(crate) fn hook(&self, moment: Moment) -> Option<&Alias> {
+        self.hooks[moment as usize].as_deref()
     }
 }

@@ -75,7 +75,7 @@ fn settings(before: &Server, next: &Server) -> Vec<&'static str> {
 }
 
 /// What tells one version of the databases from another.
-fn geo(geo: &Geo) -> [Option<(String, u64, u32)>; 2] {
+pub(super) fn geo(geo: &Geo) -> [Option<(String, u64, u32)>; 2] {
     [&geo.city, &geo.asn].map(|database| {
         let metadata = database.as_ref()?.0.metadata();
         Some((metadata.database_type.clone(), metadata.build_epoch, metadata.node_count))

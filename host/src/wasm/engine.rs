@@ -155,13 +155,13 @@ fn usize_limit(limit: Limit, profile: Profile) -> usize {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Compiler, Engines};
+    use super::{Arc, Compiler, Engines};
 
     /// One for all tests: a second one's pools do not fit beside it into the address space.
-    pub(crate) fn engines() -> &'static Engines {
-        static ENGINES: std::sync::LazyLock<(Engines, tempfile::TempDir)> = std::sync::LazyLock::new(|| {
+    pub(crate) fn engines() -> &'static Arc<Engines> {
+        static ENGINES: std::sync::LazyLock<(Arc<Engines>, tempfile::TempDir)> = std::sync::LazyLock::new(|| {
             let directory = tempfile::tempdir().unwrap();
-            (Engines::new(directory.path(), Compiler::Unbounded).unwrap(), directory)
+            (Arc::new(Engines::new(directory.path(), Compiler::Unbounded).unwrap()), directory)
         });
         &ENGINES.0
     }
