@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Desk, Line};
 use crate::function::pool::Cleanliness;
-use crate::limits::{Limit, Profile};
+use crate::limits::Limit;
 use crate::telemetry::Timestamp;
 
 #[derive(Serialize)]
@@ -52,10 +52,7 @@ pub(super) async fn all(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
         name: revision.name().to_owned(),
         digest: revision.spec().code.to_string(),
         deployed: Timestamp::of(revision.deployed()),
-        profile: match revision.profile() {
-            Profile::Viewer => "viewer",
-            Profile::Worker => "worker",
-        },
+        profile: revision.profile().name(),
         moments: revision.moments().iter().map(|moment| moment.name()).collect(),
         http: revision.is_http(),
         instances: revision.cleanliness().map(Instances::from),

@@ -20,16 +20,12 @@ use super::changes::{self, listed};
 use super::{Shared, Snapshot};
 use crate::config::{self, Loaded, Seen, Server};
 use crate::function::revision::Revision;
+use crate::limits::reload;
 use crate::telemetry::ReloadResult;
 
-/// Files are written in several steps: wait until nothing has happened for so long,
-const QUIET: Duration = Duration::from_millis(100);
-/// but not longer than this.
-const QUIET_MAX: Duration = Duration::from_secs(2);
-/// How often it is seen whether the last request has left what was replaced.
-const RETIRED_POLL: Duration = Duration::from_secs(1);
-/// Replaced snapshots that are waited for; one more, and a worker may have to drop it.
-const RETIRED_MAX: usize = 16;
+const QUIET: Duration = Duration::from_millis(reload::QUIET_MS);
+const QUIET_MAX: Duration = Duration::from_millis(reload::QUIET_MS_MAX);
+const RETIRED_POLL: Duration = Duration::from_millis(reload::RETIRED_POLL_MS);
 
 pub(super) enum Cause {
     /// Something happened in a watched folder.
@@ -186,7 +182,7 @@ impl Reloader {
         let revisions = replaced.map(|(_, revision)| revision.clone()).collect();
         drop(before);
         self.retired.push(Retired { snapshot: Some(self.shared.snapshot.swap(Arc::new(next))), revisions });
-        if self.retired.len() > RETIRED_MAX {
+        if self.retired.len() > reload::RETIRED {
             self.retired.remove(0);
         }
         Ok(changed)
