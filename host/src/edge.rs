@@ -174,7 +174,7 @@ pub fn admits(parts: http::request::Parts) -> bool {
 pub fn serve(
     edge: Arc<Edge>,
     lane: Rc<WorkerLane>,
-    client: Client,
+    client: Arc<Client>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<Body>> {
     let record = Record::open(edge, client, &request);

@@ -145,7 +145,7 @@ async fn start(config: Config) -> u16 {
             interim: None,
             stillness: None,
         };
-        serve(edge.clone(), lane.clone(), client, request)
+        serve(edge.clone(), lane.clone(), Arc::new(client), request)
     })
     .await
     .0

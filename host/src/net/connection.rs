@@ -85,7 +85,7 @@ pub(crate) async fn serve_tls<H, F, B>(
     protocols: Rc<Protocols>,
     handler: Rc<H>,
 ) where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<BoxError>,
@@ -123,7 +123,7 @@ pub(crate) async fn serve_cleartext<H, F, B>(
     protocols: Rc<Protocols>,
     handler: Rc<H>,
 ) where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<BoxError>,
@@ -152,7 +152,7 @@ async fn serve<S, H, F, B>(
     handler: Rc<H>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<BoxError>,
@@ -165,6 +165,8 @@ async fn serve<S, H, F, B>(
     }
     client.stillness = Some(pulse.stillness());
     let interim = client.interim.clone();
+    // Shared by the requests of this connection.
+    let client = Arc::new(client);
     let service = {
         let pulse = pulse.clone();
         service_fn(move |mut request: Request<Incoming>| {
