@@ -11,27 +11,14 @@
 
 mod body;
 mod caching;
-mod device;
-mod error_page;
 mod exchange;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzz;
-mod head;
-mod header;
 mod hook;
-mod hops;
-mod id;
-mod inquiry;
 mod origin;
 mod record;
-mod respond;
-mod response_headers;
-mod signed;
+mod request;
+mod response;
 mod site;
-mod tally;
-mod trial;
-mod tunnel;
-mod viewer;
+mod tools;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -43,8 +30,10 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub use body::Body;
-pub use inquiry::{Found, Sought};
-pub use trial::{Trial, trial};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use tools::fuzz;
+pub use tools::inquiry::{Found, Sought};
+pub use tools::trial::{Trial, trial};
 
 use crate::cache::Cache;
 use crate::config::{self, Config};
@@ -156,7 +145,7 @@ fn settings(tracing: &config::Tracing) -> TraceSettings {
 /// For `bench/micro`: whether a request's head is taken.
 #[doc(hidden)]
 pub fn admits(parts: http::request::Parts) -> bool {
-    head::Head::admit(parts).is_ok()
+    request::head::Head::admit(parts).is_ok()
 }
 
 /// Answers a request. Must run on a worker's `LocalSet`.
@@ -173,7 +162,7 @@ async fn answer(mut record: Box<Record>, request: Box<Request<Incoming>>) -> Res
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(&edge, record.occasion()),
     };
-    respond::finish(&edge, record, answer)
+    response::refusal::finish(&edge, record, answer)
 }
 
 #[cfg(test)]

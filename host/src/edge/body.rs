@@ -3,6 +3,8 @@
 //! `Content` is where the bytes come from; an enum, so that a request boxes nothing. `Body` is what a
 //! client gets: `Content` that counts, and that closes the request's record when it ends or is dropped.
 
+pub(crate) mod compressed;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -16,13 +18,13 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use crate::cache::HitBody;
-use crate::edge::caching::compress::Compressed;
-use crate::edge::header::retain_trailers;
+use crate::edge::body::compressed::Compressed;
 use crate::edge::hook::Shown;
 use crate::edge::origin::folder::FileContent;
 use crate::edge::origin::upstream::Upstream;
 use crate::edge::record::Record;
-use crate::edge::tunnel::Switched;
+use crate::edge::request::header_rules::retain_trailers;
+use crate::edge::response::tunnel::Switched;
 use crate::function::revision::StreamBody;
 use crate::limits;
 use crate::net::{BodyError, Pace, SteadyBody};

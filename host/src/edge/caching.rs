@@ -37,9 +37,9 @@ use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, condition, i
 use crate::config::{self, CachePolicy, Forwarding};
 use crate::edge::body::Content;
 use crate::edge::exchange::Trip;
-use crate::edge::head::{Head, Trailers};
 use crate::edge::origin::{Backend, Origin};
-use crate::edge::respond::{Answer, Refusal};
+use crate::edge::request::head::{Head, Trailers};
+use crate::edge::response::refusal::{Answer, Refusal};
 use crate::limits;
 use crate::telemetry::{CacheTier, ResultType};
 use present::{How, present};

@@ -15,20 +15,20 @@ use crate::config::{ForwardedHeaders, ViewerProtocol};
 use crate::edge::Edge;
 use crate::edge::body::{Content, PeekError};
 use crate::edge::caching::{self, Asker, Caching, Way};
-use crate::edge::error_page;
-use crate::edge::head::{Head, Trailers};
-use crate::edge::header::strip_response;
 use crate::edge::hook::edit::{Beside, Flow};
 use crate::edge::hook::{self, Asked, Scene};
-use crate::edge::hops;
-use crate::edge::id::RequestId;
 use crate::edge::origin::{Backend, FetchError, Origin, announce, announce_for};
 use crate::edge::record::Record;
-use crate::edge::respond::{self, Answer, Refusal};
-use crate::edge::signed;
+use crate::edge::record::tally::Tally;
+use crate::edge::request::head::{Head, Trailers};
+use crate::edge::request::header_rules::strip_response;
+use crate::edge::request::id::RequestId;
+use crate::edge::response::max_forwards;
+use crate::edge::response::refusal::{self, Answer, Refusal};
+use crate::edge::response::tunnel::{self, Place};
+use crate::edge::site::error_pages;
+use crate::edge::site::signed;
 use crate::edge::site::{Behavior, Elsewhere, Site};
-use crate::edge::tally::Tally;
-use crate::edge::tunnel::{self, Place};
 use crate::failure::Failure;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
@@ -60,12 +60,12 @@ pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Requ
     record.site = Some(site.clone());
     match &site.error_pages {
         None => visit(edge, record, &site, &mut head, incoming).await,
-        Some(pages) => Box::pin(error_page::visit(pages, edge, record, &site, &mut head, incoming)).await,
+        Some(pages) => Box::pin(error_pages::visit(pages, edge, record, &site, &mut head, incoming)).await,
     }
 }
 
 /// From the behavior on.
-pub(super) async fn visit(
+pub(crate) async fn visit(
     edge: &Arc<Edge>,
     record: &Record,
     site: &Arc<Site>,
@@ -80,7 +80,7 @@ pub(super) async fn visit(
         let behavior = site.behavior(&path).ok_or(Refusal::UnknownHost)?;
         match behavior.viewer_protocol {
             ViewerProtocol::HttpsOnly if !secure => return Err(Refusal::HttpsOnly),
-            ViewerProtocol::RedirectToHttps if !secure => return respond::redirect_to_https(head, edge.https_port),
+            ViewerProtocol::RedirectToHttps if !secure => return refusal::redirect_to_https(head, edge.https_port),
             _ => {}
         }
         if !behavior.allows(&head.method) {
@@ -112,7 +112,7 @@ pub(super) async fn visit(
         }
         (behavior, behavior.signers.is_some() || behind.is_some())
     };
-    if let Some(answer) = hops::last(head, behavior) {
+    if let Some(answer) = max_forwards::last(head, behavior) {
         return Ok(answer);
     }
     if has_signers {
@@ -131,7 +131,7 @@ pub(super) async fn visit(
         let flow = hook::viewer_request(scene, hook, head, &mut beside);
         if let Flow::Respond(response) = flow.map_err(failed(scene, head, Moment::ViewerRequest, hook))? {
             hook.metrics().served_request();
-            let mut answer = respond::generated(response, Moment::ViewerRequest);
+            let mut answer = refusal::generated(response, Moment::ViewerRequest);
             if let Some(dress) = &dress {
                 dress.put_on(&mut answer, &record.id, &edge.location);
             }
@@ -352,7 +352,7 @@ impl<'a> Trip<'a> {
 
     /// From the cache or from the origin. `first` is the primary as a hook has changed it; what is sent is taken out of
     /// `head` and `content`.
-    pub(super) async fn obtain(
+    pub(crate) async fn obtain(
         &self,
         first: Option<Arc<Origin>>,
         head: &mut Head,
@@ -436,7 +436,7 @@ impl<'a> Trip<'a> {
             let flow = hook::origin_request(self.scene, hook, head, shown.as_ref(), &event, headers, &mut beside).await;
             if let Flow::Respond(response) = flow.map_err(failed(self.scene, head, Moment::OriginRequest, hook))? {
                 hook.metrics().served_request();
-                return Ok(Attempt { answer: respond::generated(response, Moment::OriginRequest), status: None });
+                return Ok(Attempt { answer: refusal::generated(response, Moment::OriginRequest), status: None });
             }
             if let Some(body) = beside.body {
                 *content = Content::full(body);

@@ -13,9 +13,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, response};
 
-use crate::edge::head::Head;
-use crate::edge::id::RequestId;
-use crate::edge::tally::Tally;
+use crate::edge::record::tally::Tally;
+use crate::edge::request::head::Head;
+use crate::edge::request::id::RequestId;
 use crate::failure::Failure;
 use crate::function::revision::{Outcome, Revision};
 use crate::loops::Passed;

@@ -2,6 +2,8 @@
 //!
 //! Its drop is the end of the request, however that came about.
 
+pub(crate) mod tally;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,10 +14,10 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, Version, response};
 
 use crate::edge::Edge;
-use crate::edge::head::Head;
-use crate::edge::id::RequestId;
+use crate::edge::record::tally::Tally;
+use crate::edge::request::head::Head;
+use crate::edge::request::id::RequestId;
 use crate::edge::site::Site;
-use crate::edge::tally::Tally;
 use crate::net::{Client, Side};
 use crate::telemetry::{Line, Occasion, ResultType, Timestamp, Trace};
 

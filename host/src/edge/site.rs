@@ -3,6 +3,11 @@
 //! Names were resolved when the configuration was loaded: a request looks up its host, nothing else. Paths are read as
 //! `path` reads them, and what other servers may read is compared with that.
 
+pub(crate) mod error_pages;
+pub(crate) mod response_headers;
+pub(crate) mod signed;
+pub(crate) mod viewer_headers;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,12 +19,12 @@ use crate::cache::Cache;
 use crate::cache::key::parts::{FORWARDED_FIELDS, Told};
 use crate::config::{self, ForwardedHeaders, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
 use crate::edge::caching::{Around, Caching};
-use crate::edge::error_page::ErrorPages;
-use crate::edge::head::Head;
 use crate::edge::origin::{Backend, Backends};
-use crate::edge::response_headers::Dress;
-use crate::edge::signed::Signers;
-use crate::edge::viewer::ViewerHeaders;
+use crate::edge::request::head::Head;
+use crate::edge::site::error_pages::ErrorPages;
+use crate::edge::site::response_headers::Dress;
+use crate::edge::site::signed::Signers;
+use crate::edge::site::viewer_headers::ViewerHeaders;
 use crate::function::catalog::Revisions;
 use crate::function::revision::Revision;
 use crate::path::NormalPath;

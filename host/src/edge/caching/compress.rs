@@ -8,18 +8,15 @@
 //! parts of it may never be put together, since what is compressed anew may be other bytes under the same tag; so it
 //! has no ranges either.
 
-mod encode;
-mod encoder;
-
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 
 use super::Caching;
 use crate::cache::{Meta, Original};
 use crate::edge::body::Content;
-use crate::edge::head::Head;
+use crate::edge::body::compressed::Compressed;
+use crate::edge::request::head::Head;
 use crate::limits::compression::{BYTES_MAX, BYTES_MIN};
-pub(crate) use encode::Compressed;
 
 /// CloudFront: to a client of HTTP/1.0, Accept-Encoding means nothing.
 pub(super) fn hear(caching: &Caching, head: &mut Head) {

@@ -16,7 +16,7 @@ use crate::cache::invalidation;
 use crate::cache::key::parts::{self, Asked, Forwarded, Part, Sees, Told};
 use crate::cache::key::{Choice, Encodings};
 use crate::config::{CachePolicy, Forwarding};
-use crate::edge::head::{Head, with_query};
+use crate::edge::request::head::{Head, with_query};
 
 /// What decides what is forwarded.
 #[derive(Clone, Copy)]

@@ -13,9 +13,9 @@ use crate::cache::range::{self, Multipart, Selection};
 use crate::cache::status::{CacheStatus, MEMBER_BYTES};
 use crate::cache::{Hit, fields};
 use crate::edge::body::Content;
-use crate::edge::head::Head;
-use crate::edge::id::RequestId;
-use crate::edge::respond::Answer;
+use crate::edge::request::head::Head;
+use crate::edge::request::id::RequestId;
+use crate::edge::response::refusal::Answer;
 use crate::telemetry::ResultType;
 
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");

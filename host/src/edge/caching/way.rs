@@ -17,8 +17,8 @@ use crate::cache::key::parts::{Asked, Forwarded, Sees};
 use crate::cache::key::{Base, Identity, Key, Selecting};
 use crate::config::{self, ForwardedHeaders};
 use crate::edge::exchange::Trip;
-use crate::edge::head::Head;
 use crate::edge::origin::{Backend, Kind, Origin};
+use crate::edge::request::head::Head;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 

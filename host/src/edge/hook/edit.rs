@@ -8,9 +8,9 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, StatusCode};
 
-use crate::edge::head::{Head, is_host};
-use crate::edge::header::{is_disallowed, is_read_only};
 use crate::edge::origin::{Choice, Edits};
+use crate::edge::request::head::{Head, is_host};
+use crate::edge::request::header_rules::{is_disallowed, is_read_only};
 use crate::failure::Failure;
 use crate::limits::{self, Limit, Limits};
 use crate::wasm::abi::{Moment, Op, Ops};

@@ -29,8 +29,8 @@ use http_body::Frame;
 use tokio::task::JoinHandle;
 
 use crate::edge::body::Content;
-use crate::edge::head::Head;
 use crate::edge::origin::want;
+use crate::edge::request::head::Head;
 use crate::limits::origin::{FILE_CHUNK_BYTES, FILE_TIMEOUT_MS};
 use crate::path::NormalPath;
 use beneath::Entry;

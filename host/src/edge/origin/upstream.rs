@@ -17,13 +17,13 @@ use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
 use crate::edge::body::{Content, Progress};
-use crate::edge::head::Head;
-use crate::edge::header::strip_response;
 use crate::edge::origin::places::{self, Place, Turn};
 use crate::edge::origin::pool::{self, Connection};
 use crate::edge::origin::{FetchError, Target, connect};
-use crate::edge::tally::Tally;
-use crate::edge::tunnel::{self, Switched};
+use crate::edge::record::tally::Tally;
+use crate::edge::request::head::Head;
+use crate::edge::request::header_rules::strip_response;
+use crate::edge::response::tunnel::{self, Switched};
 use crate::net::Interim;
 use crate::telemetry::OriginMetrics;
 

@@ -6,8 +6,8 @@ use http::header::{self, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Uri, Version, request};
 
-use crate::edge::header::{join_cookies, strip_request};
-use crate::edge::respond::Refusal;
+use crate::edge::request::header_rules::{join_cookies, strip_request};
+use crate::edge::response::refusal::Refusal;
 use crate::net::Interim;
 use crate::{limits, loops};
 

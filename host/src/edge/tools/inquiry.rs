@@ -11,7 +11,7 @@ use crate::cache::freshness::Verdict;
 use crate::edge::Edge;
 use crate::edge::body::Content;
 use crate::edge::caching::{Asker, Way};
-use crate::edge::head::Head;
+use crate::edge::request::head::Head;
 use crate::path::NormalPath;
 use crate::telemetry::CacheTier;
 

@@ -13,11 +13,11 @@ use http::{Request, Response, StatusCode, response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::head::Head;
-use super::hook::edit::{Beside, Flow, edit_request, edit_response};
-use super::hook::{self, Scene};
-use super::id::RequestId;
-use super::tally::Tally;
+use crate::edge::hook::edit::{Beside, Flow, edit_request, edit_response};
+use crate::edge::hook::{self, Scene};
+use crate::edge::record::tally::Tally;
+use crate::edge::request::head::Head;
+use crate::edge::request::id::RequestId;
 use crate::function::revision::Revision;
 use crate::limits::Profile;
 use crate::loops::Passed;
@@ -103,16 +103,16 @@ impl Values {
 }
 
 /// An event that was read.
-pub(super) struct Opened {
-    pub(super) moment: Moment,
+pub(crate) struct Opened {
+    pub(crate) moment: Moment,
     site: String,
     client_ip: String,
-    pub(super) head: Head,
-    pub(super) response: Option<response::Parts>,
+    pub(crate) head: Head,
+    pub(crate) response: Option<response::Parts>,
 }
 
 impl Opened {
-    pub(super) fn read(event: &str) -> anyhow::Result<Opened> {
+    pub(crate) fn read(event: &str) -> anyhow::Result<Opened> {
         let event: Event = serde_json::from_str(event).context("not an event object of version 1.0")?;
         let name = &event.context.event_type;
         let moment = Moment::ALL.into_iter().find(|moment| moment.name() == name);
@@ -130,7 +130,7 @@ impl Opened {
 
     /// What a result looks like that changes nothing.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(super) fn shown(&self) -> Value {
+    pub(crate) fn shown(&self) -> Value {
         let response = self.response.as_ref().map(|response| shown_response(response, None));
         json!({ "request": shown_request(&self.head), "response": response })
     }

@@ -26,8 +26,8 @@ use http::header;
 use http::uri::PathAndQuery;
 
 use crate::config::PublicKey;
-use crate::edge::head::{Head, with_query};
-use crate::edge::header::retain_cookies;
+use crate::edge::request::head::{Head, with_query};
+use crate::edge::request::header_rules::retain_cookies;
 use crate::limits;
 use crate::path::NormalPath;
 use policy::Policy;

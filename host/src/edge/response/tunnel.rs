@@ -21,7 +21,7 @@ use crate::edge::body::Body;
 use crate::edge::origin::connect::Stream;
 use crate::edge::origin::places;
 use crate::edge::record::Record;
-use crate::edge::respond::Refusal;
+use crate::edge::response::refusal::Refusal;
 use crate::net::{Side, Switch, Tunnel, Witness};
 use crate::telemetry::ResultType;
 

@@ -26,8 +26,8 @@ struct Case {
 
 fn signers() -> Signers {
     // Both have their numbers at the end of the file; how that is read is the configuration's business.
-    let rsa = SubjectPublicKeyInfoDer::from_pem_slice(include_bytes!("../../../../tests/e2e/signed/rsa.pem")).unwrap();
-    let ecdsa = SubjectPublicKeyInfoDer::from_pem_slice(include_bytes!("../../../../tests/e2e/signed/ecdsa.pem")).unwrap();
+    let rsa = SubjectPublicKeyInfoDer::from_pem_slice(include_bytes!("../../../../../tests/e2e/signed/rsa.pem")).unwrap();
+    let ecdsa = SubjectPublicKeyInfoDer::from_pem_slice(include_bytes!("../../../../../tests/e2e/signed/ecdsa.pem")).unwrap();
     let key = |id: &str, kind, bytes: &[u8]| Arc::new(PublicKey { id: id.to_owned(), kind, bytes: bytes.to_vec() });
     Signers { keys: vec![key("KRSA", KeyKind::Rsa, &rsa[24..]), key("KECDSA", KeyKind::EcdsaP256, &ecdsa[26..])] }
 }
@@ -47,7 +47,7 @@ fn admit(signers: &Signers, head: &Head) -> Result<(), Denied> {
 
 #[test]
 fn what_awss_tools_sign_is_admitted_and_nothing_else() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../../tests/e2e/signed/cases.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../../../tests/e2e/signed/cases.json")).unwrap();
     let signers = signers();
     let mut answers = BTreeMap::new();
     for case in &cases {

@@ -10,9 +10,9 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::{AllowedOrigins, Cors, ResponseHeaders};
-use crate::edge::head::Head;
-use crate::edge::id::RequestId;
-use crate::edge::respond::Answer;
+use crate::edge::request::head::Head;
+use crate::edge::request::id::RequestId;
+use crate::edge::response::refusal::Answer;
 use crate::telemetry::ResultType;
 
 /// A policy, and what of the request it goes by.

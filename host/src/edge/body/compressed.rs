@@ -8,6 +8,8 @@
 //! I hold a slice and the encoder's window, never the body. A body that is not as long as it said ends with an error:
 //! behind me nobody can tell any more.
 
+mod encoder;
+
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
@@ -15,11 +17,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
 
-use super::encoder::Encoder;
 use crate::cache::key::Coding;
 use crate::edge::body::Content;
 use crate::limits::compression::{AT_ONCE, SLICE_BYTES};
 use crate::telemetry::CacheMetrics;
+use encoder::Encoder;
 
 /// Bodies in work.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);

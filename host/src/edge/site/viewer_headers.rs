@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cache::key::Choice;
 use crate::config::{Behavior, Database, Geo, ViewerHeader};
-use crate::edge::device::Device;
+use crate::edge::request::device::Device;
 use crate::net::Client;
 
 /// What one behavior tells, and where it knows it from.

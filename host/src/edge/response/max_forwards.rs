@@ -5,8 +5,8 @@ use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
 
 use crate::edge::body::Content;
-use crate::edge::head::Head;
-use crate::edge::respond::Answer;
+use crate::edge::request::head::Head;
+use crate::edge::response::refusal::Answer;
 use crate::edge::site::Behavior;
 use crate::telemetry::ResultType;
 

@@ -6,11 +6,11 @@ use http::uri::PathAndQuery;
 use http::{Request, Response};
 
 use crate::config::{KeyKind, PublicKey};
-use crate::edge::head::Head;
-use crate::edge::header::{is_disallowed, is_read_only};
 use crate::edge::hook::edit::{Beside, Flow, edit_request, edit_response};
-use crate::edge::signed::{self, Asked, Signers};
-use crate::edge::trial;
+use crate::edge::request::head::Head;
+use crate::edge::request::header_rules::{is_disallowed, is_read_only};
+use crate::edge::site::signed::{self, Asked, Signers};
+use crate::edge::tools::trial;
 use crate::limits::{self, Limit, Limits, Profile};
 use crate::net::fuzz::hyper_reads;
 use crate::path::NormalPath;

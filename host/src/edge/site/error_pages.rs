@@ -15,9 +15,9 @@ use crate::config;
 use crate::edge::Edge;
 use crate::edge::body::Content;
 use crate::edge::exchange::{self, Trip};
-use crate::edge::head::Head;
 use crate::edge::record::Record;
-use crate::edge::respond::{Answer, Refusal};
+use crate::edge::request::head::Head;
+use crate::edge::response::refusal::{Answer, Refusal};
 use crate::edge::site::Site;
 use crate::loops;
 use crate::path::NormalPath;
@@ -57,7 +57,7 @@ impl ErrorPages {
 }
 
 /// As `exchange::visit`, with a page in place of an error.
-pub(super) async fn visit(
+pub(crate) async fn visit(
     pages: &ErrorPages,
     edge: &Arc<Edge>,
     record: &Record,

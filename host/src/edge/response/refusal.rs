@@ -9,11 +9,12 @@ use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
 
 use crate::edge::body::{Body, Content, PeekError};
-use crate::edge::head::Head;
 use crate::edge::origin::FetchError;
 use crate::edge::record::Record;
-use crate::edge::signed::Denied;
-use crate::edge::{Edge, Via, tunnel};
+use crate::edge::request::head::Head;
+use crate::edge::response::tunnel;
+use crate::edge::site::signed::Denied;
+use crate::edge::{Edge, Via};
 use crate::failure::Failure;
 use crate::limits::Limit;
 use crate::loops;
