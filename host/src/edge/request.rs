@@ -4,3 +4,4 @@ pub(crate) mod device;
 pub(crate) mod head;
 pub(crate) mod header_rules;
 pub(crate) mod id;
+pub(crate) mod websocket;

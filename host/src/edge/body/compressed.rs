@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame};
+use http_body::{Body, Frame};
 
 use crate::cache::key::Coding;
-use crate::edge::body::Content;
+use crate::edge::body::PolledFrame;
 use crate::limits::compression::{AT_ONCE, SLICE_BYTES};
 use crate::telemetry::CacheMetrics;
 use encoder::Encoder;
@@ -26,8 +26,8 @@ use encoder::Encoder;
 /// Bodies in work.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
-pub(crate) struct Compressed {
-    content: Content,
+pub(crate) struct Compressed<B> {
+    body: B,
     coding: Coding,
     /// None when everything is out, or nothing more will come.
     encoder: Option<Encoder>,
@@ -41,41 +41,39 @@ pub(crate) struct Compressed {
     /// A slice is done; others first.
     rests: bool,
     metrics: CacheMetrics,
-    _seat: Seat,
+    _permit: CompressionPermit,
 }
 
 /// Why a body stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum Uncompressed {
     /// As many as may be are in work.
     Busy,
     /// The encoder cannot begin.
     Encoder,
 }
 
-impl Why {
+impl Uncompressed {
     /// The word in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Why::Busy => "busy",
-            Why::Encoder => "encoder",
+            Uncompressed::Busy => "busy",
+            Uncompressed::Encoder => "encoder",
         }
     }
 }
 
-impl Compressed {
+impl<B> Compressed<B>
+where
+    B: Body<Data = Bytes, Error = anyhow::Error> + Unpin,
+{
     /// Gives back what cannot be compressed now.
     #[expect(clippy::result_large_err, reason = "the content goes on as it is, and is moved either way")]
-    pub(crate) fn new(
-        content: Content,
-        coding: Coding,
-        length: u64,
-        metrics: CacheMetrics,
-    ) -> Result<Compressed, (Content, Why)> {
-        let Some(seat) = Seat::take(&TAKEN, AT_ONCE) else { return Err((content, Why::Busy)) };
-        let Ok(encoder) = Encoder::new(coding, length) else { return Err((content, Why::Encoder)) };
+    pub(crate) fn new(body: B, coding: Coding, length: u64, metrics: CacheMetrics) -> Result<Compressed<B>, (B, Uncompressed)> {
+        let Some(permit) = CompressionPermit::take(&TAKEN, AT_ONCE) else { return Err((body, Uncompressed::Busy)) };
+        let Ok(encoder) = Encoder::new(coding, length) else { return Err((body, Uncompressed::Encoder)) };
         Ok(Compressed {
-            content,
+            body,
             coding,
             encoder: Some(encoder),
             piece: Bytes::new(),
@@ -85,7 +83,7 @@ impl Compressed {
             output: 0,
             rests: false,
             metrics,
-            _seat: seat,
+            _permit: permit,
         })
     }
 
@@ -93,7 +91,7 @@ impl Compressed {
         self.encoder.is_none()
     }
 
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         if std::mem::take(&mut self.rests) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -101,7 +99,7 @@ impl Compressed {
         loop {
             let Some(encoder) = &mut self.encoder else { return Poll::Ready(None) };
             if self.piece.is_empty() {
-                match ready!(Pin::new(&mut self.content).poll_frame(cx)) {
+                match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                     None => return Poll::Ready(self.end()),
                     Some(Err(error)) => return self.broke(error),
                     // Trailers are not stored.
@@ -143,7 +141,7 @@ impl Compressed {
         let bytes = match encoder.finish() {
             Ok(bytes) => bytes,
             Err(error) => {
-                self.metrics.uncompressed(Why::Encoder.name());
+                self.metrics.uncompressed(Uncompressed::Encoder.name());
                 return Some(Err(anyhow::Error::new(error).context(self.coding.name())));
             }
         };
@@ -152,28 +150,28 @@ impl Compressed {
         Some(Ok(Frame::data(Bytes::from(bytes))))
     }
 
-    fn broke(&mut self, error: anyhow::Error) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
+    fn broke(&mut self, error: anyhow::Error) -> PolledFrame {
         self.encoder = None;
         Poll::Ready(Some(Err(error)))
     }
 
-    fn failed(&mut self, error: std::io::Error) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
-        self.metrics.uncompressed(Why::Encoder.name());
+    fn failed(&mut self, error: std::io::Error) -> PolledFrame {
+        self.metrics.uncompressed(Uncompressed::Encoder.name());
         self.broke(anyhow::Error::new(error).context(self.coding.name()))
     }
 }
 
 /// The right to have one body in work.
-struct Seat(&'static AtomicUsize);
+struct CompressionPermit(&'static AtomicUsize);
 
-impl Seat {
-    fn take(taken: &'static AtomicUsize, most: usize) -> Option<Seat> {
+impl CompressionPermit {
+    fn take(taken: &'static AtomicUsize, most: usize) -> Option<CompressionPermit> {
         let more = |taken: usize| (taken < most).then_some(taken + 1);
-        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Seat(taken))
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| CompressionPermit(taken))
     }
 }
 
-impl Drop for Seat {
+impl Drop for CompressionPermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

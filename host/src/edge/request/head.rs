@@ -1,15 +1,27 @@
-//! What a request says before its body, checked once so that nobody behind needs to doubt it.
+//! The head of a request, checked once so that nobody else needs to.
 //!
-//! The framing itself is hyper's; what is refused here are heads that two readers could take differently.
+//! hyper checks the framing; this module refuses heads that two readers could understand differently.
 
 use http::header::{self, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Uri, Version, request};
 
 use crate::edge::request::header_rules::{join_cookies, strip_request};
-use crate::edge::response::refusal::Refusal;
 use crate::net::Interim;
 use crate::{limits, loops};
+
+/// Why a head is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HeadError {
+    #[error("malformed request: {0}")]
+    Malformed(&'static str),
+    #[error("the URL is too long")]
+    UrlTooLong,
+    #[error("too many headers")]
+    TooManyHeaders,
+    #[error("it has been here before")]
+    Loop,
+}
 
 /// Method, target and headers, as hooks see and change them. `Host` is there once, and valid; only a request of HTTP/1.0
 /// may have none.
@@ -19,31 +31,31 @@ pub(crate) struct Head {
     pub(crate) target: PathAndQuery,
     pub(crate) headers: HeaderMap,
     pub(crate) version: Version,
-    /// Whether it asks to go on as WebSocket. The headers that say so are taken out like all that are for one
-    /// connection, and written anew for the origin's.
+    /// Whether it asks to go on as WebSocket. The headers that say so are removed like all that are for one connection,
+    /// and written again for the origin's.
     pub(crate) websocket: bool,
-    /// Whether it is `OPTIONS *`, about the server as a whole; everybody but an origin takes it for `/`.
+    /// Whether it is `OPTIONS *`, which is about the server as a whole; everything but an origin treats it as `/`.
     pub(crate) asterisk: bool,
-    /// Of an answer.
+    /// What happens to the trailers of the answer.
     pub(crate) trailers: Trailers,
-    /// The names of the request's own, as it announces them.
+    /// The names of the request's own trailers, as it announces them.
     pub(crate) trailer: Option<Box<HeaderValue>>,
-    /// Where answers 1xx go. None: nowhere.
+    /// Where interim responses (1xx) go; `None` drops them.
     pub(crate) interim: Option<Interim>,
 }
 
-/// What becomes of what follows the body of an answer.
+/// What happens to the trailers of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trailers {
     Dropped,
-    /// In HTTP/2 they harm nobody who has not asked for them.
+    /// In HTTP/2 they harm no client that has not asked for them.
     Passed,
-    /// The client says that it takes them, and so does whoever asks for it.
+    /// The client asks for them (`TE: trailers`), and so does the edge at the origin.
     Wanted,
 }
 
 impl Head {
-    /// Of a request that nobody has sent.
+    /// For a request that no client has sent.
     pub(crate) fn new(method: Method, target: PathAndQuery, headers: HeaderMap, version: Version) -> Head {
         Head {
             method,
@@ -58,27 +70,27 @@ impl Head {
         }
     }
 
-    /// Also removes what may not pass a proxy.
-    pub(crate) fn admit(parts: request::Parts) -> Result<Head, Refusal> {
+    /// Checks a head. Also removes what may not pass a proxy.
+    pub(crate) fn admit(parts: request::Parts) -> Result<Head, HeadError> {
         let request::Parts { method, uri, version, mut headers, .. } = parts;
         if headers.len() > limits::request::HEADERS {
-            return Err(Refusal::TooManyHeaders);
+            return Err(HeadError::TooManyHeaders);
         }
         if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
-            return Err(Refusal::Malformed("both Content-Length and Transfer-Encoding"));
+            return Err(HeadError::Malformed("both Content-Length and Transfer-Encoding"));
         }
         if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
-            return Err(Refusal::Malformed("more than one Content-Length"));
+            return Err(HeadError::Malformed("more than one Content-Length"));
         }
         if version == Version::HTTP_2 && headers.values().any(has_space_around) {
-            return Err(Refusal::Malformed("white space around a header's value"));
+            return Err(HeadError::Malformed("white space around a header's value"));
         }
         let target = target(&method, &uri, version)?;
         host(&uri, version, &mut headers)?;
         let websocket = asks_for_websocket(&method, version, &headers);
         let noted = strip_request(&mut headers);
         if noted.passed && loops::is_back(&headers) {
-            return Err(Refusal::Loop);
+            return Err(HeadError::Loop);
         }
         if noted.cookies {
             join_cookies(&mut headers);
@@ -109,16 +121,16 @@ impl Head {
         self.target.path()
     }
 
-    /// Whether the same request may be sent twice: safe by its method.
+    /// Whether its method is safe, so that the same request may be sent twice.
     pub(crate) fn is_safe(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 }
 
-/// RFC 6455 section 4.1. Narrower than RFC 9110 would have it, so that all readers agree: one `Upgrade`, one
-/// protocol. Whoever asks otherwise, or for another protocol, is answered in HTTP, as the RFC allows.
+/// RFC 6455 section 4.1. Stricter than RFC 9110, so that all readers agree: one `Upgrade`, one protocol. Any other
+/// request for an upgrade is answered in HTTP, as the RFC allows.
 fn asks_for_websocket(method: &Method, version: Version, headers: &HeaderMap) -> bool {
-    // One look-up for all requests that ask for nothing.
+    // A request that asks for no upgrade costs one look-up.
     let mut asked = headers.get_all(header::UPGRADE).iter();
     let (Some(protocol), None) = (asked.next(), asked.next()) else { return false };
     let named = |value: &HeaderValue| value.as_bytes().split(|&byte| byte == b',').any(is_upgrade);
@@ -132,41 +144,41 @@ fn is_upgrade(option: &[u8]) -> bool {
     option.trim_ascii().eq_ignore_ascii_case(b"upgrade")
 }
 
-/// RFC 9113 section 8.2.1. In HTTP/1.1 it is no part of the value.
+/// RFC 9113 section 8.2.1. In HTTP/1.1 such space is not part of the value.
 fn has_space_around(value: &HeaderValue) -> bool {
     let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())
 }
 
-fn target(method: &Method, uri: &Uri, version: Version) -> Result<PathAndQuery, Refusal> {
+fn target(method: &Method, uri: &Uri, version: Version) -> Result<PathAndQuery, HeadError> {
     if uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
-        return Err(Refusal::Malformed("the target is of another scheme"));
+        return Err(HeadError::Malformed("the target is of another scheme"));
     }
     let target = match uri.path_and_query() {
         Some(target) if method != Method::CONNECT => target.clone(),
-        _ => return Err(Refusal::Malformed("the target is not a path")),
+        _ => return Err(HeadError::Malformed("the target is not a path")),
     };
     if target.as_str().len() > limits::request::URL_BYTES {
-        return Err(Refusal::UrlTooLong);
+        return Err(HeadError::UrlTooLong);
     }
     match target.as_str() {
         "*" if method == Method::OPTIONS => Ok(target),
         text if text.starts_with('/') => Ok(target),
-        // An absolute URL without a path is about the root.
+        // An absolute URL without a path means the root.
         text if text.starts_with('?') && version != Version::HTTP_2 => {
             PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("/{text}")))
-                .map_err(|_| Refusal::Malformed("the target is not a path"))
+                .map_err(|_| HeadError::Malformed("the target is not a path"))
         }
-        _ => Err(Refusal::Malformed("the target is not a path")),
+        _ => Err(HeadError::Malformed("the target is not a path")),
     }
 }
 
 /// Leaves exactly one valid `Host`. The authority of an absolute target, or of HTTP/2, replaces the header
 /// (RFC 9112 section 3.2.2).
-fn host(uri: &Uri, version: Version, headers: &mut HeaderMap) -> Result<(), Refusal> {
-    const INVALID: Refusal = Refusal::Malformed("Host is not valid");
+fn host(uri: &Uri, version: Version, headers: &mut HeaderMap) -> Result<(), HeadError> {
+    const INVALID: HeadError = HeadError::Malformed("Host is not valid");
     if headers.get_all(header::HOST).iter().count() > 1 {
-        return Err(Refusal::Malformed("more than one Host"));
+        return Err(HeadError::Malformed("more than one Host"));
     }
     if let Some(authority) = uri.authority() {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| INVALID)?;
@@ -174,9 +186,9 @@ fn host(uri: &Uri, version: Version, headers: &mut HeaderMap) -> Result<(), Refu
     }
     let host = match headers.get(header::HOST) {
         Some(host) => host,
-        // HTTP/1.0 did not know it (RFC 9112 section 3.2). Who serves all hosts serves this one.
+        // HTTP/1.0 does not require it (RFC 9112 section 3.2). A site for all hosts serves such a request.
         None if version < Version::HTTP_11 => return Ok(()),
-        None => return Err(Refusal::Malformed("Host is missing")),
+        None => return Err(HeadError::Malformed("Host is missing")),
     };
     if let Some(tidy) = tidied(host.as_bytes()) {
         if !is_host(&tidy) || tidied(&tidy).is_some() {
@@ -188,8 +200,8 @@ fn host(uri: &Uri, version: Version, headers: &mut HeaderMap) -> Result<(), Refu
     if is_host(host.as_bytes()) { Ok(()) } else { Err(INVALID) }
 }
 
-/// One spelling for one host: without the colon of a port that is not there, and without the dot that ends a whole name
-/// (RFC 3986 section 3.2). None: it has neither.
+/// One spelling for one host: without a colon that no port follows, and without the dot that ends a fully qualified name
+/// (RFC 3986 section 3.2). `None` if it has neither.
 fn tidied(host: &[u8]) -> Option<Vec<u8>> {
     let end = host.iter().rposition(|&byte| byte == b':').filter(|&at| !host[at..].contains(&b']')).unwrap_or(host.len());
     let (name, port) = host.split_at(end);
@@ -241,7 +253,7 @@ pub(crate) fn with_query(target: &PathAndQuery, query: &str) -> PathAndQuery {
 mod tests {
     use super::*;
 
-    fn admit(uri: &str, headers: &[(&str, &str)]) -> Result<Head, Refusal> {
+    fn admit(uri: &str, headers: &[(&str, &str)]) -> Result<Head, HeadError> {
         let mut request = http::Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -271,7 +283,7 @@ mod tests {
             &[("host", "a"), ("content-length", "1"), ("transfer-encoding", "chunked")],
             &[("host", "a"), ("content-length", "1"), ("content-length", "1")],
         ] {
-            assert!(matches!(admit("/", headers), Err(Refusal::Malformed(_))), "{headers:?}");
+            assert!(matches!(admit("/", headers), Err(HeadError::Malformed(_))), "{headers:?}");
         }
     }
 
@@ -284,7 +296,7 @@ mod tests {
         };
         assert!(admit("/?x", "a b").is_ok());
         for (path, value) in [("?x", "v"), ("/", " v"), ("/", "v\t"), ("/", " ")] {
-            assert!(matches!(admit(path, value), Err(Refusal::Malformed(_))), "{path} {value:?}");
+            assert!(matches!(admit(path, value), Err(HeadError::Malformed(_))), "{path} {value:?}");
         }
     }
 
@@ -302,7 +314,7 @@ mod tests {
             assert_eq!(admit("/", &[("host", host)]).unwrap().headers["host"], tidy, "{host}");
         }
         for host in [".", ":", ".:", "a..", "[::1].", "a::"] {
-            assert!(matches!(admit("/", &[("host", host)]), Err(Refusal::Malformed(_))), "{host}");
+            assert!(matches!(admit("/", &[("host", host)]), Err(HeadError::Malformed(_))), "{host}");
         }
     }
 
@@ -312,7 +324,7 @@ mod tests {
             assert!(admit(target, &[("host", "a")]).is_ok(), "{target}");
         }
         for target in ["ftp://a/", "file://a/etc", "ws://a/", "x://a/"] {
-            assert!(matches!(admit(target, &[("host", "a")]), Err(Refusal::Malformed(_))), "{target}");
+            assert!(matches!(admit(target, &[("host", "a")]), Err(HeadError::Malformed(_))), "{target}");
         }
     }
 
@@ -333,7 +345,7 @@ mod tests {
         };
         let head = ask("OPTIONS").unwrap();
         assert!(head.asterisk && head.path() == "/");
-        assert!(matches!(ask("GET"), Err(Refusal::Malformed(_))));
+        assert!(matches!(ask("GET"), Err(HeadError::Malformed(_))));
         assert!(!admit("/", &[("host", "a")]).unwrap().asterisk);
     }
 
@@ -381,6 +393,6 @@ mod tests {
     fn a_url_may_be_as_long_as_its_limit() {
         let url = |n: usize| format!("/{}", "a".repeat(n - 1));
         assert!(admit(&url(limits::request::URL_BYTES), &[("host", "a")]).is_ok());
-        assert!(matches!(admit(&url(limits::request::URL_BYTES + 1), &[("host", "a")]), Err(Refusal::UrlTooLong)));
+        assert!(matches!(admit(&url(limits::request::URL_BYTES + 1), &[("host", "a")]), Err(HeadError::UrlTooLong)));
     }
 }

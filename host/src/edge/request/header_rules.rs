@@ -1,8 +1,10 @@
 //! Which headers a hook may not see or change, and which never pass a proxy. CloudFront's lists
 //! (Lambda@Edge, "Restrictions on HTTP headers") and RFC 9110 section 7.6.1, as tables.
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
+use http_body::Frame;
 
 use crate::limits;
 use crate::wasm::abi::Moment;
@@ -81,6 +83,14 @@ pub(crate) struct Noted {
     pub(crate) takes_trailers: bool,
     /// The trailers that it announces itself.
     pub(crate) trailer: Option<HeaderValue>,
+}
+
+/// Removes from trailers, if this frame has them, what may not pass.
+pub(crate) fn clean_trailers(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        retain_trailers(trailers);
+    }
+    frame
 }
 
 /// Removes what a request may not carry to a hook or an origin: hop-by-hop headers, those that `Connection`

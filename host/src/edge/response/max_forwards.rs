@@ -4,14 +4,14 @@
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
 
-use crate::edge::body::Content;
+use crate::edge::answer::Answer;
+use crate::edge::body::content::Content;
 use crate::edge::request::head::Head;
-use crate::edge::response::refusal::Answer;
-use crate::edge::site::Behavior;
+use crate::edge::site::behavior::Behavior;
 use crate::telemetry::ResultType;
 
-/// The edge's own answer to a request that may go no further; any other has one hop less to go.
-pub(crate) fn last(head: &mut Head, behavior: &Behavior) -> Option<Answer> {
+/// Answers a request that may go no further; counts down the hops of any other.
+pub(crate) fn answer_last_hop(head: &mut Head, behavior: &Behavior) -> Option<Answer> {
     if head.method != Method::OPTIONS {
         return None;
     }
@@ -28,8 +28,8 @@ pub(crate) fn last(head: &mut Head, behavior: &Behavior) -> Option<Answer> {
     Some(Answer { response, result: ResultType::Miss })
 }
 
-/// None: the field is not there, or says nothing that all readers agree on; it stays as it is then. What is larger than
-/// any way is as good as the largest.
+/// `None` if the field is missing, or not one number for all readers; it stays as it is then. A number that is too large
+/// counts as the largest.
 fn left(headers: &http::HeaderMap) -> Option<u32> {
     let mut lines = headers.get_all(header::MAX_FORWARDS).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };

@@ -1,8 +1,7 @@
-//! I put on a response what its behavior's response headers policy says (CloudFront: "Add or remove HTTP headers in
-//! CloudFront responses").
+//! Applies a behavior's response headers policy (CloudFront: "Add or remove HTTP headers in CloudFront responses").
 //!
-//! On hits and misses, generated answers and error pages; what is stored is as the origin sent it. Then comes the
-//! viewer-response hook.
+//! It applies to hits and misses, generated answers and error pages; stored responses stay as the origin sent them. The
+//! viewer-response hook comes after it.
 
 use std::fmt::Write as _;
 
@@ -12,34 +11,31 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use crate::config::{AllowedOrigins, Cors, ResponseHeaders};
 use crate::edge::request::head::Head;
 use crate::edge::request::id::RequestId;
-use crate::edge::response::refusal::Answer;
 use crate::telemetry::ResultType;
 
-/// A policy, and what of the request it goes by.
-pub(crate) struct Dress<'a> {
+/// A policy, and the parts of the request that it depends on.
+pub(crate) struct ResponseHeaderPolicy<'a> {
     policy: &'a ResponseHeaders,
     origin: Option<HeaderValue>,
     preflight: bool,
 }
 
-impl<'a> Dress<'a> {
-    /// Before the request's head is taken apart.
-    pub(crate) fn new(policy: &'a ResponseHeaders, head: &Head) -> Dress<'a> {
+impl<'a> ResponseHeaderPolicy<'a> {
+    /// Called before the request's head is taken apart.
+    pub(crate) fn new(policy: &'a ResponseHeaders, head: &Head) -> ResponseHeaderPolicy<'a> {
         let origin = policy.cors.as_ref().and_then(|_| head.headers.get(header::ORIGIN)).cloned();
         let preflight = origin.is_some()
             && head.method == Method::OPTIONS
             && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        Dress { policy, origin, preflight }
+        ResponseHeaderPolicy { policy, origin, preflight }
     }
 
-    pub(crate) fn put_on(&self, answer: &mut Answer, id: &RequestId, pop: &str) {
-        let result = answer.result;
-        let headers = answer.response.headers_mut();
+    pub(crate) fn apply(&self, headers: &mut HeaderMap, result: ResultType, id: &RequestId, pop: &str) {
         for name in &self.policy.remove {
             headers.remove(name);
         }
         if let Some(cors) = &self.policy.cors {
-            share(cors, self.origin.as_ref(), self.preflight, headers);
+            set_cors(cors, self.origin.as_ref(), self.preflight, headers);
         }
         for (name, value) in &self.policy.add {
             if !headers.contains_key(name) {
@@ -58,9 +54,9 @@ impl<'a> Dress<'a> {
     }
 }
 
-/// The fields of the Fetch standard's CORS protocol. Which origin may read it is a part of what the response depends
-/// on, also when this one may not.
-fn share(cors: &Cors, origin: Option<&HeaderValue>, preflight: bool, headers: &mut HeaderMap) {
+/// Sets the fields of the Fetch standard's CORS protocol. The response varies by origin also when this one may not read
+/// it.
+fn set_cors(cors: &Cors, origin: Option<&HeaderValue>, preflight: bool, headers: &mut HeaderMap) {
     const FIELDS: [HeaderName; 6] = [
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
@@ -85,17 +81,17 @@ fn share(cors: &Cors, origin: Option<&HeaderValue>, preflight: bool, headers: &m
     if cors.credentials {
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
-    let mut say = |name, value: &Option<HeaderValue>| {
+    let mut set = |name, value: &Option<HeaderValue>| {
         if let Some(value) = value {
             headers.insert(name, value.clone());
         }
     };
     if preflight {
-        say(header::ACCESS_CONTROL_ALLOW_METHODS, &cors.methods);
-        say(header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers);
-        say(header::ACCESS_CONTROL_MAX_AGE, &cors.max_age);
+        set(header::ACCESS_CONTROL_ALLOW_METHODS, &cors.methods);
+        set(header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers);
+        set(header::ACCESS_CONTROL_MAX_AGE, &cors.max_age);
     } else {
-        say(header::ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose);
+        set(header::ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose);
     }
 }
 
@@ -107,7 +103,7 @@ fn is_allowed(allowed: &str, origin: &HeaderValue) -> bool {
     else {
         return false;
     };
-    // At least one label stands for the star, and nothing that is no part of a name.
+    // The star stands for at least one label, and only for parts of a name.
     let Some(labels) = host.len().checked_sub(suffix.len()).and_then(|at| Some((host.get(..at)?, host.get(at..)?))) else {
         return false;
     };

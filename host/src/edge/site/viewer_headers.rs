@@ -1,7 +1,7 @@
-//! I tell hooks and origins who the viewer is, in CloudFront's headers ("Add CloudFront request headers").
+//! CloudFront's headers that tell hooks and origins who the viewer is ("Add CloudFront request headers").
 //!
-//! What a client says of itself in one of these headers is replaced, or removed when nothing is known. Latitude and
-//! longitude have five digits after the point; characters outside of ASCII are percent-encoded as UTF-8.
+//! What a client sends in one of these headers is replaced, or removed when nothing is known. Latitude and longitude have
+//! five digits after the point; characters outside ASCII are percent-encoded as UTF-8.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -16,16 +16,17 @@ use crate::config::{Behavior, Database, Geo, ViewerHeader};
 use crate::edge::request::device::Device;
 use crate::net::Client;
 
-/// What one behavior tells, and where it knows it from.
+/// The headers of one behavior, and the databases that their values come from.
 pub(crate) struct ViewerHeaders {
     geo: Geo,
-    told: Vec<(HeaderName, ViewerHeader)>,
-    /// Whether one of them tells of the device.
+    added: Vec<(HeaderName, ViewerHeader)>,
+    /// Whether one of them describes the device.
     of_device: bool,
 }
 
 impl ViewerHeaders {
-    /// Those that the behavior lists, and those that its policies name and for which there is a database. None: none.
+    /// The headers that the behavior lists, and those that its policies name and for which there is a database. `None` if
+    /// there are none.
     pub(crate) fn new(behavior: &Behavior, geo: &Geo) -> Option<ViewerHeaders> {
         let keyed = behavior.cache.as_ref().map(|policy| &policy.key.headers);
         let forwarded = behavior.forwarding.as_ref().map(|forwarding| &forwarding.headers);
@@ -33,22 +34,22 @@ impl ViewerHeaders {
             Some(Choice::Only(names)) => names.iter().any(|other| other.as_str() == name),
             _ => false,
         };
-        let told = ViewerHeader::ALL.into_iter().filter(|header| {
+        let added = ViewerHeader::ALL.into_iter().filter(|header| {
             let name = header.name();
             let wanted = behavior.viewer_headers.contains(header) || named(keyed, name) || named(forwarded, name);
             wanted && geo.knows(*header)
         });
-        let told: Vec<_> = told.map(|header| (HeaderName::from_static(header.name()), header)).collect();
-        let of_device = told.iter().any(|(_, header)| Device::default().is(*header).is_some());
-        (!told.is_empty()).then(|| ViewerHeaders { geo: geo.clone(), told, of_device })
+        let added: Vec<_> = added.map(|header| (HeaderName::from_static(header.name()), header)).collect();
+        let of_device = added.iter().any(|(_, header)| Device::default().is(*header).is_some());
+        (!added.is_empty()).then(|| ViewerHeaders { geo: geo.clone(), added, of_device })
     }
 
-    pub(crate) fn tell(&self, client: &Client, version: Version, headers: &mut HeaderMap) {
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap, client: &Client, version: Version) {
         let (city, asn) = (self.geo.city.as_ref(), self.geo.asn.as_ref());
         let city = city.and_then(|database| find(database, client.peer.ip()));
         let asn = asn.and_then(|database| find(database, client.peer.ip()));
         let device = self.of_device.then(|| Device::of(headers));
-        for (name, header) in &self.told {
+        for (name, header) in &self.added {
             let value = match header {
                 ViewerHeader::Address => address(client.peer),
                 ViewerHeader::Protocol => Some(HeaderValue::from_static(if client.tls.is_some() { "https" } else { "http" })),
@@ -67,14 +68,14 @@ impl ViewerHeaders {
     }
 }
 
-type Found<'a> = LookupResult<'a, Box<[u8]>>;
+type GeoRecord<'a> = LookupResult<'a, Box<[u8]>>;
 
-/// A damaged entry is as good as none.
-fn find(database: &Database, ip: IpAddr) -> Option<Found<'_>> {
+/// A damaged entry counts as none.
+fn find(database: &Database, ip: IpAddr) -> Option<GeoRecord<'_>> {
     database.0.lookup(ip.to_canonical()).ok().filter(LookupResult::has_data)
 }
 
-fn place(found: &Found<'_>, header: ViewerHeader) -> Option<HeaderValue> {
+fn place(found: &GeoRecord<'_>, header: ViewerHeader) -> Option<HeaderValue> {
     match header {
         ViewerHeader::Country => text(found, &path!["country", "iso_code"]),
         ViewerHeader::CountryName => text(found, &path!["country", "names", "en"]),
@@ -90,7 +91,7 @@ fn place(found: &Found<'_>, header: ViewerHeader) -> Option<HeaderValue> {
     }
 }
 
-fn text(found: &Found<'_>, path: &[PathElement<'_>]) -> Option<HeaderValue> {
+fn text(found: &GeoRecord<'_>, path: &[PathElement<'_>]) -> Option<HeaderValue> {
     let text: &str = found.decode_path(path).ok()??;
     let mut encoded = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {
@@ -102,11 +103,11 @@ fn text(found: &Found<'_>, path: &[PathElement<'_>]) -> Option<HeaderValue> {
     HeaderValue::try_from(encoded).ok()
 }
 
-fn number<T: DeserializeOwned + Into<HeaderValue>>(found: &Found<'_>, path: &[PathElement<'_>]) -> Option<HeaderValue> {
+fn number<T: DeserializeOwned + Into<HeaderValue>>(found: &GeoRecord<'_>, path: &[PathElement<'_>]) -> Option<HeaderValue> {
     found.decode_path::<T>(path).ok()?.map(T::into)
 }
 
-fn degrees(found: &Found<'_>, path: &[PathElement<'_>]) -> Option<HeaderValue> {
+fn degrees(found: &GeoRecord<'_>, path: &[PathElement<'_>]) -> Option<HeaderValue> {
     let degrees: f64 = found.decode_path(path).ok()??;
     HeaderValue::try_from(format!("{degrees:.5}")).ok()
 }

@@ -6,7 +6,8 @@ use http::uri::PathAndQuery;
 use http::{Request, Response};
 
 use crate::config::{KeyKind, PublicKey};
-use crate::edge::hook::edit::{Beside, Flow, edit_request, edit_response};
+use crate::edge::hook::edit::{Flow, edit_request, edit_response};
+use crate::edge::hook::edits::HookEdits;
 use crate::edge::request::head::Head;
 use crate::edge::request::header_rules::{is_disallowed, is_read_only};
 use crate::edge::site::signed::{self, Asked, Signers};
@@ -26,20 +27,20 @@ pub(crate) fn hook_answer(data: &[u8]) {
 
 fn request_answer(moment: Moment, limits: &Limits, answer: &[u8]) {
     let before = sample_head();
-    let (mut head, mut beside) = (before.clone(), Beside::default());
-    let Ok(flow) = edit_request(moment, limits, answer, &mut head, &mut beside) else { return };
+    let (mut head, mut edits) = (before.clone(), HookEdits::default());
+    let Ok(flow) = edit_request(moment, limits, answer, &mut head, &mut edits) else { return };
     check_head(&head);
     check_edit(moment, limits, &before.headers, &head.headers);
     if answer.len() == 1 {
         assert_eq!((head.target.as_str(), &head.headers), (before.target.as_str(), &before.headers));
     }
-    assert!(beside.body.is_none() || moment == Moment::OriginRequest);
-    if let Some(edits) = &beside.origin {
+    assert!(edits.body.is_none() || moment == Moment::OriginRequest);
+    if let Some(edits) = &edits.origin {
         // They are put together later without a check of their own.
         if let Some(path) = &edits.path {
             assert!(format!("{path}{}", head.target).parse::<PathAndQuery>().is_ok(), "path {path:?} before {}", head.target);
         }
-        assert!(edits.address.as_ref().is_none_or(|(host, port, _)| !host.is_empty() && *port != 0));
+        assert!(edits.address.as_ref().is_none_or(|address| !address.host().is_empty() && address.port() != 0));
         assert!(edits.headers.iter().all(|(name, _)| !is_disallowed(name.as_str()) && name != header::HOST));
         if let Some(host) = &edits.host_header {
             head.headers.insert(header::HOST, host.clone());

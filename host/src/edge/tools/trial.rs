@@ -1,7 +1,7 @@
-//! One hook on a given event, without a network: what CloudFront's TestFunction does.
+//! Runs one hook on a given event, without a network, as CloudFront's TestFunction does.
 //!
-//! The event and the result have the form of CloudFront Functions' event object, version 1.0. What is
-//! checked of an answer is what an exchange checks.
+//! The event and the result have the form of CloudFront Functions' event object, version 1.0. An answer is checked as in an
+//! exchange.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use http::{Request, Response, StatusCode, response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::edge::hook::edit::{Beside, Flow, edit_request, edit_response};
-use crate::edge::hook::{self, Scene};
+use crate::edge::hook::edit::{Flow, edit_request, edit_response};
+use crate::edge::hook::edits::HookEdits;
+use crate::edge::hook::{self, HookContext};
 use crate::edge::record::tally::Tally;
 use crate::edge::request::head::Head;
 use crate::edge::request::id::RequestId;
@@ -24,7 +25,7 @@ use crate::loops::Passed;
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Trial {
@@ -102,7 +103,7 @@ impl Values {
     }
 }
 
-/// An event that was read.
+/// A parsed event.
 pub(crate) struct Opened {
     pub(crate) moment: Moment,
     site: String,
@@ -128,7 +129,7 @@ impl Opened {
         Ok(Opened { moment, site: event.context.distribution_id, client_ip: event.viewer.ip, head, response })
     }
 
-    /// What a result looks like that changes nothing.
+    /// How a result looks that changes nothing.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn shown(&self) -> Value {
         let response = self.response.as_ref().map(|response| shown_response(response, None));
@@ -149,7 +150,7 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
     }
     let (id, metrics) = (RequestId::next(), telemetry.edge());
     let (tally, site, client_ip) = (Tally::default(), Arc::from(site), Arc::from(client_ip));
-    let scene = Scene {
+    let context = HookContext {
         site: &site,
         id: &id,
         client_ip: &client_ip,
@@ -158,7 +159,7 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
         tally: &tally,
         trace: None,
     };
-    let buffer = hook::event(scene, moment, &head, response.as_ref());
+    let buffer = hook::event(context, moment, &head, response.as_ref());
     let outcome = if moment.is_viewer() {
         function.measure_viewer(moment, &buffer)
     } else {
@@ -169,7 +170,7 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
         Some(response) => {
             edit_response(moment, limits, &answer, response).map(|body| json!({ "response": shown_response(response, body) }))
         }
-        None => edit_request(moment, limits, &answer, &mut head, &mut Beside::default()).map(|flow| match flow {
+        None => edit_request(moment, limits, &answer, &mut head, &mut HookEdits::default()).map(|flow| match flow {
             Flow::Continue => json!({ "request": shown_request(&head) }),
             Flow::Respond(generated) => {
                 let (parts, body) = generated.into_parts();

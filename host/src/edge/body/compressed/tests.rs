@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use http_body::SizeHint;
-use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 
 use super::*;
@@ -31,9 +30,8 @@ impl http_body::Body for Pieces {
     }
 }
 
-fn compressed(coding: Coding, said: usize, pieces: Vec<Result<Bytes, ()>>) -> Compressed {
-    let content = Content::Stream(Pieces(pieces.into()).boxed_unsync());
-    Compressed::new(content, coding, said as u64, Telemetry::new().cache()).ok().unwrap()
+fn compressed(coding: Coding, said: usize, pieces: Vec<Result<Bytes, ()>>) -> Compressed<Pieces> {
+    Compressed::new(Pieces(pieces.into()), coding, said as u64, Telemetry::new().cache()).ok().unwrap()
 }
 
 /// Cut at each of `cuts`, which are taken modulo the length.
@@ -54,7 +52,7 @@ impl Wake for Woken {
 }
 
 /// All frames, and how often others had a turn.
-fn run(mut body: Compressed) -> (Vec<Bytes>, usize, Result<(), anyhow::Error>) {
+fn run(mut body: Compressed<Pieces>) -> (Vec<Bytes>, usize, Result<(), anyhow::Error>) {
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let (mut frames, mut turns) = (Vec::new(), 0);
@@ -161,10 +159,10 @@ fn a_body_that_breaks_off_breaks_off() {
 }
 
 #[test]
-fn seats_are_few_and_come_back() {
+fn permits_are_few_and_come_back() {
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
-    let mut seats: Vec<_> = (0..3).map(|_| Seat::take(&TAKEN, 3).unwrap()).collect();
-    assert!(Seat::take(&TAKEN, 3).is_none());
-    seats.pop();
-    assert!(Seat::take(&TAKEN, 3).is_some(), "a dropped one is free");
+    let mut permits: Vec<_> = (0..3).map(|_| CompressionPermit::take(&TAKEN, 3).unwrap()).collect();
+    assert!(CompressionPermit::take(&TAKEN, 3).is_none());
+    permits.pop();
+    assert!(CompressionPermit::take(&TAKEN, 3).is_some(), "a dropped one is free");
 }

@@ -1,13 +1,15 @@
-//! An origin's bytes before hyper reads them: what is said before an answer is taken out here.
+//! Takes interim responses (1xx) out of an origin's bytes before hyper reads them.
 //!
-//! hyper drops answers 1xx, however many come. So the first bytes after a request are looked at: those of a 1xx are
-//! parsed, kept for whoever asked (`Ear`) and counted, and only the answer itself goes on. A newer HTTP/1 than 1.1 is
+//! hyper drops interim responses, however many come. So the first bytes after a request are examined: those of a 1xx are
+//! parsed, counted, and kept for the request (`Interims`); only the final response goes on. A newer HTTP/1 than 1.1 is
 //! read as 1.1 (RFC 9110 section 2.5).
 //!
-//!     asked ─► Listening ──1xx──► kept, and on listening
-//!                  └── anything else ─► Passing ─► hyper, byte for byte, until the next request
+//! ```text
+//! asked ─► scanning ──1xx──► kept, and on scanning
+//!              └── anything else ─► passing ─► hyper, byte for byte, until the next request
+//! ```
 //!
-//! An answer of which no byte is 1xx costs a comparison of its first 12 bytes, and no copy.
+//! An answer without a 1xx costs a comparison of its first 12 bytes, and no copy.
 
 use std::io;
 use std::pin::Pin;
@@ -18,21 +20,21 @@ use std::task::{Context, Poll, ready};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::edge::origin::connect::Stream;
+use crate::edge::origin::connect::OriginStream;
 use crate::limits::origin::{HEADERS, INTERIM_BYTES, INTERIMS};
 
 /// `HTTP/1.1 200`.
 const STATUS_BYTES: usize = 12;
 
-/// What has been said before an answer, shared with whoever waits for that.
+/// Interim responses that have come, shared with the request that waits for the final one.
 #[derive(Default)]
-pub(crate) struct Ear {
+pub(crate) struct Interims {
     asked: AtomicBool,
-    heard: AtomicBool,
-    interims: Mutex<Vec<(StatusCode, HeaderMap)>>,
+    some: AtomicBool,
+    queue: Mutex<Vec<(StatusCode, HeaderMap)>>,
 }
 
-impl Ear {
+impl Interims {
     /// A request is about to go: the next byte begins an answer.
     pub(crate) fn asked(&self) {
         self.asked.store(true, Relaxed);
@@ -40,34 +42,35 @@ impl Ear {
 
     /// What has come since the last time.
     pub(crate) fn take(&self) -> Vec<(StatusCode, HeaderMap)> {
-        if !self.heard.swap(false, Relaxed) {
+        if !self.some.swap(false, Relaxed) {
             return Vec::new();
         }
-        std::mem::take(&mut *self.interims.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn hear(&self, interim: (StatusCode, HeaderMap)) {
-        self.interims.lock().unwrap_or_else(PoisonError::into_inner).push(interim);
-        self.heard.store(true, Relaxed);
+    fn push(&self, interim: (StatusCode, HeaderMap)) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(interim);
+        self.some.store(true, Relaxed);
     }
 }
 
 /// See the module.
-pub(crate) struct Attentive {
-    stream: Stream,
-    ear: Arc<Ear>,
-    listening: Option<Listening>,
-    /// Read, and not yet given on.
+pub(crate) struct InterimReader {
+    stream: OriginStream,
+    interims: Arc<Interims>,
+    /// `None` while bytes are passed on.
+    scan: Option<InterimScan>,
+    /// Read, and not yet passed on.
     held: Vec<u8>,
 }
 
 #[derive(Default)]
-struct Listening {
+struct InterimScan {
     interims: u32,
     bytes: usize,
 }
 
-/// What the bytes so far are the beginning of.
+/// What the bytes so far begin.
 #[derive(Debug, PartialEq, Eq)]
 enum Beginning {
     Answer,
@@ -75,24 +78,24 @@ enum Beginning {
     Unknown,
 }
 
-impl Attentive {
-    pub(crate) fn new(stream: Stream, ear: Arc<Ear>) -> Attentive {
-        Attentive { stream, ear, listening: None, held: Vec::new() }
+impl InterimReader {
+    pub(crate) fn new(stream: OriginStream, interims: Arc<Interims>) -> InterimReader {
+        InterimReader { stream, interims, scan: None, held: Vec::new() }
     }
 
-    /// The stream, and what was read of it that nobody has had.
-    pub(crate) fn into_parts(self) -> (Stream, Vec<u8>) {
+    /// The stream, and what was read of it and not passed on.
+    pub(crate) fn into_parts(self) -> (OriginStream, Vec<u8>) {
         (self.stream, self.held)
     }
 
-    /// Takes out of what is held all that comes before the answer. Whether the answer has begun.
-    fn listen(&mut self) -> io::Result<bool> {
-        let Some(listening) = &mut self.listening else { return Ok(true) };
+    /// Takes all interim responses out of what is held. Returns whether the final response has begun.
+    fn scan(&mut self) -> io::Result<bool> {
+        let Some(scan) = &mut self.scan else { return Ok(true) };
         loop {
             match beginning(&self.held) {
                 Beginning::Answer => {
                     read_as_1_1(&mut self.held);
-                    self.listening = None;
+                    self.scan = None;
                     return Ok(true);
                 }
                 Beginning::Unknown => return Ok(false),
@@ -100,18 +103,18 @@ impl Attentive {
                     read_as_1_1(&mut self.held);
                     let (length, interim) = match interim(&self.held)? {
                         Some(parsed) => parsed,
-                        None if listening.bytes + self.held.len() > INTERIM_BYTES => return Err(endless()),
+                        None if scan.bytes + self.held.len() > INTERIM_BYTES => return Err(endless()),
                         None => return Ok(false),
                     };
-                    listening.interims += 1;
-                    listening.bytes += length;
-                    if listening.interims > INTERIMS || listening.bytes > INTERIM_BYTES {
+                    scan.interims += 1;
+                    scan.bytes += length;
+                    if scan.interims > INTERIMS || scan.bytes > INTERIM_BYTES {
                         return Err(endless());
                     }
                     self.held.drain(..length);
-                    // Nobody here has asked whether to go on (RFC 9110 section 10.1.1).
+                    // The edge does not send `Expect: 100-continue` (RFC 9110 section 10.1.1).
                     if interim.0 != StatusCode::CONTINUE {
-                        self.ear.hear(interim);
+                        self.interims.push(interim);
                     }
                 }
             }
@@ -120,7 +123,7 @@ impl Attentive {
 }
 
 fn endless() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "more answers 1xx than anybody needs")
+    io::Error::new(io::ErrorKind::InvalidData, "too many interim responses (1xx)")
 }
 
 fn beginning(bytes: &[u8]) -> Beginning {
@@ -128,7 +131,7 @@ fn beginning(bytes: &[u8]) -> Beginning {
     let common = bytes.len().min(BEFORE.len());
     match bytes {
         _ if bytes[..common] != BEFORE[..common] => Beginning::Answer,
-        // 101 is an answer: another protocol follows it.
+        // 101 is a final response: another protocol follows it.
         [_, _, _, _, _, _, _, _, b' ', b'1', second, third, ..] if (*second, *third) != (b'0', b'1') => Beginning::Interim,
         [_, _, _, _, _, _, _, _, b' ', b'1', ..] if bytes.len() < STATUS_BYTES => Beginning::Unknown,
         _ if bytes.len() > 9 => Beginning::Answer,
@@ -142,9 +145,9 @@ fn read_as_1_1(bytes: &mut [u8]) {
     }
 }
 
-/// The first head, and how long it is. None: it is not whole.
+/// The first head, and its length; `None` if it is not complete.
 fn interim(bytes: &[u8]) -> io::Result<Option<(usize, (StatusCode, HeaderMap))>> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "an answer 1xx that is no HTTP");
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "an interim response (1xx) is not HTTP");
     let mut fields = vec![httparse::EMPTY_HEADER; HEADERS];
     let mut response = httparse::Response::new(&mut fields);
     let length = match response.parse(bytes).map_err(|_| invalid())? {
@@ -161,14 +164,14 @@ fn interim(bytes: &[u8]) -> io::Result<Option<(usize, (StatusCode, HeaderMap))>>
     Ok(Some((length, (status, headers))))
 }
 
-impl AsyncRead for Attentive {
+impl AsyncRead for InterimReader {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.ear.asked.swap(false, Relaxed) {
-            this.listening = Some(Listening::default());
+        if this.interims.asked.swap(false, Relaxed) {
+            this.scan = Some(InterimScan::default());
         }
         loop {
-            if this.listening.is_none() {
+            if this.scan.is_none() {
                 if this.held.is_empty() {
                     return Pin::new(&mut this.stream).poll_read(cx, buffer);
                 }
@@ -181,23 +184,23 @@ impl AsyncRead for Attentive {
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
             let came = &mut buffer.filled_mut()[before..];
             if came.is_empty() {
-                // The end. What there was is for hyper to judge.
-                this.listening = None;
+                // The end of the stream. hyper judges what came before.
+                this.scan = None;
                 continue;
             }
             if this.held.is_empty() && beginning(came) == Beginning::Answer {
                 read_as_1_1(came);
-                this.listening = None;
+                this.scan = None;
                 return Poll::Ready(Ok(()));
             }
             this.held.extend_from_slice(came);
             buffer.set_filled(before);
-            this.listen()?;
+            this.scan()?;
         }
     }
 }
 
-impl AsyncWrite for Attentive {
+impl AsyncWrite for InterimReader {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
     }
@@ -226,14 +229,15 @@ mod tests {
 
     use super::*;
 
-    /// What hyper would read of these bytes, which come in pieces of `cut`, and what was heard before.
-    async fn heard(said: &[u8], cut: usize) -> (io::Result<Vec<u8>>, Vec<u16>) {
+    /// What hyper would read of these bytes, which come in pieces of `cut`, and which interim responses came before.
+    async fn read(said: &[u8], cut: usize) -> (io::Result<Vec<u8>>, Vec<u16>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut origin = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         origin.set_nodelay(true).unwrap();
-        let ear = Arc::new(Ear::default());
-        let mut attentive = Attentive::new(Stream::Plain(listener.accept().await.unwrap().0), ear.clone());
-        ear.asked();
+        let interims = Arc::<Interims>::default();
+        let stream = OriginStream::Plain(listener.accept().await.unwrap().0);
+        let mut reader = InterimReader::new(stream, interims.clone());
+        interims.asked();
         let said = said.to_vec();
         let saying = async move {
             for piece in said.chunks(cut) {
@@ -248,20 +252,20 @@ mod tests {
             // A buffer that is smaller than what may be held.
             let mut some = [0; 7];
             loop {
-                match attentive.read(&mut some).await? {
+                match reader.read(&mut some).await? {
                     0 => return Ok(all),
                     n => all.extend_from_slice(&some[..n]),
                 }
             }
         };
         let (_, read) = tokio::join!(saying, reading);
-        (read, ear.take().iter().map(|(status, _)| status.as_u16()).collect())
+        (read, interims.take().iter().map(|(status, _)| status.as_u16()).collect())
     }
 
     #[tokio::test]
-    async fn what_comes_before_an_answer_is_heard_and_the_answer_is_read_as_it_is() {
+    async fn what_comes_before_an_answer_is_kept_and_the_answer_is_read_as_it_is() {
         const HINT: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n";
-        for (before, heard_before) in [
+        for (before, kept_before) in [
             ("".to_owned(), vec![]),
             (HINT.to_owned(), vec![103]),
             (format!("{HINT}HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 x\r\n\r\n{HINT}"), vec![103, 102, 103]),
@@ -274,13 +278,13 @@ mod tests {
                 "HTTP/2",
             ] {
                 for cut in [1, 5, 4096] {
-                    let (read, statuses) = heard(format!("{before}{answer}").as_bytes(), cut).await;
+                    let (read, statuses) = read(format!("{before}{answer}").as_bytes(), cut).await;
                     assert_eq!(String::from_utf8(read.unwrap()).unwrap(), answer, "{before:?} {cut}");
-                    assert_eq!(statuses, heard_before, "{before:?} {cut}");
+                    assert_eq!(statuses, kept_before, "{before:?} {cut}");
                 }
             }
         }
-        let (read, statuses) = heard(b"HTTP/1.2 103 x\r\n\r\nHTTP/1.9 200 OK\r\n\r\n", 4).await;
+        let (read, statuses) = read(b"HTTP/1.2 103 x\r\n\r\nHTTP/1.9 200 OK\r\n\r\n", 4).await;
         assert_eq!((read.unwrap(), statuses), (b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![103]));
     }
 
@@ -288,15 +292,15 @@ mod tests {
     async fn there_may_be_as_many_as_the_limit_and_of_as_many_bytes() {
         let hints = |n: u32| format!("{}HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 103 x\r\n\r\n".repeat(n as usize));
         for (n, fine) in [(INTERIMS - 1, true), (INTERIMS, true), (INTERIMS + 1, false)] {
-            assert_eq!(heard(hints(n).as_bytes(), 4096).await.0.is_ok(), fine, "{n}");
+            assert_eq!(read(hints(n).as_bytes(), 4096).await.0.is_ok(), fine, "{n}");
         }
         let (before, after) = ("HTTP/1.1 103 x\r\nlink: ", "\r\n\r\n");
         let large = |n: usize| format!("{before}{}{after}HTTP/1.1 200 OK\r\n\r\n", "x".repeat(n - before.len() - after.len()));
         for (n, fine) in [(INTERIM_BYTES - 1, true), (INTERIM_BYTES, true), (INTERIM_BYTES + 1, false)] {
-            assert_eq!(heard(large(n).as_bytes(), 4096).await.0.is_ok(), fine, "{n}");
+            assert_eq!(read(large(n).as_bytes(), 4096).await.0.is_ok(), fine, "{n}");
         }
         let endless = format!("{before}{}", "x".repeat(2 * INTERIM_BYTES));
-        assert!(heard(endless.as_bytes(), 4096).await.0.is_err());
-        assert!(heard(b"HTTP/1.1 103 x\r\nno field\r\n\r\n", 4096).await.0.is_err());
+        assert!(read(endless.as_bytes(), 4096).await.0.is_err());
+        assert!(read(b"HTTP/1.1 103 x\r\nno field\r\n\r\n", 4096).await.0.is_err());
     }
 }
