@@ -33,10 +33,15 @@ mod trial;
 mod tunnel;
 mod viewer;
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use anyhow::Context as _;
 use http::header::HeaderValue;
@@ -57,6 +62,7 @@ use crate::path::NormalPath;
 use crate::telemetry::{AccessLog, EdgeMetrics, SIGNED, Telemetry, TraceSettings, Tracer, is_signed, without_signature};
 use origin::Backends;
 use record::Record;
+use respond::Refusal;
 use site::{Parts, Sites};
 
 /// See the module.
@@ -176,11 +182,31 @@ pub fn serve(
 
 async fn answer(mut record: Box<Record>, lane: Rc<WorkerLane>, request: Box<Request<Incoming>>) -> Response<Body> {
     let edge = record.edge.clone();
-    let answer = match exchange::run(&edge, &lane, &mut record, request).await {
+    let answer = {
+        let exchange = pin!(exchange::run(&edge, &lane, &mut record, request));
+        caught(exchange).await
+    };
+    let answer = match answer {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(&edge, record.occasion()),
     };
     respond::finish(&edge, record, answer)
+}
+
+/// What an exchange comes to, or that it panicked: a bug of ours ends one request, and not all that share its connection.
+/// What requests share is whole after each statement that changes it.
+async fn caught<T>(mut exchange: Pin<&mut impl Future<Output = Result<T, Refusal>>>) -> Result<T, Refusal> {
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(context)));
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(Refusal::Panicked(said(&*panic)))))
+    })
+    .await
+}
+
+/// The message of a panic.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::cache;
 use crate::config::{self, Behavior, Hidden, Origin, OriginGroup, OriginKind, Server, Site, UrlOrigin, ViewerProtocol};
+use crate::telemetry::Occasion;
 
 fn url(port: u16) -> OriginKind {
     OriginKind::Url(UrlOrigin {
@@ -279,6 +280,28 @@ fn refusals_and_failovers_have_their_statuses() {
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(part), "{request}: {answer}");
         }
         assert_eq!(get(edge, "/big.txt").await.split_once("\r\n\r\n").unwrap().1.len(), 200_000);
+    });
+}
+
+#[test]
+fn a_panic_is_one_requests_end() {
+    worker(async {
+        let telemetry = Telemetry::new();
+        let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
+        let cache = Cache::open(&options, telemetry.cache()).unwrap();
+        let config = config(vec![("o", url(1))], vec![("*", "o", ViewerProtocol::AllowAll)]);
+        let edge = Edge::new(&config, &Revisions::default(), &cache, &telemetry).unwrap();
+        for message in ["once", "twice"] {
+            let exchange = pin!(async {
+                tokio::task::yield_now().await;
+                if message.is_empty() { Ok(()) } else { panic!("it happened {message}") }
+            });
+            let refusal = caught(exchange).await.unwrap_err();
+            let occasion = Occasion { site: "", path: "/", request_id: "id", category: "", cause: &"" };
+            let answer = refusal.answer(&edge, occasion);
+            assert_eq!((answer.response.status().as_u16(), refusal.category()), (500, "panic"));
+            assert_eq!(refusal.to_string(), format!("it panicked: it happened {message}"));
+        }
     });
 }
 
