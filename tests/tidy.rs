@@ -18,7 +18,7 @@ const UNSAFE_ALLOWED: [&str; 1] = ["host/src/wasm/aot.rs"];
 /// What a room must not name.
 const WALLS: [(&str, &[&str]); 15] = [
     ("wasm", &["function", "edge", "host", "admin", "cli", "net", "config", "cache"]),
-    ("function", &["edge", "host", "admin", "cli", "net", "cache"]),
+    ("function", &["edge", "host", "admin", "cli", "net", "cache", "config"]),
     ("edge", &["host", "admin", "cli"]),
     ("cache", &["wasm", "edge", "function", "config", "host", "admin", "cli"]),
     ("net", &["edge", "function", "wasm", "host", "admin", "cli", "cache"]),

@@ -3,6 +3,8 @@
 //! Who enforces a limit is told in the table in `docs/limits.md`, not here. Settings by the user are
 //! checked against `maximum` by `config`, and shown by `edgeward inspect`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// The two kinds of code: pure hooks at the viewer's side, and everything else.
@@ -198,6 +200,15 @@ impl Limits {
         self.values[limit as usize] = value;
         Ok(self)
     }
+}
+
+/// How long an instance serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstancePolicy {
+    /// Every call sees an instance in its initial state.
+    Fresh,
+    /// An instance serves calls one after the other until a quota.
+    Reuse { max_calls: u64, max_idle: Duration },
 }
 
 /// A limit was set above what may be asked for.
