@@ -18,7 +18,6 @@ use crate::cache::object::{Meta, Stored};
 use crate::cache::tiers::{Keys, Tiers};
 
 /// How a wait for a flight ends.
-#[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
 pub(super) enum Landed {
     Claim(Claim),
     Hit(Hit),
