@@ -66,6 +66,7 @@ use crate::path::NormalPath;
 use crate::telemetry::Telemetry;
 use node::Node;
 use record::Record;
+use response::refusal::Refusal;
 use site::Sites;
 use site::behavior::SiteParts;
 
