@@ -34,7 +34,7 @@ use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::net::{Pace, Stillness};
 use crate::path::NormalPath;
-use crate::telemetry::{Occasion, Open, ResultType, SpanKind};
+use crate::telemetry::{Occasion, OpenSpan, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
 pub(crate) async fn run(edge: &Arc<Edge>, record: &mut Record, request: Box<Request<Incoming>>) -> Result<Answer, Refusal> {
@@ -307,12 +307,12 @@ impl<'a> Trip<'a> {
     }
 
     /// None if the request is not traced.
-    pub(crate) fn open_span(&self, name: &str) -> Option<Open<'_>> {
+    pub(crate) fn open_span(&self, name: &str) -> Option<OpenSpan<'_>> {
         self.scene.trace.map(|trace| trace.open(name, SpanKind::Internal))
     }
 
     /// What is asked of an origin, which is told that it is a part of this.
-    fn open_fetch(&self, origin: &Origin, head: &mut Head) -> Option<Open<'_>> {
+    fn open_fetch(&self, origin: &Origin, head: &mut Head) -> Option<OpenSpan<'_>> {
         const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         let mut open = self.scene.trace?.open(head.method.as_str(), SpanKind::Client);
         if let Ok(traceparent) = HeaderValue::from_str(&open.traceparent()) {
