@@ -44,7 +44,7 @@ use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::net::Stillness;
-use crate::telemetry::{Occasion, Open, ResultType, SpanKind};
+use crate::telemetry::{Occasion, OpenSpan, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
 const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
@@ -142,7 +142,7 @@ impl<'a> Trip<'a> {
     }
 
     /// `None` if the request is not traced.
-    pub(crate) fn open_span(&self, name: &str) -> Option<Open<'_>> {
+    pub(crate) fn open_span(&self, name: &str) -> Option<OpenSpan<'_>> {
         self.context.trace.map(|trace| trace.open(name, SpanKind::Internal))
     }
 
@@ -350,7 +350,7 @@ impl<'a> Trip<'a> {
     }
 
     /// Opens the span of a request to an origin, and tells the origin that its work belongs to it.
-    fn open_fetch_span(&self, origin: &Origin, head: &mut Head) -> Option<Open<'_>> {
+    fn open_fetch_span(&self, origin: &Origin, head: &mut Head) -> Option<OpenSpan<'_>> {
         const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         let mut open = self.context.trace?.open(head.method.as_str(), SpanKind::Client);
         if let Ok(traceparent) = HeaderValue::from_str(&open.traceparent()) {
