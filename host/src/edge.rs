@@ -40,7 +40,13 @@ mod site;
 mod tools;
 mod trip;
 
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -54,11 +60,13 @@ pub use tools::trial::{Trial, trial};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::function::catalog::Revisions;
+use crate::function::lane::WorkerLane;
 use crate::net::Client;
 use crate::path::NormalPath;
 use crate::telemetry::Telemetry;
 use node::Node;
 use record::Record;
+use response::refusal::Refusal;
 use site::Sites;
 use site::behavior::SiteParts;
 
@@ -110,17 +118,46 @@ pub fn admits(parts: http::request::Parts) -> bool {
 /// Answers a request. Must run on a worker's `LocalSet`.
 ///
 /// Not an async function: hyper moves the future that it is given, and so what is large goes to the heap first.
-pub fn serve(edge: Arc<Edge>, client: Client, request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>> {
+pub fn serve(
+    edge: Arc<Edge>,
+    lane: Rc<WorkerLane>,
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<ResponseBody>> {
     let record = Record::open(edge.node.clone(), client, &request);
-    answer(edge, record, Box::new(request))
+    answer(edge, lane, record, Box::new(request))
 }
 
-async fn answer(edge: Arc<Edge>, mut record: Box<Record>, request: Box<Request<Incoming>>) -> Response<ResponseBody> {
-    let answer = match exchange::run(&edge.node, &edge.sites, &mut record, request).await {
+async fn answer(
+    edge: Arc<Edge>,
+    lane: Rc<WorkerLane>,
+    mut record: Box<Record>,
+    request: Box<Request<Incoming>>,
+) -> Response<ResponseBody> {
+    let answer = {
+        let exchange = pin!(exchange::run(&edge.node, &edge.sites, &lane, &mut record, request));
+        caught(exchange).await
+    };
+    let answer = match answer {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(&edge.node, record.occasion()),
     };
     response::finish::finish(&edge.node, record, answer)
+}
+
+/// The outcome of an exchange, or that it panicked: a bug of ours ends one request, and not all that share its connection.
+/// What requests share is whole after each statement that changes it.
+async fn caught<T>(mut exchange: Pin<&mut impl Future<Output = Result<T, Refusal>>>) -> Result<T, Refusal> {
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(context)));
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(Refusal::Panicked(panic_message(&*panic)))))
+    })
+    .await
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }
 
 #[cfg(test)]

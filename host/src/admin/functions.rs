@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{Desk, Line};
+use super::{Desk, JsonLine};
 use crate::function::pool::Cleanliness;
 use crate::limits::{Limit, Profile};
 use crate::telemetry::Timestamp;
@@ -46,11 +46,11 @@ impl From<Cleanliness<'_>> for Instances {
     }
 }
 
-pub(super) async fn all(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
+pub(super) async fn all(State(desk): State<Arc<Desk>>) -> JsonLine<Vec<Function>> {
     let revisions = (desk.revisions)();
     let functions = revisions.iter().map(|(name, revision)| Function {
         name: name.to_owned(),
-        digest: format!("sha256:{}", hex::encode(revision.digest())),
+        digest: revision.spec().code.to_string(),
         deployed: Timestamp::of(revision.deployed()),
         profile: match revision.profile() {
             Profile::Viewer => "viewer",
@@ -61,5 +61,5 @@ pub(super) async fn all(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
         instances: revision.cleanliness().map(Instances::from),
         limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
     });
-    Line(functions.collect())
+    JsonLine(functions.collect())
 }

@@ -11,6 +11,7 @@ mod admission;
 mod obtain;
 mod viewer_hooks;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
@@ -32,6 +33,7 @@ use crate::edge::site::error_pages::{ErrorPages, page_headers};
 use crate::edge::site::response_headers::ResponseHeaderPolicy;
 use crate::edge::site::{Site, Sites, signed};
 use crate::edge::trip::Trip;
+use crate::function::lane::WorkerLane;
 use crate::net::Pace;
 use crate::path::NormalPath;
 use crate::wasm::abi::Moment;
@@ -40,6 +42,7 @@ use crate::wasm::abi::Moment;
 pub(crate) async fn run(
     node: &Arc<Node>,
     sites: &Sites,
+    lane: &Rc<WorkerLane>,
     record: &mut Record,
     request: Box<Request<Incoming>>,
 ) -> Result<Answer, Refusal> {
@@ -53,14 +56,15 @@ pub(crate) async fn run(
     record.site = Some(site.clone());
     let body = RequestBody::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
     match &site.error_pages {
-        None => visit(node, record, &site, &mut head, body).await,
-        Some(pages) => Box::pin(visit_with_pages(pages, node, record, &site, &mut head, body)).await,
+        None => visit(node, lane, record, &site, &mut head, body).await,
+        Some(pages) => Box::pin(visit_with_pages(pages, node, lane, record, &site, &mut head, body)).await,
     }
 }
 
 /// Everything from the choice of a behavior on.
 async fn visit(
     node: &Arc<Node>,
+    lane: &Rc<WorkerLane>,
     record: &Record,
     site: &Arc<Site>,
     head: &mut Head,
@@ -77,13 +81,13 @@ async fn visit(
         // From here on nobody sees the signature: no hook, no key, no origin.
         signed::strip(head);
     }
-    behavior.set_forwarded_fields(head, record.client().tls.is_some());
+    behavior.forget_forwarded_fields(head);
     let policy = behavior.response_header_policy(head);
     if let Some(viewer_headers) = &behavior.viewer_headers {
         viewer_headers.add_to(&mut head.headers, record.client(), head.version);
     }
 
-    let mut trip = Trip::new(node, record, site, behavior);
+    let mut trip = Trip::new(node, lane, record, site, behavior);
     let first = match viewer_hooks::request(&mut trip, head)? {
         Hooked::Proceed(first) => first,
         Hooked::Answer(mut answer) => {
@@ -91,12 +95,16 @@ async fn visit(
             return Ok(answer);
         }
     };
-    if let (Some(root), "/") = (&site.default_root_object, NormalPath::of(head.path()).text()) {
+    if let Some(root) = &site.default_root_object
+        && NormalPath::of(head.path()).text() == "/"
+    {
         head.target = with_path(&head.target, root);
     }
     let response_hook = behavior.hook(Moment::ViewerResponse);
     let response_hook = response_hook.map(|hook| (hook, ResponseEvent::new(trip.context, Moment::ViewerResponse, head)));
 
+    // After the events of viewer hooks, which would be larger for it.
+    behavior.set_forwarded_fields(head, trip.secure);
     let mut answer = obtain(&trip, first, head, &mut body).await?;
     apply(policy.as_ref(), &mut answer, node, record);
 
@@ -114,6 +122,7 @@ async fn visit(
 async fn visit_with_pages(
     pages: &ErrorPages,
     node: &Arc<Node>,
+    lane: &Rc<WorkerLane>,
     record: &Record,
     site: &Arc<Site>,
     head: &mut Head,
@@ -121,7 +130,7 @@ async fn visit_with_pages(
 ) -> Result<Answer, Refusal> {
     let (headers, version) = (page_headers(&head.headers), head.version);
     let policy = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.response_header_policy(head));
-    let answer = match visit(node, record, site, head, body).await {
+    let answer = match visit(node, lane, record, site, head, body).await {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(node, record.occasion()),
     };
@@ -130,7 +139,7 @@ async fn visit_with_pages(
     let method = if record.method == Method::HEAD { Method::HEAD } else { Method::GET };
     let mut head = Head::new(method, page.target.clone(), headers, version);
     behavior.set_forwarded_fields(&mut head, record.client().tls.is_some());
-    let trip = Trip::new(node, record, site, behavior);
+    let trip = Trip::new(node, lane, record, site, behavior);
     let mut served = obtain(&trip, None, &mut head, &mut RequestBody::Empty).await?;
     // A page that is missing keeps its own status.
     if served.response.status() == StatusCode::OK {

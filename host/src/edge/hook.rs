@@ -7,6 +7,7 @@ pub(crate) mod edit;
 pub(crate) mod edits;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,9 @@ use crate::edge::record::tally::Tally;
 use crate::edge::request::head::Head;
 use crate::edge::request::id::RequestId;
 use crate::failure::Failure;
-use crate::function::revision::{Outcome, Revision};
+use crate::function::call::{Call, HookCall, Outcome};
+use crate::function::lane::WorkerLane;
+use crate::function::revision::Revision;
 use crate::loops::Passed;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
 use crate::wasm::abi::{self, EventWriter, Moment};
@@ -32,6 +35,8 @@ pub(crate) struct HookContext<'a> {
     pub(crate) site: &'a Arc<str>,
     pub(crate) id: &'a RequestId,
     pub(crate) client_ip: &'a Arc<str>,
+    /// Of the thread that answers the request.
+    pub(crate) lane: &'a Rc<WorkerLane>,
     pub(crate) edge_location: &'a str,
     pub(crate) metrics: &'a EdgeMetrics,
     pub(crate) tally: &'a Tally,
@@ -65,7 +70,7 @@ pub(crate) fn viewer_request(
     let moment = Moment::ViewerRequest;
     let outcome = EVENT.with_borrow_mut(|event| {
         write_request(event, context, moment, head, None);
-        hook.call_viewer(moment, event)
+        hook.call(context.lane, Call::Hook(HookCall::lent(moment, event))).inline()
     });
     let answer = settle(context, hook, moment, outcome)?;
     edit::edit_request(moment, hook.limits(), &answer, head, edits)
@@ -107,7 +112,7 @@ pub(crate) fn viewer_response(
 ) -> Result<Option<Bytes>, Failure> {
     let moment = Moment::ViewerResponse;
     write_response(&mut EventWriter::resume(&mut begun.event), response, None);
-    let outcome = hook.call_viewer(moment, &begun.event);
+    let outcome = hook.call(context.lane, Call::Hook(HookCall::lent(moment, &begun.event))).inline();
     let answer = settle(context, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
@@ -125,7 +130,9 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, context, moment, head, preview);
     write_origin(&mut writer, origin, origin_headers);
-    let answer = settle(context, hook, moment, hook.call_origin(moment, event, Passed::of(&head.headers)).await)?;
+    let call = Call::Hook(HookCall::owned(moment, event, Passed::of(&head.headers)));
+    let outcome = hook.call(context.lane, call).await.into_hook();
+    let answer = settle(context, hook, moment, outcome)?;
     edit::edit_request(moment, hook.limits(), &answer, head, edits)
 }
 
@@ -143,7 +150,9 @@ pub(crate) async fn origin_response(
     let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, preview);
-    let answer = settle(context, hook, moment, hook.call_origin(moment, event, std::mem::take(&mut begun.passed)).await)?;
+    let call = Call::Hook(HookCall::owned(moment, event, std::mem::take(&mut begun.passed)));
+    let outcome = hook.call(context.lane, call).await.into_hook();
+    let answer = settle(context, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 

@@ -24,7 +24,7 @@ use crate::telemetry::{Line, Occasion, ResultType, Timestamp, Trace};
 pub(crate) struct Record {
     pub(crate) node: Arc<Node>,
     pub(crate) id: RequestId,
-    client: Client,
+    client: Arc<Client>,
     pub(crate) method: Method,
     pub(crate) version: Version,
     started: Instant,
@@ -68,7 +68,7 @@ enum End {
 }
 
 impl Record {
-    pub(crate) fn open<B>(node: Arc<Node>, client: Client, request: &Request<B>) -> Box<Record> {
+    pub(crate) fn open<B>(node: Arc<Node>, client: Arc<Client>, request: &Request<B>) -> Box<Record> {
         node.metrics.opened();
         let trace = node.tracer.as_ref().and_then(|tracer| {
             let parent = request.headers().get("traceparent");

@@ -9,6 +9,7 @@
 //! A behavior without hooks pays one `Option` check for each. Nothing is known of the cache here.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,10 +40,11 @@ use crate::edge::site::Site;
 use crate::edge::site::behavior::Behavior;
 use crate::edge::site::caching::Caching;
 use crate::failure::Failure;
+use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::net::Stillness;
-use crate::telemetry::{Occasion, Open, ResultType, SpanKind};
+use crate::telemetry::{Occasion, OpenSpan, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
 const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
@@ -68,6 +70,7 @@ pub(crate) struct OwnedTrip {
     behavior: Arc<Behavior>,
     id: RequestId,
     client_ip: Arc<str>,
+    lane: Rc<WorkerLane>,
     secure: bool,
     backend: Backend,
     tally: Tally,
@@ -81,6 +84,7 @@ impl OwnedTrip {
             site: &self.site.name,
             id: &self.id,
             client_ip: &self.client_ip,
+            lane: &self.lane,
             edge_location: &self.node.location,
             metrics: &self.node.metrics,
             tally: &self.tally,
@@ -106,12 +110,19 @@ enum Hooked {
 }
 
 impl<'a> Trip<'a> {
-    pub(crate) fn new(node: &'a Arc<Node>, record: &'a Record, site: &'a Arc<Site>, behavior: &'a Arc<Behavior>) -> Trip<'a> {
+    pub(crate) fn new(
+        node: &'a Arc<Node>,
+        lane: &'a Rc<WorkerLane>,
+        record: &'a Record,
+        site: &'a Arc<Site>,
+        behavior: &'a Arc<Behavior>,
+    ) -> Trip<'a> {
         let client = record.client();
         let context = HookContext {
             site: &site.name,
             id: &record.id,
             client_ip: &client.ip,
+            lane,
             edge_location: &node.location,
             metrics: &node.metrics,
             tally: &record.tally,
@@ -131,7 +142,7 @@ impl<'a> Trip<'a> {
     }
 
     /// `None` if the request is not traced.
-    pub(crate) fn open_span(&self, name: &str) -> Option<Open<'_>> {
+    pub(crate) fn open_span(&self, name: &str) -> Option<OpenSpan<'_>> {
         self.context.trace.map(|trace| trace.open(name, SpanKind::Internal))
     }
 
@@ -143,6 +154,7 @@ impl<'a> Trip<'a> {
             behavior: self.behavior.clone(),
             id: *self.context.id,
             client_ip: self.context.client_ip.clone(),
+            lane: self.context.lane.clone(),
             secure: self.secure,
             backend: self.backend.clone(),
             tally: Tally::default(),
@@ -282,7 +294,7 @@ impl<'a> Trip<'a> {
         let mut span = self.open_fetch_span(origin, head);
         let started = Instant::now();
         self.context.tally.begin(&origin.metrics);
-        let mut response = match fetch(origin, head, body, self.secure, started, self.context.tally).await {
+        let mut response = match fetch(origin, self.context.lane, head, body, self.secure, started, self.context.tally).await {
             Ok(response) => response,
             Err(error) => {
                 if let Some(span) = &mut span {
@@ -338,7 +350,7 @@ impl<'a> Trip<'a> {
     }
 
     /// Opens the span of a request to an origin, and tells the origin that its work belongs to it.
-    fn open_fetch_span(&self, origin: &Origin, head: &mut Head) -> Option<Open<'_>> {
+    fn open_fetch_span(&self, origin: &Origin, head: &mut Head) -> Option<OpenSpan<'_>> {
         const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         let mut open = self.context.trace?.open(head.method.as_str(), SpanKind::Client);
         if let Ok(traceparent) = HeaderValue::from_str(&open.traceparent()) {

@@ -18,7 +18,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::changes::{self, listed};
 use super::{Shared, Snapshot};
-use crate::config::{self, Loaded, Seen, Server};
+use crate::config::{self, InputSnapshot, Loaded, Server};
 use crate::telemetry::ReloadResult;
 
 /// Files are written in several steps: wait until nothing has happened for so long,
@@ -39,12 +39,12 @@ pub(super) enum Cause {
 
 /// How the files looked when they were read, and which have changed since what is in force was.
 pub(super) struct Changes {
-    seen: Seen,
+    seen: InputSnapshot,
     changed: BTreeSet<PathBuf>,
 }
 
 impl Changes {
-    pub(super) fn since(seen: Seen) -> Changes {
+    pub(super) fn since(seen: InputSnapshot) -> Changes {
         Changes { seen, changed: BTreeSet::new() }
     }
 
@@ -150,7 +150,8 @@ impl Reloader {
         self.watch();
 
         let before = self.shared.snapshot.load_full();
-        let mut next = Snapshot::build(&config, &self.shared.catalog, &self.shared.cache, &self.shared.telemetry)?;
+        let shared = &self.shared;
+        let mut next = Snapshot::build(&config, &before.revisions, &shared.builder, &shared.cache, &shared.telemetry)?;
         if let Some(tls) = &self.shared.tls {
             tls.reload(&config.server.certificates)?;
             self.shared.telemetry.certificates(&tls.expiries());
@@ -224,14 +225,15 @@ fn needs_restart(now: &Server, next: &Server) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Look;
+    use crate::config::FileStamp;
 
     #[test]
     fn a_file_renamed_over_another_is_a_change() {
         let folder = tempfile::tempdir().unwrap();
         let (file, other) = (folder.path().join("a"), folder.path().join("b"));
         std::fs::write(&file, "1").unwrap();
-        let mut changes = Changes::since(Seen { files: [(file.clone(), Look::at(&file))].into(), includes: Vec::new() });
+        let mut changes =
+            Changes::since(InputSnapshot { files: [(file.clone(), FileStamp::at(&file))].into(), includes: Vec::new() });
         assert!(!changes.any());
         std::fs::write(&other, "2").unwrap();
         std::fs::rename(&other, &file).unwrap();
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_folder_is_in_the_current_one() {
-        let seen = Seen { files: [(PathBuf::from("edge.toml"), None)].into(), includes: Vec::new() };
+        let seen = InputSnapshot { files: [(PathBuf::from("edge.toml"), None)].into(), includes: Vec::new() };
         assert_eq!(seen.folders(), [PathBuf::from(".")].into());
     }
 }

@@ -52,7 +52,7 @@ impl ResultType {
     }
 }
 
-pub(super) struct Families {
+pub(super) struct EdgeFamilies {
     requests: IntCounterVec,
     seconds: HistogramVec,
     bytes: IntCounterVec,
@@ -68,9 +68,9 @@ pub(super) struct Families {
     tunnel_bytes: IntCounterVec,
 }
 
-impl Families {
-    pub(super) fn register(register: &Register) -> Families {
-        Families {
+impl EdgeFamilies {
+    pub(super) fn register(register: &Register) -> EdgeFamilies {
+        EdgeFamilies {
             requests: register.counters(
                 "edgeward_edge_requests_total",
                 "Requests by site, status class and result type.",
@@ -130,10 +130,11 @@ impl Families {
         }
     }
 
-    pub(super) fn edge(&self, own: [Arc<Repeats>; 2]) -> EdgeMetrics {
-        let [exhausted, broken] = own;
+    pub(super) fn edge(&self, own: [Arc<Repeats>; 3]) -> EdgeMetrics {
+        let [exhausted, panicked, broken] = own;
         EdgeMetrics {
             exhausted,
+            panicked,
             broken,
             open: self.open.clone(),
             hook_seconds: ["viewer-request", "origin-request", "origin-response", "viewer-response"]
@@ -181,6 +182,7 @@ pub struct EdgeMetrics {
     bytes_to_viewers: IntCounter,
     bytes_to_origins: IntCounter,
     exhausted: Arc<Repeats>,
+    panicked: Arc<Repeats>,
     broken: Arc<Repeats>,
 }
 
@@ -188,6 +190,11 @@ impl EdgeMetrics {
     /// This machine had nothing left to ask an origin with.
     pub fn exhausted(&self, occasion: Occasion<'_>) {
         self.exhausted.occurred(occasion);
+    }
+
+    /// We panicked while we answered a request.
+    pub fn panicked(&self, occasion: Occasion<'_>) {
+        self.panicked.occurred(occasion);
     }
 
     /// An answer that no origin was sending at that moment ended before its body did.

@@ -56,6 +56,8 @@ pub(super) enum Recurring {
     ServiceFailure,
     /// This machine has nothing left to ask an origin with.
     EdgeExhausted,
+    /// We panicked while we answered a request.
+    EdgePanic,
     /// An answer from the cache, or of a folder, ends before its body.
     ResponseBroke,
     /// What the cache has written of itself is not on the disk.
@@ -64,11 +66,22 @@ pub(super) enum Recurring {
 }
 
 impl Recurring {
-    const ALL: [Recurring; 8] = {
+    const ALL: [Recurring; 9] = {
         use Recurring::{
-            CacheJournal, EdgeExhausted, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke, ServiceFailure,
+            CacheJournal, EdgeExhausted, EdgePanic, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke,
+            ServiceFailure,
         };
-        [OriginFailure, OriginBroke, HookFailure, ServiceFailure, EdgeExhausted, ResponseBroke, CacheJournal, FunctionLog]
+        [
+            OriginFailure,
+            OriginBroke,
+            HookFailure,
+            ServiceFailure,
+            EdgeExhausted,
+            EdgePanic,
+            ResponseBroke,
+            CacheJournal,
+            FunctionLog,
+        ]
     };
 
     fn name(self) -> &'static str {
@@ -78,6 +91,7 @@ impl Recurring {
             Recurring::HookFailure => "hook-failure",
             Recurring::ServiceFailure => "service-failure",
             Recurring::EdgeExhausted => "edge-exhausted",
+            Recurring::EdgePanic => "edge-panic",
             Recurring::ResponseBroke => "response-broke",
             Recurring::CacheJournal => "cache-journal",
             Recurring::FunctionLog => "function-log",
@@ -183,7 +197,7 @@ pub struct Repeats {
     suppressed: IntCounter,
     /// As `state` has it, for who only wants to say that all is well.
     lasts: AtomicBool,
-    state: Mutex<(State, Option<Latest>)>,
+    state: Mutex<(RepeatState, Option<Latest>)>,
     all: Weak<All>,
 }
 
@@ -268,14 +282,14 @@ impl Repeats {
         tracing::warn!(target: "edgeward::edge", site, origin, function, path, request_id, category, failures, "{cause}");
     }
 
-    fn state(&self) -> MutexGuard<'_, (State, Option<Latest>)> {
+    fn state(&self) -> MutexGuard<'_, (RepeatState, Option<Latest>)> {
         locked(&self.state)
     }
 }
 
 /// When which line is due.
 #[derive(Debug, Default)]
-struct State {
+struct RepeatState {
     /// The last line about a failure.
     told: Option<Instant>,
     /// What has not ended: since when, and how often.
@@ -287,7 +301,7 @@ struct State {
     untold: u64,
 }
 
-impl State {
+impl RepeatState {
     /// For how many failures a line stands that is to be written now.
     fn occurred(&mut self, now: Instant) -> Option<u64> {
         self.since.get_or_insert(now);
@@ -396,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_first_is_told_then_one_summary_per_interval_and_the_end() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         assert_eq!(state.ended(begin), None, "nothing was");
         assert_eq!(state.occurred(begin), Some(1));
         for second in 1..10 {
@@ -412,7 +426,7 @@ mod tests {
 
     #[test]
     fn what_comes_and_goes_has_two_lines_per_interval() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         let mut lines = 0;
         let mut told = 0;
         for ms in 0..100_000 {
@@ -428,7 +442,7 @@ mod tests {
 
     #[test]
     fn at_the_end_everything_is_due() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         assert_eq!(state.due(None), None);
         state.occurred(begin);
         state.occurred(begin);

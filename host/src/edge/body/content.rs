@@ -15,7 +15,7 @@ use crate::edge::body::peek::{BodyPreview, Joined, PeekError, peek};
 use crate::edge::body::switched::Switched;
 use crate::edge::body::upstream::Upstream;
 use crate::edge::request::header_rules::clean_trailers;
-use crate::function::revision::StreamBody;
+use crate::function::call::StreamBody;
 
 /// See the module. An enum, so that an answer boxes nothing.
 pub(crate) enum Content {

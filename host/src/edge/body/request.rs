@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use crate::edge::body::PolledFrame;
 use crate::edge::body::peek::{BodyPreview, Joined, PeekError, peek};
 use crate::edge::request::header_rules::clean_trailers;
-use crate::function::revision::StreamBody;
+use crate::function::call::StreamBody;
 use crate::net::{Pace, SteadyBody};
 
 /// Where the bytes of a request's body come from; an enum, so that a request boxes nothing.

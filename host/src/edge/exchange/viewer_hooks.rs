@@ -35,8 +35,6 @@ pub(super) fn request(trip: &mut Trip<'_>, head: &mut Head) -> Result<Hooked, Re
         hook.metrics().served_request();
         return Ok(Hooked::Answer(generated::by_hook(response, moment)));
     }
-    // These fields are in the key, so they say what the edge knows, not what a hook has set.
-    trip.behavior.set_forwarded_fields(head, trip.secure);
     let mut first = None;
     if let Some(edits) = edits.origin {
         let backends = &trip.node.backends;

@@ -12,13 +12,15 @@ use crate::edge::origin::error::FetchError;
 use crate::edge::origin::upstream;
 use crate::edge::record::tally::Tally;
 use crate::edge::request::head::Head;
-use crate::function::revision::StreamBody;
+use crate::function::call::{Call, StreamBody};
+use crate::function::lane::WorkerLane;
 use crate::limits::origin::FILE_TIMEOUT_MS;
 use crate::loops;
 
 /// Takes the headers out of `head` and the body out of `body`. `tls`: the viewer came by HTTPS.
 pub(crate) async fn fetch(
     origin: &Origin,
+    lane: &WorkerLane,
     head: &mut Head,
     body: &mut RequestBody,
     tls: bool,
@@ -40,8 +42,8 @@ pub(crate) async fn fetch(
         OriginType::Fixed(response) => Ok(Response::clone(response).map(Content::full)),
         OriginType::Component(revision) => {
             let scheme = if tls { "https" } else { "http" };
-            let response = Box::pin(revision.serve_http(component_request(head, scheme, body))).await?;
-            Ok(response.map(Content::Stream))
+            let reply = revision.call(lane, Call::Http(component_request(head, scheme, body))).await;
+            Ok(reply.into_http()?.map(Content::Stream))
         }
     }
 }

@@ -72,14 +72,14 @@ pub(crate) async fn fetch(
     if let Some(connection) = idle {
         metrics.reused();
         tally.asked(connection.address(), None);
-        match send(connection, request, server.read_timeout, now, Purpose::AskOverIdle, interim.clone()).await {
+        match send(connection, request, server.read_timeout, now, Purpose::AskOverIdle, interim.as_ref()).await {
             Ok(response) => return Ok(response),
             Err(SendError { again: Some(again), .. }) => request = again,
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
     let connection = Box::pin(open(server, fresh, metrics, tally)).await?;
-    let sent = send(connection, request, server.read_timeout, Instant::now(), Purpose::Ask, interim);
+    let sent = send(connection, request, server.read_timeout, Instant::now(), Purpose::Ask, interim.as_ref());
     sent.await.map_err(|error| error.error)
 }
 
@@ -161,7 +161,7 @@ fn send(
     timeout: Duration,
     now: Instant,
     purpose: Purpose,
-    interim: Option<Interim>,
+    interim: Option<&Interim>,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
     // While a body is being sent, the server need not answer: the timeout begins with the last byte. And while the client
     // has not sent the next part, the server has nothing to do; the body has a timeout of its own for that.
@@ -181,12 +181,12 @@ fn send(
 }
 
 /// What is known of a request that is on its way.
-struct Sent {
+struct Sent<'i> {
     purpose: Purpose,
     is_head: bool,
     /// How the sending of its body proceeds.
     progress: Option<Arc<Progress>>,
-    interim: Option<Interim>,
+    interim: Option<&'i Interim>,
 }
 
 /// What a connection is used for.
@@ -203,7 +203,7 @@ async fn answered<F>(
     mut connection: Box<Connection>,
     mut response: Pin<Box<F>>,
     timeout: Duration,
-    Sent { purpose, is_head, progress, interim }: Sent,
+    Sent { purpose, is_head, progress, interim }: Sent<'_>,
 ) -> Result<Response<Content>, SendError>
 where
     F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
@@ -212,7 +212,7 @@ where
     let sent = std::future::poll_fn(|cx| {
         connection.drive(cx);
         for (status, headers) in connection.interims.take() {
-            pass_interim(interim.as_ref(), status, headers);
+            pass_interim(interim, status, headers);
         }
         // Only `drive` makes an answer ready, so no waker is needed here.
         let polled = response.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -36,6 +36,8 @@ pub(crate) struct Head {
     pub(crate) websocket: bool,
     /// Whether it is `OPTIONS *`, which is about the server as a whole; everything but an origin treats it as `/`.
     pub(crate) asterisk: bool,
+    /// Whether its sender says how it was asked itself, as a proxy does.
+    pub(crate) forwarded: bool,
     /// What happens to the trailers of the answer.
     pub(crate) trailers: Trailers,
     /// The names of the request's own trailers, as it announces them.
@@ -64,6 +66,7 @@ impl Head {
             version,
             websocket: false,
             asterisk: false,
+            forwarded: false,
             trailers: Trailers::Dropped,
             trailer: None,
             interim: None,
@@ -103,7 +106,8 @@ impl Head {
             _ => Trailers::Dropped,
         };
         let trailer = noted.trailer.map(Box::new);
-        Ok(Head { method, target, headers, version, websocket, asterisk, trailers, trailer, interim: None })
+        let forwarded = noted.forwarded;
+        Ok(Head { method, target, headers, version, websocket, asterisk, forwarded, trailers, trailer, interim: None })
     }
 
     /// The host without its port; empty if a request of HTTP/1.0 names none.

@@ -54,6 +54,9 @@ pub(crate) enum Refusal {
     Tunnels,
     #[error("origin: {0}")]
     Fetch(#[from] FetchError),
+    /// A bug of ours.
+    #[error("it panicked: {0}")]
+    Panicked(String),
 }
 
 impl Refusal {
@@ -83,6 +86,7 @@ impl Refusal {
             Refusal::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
             Refusal::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
             Refusal::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
+            Refusal::Panicked(_) => (StatusCode::INTERNAL_SERVER_ERROR, Error, "panic"),
             Refusal::Handshake(HandshakeError::Version) => (StatusCode::UPGRADE_REQUIRED, Error, "websocket-version"),
             Refusal::Tunnels => (StatusCode::SERVICE_UNAVAILABLE, Error, "tunnels"),
             Refusal::Fetch(error) => match error {
@@ -118,8 +122,10 @@ impl Refusal {
         let (status, result, category) = self.verdict();
         node.metrics.refused(category);
         let Occasion { site, path, request_id: id, .. } = occasion;
-        if let Refusal::Fetch(FetchError::Exhausted(_)) = self {
-            node.metrics.exhausted(Occasion { category, cause: self, ..occasion });
+        match self {
+            Refusal::Fetch(FetchError::Exhausted(_)) => node.metrics.exhausted(Occasion { category, cause: self, ..occasion }),
+            Refusal::Panicked(_) => node.metrics.panicked(Occasion { category, cause: self, ..occasion }),
+            _ => {}
         }
         if tracing::enabled!(target: "edgeward::edge", tracing::Level::DEBUG) {
             let (path, status) = (shown_path(path), status.as_u16());

@@ -92,12 +92,20 @@ impl Behavior {
         })
     }
 
-    /// Sets, passes or removes `Forwarded` and `X-Forwarded-*`. What a client says there passes only where the operator
-    /// has said that clients are proxies.
+    /// Removes what a client says in `Forwarded` and `X-Forwarded-*`, unless the operator has said that clients are
+    /// proxies: hooks would believe it.
+    pub(crate) fn forget_forwarded_fields(&self, head: &mut Head) {
+        if head.forwarded && self.forwarded_headers != ForwardedHeaders::Pass {
+            remove_forwarded_fields(head);
+        }
+    }
+
+    /// Sets, passes or removes `Forwarded` and `X-Forwarded-*` for the key and the origin, whatever a client or a hook has
+    /// said there.
     pub(crate) fn set_forwarded_fields(&self, head: &mut Head, secure: bool) {
         match self.forwarded_headers {
             ForwardedHeaders::Pass => {}
-            ForwardedHeaders::Remove => FORWARDED_FIELDS.iter().for_each(|name| drop(head.headers.remove(name))),
+            ForwardedHeaders::Remove => remove_forwarded_fields(head),
             ForwardedHeaders::Set => {
                 let host = head.headers.get(header::HOST).cloned();
                 Told { secure, host: host.as_ref() }.write(&mut head.headers);
@@ -127,5 +135,11 @@ impl Behavior {
 
     pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
         self.hooks[moment as usize].as_ref()
+    }
+}
+
+fn remove_forwarded_fields(head: &mut Head) {
+    for name in &FORWARDED_FIELDS {
+        head.headers.remove(name);
     }
 }

@@ -4,6 +4,7 @@
 //! exchange.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -19,6 +20,8 @@ use crate::edge::hook::{self, HookContext};
 use crate::edge::record::tally::Tally;
 use crate::edge::request::head::Head;
 use crate::edge::request::id::RequestId;
+use crate::function::call::{Call, HookCall, MemoryUse};
+use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::Profile;
 use crate::loops::Passed;
@@ -148,23 +151,21 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
             if hooks.is_empty() { "none".to_owned() } else { hooks.join(", ") }
         );
     }
-    let (id, metrics) = (RequestId::next(), telemetry.edge());
+    let (id, metrics, lane) = (RequestId::next(), telemetry.edge(), Rc::new(WorkerLane::new(0)));
     let (tally, site, client_ip) = (Tally::default(), Arc::from(site), Arc::from(client_ip));
     let context = HookContext {
         site: &site,
         id: &id,
         client_ip: &client_ip,
+        lane: &lane,
         edge_location: "trial",
         metrics: &metrics,
         tally: &tally,
         trace: None,
     };
     let buffer = hook::event(context, moment, &head, response.as_ref());
-    let outcome = if moment.is_viewer() {
-        function.measure_viewer(moment, &buffer)
-    } else {
-        function.call_origin(moment, buffer, Passed::default()).await
-    };
+    let call = HookCall { memory: MemoryUse::Measured, ..HookCall::owned(moment, buffer, Passed::default()) };
+    let outcome = function.call(&lane, Call::Hook(call)).await.into_hook();
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {
         Some(response) => {
