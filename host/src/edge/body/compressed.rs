@@ -68,7 +68,6 @@ where
     B: Body<Data = Bytes, Error = anyhow::Error> + Unpin,
 {
     /// Gives the body back if it cannot be compressed now.
-    #[expect(clippy::result_large_err, reason = "the content goes on as it is, and is moved either way")]
     pub(crate) fn new(body: B, coding: Coding, length: u64, metrics: CacheMetrics) -> Result<Compressed<B>, (B, Uncompressed)> {
         let Some(permit) = CompressionPermit::take(&TAKEN, AT_ONCE) else { return Err((body, Uncompressed::Busy)) };
         let Ok(encoder) = Encoder::new(coding, length) else { return Err((body, Uncompressed::Encoder)) };
