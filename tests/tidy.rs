@@ -4,6 +4,9 @@
 //! file names by `crate::`, `super::` or `use` is what it depends on. Tests inside the source are held to
 //! the same walls, except that they may be long.
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -59,6 +62,68 @@ const ONLY: [(&str, &[&str]); 14] = [
     ("zstd", &["edge"]),
 ];
 
+/// Names that several types have, and why: the module in front tells them apart, and no other name would be as plain.
+const SHARED_NAMES: [(&str, &str); 1] = [("Args", "the arguments of one command, always written with its module: `serve::Args`")];
+
+/// Names that several types still have: being renamed. No new one belongs here, and the list is empty in the end.
+const BEING_RENAMED: &[&str] = &[
+    "Address",
+    "Answer",
+    "Asked",
+    "Beside",
+    "Body",
+    "BodyError",
+    "Called",
+    "Choice",
+    "ConfigError",
+    "Ear",
+    "End",
+    "Ended",
+    "Entry",
+    "Found",
+    "Grant",
+    "Guarded",
+    "Head",
+    "Incoming",
+    "Input",
+    "Key",
+    "Listening",
+    "Memory",
+    "Network",
+    "Offer",
+    "Opened",
+    "Origin",
+    "Outcome",
+    "Outgoing",
+    "Part",
+    "Parts",
+    "Passed",
+    "Pattern",
+    "Phase",
+    "Place",
+    "Reader",
+    "Reason",
+    "Refusal",
+    "Refused",
+    "Rules",
+    "Scope",
+    "Seat",
+    "Sent",
+    "Shown",
+    "Sockets",
+    "Source",
+    "State",
+    "Store",
+    "Stream",
+    "Target",
+    "Turn",
+    "Unfinished",
+    "Verdict",
+    "Wanted",
+    "Way",
+    "Writer",
+];
+
 struct Source {
     /// From the root of the repository.
     path: String,
@@ -100,6 +165,20 @@ impl Source {
             whole && (after.starts_with("::") || (self.code[..at].ends_with("use ") && after.starts_with(';')))
         })
     }
+}
+
+/// The types that a file declares at its top level. What stands in functions, macros and tests is nobody's vocabulary.
+fn types_of(source: &Source) -> impl Iterator<Item = String> {
+    let code = source.code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    code.lines().filter_map(|line| {
+        let line = match line.strip_prefix("pub") {
+            Some(rest) => rest.split_once(' ')?.1,
+            None => line,
+        };
+        let (kind, rest) = line.split_once(' ')?;
+        let name = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        ["struct", "enum", "trait", "type"].contains(&kind).then_some(name)
+    })
 }
 
 /// The first names behind each `prefix`: one for `crate::edge::x`, several for `crate::{edge::x, net}`.
@@ -353,9 +432,31 @@ fn statuses_for_failures_are_chosen_in_one_place() {
     for source in sources().iter().filter(|source| !source.is_test()) {
         let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
         let chooses = ["BAD_GATEWAY", "GATEWAY_TIMEOUT"].iter().any(|status| code.contains(status));
-        if chooses && source.path != "host/src/edge/respond.rs" {
+        if chooses && source.path != "host/src/edge/response/refusal.rs" {
             broken.push(source.path.clone());
         }
     }
-    assert_none(&broken, "edge::respond chooses the statuses for failures");
+    assert_none(&broken, "edge::response::refusal chooses the statuses for failures");
+}
+
+#[test]
+fn a_type_has_a_name_of_its_own() {
+    let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources().iter().filter(|source| !source.is_test() && !source.path.contains("/fuzz")) {
+        for name in types_of(source) {
+            homes.entry(name).or_default().insert(source.path.clone());
+        }
+    }
+    assert!(homes.len() > 300, "the types are where they were");
+    homes.retain(|_, paths| paths.len() > 1);
+    let is_shared = |name: &str| SHARED_NAMES.iter().any(|(shared, _)| *shared == name);
+    let mut broken: Vec<String> = homes
+        .iter()
+        .filter(|(name, _)| !is_shared(name) && !BEING_RENAMED.contains(&name.as_str()))
+        .map(|(name, paths)| format!("`{name}` is declared in {}", Vec::from_iter(paths.iter().map(String::as_str)).join(", ")))
+        .collect();
+    let stale = SHARED_NAMES.iter().filter(|(name, _)| !homes.contains_key(*name));
+    broken.extend(stale.map(|(name, _)| format!("`{name}` is declared once: take it off the list")));
+    assert_none(&broken, "one concept, one noun; a name for two types needs a reason in SHARED_NAMES");
+    const { assert!(SHARED_NAMES.len() < 10, "fewer than ten") };
 }

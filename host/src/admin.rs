@@ -110,9 +110,9 @@ async fn admitted(State(desk): State<Arc<Desk>>, request: Request, next: Next) -
 }
 
 /// JSON as one line, whatever is in it.
-struct Line<T>(T);
+struct JsonLine<T>(T);
 
-impl<T: Serialize> IntoResponse for Line<T> {
+impl<T: Serialize> IntoResponse for JsonLine<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
             Ok(text) => ([(header::CONTENT_TYPE, "application/json")], one_line_json(text)).into_response(),
@@ -150,17 +150,17 @@ async fn drain(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
     (StatusCode::ACCEPTED, "draining\n")
 }
 
-async fn stats(State(desk): State<Arc<Desk>>) -> Line<Stats> {
-    Line(desk.cache.stats())
+async fn stats(State(desk): State<Arc<Desk>>) -> JsonLine<Stats> {
+    JsonLine(desk.cache.stats())
 }
 
 async fn look_up(
     State(desk): State<Arc<Desk>>,
     Json(sought): Json<serde_json::Value>,
-) -> Result<Line<serde_json::Value>, (StatusCode, String)> {
+) -> Result<JsonLine<serde_json::Value>, (StatusCode, String)> {
     let looked = tokio::task::spawn_blocking(move || (desk.look_up)(sought)).await;
     match looked {
-        Ok(Ok(found)) => Ok(Line(found)),
+        Ok(Ok(found)) => Ok(JsonLine(found)),
         Ok(Err(why)) => Err((StatusCode::BAD_REQUEST, format!("{why}\n"))),
         Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))),
     }
@@ -196,7 +196,7 @@ impl PurgeState {
     }
 }
 
-type PurgeAnswer = Result<(StatusCode, Line<PurgeState>), (StatusCode, String)>;
+type PurgeAnswer = Result<(StatusCode, JsonLine<PurgeState>), (StatusCode, String)>;
 
 /// In force when this answers; `Completed` when the bytes are gone too.
 async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeRequest>) -> PurgeAnswer {
@@ -231,7 +231,7 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeReque
     match desk.cache.purge(purge).await {
         Ok(number) => {
             let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress", purged: None });
-            Ok((StatusCode::CREATED, Line(state)))
+            Ok((StatusCode::CREATED, JsonLine(state)))
         }
         Err(error) => {
             let status = match error {
@@ -247,5 +247,5 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeReque
 async fn purge_status(State(desk): State<Arc<Desk>>, Path(number): Path<u64>) -> PurgeAnswer {
     let state = PurgeState::of(&desk.cache, number);
     let state = state.ok_or_else(|| (StatusCode::NOT_FOUND, format!("there was no purge {number}\n")))?;
-    Ok((StatusCode::OK, Line(state)))
+    Ok((StatusCode::OK, JsonLine(state)))
 }

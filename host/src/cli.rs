@@ -92,7 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// An error that is the user's: told, and answered with exit code 64.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Usage(String);
+struct UsageError(String);
 
 fn exit(error: &anyhow::Error) -> ExitCode {
     if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
@@ -100,7 +100,7 @@ fn exit(error: &anyhow::Error) -> ExitCode {
         eprintln!("{errors}");
         return ExitCode::from(USAGE);
     }
-    let usage = error.downcast_ref::<Usage>();
+    let usage = error.downcast_ref::<UsageError>();
     if usage.is_none_or(|usage| !usage.0.is_empty()) {
         eprintln!("error: {error:#}");
     }

@@ -36,14 +36,14 @@ use http::{HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
-pub use files::{Fault, Judges, Look};
+pub use files::{Fault, FileStamp, Judges};
 pub use hidden::Hidden;
 pub use include::Include;
 use policies::Policies;
-pub use report::{ConfigError, ConfigErrors, Place};
-pub use sources::Seen;
+pub use report::{ConfigError, ConfigErrors, SourceLocation};
+pub use sources::InputSnapshot;
 use sources::Sources;
-use values::Values;
+use values::Substitution;
 
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
@@ -480,7 +480,7 @@ pub enum ViewerProtocol {
 pub struct Loaded {
     pub config: Config,
     /// The configuration's files, and each file that they refer to.
-    pub files: Seen,
+    pub files: InputSnapshot,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<String>,
 }
@@ -495,7 +495,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 
 /// The same, and has the files looked into that it names.
 pub fn load_judged(path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
-    let look = Look::at(path);
+    let look = FileStamp::at(path);
     let text = files::read_bounded(path, limits::config::FILE_BYTES)
         .map_err(|error| {
             let message = format!("cannot read the configuration: {}", files::reason(&error));
@@ -520,7 +520,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
 
 fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
     let main = Sources::new(path, text);
-    let (report, mut files) = (report::Report::new(&main, report::Found::default()), files::Files::new(&main, judges));
+    let (report, mut files) = (report::Report::new(&main, report::Findings::default()), files::Files::new(&main, judges));
     let included = include::find(&main, &report, &mut files);
     let (found, seen) = (report.into_found(), files.into_parts());
 
@@ -532,7 +532,7 @@ fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<
     let mut files = files::Files::new(&sources, judges).continued(seen);
     let mut read_all = || {
         let root = merged(&sources, &report, &mut files)?;
-        let (config, warnings) = read(reader::Table::root(&report, &root), &mut files);
+        let (config, warnings) = read(reader::TableReader::root(&report, &root), &mut files);
         report.finish((config, warnings))
     };
     let read = read_all();
@@ -573,7 +573,7 @@ fn merged<'s>(
     if broken {
         return Err(report.errors());
     }
-    let mut values = Values::new(report, files);
+    let mut values = Substitution::new(report, files);
     let mut tables = tables.into_iter().map(|(mut table, start)| {
         if start == 0 {
             table.remove("include");
@@ -588,7 +588,7 @@ fn merged<'s>(
 }
 
 /// Sites come before functions: how a function is used decides which limits it may have.
-fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Config, Vec<String>) {
+fn read<'a>(mut root: reader::TableReader<'a>, files: &mut files::Files<'_>) -> (Config, Vec<String>) {
     let functions = reader::Declared::collect(&mut root, "function");
     let origins = reader::Declared::collect(&mut root, "origin");
     let groups = reader::Declared::collect(&mut root, "origin_group");

@@ -36,7 +36,7 @@ pub fn fuel(engines: &Engines, progress: impl FnMut(f64)) -> anyhow::Result<Pric
 
 /// A moment in an instance's life that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum InstanceStage {
     /// Bytes to machine code; measured once.
     Compile,
     /// The compiled file is mapped and linked: a function that this process has not run yet.
@@ -57,18 +57,18 @@ pub enum Stage {
     Teardown,
 }
 
-impl Stage {
+impl InstanceStage {
     pub fn name(self) -> &'static str {
         match self {
-            Stage::Compile => "compile",
-            Stage::FromDisk => "from disk",
-            Stage::Instantiate => "instantiate",
-            Stage::Checkout => "shelf checkout",
-            Stage::FirstCall => "first call",
-            Stage::WarmCall => "warm call (clean)",
-            Stage::Restore => "restore",
-            Stage::ReusedCall => "reused call",
-            Stage::Teardown => "teardown",
+            InstanceStage::Compile => "compile",
+            InstanceStage::FromDisk => "from disk",
+            InstanceStage::Instantiate => "instantiate",
+            InstanceStage::Checkout => "shelf checkout",
+            InstanceStage::FirstCall => "first call",
+            InstanceStage::WarmCall => "warm call (clean)",
+            InstanceStage::Restore => "restore",
+            InstanceStage::ReusedCall => "reused call",
+            InstanceStage::Teardown => "teardown",
         }
     }
 }
@@ -85,7 +85,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    fn of(stage: Stage, mut samples: Vec<u64>) -> Distribution {
+    fn of(stage: InstanceStage, mut samples: Vec<u64>) -> Distribution {
         samples.sort_unstable();
         let at = |per_mille: usize| {
             samples.get((samples.len() * per_mille / 1000).min(samples.len().saturating_sub(1))).copied().unwrap_or(0)
@@ -103,7 +103,7 @@ impl Distribution {
 
 /// What `cold_warm` found.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct ColdWarmReport {
     pub component_bytes: usize,
     pub hook: &'static str,
     /// Whether instances are put back after a call, and if not, why.
@@ -115,7 +115,12 @@ pub struct Report {
 }
 
 /// Measures a viewer component with `rounds` samples a stage; `progress` hears of each done part in 0..=1.
-pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: impl FnMut(f64)) -> anyhow::Result<Report> {
+pub fn cold_warm(
+    engines: &Engines,
+    bytes: &[u8],
+    rounds: usize,
+    mut progress: impl FnMut(f64),
+) -> anyhow::Result<ColdWarmReport> {
     let source = Source::from_bytes(bytes)?;
     let limits = Limits::defaults(Profile::Viewer);
     let bounds = Compiling::default();
@@ -124,7 +129,7 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
     let inspection = compile::compiled(engines, &source, &limits, bounds)?.inspection;
     let moment = *inspection.moments.iter().find(|moment| moment.is_viewer()).ok_or_else(|| anyhow::anyhow!("no viewer hook"))?;
     let event = sample_event(moment);
-    let mut stages = vec![Distribution::of(Stage::Compile, vec![ns(start.elapsed())])];
+    let mut stages = vec![Distribution::of(InstanceStage::Compile, vec![ns(start.elapsed())])];
 
     let mut load = Vec::new();
     for _ in 0..(rounds / 20).max(1) {
@@ -134,7 +139,7 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
         load.push(ns(start.elapsed()));
         drop(code);
     }
-    stages.push(Distribution::of(Stage::FromDisk, load));
+    stages.push(Distribution::of(InstanceStage::FromDisk, load));
     progress(0.2);
 
     let compiled = compile::compiled(engines, &source, &limits, bounds)?;
@@ -152,8 +157,8 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
         instantiate.push(ns(made - start));
         first.push(ns(called - made));
     }
-    stages.push(Distribution::of(Stage::Instantiate, instantiate));
-    stages.push(Distribution::of(Stage::FirstCall, first));
+    stages.push(Distribution::of(InstanceStage::Instantiate, instantiate));
+    stages.push(Distribution::of(InstanceStage::FirstCall, first));
     progress(0.5);
 
     let (mut warm, mut restore, mut reused) = (Vec::new(), Vec::new(), Vec::new());
@@ -167,8 +172,8 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
             restore.push(ns(called.elapsed()));
             warm.push(ns(called - start));
         }
-        stages.push(Distribution::of(Stage::WarmCall, warm));
-        stages.push(Distribution::of(Stage::Restore, restore));
+        stages.push(Distribution::of(InstanceStage::WarmCall, warm));
+        stages.push(Distribution::of(InstanceStage::Restore, restore));
     }
     progress(0.7);
     let mut instance = code.instantiate()?;
@@ -181,14 +186,14 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
             instance = code.instantiate()?;
         }
     }
-    stages.push(Distribution::of(Stage::ReusedCall, reused));
+    stages.push(Distribution::of(InstanceStage::ReusedCall, reused));
     progress(0.9);
-    stages.push(Distribution::of(Stage::Checkout, checkout(engines, bytes, &limits, rounds)?));
-    stages.push(Distribution::of(Stage::Teardown, teardown));
+    stages.push(Distribution::of(InstanceStage::Checkout, checkout(engines, bytes, &limits, rounds)?));
+    stages.push(Distribution::of(InstanceStage::Teardown, teardown));
     progress(1.0);
 
     let restorable = compiled.restorable.is_ok();
-    Ok(Report {
+    Ok(ColdWarmReport {
         component_bytes: bytes.len(),
         hook: moment.name(),
         restorable,

@@ -23,11 +23,11 @@ pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{Audit, FunctionMetrics, InstanceEvent};
 pub use line::{SIGNED, is_one_line, is_signed, one_line_json, one_line_text, shown_path, without_signature};
 pub use net::NetMetrics;
-pub use register::{Family, Kind};
+pub use register::{Family, FamilyKind};
 pub use reload::{HandoverResult, ReloadResult};
 pub use repeats::Occasion;
 pub use time::Timestamp;
-pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};
+pub use trace::{OpenSpan, SpanKind, Trace, TraceSettings, Tracer};
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -43,8 +43,8 @@ pub struct Telemetry {
     register: Register,
     process: process::Process,
     recurrences: Recurrences,
-    functions: function::Families,
-    edge: edge::Families,
+    functions: function::FunctionFamilies,
+    edge: edge::EdgeFamilies,
     net: NetMetrics,
     admin: AdminMetrics,
     cache: CacheMetrics,
@@ -62,8 +62,8 @@ impl Telemetry {
         let register = Register::default();
         let process = process::Process::register(&register);
         let recurrences = Recurrences::register(&register);
-        let functions = function::Families::register(&register);
-        let edge = edge::Families::register(&register);
+        let functions = function::FunctionFamilies::register(&register);
+        let edge = edge::EdgeFamilies::register(&register);
         let net = NetMetrics::register(&register);
         let admin = AdminMetrics::register(&register);
         let cache = CacheMetrics::register(&register, recurrences.of(Recurring::CacheJournal, Subject::Edge));

@@ -22,7 +22,7 @@ const SHOWN_CHARS: usize = 100;
 
 /// Why a request is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum AdminRefusal {
     /// No Host, or several.
     NoHost,
     /// Host is none of ours.
@@ -35,61 +35,63 @@ pub(super) enum Refusal {
     Token,
 }
 
-impl Refusal {
+impl AdminRefusal {
     /// The label in metrics.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Refusal::NoHost => "no-host",
-            Refusal::ForeignHost => "foreign-host",
-            Refusal::CrossSite => "cross-site",
-            Refusal::Form => "form",
-            Refusal::Token => "token",
+            AdminRefusal::NoHost => "no-host",
+            AdminRefusal::ForeignHost => "foreign-host",
+            AdminRefusal::CrossSite => "cross-site",
+            AdminRefusal::Form => "form",
+            AdminRefusal::Token => "token",
         }
     }
 
     pub(super) fn status(self) -> StatusCode {
         match self {
-            Refusal::NoHost => StatusCode::BAD_REQUEST,
-            Refusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
-            Refusal::CrossSite => StatusCode::FORBIDDEN,
-            Refusal::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::Token => StatusCode::UNAUTHORIZED,
+            AdminRefusal::NoHost => StatusCode::BAD_REQUEST,
+            AdminRefusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+            AdminRefusal::CrossSite => StatusCode::FORBIDDEN,
+            AdminRefusal::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            AdminRefusal::Token => StatusCode::UNAUTHORIZED,
         }
     }
 
     /// For who asks: what would be right.
     pub(super) fn text(self, request: &Request) -> String {
         match self {
-            Refusal::NoHost => "one Host is expected\n".to_owned(),
-            Refusal::ForeignHost => {
+            AdminRefusal::NoHost => "one Host is expected\n".to_owned(),
+            AdminRefusal::ForeignHost => {
                 let host = request.headers().get(header::HOST).map_or(&b""[..], |host| host.as_bytes());
                 let host: String = String::from_utf8_lossy(host).chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
                 format!(
                     "the admin port is asked by its address or as `localhost`; for `{host}`, add it to `server.admin_hosts`\n"
                 )
             }
-            Refusal::CrossSite => "a page of another site may not ask the admin port\n".to_owned(),
-            Refusal::Form => "a form may not ask the admin port; bodies are application/json\n".to_owned(),
-            Refusal::Token => "the token of `server.admin_token_file` is expected: `Authorization: Bearer TOKEN`\n".to_owned(),
+            AdminRefusal::CrossSite => "a page of another site may not ask the admin port\n".to_owned(),
+            AdminRefusal::Form => "a form may not ask the admin port; bodies are application/json\n".to_owned(),
+            AdminRefusal::Token => {
+                "the token of `server.admin_token_file` is expected: `Authorization: Bearer TOKEN`\n".to_owned()
+            }
         }
     }
 }
 
 /// Whether a request is let in.
-pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), Refusal> {
+pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), AdminRefusal> {
     let headers = request.headers();
     let host = host(request)?;
     if let Some(host) = &host
         && !is_ours(access, host.host())
     {
-        return Err(Refusal::ForeignHost);
+        return Err(AdminRefusal::ForeignHost);
     }
     if is_cross_site(headers, host.as_ref()) {
-        return Err(Refusal::CrossSite);
+        return Err(AdminRefusal::CrossSite);
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     if changes && is_form(headers) {
-        return Err(Refusal::Form);
+        return Err(AdminRefusal::Form);
     }
     let open = matches!(request.uri().path(), "/healthz" | "/readyz");
     if let Some(token) = &access.token
@@ -100,25 +102,25 @@ pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), Refus
             scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
         });
         if !bearer.is_some_and(|given| token.is(given)) {
-            return Err(Refusal::Token);
+            return Err(AdminRefusal::Token);
         }
     }
     Ok(())
 }
 
 /// What the request is for. Only HTTP/1.0 may leave it out: no browser does.
-fn host(request: &Request) -> Result<Option<Authority>, Refusal> {
+fn host(request: &Request) -> Result<Option<Authority>, AdminRefusal> {
     let named = match request.uri().authority() {
         Some(authority) => Some(authority.clone()),
         None if request.headers().contains_key(header::HOST) => {
-            let host = only(request.headers(), &header::HOST).ok_or(Refusal::NoHost)?;
-            Some(host.parse().map_err(|_| Refusal::ForeignHost)?)
+            let host = only(request.headers(), &header::HOST).ok_or(AdminRefusal::NoHost)?;
+            Some(host.parse().map_err(|_| AdminRefusal::ForeignHost)?)
         }
         None => None,
     };
     match named {
-        None if request.version() > Version::HTTP_10 => Err(Refusal::NoHost),
-        Some(authority) if authority.as_str().contains('@') => Err(Refusal::ForeignHost),
+        None if request.version() > Version::HTTP_10 => Err(AdminRefusal::NoHost),
+        Some(authority) if authority.as_str().contains('@') => Err(AdminRefusal::ForeignHost),
         named => Ok(named),
     }
 }
@@ -168,7 +170,7 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef";
 
-    fn asked(access: &AdminAccess, method: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
+    fn asked(access: &AdminAccess, method: &str, headers: &[(&str, &str)]) -> Result<(), AdminRefusal> {
         let mut request = Request::builder().method(method).uri("/metrics");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -207,14 +209,14 @@ mod tests {
             "[localhost]",
             "localhost, evil.example",
         ] {
-            assert_eq!(asked(&access, "GET", &[("host", host)]), Err(Refusal::ForeignHost), "{host}");
+            assert_eq!(asked(&access, "GET", &[("host", host)]), Err(AdminRefusal::ForeignHost), "{host}");
         }
-        assert_eq!(asked(&access, "GET", &[]), Err(Refusal::NoHost));
-        assert_eq!(asked(&access, "GET", &[("host", "localhost"), ("host", "localhost")]), Err(Refusal::NoHost));
+        assert_eq!(asked(&access, "GET", &[]), Err(AdminRefusal::NoHost));
+        assert_eq!(asked(&access, "GET", &[("host", "localhost"), ("host", "localhost")]), Err(AdminRefusal::NoHost));
         let old = Request::builder().uri("/readyz").version(Version::HTTP_10).body(Body::empty()).unwrap();
         assert_eq!(admit(&access, &old), Ok(()));
         let absolute = Request::builder().uri("http://evil.example/metrics").header("host", "localhost");
-        assert_eq!(admit(&access, &absolute.body(Body::empty()).unwrap()), Err(Refusal::ForeignHost));
+        assert_eq!(admit(&access, &absolute.body(Body::empty()).unwrap()), Err(AdminRefusal::ForeignHost));
     }
 
     #[test]
@@ -235,7 +237,11 @@ mod tests {
                 ("origin", ""),
                 ("origin", "http://localhost:9090.evil.example"),
             ] {
-                assert_eq!(asked(&access, method, &[host, (name, value)]), Err(Refusal::CrossSite), "{method} {name}: {value}");
+                assert_eq!(
+                    asked(&access, method, &[host, (name, value)]),
+                    Err(AdminRefusal::CrossSite),
+                    "{method} {name}: {value}"
+                );
             }
             for (name, value) in [
                 ("sec-fetch-site", "same-origin"),
@@ -246,7 +252,7 @@ mod tests {
                 assert_eq!(asked(&access, method, &[host, (name, value)]), Ok(()), "{method} {name}: {value}");
             }
             let both = [host, ("origin", "http://localhost:9090"), ("sec-fetch-site", "cross-site")];
-            assert_eq!(asked(&access, method, &both), Err(Refusal::CrossSite));
+            assert_eq!(asked(&access, method, &both), Err(AdminRefusal::CrossSite));
         }
     }
 
@@ -260,7 +266,7 @@ mod tests {
             " text/plain",
             "text/plain, application/json",
         ] {
-            assert_eq!(asked(&access, "POST", &[("host", "[::1]"), ("content-type", kind)]), Err(Refusal::Form), "{kind}");
+            assert_eq!(asked(&access, "POST", &[("host", "[::1]"), ("content-type", kind)]), Err(AdminRefusal::Form), "{kind}");
             assert_eq!(asked(&access, "GET", &[("host", "[::1]"), ("content-type", kind)]), Ok(()), "{kind}");
         }
         assert_eq!(asked(&access, "POST", &[("host", "[::1]"), ("content-type", "application/json")]), Ok(()));
@@ -274,9 +280,9 @@ mod tests {
         assert_eq!(with(&format!("Bearer {TOKEN}")), Ok(()));
         assert_eq!(with(&format!("bearer {TOKEN}")), Ok(()));
         for wrong in ["Bearer 0123456789abcdeg", "Bearer 0123456789abcde", "Basic 0123456789abcdef", TOKEN, "Bearer", ""] {
-            assert_eq!(with(wrong), Err(Refusal::Token), "{wrong}");
+            assert_eq!(with(wrong), Err(AdminRefusal::Token), "{wrong}");
         }
-        assert_eq!(asked(&access, "GET", &[("host", "localhost")]), Err(Refusal::Token));
+        assert_eq!(asked(&access, "GET", &[("host", "localhost")]), Err(AdminRefusal::Token));
         let health = Request::builder().uri("/healthz").header("host", "localhost").body(Body::empty()).unwrap();
         assert_eq!(admit(&access, &health), Ok(()));
         assert!(!format!("{access:?}").contains(TOKEN));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{Desk, Line};
+use super::{Desk, JsonLine};
 use crate::function::pool::Cleanliness;
 use crate::limits::Limit;
 use crate::telemetry::Timestamp;
@@ -46,7 +46,7 @@ impl From<Cleanliness<'_>> for Instances {
     }
 }
 
-pub(super) async fn all(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
+pub(super) async fn all(State(desk): State<Arc<Desk>>) -> JsonLine<Vec<Function>> {
     let revisions = (desk.revisions)();
     let functions = revisions.iter().map(|revision| Function {
         name: revision.name().to_owned(),
@@ -58,5 +58,5 @@ pub(super) async fn all(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
         instances: revision.cleanliness().map(Instances::from),
         limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
     });
-    Line(functions.collect())
+    JsonLine(functions.collect())
 }

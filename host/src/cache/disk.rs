@@ -34,8 +34,7 @@ use quick_cache::sync::Cache as Shards;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cache::key::Key;
-use crate::cache::memory::OVERHEAD_BYTES;
-use crate::cache::object::{BodyError, Meta};
+use crate::cache::object::{BodyError, Meta, OVERHEAD_BYTES};
 use crate::cache::purge::{Journal, lock};
 use crate::limits;
 use crate::telemetry::CacheMetrics;

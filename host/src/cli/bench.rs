@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
-use crate::measure::{self, Class, Prices, Report, human};
+use crate::measure::{self, Class, ColdWarmReport, Prices, human};
 use crate::wasm::compile::Compiler;
 use crate::wasm::engine::Engines;
 
@@ -16,11 +16,11 @@ use crate::wasm::engine::Engines;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    what: BenchCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
+enum BenchCommand {
     /// From disk, instantiate, first call, warm call, reused call, teardown of one viewer hook.
     #[command(
         after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json"
@@ -57,8 +57,8 @@ struct ColdWarm {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
-        What::ColdWarm(args) => cold_warm(args),
-        What::Fuel(args) => fuel(args),
+        BenchCommand::ColdWarm(args) => cold_warm(args),
+        BenchCommand::Fuel(args) => fuel(args),
     }
 }
 
@@ -131,7 +131,7 @@ fn print_prices(prices: &Prices) {
     }
 }
 
-fn print_table(report: &Report, title: &str) {
+fn print_table(report: &ColdWarmReport, title: &str) {
     say!("{title}: {} hook, {} bytes", report.hook, report.component_bytes);
     match &report.not_restorable_because {
         None => say!("an instance is put back to its first state after each call"),

@@ -40,21 +40,21 @@ pub struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: CacheCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+enum CacheCommand {
     /// Objects and bytes of each tier, as JSON.
     Stats,
     /// What a GET would find, as JSON; `null` if nothing is stored for it. No hook runs.
-    Lookup(Asked),
+    Lookup(LookupArgs),
     /// In force for every request that comes after it returns.
-    Purge(What),
+    Purge(PurgeArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct Asked {
+struct LookupArgs {
     /// The request's Host, which leads to a site.
     #[arg(long)]
     host: String,
@@ -81,7 +81,7 @@ fn purge_path(text: &str) -> Result<String, String> {
 }
 
 #[derive(Debug, clap::Args)]
-struct What {
+struct PurgeArgs {
     /// Of this site; with neither --path nor --tag, all of it.
     #[arg(long, group = "of")]
     site: Option<String>,
@@ -113,12 +113,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let nodes = nodes::found(&args.admin).await?;
         let admins: Vec<_> = nodes.into_iter().map(|node| Arc::new(Admin { node, token: Clone::clone(&token) })).collect();
         match &args.command {
-            Command::Stats => show(asked(&admins, Method::GET, "/cache", &Value::Null).await),
-            Command::Lookup(Asked { host, path, headers, https, origin }) => {
+            CacheCommand::Stats => show(asked(&admins, Method::GET, "/cache", &Value::Null).await),
+            CacheCommand::Lookup(LookupArgs { host, path, headers, https, origin }) => {
                 let what = json!({"host": host, "path": path, "headers": headers, "https": https, "origin": origin});
                 show(asked(&admins, Method::POST, "/cache/lookups", &what).await)
             }
-            Command::Purge(what) => {
+            CacheCommand::Purge(what) => {
                 let (asked, wait) = (purge_request(what), what.wait);
                 let answers = nodes::each(&admins, move |admin| {
                     let asked = asked.clone();
@@ -209,7 +209,7 @@ fn end(Failed { errors, nodes }: Failed) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn purge_request(what: &What) -> Value {
+fn purge_request(what: &PurgeArgs) -> Value {
     let mut asked = json!({});
     if what.everything {
         asked["everything"] = true.into();

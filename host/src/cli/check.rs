@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Usage;
+use super::UsageError;
 use super::configuration::ConfigFile;
 use super::output::say;
 use crate::config::{self, Certificate, Config, ConfigErrors, Fault, Judges, Loaded};
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     match config::load_judged(path, Some(&judges)) {
         Err(errors) if args.json => {
             say!("{:#}", json!({ "ok": false, "file": errors.file, "errors": errors.errors, "omitted": errors.omitted }));
-            Err(Usage(String::new()).into())
+            Err(UsageError(String::new()).into())
         }
         Err(errors) => Err(ConfigErrors::into(errors)),
         Ok(Loaded { config, mut warnings, .. }) => {
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
                 errors.iter().for_each(|error| eprintln!("error: {error}"));
             }
             if !errors.is_empty() {
-                return Err(Usage(String::new()).into());
+                return Err(UsageError(String::new()).into());
             }
             if !args.json {
                 say!("{file}: {}", summary(&config));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Usage;
+use super::UsageError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ConfigFile {
@@ -19,7 +19,7 @@ impl ConfigFile {
         match (&self.file, &self.config) {
             (Some(file), Some(config)) if file != config => {
                 let (file, config) = (file.display(), config.display());
-                Err(Usage(format!("two configurations are named, {file} and {config}: which one is meant?")).into())
+                Err(UsageError(format!("two configurations are named, {file} and {config}: which one is meant?")).into())
             }
             (file, config) => Ok(file.as_ref().or(config.as_ref()).map_or(Path::new("edge.toml"), PathBuf::as_path)),
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::Usage;
+use super::UsageError;
 use super::output::say;
 
 const CONFIGURATION: &str = include_str!("init/edge.toml");
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let file = file.strip_prefix(".").map(Path::to_owned).unwrap_or(file);
     let folder = file.parent().unwrap_or(Path::new("")).join("www");
     if file.exists() {
-        return Err(Usage(format!("{} is there already; it is not overwritten", file.display())).into());
+        return Err(UsageError(format!("{} is there already; it is not overwritten", file.display())).into());
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let page = folder.join("index.html");

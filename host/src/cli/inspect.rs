@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct InspectedFile {
     file: String,
     bytes: usize,
     exports: Vec<String>,
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
+fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> InspectedFile {
     let examined = [Profile::Viewer, Profile::Worker].map(|profile| compile::examine(bytes, &Limits::defaults(profile)));
     let [viewer, worker] = examined.each_ref().map(|examined| match examined {
         Ok(_) => "yes".to_owned(),
@@ -86,7 +86,7 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
         default: limit.default(profile),
         maximum: limit.maximum(profile),
     });
-    Shown {
+    InspectedFile {
         file: args.file.display().to_string(),
         bytes: bytes.len(),
         exports: inspection.exports,
@@ -103,7 +103,7 @@ fn bound(value: u64) -> String {
     if value == UNBOUNDED { "none".to_owned() } else { value.to_string() }
 }
 
-fn print(shown: &Shown) {
+fn print(shown: &InspectedFile) {
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n            ") };
     say!("{}: {} bytes", shown.file, shown.bytes);
     say!("can be      {}", list(&shown.roles));

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
-use super::Usage;
+use super::UsageError;
 use crate::telemetry::{Timestamp, is_one_line, one_line_json, one_line_text};
 
 /// Wasmtime's WASI writes a line for each request of a guest that fails, and a guest may send as many as it likes: what is
@@ -26,7 +26,7 @@ pub(super) fn start(format: Option<Format>) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let filter = match std::env::var("EDGEWARD_LOG") {
         Err(_) => EnvFilter::new(DEFAULT),
-        Ok(filter) => EnvFilter::try_new(&filter).map_err(|error| Usage(format!("EDGEWARD_LOG: {error}")))?,
+        Ok(filter) => EnvFilter::try_new(&filter).map_err(|error| UsageError(format!("EDGEWARD_LOG: {error}")))?,
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_timer(Clock);
     let format = format.unwrap_or(if terminal { Format::Text } else { Format::Json });
@@ -54,25 +54,25 @@ struct Records {
 }
 
 impl<'a> MakeWriter<'a> for Records {
-    type Writer = Record;
+    type Writer = LogRecord;
 
-    fn make_writer(&'a self) -> Record {
-        Record { format: self.format, keep_lines: false }
+    fn make_writer(&'a self) -> LogRecord {
+        LogRecord { format: self.format, keep_lines: false }
     }
 
-    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Record {
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> LogRecord {
         // What is wrong with a configuration has several lines, and only the operator wrote into them.
-        Record { format: self.format, keep_lines: of.target() == "edgeward::host::reload" }
+        LogRecord { format: self.format, keep_lines: of.target() == "edgeward::host::reload" }
     }
 }
 
 /// One record, which is written whole.
-struct Record {
+struct LogRecord {
     format: Format,
     keep_lines: bool,
 }
 
-impl Write for Record {
+impl Write for LogRecord {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         let mut stderr = io::stderr().lock();
         match self.format {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::Usage;
+use super::UsageError;
 use super::output;
 
 /// Print what completes this program's command line in a shell.
@@ -50,7 +50,7 @@ pub(super) fn man(args: &Man, program: clap::Command) -> anyhow::Result<()> {
     let mut command = &program;
     for name in &args.command {
         let found = command.get_subcommands().find(|command| command.get_name() == name && !command.is_hide_set());
-        command = found.ok_or_else(|| Usage(format!("there is no command `{}`", args.command.join(" "))))?;
+        command = found.ok_or_else(|| UsageError(format!("there is no command `{}`", args.command.join(" "))))?;
     }
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;

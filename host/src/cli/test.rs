@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::Usage;
+use super::UsageError;
 use super::output::say;
 use crate::edge::{Trial, trial};
 use crate::function::build::Builder;
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 fn key_values(file: &Path) -> anyhow::Result<Arc<KeyValues>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let values: BTreeMap<String, String> = serde_json::from_str(&text)
-        .map_err(|error| Usage(format!("{}: not a JSON object of strings: {error}", file.display())))?;
+        .map_err(|error| UsageError(format!("{}: not a JSON object of strings: {error}", file.display())))?;
     Ok(Arc::new(KeyValues {
         name: "test".to_owned(),
         values: Arc::new(values.into_iter().map(|(key, value)| (key, value.into_bytes())).collect()),

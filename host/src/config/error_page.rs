@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use super::ErrorPage;
 use super::cache::TTL_S_MAX;
-use super::reader::Table;
+use super::reader::TableReader;
 
 const TARGET_BYTES_MAX: usize = 4_096;
 
-pub(super) fn read(site: &mut Table<'_>) -> Vec<ErrorPage> {
+pub(super) fn read(site: &mut TableReader<'_>) -> Vec<ErrorPage> {
     let mut pages: BTreeMap<u16, ErrorPage> = BTreeMap::new();
     for mut table in site.list("error_page") {
         let read = page(&mut table);
@@ -26,7 +26,7 @@ pub(super) fn read(site: &mut Table<'_>) -> Vec<ErrorPage> {
     pages.into_values().collect()
 }
 
-fn page(table: &mut Table<'_>) -> Option<ErrorPage> {
+fn page(table: &mut TableReader<'_>) -> Option<ErrorPage> {
     if !table.has("status") {
         table.missing("status", "404");
     }

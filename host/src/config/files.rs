@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Certificate;
-use super::reader::{Table, Text};
-use super::sources::{Seen, Sources};
+use super::reader::{TableReader, Text};
+use super::sources::{InputSnapshot, Sources};
 use crate::limits::Limits;
 
 pub(super) struct Files<'a> {
     sources: &'a Sources,
-    pub(super) seen: Seen,
+    pub(super) seen: InputSnapshot,
     judges: Option<&'a Judges<'a>>,
     warnings: Vec<String>,
 }
@@ -34,31 +34,31 @@ pub struct Fault {
 
 /// What tells one version of a file from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct FileStamp {
     bytes: u64,
     modified: Option<SystemTime>,
     inode: u64,
 }
 
-impl Look {
+impl FileStamp {
     /// None where there is no file.
-    pub fn at(file: &Path) -> Option<Look> {
+    pub fn at(file: &Path) -> Option<FileStamp> {
         let metadata = std::fs::metadata(file).ok()?;
-        Some(Look { bytes: metadata.len(), modified: metadata.modified().ok(), inode: metadata.ino() })
+        Some(FileStamp { bytes: metadata.len(), modified: metadata.modified().ok(), inode: metadata.ino() })
     }
 }
 
 impl<'a> Files<'a> {
     pub(super) fn new(sources: &'a Sources, judges: Option<&'a Judges<'a>>) -> Files<'a> {
-        Files { sources, seen: Seen::default(), judges, warnings: Vec::new() }
+        Files { sources, seen: InputSnapshot::default(), judges, warnings: Vec::new() }
     }
 
     /// What has been seen and warned of, for one who goes on with more sources.
-    pub(super) fn into_parts(self) -> (Seen, Vec<String>) {
+    pub(super) fn into_parts(self) -> (InputSnapshot, Vec<String>) {
         (self.seen, self.warnings)
     }
 
-    pub(super) fn continued(self, (seen, warnings): (Seen, Vec<String>)) -> Files<'a> {
+    pub(super) fn continued(self, (seen, warnings): (InputSnapshot, Vec<String>)) -> Files<'a> {
         Files { seen, warnings, ..self }
     }
 
@@ -69,18 +69,18 @@ impl<'a> Files<'a> {
     /// Remembers how a file looks. The first look counts: what is read later may be newer, and then differs from it.
     pub(super) fn look(&mut self, path: &Path) {
         if !self.seen.files.contains_key(path) {
-            self.seen.files.insert(path.to_owned(), Look::at(path));
+            self.seen.files.insert(path.to_owned(), FileStamp::at(path));
         }
     }
 
     /// Has a component looked into, if anybody does that.
-    pub(super) fn judge_component(&self, table: &Table<'_>, text: &Text<'_>, path: &Path, limits: &Limits) {
+    pub(super) fn judge_component(&self, table: &TableReader<'_>, text: &Text<'_>, path: &Path, limits: &Limits) {
         for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.component)(path, limits)) {
             table.report.error(text.span(), format!("`{}`: {message}", text.get_ref().escape_debug()), remedy);
         }
     }
 
-    pub(super) fn judge_certificate(&self, table: &Table<'_>, certificate: &Certificate) {
+    pub(super) fn judge_certificate(&self, table: &TableReader<'_>, certificate: &Certificate) {
         for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.certificate)(certificate)) {
             table.report.error(table.span(), message, remedy);
         }
@@ -96,7 +96,7 @@ impl<'a> Files<'a> {
     }
 
     /// A file that is there and can be opened. One that is not is watched too: it may come.
-    pub(super) fn existing(&mut self, table: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
+    pub(super) fn existing(&mut self, table: &TableReader<'_>, text: &Text<'_>) -> Option<PathBuf> {
         let path = self.resolve(text);
         self.look(&path);
         let opened = open(&path).map(drop);
@@ -104,7 +104,7 @@ impl<'a> Files<'a> {
     }
 
     /// The bytes of a file of at most `bytes_max`.
-    pub(super) fn contents(&mut self, table: &Table<'_>, text: &Text<'_>, bytes_max: u64) -> Option<Vec<u8>> {
+    pub(super) fn contents(&mut self, table: &TableReader<'_>, text: &Text<'_>, bytes_max: u64) -> Option<Vec<u8>> {
         let path = self.existing(table, text)?;
         match read_bounded(&path, bytes_max) {
             Ok(bytes) => Some(bytes),
@@ -112,14 +112,14 @@ impl<'a> Files<'a> {
         }
     }
 
-    pub(super) fn existing_folder(&self, table: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
+    pub(super) fn existing_folder(&self, table: &TableReader<'_>, text: &Text<'_>) -> Option<PathBuf> {
         let path = self.resolve(text);
         let opened = std::fs::read_dir(&path).map(drop);
         self.found(table, text, path, opened)
     }
 
     /// A folder that is made when it is first needed: what is there already must be one.
-    pub(super) fn folder_to_be(&self, table: &Table<'_>, text: &Text<'_>) -> PathBuf {
+    pub(super) fn folder_to_be(&self, table: &TableReader<'_>, text: &Text<'_>) -> PathBuf {
         let path = self.resolve(text);
         let found = std::fs::metadata(&path);
         let wrong = match &found {
@@ -134,7 +134,7 @@ impl<'a> Files<'a> {
         path
     }
 
-    fn found(&self, table: &Table<'_>, text: &Text<'_>, path: PathBuf, opened: std::io::Result<()>) -> Option<PathBuf> {
+    fn found(&self, table: &TableReader<'_>, text: &Text<'_>, path: PathBuf, opened: std::io::Result<()>) -> Option<PathBuf> {
         let Err(error) = opened else { return Some(path) };
         let message = format!("cannot read `{}`: {}", text.get_ref().escape_debug(), reason(&error));
         let folder = self.sources.at(text.span().start).folder();

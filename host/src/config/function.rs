@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::files::Files;
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::report::{nearest, quoted};
 use super::{Function, Hidden, KeyValues};
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};
@@ -36,7 +36,7 @@ impl Uses {
     }
 
     /// Viewer if any viewer moment refers to it; both at once cannot be.
-    fn profile(&self, table: &Table<'_>, name: &str) -> Profile {
+    fn profile(&self, table: &TableReader<'_>, name: &str) -> Profile {
         match (self.viewer.get(name), self.worker.get(name)) {
             (Some(_), Some(worker)) => {
                 let message = format!("function `{name}` is used as a viewer hook and also at or as an origin");
@@ -51,7 +51,7 @@ impl Uses {
 }
 
 pub(super) fn read(
-    root: &mut Table<'_>,
+    root: &mut TableReader<'_>,
     files: &mut Files<'_>,
     uses: &Uses,
     declared_stores: &Declared<'_>,
@@ -87,7 +87,7 @@ pub(super) fn read(
 }
 
 /// What nobody uses is not deployed, and has no profile that it could be judged by: then there are no `limits`.
-fn component_file(table: &Table<'_>, text: &Text<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<PathBuf> {
+fn component_file(table: &TableReader<'_>, text: &Text<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<PathBuf> {
     let path = files.existing(table, text)?;
     let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if bytes > config::COMPONENT_BYTES {
@@ -101,7 +101,7 @@ fn component_file(table: &Table<'_>, text: &Text<'_>, limits: Option<&Limits>, f
     Some(path)
 }
 
-fn limits(table: &mut Table<'_>, profile: Profile) -> Limits {
+fn limits(table: &mut TableReader<'_>, profile: Profile) -> Limits {
     let mut limits = Limits::defaults(profile);
     for (name, value) in table.entries_of("limits") {
         let key = *name.get_ref();
@@ -132,7 +132,7 @@ fn limits(table: &mut Table<'_>, profile: Profile) -> Limits {
     limits
 }
 
-fn policy(table: &mut Table<'_>) -> InstancePolicy {
+fn policy(table: &mut TableReader<'_>) -> InstancePolicy {
     const REMEDY: &str = "\"fresh\", or { reuse = { max_calls = 1000, max_idle_s = 60 } }";
     let Some(value) = table.value("policy") else { return InstancePolicy::Fresh };
     match value.get_ref() {
@@ -155,19 +155,19 @@ fn policy(table: &mut Table<'_>) -> InstancePolicy {
     InstancePolicy::Fresh
 }
 
-fn reuse(mut table: Table<'_>) -> InstancePolicy {
+fn reuse(mut table: TableReader<'_>) -> InstancePolicy {
     let max_calls = table.integer("max_calls", 1..=config::REUSE_CALLS_MAX).unwrap_or(config::REUSE_CALLS);
     let max_idle = table.integer("max_idle_s", 1..=config::REUSE_IDLE_S_MAX).unwrap_or(config::REUSE_IDLE_S);
     table.finish();
     InstancePolicy::Reuse { max_calls, max_idle: Duration::from_secs(max_idle) }
 }
 
-fn min_warm(table: &mut Table<'_>, limits: &Limits) -> Option<usize> {
+fn min_warm(table: &mut TableReader<'_>, limits: &Limits) -> Option<usize> {
     let min_warm = table.integer("min_warm", 0..=limits.value(Limit::Instances))?;
     Some(usize::try_from(min_warm).unwrap_or(usize::MAX))
 }
 
-fn network(table: &mut Table<'_>, profile: Profile) -> Grants {
+fn network(table: &mut TableReader<'_>, profile: Profile) -> Grants {
     let mut grants = Grants::default();
     let Some(patterns) = table.texts("network") else { return grants };
     for pattern in &patterns {
@@ -185,7 +185,7 @@ fn network(table: &mut Table<'_>, profile: Profile) -> Grants {
     grants
 }
 
-fn environment(table: &mut Table<'_>, profile: Profile) -> BTreeMap<String, String> {
+fn environment(table: &mut TableReader<'_>, profile: Profile) -> BTreeMap<String, String> {
     let entries = table.map("environment");
     let mut bytes = 0;
     for (name, value) in &entries {

@@ -13,7 +13,7 @@ use super::files::{self, Files};
 use super::reader;
 use super::report::Report;
 use super::sources::Sources;
-use super::values::Values;
+use super::values::Substitution;
 use crate::limits::config::{FILE_BYTES, INCLUDE_ENTRIES, INCLUDED_FILES};
 
 /// A pattern, and where it led.
@@ -148,11 +148,11 @@ pub(super) fn find(main: &Sources, report: &Report<'_>, files: &mut Files<'_>) -
         reader::wrong_type(report, value.span(), "include", "a list of paths, such as [\"sites/*.toml\"],", value.get_ref());
         return Vec::new();
     };
-    let mut found = Found { texts: Vec::new(), taken: BTreeSet::new(), bytes_left: FILE_BYTES };
+    let mut found = IncludedFiles { texts: Vec::new(), taken: BTreeSet::new(), bytes_left: FILE_BYTES };
     let own = main.main().path.canonicalize().ok();
     for item in patterns {
         let mut item = item.clone();
-        Values::new(report, files).value(&mut item, 0);
+        Substitution::new(report, files).value(&mut item, 0);
         let Some(pattern) = reader::text(report, "include", &item) else { continue };
         let wrong = |message: String, remedy: &str| report.error(item.span(), message, remedy);
         let written = pattern.get_ref().escape_debug();
@@ -186,14 +186,14 @@ pub(super) fn find(main: &Sources, report: &Report<'_>, files: &mut Files<'_>) -
     found.texts
 }
 
-struct Found {
+struct IncludedFiles {
     texts: Vec<(PathBuf, String)>,
     /// Two patterns may lead to one file.
     taken: BTreeSet<PathBuf>,
     bytes_left: u64,
 }
 
-impl Found {
+impl IncludedFiles {
     fn read(&mut self, path: PathBuf, files: &mut Files<'_>) -> Result<(), String> {
         files.look(&path);
         let named = path.display().to_string().escape_debug().to_string();

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 
 use super::files::Files;
 use super::function::Uses;
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::report::quoted;
 use super::{Hidden, Origin, OriginGroup, OriginKind, UrlOrigin};
 use crate::limits::{Profile, origin as limits};
@@ -29,7 +29,7 @@ const KINDS: [&str; 4] = ["url", "folder", "fixed", "component"];
 const FAILOVER: [u16; 9] = [400, 403, 404, 416, 429, 500, 502, 503, 504];
 
 pub(super) fn read(
-    root: &mut Table<'_>,
+    root: &mut TableReader<'_>,
     files: &mut Files<'_>,
     functions: &Declared<'_>,
     uses: &mut Uses,
@@ -57,7 +57,7 @@ pub(super) fn read(
     origins.collect()
 }
 
-fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin> {
+fn url_origin(table: &mut TableReader<'_>, files: &mut Files<'_>) -> Option<UrlOrigin> {
     let url = table.text("url").and_then(|url| Url::read(table, &url));
     let host_header = table.text("host_header");
     if let Some(host) = &host_header
@@ -101,7 +101,7 @@ fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin>
     })
 }
 
-fn seconds(table: &mut Table<'_>, key: &'static str, allowed: std::ops::RangeInclusive<u64>, default: u64) -> Duration {
+fn seconds(table: &mut TableReader<'_>, key: &'static str, allowed: std::ops::RangeInclusive<u64>, default: u64) -> Duration {
     Duration::from_secs(table.integer(key, allowed).unwrap_or(default))
 }
 
@@ -113,7 +113,7 @@ struct Url {
 }
 
 impl Url {
-    fn read(table: &Table<'_>, text: &Text<'_>) -> Option<Url> {
+    fn read(table: &TableReader<'_>, text: &Text<'_>) -> Option<Url> {
         let wrong = |why: &str| {
             let message = format!("`{}` is not the URL of an origin: {why}", text.get_ref().escape_debug());
             table.report.error(text.span(), message, "such as \"http://127.0.0.1:9000\" or \"https://example.com/base\"");
@@ -150,7 +150,7 @@ impl Url {
     }
 }
 
-fn folder(table: &mut Table<'_>, files: &Files<'_>) -> Option<OriginKind> {
+fn folder(table: &mut TableReader<'_>, files: &Files<'_>) -> Option<OriginKind> {
     let root = table.text("folder").and_then(|text| files.existing_folder(table, &text));
     let index = table.text("index");
     if let Some(index) = &index
@@ -162,7 +162,7 @@ fn folder(table: &mut Table<'_>, files: &Files<'_>) -> Option<OriginKind> {
     Some(OriginKind::Folder { root: root?, index })
 }
 
-fn response(mut table: Table<'_>, files: &mut Files<'_>) -> Option<OriginKind> {
+fn response(mut table: TableReader<'_>, files: &mut Files<'_>) -> Option<OriginKind> {
     let status = table.integer("status", 200..=599).unwrap_or(200);
     let headers = headers(&mut table, "headers");
     let body = table.text("body");
@@ -179,7 +179,7 @@ fn response(mut table: Table<'_>, files: &mut Files<'_>) -> Option<OriginKind> {
     Some(OriginKind::Fixed { status: u16::try_from(status).unwrap_or(200), headers, body: body? })
 }
 
-fn component(table: &mut Table<'_>, functions: &Declared<'_>, uses: &mut Uses) -> Option<OriginKind> {
+fn component(table: &mut TableReader<'_>, functions: &Declared<'_>, uses: &mut Uses) -> Option<OriginKind> {
     let text = table.text("component")?;
     let function = functions.resolve(table.report, &text)?;
     uses.note(Profile::Worker, &function, text.span());
@@ -187,7 +187,7 @@ fn component(table: &mut Table<'_>, functions: &Declared<'_>, uses: &mut Uses) -
 }
 
 /// `headers = { name = "value", other = ["a", "b"] }`, or another key.
-pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Hidden<Vec<(String, String)>> {
+pub(super) fn headers(table: &mut TableReader<'_>, key: &'static str) -> Hidden<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (name, value) in table.entries_of(key) {
         header_name(table, &name);
@@ -211,7 +211,7 @@ pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Hidden<Vec<(S
     Hidden(headers)
 }
 
-pub(super) fn header_name(table: &Table<'_>, name: &Text<'_>) {
+pub(super) fn header_name(table: &TableReader<'_>, name: &Text<'_>) {
     let text = *name.get_ref();
     let lower = text.to_ascii_lowercase();
     if HeaderName::from_bytes(text.as_bytes()).is_err() || text.len() > HEADER_NAME_BYTES_MAX {
@@ -226,7 +226,7 @@ pub(super) fn header_name(table: &Table<'_>, name: &Text<'_>) {
     }
 }
 
-pub(super) fn read_groups(root: &mut Table<'_>, origins: &Declared<'_>) -> BTreeMap<String, Arc<OriginGroup>> {
+pub(super) fn read_groups(root: &mut TableReader<'_>, origins: &Declared<'_>) -> BTreeMap<String, Arc<OriginGroup>> {
     let groups = root.named("origin_group").into_iter().filter_map(|(name, mut table)| {
         if let Some(span) = origins.span(name.get_ref()) {
             let message = format!("`{}` is an origin and an origin group", name.get_ref());
@@ -249,7 +249,7 @@ pub(super) fn read_groups(root: &mut Table<'_>, origins: &Declared<'_>) -> BTree
     groups.collect()
 }
 
-fn failover_codes(table: &mut Table<'_>) -> Vec<u16> {
+fn failover_codes(table: &mut TableReader<'_>) -> Vec<u16> {
     let Some(value) = table.value("status") else { return vec![500, 502, 503, 504] };
     let DeValue::Array(items) = value.get_ref() else {
         reader::wrong_type(table.report, value.span(), "status", "a list of status codes", value.get_ref());

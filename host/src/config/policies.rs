@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::report::Report;
 
 /// All policies of one kind.
@@ -18,10 +18,10 @@ pub(super) struct Policies<T> {
 impl<T> Policies<T> {
     /// `kind` is the key of the table; `managed` makes a managed policy of its name, and `declared` one of the file's.
     pub(super) fn read<const N: usize>(
-        root: &mut Table<'_>,
+        root: &mut TableReader<'_>,
         kind: &'static str,
         managed: ([&str; N], fn(&str) -> T),
-        declared: fn(&str, &mut Table<'_>) -> T,
+        declared: fn(&str, &mut TableReader<'_>) -> T,
     ) -> Policies<T> {
         let (names, managed) = managed;
         let known = Declared::collect(root, kind).names().chain(names).map(str::to_owned).collect();

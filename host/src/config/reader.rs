@@ -14,10 +14,10 @@ use super::report::{Report, nearest, quoted};
 /// A string of the file, with its place.
 pub(super) type Text<'a> = Spanned<&'a str>;
 
-pub(super) type Value<'a> = &'a Spanned<DeValue<'a>>;
+pub(super) type TomlValue<'a> = &'a Spanned<DeValue<'a>>;
 
 /// One table being read.
-pub(super) struct Table<'a> {
+pub(super) struct TableReader<'a> {
     pub(super) report: &'a Report<'a>,
     /// What the file calls it: `[server]`.
     place: String,
@@ -26,14 +26,14 @@ pub(super) struct Table<'a> {
     known: Vec<&'static str>,
 }
 
-impl<'a> Table<'a> {
-    pub(super) fn root(report: &'a Report<'a>, entries: &'a DeTable<'a>) -> Table<'a> {
-        Table { report, place: "the file".to_owned(), span: 0..0, entries, known: Vec::new() }
+impl<'a> TableReader<'a> {
+    pub(super) fn root(report: &'a Report<'a>, entries: &'a DeTable<'a>) -> TableReader<'a> {
+        TableReader { report, place: "the file".to_owned(), span: 0..0, entries, known: Vec::new() }
     }
 
-    fn new(report: &'a Report<'a>, place: String, value: Value<'a>) -> Option<Table<'a>> {
+    fn new(report: &'a Report<'a>, place: String, value: TomlValue<'a>) -> Option<TableReader<'a>> {
         match value.get_ref() {
-            DeValue::Table(entries) => Some(Table { report, place, span: value.span(), entries, known: Vec::new() }),
+            DeValue::Table(entries) => Some(TableReader { report, place, span: value.span(), entries, known: Vec::new() }),
             other => {
                 wrong_type(report, value.span(), &place, "a table", other);
                 None
@@ -50,7 +50,7 @@ impl<'a> Table<'a> {
     }
 
     /// Notes the key as known; its value if it is there.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'a>> {
+    pub(super) fn value(&mut self, key: &'static str) -> Option<TomlValue<'a>> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
@@ -130,20 +130,20 @@ impl<'a> Table<'a> {
     }
 
     /// `[key]`, or `key = { … }`.
-    pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'a>> {
+    pub(super) fn table(&mut self, key: &'static str) -> Option<TableReader<'a>> {
         let place = self.nested(key);
         let value = self.value(key)?;
-        Table::new(self.report, format!("[{place}]"), value)
+        TableReader::new(self.report, format!("[{place}]"), value)
     }
 
     /// `[key.NAME]` for each name, in the order of the file.
-    pub(super) fn named(&mut self, key: &'static str) -> Vec<(Text<'a>, Table<'a>)> {
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(Text<'a>, TableReader<'a>)> {
         let mut tables: Vec<_> = self
             .entries_of(key)
             .filter_map(|(name, value)| {
                 let place = format!("[{key}.{}]", name.get_ref());
                 name_is_sound(self.report, &name);
-                Some((name, Table::new(self.report, place, value)?))
+                Some((name, TableReader::new(self.report, place, value)?))
             })
             .collect();
         tables.sort_by_key(|(name, _)| name.span().start);
@@ -156,7 +156,7 @@ impl<'a> Table<'a> {
     }
 
     /// The entries of a table whose keys are free.
-    pub(super) fn entries_of(&mut self, key: &'static str) -> impl Iterator<Item = (Text<'a>, Value<'a>)> + use<'a> {
+    pub(super) fn entries_of(&mut self, key: &'static str) -> impl Iterator<Item = (Text<'a>, TomlValue<'a>)> + use<'a> {
         let entries = self.value(key).and_then(|value| match value.get_ref() {
             DeValue::Table(entries) => Some(entries),
             other => {
@@ -171,11 +171,11 @@ impl<'a> Table<'a> {
     }
 
     /// `[[key]]`, in the order of the file.
-    pub(super) fn list(&mut self, key: &'static str) -> Vec<Table<'a>> {
+    pub(super) fn list(&mut self, key: &'static str) -> Vec<TableReader<'a>> {
         let place = format!("[[{}]]", self.nested(key));
         let Some(value) = self.value(key) else { return Vec::new() };
         match value.get_ref() {
-            DeValue::Array(items) => items.iter().filter_map(|item| Table::new(self.report, place.clone(), item)).collect(),
+            DeValue::Array(items) => items.iter().filter_map(|item| TableReader::new(self.report, place.clone(), item)).collect(),
             other => {
                 wrong_type(self.report, value.span(), key, &format!("a list of tables, {place},"), other);
                 Vec::new()
@@ -209,7 +209,7 @@ impl<'a> Table<'a> {
     }
 }
 
-pub(super) fn text<'a>(report: &Report<'_>, key: &str, value: Value<'a>) -> Option<Text<'a>> {
+pub(super) fn text<'a>(report: &Report<'_>, key: &str, value: TomlValue<'a>) -> Option<Text<'a>> {
     match value.get_ref() {
         DeValue::String(text) => Some(Spanned::new(value.span(), text.as_ref())),
         other => {
@@ -219,7 +219,7 @@ pub(super) fn text<'a>(report: &Report<'_>, key: &str, value: Value<'a>) -> Opti
     }
 }
 
-pub(super) fn integer(report: &Report<'_>, key: &str, value: Value<'_>) -> Option<i128> {
+pub(super) fn integer(report: &Report<'_>, key: &str, value: TomlValue<'_>) -> Option<i128> {
     match value.get_ref() {
         // A number too large for i128 is as wrong as i128::MAX, and every caller has a range.
         DeValue::Integer(number) => Some(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX)),
@@ -244,7 +244,7 @@ pub(super) struct Declared<'a> {
 }
 
 impl<'a> Declared<'a> {
-    pub(super) fn collect(root: &mut Table<'a>, kind: &'static str) -> Declared<'a> {
+    pub(super) fn collect(root: &mut TableReader<'a>, kind: &'static str) -> Declared<'a> {
         let names = match root.entries.get(kind).map(Spanned::get_ref) {
             Some(DeValue::Table(entries)) => entries.keys().map(|name| (name.get_ref().as_ref(), name.span())).collect(),
             _ => BTreeMap::new(),

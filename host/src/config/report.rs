@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::sources::{Seen, Source, Sources};
+use super::sources::{InputSnapshot, SourceFile, Sources};
 
 const SHOWN_MAX: usize = 100;
 /// What is shown of a long line, in characters.
@@ -27,7 +27,7 @@ pub struct ConfigErrors {
     pub omitted: usize,
     /// What was read nevertheless: a change of it may put things right.
     #[serde(skip)]
-    pub seen: Seen,
+    pub seen: InputSnapshot,
 }
 
 /// One error: what is wrong, where, and what would be right.
@@ -36,12 +36,12 @@ pub struct ConfigError {
     pub message: String,
     pub remedy: String,
     /// None when the file as a whole is meant.
-    pub place: Option<Place>,
+    pub place: Option<SourceLocation>,
 }
 
 /// A place in a file; line and column begin at 1, columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct SourceLocation {
     pub file: String,
     pub line: usize,
     pub column: usize,
@@ -56,7 +56,7 @@ impl ConfigErrors {
     /// The only error: the file itself cannot be used.
     pub(super) fn file(path: &Path, message: impl Into<String>, remedy: impl Into<String>) -> ConfigErrors {
         let error = ConfigError { message: message.into(), remedy: remedy.into(), place: None };
-        ConfigErrors { file: path.display().to_string(), errors: vec![error], omitted: 0, seen: Seen::default() }
+        ConfigErrors { file: path.display().to_string(), errors: vec![error], omitted: 0, seen: InputSnapshot::default() }
     }
 
     fn text(&self) -> String {
@@ -64,7 +64,7 @@ impl ConfigErrors {
         for (index, error) in self.errors.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n\n" };
             // Writing to a String cannot fail.
-            let _ = write!(text, "{separator}{}", Shown { file: &self.file, error });
+            let _ = write!(text, "{separator}{}", LocatedError { file: &self.file, error });
         }
         if self.omitted > 0 {
             let _ = write!(text, "\n\nand {} more", self.omitted);
@@ -73,12 +73,12 @@ impl ConfigErrors {
     }
 }
 
-struct Shown<'a> {
+struct LocatedError<'a> {
     file: &'a str,
     error: &'a ConfigError,
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for LocatedError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConfigError { message, remedy, place } = self.error;
         writeln!(f, "error: {message}")?;
@@ -101,14 +101,14 @@ impl fmt::Display for Shown<'_> {
 /// The errors found so far.
 pub(super) struct Report<'s> {
     sources: &'s Sources,
-    found: RefCell<Found>,
+    found: RefCell<Findings>,
 }
 
 /// What may be taken over into a report of more sources.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Findings {
     problems: Vec<Problem>,
-    hidden: Vec<Hidden>,
+    hidden: Vec<HiddenText>,
     /// Values that could not be had: what else is wrong with them follows from that.
     given_up: HashSet<Range<usize>>,
 }
@@ -120,17 +120,17 @@ struct Problem {
 }
 
 /// Texts that are not to be shown, where they were put in, and what is shown instead.
-struct Hidden {
+struct HiddenText {
     span: Range<usize>,
     texts: Vec<(String, String)>,
 }
 
 impl<'s> Report<'s> {
-    pub(super) fn new(sources: &'s Sources, found: Found) -> Report<'s> {
+    pub(super) fn new(sources: &'s Sources, found: Findings) -> Report<'s> {
         Report { sources, found: RefCell::new(found) }
     }
 
-    pub(super) fn into_found(self) -> Found {
+    pub(super) fn into_found(self) -> Findings {
         self.found.into_inner()
     }
 
@@ -145,7 +145,7 @@ impl<'s> Report<'s> {
 
     /// What was put into the value at `span`: each is shown as it is written.
     pub(super) fn hide(&self, span: Range<usize>, texts: Vec<(String, String)>) {
-        self.found.borrow_mut().hidden.push(Hidden { span, texts });
+        self.found.borrow_mut().hidden.push(HiddenText { span, texts });
     }
 
     pub(super) fn give_up(&self, span: Range<usize>) {
@@ -176,7 +176,7 @@ impl<'s> Report<'s> {
 
     /// Every error, in the order of the files.
     pub(super) fn errors(&self) -> ConfigErrors {
-        let Found { mut problems, hidden, .. } = self.found.take();
+        let Findings { mut problems, hidden, .. } = self.found.take();
         problems.sort_by_key(|problem| problem.span.start);
         let omitted = problems.len().saturating_sub(SHOWN_MAX);
         problems.truncate(SHOWN_MAX);
@@ -189,7 +189,7 @@ impl<'s> Report<'s> {
             }
         });
         let file = self.sources.main().path.display().to_string();
-        ConfigErrors { file, errors: errors.collect(), omitted, seen: Seen::default() }
+        ConfigErrors { file, errors: errors.collect(), omitted, seen: InputSnapshot::default() }
     }
 }
 
@@ -197,9 +197,9 @@ impl<'s> Report<'s> {
 ///
 /// Whole values stand in backquotes; parts of them may stand anywhere. A part that is too short to be a secret is looked
 /// for in backquotes only, or every `a` of the message would go.
-fn as_written(mut message: String, span: &Range<usize>, hidden: &[Hidden]) -> String {
+fn as_written(mut message: String, span: &Range<usize>, hidden: &[HiddenText]) -> String {
     const SHORT: usize = 4;
-    for Hidden { span: place, texts } in hidden {
+    for HiddenText { span: place, texts } in hidden {
         let is_meant = place.start < span.end.max(span.start + 1) && span.start < place.end;
         for (text, written) in texts {
             let escaped = text.escape_debug().to_string();
@@ -255,7 +255,7 @@ pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
     list
 }
 
-fn place(file: &Source, span: &Range<usize>) -> Place {
+fn place(file: &SourceFile, span: &Range<usize>) -> SourceLocation {
     let source = file.text.as_str();
     let at = boundary(source, span.start - file.start);
     let line_start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -272,7 +272,7 @@ fn place(file: &Source, span: &Range<usize>) -> Place {
     let carets = start..(start + width).min(LINE_MAX.max(start));
     let line = source[..line_start].matches('\n').count() + 1;
     let file = file.path.display().to_string();
-    Place { file, line, column: column + 1, shown, carets }
+    SourceLocation { file, line, column: column + 1, shown, carets }
 }
 
 /// A file may come from a stranger: no escape sequence of his reaches the terminal, and a tab is one column.

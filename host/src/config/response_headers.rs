@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Method};
 
 use super::origin::{self, header_name};
-use super::reader::{Table, Text};
+use super::reader::{TableReader, Text};
 use super::report::quoted;
 use super::{AllowedOrigins, Cors, ResponseHeaders};
 
@@ -45,7 +45,7 @@ pub(super) fn managed(name: &str) -> ResponseHeaders {
     policy
 }
 
-pub(super) fn policy(_: &str, table: &mut Table<'_>) -> ResponseHeaders {
+pub(super) fn policy(_: &str, table: &mut TableReader<'_>) -> ResponseHeaders {
     let set = headers(table, "set");
     let add = headers(table, "add");
     let remove = table.texts("remove").unwrap_or_default();
@@ -63,13 +63,13 @@ pub(super) fn policy(_: &str, table: &mut Table<'_>) -> ResponseHeaders {
     ResponseHeaders { cors, set, add, remove, server_timing }
 }
 
-fn headers(table: &mut Table<'_>, key: &'static str) -> Vec<(HeaderName, HeaderValue)> {
+fn headers(table: &mut TableReader<'_>, key: &'static str) -> Vec<(HeaderName, HeaderValue)> {
     // What is not valid has been reported.
     let valid = |(name, value): (String, String)| Some((name.parse().ok()?, value.parse().ok()?));
     origin::headers(table, key).0.into_iter().filter_map(valid).collect()
 }
 
-fn cors(table: &mut Table<'_>) -> Cors {
+fn cors(table: &mut TableReader<'_>) -> Cors {
     if !table.has("allow_origins") {
         table.missing("allow_origins", "[\"https://www.example.com\"]");
     }
@@ -90,7 +90,7 @@ fn cors(table: &mut Table<'_>) -> Cors {
     Cors { origins, credentials, methods, headers, expose, max_age, overrides }
 }
 
-fn origins(table: &Table<'_>, texts: &[Text<'_>], credentials: bool) -> AllowedOrigins {
+fn origins(table: &TableReader<'_>, texts: &[Text<'_>], credentials: bool) -> AllowedOrigins {
     if let Some(beyond) = texts.get(NAMES_MAX) {
         table.report.error(beyond.span(), "too many origins", format!("at most {NAMES_MAX}"));
     }
@@ -121,7 +121,7 @@ fn is_origin(text: &str) -> bool {
 }
 
 /// The value of a list header.
-fn list(table: &mut Table<'_>, key: &'static str, is_valid: impl Fn(&str) -> bool) -> Option<HeaderValue> {
+fn list(table: &mut TableReader<'_>, key: &'static str, is_valid: impl Fn(&str) -> bool) -> Option<HeaderValue> {
     let texts = table.texts(key)?;
     for text in &texts {
         if !is_valid(text.get_ref()) {

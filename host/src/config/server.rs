@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use x509_parser::pem::Pem;
 
 use super::files::Files;
-use super::reader::{Table, Text, wrong_type};
+use super::reader::{TableReader, Text, wrong_type};
 use super::report::{nearest, quoted};
 use super::{AccessLog, AdminAccess, Certificate, Server, Token};
 use crate::fields::Field;
@@ -24,7 +24,7 @@ const CERTIFICATES_MAX: usize = 1_000;
 const EDGE_LOCATION_BYTES_MAX: usize = 64;
 const ADMIN_HOSTS_MAX: usize = 64;
 
-pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
+pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut server = Server {
         http: Vec::new(),
@@ -92,7 +92,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
 }
 
 /// `access_log = true`, `false`, or a table that says what is in a line.
-fn access_log(table: &mut Table<'_>) -> Option<AccessLog> {
+fn access_log(table: &mut TableReader<'_>) -> Option<AccessLog> {
     const KEY: &str = "access_log";
     let mut log = AccessLog::default();
     let Some(value) = table.value(KEY) else { return Some(log) };
@@ -137,7 +137,7 @@ fn access_log(table: &mut Table<'_>) -> Option<AccessLog> {
 }
 
 /// What concerns several settings at once.
-fn check(table: &Table<'_>, server: &Server) {
+fn check(table: &TableReader<'_>, server: &Server) {
     if !table.has("http") && !table.has("https") {
         table.missing("http", "[\"127.0.0.1:8080\"]");
     }
@@ -151,7 +151,7 @@ fn check(table: &Table<'_>, server: &Server) {
 }
 
 /// A name that browsers may be led to ask by, and what they must know.
-fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
+fn admin_access(table: &mut TableReader<'_>, files: &mut Files<'_>) -> AdminAccess {
     let hosts = table.texts("admin_hosts").unwrap_or_default();
     if let Some(beyond) = hosts.get(ADMIN_HOSTS_MAX) {
         table.report.error(beyond.span(), "too many names in `admin_hosts`", format!("at most {ADMIN_HOSTS_MAX}"));
@@ -177,7 +177,7 @@ fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
     AdminAccess { hosts, token }
 }
 
-fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {
+fn addresses(table: &mut TableReader<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {
     let texts = table.texts(key).unwrap_or_default();
     if let Some(beyond) = texts.get(LISTENERS_MAX) {
         table.report.error(beyond.span(), format!("too many addresses in `{key}`"), format!("at most {LISTENERS_MAX}"));
@@ -190,7 +190,7 @@ fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec
 struct Taken(Vec<(SocketAddr, Range<usize>)>);
 
 impl Taken {
-    fn address(&mut self, table: &Table<'_>, key: &str, text: &Text<'_>) -> Option<SocketAddr> {
+    fn address(&mut self, table: &TableReader<'_>, key: &str, text: &Text<'_>) -> Option<SocketAddr> {
         let Ok(address) = text.get_ref().parse::<SocketAddr>() else {
             let message = format!("`{}` is not an address to listen on", text.get_ref().escape_debug());
             let remedy = "IP address and port are expected: \"127.0.0.1:8080\", \"[::]:443\"";
@@ -223,7 +223,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn edge_location(table: &Table<'_>, location: &Text<'_>) -> String {
+fn edge_location(table: &TableReader<'_>, location: &Text<'_>) -> String {
     let text = *location.get_ref();
     let sound = (1..=EDGE_LOCATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_token);
     if !sound {
@@ -234,7 +234,7 @@ fn edge_location(table: &Table<'_>, location: &Text<'_>) -> String {
     text.to_owned()
 }
 
-fn certificate(mut table: Table<'_>, files: &mut Files<'_>) -> Option<Certificate> {
+fn certificate(mut table: TableReader<'_>, files: &mut Files<'_>) -> Option<Certificate> {
     let hosts = table.texts("hosts").unwrap_or_default();
     let hosts = hosts.iter().filter_map(|host| super::site::host(&table, host)).collect();
     let chain = table.required_text("chain", "\"chain.pem\"").and_then(|text| files.existing(&table, &text));

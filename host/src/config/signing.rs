@@ -10,7 +10,7 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::files::Files;
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::{KeyKind, PublicKey};
 use crate::limits::config::{KEY_GROUPS_PER_BEHAVIOR, KEYS_PER_GROUP, PUBLIC_KEY_FILE_BYTES};
 
@@ -25,7 +25,7 @@ pub(super) struct KeyGroups<'a> {
 
 impl<'a> KeyGroups<'a> {
     pub(super) fn read(
-        root: &mut Table<'_>,
+        root: &mut TableReader<'_>,
         files: &mut Files<'_>,
         keys: &Declared<'_>,
         groups: &'a Declared<'a>,
@@ -37,7 +37,7 @@ impl<'a> KeyGroups<'a> {
     }
 
     /// The keys of all groups that a behavior trusts; none if it asks for no signature.
-    pub(super) fn trusted(&self, table: &mut Table<'_>) -> Vec<Arc<PublicKey>> {
+    pub(super) fn trusted(&self, table: &mut TableReader<'_>) -> Vec<Arc<PublicKey>> {
         let Some(names) = table.texts("trusted_key_groups") else { return Vec::new() };
         if names.is_empty() {
             // It could mean "nobody" as well as "everybody".
@@ -63,7 +63,7 @@ struct KeyRing<'a> {
 }
 
 impl KeyRing<'_> {
-    fn group(&self, mut table: Table<'_>) -> Vec<Arc<PublicKey>> {
+    fn group(&self, mut table: TableReader<'_>) -> Vec<Arc<PublicKey>> {
         let names = table.texts("keys").unwrap_or_default();
         if !table.has("keys") {
             table.missing("keys", "[\"NAME\"]");
@@ -79,13 +79,13 @@ impl KeyRing<'_> {
     }
 }
 
-fn at_most(table: &Table<'_>, names: &[Text<'_>], key: &str, most: usize) {
+fn at_most(table: &TableReader<'_>, names: &[Text<'_>], key: &str, most: usize) {
     if let Some(beyond) = names.get(most) {
         table.report.error(beyond.span(), format!("too many names in `{key}`"), format!("at most {most}"));
     }
 }
 
-fn public_keys(root: &mut Table<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<PublicKey>> {
+fn public_keys(root: &mut TableReader<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<PublicKey>> {
     let mut ids: BTreeMap<String, String> = BTreeMap::new();
     let mut keys = BTreeMap::new();
     for (name, mut table) in root.named("public_key") {
@@ -106,7 +106,7 @@ fn public_keys(root: &mut Table<'_>, files: &mut Files<'_>) -> BTreeMap<String, 
     keys
 }
 
-fn public_key(table: &Table<'_>, id: &Text<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<PublicKey> {
+fn public_key(table: &TableReader<'_>, id: &Text<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<PublicKey> {
     let pem = files.contents(table, file, PUBLIC_KEY_FILE_BYTES)?;
     let refuse = |what: String, remedy: &str| {
         table.report.error(file.span(), format!("`{}` {what}", file.get_ref().escape_debug()), remedy);

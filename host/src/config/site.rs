@@ -11,7 +11,7 @@ use super::error_page;
 use super::function::Uses;
 use super::geo;
 use super::policies::Policies;
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::report::{nearest, quoted};
 use super::signing::KeyGroups;
 use super::{Behavior, CachePolicy, ForwardedHeaders, Forwarding, Geo, ResponseHeaders, Site, ViewerProtocol, WebSocket};
@@ -47,7 +47,7 @@ pub(super) struct References<'a, 'u> {
     pub(super) uses: &'u mut Uses,
 }
 
-pub(super) fn read(root: &mut Table<'_>, references: &mut References<'_, '_>) -> Vec<Arc<Site>> {
+pub(super) fn read(root: &mut TableReader<'_>, references: &mut References<'_, '_>) -> Vec<Arc<Site>> {
     let tables = root.list("site");
     if tables.is_empty() && !root.has("site") {
         root.report.error(root.span(), "the file has no site", "add [[site]] with `name`, `hosts` and `origin`");
@@ -58,7 +58,7 @@ pub(super) fn read(root: &mut Table<'_>, references: &mut References<'_, '_>) ->
 }
 
 fn site(
-    mut table: Table<'_>,
+    mut table: TableReader<'_>,
     references: &mut References<'_, '_>,
     names: &mut BTreeMap<String, Range<usize>>,
     taken: &mut BTreeMap<String, String>,
@@ -88,7 +88,7 @@ fn site(
     Some(Site { name: name?, hosts, behaviors, default_root_object, error_pages })
 }
 
-fn hosts(table: &mut Table<'_>, site: &str, taken: &mut BTreeMap<String, String>) -> Vec<String> {
+fn hosts(table: &mut TableReader<'_>, site: &str, taken: &mut BTreeMap<String, String>) -> Vec<String> {
     let Some(texts) = table.texts("hosts") else {
         if !table.has("hosts") {
             table.missing("hosts", "[\"www.example.com\"]` or, for all, `hosts = [\"*\"]");
@@ -115,11 +115,11 @@ fn hosts(table: &mut Table<'_>, site: &str, taken: &mut BTreeMap<String, String>
 }
 
 /// A certificate's host: a name, or a wildcard for its first label.
-pub(super) fn host(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
+pub(super) fn host(table: &TableReader<'_>, text: &Text<'_>) -> Option<String> {
     host_pattern(table, text, false)
 }
 
-fn host_pattern(table: &Table<'_>, text: &Text<'_>, any: bool) -> Option<String> {
+fn host_pattern(table: &TableReader<'_>, text: &Text<'_>, any: bool) -> Option<String> {
     let host = text.get_ref().to_ascii_lowercase();
     let name = host.strip_prefix("*.").unwrap_or(&host);
     let label = |label: &str| {
@@ -139,7 +139,7 @@ fn host_pattern(table: &Table<'_>, text: &Text<'_>, any: bool) -> Option<String>
     None
 }
 
-fn behaviors(table: &mut Table<'_>, default_origin: Option<&str>, references: &mut References<'_, '_>) -> Vec<Behavior> {
+fn behaviors(table: &mut TableReader<'_>, default_origin: Option<&str>, references: &mut References<'_, '_>) -> Vec<Behavior> {
     let tables = table.list("behavior");
     // The default behavior counts.
     if let Some(beyond) = tables.get(BEHAVIORS_PER_SITE - 1) {
@@ -166,7 +166,7 @@ fn behaviors(table: &mut Table<'_>, default_origin: Option<&str>, references: &m
 }
 
 /// A leading `/` may be left out, as in CloudFront.
-fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
+fn pattern(table: &TableReader<'_>, text: &Text<'_>) -> Option<String> {
     let written = *text.get_ref();
     let sound = !written.is_empty() && written.len() <= PATH_PATTERN_BYTES && written.bytes().all(|byte| byte.is_ascii_graphic());
     if !sound {
@@ -196,7 +196,7 @@ fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
 
 /// The fields of a behavior; those of the default one stand in the site's own table.
 fn behavior(
-    table: &mut Table<'_>,
+    table: &mut TableReader<'_>,
     path: String,
     default_origin: Option<&str>,
     references: &mut References<'_, '_>,
@@ -215,7 +215,7 @@ fn behavior(
     };
     let viewer_protocol = viewer_protocol(table);
     let websocket = websocket(table);
-    let mut hook = |table: &mut Table<'_>, key, profile| {
+    let mut hook = |table: &mut TableReader<'_>, key, profile| {
         let text = table.text(key)?;
         let function = references.functions.resolve(table.report, &text)?;
         references.uses.note(profile, &function, text.span());
@@ -268,7 +268,7 @@ fn behavior(
 
 /// Only by codings that the policy keys: without that, one client would get what was compressed for another.
 /// CloudFront does not compress either where all of Accept-Encoding is in the key.
-fn compress(table: &mut Table<'_>, policy: Option<&CachePolicy>) -> bool {
+fn compress(table: &mut TableReader<'_>, policy: Option<&CachePolicy>) -> bool {
     let Some(value) = table.value("compress") else { return false };
     let compress = table.flag("compress").unwrap_or(false);
     let Some(policy) = policy else {
@@ -294,7 +294,7 @@ fn compress(table: &mut Table<'_>, policy: Option<&CachePolicy>) -> bool {
     compress
 }
 
-fn origin(table: &Table<'_>, text: &Text<'_>, references: &References<'_, '_>) -> Option<String> {
+fn origin(table: &TableReader<'_>, text: &Text<'_>, references: &References<'_, '_>) -> Option<String> {
     let name = *text.get_ref();
     if references.origins.contains(name) || references.groups.contains(name) {
         return Some(name.to_owned());
@@ -304,7 +304,7 @@ fn origin(table: &Table<'_>, text: &Text<'_>, references: &References<'_, '_>) -
     None
 }
 
-fn viewer_protocol(table: &mut Table<'_>) -> ViewerProtocol {
+fn viewer_protocol(table: &mut TableReader<'_>) -> ViewerProtocol {
     let Some(text) = table.text("viewer_protocol") else { return ViewerProtocol::AllowAll };
     let named = PROTOCOLS.iter().find(|(name, _)| name == text.get_ref());
     named.map_or_else(
@@ -318,7 +318,7 @@ fn viewer_protocol(table: &mut Table<'_>) -> ViewerProtocol {
 }
 
 /// On by default wherever it tells no two requests apart that the policy takes for one.
-fn forwarded_headers(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> ForwardedHeaders {
+fn forwarded_headers(table: &mut TableReader<'_>, cache: Option<&CachePolicy>) -> ForwardedHeaders {
     let default = match cache {
         None => ForwardedHeaders::Set,
         Some(policy) if policy.mode == Mode::CloudFront => ForwardedHeaders::Pass,
@@ -335,7 +335,7 @@ fn forwarded_headers(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> Forw
 }
 
 /// Passed through by default, as by CloudFront.
-fn websocket(table: &mut Table<'_>) -> Option<WebSocket> {
+fn websocket(table: &mut TableReader<'_>) -> Option<WebSocket> {
     let allowed = table.flag("websocket").unwrap_or(true);
     let idle_s = table.integer("websocket_idle_s", 1..=tunnel::IDLE_S_MAX);
     if let (false, Some(value)) = (allowed, table.value("websocket_idle_s")) {
@@ -347,7 +347,7 @@ fn websocket(table: &mut Table<'_>) -> Option<WebSocket> {
 
 /// CloudFront's seven by default: an edge before an application that takes forms is the common case. Where HTTP's own
 /// rules are asked for, what a method means is for the origin to say, and all pass.
-fn allowed_methods(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> Option<Vec<String>> {
+fn allowed_methods(table: &mut TableReader<'_>, cache: Option<&CachePolicy>) -> Option<Vec<String>> {
     let Some(texts) = table.texts("allowed_methods") else {
         let standards = cache.is_some_and(|policy| policy.mode == Mode::Standards);
         return (!standards).then(|| METHODS.map(str::to_owned).to_vec());

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::files::Look;
+use super::files::FileStamp;
 use super::include::Include;
 
 pub(super) struct Sources {
     /// The main file first.
-    all: Vec<Source>,
+    all: Vec<SourceFile>,
 }
 
-pub(super) struct Source {
+pub(super) struct SourceFile {
     pub(super) path: PathBuf,
     pub(super) text: String,
     /// Where it begins among all.
@@ -24,25 +24,25 @@ pub(super) struct Source {
 
 impl Sources {
     pub(super) fn new(path: &Path, text: &str) -> Sources {
-        Sources { all: vec![Source { path: path.to_owned(), text: text.to_owned(), start: 0 }] }
+        Sources { all: vec![SourceFile { path: path.to_owned(), text: text.to_owned(), start: 0 }] }
     }
 
     pub(super) fn push(&mut self, path: PathBuf, text: String) {
         // One more than it has: the end of a file is a place of that file.
         let start = self.all.last().map_or(0, |last| last.start + last.text.len() + 1);
-        self.all.push(Source { path, text, start });
+        self.all.push(SourceFile { path, text, start });
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Source> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SourceFile> {
         self.all.iter()
     }
 
-    pub(super) fn main(&self) -> &Source {
+    pub(super) fn main(&self) -> &SourceFile {
         &self.all[0]
     }
 
     /// The file of a place.
-    pub(super) fn at(&self, offset: usize) -> &Source {
+    pub(super) fn at(&self, offset: usize) -> &SourceFile {
         let behind = self.all.partition_point(|source| source.start <= offset);
         &self.all[behind.saturating_sub(1)]
     }
@@ -55,7 +55,7 @@ impl Sources {
     }
 }
 
-impl Source {
+impl SourceFile {
     /// Where relative paths that are written in it begin.
     pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
@@ -70,18 +70,18 @@ impl Source {
 
 /// What a configuration was read from, and how it looked then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct InputSnapshot {
     /// Its own files, and each that they name; `None` where there was none.
-    pub files: BTreeMap<PathBuf, Option<Look>>,
+    pub files: BTreeMap<PathBuf, Option<FileStamp>>,
     pub includes: Vec<Include>,
 }
 
-impl Seen {
+impl InputSnapshot {
     /// What looks different now. Remembers how it looks now.
     pub fn changed(&mut self) -> BTreeSet<PathBuf> {
         let mut changed = BTreeSet::new();
         for (file, before) in &mut self.files {
-            let now = Look::at(file);
+            let now = FileStamp::at(file);
             if *before != now {
                 changed.insert(file.clone());
             }
@@ -101,7 +101,7 @@ impl Seen {
     }
 
     /// Also what `other` was read from.
-    pub fn extend(&mut self, other: Seen) {
+    pub fn extend(&mut self, other: InputSnapshot) {
         self.files.extend(other.files);
         self.includes.retain(|include| !other.includes.iter().any(|other| include.is_of(other)));
         self.includes.extend(other.includes);

@@ -17,7 +17,7 @@ use crate::limits::config::{INSERTED_BYTES, INSERTED_VALUES, VALUE_FILE_BYTES};
 
 const FORMS: &str = "`${NAME}`, `${NAME:-default}` or `${file:PATH}`; a literal `${` is written `$${`";
 
-pub(super) struct Values<'f, 'a> {
+pub(super) struct Substitution<'f, 'a> {
     report: &'f Report<'f>,
     files: &'f mut Files<'a>,
     /// What files had, or that they could not be read.
@@ -27,16 +27,16 @@ pub(super) struct Values<'f, 'a> {
 }
 
 /// A part of a string.
-enum Part<'t> {
+enum ValuePart<'t> {
     Literal(&'t str),
     /// What stands between `${` and `}`.
     Value(&'t str),
     Unclosed,
 }
 
-impl<'f, 'a> Values<'f, 'a> {
-    pub(super) fn new(report: &'f Report<'f>, files: &'f mut Files<'a>) -> Values<'f, 'a> {
-        Values { report, files, contents: BTreeMap::new(), inserted: 0, inserted_bytes: 0 }
+impl<'f, 'a> Substitution<'f, 'a> {
+    pub(super) fn new(report: &'f Report<'f>, files: &'f mut Files<'a>) -> Substitution<'f, 'a> {
+        Substitution { report, files, contents: BTreeMap::new(), inserted: 0, inserted_bytes: 0 }
     }
 
     /// The table of a file that begins at `start` among all files, with every place as of all and every value put in.
@@ -79,12 +79,12 @@ impl<'f, 'a> Values<'f, 'a> {
         let mut is_whole = true;
         for part in parts(written) {
             let named = match part {
-                Part::Literal(literal) => {
+                ValuePart::Literal(literal) => {
                     text.push_str(literal);
                     continue;
                 }
-                Part::Value(named) => named,
-                Part::Unclosed => {
+                ValuePart::Value(named) => named,
+                ValuePart::Unclosed => {
                     self.report.error(span.clone(), "`${` without `}`", FORMS);
                     is_whole = false;
                     break;
@@ -171,20 +171,20 @@ fn moved(span: &Range<usize>, start: usize) -> Range<usize> {
 }
 
 /// `$${` is a literal `${`; any other `$` is itself.
-fn parts(written: &str) -> impl Iterator<Item = Part<'_>> {
+fn parts(written: &str) -> impl Iterator<Item = ValuePart<'_>> {
     let mut rest = written;
     std::iter::from_fn(move || {
         if let Some(literal) = rest.strip_prefix("$${") {
             rest = literal;
-            return Some(Part::Literal("${"));
+            return Some(ValuePart::Literal("${"));
         }
         if let Some(value) = rest.strip_prefix("${") {
             let Some((named, after)) = value.split_once('}') else {
                 rest = "";
-                return Some(Part::Unclosed);
+                return Some(ValuePart::Unclosed);
             };
             rest = after;
-            return Some(Part::Value(named));
+            return Some(ValuePart::Value(named));
         }
         if rest.is_empty() {
             return None;
@@ -192,6 +192,6 @@ fn parts(written: &str) -> impl Iterator<Item = Part<'_>> {
         let end = rest.find("${").map_or(rest.len(), |at| if rest[..at].ends_with('$') { at - 1 } else { at });
         let (literal, after) = rest.split_at(end);
         rest = after;
-        Some(Part::Literal(literal))
+        Some(ValuePart::Literal(literal))
     })
 }

@@ -103,7 +103,7 @@ fn worker(test: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
-/// Accepts for ever; counts connections.
+/// Accepts connections for ever, and counts them.
 async fn listen<F, R, B>(answer: F) -> (u16, Rc<Cell<u32>>)
 where
     F: Fn(Request<Incoming>) -> R + Clone + 'static,
@@ -298,7 +298,7 @@ fn a_panic_is_one_requests_end() {
             });
             let refusal = caught(exchange).await.unwrap_err();
             let occasion = Occasion { site: "", path: "/", request_id: "id", category: "", cause: &"" };
-            let answer = refusal.answer(&edge, occasion);
+            let answer = refusal.answer(&edge.node, occasion);
             assert_eq!((answer.response.status().as_u16(), refusal.category()), (500, "panic"));
             assert_eq!(refusal.to_string(), format!("it panicked: it happened {message}"));
         }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Snapshot, changes, wrong_roles};
 use crate::cache::Cache;
-use crate::config::{self, Config, Look, OriginKind};
+use crate::config::{self, Config, FileStamp, OriginKind};
 use crate::edge::Edge;
 use crate::function::build::{Builder, DeployError};
 use crate::function::catalog::{Alias, Aliases, Catalog, LIVE};
@@ -46,7 +46,7 @@ pub(super) struct Publisher {
 /// What an edge was built of that is not in its configuration: where the folders are that its origins name, and how the
 /// files look that it has read.
 #[derive(PartialEq, Eq)]
-pub(super) struct Outside(Vec<(Option<PathBuf>, Option<Look>)>);
+pub(super) struct Outside(Vec<(Option<PathBuf>, Option<FileStamp>)>);
 
 impl Publisher {
     pub(super) fn new(builder: Builder, telemetry: Arc<Telemetry>) -> Publisher {
@@ -146,7 +146,7 @@ impl Outside {
     fn of(config: &Config) -> Outside {
         let place = |origin: &Arc<config::Origin>| match &origin.kind {
             OriginKind::Folder { root, .. } => Some((root.canonicalize().ok(), None)),
-            OriginKind::Url(url) => url.ca.as_ref().map(|ca| (None, Look::at(ca))),
+            OriginKind::Url(url) => url.ca.as_ref().map(|ca| (None, FileStamp::at(ca))),
             OriginKind::Fixed { .. } | OriginKind::Component { .. } => None,
         };
         Outside(config.origins.values().filter_map(place).collect())

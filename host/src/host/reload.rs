@@ -18,7 +18,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::changes::{self, listed};
 use super::{Shared, Snapshot};
-use crate::config::{self, Loaded, Seen, Server};
+use crate::config::{self, InputSnapshot, Loaded, Server};
 use crate::function::revision::Revision;
 use crate::limits::reload;
 use crate::telemetry::ReloadResult;
@@ -36,12 +36,12 @@ pub(super) enum Cause {
 
 /// How the files looked when they were read, and which have changed since what is in force was.
 pub(super) struct Changes {
-    seen: Seen,
+    seen: InputSnapshot,
     changed: BTreeSet<PathBuf>,
 }
 
 impl Changes {
-    pub(super) fn since(seen: Seen) -> Changes {
+    pub(super) fn since(seen: InputSnapshot) -> Changes {
         Changes { seen, changed: BTreeSet::new() }
     }
 
@@ -252,14 +252,15 @@ fn needs_restart(now: &Server, next: &Server) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Look;
+    use crate::config::FileStamp;
 
     #[test]
     fn a_file_renamed_over_another_is_a_change() {
         let folder = tempfile::tempdir().unwrap();
         let (file, other) = (folder.path().join("a"), folder.path().join("b"));
         std::fs::write(&file, "1").unwrap();
-        let mut changes = Changes::since(Seen { files: [(file.clone(), Look::at(&file))].into(), includes: Vec::new() });
+        let mut changes =
+            Changes::since(InputSnapshot { files: [(file.clone(), FileStamp::at(&file))].into(), includes: Vec::new() });
         assert!(!changes.any());
         std::fs::write(&other, "2").unwrap();
         std::fs::rename(&other, &file).unwrap();
@@ -271,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_folder_is_in_the_current_one() {
-        let seen = Seen { files: [(PathBuf::from("edge.toml"), None)].into(), includes: Vec::new() };
+        let seen = InputSnapshot { files: [(PathBuf::from("edge.toml"), None)].into(), includes: Vec::new() };
         assert_eq!(seen.folders(), [PathBuf::from(".")].into());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Distribution, Report};
+use super::{ColdWarmReport, Distribution};
 
 const LEFT: f64 = 170.0;
 const WIDTH: f64 = 900.0;
@@ -12,7 +12,7 @@ const TOP: f64 = 70.0;
 const DECADES: (f64, f64) = (1.0, 10.0);
 
 /// An SVG document that needs nothing else.
-pub fn svg(report: &Report, title: &str) -> String {
+pub fn svg(report: &ColdWarmReport, title: &str) -> String {
     let height = TOP + ROW * count(report.stages.len()) + 60.0;
     let mut out = String::new();
     // Writing to a String cannot fail.

@@ -50,7 +50,7 @@ impl Class {
 
 /// What one kind of code takes.
 #[derive(Debug, Clone, Serialize)]
-pub struct Kind {
+pub struct CodeKind {
     pub name: String,
     pub class: Class,
     /// Of one time round.
@@ -64,7 +64,7 @@ pub struct Kind {
 #[derive(Debug, Clone, Serialize)]
 pub struct Prices {
     pub units_per_us: f64,
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<CodeKind>,
 }
 
 /// Measures every kind of code; `progress` hears of each done part in 0..=1.
@@ -73,13 +73,13 @@ pub(super) fn code(engines: &Engines, mut progress: impl FnMut(f64)) -> anyhow::
     let operators = operators(&engines.viewer);
     let all = KINDS.len() + operators.len();
     let named = KINDS.iter().map(|(name, class, emit)| {
-        ((*name).to_owned(), *class, looped(Around::Everything, |function| emit(&mut function.instructions())))
+        ((*name).to_owned(), *class, looped(LoopScope::Everything, |function| emit(&mut function.instructions())))
     });
     let found = operators.into_iter().map(|operator| (operator.name, Class::Operator, operator.module));
     let mut kinds = Vec::with_capacity(all);
     for (name, class, module) in named.chain(found) {
         let (ns, units) = time(&engines.viewer, &module).map_err(|error| anyhow::anyhow!("{name}: {error:#}"))?;
-        kinds.push(Kind { name, class, ns, units, factor: ns / units * units_per_us / 1000.0 });
+        kinds.push(CodeKind { name, class, ns, units, factor: ns / units * units_per_us / 1000.0 });
         #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
         progress(kinds.len() as f64 / all as f64);
     }
@@ -137,7 +137,7 @@ fn ring(memory: &mut [u8]) {
     }
 }
 
-type Emit = fn(&mut InstructionSink<'_>);
+type EmitBody = fn(&mut InstructionSink<'_>);
 
 /// Times that what is measured stands in the loop's body.
 const UNROLLED: u32 = 16;
@@ -166,7 +166,7 @@ const MANY_LOCALS: u32 = TARGET + TARGETS;
 
 const AT: MemArg = MemArg { offset: 0, align: 0, memory_index: 0 };
 
-const KINDS: &[(&str, Class, Emit)] = &[
+const KINDS: &[(&str, Class, EmitBody)] = &[
     ("add, multiply, shift, xor", Class::Ordinary, |f| {
         f.local_get(A).i32_const(0x9e37).i32_mul().local_get(B).i32_add().local_set(A);
         f.local_get(A).i32_const(7).i32_shr_u().local_get(B).i32_xor().local_set(B);
@@ -341,13 +341,13 @@ const KINDS: &[(&str, Class, Emit)] = &[
 ];
 
 /// An operator that was found.
-struct Found {
+struct OperatorModule {
     name: String,
     module: Vec<u8>,
 }
 
 /// All operators that take one to three numbers or vectors and give one, and no immediates.
-fn operators(engine: &Engine) -> Vec<Found> {
+fn operators(engine: &Engine) -> Vec<OperatorModule> {
     let plain = (0x45..=0xc4u8).map(|code| vec![code]);
     let saturating = (0..=7u8).map(|code| vec![0xfc, code]);
     // Two bytes of LEB128 from 128 on.
@@ -359,7 +359,7 @@ fn operators(engine: &Engine) -> Vec<Found> {
 }
 
 /// Tries which types an operator takes.
-fn found(engine: &Engine, code: &[u8]) -> Option<Found> {
+fn found(engine: &Engine, code: &[u8]) -> Option<OperatorModule> {
     // A local, another of its type, and that.
     const PLACES: [(u32, u32, ValType); 5] =
         [(A, B, ValType::I32), (L, M, ValType::I64), (S, S, ValType::F32), (F, G, ValType::F64), (V, W, ValType::V128)];
@@ -372,14 +372,14 @@ fn found(engine: &Engine, code: &[u8]) -> Option<Found> {
                     if Module::validate(engine, &alone(code, &params, result_ty)).is_err() {
                         continue;
                     }
-                    let module = looped(Around::Nothing, |function| {
+                    let module = looped(LoopScope::Nothing, |function| {
                         function.instructions().local_get(first);
                         for _ in 1..arity {
                             function.instructions().local_get(if second == first { other } else { second });
                         }
                         function.raw(code.iter().copied()).instructions().local_set(result);
                     });
-                    return Some(Found { name, module });
+                    return Some(OperatorModule { name, module });
                 }
             }
         }
@@ -421,14 +421,14 @@ fn random(f: &mut InstructionSink<'_>) {
 
 /// What a loop may name beside its locals.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Around {
+enum LoopScope {
     Nothing,
     /// A memory, a table, functions and segments.
     Everything,
 }
 
 /// `run(n)`: what is measured, `n` times `UNROLLED`.
-fn looped(around: Around, emit: impl Fn(&mut Function)) -> Vec<u8> {
+fn looped(around: LoopScope, emit: impl Fn(&mut Function)) -> Vec<u8> {
     let i32 = ValType::I32;
     let mut types = TypeSection::new();
     types.ty().function([i32], [i32]);
@@ -465,7 +465,7 @@ fn looped(around: Around, emit: impl Fn(&mut Function)) -> Vec<u8> {
     code.function(&run);
 
     let mut module = Encoder::new();
-    if around == Around::Nothing {
+    if around == LoopScope::Nothing {
         module.section(&types).section(&functions).section(&exports).section(&code);
         return module.finish();
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::limits::{Compiling, Limit, Limits, Profile, config};
-use crate::measure::fuel::{Class, Kind};
+use crate::measure::fuel::{Class, CodeKind};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{self, Source};
 use crate::wasm::engine::Engines;
@@ -25,14 +25,14 @@ enum Rounds {
     One,
 }
 
-type Emit = fn(&mut Call<'_>);
+type EmitCall = fn(&mut Call<'_>);
 
-fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, Emit)> {
+fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, EmitCall)> {
     use Rounds::{Many, One};
     let newlines = |len: usize| vec![b'\n'; len];
     let ascii = |len: usize| vec![b'x'; len];
     let euros = |len: usize| "\u{20ac}".repeat(len / 3).into_bytes();
-    let kinds: [(&str, Rounds, Vec<u8>, Emit); 22] = [
+    let kinds: [(&str, Rounds, Vec<u8>, EmitCall); 22] = [
         ("a clock is read", Many, vec![], |f| f.now()),
         ("8 random bytes", Many, vec![], |f| f.random(8)),
         ("4 KiB of random bytes", Many, vec![], |f| f.random(4 << 10)),
@@ -60,7 +60,7 @@ fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, Emit)> {
 }
 
 /// Measures every kind.
-pub(super) fn host_calls(engines: &Engines) -> anyhow::Result<Vec<Kind>> {
+pub(super) fn host_calls(engines: &Engines) -> anyhow::Result<Vec<CodeKind>> {
     // As much as a configuration can give, so that there is something to measure.
     let mut limits = Limits::defaults(Profile::Viewer);
     for limit in [Limit::CpuUs, Limit::HostCalls] {
@@ -70,10 +70,10 @@ pub(super) fn host_calls(engines: &Engines) -> anyhow::Result<Vec<Kind>> {
     for (name, rounds, data, emit) in kinds() {
         let bytes = hook::component(&data, emit);
         let viewer = compile::compiled(engines, &Source::from_bytes(&bytes)?, &limits, Compiling::default())?;
-        let code = ViewerCode::new(engines, &viewer, &limits, Some(Arc::new(Values::new())))?;
+        let code = ViewerCode::new(engines, &viewer, &limits, Some(Arc::new(BenchValues::new())))?;
         let (ns, units) = Runs::new(&code)?.time(rounds).map_err(|error| anyhow::anyhow!("{name}: {error:#}"))?;
         let factor = ns / units * engines.fuel.units_per_us() / 1000.0;
-        found.push(Kind { name: name.to_owned(), class: Class::HostCall, ns, units, factor });
+        found.push(CodeKind { name: name.to_owned(), class: Class::HostCall, ns, units, factor });
     }
     Ok(found)
 }
@@ -126,16 +126,16 @@ impl Runs<'_> {
 }
 
 /// Some keys, as long as a configuration may have them.
-struct Values(BTreeMap<String, Vec<u8>>);
+struct BenchValues(BTreeMap<String, Vec<u8>>);
 
-impl Values {
-    fn new() -> Values {
+impl BenchValues {
+    fn new() -> BenchValues {
         let keys = (0..1_000).map(|n| format!("{n:0width$}", width = config::KV_KEY_BYTES));
-        Values(keys.chain(["long".to_owned()]).map(|key| (key, vec![7; config::KV_VALUE_BYTES])).collect())
+        BenchValues(keys.chain(["long".to_owned()]).map(|key| (key, vec![7; config::KV_VALUE_BYTES])).collect())
     }
 }
 
-impl KeyValueStore for Values {
+impl KeyValueStore for BenchValues {
     fn name(&self) -> &str {
         "measured"
     }

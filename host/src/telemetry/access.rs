@@ -77,11 +77,11 @@ pub struct Line<'a> {
 }
 
 /// A line with those of its fields that were chosen.
-struct Chosen<'a>(&'a Line<'a>, &'a [Field]);
+struct SelectedFields<'a>(&'a Line<'a>, &'a [Field]);
 
-impl Serialize for Chosen<'_> {
+impl Serialize for SelectedFields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Chosen(line, fields) = self;
+        let SelectedFields(line, fields) = self;
         let mut map = serializer.serialize_map(None)?;
         for &field in *fields {
             let name = field.name();
@@ -137,17 +137,17 @@ fn put<M: SerializeMap, T: Serialize + ?Sized>(map: &mut M, name: &str, value: O
 /// A cheap handle on the log; the last one to go waits for the lines to be written.
 #[derive(Clone)]
 pub struct AccessLog {
-    shared: Arc<Shared>,
+    shared: Arc<LogQueue>,
 }
 
-enum Message {
+enum WriterMessage {
     Line(Vec<u8>),
     /// All lines before it are written before this is answered.
     Flush(SyncSender<()>),
 }
 
-struct Shared {
-    lines: Option<SyncSender<Message>>,
+struct LogQueue {
+    lines: Option<SyncSender<WriterMessage>>,
     dropped: IntCounter,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -157,16 +157,16 @@ impl AccessLog {
     pub(super) fn to(sink: impl Write + Send + 'static, dropped: IntCounter) -> std::io::Result<AccessLog> {
         let (lines, waiting) = sync_channel(LINES_WAITING);
         let writer = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&waiting, sink))?;
-        Ok(AccessLog { shared: Arc::new(Shared { lines: Some(lines), dropped, writer: Mutex::new(Some(writer)) }) })
+        Ok(AccessLog { shared: Arc::new(LogQueue { lines: Some(lines), dropped, writer: Mutex::new(Some(writer)) }) })
     }
 
     /// A line with these fields, in this order.
     pub fn write(&self, line: &Line<'_>, fields: &[Field]) {
         let mut text = Vec::with_capacity(1_024);
-        let written = serde_json::to_writer(&mut text, &Chosen(line, fields));
+        let written = serde_json::to_writer(&mut text, &SelectedFields(line, fields));
         let mut text = one_line_json(text);
         text.push(b'\n');
-        let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(Message::Line(text)).is_ok());
+        let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(WriterMessage::Line(text)).is_ok());
         if written.is_err() || !sent {
             self.shared.dropped.inc();
         }
@@ -178,7 +178,7 @@ impl AccessLog {
         let Some(lines) = &self.shared.lines else { return };
         let until = Instant::now() + FLUSH_PATIENCE;
         let (written, answer) = sync_channel(1);
-        while lines.try_send(Message::Flush(written.clone())).is_err() {
+        while lines.try_send(WriterMessage::Flush(written.clone())).is_err() {
             if Instant::now() >= until {
                 return;
             }
@@ -189,7 +189,7 @@ impl AccessLog {
     }
 }
 
-impl Drop for Shared {
+impl Drop for LogQueue {
     fn drop(&mut self) {
         self.lines = None;
         if let Some(writer) = self.writer.lock().ok().and_then(|mut writer| writer.take()) {
@@ -199,18 +199,18 @@ impl Drop for Shared {
 }
 
 /// The writer sleeps instead of waiting on the queue: a sender then never has to wake it.
-fn write_lines(lines: &Receiver<Message>, mut sink: impl Write) {
+fn write_lines(lines: &Receiver<WriterMessage>, mut sink: impl Write) {
     use std::sync::mpsc::TryRecvError;
     let mut gathered = Vec::new();
     loop {
         let mut flushed = None;
         let ended = loop {
             match lines.try_recv() {
-                Ok(Message::Flush(answer)) => {
+                Ok(WriterMessage::Flush(answer)) => {
                     flushed = Some(answer);
                     break false;
                 }
-                Ok(Message::Line(line)) => gathered.extend_from_slice(&line),
+                Ok(WriterMessage::Line(line)) => gathered.extend_from_slice(&line),
                 Err(TryRecvError::Empty) => break false,
                 Err(TryRecvError::Disconnected) => break true,
             }

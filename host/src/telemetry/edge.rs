@@ -52,7 +52,7 @@ impl ResultType {
     }
 }
 
-pub(super) struct Families {
+pub(super) struct EdgeFamilies {
     requests: IntCounterVec,
     seconds: HistogramVec,
     bytes: IntCounterVec,
@@ -68,9 +68,9 @@ pub(super) struct Families {
     tunnel_bytes: IntCounterVec,
 }
 
-impl Families {
-    pub(super) fn register(register: &Register) -> Families {
-        Families {
+impl EdgeFamilies {
+    pub(super) fn register(register: &Register) -> EdgeFamilies {
+        EdgeFamilies {
             requests: register.counters(
                 "edgeward_edge_requests_total",
                 "Requests by site, status class and result type.",

@@ -34,7 +34,7 @@ pub enum Audit {
     Unread,
 }
 
-pub(super) struct Families {
+pub(super) struct FunctionFamilies {
     calls: IntCounterVec,
     duration: HistogramVec,
     fuel: HistogramVec,
@@ -45,10 +45,10 @@ pub(super) struct Families {
     audits: IntCounterVec,
 }
 
-impl Families {
-    pub(super) fn register(register: &Register) -> Families {
+impl FunctionFamilies {
+    pub(super) fn register(register: &Register) -> FunctionFamilies {
         let histogram = |name, help, buckets| register.histograms(name, help, "function", buckets);
-        Families {
+        FunctionFamilies {
             calls: register.counters(
                 "edgeward_function_calls_total",
                 "Calls by function and result (ok or a failure category, with the limit).",

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::IntGaugeVec;
 use prometheus::process_collector::ProcessCollector;
 
-use super::register::{Kind, Register};
+use super::register::{FamilyKind, Register};
 
 pub(super) struct Process {
     certificates: IntGaugeVec,
@@ -14,7 +14,7 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn register(register: &Register) -> Process {
-        let kind = |name: &str| if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
+        let kind = |name: &str| if name.ends_with("_total") { FamilyKind::Counter } else { FamilyKind::Gauge };
         register.collector(ProcessCollector::for_self(), kind);
         let help = "Always 1; what runs is in the labels.";
         let build = register.gauges("edgeward_build_info", help, &["version", "wasmtime", "target"]);

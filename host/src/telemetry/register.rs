@@ -9,19 +9,19 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterV
 
 /// What a family is to Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FamilyKind {
     Counter,
     Gauge,
     Histogram,
 }
 
-impl Kind {
+impl FamilyKind {
     /// As in the text format.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            FamilyKind::Counter => "counter",
+            FamilyKind::Gauge => "gauge",
+            FamilyKind::Histogram => "histogram",
         }
     }
 }
@@ -30,7 +30,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Family {
     pub name: String,
-    pub kind: Kind,
+    pub kind: FamilyKind,
     pub labels: Vec<String>,
     pub help: String,
 }
@@ -44,31 +44,31 @@ pub(super) struct Register {
 
 impl Register {
     pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.add(Kind::Counter, IntCounter::new(name, help))
+        self.add(FamilyKind::Counter, IntCounter::new(name, help))
     }
 
     pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.add(Kind::Counter, IntCounterVec::new(Opts::new(name, help), labels))
+        self.add(FamilyKind::Counter, IntCounterVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.add(Kind::Gauge, IntGauge::new(name, help))
+        self.add(FamilyKind::Gauge, IntGauge::new(name, help))
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.add(Kind::Gauge, IntGaugeVec::new(Opts::new(name, help), labels))
+        self.add(FamilyKind::Gauge, IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
-        self.add(Kind::Histogram, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
+        self.add(FamilyKind::Histogram, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
     }
 
     pub(super) fn histograms(&self, name: &str, help: &str, label: &str, buckets: Vec<f64>) -> HistogramVec {
-        self.add(Kind::Histogram, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]))
+        self.add(FamilyKind::Histogram, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]))
     }
 
     /// One that gathers its values when it is asked for them. `kind` tells the kind of each of its families.
-    pub(super) fn collector(&self, collector: impl Collector + 'static, kind: impl Fn(&str) -> Kind) {
+    pub(super) fn collector(&self, collector: impl Collector + 'static, kind: impl Fn(&str) -> FamilyKind) {
         self.list(&collector, kind);
         self.registry.register(Box::new(collector)).expect("registered once");
     }
@@ -85,13 +85,13 @@ impl Register {
         self.registry.gather()
     }
 
-    fn add<C: Collector + Clone + 'static>(&self, kind: Kind, collector: prometheus::Result<C>) -> C {
+    fn add<C: Collector + Clone + 'static>(&self, kind: FamilyKind, collector: prometheus::Result<C>) -> C {
         let collector = collector.expect("valid metric");
         self.collector(collector.clone(), |_| kind);
         collector
     }
 
-    fn list(&self, collector: &impl Collector, kind: impl Fn(&str) -> Kind) {
+    fn list(&self, collector: &impl Collector, kind: impl Fn(&str) -> FamilyKind) {
         let family = |desc: &prometheus::core::Desc| Family {
             name: desc.fq_name.clone(),
             kind: kind(&desc.fq_name),
@@ -138,7 +138,7 @@ mod tests {
         assert!(register.gather().iter().all(|found| found.get_metric().is_empty()));
         let listed = register.families();
         let labels = vec!["x".to_owned(), "y".to_owned()];
-        assert_eq!(listed, [Family { name: "a_total".into(), kind: Kind::Counter, labels, help: "Of a.".into() }]);
+        assert_eq!(listed, [Family { name: "a_total".into(), kind: FamilyKind::Counter, labels, help: "Of a.".into() }]);
         drop(family);
     }
 }

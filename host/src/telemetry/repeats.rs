@@ -197,7 +197,7 @@ pub struct Repeats {
     suppressed: IntCounter,
     /// As `state` has it, for who only wants to say that all is well.
     lasts: AtomicBool,
-    state: Mutex<(State, Option<Latest>)>,
+    state: Mutex<(RepeatState, Option<Latest>)>,
     all: Weak<All>,
 }
 
@@ -282,14 +282,14 @@ impl Repeats {
         tracing::warn!(target: "edgeward::edge", site, origin, function, path, request_id, category, failures, "{cause}");
     }
 
-    fn state(&self) -> MutexGuard<'_, (State, Option<Latest>)> {
+    fn state(&self) -> MutexGuard<'_, (RepeatState, Option<Latest>)> {
         locked(&self.state)
     }
 }
 
 /// When which line is due.
 #[derive(Debug, Default)]
-struct State {
+struct RepeatState {
     /// The last line about a failure.
     told: Option<Instant>,
     /// What has not ended: since when, and how often.
@@ -301,7 +301,7 @@ struct State {
     untold: u64,
 }
 
-impl State {
+impl RepeatState {
     /// For how many failures a line stands that is to be written now.
     fn occurred(&mut self, now: Instant) -> Option<u64> {
         self.since.get_or_insert(now);
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_first_is_told_then_one_summary_per_interval_and_the_end() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         assert_eq!(state.ended(begin), None, "nothing was");
         assert_eq!(state.occurred(begin), Some(1));
         for second in 1..10 {
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn what_comes_and_goes_has_two_lines_per_interval() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         let mut lines = 0;
         let mut told = 0;
         for ms in 0..100_000 {
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn at_the_end_everything_is_due() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         assert_eq!(state.due(None), None);
         state.occurred(begin);
         state.occurred(begin);

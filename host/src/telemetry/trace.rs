@@ -122,7 +122,7 @@ pub enum SpanKind {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Value {
+enum AttributeValue {
     Text(String),
     Number(i64),
     Flag(bool),
@@ -138,7 +138,7 @@ pub struct Span {
     start_ns: u64,
     end_ns: u64,
     failed: bool,
-    attributes: Vec<(&'static str, Value)>,
+    attributes: Vec<(&'static str, AttributeValue)>,
 }
 
 impl Span {
@@ -147,15 +147,15 @@ impl Span {
         while !value.is_char_boundary(end) {
             end -= 1;
         }
-        self.attributes.push((key, Value::Text(value[..end].to_owned())));
+        self.attributes.push((key, AttributeValue::Text(value[..end].to_owned())));
     }
 
     pub fn number(&mut self, key: &'static str, value: u64) {
-        self.attributes.push((key, Value::Number(i64::try_from(value).unwrap_or(i64::MAX))));
+        self.attributes.push((key, AttributeValue::Number(i64::try_from(value).unwrap_or(i64::MAX))));
     }
 
     pub fn flag(&mut self, key: &'static str, value: bool) {
-        self.attributes.push((key, Value::Flag(value)));
+        self.attributes.push((key, AttributeValue::Flag(value)));
     }
 
     /// It went wrong, for this reason (`error.type`).
@@ -166,18 +166,18 @@ impl Span {
 
     /// As much as it takes in memory, about.
     fn bytes(&self) -> usize {
-        let values = self.attributes.iter().map(|(_, value)| if let Value::Text(text) = value { text.len() } else { 0 });
+        let values = self.attributes.iter().map(|(_, value)| if let AttributeValue::Text(text) = value { text.len() } else { 0 });
         160 + self.name.len() + self.attributes.len() * 48 + values.sum::<usize>()
     }
 }
 
 impl Trace {
     /// Opens a span within the innermost open one; it ends when it is dropped.
-    pub fn open(&self, name: &str, kind: SpanKind) -> Open<'_> {
+    pub fn open(&self, name: &str, kind: SpanKind) -> OpenSpan<'_> {
         let outer = self.current.get();
         let span = self.span(name, kind, outer);
         self.current.set(span.id);
-        Open { trace: self, outer, span: Some(span) }
+        OpenSpan { trace: self, outer, span: Some(span) }
     }
 
     /// A span that ends now and has lasted so long.
@@ -232,13 +232,13 @@ impl Trace {
 }
 
 /// An open span.
-pub struct Open<'t> {
+pub struct OpenSpan<'t> {
     trace: &'t Trace,
     outer: u64,
     span: Option<Span>,
 }
 
-impl Open<'_> {
+impl OpenSpan<'_> {
     pub fn note(&mut self, fill: impl FnOnce(&mut Span)) {
         if let Some(span) = &mut self.span {
             fill(span);
@@ -251,7 +251,7 @@ impl Open<'_> {
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenSpan<'_> {
     fn drop(&mut self) {
         self.trace.current.set(self.outer);
         if let Some(mut span) = self.span.take() {

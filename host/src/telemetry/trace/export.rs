@@ -14,13 +14,13 @@ use super::{Dropped, Finished, TraceSettings, otlp};
 use crate::limits::tracing::{BATCH_MS, BATCH_SPANS, FLUSH_MS, SEND_MS, WAITING_BYTES, WAITING_TRACES};
 
 pub(super) struct Exporter {
-    waiting: SyncSender<Message>,
+    waiting: SyncSender<ExporterMessage>,
     /// Of the traces in the queue.
     bytes: Arc<AtomicUsize>,
     dropped: Dropped,
 }
 
-enum Message {
+enum ExporterMessage {
     Trace(Finished),
     /// Everything before it is sent before this is answered.
     Flush(SyncSender<()>),
@@ -44,7 +44,7 @@ impl Exporter {
         let (spans, bytes) = (finished.spans.len(), finished.bytes);
         // Added first: two threads that see the same room cannot both take it.
         let fits = self.bytes.fetch_add(bytes, Relaxed) + bytes <= WAITING_BYTES;
-        if !fits || self.waiting.try_send(Message::Trace(finished)).is_err() {
+        if !fits || self.waiting.try_send(ExporterMessage::Trace(finished)).is_err() {
             self.bytes.fetch_sub(bytes, Relaxed);
             self.dropped.count("queue", spans);
         }
@@ -53,7 +53,7 @@ impl Exporter {
     pub(super) fn flush(&self) {
         let until = Instant::now() + Duration::from_millis(FLUSH_MS);
         let (sent, answer) = sync_channel(1);
-        while self.waiting.try_send(Message::Flush(sent.clone())).is_err() {
+        while self.waiting.try_send(ExporterMessage::Flush(sent.clone())).is_err() {
             if Instant::now() >= until {
                 return;
             }
@@ -73,14 +73,14 @@ struct Batches {
 }
 
 impl Batches {
-    fn run(mut self, messages: &Receiver<Message>) {
+    fn run(mut self, messages: &Receiver<ExporterMessage>) {
         // When the batch began; without one there is nothing to hurry for.
         let mut began: Option<Instant> = None;
         loop {
             let patience = Duration::from_millis(BATCH_MS);
             let left = began.map_or(patience, |began| patience.saturating_sub(began.elapsed()));
             match messages.recv_timeout(left) {
-                Ok(Message::Trace(finished)) => {
+                Ok(ExporterMessage::Trace(finished)) => {
                     self.bytes.fetch_sub(finished.bytes, Relaxed);
                     self.batch.push(finished);
                     began.get_or_insert_with(Instant::now);
@@ -88,7 +88,7 @@ impl Batches {
                         continue;
                     }
                 }
-                Ok(Message::Flush(answer)) => {
+                Ok(ExporterMessage::Flush(answer)) => {
                     self.send();
                     // Who asked may have gone.
                     let _ = answer.try_send(());
