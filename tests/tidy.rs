@@ -122,6 +122,11 @@ const BEING_RENAMED: &[&str] = &[
     "Wanted",
     "Way",
     "Writer",
+    "Hooked",
+    "Host",
+    "Keys",
+    "Node",
+    "Queue",
 ];
 
 struct Source {

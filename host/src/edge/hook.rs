@@ -19,7 +19,7 @@ use crate::edge::record::tally::Tally;
 use crate::edge::request::head::Head;
 use crate::edge::request::id::RequestId;
 use crate::failure::Failure;
-use crate::function::call::{Call, HookCall, Outcome};
+use crate::function::call::{Call, HookCall, HookOutcome};
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::loops::Passed;
@@ -220,7 +220,7 @@ fn body(preview: Option<&BodyPreview>) -> abi::Body<'_> {
 }
 
 /// Counts and logs a call, and returns its answer.
-fn settle(context: HookContext<'_>, hook: &Arc<Revision>, moment: Moment, outcome: Outcome) -> Result<Vec<u8>, Failure> {
+fn settle(context: HookContext<'_>, hook: &Arc<Revision>, moment: Moment, outcome: HookOutcome) -> Result<Vec<u8>, Failure> {
     context.metrics.hook(moment as usize, outcome.usage.duration_us);
     context.tally.called(Duration::from_micros(outcome.usage.duration_us));
     if let Some(trace) = context.trace {

@@ -90,7 +90,7 @@ pub enum Cleanliness<'a> {
 
 /// How a call came by its instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum InstanceSource {
     Warm,
     Reused,
     /// Made while the call waited.
@@ -165,12 +165,12 @@ impl ViewerPool {
     }
 
     /// A clean instance from the lane's shelf, or a new one, or a refusal; never a wait.
-    pub fn take(&self, lane: &WorkerLane, now: Instant) -> Result<(Instance, Source), Failure> {
+    pub fn take(&self, lane: &WorkerLane, now: Instant) -> Result<(Instance, InstanceSource), Failure> {
         let shelf = self.shelf(lane);
         loop {
             let Some(instance) = shelf.lock().instances.pop() else {
                 self.metrics.instance(InstanceEvent::Cold);
-                return Ok((self.make()?, Source::Cold));
+                return Ok((self.make()?, InstanceSource::Cold));
             };
             if let InstancePolicy::Reuse { max_idle, .. } = self.policy
                 && instance.calls > 0
@@ -180,7 +180,7 @@ impl ViewerPool {
                     continue;
                 }
                 self.metrics.instance(InstanceEvent::Reused);
-                return Ok((instance, Source::Reused));
+                return Ok((instance, InstanceSource::Reused));
             }
             // An audit has found that restoring does not hold what it promises.
             if instance.calls > 0 && self.unrestorable.get().is_some() {
@@ -188,7 +188,7 @@ impl ViewerPool {
                 continue;
             }
             self.metrics.instance(InstanceEvent::Warm);
-            return Ok((instance, Source::Warm));
+            return Ok((instance, InstanceSource::Warm));
         }
     }
 

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use crate::failure::{Failure, Scope};
 use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
-use crate::function::pool::Source;
+use crate::function::pool::InstanceSource;
 use crate::function::teardown;
 use crate::limits::{InstancePolicy, Limit, shelf, worker};
 use crate::telemetry::{FunctionMetrics, InstanceEvent};
@@ -49,20 +49,20 @@ struct Books {
     /// SlotOwner that are out.
     live: usize,
     shelves: Box<[Vec<Instance>]>,
-    waiting: VecDeque<oneshot::Sender<Grant>>,
+    waiting: VecDeque<oneshot::Sender<InstanceGrant>>,
     /// Whether a task waits to retire what idles.
     sweeping: bool,
 }
 
 /// What a call gets.
-enum Grant {
+enum InstanceGrant {
     Ready(Instance),
     Create(InstanceSlot),
 }
 
-enum Offer {
-    Granted(Grant),
-    Wait(oneshot::Receiver<Grant>),
+enum InstanceOffer {
+    Granted(InstanceGrant),
+    Wait(oneshot::Receiver<InstanceGrant>),
     Full,
 }
 
@@ -148,29 +148,29 @@ impl WorkerPool {
     }
 
     /// A clean instance (or, with policy `reuse`, one that is not too old), waiting for it within limits.
-    pub async fn acquire(&self, lane: usize) -> Result<(Instance, Source), Failure> {
+    pub async fn acquire(&self, lane: usize) -> Result<(Instance, InstanceSource), Failure> {
         let start = Instant::now();
         let grant = match self.offer(lane, start) {
-            Offer::Granted(grant) => grant,
-            Offer::Full => return Err(Failure::Throttled(Scope::Queue)),
-            Offer::Wait(turn) => match timeout(self.wait_max, turn).await {
+            InstanceOffer::Granted(grant) => grant,
+            InstanceOffer::Full => return Err(Failure::Throttled(Scope::Queue)),
+            InstanceOffer::Wait(turn) => match timeout(self.wait_max, turn).await {
                 Ok(Ok(grant)) => grant,
                 Ok(Err(_)) | Err(_) => return Err(Failure::Throttled(Scope::Instances)),
             },
         };
         let acquired = match grant {
-            Grant::Ready(mut instance) => {
+            InstanceGrant::Ready(mut instance) => {
                 instance.lane = lane;
-                let source = if instance.calls > 0 { Source::Reused } else { Source::Warm };
+                let source = if instance.calls > 0 { InstanceSource::Reused } else { InstanceSource::Warm };
                 (instance, source)
             }
-            Grant::Create(slot) => (self.make(lane, slot).await?, Source::Cold),
+            InstanceGrant::Create(slot) => (self.make(lane, slot).await?, InstanceSource::Cold),
         };
         self.metrics.waited(start.elapsed().as_secs_f64());
         self.metrics.instance(match acquired.1 {
-            Source::Warm => InstanceEvent::Warm,
-            Source::Reused => InstanceEvent::Reused,
-            Source::Cold => InstanceEvent::Cold,
+            InstanceSource::Warm => InstanceEvent::Warm,
+            InstanceSource::Reused => InstanceEvent::Reused,
+            InstanceSource::Cold => InstanceEvent::Cold,
         });
         Ok(acquired)
     }
@@ -210,7 +210,7 @@ impl WorkerPool {
         });
     }
 
-    fn offer(&self, lane: usize, now: Instant) -> Offer {
+    fn offer(&self, lane: usize, now: Instant) -> InstanceOffer {
         let mut stale = Vec::new();
         // The lock is gone before anything is dropped.
         let offer = self.choose(&mut self.books(), lane, now, &mut stale);
@@ -221,28 +221,28 @@ impl WorkerPool {
     }
 
     /// What has idled too long is set aside in `stale`.
-    fn choose(&self, books: &mut Books, lane: usize, now: Instant, stale: &mut Vec<Instance>) -> Offer {
+    fn choose(&self, books: &mut Books, lane: usize, now: Instant, stale: &mut Vec<Instance>) -> InstanceOffer {
         let own = lane % books.shelves.len();
         while let Some(instance) = books.shelves[own].pop() {
             if !self.is_stale(&instance, now) {
-                return Offer::Granted(Grant::Ready(instance));
+                return InstanceOffer::Granted(InstanceGrant::Ready(instance));
             }
             stale.push(instance);
         }
         if let Some(slot) = self.slot_in(books) {
-            return Offer::Granted(Grant::Create(slot));
+            return InstanceOffer::Granted(InstanceGrant::Create(slot));
         }
         if let Some(instance) = books.shelves.iter_mut().find_map(Vec::pop) {
-            return Offer::Granted(Grant::Ready(instance));
+            return InstanceOffer::Granted(InstanceGrant::Ready(instance));
         }
         // Those whose calls have left do not count.
         books.waiting.retain(|turn| !turn.is_closed());
         if books.waiting.len() >= self.waiting_max {
-            return Offer::Full;
+            return InstanceOffer::Full;
         }
         let (sender, turn) = oneshot::channel();
         books.waiting.push_back(sender);
-        Offer::Wait(turn)
+        InstanceOffer::Wait(turn)
     }
 
     fn is_stale(&self, instance: &Instance, now: Instant) -> bool {
@@ -265,7 +265,7 @@ impl WorkerPool {
     /// Gives an instance to who has waited longest, or to a shelf.
     fn shelve(&self, instance: Instance) {
         let lane = instance.lane;
-        let mut instance = Grant::Ready(instance);
+        let mut instance = InstanceGrant::Ready(instance);
         let mut books = self.books();
         while let Some(turn) = books.waiting.pop_front() {
             match turn.send(instance) {
@@ -275,7 +275,7 @@ impl WorkerPool {
             }
         }
         let shelf = lane % books.shelves.len();
-        if let Grant::Ready(instance) = instance {
+        if let InstanceGrant::Ready(instance) = instance {
             books.shelves[shelf].push(instance);
         }
     }
@@ -342,7 +342,7 @@ impl SlotOwner for WorkerPool {
     fn vacated(self: Arc<Self>) {
         let mut books = self.books();
         // The right itself is passed on to who has waited longest.
-        let mut grant = Grant::Create(InstanceSlot::of(self.this.clone()));
+        let mut grant = InstanceGrant::Create(InstanceSlot::of(self.this.clone()));
         while let Some(turn) = books.waiting.pop_front() {
             match turn.send(grant) {
                 Ok(()) => return,
@@ -351,7 +351,7 @@ impl SlotOwner for WorkerPool {
         }
         books.live -= 1;
         drop(books);
-        if let Grant::Create(slot) = grant {
+        if let InstanceGrant::Create(slot) = grant {
             slot.forget();
         }
     }
