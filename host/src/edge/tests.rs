@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::cache;
-use crate::telemetry::Occasion;
 use crate::config::{self, Behavior, Hidden, Origin, OriginGroup, OriginKind, Server, Site, UrlOrigin, ViewerProtocol};
+use crate::telemetry::Occasion;
 
 fn url(port: u16) -> OriginKind {
     OriginKind::Url(UrlOrigin {
