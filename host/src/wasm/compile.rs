@@ -242,13 +242,6 @@ fn made(engines: &Engines, engine: &wasmtime::Engine, key: &Key, source: &Source
     engines.aot.keep(key, unfinished, &note).map_err(failed)
 }
 
-fn profile_name(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Viewer => "viewer",
-        Profile::Worker => "worker",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -136,9 +136,6 @@ pub(super) struct Outgoing {
     pub(super) passed: Passed,
 }
 
-/// A guest may write a chunk of this size at once: it is held by the host until it is sent.
-const BODY_CHUNK_BYTES: usize = 64 << 10;
-
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
@@ -153,11 +150,11 @@ impl WasiHttpHooks for Outgoing {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        BODY_CHUNK_BYTES
+        limits::BODY_CHUNK_BYTES
     }
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
-        BODY_CHUNK_BYTES
+        limits::BODY_CHUNK_BYTES
     }
 }
 
