@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::function::revision::{Outcome, Revision};
 use crate::loops::Passed;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
-use crate::wasm::abi::{self, EventWriter, Moment};
+use crate::wasm::abi::{self, EventContext, EventWriter, Moment};
 use edit::{Beside, Flow};
 
 /// What every hook of a request is told.
@@ -175,8 +175,15 @@ fn write_request<'e>(
     shown: Option<&Shown>,
 ) -> EventWriter<'e> {
     let query = head.target.query();
-    let mut writer =
-        EventWriter::begin(event, moment, query.is_some(), scene.site, scene.id.as_str(), scene.client_ip, scene.edge_location);
+    let context = EventContext {
+        moment,
+        has_query: query.is_some(),
+        site: scene.site,
+        request_id: scene.id.as_str(),
+        client_ip: scene.client_ip,
+        edge_location: scene.edge_location,
+    };
+    let mut writer = EventWriter::begin(event, &context);
     writer.request(head.method.as_str(), head.path(), query.unwrap_or_default());
     writer.headers(pairs(&head.headers));
     writer.body(body(shown));

@@ -5,21 +5,25 @@
 //! - *viewer*: 2 MiB memories in many slots, synchronous calls only, no asynchronous machinery;
 //! - *worker*: memories up to 4 GiB, asynchronous, leaves its thread to others after each slice of time.
 
+pub(super) mod config;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+use wasmtime::{Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 use crate::limits::{Limit, Profile};
 use crate::wasm::aot::AotCache;
-use crate::wasm::compile::{Compiler, Size};
-use crate::wasm::fuel::{self, FuelScale};
+use crate::wasm::compile::process::Compiler;
+use crate::wasm::compile::size::Size;
+use crate::wasm::fuel::FuelScale;
 use crate::wasm::sealed;
 use crate::wasm::state::ViewerState;
-use crate::wasm::worker;
+use crate::wasm::worker::linker;
 use crate::wasm::worker::state::WorkerState;
+use config::{usize_limit, viewer_config, worker_config};
 
 /// Live viewer instances in the process. Each takes two memory slots (one for marks) of 4 GiB of address
 /// space, and at most seven mappings of the kernel's `vm.max_map_count`.
@@ -48,42 +52,9 @@ impl Engines {
         let worker = Engine::new(worker_config().allocation_strategy(InstanceAllocationStrategy::Pooling(worker_pool())))?;
         let fuel = FuelScale::measure(&viewer)?;
         let viewer_linker = sealed::linker(&viewer)?;
-        let worker_linker = worker::linker::linker(&worker)?;
+        let worker_linker = linker::linker(&worker)?;
         Ok(Engines { viewer, worker, fuel, aot, compiler, viewer_live: Arc::default(), viewer_linker, worker_linker })
     }
-}
-
-/// An engine that compiles what that of the profile will run. It has no pool, and so no room to run it.
-pub(super) fn compiling(profile: Profile) -> Result<Engine> {
-    Engine::new(&match profile {
-        Profile::Viewer => viewer_config(),
-        Profile::Worker => worker_config(),
-    })
-}
-
-/// Equal for engines of which one takes what the other has compiled, in this process or another.
-pub(super) fn digest(engine: &Engine) -> u64 {
-    use std::hash::{Hash as _, Hasher as _};
-    let mut digest = std::hash::DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut digest);
-    digest.finish()
-}
-
-fn viewer_config() -> Config {
-    let mut config = common();
-    config
-        .concurrency_support(false)
-        // How `viewer::State` comes to see a store.
-        .coredump_on_trap(true)
-        .max_wasm_stack(usize_limit(Limit::StackBytes, Profile::Viewer));
-    config
-}
-
-fn worker_config() -> Config {
-    let stack_bytes = usize_limit(Limit::StackBytes, Profile::Worker);
-    let mut config = common();
-    config.max_wasm_stack(stack_bytes).async_stack_size(2 * stack_bytes);
-    config
 }
 
 fn viewer_pool() -> PoolingAllocationConfig {
@@ -135,22 +106,9 @@ fn pool(profile: Profile) -> PoolingAllocationConfig {
     pool
 }
 
-fn common() -> Config {
-    let mut config = Config::new();
-    config.consume_fuel(true).operator_cost(fuel::operator_costs()).wasm_relaxed_simd(false);
-    config.memory_init_cow(true).async_stack_zeroing(false);
-    // Which byte of the component an instruction came from: a third of a compiled file, for the offsets in traps.
-    config.generate_address_map(false);
-    config
-}
-
 /// `PAGEMAP_SCAN` (Linux 6.7) finds the pages to reset without touching the others.
 fn pagemap_scan() -> Enabled {
     Enabled::Auto
-}
-
-fn usize_limit(limit: Limit, profile: Profile) -> usize {
-    usize::try_from(limit.maximum(profile)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::limits::Limit;
 use crate::loops::Passed;
 use crate::telemetry::{InstanceEvent, Occasion};
 use crate::wasm::abi::Moment;
-use crate::wasm::worker::{Head, Served};
+use crate::wasm::worker::exchange::{Head, Served};
 
 /// The label of calls that ended because their caller had left.
 const ABANDONED: &str = "abandoned";

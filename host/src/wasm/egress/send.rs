@@ -24,7 +24,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use crate::loops;
 use crate::network::{Host, Target};
 use crate::wasm::egress::connections::{Permit, Permitted};
-use crate::wasm::egress::{Egress, Refusal};
+use crate::wasm::egress::policy::{Egress, Refusal};
 use crate::wasm::worker::output::FunctionLog;
 
 /// A response, and the rest of the work on its connection.
