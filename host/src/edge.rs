@@ -162,7 +162,7 @@ pub fn admits(parts: http::request::Parts) -> bool {
 /// Answers a request. Must run on a worker's `LocalSet`.
 ///
 /// Not an async function: hyper moves the future that it is given, and so what is large goes to the heap first.
-pub fn serve(edge: Arc<Edge>, client: Client, request: Request<Incoming>) -> impl Future<Output = Response<Body>> {
+pub fn serve(edge: Arc<Edge>, client: Arc<Client>, request: Request<Incoming>) -> impl Future<Output = Response<Body>> {
     let record = Record::open(edge, client, &request);
     answer(record, Box::new(request))
 }

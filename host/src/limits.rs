@@ -239,6 +239,8 @@ pub mod worker {
     pub const HOST_CALL_BYTES: usize = 1 << 20;
     /// Items that one read or write of a stream (WASI 0.3) moves.
     pub const STREAM_ITEMS: i32 = 16 << 10;
+    /// What `memory.fill`, `memory.copy` and `memory.init` move before others have their turn.
+    pub const BULK_BYTES: u64 = 256 << 10;
     /// An instance with more memory takes milliseconds to let go: it is dropped on a thread of its own.
     pub const TEARDOWN_INLINE_BYTES: u64 = 4 << 20;
 }

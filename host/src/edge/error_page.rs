@@ -75,7 +75,7 @@ pub(super) async fn visit(
     let Some(behavior) = site.behavior(&NormalPath::of(page.target.path())) else { return Ok(answer) };
     let method = if record.method == Method::HEAD { Method::HEAD } else { Method::GET };
     let mut head = Head::new(method, page.target.clone(), headers, version);
-    behavior.tell_how_it_was_asked(&mut head, record.client().tls.is_some());
+    behavior.tell_forwarded(&mut head, record.client().tls.is_some());
     let trip = Trip::new(edge, record, site, behavior);
     let mut served = trip.obtain(None, &mut head, &mut Content::Empty).await?;
     // A page that is not there says so by its own status.

@@ -119,7 +119,7 @@ pub(super) async fn visit(
         // From here on nobody sees what opened the door: not the hooks, not the key, not the origin.
         signed::strip(head);
     }
-    behavior.tell_how_it_was_asked(head, secure);
+    behavior.forget_forwarded(head);
     let dress = behavior.dress(head);
     if let Some(viewer_headers) = &behavior.viewer_headers {
         viewer_headers.tell(record.client(), head.version, &mut head.headers);
@@ -137,10 +137,10 @@ pub(super) async fn visit(
             }
             return Ok(answer);
         }
-        // What the key has of it is the edge's word, and not a hook's.
-        behavior.tell_how_it_was_asked(head, secure);
     }
-    if let (Some(root), "/") = (&site.default_root_object, NormalPath::of(head.path()).text()) {
+    if let Some(root) = &site.default_root_object
+        && NormalPath::of(head.path()).text() == "/"
+    {
         head.target = with_path(&head.target, root);
     }
 
@@ -161,6 +161,8 @@ pub(super) async fn visit(
         let primary = first.as_ref().unwrap_or_else(|| trip.backend.primary());
         head.websocket = behavior.websocket.is_some() && primary.is_url();
     }
+    // Behind the events of viewer hooks, which would be larger for it.
+    behavior.tell_forwarded(head, secure);
     let mut answer = trip.obtain(first, head, &mut content).await?;
     if let Some(dress) = &dress {
         dress.put_on(&mut answer, &record.id, &edge.location);

@@ -24,6 +24,8 @@ pub(crate) struct Head {
     pub(crate) websocket: bool,
     /// Whether it is `OPTIONS *`, about the server as a whole; everybody but an origin takes it for `/`.
     pub(crate) asterisk: bool,
+    /// Whether its sender says how it was asked itself, as a proxy does.
+    pub(crate) forwarded: bool,
     /// Of an answer.
     pub(crate) trailers: Trailers,
     /// The names of the request's own, as it announces them.
@@ -52,6 +54,7 @@ impl Head {
             version,
             websocket: false,
             asterisk: false,
+            forwarded: false,
             trailers: Trailers::Dropped,
             trailer: None,
             interim: None,
@@ -91,7 +94,18 @@ impl Head {
             _ => Trailers::Dropped,
         };
         let trailer = noted.trailer.map(Box::new);
-        Ok(Head { method, target, headers, version, websocket, asterisk, trailers, trailer, interim: None })
+        Ok(Head {
+            method,
+            target,
+            headers,
+            version,
+            websocket,
+            asterisk,
+            trailers,
+            trailer,
+            interim: None,
+            forwarded: noted.forwarded,
+        })
     }
 
     /// The host without its port; empty if a request of HTTP/1.0 names none.

@@ -75,6 +75,8 @@ pub(crate) fn is_read_only(moment: Moment, name: &str) -> bool {
 pub(crate) struct Noted {
     /// It has passed other proxies, or this one.
     pub(crate) passed: bool,
+    /// It says how its sender was asked, in one of `FORWARDED_FIELDS`.
+    pub(crate) forwarded: bool,
     /// It has cookies, in however many lines.
     pub(crate) cookies: bool,
     /// Its sender wants to be sent trailers (RFC 9110 section 10.1.4).
@@ -94,6 +96,8 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) -> Noted {
         match name {
             "cookie" => noted.cookies = true,
             "via" | "cdn-loop" => noted.passed = true,
+            // `x-forwarded-proto` is disallowed.
+            "forwarded" | "x-forwarded-host" | "x-forwarded-port" => noted.forwarded = true,
             "te" => te = true,
             "trailer" => trailer = true,
             _ => {}

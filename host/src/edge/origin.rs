@@ -533,8 +533,10 @@ pub(crate) fn announce(headers: &mut HeaderMap, client_ip: &str, via: &HeaderVal
 /// Adds whom a request is for to what the edge says in `Forwarded` (RFC 7239 section 5.2).
 pub(crate) fn announce_for(headers: &mut HeaderMap, client_ip: &str) {
     let Some(said) = headers.get(header::FORWARDED) else { return };
-    let node = if client_ip.contains(':') { format!("for=\"[{client_ip}]\";") } else { format!("for={client_ip};") };
-    if let Ok(value) = HeaderValue::from_bytes(&[node.as_bytes(), said.as_bytes()].concat()) {
+    // An address with colons is quoted, in brackets.
+    let (before, after) = if client_ip.contains(':') { ("for=\"[", "]\";") } else { ("for=", ";") };
+    let value = [before.as_bytes(), client_ip.as_bytes(), after.as_bytes(), said.as_bytes()].concat();
+    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
         headers.insert(header::FORWARDED, value);
     }
 }

@@ -22,7 +22,7 @@ use crate::telemetry::{Line, Occasion, ResultType, Timestamp, Trace};
 pub(crate) struct Record {
     pub(crate) edge: Arc<Edge>,
     pub(crate) id: RequestId,
-    client: Client,
+    client: Arc<Client>,
     pub(crate) method: Method,
     pub(crate) version: Version,
     started: Instant,
@@ -66,7 +66,7 @@ enum End {
 }
 
 impl Record {
-    pub(crate) fn open<B>(edge: Arc<Edge>, client: Client, request: &Request<B>) -> Box<Record> {
+    pub(crate) fn open<B>(edge: Arc<Edge>, client: Arc<Client>, request: &Request<B>) -> Box<Record> {
         edge.metrics.opened();
         let trace = edge.tracer.as_ref().and_then(|tracer| {
             let parent = request.headers().get("traceparent");

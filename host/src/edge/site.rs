@@ -251,11 +251,19 @@ impl Behavior {
         })
     }
 
-    /// A client's own word for it goes on only where the operator has said that clients are proxies.
-    pub(crate) fn tell_how_it_was_asked(&self, head: &mut Head, secure: bool) {
+    /// Removes what a client says of how it asked, unless the operator has said that clients are proxies: hooks would
+    /// believe it.
+    pub(crate) fn forget_forwarded(&self, head: &mut Head) {
+        if head.forwarded && self.forwarded_headers != ForwardedHeaders::Pass {
+            remove_forwarded(head);
+        }
+    }
+
+    /// Says how the viewer asked, for the key and the origin, in the place of what a client or a hook has said.
+    pub(crate) fn tell_forwarded(&self, head: &mut Head, secure: bool) {
         match self.forwarded_headers {
             ForwardedHeaders::Pass => {}
-            ForwardedHeaders::Remove => FORWARDED_FIELDS.iter().for_each(|name| drop(head.headers.remove(name))),
+            ForwardedHeaders::Remove => remove_forwarded(head),
             ForwardedHeaders::Set => {
                 let host = head.headers.get(header::HOST).cloned();
                 Told { secure, host: host.as_ref() }.write(&mut head.headers);
@@ -285,5 +293,11 @@ impl Behavior {
 
     pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
         self.hooks[moment as usize].as_ref()
+    }
+}
+
+fn remove_forwarded(head: &mut Head) {
+    for name in &FORWARDED_FIELDS {
+        head.headers.remove(name);
     }
 }

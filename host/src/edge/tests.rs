@@ -143,7 +143,7 @@ async fn start(config: Config) -> u16 {
             interim: None,
             stillness: None,
         };
-        serve(edge.clone(), client, request)
+        serve(edge.clone(), Arc::new(client), request)
     })
     .await
     .0

@@ -50,7 +50,7 @@ pub(crate) async fn serve_tls<H, F, B>(
     entry: Entry,
     server: Rc<HttpServer<H>>,
 ) where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<BoxError>,
@@ -83,7 +83,7 @@ pub(crate) async fn serve_tls<H, F, B>(
 /// Tells HTTP/2 by its preface, then serves.
 pub(crate) async fn serve_cleartext<H, F, B>(mut stream: TcpStream, client: Client, entry: Entry, server: Rc<HttpServer<H>>)
 where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<BoxError>,
@@ -114,7 +114,7 @@ struct Opened<S> {
 async fn serve<S, H, F, B>(opened: Opened<S>, mut client: Client, entry: Entry, server: Rc<HttpServer<H>>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<BoxError>,

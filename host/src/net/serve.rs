@@ -50,7 +50,7 @@ pub async fn serve<H, F, B>(
     handler: H,
 ) -> io::Result<()>
 where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -113,7 +113,7 @@ struct Door<H> {
 
 impl<H, F, B> Door<H>
 where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

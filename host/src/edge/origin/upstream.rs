@@ -67,14 +67,14 @@ pub(crate) async fn fetch(
     if let Some(connection) = idle {
         metrics.reused();
         tally.asked(connection.address(), None);
-        match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle, interim.clone()).await {
+        match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle, interim.as_ref()).await {
             Ok(response) => return Ok(response),
             Err(SendError { again: Some(again), .. }) => request = again,
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
     let connection = Box::pin(open(target, fresh, metrics, tally)).await?;
-    let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask, interim);
+    let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask, interim.as_ref());
     sent.await.map_err(|error| error.error)
 }
 
@@ -156,7 +156,7 @@ fn send(
     timeout: Duration,
     now: Instant,
     purpose: Purpose,
-    interim: Option<Interim>,
+    interim: Option<&Interim>,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
     // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte. And while
     // the client has not sent the next part of it, nothing is the server's to do; how long that may take, the body knows.
@@ -176,12 +176,12 @@ fn send(
 }
 
 /// What is remembered of a request that is on its way.
-struct Sent {
+struct Sent<'i> {
     purpose: Purpose,
     is_head: bool,
     /// Of its body.
     progress: Option<Arc<Progress>>,
-    interim: Option<Interim>,
+    interim: Option<&'i Interim>,
 }
 
 /// What a connection is used for.
@@ -198,7 +198,7 @@ async fn answered<F>(
     mut connection: Box<Connection>,
     mut response: Pin<Box<F>>,
     timeout: Duration,
-    Sent { purpose, is_head, progress, interim }: Sent,
+    Sent { purpose, is_head, progress, interim }: Sent<'_>,
 ) -> Result<Response<Content>, SendError>
 where
     F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Content>>>>,
@@ -207,7 +207,7 @@ where
     let sent = std::future::poll_fn(|cx| {
         connection.drive(cx);
         for (status, headers) in connection.ear.take() {
-            pass(interim.as_ref(), status, headers);
+            pass(interim, status, headers);
         }
         // Only `drive` makes an answer ready, so that it needs nobody to wake.
         let polled = response.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::{CONNECTION, HOST};
@@ -31,11 +32,13 @@ pub(super) fn service<H, F, B>(
     entry: &Entry,
 ) -> impl Service<Request<Incoming>, Response = Response<ExchangeBody<B>>, Error = Infallible, Future = Answering<F>> + use<H, F, B>
 where
-    H: Fn(Client, Request<Incoming>) -> F,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: Body,
 {
     let (pulse, metrics) = (entry.pulse().clone(), entry.metrics().clone());
+    // Shared by the requests of this connection.
+    let client = Arc::new(client);
     service_fn(move |mut request: Request<Incoming>| {
         let exchange = pulse.exchange();
         metrics.request(protocol == Protocol::Http2);
