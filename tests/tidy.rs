@@ -72,6 +72,7 @@ const BEING_RENAMED: &[&str] = &[
     "Grant",
     "Guarded",
     "Head",
+    "Host",
     "Incoming",
     "Input",
     "Key",
