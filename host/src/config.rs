@@ -48,7 +48,7 @@ use values::Substitution;
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::fields::Field;
-use crate::limits::{self, Compiling, Limits, Profile};
+use crate::limits::{self, Compiling, InstancePolicy, Limits, Profile};
 use crate::network::Grants;
 
 /// A whole configuration, checked.
@@ -307,7 +307,8 @@ pub struct Certificate {
 #[derive(Debug, PartialEq, Eq)]
 pub struct KeyValues {
     pub name: String,
-    pub values: Hidden<BTreeMap<String, Vec<u8>>>,
+    /// Counted: the revisions that read it share it.
+    pub values: Hidden<Arc<BTreeMap<String, Vec<u8>>>>,
 }
 
 /// A component and its settings: what a Revision is made of.
@@ -318,23 +319,14 @@ pub struct Function {
     /// Viewer if any viewer moment of a site refers to it, else Worker.
     pub profile: Profile,
     pub limits: Limits,
-    pub policy: Policy,
+    pub policy: InstancePolicy,
     /// Instances kept clean and ready, per worker. None: as the pool sees fit.
     pub min_warm: Option<usize>,
     pub key_value_store: Option<Arc<KeyValues>>,
     /// Where the component may connect to. Workers only.
     pub network: Grants,
     /// Environment variables of a worker component.
-    pub environment: Hidden<BTreeMap<String, String>>,
-}
-
-/// How long an instance lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// Every call sees an instance in its initial state.
-    Fresh,
-    /// An instance serves calls one after the other until a quota.
-    Reuse { max_calls: u64, max_idle: Duration },
+    pub environment: Hidden<Arc<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

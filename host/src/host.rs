@@ -10,6 +10,7 @@
 mod changes;
 mod handover;
 mod notify;
+mod publish;
 mod reload;
 mod roles;
 mod sockets;
@@ -30,7 +31,8 @@ use crate::admin;
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Loaded, Server};
 use crate::edge::{Edge, Sought};
-use crate::function::catalog::{Catalog, Revisions};
+use crate::function::build::Builder;
+use crate::function::catalog::Revisions;
 use crate::limits;
 use crate::net::{Departure, Descriptors, Phase, Rules, TlsSlot};
 use crate::telemetry::{HandoverResult, Telemetry};
@@ -89,7 +91,7 @@ pub struct Handle {
 /// What all threads of a host see.
 struct Shared {
     telemetry: Arc<Telemetry>,
-    catalog: Catalog,
+    builder: Builder,
     cache: Arc<Cache>,
     snapshot: ArcSwap<Snapshot>,
     tls: Option<Arc<TlsSlot>>,
@@ -147,21 +149,18 @@ impl Host {
         }
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
-        let catalog = Catalog::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
+        let builder = Builder::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
         // What takes long, and may fail, while a predecessor still has everything; below it is there already.
-        let _deployed = match &mut sockets.predecessor {
-            Some(predecessor) => {
-                let deployed = catalog.deploy(&config).map_err(|errors| joined(&errors))?;
-                predecessor.release();
-                Some(deployed)
-            }
-            None => None,
-        };
+        let mut built = Revisions::default();
+        if let Some(predecessor) = &mut sockets.predecessor {
+            built = publish::revisions(&config, &built, &builder, &telemetry).map_err(|errors| joined(&errors))?;
+            predecessor.release();
+        }
         let cache = Cache::open(&cache_options(&config.cache), telemetry.cache()).context("cache")?;
-        let snapshot = Snapshot::build(&config, &catalog, &cache, &telemetry)?;
+        let snapshot = Snapshot::build(&config, &built, &builder, &cache, &telemetry)?;
         let shared = Arc::new(Shared {
             telemetry,
-            catalog,
+            builder,
             cache,
             snapshot: ArcSwap::from_pointee(snapshot),
             tls,
@@ -335,9 +334,15 @@ impl Handle {
 }
 
 impl Snapshot {
-    /// Slow: compiles what is new. Every error at once.
-    fn build(config: &Config, catalog: &Catalog, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Snapshot> {
-        let revisions = catalog.deploy(config).map_err(|errors| joined(&errors))?;
+    /// Slow: compiles what is new since `before`. Every error at once.
+    fn build(
+        config: &Config,
+        before: &Revisions,
+        builder: &Builder,
+        cache: &Arc<Cache>,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Snapshot> {
+        let revisions = publish::revisions(config, before, builder, telemetry).map_err(|errors| joined(&errors))?;
         let exports = |name: &str| revisions.get(name).map(|revision| (revision.moments().to_vec(), revision.is_http()));
         let wrong = wrong_roles(config, exports);
         if !wrong.is_empty() {
@@ -349,7 +354,7 @@ impl Snapshot {
             cache: config.cache.clone(),
             tracing: config.tracing.clone(),
             config: config.clone(),
-            revisions,
+            revisions: Arc::new(revisions),
             edge,
         })
     }

@@ -3,6 +3,8 @@
 //! Who enforces a limit is told in the table in `docs/limits.md`, not here. Settings by the user are
 //! checked against `maximum` by `config`, and shown by `edgeward inspect`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// The two kinds of code: pure hooks at the viewer's side, and everything else.
@@ -200,6 +202,15 @@ impl Limits {
     }
 }
 
+/// How long an instance serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstancePolicy {
+    /// Every call sees an instance in its initial state.
+    Fresh,
+    /// An instance serves calls one after the other until a quota.
+    Reuse { max_calls: u64, max_idle: Duration },
+}
+
 /// A limit was set above what may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` may be at most {maximum} {}, not {value}", .limit.name(), .limit.unit())]
@@ -239,6 +250,8 @@ pub mod worker {
     pub const HOST_CALL_BYTES: usize = 1 << 20;
     /// Items that one read or write of a stream (WASI 0.3) moves.
     pub const STREAM_ITEMS: i32 = 16 << 10;
+    /// What `memory.fill`, `memory.copy` and `memory.init` move before others have their turn.
+    pub const BULK_BYTES: u64 = 256 << 10;
     /// An instance with more memory takes milliseconds to let go: it is dropped on a thread of its own.
     pub const TEARDOWN_INLINE_BYTES: u64 = 4 << 20;
 }

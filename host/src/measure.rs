@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::Policy;
 use crate::failure::Failure;
+use crate::function::lane::WorkerLane;
 use crate::function::pool::ViewerPool;
-use crate::limits::{Compiling, Limit, Limits, Profile};
+use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::{Body, EventWriter, Moment};
 use crate::wasm::compile::{self, Source};
@@ -216,14 +216,15 @@ fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> 
     let metrics = Arc::new(Telemetry::new().function("bench"));
     let compiled = compile::compiled(engines, &Source::from_bytes(bytes)?, limits, Compiling::default())?;
     let code = ViewerCode::new(engines, &compiled, limits, None)?;
-    let pool = Arc::new(ViewerPool::new(code, Policy::Fresh, None, limits.value(Limit::Instances), 1));
-    pool.warm_up(&metrics)?;
+    let pool = ViewerPool::new(code, InstancePolicy::Fresh, None, limits.value(Limit::Instances), 1, metrics);
+    pool.warm_up()?;
+    let lane = WorkerLane::new(0);
     let mut samples = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         let start = Instant::now();
-        let (instance, _) = pool.take(start, &metrics)?;
+        let (instance, _) = pool.take(&lane, start)?;
         samples.push(ns(start.elapsed()));
-        pool.put_back(instance, &metrics);
+        pool.put_back(&lane, instance);
     }
     Ok(samples)
 }

@@ -14,6 +14,7 @@
 //! What clients may have of us together is in `rules` and `descriptors`, how we stop in `departure`.
 
 mod body;
+mod client;
 mod connection;
 mod departure;
 mod descriptors;
@@ -25,20 +26,21 @@ mod guard;
 mod interim;
 mod leftover;
 mod listener;
+mod pulse;
+mod relay;
 mod rules;
 mod serve;
 mod stillness;
 mod sweep;
+mod ticks;
 mod tls;
 mod tunnel;
 
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
 pub use body::{BodyError, Pace, SteadyBody};
+pub use client::{Client, Tls};
 pub use departure::{Departure, Hold, Phase};
 pub use descriptors::Descriptors;
 pub use interim::Interim;
@@ -54,38 +56,4 @@ pub use tunnel::{Far, Side, Switch, Tunnel, Witness};
 #[doc(hidden)]
 pub fn is_certain(bytes: &[u8]) -> bool {
     framing::Framing::default().feed(bytes).is_ok()
-}
-
-/// The other end of a connection, as a request's handler sees it.
-#[derive(Debug, Clone)]
-pub struct Client {
-    pub peer: SocketAddr,
-    /// The peer's IP address as text; made once per connection, for hooks and logs.
-    pub ip: Arc<str>,
-    /// Some for TLS.
-    pub tls: Option<Tls>,
-    /// What a request's body must bring on average while it is waited for; 0 is nothing.
-    pub upload_bytes_per_s: usize,
-    /// Where answers 1xx may go. None: the client's protocol has no way for them.
-    pub interim: Option<Interim>,
-    /// For answers that may be still for long. None: there is no connection.
-    pub stillness: Option<Stillness>,
-}
-
-/// What a TLS handshake agreed on, as the access log names it.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub protocol: &'static str,
-    pub cipher: &'static str,
-    pub sni: Option<Arc<str>>,
-    /// The hosts of the certificate that was shown.
-    pub hosts: Arc<[String]>,
-}
-
-impl Tls {
-    /// Whether the certificate that the client has seen is for this host.
-    pub fn covers(&self, host: &str) -> bool {
-        self.hosts.iter().any(|covered| covered.eq_ignore_ascii_case(host) || tls::covers(covered, host))
-    }
 }

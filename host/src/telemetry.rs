@@ -132,7 +132,10 @@ impl Telemetry {
 
     /// The handles shared by all sites.
     pub fn edge(&self) -> EdgeMetrics {
-        self.edge.edge([Recurring::EdgeExhausted, Recurring::ResponseBroke].map(|of| self.recurrences.of(of, Subject::Edge)))
+        self.edge.edge(
+            [Recurring::EdgeExhausted, Recurring::EdgePanic, Recurring::ResponseBroke]
+                .map(|of| self.recurrences.of(of, Subject::Edge)),
+        )
     }
 
     /// The handles of one site.

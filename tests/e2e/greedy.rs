@@ -9,13 +9,14 @@ use serde_json::json;
 use crate::harness::{Answer, Client, Config, Edge, component, eventually, get};
 
 /// The greedy components' ways, and the limit that ends each, or the first of two.
-const P2: [(&str, &str); 9] = [
+const P2: [(&str, &str); 10] = [
     ("loop", "cpu_us"),
     ("newlines", "cpu_us"),
     ("random", "cpu_us"),
     ("clocks", "cpu_us"),
     ("environment", "cpu_us"),
     ("poll", "cpu_us"),
+    ("fill", "cpu_us"),
     ("fields", "cpu_us"),
     ("requests", "cpu_us"),
     ("late", "cpu_us"),

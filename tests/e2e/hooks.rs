@@ -186,3 +186,19 @@ fn calls_of_a_fresh_hook_are_counted_and_none_is_reused() {
     assert_eq!(edge.metric("edgeward_function_calls_total{function=\"f\",result=\"ok\"}"), 200.0);
     assert_eq!(edge.metric("edgeward_function_instances_total{event=\"reused\""), 0.0);
 }
+
+/// A viewer's hook would believe what a client says of the scheme; and what the edge says is for origins.
+#[test]
+fn who_hears_how_the_viewer_asked() {
+    const SAID: &str = "Forwarded: proto=https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\n";
+    let origin = Origin::start(|_| Reply::new(200, "from the origin"));
+    let edge = edge_of_bad_replies(&origin);
+    let heard = |answer: crate::harness::Answer| {
+        let event = answer.text().to_lowercase();
+        ["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"].map(|name| event.contains(name))
+    };
+    assert_eq!(heard(edge.get_with("/vq/event", SAID)), [false; 4]);
+    let event = edge.get_with("/oq/event", SAID);
+    assert!(!event.text().contains("evil") && !event.text().contains("https"), "{event:?}");
+    assert_eq!(heard(event), [true; 4]);
+}

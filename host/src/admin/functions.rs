@@ -50,7 +50,7 @@ pub(super) async fn all(State(desk): State<Arc<Desk>>) -> JsonLine<Vec<Function>
     let revisions = (desk.revisions)();
     let functions = revisions.iter().map(|(name, revision)| Function {
         name: name.to_owned(),
-        digest: format!("sha256:{}", hex::encode(revision.digest())),
+        digest: revision.spec().code.to_string(),
         deployed: Timestamp::of(revision.deployed()),
         profile: match revision.profile() {
             Profile::Viewer => "viewer",

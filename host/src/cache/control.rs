@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::cache::{date, targeted};
+use crate::cache::date;
 
 pub(crate) const SECOND_MS: u64 = 1_000;
 
@@ -49,22 +49,7 @@ impl Control {
         Control::lenient(answered, &header::CACHE_CONTROL)
     }
 
-    /// What is said to caches like us: `CDN-Cache-Control` (RFC 9213) if it is valid and says anything, else
-    /// `Surrogate-Control`, in the place of Cache-Control and Expires.
-    pub fn targeted(answered: &HeaderMap) -> Option<Control> {
-        const CDN: HeaderName = HeaderName::from_static("cdn-cache-control");
-        const SURROGATE: HeaderName = HeaderName::from_static("surrogate-control");
-        if answered.contains_key(&CDN)
-            && let Some(control) = targeted::read(answered, &CDN)
-        {
-            return Some(control);
-        }
-        let control = answered.contains_key(&SURROGATE).then(|| Control::lenient(answered, &SURROGATE))?;
-        // One that only says `content="ESI/1.0"` is not about storing.
-        (control != Control::default()).then_some(control)
-    }
-
-    fn lenient(answered: &HeaderMap, name: &HeaderName) -> Control {
+    pub(crate) fn lenient(answered: &HeaderMap, name: &HeaderName) -> Control {
         let mut control = Control::default();
         for directive in answered.get_all(name).iter().flat_map(|line| Directives::of(line.as_bytes())) {
             let scope = || if directive.value.is_none_or(<[u8]>::is_empty) { Scope::Everything } else { Scope::Fields };
@@ -455,10 +440,10 @@ mod tests {
     #[test]
     fn surrogates_are_told_by_their_own_field_unless_a_cdn_is() {
         let mut headers = lines("surrogate-control", &["max-age=60+30, content=\"ESI/1.0\""]);
-        assert_eq!(Control::targeted(&headers).unwrap().max_age_ms, Some(60_000));
+        assert_eq!(crate::cache::targeted::control(&headers).unwrap().max_age_ms, Some(60_000));
         headers.insert("cdn-cache-control", HeaderValue::from_static("max-age=5"));
-        assert_eq!(Control::targeted(&headers).unwrap().max_age_ms, Some(5_000));
-        assert_eq!(Control::targeted(&lines("surrogate-control", &["content=\"ESI/1.0\""])), None);
+        assert_eq!(crate::cache::targeted::control(&headers).unwrap().max_age_ms, Some(5_000));
+        assert_eq!(crate::cache::targeted::control(&lines("surrogate-control", &["content=\"ESI/1.0\""])), None);
     }
 
     proptest! {

@@ -34,8 +34,7 @@ use quick_cache::sync::Cache as Shards;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cache::key::Key;
-use crate::cache::memory::OVERHEAD_BYTES;
-use crate::cache::object::{BodyError, Meta};
+use crate::cache::object::{BodyError, Meta, OVERHEAD_BYTES};
 use crate::cache::purge::{Journal, lock};
 use crate::limits;
 use crate::telemetry::CacheMetrics;
@@ -93,7 +92,18 @@ pub(crate) struct Disk {
     metrics: CacheMetrics,
     own: Weak<Disk>,
     /// Held open: it is the lock. None once another process has the folder.
-    lock: RwLock<Option<File>>,
+    lock: RwLock<Option<Lock>>,
+}
+
+/// The folder's lock.
+struct Lock(File);
+
+/// Unlocks rather than only closes: a process that is being spawned has a copy of the descriptor until it executes its
+/// program, and the lock would last as long.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 /// Why a disk tier could not be opened.
@@ -176,7 +186,7 @@ impl Disk {
             scanned: AtomicBool::new(false),
             metrics,
             own: own.clone(),
-            lock: RwLock::new(Some(lock)),
+            lock: RwLock::new(Some(Lock(lock))),
         });
         Ok((disk, journal))
     }
@@ -190,7 +200,7 @@ impl Disk {
     }
 
     /// While it is held, the folder stays ours; an error when it is not.
-    fn held(&self) -> io::Result<RwLockReadGuard<'_, Option<File>>> {
+    fn held(&self) -> io::Result<RwLockReadGuard<'_, Option<Lock>>> {
         let lock = self.lock.read().unwrap_or_else(PoisonError::into_inner);
         if lock.is_some() { Ok(lock) } else { Err(io::Error::other("another process has the cache's folder")) }
     }

@@ -15,16 +15,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::cache::Cache;
 use crate::cache::compact;
 use crate::cache::disk::Spool;
 use crate::cache::flight::{Claim, Phase};
 use crate::cache::freshness::{Spell, Times};
+use crate::cache::hit::{Hit, Source};
 use crate::cache::key::{Key, Selecting};
 use crate::cache::memory::Entry;
-use crate::cache::object::{Hit, Meta, Source, Stored};
+use crate::cache::object::{Meta, Stored};
 use crate::cache::purge::Born;
 use crate::cache::stream::{Stream, StreamReader};
+use crate::cache::tiers::{Keys, Tiers};
 use crate::limits::cache::{COPIED_BYTES, READER_STALL_MS, WINDOW_BYTES};
 use crate::telemetry::FillResult;
 
@@ -33,11 +34,10 @@ const SPOOL_BYTES: u64 = 256 << 10;
 
 /// The duty to bring a key up to date.
 pub struct Duty {
-    cache: Arc<Cache>,
+    tiers: Arc<Tiers>,
     claim: Claim,
     born: Born,
-    primary: Key,
-    slot: Key,
+    keys: Keys,
     prior: Option<Hit>,
     now_ms: u64,
     began: Instant,
@@ -55,9 +55,8 @@ pub enum Decline {
 }
 
 impl Duty {
-    pub(crate) fn new(cache: Arc<Cache>, claim: Claim, born: Born, keys: (Key, Key), prior: Option<Hit>, now_ms: u64) -> Duty {
-        let (primary, slot) = keys;
-        Duty { cache, claim, born, primary, slot, prior, now_ms, began: Instant::now() }
+    pub(crate) fn new(tiers: Arc<Tiers>, claim: Claim, born: Born, keys: Keys, prior: Option<Hit>, now_ms: u64) -> Duty {
+        Duty { tiers, claim, born, keys, prior, now_ms, began: Instant::now() }
     }
 
     /// What is stored and stale: to be validated, and to be used if the origin fails.
@@ -67,40 +66,40 @@ impl Duty {
 
     /// Whether the key holds responses, and none of them is for this request.
     pub fn is_for_a_variant(&self) -> bool {
-        self.primary != self.slot
+        self.keys.primary != self.keys.slot
     }
 
     /// The response's head has come. `asked` is that from which `meta.vary` selects.
     pub fn fill(self, meta: Meta, asked: Selecting<'_>) -> Filler {
-        let Duty { cache, claim, born, primary, slot, began, .. } = self;
-        cache.forget_uncacheable(&slot);
+        let Duty { tiers, claim, born, keys: Keys { primary, slot }, began, .. } = self;
+        tiers.forget_uncacheable(&slot);
         let mut key = primary;
         if !meta.vary.is_empty() {
             key = primary.variant(&meta.vary, asked);
-            cache.memory.insert(primary, Entry::Vary(meta.vary.clone()));
+            tiers.memory.insert(primary, Entry::Vary(meta.vary.clone()));
         }
         if key != slot {
             claim.also(key);
         }
-        let stream = Stream::new(Arc::new(meta.compact()), key, born.epoch(), cache.flights.buffered.clone());
+        let stream = Stream::new(Arc::new(meta.compact()), key, born.epoch(), tiers.flights.buffered.clone());
         let own = stream.reader().expect("nothing of a new stream is gone");
         claim.stream(&stream);
         // After it can be found: a purge either finds the stream, or is found here.
-        if cache.purges.strike(&stream.meta, born.epoch()) {
+        if tiers.purges.strike(&stream.meta, born.epoch()) {
             stream.strike();
             claim.detach();
         }
-        Filler { cache, claim: Some(claim), stream, own: Some(own), primary, began, store: Store::Whole, held_up: Duration::ZERO }
+        Filler { tiers, claim: Some(claim), stream, own: Some(own), primary, began, store: Store::Whole, held_up: Duration::ZERO }
     }
 
     /// The origin says that what is stored is still right (304): `headers` are the stored ones as updated.
     /// `None` without anything stored; the duty has passed on then.
     pub fn renew(self, times: Times, headers: HeaderMap) -> Option<Hit> {
-        let Duty { cache, claim, born, primary, slot, prior, now_ms, began } = self;
+        let Duty { tiers, claim, born, keys: Keys { primary, slot }, prior, now_ms, began } = self;
         let prior = prior?;
         let meta = Arc::new(Meta { times, headers, stored_ms: now_ms, ..Meta::clone(&prior.meta) }.compact());
-        let fresh = cache.purges.begin();
-        let struck = cache.purges.strike(&meta, born.epoch());
+        let fresh = tiers.purges.begin();
+        let struck = tiers.purges.strike(&meta, born.epoch());
         let mut phase = Phase::Gone;
         let mut source = prior.source;
         match &source {
@@ -108,38 +107,38 @@ impl Duty {
             Source::Memory(body) => {
                 let stored = Arc::new(Stored::new(meta.clone(), body.clone(), fresh.epoch()));
                 source = Source::Memory(body.clone());
-                cache.memory.insert(slot, Entry::Object(stored.clone()));
-                cache.write_behind(slot, primary, &stored, fresh);
+                tiers.memory.insert(slot, Entry::Object(stored.clone()));
+                tiers.write_behind(slot, primary, &stored, fresh);
                 phase = Phase::Done(slot, stored);
             }
             Source::Disk(_) => {
-                if let Some(disk) = &cache.disk {
+                if let Some(disk) = &tiers.disk {
                     disk.renew(&slot, meta.clone());
                 }
             }
             Source::Stream(_) => {}
         }
         claim.close(phase);
-        cache.metrics.filled(FillResult::Renewed, began.elapsed().as_secs_f64());
+        tiers.metrics.filled(FillResult::Renewed, began.elapsed().as_secs_f64());
         Some(Hit { meta, source })
     }
 
     /// The origin has failed: what is stored and stale is used without asking it for this spell, also by those who wait.
     pub fn hold(self, spell: Spell) {
-        self.cache.held.insert(self.slot, spell);
-        self.cache.metrics.filled(FillResult::Declined, self.began.elapsed().as_secs_f64());
+        self.tiers.held.insert(self.keys.slot, spell);
+        self.tiers.metrics.filled(FillResult::Declined, self.began.elapsed().as_secs_f64());
         self.claim.close(Phase::Gone);
     }
 
     /// Nothing will be stored by this one.
     pub fn decline(self, why: Decline) {
-        let Duty { cache, claim, slot, now_ms, began, .. } = self;
-        cache.metrics.filled(FillResult::Declined, began.elapsed().as_secs_f64());
+        let Duty { tiers, claim, keys: Keys { slot, .. }, now_ms, began, .. } = self;
+        tiers.metrics.filled(FillResult::Declined, began.elapsed().as_secs_f64());
         match why {
             Decline::Personal => drop(claim),
             Decline::Failed => claim.close(Phase::Declined),
             Decline::Uncacheable => {
-                cache.remember_uncacheable(slot, now_ms);
+                tiers.remember_uncacheable(slot, now_ms);
                 claim.close(Phase::Declined);
             }
         }
@@ -163,7 +162,7 @@ enum Store {
 
 /// Fills a key while others read.
 pub struct Filler {
-    cache: Arc<Cache>,
+    tiers: Arc<Tiers>,
     claim: Option<Claim>,
     stream: Arc<Stream>,
     /// Keeps the beginning for the one who fills.
@@ -202,10 +201,10 @@ impl Filler {
         let data = compact::piece(data);
         self.stream.push(data.clone());
         self.stream.merge();
-        let cache = self.cache.clone();
+        let tiers = self.tiers.clone();
         match &mut self.store {
             Store::Whole => {
-                if came > cache.memory.object_bytes() || cache.is_crowded() {
+                if came > tiers.memory.object_bytes() || tiers.is_crowded() {
                     self.outgrow(came).await;
                 }
             }
@@ -239,8 +238,8 @@ impl Filler {
             self.spool().await;
         }
         // The rules before the mark: a rule that has been swept has left its mark before.
-        let born = self.cache.purges.begin();
-        let struck = self.cache.purges.strike(&self.stream.meta, self.stream.born) || self.stream.is_struck();
+        let born = self.tiers.purges.begin();
+        let struck = self.tiers.purges.strike(&self.stream.meta, self.stream.born) || self.stream.is_struck();
         let Some(claim) = self.claim.take() else { return Ok(false) };
         let mut result = if struck { FillResult::Purged } else { FillResult::TooLarge };
         let mut phase = Phase::Gone;
@@ -251,23 +250,23 @@ impl Filler {
                     meta = Arc::new(Meta { length: Some(came), ..Meta::clone(&meta) });
                 }
                 let stored = Arc::new(Stored::new(meta, join(&self.stream.pieces(), came), born.epoch()));
-                self.cache.memory.insert(self.stream.key, Entry::Object(stored.clone()));
+                self.tiers.memory.insert(self.stream.key, Entry::Object(stored.clone()));
                 self.stream.finish(Some(stored.body.clone()));
-                self.cache.write_behind(self.stream.key, self.primary, &stored, born);
+                self.tiers.write_behind(self.stream.key, self.primary, &stored, born);
                 phase = Phase::Done(self.stream.key, stored);
                 result = FillResult::Memory;
             }
             Store::File { spool: Some(spool), .. } if !struck => {
                 // Readers do not wait for the file's name; the flight does, so that the next lookup finds it.
                 self.stream.finish(None);
-                if self.cache.commit(spool, born).await {
+                if self.tiers.commit(spool, born).await {
                     result = FillResult::Disk;
                 }
             }
             _ => self.stream.finish(None),
         }
         claim.close(phase);
-        self.cache.metrics.filled(result, self.began.elapsed().as_secs_f64());
+        self.tiers.metrics.filled(result, self.began.elapsed().as_secs_f64());
         Ok(matches!(result, FillResult::Memory | FillResult::Disk))
     }
 
@@ -283,14 +282,14 @@ impl Filler {
     }
 
     fn window(&self) -> u64 {
-        if self.cache.is_crowded() { WINDOW_BYTES / 64 } else { WINDOW_BYTES }
+        if self.tiers.is_crowded() { WINDOW_BYTES / 64 } else { WINDOW_BYTES }
     }
 
     /// What comes is not for memory.
     async fn outgrow(&mut self, came: u64) {
         self.store = Store::Nowhere;
         let meta = &self.stream.meta;
-        let Some(disk) = &self.cache.disk else { return };
+        let Some(disk) = &self.tiers.disk else { return };
         if meta.length.unwrap_or(came) > disk.object_bytes() || self.is_struck() {
             return;
         }
@@ -321,7 +320,7 @@ impl Filler {
                 *spool = Some(taken);
                 return;
             }
-            self.cache.metrics.disk_failed("write");
+            self.tiers.metrics.disk_failed("write");
         }
         self.store = Store::Nowhere;
     }
@@ -330,7 +329,7 @@ impl Filler {
     fn give_up(&mut self) {
         self.stream.fail();
         if self.claim.take().is_some() {
-            self.cache.metrics.filled(FillResult::Cut, self.began.elapsed().as_secs_f64());
+            self.tiers.metrics.filled(FillResult::Cut, self.began.elapsed().as_secs_f64());
         }
     }
 }

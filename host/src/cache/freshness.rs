@@ -17,6 +17,7 @@ use http::{Method, StatusCode};
 use crate::cache::control::{self, Control, SECOND_MS, Scope, Wishes};
 use crate::cache::fields::{self, SetCookie};
 use crate::cache::key::Vary;
+use crate::cache::targeted;
 use crate::limits;
 
 /// A heuristic lifetime is a tenth of the age of the content, at most this (RFC 9111 section 4.2.2).
@@ -240,7 +241,7 @@ pub fn renew(
 
 /// RFC 9111 sections 3 and 4.2.1.
 fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
-    let targeted = Control::targeted(fetched.answered);
+    let targeted = targeted::control(fetched.answered);
     let said = targeted.unwrap_or_else(|| Control::of(fetched.answered));
     let status = fetched.status.as_u16();
     if Wishes::of(fetched.asked).no_store {

@@ -8,7 +8,9 @@
 //! In CloudFront mode that is all. In standards mode a stored response may vary by more of the request
 //! ([`Vary`]); its variants are stored under [`Key::variant`]s of the same key.
 
+mod codings;
 pub mod parts;
+mod policy;
 
 use std::sync::Arc;
 
@@ -18,140 +20,8 @@ use sha2::{Digest, Sha256};
 use crate::limits::negotiation::VARY_NAMES;
 use parts::{Asked, Part, Sees};
 
-/// Which of many named things are part of the key.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Choice<T> {
-    #[default]
-    None,
-    Only(Vec<T>),
-    Except(Vec<T>),
-    All,
-}
-
-impl<T> Choice<T> {
-    pub fn takes(&self, is_listed: impl Fn(&T) -> bool) -> bool {
-        match self {
-            Choice::None => false,
-            Choice::Only(list) => list.iter().any(is_listed),
-            Choice::Except(list) => !list.iter().any(is_listed),
-            Choice::All => true,
-        }
-    }
-}
-
-/// What the cache key is made of, beside the site, the method and the path. Names of query strings and cookies are
-/// case-sensitive and compared as they are written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct KeyPolicy {
-    /// The Host that the viewer asked for, beside the site.
-    pub host: bool,
-    pub query: Choice<String>,
-    pub headers: Choice<HeaderName>,
-    pub cookies: Choice<String>,
-    pub encodings: Encodings,
-}
-
-impl KeyPolicy {
-    /// Whether `Authorization` is in the key.
-    pub fn has_authorization(&self) -> bool {
-        self.headers.takes(|name| *name == header::AUTHORIZATION)
-    }
-
-    /// Whether cookies, or some of them, are in the key.
-    pub fn has_cookies(&self) -> bool {
-        self.cookies != Choice::None || self.headers.takes(|name| *name == header::COOKIE)
-    }
-}
-
-/// Which content codings a behaviour lets the origin choose from, or a request accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Encodings {
-    pub gzip: bool,
-    pub brotli: bool,
-    pub zstd: bool,
-}
-
-impl Encodings {
-    /// Of these, the ones that the request names, or means by `*`, and does not refuse with `q=0`.
-    pub fn accepted(self, asked: &HeaderMap) -> Encodings {
-        let mut accepted = Encodings::default();
-        if self == accepted {
-            return accepted;
-        }
-        let (mut named, mut any) = (Encodings::default(), false);
-        let lines = asked.get_all(header::ACCEPT_ENCODING).iter();
-        for coding in lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')) {
-            let mut parts = coding.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-            let name = parts.next().unwrap_or_default();
-            let taken = !parts.any(is_zero_quality);
-            if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") {
-                (named.gzip, accepted.gzip) = (true, taken);
-            } else if name.eq_ignore_ascii_case(b"br") {
-                (named.brotli, accepted.brotli) = (true, taken);
-            } else if name.eq_ignore_ascii_case(b"zstd") {
-                (named.zstd, accepted.zstd) = (true, taken);
-            } else if name == b"*" {
-                any = taken;
-            }
-        }
-        // The star is about codings that are not named beside it (RFC 9110 section 12.5.3).
-        let takes = |offered: bool, named: bool, accepted: bool| offered && if named { accepted } else { any };
-        Encodings {
-            gzip: takes(self.gzip, named.gzip, accepted.gzip),
-            brotli: takes(self.brotli, named.brotli, accepted.brotli),
-            zstd: takes(self.zstd, named.zstd, accepted.zstd),
-        }
-    }
-
-    /// What we compress with for whoever accepts these. For br over gzip that is CloudFront's preference.
-    pub fn preferred(self) -> Option<Coding> {
-        if self.brotli {
-            return Some(Coding::Brotli);
-        }
-        if self.zstd {
-            return Some(Coding::Zstd);
-        }
-        self.gzip.then_some(Coding::Gzip)
-    }
-
-    /// The normalised Accept-Encoding, for the key and for the origin.
-    pub fn header(self) -> HeaderValue {
-        HeaderValue::from_static(match (self.brotli, self.zstd, self.gzip) {
-            (true, true, true) => "br,zstd,gzip",
-            (true, true, false) => "br,zstd",
-            (true, false, true) => "br,gzip",
-            (true, false, false) => "br",
-            (false, true, true) => "zstd,gzip",
-            (false, true, false) => "zstd",
-            (false, false, true) => "gzip",
-            (false, false, false) => "identity",
-        })
-    }
-}
-
-/// A content coding that we can apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
-    Gzip,
-    Brotli,
-    Zstd,
-}
-
-impl Coding {
-    /// As `Content-Encoding` has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Coding::Gzip => "gzip",
-            Coding::Brotli => "br",
-            Coding::Zstd => "zstd",
-        }
-    }
-}
-
-fn is_zero_quality(parameter: &[u8]) -> bool {
-    let Some(value) = parameter.strip_prefix(b"q=").or(parameter.strip_prefix(b"Q=")) else { return false };
-    value.first() == Some(&b'0') && value[1..].iter().all(|byte| matches!(byte, b'.' | b'0'))
-}
+pub use codings::{Coding, Encodings};
+pub use policy::{Choice, KeyPolicy};
 
 /// Who or what answers, by the settings on which its answers depend. It is the same after a restart, and as long as the
 /// settings are.

@@ -18,11 +18,8 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cache::compact;
 use crate::cache::key::Key;
-use crate::cache::object::Stored;
+use crate::cache::object::{OVERHEAD_BYTES, Stored};
 use crate::telemetry::CacheMetrics;
-
-/// What an object costs beyond its bytes: slot and key in the shard, its ghost, `Arc`s, the `Meta` itself.
-pub const OVERHEAD_BYTES: u64 = 768;
 
 /// What a key leads to.
 #[derive(Clone)]

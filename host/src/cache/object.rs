@@ -1,28 +1,19 @@
-//! I am a stored response, and its body on the way to a client.
-//!
-//! `Hit` is what a lookup gives: the head, and the body from wherever it lies. A body is a `http_body::Body`
-//! over the whole or one range of bytes; it gives right bytes or an error, never wrong ones, and never ends
-//! early without an error.
+//! A stored response: its head (`Meta`), and the head with its body in memory (`Stored`).
 
 use std::borrow::Cow;
 use std::mem::size_of;
-use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::ETAG;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use http_body::{Body, Frame, SizeHint};
 
 use crate::cache::compact;
-use crate::cache::disk::{BlockReader, Opened};
 use crate::cache::freshness::Times;
-use crate::cache::memory::OVERHEAD_BYTES;
-use crate::cache::stream::StreamReader;
-use crate::telemetry::CacheTier;
+
+/// What an object costs beyond its bytes: slot and key in the shard, its ghost, `Arc`s, the `Meta` itself.
+pub const OVERHEAD_BYTES: u64 = 768;
 
 /// All of a stored response but its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,64 +95,6 @@ impl Stored {
     }
 }
 
-/// A response that may be used.
-#[derive(Clone)]
-pub struct Hit {
-    pub meta: Arc<Meta>,
-    pub(crate) source: Source,
-}
-
-#[derive(Clone)]
-pub(crate) enum Source {
-    Memory(Bytes),
-    Disk(Opened),
-    /// Holds a place in the stream, so that its beginning is kept until a body is asked for.
-    Stream(StreamReader),
-}
-
-impl Hit {
-    /// Of the whole body; not known of a stream that did not say it and has not ended.
-    pub fn length(&self) -> Option<u64> {
-        match &self.source {
-            Source::Memory(body) => Some(body.len() as u64),
-            Source::Disk(opened) => Some(opened.length()),
-            Source::Stream(reader) => reader.length(),
-        }
-    }
-
-    pub fn tier(&self) -> CacheTier {
-        match &self.source {
-            Source::Memory(_) => CacheTier::Memory,
-            Source::Disk(_) => CacheTier::Disk,
-            Source::Stream(_) => CacheTier::Flight,
-        }
-    }
-
-    /// The whole body. Drop the hit once its bodies are made: it holds a stream's beginning.
-    pub fn body(&self) -> HitBody {
-        HitBody(match &self.source {
-            Source::Memory(body) => Inner::Memory(body.clone()),
-            Source::Disk(opened) => Inner::Disk(opened.reader(0..opened.length())),
-            Source::Stream(reader) => Inner::Stream(reader.clone()),
-        })
-    }
-
-    /// The bytes of `range`, which must lie within the length if that is known.
-    pub fn part(&self, range: Range<u64>) -> HitBody {
-        let within = |length: u64| range.start.min(length)..range.end.min(length);
-        HitBody(match &self.source {
-            Source::Memory(body) => {
-                let range = within(body.len() as u64);
-                // Within a slice's length, so within usize.
-                #[expect(clippy::cast_possible_truncation, reason = "both ends are within the body's length")]
-                Inner::Memory(body.slice(range.start as usize..(range.end as usize).max(range.start as usize)))
-            }
-            Source::Disk(opened) => Inner::Disk(opened.reader(within(opened.length()))),
-            Source::Stream(reader) => Inner::Stream(reader.part(range)),
-        })
-    }
-}
-
 /// Why a body ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
@@ -171,44 +104,4 @@ pub enum BodyError {
     Slow,
     #[error("the stored object is damaged")]
     Damaged,
-}
-
-/// A stored body on its way out.
-pub struct HitBody(Inner);
-
-enum Inner {
-    Memory(Bytes),
-    Disk(BlockReader),
-    Stream(StreamReader),
-}
-
-impl Body for HitBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = match &mut self.0 {
-            Inner::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
-            Inner::Memory(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Inner::Disk(reader) => reader.poll_read(cx),
-            Inner::Stream(reader) => reader.poll_read(cx),
-        };
-        polled.map(|read| read.map(|data| data.map(Frame::data)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Inner::Memory(bytes) => bytes.is_empty(),
-            Inner::Disk(reader) => reader.remaining() == 0,
-            Inner::Stream(reader) => reader.is_over(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Inner::Memory(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Disk(reader) => SizeHint::with_exact(reader.remaining()),
-            Inner::Stream(reader) => reader.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
-        }
-    }
 }

@@ -7,8 +7,23 @@ use http::header::{HeaderMap, HeaderName};
 
 use crate::cache::control::{Control, SECOND_MS, Scope, Word, seconds};
 
+/// The directives for caches like us: `CDN-Cache-Control` (RFC 9213) if it is valid and says anything, else
+/// `Surrogate-Control`. They replace Cache-Control and Expires.
+pub(crate) fn control(answered: &HeaderMap) -> Option<Control> {
+    const CDN: HeaderName = HeaderName::from_static("cdn-cache-control");
+    const SURROGATE: HeaderName = HeaderName::from_static("surrogate-control");
+    if answered.contains_key(&CDN)
+        && let Some(control) = read(answered, &CDN)
+    {
+        return Some(control);
+    }
+    let control = answered.contains_key(&SURROGATE).then(|| Control::lenient(answered, &SURROGATE))?;
+    // One that only says `content="ESI/1.0"` is not about storing.
+    (control != Control::default()).then_some(control)
+}
+
 /// `None` if it is invalid or empty.
-pub(crate) fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Control> {
+fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Control> {
     let mut control = Control::default();
     let mut any = false;
     let mut lines = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).filter(|line| !line.is_empty());

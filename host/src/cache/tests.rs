@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::disk::Disk;
 use super::freshness::{Times, Verdict};
+use super::hit::Source;
 use super::key::{Key, Selecting};
 use super::memory::{Entry, Memory};
 use super::object::Stored;
@@ -431,9 +432,9 @@ async fn nobody_waits_for_a_declined_key_for_a_time() {
     let owed = duty(look(&cache, "a"));
     let wait = busy(look(&cache, "a"));
     owed.decline(Decline::Uncacheable);
-    assert!(matches!(join(wait).await, Lookup::Bypass(Alone::Uncacheable)));
+    assert!(matches!(join(wait).await, Lookup::Bypass(BypassReason::Uncacheable)));
     let scout = duty(look(&cache, "a"));
-    assert!(matches!(look(&cache, "a"), Lookup::Bypass(Alone::Uncacheable)), "one finds out, others do not wait");
+    assert!(matches!(look(&cache, "a"), Lookup::Bypass(BypassReason::Uncacheable)), "one finds out, others do not wait");
     let later = NOW + crate::limits::cache::UNCACHEABLE_MS;
     let look_later = || cache.lookup(&key("a"), nothing(), later, fresh);
     drop(busy(look_later()));
@@ -476,7 +477,7 @@ async fn patience_ends() {
     let owed = duty(look(&cache, "a"));
     let wait = busy(look(&cache, "a"));
     let waited = wait.join(nothing(), NOW, fresh, Duration::ZERO).await;
-    assert!(matches!(waited, Lookup::Bypass(Alone::Patience)));
+    assert!(matches!(waited, Lookup::Bypass(BypassReason::Patience)));
     drop(owed);
     assert_eq!(cache.stats().flights, 0);
 }

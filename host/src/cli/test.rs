@@ -1,17 +1,17 @@
 //! `edgeward test`: run one hook on an event from a file.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use super::UsageError;
 use super::output::say;
-use crate::config::{self, Hidden, KeyValues, Policy};
 use crate::edge::{Trial, trial};
-use crate::function::catalog::Catalog;
-use crate::limits::{Compiling, Limits, Profile};
+use crate::function::build::Builder;
+use crate::function::spec::{CodeDigest, KeyValues, Spec};
+use crate::limits::{Compiling, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::compile::{self, Compiler, Source};
 
@@ -41,21 +41,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let event = std::fs::read_to_string(&args.event).with_context(|| format!("cannot read {}", args.event.display()))?;
     let inspection = compile::outline(&bytes).with_context(|| args.file.display().to_string())?;
     let profile = if inspection.moments.iter().any(|moment| moment.is_viewer()) { Profile::Viewer } else { Profile::Worker };
-    let function = config::Function {
-        name: args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        component: args.file.clone(),
-        profile,
-        limits: Limits::defaults(profile),
-        policy: Policy::Fresh,
+    let (name, source) = (args.file.file_stem().unwrap_or_default().to_string_lossy(), Source::from_bytes(&bytes)?);
+    let spec = Spec {
         min_warm: Some(1),
-        key_value_store: args.key_values.as_ref().map(key_values).transpose()?,
-        network: Default::default(),
-        environment: Default::default(),
+        key_values: args.key_values.as_deref().map(key_values).transpose()?,
+        ..Spec::new(&name, CodeDigest(source.sha256), profile)
     };
     let directory = std::env::temp_dir().join(format!("edgeward-test-{}", std::process::id()));
     let telemetry = Arc::new(Telemetry::new());
-    let catalog = Catalog::new(1, &directory, Compiler::this_program(), telemetry.clone())?;
-    let revision = catalog.revision(&function, &Source::from_bytes(&bytes)?, Compiling::default()).map(Arc::new);
+    let builder = Builder::new(1, &directory, Compiler::this_program(), telemetry.clone())?;
+    let revision = builder.build(spec, &source, Compiling::default()).map(Arc::new).map_err(anyhow::Error::from);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result =
         revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &telemetry)));
@@ -71,13 +66,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if result.function_error_message.is_some() { std::process::exit(i32::from(super::FAILED)) } else { Ok(()) }
 }
 
-fn key_values(file: &PathBuf) -> anyhow::Result<Arc<KeyValues>> {
+fn key_values(file: &Path) -> anyhow::Result<Arc<KeyValues>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let values: BTreeMap<String, String> = serde_json::from_str(&text)
         .map_err(|error| UsageError(format!("{}: not a JSON object of strings: {error}", file.display())))?;
     Ok(Arc::new(KeyValues {
         name: "test".to_owned(),
-        values: Hidden(values.into_iter().map(|(key, value)| (key, value.into_bytes())).collect()),
+        values: Arc::new(values.into_iter().map(|(key, value)| (key, value.into_bytes())).collect()),
     }))
 }
 

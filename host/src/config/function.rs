@@ -11,8 +11,8 @@ use toml::de::DeValue;
 use super::files::Files;
 use super::reader::{self, Declared, TableReader, Text};
 use super::report::{nearest, quoted};
-use super::{Function, Hidden, KeyValues, Policy};
-use crate::limits::{Limit, Limits, Profile, config};
+use super::{Function, Hidden, KeyValues};
+use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};
 use crate::network::Grants;
 
 const MAX_CALLS: u64 = 1_000;
@@ -87,7 +87,7 @@ pub(super) fn read(
             min_warm,
             key_value_store: store.and_then(|store| stores.get(&store).cloned()),
             network,
-            environment: Hidden(environment),
+            environment: Hidden(Arc::new(environment)),
         };
         Some((name, Arc::new(function)))
     });
@@ -140,9 +140,9 @@ fn limits(table: &mut TableReader<'_>, profile: Profile) -> Limits {
     limits
 }
 
-fn policy(table: &mut TableReader<'_>) -> Policy {
+fn policy(table: &mut TableReader<'_>) -> InstancePolicy {
     const REMEDY: &str = "\"fresh\", or { reuse = { max_calls = 1000, max_idle_s = 60 } }";
-    let Some(value) = table.value("policy") else { return Policy::Fresh };
+    let Some(value) = table.value("policy") else { return InstancePolicy::Fresh };
     match value.get_ref() {
         DeValue::String(word) if word == "fresh" => {}
         DeValue::String(word) => {
@@ -155,19 +155,19 @@ fn policy(table: &mut TableReader<'_>) -> Policy {
                     policy.missing("reuse", "{ max_calls = 1000, max_idle_s = 60 }");
                 }
                 policy.finish();
-                return reuse.unwrap_or(Policy::Fresh);
+                return reuse.unwrap_or(InstancePolicy::Fresh);
             }
         }
         other => reader::wrong_type(table.report, value.span(), "policy", REMEDY, other),
     }
-    Policy::Fresh
+    InstancePolicy::Fresh
 }
 
-fn reuse(mut table: TableReader<'_>) -> Policy {
+fn reuse(mut table: TableReader<'_>) -> InstancePolicy {
     let max_calls = table.integer("max_calls", 1..=MAX_CALLS_MAX).unwrap_or(MAX_CALLS);
     let max_idle = table.integer("max_idle_s", 1..=MAX_IDLE_S_MAX).unwrap_or(MAX_IDLE_S);
     table.finish();
-    Policy::Reuse { max_calls, max_idle: Duration::from_secs(max_idle) }
+    InstancePolicy::Reuse { max_calls, max_idle: Duration::from_secs(max_idle) }
 }
 
 fn min_warm(table: &mut TableReader<'_>, limits: &Limits) -> Option<usize> {

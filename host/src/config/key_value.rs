@@ -18,7 +18,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> BTreeMa
         let values = file.and_then(|file| values(&table, &file, files));
         table.finish();
         let name = (*name.get_ref()).to_owned();
-        Some((name.clone(), Arc::new(KeyValues { name, values: Hidden(values?) })))
+        Some((name.clone(), Arc::new(KeyValues { name, values: Hidden(Arc::new(values?)) })))
     });
     stores.collect()
 }

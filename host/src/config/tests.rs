@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 
-use super::{Config, OriginKind, Policy, ViewerProtocol, load, parse};
-use crate::limits::{Limit, Profile};
+use super::{Config, OriginKind, ViewerProtocol, load, parse};
+use crate::limits::{InstancePolicy, Limit, Profile};
 
 /// Creates the files that the texts below refer to.
 fn folder() -> tempfile::TempDir {
@@ -128,12 +128,12 @@ fn a_full_file_is_read() {
     assert_eq!(config.server.certificates[0].hosts, ["example.com", "*.example.com"]);
 
     let rewrite = &config.functions["rewrite"];
-    assert_eq!((rewrite.profile, rewrite.policy, rewrite.min_warm), (Profile::Viewer, Policy::Fresh, Some(4)));
+    assert_eq!((rewrite.profile, rewrite.policy, rewrite.min_warm), (Profile::Viewer, InstancePolicy::Fresh, Some(4)));
     assert_eq!(rewrite.limits.value(Limit::CpuUs), 500);
     assert_eq!(rewrite.key_value_store.as_ref().unwrap().values["a"], b"1");
     let app = &config.functions["app"];
     assert_eq!(app.profile, Profile::Worker);
-    assert_eq!(app.policy, Policy::Reuse { max_calls: 100, max_idle: Duration::from_secs(60) });
+    assert_eq!(app.policy, InstancePolicy::Reuse { max_calls: 100, max_idle: Duration::from_secs(60) });
     assert_eq!(app.network.to_string(), "db.internal:5432, *.example.com:443");
 
     let OriginKind::Url(api) = &config.origins["api"].kind else { panic!("not a URL") };

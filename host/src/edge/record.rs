@@ -1,6 +1,8 @@
-//! What is remembered of a request until its response has ended: for the counters and the access log.
+//! What is known of a request until its response has ended: for metrics, the access log and the trace.
 //!
-//! Its drop is the end of the request, however that came about.
+//! Dropping the record is the end of the request, however it ends.
+
+pub(crate) mod tally;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,18 +13,18 @@ use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, Version, response};
 
-use crate::edge::Edge;
-use crate::edge::head::Head;
-use crate::edge::id::RequestId;
+use crate::edge::node::Node;
+use crate::edge::record::tally::Tally;
+use crate::edge::request::head::Head;
+use crate::edge::request::id::RequestId;
 use crate::edge::site::Site;
-use crate::edge::tally::Tally;
 use crate::net::{Client, Side};
 use crate::telemetry::{Line, Occasion, ResultType, Timestamp, Trace};
 
 pub(crate) struct Record {
-    pub(crate) edge: Arc<Edge>,
+    pub(crate) node: Arc<Node>,
     pub(crate) id: RequestId,
-    client: Client,
+    client: Arc<Client>,
     pub(crate) method: Method,
     pub(crate) version: Version,
     started: Instant,
@@ -66,14 +68,14 @@ enum End {
 }
 
 impl Record {
-    pub(crate) fn open<B>(edge: Arc<Edge>, client: Client, request: &Request<B>) -> Box<Record> {
-        edge.metrics.opened();
-        let trace = edge.tracer.as_ref().and_then(|tracer| {
+    pub(crate) fn open<B>(node: Arc<Node>, client: Arc<Client>, request: &Request<B>) -> Box<Record> {
+        node.metrics.opened();
+        let trace = node.tracer.as_ref().and_then(|tracer| {
             let parent = request.headers().get("traceparent");
             tracer.begin(parent.map(HeaderValue::as_bytes))
         });
         Box::new(Record {
-            edge,
+            node,
             id: RequestId::next(),
             client,
             method: request.method().clone(),
@@ -98,7 +100,7 @@ impl Record {
 
     pub(crate) fn saw(&mut self, head: &Head) {
         self.target = Some(head.target.clone());
-        if self.edge.access.is_some() || self.trace.is_some() {
+        if self.node.access.is_some() || self.trace.is_some() {
             let names = [
                 header::HOST,
                 header::REFERER,
@@ -114,7 +116,7 @@ impl Record {
         if self.trace.is_some() {
             self.cache_status = response.headers.get_all("cache-status").iter().next_back().cloned();
         }
-        let logged = self.edge.access.is_some();
+        let logged = self.node.access.is_some();
         let value = |name| response.headers.get(name).filter(|_| logged);
         self.answer = Some(Answer {
             status: response.status,
@@ -154,7 +156,7 @@ impl Record {
         let occasion = Occasion { category: "response-broke", cause, ..self.occasion() };
         match self.tally.origin() {
             Some(origin) => origin.broke(occasion),
-            None => self.edge.metrics.broke(occasion),
+            None => self.node.metrics.broke(occasion),
         }
     }
 
@@ -215,7 +217,7 @@ impl Record {
     }
 
     fn log(&self, seconds: f64) {
-        let (Some(access), Some(answer)) = (&self.edge.access, &self.answer) else { return };
+        let (Some(access), Some(answer)) = (&self.node.access, &self.answer) else { return };
         let (seen, tally) = (self.seen.as_ref(), &self.tally);
         let (origin, asked, called) = (tally.origin(), tally.tries() > 0, tally.calls() > 0);
         let headers = seen.map(|seen| seen.headers.each_ref().map(|value| value.as_ref().map(escaped)));
@@ -225,7 +227,7 @@ impl Record {
         let referer = header(1).map(|referer| access.shown(referer));
         let line = Line {
             timestamp: Timestamp::now(),
-            location: &self.edge.location,
+            location: &self.node.location,
             bytes_sent: self.bytes,
             bytes_received: self.bytes_received,
             client_ip: &self.client.ip,
@@ -301,7 +303,7 @@ fn range(content_range: &HeaderValue) -> Option<(u64, u64)> {
 impl Drop for Record {
     fn drop(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
-        self.edge.metrics.closed();
+        self.node.metrics.closed();
         match (&self.site, &self.answer) {
             (Some(site), Some(answer)) => {
                 let result = if self.end == End::Complete { answer.result } else { ResultType::Error };
@@ -309,7 +311,7 @@ impl Drop for Record {
                 let seconds = if self.bytes_received.is_some() { answer.after.as_secs_f64() } else { seconds };
                 site.metrics.answered(answer.status.as_u16(), result, seconds, self.bytes);
             }
-            (_, None) => self.edge.metrics.refused("client-left"),
+            (_, None) => self.node.metrics.refused("client-left"),
             (None, Some(_)) => {}
         }
         self.log(seconds);

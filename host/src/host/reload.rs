@@ -150,7 +150,8 @@ impl Reloader {
         self.watch();
 
         let before = self.shared.snapshot.load_full();
-        let mut next = Snapshot::build(&config, &self.shared.catalog, &self.shared.cache, &self.shared.telemetry)?;
+        let shared = &self.shared;
+        let mut next = Snapshot::build(&config, &before.revisions, &shared.builder, &shared.cache, &shared.telemetry)?;
         if let Some(tls) = &self.shared.tls {
             tls.reload(&config.server.certificates)?;
             self.shared.telemetry.certificates(&tls.expiries());

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits::request::{BODY_RATE_GRACE_MS, BODY_STALL_MS};
-use crate::net::sweep::ExchangeGuard;
+use crate::net::pulse::ExchangeGuard;
 
 /// Why a request's body did not arrive whole.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@
 //! Cost: nine bytes are looked at for each frame; payloads are skipped.
 
 use crate::limits::request::{H2_SPARE_FRAMES, H2_SPARE_FRAMES_A_SECOND};
-use crate::net::sweep::TICKS_A_SECOND;
+use crate::net::ticks::TICKS_A_SECOND;
 
 const HEAD_BYTES: usize = 9;
 /// What we let clients send: the protocol's default, which hyper leaves.

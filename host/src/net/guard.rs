@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use crate::net::frames::{self, Offence};
 use crate::net::framing::Framing;
 use crate::net::interim::Interim;
-use crate::net::sweep::{Pulse, Verdict};
+use crate::net::pulse::{Pulse, Verdict};
 
 /// What an HTTP/2 client with prior knowledge sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

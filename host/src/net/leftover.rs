@@ -5,7 +5,7 @@
 //! and free it. Nothing of it is touched: it costs no page, and a microsecond.
 
 use crate::limits::request::{LEFTOVER_BLOCK_BYTES, LEFTOVER_S};
-use crate::net::sweep::TICKS_A_SECOND;
+use crate::net::ticks::TICKS_A_SECOND;
 
 /// Whether it is time: once a second, after a connection has ended at `ended` (0: none has).
 pub(super) fn is_due(now: u32, ended: u32) -> bool {

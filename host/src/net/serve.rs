@@ -16,14 +16,17 @@ use tokio::task::{JoinSet, spawn_local};
 
 use crate::limits::descriptors::{PAUSE_MS, PAUSE_MS_MAX};
 use crate::limits::request::DRAIN_IDLE_MS;
-use crate::net::connection::{self, Protocols};
+use crate::net::client::Client;
+use crate::net::connection::{self, HttpServer};
 use crate::net::departure::{Departure, Phase};
 use crate::net::descriptors;
 use crate::net::leftover;
 use crate::net::listener::BACKLOG;
+use crate::net::pulse::Stage;
 use crate::net::rules::Rules;
-use crate::net::sweep::{Bounds, Stage, Sweep, TICK};
-use crate::net::{Client, TlsSlot};
+use crate::net::sweep::{Bounds, Sweep};
+use crate::net::ticks::TICK;
+use crate::net::tls::TlsSlot;
 use crate::telemetry::NetMetrics;
 
 /// Where connections come from, and how.
@@ -47,14 +50,13 @@ pub async fn serve<H, F, B>(
     handler: H,
 ) -> io::Result<()>
 where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let sweep = Sweep::new(bounds, metrics);
-    let protocols = Rc::new(Protocols::new());
-    let handler = Rc::new(handler);
+    let server = Rc::new(HttpServer::new(handler));
     // Dropping a set ends its tasks.
     let mut accepting = JoinSet::new();
     for acceptor in acceptors {
@@ -64,8 +66,7 @@ where
             descriptors: bounds.descriptors,
             sweep: sweep.clone(),
             rules: rules.clone(),
-            protocols: protocols.clone(),
-            handler: handler.clone(),
+            server: server.clone(),
         };
         accepting.spawn_local(door.attend(listener, departure.clone()));
     }
@@ -107,13 +108,12 @@ struct Door<H> {
     descriptors: u64,
     sweep: Rc<Sweep>,
     rules: Arc<Rules>,
-    protocols: Rc<Protocols>,
-    handler: Rc<H>,
+    server: Rc<HttpServer<H>>,
 }
 
 impl<H, F, B> Door<H>
 where
-    H: Fn(Client, Request<Incoming>) -> F + 'static,
+    H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -189,16 +189,16 @@ where
             interim: None,
             stillness: None,
         };
-        let (protocols, handler) = (self.protocols.clone(), self.handler.clone());
+        let server = self.server.clone();
         // Detached: the sweep knows every connection, and the drain waits for them through it.
         match &self.tls {
             None => {
                 let entry = self.sweep.enter(Stage::Idle, place);
-                spawn_local(connection::serve_cleartext(stream, client, entry, protocols, handler));
+                spawn_local(connection::serve_cleartext(stream, client, entry, server));
             }
             Some(slot) => {
                 let entry = self.sweep.enter(Stage::Handshake, place);
-                spawn_local(connection::serve_tls(stream, slot.clone(), client, entry, protocols, handler));
+                spawn_local(connection::serve_tls(stream, slot.clone(), client, entry, server));
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::limits::request::STALL_MARGIN_MS;
-use crate::net::sweep;
+use crate::net::ticks::ticks;
 
 /// Of one connection.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +16,7 @@ pub struct Stillness(Arc<AtomicU32>);
 impl Stillness {
     /// Of what is under way on this connection, until nothing is.
     pub fn allow(&self, silence: Duration) {
-        self.0.fetch_max(sweep::ticks(silence + Duration::from_millis(STALL_MARGIN_MS)), Relaxed);
+        self.0.fetch_max(ticks(silence + Duration::from_millis(STALL_MARGIN_MS)), Relaxed);
     }
 
     pub(super) fn ticks(&self) -> u32 {

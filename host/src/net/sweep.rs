@@ -1,32 +1,20 @@
-//! What a connection is doing and since when, and the sweep that ends the ones that do it too long.
+//! The open connections of one worker, and the sweep that ends those that have lasted too long.
 //!
-//! Deadlines cost a request nothing but a few stores: no timer is armed, no clock is read. Each worker
-//! has one `Sweep` that counts ticks and looks at all its connections once a tick, so a deadline is kept
-//! to within one tick. Ten thousand slow clients are ten thousand small entries in one table.
-//!
-//!     Handshake ──► Idle ──first byte──► Head ──whole head──► Busy (n exchanges) ──last one ends──► Idle
-//!                                                                 └──101 is sent──► Tunnel (to its end)
-//!
-//! A connection's task is the only one that ends it: I leave a verdict and wake the task.
+//! Each worker has one `Sweep`. It counts ticks and looks at all its connections once a tick, so a deadline is kept to
+//! within one tick. Ten thousand slow clients are ten thousand small entries in one table.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::limits::{descriptors, request, tunnel};
-use crate::net::frames::Offence;
-use crate::net::framing::Refusal;
+use crate::limits::{descriptors, request};
+use crate::net::pulse::{Pulse, Stage, Ticks, Verdict};
 use crate::net::rules::Place;
-use crate::net::stillness::Stillness;
-use crate::net::tunnel::Tunnel;
+use crate::net::ticks::ticks;
 use crate::telemetry::NetMetrics;
-
-pub(crate) const TICK: Duration = Duration::from_millis(1_000 / TICKS_A_SECOND as u64);
-pub(crate) const TICKS_A_SECOND: u32 = 4;
 
 /// How long each stage may last, and how many connections a worker may have.
 #[derive(Debug, Clone, Copy)]
@@ -54,291 +42,6 @@ impl Default for Bounds {
             descriptors: u64::MAX,
         }
     }
-}
-
-/// Why a connection is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Handshake,
-    Idle,
-    Head,
-    Write,
-    Stalled,
-    /// A tunnel through which nothing came.
-    Quiet,
-    Refused(Refusal),
-    /// Frames of HTTP/2 that are wrong, or too many.
-    Offence(Offence),
-    /// Idle while others have no room.
-    Shed,
-    /// Idle while we drain.
-    Drained,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Handshake,
-    Idle,
-    /// Some bytes of a request's head are here. HTTP/1.1 only: in HTTP/2 bytes may also be pings.
-    Head,
-    Busy,
-    /// Another protocol is spoken: there are no requests any more.
-    Tunnel,
-}
-
-/// One connection's state.
-pub(crate) struct Pulse {
-    clock: Rc<Cell<u32>>,
-    stage: Cell<Stage>,
-    since: Cell<u32>,
-    exchanges: Cell<u32>,
-    was_asked: Cell<bool>,
-    /// When a write first found no room; 0: none waits.
-    write_blocked: Cell<u32>,
-    verdict: Cell<Option<Verdict>>,
-    draining: Cell<bool>,
-    /// The client was told by its protocol that we drain (HTTP/2): it needs no deadline for that.
-    is_told: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
-    /// What is to be carried once hyper has sent its answer 101.
-    switch: RefCell<Option<Box<Tunnel>>>,
-    switched: Cell<bool>,
-    unflushed: Cell<bool>,
-    /// Why the client is not read any further.
-    refusal: Cell<Option<Refusal>>,
-    /// In ticks: how long a tunnel may be quiet.
-    patience: Cell<u32>,
-    /// In ticks: how long an answer may be still, where that is longer than the bound.
-    stillness: Stillness,
-}
-
-impl Pulse {
-    pub(crate) fn enter(&self, stage: Stage) {
-        self.stage.set(stage);
-        self.since.set(self.clock.get());
-    }
-
-    /// Bytes of an HTTP/1.1 connection have come. Slow bytes do not prolong a head.
-    pub(crate) fn received(&self) {
-        match self.stage.get() {
-            Stage::Idle => self.enter(Stage::Head),
-            Stage::Busy | Stage::Tunnel => self.moved(),
-            Stage::Head | Stage::Handshake => {}
-        }
-    }
-
-    /// Bytes went in or out while a request is answered, or through a tunnel.
-    pub(crate) fn moved(&self) {
-        if matches!(self.stage.get(), Stage::Busy | Stage::Tunnel) {
-            self.since.set(self.clock.get());
-        }
-    }
-
-    pub(crate) fn write_waits(&self) {
-        if self.write_blocked.get() == 0 {
-            self.write_blocked.set(self.clock.get());
-        }
-    }
-
-    /// The socket has taken what was written. Whether anything of an answer moved with it, the protocol knows.
-    pub(crate) fn wrote(&self) {
-        self.write_blocked.set(0);
-    }
-
-    /// The verdict, if it is that nobody has asked for anything. Taken back with this: the connection goes on
-    /// until its client has been told, and under all deadlines.
-    pub(crate) fn take_idle(&self) -> Option<Verdict> {
-        let idle = self.verdict.get().filter(|verdict| matches!(verdict, Verdict::Idle | Verdict::Drained));
-        if idle.is_some() {
-            self.verdict.set(None);
-            self.enter(Stage::Idle);
-        }
-        idle
-    }
-
-    /// Whether a request has ever come.
-    pub(crate) fn was_asked(&self) -> bool {
-        self.was_asked.get()
-    }
-
-    /// The answer that goes out now is the last of HTTP. What comes from here on is not looked at.
-    pub(crate) fn switch(&self, tunnel: Tunnel) {
-        self.switched.set(true);
-        *self.switch.borrow_mut() = Some(Box::new(tunnel));
-    }
-
-    pub(crate) fn has_switched(&self) -> bool {
-        self.switched.get()
-    }
-
-    pub(crate) fn take_switch(&self) -> Option<Tunnel> {
-        self.switch.borrow_mut().take().map(|tunnel| *tunnel)
-    }
-
-    /// Whether something that hyper has written may still wait for room.
-    pub(crate) fn is_unflushed(&self) -> bool {
-        self.unflushed.get()
-    }
-
-    pub(crate) fn flushed(&self, flushed: bool) {
-        self.unflushed.set(!flushed);
-    }
-
-    /// The client has said something that two readers could understand differently. What it has asked for before is
-    /// answered first.
-    pub(crate) fn refuse(&self, refusal: Refusal) {
-        self.refusal.set(Some(refusal));
-    }
-
-    pub(crate) fn refusal(&self) -> Option<Refusal> {
-        self.refusal.get()
-    }
-
-    /// Ends the connection for what was refused, once every answer is out.
-    pub(crate) fn settle(&self) {
-        if let (Some(refusal), 0, false) = (self.refusal.get(), self.exchanges.get(), self.unflushed.get()) {
-            self.end(Verdict::Refused(refusal));
-        }
-    }
-
-    /// A tunnel begins, and may be quiet for so long.
-    pub(crate) fn tunnel(&self, patience: Duration) {
-        self.patience.set(ticks(patience));
-        self.enter(Stage::Tunnel);
-    }
-
-    /// One side of the tunnel has closed.
-    pub(crate) fn half_closed(&self) {
-        self.patience.set(self.patience.get().min(ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS))));
-    }
-
-    pub(crate) fn stillness(&self) -> Stillness {
-        self.stillness.clone()
-    }
-
-    /// A request has come; it lasts until the guard is dropped.
-    pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
-        self.exchanges.set(self.exchanges.get() + 1);
-        self.was_asked.set(true);
-        self.enter(Stage::Busy);
-        ExchangeGuard { pulse: self.clone() }
-    }
-
-    pub(crate) fn exchanges(&self) -> u32 {
-        self.exchanges.get()
-    }
-
-    pub(crate) fn end(&self, verdict: Verdict) {
-        if self.verdict.get().is_none() {
-            self.verdict.set(Some(verdict));
-            self.wake();
-        }
-    }
-
-    pub(crate) fn verdict(&self) -> Option<Verdict> {
-        self.verdict.get()
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
-    }
-
-    /// The task to wake for a verdict or a drain.
-    pub(crate) fn attend(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = self.waker.borrow().as_ref() {
-            waker.wake_by_ref();
-        }
-    }
-
-    /// The client hears of the end by GOAWAY.
-    pub(crate) fn is_told_to_go(&self) {
-        self.is_told.set(true);
-    }
-
-    pub(crate) fn now(&self) -> u32 {
-        self.clock.get()
-    }
-
-    fn is_idle(&self) -> bool {
-        self.stage.get() == Stage::Idle && self.verdict.get().is_none()
-    }
-
-    fn judge(&self, ticks: &Ticks) -> Option<Verdict> {
-        let now = self.clock.get();
-        let blocked = self.write_blocked.get();
-        if blocked != 0 && now - blocked > ticks.write {
-            return Some(Verdict::Write);
-        }
-        let lasted = now - self.since.get();
-        match self.stage.get() {
-            Stage::Handshake => (lasted > ticks.handshake).then_some(Verdict::Handshake),
-            // A request may be on its way: it is still answered, and told that it was the last.
-            Stage::Idle if self.draining.get() && !self.is_told.get() => (lasted >= ticks.drain_idle).then_some(Verdict::Drained),
-            Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
-            Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
-            // Whoever answers has shorter deadlines of its own; this one is the last resort.
-            Stage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(Verdict::Stalled),
-            Stage::Tunnel => (lasted > self.patience.get()).then_some(Verdict::Quiet),
-        }
-    }
-}
-
-pub(super) fn ticks(patience: Duration) -> u32 {
-    u32::try_from(patience.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX).max(1)
-}
-
-/// A request that has come and whose answer has not wholly gone.
-pub(crate) struct ExchangeGuard {
-    pulse: Rc<Pulse>,
-}
-
-impl ExchangeGuard {
-    /// Something of the answer has been asked for: its client takes what it is sent.
-    pub(crate) fn moved(&self) {
-        self.pulse.moved();
-    }
-
-    /// Whether an answer that begins now is the connection's last.
-    pub(crate) fn is_last(&self) -> bool {
-        self.pulse.is_draining()
-    }
-
-    /// Whether what is written now would come after something of an earlier answer.
-    pub(crate) fn is_unflushed(&self) -> bool {
-        self.pulse.is_unflushed()
-    }
-
-    /// This is the connection's last exchange: its answer is 101.
-    pub(crate) fn switch(&self, tunnel: Tunnel) {
-        self.pulse.switch(tunnel);
-    }
-}
-
-impl Drop for ExchangeGuard {
-    fn drop(&mut self) {
-        let left = self.pulse.exchanges.get() - 1;
-        self.pulse.exchanges.set(left);
-        if left == 0 {
-            self.pulse.stillness.end();
-            self.pulse.enter(Stage::Idle);
-        }
-    }
-}
-
-struct Ticks {
-    handshake: u32,
-    head: u32,
-    idle: u32,
-    write: u32,
-    stall: u32,
-    drain_idle: u32,
 }
 
 /// The open connections of one worker.
@@ -405,7 +108,7 @@ impl Sweep {
         let mut idle: Vec<&Rc<Pulse>> = open.values().filter(|pulse| pulse.is_idle()).collect();
         let most = (open.len() / descriptors::SHED_PART).max(least);
         if idle.len() > most {
-            idle.select_nth_unstable_by_key(most - 1, |pulse| pulse.since.get());
+            idle.select_nth_unstable_by_key(most - 1, |pulse| pulse.since());
             idle.truncate(most);
         }
         if idle.is_empty() {
@@ -419,24 +122,7 @@ impl Sweep {
 
     /// Counts a connection as open until the entry is dropped.
     pub(crate) fn enter(self: &Rc<Self>, stage: Stage, place: Place) -> Entry {
-        let pulse = Rc::new(Pulse {
-            clock: self.clock.clone(),
-            stage: Cell::new(stage),
-            since: Cell::new(self.clock.get()),
-            exchanges: Cell::new(0),
-            was_asked: Cell::new(false),
-            write_blocked: Cell::new(0),
-            verdict: Cell::new(None),
-            draining: Cell::new(self.draining.get().is_some()),
-            is_told: Cell::new(false),
-            waker: RefCell::new(None),
-            switch: RefCell::new(None),
-            switched: Cell::new(false),
-            unflushed: Cell::new(false),
-            refusal: Cell::new(None),
-            patience: Cell::new(0),
-            stillness: Stillness::default(),
-        });
+        let pulse = Rc::new(Pulse::new(self.clock.clone(), stage, self.draining.get().is_some()));
         let id = self.next.get();
         self.next.set(id + 1);
         self.last.set(self.clock.get());
@@ -462,8 +148,7 @@ impl Sweep {
         }
         self.draining.set(Some(self.next.get()));
         for pulse in self.open.borrow().values() {
-            pulse.draining.set(true);
-            pulse.wake();
+            pulse.drain();
         }
     }
 
@@ -531,6 +216,8 @@ impl Drop for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::tunnel;
+    use crate::net::ticks::TICK;
     use crate::telemetry::Telemetry;
 
     fn sweep() -> Rc<Sweep> {

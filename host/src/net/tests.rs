@@ -65,7 +65,7 @@ impl Worker {
         let requests = Arc::new(AtomicUsize::new(0));
         let handler = {
             let requests = requests.clone();
-            move |client: Client, request: Request<Incoming>| {
+            move |client: Arc<Client>, request: Request<Incoming>| {
                 requests.fetch_add(1, Ordering::SeqCst);
                 answer(client, request, gated.clone(), drop.clone())
             }
@@ -127,7 +127,7 @@ fn to_end(mut stream: TcpStream) -> String {
 
 /// Tells method, target, Host and body; `/wait` waits for the gate, `/endless` never ends.
 async fn answer(
-    client: Client,
+    client: Arc<Client>,
     request: Request<Incoming>,
     mut gate: watch::Receiver<bool>,
     dropped: mpsc::Sender<()>,
@@ -145,7 +145,7 @@ async fn answer(
         Err(error) => error.to_string(),
     };
     let host = head.headers.get("host").map_or("-", |host| host.to_str().unwrap());
-    let tls = client.tls.map_or("-".to_owned(), |tls| format!("{} {}", tls.protocol, tls.sni.as_deref().unwrap_or("-")));
+    let tls = client.tls.as_ref().map_or("-".to_owned(), |tls| format!("{} {}", tls.protocol, tls.sni.as_deref().unwrap_or("-")));
     let text = format!("{} {} host={host} tls={tls} body={body}\n", head.method, head.uri.path());
     Response::new(UnsyncBoxBody::new(Full::from(text)))
 }

@@ -130,10 +130,11 @@ impl EdgeFamilies {
         }
     }
 
-    pub(super) fn edge(&self, own: [Arc<Repeats>; 2]) -> EdgeMetrics {
-        let [exhausted, broken] = own;
+    pub(super) fn edge(&self, own: [Arc<Repeats>; 3]) -> EdgeMetrics {
+        let [exhausted, panicked, broken] = own;
         EdgeMetrics {
             exhausted,
+            panicked,
             broken,
             open: self.open.clone(),
             hook_seconds: ["viewer-request", "origin-request", "origin-response", "viewer-response"]
@@ -181,6 +182,7 @@ pub struct EdgeMetrics {
     bytes_to_viewers: IntCounter,
     bytes_to_origins: IntCounter,
     exhausted: Arc<Repeats>,
+    panicked: Arc<Repeats>,
     broken: Arc<Repeats>,
 }
 
@@ -188,6 +190,11 @@ impl EdgeMetrics {
     /// This machine had no descriptors, ports or memory left to connect to an origin.
     pub fn exhausted(&self, occasion: Occasion<'_>) {
         self.exhausted.occurred(occasion);
+    }
+
+    /// A panic while answering a request.
+    pub fn panicked(&self, occasion: Occasion<'_>) {
+        self.panicked.occurred(occasion);
     }
 
     /// A response from the cache or a folder ended before its body was complete.

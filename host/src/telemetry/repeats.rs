@@ -56,6 +56,8 @@ pub(super) enum Recurring {
     ServiceFailure,
     /// This machine has no descriptors, ports or memory left to connect to an origin.
     EdgeExhausted,
+    /// A panic while answering a request.
+    EdgePanic,
     /// A response from the cache or a folder ends before its body is complete.
     ResponseBroke,
     /// The cache's journal cannot be written.
@@ -64,11 +66,22 @@ pub(super) enum Recurring {
 }
 
 impl Recurring {
-    const ALL: [Recurring; 8] = {
+    const ALL: [Recurring; 9] = {
         use Recurring::{
-            CacheJournal, EdgeExhausted, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke, ServiceFailure,
+            CacheJournal, EdgeExhausted, EdgePanic, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke,
+            ServiceFailure,
         };
-        [OriginFailure, OriginBroke, HookFailure, ServiceFailure, EdgeExhausted, ResponseBroke, CacheJournal, FunctionLog]
+        [
+            OriginFailure,
+            OriginBroke,
+            HookFailure,
+            ServiceFailure,
+            EdgeExhausted,
+            EdgePanic,
+            ResponseBroke,
+            CacheJournal,
+            FunctionLog,
+        ]
     };
 
     fn name(self) -> &'static str {
@@ -78,6 +91,7 @@ impl Recurring {
             Recurring::HookFailure => "hook-failure",
             Recurring::ServiceFailure => "service-failure",
             Recurring::EdgeExhausted => "edge-exhausted",
+            Recurring::EdgePanic => "edge-panic",
             Recurring::ResponseBroke => "response-broke",
             Recurring::CacheJournal => "cache-journal",
             Recurring::FunctionLog => "function-log",

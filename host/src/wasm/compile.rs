@@ -8,6 +8,7 @@
 //! process that serves but to hash it, unless the embedding asked for that (`Compiler::Unbounded`).
 
 mod adapt;
+mod bulk;
 mod cost;
 mod error;
 mod examine;
@@ -182,7 +183,9 @@ pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Com
     // Named by what was given, so that a file that is there spares the rewriting too.
     let how = match limits.profile() {
         Profile::Viewer => format!("viewer-{} {} {} {memory_bytes}", adapt::VERSION, frame::VERSION, restore::VERSION),
-        Profile::Worker => format!("worker-{} {} {}", adapt::VERSION, frame::VERSION, streams::VERSION),
+        Profile::Worker => {
+            format!("worker-{} {} {} {}", adapt::VERSION, frame::VERSION, streams::VERSION, bulk::VERSION)
+        }
     };
     let key = Key::new(engine, &source.sha256, &how);
     let compiled = match kept(engines, engine, &key) {

@@ -11,6 +11,7 @@
 //! | `/environment` | asks for its environment |
 //! | `/poll` | polls 200 clocks that are ready |
 //! | `/memory` | touches all the memory that it may have, and answers |
+//! | `/fill` | fills and moves 32 MiB |
 //! | `/fields` | keeps `Fields` of 300 names |
 //! | `/requests` | sends requests to where it may not |
 //! | `/body` | writes a body without an end |
@@ -79,6 +80,14 @@ impl wasip2::exports::http::incoming_handler::Guest for Service {
                     held.push(part);
                 }
                 black_box(held);
+            }
+            "/fill" => {
+                let mut held = vec![0_u8; 32 << 20];
+                (0..times).for_each(|n| {
+                    held.fill(n as u8);
+                    held.copy_within(..31 << 20, 1 << 20);
+                    black_box(&mut held);
+                });
             }
             "/fields" => {
                 let names: Vec<_> = (0..300).map(|n| (format!("x{n}"), vec![b'v'])).collect();

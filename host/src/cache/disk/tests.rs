@@ -94,6 +94,18 @@ fn one_process_at_a_time() {
     assert!(matches!(Disk::open(folder.path(), 1, 1, metrics()), Err(OpenError::InUse(_))));
 }
 
+/// A process that is being spawned has copies of all descriptors until it executes its program.
+#[test]
+fn a_folder_is_free_when_its_disk_ends_whoever_has_copies_of_descriptors() {
+    let folder = TempDir::new().unwrap();
+    for end in [drop::<Arc<Disk>>, |disk: Arc<Disk>| disk.release()] {
+        let disk = disk(folder.path());
+        let _copy = disk.lock.read().unwrap().as_ref().unwrap().0.try_clone().unwrap();
+        end(disk);
+        restarted(folder.path());
+    }
+}
+
 #[tokio::test]
 async fn a_small_object_comes_back_to_memory() {
     let folder = TempDir::new().unwrap();

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{self, GetAll, HeaderMap, HeaderName, HeaderValue};
 
-use super::{Choice, Encodings, KeyPolicy};
+use super::codings::Encodings;
+use super::policy::{Choice, KeyPolicy};
 
 /// What an origin sees of a request whatever the policy chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

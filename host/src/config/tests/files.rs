@@ -249,7 +249,7 @@ fn values_come_from_the_environment_and_from_files() {
     let loaded = loaded.unwrap();
     let environment = &loaded.config.functions["f"].environment;
     let expected = [("A", SET.1), ("B", "<edgeward|default>"), ("C", "${CARGO_PKG_NAME} $ $$ $${x} "), ("D", "Bearer s3cret ")];
-    assert_eq!(**environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    assert_eq!(***environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     let OriginKind::Url(origin) = &loaded.config.origins["u"].kind else { panic!("no URL") };
     assert_eq!(origin.host, "127.0.0.1");
     let header = |value: &str| ("authorization".to_owned(), value.to_owned());

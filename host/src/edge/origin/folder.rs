@@ -14,24 +14,21 @@ mod beneath;
 mod selection;
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
-use http_body::Frame;
-use tokio::task::JoinHandle;
 
-use crate::edge::body::Content;
-use crate::edge::head::Head;
-use crate::edge::origin::want;
-use crate::limits::origin::{FILE_CHUNK_BYTES, FILE_TIMEOUT_MS};
+use crate::edge::body::content::Content;
+use crate::edge::body::file::{FileContent, read_chunk};
+use crate::edge::origin::exhausted;
+use crate::edge::request::head::Head;
+use crate::limits::origin::FILE_TIMEOUT_MS;
 use crate::path::NormalPath;
 use beneath::Entry;
 use selection::{Outcome, Part, Validators, Wanted};
@@ -71,7 +68,7 @@ impl Folder {
         Some(Ok(match found {
             Ok(Ok(Found::File(file))) => file.answer(head),
             Ok(Ok(Found::Folder)) => redirect(&path, head.target.query()),
-            Ok(Err(error)) if want::is_own(&error) => return Some(Err(error)),
+            Ok(Err(error)) if exhausted::is_own(&error) => return Some(Err(error)),
             Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => plain(StatusCode::FORBIDDEN),
             Ok(Err(_)) => plain(StatusCode::NOT_FOUND),
             Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
@@ -162,14 +159,6 @@ fn find(root: &Path, relative: &Path, index: &str, wanted: Option<&Wanted>) -> i
     Ok(Found::File(FoundFile { file, first, length, part, validators, content_type }))
 }
 
-/// The next piece of a file of which `remaining` bytes are left; shorter only if the file has shrunk.
-fn read_chunk(file: &mut File, remaining: u64) -> io::Result<Vec<u8>> {
-    let wanted = remaining.min(FILE_CHUNK_BYTES as u64);
-    let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
-    file.take(wanted).read_to_end(&mut chunk)?;
-    Ok(chunk)
-}
-
 impl FoundFile {
     fn answer(self, head: &Head) -> Response<Content> {
         let mut headers = HeaderMap::with_capacity(8);
@@ -201,7 +190,7 @@ impl FoundFile {
         } else if self.first.len() as u64 == length {
             Content::full(self.first.into())
         } else {
-            Content::File(FileContent { first: Some(self.first.into()), file: Some(self.file), reading: None, remaining: length })
+            Content::File(FileContent::new(self.first, self.file, length))
         };
         answer(status, headers, content)
     }
@@ -255,59 +244,10 @@ fn content_type(path: &Path) -> &'static str {
     }
 }
 
-/// A read on a thread that may block: the file comes back with what was read.
-type Reading = JoinHandle<io::Result<(File, Vec<u8>)>>;
-
-/// The rest of a file, piece by piece.
-pub(crate) struct FileContent {
-    first: Option<Bytes>,
-    file: Option<File>,
-    reading: Option<Reading>,
-    remaining: u64,
-}
-
-impl FileContent {
-    pub(crate) fn remaining(&self) -> u64 {
-        self.remaining
-    }
-
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(self.take(first))));
-        }
-        if self.remaining == 0 {
-            return Poll::Ready(None);
-        }
-        if let Some(mut file) = self.file.take() {
-            let remaining = self.remaining;
-            self.reading = Some(tokio::task::spawn_blocking(move || {
-                let chunk = read_chunk(&mut file, remaining)?;
-                Ok((file, chunk))
-            }));
-        }
-        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
-        let read = ready!(Pin::new(reading).poll(cx));
-        self.reading = None;
-        Poll::Ready(Some(match read {
-            Ok(Ok((_, chunk))) if chunk.is_empty() => Err(anyhow::anyhow!("the file became shorter while it was sent")),
-            Ok(Ok((file, chunk))) => {
-                self.file = Some(file);
-                Ok(self.take(chunk.into()))
-            }
-            Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(error.into()),
-        }))
-    }
-
-    fn take(&mut self, chunk: Bytes) -> Frame<Bytes> {
-        self.remaining -= chunk.len() as u64;
-        Frame::data(chunk)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::origin::FILE_CHUNK_BYTES;
 
     #[test]
     fn paths_name_files_below_the_root_or_nothing() {
@@ -351,8 +291,7 @@ mod tests {
             std::fs::write(&path, vec![b'a'; length]).unwrap();
             let Ok(Found::File(found)) = find(&root, Path::new("file"), "", None) else { panic!("it is there") };
             std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(after as u64).unwrap();
-            let mut file =
-                FileContent { first: Some(found.first.into()), file: Some(found.file), reading: None, remaining: found.length };
+            let mut file = FileContent::new(found.first, found.file, found.length);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let read = runtime.block_on(async {
                 let mut bytes = 0;

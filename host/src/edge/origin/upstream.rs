@@ -8,22 +8,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
-use crate::edge::body::{Content, Progress};
-use crate::edge::head::Head;
-use crate::edge::header::strip_response;
-use crate::edge::origin::places::{self, Place, Turn};
-use crate::edge::origin::pool::{self, Connection};
-use crate::edge::origin::{FetchError, Target, connect};
-use crate::edge::tally::Tally;
-use crate::edge::tunnel::{self, Switched};
+use crate::edge::body::content::Content;
+use crate::edge::body::request::{Progress, RequestBody};
+use crate::edge::body::switched::Switched;
+use crate::edge::body::upstream::{BodyTimeout, FirstFrame, Upstream};
+use crate::edge::origin::connect;
+use crate::edge::origin::connection::{Connection, ConnectionSlot};
+use crate::edge::origin::error::FetchError;
+use crate::edge::origin::pool;
+use crate::edge::origin::server::OriginServer;
+use crate::edge::origin::slots::Turn;
+use crate::edge::record::tally::Tally;
+use crate::edge::request::head::Head;
+use crate::edge::request::header_rules::strip_response;
+use crate::edge::request::websocket;
 use crate::net::Interim;
 use crate::telemetry::OriginMetrics;
 
@@ -32,7 +37,7 @@ struct SendError {
     error: FetchError,
     /// The request, if it may be sent over another connection: it never left, or the server closed while it
     /// was on its way and it is safe to send twice.
-    again: Option<Request<Content>>,
+    again: Option<Request<RequestBody>>,
 }
 
 impl From<FetchError> for SendError {
@@ -42,57 +47,57 @@ impl From<FetchError> for SendError {
 }
 
 pub(crate) async fn fetch(
-    target: &Target,
+    server: &OriginServer,
     metrics: &OriginMetrics,
     head: &mut Head,
-    content: &mut Content,
+    body: &mut RequestBody,
     mut now: Instant,
     tally: &Tally,
 ) -> Result<Response<Content>, FetchError> {
-    let mut request = target.request(head, content);
+    let mut request = server.request(head, body);
     if head.websocket {
-        return Box::pin(switch(target, metrics, request, now, tally)).await;
+        return Box::pin(switch(server, metrics, request, now, tally)).await;
     }
     let interim = head.interim.take();
-    let (idle, fresh) = match pool::take(target, now) {
+    let (idle, fresh) = match pool::take(server, now) {
         Some(connection) => (Some(connection), None),
-        None => match Box::pin(places::turn(target, metrics)).await? {
+        None => match Box::pin(pool::turn(server, metrics)).await? {
             Turn::Idle(connection) => {
                 now = Instant::now();
                 (Some(connection), None)
             }
-            Turn::Fresh(place) => (None, Some(place)),
+            Turn::New(slot) => (None, Some(slot)),
         },
     };
     if let Some(connection) = idle {
         metrics.reused();
         tally.asked(connection.address(), None);
-        match send(connection, request, target.read_timeout, now, Purpose::AskOverIdle, interim.clone()).await {
+        match send(connection, request, server.read_timeout, now, Purpose::AskOverIdle, interim.as_ref()).await {
             Ok(response) => return Ok(response),
             Err(SendError { again: Some(again), .. }) => request = again,
             Err(SendError { error, again: None }) => return Err(error),
         }
     }
-    let connection = Box::pin(open(target, fresh, metrics, tally)).await?;
-    let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Ask, interim);
+    let connection = Box::pin(open(server, fresh, metrics, tally)).await?;
+    let sent = send(connection, request, server.read_timeout, Instant::now(), Purpose::Ask, interim.as_ref());
     sent.await.map_err(|error| error.error)
 }
 
 /// Asks to go on as WebSocket, over a connection that nobody has used.
 async fn switch(
-    target: &Target,
+    server: &OriginServer,
     metrics: &OriginMetrics,
-    mut request: Request<Content>,
+    mut request: Request<RequestBody>,
     now: Instant,
     tally: &Tally,
 ) -> Result<Response<Content>, FetchError> {
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    request.headers_mut().insert(header::UPGRADE, tunnel::PROTOCOL);
-    let accept = request.headers().get(header::SEC_WEBSOCKET_KEY).map(tunnel::accept_of);
-    // A kept connection gives up its place.
-    let place = pool::take(target, now).map(|idle| idle.into_place());
-    let connection = open(target, place, metrics, tally).await?;
-    let sent = send(connection, request, target.read_timeout, Instant::now(), Purpose::Switch, None);
+    request.headers_mut().insert(header::UPGRADE, websocket::PROTOCOL);
+    let accept = request.headers().get(header::SEC_WEBSOCKET_KEY).map(websocket::accept_of);
+    // A kept connection gives up its slot.
+    let slot = pool::take(server, now).map(|idle| idle.into_slot());
+    let connection = open(server, slot, metrics, tally).await?;
+    let sent = send(connection, request, server.read_timeout, Instant::now(), Purpose::Switch, None);
     let response = sent.await.map_err(|error| error.error)?;
     let agreed = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
     // Whoever cannot say what only a server of WebSocket can has not read the question (RFC 6455 section 4.1).
@@ -102,29 +107,29 @@ async fn switch(
     Ok(response)
 }
 
-/// A new connection, with this place or one that is waited for.
+/// Opens a new connection, with this slot or one that is waited for.
 async fn open(
-    target: &Target,
-    place: Option<Place>,
+    server: &OriginServer,
+    slot: Option<ConnectionSlot>,
     metrics: &OriginMetrics,
     tally: &Tally,
 ) -> Result<Box<Connection>, FetchError> {
-    let place = match place {
-        Some(place) => place,
-        None => match places::turn(target, metrics).await? {
-            Turn::Fresh(place) => place,
-            Turn::Idle(connection) => connection.into_place(),
+    let slot = match slot {
+        Some(slot) => slot,
+        None => match pool::turn(server, metrics).await? {
+            Turn::New(slot) => slot,
+            Turn::Idle(connection) => connection.into_slot(),
         },
     };
     let started = Instant::now();
-    let stream = connect::connect(target).await?;
+    let stream = connect::connect(server).await?;
     metrics.connected();
-    let connection = Connection::start(target, stream, place).await.map_err(FetchError::Broken)?;
+    let connection = Connection::start(server, stream, slot).await.map_err(FetchError::Broken)?;
     tally.asked(connection.address(), Some(started.elapsed()));
     Ok(connection)
 }
 
-fn is_replayable(request: &Request<Content>) -> bool {
+fn is_replayable(request: &Request<RequestBody>) -> bool {
     request.body().is_empty() && is_idempotent(request.method())
 }
 
@@ -152,11 +157,11 @@ fn is_io(error: &hyper::Error) -> bool {
 /// Not an async function, because that would keep room for its arguments until it ends.
 fn send(
     mut connection: Box<Connection>,
-    mut request: Request<Content>,
+    mut request: Request<RequestBody>,
     timeout: Duration,
     now: Instant,
     purpose: Purpose,
-    interim: Option<Interim>,
+    interim: Option<&Interim>,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
     // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte. And while
     // the client has not sent the next part of it, nothing is the server's to do; how long that may take, the body knows.
@@ -170,18 +175,18 @@ fn send(
     if purpose == Purpose::AskOverIdle && is_replayable(&request) {
         connection.copy.write(&request);
     }
-    connection.ear.asked();
+    connection.interims.asked();
     let response = Box::pin(connection.sender.try_send_request(request));
     answered(connection, response, timeout, Sent { purpose, is_head, progress, interim })
 }
 
 /// What is remembered of a request that is on its way.
-struct Sent {
+struct Sent<'i> {
     purpose: Purpose,
     is_head: bool,
     /// Of its body.
     progress: Option<Arc<Progress>>,
-    interim: Option<Interim>,
+    interim: Option<&'i Interim>,
 }
 
 /// What a connection is used for.
@@ -198,16 +203,16 @@ async fn answered<F>(
     mut connection: Box<Connection>,
     mut response: Pin<Box<F>>,
     timeout: Duration,
-    Sent { purpose, is_head, progress, interim }: Sent,
+    Sent { purpose, is_head, progress, interim }: Sent<'_>,
 ) -> Result<Response<Content>, SendError>
 where
-    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Content>>>>,
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
 {
     let mut moved = 0;
     let sent = std::future::poll_fn(|cx| {
         connection.drive(cx);
-        for (status, headers) in connection.ear.take() {
-            pass(interim.as_ref(), status, headers);
+        for (status, headers) in connection.interims.take() {
+            pass(interim, status, headers);
         }
         // Only `drive` makes an answer ready, so that it needs nobody to wake.
         let polled = response.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -241,18 +246,18 @@ where
             // Nobody may be led through to a protocol that was not asked for.
             let agreed = response.headers().get(header::UPGRADE);
             if purpose != Purpose::Switch
-                || !agreed.is_some_and(|agreed| agreed.as_bytes().eq_ignore_ascii_case(tunnel::PROTOCOL.as_bytes()))
+                || !agreed.is_some_and(|agreed| agreed.as_bytes().eq_ignore_ascii_case(websocket::PROTOCOL.as_bytes()))
             {
                 return Err(FetchError::Switched.into());
             }
-            let (stream, early, at_origin) = connection.into_stream();
-            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, at_origin, place: None }))))
+            let (stream, early, slot) = connection.into_stream();
+            Ok(response.map(|_| Content::Switched(Box::new(Switched { stream, early, slot, permit: None }))))
         }
         Some(Ok(response)) if !is_head && !is_read_whole(response.headers()) => Err(FetchError::Coding.into()),
         Some(Ok(response)) => {
             connection.timer().disarm();
             let (parts, incoming) = response.into_parts();
-            let content = content(incoming, connection, Patience { timeout, progress }, is_head)?;
+            let content = content(incoming, connection, BodyTimeout { timeout, progress }, is_head)?;
             Ok(Response::from_parts(parts, content))
         }
         Some(Err(mut error)) => Err(match error.take_message() {
@@ -296,7 +301,7 @@ fn pass(interim: Option<&Interim>, status: StatusCode, mut headers: HeaderMap) {
 fn content(
     mut incoming: Incoming,
     mut connection: Box<Connection>,
-    patience: Patience,
+    timeout: BodyTimeout,
     is_head: bool,
 ) -> Result<Content, FetchError> {
     if is_head || incoming.is_end_stream() {
@@ -316,140 +321,16 @@ fn content(
             pool::put(connection);
             return Ok(Content::Empty);
         }
-        Poll::Ready(Some(Ok(frame))) => First::of(frame),
+        Poll::Ready(Some(Ok(frame))) => FirstFrame::of(frame),
         Poll::Pending => None,
     };
     if incoming.is_end_stream() {
         pool::put(connection);
         return Ok(match first {
-            Some(First::Data(data)) => Content::full(data),
-            Some(first) => Content::Upstream(Upstream { first: Some(first), incoming, connection: None, patience }),
+            Some(FirstFrame::Data(data)) => Content::full(data),
+            Some(first) => Content::Upstream(Upstream::new(Some(first), incoming, None, timeout)),
             None => Content::Empty,
         });
     }
-    Ok(Content::Upstream(Upstream { first, incoming, connection: Some(connection), patience }))
-}
-
-/// How long the next part of an answer may take.
-struct Patience {
-    timeout: Duration,
-    /// Of the request's body, which may go on while it is answered already: a server that answers as it is asked has
-    /// nothing to say while its client says nothing.
-    progress: Option<Arc<Progress>>,
-}
-
-/// What came of a body with the head. Small: it is moved for every request, and trailers hardly ever come so early.
-enum First {
-    Data(Bytes),
-    Trailers(Box<HeaderMap>),
-}
-
-impl First {
-    fn of(frame: Frame<Bytes>) -> Option<First> {
-        match frame.into_data() {
-            Ok(data) => Some(First::Data(data)),
-            Err(frame) => frame.into_trailers().ok().map(|trailers| First::Trailers(Box::new(trailers))),
-        }
-    }
-
-    fn into_frame(self) -> Frame<Bytes> {
-        match self {
-            First::Data(data) => Frame::data(data),
-            First::Trailers(trailers) => Frame::trailers(*trailers),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            First::Data(data) => data.len(),
-            First::Trailers(_) => 0,
-        }
-    }
-}
-
-/// The rest of an answer. It drives its connection, and gives it back at the end; dropped before, it closes it.
-pub(crate) struct Upstream {
-    first: Option<First>,
-    incoming: Incoming,
-    connection: Option<Box<Connection>>,
-    patience: Patience,
-}
-
-impl Upstream {
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first.into_frame())));
-        }
-        let mut driven = false;
-        loop {
-            // As with the head: only `drive` brings frames.
-            let polled = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
-            let Some(connection) = &mut self.connection else {
-                return match polled {
-                    Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(anyhow::Error::new))),
-                    Poll::Pending => Poll::Ready(None),
-                };
-            };
-            match polled {
-                Poll::Ready(Some(Ok(frame))) => {
-                    connection.timer().disarm();
-                    if self.incoming.is_end_stream() {
-                        self.give_back();
-                    }
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                Poll::Ready(None) => {
-                    self.give_back();
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.connection = None;
-                    return Poll::Ready(Some(Err(anyhow::Error::new(error).context("origin"))));
-                }
-                Poll::Pending if !driven => {
-                    driven = true;
-                    connection.drive(cx);
-                }
-                Poll::Pending if connection.has_ended() => {
-                    self.connection = None;
-                    return Poll::Ready(Some(Err(anyhow::anyhow!("the origin's connection ended within the body"))));
-                }
-                Poll::Pending if self.patience.progress.as_ref().is_some_and(|progress| progress.is_awaited()) => {
-                    connection.timer().disarm();
-                    return Poll::Pending;
-                }
-                Poll::Pending => {
-                    let timeout = self.patience.timeout;
-                    return connection.timer().poll(cx, timeout).map(|()| {
-                        self.connection = None;
-                        Some(Err(anyhow::anyhow!("nothing came from the origin for {} ms", timeout.as_millis())))
-                    });
-                }
-            }
-        }
-    }
-
-    fn give_back(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            pool::put(connection);
-        }
-    }
-
-    pub(crate) fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.incoming.is_end_stream()
-    }
-
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        let mut hint = self.incoming.size_hint();
-        if let Some(first) = &self.first {
-            let seen = first.len() as u64;
-            let upper = hint.upper().map(|upper| upper + seen);
-            hint = SizeHint::new();
-            hint.set_lower(self.incoming.size_hint().lower() + seen);
-            if let Some(upper) = upper {
-                hint.set_upper(upper);
-            }
-        }
-        hint
-    }
+    Ok(Content::Upstream(Upstream::new(first, incoming, Some(connection), timeout)))
 }

@@ -1,4 +1,4 @@
-//! What is compiled of a component: charged for its frames, and made restorable or its streams bounded.
+//! What is compiled of a component: charged for its frames, and made restorable, or its streams and bulk operations bounded.
 //!
 //! Rewriting adds to what came, and what came may be as large as the format allows: locals, function bodies, types,
 //! exports, segments. So what comes out is validated as what came in was. Where it is not valid, it is not used: a
@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::{CompileError, Examined, examine, frame, streams};
+use super::{CompileError, Examined, bulk, examine, frame, streams};
 use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::restore;
 
@@ -23,7 +23,8 @@ pub(super) fn prepared<'a>(component: &'a [u8], examined: &Examined, limits: &Li
     let code = valid(frame::charged(component, &examined.held)?, "with the price of its frames", profile)?;
     match profile {
         Profile::Worker => {
-            let code = valid(streams::bounded(code)?, "with its streams bounded", profile)?;
+            let bounded = bulk::divided(streams::bounded(code)?)?;
+            let code = valid(bounded, "with its streams and bulk operations bounded", profile)?;
             Ok(Prepared { code, unsuitable: None })
         }
         Profile::Viewer => Ok(match restorable(&code, limits.value(Limit::MemoryBytes)) {

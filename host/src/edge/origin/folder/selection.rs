@@ -9,7 +9,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, Method};
 
 use crate::cache;
-use crate::edge::head::Head;
+use crate::edge::request::head::Head;
 
 /// What tells one state of a file from another.
 pub(super) struct Validators {

@@ -1,0 +1,119 @@
+//! A stored response that a lookup has found, and its body on the way to a client.
+//!
+//! A `Hit` has the head, and the body from wherever it is stored. A body is a `http_body::Body` over the whole or one
+//! range of bytes. It yields correct bytes or an error, never wrong bytes, and never ends early without an error.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::cache::disk::{BlockReader, Opened};
+use crate::cache::object::{BodyError, Meta, Stored};
+use crate::cache::stream::StreamReader;
+use crate::telemetry::CacheTier;
+
+/// A response that may be used.
+#[derive(Clone)]
+pub struct Hit {
+    pub meta: Arc<Meta>,
+    pub(crate) source: Source,
+}
+
+#[derive(Clone)]
+pub(crate) enum Source {
+    Memory(Bytes),
+    Disk(Opened),
+    /// Holds a place in the stream, so that its beginning is kept until a body is asked for.
+    Stream(StreamReader),
+}
+
+impl Hit {
+    pub(crate) fn in_memory(stored: &Stored) -> Hit {
+        Hit { meta: stored.meta.clone(), source: Source::Memory(stored.body.clone()) }
+    }
+
+    /// Of the whole body; not known of a stream that did not say it and has not ended.
+    pub fn length(&self) -> Option<u64> {
+        match &self.source {
+            Source::Memory(body) => Some(body.len() as u64),
+            Source::Disk(opened) => Some(opened.length()),
+            Source::Stream(reader) => reader.length(),
+        }
+    }
+
+    pub fn tier(&self) -> CacheTier {
+        match &self.source {
+            Source::Memory(_) => CacheTier::Memory,
+            Source::Disk(_) => CacheTier::Disk,
+            Source::Stream(_) => CacheTier::Flight,
+        }
+    }
+
+    /// The whole body. Drop the hit once its bodies are made: it holds a stream's beginning.
+    pub fn body(&self) -> HitBody {
+        HitBody(match &self.source {
+            Source::Memory(body) => Inner::Memory(body.clone()),
+            Source::Disk(opened) => Inner::Disk(opened.reader(0..opened.length())),
+            Source::Stream(reader) => Inner::Stream(reader.clone()),
+        })
+    }
+
+    /// The bytes of `range`, which must lie within the length if that is known.
+    pub fn part(&self, range: Range<u64>) -> HitBody {
+        let within = |length: u64| range.start.min(length)..range.end.min(length);
+        HitBody(match &self.source {
+            Source::Memory(body) => {
+                let range = within(body.len() as u64);
+                // Within a slice's length, so within usize.
+                #[expect(clippy::cast_possible_truncation, reason = "both ends are within the body's length")]
+                Inner::Memory(body.slice(range.start as usize..(range.end as usize).max(range.start as usize)))
+            }
+            Source::Disk(opened) => Inner::Disk(opened.reader(within(opened.length()))),
+            Source::Stream(reader) => Inner::Stream(reader.part(range)),
+        })
+    }
+}
+
+/// A stored body on its way out.
+pub struct HitBody(Inner);
+
+enum Inner {
+    Memory(Bytes),
+    Disk(BlockReader),
+    Stream(StreamReader),
+}
+
+impl Body for HitBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = match &mut self.0 {
+            Inner::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Inner::Memory(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Inner::Disk(reader) => reader.poll_read(cx),
+            Inner::Stream(reader) => reader.poll_read(cx),
+        };
+        polled.map(|read| read.map(|data| data.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Memory(bytes) => bytes.is_empty(),
+            Inner::Disk(reader) => reader.remaining() == 0,
+            Inner::Stream(reader) => reader.is_over(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Memory(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Disk(reader) => SizeHint::with_exact(reader.remaining()),
+            Inner::Stream(reader) => reader.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}

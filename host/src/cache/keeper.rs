@@ -1,0 +1,90 @@
+//! The background thread: sweeps out what purges have struck, and writes their journal.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Weak, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::cache::tiers::Tiers;
+use crate::limits::cache::INVALIDATIONS_WRITTEN_MS;
+
+/// What the keeper is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    Sweep,
+    /// No hurry: many may come.
+    Doubts,
+}
+
+/// The background thread: sweeps when a purge has come, and now and then for invalidations; ends with the cache.
+pub(super) fn keep(tiers: &Weak<Tiers>, work: &mpsc::Receiver<Work>) {
+    // When what requests made doubtful is to be written, and whether there is something to sweep out.
+    let (mut due, mut sweeps): (Option<Instant>, bool) = (None, false);
+    loop {
+        let told = match due {
+            _ if sweeps => work.try_recv().map_err(|error| match error {
+                mpsc::TryRecvError::Empty => mpsc::RecvTimeoutError::Timeout,
+                mpsc::TryRecvError::Disconnected => mpsc::RecvTimeoutError::Disconnected,
+            }),
+            None => work.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            Some(due) => work.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        match told {
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(Work::Doubts) => due = Some(Instant::now() + Duration::from_millis(INVALIDATIONS_WRITTEN_MS)),
+            Ok(Work::Sweep) => sweeps = true,
+        }
+        let Some(tiers) = tiers.upgrade() else { return };
+        if due.is_some_and(|due| due <= Instant::now()) {
+            due = None;
+            // First: what comes from here on is told again.
+            tiers.doubts_told.store(false, Ordering::Release);
+            tiers.write_doubts();
+            sweeps = true;
+        }
+        if sweeps {
+            // Waits a little for older work; until that has ended, again.
+            sweeps = !tiers.sweep();
+        }
+    }
+}
+
+impl Tiers {
+    fn write_doubts(&self) {
+        self.write_journal("what requests have made doubtful could not be written; a restart may use it again");
+    }
+
+    /// Takes out what purges have struck, as soon as nothing older can come after. Whether it is done.
+    fn sweep(&self) -> bool {
+        let epoch = self.purges.epoch();
+        if !self.purges.wants_sweeping() {
+            return true;
+        }
+        if !self.purges.older_work_ended(epoch, Duration::from_millis(100)) {
+            return false;
+        }
+        self.memory.sweep(|stored| !self.purges.take(&stored.meta, stored.born));
+        if let Some(disk) = &self.disk {
+            let all = |born| {
+                let struck = self.purges.strike_unseen(born);
+                if struck {
+                    self.purges.count_unseen(born);
+                }
+                struck
+            };
+            disk.sweep(epoch, all, |meta, born| !self.purges.take(meta, born));
+        }
+        self.purges.retire(epoch);
+        self.write_journal("the cache's purges could not be written; a restart sweeps again");
+        true
+    }
+
+    /// With every request, if somebody wants it: the log must not have a line for each.
+    fn write_journal(&self, otherwise: &str) {
+        let Some(disk) = &self.disk else { return };
+        match disk.write_journal(|| self.purges.journal()) {
+            Ok(()) => self.metrics.journal_written(),
+            Err(error) => self.metrics.journal_failed(&format_args!("{otherwise}: {error}")),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! One lookup: what it finds, and what it waits for.
+//!
+//! `Wait::join` ends with a hit, a stale hit, the duty, or a bypass. It never takes longer than the caller's patience,
+//! except for a read of the disk, which is not given up halfway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cache::bypass::BypassReason;
+use crate::cache::disk::Place;
+use crate::cache::duty::Duty;
+use crate::cache::flight::{Claim, Claimed, Phase, Seat};
+use crate::cache::freshness::Verdict;
+use crate::cache::hit::Hit;
+use crate::cache::key::{Key, Selecting};
+use crate::cache::object::Meta;
+use crate::cache::purge::Born;
+use crate::cache::tiers::{Keys, Tiers};
+use crate::cache::wait::{self, Landed};
+
+/// What a lookup finds.
+pub enum Lookup {
+    Hit(Hit),
+    /// Without a duty, somebody else renews it, or, if it is to be validated, the origin has just failed.
+    Stale {
+        hit: Hit,
+        verdict: Verdict,
+        duty: Option<Duty>,
+    },
+    Miss(Duty),
+    Busy(Wait),
+    Bypass(BypassReason),
+}
+
+impl Lookup {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Lookup::Hit(_) => "hit",
+            Lookup::Stale { .. } => "stale",
+            Lookup::Miss(_) => "miss",
+            Lookup::Busy(_) => "busy",
+            Lookup::Bypass(_) => "bypass",
+        }
+    }
+}
+
+/// What is looked up, and for whom.
+pub(crate) struct LookupRequest<'a, J> {
+    pub(crate) key: &'a Key,
+    /// The request's fields, which select a variant.
+    pub(crate) asked: Selecting<'a>,
+    pub(crate) now_ms: u64,
+    /// Says what may be done with a stored response.
+    pub(crate) judge: J,
+}
+
+impl<J> LookupRequest<'_, J> {
+    fn keys(&self, slot: Key) -> Keys {
+        Keys { primary: *self.key, slot }
+    }
+}
+
+/// Looks a key up. A hit in memory allocates nothing.
+pub(crate) fn lookup<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &LookupRequest<'_, J>) -> Lookup {
+    let (slot, stored) = tiers.find(request.key, request.asked);
+    if let Some(stored) = stored {
+        return found(tiers, request, slot, Hit::in_memory(&stored), None);
+    }
+    if let Some(place) = tiers.on_disk(&slot)
+        && !tiers.fits_memory(&place)
+    {
+        return Lookup::Busy(Wait::new(tiers, request.keys(slot), On::Open(place)));
+    }
+    match tiers.flights.claim(slot) {
+        Claimed::Claim(claim) => claimed(tiers, request, slot, claim),
+        Claimed::Seat(_) if tiers.is_uncacheable(&slot, request.now_ms) => bypass(tiers, BypassReason::Uncacheable),
+        Claimed::Seat(seat) => Lookup::Busy(Wait::seated(tiers, request.keys(slot), seat)),
+        Claimed::Full => bypass(tiers, BypassReason::Crowded),
+    }
+}
+
+/// Looks again while holding the claim: its last holder may have stored what was missed before.
+fn claimed<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &LookupRequest<'_, J>, slot: Key, claim: Claim) -> Lookup {
+    let (now_slot, stored) = tiers.find(request.key, request.asked);
+    if now_slot != slot {
+        // It varies, or varies by other fields, since the first look.
+        claim.close(Phase::Gone);
+        return lookup(tiers, request);
+    }
+    if let Some(stored) = stored {
+        return found(tiers, request, slot, Hit::in_memory(&stored), Some(claim));
+    }
+    let keys = request.keys(slot);
+    match tiers.on_disk(&slot) {
+        Some(place) if tiers.fits_memory(&place) => {
+            Lookup::Busy(Wait::new(tiers, keys, On::Load(place, claim, tiers.purges.begin())))
+        }
+        Some(place) => {
+            claim.close(Phase::Gone);
+            Lookup::Busy(Wait::new(tiers, keys, On::Open(place)))
+        }
+        None => {
+            tiers.metrics.miss();
+            Lookup::Miss(Duty::new(tiers.clone(), claim, tiers.purges.begin(), keys, None, request.now_ms))
+        }
+    }
+}
+
+/// Decides what may be done with a stored response, and who renews it.
+fn found<J: Fn(&Meta) -> Verdict>(
+    tiers: &Arc<Tiers>,
+    request: &LookupRequest<'_, J>,
+    slot: Key,
+    hit: Hit,
+    claim: Option<Claim>,
+) -> Lookup {
+    let verdict = (request.judge)(&hit.meta);
+    if verdict == Verdict::Fresh {
+        if let Some(claim) = claim {
+            // Those who wait find it too.
+            claim.close(Phase::Gone);
+        }
+        tiers.metrics.hit(hit.tier());
+        return Lookup::Hit(hit);
+    }
+    tiers.metrics.stale();
+    let now_ms = request.now_ms;
+    if verdict == (Verdict::Revalidate { if_error: true }) && tiers.held.get(&slot).is_some_and(|spell| spell.lasts(now_ms)) {
+        if let Some(claim) = claim {
+            claim.close(Phase::Gone);
+        }
+        return Lookup::Stale { hit, verdict, duty: None };
+    }
+    let validates = matches!(verdict, Verdict::Revalidate { .. });
+    let claimed = claim.map_or_else(|| tiers.flights.claim(slot), Claimed::Claim);
+    match claimed {
+        Claimed::Claim(claim) => {
+            let prior = Some(hit.clone());
+            let duty = Duty::new(tiers.clone(), claim, tiers.purges.begin(), request.keys(slot), prior, now_ms);
+            Lookup::Stale { hit, verdict, duty: Some(duty) }
+        }
+        Claimed::Seat(_) if validates && tiers.is_uncacheable(&slot, now_ms) => bypass(tiers, BypassReason::Uncacheable),
+        Claimed::Seat(seat) if validates => Lookup::Busy(Wait::seated(tiers, request.keys(slot), seat)),
+        Claimed::Full if validates => bypass(tiers, BypassReason::Crowded),
+        Claimed::Seat(_) | Claimed::Full => Lookup::Stale { hit, verdict, duty: None },
+    }
+}
+
+fn bypass(tiers: &Tiers, reason: BypassReason) -> Lookup {
+    tiers.metrics.bypass(reason.name());
+    Lookup::Bypass(reason)
+}
+
+/// A lookup that has to wait.
+pub struct Wait {
+    tiers: Arc<Tiers>,
+    keys: Keys,
+    /// Of purges, when the request came.
+    epoch: u64,
+    on: On,
+}
+
+enum On {
+    Flight(Seat),
+    /// For the disk, to bring the object to memory; the guard keeps purges from being forgotten meanwhile.
+    Load(Place, Claim, Born),
+    /// For the disk, to read the object from there.
+    Open(Place),
+}
+
+impl Wait {
+    fn seated(tiers: &Arc<Tiers>, keys: Keys, seat: Seat) -> Wait {
+        tiers.metrics.collapsed();
+        Wait::new(tiers, keys, On::Flight(seat))
+    }
+
+    fn new(tiers: &Arc<Tiers>, keys: Keys, on: On) -> Wait {
+        Wait { tiers: tiers.clone(), keys, epoch: tiers.purges.epoch(), on }
+    }
+
+    /// Whether it is for what somebody fetches, and not for the disk.
+    pub fn is_for_a_fill(&self) -> bool {
+        matches!(self.on, On::Flight(_))
+    }
+
+    /// The arguments are those of the lookup; never `Lookup::Busy`.
+    pub async fn join(
+        mut self,
+        asked: Selecting<'_>,
+        now_ms: u64,
+        judge: impl Fn(&Meta) -> Verdict,
+        patience: Duration,
+    ) -> Lookup {
+        let deadline = Instant::now() + patience;
+        let tiers = self.tiers.clone();
+        let key = self.keys.primary;
+        let request = LookupRequest { key: &key, asked, now_ms, judge };
+        loop {
+            let Wait { tiers: _, keys, epoch, on } = self;
+            let slot = keys.slot;
+            let again = match on {
+                On::Open(place) => wait::opened(&tiers, slot, place).await.map(|hit| found(&tiers, &request, slot, hit, None)),
+                On::Load(place, claim, born) => Some(match wait::loaded(&tiers, slot, place).await {
+                    Some(hit) => {
+                        drop(born);
+                        found(&tiers, &request, slot, hit, Some(claim))
+                    }
+                    None => {
+                        tiers.metrics.miss();
+                        Lookup::Miss(Duty::new(tiers.clone(), claim, born, keys, None, now_ms))
+                    }
+                }),
+                On::Flight(seat) => match wait::landed(&tiers, keys, &seat, asked, epoch, deadline).await {
+                    Landed::Claim(claim) => Some(claimed(&tiers, &request, slot, claim)),
+                    Landed::Hit(hit) => {
+                        tiers.metrics.hit(hit.tier());
+                        Some(Lookup::Hit(hit))
+                    }
+                    Landed::Bypass(reason) => Some(bypass(&tiers, reason)),
+                    Landed::Again => None,
+                },
+            };
+            if again.is_none() {
+                // What is to be found may be on its way on another thread.
+                tokio::task::yield_now().await;
+            }
+            match again {
+                Some(Lookup::Busy(wait)) => self = wait,
+                Some(lookup) => return lookup,
+                None if Instant::now() >= deadline => return bypass(&tiers, BypassReason::Patience),
+                None => match lookup(&tiers, &request) {
+                    Lookup::Busy(wait) => self = wait,
+                    lookup => return lookup,
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the cache is made of: the two tiers, the fills under way, and the rules of purges.
+//!
+//! Lookups, waits, duties and the keeper all work on these; none of them knows the others through here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use quick_cache::sync::Cache as Shards;
+
+use crate::cache::disk::{Disk, Place, Spool};
+use crate::cache::flight::Flights;
+use crate::cache::freshness::Spell;
+use crate::cache::key::{Key, Selecting};
+use crate::cache::memory::{Entry, Memory};
+use crate::cache::object::Stored;
+use crate::cache::purge::{Born, Purges};
+use crate::limits::cache::UNCACHEABLE_MS;
+use crate::telemetry::CacheMetrics;
+
+/// See the module. Shared by all workers.
+pub(crate) struct Tiers {
+    pub(super) memory: Memory,
+    pub(super) disk: Option<Arc<Disk>>,
+    pub(super) flights: Arc<Flights>,
+    pub(super) purges: Arc<Purges>,
+    pub(super) uncacheable: Shards<Key, Spell>,
+    /// Keys whose origin has just failed: their stale responses are used without asking it.
+    pub(super) held: Shards<Key, Spell>,
+    /// How many bytes flights may buffer before they spill to disk or through a window.
+    pub(super) flight_bytes: u64,
+    pub(super) metrics: CacheMetrics,
+    /// Whether the keeper has been told of invalidations to write or to sweep.
+    pub(super) doubts_told: AtomicBool,
+}
+
+/// The key that was asked for, and the key of the object itself, which differs if the response varies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keys {
+    pub(crate) primary: Key,
+    pub(crate) slot: Key,
+}
+
+impl Tiers {
+    /// The object's own key, as far as it is known, and what memory has of it.
+    pub(super) fn find(&self, key: &Key, asked: Selecting<'_>) -> (Key, Option<Arc<Stored>>) {
+        let mut slot = *key;
+        let mut entry = self.memory.find(key);
+        let names = match &entry {
+            Some(Entry::Object(_)) => None,
+            Some(Entry::Vary(names)) => Some(names.clone()),
+            None => match self.disk.as_ref().and_then(|disk| disk.find(key)) {
+                Some(Place::Vary(names)) => Some(names),
+                _ => None,
+            },
+        };
+        if let Some(names) = names {
+            slot = key.variant(&names, asked);
+            entry = self.memory.find(&slot);
+        }
+        let Some(Entry::Object(stored)) = entry else { return (slot, None) };
+        // One look at the rules after a purge, then one comparison.
+        let epoch = self.purges.epoch();
+        let checked = stored.checked.load(Ordering::Relaxed);
+        if checked < epoch {
+            if self.purges.take(&stored.meta, checked) {
+                self.memory.remove(&slot, &stored);
+                return (slot, None);
+            }
+            stored.checked.fetch_max(epoch, Ordering::Relaxed);
+        }
+        (slot, Some(stored))
+    }
+
+    pub(super) fn on_disk(&self, slot: &Key) -> Option<Place> {
+        let place = self.disk.as_ref()?.find(slot)?;
+        match place {
+            Place::File { born, .. } if !self.purges.strike_unseen(born) => Some(place),
+            _ => None,
+        }
+    }
+
+    pub(super) fn fits_memory(&self, place: &Place) -> bool {
+        matches!(place, Place::File { body_bytes, .. } if *body_bytes <= self.memory.object_bytes())
+    }
+
+    /// Whether it is not worth waiting for who fills this: what came the last time could not be stored. One request at a
+    /// time still finds out whether that has changed, since it may have been so for one client only.
+    pub(super) fn is_uncacheable(&self, slot: &Key, now_ms: u64) -> bool {
+        self.uncacheable.get(slot).is_some_and(|spell| spell.lasts(now_ms))
+    }
+
+    pub(super) fn forget_uncacheable(&self, slot: &Key) {
+        self.uncacheable.remove(slot);
+    }
+
+    pub(super) fn remember_uncacheable(&self, slot: Key, now_ms: u64) {
+        self.uncacheable.insert(slot, Spell { since_ms: now_ms, lasts_ms: UNCACHEABLE_MS });
+    }
+
+    /// Whether flights keep as much as they may.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.flights.buffered.load(Ordering::Relaxed) > self.flight_bytes
+    }
+
+    /// Writes to disk what is in memory; it may be lost, and is then a miss after a restart.
+    pub(super) fn write_behind(&self, key: Key, primary: Key, stored: &Arc<Stored>, born: Born) {
+        let Some(disk) = &self.disk else { return };
+        if stored.body.len() as u64 > disk.object_bytes() {
+            return;
+        }
+        let (Ok(runtime), Some(queued)) = (tokio::runtime::Handle::try_current(), disk.queue()) else { return };
+        let stored = stored.clone();
+        runtime.spawn_blocking(move || {
+            let written = queued.disk.store(key, primary, &stored.meta, &stored.body, born.epoch());
+            if let Err(error) = written {
+                tracing::debug!(%error, "an object stays out of the disk cache");
+            }
+        });
+    }
+
+    /// Whether the file has its place now.
+    pub(super) async fn commit(&self, spool: Box<Spool>, born: Born) -> bool {
+        let Some(disk) = self.disk.clone() else { return false };
+        let committed = tokio::task::spawn_blocking(move || {
+            let _until_it_is_found = born;
+            disk.commit(*spool)
+        });
+        matches!(committed.await, Ok(Ok(())))
+    }
+}

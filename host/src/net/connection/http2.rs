@@ -1,0 +1,114 @@
+//! HTTP/2 on one connection: streams until it drains, is idle, offends, or is cut.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::rt::bounds::Http2ServerConnExec;
+use hyper::server::conn::http2::Builder;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::ending;
+use super::service::BoxError;
+use crate::limits::request;
+use crate::net::guard::Guarded;
+use crate::net::pulse::Verdict;
+use crate::net::sweep::Entry;
+
+/// hyper's settings, made once per worker.
+pub(super) fn builder() -> Builder<LocalExecutor> {
+    let mut http2 = Builder::new(LocalExecutor);
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(request::H2_STREAMS)
+        .max_header_list_size(u32::try_from(request::HEAD_BYTES).expect("a small number"))
+        .max_pending_accept_reset_streams(request::H2_RESETS)
+        .max_local_error_reset_streams(request::H2_RESETS)
+        .max_send_buf_size(64 << 10)
+        .initial_stream_window_size(256 << 10)
+        .initial_connection_window_size(1 << 20)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    http2
+}
+
+/// Runs the streams of an HTTP/2 connection on the thread of the connection.
+#[derive(Clone, Copy)]
+pub(super) struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+/// Serves requests until the connection ends; the error, if hyper ended it.
+pub(super) fn serve<'e, S, A, B>(
+    builder: &Builder<LocalExecutor>,
+    io: TokioIo<Guarded<S>>,
+    service: A,
+    entry: &'e Entry,
+) -> impl Future<Output = Option<hyper::Error>> + use<'e, S, A, B>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    A: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + 'static,
+    A::Future: 'static,
+    B: Body + 'static,
+    B::Error: Into<BoxError>,
+    LocalExecutor: Http2ServerConnExec<A::Future, B>,
+{
+    let mut connection = Box::pin(builder.serve_connection(io, service));
+    let pulse = entry.pulse();
+    async move {
+        let mut told = false;
+        let end = poll_fn(|cx| {
+            pulse.attend(cx);
+            let mut polled = connection.as_mut().poll(cx);
+            // An idle connection is asked to go before it is cut: its client may be about to send.
+            let idle = if told { None } else { pulse.take_idle() };
+            if let Some(idle) = idle {
+                ending::count(idle, entry);
+            }
+            // Who has come while we drain is answered first: sent away at once, it would only come again.
+            let drained = pulse.is_draining() && pulse.was_asked();
+            if polled.is_pending() && (drained || idle.is_some()) && !told {
+                told = true;
+                pulse.is_told_to_go();
+                connection.as_mut().graceful_shutdown();
+                polled = connection.as_mut().poll(cx);
+            }
+            if polled.is_pending() && pulse.verdict() == Some(Verdict::Shed) && !told {
+                // Others need its descriptor now: the GOAWAY goes out, and nobody waits for what is said to it.
+                told = true;
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.as_mut().poll(cx);
+            }
+            match (polled, pulse.verdict()) {
+                (Poll::Ready(result), _) => Poll::Ready(Ok(result)),
+                (Poll::Pending, Some(verdict)) => Poll::Ready(Err(verdict)),
+                (Poll::Pending, None) => Poll::Pending,
+            }
+        })
+        .await;
+        match end {
+            Ok(result) => result.err(),
+            Err(verdict) => {
+                ending::count(verdict, entry);
+                if let Verdict::Offence(_) = verdict {
+                    // The guard reads what still comes, until the client closes.
+                    let rest = poll_fn(|cx| connection.as_mut().poll(cx));
+                    let _ = Box::pin(tokio::time::timeout(ending::LINGER, rest)).await;
+                }
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What one connection is doing and since when, and whether it must end for that.
+//!
+//! A deadline costs a request a few stores: no timer is armed, no clock is read. The sweep counts the ticks and judges
+//! each connection once a tick.
+//!
+//!     Handshake ──► Idle ──first byte──► Head ──whole head──► Busy (n exchanges) ──last one ends──► Idle
+//!                                                                 └──101 is sent──► Tunnel (to its end)
+//!
+//! A connection's task is the only one that ends it: a verdict is left here, and wakes the task.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use crate::limits::tunnel;
+use crate::net::frames::Offence;
+use crate::net::framing::Refusal;
+use crate::net::stillness::Stillness;
+use crate::net::ticks::ticks;
+use crate::net::tunnel::Tunnel;
+
+/// Why a connection is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Handshake,
+    Idle,
+    Head,
+    Write,
+    Stalled,
+    /// A tunnel through which nothing came.
+    Quiet,
+    Refused(Refusal),
+    /// Frames of HTTP/2 that are wrong, or too many.
+    Offence(Offence),
+    /// Idle while others have no room.
+    Shed,
+    /// Idle while we drain.
+    Drained,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Handshake,
+    Idle,
+    /// Some bytes of a request's head are here. HTTP/1.1 only: in HTTP/2 bytes may also be pings.
+    Head,
+    Busy,
+    /// Another protocol is spoken: there are no requests any more.
+    Tunnel,
+}
+
+/// One connection's state.
+pub(crate) struct Pulse {
+    clock: Rc<Cell<u32>>,
+    pub(super) stage: Cell<Stage>,
+    since: Cell<u32>,
+    exchanges: Cell<u32>,
+    was_asked: Cell<bool>,
+    /// When a write first found no room; 0: none waits.
+    write_blocked: Cell<u32>,
+    verdict: Cell<Option<Verdict>>,
+    draining: Cell<bool>,
+    /// The client was told by its protocol that we drain (HTTP/2): it needs no deadline for that.
+    is_told: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    /// What is to be carried once hyper has sent its answer 101.
+    switch: RefCell<Option<Box<Tunnel>>>,
+    switched: Cell<bool>,
+    unflushed: Cell<bool>,
+    /// Why the client is not read any further.
+    refusal: Cell<Option<Refusal>>,
+    /// In ticks: how long a tunnel may be quiet.
+    patience: Cell<u32>,
+    /// In ticks: how long an answer may be still, where that is longer than the bound.
+    stillness: Stillness,
+}
+
+impl Pulse {
+    /// A connection that begins in this stage. `draining` if the worker drains already.
+    pub(super) fn new(clock: Rc<Cell<u32>>, stage: Stage, draining: bool) -> Pulse {
+        Pulse {
+            stage: Cell::new(stage),
+            since: Cell::new(clock.get()),
+            exchanges: Cell::new(0),
+            was_asked: Cell::new(false),
+            write_blocked: Cell::new(0),
+            verdict: Cell::new(None),
+            draining: Cell::new(draining),
+            is_told: Cell::new(false),
+            waker: RefCell::new(None),
+            switch: RefCell::new(None),
+            switched: Cell::new(false),
+            unflushed: Cell::new(false),
+            refusal: Cell::new(None),
+            patience: Cell::new(0),
+            stillness: Stillness::default(),
+            clock,
+        }
+    }
+
+    /// The worker drains: the connection finishes what it does, and closes.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
+        self.wake();
+    }
+
+    /// The tick in which the stage began, or something last moved.
+    pub(super) fn since(&self) -> u32 {
+        self.since.get()
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        self.since.set(self.clock.get());
+    }
+
+    /// Bytes of an HTTP/1.1 connection have come. Slow bytes do not prolong a head.
+    pub(crate) fn received(&self) {
+        match self.stage.get() {
+            Stage::Idle => self.enter(Stage::Head),
+            Stage::Busy | Stage::Tunnel => self.moved(),
+            Stage::Head | Stage::Handshake => {}
+        }
+    }
+
+    /// Bytes went in or out while a request is answered, or through a tunnel.
+    pub(crate) fn moved(&self) {
+        if matches!(self.stage.get(), Stage::Busy | Stage::Tunnel) {
+            self.since.set(self.clock.get());
+        }
+    }
+
+    pub(crate) fn write_waits(&self) {
+        if self.write_blocked.get() == 0 {
+            self.write_blocked.set(self.clock.get());
+        }
+    }
+
+    /// The socket has taken what was written. Whether anything of an answer moved with it, the protocol knows.
+    pub(crate) fn wrote(&self) {
+        self.write_blocked.set(0);
+    }
+
+    /// The verdict, if it is that nobody has asked for anything. Taken back with this: the connection goes on
+    /// until its client has been told, and under all deadlines.
+    pub(crate) fn take_idle(&self) -> Option<Verdict> {
+        let idle = self.verdict.get().filter(|verdict| matches!(verdict, Verdict::Idle | Verdict::Drained));
+        if idle.is_some() {
+            self.verdict.set(None);
+            self.enter(Stage::Idle);
+        }
+        idle
+    }
+
+    /// Whether a request has ever come.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.was_asked.get()
+    }
+
+    /// The answer that goes out now is the last of HTTP. What comes from here on is not looked at.
+    pub(crate) fn switch(&self, tunnel: Tunnel) {
+        self.switched.set(true);
+        *self.switch.borrow_mut() = Some(Box::new(tunnel));
+    }
+
+    pub(crate) fn has_switched(&self) -> bool {
+        self.switched.get()
+    }
+
+    pub(crate) fn take_switch(&self) -> Option<Tunnel> {
+        self.switch.borrow_mut().take().map(|tunnel| *tunnel)
+    }
+
+    /// Whether something that hyper has written may still wait for room.
+    pub(crate) fn is_unflushed(&self) -> bool {
+        self.unflushed.get()
+    }
+
+    pub(crate) fn flushed(&self, flushed: bool) {
+        self.unflushed.set(!flushed);
+    }
+
+    /// The client has said something that two readers could understand differently. What it has asked for before is
+    /// answered first.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.refusal.set(Some(refusal));
+    }
+
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.refusal.get()
+    }
+
+    /// Ends the connection for what was refused, once every answer is out.
+    pub(crate) fn settle(&self) {
+        if let (Some(refusal), 0, false) = (self.refusal.get(), self.exchanges.get(), self.unflushed.get()) {
+            self.end(Verdict::Refused(refusal));
+        }
+    }
+
+    /// A tunnel begins, and may be quiet for so long.
+    pub(crate) fn tunnel(&self, patience: Duration) {
+        self.patience.set(ticks(patience));
+        self.enter(Stage::Tunnel);
+    }
+
+    /// One side of the tunnel has closed.
+    pub(crate) fn half_closed(&self) {
+        self.patience.set(self.patience.get().min(ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS))));
+    }
+
+    pub(crate) fn stillness(&self) -> Stillness {
+        self.stillness.clone()
+    }
+
+    /// A request has come; it lasts until the guard is dropped.
+    pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
+        self.exchanges.set(self.exchanges.get() + 1);
+        self.was_asked.set(true);
+        self.enter(Stage::Busy);
+        ExchangeGuard { pulse: self.clone() }
+    }
+
+    pub(crate) fn exchanges(&self) -> u32 {
+        self.exchanges.get()
+    }
+
+    pub(crate) fn end(&self, verdict: Verdict) {
+        if self.verdict.get().is_none() {
+            self.verdict.set(Some(verdict));
+            self.wake();
+        }
+    }
+
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        self.verdict.get()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// The task to wake for a verdict or a drain.
+    pub(crate) fn attend(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The client hears of the end by GOAWAY.
+    pub(crate) fn is_told_to_go(&self) {
+        self.is_told.set(true);
+    }
+
+    pub(crate) fn now(&self) -> u32 {
+        self.clock.get()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.stage.get() == Stage::Idle && self.verdict.get().is_none()
+    }
+
+    pub(super) fn judge(&self, ticks: &Ticks) -> Option<Verdict> {
+        let now = self.clock.get();
+        let blocked = self.write_blocked.get();
+        if blocked != 0 && now - blocked > ticks.write {
+            return Some(Verdict::Write);
+        }
+        let lasted = now - self.since.get();
+        match self.stage.get() {
+            Stage::Handshake => (lasted > ticks.handshake).then_some(Verdict::Handshake),
+            // A request may be on its way: it is still answered, and told that it was the last.
+            Stage::Idle if self.draining.get() && !self.is_told.get() => (lasted >= ticks.drain_idle).then_some(Verdict::Drained),
+            Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
+            Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
+            // Whoever answers has shorter deadlines of its own; this one is the last resort.
+            Stage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(Verdict::Stalled),
+            Stage::Tunnel => (lasted > self.patience.get()).then_some(Verdict::Quiet),
+        }
+    }
+}
+
+/// A request that has come and whose answer has not wholly gone.
+pub(crate) struct ExchangeGuard {
+    pulse: Rc<Pulse>,
+}
+
+impl ExchangeGuard {
+    /// Something of the answer has been asked for: its client takes what it is sent.
+    pub(crate) fn moved(&self) {
+        self.pulse.moved();
+    }
+
+    /// Whether an answer that begins now is the connection's last.
+    pub(crate) fn is_last(&self) -> bool {
+        self.pulse.is_draining()
+    }
+
+    /// Whether what is written now would come after something of an earlier answer.
+    pub(crate) fn is_unflushed(&self) -> bool {
+        self.pulse.is_unflushed()
+    }
+
+    /// This is the connection's last exchange: its answer is 101.
+    pub(crate) fn switch(&self, tunnel: Tunnel) {
+        self.pulse.switch(tunnel);
+    }
+}
+
+impl Drop for ExchangeGuard {
+    fn drop(&mut self) {
+        let left = self.pulse.exchanges.get() - 1;
+        self.pulse.exchanges.set(left);
+        if left == 0 {
+            self.pulse.stillness.end();
+            self.pulse.enter(Stage::Idle);
+        }
+    }
+}
+
+/// How many ticks each stage may last.
+pub(super) struct Ticks {
+    pub(super) handshake: u32,
+    pub(super) head: u32,
+    pub(super) idle: u32,
+    pub(super) write: u32,
+    pub(super) stall: u32,
+    pub(super) drain_idle: u32,
+}

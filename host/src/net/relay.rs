@@ -1,0 +1,296 @@
+//! Carries the bytes of a tunnel both ways, without a look at them.
+//!
+//!     viewer ──read──► far side      each direction ends by itself (half-close): an end of stream is passed on, and
+//!     viewer ◄──read── far side      the other direction goes on; an error ends both
+//!
+//! Back-pressure: a direction reads again when all that it has read is written. What the taker has no room for is
+//! kept until then, at most `CHUNK_BYTES`; a quiet tunnel holds no buffer at all.
+//!
+//! Deadlines are the sweep's (`Stage::Tunnel`): bytes of either direction prolong a tunnel, since all of them
+//! pass the viewer's side, where the pulse is. The witness is dropped at the end, however that comes about.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::limits::tunnel::CHUNK_BYTES;
+use crate::net::pulse::{Pulse, Verdict};
+use crate::net::tunnel::{Side, Tunnel};
+
+/// Carries bytes until both sides have closed, one has broken, or the pulse has its verdict. `early` is what
+/// the viewer has sent with its head.
+pub(crate) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
+    mut viewer: S,
+    early: Bytes,
+    tunnel: Tunnel,
+    pulse: &Pulse,
+) -> Option<Verdict> {
+    let Tunnel { mut far, early: answered, patience, mut witness } = tunnel;
+    pulse.tunnel(patience);
+    let mut there = Way::new(early);
+    let mut back = Way::new(answered);
+    poll_fn(|cx| {
+        pulse.attend(cx);
+        if let Some(verdict) = pulse.verdict() {
+            return Poll::Ready(Some(verdict));
+        }
+        let gone = there.carry(&mut viewer, &mut far, cx, |bytes| witness.passed(Side::Far, bytes));
+        if let Poll::Ready(Err(end)) = gone {
+            witness.broke(if end == End::Giver { Side::Viewer } else { Side::Far });
+            return Poll::Ready(None);
+        }
+        let come = back.carry(&mut far, &mut viewer, cx, |bytes| witness.passed(Side::Viewer, bytes));
+        if let Poll::Ready(Err(end)) = come {
+            witness.broke(if end == End::Giver { Side::Far } else { Side::Viewer });
+            return Poll::Ready(None);
+        }
+        match (gone, come) {
+            (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(None),
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
+            _ => {
+                // Who has closed has mostly gone, and the other side need not notice for long.
+                pulse.half_closed();
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// Which end of a way has broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Giver,
+    Taker,
+}
+
+/// One direction of a tunnel.
+struct Way {
+    /// Read, and not yet taken.
+    waiting: Bytes,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Something was written since the last flush.
+    Unflushed,
+    /// The giver has closed; the taker is to be told.
+    Closing,
+    Closed,
+}
+
+impl Way {
+    fn new(early: Bytes) -> Way {
+        Way { waiting: early, state: State::Open }
+    }
+
+    /// Ready when the giver has closed and the taker has been told.
+    fn carry<G, T>(
+        &mut self,
+        giver: &mut G,
+        taker: &mut T,
+        cx: &mut Context<'_>,
+        mut passed: impl FnMut(u64),
+    ) -> Poll<Result<(), End>>
+    where
+        G: AsyncRead + Unpin,
+        T: AsyncWrite + Unpin,
+    {
+        let mut room = [const { MaybeUninit::<u8>::uninit() }; CHUNK_BYTES];
+        loop {
+            while !self.waiting.is_empty() {
+                let n = ready!(write(taker, cx, &self.waiting))?;
+                passed(n as u64);
+                self.state = State::Unflushed;
+                // The last of them gives their memory back.
+                self.waiting = if n == self.waiting.len() { Bytes::new() } else { self.waiting.slice(n..) };
+            }
+            match self.state {
+                State::Closed => return Poll::Ready(Ok(())),
+                State::Closing => {
+                    // A taker that has closed altogether need not be told.
+                    let _ = ready!(Pin::new(&mut *taker).poll_shutdown(cx));
+                    self.state = State::Closed;
+                    continue;
+                }
+                State::Open | State::Unflushed => {}
+            }
+            let mut read = ReadBuf::uninit(&mut room);
+            match Pin::new(&mut *giver).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) if read.filled().is_empty() => self.state = State::Closing,
+                Poll::Ready(Ok(())) => {
+                    let read = read.filled();
+                    let n = match write(taker, cx, read) {
+                        Poll::Ready(written) => written?,
+                        Poll::Pending => 0,
+                    };
+                    passed(n as u64);
+                    self.state = State::Unflushed;
+                    if n < read.len() {
+                        self.waiting = Bytes::copy_from_slice(&read[n..]);
+                    }
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Giver)),
+                Poll::Pending => {
+                    if self.state == State::Unflushed {
+                        ready!(Pin::new(&mut *taker).poll_flush(cx)).map_err(|_| End::Taker)?;
+                        self.state = State::Open;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+fn write<T: AsyncWrite + Unpin>(taker: &mut T, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, End>> {
+    match ready!(Pin::new(taker).poll_write(cx, bytes)) {
+        Ok(0) => Poll::Ready(Err(End::Taker)),
+        written => Poll::Ready(written.map_err(|_: io::Error| End::Taker)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+    use crate::net::pulse::Stage;
+    use crate::net::rules::Place;
+    use crate::net::sweep::{Entry, Sweep};
+    use crate::net::ticks::TICK;
+    use crate::net::tunnel::Witness;
+    use crate::telemetry::Telemetry;
+
+    /// How much lies in a pipe before its writer has to wait.
+    const PIPE: usize = 1 << 10;
+
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<(u64, u64, Option<Side>)>>);
+
+    impl Witness for Seen {
+        fn passed(&mut self, to: Side, bytes: u64) {
+            let mut seen = self.0.lock().unwrap();
+            match to {
+                Side::Viewer => seen.0 += bytes,
+                Side::Far => seen.1 += bytes,
+            }
+        }
+
+        fn broke(&mut self, side: Side) {
+            self.0.lock().unwrap().2 = Some(side);
+        }
+    }
+
+    /// A tunnel, its sweep, and what stands at its two ends.
+    struct Scene {
+        sweep: std::rc::Rc<Sweep>,
+        entry: Entry,
+        seen: Seen,
+        viewer: DuplexStream,
+        origin: DuplexStream,
+        near: DuplexStream,
+        tunnel: Tunnel,
+    }
+
+    fn scene() -> Scene {
+        let sweep = Sweep::new(crate::net::Bounds::default(), Telemetry::new().net());
+        let entry = sweep.enter(Stage::Idle, Place::uncounted());
+        let ((viewer, near), (far, origin)) = (duplex(PIPE), duplex(PIPE));
+        let seen = Seen::default();
+        let tunnel = Tunnel { far: Box::new(far), early: Bytes::new(), patience: TICK * 4, witness: Box::new(seen.clone()) };
+        Scene { sweep, entry, seen, viewer, origin, near, tunnel }
+    }
+
+    #[tokio::test]
+    async fn a_side_without_room_holds_the_other_up_after_one_chunk() {
+        let Scene { entry, mut origin, viewer, near, tunnel, seen, .. } = scene();
+        let carrying = carry(near, Bytes::new(), tunnel, entry.pulse());
+        let written = std::cell::Cell::new(0);
+        let block = [0; 4096];
+        // Ends when the writer can only wait: then nothing moves in the tunnel any more.
+        let flood = async {
+            while let Ok(n) = origin.write(&block).await {
+                written.set(written.get() + n);
+            }
+        };
+        let (mut carrying, mut flood) = (std::pin::pin!(carrying), std::pin::pin!(flood));
+        for _ in 0..1_000 {
+            poll_fn(|cx| {
+                assert!(carrying.as_mut().poll(cx).is_pending());
+                assert!(flood.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        assert_eq!(seen.0.lock().unwrap().0, PIPE as u64, "what the viewer's pipe takes");
+        let written = written.get();
+        assert!((PIPE + 1..=2 * PIPE + CHUNK_BYTES).contains(&written), "{written}");
+        drop(viewer);
+    }
+
+    #[tokio::test]
+    async fn a_close_is_passed_on_and_the_other_way_stays_open() {
+        let Scene { entry, mut origin, mut viewer, near, tunnel, seen, .. } = scene();
+        let both = async {
+            viewer.write_all(b"from viewer").await.unwrap();
+            viewer.shutdown().await.unwrap();
+            let mut heard = String::new();
+            origin.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, "early, from viewer");
+            origin.write_all(b"from origin").await.unwrap();
+            origin.shutdown().await.unwrap();
+            let mut heard = String::new();
+            viewer.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, "from origin");
+        };
+        let (end, ()) = tokio::join!(carry(near, Bytes::from_static(b"early, "), tunnel, entry.pulse()), both);
+        assert_eq!((end, *seen.0.lock().unwrap()), (None, (11, 18, None)));
+    }
+
+    #[tokio::test]
+    async fn a_broken_side_ends_both_and_is_named() {
+        for side in [Side::Viewer, Side::Far] {
+            let Scene { entry, mut origin, mut viewer, near, tunnel, seen, .. } = scene();
+            let far_end = async {
+                // A pipe whose other end is gone breaks when it is written to.
+                let (left, gone) = if side == Side::Viewer { (&mut origin, viewer) } else { (&mut viewer, origin) };
+                drop(gone);
+                left.write_all(b"x").await.unwrap();
+                assert_eq!(left.read(&mut [0]).await.unwrap(), 0);
+            };
+            let (end, ()) = tokio::join!(carry(near, Bytes::new(), tunnel, entry.pulse()), far_end);
+            let seen = *seen.0.lock().unwrap();
+            assert_eq!((end, seen.2), (None, Some(side)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_quiet_tunnel_ends_by_the_sweep_and_its_witness_with_it() {
+        let Scene { sweep, entry, origin, viewer, near, tunnel, seen, .. } = scene();
+        {
+            let mut carrying = std::pin::pin!(carry(near, Bytes::new(), tunnel, entry.pulse()));
+            let mut polled = Poll::Pending;
+            for tick in 0..5 {
+                polled = poll_fn(|cx| Poll::Ready(carrying.as_mut().poll(cx))).await;
+                assert!(polled.is_pending(), "after {tick} ticks");
+                sweep.tick();
+            }
+            if polled.is_pending() {
+                polled = poll_fn(|cx| Poll::Ready(carrying.as_mut().poll(cx))).await;
+            }
+            assert_eq!(polled, Poll::Ready(Some(Verdict::Quiet)));
+        }
+        assert_eq!(Arc::strong_count(&seen.0), 1, "the witness is gone");
+        drop((origin, viewer));
+    }
+}
