@@ -4,6 +4,9 @@
 //! file names by `crate::`, `super::` or `use` is what it depends on. Tests inside the source are held to
 //! the same walls, except that they may be long.
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;

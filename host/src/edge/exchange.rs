@@ -54,10 +54,10 @@ pub(crate) async fn run(
         head.interim.clone_from(&record.client().interim);
     }
     record.site = Some(site.clone());
-    let body = RequestBody::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
+    let mut body = RequestBody::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
     match &site.error_pages {
-        None => visit(node, lane, record, &site, &mut head, body).await,
-        Some(pages) => Box::pin(visit_with_pages(pages, node, lane, record, &site, &mut head, body)).await,
+        None => visit(node, lane, record, &site, &mut head, &mut body).await,
+        Some(pages) => Box::pin(visit_with_pages(pages, node, lane, record, &site, &mut head, &mut body)).await,
     }
 }
 
@@ -68,9 +68,9 @@ async fn visit(
     record: &Record,
     site: &Arc<Site>,
     head: &mut Head,
-    mut body: RequestBody,
+    body: &mut RequestBody,
 ) -> Result<Answer, Refusal> {
-    let (behavior, is_signed) = match admission::admit(site, head, &body, record.client(), node.https_port)? {
+    let (behavior, is_signed) = match admission::admit(site, head, body, record.client(), node.https_port)? {
         Admission::Serve { behavior, is_signed } => (behavior, is_signed),
         Admission::Redirect(answer) => return Ok(answer),
     };
@@ -105,7 +105,7 @@ async fn visit(
 
     // After the events of viewer hooks, which would be larger for it.
     behavior.set_forwarded_fields(head, trip.secure);
-    let mut answer = obtain(&trip, first, head, &mut body).await?;
+    let mut answer = obtain(&trip, first, head, body).await?;
     apply(policy.as_ref(), &mut answer, node, record);
 
     // Not for errors ("Restrictions on edge functions"), nor for a handshake's answer, which concerns its two ends alone.
@@ -126,7 +126,7 @@ async fn visit_with_pages(
     record: &Record,
     site: &Arc<Site>,
     head: &mut Head,
-    body: RequestBody,
+    body: &mut RequestBody,
 ) -> Result<Answer, Refusal> {
     let (headers, version) = (page_headers(&head.headers), head.version);
     let policy = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.response_header_policy(head));

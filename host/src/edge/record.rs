@@ -35,16 +35,16 @@ pub(crate) struct Record {
     seen: Option<Seen>,
     answer: Option<Answer>,
     bytes: u64,
-    /// Some for a tunnel.
+    /// `Some` for a tunnel.
     bytes_received: Option<u64>,
     end: End,
-    /// None: it is not traced.
+    /// `None` if it is not traced.
     pub(crate) trace: Option<Box<Trace>>,
-    /// What the answer says of the cache; only kept for the trace.
+    /// The answer's `Cache-Status`; only kept for the trace.
     cache_status: Option<HeaderValue>,
 }
 
-/// The request as the client sent it; only kept for the log. Cheap: every part is counted, not copied.
+/// Headers as the client sent them; only kept for the log. Cheap: values are shared, not copied.
 struct Seen {
     headers: [Option<HeaderValue>; 5],
 }
@@ -52,11 +52,11 @@ struct Seen {
 struct Answer {
     status: StatusCode,
     result: ResultType,
-    /// Only measured for the log, and for tunnels.
+    /// Time to the head of the answer; only measured for the log and for tunnels.
     after: Duration,
     content_type: Option<HeaderValue>,
     content_length: Option<u64>,
-    /// Of one part of a body: its first byte and its last.
+    /// First and last byte of a partial body.
     range: Option<(u64, u64)>,
 }
 
@@ -132,7 +132,7 @@ impl Record {
         self.bytes += bytes as u64;
     }
 
-    /// The request goes on as a tunnel: that it ends is no fault, unless one says so.
+    /// The request goes on as a tunnel, whose end is no failure unless one is reported.
     pub(crate) fn switched(&mut self) {
         self.bytes_received = Some(0);
         self.end = End::Complete;
@@ -160,7 +160,7 @@ impl Record {
         }
     }
 
-    /// What the log needs to know of the request, whatever has happened to it.
+    /// What the log says of the request, whatever happens to it.
     pub(crate) fn occasion(&self) -> Occasion<'_> {
         Occasion {
             site: self.site.as_ref().map_or("", |site| &site.name),
@@ -171,7 +171,7 @@ impl Record {
         }
     }
 
-    /// The request's own span, with the names of the semantic conventions for HTTP servers.
+    /// Finishes the request's own span, with the names of the semantic conventions for HTTP servers.
     fn finish(&self, trace: Trace) {
         trace.finish(self.method.as_str(), |span| {
             let seen = self.seen.as_ref();
@@ -277,7 +277,7 @@ impl Record {
     }
 }
 
-/// As CloudFront's log has it: a byte that is no character of ASCII is percent-encoded, and hides none of the others.
+/// As in CloudFront's log: bytes that are not printable ASCII are percent-encoded, and the others are kept.
 fn escaped(value: &HeaderValue) -> Cow<'_, str> {
     if let Ok(text) = value.to_str() {
         return Cow::Borrowed(text);
@@ -294,7 +294,7 @@ fn escaped(value: &HeaderValue) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// `bytes FIRST-LAST/LENGTH`; None for `bytes */LENGTH` (RFC 9110 section 14.4).
+/// `bytes FIRST-LAST/LENGTH`; `None` for `bytes */LENGTH` (RFC 9110 section 14.4).
 fn range(content_range: &HeaderValue) -> Option<(u64, u64)> {
     let (first, rest) = content_range.to_str().ok()?.strip_prefix("bytes ")?.split_once('-')?;
     Some((first.parse().ok()?, rest.split_once('/')?.0.parse().ok()?))
@@ -307,7 +307,7 @@ impl Drop for Record {
         match (&self.site, &self.answer) {
             (Some(site), Some(answer)) => {
                 let result = if self.end == End::Complete { answer.result } else { ResultType::Error };
-                // For how long a tunnel is used says nothing of how fast we are.
+                // How long a tunnel lasts does not show how fast the edge is.
                 let seconds = if self.bytes_received.is_some() { answer.after.as_secs_f64() } else { seconds };
                 site.metrics.answered(answer.status.as_u16(), result, seconds, self.bytes);
             }

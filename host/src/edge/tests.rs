@@ -103,7 +103,7 @@ fn worker(test: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
-/// Accepts for ever; counts connections.
+/// Accepts connections for ever, and counts them.
 async fn listen<F, R, B>(answer: F) -> (u16, Rc<Cell<u32>>)
 where
     F: Fn(Request<Incoming>) -> R + Clone + 'static,

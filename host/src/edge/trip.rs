@@ -26,7 +26,7 @@ use crate::edge::hook::edits::{HookEdits, OriginEdits};
 use crate::edge::hook::{self, HookContext, ResponseEvent};
 use crate::edge::node::Node;
 use crate::edge::origin::announce::{announce, announce_for};
-use crate::edge::origin::backend::{Backend, Origin};
+use crate::edge::origin::backend::{Backend, Origin, OriginGroup};
 use crate::edge::origin::error::FetchError;
 use crate::edge::origin::fetch::fetch;
 use crate::edge::record::Record;
@@ -103,6 +103,7 @@ struct Attempt {
 }
 
 /// What an origin-request hook leads to.
+#[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
 enum Hooked {
     /// Ask this origin.
     Ask(Arc<Origin>),
@@ -174,18 +175,27 @@ impl<'a> Trip<'a> {
         head: &mut Head,
         body: &mut RequestBody,
     ) -> Result<Answer, Refusal> {
-        let group = match &self.backend {
+        match &self.backend {
             Backend::One(origin) => {
                 let origin = first.as_ref().unwrap_or(origin);
-                return Ok(self.attempt(origin, head, body).await?.answer);
+                Ok(self.attempt(origin, head, body).await?.answer)
             }
-            Backend::Group(group) => group,
-        };
+            Backend::Group(group) => Box::pin(self.fetch_from_group(group, first, head, body)).await,
+        }
+    }
+
+    async fn fetch_from_group(
+        &self,
+        group: &OriginGroup,
+        first: Option<Arc<Origin>>,
+        head: &mut Head,
+        body: &mut RequestBody,
+    ) -> Result<Answer, Refusal> {
         let primary = first.as_ref().unwrap_or(&group.primary);
         if !head.is_safe() || !body.is_empty() {
             return Ok(self.attempt(primary, head, body).await?.answer);
         }
-        match self.attempt(primary, &mut Box::new(head.clone()), &mut RequestBody::Empty).await {
+        match self.attempt(primary, &mut head.clone(), &mut RequestBody::Empty).await {
             Ok(attempt) if attempt.status.is_none_or(|status| !group.statuses.contains(&status.as_u16())) => {
                 return Ok(attempt.answer);
             }

@@ -1,12 +1,12 @@
 //! A body that is compressed as it comes.
 //!
-//! The worker's thread belongs to others too: after each slice I let them have it, whatever has come in the
-//! meantime. Each slice ends with a flush. That bounds the work of one poll (encoders gather blocks and would do all
-//! of one at once), gives readers what has come, and costs about one byte in a hundred. Slices are of the body, not
-//! of the pieces it comes in: small pieces do not spoil the compression, and large ones do not hold up the thread.
+//! Other tasks need the worker's thread, too: after each slice they get a turn, even if more has come. Each slice ends with
+//! a flush. That bounds the work of one poll (encoders gather blocks and would process a whole one at once), gives readers
+//! what has come, and costs about one byte in a hundred. Slices are cut from the body, not from the pieces it comes in:
+//! small pieces do not spoil the compression, and large ones do not block the thread.
 //!
-//! I hold a slice and the encoder's window, never the body. A body that is not as long as it said ends with an error:
-//! behind me nobody can tell any more.
+//! Only a slice and the encoder's window are held, never the body. A body that is not as long as it said ends with an
+//! error: its reader could not tell any more.
 
 mod encoder;
 
@@ -23,33 +23,33 @@ use crate::limits::compression::{AT_ONCE, SLICE_BYTES};
 use crate::telemetry::CacheMetrics;
 use encoder::Encoder;
 
-/// Bodies in work.
+/// How many bodies are being compressed.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) struct Compressed<B> {
     body: B,
     coding: Coding,
-    /// None when everything is out, or nothing more will come.
+    /// `None` when all has been written, or nothing more will come.
     encoder: Option<Encoder>,
-    /// What has come and is not written yet.
+    /// What has come and is not compressed yet.
     piece: Bytes,
-    /// Written since the last flush.
+    /// Compressed since the last flush.
     unflushed: usize,
     said: u64,
     came: u64,
     output: u64,
-    /// A slice is done; others first.
+    /// A slice is done: other tasks get a turn.
     rests: bool,
     metrics: CacheMetrics,
     _permit: CompressionPermit,
 }
 
-/// Why a body stays as it is.
+/// Why a body is not compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Uncompressed {
-    /// As many as may be are in work.
+    /// As many as allowed are being compressed.
     Busy,
-    /// The encoder cannot begin.
+    /// The encoder failed to start.
     Encoder,
 }
 
@@ -67,8 +67,7 @@ impl<B> Compressed<B>
 where
     B: Body<Data = Bytes, Error = anyhow::Error> + Unpin,
 {
-    /// Gives back what cannot be compressed now.
-    #[expect(clippy::result_large_err, reason = "the content goes on as it is, and is moved either way")]
+    /// Gives the body back if it cannot be compressed now.
     pub(crate) fn new(body: B, coding: Coding, length: u64, metrics: CacheMetrics) -> Result<Compressed<B>, (B, Uncompressed)> {
         let Some(permit) = CompressionPermit::take(&TAKEN, AT_ONCE) else { return Err((body, Uncompressed::Busy)) };
         let Ok(encoder) = Encoder::new(coding, length) else { return Err((body, Uncompressed::Encoder)) };
@@ -161,7 +160,7 @@ where
     }
 }
 
-/// The right to have one body in work.
+/// The right to compress one body.
 struct CompressionPermit(&'static AtomicUsize);
 
 impl CompressionPermit {

@@ -86,7 +86,7 @@ impl<'a> CacheRequest<'a> {
 
     /// Answers what `answer_at_once` cannot. Takes what is sent out of `head` and `body`.
     pub(crate) async fn settle(
-        &self,
+        self,
         lookup: Lookup,
         trip: &Trip<'_>,
         first: Option<Arc<Origin>>,

@@ -68,7 +68,7 @@ pub(super) fn drop_unforwarded_cookies(caching: &Caching, answered: &mut HeaderM
 
 pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, presentation: Presentation) -> Answer {
     let meta = &hit.meta;
-    // A stored error is an error.
+    // A stored error counts as an error.
     let result = if meta.status.as_u16() < 400 { presentation.result } else { ResultType::Error };
     let mut response = Response::new(Content::Empty);
     *response.status_mut() = meta.status;
@@ -82,7 +82,7 @@ pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, presentat
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Answer { response, result };
     }
-    // A compressed body has no strong validator, without which no two parts of it may be put together.
+    // A compressed body has no strong validator, without which its parts may not be combined.
     let length = hit.length().filter(|_| meta.original.is_none());
     let selected = range::select(mode, &head.method, &head.headers, meta.status, &meta.headers, length);
     let (status, content) = match (selected, length) {

@@ -16,6 +16,7 @@ use crate::net::Client;
 use crate::path::NormalPath;
 
 /// What `admit` decides.
+#[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
 pub(super) enum Admission<'a> {
     /// `is_signed`: the request carries a signature, which was checked.
     Serve {

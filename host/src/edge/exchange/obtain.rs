@@ -1,5 +1,6 @@
 //! Gets the answer to an admitted request: from the cache, from the origin, or by a handshake with the origin.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::cache::status::{CacheStatus, Forward};
@@ -32,22 +33,33 @@ pub(super) async fn obtain(
     match &trip.behavior.caching {
         _ if head.websocket => Box::pin(handshake(trip, first, head, body)).await,
         None => trip.fetch(first, head, body).await,
-        Some(caching) => cached(caching, trip, first, head, body).await,
+        Some(caching) => match look_up(caching, trip, first, head, body) {
+            Cached::Answer(answer) => Ok(answer),
+            Cached::Later(future) => future.await,
+        },
     }
 }
 
-/// From the cache at once, or by a way that takes time and has a future of its own.
-async fn cached(
-    caching: &Caching,
-    trip: &Trip<'_>,
+/// What a lookup in the cache leads to.
+#[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
+enum Cached<'f> {
+    Answer(Answer),
+    /// Anything but a fresh hit takes time, and a future of its own.
+    Later(Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + 'f>>),
+}
+
+/// Not an async function: what a lookup needs is then no part of the future of every request.
+fn look_up<'f>(
+    caching: &'f Caching,
+    trip: &'f Trip<'_>,
     first: Option<Arc<Origin>>,
-    head: &mut Head,
-    body: &mut RequestBody,
-) -> Result<Answer, Refusal> {
+    head: &'f mut Head,
+    body: &'f mut RequestBody,
+) -> Cached<'f> {
     let route = CacheRoute::new(caching, trip, first.as_ref(), head.version);
     let Some(request) = CacheRequest::new(route, head, body) else {
         let status = CacheStatus::forward(Forward::Method);
-        return Box::pin(bypass(caching, trip, first, head, body, status)).await;
+        return Cached::Later(Box::pin(bypass(caching, trip, first, head, body, status)));
     };
     let mut span = trip.open_span("cache lookup");
     let lookup = request.look_up(head);
@@ -56,8 +68,8 @@ async fn cached(
     }
     drop(span);
     match request.answer_at_once(head, &lookup) {
-        Some(answer) => Ok(answer),
-        None => Box::pin(request.settle(lookup, trip, first, head, body)).await,
+        Some(answer) => Cached::Answer(answer),
+        None => Cached::Later(Box::pin(request.settle(lookup, trip, first, head, body))),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::function::revision::Revision;
 use crate::wasm::abi::Moment;
 
 /// What a viewer-request hook leads to.
+#[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
 pub(super) enum Hooked {
     /// Ask for it; with the primary origin as the hook has edited it.
     Proceed(Option<Arc<Origin>>),

@@ -295,7 +295,7 @@ fn value(name: &HeaderName, value: &[u8]) -> Result<HeaderValue, Failure> {
     HeaderValue::from_bytes(value).map_err(|_| bad(format!("the value of header `{name}` is not valid")))
 }
 
-/// A guest's text may be long; a message need not be.
+/// Keeps messages short, however long a guest's text is.
 fn excerpt(text: &str) -> &str {
     let end = text.char_indices().nth(64).map_or(text.len(), |(at, _)| at);
     &text[..end]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::edge::body::peek::PeekError;
 use crate::failure::Failure;
 
-/// Why an origin gave no answer.
+/// See the module.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("no connection: {0}")]
@@ -22,7 +22,7 @@ pub(crate) enum FetchError {
     Exhausted(std::io::Error),
     #[error("this worker has {0} connections to it, as many as it may, and none came free in time")]
     Connections(usize),
-    /// Of what the client sends, on its way to the origin.
+    /// The body that the client sends did not come.
     #[error("request body: {0}")]
     Body(PeekError),
     #[error(transparent)]
@@ -34,14 +34,13 @@ pub(crate) enum FetchError {
 }
 
 impl FetchError {
-    /// Whether the origin failed, and not what was asked of it or a limit of ours.
+    /// Whether the origin itself failed, not the request or a limit of the edge.
     pub(crate) fn is_the_origins(&self) -> bool {
         use FetchError::{Broken, Coding, ConnectTimeout, ReadTimeout, Unreachable};
         matches!(self, Unreachable(_) | ConnectTimeout(_) | ReadTimeout(_) | Broken(_) | Coding)
     }
 
-    /// Whether it lies neither with the origin nor with what stands in for one: nobody else is asked then, and nothing
-    /// remembered.
+    /// Whether neither the origin nor a component is to blame: then no other origin is asked, and nothing is stored.
     pub(crate) fn is_elsewhere(&self) -> bool {
         matches!(self, FetchError::Exhausted(_) | FetchError::Connections(_) | FetchError::Body(_))
     }

@@ -1,26 +1,26 @@
-//! Whether something failed for want of something of ours: descriptors, memory, ports of this machine.
+//! Whether something failed because this machine ran out of descriptors, memory or ports.
 //!
-//! The origin has no part in that, so nothing may be remembered against it.
+//! The origin is not to blame then, so nothing may be stored as its failure.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use rustix::io::Errno;
 
-/// Of opening a file or a socket.
+/// For opening a file or a socket.
 pub(crate) fn is_own(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     errno.is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS))
 }
 
-/// Of connecting to an address. Without a free local port there is no address to connect from; in IPv6 the same is said
-/// of an address that this machine has no way to.
+/// For connecting to an address. Without a free local port there is no address to connect from; in IPv6 the same error
+/// means that there is no route to the address.
 pub(crate) fn is_own_of(error: &io::Error, address: SocketAddr) -> bool {
     is_own(error) || (address.is_ipv4() && address.port() != 0 && Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL))
 }
 
-/// Of a name that could not be resolved, for which the resolver tells no such reason: whether there is no descriptor for
-/// its question.
+/// For a name that could not be resolved, for which the resolver reports no such reason: whether no descriptor was left for
+/// its query.
 pub(crate) fn is_out_of_descriptors() -> bool {
     UdpSocket::bind(("127.0.0.1", 0)).is_err_and(|error| is_own(&error))
 }

@@ -1,14 +1,12 @@
-//! I answer from files below one folder, and from nothing else.
+//! Serves files below one folder, and nothing else.
 //!
-//! A path is read as behaviors read it (`path`): what is not of a behavior has no other spelling here. What the file
-//! system makes of it (links) must still be below the root, whoever changes it meanwhile (`beneath`). What is no file is
-//! not there; a folder that has an index is redirected to its own path, the one with a slash at its end.
+//! A path is read as behaviors read it (`path`), so that a file cannot be reached by a spelling that belongs to another
+//! behavior. Links must lead to something below the root, even if somebody changes them meanwhile (`beneath`). Only regular
+//! files are served; a folder that has an index is redirected to its own path, which ends with a slash.
 //!
-//! Of a file that a client has in part, or has whole, it gets what is missing: ranges and conditions are
-//! those of `selection`.
+//! A client that has a file, or a part of it, gets what is missing: `selection` handles ranges and conditions.
 //!
-//! The file system blocks, so that it is asked on the blocking pool: once for a small file, then once per
-//! piece.
+//! The file system blocks, so it is used on the blocking pool: once for a small file, then once per piece.
 
 mod beneath;
 mod selection;
@@ -45,12 +43,12 @@ impl Folder {
         Ok(Folder { root: canonical.into(), index: index.to_owned() })
     }
 
-    /// The name of the file that is given for a folder; `None` if none is.
+    /// The name of the file that is served for a folder; `None` if there is none.
     pub(crate) fn index(&self) -> Option<&str> {
         Some(self.index.as_str()).filter(|index| !index.is_empty())
     }
 
-    /// None: the file system does not answer.
+    /// Returns `None` if the file system does not answer in time.
     ///
     /// # Errors
     /// This machine lacks what it takes to open a file.
@@ -76,7 +74,7 @@ impl Folder {
     }
 }
 
-/// The file that the text of a path names, below the root; `None` if it could name anything else.
+/// The file that a path names, relative to the root; `None` if it could name anything else.
 fn relative(path: &str, index: &str) -> Option<PathBuf> {
     let (folder, last) = path.strip_prefix('/')?.rsplit_once('/').unwrap_or(("", path.strip_prefix('/')?));
     let mut relative = PathBuf::new();
@@ -87,8 +85,7 @@ fn relative(path: &str, index: &str) -> Option<PathBuf> {
     (!last.is_empty() || !index.is_empty()).then_some(relative)
 }
 
-/// The name that a segment stands for. None if it has what no name of ours has: a second way to write a separator, a NUL,
-/// or what is no UTF-8.
+/// The file name that a segment stands for; `None` if it contains an escaped separator, a NUL, or invalid UTF-8.
 fn file_name(segment: &str) -> Option<String> {
     let mut name = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();
@@ -105,8 +102,8 @@ fn file_name(segment: &str) -> Option<String> {
     (!name.is_empty() && name != "." && name != "..").then_some(name)
 }
 
-/// To the same place with a slash behind it, by which the relative links of its index are resolved. It begins with one
-/// slash, so that it names no host.
+/// Redirects to the same path with a slash at its end, against which the links of its index are resolved. The location
+/// begins with one slash only, so that it names no host.
 fn redirect(path: &NormalPath<'_>, query: Option<&str>) -> Response<Content> {
     let mut location = path.to_url();
     location.push('/');
@@ -121,11 +118,11 @@ fn redirect(path: &NormalPath<'_>, query: Option<&str>) -> Response<Content> {
 
 enum Found {
     File(FoundFile),
-    /// That has an index, and was not asked for by its own path.
+    /// A folder with an index, asked for without the slash at its end.
     Folder,
 }
 
-/// A file, and what is asked for of it.
+/// A file, and the part of it that is asked for.
 struct FoundFile {
     file: File,
     /// The beginning of the part.

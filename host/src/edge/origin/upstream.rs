@@ -1,7 +1,7 @@
 //! One request to a server: over an idle connection or a new one, its head, then its body as it comes.
 //!
-//! A connection that was idle may have been closed by the server while the request was on its way. The
-//! request is then sent once more over a new one, if it had not left, or if sending it twice is safe.
+//! A server may close an idle connection while the next request is on its way. The request is then sent once more over a
+//! new connection, if it had not left, or if sending it twice is safe.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use crate::telemetry::OriginMetrics;
 /// Why there is no answer.
 struct SendError {
     error: FetchError,
-    /// The request, if it may be sent over another connection: it never left, or the server closed while it
+    /// The request, if it may be sent over another connection: it never left, or the server closed the connection while it
     /// was on its way and it is safe to send twice.
     again: Option<Request<RequestBody>>,
 }
@@ -94,13 +94,13 @@ async fn switch(
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, websocket::PROTOCOL);
     let accept = request.headers().get(header::SEC_WEBSOCKET_KEY).map(websocket::accept_of);
-    // A kept connection gives up its slot.
+    // An idle connection gives up its slot.
     let slot = pool::take(server, now).map(|idle| idle.into_slot());
     let connection = open(server, slot, metrics, tally).await?;
     let sent = send(connection, request, server.read_timeout, Instant::now(), Purpose::Switch, None);
     let response = sent.await.map_err(|error| error.error)?;
     let agreed = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
-    // Whoever cannot say what only a server of WebSocket can has not read the question (RFC 6455 section 4.1).
+    // A server that cannot compute the key has not understood the handshake (RFC 6455 section 4.1).
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && (accept.is_none() || agreed != accept.as_ref()) {
         return Err(FetchError::Switched);
     }
@@ -133,7 +133,7 @@ fn is_replayable(request: &Request<RequestBody>) -> bool {
     request.body().is_empty() && is_idempotent(request.method())
 }
 
-/// Twice is as good as once (RFC 9110 section 9.2.2, and the registry of methods).
+/// By RFC 9110 section 9.2.2 and the registry of methods.
 fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
         || matches!(
@@ -142,13 +142,13 @@ fn is_idempotent(method: &Method) -> bool {
         )
 }
 
-/// Nothing of an answer had come.
+/// Whether the connection closed before anything of an answer came.
 fn was_closed(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_io(error)
 }
 
 fn is_io(error: &hyper::Error) -> bool {
-    // What is no HTTP will not be any the next time.
+    // A server that does not speak HTTP will not do so the next time.
     let is_broken = |error: &std::io::Error| error.kind() != std::io::ErrorKind::InvalidData;
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     source.is_some_and(is_broken) && !error.is_parse()
@@ -163,8 +163,8 @@ fn send(
     purpose: Purpose,
     interim: Option<&Interim>,
 ) -> impl Future<Output = Result<Response<Content>, SendError>> {
-    // While a body is being sent, the server has nothing to answer yet: the timeout begins with its last byte. And while
-    // the client has not sent the next part of it, nothing is the server's to do; how long that may take, the body knows.
+    // While a body is being sent, the server need not answer: the timeout begins with the last byte. And while the client
+    // has not sent the next part, the server has nothing to do; the body has a timeout of its own for that.
     let progress = (!request.body().is_empty()).then(Arc::<Progress>::default);
     if let Some(progress) = &progress {
         request = request.map(|content| content.watched(progress.clone()));
@@ -180,11 +180,11 @@ fn send(
     answered(connection, response, timeout, Sent { purpose, is_head, progress, interim })
 }
 
-/// What is remembered of a request that is on its way.
+/// What is known of a request that is on its way.
 struct Sent<'i> {
     purpose: Purpose,
     is_head: bool,
-    /// Of its body.
+    /// How the sending of its body proceeds.
     progress: Option<Arc<Progress>>,
     interim: Option<&'i Interim>,
 }
@@ -212,9 +212,9 @@ where
     let sent = std::future::poll_fn(|cx| {
         connection.drive(cx);
         for (status, headers) in connection.interims.take() {
-            pass(interim, status, headers);
+            pass_interim(interim, status, headers);
         }
-        // Only `drive` makes an answer ready, so that it needs nobody to wake.
+        // Only `drive` makes an answer ready, so no waker is needed here.
         let polled = response.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if let Poll::Ready(sent) = polled {
             return Poll::Ready(Some(sent));
@@ -235,7 +235,7 @@ where
         connection.timer().poll(cx, timeout).map(|()| None)
     });
     let sent = sent.await;
-    // Whatever came of it: the origin has not been asked what its client wanted to ask.
+    // The origin has not got the whole request, so its answer does not matter.
     if !matches!(sent, Some(Ok(_)))
         && let Some(failure) = progress.as_ref().and_then(|progress| progress.take_failure())
     {
@@ -243,7 +243,7 @@ where
     }
     match sent {
         Some(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            // Nobody may be led through to a protocol that was not asked for.
+            // No client may reach a protocol that it has not asked for.
             let agreed = response.headers().get(header::UPGRADE);
             if purpose != Purpose::Switch
                 || !agreed.is_some_and(|agreed| agreed.as_bytes().eq_ignore_ascii_case(websocket::PROTOCOL.as_bytes()))
@@ -276,7 +276,7 @@ where
     }
 }
 
-/// Whether hyper takes all transfer codings off: it knows `chunked`, and passes what is inside of it on as the body.
+/// Whether hyper decodes all transfer codings: it knows `chunked` only, and passes on what is inside.
 fn is_read_whole(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
@@ -286,18 +286,18 @@ fn is_read_whole(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Tells a client what the origin says before its answer. Nobody is told of other protocols, which are not for them.
-fn pass(interim: Option<&Interim>, status: StatusCode, mut headers: HeaderMap) {
+/// Passes an interim response on to the client.
+fn pass_interim(interim: Option<&Interim>, status: StatusCode, mut headers: HeaderMap) {
     if let Some(interim) = interim {
         strip_response(&mut headers, false);
-        // It has no body of which to tell the length (RFC 9110 section 8.6).
+        // It has no body and so no length (RFC 9110 section 8.6).
         headers.remove(header::CONTENT_LENGTH);
         interim.send(status, &headers);
     }
 }
 
-/// A small answer came with its head: it is taken out here, and the connection is free at once. An answer of which it is
-/// known here that it breaks off before its first byte is none.
+/// The content of an answer whose head has come. A small body came with it: it is taken out here, and the connection is
+/// free at once. A body that breaks off before its first byte is an error here.
 fn content(
     mut incoming: Incoming,
     mut connection: Box<Connection>,
@@ -311,7 +311,7 @@ fn content(
     let nobody = &mut Context::from_waker(Waker::noop());
     let mut polled = Pin::new(&mut incoming).poll_frame(nobody);
     if polled.is_pending() {
-        // hyper reads a body when it is asked for it. Whoever has it later drives again, to be woken.
+        // hyper reads a body when it is polled. Its later reader drives again, with a waker.
         connection.drive(nobody);
         polled = Pin::new(&mut incoming).poll_frame(nobody);
     }

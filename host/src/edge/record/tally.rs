@@ -1,6 +1,6 @@
-//! What the way of one request has cost so far: which origin was asked, and what functions took.
+//! What one request has cost so far: which origin was asked, how long it took, and how long functions took.
 //!
-//! Written down on the way by whoever knows it, read when the request ends. I lie in the request's record: nothing is
+//! Whoever knows a part writes it; it is read when the request ends. A tally is part of the request's record: nothing is
 //! allocated, and nothing is looked up.
 
 use std::cell::{Cell, RefCell};
@@ -23,7 +23,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// From here on it is about this origin.
+    /// From now on the tally is about this origin.
     pub(crate) fn begin(&self, origin: &Arc<OriginMetrics>) {
         self.origin.replace(Some(origin.clone()));
         self.address.set(None);
@@ -31,14 +31,14 @@ impl Tally {
         self.first_byte.set(None);
     }
 
-    /// A request is being sent, over a connection that took so long to make, or was there. What is no server has no address.
+    /// A request is being sent. `connect` is `None` if the connection was there already; only a server has an address.
     pub(crate) fn asked(&self, address: Option<SocketAddr>, connect: Option<Duration>) {
         self.address.set(address);
         self.connect.set(connect);
         self.tries.set(self.tries.get() + 1);
     }
 
-    /// The head of an answer is here.
+    /// The head of an answer has come.
     pub(crate) fn answered(&self, after: Duration) {
         self.first_byte.set(Some(after));
     }
@@ -52,7 +52,7 @@ impl Tally {
         self.in_functions.set(self.in_functions.get() + lasted);
     }
 
-    /// The last one that was asked.
+    /// The origin that was asked last.
     pub(crate) fn origin(&self) -> Option<Arc<OriginMetrics>> {
         self.origin.borrow().clone()
     }
@@ -61,7 +61,7 @@ impl Tally {
         self.address.get()
     }
 
-    /// Of the connection that was made for the last try. None: it was there.
+    /// How long connecting took for the last try; `None` if the connection was there already.
     pub(crate) fn connect(&self) -> Option<Duration> {
         self.connect.get()
     }
@@ -70,7 +70,7 @@ impl Tally {
         self.first_byte.get()
     }
 
-    /// Requests that were sent, whatever came of them.
+    /// How many requests were sent, whatever came of them.
     pub(crate) fn tries(&self) -> u32 {
         self.tries.get()
     }

@@ -1,13 +1,13 @@
-//! I tell from a User-Agent what the viewer is on, for CloudFront's `CloudFront-Is-*-Viewer`.
+//! Recognizes a viewer's device by its User-Agent, for CloudFront's `CloudFront-Is-*-Viewer`.
 //!
-//! CloudFront does not say how it knows. I go by the words that makers and browsers document for their User-Agents;
-//! whoever says none of them is on a desktop, as are iPads that call themselves a Macintosh.
+//! CloudFront does not document its rules. These go by the words that makers and browsers document for their User-Agents;
+//! a User-Agent without any of them is a desktop's, as is that of an iPad that calls itself a Macintosh.
 
 use http::header::{self, HeaderMap};
 
 use crate::config::ViewerHeader;
 
-/// A tablet is no mobile device here; one with a telephone's User-Agent is.
+/// A tablet is not a mobile device, unless it sends a telephone's User-Agent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each header")]
 pub(crate) struct Device {
@@ -41,12 +41,12 @@ const IOS: [&str; 3] = ["iPhone", "iPad", "iPod"];
 
 impl Device {
     pub(crate) fn of(headers: &HeaderMap) -> Device {
-        // Whatever else it says: a byte that is no ASCII hides none of the words.
+        // Bytes outside ASCII must not hide the words.
         let agent = headers.get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes())).unwrap_or_default();
         let says = |words: &[&str]| words.iter().any(|word| agent.contains(word));
         let android = agent.contains("Android");
         let smart_tv = says(&TVS);
-        // "Tablet PC" is what Internet Explorer said on desktops. A telephone with Android says Mobile, a tablet does not.
+        // Internet Explorer said "Tablet PC" on desktops. Android says "Mobile" on telephones, but not on tablets.
         let tablet = !smart_tv
             && (says(&TABLETS)
                 || agent.contains("Tablet") && !agent.contains("Tablet PC")
@@ -55,7 +55,7 @@ impl Device {
         Device { desktop: !smart_tv && !tablet && !mobile, mobile, tablet, smart_tv, ios: says(&IOS), android }
     }
 
-    /// What a header says of it; None if it is of something else.
+    /// The value of a header; `None` if the header is not about devices.
     pub(crate) fn is(self, header: ViewerHeader) -> Option<bool> {
         match header {
             ViewerHeader::IsDesktop => Some(self.desktop),

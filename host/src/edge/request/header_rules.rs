@@ -9,7 +9,7 @@ use http_body::Frame;
 use crate::limits;
 use crate::wasm::abi::Moment;
 
-/// Hidden from hooks, and not theirs to add. Names are lower-case.
+/// Hooks neither see these nor may add them. Names are in lower case.
 pub(crate) fn is_disallowed(name: &str) -> bool {
     // Most headers start with another letter: one comparison decides.
     match name.as_bytes().first() {
@@ -48,7 +48,7 @@ fn is_disallowed_extension(name: &str) -> bool {
         || name.starts_with("x-edge-")
 }
 
-/// Shown, but not to be changed at that moment.
+/// Hooks see these but may not change them at that moment.
 pub(crate) fn is_read_only(moment: Moment, name: &str) -> bool {
     match moment {
         Moment::ViewerRequest => {
@@ -67,21 +67,21 @@ pub(crate) fn is_read_only(moment: Moment, name: &str) -> bool {
                 | "via"
         ),
         Moment::OriginResponse => matches!(name, "transfer-encoding" | "via"),
-        // Framing is ours: a changed Transfer-Encoding would let a hook split the connection.
+        // The edge frames messages: a changed Transfer-Encoding would let a hook split the connection.
         Moment::ViewerResponse => matches!(name, "warning" | "via" | "transfer-encoding"),
     }
 }
 
-/// What was met among a request's headers that somebody has to look at.
+/// What was found among a request's headers that needs attention.
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
     /// It has passed other proxies, or this one.
     pub(crate) passed: bool,
     /// It says how its sender was asked, in one of `FORWARDED_FIELDS`.
     pub(crate) forwarded: bool,
-    /// It has cookies, in however many lines.
+    /// It has cookies, in one line or more.
     pub(crate) cookies: bool,
-    /// Its sender wants to be sent trailers (RFC 9110 section 10.1.4).
+    /// Its sender accepts trailers (RFC 9110 section 10.1.4).
     pub(crate) takes_trailers: bool,
     /// The trailers that it announces itself.
     pub(crate) trailer: Option<HeaderValue>,
@@ -101,7 +101,7 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) -> Noted {
     let mut noted = Noted::default();
     let (mut te, mut trailer) = (false, false);
     let gone = named_by_connection(headers);
-    // One walk for all that is looked for.
+    // One pass over the headers finds everything.
     let gone = gone_of(headers, gone, |name| {
         match name {
             "cookie" => noted.cookies = true,
@@ -112,7 +112,8 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) -> Noted {
             "trailer" => trailer = true,
             _ => {}
         }
-        // Of a way into HTTP/2 that is not taken here (RFC 7540 section 3.2.1): it is for this connection, named or not.
+        // `HTTP2-Settings` belongs to an upgrade that is not supported (RFC 7540 section 3.2.1), and is for this connection
+        // whether `Connection` names it or not.
         is_disallowed(name) || matches!(name, "x-http-method-override" | "http2-settings")
     });
     if te {
@@ -126,14 +127,14 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) -> Noted {
     noted
 }
 
-/// Removes hop-by-hop headers of an origin's answer, framing included: the body says how long it is. What announces
-/// trailers stays for a client that takes them.
+/// Removes hop-by-hop headers of an origin's answer, framing included: the body knows its own length. `Trailer` stays for
+/// a client that accepts trailers.
 pub(crate) fn strip_response(headers: &mut HeaderMap, takes_trailers: bool) {
     let chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let gone = named_by_connection(headers);
     let gone = gone_of(headers, gone, |name| {
         matches!(name, "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade")
-            // A body of known length has none behind it.
+            // A body of known length has no trailers.
             || (name == "trailer" && !(takes_trailers && (chunked || !headers.contains_key(header::CONTENT_LENGTH))))
             || name.starts_with("x-amz-cf-")
             || name.starts_with("x-edge-")
@@ -141,7 +142,7 @@ pub(crate) fn strip_response(headers: &mut HeaderMap, takes_trailers: bool) {
     });
     remove(headers, gone);
     if chunked {
-        // With both, the length is not the body's (RFC 9112 section 6.3).
+        // If both are there, the length is not that of the body (RFC 9112 section 6.3).
         headers.remove(header::CONTENT_LENGTH);
     }
 }
@@ -151,14 +152,14 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     if !headers.contains_key(header::CONNECTION) {
         return Vec::new();
     }
-    // By bytes: a member that is no name must not hide those beside it.
+    // By bytes: an invalid member must not hide the others.
     let members = headers.get_all(header::CONNECTION).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     let names = members.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
     names.filter(|name| !is_end_to_end(name.as_str())).collect()
 }
 
-/// What `Connection` cannot take away (RFC 9110 section 7.6.1: what is for all recipients is no connection option). Whoever
-/// names such a field there must not make us forget whom a message is for, who sent it, where it has been, how it is framed
+/// Fields that `Connection` cannot remove (RFC 9110 section 7.6.1: a field for all recipients is not a connection option).
+/// Naming them there must not make the edge forget whom a message is for, who sent it, where it has been, how it is framed
 /// and read, or who may store it and for how long.
 fn is_end_to_end(name: &str) -> bool {
     matches!(
@@ -206,7 +207,7 @@ fn remove(headers: &mut HeaderMap, gone: Vec<HeaderName>) {
     }
 }
 
-/// All lines of a header as one.
+/// Joins all lines of a header.
 fn one_line(headers: &HeaderMap, name: &HeaderName, between: &[u8]) -> Option<HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     let first = lines.next()?;
@@ -219,8 +220,8 @@ fn one_line(headers: &HeaderMap, name: &HeaderName, between: &[u8]) -> Option<He
     HeaderValue::from_bytes(&all).ok()
 }
 
-/// HTTP/2 lets a client send each cookie for itself; nobody behind it would take them for one list (RFC 9113 section
-/// 8.2.3).
+/// Joins the cookies of a request into one line. HTTP/2 lets a client send each in its own line, which HTTP/1 does not (RFC
+/// 9113 section 8.2.3).
 pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(header::COOKIE).iter().nth(1).is_some()
         && let Some(cookies) = one_line(headers, &header::COOKIE, b"; ")
@@ -229,8 +230,8 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Leaves of trailers what may stand there (RFC 9110 section 6.5.1): nothing by which a message is framed, routed,
-/// authenticated or read, and nothing that a header could not carry past us. Too many of them, or too large, go whole.
+/// Removes trailers that are not allowed (RFC 9110 section 6.5.1): those by which a message is framed, routed, authenticated
+/// or read, and those that may not pass as headers either. Removes all if they are too many or too large.
 pub(crate) fn retain_trailers(trailers: &mut HeaderMap) {
     let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if trailers.len() > limits::trailers::FIELDS || bytes > limits::trailers::BYTES {
@@ -270,7 +271,7 @@ fn may_trail(name: &str) -> bool {
         || name.starts_with("access-control-"))
 }
 
-/// Leaves the cookies whose names are wanted, in one line.
+/// Keeps the cookies whose names are wanted, in one line.
 pub(crate) fn retain_cookies(headers: &mut HeaderMap, is_wanted: impl Fn(&[u8]) -> bool) {
     if !headers.contains_key(header::COOKIE) {
         return;

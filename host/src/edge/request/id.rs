@@ -44,7 +44,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The finaliser of SplitMix64: one to one, so that ids stay unique while neighbours look unrelated.
+/// The finaliser of SplitMix64: a bijection, so that ids stay unique while consecutive ones look unrelated.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -14,7 +14,7 @@ use crate::edge::node::Node;
 use crate::edge::origin::error::FetchError;
 use crate::edge::request::head::HeadError;
 use crate::edge::request::websocket::{self, HandshakeError};
-use crate::edge::site::signed::Denied;
+use crate::edge::site::signed::denied::Denied;
 use crate::failure::Failure;
 use crate::limits::Limit;
 use crate::telemetry::{Occasion, ResultType, shown_path};

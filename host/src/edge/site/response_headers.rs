@@ -113,7 +113,7 @@ fn is_allowed(allowed: &str, origin: &HeaderValue) -> bool {
     rest.eq_ignore_ascii_case(suffix) && !labels.is_empty() && labels.bytes().all(is_name)
 }
 
-/// Ids are random.
+/// Whether this request is sampled; ids are random.
 fn is_sampled(id: &RequestId, percent: u8) -> bool {
     if percent == 0 {
         return false;
@@ -122,7 +122,7 @@ fn is_sampled(id: &RequestId, percent: u8) -> bool {
     spread % 100 < u64::from(percent)
 }
 
-/// CloudFront's metrics in `Server-Timing`, those that are known here.
+/// CloudFront's metrics in `Server-Timing`, as far as they are known here.
 fn server_timing(result: ResultType, id: &RequestId, pop: &str) -> Option<(HeaderName, HeaderValue)> {
     let cache = match result {
         ResultType::Hit => "cdn-cache-hit",

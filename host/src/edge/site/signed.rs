@@ -1,19 +1,22 @@
-//! Signed URLs and signed cookies: who may have what, until when, as a trusted signer has written it down.
+//! Signed URLs and signed cookies: a trusted signer says who may have what, and until when.
 //!
-//! CloudFront's forms ("Serve private content with signed URLs and signed cookies"). A canned policy is not
-//! sent: it is made again from the URL and `Expires`, and the signature tells whether that is what was signed.
-//! A custom policy comes along, and is believed once its signature is right.
+//! The forms are CloudFront's ("Serve private content with signed URLs and signed cookies"). A canned policy is not sent: it
+//! is made again from the URL and `Expires`, and the signature shows whether that is what was signed. A custom policy is
+//! sent, and trusted once its signature has been verified.
 //!
-//! A canned policy is about the URL as it was written, a resource about the path that is named (`path`): whatever a
-//! server may read a path as must be covered.
+//! A canned policy covers the URL as it was written; the resource of a custom policy covers a path (`path`) only if it
+//! covers every way in which a server may read it.
 //!
-//!     ticket ─► key ─► policy ─► time, address ─► signature ─► resource ─► admitted
+//! ```text
+//! parameters ─► key ─► policy ─► time, address ─► signature ─► resource ─► admitted
+//! ```
 //!
-//! What is cheap is looked at first: an old link costs no signature. The resource is last, since its wildcards
-//! may be costly, and only a signer may choose them. Whatever is not understood refuses.
+//! Cheap checks come first: an expired link costs no verification. The resource comes last, since its wildcards may be
+//! costly and only a signer may choose them. Anything that is not understood is refused.
 //!
-//! I choose no statuses. A request that is admitted goes on without what opened the door (`strip`).
+//! No statuses are chosen here. An admitted request goes on without its signature (`strip`).
 
+pub(crate) mod denied;
 pub(crate) mod policy;
 mod verified;
 
@@ -30,22 +33,23 @@ use crate::edge::request::head::{Head, with_query};
 use crate::edge::request::header_rules::retain_cookies;
 use crate::limits;
 use crate::path::NormalPath;
+use denied::Denied;
 use policy::Policy;
 use verified::Algorithm;
 
-/// Query parameters; with this before it each is a cookie.
+/// With this prefix, each of the parameters is the name of a cookie.
 const COOKIE_PREFIX: &str = "CloudFront-";
 const PARAMETERS: [&str; 5] = ["Expires", "Policy", "Signature", "Key-Pair-Id", "Hash-Algorithm"];
 
-/// Those whom a behavior believes.
+/// The keys that a behavior trusts.
 pub(crate) struct Signers {
     keys: Vec<Arc<PublicKey>>,
 }
 
-/// What a signature is to allow.
+/// A request that a signature must allow.
 pub(crate) struct Asked<'a> {
     pub(crate) secure: bool,
-    /// As the client says it, with its port.
+    /// As the client sends it, with its port.
     pub(crate) host: &'a str,
     pub(crate) target: &'a PathAndQuery,
     /// The path of `target`.
@@ -55,34 +59,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) now_s: u64,
 }
 
-/// Why a request may not have what it asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Denied {
-    #[error("no key is named")]
-    NoKey,
-    #[error("the key is in no trusted group")]
-    UnknownKey,
-    #[error("the signature is missing, or not in the alphabet")]
-    Signature,
-    #[error("the policy or the time of expiry is missing, or cannot be read")]
-    Policy,
-    /// ring, and so we, verify no ECDSA over SHA-1.
-    #[error("no such hash algorithm for this key (ECDSA takes Hash-Algorithm=SHA256 only)")]
-    Algorithm,
-    #[error("it has expired")]
-    Late,
-    #[error("it is not yet valid")]
-    Early,
-    #[error("it is for another address")]
-    Address,
-    #[error("it is for another resource")]
-    Resource,
-    #[error("the signature is not that of the key")]
-    Forged,
-}
-
 impl Signers {
-    /// None if nobody is trusted: then nothing needs to be signed.
+    /// `None` if no key is trusted: then nothing needs to be signed.
     pub(crate) fn new(keys: &[Arc<PublicKey>]) -> Option<Signers> {
         (!keys.is_empty()).then(|| Signers { keys: keys.to_vec() })
     }
@@ -109,7 +87,7 @@ impl Signers {
         if !verified::is_signed(algorithm, &key.bytes, &text, &signature) {
             return Err(Denied::Forged);
         }
-        // What other servers may read must be allowed as well.
+        // Every way in which a server may read the path must be allowed.
         let covers = |text: &str| policy.covers(asked.scheme(), asked.host, || asked.own_target(text));
         let is_covered = covers(asked.path.text())
             && !asked.path.has_nul()
@@ -130,12 +108,12 @@ impl<'a> Asked<'a> {
         if self.secure { "https" } else { "http" }
     }
 
-    /// The URL as the signer has written it.
+    /// The URL as the signer wrote it.
     fn url(&self) -> String {
         format!("{}://{}{}", self.scheme(), self.host, self.own_target(self.target.path()))
     }
 
-    /// Path and query before the signer's own parameters came to it, with the path in this spelling.
+    /// Path and query without the signer's own parameters, with the path in this spelling.
     fn own_target(&self, path: &str) -> String {
         let mut url = String::with_capacity(self.target.as_str().len());
         url.push_str(path);
@@ -149,8 +127,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What a signer adds to a URL, or to a client's cookies. Of a parameter that is there twice the first counts:
-/// both are taken out of what the origin sees.
+/// What a signer adds to a URL, or to a client's cookies. If a parameter is there twice, the first counts; both are
+/// removed from what the origin sees.
 #[derive(Default)]
 struct Ticket<'a> {
     expires: Option<&'a str>,
@@ -161,11 +139,11 @@ struct Ticket<'a> {
 }
 
 impl<'a> Ticket<'a> {
-    /// A URL with any parameter of a signed one is one: its cookies are not looked at, as in CloudFront.
+    /// A URL with any of the parameters is a signed URL: its cookies are ignored, as in CloudFront.
     fn of(asked: &Asked<'a>) -> Option<Ticket<'a>> {
         let query = asked.target.query().into_iter().flat_map(|query| query.split('&'));
         let cookies = || {
-            // Whatever another cookie has in it.
+            // Other cookies may contain any bytes.
             let lines = asked.headers.get_all(header::COOKIE).iter().map(|line| line.as_bytes());
             let pairs = lines.flat_map(|line| line.split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
             pairs.filter_map(|pair| str::from_utf8(pair.strip_prefix(COOKIE_PREFIX.as_bytes())?).ok())
@@ -187,14 +165,14 @@ impl<'a> Ticket<'a> {
                 _ => continue,
             };
             found = true;
-            // What is empty is not there.
+            // An empty parameter counts as missing.
             *slot = slot.or((!value.is_empty()).then_some(value));
         }
         found.then_some(ticket)
     }
 }
 
-/// Takes what a signer has added out of a request.
+/// Removes what a signer has added to a request.
 pub(crate) fn strip(head: &mut Head) {
     if let Some(query) = head.target.query()
         && query.split('&').any(is_signers)
@@ -227,7 +205,7 @@ fn decode(text: &str, bytes_max: usize) -> Option<Vec<u8>> {
     use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
     const PLAIN: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
-        // Signers leave it out, as CloudFront's own examples do.
+        // Signers leave the padding out, as CloudFront's own examples do.
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
     if text.len() / 4 > bytes_max / 3 + 1 {

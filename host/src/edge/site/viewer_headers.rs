@@ -112,7 +112,7 @@ fn degrees(found: &GeoRecord<'_>, path: &[PathElement<'_>]) -> Option<HeaderValu
     HeaderValue::try_from(format!("{degrees:.5}")).ok()
 }
 
-/// `ADDRESS:PORT`, also of IPv6 without brackets.
+/// `ADDRESS:PORT`; IPv6 has no brackets.
 fn address(peer: SocketAddr) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{}:{}", peer.ip().to_canonical(), peer.port())).ok()
 }

@@ -1,4 +1,4 @@
-//! For fuzz targets: answers of hooks, heads of requests, events of `edgeward test`, signed URLs. I check what the rest
+//! For fuzz targets: answers of hooks, heads of requests, events of `edgeward test`, signed URLs. They check what the rest
 //! of the edge relies on.
 
 use http::header::{self, HeaderMap};
@@ -36,7 +36,7 @@ fn request_answer(moment: Moment, limits: &Limits, answer: &[u8]) {
     }
     assert!(edits.body.is_none() || moment == Moment::OriginRequest);
     if let Some(edits) = &edits.origin {
-        // They are put together later without a check of their own.
+        // They are joined later without another check.
         if let Some(path) = &edits.path {
             assert!(format!("{path}{}", head.target).parse::<PathAndQuery>().is_ok(), "path {path:?} before {}", head.target);
         }
@@ -88,7 +88,7 @@ pub(crate) fn event(data: &[u8]) {
     opened.shown();
 }
 
-/// A query, a line of cookies and a policy, a line each. Nobody has signed for it.
+/// A query, a line of cookies and a policy, one line each. Nobody has signed them.
 pub(crate) fn signed(data: &[u8]) {
     let mut lines = data.splitn(3, |&byte| byte == b'\n');
     let mut next = || lines.next().unwrap_or_default();
@@ -125,7 +125,7 @@ fn sample_head() -> Head {
     Head::new(http::Method::GET, target, headers, http::Version::HTTP_11)
 }
 
-/// What `Head` says of itself.
+/// What `Head` promises.
 fn check_head(head: &Head) {
     assert!(head.path().starts_with('/'), "{}", head.target);
     assert!(head.target.as_str().len() <= limits::request::URL_BYTES);
@@ -150,7 +150,7 @@ fn check_edit(moment: Moment, limits: &Limits, before: &HeaderMap, after: &Heade
     }
     for name in after.keys().chain(before.keys()).map(header::HeaderName::as_str) {
         assert!(!is_disallowed(name), "{name}");
-        // A replaced body takes its length along.
+        // Replacing a body removes its length.
         if is_read_only(moment, name) && name != "content-length" {
             assert!(before.get_all(name).iter().eq(after.get_all(name).iter()), "{name} was changed");
         }

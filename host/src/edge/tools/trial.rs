@@ -69,7 +69,7 @@ struct Viewer {
 struct EventRequest {
     method: String,
     uri: String,
-    /// A string, or a map as of the headers.
+    /// A string, or a map like that of the headers.
     #[serde(default)]
     querystring: Value,
     #[serde(default)]

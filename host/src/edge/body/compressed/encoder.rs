@@ -1,19 +1,19 @@
-//! The three encoders behind one face: bytes go in, and what has become of them is taken out.
+//! The three encoders with one interface: bytes are written, and the compressed ones are taken out.
 
 use std::io::{self, Write as _};
 
 use crate::cache::key::Coding;
 
-/// Levels for content that is compressed while somebody waits: 80, 50 and 300 MB/s for bytes that come out as a fourth.
-/// Higher ones cost twice as much and gain a few percent.
+/// Levels for content that is compressed while a client waits: 80, 50 and 300 MB/s for content that shrinks to a fourth.
+/// Higher levels cost twice as much and gain a few percent.
 const GZIP_LEVEL: u32 = 6;
 const BROTLI_LEVEL: u32 = 5;
 const ZSTD_LEVEL: i32 = 3;
 
-/// How far back an encoder looks, as a power of two: 1 MiB. What is beyond gains little, and is memory.
+/// How far back an encoder looks, as a power of two: 1 MiB. A larger window gains little and costs memory.
 const WINDOW_LOG: u32 = 20;
 
-/// brotli hands its output over in pieces of this size.
+/// brotli writes its output in pieces of this size.
 const BROTLI_BUFFER_BYTES: usize = 4 << 10;
 
 pub(super) enum Encoder {
@@ -49,7 +49,7 @@ impl Encoder {
         }
     }
 
-    /// All that can be decoded of what was written.
+    /// Takes all output so far; everything that was written can be decoded from it.
     pub(super) fn flush(&mut self) -> io::Result<Vec<u8>> {
         Ok(match self {
             Encoder::Gzip(writer) => {
@@ -67,7 +67,7 @@ impl Encoder {
         })
     }
 
-    /// The rest.
+    /// Ends the stream and takes the rest of the output.
     pub(super) fn finish(self) -> io::Result<Vec<u8>> {
         match self {
             Encoder::Gzip(writer) => writer.finish(),

@@ -1,6 +1,6 @@
-//! The policy that a signer has written: what, until when, from when, for whom.
+//! The policy of a signature: what it covers, until when, from when, and for whom.
 //!
-//! Strict where CloudFront is silent: a condition that we do not know must not be one that we ignore.
+//! Where CloudFront's documentation is silent, this is strict: an unknown condition is refused, not ignored.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,12 +10,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::Denied;
+use crate::edge::site::signed::denied::Denied;
 use crate::limits::signed::{EPOCH_S, RESOURCE_WILDCARDS};
 use crate::path::pattern::Pattern;
 
 pub(crate) struct Policy {
-    /// None: everything.
+    /// `None` covers everything.
     resource: Option<Resource>,
     until_s: u64,
     from_s: Option<u64>,
@@ -62,12 +62,13 @@ impl Policy {
     }
 }
 
-/// `*` and `?` are wildcards, also the `?` before a query: it stands for itself, among others. Each stays in its part: one in
-/// a scheme or a host could otherwise stand for a path, and what follows it be found in the query, which anybody writes.
+/// `*` and `?` are wildcards, also the `?` before a query, which matches itself among others. A wildcard matches only within
+/// its part: one in a scheme or a host could otherwise match a path, and what follows it could be found in the query, which
+/// the client writes.
 enum Resource {
-    /// `None` stands for any scheme, and any path and query.
+    /// `None` matches any scheme, or any path and query.
     Parts { scheme: Option<Pattern>, host: Pattern, target: Option<Pattern> },
-    /// What begins with a slash, or has no path and no `*` in its place.
+    /// A resource that begins with a slash, or has neither a path nor a `*` in its place.
     Nothing,
 }
 
@@ -77,7 +78,7 @@ impl Resource {
             return None;
         }
         let (scheme, rest) = match text.split_once("://") {
-            // Behind a slash it is of a path or a query.
+            // After a slash, `://` belongs to a path or a query.
             Some((scheme, rest)) if !scheme.contains('/') => (Some(Pattern::url(scheme)), rest),
             _ => (None, text),
         };
@@ -86,7 +87,7 @@ impl Resource {
             None if rest.ends_with('*') => (rest, None),
             None => return Some(Resource::Nothing),
         };
-        // A request may have no host.
+        // A request may lack a host, which an empty one would match.
         if host.is_empty() {
             return Some(Resource::Nothing);
         }
@@ -101,7 +102,7 @@ impl Resource {
     }
 }
 
-/// The text that the signer of a canned policy has signed, byte for byte. None if the URL could end its string.
+/// The text that the signer of a canned policy has signed, byte for byte. `None` if the URL could end its JSON string.
 pub(crate) fn canned(url: &str, expires: &str) -> Option<Vec<u8>> {
     if url.contains(['"', '\\']) {
         return None;
@@ -117,7 +118,7 @@ fn time(text: &str) -> Option<u64> {
     text.parse().ok().filter(|&time| digits && time <= EPOCH_S)
 }
 
-/// Digits only, as short as may be.
+/// Digits only, without leading zeros.
 fn length(bits: &str) -> Option<u8> {
     bits.parse().ok().filter(|length: &u8| length.to_string() == bits)
 }
@@ -136,7 +137,7 @@ impl Network {
         let written: IpAddr = address.parse().ok()?;
         let most = if written.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Some(most), length).filter(|&bits| bits <= most)?;
-        // Clients are compared as what they are, so networks are, too (RFC 4291 section 2.5.5.2).
+        // Clients are compared in canonical form, so networks are, too (RFC 4291 section 2.5.5.2).
         let address = written.to_canonical();
         let bits = if address.is_ipv4() && written.is_ipv6() { bits.checked_sub(96)? } else { bits };
         Some(Network { address, bits })
@@ -148,7 +149,7 @@ impl Network {
             (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits(), other.to_bits(), 128),
             _ => return false,
         };
-        // A shift by all bits leaves none.
+        // `checked_shr` gives `None` for a shift by all bits.
         (own ^ other).checked_shr(length - u32::from(self.bits)).unwrap_or(0) == 0
     }
 }
@@ -193,12 +194,12 @@ struct Address {
     source_ip: String,
 }
 
-/// What is `null` is there, and nothing that is understood: it does not stand for "everything".
+/// Refuses `null`, which does not mean "everything".
 fn not_null<'d, T: Deserialize<'d>, D: Deserializer<'d>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// What is written as an object: what is derived would take an array of the values as well.
+/// Accepts an object only: a derived `Deserialize` would take an array of the values as well.
 struct Object<T>(T);
 
 impl<'d, T: Deserialize<'d>> Deserialize<'d> for Object<T> {

@@ -1,8 +1,8 @@
-//! Whether a signature is that of a key. What was verified lately is remembered by the thread: a player that
-//! asks for a hundred pieces with the same cookies is verified once.
+//! Verifies signatures. Each thread remembers what it has verified lately: a player that asks for a hundred pieces with the
+//! same cookies is verified once.
 //!
-//! Remembered is a digest of everything that decides: algorithm, key, text and signature, so that the answer
-//! is the same as without. What is wrong is not remembered: strangers have no say in what is kept.
+//! What is remembered is a digest of everything that decides: algorithm, key, text and signature, so that the result is the
+//! same as without. Failures are not remembered: strangers must not decide what is kept.
 
 use std::cell::RefCell;
 
@@ -23,7 +23,7 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// By the key's kind and `Hash-Algorithm`, which is SHA-1 when it is not said.
+    /// By the key's kind and `Hash-Algorithm`, whose default is SHA-1.
     pub(super) fn of(kind: KeyKind, hash: Option<&str>) -> Option<Algorithm> {
         match (kind, hash) {
             (KeyKind::Rsa, None | Some("SHA1")) => Some(Algorithm::RsaSha1),
@@ -46,7 +46,7 @@ impl Algorithm {
 type Digest = [u8; digest::SHA256_OUTPUT_LEN];
 
 thread_local! {
-    /// Each digest has one place; a newer one takes it.
+    /// Each digest has one place, where a newer one replaces it.
     static DIGESTS: RefCell<Vec<Digest>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -68,7 +68,7 @@ pub(super) fn is_signed(algorithm: Algorithm, key: &[u8], text: &[u8], signature
     is_signed
 }
 
-/// Lengths stand before what they measure, so that no other four parts give the same bytes.
+/// Each part follows its length, so that no other parts give the same bytes.
 fn digest(algorithm: Algorithm, key: &[u8], text: &[u8], signature: &[u8]) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&[algorithm as u8]);
