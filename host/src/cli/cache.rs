@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use nodes::Node;
+use nodes::CacheNode;
 
 use super::output::say;
 use crate::cache::no_path;
@@ -132,7 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// A node, and the token to send.
 struct Admin {
-    node: Node,
+    node: CacheNode,
     token: Option<Arc<str>>,
 }
 

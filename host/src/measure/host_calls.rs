@@ -15,7 +15,7 @@ use crate::wasm::compile::{self, Source};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
-use hook::{Call, DATA, GIVEN, POLLABLES, STREAM};
+use hook::{DATA, GIVEN, HostCall, POLLABLES, STREAM};
 
 /// Number of calls per run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ enum Rounds {
     One,
 }
 
-type EmitCall = fn(&mut Call<'_>);
+type EmitCall = fn(&mut HostCall<'_>);
 
 fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, EmitCall)> {
     use Rounds::{Many, One};
@@ -158,7 +158,7 @@ impl KeyValueStore for BenchValues {
     }
 }
 
-impl Call<'_> {
+impl HostCall<'_> {
     fn now(&mut self) {
         self.0.call(hook::NOW).drop();
     }

@@ -13,7 +13,7 @@ use crate::wasm::abi::Moment;
 use crate::wasm::compile::interface;
 
 /// Emits the call inside the loop.
-pub(super) struct Call<'a>(pub InstructionSink<'a>);
+pub(super) struct HostCall<'a>(pub InstructionSink<'a>);
 
 // Addresses in memory: results of calls, the pollables, the event, data to send, and lists.
 pub(super) const GIVEN: i32 = 64;
@@ -50,7 +50,7 @@ const fn defined(index: u32) -> ComponentValType {
     ComponentValType::Type(index)
 }
 
-pub(super) fn component(data: &[u8], emit: fn(&mut Call<'_>)) -> Vec<u8> {
+pub(super) fn component(data: &[u8], emit: fn(&mut HostCall<'_>)) -> Vec<u8> {
     let mut component = ComponentBuilder::default();
     let memory_module = component.core_module(None, &memory(data));
     let memory = component.core_instantiate(None, memory_module, []);
@@ -218,7 +218,7 @@ fn memory_type() -> MemoryType {
     MemoryType { minimum: 32, maximum: Some(32), memory64: false, shared: false, page_size_log2: None }
 }
 
-fn hook(emit: fn(&mut Call<'_>)) -> Module {
+fn hook(emit: fn(&mut HostCall<'_>)) -> Module {
     const AT: MemArg = MemArg { offset: 0, align: 0, memory_index: 0 };
     let (i32, i64) = (ValType::I32, ValType::I64);
     // In the order of the constants above.
@@ -254,7 +254,7 @@ fn hook(emit: fn(&mut Call<'_>)) -> Module {
         f.i32_const(HANDLES + 4 * pollable).i64_const(1).call(SUBSCRIBE).i32_store(AT);
     }
     f.block(BlockType::Empty).local_get(ROUNDS).i32_eqz().br_if(0).loop_(BlockType::Empty);
-    emit(&mut Call(handle.instructions()));
+    emit(&mut HostCall(handle.instructions()));
     let mut f = handle.instructions();
     f.local_get(ROUNDS).i32_const(1).i32_sub().local_tee(ROUNDS).br_if(0).end().end();
     for pollable in (0..POLLABLES).rev() {
