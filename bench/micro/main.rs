@@ -21,7 +21,7 @@ use edgeward::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use edgeward::measure::sample_event;
 use edgeward::net;
 use edgeward::telemetry::Telemetry;
-use edgeward::wasm::abi::{Body, EventWriter, Moment, Ops};
+use edgeward::wasm::abi::{Body, EventContext, EventWriter, Moment, Ops};
 use edgeward::wasm::compile::{self, Compiler, Source};
 use edgeward::wasm::engine::Engines;
 use edgeward::wasm::viewer::ViewerCode;
@@ -88,7 +88,15 @@ fn event(c: &mut Criterion) {
     c.bench_function("event", |b| {
         b.iter(|| {
             let moment = Moment::ViewerRequest;
-            let mut event = EventWriter::begin(&mut buffer, moment, true, "example", "bench-0000", "192.0.2.7", "local");
+            let context = EventContext {
+                moment,
+                has_query: true,
+                site: "example",
+                request_id: "bench-0000",
+                client_ip: "192.0.2.7",
+                edge_location: "local",
+            };
+            let mut event = EventWriter::begin(&mut buffer, &context);
             event.request("GET", "/docs/", "page=2");
             event.headers(black_box(&HEADERS).iter().map(|(name, value)| (*name, value.as_bytes())));
             event.body(Body::Hidden);

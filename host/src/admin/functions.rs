@@ -1,4 +1,4 @@
-//! `GET /config/functions`: what is deployed, since when, and with which limits. No value of a configuration is in it.
+//! `GET /config/functions`: the deployed functions with their digests, times and limits, but without configured values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ pub(super) struct FunctionReport {
     name: String,
     /// `sha256:` and the digest of the component's bytes.
     digest: String,
-    /// When this code came into force with these settings.
+    /// When this code was deployed with these settings.
     deployed: Timestamp,
     profile: &'static str,
     moments: Vec<&'static str>,
     http: bool,
-    /// Of a viewer function: what becomes of an instance between two calls.
+    /// What happens to an instance of a viewer function between two calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     instances: Option<Instances>,
     limits: BTreeMap<&'static str, u64>,

@@ -1,4 +1,4 @@
-//! `[function.NAME]`: a component and its settings; where sites use it decides its profile.
+//! `[function.NAME]`: a component and its settings. Its use in sites decides its profile.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use super::{Function, Hidden, KeyValues};
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};
 use crate::network::Grants;
 
-/// Where functions are used, for their profile.
+/// The uses of functions, which decide their profiles.
 #[derive(Default)]
 pub(super) struct Uses {
     viewer: BTreeMap<String, Range<usize>>,
@@ -35,7 +35,7 @@ impl Uses {
         self.viewer.contains_key(function) || self.worker.contains_key(function)
     }
 
-    /// Viewer if any viewer moment refers to it; both at once cannot be.
+    /// Viewer if a viewer moment refers to it. A function cannot be both.
     fn profile(&self, table: &TableReader<'_>, name: &str) -> Profile {
         match (self.viewer.get(name), self.worker.get(name)) {
             (Some(_), Some(worker)) => {
@@ -86,7 +86,7 @@ pub(super) fn read(
     functions.collect()
 }
 
-/// What nobody uses is not deployed, and has no profile that it could be judged by: then there are no `limits`.
+/// `limits` is `None` for an unused function: it is not deployed and has no profile to validate against.
 fn component_file(table: &TableReader<'_>, text: &Text<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<PathBuf> {
     let path = files.existing(table, text)?;
     let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());

@@ -5,21 +5,25 @@
 //! - *viewer*: 2 MiB memories in many slots, synchronous calls only, no asynchronous machinery;
 //! - *worker*: memories up to 4 GiB, asynchronous, leaves its thread to others after each slice of time.
 
+pub(super) mod config;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+use wasmtime::{Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
-use crate::limits::{Calls, Limit, Profile};
+use crate::limits::{Calls, Profile};
 use crate::wasm::aot::AotCache;
-use crate::wasm::compile::{Compiler, Size};
-use crate::wasm::fuel::{self, FuelScale};
+use crate::wasm::compile::process::Compiler;
+use crate::wasm::compile::size::Size;
+use crate::wasm::fuel::FuelScale;
 use crate::wasm::sealed;
 use crate::wasm::state::ViewerState;
-use crate::wasm::worker;
+use crate::wasm::worker::linker;
 use crate::wasm::worker::state::WorkerState;
+use config::{bytes, config};
 
 /// See the module. One for the process.
 pub struct Engines {
@@ -41,42 +45,13 @@ impl Engines {
         let (viewer, worker) = (running(Profile::Viewer)?, running(Profile::Worker)?);
         let fuel = FuelScale::measure(&viewer)?;
         let viewer_linker = sealed::linker(&viewer)?;
-        let worker_linker = worker::linker::linker(&worker)?;
+        let worker_linker = linker::linker(&worker)?;
         Ok(Engines { viewer, worker, fuel, aot, compiler, viewer_live: Arc::default(), viewer_linker, worker_linker })
     }
 }
 
-/// An engine that compiles what that of the profile will run. It has no pool, and so no room to run it.
-pub(super) fn compiling(profile: Profile) -> Result<Engine> {
-    Engine::new(&config(profile))
-}
-
 fn running(profile: Profile) -> Result<Engine> {
     Engine::new(config(profile).allocation_strategy(InstanceAllocationStrategy::Pooling(pool(profile))))
-}
-
-/// Equal for engines of which one takes what the other has compiled, in this process or another.
-pub(super) fn digest(engine: &Engine) -> u64 {
-    use std::hash::{Hash as _, Hasher as _};
-    let mut digest = std::hash::DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut digest);
-    digest.finish()
-}
-
-fn config(profile: Profile) -> Config {
-    let stack_bytes = bytes(Limit::StackBytes.maximum(profile));
-    let mut config = Config::new();
-    config.consume_fuel(true).operator_cost(fuel::operator_costs()).wasm_relaxed_simd(false);
-    config.memory_init_cow(true).async_stack_zeroing(false);
-    // Which byte of the component an instruction came from: a third of a compiled file, for the offsets in traps.
-    config.generate_address_map(false);
-    config.max_wasm_stack(stack_bytes);
-    match profile.engine().calls {
-        // The dump is how `viewer::State` comes to see a store.
-        Calls::Inline => config.concurrency_support(false).coredump_on_trap(true),
-        Calls::Async => config.async_stack_size(2 * stack_bytes),
-    };
-    config
 }
 
 /// `compile::Inspection::check` refuses what has no room in one instance.
@@ -114,10 +89,6 @@ fn pool(profile: Profile) -> PoolingAllocationConfig {
 /// `PAGEMAP_SCAN` (Linux 6.7) finds the pages to reset without touching the others.
 fn pagemap_scan() -> Enabled {
     Enabled::Auto
-}
-
-fn bytes(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use wasmtime::{Global, Memory, Ref, Store, Table, Val, WasmCoreDump};
 use crate::failure::Failure;
 use crate::limits::{self, Limit, Limits, Profile, instantiation};
 use crate::wasm::abi::Moment;
-use crate::wasm::compile::{self, CompileError, Compiled};
+use crate::wasm::compile::{CompileError, Compiled};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::{self, KeyValueStore, ViewerState};
+use crate::wasm::world::interface;
 use crate::wasm::{restore, sealed};
 
 /// A viewer component, linked and ready to be instantiated.
@@ -72,7 +73,7 @@ impl ViewerCode {
         let component = &compiled.component;
         let pre = engines.viewer_linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
-            let instance = component.get_export_index(None, compile::interface(moment).as_str())?;
+            let instance = component.get_export_index(None, interface(moment).as_str())?;
             component.get_export_index(Some(&instance), "handle")
         });
         Ok(ViewerCode {
@@ -137,7 +138,7 @@ impl ViewerInstance {
     pub fn call(&mut self, code: &ViewerCode, moment: Moment, event: &[u8], now_ns: u64, seed: u64) -> Called {
         self.store.data_mut().begin(&code.limits, now_ns, seed);
         let Some(handle) = self.handles[moment as usize] else {
-            let why = format!("it does not export {}", compile::interface(moment));
+            let why = format!("it does not export {}", interface(moment));
             return Called { result: Err(Failure::NotRunnable(why)), fuel: 0 };
         };
         if let Err(error) = self.store.set_fuel(code.cpu_fuel) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{Limit, Profile};
-use crate::wasm::worker;
+use crate::wasm::worker::offered;
 
 /// Why bytes cannot be deployed.
 #[derive(Debug, thiserror::Error)]
@@ -187,13 +187,20 @@ impl CompileError {
 fn advised(names: &[String], profile: Profile, about_any: String) -> String {
     let mut advice: Vec<&str> = match profile {
         Profile::Viewer => Vec::new(),
-        Profile::Worker => names.iter().filter_map(|name| worker::advice(name)).collect(),
+        Profile::Worker => names.iter().filter_map(|name| offered::advice(name)).collect(),
     };
     // Many names may have the same.
     let mut told = BTreeSet::new();
     advice.retain(|advice| told.insert(*advice));
     advice.push(&about_any);
     advice.join("; ")
+}
+
+fn profile_name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Viewer => "viewer",
+        Profile::Worker => "worker",
+    }
 }
 
 fn listed(names: &[String]) -> String {

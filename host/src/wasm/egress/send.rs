@@ -25,7 +25,7 @@ use crate::limits::egress::{CONNECT_MS, HEAD_BYTES, HEADERS, READ_MS};
 use crate::loops;
 use crate::network::{Host, Target};
 use crate::wasm::egress::connections::{Permit, Permitted};
-use crate::wasm::egress::{Egress, Refusal};
+use crate::wasm::egress::policy::{Egress, Refusal};
 use crate::wasm::worker::output::FunctionLog;
 
 /// A response, and the rest of the work on its connection.
