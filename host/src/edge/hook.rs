@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::function::call::{Call, HookCall, HookOutcome};
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
+use crate::limits::hook_events::{BUFFER_BYTES, BUFFERS};
 use crate::loops::Passed;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
 use crate::wasm::abi::{self, EventContext, EventWriter, Moment};
@@ -56,10 +57,6 @@ thread_local! {
     /// Buffers of `ResponseEvent` that may be used again.
     static SPENT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
-
-/// About as many as a busy worker has requests at their origins; each up to `SPENT_BYTES`.
-const SPENT_MAX: usize = 64;
-const SPENT_BYTES: usize = 16 << 10;
 
 pub(crate) fn viewer_request(
     context: HookContext<'_>,
@@ -96,7 +93,7 @@ impl ResponseEvent {
 impl Drop for ResponseEvent {
     fn drop(&mut self) {
         SPENT.with_borrow_mut(|spent| {
-            if spent.len() < SPENT_MAX && self.event.capacity() <= SPENT_BYTES {
+            if spent.len() < BUFFERS && self.event.capacity() <= BUFFER_BYTES {
                 spent.push(std::mem::take(&mut self.event));
             }
         });

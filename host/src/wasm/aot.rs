@@ -24,14 +24,13 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::limits;
+use crate::limits::aot::NOTE_BYTES;
 use crate::wasm::engine::config;
 use prune::{CODE, NOTE};
 
 const UNFINISHED: &str = "tmp";
 /// Between the making of a file and its lock lies less.
 const SETTLED: Duration = Duration::from_secs(1);
-/// Exports and imports by name.
-const NOTE_BYTES: u64 = 16 << 20;
 
 /// See the module.
 pub struct AotCache {

@@ -65,11 +65,11 @@ impl OriginServer {
             endpoint,
             path: "".into(),
             headers: Arc::new([]),
-            connect_timeout: Duration::from_secs(10),
-            connect_attempts: 3,
-            read_timeout: Duration::from_secs(30),
-            keepalive: Duration::from_secs(5),
-            max_idle: 32,
+            connect_timeout: Duration::from_millis(limits::CONNECT_TIMEOUT_MS),
+            connect_attempts: limits::CONNECT_ATTEMPTS,
+            read_timeout: Duration::from_millis(limits::READ_TIMEOUT_MS),
+            keepalive: Duration::from_millis(limits::KEEPALIVE_MS),
+            max_idle: limits::IDLE,
             connections_max: limits::CONNECTIONS,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use crate::limits::request::LINGER_MS;
 use crate::net::pulse::Verdict;
 use crate::net::sweep::Entry;
 
@@ -37,7 +38,7 @@ pub(super) async fn cut<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, verdic
 }
 
 /// How long a client may take to notice that we have closed.
-pub(super) const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_millis(LINGER_MS);
 
 /// Reads what still comes after we have said our last word: closing with unread bytes would reset the
 /// connection, and the client might lose the answer.

@@ -21,12 +21,13 @@ use tokio::sync::{oneshot, watch};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::failure::Failure;
+use crate::limits::worker::LINGER_MS;
 use crate::limits::{Limit, Limits};
 use crate::loops::Passed;
 use crate::wasm::worker::{Called, Http, StreamBody, WorkerCode, WorkerInstance};
 
 /// What a guest may still do for a client that has left.
-const LINGER: Duration = Duration::from_millis(500);
+const LINGER: Duration = Duration::from_millis(LINGER_MS);
 
 /// Where the head of a response goes, once.
 pub type Head = oneshot::Sender<Result<Response<StreamBody>, Failure>>;

@@ -12,6 +12,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::limits::worker::FIELD_CALLS_UNCOUNTED;
 use crate::limits::{Limit, Limits, worker};
 use crate::loops::Passed;
 use crate::wasm::egress::{Egress, Outgoing, Sockets};
@@ -23,8 +24,6 @@ use crate::wasm::worker::output::{FunctionLog, Stream};
 
 /// wasi-http counts so much for a name and its value beside their text.
 const FIELD_OVERHEAD: usize = 72;
-/// Calls that may make or fill `Fields`, until it is looked what they hold.
-const CALLS_UNCOUNTED: u32 = 64;
 
 /// The surroundings of a function's instances.
 pub struct Surroundings {
@@ -106,7 +105,7 @@ impl WorkerState {
         if self.meter.is_over_host_calls() {
             return Some(Limit::HostCalls);
         }
-        if self.uncounted < CALLS_UNCOUNTED {
+        if self.uncounted < FIELD_CALLS_UNCOUNTED {
             return None;
         }
         self.uncounted = 0;
