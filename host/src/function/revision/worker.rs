@@ -1,10 +1,12 @@
 //! Calls of worker revisions: origin hooks, and requests to HTTP components.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, Uri};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::failure::{Failure, Scope};
 use crate::function::call::{HookCall, HookOutcome, StreamBody, Usage};
@@ -59,7 +61,7 @@ impl Revision {
         let (tell, mut failed) = oneshot::channel();
         let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool.clone(), instance, request, sender, tell, start))));
         let answer = head.await;
-        task.0 = None;
+        let task = task.0.take();
         match answer {
             Ok(answer) => {
                 // It may have failed since; from now on nobody listens.
@@ -70,7 +72,10 @@ impl Revision {
                 answer
             }
             // The head will not come. The task says why, unless it panicked.
-            Err(_) => Err(failed.await.unwrap_or_else(|_| Failure::Host("the task of the call is gone".to_owned()))),
+            Err(_) => match failed.await {
+                Ok(failure) => Err(failure),
+                Err(_) => Err(gone(task).await),
+            },
         }
     }
 
@@ -185,8 +190,19 @@ impl Drop for UnfinishedCall<'_> {
     }
 }
 
+/// Why a task is gone that has said nothing. A panic goes on here, to the boundary of the request.
+async fn gone(task: Option<JoinHandle<()>>) -> Failure {
+    if let Some(task) = task
+        && let Err(error) = task.await
+        && error.is_panic()
+    {
+        resume_unwind(error.into_panic());
+    }
+    Failure::Host("the task of the call is gone".to_owned())
+}
+
 /// The task of a call whose caller still waits for the head of the response.
-struct AbortOnDrop(Option<tokio::task::JoinHandle<()>>);
+struct AbortOnDrop(Option<JoinHandle<()>>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
