@@ -207,7 +207,7 @@ impl ViewerPool {
                 }
                 drop(shelf);
                 self.metrics.instance(InstanceEvent::Retired("audit"));
-                return self.later(lane, Gone::Audited(instance));
+                return self.defer(lane, Discarded::Audited(instance));
             }
             InstancePolicy::Fresh => "used",
             InstancePolicy::Reuse { max_calls, .. } if instance.calls >= max_calls => "quota",
@@ -223,17 +223,17 @@ impl ViewerPool {
     /// Lets an instance go, and has the caretaker make another.
     pub fn replace(&self, lane: &WorkerLane, instance: Instance, reason: &'static str) {
         self.metrics.instance(InstanceEvent::Retired(reason));
-        self.later(lane, Gone::Dropped(instance));
+        self.defer(lane, Discarded::Dropped(instance));
     }
 
-    fn later(&self, lane: &WorkerLane, gone: Gone) {
+    fn defer(&self, lane: &WorkerLane, discarded: Discarded) {
         let pool = self.this.clone();
-        lane.later(Box::new(move |lane| {
+        lane.defer(Box::new(move |lane| {
             // A revision that is gone needs no instances.
             let Some(pool) = pool.upgrade() else { return };
-            match gone {
-                Gone::Dropped(instance) => drop(instance),
-                Gone::Audited(instance) => pool.audit(instance),
+            match discarded {
+                Discarded::Dropped(instance) => drop(instance),
+                Discarded::Audited(instance) => pool.audit(instance),
             }
             pool.refill(lane);
         }));
@@ -308,7 +308,7 @@ impl SlotOwner for ViewerPool {
 }
 
 /// What becomes of an instance that is let go.
-enum Gone {
+enum Discarded {
     Dropped(Instance),
     /// It was put back, and is looked at.
     Audited(Instance),
