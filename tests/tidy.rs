@@ -401,11 +401,11 @@ fn statuses_for_failures_are_chosen_in_one_place() {
     for source in sources().iter().filter(|source| !source.is_test()) {
         let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
         let chooses = ["BAD_GATEWAY", "GATEWAY_TIMEOUT"].iter().any(|status| code.contains(status));
-        if chooses && source.path != "host/src/edge/response/refusal.rs" {
+        if chooses && source.path != "host/src/edge/response/rejection.rs" {
             broken.push(source.path.clone());
         }
     }
-    assert_none(&broken, "edge::response::refusal chooses the statuses for failures");
+    assert_none(&broken, "edge::response::rejection chooses the statuses for failures");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use nodes::Node;
+use nodes::RemoteNode;
 
 use super::output::say;
 use crate::cache::no_path;
@@ -132,7 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Whom to ask, and with which secret.
 struct Admin {
-    node: Node,
+    node: RemoteNode,
     token: Option<Arc<str>>,
 }
 
