@@ -9,7 +9,7 @@ use crate::cache::control::Wishes;
 use crate::cache::freshness::{self, Mode, Reason, Verdict};
 use crate::cache::key::Key;
 use crate::cache::status::{CacheStatus, Forward};
-use crate::cache::{Hit, Lookup, Meta};
+use crate::cache::{Hit, Lookup, LookupResult, Meta, Wait};
 use crate::edge::answer::Answer;
 use crate::edge::body::request::RequestBody;
 use crate::edge::caching::bypass::bypass;
@@ -79,7 +79,7 @@ impl<'a> CacheRequest<'a> {
     /// Presents a fresh hit; `None` for anything else, which takes time.
     pub(crate) fn answer_at_once(&self, head: &RequestHead, lookup: &Lookup) -> Option<Answer> {
         match lookup {
-            Lookup::Hit(hit) if !asks_the_origin(head) => Some(self.hit(head, hit, false)),
+            Lookup::Settled(LookupResult::Hit(hit)) if !asks_the_origin(head) => Some(self.hit(head, hit, false)),
             _ => None,
         }
     }
@@ -96,37 +96,36 @@ impl<'a> CacheRequest<'a> {
         let caching = self.route.caching;
         let waits = matches!(lookup, Lookup::Busy(_));
         // A duty that is not used passes on to somebody who waits.
-        let lookup = match self.why_alone(head, &lookup) {
-            Some(status) => {
-                drop(lookup);
-                return bypass(caching, trip, first, head, body, status).await;
-            }
-            None => self.wait(lookup, head).await,
-        };
-        if let Some(status) = self.why_not_stored(&lookup) {
+        if let Some(status) = self.why_alone(head, &lookup) {
             drop(lookup);
             return bypass(caching, trip, first, head, body, status).await;
         }
-        match lookup {
-            Lookup::Hit(hit) => Ok(self.hit(head, &hit, waits)),
-            Lookup::Stale { hit, verdict: Verdict::Fresh | Verdict::StaleWhileRevalidate, duty } => {
+        let result = match lookup {
+            Lookup::Settled(result) => result,
+            Lookup::Busy(wait) => self.join(wait, head).await,
+        };
+        if let Some(status) = self.why_not_stored(&result) {
+            drop(result);
+            return bypass(caching, trip, first, head, body, status).await;
+        }
+        match result {
+            LookupResult::Hit(hit) => Ok(self.hit(head, &hit, waits)),
+            LookupResult::Stale { hit, verdict: Verdict::Fresh | Verdict::StaleWhileRevalidate, duty } => {
                 if let Some(duty) = duty {
                     Renewal { trip: trip.own(), first, head: head.clone(), duty }.start();
                 }
                 Ok(self.hit(head, &hit, waits))
             }
             // The origin has failed a moment ago.
-            Lookup::Stale { hit, verdict: Verdict::Revalidate { .. }, duty: None } => {
+            LookupResult::Stale { hit, verdict: Verdict::Revalidate { .. }, duty: None } => {
                 let status = CacheStatus { detail: Some("stale-if-error"), collapsed: waits, ..CacheStatus::HIT };
                 Ok(self.present(head, &hit, status))
             }
             _ if self.wishes.only_if_cached => Err(Rejection::OnlyIfCached),
-            Lookup::Miss(duty) | Lookup::Stale { duty: Some(duty), .. } => {
+            LookupResult::Miss(duty) | LookupResult::Stale { duty: Some(duty), .. } => {
                 fill(&self.route, trip, first, head, &self.wishes, duty).await
             }
-            Lookup::Bypass(why) => bypass(caching, trip, first, head, body, detailed(Forward::Bypass, why.name())).await,
-            // `join` does not end busy.
-            Lookup::Busy(_) => bypass(caching, trip, first, head, body, CacheStatus::forward(Forward::Bypass)).await,
+            LookupResult::Bypass(why) => bypass(caching, trip, first, head, body, detailed(Forward::Bypass, why.name())).await,
         }
     }
 
@@ -145,14 +144,17 @@ impl<'a> CacheRequest<'a> {
     }
 
     /// Why a request that owes the cache an answer fetches one for itself instead.
-    fn why_not_stored(&self, lookup: &Lookup) -> Option<CacheStatus> {
-        let owes = matches!(lookup, Lookup::Miss(_) | Lookup::Stale { verdict: Verdict::Revalidate { .. }, duty: Some(_), .. });
+    fn why_not_stored(&self, result: &LookupResult) -> Option<CacheStatus> {
+        let owes = match result {
+            LookupResult::Miss(_) => true,
+            LookupResult::Stale { verdict, duty, .. } => duty.is_some() && matches!(verdict, Verdict::Revalidate { .. }),
+            LookupResult::Hit(_) | LookupResult::Bypass(_) => false,
+        };
         let refuses = owes && self.wishes.no_store && !self.wishes.only_if_cached;
         refuses.then(|| detailed(Forward::Request, Reason::RequestNoStore.name()))
     }
 
-    async fn wait(&self, lookup: Lookup, head: &RequestHead) -> Lookup {
-        let Lookup::Busy(wait) = lookup else { return lookup };
+    async fn join(&self, wait: Wait, head: &RequestHead) -> LookupResult {
         let patience = Duration::from_millis(limits::cache::WAIT_MS);
         wait.join(self.route.selecting(head), self.now_ms, |meta| self.judge(meta), patience).await
     }
