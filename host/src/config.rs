@@ -1,7 +1,7 @@
 //! I am the only way from TOML to a `Config` that cannot be wrong.
 //!
-//! These are the checked values; `config::parse` reads the file, and reports every error at once with
-//! its place. Names have been resolved: an origin that is referred to exists. I know no runtime types.
+//! These are the checked values; `config::parse` reads the file and reports every error at once, with its
+//! place. Names are resolved: an origin that is referred to exists. I know no runtime types.
 
 mod cache;
 mod error_page;

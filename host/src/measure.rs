@@ -1,7 +1,7 @@
-//! I measure what a start costs: cold, from the shelf, warm, and again; and (`fuel`) what a unit of fuel lets run.
+//! I measure the cost of a start (cold, from the shelf, warm, reused) and, in `fuel`, the time that a unit of fuel buys.
 //!
 //! Everything runs in this process through the same code as in production (`function`, `wasm`), on one
-//! thread. I know no command line: `cli::bench` prints what I found.
+//! thread. I know no command line: `cli::bench` prints the results.
 
 mod chart;
 mod fuel;
@@ -21,39 +21,39 @@ use crate::function::lane::WorkerLane;
 use crate::function::pool::ViewerPool;
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::abi::{Body, EventWriter, Moment};
+use crate::wasm::abi::{Body, EventContext, EventWriter, Moment};
 use crate::wasm::compile::{self, Source};
 use crate::wasm::engine::Engines;
 use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
 
-/// Measures what a unit of fuel lets run: code of every kind, and calls into the host. `progress` hears of each done
-/// part in 0..=1.
+/// Measures how long code of each kind, and calls into the host, run per unit of fuel. `progress` is called with the
+/// completed fraction.
 pub fn fuel(engines: &Engines, progress: impl FnMut(f64)) -> anyhow::Result<Prices> {
     let mut prices = fuel::code(engines, progress)?;
     prices.kinds.extend(host_calls::host_calls(engines)?);
     Ok(prices)
 }
 
-/// A moment in an instance's life that is measured.
+/// A measured stage in the life of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceStage {
-    /// Bytes to machine code; measured once.
+    /// Compiling the component; measured once.
     Compile,
-    /// The compiled file is mapped and linked: a function that this process has not run yet.
+    /// Mapping and linking the compiled file, for a function that this process has not run yet.
     FromDisk,
-    /// A store and an instance are made.
+    /// Creating a store and an instance.
     Instantiate,
-    /// A ready instance is taken from the shelf.
+    /// Taking a ready instance from the shelf.
     Checkout,
     /// The first call on a new instance.
     FirstCall,
-    /// A call on an instance that was put back to its first state: clean, as in production.
+    /// A call on a restored instance: clean, as in production.
     WarmCall,
-    /// Putting it back.
+    /// Restoring an instance.
     Restore,
-    /// A call on an instance that has served before (policy `reuse`).
+    /// A call on a used instance (policy `reuse`).
     ReusedCall,
-    /// An instance is dropped.
+    /// Dropping an instance.
     Teardown,
 }
 
@@ -101,12 +101,12 @@ impl Distribution {
     }
 }
 
-/// What `cold_warm` found.
+/// The result of `cold_warm`.
 #[derive(Debug, Clone, Serialize)]
 pub struct ColdWarmReport {
     pub component_bytes: usize,
     pub hook: &'static str,
-    /// Whether instances are put back after a call, and if not, why.
+    /// Whether instances can be restored after a call, and if not, why.
     pub restorable: bool,
     pub not_restorable_because: Option<String>,
     pub fuel_per_call: u64,
@@ -114,7 +114,7 @@ pub struct ColdWarmReport {
     pub stages: Vec<Distribution>,
 }
 
-/// Measures a viewer component with `rounds` samples a stage; `progress` hears of each done part in 0..=1.
+/// Measures a viewer component with `rounds` samples per stage. `progress` is called with the completed fraction.
 pub fn cold_warm(
     engines: &Engines,
     bytes: &[u8],
@@ -181,7 +181,7 @@ pub fn cold_warm(
         let start = Instant::now();
         let called = call(&code, &mut instance, moment, &event);
         reused.push(ns(start.elapsed()));
-        // A guest that leaks runs into its memory limit some day: that is the end of the instance.
+        // A guest that leaks reaches its memory limit at some point, which ends the instance.
         if called.is_err() {
             instance = code.instantiate()?;
         }
@@ -249,7 +249,15 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
         ("cloudfront-viewer-country", "CH"),
     ];
     let mut buffer = Vec::new();
-    let mut event = EventWriter::begin(&mut buffer, moment, true, "example", "bench-0000", "192.0.2.7", "local");
+    let context = EventContext {
+        moment,
+        has_query: true,
+        site: "example",
+        request_id: "bench-0000",
+        client_ip: "192.0.2.7",
+        edge_location: "local",
+    };
+    let mut event = EventWriter::begin(&mut buffer, &context);
     event.request("GET", "/docs/", "page=2&sort=name");
     event.headers(HEADERS.iter().map(|(name, value)| (*name, value.as_bytes())));
     event.body(Body::Hidden);
@@ -261,7 +269,7 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
     buffer
 }
 
-/// The least that is a viewer hook: it takes an event and answers that nothing changes.
+/// The smallest viewer hook: it changes nothing.
 pub fn minimal_hook() -> Vec<u8> {
     minimal::component()
 }

@@ -1,6 +1,6 @@
 //! I own every metric name, span and log field.
 //!
-//! Hot paths hold the handles (`FunctionMetrics`, …) that they increment: no label is looked up per request.
+//! Hot paths hold handles (`FunctionMetrics`, …) to the counters that they increment: no label lookup per request.
 
 mod access;
 mod admin;
@@ -125,12 +125,12 @@ impl Telemetry {
         self.reloads.count_deployment(reason);
     }
 
-    /// Counts a hand-over of the listening sockets.
+    /// Counts a handover of the listening sockets.
     pub fn handed_over(&self, result: HandoverResult) {
         self.handovers.count(result);
     }
 
-    /// The handles that all sites share.
+    /// The handles shared by all sites.
     pub fn edge(&self) -> EdgeMetrics {
         self.edge.edge(
             [Recurring::EdgeExhausted, Recurring::EdgePanic, Recurring::ResponseBroke]
@@ -149,7 +149,7 @@ impl Telemetry {
         self.edge.origin(name, of(Recurring::OriginFailure), of(Recurring::OriginBroke))
     }
 
-    /// The access log, on standard output; its writer starts with the first use.
+    /// The access log, on standard output. The first use starts its writer thread.
     pub fn access_log(&self) -> std::io::Result<AccessLog> {
         if let Some(log) = self.access.get() {
             return Ok(log.clone());
@@ -158,7 +158,7 @@ impl Telemetry {
         Ok(self.access.get_or_init(|| log).clone())
     }
 
-    /// Where traces begin; the first settings stay.
+    /// The tracer. Only the settings of the first call count.
     pub fn tracer(&self, settings: TraceSettings) -> std::io::Result<Tracer> {
         if let Some(tracer) = self.tracer.get() {
             return Ok(tracer.clone());
@@ -172,13 +172,13 @@ impl Telemetry {
         self.process.certificates(all);
     }
 
-    /// All families of metrics, those that have shown nothing yet too, in the order of their names.
+    /// All families of metrics, including those without a sample yet, sorted by name.
     pub fn families(&self) -> Vec<Family> {
         self.register.families()
     }
 
-    /// Before the process ends: tells what the log has kept back, and waits for the lines of the access log and the spans
-    /// that are still to be written.
+    /// To be called before the process ends: writes pending summaries to the log, and waits for queued lines of the access log
+    /// and queued spans.
     pub fn flush(&self) {
         self.recurrences.flush();
         if let Some(tracer) = self.tracer.get() {

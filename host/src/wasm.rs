@@ -15,3 +15,4 @@ pub mod sealed;
 pub mod state;
 pub mod viewer;
 pub mod worker;
+pub mod world;

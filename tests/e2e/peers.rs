@@ -332,15 +332,15 @@ fn a_check_tells_what_a_start_would_fail_for() {
     let site = Config::new().origin("o", "http://127.0.0.1:1").site_named("s", "*", "o").tables();
     let disk = |folder: &str| format!("{site}[cache.disk]\nfolder = {folder:?}\nbytes = 67108864\n");
     for (server, rest, told) in [
-        ("data_dir = \"file\"", site.to_owned(), "cannot keep anything in `file`: it is not a folder"),
-        ("data_dir = \"file/data\"", site.to_owned(), "cannot keep anything in `file/data`: not a folder"),
+        ("data_dir = \"file\"", site.to_owned(), "cannot store anything in `file`: it is not a folder"),
+        ("data_dir = \"file/data\"", site.to_owned(), "cannot store anything in `file/data`: not a folder"),
         ("data_dir = \"new/data\"", site.to_owned(), ""),
-        ("", disk("file"), "cannot keep anything in `file`: it is not a folder"),
+        ("", disk("file"), "cannot store anything in `file`: it is not a folder"),
         ("", disk("new"), ""),
         ("https = []\nadmin = \"0.0.0.0:21300\"", site.to_owned(), "0.0.0.0:21300 listens on 127.0.0.1:21300 already"),
         ("admin = \"[::]:21300\"", site.to_owned(), ""),
-        ("edge_location = \"(x\"", site.to_owned(), "`edge_location` cannot stand in a header"),
-        ("edge_location = \"a,b\"", site.to_owned(), "`edge_location` cannot stand in a header"),
+        ("edge_location = \"(x\"", site.to_owned(), "`edge_location` is not valid in a header"),
+        ("edge_location = \"a,b\"", site.to_owned(), "`edge_location` is not valid in a header"),
     ] {
         let config = format!("[server]\nhttp = [\"127.0.0.1:21300\"]\n{server}\n{rest}");
         std::fs::write(folder.path().join("edge.toml"), config).unwrap();

@@ -1,12 +1,11 @@
-//! Who may ask the admin port: not a page of somebody else's, whatever browser it has led here.
+//! Admission to the admin port: web pages of other origins cannot use it through a browser.
 //!
-//! The port is private, but the browsers of those who work near it are not: any page can make one send a request
-//! to `localhost`, and a name that its owner points here (DNS rebinding) makes the answer readable to that page.
-//! So a request must be for an address, for `localhost`, or for a name that the configuration gives; and what a
-//! browser says of where a request comes from must be this port itself. Reading is refused like changing: metrics and
-//! lookups are nobody else's either.
+//! The port is private, but browsers in the same network are not: any page can make one send a request to `localhost`,
+//! and DNS rebinding (a name that its owner points here) lets that page read the response. So a request must name an
+//! address, `localhost`, or a configured name, and the origin that a browser reports must be this port itself. Reading is
+//! refused like changing: metrics and lookups are private, too.
 //!
-//! With a token, who asks must have it; health and readiness are told without, since load balancers have none.
+//! With a token, every request needs it, except health and readiness, since load balancers have none.
 
 use std::net::IpAddr;
 
@@ -17,19 +16,19 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use crate::config::AdminAccess;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Of a name, in an answer.
+/// Maximum length of a name in a response.
 const SHOWN_CHARS: usize = 100;
 
-/// Why a request is not answered.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AdminRefusal {
     /// No Host, or several.
     NoHost,
-    /// Host is none of ours.
+    /// Host is not one of ours.
     ForeignHost,
-    /// A page of another origin has sent it.
+    /// Sent by a page of another origin.
     CrossSite,
-    /// A form has sent it.
+    /// Sent by a form.
     Form,
     /// Without the token, or with a wrong one.
     Token,
@@ -57,7 +56,7 @@ impl AdminRefusal {
         }
     }
 
-    /// For who asks: what would be right.
+    /// The explanation for the client.
     pub(super) fn text(self, request: &Request) -> String {
         match self {
             AdminRefusal::NoHost => "one Host is expected\n".to_owned(),
@@ -77,7 +76,7 @@ impl AdminRefusal {
     }
 }
 
-/// Whether a request is let in.
+/// Admits or refuses a request.
 pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), AdminRefusal> {
     let headers = request.headers();
     let host = host(request)?;
@@ -108,7 +107,7 @@ pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), Admin
     Ok(())
 }
 
-/// What the request is for. Only HTTP/1.0 may leave it out: no browser does.
+/// The requested authority. Only HTTP/1.0 may omit it, which browsers do not use.
 fn host(request: &Request) -> Result<Option<Authority>, AdminRefusal> {
     let named = match request.uri().authority() {
         Some(authority) => Some(authority.clone()),
@@ -133,7 +132,7 @@ fn is_ours(access: &AdminAccess, host: &str) -> bool {
         || access.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name))
 }
 
-/// Another port of the same host is another page too: `same-site` is not enough.
+/// `same-site` is not enough: another port of the same host is another origin.
 fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     let fetched = headers.get_all(SEC_FETCH_SITE).iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
     let ours = |origin: &[u8]| {
@@ -144,7 +143,7 @@ fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     fetched || headers.get_all(header::ORIGIN).iter().any(|origin| !ours(origin.as_bytes()))
 }
 
-/// The content types that a form can have, and a script without asking (the Fetch standard's simple requests).
+/// The content types of forms, and of scripts without a preflight (the Fetch standard's simple requests).
 fn is_form(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_TYPE).iter().any(|value| {
         let kind = value.as_bytes().split(|&byte| byte == b';' || byte == b',').next().unwrap_or_default().trim_ascii();
@@ -154,7 +153,7 @@ fn is_form(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The value of a header that comes once.
+/// The value of a header that occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;

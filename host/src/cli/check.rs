@@ -1,4 +1,4 @@
-//! `edgeward check`: everything that can be wrong, without serving.
+//! `edgeward check`: finds every error without serving.
 
 mod resolve;
 
@@ -25,7 +25,7 @@ use crate::wasm::compile::{self, CompileError, Inspection};
 pub(super) struct Args {
     #[command(flatten)]
     file: ConfigFile,
-    /// As JSON, on stdout.
+    /// Print JSON on stdout.
     #[arg(long)]
     json: bool,
 }
@@ -71,10 +71,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// What was found in the components that are fine.
+/// What the valid components can be used for.
 type Components = BTreeMap<PathBuf, Inspection>;
 
-/// As `serve` would find it, but for what takes compiling.
+/// Checks a component as `serve` does, except for compiling it.
 fn component(components: &RefCell<Components>, path: &Path, limits: &Limits) -> Vec<Fault> {
     let examined = std::fs::read(path)
         .map_err(|error| vec![Fault { message: format!("cannot be read: {error}"), remedy: String::new() }])

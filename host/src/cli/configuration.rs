@@ -1,4 +1,4 @@
-//! Which configuration a command is for: `serve` and `check` take it either way.
+//! The configuration of a command: `serve` and `check` take it as an argument or as an option.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ pub(super) struct ConfigFile {
     /// The configuration [default: edge.toml]
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// The same, as an option.
+    /// The configuration, as an option.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
 }

@@ -18,7 +18,7 @@ use crate::wasm::compile::{self, Compiler, Source};
 /// Run one hook on an event, as CloudFront's TestFunction does.
 ///
 /// The event is CloudFront Functions' event object, version 1.0; `context.eventType` says which hook runs.
-/// Exit code 1 if the hook failed or its answer is not valid.
+/// The exit code is 1 if the hook fails or its answer is invalid.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  edgeward test hook.wasm event.json\n  edgeward test jwt-check.wasm event.json --key-values keys.json --json | jq .FunctionOutput"
@@ -26,12 +26,12 @@ use crate::wasm::compile::{self, Compiler, Source};
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
-    /// The event, JSON.
+    /// The event, as JSON.
     event: PathBuf,
     /// A key-value store for the hook: a JSON object of strings.
     #[arg(long, value_name = "FILE")]
     key_values: Option<PathBuf>,
-    /// The whole result as JSON, with TestFunction's names.
+    /// Print the whole result as JSON, with TestFunction's names.
     #[arg(long)]
     json: bool,
 }
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result =
         revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &telemetry)));
-    // Only what this run compiled is in it.
+    // It contains only compiled files of this run.
     let _ = std::fs::remove_dir_all(&directory);
     let result = result?;
     if args.json {
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         print(&result)?
     }
-    // The result has been told; the exit code is left.
+    // The result has been printed; only the exit code is left.
     if result.function_error_message.is_some() { std::process::exit(i32::from(super::FAILED)) } else { Ok(()) }
 }
 

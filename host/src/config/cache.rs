@@ -1,4 +1,4 @@
-//! `[cache]` and `[cache_policy.NAME]`: what is kept, where, and what tells two requests apart.
+//! `[cache]` and `[cache_policy.NAME]`: what is stored, where, for how long, and the cache key.
 
 use http::HeaderName;
 use toml::de::DeValue;
@@ -12,10 +12,10 @@ use crate::cache::key::{Choice, Encodings, KeyPolicy};
 
 const MODES: [(&str, Mode); 2] = [("cloudfront", Mode::CloudFront), ("standards", Mode::Standards)];
 
-/// Ten years; CloudFront's largest is one, but its API takes more.
+/// Ten years. CloudFront's console allows one, but its API takes more.
 pub(super) const TTL_S_MAX: u64 = 315_360_000;
 
-/// Names in one list of a cache policy.
+/// Maximum number of names in one list of a cache policy.
 const NAMES_MAX: usize = 100;
 
 /// CloudFront's managed cache policies ("Use managed cache policies"), which need no declaration.
@@ -57,7 +57,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &Files<'_>) -> Cache {
     let Some(mut table) = root.table("cache") else { return cache };
     if let Some(bytes) = table.integer("memory_bytes", 0..=1 << 42) {
         cache.memory_bytes = bytes;
-        // As much as fits without emptying the whole cache for one object.
+        // The default: an object must not evict the whole cache.
         cache.memory_object_bytes = cache.memory_object_bytes.min(bytes / 4);
     }
     if let Some(bytes) = table.integer("memory_object_bytes", 0..=1 << 32) {
@@ -94,7 +94,7 @@ pub(super) fn managed_forwarding(name: &str) -> Forwarding {
         "CORS-CustomOrigin" => only(&["origin"]),
         "CORS-S3Origin" => only(&["origin", "access-control-request-headers", "access-control-request-method"]),
         "UserAgentRefererHeaders" => only(&["user-agent", "referer"]),
-        // Which Host the origin sees is the origin's setting here.
+        // Here the origin's settings decide which Host it gets.
         _ => Forwarding { query: Choice::All, headers: Choice::All, cookies: Choice::All },
     }
 }

@@ -1,6 +1,6 @@
-//! `[[site.error_page]]`: what is served in place of an error, and how long the error is remembered.
+//! `[[site.error_page]]`: the page that is served instead of an error, and how long the error is cached.
 //!
-//! CloudFront's "custom error responses", for every status from 400 on and not only the eleven that it lists.
+//! These are CloudFront's "custom error responses", for every status from 400 on instead of its eleven.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `[geo]`: MaxMind databases, and the headers in which hooks and origins are told of the viewer.
+//! `[geo]`: MaxMind databases, and the headers that describe the viewer to hooks and origins.
 
 use maxminddb::Reader;
 
@@ -60,7 +60,7 @@ fn viewer_header(table: &TableReader<'_>, text: &Text<'_>) -> Option<ViewerHeade
     header
 }
 
-/// The key of the database that is needed and not there.
+/// The key of a required but missing database.
 fn lacking(header: ViewerHeader, geo: &Geo) -> Option<&'static str> {
     match header {
         ViewerHeader::Country
@@ -79,7 +79,7 @@ fn lacking(header: ViewerHeader, geo: &Geo) -> Option<&'static str> {
 }
 
 impl Geo {
-    /// Whether there is a database for it, if it takes one.
+    /// Whether the database that it needs, if any, is configured.
     pub(crate) fn knows(&self, header: ViewerHeader) -> bool {
         lacking(header, self).is_none()
     }

@@ -9,7 +9,7 @@ use super::report::quoted;
 use super::{Hidden, KeyValues};
 use crate::limits::config::{KV_KEY_BYTES, KV_STORE_BYTES, KV_VALUE_BYTES};
 
-/// JSON needs more bytes than what it says: quotes, escapes, white space.
+/// JSON is larger than its content: quotes, escapes, white space.
 const JSON_BYTES_MAX: u64 = 8 * KV_STORE_BYTES as u64;
 
 pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<KeyValues>> {

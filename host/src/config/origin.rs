@@ -1,4 +1,4 @@
-//! `[origin.NAME]` and `[origin_group.NAME]`: where requests go.
+//! `[origin.NAME]` and `[origin_group.NAME]`: the servers, folders, responses and functions behind the edge.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const HEADER_NAME_BYTES_MAX: usize = 256;
 const HEADER_VALUE_BYTES_MAX: usize = 1_783;
 const FIXED_BODY_BYTES_MAX: u64 = 1 << 20;
 const IDLE_MAX: u64 = 10_000;
-/// Set by HTTP itself, or by a field of the origin.
+/// Headers that HTTP itself or another key of the origin sets.
 const FORBIDDEN: [&str; 9] =
     ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 const KINDS: [&str; 4] = ["url", "folder", "fixed", "component"];
@@ -43,7 +43,7 @@ pub(super) fn read(
             ["component"] => component(&mut table, functions, uses),
             _ => {
                 let message = match given.len() {
-                    0 => format!("{} says not where it is", table.place()),
+                    0 => format!("{} does not say where it is", table.place()),
                     _ => format!("{} has {} at once", table.place(), quoted(given.iter().copied())),
                 };
                 table.report.error(table.span(), message, format!("exactly one of {}", quoted(KINDS)));
@@ -237,7 +237,7 @@ pub(super) fn read_groups(root: &mut TableReader<'_>, origins: &Declared<'_>) ->
         if let (Some(primary), Some(secondary)) = (&primary, &secondary)
             && primary.get_ref() == secondary.get_ref()
         {
-            table.report.error(secondary.span(), "an origin cannot stand in for itself", "name another origin");
+            table.report.error(secondary.span(), "an origin cannot be its own fallback", "name another origin");
         }
         let primary = primary.and_then(|text| origins.resolve(table.report, &text));
         let secondary = secondary.and_then(|text| origins.resolve(table.report, &text));

@@ -1,7 +1,7 @@
-//! I read a TOML table key by key; what was never asked for is an unknown key.
+//! I read a TOML table key by key. A key that was never requested is an unknown key.
 //!
-//! Each getter reports a wrong type by itself and answers `None`, so that the reading code is a list of
-//! the keys there are. I know no key's meaning.
+//! Each getter reports a wrong type itself and returns `None`, so that the reading code is a list of the keys.
+//! I know no key's meaning.
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::report::{Report, nearest, quoted};
 
-/// A string of the file, with its place.
+/// A string of the file, with its span.
 pub(super) type Text<'a> = Spanned<&'a str>;
 
 pub(super) type TomlValue<'a> = &'a Spanned<DeValue<'a>>;
@@ -19,7 +19,7 @@ pub(super) type TomlValue<'a> = &'a Spanned<DeValue<'a>>;
 /// One table being read.
 pub(super) struct TableReader<'a> {
     pub(super) report: &'a Report<'a>,
-    /// What the file calls it: `[server]`.
+    /// Its header in the file: `[server]`.
     place: String,
     span: Range<usize>,
     entries: &'a DeTable<'a>,
@@ -49,7 +49,7 @@ impl<'a> TableReader<'a> {
         &self.place
     }
 
-    /// Notes the key as known; its value if it is there.
+    /// Marks the key as known and returns its value.
     pub(super) fn value(&mut self, key: &'static str) -> Option<TomlValue<'a>> {
         if !self.known.contains(&key) {
             self.known.push(key);
@@ -73,7 +73,7 @@ impl<'a> TableReader<'a> {
         self.text(key)
     }
 
-    /// A missing key is reported at the table's head.
+    /// Reports a missing key at the table's header.
     pub(super) fn missing(&self, key: &str, example: &str) {
         self.report.error(self.span(), format!("{} has no `{key}`", self.place), format!("add `{key} = {example}`"));
     }
@@ -155,7 +155,7 @@ impl<'a> TableReader<'a> {
         self.entries_of(key).filter_map(|(name, value)| Some((name.clone(), text(self.report, name.get_ref(), value)?))).collect()
     }
 
-    /// The entries of a table whose keys are free.
+    /// The entries of a table with arbitrary keys.
     pub(super) fn entries_of(&mut self, key: &'static str) -> impl Iterator<Item = (Text<'a>, TomlValue<'a>)> + use<'a> {
         let entries = self.value(key).and_then(|value| match value.get_ref() {
             DeValue::Table(entries) => Some(entries),
@@ -183,7 +183,7 @@ impl<'a> TableReader<'a> {
         }
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the unknown keys.
     pub(super) fn finish(self) {
         for key in self.entries.keys() {
             let name = key.get_ref().as_ref();
@@ -236,9 +236,9 @@ pub(super) fn wrong_type(report: &Report<'_>, span: Range<usize>, key: &str, exp
     report.error(span, format!("{key} is {article} {}", found.type_str()), format!("{expected} is expected"));
 }
 
-/// The names that one kind of thing has in this file, for references to them.
+/// The declared names of one kind, to resolve references.
 pub(super) struct Declared<'a> {
-    /// As messages say it, and as the file's header does: `origin`, `[origin.NAME]`.
+    /// The word in messages and headers: `origin`, as in `[origin.NAME]`.
     kind: &'static str,
     names: BTreeMap<&'a str, Range<usize>>,
 }
@@ -264,7 +264,7 @@ impl<'a> Declared<'a> {
         self.names.keys().copied()
     }
 
-    /// The name, if it is declared.
+    /// Returns the name if it is declared.
     pub(super) fn resolve(&self, report: &Report<'_>, name: &Text<'_>) -> Option<String> {
         if self.contains(name.get_ref()) {
             return Some((*name.get_ref()).to_owned());
@@ -274,7 +274,7 @@ impl<'a> Declared<'a> {
     }
 }
 
-/// Reports a reference to what is not there.
+/// Reports a reference to an undeclared name.
 pub(super) fn unknown(report: &Report<'_>, kind: &str, name: &Text<'_>, declared: &[&str]) {
     let words = kind.replace("key_value_", "key-value ").replace('_', " ");
     let wanted = name.get_ref();
@@ -288,7 +288,7 @@ pub(super) fn unknown(report: &Report<'_>, kind: &str, name: &Text<'_>, declared
     report.error(name.span(), format!("unknown {words} `{}`", wanted.escape_debug()), remedy);
 }
 
-/// Names stand in metrics, logs and headers.
+/// Names appear in metrics, logs and headers.
 pub(super) fn name_is_sound(report: &Report<'_>, name: &Text<'_>) -> bool {
     const NAME_BYTES_MAX: usize = 64;
     let text = name.get_ref();

@@ -1,4 +1,4 @@
-//! `[response_headers_policy.NAME]`: what a behavior adds to its responses, and takes out of them.
+//! `[response_headers_policy.NAME]`: the headers that a behavior adds to and removes from its responses.
 
 use http::{HeaderName, HeaderValue, Method};
 
@@ -7,7 +7,7 @@ use super::reader::{TableReader, Text};
 use super::report::quoted;
 use super::{AllowedOrigins, Cors, ResponseHeaders};
 
-/// Names in one list of a policy.
+/// Maximum number of names in one list of a policy.
 const NAMES_MAX: usize = 100;
 const MAX_AGE_S_MAX: u64 = 86_400 * 365;
 
@@ -64,7 +64,7 @@ pub(super) fn policy(_: &str, table: &mut TableReader<'_>) -> ResponseHeaders {
 }
 
 fn headers(table: &mut TableReader<'_>, key: &'static str) -> Vec<(HeaderName, HeaderValue)> {
-    // What is not valid has been reported.
+    // Invalid values have been reported.
     let valid = |(name, value): (String, String)| Some((name.parse().ok()?, value.parse().ok()?));
     origin::headers(table, key).0.into_iter().filter_map(valid).collect()
 }
@@ -111,7 +111,7 @@ fn origins(table: &TableReader<'_>, texts: &[Text<'_>], credentials: bool) -> Al
     AllowedOrigins::Some(texts.iter().map(|text| text.get_ref().to_ascii_lowercase()).collect())
 }
 
-/// Scheme and host, with a port if it is not the scheme's own; `*` for the first labels.
+/// Scheme and host, with the port unless it is the scheme's default; `*` matches the first labels.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else { return false };
     let host = authority.strip_prefix("*.").unwrap_or(authority);
@@ -125,7 +125,7 @@ fn list(table: &mut TableReader<'_>, key: &'static str, is_valid: impl Fn(&str) 
     let texts = table.texts(key)?;
     for text in &texts {
         if !is_valid(text.get_ref()) {
-            let message = format!("`{}` cannot stand in `{key}`", text.get_ref().escape_debug());
+            let message = format!("`{}` is not valid in `{key}`", text.get_ref().escape_debug());
             table.report.error(text.span(), message, format!("such as {}", quoted(["GET", "content-type"])));
         }
     }

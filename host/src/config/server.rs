@@ -91,7 +91,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
     server
 }
 
-/// `access_log = true`, `false`, or a table that says what is in a line.
+/// `access_log = true`, `false`, or a table with the fields of a line.
 fn access_log(table: &mut TableReader<'_>) -> Option<AccessLog> {
     const KEY: &str = "access_log";
     let mut log = AccessLog::default();
@@ -122,8 +122,8 @@ fn access_log(table: &mut TableReader<'_>) -> Option<AccessLog> {
                 continue;
             };
             if log.fields.contains(&field) {
-                let message = format!("`{}` is there twice", field.name());
-                settings.report.error(name.span(), message, "each field can stand in a line once");
+                let message = format!("`{}` is listed twice", field.name());
+                settings.report.error(name.span(), message, "list each field once");
                 continue;
             }
             log.fields.push(field);
@@ -136,7 +136,7 @@ fn access_log(table: &mut TableReader<'_>) -> Option<AccessLog> {
     Some(log)
 }
 
-/// What concerns several settings at once.
+/// Checks that involve several settings.
 fn check(table: &TableReader<'_>, server: &Server) {
     if !table.has("http") && !table.has("https") {
         table.missing("http", "[\"127.0.0.1:8080\"]");
@@ -150,7 +150,7 @@ fn check(table: &TableReader<'_>, server: &Server) {
     }
 }
 
-/// A name that browsers may be led to ask by, and what they must know.
+/// The names and the token that the admin port accepts.
 fn admin_access(table: &mut TableReader<'_>, files: &mut Files<'_>) -> AdminAccess {
     let hosts = table.texts("admin_hosts").unwrap_or_default();
     if let Some(beyond) = hosts.get(ADMIN_HOSTS_MAX) {
@@ -159,8 +159,8 @@ fn admin_access(table: &mut TableReader<'_>, files: &mut Files<'_>) -> AdminAcce
     let name = |text: &Text<'_>| {
         let host = super::site::host(table, text)?;
         if host.starts_with("*.") {
-            // Whoever may make a name below it could have it lead here.
-            table.report.error(text.span(), "`admin_hosts` holds whole names", "without `*`: \"admin.example.com\"");
+            // Anyone who controls a name below it could point that name here.
+            table.report.error(text.span(), "`admin_hosts` takes exact names", "without `*`: \"admin.example.com\"");
         }
         Some(host)
     };
@@ -170,7 +170,7 @@ fn admin_access(table: &mut TableReader<'_>, files: &mut Files<'_>) -> AdminAcce
         let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();
         if token.len() < ADMIN_TOKEN_BYTES_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             let remedy = format!("at least {ADMIN_TOKEN_BYTES_MIN} printable ASCII characters: `openssl rand -hex 32`");
-            table.report.error(text.span(), "the file holds no token", remedy);
+            table.report.error(text.span(), "the file contains no token", remedy);
         }
         Some(Token::new(token))
     });
@@ -185,7 +185,7 @@ fn addresses(table: &mut TableReader<'_>, key: &'static str, taken: &mut Taken) 
     texts.iter().filter_map(|text| taken.address(table, key, text)).collect()
 }
 
-/// The addresses so far: none may be listened on twice.
+/// The addresses so far: each may be used once.
 #[derive(Default)]
 struct Taken(Vec<(SocketAddr, Range<usize>)>);
 
@@ -197,7 +197,7 @@ impl Taken {
             table.report.error(text.span(), message, remedy);
             return None;
         };
-        // Port 0 is a free port, another one each time.
+        // Port 0 selects a different free port each time.
         if address.port() != 0 && self.0.iter().any(|(other, _)| *other == address) {
             let remedy = format!("take another port for `{key}`");
             table.report.error(text.span(), format!("{address} is listened on twice"), remedy);
@@ -218,7 +218,7 @@ impl Taken {
     }
 }
 
-/// RFC 9110 section 5.6.2: `Via` has it between a version and a comment, in a list.
+/// A token (RFC 9110 section 5.6.2), since `Via` has it in a list, between a version and a comment.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -229,7 +229,7 @@ fn edge_location(table: &TableReader<'_>, location: &Text<'_>) -> String {
     if !sound {
         let remedy =
             format!("1 to {EDGE_LOCATION_BYTES_MAX} ASCII letters, digits and any of !#$%&'*+-.^_`|~, such as \"FRA50\"");
-        table.report.error(location.span(), "`edge_location` cannot stand in a header", remedy);
+        table.report.error(location.span(), "`edge_location` is not valid in a header", remedy);
     }
     text.to_owned()
 }
@@ -250,8 +250,8 @@ fn certificate(mut table: TableReader<'_>, files: &mut Files<'_>) -> Option<Cert
     certificate
 }
 
-/// When the first certificate of a chain ends. That the file is no chain of certificates is for those to report who
-/// load it.
+/// When the first certificate of a chain expires. `None` if the file is not a chain of certificates: loading it reports
+/// that.
 fn not_after_s(chain: &Path) -> Option<i64> {
     let bytes = super::files::read_bounded(chain, CHAIN_BYTES).ok()?;
     let mut blocks = Pem::iter_from_buffer(&bytes).filter_map(Result::ok);

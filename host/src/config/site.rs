@@ -1,4 +1,4 @@
-//! `[[site]]` and `[[site.behavior]]`: which requests are served how.
+//! `[[site]]` and `[[site.behavior]]`: which requests are served, and how.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,7 +22,7 @@ use crate::limits::{Profile, tunnel};
 use crate::path::pattern::Pattern;
 
 const HOSTS_MAX: usize = 1_000;
-/// The longest that is registered has 17.
+/// The longest registered method has 17 characters.
 const METHOD_BYTES_MAX: usize = 32;
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
 const PROTOCOLS: [(&str, ViewerProtocol); 3] = [
@@ -34,7 +34,7 @@ const PROTOCOLS: [(&str, ViewerProtocol); 3] = [
 const FORWARDED: [(&str, ForwardedHeaders); 3] =
     [("set", ForwardedHeaders::Set), ("remove", ForwardedHeaders::Remove), ("pass", ForwardedHeaders::Pass)];
 
-/// What sites refer to.
+/// The names that sites can refer to.
 pub(super) struct References<'a, 'u> {
     pub(super) functions: &'a Declared<'a>,
     pub(super) origins: &'a Declared<'a>,
@@ -114,7 +114,7 @@ fn hosts(table: &mut TableReader<'_>, site: &str, taken: &mut BTreeMap<String, S
     hosts
 }
 
-/// A certificate's host: a name, or a wildcard for its first label.
+/// A certificate's host: a name, optionally with a wildcard as its first label.
 pub(super) fn host(table: &TableReader<'_>, text: &Text<'_>) -> Option<String> {
     host_pattern(table, text, false)
 }
@@ -165,7 +165,7 @@ fn behaviors(table: &mut TableReader<'_>, default_origin: Option<&str>, referenc
     behaviors
 }
 
-/// A leading `/` may be left out, as in CloudFront.
+/// A leading `/` is optional, as in CloudFront.
 fn pattern(table: &TableReader<'_>, text: &Text<'_>) -> Option<String> {
     let written = *text.get_ref();
     let sound = !written.is_empty() && written.len() <= PATH_PATTERN_BYTES && written.bytes().all(|byte| byte.is_ascii_graphic());
@@ -194,7 +194,7 @@ fn pattern(table: &TableReader<'_>, text: &Text<'_>) -> Option<String> {
     Some(if written.starts_with(['/', '*']) { written.to_owned() } else { format!("/{written}") })
 }
 
-/// The fields of a behavior; those of the default one stand in the site's own table.
+/// The keys of a behavior; those of the default behavior are in the site's own table.
 fn behavior(
     table: &mut TableReader<'_>,
     path: String,
@@ -203,7 +203,7 @@ fn behavior(
 ) -> Option<Behavior> {
     let origin = match table.text("origin") {
         Some(text) => origin(table, &text, references),
-        // A behavior without an origin of its own goes where the site goes.
+        // A behavior without an origin uses the site's.
         None if table.has("origin") => None,
         None if default_origin.is_some() => default_origin.map(str::to_owned),
         None => {
@@ -266,13 +266,13 @@ fn behavior(
     })
 }
 
-/// Only by codings that the policy keys: without that, one client would get what was compressed for another.
-/// CloudFront does not compress either where all of Accept-Encoding is in the key.
+/// Compresses only with codings in the policy's key: otherwise a client would get a response compressed for another one.
+/// Like CloudFront, does not compress if all of Accept-Encoding is in the key.
 fn compress(table: &mut TableReader<'_>, policy: Option<&CachePolicy>) -> bool {
     let Some(value) = table.value("compress") else { return false };
     let compress = table.flag("compress").unwrap_or(false);
     let Some(policy) = policy else {
-        // A policy that is unknown has been reported.
+        // An unknown policy has been reported.
         if compress && !table.has("cache_policy") {
             let remedy = "add `cache_policy`, such as \"CachingOptimized\": what is compressed is what is stored";
             table.report.error(value.span(), "`compress` without a cache policy", remedy);
@@ -317,7 +317,7 @@ fn viewer_protocol(table: &mut TableReader<'_>) -> ViewerProtocol {
     )
 }
 
-/// On by default wherever it tells no two requests apart that the policy takes for one.
+/// On by default, unless the headers would distinguish requests that the policy treats as one.
 fn forwarded_headers(table: &mut TableReader<'_>, cache: Option<&CachePolicy>) -> ForwardedHeaders {
     let default = match cache {
         None => ForwardedHeaders::Set,
@@ -334,7 +334,7 @@ fn forwarded_headers(table: &mut TableReader<'_>, cache: Option<&CachePolicy>) -
     named.map_or(default, |(_, named)| *named)
 }
 
-/// Passed through by default, as by CloudFront.
+/// Forwarded by default, as in CloudFront.
 fn websocket(table: &mut TableReader<'_>) -> Option<WebSocket> {
     let allowed = table.flag("websocket").unwrap_or(true);
     let idle_s = table.integer("websocket_idle_s", 1..=tunnel::IDLE_S_MAX);
@@ -345,8 +345,8 @@ fn websocket(table: &mut TableReader<'_>) -> Option<WebSocket> {
     allowed.then(|| WebSocket { idle: Duration::from_secs(idle_s.unwrap_or(tunnel::IDLE_S)) })
 }
 
-/// CloudFront's seven by default: an edge before an application that takes forms is the common case. Where HTTP's own
-/// rules are asked for, what a method means is for the origin to say, and all pass.
+/// By default CloudFront's seven, since an application that accepts forms is the common case. In mode `standards` the
+/// origin decides what a method means, and all are allowed.
 fn allowed_methods(table: &mut TableReader<'_>, cache: Option<&CachePolicy>) -> Option<Vec<String>> {
     let Some(texts) = table.texts("allowed_methods") else {
         let standards = cache.is_some_and(|policy| policy.mode == Mode::Standards);
@@ -367,11 +367,11 @@ fn allowed_methods(table: &mut TableReader<'_>, cache: Option<&CachePolicy>) -> 
     Some(methods)
 }
 
-/// What to write instead. Methods have case, and none that is known has another than the upper one.
+/// Why a method cannot be listed, and what to write instead. Methods are case-sensitive, and all known ones are upper case.
 fn wrong_method(name: &str) -> Option<String> {
     let sound = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     if matches!(name, "CONNECT" | "TRACE") {
-        return Some("no origin is asked to do this; remove it".to_owned());
+        return Some("the edge does not forward this method; remove it".to_owned());
     }
     if (1..=METHOD_BYTES_MAX).contains(&name.len()) && name.bytes().all(sound) {
         return None;

@@ -1,7 +1,7 @@
-//! The texts that a configuration is read from, and the files that these name.
+//! The texts of a configuration, and the files that they name.
 //!
-//! The texts stand one behind the other: a span is a range of all of them together, so that a value of an included
-//! file has its place like one of the main file.
+//! Spans refer to the concatenation of all texts, so that a value in an included file has a place like one in the main
+//! file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub(super) struct Sources {
 pub(super) struct SourceFile {
     pub(super) path: PathBuf,
     pub(super) text: String,
-    /// Where it begins among all.
+    /// Its offset in the concatenation.
     pub(super) start: usize,
 }
 
@@ -28,7 +28,7 @@ impl Sources {
     }
 
     pub(super) fn push(&mut self, path: PathBuf, text: String) {
-        // One more than it has: the end of a file is a place of that file.
+        // One more than its length: the end of a file is a place in that file.
         let start = self.all.last().map_or(0, |last| last.start + last.text.len() + 1);
         self.all.push(SourceFile { path, text, start });
     }
@@ -41,13 +41,13 @@ impl Sources {
         &self.all[0]
     }
 
-    /// The file of a place.
+    /// The file that contains an offset.
     pub(super) fn at(&self, offset: usize) -> &SourceFile {
         let behind = self.all.partition_point(|source| source.start <= offset);
         &self.all[behind.saturating_sub(1)]
     }
 
-    /// `sites/www.toml:12`, for messages that name a second place.
+    /// Formats `sites/www.toml:12`, for messages that name a second place.
     pub(super) fn location(&self, span: &Range<usize>) -> String {
         let source = self.at(span.start);
         let before = source.text.as_bytes().iter().take(span.start - source.start);
@@ -56,28 +56,28 @@ impl Sources {
 }
 
 impl SourceFile {
-    /// Where relative paths that are written in it begin.
+    /// The folder that its relative paths start from.
     pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// The text of a range among all; empty if it is none of this file.
+    /// The text of a span; empty if the span is not in this file.
     pub(super) fn written(&self, span: &Range<usize>) -> &str {
         let range = span.start.saturating_sub(self.start)..span.end.saturating_sub(self.start);
         self.text.get(range).unwrap_or_default()
     }
 }
 
-/// What a configuration was read from, and how it looked then.
+/// The files that a configuration was read from, with their stamps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputSnapshot {
-    /// Its own files, and each that they name; `None` where there was none.
+    /// Its own files and the files that they name; `None` for a missing file.
     pub files: BTreeMap<PathBuf, Option<FileStamp>>,
     pub includes: Vec<Include>,
 }
 
 impl InputSnapshot {
-    /// What looks different now. Remembers how it looks now.
+    /// Returns the files whose stamps have changed, and records the new stamps.
     pub fn changed(&mut self) -> BTreeSet<PathBuf> {
         let mut changed = BTreeSet::new();
         for (file, before) in &mut self.files {
@@ -93,14 +93,14 @@ impl InputSnapshot {
         changed
     }
 
-    /// The folders in which an event can mean a change.
+    /// The folders to watch for changes.
     pub fn folders(&self) -> BTreeSet<PathBuf> {
         let named = |folder: &Path| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() };
         let parents = self.files.keys().map(|file| file.parent().unwrap_or(Path::new("")));
         parents.chain(self.includes.iter().flat_map(Include::folders)).map(named).collect()
     }
 
-    /// Also what `other` was read from.
+    /// Adds the files of `other`.
     pub fn extend(&mut self, other: InputSnapshot) {
         self.files.extend(other.files);
         self.includes.retain(|include| !other.includes.iter().any(|other| include.is_of(other)));

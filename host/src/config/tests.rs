@@ -16,7 +16,7 @@ use expect_test::{Expect, expect};
 use super::{Config, OriginKind, ViewerProtocol, load, parse};
 use crate::limits::{InstancePolicy, Limit, Profile};
 
-/// A folder with the files that the texts below refer to.
+/// Creates the files that the texts below refer to.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -161,7 +161,7 @@ fn files_that_were_read_are_named() {
     assert_eq!(names, ["chain.pem", "edge.toml", "hook.wasm", "key.pem", "values.json"]);
 }
 
-/// A file that is right but for `lines`.
+/// A valid file with `lines` inserted.
 fn with(lines: &str) -> String {
     format!(
         "[server]\nhttp = [\"127.0.0.1:8080\"]\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n[origin.o]\nfolder = \"www\"\n{lines}"

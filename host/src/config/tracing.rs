@@ -1,4 +1,4 @@
-//! `[tracing]`: where spans go, and of which requests.
+//! `[tracing]`: the collector of spans, and the sampled requests.
 
 use http::Uri;
 

@@ -1,7 +1,7 @@
 //! `${NAME}`, `${NAME:-default}` and `${file:PATH}` in the strings of a configuration.
 //!
-//! What comes from the environment or from a file may be a secret: messages show it as it is written, never as it is.
-//! Keys, numbers and names of tables are taken as they stand.
+//! Values of the environment and of files may be secrets: messages show the unexpanded text. Keys, numbers and table
+//! names are not expanded.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ const FORMS: &str = "`${NAME}`, `${NAME:-default}` or `${file:PATH}`; a literal 
 pub(super) struct Substitution<'f, 'a> {
     report: &'f Report<'f>,
     files: &'f mut Files<'a>,
-    /// What files had, or that they could not be read.
+    /// The contents of files, or why they could not be read.
     contents: BTreeMap<PathBuf, Result<String, String>>,
     inserted: usize,
     inserted_bytes: usize,
@@ -29,7 +29,7 @@ pub(super) struct Substitution<'f, 'a> {
 /// A part of a string.
 enum ValuePart<'t> {
     Literal(&'t str),
-    /// What stands between `${` and `}`.
+    /// The text between `${` and `}`.
     Value(&'t str),
     Unclosed,
 }
@@ -39,7 +39,7 @@ impl<'f, 'a> Substitution<'f, 'a> {
         Substitution { report, files, contents: BTreeMap::new(), inserted: 0, inserted_bytes: 0 }
     }
 
-    /// The table of a file that begins at `start` among all files, with every place as of all and every value put in.
+    /// Expands the values of a file's table, and shifts its spans by `start`, the file's offset among all files.
     pub(super) fn table<'i>(&mut self, table: DeTable<'i>, start: usize) -> DeTable<'i> {
         let entries = table.into_iter().map(|(key, mut value)| {
             self.value(&mut value, start);
@@ -74,7 +74,7 @@ impl<'f, 'a> Substitution<'f, 'a> {
 
     fn text(&mut self, written: &str, span: &Range<usize>) -> String {
         let mut text = String::new();
-        // What was put in, and how it is written.
+        // The inserted texts and their unexpanded form.
         let mut hidden = Vec::new();
         let mut is_whole = true;
         for part in parts(written) {
@@ -120,7 +120,7 @@ impl<'f, 'a> Substitution<'f, 'a> {
         text
     }
 
-    /// What a name stands for; or what is wrong, and a remedy.
+    /// The value of a reference, or the error and a remedy.
     fn found(&mut self, named: &str, place: &Range<usize>) -> Result<String, (String, String)> {
         if let Some(path) = named.strip_prefix("file:") {
             return self.content(path, place);
@@ -131,7 +131,7 @@ impl<'f, 'a> Substitution<'f, 'a> {
             return Err((format!("`${{{}}}` names no value", named.escape_debug()), FORMS.to_owned()));
         }
         match (std::env::var(name), default) {
-            // As in a shell: an empty one is replaced too.
+            // As in a shell, an empty variable is replaced too.
             (Ok(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
             (Ok(value), _) => Ok(value),
             (Err(std::env::VarError::NotPresent), Some(default)) => Ok(default.to_owned()),
@@ -152,7 +152,7 @@ impl<'f, 'a> Substitution<'f, 'a> {
             files.look(&path);
             if files::is_readable_by_all(&path) {
                 let location = report.location(place);
-                files.warn(format!("{location}: everybody on this machine can read `{}`; chmod o-r hides it", path.display()));
+                files.warn(format!("{location}: `{}` is world-readable; `chmod o-r` hides it", path.display()));
             }
             let bytes = files::read_bounded(&path, VALUE_FILE_BYTES).map_err(|error| files::reason(&error))?;
             let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -160,7 +160,7 @@ impl<'f, 'a> Substitution<'f, 'a> {
             if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
         });
         content.clone().map_err(|why| {
-            let message = format!("cannot take a value from `{}`: {why}", written.escape_debug());
+            let message = format!("cannot read a value from `{}`: {why}", written.escape_debug());
             (message, format!("a file of 1 to {VALUE_FILE_BYTES} bytes is expected; looked for {}", path.display()))
         })
     }
@@ -170,7 +170,7 @@ fn moved(span: &Range<usize>, start: usize) -> Range<usize> {
     span.start + start..span.end + start
 }
 
-/// `$${` is a literal `${`; any other `$` is itself.
+/// `$${` is a literal `${`; any other `$` is literal.
 fn parts(written: &str) -> impl Iterator<Item = ValuePart<'_>> {
     let mut rest = written;
     std::iter::from_fn(move || {

@@ -1,6 +1,6 @@
-//! What calls of a viewer hook into the host cost, against what they are charged: by call, and by byte.
+//! I compare the cost of a viewer hook's host calls with their price in fuel, per call and per byte.
 //!
-//! Each kind is a hook of its own that makes one call again and again, run as a request would run it.
+//! Each kind is a hook that repeats one call, run as for a request.
 
 mod hook;
 
@@ -15,17 +15,17 @@ use crate::wasm::compile::{self, Source};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
-use hook::{Call, DATA, GIVEN, POLLABLES, STREAM};
+use hook::{DATA, GIVEN, HostCall, POLLABLES, STREAM};
 
-/// How often a hook calls in one run.
+/// Number of calls per run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rounds {
     Many,
-    /// What the second call costs is not what the first did: the log is full.
+    /// One call: a second one would cost something else, since the log is full.
     One,
 }
 
-type EmitCall = fn(&mut Call<'_>);
+type EmitCall = fn(&mut HostCall<'_>);
 
 fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, EmitCall)> {
     use Rounds::{Many, One};
@@ -59,9 +59,9 @@ fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, EmitCall)> {
     kinds.into()
 }
 
-/// Measures every kind.
+/// Measures every kind of host call.
 pub(super) fn host_calls(engines: &Engines) -> anyhow::Result<Vec<CodeKind>> {
-    // As much as a configuration can give, so that there is something to measure.
+    // The maximum of a configuration, so that runs are long enough to measure.
     let mut limits = Limits::defaults(Profile::Viewer);
     for limit in [Limit::CpuUs, Limit::HostCalls] {
         limits = limits.with(limit, limit.maximum(Profile::Viewer))?;
@@ -88,7 +88,7 @@ impl Runs<'_> {
         Ok(Runs { code, instance: code.instantiate()? })
     }
 
-    /// What one call costs in nanoseconds and in fuel, without what is around it.
+    /// The cost of one call in nanoseconds and in fuel, without the surrounding code.
     fn time(&mut self, rounds: Rounds) -> anyhow::Result<(f64, f64)> {
         const LONG: Duration = Duration::from_micros(500);
         let mut many = 1;
@@ -98,7 +98,7 @@ impl Runs<'_> {
             {
                 many *= 2;
             }
-            // What ran into a limit is not entered again.
+            // A store that hit a limit is not entered again.
             self.instance = self.code.instantiate()?;
         }
         let (took, fuel) = self.fastest(many)?;
@@ -108,7 +108,7 @@ impl Runs<'_> {
         Ok((took.saturating_sub(around).as_secs_f64() * 1e9 / f64::from(many), units))
     }
 
-    /// The fastest of some runs, and its fuel.
+    /// The fastest of several runs, and its fuel.
     fn fastest(&mut self, rounds: u32) -> anyhow::Result<(Duration, u64)> {
         const RUNS: u32 = 15;
         let mut best = Duration::MAX;
@@ -125,7 +125,7 @@ impl Runs<'_> {
     }
 }
 
-/// Some keys, as long as a configuration may have them.
+/// Keys and values of the maximum length.
 struct BenchValues(BTreeMap<String, Vec<u8>>);
 
 impl BenchValues {
@@ -158,7 +158,7 @@ impl KeyValueStore for BenchValues {
     }
 }
 
-impl Call<'_> {
+impl HostCall<'_> {
     fn now(&mut self) {
         self.0.call(hook::NOW).drop();
     }

@@ -1,4 +1,4 @@
-//! The process as the operating system sees it, what was built, and until when its certificates are valid.
+//! The operating system's view of the process, the build, and the expiry of certificates.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,7 +28,7 @@ impl Process {
         }
     }
 
-    /// Those that are not among them any more are forgotten.
+    /// Removes those that are no longer in use.
     pub(super) fn certificates(&self, all: &[(PathBuf, String, SystemTime)]) {
         self.certificates.reset();
         for (chain, host, not_after) in all {

@@ -1,5 +1,5 @@
-//! Where families of metrics are made: each is registered and listed at once, so that one that has shown nothing
-//! yet can be found, too. `docs/metrics.md` is compared with this list.
+//! I create families of metrics: each is registered and listed, so that a family without a sample is known, too.
+//! A test compares `docs/metrics.md` with this list.
 
 use std::sync::Mutex;
 
@@ -7,7 +7,7 @@ use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
-/// What a family is to Prometheus.
+/// The Prometheus type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FamilyKind {
     Counter,
@@ -26,7 +26,7 @@ impl FamilyKind {
     }
 }
 
-/// A family of metrics, whether or not it has children.
+/// A family of metrics, with or without samples.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Family {
     pub name: String,
@@ -67,13 +67,13 @@ impl Register {
         self.add(FamilyKind::Histogram, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]))
     }
 
-    /// One that gathers its values when it is asked for them. `kind` tells the kind of each of its families.
+    /// Registers a collector that gathers its values on each scrape. `kind` returns the type of each of its families.
     pub(super) fn collector(&self, collector: impl Collector + 'static, kind: impl Fn(&str) -> FamilyKind) {
         self.list(&collector, kind);
         self.registry.register(Box::new(collector)).expect("registered once");
     }
 
-    /// In the order of their names.
+    /// Sorted by name.
     pub(super) fn families(&self) -> Vec<Family> {
         let mut families =
             self.families.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |families| families.clone());
@@ -105,16 +105,16 @@ impl Register {
     }
 }
 
-/// Bounds of buckets that can be read: 1, 2.5 and 5 times a power of ten, from `from` to `to`, each a power of ten of its
-/// own: `readable(-3, 1)` is 0.001, 0.0025, 0.005, 0.01, …, 5, 10.
+/// Readable bounds of buckets: 1, 2.5 and 5 times each power of ten from `from` to `to` (exponents): `readable(-3, 1)` is
+/// 0.001, 0.0025, 0.005, 0.01, …, 5, 10.
 pub(super) fn readable(from: i32, to: i32) -> Vec<f64> {
-    // Parsed, not multiplied: 0.0025 is written as 0.0025 then.
+    // Parsed instead of multiplied, so that 0.0025 is printed as 0.0025.
     let steps = (from..to).flat_map(|power| ["1", "2.5", "5"].map(|step| format!("{step}e{power}")));
     let bounds = steps.chain([format!("1e{to}")]).map(|text| text.parse());
     bounds.collect::<Result<_, _>>().expect("numbers")
 }
 
-/// The same in steps of ten, for what need not be known as exactly.
+/// Powers of ten only, for values that need less precision.
 pub(super) fn powers_of_ten(from: i32, to: i32) -> Vec<f64> {
     (from..=to).map(|power| format!("1e{power}").parse()).collect::<Result<_, _>>().expect("numbers")
 }

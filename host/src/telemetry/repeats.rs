@@ -1,14 +1,14 @@
-//! What recurs with every request is not logged with every request: a failing origin, a failing hook, a chatty function.
+//! I summarize log lines that every request could cause: a failing origin, a failing hook, a chatty function.
 //!
-//! Of failures the first is a line; then one line per interval tells how many more there were, and the last one's cause;
-//! and one tells that they have ended. So whoever sends requests can have at most two lines written per interval and
-//! subject. Of what functions say, so many lines pass per interval. All of it is counted in metrics, and what was not
-//! written in `edgeward_log_lines_suppressed_total`.
+//! The first failure gets a line; then one line per interval has the number of further failures and the cause of the last
+//! one; and one line reports the recovery. So a client can cause at most two lines per interval and subject. Functions may
+//! log a fixed number of lines per interval. Metrics count every failure, and `edgeward_log_lines_suppressed_total` counts
+//! suppressed lines.
 //!
 //!     occurred ──► line ──► occurred, occurred, … ──(interval)──► line: n more ──► … ──► ended ──► line
 //!
-//! A summary is written by what occurs next, or by a thread that is there as long as one is due: the last failures
-//! before a silence are told, too.
+//! The next failure writes the summary, or else a thread that runs as long as a summary is due: the last failures before
+//! a silence are reported, too.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -24,19 +24,19 @@ use crate::limits::logging::{CAUSE_BYTES, FUNCTION_LINES, INTERVAL_MS, TICK_MS};
 
 const INTERVAL: Duration = Duration::from_millis(INTERVAL_MS);
 
-/// When something went wrong. What is not known is empty.
+/// The circumstances of a failure. Unknown fields are empty.
 #[derive(Clone, Copy)]
 pub struct Occasion<'a> {
     pub site: &'a str,
-    /// Without its query, which may be a secret.
+    /// Without the query, which may be a secret.
     pub path: &'a str,
     pub request_id: &'a str,
-    /// As in the answer and in metrics.
+    /// As in the response and in metrics.
     pub category: &'static str,
     pub cause: &'a dyn Display,
 }
 
-/// What the log is about.
+/// The subject of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     Origin(String),
@@ -44,23 +44,23 @@ pub(super) enum Subject {
     Edge,
 }
 
-/// What recurs, as `edgeward_log_lines_suppressed_total` names it.
+/// The kind of a recurring line, as in `edgeward_log_lines_suppressed_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Recurring {
-    /// An origin does not answer.
+    /// An origin does not respond.
     OriginFailure,
-    /// An origin's answer ends before its body.
+    /// An origin's response ends before its body is complete.
     OriginBroke,
     HookFailure,
-    /// A service fails behind the head of its response.
+    /// A service fails after the head of its response.
     ServiceFailure,
-    /// This machine has nothing left to ask an origin with.
+    /// This machine has no descriptors, ports or memory left to connect to an origin.
     EdgeExhausted,
-    /// We panicked while we answered a request.
+    /// A panic while answering a request.
     EdgePanic,
-    /// An answer from the cache, or of a folder, ends before its body.
+    /// A response from the cache or a folder ends before its body is complete.
     ResponseBroke,
-    /// What the cache has written of itself is not on the disk.
+    /// The cache's journal cannot be written.
     CacheJournal,
     FunctionLog,
 }
@@ -99,7 +99,7 @@ impl Recurring {
     }
 }
 
-/// Everything that recurs in this process. It outlives a configuration: a reload begins no outage anew.
+/// All recurring lines of this process. They outlive a configuration: a reload does not restart an outage.
 pub(super) struct Recurrences {
     suppressed: IntCounterVec,
     all: Arc<All>,
@@ -109,7 +109,7 @@ pub(super) struct Recurrences {
 struct All {
     repeats: Mutex<HashMap<(Recurring, Subject), Arc<Repeats>>>,
     chatter: Mutex<HashMap<String, Arc<Chatter>>>,
-    /// Whether a thread looks after what is due.
+    /// Whether a thread is running for due summaries.
     ticking: AtomicBool,
 }
 
@@ -148,23 +148,23 @@ impl Recurrences {
         locked(&self.all.chatter).entry(function.to_owned()).or_insert_with(new).clone()
     }
 
-    /// Tells what has not been told yet, at the process's end.
+    /// Writes all pending summaries, at the end of the process.
     pub(super) fn flush(&self) {
         self.all.tell(None);
     }
 }
 
 impl All {
-    /// Whether more will be due. `now` is None at the end, when everything is.
+    /// Returns whether more will be due. `None` for `now` means that everything is due.
     fn tell(&self, now: Option<Instant>) -> bool {
-        // Copied: a line takes as long as its reader wants.
+        // Copied, since writing a line takes as long as its reader wants.
         let repeats: Vec<_> = locked(&self.repeats).values().cloned().collect();
         let chatter: Vec<_> = locked(&self.chatter).values().cloned().collect();
         let more = repeats.iter().fold(false, |more, repeats| repeats.tell(now) | more);
         chatter.iter().fold(more, |more, chatter| chatter.tell(now) | more)
     }
 
-    /// Something will be due.
+    /// Starts the thread, since a summary will be due.
     fn tick(self: Arc<Self>) {
         if self.ticking.swap(true, SeqCst) {
             return;
@@ -178,14 +178,14 @@ impl All {
                     continue;
                 }
                 all.ticking.store(false, SeqCst);
-                // Whoever came before that store has seen a thread, and relies on it.
+                // A caller before that store has seen the thread as running and relies on it.
                 if !all.tell(Some(Instant::now())) || all.ticking.swap(true, SeqCst) {
                     return;
                 }
             }
         });
         if ticks.is_err() {
-            // The next one tries again.
+            // The next failure tries again.
             self.ticking.store(false, SeqCst);
         }
     }
@@ -195,13 +195,13 @@ impl All {
 pub struct Repeats {
     subject: Subject,
     suppressed: IntCounter,
-    /// As `state` has it, for who only wants to say that all is well.
+    /// A copy of the state, for the fast path of a success.
     lasts: AtomicBool,
     state: Mutex<(RepeatState, Option<Latest>)>,
     all: Weak<All>,
 }
 
-/// The last occasion that was not told.
+/// The last failure without a line.
 struct Latest {
     site: String,
     path: String,
@@ -238,7 +238,7 @@ impl Repeats {
         self.write(failures, site, &shown_path(path), request_id, category, &shortened(cause.to_string(), CAUSE_BYTES));
     }
 
-    /// All is well. Costs nothing while it has been.
+    /// Reports a success. Cheap while there was no failure.
     pub(super) fn ended(&self) {
         if !self.lasts.load(Relaxed) {
             return;
@@ -258,7 +258,7 @@ impl Repeats {
         tracing::info!(target: "edgeward::edge", origin, function, failures, lasted_s, "{what}");
     }
 
-    /// Whether more will be due.
+    /// Returns whether more will be due.
     fn tell(&self, now: Option<Instant>) -> bool {
         let (failures, latest) = {
             let mut state = self.state();
@@ -287,22 +287,22 @@ impl Repeats {
     }
 }
 
-/// When which line is due.
+/// Decides which line is due when.
 #[derive(Debug, Default)]
 struct RepeatState {
-    /// The last line about a failure.
+    /// The time of the last line about a failure.
     told: Option<Instant>,
-    /// What has not ended: since when, and how often.
+    /// The current outage: its beginning, and the number of failures.
     since: Option<Instant>,
     failures: u64,
-    /// Whether a line has told of it.
+    /// Whether a line has reported it.
     is_told: bool,
     /// Failures without a line.
     untold: u64,
 }
 
 impl RepeatState {
-    /// For how many failures a line stands that is to be written now.
+    /// The number of failures that a line covers, if one is due now.
     fn occurred(&mut self, now: Instant) -> Option<u64> {
         self.since.get_or_insert(now);
         self.failures += 1;
@@ -310,12 +310,12 @@ impl RepeatState {
         self.due(Some(now))
     }
 
-    /// How often it was and how long, if that is to be told.
+    /// The number of failures and the duration, if the recovery is to be reported.
     fn ended(&mut self, now: Instant) -> Option<(u64, Duration)> {
         let since = self.since.take()?;
         let failures = std::mem::take(&mut self.failures);
         if !std::mem::take(&mut self.is_told) {
-            // Nobody has heard that it began; the next summary has its failures.
+            // Its beginning was not reported; the next summary includes its failures.
             return None;
         }
         self.untold = 0;
@@ -333,7 +333,7 @@ impl RepeatState {
     }
 }
 
-/// What a function writes to its log.
+/// The log output of a function.
 pub struct Chatter {
     function: String,
     suppressed: IntCounter,
@@ -344,7 +344,7 @@ pub struct Chatter {
 #[derive(Debug, Default)]
 struct Window {
     since: Option<Instant>,
-    /// Calls whose log is to be written.
+    /// Calls whose output is still to be written in this window.
     lines: u64,
     left_out: u64,
 }
@@ -380,7 +380,7 @@ impl Chatter {
 }
 
 impl Window {
-    /// Whether a line may be written, and how many of the window before were left out.
+    /// Whether a line may be written, and the number of lines suppressed in the previous window.
     fn line(&mut self, now: Instant) -> (bool, u64) {
         let left_out = self.due(Some(now));
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= INTERVAL) {

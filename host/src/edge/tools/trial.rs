@@ -44,7 +44,7 @@ pub struct Trial {
 
 #[derive(Debug, Deserialize)]
 struct Event {
-    context: EventContext,
+    context: TrialContext,
     #[serde(default)]
     viewer: Viewer,
     request: EventRequest,
@@ -53,7 +53,7 @@ struct Event {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct EventContext {
+struct TrialContext {
     event_type: String,
     #[serde(default)]
     distribution_id: String,

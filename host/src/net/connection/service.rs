@@ -37,6 +37,8 @@ where
     B: Body,
 {
     let (pulse, metrics) = (entry.pulse().clone(), entry.metrics().clone());
+    // Shared by the requests of this connection.
+    let client = Arc::new(client);
     service_fn(move |mut request: Request<Incoming>| {
         let exchange = pulse.exchange();
         metrics.request(protocol == Protocol::Http2);

@@ -30,7 +30,7 @@ fn encode_span(trace: u128, span: &Span) -> Json {
         "startTimeUnixNano": span.start_ns.to_string(),
         "endTimeUnixNano": span.end_ns.to_string(),
         "attributes": attributes(&span.attributes),
-        // Left unset where nothing went wrong, as the semantic conventions want it.
+        // Unset without a failure, as the semantic conventions require.
         "status": if span.failed { json!({ "code": 2 }) } else { json!({}) },
     });
     if let Some(parent) = span.parent {
