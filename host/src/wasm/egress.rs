@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::limits::egress as limits;
 use crate::loops::Passed;
 use crate::wasm::worker::output::FunctionLog;
 

@@ -17,7 +17,7 @@ use crate::wasm::compile::{CompileError, Compiled};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::{self, KeyValueStore, ViewerState};
 use crate::wasm::world::interface;
-use crate::wasm::{restore, sealed};
+use crate::wasm::{restore, sealed, touched};
 
 /// A viewer component, linked and ready to be instantiated.
 pub struct ViewerCode {
@@ -217,9 +217,7 @@ impl State {
             return Some("the stores have other memories, globals or tables".to_owned());
         }
         for (number, (memory, same)) in self.memories.iter().zip(&other.memories).enumerate() {
-            let (memory, same) = (memory.data(&self.store), same.data(&other.store));
-            if memory != same {
-                let at = memory.iter().zip(same).position(|(byte, same)| byte != same).unwrap_or(memory.len().min(same.len()));
+            if let Some(at) = touched::first_difference(memory.data(&self.store), same.data(&other.store)) {
                 return Some(format!("memory {number} differs at byte {at}"));
             }
         }

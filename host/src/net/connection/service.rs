@@ -27,7 +27,7 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Makes the service of one connection.
 pub(super) fn service<H, F, B>(
     handler: Rc<H>,
-    client: Arc<Client>,
+    client: Client,
     protocol: Protocol,
     entry: &Entry,
 ) -> impl Service<Request<Incoming>, Response = Response<ExchangeBody<B>>, Error = Infallible, Future = Answering<F>> + use<H, F, B>

@@ -196,13 +196,6 @@ fn advised(names: &[String], profile: Profile, about_any: String) -> String {
     advice.join("; ")
 }
 
-fn profile_name(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Viewer => "viewer",
-        Profile::Worker => "worker",
-    }
-}
-
 fn listed(names: &[String]) -> String {
     const SHOWN_MAX: usize = 20;
     let mut list = names.iter().take(SHOWN_MAX).cloned().collect::<Vec<_>>().join(", ");
