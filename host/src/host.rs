@@ -31,7 +31,7 @@ use tokio::sync::watch;
 use crate::admin;
 use crate::cache::{self, Cache};
 use crate::config::{self, Loaded};
-use crate::edge::Sought;
+use crate::edge::CacheInquiry;
 use crate::function::build::Builder;
 use crate::function::catalog::LIVE;
 use crate::limits;
@@ -318,7 +318,7 @@ impl Handle {
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
             site_of_host: Box::new(move |host| hosts.shared.snapshot.load().edge.site_of_host(host).map(str::to_owned)),
             look_up: Box::new(move |sought| {
-                let sought: Sought = serde_json::from_value(sought).map_err(|error| error.to_string())?;
+                let sought: CacheInquiry = serde_json::from_value(sought).map_err(|error| error.to_string())?;
                 let found = cached.shared.snapshot.load().edge.look_up(&sought)?;
                 serde_json::to_value(found).map_err(|error| error.to_string())
             }),

@@ -20,8 +20,15 @@ use crate::cache::purge::Born;
 use crate::cache::tiers::{Keys, Tiers};
 use crate::cache::wait::{self, Landed};
 
-/// What a lookup finds.
+/// A lookup: its result, or the need to wait for it.
+#[expect(clippy::large_enum_variant, reason = "a hit must not allocate, and a lookup is moved once")]
 pub enum Lookup {
+    Settled(LookupResult),
+    Busy(Wait),
+}
+
+/// What a lookup finds.
+pub enum LookupResult {
     Hit(Hit),
     /// Without a duty, somebody else renews it, or, if it is to be validated, the origin has just failed.
     Stale {
@@ -30,18 +37,23 @@ pub enum Lookup {
         duty: Option<Duty>,
     },
     Miss(Duty),
-    Busy(Wait),
     Bypass(BypassReason),
+}
+
+impl From<LookupResult> for Lookup {
+    fn from(result: LookupResult) -> Lookup {
+        Lookup::Settled(result)
+    }
 }
 
 impl Lookup {
     pub fn name(&self) -> &'static str {
         match self {
-            Lookup::Hit(_) => "hit",
-            Lookup::Stale { .. } => "stale",
-            Lookup::Miss(_) => "miss",
+            Lookup::Settled(LookupResult::Hit(_)) => "hit",
+            Lookup::Settled(LookupResult::Stale { .. }) => "stale",
+            Lookup::Settled(LookupResult::Miss(_)) => "miss",
+            Lookup::Settled(LookupResult::Bypass(_)) => "bypass",
             Lookup::Busy(_) => "busy",
-            Lookup::Bypass(_) => "bypass",
         }
     }
 }
@@ -75,9 +87,9 @@ pub(crate) fn lookup<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &Look
     }
     match tiers.flights.claim(slot) {
         Claimed::Claim(claim) => claimed(tiers, request, slot, claim),
-        Claimed::Seat(_) if tiers.is_uncacheable(&slot, request.now_ms) => bypass(tiers, BypassReason::Uncacheable),
+        Claimed::Seat(_) if tiers.is_uncacheable(&slot, request.now_ms) => bypass(tiers, BypassReason::Uncacheable).into(),
         Claimed::Seat(seat) => Lookup::Busy(Wait::seated(tiers, request.keys(slot), seat)),
-        Claimed::Full => bypass(tiers, BypassReason::Crowded),
+        Claimed::Full => bypass(tiers, BypassReason::Crowded).into(),
     }
 }
 
@@ -103,7 +115,7 @@ fn claimed<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &LookupRequest<
         }
         None => {
             tiers.metrics.miss();
-            Lookup::Miss(Duty::new(tiers.clone(), claim, tiers.purges.begin(), keys, None, request.now_ms))
+            LookupResult::Miss(Duty::new(tiers.clone(), claim, tiers.purges.begin(), keys, None, request.now_ms)).into()
         }
     }
 }
@@ -123,7 +135,7 @@ fn found<J: Fn(&Meta) -> Verdict>(
             claim.close(Phase::Gone);
         }
         tiers.metrics.hit(hit.tier());
-        return Lookup::Hit(hit);
+        return LookupResult::Hit(hit).into();
     }
     tiers.metrics.stale();
     let now_ms = request.now_ms;
@@ -131,7 +143,7 @@ fn found<J: Fn(&Meta) -> Verdict>(
         if let Some(claim) = claim {
             claim.close(Phase::Gone);
         }
-        return Lookup::Stale { hit, verdict, duty: None };
+        return LookupResult::Stale { hit, verdict, duty: None }.into();
     }
     let validates = matches!(verdict, Verdict::Revalidate { .. });
     let claimed = claim.map_or_else(|| tiers.flights.claim(slot), Claimed::Claim);
@@ -139,18 +151,18 @@ fn found<J: Fn(&Meta) -> Verdict>(
         Claimed::Claim(claim) => {
             let prior = Some(hit.clone());
             let duty = Duty::new(tiers.clone(), claim, tiers.purges.begin(), request.keys(slot), prior, now_ms);
-            Lookup::Stale { hit, verdict, duty: Some(duty) }
+            LookupResult::Stale { hit, verdict, duty: Some(duty) }.into()
         }
-        Claimed::Seat(_) if validates && tiers.is_uncacheable(&slot, now_ms) => bypass(tiers, BypassReason::Uncacheable),
+        Claimed::Seat(_) if validates && tiers.is_uncacheable(&slot, now_ms) => bypass(tiers, BypassReason::Uncacheable).into(),
         Claimed::Seat(seat) if validates => Lookup::Busy(Wait::seated(tiers, request.keys(slot), seat)),
-        Claimed::Full if validates => bypass(tiers, BypassReason::Crowded),
-        Claimed::Seat(_) | Claimed::Full => Lookup::Stale { hit, verdict, duty: None },
+        Claimed::Full if validates => bypass(tiers, BypassReason::Crowded).into(),
+        Claimed::Seat(_) | Claimed::Full => LookupResult::Stale { hit, verdict, duty: None }.into(),
     }
 }
 
-fn bypass(tiers: &Tiers, reason: BypassReason) -> Lookup {
+fn bypass(tiers: &Tiers, reason: BypassReason) -> LookupResult {
     tiers.metrics.bypass(reason.name());
-    Lookup::Bypass(reason)
+    LookupResult::Bypass(reason)
 }
 
 /// A lookup that has to wait.
@@ -185,14 +197,14 @@ impl Wait {
         matches!(self.on, On::Flight(_))
     }
 
-    /// The arguments are those of the lookup; never `Lookup::Busy`.
+    /// Waits for the result. The arguments are those of the lookup.
     pub async fn join(
         mut self,
         asked: Selecting<'_>,
         now_ms: u64,
         judge: impl Fn(&Meta) -> Verdict,
         patience: Duration,
-    ) -> Lookup {
+    ) -> LookupResult {
         let deadline = Instant::now() + patience;
         let tiers = self.tiers.clone();
         let key = self.keys.primary;
@@ -209,16 +221,16 @@ impl Wait {
                     }
                     None => {
                         tiers.metrics.miss();
-                        Lookup::Miss(Duty::new(tiers.clone(), claim, born, keys, None, now_ms))
+                        LookupResult::Miss(Duty::new(tiers.clone(), claim, born, keys, None, now_ms)).into()
                     }
                 }),
                 On::Flight(seat) => match wait::landed(&tiers, keys, &seat, asked, epoch, deadline).await {
                     Landed::Claim(claim) => Some(claimed(&tiers, &request, slot, claim)),
                     Landed::Hit(hit) => {
                         tiers.metrics.hit(hit.tier());
-                        Some(Lookup::Hit(hit))
+                        Some(LookupResult::Hit(hit).into())
                     }
-                    Landed::Bypass(reason) => Some(bypass(&tiers, reason)),
+                    Landed::Bypass(reason) => Some(bypass(&tiers, reason).into()),
                     Landed::Again => None,
                 },
             };
@@ -226,14 +238,14 @@ impl Wait {
                 // What is to be found may be on its way on another thread.
                 tokio::task::yield_now().await;
             }
-            match again {
-                Some(Lookup::Busy(wait)) => self = wait,
-                Some(lookup) => return lookup,
+            let again = match again {
+                Some(lookup) => lookup,
                 None if Instant::now() >= deadline => return bypass(&tiers, BypassReason::Patience),
-                None => match lookup(&tiers, &request) {
-                    Lookup::Busy(wait) => self = wait,
-                    lookup => return lookup,
-                },
+                None => lookup(&tiers, &request),
+            };
+            match again {
+                Lookup::Settled(result) => return result,
+                Lookup::Busy(wait) => self = wait,
             }
         }
     }

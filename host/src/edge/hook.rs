@@ -16,7 +16,7 @@ use http::{HeaderMap, response};
 
 use crate::edge::body::peek::BodyPreview;
 use crate::edge::record::tally::Tally;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::id::RequestId;
 use crate::failure::Failure;
 use crate::function::call::{Call, HookCall, HookOutcome};
@@ -61,7 +61,7 @@ thread_local! {
 pub(crate) fn viewer_request(
     context: HookContext<'_>,
     hook: &Arc<Revision>,
-    head: &mut Head,
+    head: &mut RequestHead,
     edits: &mut HookEdits,
 ) -> Result<Flow, Failure> {
     let moment = Moment::ViewerRequest;
@@ -82,7 +82,7 @@ pub(crate) struct ResponseEvent {
 }
 
 impl ResponseEvent {
-    pub(crate) fn new(context: HookContext<'_>, moment: Moment, head: &Head) -> ResponseEvent {
+    pub(crate) fn new(context: HookContext<'_>, moment: Moment, head: &RequestHead) -> ResponseEvent {
         let mut event = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(2_048));
         write_request(&mut event, context, moment, head, None);
         let passed = if moment.is_viewer() { Passed::default() } else { Passed::of(&head.headers) };
@@ -117,7 +117,7 @@ pub(crate) fn viewer_response(
 pub(crate) async fn origin_request(
     context: HookContext<'_>,
     hook: &Arc<Revision>,
-    head: &mut Head,
+    head: &mut RequestHead,
     preview: Option<&BodyPreview>,
     origin: &abi::Origin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
@@ -154,7 +154,7 @@ pub(crate) async fn origin_response(
 }
 
 /// The whole event of a hook, without a body: for a trial.
-pub(crate) fn event(context: HookContext<'_>, moment: Moment, head: &Head, response: Option<&response::Parts>) -> Vec<u8> {
+pub(crate) fn event(context: HookContext<'_>, moment: Moment, head: &RequestHead, response: Option<&response::Parts>) -> Vec<u8> {
     let mut event = Vec::new();
     let mut writer = write_request(&mut event, context, moment, head, None);
     if !moment.is_viewer() {
@@ -172,7 +172,7 @@ fn write_request<'e>(
     event: &'e mut Vec<u8>,
     context: HookContext<'_>,
     moment: Moment,
-    head: &Head,
+    head: &RequestHead,
     preview: Option<&BodyPreview>,
 ) -> EventWriter<'e> {
     let query = head.target.query();

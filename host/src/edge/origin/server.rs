@@ -13,7 +13,7 @@ use crate::edge::body::request::RequestBody;
 use crate::edge::hook::edits::OriginEdits;
 use crate::edge::origin::address::OriginAddress;
 use crate::edge::origin::endpoint::{Endpoint, Reach};
-use crate::edge::request::head::{Head, Trailers};
+use crate::edge::request::head::{RequestHead, Trailers};
 use crate::limits::origin as limits;
 use crate::loops;
 
@@ -98,7 +98,7 @@ impl OriginServer {
     }
 
     /// The request to send. Takes the headers out of `head` and the body out of `body`.
-    pub(crate) fn request(&self, head: &mut Head, body: &mut RequestBody) -> Request<RequestBody> {
+    pub(crate) fn request(&self, head: &mut RequestHead, body: &mut RequestBody) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut head.headers);
         let target = if head.asterisk && head.path() == "/" {
             PathAndQuery::from_static("*")
