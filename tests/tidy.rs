@@ -19,10 +19,14 @@ const LINES_MAX: usize = 700;
 const UNSAFE_ALLOWED: [&str; 1] = ["host/src/wasm/aot.rs"];
 
 /// What a room must not name.
-const WALLS: [(&str, &[&str]); 15] = [
-    ("wasm", &["function", "edge", "host", "admin", "cli", "net", "config", "cache"]),
-    ("function", &["edge", "host", "admin", "cli", "net", "cache", "config"]),
-    ("edge", &["host", "admin", "cli"]),
+const WALLS: [(&str, &[&str]); 19] = [
+    ("wasm", &["function", "edge", "host", "admin", "cli", "net", "config", "cache", "runtime", "aws", "events", "store"]),
+    ("function", &["edge", "host", "admin", "cli", "net", "cache", "config", "aws", "events"]),
+    ("edge", &["host", "admin", "cli", "aws", "events", "store", "runtime"]),
+    ("runtime", &["function", "edge", "host", "admin", "cli", "net", "cache", "config", "aws", "events", "store"]),
+    ("aws", &["edge", "cache", "net", "host", "admin", "cli"]),
+    ("events", &["edge", "cache", "net", "wasm", "aws", "host", "admin", "cli"]),
+    ("store", &["edge", "cache", "net", "wasm", "function", "runtime", "aws", "events", "host", "admin", "cli", "config"]),
     ("cache", &["wasm", "edge", "function", "config", "host", "admin", "cli"]),
     ("net", &["edge", "function", "wasm", "host", "admin", "cli", "cache"]),
     ("config", &["wasm", "function", "edge", "net", "host", "admin", "cli", "telemetry"]),
@@ -37,8 +41,13 @@ const WALLS: [(&str, &[&str]); 15] = [
     ("measure", &["cli", "edge", "net", "host", "admin", "cache"]),
 ];
 
+/// Rooms that are not there yet, and whose walls are. One that has been built is taken from this list.
+const ROOMS_TO_COME: [&str; 4] = ["runtime", "aws", "events", "store"];
+
 /// Crates that only some rooms may name.
-const ONLY: [(&str, &[&str]); 12] = [
+const ONLY: [(&str, &[&str]); 14] = [
+    ("redb", &["store"]),
+    ("async_nats", &["events", "store"]),
     ("prometheus", &["telemetry"]),
     ("wasmtime", &["wasm", "measure"]),
     ("clap", &["cli"]),
@@ -307,6 +316,28 @@ fn no_room_names_one_that_it_must_not_know() {
         }
     }
     assert_none(&broken, "a wall of docs/architecture.md is broken");
+}
+
+/// A wall against a room that is misspelt, or was renamed, keeps nobody out.
+#[test]
+fn walls_stand_before_rooms_that_are_there_or_to_come() {
+    let rooms = rooms(&sources());
+    let walled = WALLS.iter().flat_map(|(room, walls)| walls.iter().chain([room]));
+    let owners = ONLY.iter().flat_map(|(_, rooms)| rooms.iter());
+    let unknown = |name: &&&str| !rooms.contains(**name) && !ROOMS_TO_COME.contains(*name);
+    let unknown: BTreeSet<&str> = walled.chain(owners).filter(unknown).copied().collect();
+    assert!(unknown.is_empty(), "these are no rooms: {unknown:?}");
+    let built: Vec<_> = ROOMS_TO_COME.iter().filter(|room| rooms.contains(**room)).collect();
+    assert!(built.is_empty(), "these rooms are there, and no longer to come: {built:?}");
+}
+
+#[test]
+fn a_room_to_come_is_seen_where_it_is_named() {
+    let mut rooms = rooms(&sources());
+    rooms.extend(ROOMS_TO_COME.map(str::to_owned));
+    let code = "use crate::aws::lambda;\nuse crate::{store, edge::Edge};".to_owned();
+    let source = Source { path: "host/src/edge/x.rs".to_owned(), room: "edge".to_owned(), text: String::new(), code };
+    assert_eq!(source.names(&rooms), ["aws", "store"].map(str::to_owned).into());
 }
 
 #[test]

@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use edgeward::config;
 use edgeward::edge::{self, Edge};
-use edgeward::function::catalog::Revisions;
+use edgeward::function::catalog::Aliases;
 use edgeward::function::lane::WorkerLane;
 use edgeward::function::pool::ViewerPool;
 use edgeward::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use edgeward::measure::sample_event;
 use edgeward::net;
 use edgeward::telemetry::Telemetry;
-use edgeward::wasm::abi::{Body, EventWriter, Moment, Ops};
+use edgeward::wasm::abi::{Body, EventContext, EventWriter, Moment, Ops};
 use edgeward::wasm::compile::{self, Compiler, Source};
 use edgeward::wasm::engine::Engines;
 use edgeward::wasm::viewer::ViewerCode;
@@ -76,7 +76,7 @@ fn route(c: &mut Criterion) {
     let telemetry = Telemetry::new();
     let options = edgeward::cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
     let cache = edgeward::cache::Cache::open(&options, telemetry.cache()).expect("a cache");
-    let edge = Edge::new(&config, &Revisions::default(), &cache, &telemetry).expect("an edge");
+    let edge = Edge::new(&config, &Aliases::default(), &cache, &telemetry).expect("an edge");
     // By a wildcard host to the last of twenty patterns.
     let (host, path) = ("a.b.example.org", "/part-19/a/b/c/index.html");
     assert!(edge.leads(host, path));
@@ -88,7 +88,15 @@ fn event(c: &mut Criterion) {
     c.bench_function("event", |b| {
         b.iter(|| {
             let moment = Moment::ViewerRequest;
-            let mut event = EventWriter::begin(&mut buffer, moment, true, "example", "bench-0000", "192.0.2.7", "local");
+            let context = EventContext {
+                moment,
+                has_query: true,
+                site: "example",
+                request_id: "bench-0000",
+                client_ip: "192.0.2.7",
+                edge_location: "local",
+            };
+            let mut event = EventWriter::begin(&mut buffer, &context);
             event.request("GET", "/docs/", "page=2");
             event.headers(black_box(&HEADERS).iter().map(|(name, value)| (*name, value.as_bytes())));
             event.body(Body::Hidden);

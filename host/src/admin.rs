@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::cache::{self, Cache, Purge, PurgeError, Stats};
 use crate::config::AdminAccess;
-use crate::function::catalog::Revisions;
+use crate::function::revision::Revision;
 use crate::limits::admin as limits;
 use crate::telemetry::{AdminMetrics, one_line_json};
 
@@ -35,7 +35,7 @@ pub(crate) struct Desk {
     pub(crate) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     pub(crate) drain: Box<dyn Fn() + Send + Sync>,
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
-    pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
+    pub(crate) revisions: Box<dyn Fn() -> Vec<Arc<Revision>> + Send + Sync>,
     pub(crate) has_site: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// The name of the site that serves a host.
     pub(crate) site_of_host: Box<SiteOfHost>,

@@ -1,7 +1,8 @@
 //! The life of an edge request, readable on one screen (`edge::exchange`).
 //!
-//! An `Edge` is one configuration, resolved: sites, origins and hooks are reached by reference, and nothing in it changes.
-//! A new configuration is a new `Edge`; requests finish on the one they began with.
+//! An `Edge` is one configuration, resolved: sites, origins and hooks are reached by reference, and nothing in it changes
+//! but where an alias of a function leads, which each call looks up once. A new configuration is a new `Edge`; requests
+//! finish on the one they began with.
 //!
 //! ```text
 //! serve ─► Head ─► Site ─► Behavior ─► [signed?] ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► ResponseBody
@@ -59,7 +60,7 @@ pub use tools::trial::{Trial, trial};
 
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::function::catalog::Revisions;
+use crate::function::catalog::Aliases;
 use crate::function::lane::WorkerLane;
 use crate::net::Client;
 use crate::path::NormalPath;
@@ -79,9 +80,9 @@ pub struct Edge {
 impl Edge {
     /// Resolves every name; reads folders' roots and CA files. The configuration has been checked, so that an error here
     /// comes from the machine.
-    pub fn new(config: &Config, revisions: &Revisions, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
-        let node = Node::new(config, revisions, telemetry)?;
-        let parts = SiteParts { backends: &node.backends, revisions, cache, geo: &config.geo, telemetry };
+    pub fn new(config: &Config, aliases: &Aliases, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
+        let node = Node::new(config, aliases, telemetry)?;
+        let parts = SiteParts { backends: &node.backends, aliases, cache, geo: &config.geo, telemetry };
         let sites = Sites::new(&config.sites, &parts)?;
         Ok(Edge { node: Arc::new(node), sites })
     }
@@ -147,12 +148,11 @@ async fn answer(
 
 /// The outcome of an exchange, or that it panicked: a bug of ours ends one request, and not all that share its connection.
 /// What requests share is whole after each statement that changes it.
-async fn caught<T>(mut exchange: Pin<&mut impl Future<Output = Result<T, Refusal>>>) -> Result<T, Refusal> {
-    poll_fn(|context| {
+fn caught<T>(mut exchange: Pin<&mut impl Future<Output = Result<T, Refusal>>>) -> impl Future<Output = Result<T, Refusal>> {
+    poll_fn(move |context| {
         let polled = catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(context)));
         polled.unwrap_or_else(|panic| Poll::Ready(Err(Refusal::Panicked(panic_message(&*panic)))))
     })
-    .await
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

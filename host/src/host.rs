@@ -32,13 +32,14 @@ use crate::cache::{self, Cache};
 use crate::config::{self, Config, Loaded, Server};
 use crate::edge::{Edge, Sought};
 use crate::function::build::Builder;
-use crate::function::catalog::Revisions;
+use crate::function::catalog::{Aliases, LIVE};
 use crate::limits;
 use crate::net::{Departure, Descriptors, Phase, Rules, TlsSlot};
 use crate::telemetry::{HandoverResult, Telemetry};
 use crate::wasm::compile::Compiler;
 
 pub use notify::Notifier;
+use publish::{Outside, Publisher, Revisions};
 pub use roles::{Role, wrong_roles};
 use sockets::Listening;
 pub use sockets::Passed;
@@ -91,7 +92,7 @@ pub struct Handle {
 /// What all threads of a host see.
 struct Shared {
     telemetry: Arc<Telemetry>,
-    builder: Builder,
+    publisher: Publisher,
     cache: Arc<Cache>,
     snapshot: ArcSwap<Snapshot>,
     tls: Option<Arc<TlsSlot>>,
@@ -113,7 +114,11 @@ struct Snapshot {
     tracing: Option<config::Tracing>,
     /// What it was made of; of the above, what was asked for and not what is in force.
     config: Config,
-    revisions: Arc<Revisions>,
+    /// What it has published, and where its sites find it.
+    revisions: Revisions,
+    aliases: Aliases,
+    /// Of what the edge was built besides.
+    outside: Outside,
     edge: Arc<Edge>,
 }
 
@@ -150,17 +155,19 @@ impl Host {
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
         let builder = Builder::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
+        let publisher = Publisher::new(builder, telemetry.clone());
         // What takes long, and may fail, while a predecessor still has everything; below it is there already.
         let mut built = Revisions::default();
         if let Some(predecessor) = &mut sockets.predecessor {
-            built = publish::revisions(&config, &built, &builder, &telemetry).map_err(|errors| joined(&errors))?;
+            built = publisher.revisions(&config, &built)?;
             predecessor.release();
         }
         let cache = Cache::open(&cache_options(&config.cache), telemetry.cache()).context("cache")?;
-        let snapshot = Snapshot::build(&config, &built, &builder, &cache, &telemetry)?;
+        let snapshot = publisher.snapshot(&config, &built, None, &cache)?;
+        publisher.publish(None, &snapshot);
         let shared = Arc::new(Shared {
             telemetry,
-            builder,
+            publisher,
             cache,
             snapshot: ArcSwap::from_pointee(snapshot),
             tls,
@@ -320,7 +327,7 @@ impl Handle {
             is_ready: Box::new(move || ready.is_ready()),
             drain: Box::new(move || drain.drain()),
             metrics: Box::new(move || metrics.shared.telemetry.render()),
-            revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
+            revisions: Box::new(move || revisions.shared.publisher.catalog.revisions(LIVE)),
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
             site_of_host: Box::new(move |host| hosts.shared.snapshot.load().edge.site_of_host(host).map(str::to_owned)),
             look_up: Box::new(move |sought| {
@@ -330,33 +337,6 @@ impl Handle {
             }),
             cache: self.shared.cache.clone(),
         }
-    }
-}
-
-impl Snapshot {
-    /// Slow: compiles what is new since `before`. Every error at once.
-    fn build(
-        config: &Config,
-        before: &Revisions,
-        builder: &Builder,
-        cache: &Arc<Cache>,
-        telemetry: &Telemetry,
-    ) -> anyhow::Result<Snapshot> {
-        let revisions = publish::revisions(config, before, builder, telemetry).map_err(|errors| joined(&errors))?;
-        let exports = |name: &str| revisions.get(name).map(|revision| (revision.moments().to_vec(), revision.is_http()));
-        let wrong = wrong_roles(config, exports);
-        if !wrong.is_empty() {
-            return Err(joined(&wrong));
-        }
-        let edge = Arc::new(Edge::new(config, &revisions, cache, telemetry)?);
-        Ok(Snapshot {
-            server: config.server.clone(),
-            cache: config.cache.clone(),
-            tracing: config.tracing.clone(),
-            config: config.clone(),
-            revisions: Arc::new(revisions),
-            edge,
-        })
     }
 }
 
@@ -370,8 +350,4 @@ fn cache_options(cache: &config::Cache) -> cache::Options {
             object_bytes: disk.object_bytes,
         }),
     }
-}
-
-fn joined(errors: &[impl std::fmt::Display]) -> anyhow::Error {
-    anyhow::anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }

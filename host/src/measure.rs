@@ -21,7 +21,7 @@ use crate::function::lane::WorkerLane;
 use crate::function::pool::ViewerPool;
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::abi::{Body, EventWriter, Moment};
+use crate::wasm::abi::{Body, EventContext, EventWriter, Moment};
 use crate::wasm::compile::{self, Source};
 use crate::wasm::engine::Engines;
 use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
@@ -249,7 +249,15 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
         ("cloudfront-viewer-country", "CH"),
     ];
     let mut buffer = Vec::new();
-    let mut event = EventWriter::begin(&mut buffer, moment, true, "example", "bench-0000", "192.0.2.7", "local");
+    let context = EventContext {
+        moment,
+        has_query: true,
+        site: "example",
+        request_id: "bench-0000",
+        client_ip: "192.0.2.7",
+        edge_location: "local",
+    };
+    let mut event = EventWriter::begin(&mut buffer, &context);
     event.request("GET", "/docs/", "page=2&sort=name");
     event.headers(HEADERS.iter().map(|(name, value)| (*name, value.as_bytes())));
     event.body(Body::Hidden);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Desk, JsonLine};
 use crate::function::pool::Cleanliness;
-use crate::limits::{Limit, Profile};
+use crate::limits::Limit;
 use crate::telemetry::Timestamp;
 
 #[derive(Serialize)]
@@ -48,14 +48,11 @@ impl From<Cleanliness<'_>> for Instances {
 
 pub(super) async fn all(State(desk): State<Arc<Desk>>) -> JsonLine<Vec<Function>> {
     let revisions = (desk.revisions)();
-    let functions = revisions.iter().map(|(name, revision)| Function {
-        name: name.to_owned(),
+    let functions = revisions.iter().map(|revision| Function {
+        name: revision.name().to_owned(),
         digest: revision.spec().code.to_string(),
         deployed: Timestamp::of(revision.deployed()),
-        profile: match revision.profile() {
-            Profile::Viewer => "viewer",
-            Profile::Worker => "worker",
-        },
+        profile: revision.profile().name(),
         moments: revision.moments().iter().map(|moment| moment.name()).collect(),
         http: revision.is_http(),
         instances: revision.cleanliness().map(Instances::from),

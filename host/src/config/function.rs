@@ -15,14 +15,6 @@ use super::{Function, Hidden, KeyValues};
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};
 use crate::network::Grants;
 
-const MAX_CALLS: u64 = 1_000;
-const MAX_CALLS_MAX: u64 = 1_000_000_000;
-const MAX_IDLE_S: u64 = 60;
-const MAX_IDLE_S_MAX: u64 = 86_400;
-const NETWORK_MAX: usize = 256;
-/// Lambda's quota for environment variables.
-const ENVIRONMENT_BYTES_MAX: usize = 4_096;
-
 /// The uses of functions, which decide their profiles.
 #[derive(Default)]
 pub(super) struct Uses {
@@ -164,8 +156,8 @@ fn policy(table: &mut TableReader<'_>) -> InstancePolicy {
 }
 
 fn reuse(mut table: TableReader<'_>) -> InstancePolicy {
-    let max_calls = table.integer("max_calls", 1..=MAX_CALLS_MAX).unwrap_or(MAX_CALLS);
-    let max_idle = table.integer("max_idle_s", 1..=MAX_IDLE_S_MAX).unwrap_or(MAX_IDLE_S);
+    let max_calls = table.integer("max_calls", 1..=config::REUSE_CALLS_MAX).unwrap_or(config::REUSE_CALLS);
+    let max_idle = table.integer("max_idle_s", 1..=config::REUSE_IDLE_S_MAX).unwrap_or(config::REUSE_IDLE_S);
     table.finish();
     InstancePolicy::Reuse { max_calls, max_idle: Duration::from_secs(max_idle) }
 }
@@ -184,8 +176,8 @@ fn network(table: &mut TableReader<'_>, profile: Profile) -> Grants {
             table.report.error(pattern.span(), error.to_string(), remedy);
         }
     }
-    if let Some(beyond) = patterns.get(NETWORK_MAX) {
-        table.report.error(beyond.span(), "too many entries in `network`", format!("at most {NETWORK_MAX}"));
+    if let Some(beyond) = patterns.get(config::GRANTS) {
+        table.report.error(beyond.span(), "too many entries in `network`", format!("at most {}", config::GRANTS));
     }
     if let (Profile::Viewer, Some(first)) = (profile, patterns.first()) {
         table.report.error(first.span(), "a viewer hook has no network", "remove `network`, or use the function at the origin");
@@ -208,9 +200,9 @@ fn environment(table: &mut TableReader<'_>, profile: Profile) -> BTreeMap<String
         let remedy = "remove `environment`; a key-value store can hold settings";
         table.report.error(first.span(), "a viewer hook has no environment", remedy);
     }
-    if let (true, Some((first, _))) = (bytes > ENVIRONMENT_BYTES_MAX, entries.first()) {
+    if let (true, Some((first, _))) = (bytes > config::ENVIRONMENT_BYTES, entries.first()) {
         let message = format!("`environment` has {bytes} bytes");
-        table.report.error(first.span(), message, format!("at most {ENVIRONMENT_BYTES_MAX} are allowed"));
+        table.report.error(first.span(), message, format!("at most {} are allowed", config::ENVIRONMENT_BYTES));
     }
     entries.iter().map(|(name, value)| ((*name.get_ref()).to_owned(), (*value.get_ref()).to_owned())).collect()
 }

@@ -24,7 +24,7 @@ use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::loops::Passed;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
-use crate::wasm::abi::{self, EventWriter, Moment};
+use crate::wasm::abi::{self, EventContext, EventWriter, Moment};
 use edit::Flow;
 use edits::HookEdits;
 
@@ -179,15 +179,15 @@ fn write_request<'e>(
     preview: Option<&BodyPreview>,
 ) -> EventWriter<'e> {
     let query = head.target.query();
-    let mut writer = EventWriter::begin(
-        event,
+    let context = EventContext {
         moment,
-        query.is_some(),
-        context.site,
-        context.id.as_str(),
-        context.client_ip,
-        context.edge_location,
-    );
+        has_query: query.is_some(),
+        site: context.site,
+        request_id: context.id.as_str(),
+        client_ip: context.client_ip,
+        edge_location: context.edge_location,
+    };
+    let mut writer = EventWriter::begin(event, &context);
     writer.request(head.method.as_str(), head.path(), query.unwrap_or_default());
     writer.headers(pairs(&head.headers));
     writer.body(body(preview));

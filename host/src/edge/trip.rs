@@ -40,6 +40,7 @@ use crate::edge::site::Site;
 use crate::edge::site::behavior::Behavior;
 use crate::edge::site::caching::Caching;
 use crate::failure::Failure;
+use crate::function::catalog::Alias;
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
@@ -212,8 +213,8 @@ impl<'a> Trip<'a> {
     async fn attempt(&self, origin: &Arc<Origin>, head: &mut Head, body: &mut RequestBody) -> Result<Attempt, Refusal> {
         let mut origin = origin.clone();
         self.address(&origin, head);
-        if let Some(hook) = self.behavior.hook(Moment::OriginRequest) {
-            match Box::pin(self.run_origin_request(hook, origin, head, body)).await? {
+        if let Some(alias) = self.behavior.hook(Moment::OriginRequest) {
+            match Box::pin(self.run_origin_request(alias, origin, head, body)).await? {
                 Hooked::Ask(chosen) => origin = chosen,
                 Hooked::Answer(answer) => return Ok(Attempt { answer, status: None }),
             }
@@ -251,12 +252,12 @@ impl<'a> Trip<'a> {
 
     async fn run_origin_request(
         &self,
-        hook: &Arc<Revision>,
+        alias: &Alias,
         origin: Arc<Origin>,
         head: &mut Head,
         body: &mut RequestBody,
     ) -> Result<Hooked, Refusal> {
-        let moment = Moment::OriginRequest;
+        let (moment, hook) = (Moment::OriginRequest, &alias.hold());
         let preview = match self.behavior.include_body {
             true => Some(body.peek(preview_bytes(hook)).await.map_err(Refusal::Body)?),
             false => None,
@@ -335,12 +336,13 @@ impl<'a> Trip<'a> {
 
     async fn run_origin_response(
         &self,
-        hook: &Arc<Revision>,
+        alias: &Alias,
         event: ResponseEvent,
         origin: &Arc<Origin>,
         head: &Head,
         response: Response<Content>,
     ) -> Result<Response<Content>, Refusal> {
+        let hook = &alias.hold();
         let (mut parts, mut content) = response.into_parts();
         let preview = match self.behavior.include_body {
             true => {

@@ -137,3 +137,59 @@ fn block_on(started: impl Future<Output = Result<(), Failure>> + Send) -> Result
     let ran = std::thread::scope(|scope| scope.spawn(run).join());
     ran.unwrap_or_else(|_| Err(Failure::Host("its start panicked".to_owned())))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::wasm::abi::Moment;
+    use crate::wasm::engine::tests::engines;
+
+    /// A viewer hook that counts its calls, in its memory, and answers with the count.
+    pub(crate) fn counter(moment: Moment) -> Vec<u8> {
+        let wat = r#"(component
+  (core module $M
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+    (func (export "handle") (param i32 i32) (result i32)
+      (i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (i32.const 1)))
+      (i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (i32.const 1))
+      (i32.const 32)))
+  (core instance $m (instantiate $M))
+  (func $handle (param "event" (list u8)) (result (list u8))
+    (canon lift (core func $m "handle") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
+  (instance $hook (export "handle" (func $handle)))
+  (export "edgeward:edge/MOMENT@0.1.0" (instance $hook)))"#;
+        wat::parse_str(wat.replace("MOMENT", moment.name())).unwrap()
+    }
+
+    /// On the engines of all tests.
+    pub(crate) fn builder(telemetry: &Arc<Telemetry>) -> Builder {
+        Builder { lanes: 1, engines: engines().clone(), telemetry: telemetry.clone() }
+    }
+
+    fn spec(source: &Source) -> Spec {
+        Spec::new("counter", CodeDigest(source.sha256), Profile::Viewer)
+    }
+
+    pub(crate) fn revision() -> Arc<Revision> {
+        let source = Source::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
+        Arc::new(builder(&Arc::new(Telemetry::new())).build(spec(&source), &source, Compiling::default()).unwrap())
+    }
+
+    #[test]
+    fn a_deployment_that_fails_says_why_in_a_word_that_stays() {
+        let builder = builder(&Arc::new(Telemetry::new()));
+        let refused = |spec: Spec, source: &Source| builder.build(spec, source, Compiling::default()).map(drop).unwrap_err();
+        let source = Source::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
+        let other = Spec { code: CodeDigest([7; 32]), ..spec(&source) };
+        assert_eq!(refused(other, &source).code(), "changed");
+        let worker = Spec::new("counter", CodeDigest(source.sha256), Profile::Worker);
+        assert_eq!(refused(worker, &source).code(), "exports");
+        let junk = Source::from_bytes(b"junk").unwrap();
+        assert_eq!(refused(spec(&junk), &junk).code(), "invalid");
+        let unreadable = DeployError::from(Source::open(Path::new("/nonexistent")).map(drop).unwrap_err());
+        assert_eq!(unreadable.code(), "read");
+        let start = DeployError::from(Failure::Trap("it does not start".to_owned()));
+        assert_eq!((start.code(), start.to_string().as_str()), ("start", "trap: it does not start"));
+    }
+}

@@ -30,12 +30,9 @@ use std::time::Instant;
 use crate::failure::{Failure, Scope};
 use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
 use crate::function::lane::WorkerLane;
-use crate::limits::{InstancePolicy, audit};
+use crate::limits::{InstancePolicy, audit, shelf};
 use crate::telemetry::{Audit, FunctionMetrics, InstanceEvent};
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
-
-/// A shelf holds this many if `min_warm` does not say more: one to use, one while that is replaced.
-const SHELF: usize = 2;
 
 /// See the module.
 pub struct ViewerPool {
@@ -101,7 +98,7 @@ pub enum Source {
 }
 
 impl ViewerPool {
-    /// `min_warm` is a promise; without one, the pool keeps `SHELF` while there is room.
+    /// `min_warm` is a promise; without one, the pool keeps `limits::shelf` while there is room.
     pub fn new(
         code: ViewerCode,
         policy: InstancePolicy,
@@ -144,7 +141,7 @@ impl ViewerPool {
     pub fn warm_up(&self) -> Result<(), Failure> {
         let mut first = Some(self.make()?);
         for shelf in &self.shelves {
-            for _ in 0..self.min_warm.unwrap_or(SHELF) {
+            for _ in 0..self.min_warm.unwrap_or(shelf::VIEWER) {
                 if self.spares_none() {
                     break;
                 }
@@ -296,7 +293,7 @@ impl ViewerPool {
     }
 
     fn shelf_size(&self) -> usize {
-        self.min_warm.unwrap_or(0).max(SHELF)
+        self.min_warm.unwrap_or(0).max(shelf::VIEWER)
     }
 
     fn shelf(&self, lane: &WorkerLane) -> &Shelf {

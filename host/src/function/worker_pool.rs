@@ -26,12 +26,9 @@ use crate::failure::{Failure, Scope};
 use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
 use crate::function::pool::Source;
 use crate::function::teardown;
-use crate::limits::{InstancePolicy, Limit, worker};
+use crate::limits::{InstancePolicy, Limit, shelf, worker};
 use crate::telemetry::{FunctionMetrics, InstanceEvent};
 use crate::wasm::worker::{WorkerCode, WorkerInstance};
-
-/// A shelf holds this many if `min_warm` does not say more, once its lane has seen a call.
-const SHELF: usize = 1;
 
 /// See the module.
 pub struct WorkerPool {
@@ -119,7 +116,7 @@ impl WorkerPool {
         };
         Arc::new_cyclic(|this| WorkerPool {
             policy,
-            shelf_size: min_warm.max(SHELF),
+            shelf_size: min_warm.max(shelf::WORKER),
             live_max: limit(Limit::Instances).max(1),
             waiting_max: limit(Limit::Queue),
             wait_max: Duration::from_millis(limits.value(Limit::QueueWaitMs)),

@@ -19,16 +19,13 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use super::changes::{self, listed};
 use super::{Shared, Snapshot};
 use crate::config::{self, InputSnapshot, Loaded, Server};
+use crate::function::revision::Revision;
+use crate::limits::reload;
 use crate::telemetry::ReloadResult;
 
-/// Files are written in several steps: wait until nothing has happened for so long,
-const QUIET: Duration = Duration::from_millis(100);
-/// but not longer than this.
-const QUIET_MAX: Duration = Duration::from_secs(2);
-/// How often it is seen whether the last request has left a replaced snapshot.
-const RETIRED_POLL: Duration = Duration::from_secs(1);
-/// Replaced snapshots that are waited for; one more, and a worker may have to drop it.
-const RETIRED_MAX: usize = 16;
+const QUIET: Duration = Duration::from_millis(reload::QUIET_MS);
+const QUIET_MAX: Duration = Duration::from_millis(reload::QUIET_MS_MAX);
+const RETIRED_POLL: Duration = Duration::from_millis(reload::RETIRED_POLL_MS);
 
 pub(super) enum Cause {
     /// Something happened in a watched folder.
@@ -86,8 +83,14 @@ struct Reloader {
     shared: Arc<Shared>,
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
-    /// Replaced snapshots that requests still hold: dropped here, since dropping instances is slow.
-    retired: Vec<Arc<Snapshot>>,
+    retired: Vec<Retired>,
+}
+
+/// What was replaced, and requests or calls may still hold: dropped here, since dropping instances is slow.
+struct Retired {
+    snapshot: Option<Arc<Snapshot>>,
+    /// Of its revisions those that its successor has not.
+    revisions: Vec<Arc<Revision>>,
 }
 
 impl Reloader {
@@ -109,7 +112,7 @@ impl Reloader {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1 || Arc::strong_count(&snapshot.edge) > 1);
+            self.let_go();
         }
     }
 
@@ -150,8 +153,8 @@ impl Reloader {
         self.watch();
 
         let before = self.shared.snapshot.load_full();
-        let shared = &self.shared;
-        let mut next = Snapshot::build(&config, &before.revisions, &shared.builder, &shared.cache, &shared.telemetry)?;
+        let publisher = &self.shared.publisher;
+        let mut next = publisher.snapshot(&config, &before.revisions, Some(&before), &self.shared.cache)?;
         if let Some(tls) = &self.shared.tls {
             tls.reload(&config.server.certificates)?;
             self.shared.telemetry.certificates(&tls.expiries());
@@ -173,12 +176,36 @@ impl Reloader {
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
         let changed = changes::between(&before, &next);
+        publisher.publish(Some(&before), &next);
+        let has = |name: &String, revision| next.revisions.get(name).is_some_and(|kept| Arc::ptr_eq(kept, revision));
+        let replaced = before.revisions.iter().filter(|(name, revision)| !has(name, revision));
+        let revisions = replaced.map(|(_, revision)| revision.clone()).collect();
         drop(before);
-        self.retired.push(self.shared.snapshot.swap(Arc::new(next)));
-        if self.retired.len() > RETIRED_MAX {
+        self.retired.push(Retired { snapshot: Some(self.shared.snapshot.swap(Arc::new(next))), revisions });
+        if self.retired.len() > reload::RETIRED {
             self.retired.remove(0);
         }
         Ok(changed)
+    }
+
+    /// Drops what nobody holds any more.
+    fn let_go(&mut self) {
+        if self.retired.is_empty() {
+            return;
+        }
+        let now = self.shared.snapshot.load();
+        let snapshots = self.retired.iter().map(|retired| retired.snapshot.as_ref());
+        let edges: Vec<_> = snapshots.chain([Some(&*now)]).map(|snapshot| snapshot.map(|s| Arc::as_ptr(&s.edge))).collect();
+        for (at, retired) in self.retired.iter_mut().enumerate() {
+            let is_held = |snapshot: &Arc<Snapshot>| {
+                // An edge that a successor has taken over is not ours to wait for.
+                let passed_on = edges[at + 1..].contains(&Some(Arc::as_ptr(&snapshot.edge)));
+                Arc::strong_count(snapshot) > 1 || (!passed_on && Arc::strong_count(&snapshot.edge) > 1)
+            };
+            retired.snapshot.take_if(|snapshot| !is_held(snapshot));
+            retired.revisions.retain(|revision| Arc::strong_count(revision) > 1);
+        }
+        self.retired.retain(|retired| retired.snapshot.is_some() || !retired.revisions.is_empty());
     }
 
     /// Watches the folders of the files of now.

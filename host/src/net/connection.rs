@@ -127,7 +127,7 @@ where
     }
     client.stillness = Some(pulse.stillness());
     let io = TokioIo::new(Guarded::new(stream, opening, client.interim.clone(), pulse));
-    let service = service::service(server.handler.clone(), Arc::new(client), protocol, &entry);
+    let service = service::service(server.handler.clone(), client, protocol, &entry);
     let error = match protocol {
         Protocol::Http1 => http1::serve(&server.http1, io, service, &entry).await,
         Protocol::Http2 => http2::serve(&server.http2, io, service, &entry).await,

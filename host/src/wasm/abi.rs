@@ -60,6 +60,18 @@ pub struct Origin<'a> {
     pub read_timeout_ms: u32,
 }
 
+/// What an event says of the call itself.
+#[derive(Debug, Clone, Copy)]
+pub struct EventContext<'a> {
+    pub moment: Moment,
+    /// Whether the request has a query string, even an empty one.
+    pub has_query: bool,
+    pub site: &'a str,
+    pub request_id: &'a str,
+    pub client_ip: &'a str,
+    pub edge_location: &'a str,
+}
+
 /// Appends an event to a buffer, in the order of the layout:
 /// `begin`, `request`, `headers`, `body`, then `origin` + `headers`, then `response`, `headers`, `body`.
 pub struct EventWriter<'a> {
@@ -68,15 +80,8 @@ pub struct EventWriter<'a> {
 
 impl<'a> EventWriter<'a> {
     /// Clears the buffer and writes the context.
-    pub fn begin(
-        buffer: &'a mut Vec<u8>,
-        moment: Moment,
-        has_query: bool,
-        site: &str,
-        request_id: &str,
-        client_ip: &str,
-        edge_location: &str,
-    ) -> Self {
+    pub fn begin(buffer: &'a mut Vec<u8>, context: &EventContext<'_>) -> Self {
+        let EventContext { moment, has_query, site, request_id, client_ip, edge_location } = *context;
         buffer.clear();
         buffer.extend_from_slice(&[VERSION, moment as u8, u8::from(has_query), 0]);
         let mut writer = EventWriter { buffer };

@@ -24,10 +24,9 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::limits;
-use crate::wasm::engine;
+use crate::wasm::engine::config;
+use prune::{CODE, NOTE};
 
-const CODE: &str = "cwasm";
-const NOTE: &str = "json";
 const UNFINISHED: &str = "tmp";
 /// Between the making of a file and its lock lies less.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -49,7 +48,7 @@ impl Key {
     /// Of what has this digest, made by `engine` in the way that `how` names.
     pub fn new(engine: &Engine, sha256: &[u8; 32], how: &str) -> Key {
         let mut digest = Sha256::new();
-        digest.update(engine::digest(engine).to_le_bytes());
+        digest.update(config::digest(engine).to_le_bytes());
         digest.update(how.as_bytes());
         digest.update([0]);
         digest.update(sha256);

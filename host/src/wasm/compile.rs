@@ -10,31 +10,32 @@
 mod adapt;
 mod bulk;
 mod cost;
-mod error;
+pub(super) mod error;
 mod examine;
 mod frame;
+mod inspection;
 mod job;
 mod names;
 mod prepare;
-mod process;
-mod size;
+pub(super) mod process;
+pub(super) mod size;
 mod source;
 mod streams;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
 use crate::limits::{Compiling, Limit, Limits, Profile};
-use crate::wasm::abi::Moment;
 use crate::wasm::aot::Key;
-use crate::wasm::engine::{self, Engines};
-use crate::wasm::{restore, sealed, worker};
+use crate::wasm::engine::Engines;
+use crate::wasm::engine::config;
+use crate::wasm::restore;
 
+pub use crate::wasm::world::{HttpVersion, interface};
 pub use adapt::adapted;
 pub use error::{CodePlace, CompileError, Reason};
-use examine::Examined;
+pub use inspection::Inspection;
 use job::Job;
 pub use job::Note;
 pub use names::Offer;
@@ -42,64 +43,11 @@ pub use process::{Compiler, serve};
 pub use size::Size;
 pub use source::Source;
 
-/// What a component is, from its bytes alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inspection {
-    /// Exported and imported names with their versions, in order.
-    pub exports: Vec<String>,
-    pub imports: Vec<String>,
-    /// The hooks it exports.
-    pub moments: Vec<Moment>,
-    /// How it answers HTTP requests, if it does.
-    pub http: Option<HttpVersion>,
-    /// What one instance of it takes.
-    pub size: Size,
-}
-
-/// How a component answers HTTP requests; decided once, when it is examined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum HttpVersion {
-    /// `wasi:http/incoming-handler@0.2`.
-    P2,
-    /// `wasi:http/handler@0.3`.
-    P3,
-    /// None: `wasi:cli/run@0.2`, a program of the CGI kind.
-    Cgi,
-}
-
-impl HttpVersion {
-    /// How a component with these exports does. A program is one only where it handles no requests as such.
-    fn of(exports: &[String]) -> Option<HttpVersion> {
-        let mut versions = exports.iter().filter_map(|export| HttpVersion::named(export));
-        let first = versions.next()?;
-        if first == HttpVersion::Cgi {
-            versions.find(|version| *version != HttpVersion::Cgi).or(Some(first))
-        } else {
-            Some(first)
-        }
-    }
-
-    /// The version that an export of this name handles. A release candidate is none: its types have changed since.
-    fn named(export: &str) -> Option<HttpVersion> {
-        let (interface, version) = export.split_once('@')?;
-        let released = |minor: &str| {
-            let patch = version.strip_prefix(minor);
-            patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        match interface {
-            "wasi:http/incoming-handler" if released("0.2.") => Some(HttpVersion::P2),
-            "wasi:http/handler" if released("0.3.") => Some(HttpVersion::P3),
-            "wasi:cli/run" if released("0.2.") => Some(HttpVersion::Cgi),
-            _ => None,
-        }
-    }
-}
-
 /// What a component is, and what stands against it, without compiling it; as `edgeward serve` would find with these
 /// limits. What cannot be told of a component that is not one is the error.
 pub fn examine(component: &[u8], limits: &Limits) -> Result<Note, CompileError> {
     let profile = limits.profile();
-    let engine = engine::compiling(profile).map_err(CompileError::Wasmtime)?;
+    let engine = config::compiling(profile).map_err(CompileError::Wasmtime)?;
     let offer = Offer::of(&engine, profile).map_err(CompileError::Wasmtime)?;
     let component = adapted(component)?;
     let examined = examine::examined(&component, limits, &offer)?;
@@ -115,55 +63,6 @@ pub fn outline(component: &[u8]) -> Result<Inspection, CompileError> {
 /// A component, or module, with functions that pay for their frames; itself where none has to.
 pub fn charged(bytes: &[u8], profile: Profile) -> Result<Cow<'_, [u8]>, CompileError> {
     frame::charged(bytes, &examine::validated(bytes, profile)?.held)
-}
-
-/// The interface that a hook of this moment exports.
-pub fn interface(moment: Moment) -> String {
-    format!("edgeward:edge/{}@0.1.0", moment.name())
-}
-
-impl Inspection {
-    /// Everything that its outline has against it under these limits.
-    fn wrong(&self, limits: &Limits) -> Vec<CompileError> {
-        let profile = limits.profile();
-        let viewer = profile == Profile::Viewer;
-        let mut wrong = Vec::new();
-        let callable = self.moments.iter().any(|moment| moment.is_viewer() == viewer) || (!viewer && self.http.is_some());
-        if !callable {
-            let mut needed: Vec<String> = Moment::ALL.into_iter().filter(|m| m.is_viewer() == viewer).map(interface).collect();
-            if !viewer {
-                needed.extend([
-                    "wasi:http/incoming-handler@0.2".to_owned(),
-                    "wasi:http/handler@0.3".to_owned(),
-                    "wasi:cli/run@0.2".to_owned(),
-                ]);
-            }
-            wrong.push(CompileError::NothingToCall { exports: self.exports.clone(), profile, needed: needed.join(", ") });
-        }
-        let allows = if viewer { sealed::allows } else { worker::allows };
-        let imports: Vec<String> = self.imports.iter().filter(|import| !allows(import)).cloned().collect();
-        if !imports.is_empty() {
-            let allowed = if viewer { sealed::allowed() } else { worker::allowed() };
-            wrong.push(CompileError::Imports { imports, profile, allowed });
-        }
-        let excess = self.size.excess(&Size::room(profile)).into_iter();
-        wrong.extend(excess.map(|(what, count, max)| CompileError::TooMuch { what, count, max, profile }));
-        for (limit, count) in
-            [(Limit::MemoryBytes, self.size.memory_bytes_all), (Limit::TableElements, self.size.table_elements_all)]
-        {
-            let max = limits.value(limit);
-            // What no setting allows has been told.
-            if count > max && max < limit.maximum(profile) {
-                wrong.push(CompileError::OverLimit { limit, count, max, allowed: limit.maximum(profile) });
-            }
-        }
-        wrong
-    }
-
-    /// Whether a component of which the rest is known to be fine can be deployed with these limits.
-    pub fn check(&self, limits: &Limits) -> Result<(), CompileError> {
-        CompileError::all(self.wrong(limits))
-    }
 }
 
 /// A compiled component, mapped from its file.
@@ -240,13 +139,6 @@ fn made(engines: &Engines, engine: &wasmtime::Engine, key: &Key, source: &Source
     };
     let note = serde_json::to_vec(&note).map_err(|error| CompileError::failed(error.to_string()))?;
     engines.aot.keep(key, unfinished, &note).map_err(failed)
-}
-
-fn profile_name(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Viewer => "viewer",
-        Profile::Worker => "worker",
-    }
 }
 
 #[cfg(test)]

@@ -12,121 +12,21 @@
 //! twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
 
 mod connections;
+mod policy;
 mod send;
 mod sockets;
 
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
-
-use connections::Connections;
-pub use connections::Permit;
-pub use sockets::{Sockets, Unresolvable};
 
 use crate::limits::egress as limits;
 use crate::loops::Passed;
-use crate::network::{Grants, InvalidTarget, Target, is_public};
-use crate::telemetry::FunctionMetrics;
 use crate::wasm::worker::output::FunctionLog;
 
-/// The network as one function may use it. Shared by its instances.
-pub struct Egress {
-    grants: Grants,
-    metrics: Arc<FunctionMetrics>,
-    lookups: Arc<Semaphore>,
-    connections: Connections,
-}
-
-/// Why an outgoing connection was refused before it was tried.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("{target} is not granted; granted: {granted}")]
-    Name { target: Target, granted: String },
-    #[error("{host} resolves to {address}, which is not a public address; grant {address} too if it is meant")]
-    Address { host: String, address: SocketAddr },
-    #[error("{name} is granted at no port, and not resolved; granted: {granted}")]
-    Resolution { name: String, granted: String },
-    #[error("`{}` is no host to connect to: {why}", .authority.escape_debug())]
-    Authority { authority: String, why: InvalidTarget },
-}
-
-impl Refusal {
-    fn label(&self) -> &'static str {
-        match self {
-            Refusal::Name { .. } | Refusal::Resolution { .. } => "not-granted",
-            Refusal::Address { .. } => "address-not-granted",
-            Refusal::Authority { .. } => "invalid-authority",
-        }
-    }
-}
-
-impl Egress {
-    /// With so many connections open at once.
-    pub fn new(grants: Grants, connections: u64, metrics: Arc<FunctionMetrics>) -> Egress {
-        let lookups = Arc::new(Semaphore::new(limits::LOOKUPS));
-        Egress { grants, metrics, lookups, connections: Connections::new(connections) }
-    }
-
-    /// Tells that a function wanted more connections than it may have, or than there are.
-    fn exhausted(&self, log: &FunctionLog) {
-        self.metrics.egress("connections-exhausted");
-        log.line("network: too many connections are open (the function's limit `connections`, or what all functions may have)");
-    }
-
-    /// Reads where a request goes, and whether it may.
-    fn check(&self, authority: &str, default_port: u16) -> Result<Target, Refusal> {
-        let invalid = |why| Refusal::Authority { authority: authority.to_owned(), why };
-        let target = Target::parse(authority, default_port).map_err(invalid)?;
-        if self.grants.grant(&target) {
-            return Ok(target);
-        }
-        Err(Refusal::Name { target, granted: self.grants.to_string() })
-    }
-
-    /// Asks the system's resolver, which blocks a thread that nobody can call back: it keeps its turn although its caller
-    /// may have left.
-    async fn lookup(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let turn = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let name = name.to_owned();
-        let looked_up = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            (name.as_str(), port).to_socket_addrs().map(|found| found.take(limits::ADDRESSES).collect())
-        });
-        looked_up.await.map_err(io::Error::other)?
-    }
-
-    /// Keeps the addresses that a granted name may lead to.
-    fn check_addresses(&self, name: &str, resolved: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refusal> {
-        let mut refused = None;
-        let mut kept = Vec::new();
-        for address in resolved {
-            if may_lead_to(&self.grants, name, address) {
-                kept.push(address);
-            } else {
-                refused = Some(Refusal::Address { host: name.to_owned(), address });
-            }
-        }
-        match refused {
-            Some(refusal) if kept.is_empty() => Err(refusal),
-            _ => Ok(kept),
-        }
-    }
-
-    fn refuse(&self, refusal: &Refusal, log: &FunctionLog) {
-        self.metrics.egress(refusal.label());
-        log.line(&format!("network: {refusal}"));
-    }
-}
-
-/// Whether a granted name may lead to an address. `localhost` is this machine wherever it is granted (RFC 6761); no
-/// resolver may say otherwise.
-fn may_lead_to(grants: &Grants, name: &str, address: SocketAddr) -> bool {
-    let is_localhost = name == "localhost" && address.ip().is_loopback();
-    is_localhost || is_public(address.ip()) || grants.grant_address(address)
-}
+pub use connections::Permit;
+pub use policy::{Egress, Refusal};
+pub use sockets::{Sockets, Unresolvable};
 
 /// What wasi:http asks for an instance's outgoing requests.
 pub(super) struct Outgoing {
@@ -135,9 +35,6 @@ pub(super) struct Outgoing {
     /// Of the request that the call answers.
     pub(super) passed: Passed,
 }
-
-/// A guest may write a chunk of this size at once: it is held by the host until it is sent.
-const BODY_CHUNK_BYTES: usize = 64 << 10;
 
 impl WasiHttpHooks for Outgoing {
     fn send_request(
@@ -153,21 +50,24 @@ impl WasiHttpHooks for Outgoing {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        BODY_CHUNK_BYTES
+        limits::BODY_CHUNK_BYTES
     }
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
-        BODY_CHUNK_BYTES
+        limits::BODY_CHUNK_BYTES
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Empty, Full};
 
     use super::*;
     use crate::limits::{Limits, Profile};
+    use crate::network::Grants;
     use crate::telemetry::Telemetry;
 
     struct Network {

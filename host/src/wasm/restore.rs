@@ -44,10 +44,13 @@
 mod area;
 mod code;
 mod guard;
+mod layout;
 mod module;
 mod plan;
+mod source;
 #[cfg(test)]
 mod tests;
+mod unsuitable;
 
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentExportKind, ComponentExportSection,
@@ -56,32 +59,17 @@ use wasm_encoder::{
 };
 use wasmparser::ExternalKind;
 
+use layout::{ARGUMENT, PAGE};
 use plan::{CoreInstance, CoreModule, Plan, Section};
 
-/// The export that puts an instance back: `func()`.
-pub const RESTORE: &str = "edgeward-restore";
-/// `func() -> u32`: the pages that the guest's memory has for the guest.
-pub const PAGES: &str = "edgeward-pages";
+pub use layout::{PAGES, RESTORE};
+pub use unsuitable::Unsuitable;
+
 /// Part of an AOT file's name: changes whenever the rewriting does.
 pub const VERSION: &str = "restore-4";
 /// The memory of marks counts as ours, not the guest's.
-pub const MARKS_BYTES: u64 = module::PAGE;
-pub const PAGE_BYTES: u64 = module::PAGE;
-
-/// Why an instance of a component cannot be restored. It still runs, once per instance.
-#[derive(Debug, thiserror::Error)]
-pub enum Unsuitable {
-    #[error("{0}")]
-    Shape(&'static str),
-    #[error("its memory of {initial_bytes} bytes is over the limit of {limit_bytes}")]
-    Memory { initial_bytes: u64, limit_bytes: u64 },
-    #[error("it has {count} mutable globals, over {max}: setting them all anew costs more than a new instance")]
-    Globals { count: usize, max: usize },
-    #[error("a module that is given functions of the host cannot be written anew: {0}")]
-    Guard(String),
-    #[error("{0}")]
-    Parse(#[from] wasmparser::BinaryReaderError),
-}
+pub const MARKS_BYTES: u64 = PAGE;
+pub const PAGE_BYTES: u64 = PAGE;
 
 /// Rewrites a component that has been validated. `memory_bytes` is the revision's memory limit; the
 /// guest's memory gets that size, mapped but untouched, at once.
@@ -122,7 +110,7 @@ fn write_instance(section: &mut InstanceSection, instance: &CoreInstance<'_>, pl
         CoreInstance::Of { module, arguments } => {
             let mut arguments: Vec<_> = arguments.iter().map(|&(name, index)| (name, ModuleArg::Instance(index))).collect();
             if !plan.modules[*module as usize].guarded.is_empty() {
-                arguments.push((guard::ARGUMENT, ModuleArg::Instance(plan.main_instance)));
+                arguments.push((ARGUMENT, ModuleArg::Instance(plan.main_instance)));
             }
             section.instantiate(*module, arguments);
         }

@@ -28,23 +28,21 @@
 
 mod cli;
 mod clocks;
+mod define;
 mod filesystem;
 mod io;
 mod own;
 mod random;
 
-use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
-use wasmtime::{Engine, Error, Result, Store, StoreContextMut};
+use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::{Engine, Result, Store};
 
-use crate::limits::{self, Limit};
-use crate::wasm::fuel::host_call;
+use crate::limits;
 use crate::wasm::state::ViewerState;
 
 pub use own::OWN;
 pub(super) use own::{Beside, count, get, line};
 
-/// What a function here sees of the instance that calls it.
-type Caller<'a> = StoreContextMut<'a, ViewerState>;
 type Define = fn(&mut LinkerInstance<'_, ViewerState>) -> Result<()>;
 
 /// Every interface there is, and how its functions are defined. The version is the newest; see the module.
@@ -115,55 +113,6 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<ViewerState>> {
 pub(super) fn bound(store: &mut Store<ViewerState>) {
     store.set_hostcall_fuel(limits::host::CALL_BYTES);
     store.set_max_component_handles(limits::host::VIEWER_HANDLES);
-}
-
-/// Defines a function; what each call costs by itself is paid before it runs.
-fn func<P, R>(interface: &mut LinkerInstance<'_, ViewerState>, name: &str, run: fn(&mut Caller<'_>, P) -> Result<R>) -> Result<()>
-where
-    P: ComponentNamedList + Lift + 'static,
-    R: ComponentNamedList + Lower + 'static,
-{
-    interface.func_wrap(name, move |mut store: Caller<'_>, params: P| {
-        store.data_mut().enter()?;
-        pay(&mut store, host_call::CALL)?;
-        run(&mut store, params)
-    })
-}
-
-/// Defines a function that nobody can call, since nobody can have what its first argument is a handle to. Its type is
-/// not looked at.
-fn unreachable(interface: &mut LinkerInstance<'_, ViewerState>, name: &str) -> Result<()> {
-    interface.func_new(name, |_, _, _, _| Err(Error::msg("a sealed hook has no such handle")))
-}
-
-fn resource<T: 'static>(interface: &mut LinkerInstance<'_, ViewerState>, name: &str) -> Result<()> {
-    interface.resource(name, ResourceType::host::<T>(), |mut store, rep| {
-        pay(&mut store, host_call::DROP)?;
-        store.data_mut().handles.dropped(rep);
-        Ok(())
-    })
-}
-
-/// A handle for the guest, and what it costs.
-fn handle<T: 'static>(store: &mut Caller<'_>, kind: u8) -> Result<Resource<T>> {
-    pay(store, host_call::HANDLE)?;
-    Ok(Resource::new_own(store.data_mut().handle(kind)?))
-}
-
-/// Host code burns no fuel by itself: this takes what it costs (`fuel::host_call`) from what the call has left.
-fn pay(store: &mut Caller<'_>, units: u64) -> Result<()> {
-    match store.get_fuel()?.checked_sub(units) {
-        Some(left) => store.set_fuel(left),
-        None => {
-            store.data_mut().exceeded = Some(Limit::CpuUs);
-            store.set_fuel(0)?;
-            Err(Error::msg("fuel used up by calls into the host"))
-        }
-    }
-}
-
-fn pay_bytes(store: &mut Caller<'_>, bytes: usize, eighths_each: u64) -> Result<()> {
-    pay(store, (bytes as u64).saturating_mul(eighths_each) / 8)
 }
 
 #[cfg(test)]

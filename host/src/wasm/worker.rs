@@ -8,19 +8,20 @@
 //! instance must be dropped, and is never entered again.
 
 mod cgi;
-mod exchange;
+pub mod exchange;
 mod holdings;
 mod hook;
 mod http_p2;
 mod http_p3;
 pub(super) mod linker;
 mod meter;
-mod offered;
+pub(super) mod offered;
 mod outgoing;
 pub(super) mod output;
 mod resolve;
 mod sockets;
 pub mod state;
+mod toll;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,24 +36,19 @@ use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyIndices};
 use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
 
 use crate::failure::Failure;
-use crate::limits::{Limit, Limits, worker};
+use crate::limits::{Limit, Limits, instantiation, worker};
 use crate::wasm::abi::Moment;
-use crate::wasm::compile::{self, CompileError, HttpVersion};
+use crate::wasm::compile::error::CompileError;
 use crate::wasm::engine::Engines;
 use crate::wasm::fuel::FuelScale;
 use crate::wasm::state as shared;
 use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
-
-pub use exchange::{Head, Served};
-pub use linker::{allowed, allows};
-pub use offered::advice;
+use crate::wasm::world::{HttpVersion, interface};
 
 /// A body that streams through a component.
 pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
 
-/// Start functions and initialisers: what Lambda gives a runtime's init.
-const START_CPU_US: u64 = 10_000_000;
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_millis(instantiation::WORKER_MS);
 
 /// A worker component, linked and ready to be instantiated.
 pub struct WorkerCode {
@@ -104,7 +100,7 @@ impl WorkerCode {
     ) -> Result<WorkerCode, CompileError> {
         let pre = engines.worker_linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
-            let instance = component.get_export_index(None, compile::interface(moment))?;
+            let instance = component.get_export_index(None, interface(moment))?;
             component.get_export_index(Some(&instance), "handle")
         });
         let http = match http {
@@ -120,7 +116,7 @@ impl WorkerCode {
             http,
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(cpu_us),
-            start_fuel: engines.fuel.fuel(cpu_us.max(START_CPU_US)),
+            start_fuel: engines.fuel.fuel(cpu_us.max(instantiation::WORKER_CPU_US)),
             fuel: engines.fuel,
             deadline: Duration::from_millis(limits.value(Limit::DeadlineMs)),
             surroundings,
@@ -150,7 +146,7 @@ impl WorkerCode {
         store.fuel_async_yield_interval(Some(self.fuel.fuel(worker::LOOK_US_MIN))).map_err(host)?;
         store.set_fuel(self.start_fuel).map_err(host)?;
         let meter = store.data().meter.clone();
-        store.call_hook_async(meter::Toll { meter: meter.clone(), fuel: self.fuel });
+        store.call_hook_async(toll::Toll { meter: meter.clone(), fuel: self.fuel });
 
         let start = meter.run(self.pre.instantiate_async(&mut store), START_TIMEOUT);
         let instance = match timeout(START_TIMEOUT, start).await {

@@ -14,7 +14,7 @@ use crate::edge::request::head::Head;
 use crate::edge::response::generated;
 use crate::edge::response::refusal::Refusal;
 use crate::edge::trip::{Trip, hook_failed};
-use crate::function::revision::Revision;
+use crate::function::catalog::Alias;
 use crate::wasm::abi::Moment;
 
 /// What a viewer-request hook leads to.
@@ -28,7 +28,8 @@ pub(super) enum Hooked {
 /// Runs the viewer-request hook, if there is one, and applies what it asks for to `trip` and `head`.
 pub(super) fn request(trip: &mut Trip<'_>, head: &mut Head) -> Result<Hooked, Refusal> {
     let moment = Moment::ViewerRequest;
-    let Some(hook) = trip.behavior.hook(moment) else { return Ok(Hooked::Proceed(None)) };
+    let Some(alias) = trip.behavior.hook(moment) else { return Ok(Hooked::Proceed(None)) };
+    let hook = &alias.revision();
     let context = trip.context;
     let mut edits = HookEdits::default();
     let flow = hook::viewer_request(context, hook, head, &mut edits);
@@ -51,11 +52,12 @@ pub(super) fn request(trip: &mut Trip<'_>, head: &mut Head) -> Result<Hooked, Re
 /// Runs the viewer-response hook on an answer.
 pub(super) fn response(
     trip: &Trip<'_>,
-    hook: &Arc<Revision>,
+    alias: &Alias,
     event: ResponseEvent,
     head: &Head,
     answer: &mut Answer,
 ) -> Result<(), Refusal> {
+    let hook = &alias.revision();
     let (mut parts, mut content) = std::mem::replace(&mut answer.response, Response::new(Content::Empty)).into_parts();
     let replaced = hook::viewer_response(trip.context, hook, event, &mut parts);
     let replaced = replaced.map_err(hook_failed(trip.context, head, Moment::ViewerResponse, hook))?;

@@ -15,8 +15,7 @@ use crate::edge::origin::folder::Folder;
 use crate::edge::origin::identity;
 use crate::edge::origin::server::{OriginServer, parse_headers};
 use crate::failure::Failure;
-use crate::function::catalog::Revisions;
-use crate::function::revision::Revision;
+use crate::function::catalog::{Alias, Aliases};
 use crate::limits::Limit;
 use crate::path::NormalPath;
 use crate::telemetry::{OriginMetrics, Telemetry};
@@ -53,7 +52,7 @@ pub(crate) enum OriginType {
     Server(OriginServer),
     Folder(Arc<Folder>),
     Fixed(Arc<Response<bytes::Bytes>>),
-    Component(Arc<Revision>),
+    Component(Arc<Alias>),
 }
 
 impl Backend {
@@ -97,7 +96,7 @@ impl Backend {
 
 impl Origin {
     /// As the configuration declares it.
-    pub(crate) fn declared(origin: &config::Origin, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Origin> {
+    pub(crate) fn declared(origin: &config::Origin, aliases: &Aliases, telemetry: &Telemetry) -> anyhow::Result<Origin> {
         let kind = match &origin.kind {
             OriginKind::Url(url) => OriginType::Server(OriginServer::declared(url)?),
             OriginKind::Folder { root, index } => OriginType::Folder(Arc::new(Folder::open(root, index)?)),
@@ -110,8 +109,8 @@ impl Origin {
                 OriginType::Fixed(Arc::new(response))
             }
             OriginKind::Component { function } => {
-                let revision = revisions.get(function).with_context(|| format!("function `{function}` is not deployed"))?;
-                OriginType::Component(revision.clone())
+                let alias = aliases.get(function).with_context(|| format!("function `{function}` is not deployed"))?;
+                OriginType::Component(alias.clone())
             }
         };
         let identity = match &kind {
@@ -156,7 +155,7 @@ impl Origin {
     pub(crate) fn read_timeout(&self) -> Option<Duration> {
         match &self.kind {
             OriginType::Server(server) => Some(server.read_timeout),
-            OriginType::Component(revision) => Some(Duration::from_millis(revision.limits().value(Limit::DeadlineMs))),
+            OriginType::Component(alias) => Some(Duration::from_millis(alias.revision().limits().value(Limit::DeadlineMs))),
             OriginType::Folder(_) | OriginType::Fixed(_) => None,
         }
     }

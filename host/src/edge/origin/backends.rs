@@ -14,7 +14,7 @@ use crate::edge::origin::address::OriginAddress;
 use crate::edge::origin::backend::{Backend, Origin, OriginGroup, OriginType};
 use crate::edge::origin::endpoint::{Endpoint, Reach};
 use crate::failure::Failure;
-use crate::function::catalog::Revisions;
+use crate::function::catalog::Aliases;
 use crate::telemetry::Telemetry;
 
 /// See the module.
@@ -25,10 +25,10 @@ pub(crate) struct Backends {
 }
 
 impl Backends {
-    pub(crate) fn new(config: &Config, revisions: &Revisions, telemetry: &Telemetry) -> anyhow::Result<Backends> {
+    pub(crate) fn new(config: &Config, aliases: &Aliases, telemetry: &Telemetry) -> anyhow::Result<Backends> {
         let mut backends = Backends { by_name: HashMap::new(), declared: HashMap::new() };
         for (name, origin) in &config.origins {
-            let origin = Origin::declared(origin, revisions, telemetry).with_context(|| format!("origin `{name}`"))?;
+            let origin = Origin::declared(origin, aliases, telemetry).with_context(|| format!("origin `{name}`"))?;
             if let OriginType::Server(server) = &origin.kind {
                 backends.declared.insert(server.endpoint.address().clone(), server.endpoint.clone());
             }

@@ -40,9 +40,9 @@ pub(crate) async fn fetch(
             }
         }
         OriginType::Fixed(response) => Ok(Response::clone(response).map(Content::full)),
-        OriginType::Component(revision) => {
+        OriginType::Component(alias) => {
             let scheme = if tls { "https" } else { "http" };
-            let reply = revision.call(lane, Call::Http(component_request(head, scheme, body))).await;
+            let reply = alias.hold().call(lane, Call::Http(component_request(head, scheme, body))).await;
             Ok(reply.into_http()?.map(Content::Stream))
         }
     }

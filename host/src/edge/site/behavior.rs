@@ -16,8 +16,7 @@ use crate::edge::site::caching::{Caching, CachingContext};
 use crate::edge::site::response_headers::ResponseHeaderPolicy;
 use crate::edge::site::signed::Signers;
 use crate::edge::site::viewer_headers::ViewerHeaders;
-use crate::function::catalog::Revisions;
-use crate::function::revision::Revision;
+use crate::function::catalog::{Alias, Aliases};
 use crate::path::pattern::Pattern;
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
@@ -25,7 +24,7 @@ use crate::wasm::abi::Moment;
 /// What sites are built of.
 pub(crate) struct SiteParts<'a> {
     pub(crate) backends: &'a Backends,
-    pub(crate) revisions: &'a Revisions,
+    pub(crate) aliases: &'a Aliases,
     pub(crate) cache: &'a Arc<Cache>,
     pub(crate) geo: &'a Geo,
     pub(crate) telemetry: &'a Telemetry,
@@ -38,7 +37,7 @@ pub(crate) struct Behavior {
     pub(crate) viewer_protocol: ViewerProtocol,
     /// `None` allows all.
     allowed_methods: Option<Vec<Method>>,
-    hooks: [Option<Arc<Revision>>; 4],
+    hooks: [Option<Arc<Alias>>; 4],
     pub(crate) include_body: bool,
     response_headers: Option<Arc<ResponseHeaders>>,
     pub(crate) forwarded_headers: ForwardedHeaders,
@@ -61,7 +60,7 @@ impl Behavior {
     ) -> anyhow::Result<Behavior> {
         let hook = |name: &Option<String>| {
             name.as_ref()
-                .map(|name| parts.revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
+                .map(|name| parts.aliases.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
                 .transpose()
         };
         let method = |name: &String| Method::from_bytes(name.as_bytes()).with_context(|| format!("method `{name}`"));
@@ -133,8 +132,8 @@ impl Behavior {
         methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
-        self.hooks[moment as usize].as_ref()
+    pub(crate) fn hook(&self, moment: Moment) -> Option<&Alias> {
+        self.hooks[moment as usize].as_deref()
     }
 }
 

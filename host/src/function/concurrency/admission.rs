@@ -14,12 +14,9 @@ use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::limits::Limit;
+use crate::limits::utilization::{REST_DOUBLINGS, REST_MS, STRIKES, TIME_PER_CPU};
 
-const STRIKES: u32 = 16;
-/// Time on the wall for each unit of the CPU limit: ordinary code takes two, and a busy machine takes its thread away.
-const TIME_PER_CPU: u32 = 4;
-const REST_MIN: Duration = Duration::from_millis(500);
-const REST_DOUBLINGS_MAX: u32 = 6;
+const REST_MIN: Duration = Duration::from_millis(REST_MS);
 
 /// See the module. All fields may be read torn between threads: a call more or less is refused, no more.
 pub struct Admission {
@@ -57,7 +54,7 @@ impl Admission {
     pub fn overran(&self, now: Instant) {
         let probing = self.resting_until_ms.load(Relaxed) != 0;
         if probing || self.strikes.fetch_add(1, Relaxed) + 1 >= STRIKES {
-            let relapses = self.relapses.load(Relaxed).min(REST_DOUBLINGS_MAX);
+            let relapses = self.relapses.load(Relaxed).min(REST_DOUBLINGS);
             self.relapses.store(relapses + 1, Relaxed);
             self.strikes.store(0, Relaxed);
             self.resting_until_ms.store((self.ms(now) + (ms(REST_MIN) << relapses)).max(1), Relaxed);
@@ -171,7 +168,7 @@ mod tests {
             now = rested(&admission);
             assert!(admission.admits(now));
             admission.overran(now);
-            assert_eq!(rested(&admission) - now, REST_MIN * (1 << relapse.min(REST_DOUBLINGS_MAX)));
+            assert_eq!(rested(&admission) - now, REST_MIN * (1 << relapse.min(REST_DOUBLINGS)));
         }
     }
 

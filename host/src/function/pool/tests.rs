@@ -3,30 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
+use crate::function::build::tests::counter;
 use crate::limits::{Compiling, Limits, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
 use crate::wasm::compile;
 use crate::wasm::engine::tests::engines;
 
-/// Counts its calls, in its memory.
-const COUNTER: &str = r#"(component
-  (core module $M
-    (memory (export "memory") 1)
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
-    (func (export "handle") (param i32 i32) (result i32)
-      (i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (i32.const 1)))
-      (i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (i32.const 1))
-      (i32.const 32)))
-  (core instance $m (instantiate $M))
-  (func $handle (param "event" (list u8)) (result (list u8))
-    (canon lift (core func $m "handle") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
-  (instance $hook (export "handle" (func $handle)))
-  (export "edgeward:edge/viewer-request@0.1.0" (instance $hook)))"#;
-
 fn pool(policy: InstancePolicy, live_max: u64) -> (Arc<ViewerPool>, WorkerLane, Telemetry) {
     let limits = Limits::defaults(Profile::Viewer);
-    let component = wat::parse_str(COUNTER).unwrap();
+    let component = counter(Moment::ViewerRequest);
     let compiled =
         compile::compiled(engines(), &compile::Source::from_bytes(&component).unwrap(), &limits, Compiling::default()).unwrap();
     let code = ViewerCode::new(engines(), &compiled, &limits, None).unwrap();

@@ -13,7 +13,7 @@ use crate::function::revision::Revision;
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
 use crate::telemetry::{InstanceEvent, Occasion};
-use crate::wasm::worker::{Head, Served};
+use crate::wasm::worker::exchange::{Head, Served};
 
 /// The label of calls that ended because their caller had left.
 const ABANDONED: &str = "abandoned";

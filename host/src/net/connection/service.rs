@@ -27,7 +27,7 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Makes the service of one connection.
 pub(super) fn service<H, F, B>(
     handler: Rc<H>,
-    client: Arc<Client>,
+    client: Client,
     protocol: Protocol,
     entry: &Entry,
 ) -> impl Service<Request<Incoming>, Response = Response<ExchangeBody<B>>, Error = Infallible, Future = Answering<F>> + use<H, F, B>
@@ -37,6 +37,8 @@ where
     B: Body,
 {
     let (pulse, metrics) = (entry.pulse().clone(), entry.metrics().clone());
+    // Shared by the requests of this connection.
+    let client = Arc::new(client);
     service_fn(move |mut request: Request<Incoming>| {
         let exchange = pulse.exchange();
         metrics.request(protocol == Protocol::Http2);

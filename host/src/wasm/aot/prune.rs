@@ -9,7 +9,9 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType};
 
-use super::{CODE, NOTE};
+/// The ending of a compiled file, and of the file beside it that says what is known of it.
+pub(super) const CODE: &str = "cwasm";
+pub(super) const NOTE: &str = "json";
 
 /// Removes files until those that are left have at most `bytes_max`; the number of components that went. `kept` stays.
 pub(super) fn prune(directory: BorrowedFd<'_>, bytes_max: u64, kept: &str) -> io::Result<usize> {

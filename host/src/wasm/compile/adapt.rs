@@ -11,7 +11,7 @@ use wasi_preview1_component_adapter_provider::{
 use wasmparser::{ExternalKind, Parser, Payload, Validator};
 use wit_component::ComponentEncoder;
 
-use crate::wasm::compile::CompileError;
+use super::error::CompileError;
 
 /// Bumped when other code comes out, of another adapter too.
 pub(super) const VERSION: u32 = 1;

@@ -22,7 +22,7 @@ use wasmparser::{
     TypeSectionReader,
 };
 
-use super::CompileError;
+use super::error::CompileError;
 use crate::limits::worker::BULK_BYTES;
 
 /// Bumped when other code comes out.

@@ -16,8 +16,7 @@
 
 use wasmparser::Operator;
 
-use super::CompileError;
-use super::error::CodePlace;
+use super::error::{CodePlace, CompileError};
 use crate::limits::compile as limits;
 
 /// What a component's code costs so far.

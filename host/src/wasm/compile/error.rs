@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::profile_name;
 use crate::limits::{Limit, Profile};
-use crate::wasm::worker;
+use crate::wasm::worker::offered;
 
 /// Why bytes cannot be deployed.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +16,7 @@ pub enum CompileError {
     CoreModule,
     #[error("it exports nothing that Edgeward calls; exports: {}", if .exports.is_empty() { "none".to_owned() } else { .exports.join(", ") })]
     NothingToCall { exports: Vec<String>, profile: Profile, needed: String },
-    #[error("it imports {}, which a {profile} component may not", listed(.imports), profile = profile_name(*.profile))]
+    #[error("it imports {}, which a {profile} component may not", listed(.imports), profile = .profile.name())]
     Imports { imports: Vec<String>, profile: Profile, allowed: String },
     #[error("it imports {}, which Edgeward does not have", listed(.functions))]
     Functions { functions: Vec<String> },
@@ -27,7 +26,7 @@ pub enum CompileError {
     TooManyValues { what: &'static str, count: usize, max: usize },
     #[error("its functions declare {values} values, out of all proportion to their code")]
     FramesTooLarge { values: usize },
-    #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = profile_name(*.profile))]
+    #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = .profile.name())]
     TooMuch { what: &'static str, count: u64, max: u64, profile: Profile },
     #[error("it has {count} {unit} of `{name}` from the start, over its limit of {max}", name = .limit.name(), unit = .limit.unit())]
     OverLimit { limit: Limit, count: u64, max: u64, allowed: u64 },
@@ -188,7 +187,7 @@ impl CompileError {
 fn advised(names: &[String], profile: Profile, about_any: String) -> String {
     let mut advice: Vec<&str> = match profile {
         Profile::Viewer => Vec::new(),
-        Profile::Worker => names.iter().filter_map(|name| worker::advice(name)).collect(),
+        Profile::Worker => names.iter().filter_map(|name| offered::advice(name)).collect(),
     };
     // Many names may have the same.
     let mut told = BTreeSet::new();

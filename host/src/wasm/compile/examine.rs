@@ -13,11 +13,13 @@ use wasmparser::{
 };
 
 use super::cost::{Cost, FunctionCost};
-use super::error::CodePlace;
+use super::error::{CodePlace, CompileError};
+use super::inspection::Inspection;
 use super::names::{Linked, Offer};
-use super::{CompileError, HttpVersion, Inspection, Size, interface};
+use super::size::Size;
 use crate::limits::{Limits, Profile};
 use crate::wasm::abi::Moment;
+use crate::wasm::world::{HttpVersion, interface};
 
 /// What a block may take or give, and a function give: what one branch or return moves.
 pub(super) const VALUES_MAX: usize = 16;
@@ -237,7 +239,7 @@ mod tests {
     use wasmtime::component::Component;
 
     use super::*;
-    use crate::wasm::engine;
+    use crate::wasm::engine::config;
 
     /// One module for each proposal, and components for those of the component model.
     #[test]
@@ -278,7 +280,7 @@ mod tests {
         ];
         let mut told = Vec::new();
         for profile in [Profile::Viewer, Profile::Worker] {
-            let engine = engine::compiling(profile).unwrap();
+            let engine = config::compiling(profile).unwrap();
             let mut compare = |text: &str, taken: &dyn Fn(&[u8]) -> Result<(), String>| {
                 let Ok(bytes) = wat::parse_str(text) else { panic!("{text}") };
                 let (valid, taken) = (validated(&bytes, profile).map(drop).map_err(|error| error.to_string()), taken(&bytes));

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use wasm_encoder::{CodeSection, ComponentSectionId, RawSection, Section as _};
 use wasmparser::{BinaryReaderError, Chunk, FunctionBody, Parser, Payload};
 
-use super::CompileError;
+use super::error::CompileError;
 
 /// Bumped when other code comes out.
 pub(super) const VERSION: u32 = 1;

@@ -6,10 +6,14 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
+use super::error::{CompileError, Reason};
+use super::inspection::Inspection;
+use super::names::Offer;
 use super::prepare::{self, Prepared};
-use super::{CompileError, Inspection, Offer, Reason, Source, adapt, examine};
+use super::source::Source;
+use super::{adapt, examine};
 use crate::limits::{Compiling, Limit, Limits, Profile};
-use crate::wasm::engine;
+use crate::wasm::engine::config;
 
 /// What is to be made of a component.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,7 +43,7 @@ impl Job {
             memory_bytes: limits.value(Limit::MemoryBytes),
             table_elements: limits.value(Limit::TableElements),
             sha256: source.sha256,
-            engine: engine::digest(engine),
+            engine: config::digest(engine),
             bounds,
         }
     }

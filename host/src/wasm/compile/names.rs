@@ -19,7 +19,7 @@ use crate::limits::Profile;
 use crate::limits::compile::NAMES_ASKED;
 use crate::wasm::sealed;
 use crate::wasm::state::ViewerState;
-use crate::wasm::worker;
+use crate::wasm::worker::linker;
 use crate::wasm::worker::state::WorkerState;
 
 /// What components of a profile may import.
@@ -41,7 +41,7 @@ impl Offer {
     pub fn of(engine: &Engine, profile: Profile) -> Result<Offer> {
         Ok(match profile {
             Profile::Viewer => Offer::Viewer(sealed::linker(engine)?),
-            Profile::Worker => Offer::Worker(worker::linker::linker(engine)?),
+            Profile::Worker => Offer::Worker(linker::linker(engine)?),
         })
     }
 
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::limits::Limits;
     use crate::wasm::compile::{CompileError, examine};
-    use crate::wasm::engine;
+    use crate::wasm::engine::config;
 
     fn missing(offer: &Offer, wat: &str) -> Vec<String> {
         let bytes = wat::parse_str(wat).unwrap();
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_function_is_missing_where_the_linker_has_none_of_that_name_whatever_its_type() {
-        let offer = Offer::of(&engine::compiling(Profile::Worker).unwrap(), Profile::Worker).unwrap();
+        let offer = Offer::of(&config::compiling(Profile::Worker).unwrap(), Profile::Worker).unwrap();
         for (wat, expected) in [
             (
                 r#"(component (import "wasi:random/random@0.2.6" (instance (export "get-random-u64" (func (result u64))))))"#,
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_viewer_component_may_import_what_is_sealed_and_is_told_what_is_not_there() {
-        let engine = engine::compiling(Profile::Viewer).unwrap();
+        let engine = config::compiling(Profile::Viewer).unwrap();
         let offer = Offer::of(&engine, Profile::Viewer).unwrap();
         let wat = r#"(component
             (import "edgeward:edge/log@0.1.0" (instance (export "line" (func (param "text" string)))))

@@ -7,7 +7,9 @@
 
 use std::borrow::Cow;
 
-use super::{CompileError, Examined, bulk, examine, frame, streams};
+use super::error::CompileError;
+use super::examine::{self, Examined};
+use super::{bulk, frame, streams};
 use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::restore;
 

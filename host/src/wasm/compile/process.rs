@@ -21,10 +21,12 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
+use super::error::{CompileError, Reason};
 use super::job::{Answer, Job, Note};
-use super::{CompileError, Offer, Reason, source};
+use super::names::Offer;
+use super::source;
 use crate::limits::{Compiling, compile as limits};
-use crate::wasm::engine;
+use crate::wasm::engine::config;
 
 /// Where components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,8 +199,8 @@ fn made(job: &Job) -> Result<Note, CompileError> {
         let message = "the file was written to while it was read".to_owned();
         return Err(CompileError::refused(Reason::Changed, message, "put a new file under its name instead"));
     }
-    let engine = engine::compiling(job.profile).map_err(CompileError::Wasmtime)?;
-    if engine::digest(&engine) != job.engine {
+    let engine = config::compiling(job.profile).map_err(CompileError::Wasmtime)?;
+    if config::digest(&engine) != job.engine {
         return Err(CompileError::failed("the compiler is of another version of Edgeward"));
     }
     let offer = Offer::of(&engine, job.profile).map_err(CompileError::Wasmtime)?;

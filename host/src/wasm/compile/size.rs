@@ -6,11 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{
-    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
-    ConstExpr, ElementItems, Encoding, ExternalKind, Instance, Operator, Parser, Payload, TableInit, TypeRef,
+    BinaryReaderError, ComponentAlias, ComponentAliasSectionReader, ComponentExternalKind, ComponentInstance,
+    ComponentOuterAliasKind, ComponentTypeRef, ConstExpr, ElementItems, Encoding, ExternalKind, Instance, Operator, Parser,
+    Payload, TableInit, TypeRef,
 };
 
-use crate::limits::compile::{INSTANCE_BYTES, INSTANCE_BYTES_ALL, INSTANCE_BYTES_ALL_WORKER, INSTANCES};
+use crate::limits::compile::{INSTANCE_BYTES, INSTANCES};
 use crate::limits::{Limit, Profile};
 
 /// What one instance takes, or what an engine gives.
@@ -51,37 +52,21 @@ const OF_COMPONENT: u64 = 64;
 impl Size {
     /// What the pool of a profile has room for in one instance.
     pub fn room(profile: Profile) -> Size {
+        let one = &profile.engine().one;
         let table_elements = Limit::TableElements.maximum(profile);
-        match profile {
-            // One of the memories is for the marks of `wasm::restore`.
-            Profile::Viewer => Size {
-                instances: INSTANCES,
-                core_instances: 20,
-                memories: 3,
-                tables: 8,
-                memories_per_module: 2,
-                tables_per_module: 1,
-                memory_bytes: Limit::MemoryBytes.maximum(profile),
-                table_elements,
-                memory_bytes_all: Limit::MemoryBytes.maximum(profile),
-                table_elements_all: table_elements,
-                instance_bytes: INSTANCE_BYTES,
-                instance_bytes_all: INSTANCE_BYTES_ALL,
-            },
-            Profile::Worker => Size {
-                instances: INSTANCES,
-                core_instances: 64,
-                memories: 8,
-                tables: 32,
-                memories_per_module: 1,
-                tables_per_module: 1,
-                memory_bytes: 4 << 30,
-                table_elements,
-                memory_bytes_all: Limit::MemoryBytes.maximum(profile),
-                table_elements_all: table_elements,
-                instance_bytes: INSTANCE_BYTES,
-                instance_bytes_all: INSTANCE_BYTES_ALL_WORKER,
-            },
+        Size {
+            instances: INSTANCES,
+            core_instances: one.core_instances,
+            memories: one.memories,
+            tables: one.tables,
+            memories_per_module: one.memories_per_module,
+            tables_per_module: one.tables_per_module,
+            memory_bytes: one.memory_bytes,
+            table_elements,
+            memory_bytes_all: Limit::MemoryBytes.maximum(profile),
+            table_elements_all: table_elements,
+            instance_bytes: INSTANCE_BYTES,
+            instance_bytes_all: one.instance_bytes_all,
         }
     }
 
@@ -204,144 +189,164 @@ fn names_functions(expr: &ConstExpr<'_>) -> Result<u64, BinaryReaderError> {
     Ok(count)
 }
 
+/// Reads one section of the innermost module or component.
 fn read(frames: &mut [Frame], payload: Payload<'_>) -> Result<(), BinaryReaderError> {
-    // An outer alias names an index of a frame further out.
-    let outer = |kind: ComponentOuterAliasKind, count: u32, index: u32| {
-        let frame = frames.iter().rev().nth(count as usize);
-        frame.and_then(|frame| {
-            let space = if kind == ComponentOuterAliasKind::CoreModule { &frame.modules } else { &frame.components };
-            space.get(index as usize).copied()
-        })
+    if let Payload::ComponentAliasSection(reader) = payload {
+        return read_aliases(frames, reader);
+    }
+    let Some(frame) = frames.last_mut() else { return Ok(()) };
+    match frame.encoding {
+        Encoding::Module => frame.read_module(payload),
+        Encoding::Component => frame.read_component(payload),
+    }
+}
+
+/// An outer alias names an index of a frame further out.
+fn read_aliases(frames: &mut [Frame], reader: ComponentAliasSectionReader<'_>) -> Result<(), BinaryReaderError> {
+    let outer = |count: u32, index: u32, space: fn(&Frame) -> &Vec<Size>| {
+        frames.iter().rev().nth(count as usize).and_then(|frame| space(frame).get(index as usize).copied())
     };
-    let mut aliased = Vec::new();
-    if let Payload::ComponentAliasSection(reader) = &payload {
-        for alias in reader.clone() {
-            aliased.push(match alias? {
-                ComponentAlias::Outer { kind: ComponentOuterAliasKind::CoreModule, count, index } => {
-                    (true, outer(ComponentOuterAliasKind::CoreModule, count, index))
-                }
-                ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, count, index } => {
-                    (false, outer(ComponentOuterAliasKind::Component, count, index))
-                }
-                ComponentAlias::InstanceExport { kind: ComponentExternalKind::Module, .. } => (true, None),
-                ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => (false, None),
-                _ => continue,
-            });
+    let (mut modules, mut components) = (Vec::new(), Vec::new());
+    for alias in reader {
+        match alias? {
+            ComponentAlias::Outer { kind: ComponentOuterAliasKind::CoreModule, count, index } => {
+                modules.push(outer(count, index, |frame| &frame.modules).unwrap_or_default());
+            }
+            ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, count, index } => {
+                components.push(outer(count, index, |frame| &frame.components).unwrap_or_default());
+            }
+            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Module, .. } => modules.push(Size::default()),
+            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => components.push(Size::default()),
+            _ => {}
         }
     }
-    let Some(Frame { total, functions, named, modules, components, .. }) = frames.last_mut() else { return Ok(()) };
-    for (is_module, size) in aliased {
-        if is_module { &mut *modules } else { &mut *components }.push(size.unwrap_or_default());
+    if let Some(frame) = frames.last_mut() {
+        frame.modules.append(&mut modules);
+        frame.components.append(&mut components);
     }
-    match payload {
-        Payload::MemorySection(reader) => {
-            for memory in reader {
-                let memory = memory?;
-                total.memories += 1;
-                let page = memory.page_size_log2.unwrap_or(16);
-                let bytes = memory.initial.saturating_mul(1u64.checked_shl(page).unwrap_or(u64::MAX));
-                total.memory_bytes = total.memory_bytes.max(bytes);
-                total.memory_bytes_all = total.memory_bytes_all.saturating_add(bytes);
-                total.instance_bytes += OF_DEFINED;
-            }
-            total.memories_per_module = total.memories;
-        }
-        Payload::TableSection(reader) => {
-            for table in reader {
-                total.tables += 1;
-                let table = table?;
-                let elements = table.ty.initial;
-                total.instance_bytes += OF_DEFINED;
-                if let TableInit::Expr(expr) = &table.init {
-                    *named += names_functions(expr)?;
+    Ok(())
+}
+
+impl Frame {
+    fn read_module(&mut self, payload: Payload<'_>) -> Result<(), BinaryReaderError> {
+        match payload {
+            Payload::MemorySection(reader) => {
+                for memory in reader {
+                    let memory = memory?;
+                    self.total.memories += 1;
+                    let page = memory.page_size_log2.unwrap_or(16);
+                    let bytes = memory.initial.saturating_mul(1u64.checked_shl(page).unwrap_or(u64::MAX));
+                    self.total.memory_bytes = self.total.memory_bytes.max(bytes);
+                    self.total.memory_bytes_all = self.total.memory_bytes_all.saturating_add(bytes);
+                    self.total.instance_bytes += OF_DEFINED;
                 }
-                total.table_elements = total.table_elements.max(elements);
-                total.table_elements_all = total.table_elements_all.saturating_add(elements);
+                self.total.memories_per_module = self.total.memories;
             }
-            total.tables_per_module = total.tables;
-        }
-        Payload::ImportSection(reader) => {
-            for import in reader.into_imports() {
-                *functions += u64::from(matches!(import?.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)));
-                total.instance_bytes += OF_IMPORT;
+            Payload::TableSection(reader) => {
+                for table in reader {
+                    self.total.tables += 1;
+                    let table = table?;
+                    let elements = table.ty.initial;
+                    self.total.instance_bytes += OF_DEFINED;
+                    if let TableInit::Expr(expr) = &table.init {
+                        self.named += names_functions(expr)?;
+                    }
+                    self.total.table_elements = self.total.table_elements.max(elements);
+                    self.total.table_elements_all = self.total.table_elements_all.saturating_add(elements);
+                }
+                self.total.tables_per_module = self.total.tables;
             }
-        }
-        Payload::FunctionSection(reader) => *functions += u64::from(reader.count()),
-        Payload::GlobalSection(reader) => {
-            total.instance_bytes += OF_GLOBAL * u64::from(reader.count());
-            for global in reader {
-                *named += names_functions(&global?.init_expr)?;
+            Payload::ImportSection(reader) => {
+                for import in reader.into_imports() {
+                    self.functions += u64::from(matches!(import?.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)));
+                    self.total.instance_bytes += OF_IMPORT;
+                }
             }
-        }
-        Payload::ExportSection(reader) => {
-            for export in reader {
-                *named += u64::from(matches!(export?.kind, ExternalKind::Func | ExternalKind::FuncExact));
+            Payload::FunctionSection(reader) => self.functions += u64::from(reader.count()),
+            Payload::GlobalSection(reader) => {
+                self.total.instance_bytes += OF_GLOBAL * u64::from(reader.count());
+                for global in reader {
+                    self.named += names_functions(&global?.init_expr)?;
+                }
             }
-        }
-        Payload::ElementSection(reader) => {
-            total.instance_bytes += OF_SEGMENT * u64::from(reader.count());
-            for element in reader {
-                match element?.items {
-                    ElementItems::Functions(items) => *named += u64::from(items.count()),
-                    ElementItems::Expressions(_, items) => {
-                        for item in items {
-                            *named += names_functions(&item?)?;
+            Payload::ExportSection(reader) => {
+                for export in reader {
+                    self.named += u64::from(matches!(export?.kind, ExternalKind::Func | ExternalKind::FuncExact));
+                }
+            }
+            Payload::ElementSection(reader) => {
+                self.total.instance_bytes += OF_SEGMENT * u64::from(reader.count());
+                for element in reader {
+                    match element?.items {
+                        ElementItems::Functions(items) => self.named += u64::from(items.count()),
+                        ElementItems::Expressions(_, items) => {
+                            for item in items {
+                                self.named += names_functions(&item?)?;
+                            }
                         }
                     }
                 }
             }
+            Payload::DataSection(reader) => self.total.instance_bytes += OF_SEGMENT * u64::from(reader.count()),
+            // It has a function of the engine's own.
+            Payload::StartSection { .. } => self.total.instance_bytes += OF_FUNCTION,
+            _ => {}
         }
-        Payload::DataSection(reader) => total.instance_bytes += OF_SEGMENT * u64::from(reader.count()),
-        // It has a function of the engine's own.
-        Payload::StartSection { .. } => total.instance_bytes += OF_FUNCTION,
-        Payload::ComponentCanonicalSection(reader) => {
-            total.instance_bytes_all = total.instance_bytes_all.saturating_add(OF_CANONICAL * u64::from(reader.count()));
-        }
-        Payload::InstanceSection(reader) => {
-            for instance in reader {
-                if let Instance::Instantiate { module_index, .. } = instance? {
-                    let module = modules.get(module_index as usize).copied().unwrap_or_default();
-                    total.add(Size { instances: 1, core_instances: 1, ..module });
-                }
-            }
-        }
-        Payload::ComponentInstanceSection(reader) => {
-            for instance in reader {
-                if let ComponentInstance::Instantiate { component_index, .. } = instance? {
-                    let component = components.get(component_index as usize).copied().unwrap_or_default();
-                    total.add(Size {
-                        instances: component.instances.saturating_add(1),
-                        instance_bytes_all: component.instance_bytes_all.saturating_add(OF_COMPONENT),
-                        ..component
-                    });
-                }
-            }
-        }
-        Payload::ComponentImportSection(reader) => {
-            for import in reader {
-                match import?.ty {
-                    ComponentTypeRef::Module(_) => modules.push(Size::default()),
-                    ComponentTypeRef::Component(_) => components.push(Size::default()),
-                    _ => {}
-                }
-            }
-        }
-        // An export is one more index of what it exports.
-        Payload::ComponentExportSection(reader) => {
-            for export in reader {
-                let export = export?;
-                let space = match export.kind {
-                    ComponentExternalKind::Module => &mut *modules,
-                    ComponentExternalKind::Component => &mut *components,
-                    _ => continue,
-                };
-                let size = space.get(export.index as usize).copied().unwrap_or_default();
-                space.push(size);
-            }
-        }
-        _ => {}
+        Ok(())
     }
-    Ok(())
+
+    fn read_component(&mut self, payload: Payload<'_>) -> Result<(), BinaryReaderError> {
+        match payload {
+            Payload::ComponentCanonicalSection(reader) => {
+                self.total.instance_bytes_all =
+                    self.total.instance_bytes_all.saturating_add(OF_CANONICAL * u64::from(reader.count()));
+            }
+            Payload::InstanceSection(reader) => {
+                for instance in reader {
+                    if let Instance::Instantiate { module_index, .. } = instance? {
+                        let module = self.modules.get(module_index as usize).copied().unwrap_or_default();
+                        self.total.add(Size { instances: 1, core_instances: 1, ..module });
+                    }
+                }
+            }
+            Payload::ComponentInstanceSection(reader) => {
+                for instance in reader {
+                    if let ComponentInstance::Instantiate { component_index, .. } = instance? {
+                        let component = self.components.get(component_index as usize).copied().unwrap_or_default();
+                        self.total.add(Size {
+                            instances: component.instances.saturating_add(1),
+                            instance_bytes_all: component.instance_bytes_all.saturating_add(OF_COMPONENT),
+                            ..component
+                        });
+                    }
+                }
+            }
+            Payload::ComponentImportSection(reader) => {
+                for import in reader {
+                    match import?.ty {
+                        ComponentTypeRef::Module(_) => self.modules.push(Size::default()),
+                        ComponentTypeRef::Component(_) => self.components.push(Size::default()),
+                        _ => {}
+                    }
+                }
+            }
+            // An export is one more index of what it exports.
+            Payload::ComponentExportSection(reader) => {
+                for export in reader {
+                    let export = export?;
+                    let space = match export.kind {
+                        ComponentExternalKind::Module => &mut self.modules,
+                        ComponentExternalKind::Component => &mut self.components,
+                        _ => continue,
+                    };
+                    let size = space.get(export.index as usize).copied().unwrap_or_default();
+                    space.push(size);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use wasmparser::{
     ComponentOuterAliasKind, ComponentTypeRef, ExternalKind, Instance, Parser, Payload,
 };
 
-use super::CompileError;
+use super::error::CompileError;
 use crate::limits::worker::STREAM_ITEMS;
 
 /// Bumped when other code comes out.

@@ -21,21 +21,18 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use crate::limits::egress::{CONNECT_MS, HEAD_BYTES, HEADERS, READ_MS};
 use crate::loops;
 use crate::network::{Host, Target};
 use crate::wasm::egress::connections::{Permit, Permitted};
-use crate::wasm::egress::{Egress, Refusal};
+use crate::wasm::egress::policy::{Egress, Refusal};
 use crate::wasm::worker::output::FunctionLog;
 
 /// A response, and the rest of the work on its connection.
 pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
-/// Where the guest names no timeout; the call's deadline is shorter by default.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
-/// What a response's head may take.
-const HEAD_BYTES: usize = 64 << 10;
-const HEADERS: usize = 200;
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(CONNECT_MS);
+const READ_TIMEOUT: Duration = Duration::from_millis(READ_MS);
 
 pub(super) async fn send(
     egress: Arc<Egress>,

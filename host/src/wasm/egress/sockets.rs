@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::egress::RESOLVED_NAMES;
 use crate::network::{Host, Target};
-use crate::wasm::egress::{Egress, Permit, Refusal, may_lead_to};
+use crate::wasm::egress::connections::Permit;
+use crate::wasm::egress::policy::{Egress, Refusal, may_lead_to};
 use crate::wasm::worker::output::FunctionLog;
 
 /// See the module. Shared by what resolves and what connects.

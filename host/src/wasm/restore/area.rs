@@ -5,7 +5,7 @@ use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{ComponentDefinedType, ComponentFuncTypeId, ComponentValType};
 use wasmparser::types::TypesRef;
 
-use super::Unsuitable;
+use super::unsuitable::Unsuitable;
 
 /// Types that are looked into, over all functions of a component. A type may name another many times.
 const TYPES_MAX: u32 = 1_000_000;

@@ -2,15 +2,25 @@
 
 use wasm_encoder::{BlockType, Function, MemArg, ValType};
 
-use super::Unsuitable;
-use super::module::{Added, GRANULE_SHIFT, PAGE, Source};
+use super::layout::{GRANULE_SHIFT, MARKS, MEMORY, PAGE};
+use super::source::Source;
+use super::unsuitable::Unsuitable;
 
 const GRANULE: i32 = 1 << GRANULE_SHIFT;
 /// The widest store; a mark also vouches for as many bytes past its granule, less one.
 const WIDEST_STORE: i32 = 16;
 
-pub(super) const MEMORY: u32 = 0;
-pub(super) const MARKS: u32 = 1;
+/// Indices of what is appended.
+pub(super) struct Added {
+    pub(super) mark: u32,
+    pub(super) grow: u32,
+    pub(super) restore: u32,
+    pub(super) pages: u32,
+    /// The size in pages that the guest sees.
+    pub(super) size_global: u32,
+    pub(super) image_segment: u32,
+    pub(super) memory_pages: u64,
+}
 
 pub(super) fn arg(memory_index: u32, align: u32) -> MemArg {
     MemArg { offset: 0, align, memory_index }

@@ -10,11 +10,8 @@ use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{CodeSection, EntityType, Function, FunctionSection, ImportSection, Module, SectionId, TypeSection, ValType};
 use wasmparser::{CompositeInnerType, FuncType, Parser, Payload, TypeRef};
 
-use super::Unsuitable;
-
-/// The instance argument, and the name of its export, that a guarded module takes in addition.
-pub(super) const ARGUMENT: &str = "edgeward";
-pub(super) const MARK: &str = "edgeward-mark";
+use super::layout::{ARGUMENT, MARK};
+use super::unsuitable::Unsuitable;
 
 /// A function import whose results the host writes through its last parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,104 +5,12 @@ use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection,
     GlobalSection, GlobalType, InstructionSink, MemorySection, MemoryType, Module, RawSection, SectionId, TypeSection, ValType,
 };
-use wasmparser::{CompositeInnerType, DataKind, ExternalKind, FuncType, FunctionBody, Operator, Parser, Payload, TypeRef};
+use wasmparser::{DataKind, ExternalKind, FunctionBody, Operator, Parser, Payload};
 
-use super::Unsuitable;
-use super::code::{self, MARKS, arg};
-use crate::limits::restore as limits;
-
-pub(super) const PAGE: u64 = 65_536;
-/// A mark stands for `1 << GRANULE_SHIFT` bytes of memory: small enough that little is copied for a
-/// scattered write, large enough that the scan of all marks stays short.
-pub(super) const GRANULE_SHIFT: u32 = 10;
-/// Whether this module has a memory; an error if it has anything else that a call could change.
-pub(super) fn is_main(module: &[u8]) -> Result<bool, Unsuitable> {
-    let mut has_memory = false;
-    let mut mutable_global = false;
-    let mut changes = None;
-    for payload in Parser::new(0).parse_all(module) {
-        match payload? {
-            Payload::ImportSection(reader) => {
-                for import in reader.into_imports() {
-                    match import?.ty {
-                        TypeRef::Memory(_) => return Err(Unsuitable::Shape("a module imports a memory")),
-                        TypeRef::Global(ty) if ty.mutable => return Err(Unsuitable::Shape("a module imports a mutable global")),
-                        TypeRef::Tag(_) => return Err(Unsuitable::Shape("a module imports a tag")),
-                        _ => {}
-                    }
-                }
-            }
-            Payload::MemorySection(reader) => has_memory |= reader.count() > 0,
-            Payload::GlobalSection(reader) => {
-                for global in reader {
-                    mutable_global |= global?.ty.mutable;
-                }
-            }
-            Payload::ExportSection(reader) => {
-                for export in reader {
-                    // What is added has such names, and nobody else may be called by them.
-                    if export?.name.starts_with("edgeward-") {
-                        return Err(Unsuitable::Shape("it exports a reserved name"));
-                    }
-                }
-            }
-            Payload::TagSection(_) => return Err(Unsuitable::Shape("it uses exceptions")),
-            Payload::StartSection { .. } => return Err(Unsuitable::Shape("a module has a start function")),
-            Payload::CodeSectionEntry(body) => changes = changes.or(changes_tables_or_segments(&body)?),
-            _ => {}
-        }
-    }
-    if let Some(why) = changes {
-        return Err(Unsuitable::Shape(why));
-    }
-    if mutable_global && !has_memory {
-        return Err(Unsuitable::Shape("a module without memory has mutable globals"));
-    }
-    Ok(has_memory)
-}
-
-fn changes_tables_or_segments(body: &FunctionBody<'_>) -> Result<Option<&'static str>, Unsuitable> {
-    let mut reader = body.get_operators_reader()?;
-    while !reader.eof() {
-        match reader.read()? {
-            Operator::TableSet { .. }
-            | Operator::TableGrow { .. }
-            | Operator::TableFill { .. }
-            | Operator::TableCopy { .. }
-            | Operator::TableInit { .. } => return Ok(Some("its code changes tables")),
-            Operator::DataDrop { .. } | Operator::ElemDrop { .. } => return Ok(Some("its code drops segments")),
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
-/// What is read off the module before it is written anew.
-pub(super) struct Source<'a> {
-    pub(super) types: Vec<FuncType>,
-    /// Type of each function, imported ones first.
-    pub(super) funcs: Vec<u32>,
-    pub(super) imported_funcs: u32,
-    pub(super) imported_globals: u32,
-    pub(super) initial_pages: u64,
-    pub(super) maximum_pages: Option<u64>,
-    pub(super) globals: Vec<wasmparser::Global<'a>>,
-    pub(super) segments: u32,
-    /// The first content of the memory, up to its last byte that is not zero.
-    pub(super) image: Vec<u8>,
-}
-
-/// Indices of what is appended.
-pub(super) struct Added {
-    pub(super) mark: u32,
-    pub(super) grow: u32,
-    pub(super) restore: u32,
-    pub(super) pages: u32,
-    /// The size in pages that the guest sees.
-    pub(super) size_global: u32,
-    pub(super) image_segment: u32,
-    pub(super) memory_pages: u64,
-}
+use super::code::{self, Added, arg};
+use super::layout::{GRANULE_SHIFT, MARK, MARKS, PAGE, PAGES, RESTORE};
+use super::source::{Source, known_type, len, reallocs};
+use super::unsuitable::Unsuitable;
 
 pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitable> {
     let source = Source::read(module, memory_bytes)?;
@@ -152,150 +60,6 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsui
         out.section(&CustomSection { name: "name".into(), data: data.into() });
     }
     Ok(out.finish())
-}
-
-fn len<T>(items: &[T]) -> u32 {
-    u32::try_from(items.len()).expect("a validated module has fewer than 2^32 of anything")
-}
-
-impl<'a> Source<'a> {
-    fn read(module: &'a [u8], memory_bytes: u64) -> Result<Source<'a>, Unsuitable> {
-        let mut source = Source {
-            types: Vec::new(),
-            funcs: Vec::new(),
-            imported_funcs: 0,
-            imported_globals: 0,
-            initial_pages: 0,
-            maximum_pages: None,
-            globals: Vec::new(),
-            segments: 0,
-            image: Vec::new(),
-        };
-        let mut memories = 0;
-        for payload in Parser::new(0).parse_all(module) {
-            match payload? {
-                Payload::TypeSection(reader) => {
-                    for group in reader {
-                        let group = group?;
-                        for ty in group.types() {
-                            match &ty.composite_type.inner {
-                                CompositeInnerType::Func(func) if !group.is_explicit_rec_group() => {
-                                    func.params().iter().chain(func.results()).try_for_each(|&ty| known_type(ty))?;
-                                    source.types.push(func.clone());
-                                }
-                                _ => return Err(Unsuitable::Shape("it uses garbage-collected types")),
-                            }
-                        }
-                    }
-                }
-                Payload::ImportSection(reader) => {
-                    for import in reader.into_imports() {
-                        match import?.ty {
-                            TypeRef::Func(ty) => {
-                                source.imported_funcs += 1;
-                                source.funcs.push(ty);
-                            }
-                            TypeRef::Global(_) => source.imported_globals += 1,
-                            TypeRef::Table(_) => {}
-                            _ => return Err(Unsuitable::Shape("its main module imports a memory or a tag")),
-                        }
-                    }
-                }
-                Payload::FunctionSection(reader) => {
-                    for ty in reader {
-                        source.funcs.push(ty?);
-                    }
-                }
-                Payload::MemorySection(reader) => {
-                    for memory in reader {
-                        let memory = memory?;
-                        memories += 1;
-                        if memories > 1 || memory.memory64 || memory.shared || memory.page_size_log2.is_some() {
-                            return Err(Unsuitable::Shape("it has several, 64-bit, shared or odd-paged memories"));
-                        }
-                        // Before the image is made, which is as long as the memory at most.
-                        if memory.initial > memory_bytes / PAGE {
-                            return Err(Unsuitable::Memory { initial_bytes: memory.initial * PAGE, limit_bytes: memory_bytes });
-                        }
-                        source.initial_pages = memory.initial;
-                        source.maximum_pages = memory.maximum;
-                    }
-                }
-                Payload::GlobalSection(reader) => {
-                    for global in reader {
-                        let global = global?;
-                        known_type(global.ty.content_type)?;
-                        source.globals.push(global);
-                    }
-                    let mutable = source.globals.iter().filter(|global| global.ty.mutable).count();
-                    if mutable > limits::GLOBALS {
-                        return Err(Unsuitable::Globals { count: mutable, max: limits::GLOBALS });
-                    }
-                }
-                Payload::DataSection(reader) => {
-                    source.segments = reader.count();
-                    for segment in reader {
-                        let segment = segment?;
-                        if let DataKind::Active { offset_expr, .. } = segment.kind {
-                            source.place(&offset_expr, segment.data)?;
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        if source.funcs.len() == source.imported_funcs as usize {
-            return Err(Unsuitable::Shape("its main module has no code"));
-        }
-        while source.image.last() == Some(&0) {
-            source.image.pop();
-        }
-        Ok(source)
-    }
-
-    fn place(&mut self, offset: &wasmparser::ConstExpr<'_>, data: &[u8]) -> Result<(), Unsuitable> {
-        let mut reader = offset.get_operators_reader();
-        let (Operator::I32Const { value }, Operator::End) = (reader.read()?, reader.read()?) else {
-            return Err(Unsuitable::Shape("a data segment's place is not a constant"));
-        };
-        let start = value.cast_unsigned() as usize;
-        let end = start + data.len();
-        if end as u64 > self.initial_pages * PAGE {
-            return Err(Unsuitable::Shape("a data segment is outside its memory"));
-        }
-        if self.image.len() < end {
-            self.image.resize(end, 0);
-        }
-        self.image[start..end].copy_from_slice(data);
-        Ok(())
-    }
-
-    fn func_type(&self, func: u32) -> Result<&FuncType, Unsuitable> {
-        let ty = self.funcs.get(func as usize).and_then(|&ty| self.types.get(ty as usize));
-        ty.ok_or(Unsuitable::Shape("a function has no type"))
-    }
-}
-
-/// Exported functions of the type of `cabi_realloc`: each is replaced by one that marks what it returns.
-fn reallocs(module: &[u8], source: &Source<'_>) -> Result<Vec<u32>, Unsuitable> {
-    let mut found = Vec::new();
-    for payload in Parser::new(0).parse_all(module) {
-        if let Payload::ExportSection(reader) = payload? {
-            for export in reader {
-                let export = export?;
-                if export.kind == ExternalKind::Func {
-                    let ty = source.func_type(export.index)?;
-                    if ty.params() == [wasmparser::ValType::I32; 4]
-                        && ty.results() == [wasmparser::ValType::I32]
-                        && !found.contains(&export.index)
-                    {
-                        found.push(export.index);
-                    }
-                }
-            }
-        }
-    }
-    Ok(found)
 }
 
 struct Writer<'s, 'a> {
@@ -437,9 +201,9 @@ impl Writer<'_, '_> {
             };
             section.export(export.name, kind, index);
         }
-        section.export(super::RESTORE, ExportKind::Func, self.added.restore);
-        section.export(super::PAGES, ExportKind::Func, self.added.pages);
-        section.export(super::guard::MARK, ExportKind::Func, self.added.mark);
+        section.export(RESTORE, ExportKind::Func, self.added.restore);
+        section.export(PAGES, ExportKind::Func, self.added.pages);
+        section.export(MARK, ExportKind::Func, self.added.mark);
         self.out.section(&section);
         Ok(())
     }
@@ -483,15 +247,6 @@ fn val_type(ty: wasmparser::ValType) -> ValType {
         wasmparser::ValType::V128 => ValType::V128,
         wasmparser::ValType::Ref(ty) if ty.is_extern_ref() => ValType::EXTERNREF,
         wasmparser::ValType::Ref(_) => ValType::FUNCREF,
-    }
-}
-
-fn known_type(ty: wasmparser::ValType) -> Result<(), Unsuitable> {
-    match ty {
-        wasmparser::ValType::Ref(ty) if !ty.is_nullable() || !(ty.is_func_ref() || ty.is_extern_ref()) => {
-            Err(Unsuitable::Shape("it uses typed references"))
-        }
-        _ => Ok(()),
     }
 }
 

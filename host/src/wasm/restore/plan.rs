@@ -11,7 +11,9 @@ use wasmparser::{
 
 use super::area::Areas;
 use super::guard::{self, Guarded};
-use super::{PAGES, RESTORE, Unsuitable, module};
+use super::layout::{ARGUMENT, PAGES, RESTORE};
+use super::source;
+use super::unsuitable::Unsuitable;
 
 pub(super) struct CoreModule {
     pub(super) range: Range<usize>,
@@ -302,7 +304,7 @@ impl<'a> Reader<'a> {
     fn main(&self, component: &[u8]) -> Result<(usize, u32), Unsuitable> {
         let mut main = None;
         for (index, module) in self.modules.iter().enumerate() {
-            if module::is_main(&component[module.range.clone()])? && main.replace(index).is_some() {
+            if source::is_main(&component[module.range.clone()])? && main.replace(index).is_some() {
                 return Err(Unsuitable::Shape("several of its modules have memories"));
             }
         }
@@ -344,7 +346,7 @@ impl<'a> Reader<'a> {
             if module == main || number <= main_instance {
                 return Err(Unsuitable::Shape("its main module is given functions that write to its memory"));
             }
-            if arguments.iter().any(|(name, _)| *name == guard::ARGUMENT) {
+            if arguments.iter().any(|(name, _)| *name == ARGUMENT) {
                 return Err(Unsuitable::Shape("it uses a reserved name"));
             }
             self.modules[module].guarded = guarded;

@@ -3,8 +3,8 @@
 use wasmtime::component::{LinkerInstance, Resource};
 use wasmtime::{Error, Result};
 
+use super::define::{func, handle, resource};
 use super::io::{InputStream, OutputStream};
-use super::{func, handle, resource};
 use crate::wasm::state::{Stream, ViewerState};
 
 /// Nobody has one: there is no terminal.

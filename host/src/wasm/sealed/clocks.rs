@@ -5,8 +5,8 @@
 use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower};
 
+use super::define::{func, handle};
 use super::io::Pollable;
-use super::{func, handle};
 use crate::wasm::state::ViewerState;
 
 /// Of a second; the call's time is as exact as that of the system.

@@ -3,8 +3,8 @@
 use wasmtime::Result;
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
+use super::define::{func, resource, unreachable};
 use super::io::IoError;
-use super::{func, resource, unreachable};
 use crate::wasm::state::ViewerState;
 
 /// Nobody has one: there is no directory to open it in.

@@ -6,7 +6,7 @@
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, WasmList};
 use wasmtime::{Error, Result};
 
-use super::{Caller, func, handle, pay, pay_bytes, resource};
+use super::define::{Caller, func, handle, pay, pay_bytes, resource};
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::{Handles, Stream, ViewerState};
 

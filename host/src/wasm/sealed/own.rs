@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmtime::component::{LinkerInstance, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
-use super::{Caller, func, pay, pay_bytes};
+use super::define::{Caller, func, pay, pay_bytes};
 use crate::limits;
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::{KeyValueStore, ViewerState};

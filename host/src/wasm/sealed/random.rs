@@ -6,7 +6,7 @@
 use wasmtime::component::LinkerInstance;
 use wasmtime::{Error, Result};
 
-use super::{Caller, func, pay_bytes};
+use super::define::{Caller, func, pay_bytes};
 use crate::limits;
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::ViewerState;

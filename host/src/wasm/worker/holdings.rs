@@ -13,6 +13,8 @@ use wasmtime_wasi_http::p2::types::{
 };
 use wasmtime_wasi_http::{FieldMap, p3};
 
+use crate::wasm::egress::Permit;
+
 /// An entry of a header map: its place, two names for it in the index, and the allocations of a short name and value.
 const ENTRY_BYTES: u64 = 160;
 
@@ -38,6 +40,20 @@ pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
 /// Sockets of WASI 0.2.
 pub(super) fn sockets(table: &mut ResourceTable) -> usize {
     table.iter_mut().filter(|entry| entry.is::<p2::TcpSocket>()).count()
+}
+
+/// The permits of an instance's sockets.
+#[derive(Default)]
+pub(super) struct Permits {
+    pub(super) p2: Vec<Permit>,
+    pub(super) p3: Vec<Permit>,
+}
+
+impl Permits {
+    /// Whether there may be connections that no handle tells of.
+    pub(super) fn outlive_handles(&self) -> bool {
+        !self.p3.is_empty()
+    }
 }
 
 /// Whether something of a call is left that the host goes on with when the call is over: a request under way, a body,

@@ -4,8 +4,8 @@ use crate::failure::Failure;
 use crate::limits::Limit;
 use crate::loops::Passed;
 use crate::wasm::abi::Moment;
-use crate::wasm::compile;
 use crate::wasm::worker::{Called, WorkerCode, WorkerInstance, failure, host};
+use crate::wasm::world::interface;
 
 impl WorkerInstance {
     /// Runs one hook. After a failure the instance must be dropped.
@@ -18,7 +18,7 @@ impl WorkerInstance {
     async fn call_within(&mut self, code: &WorkerCode, moment: Moment, event: Vec<u8>) -> Result<Vec<u8>, Failure> {
         self.begin(code)?;
         let Some(handle) = self.handles[moment as usize] else {
-            return Err(Failure::NotRunnable(format!("it does not export {}", compile::interface(moment))));
+            return Err(Failure::NotRunnable(format!("it does not export {}", interface(moment))));
         };
         let typed = handle.typed::<(Vec<u8>,), (Vec<u8>,)>(&self.store).map_err(host)?;
         let meter = self.store.data().meter.clone();

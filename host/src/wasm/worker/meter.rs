@@ -17,18 +17,15 @@
 //! pages that are touched for the first time: where the guest's code takes longer than its fuel says, it is looked at
 //! more often.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::task::coop::has_budget_remaining;
-use wasmtime::{CallHook, CallHookHandler, Error, Result, StoreContextMut, Trap};
 
 use crate::limits::{Limit, Limits, worker};
-use crate::wasm::fuel::FuelScale;
-use crate::wasm::worker::state::WorkerState;
 
 /// The books of the call that runs in an instance. All times are nanoseconds of the time polled.
 #[derive(Debug)]
@@ -134,7 +131,7 @@ impl Meter {
     }
 
     /// The guest's code is left. Sets how long it may run next time before it is looked at.
-    fn leave(&self) {
+    pub(super) fn leave(&self) {
         let now = self.now();
         self.left.store(now, Relaxed);
         let ran_us = now.saturating_sub(self.entered.load(Relaxed)) / 1_000;
@@ -145,89 +142,17 @@ impl Meter {
         }
     }
 
+    /// Fuel, in microseconds, until the guest is looked at next.
+    pub(super) fn look_us(&self) -> u64 {
+        self.look_us.load(Relaxed)
+    }
+
     /// The guest's code is entered: how long it was left for, and whether the slice is over.
-    fn come_back(&self) -> (u64, bool) {
+    pub(super) fn come_back(&self) -> (u64, bool) {
         let now = self.now();
         self.entered.store(now, Relaxed);
         let outside = now.saturating_sub(self.left.load(Relaxed));
         (outside, now >= self.slice_end.load(Relaxed))
-    }
-}
-
-/// Stands between a guest's code and the host.
-pub(super) struct Toll {
-    pub(super) meter: Arc<Meter>,
-    pub(super) fuel: FuelScale,
-}
-
-impl Toll {
-    /// Takes the time outside from the guest's fuel.
-    fn charge(&self, store: &mut StoreContextMut<'_, WorkerState>, outside_ns: u64) -> Result<()> {
-        // The thread may have waited for its core meanwhile.
-        let price = self.fuel.fuel(outside_ns.min(worker::CHARGE_US_MAX * 1_000)) / 1_000;
-        let left = store.get_fuel()?;
-        if price >= left {
-            store.set_fuel(0)?;
-            return Err(Trap::OutOfFuel.into());
-        }
-        store.set_fuel(left - price)?;
-        store.fuel_async_yield_interval(Some(self.fuel.fuel(self.meter.look_us.load(Relaxed))))
-    }
-}
-
-/// By hand and not by `async_trait`: a crossing where nothing is to be waited for allocates nothing.
-impl CallHookHandler<WorkerState> for Toll {
-    fn handle_call_event<'a, 'b, 'c>(
-        &'a self,
-        mut store: StoreContextMut<'b, WorkerState>,
-        crossing: CallHook,
-    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'c>>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        if crossing.entering_host() {
-            self.meter.leave();
-            return Box::pin(Done);
-        }
-        if let Some(limit) = store.data_mut().overrun() {
-            store.data_mut().exceeded = Some(limit);
-            return Box::pin(std::future::ready(Err(Error::msg("over a limit in the host"))));
-        }
-        let (outside_ns, over) = self.meter.come_back();
-        match self.charge(&mut store, outside_ns) {
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-            Ok(()) if over => Box::pin(GiveWay { gave: false }),
-            Ok(()) => Box::pin(Done),
-        }
-    }
-}
-
-struct Done;
-
-impl Future for Done {
-    type Output = Result<()>;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// Leaves the thread to others once.
-struct GiveWay {
-    gave: bool,
-}
-
-impl Future for GiveWay {
-    type Output = Result<()>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if std::mem::replace(&mut self.gave, true) {
-            return Poll::Ready(Ok(()));
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 

@@ -8,10 +8,9 @@ mod key_value;
 mod logging;
 mod settings;
 
+use wasmtime::Result;
 use wasmtime::component::Linker;
-use wasmtime::{Result, StoreContextMut};
 
-use crate::wasm::sealed::Beside as _;
 use crate::wasm::worker::state::WorkerState;
 
 pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
@@ -55,11 +54,6 @@ pub fn advice(name: &str) -> Option<&'static str> {
         return Some("a service of another platform: reach it over HTTP or wasi:sockets, with `network` granted");
     }
     None
-}
-
-/// A call that moves so many bytes: counted, and paid for.
-fn charge(store: &mut StoreContextMut<'_, WorkerState>, bytes: usize) -> Result<()> {
-    WorkerState::charge(store, bytes)
 }
 
 #[cfg(test)]

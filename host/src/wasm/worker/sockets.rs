@@ -12,27 +12,12 @@ use wasmtime_wasi::p2::bindings::sockets::tcp_create_socket::Host as _;
 use wasmtime_wasi::p3::bindings::sockets::types::{self, HostTcpSocket as _};
 use wasmtime_wasi::sockets::{TcpSocket, WasiSocketsView as _};
 
-use crate::wasm::egress::Permit;
 use crate::wasm::worker::holdings;
 use crate::wasm::worker::state::WorkerState;
 
 /// As the library names them: what is defined again must have the same name.
 const P2: &str = "wasi:sockets/tcp-create-socket@0.2.12";
 const P3: &str = "wasi:sockets/types@0.3.0";
-
-/// The permits of an instance's sockets.
-#[derive(Default)]
-pub(super) struct Permits {
-    p2: Vec<Permit>,
-    p3: Vec<Permit>,
-}
-
-impl Permits {
-    /// Whether there may be connections that no handle tells of.
-    pub(super) fn outlive_handles(&self) -> bool {
-        !self.p3.is_empty()
-    }
-}
 
 /// Shadows what is there.
 pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {

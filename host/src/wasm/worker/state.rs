@@ -17,10 +17,9 @@ use crate::loops::Passed;
 use crate::wasm::egress::{Egress, Outgoing, Sockets};
 use crate::wasm::sealed::Beside;
 use crate::wasm::state::{Growth, KeyValueStore};
-use crate::wasm::worker::holdings;
+use crate::wasm::worker::holdings::{self, Permits};
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::{FunctionLog, Stream};
-use crate::wasm::worker::sockets::Permits;
 
 /// wasi-http counts so much for a name and its value beside their text.
 const FIELD_OVERHEAD: usize = 72;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 
-use super::charge;
 use crate::limits::config::KV_KEY_BYTES;
 use crate::limits::offered::{BATCH_KEYS, KEY_LIST_BYTES, KEYS_COUNTED, KEYS_PER_PAGE};
 use crate::wasm::sealed::Beside as _;
@@ -80,7 +79,7 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
     store.func_wrap("[method]bucket.list-keys", |mut store: Store<'_>, (_, at): (Resource<Bucket>, Option<u64>)| {
         // A cursor is a number of keys: they are counted each time.
         let at = usize::try_from(at.unwrap_or(0)).unwrap_or(usize::MAX);
-        charge(&mut store, at.min(KEYS_COUNTED))?;
+        WorkerState::charge(&mut store, at.min(KEYS_COUNTED))?;
         if at > KEYS_COUNTED {
             let why = format!("no cursor goes beyond {KEYS_COUNTED} keys; those of wasi:keyvalue@0.2.0-draft2 do");
             return Ok((Err(StoreError::Other(why)),));
@@ -112,7 +111,7 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
 fn bucket(store: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
     store.resource("bucket", ResourceType::host::<Bucket>(), |_, _| Ok(()))?;
     store.func_wrap("open", |mut store: Store<'_>, (name,): (String,)| {
-        charge(&mut store, name.len())?;
+        WorkerState::charge(&mut store, name.len())?;
         Ok((open(&store, &name).ok_or(StoreError::NoSuchStore),))
     })?;
     store.func_wrap("[method]bucket.get", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
@@ -145,7 +144,7 @@ fn atomics(linker: &mut Linker<WorkerState>) -> Result<()> {
         Ok(())
     })?;
     atomics.func_wrap("[static]cas.new", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
-        charge(&mut store, key.len())?;
+        WorkerState::charge(&mut store, key.len())?;
         if key.len() > KV_KEY_BYTES {
             return Ok((Err(StoreError::Other(format!("a key has at most {KV_KEY_BYTES} bytes"))),));
         }
@@ -185,7 +184,7 @@ fn batch(linker: &mut Linker<WorkerState>) -> Result<()> {
 fn spin(spin: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
     spin.resource("store", ResourceType::host::<Bucket>(), |_, _| Ok(()))?;
     spin.func_wrap("[static]store.open", |mut store: Store<'_>, (label,): (String,)| {
-        charge(&mut store, label.len())?;
+        WorkerState::charge(&mut store, label.len())?;
         Ok((open(&store, &label).ok_or(SpinError::NoSuchStore),))
     })?;
     spin.func_wrap("[method]store.get", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
@@ -239,19 +238,19 @@ fn open(store: &Store<'_>, name: &str) -> Option<Resource<Bucket>> {
 
 fn get(store: &mut Store<'_>, key: &str) -> Result<Option<Vec<u8>>> {
     let found = values(store).and_then(|values| values.get(key).map(<[u8]>::to_vec));
-    charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
+    WorkerState::charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
     Ok(found)
 }
 
 fn exists(store: &mut Store<'_>, key: &str) -> Result<bool> {
-    charge(store, key.len())?;
+    WorkerState::charge(store, key.len())?;
     Ok(values(store).is_some_and(|values| values.get(key).is_some()))
 }
 
 /// So many keys of the store, in order, behind this one.
 fn keys(store: &mut Store<'_>, after: Option<&str>, max: usize) -> Result<Vec<String>> {
     let keys = values(store).map_or_else(Vec::new, |values| values.keys_after(after, max));
-    charge(store, keys.iter().map(String::len).sum())?;
+    WorkerState::charge(store, keys.iter().map(String::len).sum())?;
     Ok(keys)
 }
 
@@ -272,6 +271,6 @@ fn get_many(store: &mut Store<'_>, keys: Vec<String>) -> Result<std::result::Res
 
 /// The answer to whoever would write.
 fn read_only(store: &mut Store<'_>, bytes: usize) -> Result<std::result::Result<(), StoreError>> {
-    charge(store, bytes)?;
+    WorkerState::charge(store, bytes)?;
     Ok(Err(StoreError::AccessDenied))
 }

@@ -3,7 +3,6 @@
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
-use super::charge;
 use crate::wasm::sealed::Beside as _;
 use crate::wasm::worker::state::WorkerState;
 
@@ -46,7 +45,7 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
         linker.instance(name)?.func_wrap(
             "log",
             |mut store: StoreContextMut<'_, WorkerState>, (level, context, message): (Level, String, String)| {
-                charge(&mut store, context.len() + message.len())?;
+                WorkerState::charge(&mut store, context.len() + message.len())?;
                 let level = level.name();
                 let line =
                     if context.is_empty() { format!("{level}: {message}") } else { format!("{level}: {context}: {message}") };

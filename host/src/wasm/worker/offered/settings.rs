@@ -3,7 +3,7 @@
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
-use super::charge;
+use crate::wasm::sealed::Beside as _;
 use crate::wasm::worker::state::WorkerState;
 
 /// `runtime` is what `store` was called at first.
@@ -40,19 +40,19 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
         let mut config = linker.instance(name)?;
         config.func_wrap("get", |mut store: StoreContextMut<'_, WorkerState>, (key,): (String,)| {
             let found = store.data().environment.get(&key).cloned();
-            charge(&mut store, key.len() + found.as_ref().map_or(0, String::len))?;
+            WorkerState::charge(&mut store, key.len() + found.as_ref().map_or(0, String::len))?;
             Ok((Ok::<_, ConfigError>(found),))
         })?;
         config.func_wrap("get-all", |mut store: StoreContextMut<'_, WorkerState>, (): ()| {
             let environment = store.data().environment.clone();
-            charge(&mut store, environment.iter().map(|(name, value)| name.len() + value.len()).sum())?;
+            WorkerState::charge(&mut store, environment.iter().map(|(name, value)| name.len() + value.len()).sum())?;
             let all: Vec<(String, String)> = environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             Ok((Ok::<_, ConfigError>(all),))
         })?;
     }
     linker.instance(SPIN)?.func_wrap("get", |mut store: StoreContextMut<'_, WorkerState>, (name,): (String,)| {
         let found = store.data().environment.get(&name).cloned();
-        charge(&mut store, name.len() + found.as_ref().map_or(0, String::len))?;
+        WorkerState::charge(&mut store, name.len() + found.as_ref().map_or(0, String::len))?;
         let undefined = || VariableError::Undefined(format!("no variable of this name in the function's environment: {name}"));
         Ok((found.ok_or_else(undefined),))
     })

@@ -1,0 +1,18 @@
+//! The names and numbers that the rewritten modules of a component share.
+
+/// The export that puts an instance back: `func()`.
+pub const RESTORE: &str = "edgeward-restore";
+/// `func() -> u32`: the pages that the guest's memory has for the guest.
+pub const PAGES: &str = "edgeward-pages";
+/// The instance argument, and the name of its export, that a guarded module takes in addition.
+pub(super) const ARGUMENT: &str = "edgeward";
+pub(super) const MARK: &str = "edgeward-mark";
+
+pub(super) const PAGE: u64 = 65_536;
+/// A mark stands for `1 << GRANULE_SHIFT` bytes of memory: small enough that little is copied for a
+/// scattered write, large enough that the scan of all marks stays short.
+pub(super) const GRANULE_SHIFT: u32 = 10;
+
+/// Indices of memories in the rewritten main module: the guest's, and that of the marks.
+pub(super) const MEMORY: u32 = 0;
+pub(super) const MARKS: u32 = 1;

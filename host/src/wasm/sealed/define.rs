@@ -1,0 +1,64 @@
+//! Defines the functions and resources of sealed interfaces, and charges each call.
+
+use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower, Resource, ResourceType};
+use wasmtime::{Error, Result, StoreContextMut};
+
+use crate::limits::Limit;
+use crate::wasm::fuel::host_call;
+use crate::wasm::state::ViewerState;
+
+/// What a function here sees of the instance that calls it.
+pub(super) type Caller<'a> = StoreContextMut<'a, ViewerState>;
+
+/// Defines a function; what each call costs by itself is paid before it runs.
+pub(super) fn func<P, R>(
+    interface: &mut LinkerInstance<'_, ViewerState>,
+    name: &str,
+    run: fn(&mut Caller<'_>, P) -> Result<R>,
+) -> Result<()>
+where
+    P: ComponentNamedList + Lift + 'static,
+    R: ComponentNamedList + Lower + 'static,
+{
+    interface.func_wrap(name, move |mut store: Caller<'_>, params: P| {
+        store.data_mut().enter()?;
+        pay(&mut store, host_call::CALL)?;
+        run(&mut store, params)
+    })
+}
+
+/// Defines a function that nobody can call, since nobody can have what its first argument is a handle to. Its type is
+/// not looked at.
+pub(super) fn unreachable(interface: &mut LinkerInstance<'_, ViewerState>, name: &str) -> Result<()> {
+    interface.func_new(name, |_, _, _, _| Err(Error::msg("a sealed hook has no such handle")))
+}
+
+pub(super) fn resource<T: 'static>(interface: &mut LinkerInstance<'_, ViewerState>, name: &str) -> Result<()> {
+    interface.resource(name, ResourceType::host::<T>(), |mut store, rep| {
+        pay(&mut store, host_call::DROP)?;
+        store.data_mut().handles.dropped(rep);
+        Ok(())
+    })
+}
+
+/// A handle for the guest, and what it costs.
+pub(super) fn handle<T: 'static>(store: &mut Caller<'_>, kind: u8) -> Result<Resource<T>> {
+    pay(store, host_call::HANDLE)?;
+    Ok(Resource::new_own(store.data_mut().handle(kind)?))
+}
+
+/// Host code burns no fuel by itself: this takes what it costs (`fuel::host_call`) from what the call has left.
+pub(super) fn pay(store: &mut Caller<'_>, units: u64) -> Result<()> {
+    match store.get_fuel()?.checked_sub(units) {
+        Some(left) => store.set_fuel(left),
+        None => {
+            store.data_mut().exceeded = Some(Limit::CpuUs);
+            store.set_fuel(0)?;
+            Err(Error::msg("fuel used up by calls into the host"))
+        }
+    }
+}
+
+pub(super) fn pay_bytes(store: &mut Caller<'_>, bytes: usize, eighths_each: u64) -> Result<()> {
+    pay(store, (bytes as u64).saturating_mul(eighths_each) / 8)
+}
