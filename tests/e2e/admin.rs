@@ -82,7 +82,7 @@ fn a_token_that_could_be_guessed_is_refused() {
     {
         std::fs::write(folder.path().join("token"), token).unwrap();
         let config = site().server("admin", "127.0.0.1:0").server("admin_token_file", "token");
-        std::fs::write(folder.path().join("edge.toml"), config.to_string()).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config.file()).unwrap();
         let output = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
         assert_eq!(output.status.success(), accepted, "{token:?}: {output:?}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("0123456789"), "the secret is not told: {output:?}");

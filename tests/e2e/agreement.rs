@@ -114,7 +114,7 @@ fn whatever_stands_against_a_component_is_said_by_all_three() {
     for (what, use_of_it, bytes, expected) in cases {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("c.wasm"), &bytes).unwrap();
-        std::fs::write(folder.path().join("edge.toml"), config(use_of_it, "o").to_string()).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config(use_of_it, "o").file()).unwrap();
         let check = run(&folder, &["check", "edge.toml"]);
         let inspect = run(&folder, &["inspect", "c.wasm"]);
         let serve = run(&folder, &["serve", "--log", "text"]);
@@ -155,7 +155,7 @@ fn a_shape_that_a_compiler_is_slow_with_is_refused_by_all_three() {
     for (place, what, inside) in cases {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("c.wasm"), hook(&inside)).unwrap();
-        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").to_string()).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").file()).unwrap();
         for arguments in [&["check", "edge.toml"][..], &["inspect", "c.wasm"], &["serve", "--log", "text"]] {
             let (_, said) = run(&folder, arguments);
             assert!(said.contains(place) && said.contains(what), "{what}: {arguments:?}: {said}");
@@ -168,7 +168,7 @@ fn what_is_fine_is_fine_for_all_three() {
     for name in ["edge-rules", "jwt-check"] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(component(name), folder.path().join("c.wasm")).unwrap();
-        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").to_string()).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").file()).unwrap();
         let (code, said) = run(&folder, &["check", "edge.toml"]);
         assert_eq!(code, Some(0), "{name}: {said}");
         assert!(run(&folder, &["inspect", "c.wasm"]).1.contains("viewer      yes"), "{name}");
@@ -214,7 +214,7 @@ fn what_cannot_be_restored_runs_all_the_same_and_all_three_know() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("c.wasm"), &bytes).unwrap();
-        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").to_string()).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").file()).unwrap();
         let (code, said) = run(&folder, &["check", "edge.toml"]);
         assert_eq!(code, Some(0), "{what}: {said}");
         let (_, said) = run(&folder, &["inspect", "c.wasm"]);
@@ -243,7 +243,7 @@ fn components_and_certificates_are_among_every_error_at_once_with_their_places()
     for name in ["chain.pem", "key.pem"] {
         std::fs::write(folder.path().join(name), "none").unwrap();
     }
-    let text = Config::new().https("chain.pem", "key.pem").with(config("viewer_request", "nowhere")).to_string();
+    let text = Config::new().https("chain.pem", "key.pem").with(config("viewer_request", "nowhere")).file();
     std::fs::write(folder.path().join("edge.toml"), text).unwrap();
     let (code, said) = run(&folder, &["check", "edge.toml"]);
     assert_eq!(code, Some(64));

@@ -36,7 +36,7 @@ fn check_reports_every_error_at_once_with_its_place() {
 fn check_finds_a_component_that_cannot_do_what_it_is_used_for() {
     let folder = tempfile::tempdir().unwrap();
     let config =
-        |hook: &str| Config::new().function("f", component("spa-rewrite")).fixed("o", "").site("o").set(hook, "f").to_string();
+        |hook: &str| Config::new().function("f", component("spa-rewrite")).fixed("o", "").site("o").set(hook, "f").file();
     let file = write(&folder, "edge.toml", &config("viewer_request"));
     assert_eq!(run(&["check", &file]).0, Some(0));
     let file = write(&folder, "edge.toml", &config("viewer_response"));

@@ -62,7 +62,7 @@ struct Starting(Child);
 
 impl Starting {
     fn new(folder: &Path, config: Config) -> Starting {
-        let text = config.server("workers", 1).to_string();
+        let text = config.server("workers", 1).file();
         std::fs::write(folder.join("edge.toml"), text).unwrap();
         let mut command = edgeward();
         command.args(["serve", "--log", "json", "-c", "edge.toml"]).current_dir(folder);

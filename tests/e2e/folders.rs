@@ -92,7 +92,7 @@ fn a_pipe_in_place_of_a_file_of_the_configuration_is_told() {
     mkfifo(&folder.path().join("pipe"));
     let config = Config::new().https("pipe", "pipe").function("f", "pipe").folder("o", ".").site("o");
     let config = config.table("public_key.k").set("file", "pipe").table("key_value_store.s").set("file", "pipe");
-    std::fs::write(folder.path().join("edge.toml"), config.to_string()).unwrap();
+    std::fs::write(folder.path().join("edge.toml"), config.file()).unwrap();
     let checked = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
     let error = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert_eq!((checked.status.code(), error.matches("cannot read `pipe`: not a file").count()), (Some(64), 5), "{error}");

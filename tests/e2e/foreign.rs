@@ -359,7 +359,7 @@ fn importing(interface: &str) -> Vec<u8> {
 fn what_is_known_and_not_served_is_refused_with_what_to_do_instead() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config::new().function("program", "program.wasm").service("app", "program").site("app");
-    std::fs::write(folder.path().join("edge.toml"), config.to_string()).unwrap();
+    std::fs::write(folder.path().join("edge.toml"), config.file()).unwrap();
     for (interface, remedy) in [
         ("fermyon:spin/sqlite@2.0.0", "databases are reached by wasi:sockets"),
         ("wasi:http/types@0.3.0-rc-2026-02-09", "a release candidate of WASI 0.3: build it with tools for 0.3.0"),

@@ -206,7 +206,7 @@ fn what_cannot_start_or_imports_too_much_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let function = Config::new().function("bad", component(&format!("hostile-{guest}")));
         let config = function.fixed("o", "").site("o").set("viewer_request", "bad");
-        std::fs::write(folder.path().join("edge.toml"), config.to_string()).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config.file()).unwrap();
         let output = edgeward().args(["serve"]).current_dir(folder.path()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{guest}: {error}");

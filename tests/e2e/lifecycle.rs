@@ -105,8 +105,7 @@ fn a_request_that_does_not_end_is_cut_at_the_deadline_of_the_drain() {
 fn a_taken_port_is_told_with_its_address() {
     let origin = Origin::echo();
     let folder = tempfile::tempdir().unwrap();
-    let text = format!("[server]\nhttp = [\"{}\"]\n{}", origin.address, config(&origin));
-    std::fs::write(folder.path().join("edge.toml"), text).unwrap();
+    std::fs::write(folder.path().join("edge.toml"), config(&origin).at(origin.address)).unwrap();
     let output = edgeward().args(["serve", "-c", "edge.toml"]).current_dir(folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr);

@@ -179,7 +179,7 @@ fn a_pattern_is_read_like_a_path() {
         ("/a%00b", others),
         ("/%252541", others),
     ] {
-        std::fs::write(folder.path().join("edge.toml"), config(pattern).to_string()).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config(pattern).file()).unwrap();
         let checked = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
         let error = String::from_utf8_lossy(&checked.stderr).into_owned();
         assert!(checked.status.code() == Some(64) && error.contains(right), "{error}");

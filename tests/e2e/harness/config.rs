@@ -4,7 +4,6 @@
 //!
 //! `set` writes a key of the table that was begun last. Wherever a configuration is expected, TOML as a string is one too.
 
-use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
 use serde::Serialize;
@@ -112,6 +111,12 @@ impl Config {
         self
     }
 
+    /// The whole file of commands that do not serve: with a free port and without an admin port.
+    pub fn file(&self) -> String {
+        let Config { top, server, tables } = self;
+        format!("{top}[server]\nhttp = [\"127.0.0.1:0\"]\ndata_dir = \"data\"\n{server}{tables}")
+    }
+
     /// Without `[server]`: a file that another one includes.
     pub fn tables(&self) -> String {
         self.tables.clone()
@@ -130,14 +135,6 @@ impl Config {
         format!(
             "{top}[server]\nhttp = [\"{http}\"]\nadmin = \"127.0.0.1:0\"\n{workers}data_dir = \"data\"\nedge_location = \"TST1\"\n{server}{tables}"
         )
-    }
-}
-
-/// The file for a free port, and without an admin port: for commands that do not serve.
-impl Display for Config {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Config { top, server, tables } = self;
-        write!(f, "{top}[server]\nhttp = [\"127.0.0.1:0\"]\ndata_dir = \"data\"\n{server}{tables}")
     }
 }
 
