@@ -59,13 +59,13 @@ use serde::Serialize;
 
 use crate::limits::cache::UNCACHEABLE_KEYS;
 use crate::telemetry::{CacheMetrics, CacheTier};
-use disk::Disk;
-use freshness::Verdict;
+use disk::DiskTier;
+use freshness::Freshness;
 use invalidated::Uri;
 use keeper::Work;
 use key::{Key, Selecting};
 use lookup::LookupRequest;
-use memory::{Entry, Memory};
+use memory::{MemoryEntry, MemoryTier};
 use purge::{Journal, Purges};
 use tiers::Tiers;
 
@@ -121,14 +121,14 @@ impl Cache {
         let (disk, journal) = match &options.disk {
             None => (None, Journal::default()),
             Some(DiskOptions { folder, bytes, object_bytes }) => {
-                let (disk, journal) = Disk::open(folder, *bytes, *object_bytes, metrics.clone())?;
+                let (disk, journal) = DiskTier::open(folder, *bytes, *object_bytes, metrics.clone())?;
                 (Some(disk), journal)
             }
         };
         let epoch = journal.epoch;
         let (keeper, work) = mpsc::channel();
         let tiers = Arc::new(Tiers {
-            memory: Memory::new(options.memory_bytes, options.memory_object_bytes, metrics.clone()),
+            memory: MemoryTier::new(options.memory_bytes, options.memory_object_bytes, metrics.clone()),
             disk: disk.clone(),
             flights: Arc::default(),
             purges: Arc::new(Purges::new(journal)),
@@ -169,7 +169,7 @@ impl Cache {
     }
 
     /// Looks `key` up for a request with the fields `asked`; `judge` says what may be done with a stored response.
-    pub fn lookup(&self, key: &Key, asked: Selecting<'_>, now_ms: u64, judge: impl Fn(&Meta) -> Verdict) -> Lookup {
+    pub fn lookup(&self, key: &Key, asked: Selecting<'_>, now_ms: u64, judge: impl Fn(&Meta) -> Freshness) -> Lookup {
         lookup::lookup(&self.tiers, &LookupRequest { key, asked, now_ms, judge })
     }
 
@@ -208,7 +208,7 @@ impl Cache {
 
     /// Takes away what lies under this very key.
     pub async fn forget(&self, key: Key) {
-        if let Some(Entry::Object(stored)) = self.tiers.memory.find(&key) {
+        if let Some(MemoryEntry::Object(stored)) = self.tiers.memory.find(&key) {
             self.tiers.memory.remove(&key, &stored);
         }
         if let Some(disk) = &self.tiers.disk

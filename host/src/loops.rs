@@ -26,12 +26,12 @@ pub(crate) fn name() -> &'static str {
 /// Where a request has been, for those that are asked on its behalf: two edges of which each forgets what the other wrote
 /// would ask each other for ever.
 #[derive(Debug, Clone, Default)]
-pub struct Passed(Vec<(HeaderName, HeaderValue)>);
+pub struct LoopMarks(Vec<(HeaderName, HeaderValue)>);
 
-impl Passed {
-    pub(crate) fn of(headers: &HeaderMap) -> Passed {
+impl LoopMarks {
+    pub(crate) fn of(headers: &HeaderMap) -> LoopMarks {
         let lines = |name: HeaderName| headers.get_all(&name).iter().map(move |line| (name.clone(), line.clone()));
-        Passed([CDN_LOOP, VIA].into_iter().flat_map(lines).collect())
+        LoopMarks([CDN_LOOP, VIA].into_iter().flat_map(lines).collect())
     }
 
     /// Adds the lines that are not there yet: whoever asks may have passed them on by itself.
@@ -114,7 +114,7 @@ mod tests {
         for (name, value) in [("cdn-loop", "a"), ("cdn-loop", "b; x=1"), ("via", "1.1 a"), ("cookie", "c=1")] {
             before.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        let passed = Passed::of(&before);
+        let passed = LoopMarks::of(&before);
         let mut after = HeaderMap::new();
         after.append(CDN_LOOP, HeaderValue::from_static("a"));
         passed.put_on(&mut after);

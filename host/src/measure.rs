@@ -21,10 +21,10 @@ use crate::failure::Failure;
 use crate::function::pool::ViewerPool;
 use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::abi::{Body, EventContext, EventWriter, Moment};
-use crate::wasm::compile::{self, Source};
+use crate::wasm::abi::{EventBody, EventHeader, EventWriter, Moment};
+use crate::wasm::compile::{self, ComponentSource};
 use crate::wasm::engine::Engines;
-use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
+use crate::wasm::viewer::{ViewerCallResult, ViewerCode, ViewerInstance};
 
 /// Measures what a unit of fuel lets run: code of every kind, and calls into the host. `progress` hears of each done
 /// part in 0..=1.
@@ -116,7 +116,7 @@ pub struct Report {
 
 /// Measures a viewer component with `rounds` samples a stage; `progress` hears of each done part in 0..=1.
 pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: impl FnMut(f64)) -> anyhow::Result<Report> {
-    let source = Source::from_bytes(bytes)?;
+    let source = ComponentSource::from_bytes(bytes)?;
     let limits = Limits::defaults(Profile::Viewer);
     let bounds = Compiling::default();
 
@@ -140,7 +140,7 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
     let compiled = compile::compiled(engines, &source, &limits, bounds)?;
     let code = ViewerCode::new(engines, &compiled, &limits, None)?;
     let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
-    let mut last = Called { result: Ok(Vec::new()), fuel: 0 };
+    let mut last = ViewerCallResult { result: Ok(Vec::new()), fuel: 0 };
     for _ in 0..rounds {
         let start = Instant::now();
         let mut instance = code.instantiate()?;
@@ -199,7 +199,7 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
     })
 }
 
-fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event: &[u8]) -> Result<Called, Failure> {
+fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event: &[u8]) -> Result<ViewerCallResult, Failure> {
     let called = instance.call(code, moment, event, 0, 0);
     match called.result {
         Ok(_) => Ok(called),
@@ -209,7 +209,7 @@ fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event:
 
 fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> anyhow::Result<Vec<u64>> {
     let metrics = Arc::new(Telemetry::new().function("bench"));
-    let compiled = compile::compiled(engines, &Source::from_bytes(bytes)?, limits, Compiling::default())?;
+    let compiled = compile::compiled(engines, &ComponentSource::from_bytes(bytes)?, limits, Compiling::default())?;
     let code = ViewerCode::new(engines, &compiled, limits, None)?;
     let pool = Arc::new(ViewerPool::new(code, Policy::Fresh, None, limits.value(Limit::Instances), 1));
     pool.warm_up(&metrics)?;
@@ -243,7 +243,7 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
         ("cloudfront-viewer-country", "CH"),
     ];
     let mut buffer = Vec::new();
-    let context = EventContext {
+    let context = EventHeader {
         moment,
         has_query: true,
         site: "example",
@@ -254,11 +254,11 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
     let mut event = EventWriter::begin(&mut buffer, &context);
     event.request("GET", "/docs/", "page=2&sort=name");
     event.headers(HEADERS.iter().map(|(name, value)| (*name, value.as_bytes())));
-    event.body(Body::Hidden);
+    event.body(EventBody::Hidden);
     if !moment.is_request() {
         event.response(200, "OK");
         event.headers([("content-type", &b"text/html"[..]), ("cache-control", b"max-age=60")].into_iter());
-        event.body(Body::Hidden);
+        event.body(EventBody::Hidden);
     }
     buffer
 }

@@ -26,10 +26,10 @@ mod guard;
 mod interim;
 mod leftover;
 mod listener;
-mod pulse;
 mod relay;
 mod rules;
 mod serve;
+mod state;
 mod stillness;
 mod sweep;
 mod ticks;
@@ -39,13 +39,13 @@ mod tunnel;
 #[cfg(test)]
 mod tests;
 
-pub use body::{BodyError, Pace, SteadyBody};
+pub use body::{Pace, RequestBodyError, SteadyBody};
 pub use client::{Client, Tls};
-pub use departure::{Departure, Hold, Phase};
+pub use departure::{Departure, DeparturePhase, Hold};
 pub use descriptors::Descriptors;
 pub use interim::Interim;
 pub use listener::{BindError, bind};
-pub use rules::Rules;
+pub use rules::ClientRules;
 pub use serve::{Acceptor, serve};
 pub use stillness::Stillness;
 pub use sweep::Bounds;

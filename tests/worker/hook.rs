@@ -1,7 +1,7 @@
 //! What an origin hook can do.
 
 use edgeward::failure::Failure;
-use edgeward::loops::Passed;
+use edgeward::loops::LoopMarks;
 use edgeward::wasm::abi::Moment;
 
 use crate::component::{COUNT, ECHO, hook, hook_with, logging, waiting};
@@ -56,7 +56,7 @@ async fn a_hook_may_wait() {
 #[tokio::test]
 async fn a_moment_that_is_not_exported_is_not_runnable() {
     let revision = deploy(&function("one-moment"), &hook(ECHO));
-    let outcome = revision.call_origin(Moment::OriginResponse, Vec::new(), Passed::default()).await;
+    let outcome = revision.call_origin(Moment::OriginResponse, Vec::new(), LoopMarks::default()).await;
     assert!(matches!(outcome.result, Err(Failure::NotRunnable(_))), "{outcome:?}");
     assert!(matches!(revision.serve_http(http::Request::default().map(|()| empty())).await, Err(Failure::NotRunnable(_))));
 }

@@ -13,10 +13,10 @@ use edgeward::config::{Function, Policy};
 use edgeward::function::catalog::Catalog;
 use edgeward::function::revision::{Outcome, Revision};
 use edgeward::limits::{Compiling, Limit, Limits, Profile};
-use edgeward::loops::Passed;
+use edgeward::loops::LoopMarks;
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::Moment;
-use edgeward::wasm::compile::{CompileError, Compiler, Source};
+use edgeward::wasm::compile::{CompileError, Compiler, ComponentSource};
 
 /// Engines reserve much address space: one catalog for all tests of the process.
 static HOST: LazyLock<Host> = LazyLock::new(|| {
@@ -63,7 +63,7 @@ pub fn deploy(function: &Function, wat: &str) -> Arc<Revision> {
 }
 
 pub fn try_deploy(function: &Function, wat: &str) -> anyhow::Result<Arc<Revision>> {
-    let source = Source::from_bytes(&wat::parse_str(wat)?)?;
+    let source = ComponentSource::from_bytes(&wat::parse_str(wat)?)?;
     let revision = HOST.catalog.revision(function, &source, Compiling::default());
     // With its remedy, as a deployment says it.
     let told = |why: anyhow::Error| why.downcast_ref().map(CompileError::told).map_or(why, anyhow::Error::msg);
@@ -71,7 +71,7 @@ pub fn try_deploy(function: &Function, wat: &str) -> anyhow::Result<Arc<Revision
 }
 
 pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> Outcome {
-    revision.call_origin(Moment::OriginRequest, event.to_vec(), Passed::default()).await
+    revision.call_origin(Moment::OriginRequest, event.to_vec(), LoopMarks::default()).await
 }
 
 /// The value of a metric with exactly these labels; 0 if there is none yet.

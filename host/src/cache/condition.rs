@@ -10,7 +10,7 @@ use crate::cache::control;
 
 /// What the asker's conditions make of a stored response that may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held {
+pub enum ConditionResult {
     /// Send it.
     Send,
     /// The asker has it: 304, with `fields::describe_nothing`.
@@ -20,13 +20,13 @@ pub enum Held {
 }
 
 /// Holds the conditions of a request against a stored response.
-pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &HeaderMap, received_ms: u64) -> Held {
+pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &HeaderMap, received_ms: u64) -> ConditionResult {
     if asked.contains_key(header::IF_MATCH) || asked.contains_key(header::IF_UNMODIFIED_SINCE) {
-        return Held::Forward;
+        return ConditionResult::Forward;
     }
     // Conditions are about successful answers to reads (RFC 9110 section 13.2.1).
     if !matches!(*method, Method::GET | Method::HEAD) || !status.is_success() {
-        return Held::Send;
+        return ConditionResult::Send;
     }
     let has_it = if asked.contains_key(header::IF_NONE_MATCH) {
         names_stored(asked, stored)
@@ -38,7 +38,7 @@ pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &Hea
             modified_ms <= since_ms
         })
     };
-    if has_it { Held::NotModified } else { Held::Send }
+    if has_it { ConditionResult::NotModified } else { ConditionResult::Send }
 }
 
 /// If-None-Match, by weak comparison.
@@ -144,7 +144,7 @@ mod tests {
     const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const NOW_MS: u64 = 784_111_777_000;
 
-    fn held(asked: &[(&str, &str)], stored: &[(&str, &str)]) -> Held {
+    fn held(asked: &[(&str, &str)], stored: &[(&str, &str)]) -> ConditionResult {
         hold(&Method::GET, &map(asked), StatusCode::OK, &map(stored), NOW_MS)
     }
 
@@ -170,33 +170,36 @@ mod tests {
             ("", "\"abcdef\"", false),
             (",", "\"abcdef\"", false),
         ] {
-            let expected = if has_it { Held::NotModified } else { Held::Send };
+            let expected = if has_it { ConditionResult::NotModified } else { ConditionResult::Send };
             assert_eq!(held(&[("if-none-match", asked)], &[("etag", stored)]), expected, "{asked} {stored}");
         }
-        assert_eq!(held(&[("if-none-match", "\"1\"")], &[]), Held::Send);
-        assert_eq!(held(&[("if-none-match", "*")], &[]), Held::NotModified);
-        assert_eq!(held(&[("if-none-match", "\"1\""), ("if-none-match", "\"2\"")], &[("etag", "\"2\"")]), Held::NotModified);
+        assert_eq!(held(&[("if-none-match", "\"1\"")], &[]), ConditionResult::Send);
+        assert_eq!(held(&[("if-none-match", "*")], &[]), ConditionResult::NotModified);
+        assert_eq!(
+            held(&[("if-none-match", "\"1\""), ("if-none-match", "\"2\"")], &[("etag", "\"2\"")]),
+            ConditionResult::NotModified
+        );
     }
 
     #[test]
     fn if_none_match_goes_before_if_modified_since() {
         let stored = [("etag", "\"1\""), ("last-modified", EARLIER)];
-        assert_eq!(held(&[("if-none-match", "\"1\""), ("if-modified-since", "x")], &stored), Held::NotModified);
-        assert_eq!(held(&[("if-none-match", "\"2\""), ("if-modified-since", NOW)], &stored), Held::Send);
+        assert_eq!(held(&[("if-none-match", "\"1\""), ("if-modified-since", "x")], &stored), ConditionResult::NotModified);
+        assert_eq!(held(&[("if-none-match", "\"2\""), ("if-modified-since", NOW)], &stored), ConditionResult::Send);
     }
 
     #[test]
     fn if_modified_since_is_held_against_the_best_date_we_have() {
         for (since, stored, expected) in [
-            (NOW, &[("last-modified", EARLIER)][..], Held::NotModified),
-            (EARLIER, &[("last-modified", EARLIER)], Held::NotModified),
-            ("Sunday, 06-Nov-94 08:00:00 GMT", &[("last-modified", EARLIER)], Held::NotModified),
-            (EARLIER, &[("last-modified", NOW), ("date", EARLIER)], Held::Send),
-            (EARLIER, &[("date", EARLIER)], Held::NotModified),
-            (EARLIER, &[("date", NOW)], Held::Send),
-            (NOW, &[], Held::NotModified),
-            (EARLIER, &[], Held::Send),
-            ("yesterday", &[("last-modified", EARLIER)], Held::Send),
+            (NOW, &[("last-modified", EARLIER)][..], ConditionResult::NotModified),
+            (EARLIER, &[("last-modified", EARLIER)], ConditionResult::NotModified),
+            ("Sunday, 06-Nov-94 08:00:00 GMT", &[("last-modified", EARLIER)], ConditionResult::NotModified),
+            (EARLIER, &[("last-modified", NOW), ("date", EARLIER)], ConditionResult::Send),
+            (EARLIER, &[("date", EARLIER)], ConditionResult::NotModified),
+            (EARLIER, &[("date", NOW)], ConditionResult::Send),
+            (NOW, &[], ConditionResult::NotModified),
+            (EARLIER, &[], ConditionResult::Send),
+            ("yesterday", &[("last-modified", EARLIER)], ConditionResult::Send),
         ] {
             assert_eq!(held(&[("if-modified-since", since)], stored), expected, "{since} {stored:?}");
         }
@@ -206,18 +209,18 @@ mod tests {
     fn conditions_are_about_successful_reads() {
         let (asked, stored) = (map(&[("if-none-match", "*")]), map(&[]));
         for (method, status, expected) in [
-            (Method::GET, 200, Held::NotModified),
-            (Method::HEAD, 200, Held::NotModified),
-            (Method::GET, 203, Held::NotModified),
-            (Method::GET, 301, Held::Send),
-            (Method::GET, 404, Held::Send),
-            (Method::OPTIONS, 200, Held::Send),
+            (Method::GET, 200, ConditionResult::NotModified),
+            (Method::HEAD, 200, ConditionResult::NotModified),
+            (Method::GET, 203, ConditionResult::NotModified),
+            (Method::GET, 301, ConditionResult::Send),
+            (Method::GET, 404, ConditionResult::Send),
+            (Method::OPTIONS, 200, ConditionResult::Send),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(hold(&method, &asked, status, &stored, 0), expected, "{method} {status}");
         }
         for name in ["if-match", "if-unmodified-since"] {
-            assert_eq!(held(&[(name, "*"), ("if-none-match", "*")], &[]), Held::Forward);
+            assert_eq!(held(&[(name, "*"), ("if-none-match", "*")], &[]), ConditionResult::Forward);
         }
     }
 
@@ -258,7 +261,7 @@ mod tests {
         #[test]
         fn a_tag_in_a_list_is_found(before in prop::collection::vec("(W/)?\"[a-z,\\\\]{0,4}\"", 0..4), tag in "(W/)?\"[A-Z, ]{0,6}\"") {
             let list = [before, vec![tag.clone()]].concat().join(", ");
-            prop_assert_eq!(held(&[("if-none-match", &list)], &[("etag", &tag)]), Held::NotModified);
+            prop_assert_eq!(held(&[("if-none-match", &list)], &[("etag", &tag)]), ConditionResult::NotModified);
         }
 
         #[test]

@@ -19,7 +19,7 @@ pub(crate) const SECONDS_MAX: u64 = 1 << 31;
 
 /// How much of a response a `no-cache` or `private` is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
-pub enum Scope {
+pub enum DirectiveScope {
     #[default]
     Nothing,
     /// Only the fields it names, see [`withheld`].
@@ -35,8 +35,8 @@ pub struct Control {
     pub stale_while_revalidate_ms: Option<u64>,
     pub stale_if_error_ms: Option<u64>,
     pub no_store: bool,
-    pub no_cache: Scope,
-    pub private: Scope,
+    pub no_cache: DirectiveScope,
+    pub private: DirectiveScope,
     pub public: bool,
     pub must_revalidate: bool,
     pub proxy_revalidate: bool,
@@ -52,22 +52,23 @@ impl Control {
     pub(crate) fn lenient(answered: &HeaderMap, name: &HeaderName) -> Control {
         let mut control = Control::default();
         for directive in answered.get_all(name).iter().flat_map(|line| Directives::of(line.as_bytes())) {
-            let scope = || if directive.value.is_none_or(<[u8]>::is_empty) { Scope::Everything } else { Scope::Fields };
+            let scope =
+                || if directive.value.is_none_or(<[u8]>::is_empty) { DirectiveScope::Everything } else { DirectiveScope::Fields };
             let seconds = || Some(directive.milliseconds().unwrap_or(0));
-            match Word::of(directive.name) {
-                Some(Word::MaxAge) if control.max_age_ms.is_none() => control.max_age_ms = seconds(),
-                Some(Word::SMaxage) if control.s_maxage_ms.is_none() => control.s_maxage_ms = seconds(),
-                Some(Word::StaleWhileRevalidate) if control.stale_while_revalidate_ms.is_none() => {
+            match DirectiveName::of(directive.name) {
+                Some(DirectiveName::MaxAge) if control.max_age_ms.is_none() => control.max_age_ms = seconds(),
+                Some(DirectiveName::SMaxage) if control.s_maxage_ms.is_none() => control.s_maxage_ms = seconds(),
+                Some(DirectiveName::StaleWhileRevalidate) if control.stale_while_revalidate_ms.is_none() => {
                     control.stale_while_revalidate_ms = seconds();
                 }
-                Some(Word::StaleIfError) if control.stale_if_error_ms.is_none() => control.stale_if_error_ms = seconds(),
-                Some(Word::NoStore) => control.no_store = true,
-                Some(Word::NoCache) => control.no_cache = control.no_cache.max(scope()),
-                Some(Word::Private) => control.private = control.private.max(scope()),
-                Some(Word::Public) => control.public = true,
-                Some(Word::MustRevalidate) => control.must_revalidate = true,
-                Some(Word::ProxyRevalidate) => control.proxy_revalidate = true,
-                Some(Word::MustUnderstand) => control.must_understand = true,
+                Some(DirectiveName::StaleIfError) if control.stale_if_error_ms.is_none() => control.stale_if_error_ms = seconds(),
+                Some(DirectiveName::NoStore) => control.no_store = true,
+                Some(DirectiveName::NoCache) => control.no_cache = control.no_cache.max(scope()),
+                Some(DirectiveName::Private) => control.private = control.private.max(scope()),
+                Some(DirectiveName::Public) => control.public = true,
+                Some(DirectiveName::MustRevalidate) => control.must_revalidate = true,
+                Some(DirectiveName::ProxyRevalidate) => control.proxy_revalidate = true,
+                Some(DirectiveName::MustUnderstand) => control.must_understand = true,
                 _ => {}
             }
         }
@@ -80,7 +81,7 @@ pub fn withheld(answered: &HeaderMap) -> Vec<HeaderName> {
     let lines = answered.get_all(header::CACHE_CONTROL).iter();
     lines
         .flat_map(|line| Directives::of(line.as_bytes()))
-        .filter(|directive| matches!(Word::of(directive.name), Some(Word::NoCache | Word::Private)))
+        .filter(|directive| matches!(DirectiveName::of(directive.name), Some(DirectiveName::NoCache | DirectiveName::Private)))
         .flat_map(|directive| directive.value.unwrap_or_default().split(|&byte| byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect()
@@ -108,16 +109,16 @@ impl Wishes {
             return wishes;
         }
         for directive in asked.get_all(header::CACHE_CONTROL).iter().flat_map(|line| Directives::of(line.as_bytes())) {
-            match Word::of(directive.name) {
-                Some(Word::NoCache) => wishes.no_cache = true,
-                Some(Word::NoStore) => wishes.no_store = true,
-                Some(Word::OnlyIfCached) => wishes.only_if_cached = true,
-                Some(Word::MaxAge) => wishes.max_age_ms = wishes.max_age_ms.or(directive.milliseconds()),
-                Some(Word::MinFresh) => wishes.min_fresh_ms = wishes.min_fresh_ms.or(directive.milliseconds()),
-                Some(Word::MaxStale) if directive.value.is_none() => {
+            match DirectiveName::of(directive.name) {
+                Some(DirectiveName::NoCache) => wishes.no_cache = true,
+                Some(DirectiveName::NoStore) => wishes.no_store = true,
+                Some(DirectiveName::OnlyIfCached) => wishes.only_if_cached = true,
+                Some(DirectiveName::MaxAge) => wishes.max_age_ms = wishes.max_age_ms.or(directive.milliseconds()),
+                Some(DirectiveName::MinFresh) => wishes.min_fresh_ms = wishes.min_fresh_ms.or(directive.milliseconds()),
+                Some(DirectiveName::MaxStale) if directive.value.is_none() => {
                     wishes.max_stale_ms = wishes.max_stale_ms.or(Some(u64::MAX));
                 }
-                Some(Word::MaxStale) => wishes.max_stale_ms = wishes.max_stale_ms.or(directive.milliseconds()),
+                Some(DirectiveName::MaxStale) => wishes.max_stale_ms = wishes.max_stale_ms.or(directive.milliseconds()),
                 _ => {}
             }
         }
@@ -154,7 +155,7 @@ pub(crate) fn seconds(digits: &[u8]) -> Option<u64> {
 
 /// The directives that we know, of both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum DirectiveName {
     MaxAge,
     SMaxage,
     StaleWhileRevalidate,
@@ -171,23 +172,23 @@ pub(crate) enum Word {
     OnlyIfCached,
 }
 
-impl Word {
-    pub(crate) fn of(name: &[u8]) -> Option<Word> {
-        const WORDS: [(&str, Word); 14] = [
-            ("max-age", Word::MaxAge),
-            ("s-maxage", Word::SMaxage),
-            ("stale-while-revalidate", Word::StaleWhileRevalidate),
-            ("stale-if-error", Word::StaleIfError),
-            ("no-store", Word::NoStore),
-            ("no-cache", Word::NoCache),
-            ("private", Word::Private),
-            ("public", Word::Public),
-            ("must-revalidate", Word::MustRevalidate),
-            ("proxy-revalidate", Word::ProxyRevalidate),
-            ("must-understand", Word::MustUnderstand),
-            ("min-fresh", Word::MinFresh),
-            ("max-stale", Word::MaxStale),
-            ("only-if-cached", Word::OnlyIfCached),
+impl DirectiveName {
+    pub(crate) fn of(name: &[u8]) -> Option<DirectiveName> {
+        const WORDS: [(&str, DirectiveName); 14] = [
+            ("max-age", DirectiveName::MaxAge),
+            ("s-maxage", DirectiveName::SMaxage),
+            ("stale-while-revalidate", DirectiveName::StaleWhileRevalidate),
+            ("stale-if-error", DirectiveName::StaleIfError),
+            ("no-store", DirectiveName::NoStore),
+            ("no-cache", DirectiveName::NoCache),
+            ("private", DirectiveName::Private),
+            ("public", DirectiveName::Public),
+            ("must-revalidate", DirectiveName::MustRevalidate),
+            ("proxy-revalidate", DirectiveName::ProxyRevalidate),
+            ("must-understand", DirectiveName::MustUnderstand),
+            ("min-fresh", DirectiveName::MinFresh),
+            ("max-stale", DirectiveName::MaxStale),
+            ("only-if-cached", DirectiveName::OnlyIfCached),
         ];
         WORDS.iter().find(|(word, _)| word.as_bytes().eq_ignore_ascii_case(name)).map(|(_, word)| *word)
     }
@@ -349,14 +350,14 @@ mod tests {
             assert!(said(&[line]).no_store, "{line}");
         }
         for (line, scope) in [
-            ("no-cache", Scope::Everything),
-            ("no-cache=", Scope::Everything),
-            ("no-cache=\"\"", Scope::Everything),
-            ("no-cache=\"a, b\"", Scope::Fields),
-            ("no-cache=a", Scope::Fields),
-            ("no-cache=\"a\", no-cache", Scope::Everything),
-            ("no-cache, no-cache=\"a\"", Scope::Everything),
-            ("public", Scope::Nothing),
+            ("no-cache", DirectiveScope::Everything),
+            ("no-cache=", DirectiveScope::Everything),
+            ("no-cache=\"\"", DirectiveScope::Everything),
+            ("no-cache=\"a, b\"", DirectiveScope::Fields),
+            ("no-cache=a", DirectiveScope::Fields),
+            ("no-cache=\"a\", no-cache", DirectiveScope::Everything),
+            ("no-cache, no-cache=\"a\"", DirectiveScope::Everything),
+            ("public", DirectiveScope::Nothing),
         ] {
             assert_eq!(said(&[line]).no_cache, scope, "{line}");
             assert_eq!(said(&[&line.replace("no-cache", "private")]).private, scope, "{line}");

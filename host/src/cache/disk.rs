@@ -19,7 +19,7 @@ mod scan;
 mod tests;
 
 use file::open_regular;
-pub(crate) use file::{BlockReader, Blocks, Opened, Writer};
+pub(crate) use file::{BlockReader, Blocks, FileWriter, OpenedObject};
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -38,7 +38,7 @@ use crate::cache::object::{BodyError, Meta, OVERHEAD_BYTES};
 use crate::cache::purge::{Journal, lock};
 use crate::limits;
 use crate::telemetry::CacheMetrics;
-use format::Head;
+use format::FileHead;
 
 /// More names than a run can use: at 10,000 in a second they last for three years. There are enough for 16 million runs.
 const NAMES_OF_A_RUN: u64 = 1 << 40;
@@ -48,12 +48,12 @@ const FILE_SYSTEM_BLOCK: u64 = 4_096;
 
 /// What a key leads to.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum DiskEntry {
     File {
         id: u64,
         body_bytes: u64,
         file_bytes: u64,
-        born: u64,
+        fill_epoch: u64,
         /// The head as a renewal has left it, newer than the file's. A restart forgets it, and renews again.
         renewed: Option<Arc<Renewed>>,
     },
@@ -73,9 +73,9 @@ impl Drop for Renewed {
     }
 }
 
-pub(crate) struct Disk {
+pub(crate) struct DiskTier {
     folder: PathBuf,
-    index: Shards<Key, Place, Weight, DefaultHashBuilder, Evicted>,
+    index: Shards<Key, DiskEntry, DiskWeight, DefaultHashBuilder, DiskEviction>,
     capacity: u64,
     object_bytes: u64,
     /// Of this run; what is older was there before.
@@ -90,17 +90,17 @@ pub(crate) struct Disk {
     journaling: Mutex<()>,
     scanned: AtomicBool,
     metrics: CacheMetrics,
-    own: Weak<Disk>,
+    own: Weak<DiskTier>,
     /// Held open: it is the lock. None once another process has the folder.
-    lock: RwLock<Option<Lock>>,
+    lock: RwLock<Option<FolderLock>>,
 }
 
 /// The folder's lock.
-struct Lock(File);
+struct FolderLock(File);
 
 /// Unlocks rather than only closes: a process that is being spawned has a copy of the descriptor until it executes its
 /// program, and the lock would last as long.
-impl Drop for Lock {
+impl Drop for FolderLock {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
@@ -115,14 +115,14 @@ pub enum OpenError {
     InUse(PathBuf),
 }
 
-impl Disk {
+impl DiskTier {
     /// Makes the folders and reads the rules of purges; no object is looked at yet.
     pub(crate) fn open(
         folder: &Path,
         bytes: u64,
         object_bytes: u64,
         metrics: CacheMetrics,
-    ) -> Result<(Arc<Disk>, Journal), OpenError> {
+    ) -> Result<(Arc<DiskTier>, Journal), OpenError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             |error| OpenError::Io { path, error }
@@ -170,10 +170,10 @@ impl Disk {
             .shards(shards)
             .build()
             .expect("both sizes are given");
-        let evicted = Evicted { metrics: metrics.clone() };
-        let disk = Arc::new_cyclic(|own| Disk {
+        let evicted = DiskEviction { metrics: metrics.clone() };
+        let disk = Arc::new_cyclic(|own| DiskTier {
             folder: folder.to_owned(),
-            index: Shards::with_options(options, Weight, DefaultHashBuilder::default(), evicted),
+            index: Shards::with_options(options, DiskWeight, DefaultHashBuilder::default(), evicted),
             capacity: bytes,
             object_bytes: object_bytes.min(bytes / 8),
             first_id,
@@ -186,7 +186,7 @@ impl Disk {
             scanned: AtomicBool::new(false),
             metrics,
             own: own.clone(),
-            lock: RwLock::new(Some(Lock(lock))),
+            lock: RwLock::new(Some(FolderLock(lock))),
         });
         Ok((disk, journal))
     }
@@ -200,12 +200,12 @@ impl Disk {
     }
 
     /// While it is held, the folder stays ours; an error when it is not.
-    fn held(&self) -> io::Result<RwLockReadGuard<'_, Option<Lock>>> {
+    fn held(&self) -> io::Result<RwLockReadGuard<'_, Option<FolderLock>>> {
         let lock = self.lock.read().unwrap_or_else(PoisonError::into_inner);
         if lock.is_some() { Ok(lock) } else { Err(io::Error::other("another process has the cache's folder")) }
     }
 
-    pub(crate) fn find(&self, key: &Key) -> Option<Place> {
+    pub(crate) fn find(&self, key: &Key) -> Option<DiskEntry> {
         self.index.get(key)
     }
 
@@ -226,8 +226,8 @@ impl Disk {
     }
 
     /// Opens the file of `key` and checks its head; what is not right is removed. Blocks.
-    pub(crate) fn load(&self, key: &Key, place: &Place) -> Option<Opened> {
-        let Place::File { id, renewed, .. } = place else { return None };
+    pub(crate) fn load(&self, key: &Key, place: &DiskEntry) -> Option<OpenedObject> {
+        let DiskEntry::File { id, renewed, .. } = place else { return None };
         let (own, id, key) = (self.own.clone(), *id, *key);
         let damaged = Arc::new(move || {
             if let Some(disk) = own.upgrade() {
@@ -235,7 +235,7 @@ impl Disk {
                 tokio::task::spawn_blocking(move || disk.remove(&key, id));
             }
         });
-        match Opened::open(&self.path(id), damaged) {
+        match OpenedObject::open(&self.path(id), damaged) {
             Ok((mut opened, head)) if head.key == key => {
                 if let Some(renewed) = renewed {
                     opened.meta = renewed.meta.clone();
@@ -256,7 +256,7 @@ impl Disk {
     }
 
     /// As `load`, and the body is right as far as its beginning. Blocks.
-    pub(crate) fn load_to_stream(&self, key: &Key, place: &Place) -> Option<Opened> {
+    pub(crate) fn load_to_stream(&self, key: &Key, place: &DiskEntry) -> Option<OpenedObject> {
         let mut opened = self.load(key, place)?;
         if opened.read_beginning().is_err() {
             self.metrics.disk_failed("damaged");
@@ -267,9 +267,9 @@ impl Disk {
     }
 
     /// A whole body. Blocks.
-    pub(crate) fn read(&self, key: &Key, place: &Place, opened: &Opened) -> Result<Bytes, BodyError> {
+    pub(crate) fn read(&self, key: &Key, place: &DiskEntry, opened: &OpenedObject) -> Result<Bytes, BodyError> {
         let body = opened.read_all();
-        if let (Err(_), Place::File { id, .. }) = (&body, place) {
+        if let (Err(_), DiskEntry::File { id, .. }) = (&body, place) {
             self.metrics.disk_failed("damaged");
             self.remove(key, *id);
         }
@@ -277,30 +277,30 @@ impl Disk {
     }
 
     /// Begins a file. Blocks.
-    pub(crate) fn create(&self, key: Key, primary: Key, meta: Meta, born: u64) -> io::Result<Spool> {
+    pub(crate) fn create(&self, key: Key, primary: Key, meta: Meta, fill_epoch: u64) -> io::Result<Spool> {
         let _held = self.held()?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let temporary = self.folder.join(format!("tmp/{id:016x}"));
         let vary = meta.vary.clone();
-        let writer = Writer::create(id, &Head { key, primary, born, meta }, temporary, self.path(id));
+        let writer = FileWriter::create(id, &FileHead { key, primary, fill_epoch, meta }, temporary, self.path(id));
         let writer = writer.inspect_err(|_| self.metrics.disk_failed("write"))?;
         let reserved = Reserved { bytes: 0, total: self.writing_bytes.clone(), most: self.capacity / 8 };
-        Ok(Spool { writer, reserved, key, primary, vary, born, id, body_bytes: 0, object_bytes: self.object_bytes })
+        Ok(Spool { writer, reserved, key, primary, vary, fill_epoch, id, body_bytes: 0, object_bytes: self.object_bytes })
     }
 
     /// The object may be found from here on. Blocks.
     pub(crate) fn commit(&self, spool: Spool) -> io::Result<()> {
         let _held = self.held()?;
-        let Spool { writer, reserved: _reserved, key, primary, vary, born, id, body_bytes, .. } = spool;
+        let Spool { writer, reserved: _reserved, key, primary, vary, fill_epoch, id, body_bytes, .. } = spool;
         let file_bytes = writer.commit().inspect_err(|_| self.metrics.disk_failed("write"))?;
-        let place = Place::File { id, body_bytes, file_bytes, born, renewed: None };
+        let place = DiskEntry::File { id, body_bytes, file_bytes, fill_epoch, renewed: None };
         self.enter(key, primary, vary, place);
         Ok(())
     }
 
     /// Writes a whole object, if not too many are on their way. Blocks.
-    pub(crate) fn store(&self, key: Key, primary: Key, meta: &Meta, body: &[u8], born: u64) -> io::Result<()> {
-        let mut spool = self.create(key, primary, meta.clone(), born)?;
+    pub(crate) fn store(&self, key: Key, primary: Key, meta: &Meta, body: &[u8], fill_epoch: u64) -> io::Result<()> {
+        let mut spool = self.create(key, primary, meta.clone(), fill_epoch)?;
         spool.append(body).inspect_err(|_| self.metrics.disk_failed("write"))?;
         self.commit(spool)
     }
@@ -325,8 +325,8 @@ impl Disk {
             return;
         }
         let _changing = lock(&self.changing);
-        if let Some(Place::File { id, body_bytes, file_bytes, born, .. }) = self.index.peek(key) {
-            let place = Place::File { id, body_bytes, file_bytes, born, renewed: Some(Arc::new(renewed)) };
+        if let Some(DiskEntry::File { id, body_bytes, file_bytes, fill_epoch, .. }) = self.index.peek(key) {
+            let place = DiskEntry::File { id, body_bytes, file_bytes, fill_epoch, renewed: Some(Arc::new(renewed)) };
             let _ = self.index.replace(*key, place, true);
         }
     }
@@ -334,11 +334,12 @@ impl Disk {
     /// Takes away what every key leads to that `keep` refuses. Blocks.
     pub(crate) fn sweep(&self, epoch: u64, all: impl Fn(u64) -> bool, keep: impl Fn(&Meta, u64) -> bool) {
         for (key, place) in self.index.iter() {
-            let Place::File { id, born, .. } = place else { continue };
-            if born >= epoch {
+            let DiskEntry::File { id, fill_epoch, .. } = place else { continue };
+            if fill_epoch >= epoch {
                 continue;
             }
-            let gone = all(born) || file::read_head(&self.path(id)).is_ok_and(|(.., head)| !keep(&head.meta, head.born));
+            let gone =
+                all(fill_epoch) || file::read_head(&self.path(id)).is_ok_and(|(.., head)| !keep(&head.meta, head.fill_epoch));
             if gone {
                 self.remove(&key, id);
             }
@@ -359,16 +360,16 @@ impl Disk {
         File::open(&self.folder)?.sync_all()
     }
 
-    fn enter(&self, key: Key, primary: Key, vary: Arc<[HeaderName]>, place: Place) {
+    fn enter(&self, key: Key, primary: Key, vary: Arc<[HeaderName]>, place: DiskEntry) {
         let mut evicted = Vec::new();
         {
             let _changing = lock(&self.changing);
-            if let Some((_, Place::File { id, .. })) = self.index.remove(&key) {
+            if let Some((_, DiskEntry::File { id, .. })) = self.index.remove(&key) {
                 evicted.push(id);
             }
             self.index.insert_with_lifecycle(key, place, &mut evicted);
             if !vary.is_empty() {
-                self.index.insert_with_lifecycle(primary, Place::Vary(vary), &mut evicted);
+                self.index.insert_with_lifecycle(primary, DiskEntry::Vary(vary), &mut evicted);
             }
         }
         for id in evicted {
@@ -377,15 +378,15 @@ impl Disk {
     }
 
     /// Takes the file of an object away. Blocks.
-    pub(crate) fn forget(&self, key: &Key, place: &Place) {
-        if let Place::File { id, .. } = place {
+    pub(crate) fn forget(&self, key: &Key, place: &DiskEntry) {
+        if let DiskEntry::File { id, .. } = place {
             self.remove(key, *id);
         }
     }
 
     /// Takes this very file away, not one that has come in its place.
     fn remove(&self, key: &Key, file: u64) {
-        self.index.remove_if(key, |place| matches!(place, Place::File { id, .. } if *id == file));
+        self.index.remove_if(key, |place| matches!(place, DiskEntry::File { id, .. } if *id == file));
         if self.held().is_ok() {
             let _ = fs::remove_file(self.path(file));
         }
@@ -448,12 +449,12 @@ fn write_names(folder: &Path, first_id: u64) -> io::Result<()> {
 
 /// An object on its way to disk.
 pub(crate) struct Spool {
-    writer: Writer,
+    writer: FileWriter,
     reserved: Reserved,
     key: Key,
     primary: Key,
     vary: Arc<[HeaderName]>,
-    born: u64,
+    fill_epoch: u64,
     id: u64,
     body_bytes: u64,
     object_bytes: u64,
@@ -500,7 +501,7 @@ impl Drop for Reserved {
 
 /// A write on its way.
 pub(crate) struct Queued {
-    pub(crate) disk: Arc<Disk>,
+    pub(crate) disk: Arc<DiskTier>,
 }
 
 impl Drop for Queued {
@@ -510,28 +511,28 @@ impl Drop for Queued {
 }
 
 #[derive(Clone)]
-struct Weight;
+struct DiskWeight;
 
-impl Weighter<Key, Place> for Weight {
-    fn weight(&self, _: &Key, place: &Place) -> u64 {
+impl Weighter<Key, DiskEntry> for DiskWeight {
+    fn weight(&self, _: &Key, place: &DiskEntry) -> u64 {
         match place {
-            Place::File { file_bytes, .. } => file_bytes.next_multiple_of(FILE_SYSTEM_BLOCK),
-            Place::Vary(_) => FILE_SYSTEM_BLOCK,
+            DiskEntry::File { file_bytes, .. } => file_bytes.next_multiple_of(FILE_SYSTEM_BLOCK),
+            DiskEntry::Vary(_) => FILE_SYSTEM_BLOCK,
         }
     }
 }
 
 #[derive(Clone)]
-struct Evicted {
+struct DiskEviction {
     metrics: CacheMetrics,
 }
 
-impl Lifecycle<Key, Place> for Evicted {
+impl Lifecycle<Key, DiskEntry> for DiskEviction {
     /// The files of what was evicted, to be removed after the shard's lock.
     type RequestState = Vec<u64>;
 
-    fn on_evict(&self, files: &mut Vec<u64>, _: Key, place: Place) {
-        if let Place::File { id, .. } = place {
+    fn on_evict(&self, files: &mut Vec<u64>, _: Key, place: DiskEntry) {
+        if let DiskEntry::File { id, .. } = place {
             self.metrics.evicted_from_disk();
             files.push(id);
         }

@@ -17,15 +17,15 @@ use http::HeaderMap;
 
 use crate::cache::compact;
 use crate::cache::disk::Spool;
-use crate::cache::flight::{Claim, Phase};
-use crate::cache::freshness::{Spell, Times};
-use crate::cache::hit::{Hit, Source};
+use crate::cache::flight::{Claim, FlightPhase};
+use crate::cache::freshness::{Period, Times};
+use crate::cache::hit::{BodySource, Hit};
 use crate::cache::key::{Key, Selecting};
-use crate::cache::memory::Entry;
+use crate::cache::memory::MemoryEntry;
 use crate::cache::object::{Meta, Stored};
-use crate::cache::purge::Born;
-use crate::cache::stream::{Stream, StreamReader};
-use crate::cache::tiers::{Keys, Tiers};
+use crate::cache::purge::EpochGuard;
+use crate::cache::stream::{FillStream, StreamReader};
+use crate::cache::tiers::{LookupKeys, Tiers};
 use crate::limits::cache::{COPIED_BYTES, READER_STALL_MS, WINDOW_BYTES};
 use crate::telemetry::FillResult;
 
@@ -36,8 +36,8 @@ const SPOOL_BYTES: u64 = 256 << 10;
 pub struct Duty {
     tiers: Arc<Tiers>,
     claim: Claim,
-    born: Born,
-    keys: Keys,
+    guard: EpochGuard,
+    keys: LookupKeys,
     prior: Option<Hit>,
     now_ms: u64,
     began: Instant,
@@ -55,8 +55,15 @@ pub enum Decline {
 }
 
 impl Duty {
-    pub(crate) fn new(tiers: Arc<Tiers>, claim: Claim, born: Born, keys: Keys, prior: Option<Hit>, now_ms: u64) -> Duty {
-        Duty { tiers, claim, born, keys, prior, now_ms, began: Instant::now() }
+    pub(crate) fn new(
+        tiers: Arc<Tiers>,
+        claim: Claim,
+        guard: EpochGuard,
+        keys: LookupKeys,
+        prior: Option<Hit>,
+        now_ms: u64,
+    ) -> Duty {
+        Duty { tiers, claim, guard, keys, prior, now_ms, began: Instant::now() }
     }
 
     /// What is stored and stale: to be validated, and to be used if the origin fails.
@@ -71,52 +78,61 @@ impl Duty {
 
     /// The response's head has come. `asked` is that from which `meta.vary` selects.
     pub fn fill(self, meta: Meta, asked: Selecting<'_>) -> Filler {
-        let Duty { tiers, claim, born, keys: Keys { primary, slot }, began, .. } = self;
+        let Duty { tiers, claim, guard, keys: LookupKeys { primary, slot }, began, .. } = self;
         tiers.forget_uncacheable(&slot);
         let mut key = primary;
         if !meta.vary.is_empty() {
             key = primary.variant(&meta.vary, asked);
-            tiers.memory.insert(primary, Entry::Vary(meta.vary.clone()));
+            tiers.memory.insert(primary, MemoryEntry::Vary(meta.vary.clone()));
         }
         if key != slot {
             claim.also(key);
         }
-        let stream = Stream::new(Arc::new(meta.compact()), key, born.epoch(), tiers.flights.buffered.clone());
+        let stream = FillStream::new(Arc::new(meta.compact()), key, guard.epoch(), tiers.flights.buffered.clone());
         let own = stream.reader().expect("nothing of a new stream is gone");
         claim.stream(&stream);
         // After it can be found: a purge either finds the stream, or is found here.
-        if tiers.purges.strike(&stream.meta, born.epoch()) {
+        if tiers.purges.strike(&stream.meta, guard.epoch()) {
             stream.strike();
             claim.detach();
         }
-        Filler { tiers, claim: Some(claim), stream, own: Some(own), primary, began, store: Store::Whole, held_up: Duration::ZERO }
+        Filler {
+            tiers,
+            claim: Some(claim),
+            stream,
+            own: Some(own),
+            primary,
+            began,
+            store: FillTarget::Whole,
+            held_up: Duration::ZERO,
+        }
     }
 
     /// The origin says that what is stored is still right (304): `headers` are the stored ones as updated.
     /// `None` without anything stored; the duty has passed on then.
     pub fn renew(self, times: Times, headers: HeaderMap) -> Option<Hit> {
-        let Duty { tiers, claim, born, keys: Keys { primary, slot }, prior, now_ms, began } = self;
+        let Duty { tiers, claim, guard, keys: LookupKeys { primary, slot }, prior, now_ms, began } = self;
         let prior = prior?;
         let meta = Arc::new(Meta { times, headers, stored_ms: now_ms, ..Meta::clone(&prior.meta) }.compact());
         let fresh = tiers.purges.begin();
-        let struck = tiers.purges.strike(&meta, born.epoch());
-        let mut phase = Phase::Gone;
+        let struck = tiers.purges.strike(&meta, guard.epoch());
+        let mut phase = FlightPhase::Gone;
         let mut source = prior.source;
         match &source {
             _ if struck => {}
-            Source::Memory(body) => {
+            BodySource::Memory(body) => {
                 let stored = Arc::new(Stored::new(meta.clone(), body.clone(), fresh.epoch()));
-                source = Source::Memory(body.clone());
-                tiers.memory.insert(slot, Entry::Object(stored.clone()));
+                source = BodySource::Memory(body.clone());
+                tiers.memory.insert(slot, MemoryEntry::Object(stored.clone()));
                 tiers.write_behind(slot, primary, &stored, fresh);
-                phase = Phase::Done(slot, stored);
+                phase = FlightPhase::Done(slot, stored);
             }
-            Source::Disk(_) => {
+            BodySource::Disk(_) => {
                 if let Some(disk) = &tiers.disk {
                     disk.renew(&slot, meta.clone());
                 }
             }
-            Source::Stream(_) => {}
+            BodySource::Stream(_) => {}
         }
         claim.close(phase);
         tiers.metrics.filled(FillResult::Renewed, began.elapsed().as_secs_f64());
@@ -124,22 +140,22 @@ impl Duty {
     }
 
     /// The origin has failed: what is stored and stale is used without asking it for this spell, also by those who wait.
-    pub fn hold(self, spell: Spell) {
+    pub fn hold(self, spell: Period) {
         self.tiers.held.insert(self.keys.slot, spell);
         self.tiers.metrics.filled(FillResult::Declined, self.began.elapsed().as_secs_f64());
-        self.claim.close(Phase::Gone);
+        self.claim.close(FlightPhase::Gone);
     }
 
     /// Nothing will be stored by this one.
     pub fn decline(self, why: Decline) {
-        let Duty { tiers, claim, keys: Keys { slot, .. }, now_ms, began, .. } = self;
+        let Duty { tiers, claim, keys: LookupKeys { slot, .. }, now_ms, began, .. } = self;
         tiers.metrics.filled(FillResult::Declined, began.elapsed().as_secs_f64());
         match why {
             Decline::Personal => drop(claim),
-            Decline::Failed => claim.close(Phase::Declined),
+            Decline::Failed => claim.close(FlightPhase::Declined),
             Decline::Uncacheable => {
                 tiers.remember_uncacheable(slot, now_ms);
-                claim.close(Phase::Declined);
+                claim.close(FlightPhase::Declined);
             }
         }
     }
@@ -154,7 +170,7 @@ pub struct WrongLength {
 }
 
 /// Where the bytes go.
-enum Store {
+enum FillTarget {
     Whole,
     File { spool: Option<Box<Spool>>, pending: Vec<Bytes>, bytes: u64 },
     Nowhere,
@@ -164,12 +180,12 @@ enum Store {
 pub struct Filler {
     tiers: Arc<Tiers>,
     claim: Option<Claim>,
-    stream: Arc<Stream>,
+    stream: Arc<FillStream>,
     /// Keeps the beginning for the one who fills.
     own: Option<StreamReader>,
     primary: Key,
     began: Instant,
-    store: Store,
+    store: FillTarget,
     /// How long slow readers have held the others up.
     held_up: Duration,
 }
@@ -178,7 +194,7 @@ impl Filler {
     /// For the one who fills, to be taken before the first `write`: it reads like the others, so that a slow
     /// or lost client does not slow or end the fill.
     pub fn take_hit(&mut self) -> Option<Hit> {
-        self.own.take().map(|reader| Hit { meta: self.stream.meta.clone(), source: Source::Stream(reader) })
+        self.own.take().map(|reader| Hit { meta: self.stream.meta.clone(), source: BodySource::Stream(reader) })
     }
 
     /// Whether a purge has struck what comes; it will not be stored.
@@ -203,12 +219,12 @@ impl Filler {
         self.stream.merge();
         let tiers = self.tiers.clone();
         match &mut self.store {
-            Store::Whole => {
+            FillTarget::Whole => {
                 if came > tiers.memory.object_bytes() || tiers.is_crowded() {
                     self.outgrow(came).await;
                 }
             }
-            Store::File { pending, bytes, .. } => {
+            FillTarget::File { pending, bytes, .. } => {
                 *bytes += data.len() as u64;
                 let mut last = data;
                 while let Some(one) = pending.last().and_then(|older| compact::merged(older, &last)) {
@@ -220,9 +236,9 @@ impl Filler {
                     self.spool().await;
                 }
             }
-            Store::Nowhere => {}
+            FillTarget::Nowhere => {}
         }
-        if matches!(self.store, Store::Nowhere) {
+        if matches!(self.store, FillTarget::Nowhere) {
             self.wait_for_readers().await;
         }
         Ok(())
@@ -234,32 +250,32 @@ impl Filler {
         if let Some(said) = self.stream.meta.length.filter(|said| came != *said) {
             return Err(WrongLength { said, came });
         }
-        if matches!(self.store, Store::File { .. }) {
+        if matches!(self.store, FillTarget::File { .. }) {
             self.spool().await;
         }
         // The rules before the mark: a rule that has been swept has left its mark before.
-        let born = self.tiers.purges.begin();
-        let struck = self.tiers.purges.strike(&self.stream.meta, self.stream.born) || self.stream.is_struck();
+        let guard = self.tiers.purges.begin();
+        let struck = self.tiers.purges.strike(&self.stream.meta, self.stream.fill_epoch) || self.stream.is_struck();
         let Some(claim) = self.claim.take() else { return Ok(false) };
         let mut result = if struck { FillResult::Purged } else { FillResult::TooLarge };
-        let mut phase = Phase::Gone;
-        match std::mem::replace(&mut self.store, Store::Nowhere) {
-            Store::Whole if !struck => {
+        let mut phase = FlightPhase::Gone;
+        match std::mem::replace(&mut self.store, FillTarget::Nowhere) {
+            FillTarget::Whole if !struck => {
                 let mut meta = Arc::clone(&self.stream.meta);
                 if meta.length.is_none() {
                     meta = Arc::new(Meta { length: Some(came), ..Meta::clone(&meta) });
                 }
-                let stored = Arc::new(Stored::new(meta, join(&self.stream.pieces(), came), born.epoch()));
-                self.tiers.memory.insert(self.stream.key, Entry::Object(stored.clone()));
+                let stored = Arc::new(Stored::new(meta, join(&self.stream.pieces(), came), guard.epoch()));
+                self.tiers.memory.insert(self.stream.key, MemoryEntry::Object(stored.clone()));
                 self.stream.finish(Some(stored.body.clone()));
-                self.tiers.write_behind(self.stream.key, self.primary, &stored, born);
-                phase = Phase::Done(self.stream.key, stored);
+                self.tiers.write_behind(self.stream.key, self.primary, &stored, guard);
+                phase = FlightPhase::Done(self.stream.key, stored);
                 result = FillResult::Memory;
             }
-            Store::File { spool: Some(spool), .. } if !struck => {
+            FillTarget::File { spool: Some(spool), .. } if !struck => {
                 // Readers do not wait for the file's name; the flight does, so that the next lookup finds it.
                 self.stream.finish(None);
-                if self.tiers.commit(spool, born).await {
+                if self.tiers.commit(spool, guard).await {
                     result = FillResult::Disk;
                 }
             }
@@ -287,7 +303,7 @@ impl Filler {
 
     /// What comes is not for memory.
     async fn outgrow(&mut self, came: u64) {
-        self.store = Store::Nowhere;
+        self.store = FillTarget::Nowhere;
         let meta = &self.stream.meta;
         let Some(disk) = &self.tiers.disk else { return };
         if meta.length.unwrap_or(came) > disk.object_bytes() || self.is_struck() {
@@ -296,18 +312,18 @@ impl Filler {
         let (disk, stream, primary) = (disk.clone(), self.stream.clone(), self.primary);
         let created = tokio::task::spawn_blocking(move || {
             let meta = Meta::clone(&stream.meta);
-            disk.create(stream.key, primary, meta, stream.born)
+            disk.create(stream.key, primary, meta, stream.fill_epoch)
         });
         if let Ok(Ok(spool)) = created.await {
             let pending = self.stream.pieces();
-            self.store = Store::File { spool: Some(Box::new(spool)), pending, bytes: came };
+            self.store = FillTarget::File { spool: Some(Box::new(spool)), pending, bytes: came };
             self.spool().await;
         }
     }
 
     /// Writes what is pending. A file that cannot take it is given up; what it has stays readable to readers.
     async fn spool(&mut self) {
-        let Store::File { spool, pending, bytes } = &mut self.store else { return };
+        let FillTarget::File { spool, pending, bytes } = &mut self.store else { return };
         let (Some(mut taken), pieces) = (spool.take(), std::mem::take(pending)) else { return };
         *bytes = 0;
         let written = tokio::task::spawn_blocking(move || {
@@ -322,7 +338,7 @@ impl Filler {
             }
             self.tiers.metrics.disk_failed("write");
         }
-        self.store = Store::Nowhere;
+        self.store = FillTarget::Nowhere;
     }
 
     /// Nothing is stored, and the next who waits tries.

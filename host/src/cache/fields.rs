@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::cache::control::{self, Control, Scope};
+use crate::cache::control::{self, Control, DirectiveScope};
 
 /// Whether `Set-Cookie` is stored with a response and so sent to everybody who hits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn strip(headers: &mut HeaderMap) {
         gone.extend(names);
     }
     let said = Control::of(headers);
-    if said.no_cache == Scope::Fields || said.private == Scope::Fields {
+    if said.no_cache == DirectiveScope::Fields || said.private == DirectiveScope::Fields {
         gone.extend(control::withheld(headers).into_iter().filter(|name| !is_vital(name)));
     }
     for name in CONNECTION {

@@ -1,6 +1,6 @@
 //! I see to it that one key is filled by one at a time, and that nobody who waits for it is forgotten.
 //!
-//! Who comes first gets the `Claim`; others get a `Seat` and wait. A claim that is dropped unfulfilled makes
+//! Who comes first gets the `Claim`; others get a `Waiter` and wait. A claim that is dropped unfulfilled makes
 //! the flight vacant and wakes one who sits; if that one goes away before it looks, the wake-up passes on
 //! (tokio's `Notify` promises that). A flight that is vacant and has no seats leaves the map, so none is left
 //! behind. Whoever looks a key up while its flight is vacant takes the claim at once.
@@ -25,7 +25,7 @@ use tokio::sync::futures::Notified;
 use crate::cache::key::Key;
 use crate::cache::object::{Meta, Stored};
 use crate::cache::purge::lock;
-use crate::cache::stream::Stream;
+use crate::cache::stream::FillStream;
 use crate::limits::cache::{FLIGHTS, WAITERS};
 
 #[derive(Default)]
@@ -37,25 +37,25 @@ pub(crate) struct Flights {
 }
 
 struct Flight {
-    state: Mutex<State>,
+    state: Mutex<FlightState>,
     changed: Notify,
 }
 
-struct State {
-    phase: Phase,
-    seats: usize,
+struct FlightState {
+    phase: FlightPhase,
+    waiters: usize,
     /// Where it is in the map: under the key that was asked for, and the object's own.
     keys: Vec<Key>,
 }
 
 /// How far a flight is.
 #[derive(Clone)]
-pub(crate) enum Phase {
+pub(crate) enum FlightPhase {
     /// Somebody holds the claim, and nothing has come.
     Pending,
     /// Nobody holds the claim.
     Vacant,
-    Streaming(Arc<Stream>),
+    Streaming(Arc<FillStream>),
     Done(Key, Arc<Stored>),
     /// The response is for one request only.
     Declined,
@@ -66,7 +66,7 @@ pub(crate) enum Phase {
 /// What one gets who wants to fill a key.
 pub(crate) enum Claimed {
     Claim(Claim),
-    Seat(Seat),
+    Waiter(Waiter),
     Full,
 }
 
@@ -80,7 +80,7 @@ impl Flights {
                         self.count.fetch_sub(1, Ordering::Relaxed);
                         return Claimed::Full;
                     }
-                    let state = Mutex::new(State { phase: Phase::Pending, seats: 0, keys: vec![key] });
+                    let state = Mutex::new(FlightState { phase: FlightPhase::Pending, waiters: 0, keys: vec![key] });
                     let flight = Arc::new(Flight { state, changed: Notify::new() });
                     free.insert(flight.clone());
                     return Claimed::Claim(Claim { flights: self.clone(), flight, over: false });
@@ -88,19 +88,19 @@ impl Flights {
             };
             let mut state = lock(&flight.state);
             match state.phase {
-                Phase::Pending | Phase::Streaming(_) if state.seats >= WAITERS => return Claimed::Full,
-                Phase::Pending | Phase::Streaming(_) => {
-                    state.seats += 1;
+                FlightPhase::Pending | FlightPhase::Streaming(_) if state.waiters >= WAITERS => return Claimed::Full,
+                FlightPhase::Pending | FlightPhase::Streaming(_) => {
+                    state.waiters += 1;
                     drop(state);
-                    return Claimed::Seat(Seat { flights: self.clone(), flight });
+                    return Claimed::Waiter(Waiter { flights: self.clone(), flight });
                 }
-                Phase::Vacant => {
-                    state.phase = Phase::Pending;
+                FlightPhase::Vacant => {
+                    state.phase = FlightPhase::Pending;
                     drop(state);
                     return Claimed::Claim(Claim { flights: self.clone(), flight, over: false });
                 }
                 // It is about to leave the map.
-                Phase::Done(..) | Phase::Declined | Phase::Gone => {}
+                FlightPhase::Done(..) | FlightPhase::Declined | FlightPhase::Gone => {}
             }
             drop(state);
             self.take_out(&flight, [key]);
@@ -112,7 +112,7 @@ impl Flights {
         let flights: Vec<_> = self.map.iter().map(|entry| entry.value().clone()).collect();
         for flight in flights {
             let mut state = lock(&flight.state);
-            if let Phase::Streaming(stream) = &state.phase
+            if let FlightPhase::Streaming(stream) = &state.phase
                 && struck(&stream.meta)
             {
                 stream.strike();
@@ -136,8 +136,8 @@ impl Flights {
     }
 
     /// Nobody will come back to this flight.
-    fn abandon(&self, flight: &Arc<Flight>, mut state: std::sync::MutexGuard<'_, State>) {
-        state.phase = Phase::Gone;
+    fn abandon(&self, flight: &Arc<Flight>, mut state: std::sync::MutexGuard<'_, FlightState>) {
+        state.phase = FlightPhase::Gone;
         let keys = std::mem::take(&mut state.keys);
         drop(state);
         self.take_out(flight, keys);
@@ -167,8 +167,8 @@ impl Claim {
     }
 
     /// Those who wait may read from here on.
-    pub(crate) fn stream(&self, stream: &Arc<Stream>) {
-        lock(&self.flight.state).phase = Phase::Streaming(stream.clone());
+    pub(crate) fn stream(&self, stream: &Arc<FillStream>) {
+        lock(&self.flight.state).phase = FlightPhase::Streaming(stream.clone());
         self.flight.changed.notify_waiters();
     }
 
@@ -179,7 +179,7 @@ impl Claim {
     }
 
     /// Fulfilled, or as good as: what a look finds must be in its place before.
-    pub(crate) fn close(mut self, phase: Phase) {
+    pub(crate) fn close(mut self, phase: FlightPhase) {
         self.over = true;
         let mut state = lock(&self.flight.state);
         state.phase = phase;
@@ -197,50 +197,50 @@ impl Drop for Claim {
         }
         let mut state = lock(&self.flight.state);
         // Struck by a purge, it is out of the map already: the key has, or will have, another flight.
-        if state.seats == 0 || state.keys.is_empty() {
+        if state.waiters == 0 || state.keys.is_empty() {
             self.flights.abandon(&self.flight, state);
             return;
         }
-        state.phase = Phase::Vacant;
+        state.phase = FlightPhase::Vacant;
         drop(state);
         self.flight.changed.notify_one();
     }
 }
 
 /// A place among those who wait.
-pub(crate) struct Seat {
+pub(crate) struct Waiter {
     flights: Arc<Flights>,
     flight: Arc<Flight>,
 }
 
 /// What one who waits finds.
-pub(crate) enum Look {
+pub(crate) enum WaiterView {
     Claim(Claim),
-    Phase(Phase),
+    Phase(FlightPhase),
 }
 
-impl Seat {
+impl Waiter {
     /// Resolves when there may be something new; to be made before `look`.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.flight.changed.notified()
     }
 
     /// A vacant flight is taken by looking.
-    pub(crate) fn look(&self) -> Look {
+    pub(crate) fn look(&self) -> WaiterView {
         let mut state = lock(&self.flight.state);
-        if matches!(state.phase, Phase::Vacant) {
-            state.phase = Phase::Pending;
-            return Look::Claim(Claim { flights: self.flights.clone(), flight: self.flight.clone(), over: false });
+        if matches!(state.phase, FlightPhase::Vacant) {
+            state.phase = FlightPhase::Pending;
+            return WaiterView::Claim(Claim { flights: self.flights.clone(), flight: self.flight.clone(), over: false });
         }
-        Look::Phase(state.phase.clone())
+        WaiterView::Phase(state.phase.clone())
     }
 }
 
-impl Drop for Seat {
+impl Drop for Waiter {
     fn drop(&mut self) {
         let mut state = lock(&self.flight.state);
-        state.seats -= 1;
-        if state.seats == 0 && matches!(state.phase, Phase::Vacant) {
+        state.waiters -= 1;
+        if state.waiters == 0 && matches!(state.phase, FlightPhase::Vacant) {
             self.flights.abandon(&self.flight, state);
         }
     }

@@ -14,7 +14,7 @@
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 
-use crate::cache::control::{self, Control, SECOND_MS, Scope, Wishes};
+use crate::cache::control::{self, Control, DirectiveScope, SECOND_MS, Wishes};
 use crate::cache::fields::{self, SetCookie};
 use crate::cache::key::Vary;
 use crate::cache::targeted;
@@ -121,12 +121,12 @@ fn was_set_back(since_ms: u64, now_ms: u64) -> bool {
 
 /// For how long something is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spell {
+pub struct Period {
     pub since_ms: u64,
     pub lasts_ms: u64,
 }
 
-impl Spell {
+impl Period {
     pub fn lasts(self, now_ms: u64) -> bool {
         now_ms < self.since_ms.saturating_add(self.lasts_ms) && !was_set_back(self.since_ms, now_ms)
     }
@@ -134,7 +134,7 @@ impl Spell {
 
 /// What may be done with a stored response now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Freshness {
     /// Use it as it is.
     Fresh,
     /// Use it and renew it behind the answer.
@@ -145,7 +145,7 @@ pub enum Verdict {
 
 /// Why a response is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
+pub enum UncacheableReason {
     #[error("caching is off")]
     Disabled,
     #[error("the method's responses are not stored")]
@@ -172,46 +172,46 @@ pub enum Reason {
     NotReusable,
 }
 
-impl Reason {
+impl UncacheableReason {
     /// Whether it lies in what the one who asked has sent, so that others may fare better.
     pub fn is_personal(self) -> bool {
-        matches!(self, Reason::RequestNoStore | Reason::Authorization)
+        matches!(self, UncacheableReason::RequestNoStore | UncacheableReason::Authorization)
     }
 
     /// The word in metrics and in Cache-Status.
     pub fn name(self) -> &'static str {
         match self {
-            Reason::Disabled => "disabled",
-            Reason::Method => "method",
-            Reason::Status => "status",
-            Reason::Partial => "partial",
-            Reason::RequestNoStore => "request-no-store",
-            Reason::NoStore => "no-store",
-            Reason::Private => "private",
-            Reason::Authorization => "authorization",
-            Reason::Vary => "vary",
-            Reason::SetCookie => "set-cookie",
-            Reason::NotUnderstood => "not-understood",
-            Reason::NotReusable => "not-reusable",
+            UncacheableReason::Disabled => "disabled",
+            UncacheableReason::Method => "method",
+            UncacheableReason::Status => "status",
+            UncacheableReason::Partial => "partial",
+            UncacheableReason::RequestNoStore => "request-no-store",
+            UncacheableReason::NoStore => "no-store",
+            UncacheableReason::Private => "private",
+            UncacheableReason::Authorization => "authorization",
+            UncacheableReason::Vary => "vary",
+            UncacheableReason::SetCookie => "set-cookie",
+            UncacheableReason::NotUnderstood => "not-understood",
+            UncacheableReason::NotReusable => "not-reusable",
         }
     }
 }
 
 /// Whether the answer may be stored, and the times it is then stored with. Its header fields are to be those that
 /// came, `Age` included, not those that `fields::storable` leaves. After a 304 see [`renew`].
-pub fn admit(mode: Mode, ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+pub fn admit(mode: Mode, ttls: &Ttls, fetched: &Fetched) -> Result<Times, UncacheableReason> {
     if ttls.max_ms == 0 {
-        return Err(Reason::Disabled);
+        return Err(UncacheableReason::Disabled);
     }
     match *fetched.method {
         Method::GET => {}
         // A behaviour may cache it; the key keeps it apart.
         Method::OPTIONS if mode == Mode::CloudFront => {}
-        _ => return Err(Reason::Method),
+        _ => return Err(UncacheableReason::Method),
     }
     match fetched.status.as_u16() {
-        206 => return Err(Reason::Partial),
-        100..200 | 304 | 416 => return Err(Reason::Status),
+        206 => return Err(UncacheableReason::Partial),
+        100..200 | 304 | 416 => return Err(UncacheableReason::Status),
         _ => {}
     }
     match mode {
@@ -228,7 +228,7 @@ pub fn renew(
     not_modified: &Fetched,
     status: StatusCode,
     stored: &mut HeaderMap,
-) -> Result<Times, Reason> {
+) -> Result<Times, UncacheableReason> {
     fields::freshen(stored, not_modified.answered, not_modified.cookies, not_modified.received_ms);
     // Age is the one thing that counts and is not stored.
     if let Some(age) = not_modified.answered.get(header::AGE) {
@@ -240,41 +240,41 @@ pub fn renew(
 }
 
 /// RFC 9111 sections 3 and 4.2.1.
-fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, UncacheableReason> {
     let targeted = targeted::control(fetched.answered);
     let said = targeted.unwrap_or_else(|| Control::of(fetched.answered));
     let status = fetched.status.as_u16();
     if Wishes::of(fetched.asked).no_store {
-        return Err(Reason::RequestNoStore);
+        return Err(UncacheableReason::RequestNoStore);
     }
     if said.must_understand && !is_understood(status) {
-        return Err(Reason::NotUnderstood);
+        return Err(UncacheableReason::NotUnderstood);
     }
     if said.no_store && !said.must_understand {
-        return Err(Reason::NoStore);
+        return Err(UncacheableReason::NoStore);
     }
-    if said.private == Scope::Everything {
-        return Err(Reason::Private);
+    if said.private == DirectiveScope::Everything {
+        return Err(UncacheableReason::Private);
     }
     if is_another_s_answer(fetched, &said) {
-        return Err(Reason::Authorization);
+        return Err(UncacheableReason::Authorization);
     }
     if Vary::of(fetched.answered) == Vary::Everything {
-        return Err(Reason::Vary);
+        return Err(UncacheableReason::Vary);
     }
     if fetched.cookies == SetCookie::Refuse && fields::sets_cookie(fetched.answered) {
-        return Err(Reason::SetCookie);
+        return Err(UncacheableReason::SetCookie);
     }
     let guessable = said.public || is_heuristically_cacheable(status);
     let lifetime_ms = match explicit_ms(&said, targeted.is_none(), fetched) {
         Some(lifetime_ms) => lifetime_ms,
-        None if !guessable => return Err(Reason::NotReusable),
+        None if !guessable => return Err(UncacheableReason::NotReusable),
         None => {
             let fallback_ms = if status >= 400 { ttls.default_ms.max(ttls.error_min_ms) } else { ttls.default_ms };
             heuristic_ms(fetched).unwrap_or(fallback_ms)
         }
     };
-    let no_cache = said.no_cache == Scope::Everything;
+    let no_cache = said.no_cache == DirectiveScope::Everything;
     let times = Times {
         received_ms: fetched.received_ms,
         age_ms: initial_age_ms(fetched),
@@ -291,22 +291,22 @@ const ERRORS_ALWAYS: [u16; 7] = [404, 414, 500, 501, 502, 503, 504];
 const ERRORS_WHEN_SAID: [u16; 5] = [400, 403, 405, 412, 415];
 
 /// CloudFront's "specifying how long objects stay in a cache".
-fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, UncacheableReason> {
     let said = Control::of(fetched.answered);
     let status = fetched.status.as_u16();
     let age_ms = initial_age_ms(fetched);
     // TTLs bound the time in this cache, so what the response was old when it came does not count for them.
     let left_ms = explicit_ms(&said, true, fetched).map(|lifetime_ms| lifetime_ms.saturating_sub(age_ms));
     if is_another_s_answer(fetched, &said) {
-        return Err(Reason::Authorization);
+        return Err(UncacheableReason::Authorization);
     }
-    let no_cache = said.no_cache == Scope::Everything;
+    let no_cache = said.no_cache == DirectiveScope::Everything;
     let forbidden = if said.no_store {
-        Some(Reason::NoStore)
-    } else if said.private == Scope::Everything {
-        Some(Reason::Private)
+        Some(UncacheableReason::NoStore)
+    } else if said.private == DirectiveScope::Everything {
+        Some(UncacheableReason::Private)
     } else if Vary::of(fetched.answered) == Vary::Everything {
-        Some(Reason::Vary)
+        Some(UncacheableReason::Vary)
     } else {
         None
     };
@@ -316,7 +316,7 @@ fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
         match said_ms {
             _ if ERRORS_ALWAYS.contains(&status) => said_ms.unwrap_or(0).max(ttls.error_min_ms),
             Some(said_ms) if ERRORS_WHEN_SAID.contains(&status) && max_age => said_ms.max(ttls.error_min_ms),
-            _ => return Err(forbidden.unwrap_or(Reason::Status)),
+            _ => return Err(forbidden.unwrap_or(UncacheableReason::Status)),
         }
     } else if let Some(reason) = forbidden {
         if ttls.min_ms == 0 {
@@ -329,7 +329,7 @@ fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
         match left_ms {
             Some(left_ms) => left_ms.min(ttls.max_ms).max(ttls.min_ms),
             None if is_kept_by_default(status) => ttls.default_ms.max(ttls.min_ms),
-            None => return Err(Reason::Status),
+            None => return Err(UncacheableReason::Status),
         }
     };
     let times = Times {
@@ -353,10 +353,10 @@ fn with_stale(times: Times, said: &Control, ttls: &Ttls, status: u16) -> Times {
 }
 
 /// What would have to be fetched whole the next time is not worth its place.
-fn reusable(times: Times, fetched: &Fetched) -> Result<Times, Reason> {
+fn reusable(times: Times, fetched: &Fetched) -> Result<Times, UncacheableReason> {
     let validator = fetched.answered.contains_key(header::ETAG) || fetched.answered.contains_key(header::LAST_MODIFIED);
     let useful = times.lifetime_ms > 0 || validator || times.stale_while_revalidate_ms > 0;
-    if useful { Ok(times) } else { Err(Reason::NotReusable) }
+    if useful { Ok(times) } else { Err(UncacheableReason::NotReusable) }
 }
 
 /// RFC 9111 section 3.5.
@@ -417,7 +417,7 @@ fn is_kept_by_default(status: u16) -> bool {
 }
 
 /// What may be done with a stored response. CloudFront does not listen to the viewer.
-pub fn judge(mode: Mode, times: &Times, wishes: &Wishes, now_ms: u64) -> Verdict {
+pub fn judge(mode: Mode, times: &Times, wishes: &Wishes, now_ms: u64) -> Freshness {
     let age_ms = times.current_age_ms(now_ms);
     let stale_ms = age_ms.saturating_sub(times.lifetime_ms);
     let fresh = age_ms < times.lifetime_ms;
@@ -428,21 +428,21 @@ pub fn judge(mode: Mode, times: &Times, wishes: &Wishes, now_ms: u64) -> Verdict
             let too_old = wishes.max_age_ms.is_some_and(|max_ms| age_ms > max_ms || max_ms == 0);
             let too_stale = wishes.min_fresh_ms.is_some_and(|min_ms| times.lifetime_ms.saturating_sub(age_ms) < min_ms);
             if wishes.no_cache || too_old || too_stale {
-                return Verdict::Revalidate { if_error };
+                return Freshness::Revalidate { if_error };
             }
             if !fresh && !times.must_revalidate && wishes.max_stale_ms.is_some_and(|max_ms| stale_ms <= max_ms) {
-                return Verdict::Fresh;
+                return Freshness::Fresh;
             }
             // Who says how old or how fresh it may be, and not how stale, wants nothing stale (RFC 9111 section 5.2.1).
             wishes.max_age_ms.is_none() && wishes.min_fresh_ms.is_none()
         }
     };
     if fresh {
-        Verdict::Fresh
+        Freshness::Fresh
     } else if may_be_stale && !times.must_revalidate && stale_ms < times.stale_while_revalidate_ms {
-        Verdict::StaleWhileRevalidate
+        Freshness::StaleWhileRevalidate
     } else {
-        Verdict::Revalidate { if_error }
+        Freshness::Revalidate { if_error }
     }
 }
 

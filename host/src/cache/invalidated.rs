@@ -20,14 +20,14 @@ use crate::path::pattern::target_text;
 
 #[derive(Default)]
 pub(crate) struct Invalidated {
-    table: RwLock<Table>,
+    table: RwLock<InvalidatedTable>,
     /// As many as the table has: most caches have none.
     count: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Table {
-    uris: HashMap<Uri, Entry>,
+struct InvalidatedTable {
+    uris: HashMap<Uri, InvalidatedUri>,
     clients: HashMap<IpAddr, usize>,
 }
 
@@ -50,7 +50,7 @@ impl Uri {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct InvalidatedUri {
     epoch: u64,
     /// None: it was there before a restart.
     client: Option<IpAddr>,
@@ -58,8 +58,11 @@ struct Entry {
 
 impl Invalidated {
     pub(crate) fn new(known: &[(Uri, u64)]) -> Invalidated {
-        let uris = known.iter().map(|&(uri, epoch)| (uri, Entry { epoch, client: None })).collect();
-        Invalidated { table: RwLock::new(Table { uris, clients: HashMap::new() }), count: AtomicUsize::new(known.len()) }
+        let uris = known.iter().map(|&(uri, epoch)| (uri, InvalidatedUri { epoch, client: None })).collect();
+        Invalidated {
+            table: RwLock::new(InvalidatedTable { uris, clients: HashMap::new() }),
+            count: AtomicUsize::new(known.len()),
+        }
     }
 
     /// Whether there was room for it.
@@ -75,15 +78,15 @@ impl Invalidated {
         if table.uris.len() >= INVALIDATIONS || of_client >= INVALIDATIONS_PER_CLIENT {
             return false;
         }
-        table.uris.insert(uri, Entry { epoch, client: Some(client) });
+        table.uris.insert(uri, InvalidatedUri { epoch, client: Some(client) });
         *table.clients.entry(client).or_default() += 1;
         self.count.store(table.uris.len(), Ordering::Release);
         true
     }
 
     /// Whether what was born then has become doubtful since.
-    pub(crate) fn strikes(&self, uri: impl FnOnce() -> Uri, born: u64) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && self.read().uris.get(&uri()).is_some_and(|entry| entry.epoch > born)
+    pub(crate) fn strikes(&self, uri: impl FnOnce() -> Uri, fill_epoch: u64) -> bool {
+        self.count.load(Ordering::Acquire) > 0 && self.read().uris.get(&uri()).is_some_and(|entry| entry.epoch > fill_epoch)
     }
 
     /// Whether it is time to sweep, so that there is room again.
@@ -95,7 +98,7 @@ impl Invalidated {
     /// What was born before this epoch has been swept.
     pub(crate) fn retire(&self, epoch: u64) {
         let mut table = self.write();
-        let Table { uris, clients } = &mut *table;
+        let InvalidatedTable { uris, clients } = &mut *table;
         uris.retain(|_, entry| {
             let stays = entry.epoch > epoch;
             if let (false, Some(client)) = (stays, entry.client)
@@ -117,11 +120,11 @@ impl Invalidated {
         self.read().uris.iter().map(|(&uri, entry)| (uri, entry.epoch)).collect()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
+    fn read(&self) -> RwLockReadGuard<'_, InvalidatedTable> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+    fn write(&self) -> RwLockWriteGuard<'_, InvalidatedTable> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -151,7 +154,7 @@ mod tests {
         let invalidated = Invalidated::default();
         assert!(!invalidated.strikes(|| panic!("nobody asks for a digest in vain"), 0));
         assert!(invalidated.add(Uri::of("www", "a.test", "/a/*?*"), client(1), 5));
-        for (site, host, target, born, struck) in [
+        for (site, host, target, fill_epoch, struck) in [
             ("www", "a.test", "/a/*?*", 4, true),
             ("www", "a.test", "/a/*?*", 5, false),
             ("www", "a.test", "//x/../%61/%2a?*", 4, true),
@@ -162,7 +165,11 @@ mod tests {
             ("www", "b.test", "/a/*?*", 4, false),
             ("www", "", "/a/*?*", 4, false),
         ] {
-            assert_eq!(invalidated.strikes(|| Uri::of(site, host, target), born), struck, "{site} {host} {target} {born}");
+            assert_eq!(
+                invalidated.strikes(|| Uri::of(site, host, target), fill_epoch),
+                struck,
+                "{site} {host} {target} {fill_epoch}"
+            );
         }
     }
 

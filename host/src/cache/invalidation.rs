@@ -9,14 +9,14 @@ use http::{Method, StatusCode};
 
 /// The target of a request as the viewer sees it.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub struct InvalidationTarget<'a> {
     pub scheme: &'a Scheme,
     pub authority: &'a Authority,
     pub path_and_query: &'a PathAndQuery,
 }
 
 /// The targets on the same host whose stored responses are no longer to be used.
-pub fn targets(method: &Method, target: &Target, status: StatusCode, answered: &HeaderMap) -> Vec<PathAndQuery> {
+pub fn targets(method: &Method, target: &InvalidationTarget, status: StatusCode, answered: &HeaderMap) -> Vec<PathAndQuery> {
     if is_safe(method) || !(status.is_success() || status.is_redirection()) {
         return Vec::new();
     }
@@ -38,7 +38,7 @@ pub fn is_safe(method: &Method) -> bool {
 }
 
 /// A reference of the same origin as an absolute path (RFC 3986 section 5.2). `None`: of another origin, or none.
-fn resolve(base: &Target, reference: &str) -> Option<PathAndQuery> {
+fn resolve(base: &InvalidationTarget, reference: &str) -> Option<PathAndQuery> {
     let reference = reference.split('#').next().unwrap_or_default();
     let (scheme, rest) = split_scheme(reference);
     if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case(base.scheme.as_str())) {
@@ -88,7 +88,7 @@ fn split_scheme(reference: &str) -> (Option<&str>, &str) {
     }
 }
 
-fn is_same_host(base: &Target, authority: &str) -> bool {
+fn is_same_host(base: &InvalidationTarget, authority: &str) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else { return false };
     let default = if *base.scheme == Scheme::HTTPS { 443 } else { 80 };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
@@ -129,7 +129,7 @@ mod tests {
         for (name, value) in fields {
             answered.append(*name, value.parse().unwrap());
         }
-        let target = Target {
+        let target = InvalidationTarget {
             scheme: &Scheme::HTTPS,
             authority: &Authority::from_static("Example.com"),
             path_and_query: &PathAndQuery::from_static("/a/b?c"),

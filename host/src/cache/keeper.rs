@@ -63,16 +63,16 @@ impl Tiers {
         if !self.purges.older_work_ended(epoch, Duration::from_millis(100)) {
             return false;
         }
-        self.memory.sweep(|stored| !self.purges.take(&stored.meta, stored.born));
+        self.memory.sweep(|stored| !self.purges.take(&stored.meta, stored.fill_epoch));
         if let Some(disk) = &self.disk {
-            let all = |born| {
-                let struck = self.purges.strike_unseen(born);
+            let all = |fill_epoch| {
+                let struck = self.purges.strike_unseen(fill_epoch);
                 if struck {
-                    self.purges.count_unseen(born);
+                    self.purges.count_unseen(fill_epoch);
                 }
                 struck
             };
-            disk.sweep(epoch, all, |meta, born| !self.purges.take(meta, born));
+            disk.sweep(epoch, all, |meta, fill_epoch| !self.purges.take(meta, fill_epoch));
         }
         self.purges.retire(epoch);
         self.write_journal("the cache's purges could not be written; a restart sweeps again");

@@ -18,7 +18,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use crate::limits::negotiation::VARY_NAMES;
-use parts::{Asked, Part, Sees};
+use parts::{KeyPart, KeyRequest, OriginView};
 
 pub use codings::{Coding, Encodings};
 pub use policy::{Choice, KeyPolicy};
@@ -31,7 +31,7 @@ pub struct Identity([u8; 32]);
 impl Identity {
     /// `kind` keeps those apart that are described by the same parts.
     pub fn of<'a>(kind: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Identity {
-        let mut hash = Parts::begin(kind);
+        let mut hash = KeyHasher::begin(kind);
         parts.into_iter().for_each(|part| hash.part(part));
         Identity(hash.end().0)
     }
@@ -46,12 +46,12 @@ impl Identity {
 #[derive(Clone)]
 pub struct Base {
     state: Sha256,
-    sees: Sees,
+    sees: OriginView,
 }
 
 impl Base {
     /// `behavior` is whose rules a request follows, `origin` whom it is for.
-    pub fn new(behavior: &Identity, origin: &Identity, sees: Sees) -> Base {
+    pub fn new(behavior: &Identity, origin: &Identity, sees: OriginView) -> Base {
         let mut state = Sha256::new();
         state.update(behavior.0);
         state.update(origin.0);
@@ -59,7 +59,7 @@ impl Base {
     }
 
     /// What the origin gets to see of each request, whatever the policy chooses.
-    pub fn sees(&self) -> Sees {
+    pub fn sees(&self) -> OriginView {
         self.sees
     }
 }
@@ -90,15 +90,15 @@ impl Key {
         Key(bytes)
     }
 
-    pub fn derive(base: &Base, policy: &KeyPolicy, asked: &Asked<'_>) -> Key {
-        let mut hash = Parts(base.state.clone());
+    pub fn derive(base: &Base, policy: &KeyPolicy, asked: &KeyRequest<'_>) -> Key {
+        let mut hash = KeyHasher(base.state.clone());
         parts::of(base.sees, policy, asked, |part| hash.take(part));
         hash.end()
     }
 
     /// The key of one variant under a primary key (Vary, RFC 9111 4.1): values normalised as 4.1 allows.
     pub fn variant(&self, names: &[HeaderName], asked: Selecting<'_>) -> Key {
-        let mut parts = Parts::begin("variant");
+        let mut parts = KeyHasher::begin("variant");
         parts.part(&self.0);
         for name in names {
             parts.section(b'v');
@@ -158,11 +158,11 @@ fn is_list(name: &HeaderName) -> bool {
 }
 
 /// Hashes parts so that no two sequences of parts look alike.
-struct Parts(Sha256);
+struct KeyHasher(Sha256);
 
-impl Parts {
-    fn begin(purpose: &str) -> Parts {
-        let mut parts = Parts(Sha256::new());
+impl KeyHasher {
+    fn begin(purpose: &str) -> KeyHasher {
+        let mut parts = KeyHasher(Sha256::new());
         parts.part(purpose.as_bytes());
         parts
     }
@@ -177,20 +177,20 @@ impl Parts {
         self.0.update(bytes);
     }
 
-    fn take(&mut self, part: Part<'_>) {
+    fn take(&mut self, part: KeyPart<'_>) {
         self.section(part.tag());
         match part {
-            Part::Method(method) => self.part(method.as_str().as_bytes()),
-            Part::Scheme { secure } => self.section(secure.into()),
-            Part::Path(text) | Part::Query(text) | Part::Parameter(text) => self.part(text.as_bytes()),
-            Part::Host(host) => self.lower_case(host),
-            Part::Field(name, values) => {
+            KeyPart::Method(method) => self.part(method.as_str().as_bytes()),
+            KeyPart::Scheme { secure } => self.section(secure.into()),
+            KeyPart::Path(text) | KeyPart::Query(text) | KeyPart::Parameter(text) => self.part(text.as_bytes()),
+            KeyPart::Host(host) => self.lower_case(host),
+            KeyPart::Field(name, values) => {
                 self.part(name.as_str().as_bytes());
                 self.lines(values.iter().map(HeaderValue::as_bytes));
             }
-            Part::Cookie(pair) => self.part(pair),
-            Part::Codings(codings) => self.part(codings.header().as_bytes()),
-            Part::Told(told) => {
+            KeyPart::Cookie(pair) => self.part(pair),
+            KeyPart::Codings(codings) => self.part(codings.header().as_bytes()),
+            KeyPart::ForwardedFields(told) => {
                 self.section(told.secure.into());
                 self.section(told.host.is_some().into());
                 self.lower_case(told.host.map(HeaderValue::as_bytes).unwrap_or_default());
@@ -285,10 +285,10 @@ mod tests {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let headers = map(headers);
         let method = &Method::GET;
-        Key::derive(&base(Sees::default()), policy, &Asked { secure: false, method, path, query, headers: &headers })
+        Key::derive(&base(OriginView::default()), policy, &KeyRequest { secure: false, method, path, query, headers: &headers })
     }
 
-    fn base(sees: Sees) -> Base {
+    fn base(sees: OriginView) -> Base {
         Base::new(&Identity([1; 32]), &Identity([2; 32]), sees)
     }
 
@@ -304,30 +304,30 @@ mod tests {
         assert_ne!(plain, key(&policy, "/A", &[]));
         assert_ne!(plain, key(&policy, "/a/", &[]));
         let headers = HeaderMap::new();
-        let asked = Asked { secure: true, method: &Method::GET, path: "/a", query: None, headers: &headers };
-        let of = |behavior, origin, asked: &Asked<'_>| {
-            Key::derive(&Base::new(&Identity([behavior; 32]), &Identity([origin; 32]), Sees::default()), &policy, asked)
+        let asked = KeyRequest { secure: true, method: &Method::GET, path: "/a", query: None, headers: &headers };
+        let of = |behavior, origin, asked: &KeyRequest<'_>| {
+            Key::derive(&Base::new(&Identity([behavior; 32]), &Identity([origin; 32]), OriginView::default()), &policy, asked)
         };
         assert_eq!(plain, of(1, 2, &asked));
         assert_ne!(plain, of(3, 2, &asked));
         assert_ne!(plain, of(1, 3, &asked));
-        assert_eq!(plain, of(1, 2, &Asked { method: &Method::HEAD, ..asked }));
-        assert_ne!(plain, of(1, 2, &Asked { method: &Method::OPTIONS, ..asked }));
+        assert_eq!(plain, of(1, 2, &KeyRequest { method: &Method::HEAD, ..asked }));
+        assert_ne!(plain, of(1, 2, &KeyRequest { method: &Method::OPTIONS, ..asked }));
     }
 
     #[test]
     fn what_the_origin_sees_counts_in_any_case_and_with_its_port() {
         let of = |sees, host: Option<&'static str>, secure| {
             let headers = host.map(|host| (header::HOST, HeaderValue::from_static(host))).into_iter().collect();
-            let asked = Asked { secure, method: &Method::GET, path: "/", query: None, headers: &headers };
+            let asked = KeyRequest { secure, method: &Method::GET, path: "/", query: None, headers: &headers };
             Key::derive(&base(sees), &KeyPolicy::default(), &asked)
         };
-        let host = |host| of(Sees { host: true, ..Sees::default() }, Some(host), false);
+        let host = |host| of(OriginView { host: true, ..OriginView::default() }, Some(host), false);
         assert_eq!(host("example.com"), host("EXAMPLE.com"));
         assert_ne!(host("example.com"), host("example.org"));
         assert_ne!(host("example.com"), host("example.com:8080"));
-        assert_ne!(of(Sees { host: true, ..Sees::default() }, None, false), host(""));
-        let scheme = |secure| of(Sees { scheme: true, ..Sees::default() }, None, secure);
+        assert_ne!(of(OriginView { host: true, ..OriginView::default() }, None, false), host(""));
+        let scheme = |secure| of(OriginView { scheme: true, ..OriginView::default() }, None, secure);
         assert_ne!(scheme(true), scheme(false));
         let long: &'static str = "a".repeat(200).leak();
         assert_eq!(host(long), host(&*long.to_uppercase().leak()));

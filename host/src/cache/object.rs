@@ -78,16 +78,16 @@ pub(crate) struct Stored {
     pub(crate) meta: Arc<Meta>,
     pub(crate) body: Bytes,
     /// The epoch of purges at which its fill began.
-    pub(crate) born: u64,
+    pub(crate) fill_epoch: u64,
     /// No purge up to this epoch strikes it.
     pub(crate) checked: AtomicU64,
     bytes: u64,
 }
 
 impl Stored {
-    pub(crate) fn new(meta: Arc<Meta>, body: Bytes, born: u64) -> Stored {
+    pub(crate) fn new(meta: Arc<Meta>, body: Bytes, fill_epoch: u64) -> Stored {
         let bytes = compact::taken(body.len() as u64) + meta.bytes() + OVERHEAD_BYTES;
-        Stored { meta, body, born, checked: AtomicU64::new(born), bytes }
+        Stored { meta, body, fill_epoch, checked: AtomicU64::new(fill_epoch), bytes }
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -6,7 +6,7 @@
 //! so that a hit compares two numbers and no more.
 //!
 //! A sweep takes what is struck out of the tiers, and the rule with it: it may go only when nothing that
-//! began before it can still be stored. `Cohort` knows that.
+//! began before it can still be stored. `FillsByEpoch` knows that.
 //!
 //!     purge ──► rule in force ──► flights that stream are struck ──► older work has ended ──► swept, forgotten
 //!
@@ -113,7 +113,7 @@ impl Rule {
 
 /// As it is kept on disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Written {
+struct JournalRule {
     epoch: u64,
     purge: Purge,
 }
@@ -122,7 +122,7 @@ struct Written {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Journal {
     pub(crate) epoch: u64,
-    rules: Vec<Written>,
+    rules: Vec<JournalRule>,
     #[serde(default)]
     invalidated: Vec<(Uri, u64)>,
 }
@@ -136,7 +136,7 @@ pub(crate) struct Purges {
     swept: watch::Sender<u64>,
     /// How much the rules took out that were swept last.
     over: Mutex<VecDeque<(u64, u64)>>,
-    cohort: Arc<Cohort>,
+    cohort: Arc<FillsByEpoch>,
 }
 
 impl Purges {
@@ -194,14 +194,14 @@ impl Purges {
         Some(epoch)
     }
 
-    /// Whether a rule that came after `born` strikes this.
-    pub(crate) fn strike(&self, meta: &Meta, born: u64) -> bool {
-        born < self.epoch() && self.struck(meta, |epoch| epoch > born, born).is_some()
+    /// Whether a rule that came after `fill_epoch` strikes this.
+    pub(crate) fn strike(&self, meta: &Meta, fill_epoch: u64) -> bool {
+        fill_epoch < self.epoch() && self.struck(meta, |epoch| epoch > fill_epoch, fill_epoch).is_some()
     }
 
     /// As `strike`; what is struck is about to be taken out, and is counted for its rule.
-    pub(crate) fn take(&self, meta: &Meta, born: u64) -> bool {
-        let struck = if born < self.epoch() { self.struck(meta, |epoch| epoch > born, born) } else { None };
+    pub(crate) fn take(&self, meta: &Meta, fill_epoch: u64) -> bool {
+        let struck = if fill_epoch < self.epoch() { self.struck(meta, |epoch| epoch > fill_epoch, fill_epoch) } else { None };
         if let Some(Some(taken)) = &struck {
             taken.fetch_add(1, Ordering::Relaxed);
         }
@@ -210,45 +210,46 @@ impl Purges {
 
     /// As `strike`, but a rule after `asked` does not count: who asked before a purge may have what it struck. Of what
     /// requests made doubtful only the last time is known, so that it counts.
-    pub(crate) fn strike_between(&self, meta: &Meta, born: u64, asked: u64) -> bool {
-        born < asked && self.struck(meta, |epoch| epoch > born && epoch <= asked, born).is_some()
+    pub(crate) fn strike_between(&self, meta: &Meta, fill_epoch: u64, asked: u64) -> bool {
+        fill_epoch < asked && self.struck(meta, |epoch| epoch > fill_epoch && epoch <= asked, fill_epoch).is_some()
     }
 
     /// What struck it: a rule, whose count it is, or a request.
-    fn struck(&self, meta: &Meta, counts: impl Fn(u64) -> bool, born: u64) -> Option<Option<Arc<AtomicU64>>> {
+    fn struck(&self, meta: &Meta, counts: impl Fn(u64) -> bool, fill_epoch: u64) -> Option<Option<Arc<AtomicU64>>> {
         let target = OnceCell::new();
         let rules = self.rules.load();
         if let Some(rule) = rules.iter().find(|rule| counts(rule.epoch) && rule.strikes(meta, &target)) {
             return Some(Some(rule.taken.clone()));
         }
         let uri = || Uri::of(&meta.request_site, &meta.host, &meta.path_and_query);
-        self.invalidated.strikes(uri, born).then_some(None)
+        self.invalidated.strikes(uri, fill_epoch).then_some(None)
     }
 
     /// Whether all that was stored before this epoch is struck, whatever it is.
-    pub(crate) fn strike_unseen(&self, born: u64) -> bool {
-        self.rules.load().iter().any(|rule| rule.epoch > born && rule.purge == Purge::Everything)
+    pub(crate) fn strike_unseen(&self, fill_epoch: u64) -> bool {
+        self.rules.load().iter().any(|rule| rule.epoch > fill_epoch && rule.purge == Purge::Everything)
     }
 
     /// What was struck unseen by its rule has been taken out.
-    pub(crate) fn count_unseen(&self, born: u64) {
-        if let Some(rule) = self.rules.load().iter().find(|rule| rule.epoch > born && rule.purge == Purge::Everything) {
+    pub(crate) fn count_unseen(&self, fill_epoch: u64) {
+        if let Some(rule) = self.rules.load().iter().find(|rule| rule.epoch > fill_epoch && rule.purge == Purge::Everything) {
             rule.taken.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Work that may store something begins: no rule that is newer than it is forgotten before it ends.
-    pub(crate) fn begin(&self) -> Born {
+    pub(crate) fn begin(&self) -> EpochGuard {
         let mut counts = lock(&self.cohort.counts);
         let epoch = self.epoch();
         *counts.entry(epoch).or_default() += 1;
-        Born { epoch, cohort: self.cohort.clone() }
+        EpochGuard { epoch, cohort: self.cohort.clone() }
     }
 
     /// Waits until nothing that began before `epoch` can be stored any more, or for `patience`.
     pub(crate) fn older_work_ended(&self, epoch: u64, patience: Duration) -> bool {
         let counts = lock(&self.cohort.counts);
-        let older = |counts: &mut BTreeMap<u64, usize>| counts.first_key_value().is_some_and(|(born, _)| *born < epoch);
+        let older =
+            |counts: &mut BTreeMap<u64, usize>| counts.first_key_value().is_some_and(|(fill_epoch, _)| *fill_epoch < epoch);
         let result = self.cohort.ended.wait_timeout_while(counts, patience, older);
         !result.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
@@ -298,31 +299,31 @@ impl Purges {
     pub(crate) fn journal(&self) -> Journal {
         let _changing = lock(&self.changing);
         let rules = self.rules.load();
-        let rules = rules.iter().map(|rule| Written { epoch: rule.epoch, purge: rule.purge.clone() }).collect();
+        let rules = rules.iter().map(|rule| JournalRule { epoch: rule.epoch, purge: rule.purge.clone() }).collect();
         Journal { epoch: self.epoch(), rules, invalidated: self.invalidated.known() }
     }
 }
 
 /// How much work of each epoch is under way.
 #[derive(Default)]
-struct Cohort {
+struct FillsByEpoch {
     counts: Mutex<BTreeMap<u64, usize>>,
     ended: Condvar,
 }
 
 /// Work that may store something, and the epoch at which it began.
-pub(crate) struct Born {
+pub(crate) struct EpochGuard {
     epoch: u64,
-    cohort: Arc<Cohort>,
+    cohort: Arc<FillsByEpoch>,
 }
 
-impl Born {
+impl EpochGuard {
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 }
 
-impl Drop for Born {
+impl Drop for EpochGuard {
     fn drop(&mut self) {
         let mut counts = lock(&self.cohort.counts);
         if let Some(count) = counts.get_mut(&self.epoch) {
@@ -407,11 +408,11 @@ mod tests {
     #[test]
     fn older_work_holds_a_rule_back() {
         let purges = Purges::new(Journal::default());
-        let born = purges.begin();
+        let fill_epoch = purges.begin();
         let epoch = purges.add(Purge::Everything).unwrap();
         let younger = purges.begin();
         assert!(!purges.older_work_ended(epoch, Duration::ZERO));
-        drop(born);
+        drop(fill_epoch);
         assert!(purges.older_work_ended(epoch, Duration::ZERO));
         drop(younger);
     }

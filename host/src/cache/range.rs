@@ -72,7 +72,7 @@ fn parse(mode: Mode, line: &[u8], length: u64) -> Selection {
     let mut parts: Vec<Range<u64>> = Vec::new();
     let mut any = false;
     for (n, spec) in set.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty()).enumerate() {
-        let Some(wanted) = Wanted::parse(spec) else { return Selection::Whole };
+        let Some(wanted) = RangeSpec::parse(spec) else { return Selection::Whole };
         any = true;
         if n >= RANGES {
             return Selection::Whole;
@@ -95,30 +95,30 @@ fn parse(mode: Mode, line: &[u8], length: u64) -> Selection {
 }
 
 /// One of the ranges that are asked for.
-enum Wanted {
+enum RangeSpec {
     /// First and last byte, the last one included.
     Between(u64, u64),
     Last(u64),
 }
 
-impl Wanted {
+impl RangeSpec {
     /// `None`: not valid, which makes the whole header invalid.
-    fn parse(spec: &[u8]) -> Option<Wanted> {
+    fn parse(spec: &[u8]) -> Option<RangeSpec> {
         let dash = spec.iter().position(|&byte| byte == b'-')?;
         let (first, last) = (&spec[..dash], &spec[dash + 1..]);
         if first.is_empty() {
-            return number(last).map(Wanted::Last);
+            return number(last).map(RangeSpec::Last);
         }
         let first = number(first)?;
         let last = if last.is_empty() { u64::MAX } else { number(last)? };
-        (first <= last).then_some(Wanted::Between(first, last))
+        (first <= last).then_some(RangeSpec::Between(first, last))
     }
 
     /// `None`: not satisfiable.
     fn within(&self, length: u64) -> Option<Range<u64>> {
         let part = match *self {
-            Wanted::Between(first, last) => first..last.saturating_add(1).min(length),
-            Wanted::Last(wanted) => length.saturating_sub(wanted)..length,
+            RangeSpec::Between(first, last) => first..last.saturating_add(1).min(length),
+            RangeSpec::Last(wanted) => length.saturating_sub(wanted)..length,
         };
         (part.start < part.end).then_some(part)
     }

@@ -103,7 +103,7 @@ impl CacheStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::freshness::Reason;
+    use crate::cache::freshness::UncacheableReason;
 
     #[test]
     fn members_are_as_in_the_rfc() {
@@ -115,7 +115,10 @@ mod tests {
             (CacheStatus { stored: true, ttl_s: Some(60), ..fetched }, "Edgeward; fwd=uri-miss; ttl=60; stored"),
             (CacheStatus { stored: true, collapsed: true, ..fetched }, "Edgeward; fwd=uri-miss; stored; collapsed"),
             (CacheStatus { forward_status: Some(StatusCode::NOT_MODIFIED), ..stale }, "Edgeward; fwd=stale; fwd-status=304"),
-            (CacheStatus { detail: Some(Reason::NoStore.name()), ..fetched }, "Edgeward; fwd=uri-miss; detail=no-store"),
+            (
+                CacheStatus { detail: Some(UncacheableReason::NoStore.name()), ..fetched },
+                "Edgeward; fwd=uri-miss; detail=no-store",
+            ),
             (CacheStatus::forward(Forward::Bypass), "Edgeward; fwd=bypass"),
         ] {
             assert_eq!(status.member("Edgeward"), expected);

@@ -27,41 +27,41 @@ use crate::cache::key::Key;
 use crate::cache::object::{BodyError, Meta};
 use crate::cache::purge::lock;
 
-pub(crate) struct Stream {
+pub(crate) struct FillStream {
     pub(crate) meta: Arc<Meta>,
     /// The object's own.
     pub(crate) key: Key,
-    pub(crate) born: u64,
+    pub(crate) fill_epoch: u64,
     purged: AtomicBool,
     /// A reader has moved on, or has gone.
     moved: Notify,
-    state: Mutex<State>,
+    state: Mutex<FillState>,
     buffered: Arc<AtomicU64>,
 }
 
-struct State {
+struct FillState {
     /// With the place of its first byte.
     pieces: VecDeque<(u64, Bytes)>,
     start: u64,
     end: u64,
     over: Option<Result<(), BodyError>>,
-    readers: Vec<Option<Place>>,
+    readers: Vec<Option<ReaderPosition>>,
     free: Vec<usize>,
     file: Option<(Blocks, u64)>,
     /// Counted in `buffered`.
     counted: u64,
 }
 
-struct Place {
+struct ReaderPosition {
     at: u64,
     waker: Option<Waker>,
     cut: bool,
 }
 
-impl Stream {
+impl FillStream {
     /// `buffered` is what all streams keep.
-    pub(crate) fn new(meta: Arc<Meta>, key: Key, born: u64, buffered: Arc<AtomicU64>) -> Arc<Stream> {
-        let state = State {
+    pub(crate) fn new(meta: Arc<Meta>, key: Key, fill_epoch: u64, buffered: Arc<AtomicU64>) -> Arc<FillStream> {
+        let state = FillState {
             pieces: VecDeque::new(),
             start: 0,
             end: 0,
@@ -71,10 +71,10 @@ impl Stream {
             file: None,
             counted: 0,
         };
-        Arc::new(Stream {
+        Arc::new(FillStream {
             meta,
             key,
-            born,
+            fill_epoch,
             purged: AtomicBool::new(false),
             moved: Notify::new(),
             state: Mutex::new(state),
@@ -174,7 +174,7 @@ impl Stream {
         let state = lock(&self.state);
         let floor = state.end.saturating_sub(window);
         let readable = state.file.as_ref().map_or(0, |(_, readable)| *readable);
-        let is_behind = |place: &Place| place.at < floor && place.at >= readable;
+        let is_behind = |place: &ReaderPosition| place.at < floor && place.at >= readable;
         let mut readers = state.readers.iter().flatten().filter(|place| !place.cut);
         readers.clone().any(is_behind) && readers.any(|place| place.at >= floor)
     }
@@ -184,7 +184,7 @@ impl Stream {
         let mut state = lock(&self.state);
         let readable = state.file.as_ref().map_or(0, |(_, readable)| *readable);
         // Who is within the file needs nothing of what is kept here, until it has read up to its end.
-        let needs = |place: &Place| if place.at < readable { readable } else { place.at };
+        let needs = |place: &ReaderPosition| if place.at < readable { readable } else { place.at };
         let slowest = state.readers.iter().flatten().filter(|place| !place.cut).map(needs).min();
         let floor = state.end.saturating_sub(window);
         let slowest = slowest.unwrap_or(floor);
@@ -194,7 +194,7 @@ impl Stream {
     }
 
     /// Forgets whole pieces up to `until`.
-    fn release(&self, state: &mut State, until: u64) {
+    fn release(&self, state: &mut FillState, until: u64) {
         while let Some((at, data)) = state.pieces.front()
             && at + data.len() as u64 <= until
         {
@@ -223,7 +223,7 @@ impl Stream {
         self.conclude(lock(&self.state), Err(BodyError::Cut));
     }
 
-    fn conclude(&self, mut state: std::sync::MutexGuard<'_, State>, result: Result<(), BodyError>) {
+    fn conclude(&self, mut state: std::sync::MutexGuard<'_, FillState>, result: Result<(), BodyError>) {
         state.over.get_or_insert(result);
         let wakers = state.wakers();
         drop(state);
@@ -239,15 +239,15 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for FillStream {
     fn drop(&mut self) {
         self.buffered.fetch_sub(lock(&self.state).counted, Ordering::Relaxed);
     }
 }
 
-impl State {
+impl FillState {
     fn sit(&mut self, at: u64) -> usize {
-        let place = Some(Place { at, waker: None, cut: false });
+        let place = Some(ReaderPosition { at, waker: None, cut: false });
         if let Some(slot) = self.free.pop() {
             self.readers[slot] = place;
             return slot;
@@ -263,7 +263,7 @@ impl State {
 
 /// A reader, and its place in the stream.
 pub(crate) struct StreamReader {
-    stream: Arc<Stream>,
+    stream: Arc<FillStream>,
     slot: usize,
     at: u64,
     until: Option<u64>,

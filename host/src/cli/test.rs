@@ -13,7 +13,7 @@ use crate::edge::{Trial, trial};
 use crate::function::catalog::Catalog;
 use crate::limits::{Compiling, Limits, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Compiler, Source};
+use crate::wasm::compile::{self, Compiler, ComponentSource};
 
 /// Run one hook on an event, as CloudFront's TestFunction does.
 ///
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let directory = std::env::temp_dir().join(format!("edgeward-test-{}", std::process::id()));
     let telemetry = Arc::new(Telemetry::new());
     let catalog = Catalog::new(1, &directory, Compiler::this_program(), telemetry.clone())?;
-    let revision = catalog.revision(&function, &Source::from_bytes(&bytes)?, Compiling::default()).map(Arc::new);
+    let revision = catalog.revision(&function, &ComponentSource::from_bytes(&bytes)?, Compiling::default()).map(Arc::new);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result =
         revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &telemetry)));

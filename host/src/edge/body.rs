@@ -25,7 +25,7 @@ use crate::edge::record::Record;
 use crate::edge::tunnel::Switched;
 use crate::function::revision::StreamBody;
 use crate::limits;
-use crate::net::{BodyError, Pace, SteadyBody};
+use crate::net::{Pace, RequestBodyError, SteadyBody};
 
 type Polled = Poll<Option<Result<Frame<Bytes>, anyhow::Error>>>;
 
@@ -181,8 +181,8 @@ pub(crate) enum PeekError {
 impl PeekError {
     /// A client that stalls runs out of the body's own patience, which is as long as ours.
     fn of(error: anyhow::Error) -> PeekError {
-        match error.downcast_ref::<BodyError>() {
-            Some(BodyError::Stalled(_) | BodyError::Slow(_)) => PeekError::Timeout,
+        match error.downcast_ref::<RequestBodyError>() {
+            Some(RequestBodyError::Stalled(_) | RequestBodyError::Slow(_)) => PeekError::Timeout,
             _ => PeekError::Broken(error),
         }
     }

@@ -30,7 +30,7 @@ use http_body_util::BodyExt as _;
 
 use crate::cache::control::Wishes;
 use crate::cache::fields::{self, SetCookie};
-use crate::cache::freshness::{self, Fetched, Mode, Reason, Spell, Ttls, Verdict};
+use crate::cache::freshness::{self, Fetched, Freshness, Mode, Period, Ttls, UncacheableReason};
 use crate::cache::key::{Base, Choice, Identity, Key, Vary};
 use crate::cache::status::{CacheStatus, Forward};
 use crate::cache::{Cache, Decline, Duty, Filler, Hit, Lookup, Meta, condition, invalidation};
@@ -139,7 +139,7 @@ pub(crate) struct Asker<'a> {
 pub(crate) struct Peek {
     pub(crate) meta: Arc<Meta>,
     pub(crate) tier: CacheTier,
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: Freshness,
     pub(crate) now_ms: u64,
 }
 
@@ -206,7 +206,8 @@ impl<'a> Asker<'a> {
         {
             // What comes for another may be for another, and what comes for this one not for those who wait.
             drop(lookup);
-            let status = CacheStatus { detail: Some(Reason::Authorization.name()), ..CacheStatus::forward(Forward::Bypass) };
+            let status =
+                CacheStatus { detail: Some(UncacheableReason::Authorization.name()), ..CacheStatus::forward(Forward::Bypass) };
             return alone(caching, trip, first, head, content, status).await;
         }
         if let Lookup::Busy(wait) = lookup {
@@ -218,17 +219,17 @@ impl<'a> Asker<'a> {
             let patience = Duration::from_millis(limits::cache::WAIT_MS);
             lookup = wait.join(self.way.selecting(head), self.now_ms, |meta| self.judge(meta), patience).await;
         }
-        let owes = matches!(lookup, Lookup::Miss(_) | Lookup::Stale { verdict: Verdict::Revalidate { .. }, duty: Some(_), .. });
+        let owes = matches!(lookup, Lookup::Miss(_) | Lookup::Stale { verdict: Freshness::Revalidate { .. }, duty: Some(_), .. });
         if owes && self.wishes.no_store && !self.wishes.only_if_cached {
             // It brings nothing to the store; the duty passes on to one who may.
             drop(lookup);
-            let detail = Some(Reason::RequestNoStore.name());
+            let detail = Some(UncacheableReason::RequestNoStore.name());
             let status = CacheStatus { detail, ..CacheStatus::forward(Forward::Request) };
             return alone(caching, trip, first, head, content, status).await;
         }
         match lookup {
             Lookup::Hit(hit) => Ok(self.hit(head, &hit, waited)),
-            Lookup::Stale { hit, verdict: Verdict::Fresh | Verdict::StaleWhileRevalidate, duty } => {
+            Lookup::Stale { hit, verdict: Freshness::Fresh | Freshness::StaleWhileRevalidate, duty } => {
                 if let Some(duty) = duty {
                     let renewal = Renewal { trip: trip.own(), first, head: head.clone(), duty };
                     tokio::task::spawn_local(renewal.run());
@@ -236,7 +237,7 @@ impl<'a> Asker<'a> {
                 Ok(self.hit(head, &hit, waited))
             }
             // The origin has failed a moment ago.
-            Lookup::Stale { hit, verdict: Verdict::Revalidate { .. }, duty: None } => Ok(self.present(
+            Lookup::Stale { hit, verdict: Freshness::Revalidate { .. }, duty: None } => Ok(self.present(
                 head,
                 &hit,
                 CacheStatus { detail: Some("stale-if-error"), collapsed: waited, ..CacheStatus::HIT },
@@ -254,7 +255,7 @@ impl<'a> Asker<'a> {
         }
     }
 
-    fn judge(&self, meta: &Meta) -> Verdict {
+    fn judge(&self, meta: &Meta) -> Freshness {
         freshness::judge(self.way.caching.mode(), &meta.times, &self.wishes, self.now_ms)
     }
 
@@ -315,7 +316,7 @@ async fn fill(
     };
     // It may still be used when the origin fails, by everything but its age.
     let usable = prior.as_ref().filter(|hit| {
-        matches!(freshness::judge(mode, &hit.meta.times, wishes, now_ms()), Verdict::Revalidate { if_error: true })
+        matches!(freshness::judge(mode, &hit.meta.times, wishes, now_ms()), Freshness::Revalidate { if_error: true })
     });
 
     let mut target;
@@ -341,7 +342,7 @@ async fn fill(
                 }
                 (Refusal::Fetch(_) | Refusal::OriginBody(_), Some(hit)) => {
                     let lasts_ms = caching.ttls(refusal.status()).error_min_ms;
-                    duty.hold(Spell { since_ms: now_ms(), lasts_ms });
+                    duty.hold(Period { since_ms: now_ms(), lasts_ms });
                     return Ok(stale(mode, head, hit, why, None));
                 }
                 // Remembered like an error that the origin sent.
@@ -378,7 +379,7 @@ async fn fill(
         return Ok(renewed(caching, head, hit, duty, &fetched, why));
     }
     if let (Some(hit), 500 | 502..=504) = (usable, status.as_u16()) {
-        duty.hold(Spell { since_ms: received_ms, lasts_ms: caching.ttls(status).error_min_ms });
+        duty.hold(Period { since_ms: received_ms, lasts_ms: caching.ttls(status).error_min_ms });
         return Ok(stale(mode, head, hit, why, Some(status)));
     }
     let forwarded = CacheStatus { forward_status: None, ..CacheStatus::forward(why) };
@@ -387,7 +388,7 @@ async fn fill(
         Err(reason) => {
             duty.decline(match reason {
                 _ if reason.is_personal() => Decline::Personal,
-                Reason::Status => Decline::Failed,
+                UncacheableReason::Status => Decline::Failed,
                 _ => Decline::Uncacheable,
             });
             forget_cookies(caching, answer.response.headers_mut());
@@ -542,7 +543,7 @@ async fn invalidate(way: &Way<'_>, trip: &Trip<'_>, asked: &Head, response: &Res
     let Some(authority) = authority else { return };
     let scheme = if way.secure { Scheme::HTTPS } else { Scheme::HTTP };
     let host = way.keyed_host(asked);
-    let target = invalidation::Target { scheme: &scheme, authority: &authority, path_and_query: &asked.target };
+    let target = invalidation::InvalidationTarget { scheme: &scheme, authority: &authority, path_and_query: &asked.target };
     for target in invalidation::targets(&asked.method, &target, response.status(), response.headers()) {
         let head = Head { target, ..asked.clone() };
         // As what is stored is called.

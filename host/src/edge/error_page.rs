@@ -94,6 +94,6 @@ pub(super) async fn visit(
 fn kept(headers: &HeaderMap) -> HeaderMap {
     const KEPT: [HeaderName; 4] = [header::HOST, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE, header::USER_AGENT];
     let mut kept: HeaderMap = KEPT.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
-    loops::Passed::of(headers).put_on(&mut kept);
+    loops::LoopMarks::of(headers).put_on(&mut kept);
     kept
 }

@@ -18,9 +18,9 @@ use crate::edge::id::RequestId;
 use crate::edge::tally::Tally;
 use crate::failure::Failure;
 use crate::function::revision::{Outcome, Revision};
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
-use crate::wasm::abi::{self, EventContext, EventWriter, Moment};
+use crate::wasm::abi::{self, EventHeader, EventWriter, Moment};
 use edit::{Beside, Flow};
 
 /// What every hook of a request is told.
@@ -80,14 +80,14 @@ pub(crate) fn viewer_request(
 pub(crate) struct Asked {
     event: Vec<u8>,
     /// For what an origin hook asks of others.
-    passed: Passed,
+    passed: LoopMarks,
 }
 
 impl Asked {
     pub(crate) fn new(scene: Scene<'_>, moment: Moment, head: &Head) -> Asked {
         let mut event = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(2_048));
         write_request(&mut event, scene, moment, head, None);
-        let passed = if moment.is_viewer() { Passed::default() } else { Passed::of(&head.headers) };
+        let passed = if moment.is_viewer() { LoopMarks::default() } else { LoopMarks::of(&head.headers) };
         Asked { event, passed }
     }
 }
@@ -121,7 +121,7 @@ pub(crate) async fn origin_request(
     hook: &Arc<Revision>,
     head: &mut Head,
     shown: Option<&Shown>,
-    origin: &abi::Origin<'_>,
+    origin: &abi::EventOrigin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
     beside: &mut Beside,
 ) -> Result<Flow, Failure> {
@@ -129,7 +129,7 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, scene, moment, head, shown);
     write_origin(&mut writer, origin, origin_headers);
-    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, Passed::of(&head.headers))).await)?;
+    let answer = settle(scene, hook, moment, Box::pin(hook.call_origin(moment, event, LoopMarks::of(&head.headers))).await)?;
     edit::edit_request(moment, hook.limits(), &answer, head, beside)
 }
 
@@ -137,7 +137,7 @@ pub(crate) async fn origin_response(
     scene: Scene<'_>,
     hook: &Arc<Revision>,
     mut asked: Asked,
-    origin: &abi::Origin<'_>,
+    origin: &abi::EventOrigin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
     response: &mut response::Parts,
     shown: Option<&Shown>,
@@ -158,7 +158,7 @@ pub(crate) fn event(scene: Scene<'_>, moment: Moment, head: &Head, response: Opt
     let mut writer = write_request(&mut event, scene, moment, head, None);
     if !moment.is_viewer() {
         let origin =
-            abi::Origin { id: "trial", host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
+            abi::EventOrigin { id: "trial", host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
         write_origin(&mut writer, &origin, &[]);
     }
     if let Some(response) = response {
@@ -175,7 +175,7 @@ fn write_request<'e>(
     shown: Option<&Shown>,
 ) -> EventWriter<'e> {
     let query = head.target.query();
-    let context = EventContext {
+    let context = EventHeader {
         moment,
         has_query: query.is_some(),
         site: scene.site,
@@ -190,7 +190,7 @@ fn write_request<'e>(
     writer
 }
 
-fn write_origin(writer: &mut EventWriter<'_>, origin: &abi::Origin<'_>, headers: &[(http::HeaderName, http::HeaderValue)]) {
+fn write_origin(writer: &mut EventWriter<'_>, origin: &abi::EventOrigin<'_>, headers: &[(http::HeaderName, http::HeaderValue)]) {
     writer.origin(origin);
     writer.headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
 }
@@ -207,11 +207,11 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
-fn body(shown: Option<&Shown>) -> abi::Body<'_> {
+fn body(shown: Option<&Shown>) -> abi::EventBody<'_> {
     match shown {
-        None => abi::Body::Hidden,
-        Some(Shown { data, truncated: false }) => abi::Body::Whole(data),
-        Some(Shown { data, truncated: true }) => abi::Body::Truncated(data),
+        None => abi::EventBody::Hidden,
+        Some(Shown { data, truncated: false }) => abi::EventBody::Whole(data),
+        Some(Shown { data, truncated: true }) => abi::EventBody::Truncated(data),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use serde::{Deserialize, Serialize};
 
-use crate::cache::freshness::Verdict;
+use crate::cache::freshness::Freshness;
 use crate::edge::Edge;
 use crate::edge::body::Content;
 use crate::edge::caching::{Asker, Way};
@@ -86,9 +86,9 @@ impl Edge {
                 CacheTier::Memory | CacheTier::Flight => "memory",
             },
             verdict: match peek.verdict {
-                Verdict::Fresh => "fresh",
-                Verdict::StaleWhileRevalidate => "stale-while-revalidate",
-                Verdict::Revalidate { .. } => "revalidate",
+                Freshness::Fresh => "fresh",
+                Freshness::StaleWhileRevalidate => "stale-while-revalidate",
+                Freshness::Revalidate { .. } => "revalidate",
             },
             status: peek.meta.status.as_u16(),
             age_s: peek.meta.times.age_s(peek.now_ms),

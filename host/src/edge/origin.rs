@@ -326,10 +326,10 @@ impl Origin {
     }
 
     /// As hooks see it. Only a URL has an address.
-    pub(crate) fn event(&self) -> (abi::Origin<'_>, &[(HeaderName, HeaderValue)]) {
+    pub(crate) fn event(&self) -> (abi::EventOrigin<'_>, &[(HeaderName, HeaderValue)]) {
         let ms = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         let Kind::Url(target) = &self.kind else {
-            let origin = abi::Origin {
+            let origin = abi::EventOrigin {
                 id: &self.name,
                 host: "",
                 port: 0,
@@ -340,7 +340,7 @@ impl Origin {
             };
             return (origin, &[]);
         };
-        let origin = abi::Origin {
+        let origin = abi::EventOrigin {
             id: &self.name,
             host: &target.endpoint.host,
             port: target.endpoint.port,

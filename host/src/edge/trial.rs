@@ -20,7 +20,7 @@ use super::id::RequestId;
 use super::tally::Tally;
 use crate::function::revision::Revision;
 use crate::limits::Profile;
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
 
@@ -162,7 +162,7 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
     let outcome = if moment.is_viewer() {
         function.measure_viewer(moment, &buffer)
     } else {
-        function.call_origin(moment, buffer, Passed::default()).await
+        function.call_origin(moment, buffer, LoopMarks::default()).await
     };
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {

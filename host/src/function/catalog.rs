@@ -15,7 +15,7 @@ use crate::function::revision::{Code, Revision};
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Compiling, Limit, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, CompileError, Compiler, HttpVersion, Source};
+use crate::wasm::compile::{self, CompileError, Compiler, ComponentSource, HttpVersion};
 use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
@@ -109,7 +109,7 @@ impl Catalog {
     }
 
     fn deployed(&self, function: &config::Function, bounds: Compiling, before: Option<&Deployed>) -> Result<Deployed, Refused> {
-        let source = Source::open(&function.component)
+        let source = ComponentSource::open(&function.component)
             .map_err(|error| Refused { reason: "read", why: anyhow::anyhow!("cannot be read: {error}") })?;
         let digest = source.sha256;
         if let Some(before) = before
@@ -126,7 +126,7 @@ impl Catalog {
     }
 
     /// A revision of one function; its instances are made and warm.
-    pub fn revision(&self, function: &config::Function, source: &Source, bounds: Compiling) -> anyhow::Result<Revision> {
+    pub fn revision(&self, function: &config::Function, source: &ComponentSource, bounds: Compiling) -> anyhow::Result<Revision> {
         let compiled = compile::compiled(&self.engines, source, &function.limits, bounds)?;
         let metrics = Arc::new(self.telemetry.function(&function.name));
         let key_values = function.key_value_store.clone().map(|values| values as Arc<dyn KeyValueStore>);

@@ -11,11 +11,11 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits::request::{BODY_RATE_GRACE_MS, BODY_STALL_MS};
-use crate::net::pulse::ExchangeGuard;
+use crate::net::state::ExchangeGuard;
 
 /// Why a request's body did not arrive whole.
 #[derive(Debug, thiserror::Error)]
-pub enum BodyError {
+pub enum RequestBodyError {
     #[error("the client sent nothing of the body for {} ms", .0.as_millis())]
     Stalled(Duration),
     #[error("the client sent the body at less than {0} bytes a second")]
@@ -72,9 +72,9 @@ impl SteadyBody {
 
 impl Body for SteadyBody {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = RequestBodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
             if let Some(since) = this.since.take() {
@@ -83,7 +83,7 @@ impl Body for SteadyBody {
             if let Some(Ok(frame)) = &frame {
                 this.bytes = this.bytes.saturating_add(frame.data_ref().map_or(0, Bytes::len));
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::from)));
         }
         let left = this.pace.patience(this.bytes).saturating_sub(this.waited);
         let Pace { stall, bytes_per_s, .. } = this.pace;
@@ -93,10 +93,9 @@ impl Body for SteadyBody {
             this.since = Some(now);
             timer.as_mut().reset(now + stall.min(left));
         }
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Some(Err(if left < stall { BodyError::Slow(bytes_per_s) } else { BodyError::Stalled(stall) })))
+        timer.as_mut().poll(cx).map(|()| {
+            Some(Err(if left < stall { RequestBodyError::Slow(bytes_per_s) } else { RequestBodyError::Stalled(stall) }))
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum DeparturePhase {
     Serving,
     Leaving,
     Closing,
@@ -23,12 +23,12 @@ pub enum Phase {
 
 /// What all workers of a process know of its end.
 pub struct Departure {
-    phase: watch::Sender<Phase>,
-    open: Mutex<Open>,
+    phase: watch::Sender<DeparturePhase>,
+    open: Mutex<ClosingBlockers>,
 }
 
 /// What stands against closing.
-struct Open {
+struct ClosingBlockers {
     /// Workers with connections from before the beginning.
     workers: usize,
     /// Successors that are on their way.
@@ -39,16 +39,16 @@ struct Open {
 
 impl Departure {
     pub fn new(workers: usize) -> Arc<Departure> {
-        let open = Mutex::new(Open { workers, successors: 0, least: None });
-        Arc::new(Departure { phase: watch::Sender::new(Phase::Serving), open })
+        let open = Mutex::new(ClosingBlockers { workers, successors: 0, least: None });
+        Arc::new(Departure { phase: watch::Sender::new(DeparturePhase::Serving), open })
     }
 
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> DeparturePhase {
         *self.phase.borrow()
     }
 
     /// Waits until this phase, or a later one.
-    pub async fn reached(&self, phase: Phase) {
+    pub async fn reached(&self, phase: DeparturePhase) {
         // The sender is our own: it does not go.
         let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
@@ -56,7 +56,7 @@ impl Departure {
     /// Whether this was the beginning. Listening goes on for `least`; without it, for a while if clients have come lately.
     pub fn begin(&self, least: Option<Duration>) -> bool {
         self.lock().least = least;
-        self.advance(Phase::Leaving)
+        self.advance(DeparturePhase::Leaving)
     }
 
     pub(super) fn least(&self) -> Option<Duration> {
@@ -65,7 +65,7 @@ impl Departure {
 
     /// A successor serves, or there is nothing to serve with any more.
     pub fn close(&self) -> bool {
-        self.advance(Phase::Closing)
+        self.advance(DeparturePhase::Closing)
     }
 
     /// A worker's connections from before the beginning have ended. Each worker says so once.
@@ -81,7 +81,7 @@ impl Departure {
         Hold { departure: self.clone() }
     }
 
-    fn advance(&self, to: Phase) -> bool {
+    fn advance(&self, to: DeparturePhase) -> bool {
         self.phase.send_if_modified(|phase| {
             let advances = *phase < to;
             *phase = (*phase).max(to);
@@ -89,13 +89,13 @@ impl Departure {
         })
     }
 
-    fn check(&self, open: &Open) {
-        if open.workers == 0 && open.successors == 0 && self.phase() == Phase::Leaving {
+    fn check(&self, open: &ClosingBlockers) {
+        if open.workers == 0 && open.successors == 0 && self.phase() == DeparturePhase::Leaving {
             self.close();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, ClosingBlockers> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,14 +120,14 @@ mod tests {
     #[test]
     fn listening_ends_when_all_workers_have_nothing_left_from_before() {
         let departure = Departure::new(2);
-        assert_eq!(departure.phase(), Phase::Serving);
+        assert_eq!(departure.phase(), DeparturePhase::Serving);
         assert!(departure.begin(None) && !departure.begin(None));
         departure.early_gone();
-        assert_eq!(departure.phase(), Phase::Leaving);
+        assert_eq!(departure.phase(), DeparturePhase::Leaving);
         departure.early_gone();
-        assert_eq!(departure.phase(), Phase::Closing);
+        assert_eq!(departure.phase(), DeparturePhase::Closing);
         assert!(!departure.begin(None), "there is no way back");
-        assert_eq!(departure.phase(), Phase::Closing);
+        assert_eq!(departure.phase(), DeparturePhase::Closing);
     }
 
     #[test]
@@ -135,17 +135,17 @@ mod tests {
         let departure = Departure::new(1);
         let before = departure.hold();
         drop(before);
-        assert_eq!(departure.phase(), Phase::Serving, "a successor that dies at its start ends nothing");
+        assert_eq!(departure.phase(), DeparturePhase::Serving, "a successor that dies at its start ends nothing");
         departure.begin(None);
         let hold = departure.hold();
         departure.early_gone();
-        assert_eq!(departure.phase(), Phase::Leaving);
+        assert_eq!(departure.phase(), DeparturePhase::Leaving);
         drop(hold);
-        assert_eq!(departure.phase(), Phase::Closing);
+        assert_eq!(departure.phase(), DeparturePhase::Closing);
 
         let departure = Departure::new(1);
         let _hold = departure.hold();
         assert!(departure.close());
-        assert_eq!(departure.phase(), Phase::Closing, "also of one that had not begun to leave");
+        assert_eq!(departure.phase(), DeparturePhase::Closing, "also of one that had not begun to leave");
     }
 }

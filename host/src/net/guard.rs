@@ -10,10 +10,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-use crate::net::frames::{self, Offence};
+use crate::net::frames::{self, Http2Error};
 use crate::net::framing::Framing;
 use crate::net::interim::Interim;
-use crate::net::pulse::{Pulse, Verdict};
+use crate::net::state::{CloseReason, ConnectionState};
 
 /// What an HTTP/2 client with prior knowledge sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,14 +37,14 @@ pub(crate) struct Opening {
 
 impl Opening {
     /// Reads until the bytes are, or can no longer be, the preface of HTTP/2.
-    pub(crate) async fn read<S: AsyncRead + Unpin>(io: &mut S, pulse: &Pulse) -> io::Result<(Opening, Protocol)> {
+    pub(crate) async fn read<S: AsyncRead + Unpin>(io: &mut S, state: &ConnectionState) -> io::Result<(Opening, Protocol)> {
         let mut opening = Opening::default();
         loop {
             let n = io.read(&mut opening.bytes[opening.len..]).await?;
             if n == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            pulse.received();
+            state.received();
             opening.len += n;
             if !PREFACE.starts_with(&opening.bytes[..opening.len]) {
                 return Ok((opening, Protocol::Http1));
@@ -57,16 +57,16 @@ impl Opening {
 }
 
 /// See the module.
-pub(crate) struct Guarded<S> {
+pub(crate) struct GuardedStream<S> {
     io: S,
     opening: Opening,
     /// How much of the opening has been given on.
     given: usize,
-    pulse: Rc<Pulse>,
+    state: Rc<ConnectionState>,
     /// For HTTP/1.1; HTTP/2 frames cannot be read in two ways.
     framing: Option<Framing>,
     /// For HTTP/2.
-    frames: Option<Box<Frames>>,
+    frames: Option<Box<FrameGuard>>,
     /// For HTTP/1.1: what is to be written before hyper's next answer, and how much of it is under way.
     interim: Option<Interim>,
     preceding: Vec<u8>,
@@ -74,9 +74,9 @@ pub(crate) struct Guarded<S> {
     starved: bool,
 }
 
-struct Frames {
-    incoming: frames::Incoming,
-    outgoing: frames::Outgoing,
+struct FrameGuard {
+    incoming: frames::IncomingFrames,
+    outgoing: frames::OutgoingFrames,
     /// After an offence, so many bytes are still read, and forgotten.
     over: Option<usize>,
 }
@@ -84,12 +84,12 @@ struct Frames {
 /// What a client may still send after its offence.
 const OVER_BYTES: usize = 256 << 10;
 
-impl<S> Guarded<S> {
+impl<S> GuardedStream<S> {
     /// With `interim` for HTTP/1.1.
-    pub(crate) fn new(io: S, opening: Opening, interim: Option<Interim>, pulse: Rc<Pulse>) -> Guarded<S> {
+    pub(crate) fn new(io: S, opening: Opening, interim: Option<Interim>, state: Rc<ConnectionState>) -> GuardedStream<S> {
         let framing = interim.is_some().then(Framing::default);
-        let frames = interim.is_none().then(|| Box::new(Frames::new(pulse.now())));
-        Guarded { io, opening, given: 0, pulse, framing, frames, interim, preceding: Vec::new(), starved: false }
+        let frames = interim.is_none().then(|| Box::new(FrameGuard::new(state.now())));
+        GuardedStream { io, opening, given: 0, state, framing, frames, interim, preceding: Vec::new(), starved: false }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -97,10 +97,10 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Guarded<S> {
+impl<S: AsyncWrite + Unpin> GuardedStream<S> {
     /// Writes what precedes an answer, as far as its time has come.
     fn poll_preceding(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let (Some(interim), false, true) = (&self.interim, self.pulse.is_unflushed(), self.preceding.is_empty()) {
+        if let (Some(interim), false, true) = (&self.interim, self.state.is_unflushed(), self.preceding.is_empty()) {
             self.preceding = interim.take();
         }
         while !self.preceding.is_empty() {
@@ -115,15 +115,15 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S> Guarded<S> {
+impl<S> GuardedStream<S> {
     /// In HTTP/2 a written byte may be a ping: what moves there, `ExchangeBody` tells.
     fn watched<T>(&self, polled: Poll<T>) -> Poll<T> {
         match polled {
-            Poll::Pending => self.pulse.write_waits(),
+            Poll::Pending => self.state.write_waits(),
             Poll::Ready(_) => {
-                self.pulse.wrote();
+                self.state.wrote();
                 if self.framing.is_some() {
-                    self.pulse.moved();
+                    self.state.moved();
                 }
             }
         }
@@ -131,10 +131,10 @@ impl<S> Guarded<S> {
     }
 }
 
-impl Frames {
-    fn new(now: u32) -> Frames {
-        let incoming = frames::Incoming::after(PREFACE.len(), now);
-        Frames { incoming, outgoing: frames::Outgoing::new(), over: None }
+impl FrameGuard {
+    fn new(now: u32) -> FrameGuard {
+        let incoming = frames::IncomingFrames::after(PREFACE.len(), now);
+        FrameGuard { incoming, outgoing: frames::OutgoingFrames::new(), over: None }
     }
 
     fn sent(&mut self, mut n: usize, bufs: &[io::IoSlice<'_>]) {
@@ -146,9 +146,9 @@ impl Frames {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
     /// The last word is said if it can be: not within a frame, and only once.
-    fn end_http2(&mut self, cx: &mut Context<'_>, offence: Offence) {
+    fn end_http2(&mut self, cx: &mut Context<'_>, offence: Http2Error) {
         let Some(frames) = &mut self.frames else { return };
         if frames.outgoing.is_between_frames() {
             let farewell = frames.incoming.farewell(offence);
@@ -158,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
             }
         }
         frames.over = Some(OVER_BYTES);
-        self.pulse.end(Verdict::Offence(offence));
+        self.state.end(CloseReason::Http2Error(offence));
     }
 
     /// Reads what comes after the end of all talk.
@@ -178,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S> Guarded<S> {
+impl<S> GuardedStream<S> {
     /// Nothing is read any more. Who waits for the rest of a body is told; otherwise the connection ends when what has
     /// been asked before is answered, of which its task is told by the verdict.
     fn poll_refused(&mut self) -> Poll<io::Result<()>> {
@@ -186,12 +186,12 @@ impl<S> Guarded<S> {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "not framed as HTTP wants it")));
         }
         self.starved = true;
-        self.pulse.settle();
+        self.state.settle();
         Poll::Pending
     }
 }
 
-impl<S> Guarded<S> {
+impl<S> GuardedStream<S> {
     fn is_over(&self) -> bool {
         self.frames.as_ref().is_some_and(|frames| frames.over.is_some())
     }
@@ -203,13 +203,13 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.is_over() {
             return this.poll_rest(cx, buf);
         }
-        if this.pulse.refusal().is_some() {
+        if this.state.refusal().is_some() {
             return this.poll_refused();
         }
         let before = buf.filled().len();
@@ -222,10 +222,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         }
         let came = buf.filled().len() - before;
         if this.framing.is_none() && came > PING_BYTES {
-            this.pulse.moved();
+            this.state.moved();
         }
         if let Some(frames) = &mut this.frames
-            && let Err(offence) = frames.incoming.feed(&buf.filled()[before..], this.pulse.now())
+            && let Err(offence) = frames.incoming.feed(&buf.filled()[before..], this.state.now())
         {
             // hyper gets none of these bytes; the connection's task reads the verdict, and then what is left.
             buf.set_filled(before);
@@ -235,9 +235,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         if let Some(framing) = &mut this.framing
             && came > 0
         {
-            this.pulse.received();
+            this.state.received();
             // What follows an answer 101 is no HTTP.
-            if this.pulse.has_switched() {
+            if this.state.has_switched() {
                 return Poll::Ready(Ok(()));
             }
             let fed = framing.feed(&buf.filled()[before..]);
@@ -248,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
                 // hyper gets what stands before it, in which no message ends that was not sound.
                 let sound = framing.sound();
                 buf.set_filled(before + sound);
-                this.pulse.refuse(refusal);
+                this.state.refuse(refusal);
                 if sound == 0 {
                     return this.poll_refused();
                 }
@@ -258,14 +258,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.is_over() {
             return Poll::Ready(Ok(buf.len()));
         }
         ready!(this.poll_preceding(cx))?;
-        this.pulse.flushed(false);
+        this.state.flushed(false);
         let polled = Pin::new(&mut this.io).poll_write(cx, buf);
         this.count_frames(&polled, &[io::IoSlice::new(buf)]);
         this.watched(polled)
@@ -277,7 +277,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
         ready!(this.poll_preceding(cx))?;
-        this.pulse.flushed(false);
+        this.state.flushed(false);
         let io = Pin::new(&mut this.io);
         // A head alone is the usual case, and `write` is the cheaper call.
         let written = if let [only] = bufs { io.poll_write(cx, only) } else { io.poll_write_vectored(cx, bufs) };
@@ -293,7 +293,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.io).poll_flush(cx);
         ready!(this.watched(polled))?;
-        this.pulse.flushed(true);
+        this.state.flushed(true);
         let precedes = this.interim.as_ref().is_some_and(Interim::is_waiting) || !this.preceding.is_empty();
         if precedes {
             ready!(this.poll_preceding(cx))?;
@@ -301,7 +301,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             ready!(this.watched(polled))?;
         }
         if this.starved {
-            this.pulse.settle();
+            this.state.settle();
         }
         Poll::Ready(Ok(()))
     }

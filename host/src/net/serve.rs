@@ -18,12 +18,12 @@ use crate::limits::descriptors::{PAUSE_MS, PAUSE_MS_MAX};
 use crate::limits::request::DRAIN_IDLE_MS;
 use crate::net::client::Client;
 use crate::net::connection::{self, HttpServer};
-use crate::net::departure::{Departure, Phase};
+use crate::net::departure::{Departure, DeparturePhase};
 use crate::net::descriptors;
 use crate::net::leftover;
 use crate::net::listener::BACKLOG;
-use crate::net::pulse::Stage;
-use crate::net::rules::Rules;
+use crate::net::rules::ClientRules;
+use crate::net::state::ConnectionStage;
 use crate::net::sweep::{Bounds, Sweep};
 use crate::net::ticks::TICK;
 use crate::net::tls::TlsSlot;
@@ -44,7 +44,7 @@ pub struct Acceptor {
 pub async fn serve<H, F, B>(
     bounds: Bounds,
     acceptors: Vec<Acceptor>,
-    rules: Arc<Rules>,
+    rules: Arc<ClientRules>,
     departure: Arc<Departure>,
     metrics: NetMetrics,
     handler: H,
@@ -61,19 +61,19 @@ where
     let mut accepting = JoinSet::new();
     for acceptor in acceptors {
         let listener = TcpListener::from_std(acceptor.listener)?;
-        let door = Door {
+        let listening = Listener {
             tls: acceptor.tls,
             descriptors: bounds.descriptors,
             sweep: sweep.clone(),
             rules: rules.clone(),
             server: server.clone(),
         };
-        accepting.spawn_local(door.attend(listener, departure.clone()));
+        accepting.spawn_local(listening.attend(listener, departure.clone()));
     }
     let mut ticking = JoinSet::new();
     ticking.spawn_local(tick(sweep.clone()));
 
-    departure.reached(Phase::Leaving).await;
+    departure.reached(DeparturePhase::Leaving).await;
     // Under load somebody would be refused before a successor that is started at once could ask for the sockets.
     let busy = Duration::from_millis(if sweep.is_asked() { DRAIN_IDLE_MS } else { 0 });
     let least = tokio::time::sleep(departure.least().unwrap_or(busy));
@@ -82,7 +82,7 @@ where
     // Once a successor serves, nobody comes to us whom listening on would help.
     tokio::select! {
         () = least => {}
-        () = departure.reached(Phase::Closing) => {}
+        () = departure.reached(DeparturePhase::Closing) => {}
     }
     departure.early_gone();
     while accepting.join_next().await.is_some() {}
@@ -103,15 +103,15 @@ async fn tick(sweep: Rc<Sweep>) {
 }
 
 /// What becomes of who comes to a listening socket.
-struct Door<H> {
+struct Listener<H> {
     tls: Option<Arc<TlsSlot>>,
     descriptors: u64,
     sweep: Rc<Sweep>,
-    rules: Arc<Rules>,
+    rules: Arc<ClientRules>,
     server: Rc<HttpServer<H>>,
 }
 
-impl<H, F, B> Door<H>
+impl<H, F, B> Listener<H>
 where
     H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
@@ -120,7 +120,7 @@ where
 {
     /// Until the departure closes.
     async fn attend(self, listener: TcpListener, departure: Arc<Departure>) {
-        let mut closing = pin!(departure.reached(Phase::Closing));
+        let mut closing = pin!(departure.reached(DeparturePhase::Closing));
         let mut pause = PAUSE_MS;
         loop {
             let accepted = tokio::select! {
@@ -165,7 +165,7 @@ where
 
     async fn receive(&self, stream: TcpStream, peer: SocketAddr) {
         let metrics = self.sweep.metrics();
-        let Some(place) = self.rules.admit(peer.ip()) else { return metrics.refused("client-connections") };
+        let Some(permit) = self.rules.admit(peer.ip()) else { return metrics.refused("client-connections") };
         // The kernel gives the lowest free number: so many are in use.
         let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
         let scarce = number >= self.descriptors;
@@ -193,11 +193,11 @@ where
         // Detached: the sweep knows every connection, and the drain waits for them through it.
         match &self.tls {
             None => {
-                let entry = self.sweep.enter(Stage::Idle, place);
+                let entry = self.sweep.enter(ConnectionStage::Idle, permit);
                 spawn_local(connection::serve_cleartext(stream, client, entry, server));
             }
             Some(slot) => {
-                let entry = self.sweep.enter(Stage::Handshake, place);
+                let entry = self.sweep.enter(ConnectionStage::Handshake, permit);
                 spawn_local(connection::serve_tls(stream, slot.clone(), client, entry, server));
             }
         }

@@ -42,17 +42,17 @@ pub struct AotCache {
 
 /// The name of what is kept of one compiled component, without its ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key(String);
+pub struct AotKey(String);
 
-impl Key {
+impl AotKey {
     /// Of what has this digest, made by `engine` in the way that `how` names.
-    pub fn new(engine: &Engine, sha256: &[u8; 32], how: &str) -> Key {
+    pub fn new(engine: &Engine, sha256: &[u8; 32], how: &str) -> AotKey {
         let mut digest = Sha256::new();
         digest.update(config::digest(engine).to_le_bytes());
         digest.update(how.as_bytes());
         digest.update([0]);
         digest.update(sha256);
-        Key(hex::encode(digest.finalize()))
+        AotKey(hex::encode(digest.finalize()))
     }
 
     fn file(&self, ending: &str) -> String {
@@ -62,7 +62,7 @@ impl Key {
 
 /// A file that is being written; removed unless it is kept. Locked for as long as anybody has it open, so that one
 /// that was left behind can be told.
-pub struct Unfinished<'a> {
+pub struct UnfinishedFile<'a> {
     cache: &'a AotCache,
     name: String,
     pub file: File,
@@ -99,7 +99,7 @@ impl AotCache {
 
     /// The component, and what was noted. None where there is nothing whole of ours; an error where it is nothing that
     /// this engine takes.
-    pub fn load(&self, engine: &Engine, key: &Key) -> Option<wasmtime::Result<(Component, Vec<u8>)>> {
+    pub fn load(&self, engine: &Engine, key: &AotKey) -> Option<wasmtime::Result<(Component, Vec<u8>)>> {
         let mut note = Vec::new();
         self.ours(&key.file(NOTE))?.take(NOTE_BYTES).read_to_end(&mut note).ok()?;
         let code = self.ours(&key.file(CODE))?;
@@ -118,7 +118,7 @@ impl AotCache {
     }
 
     /// Removes what was kept but cannot be used.
-    pub fn remove(&self, key: &Key) {
+    pub fn remove(&self, key: &AotKey) {
         for ending in [CODE, NOTE] {
             if let Err(error) = rustix::fs::unlinkat(&self.directory, key.file(ending), AtFlags::empty()) {
                 tracing::debug!(path = %self.path.join(key.file(ending)).display(), %error, "compiled file stays");
@@ -166,12 +166,12 @@ impl AotCache {
     }
 
     /// A file for what is being made.
-    pub fn begin(&self, key: &Key) -> io::Result<Unfinished<'_>> {
+    pub fn begin(&self, key: &AotKey) -> io::Result<UnfinishedFile<'_>> {
         self.unfinished(key)
     }
 
     /// Keeps what was made, with what is to be noted of it.
-    pub fn keep(&self, key: &Key, code: Unfinished<'_>, note: &[u8]) -> io::Result<()> {
+    pub fn keep(&self, key: &AotKey, code: UnfinishedFile<'_>, note: &[u8]) -> io::Result<()> {
         let mut noted = self.unfinished(key)?;
         noted.file.write_all(note)?;
         // Code without its note is not there.
@@ -187,7 +187,7 @@ impl AotCache {
         Ok(())
     }
 
-    fn unfinished(&self, key: &Key) -> io::Result<Unfinished<'_>> {
+    fn unfinished(&self, key: &AotKey) -> io::Result<UnfinishedFile<'_>> {
         // Nobody else's: neither another process's nor another thread's.
         static BEGUN: AtomicU64 = AtomicU64::new(0);
         let begun = BEGUN.fetch_add(1, Ordering::Relaxed);
@@ -195,7 +195,7 @@ impl AotCache {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(&self.directory, &name, flags, Mode::RUSR | Mode::WUSR)?);
         file.try_lock().map_err(io::Error::from)?;
-        Ok(Unfinished { cache: self, name, file })
+        Ok(UnfinishedFile { cache: self, name, file })
     }
 
     /// Removes what was being written when a process ended. What another process writes is locked.
@@ -226,7 +226,7 @@ impl AotCache {
     }
 }
 
-impl Unfinished<'_> {
+impl UnfinishedFile<'_> {
     fn named(mut self, name: &str) -> io::Result<()> {
         self.file.sync_all()?;
         rustix::fs::renameat(&self.cache.directory, &self.name, &self.cache.directory, name)?;
@@ -235,7 +235,7 @@ impl Unfinished<'_> {
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for UnfinishedFile<'_> {
     fn drop(&mut self) {
         if !self.name.is_empty() {
             let _ = rustix::fs::unlinkat(&self.cache.directory, &self.name, AtFlags::empty());

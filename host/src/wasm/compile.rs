@@ -27,28 +27,28 @@ use std::borrow::Cow;
 use wasmtime::component::Component;
 
 use crate::limits::{Compiling, Limit, Limits, Profile};
-use crate::wasm::aot::Key;
+use crate::wasm::aot::AotKey;
 use crate::wasm::engine::Engines;
 use crate::wasm::engine::config;
 use crate::wasm::restore;
 
 pub use crate::wasm::world::{HttpVersion, interface};
 pub use adapt::adapted;
-pub use error::{CodePlace, CompileError, Reason};
+pub use error::{CodePlace, CompileError, CompileErrorKind};
 pub use inspection::Inspection;
 use job::Job;
 pub use job::Note;
-pub use names::Offer;
+pub use names::AvailableImports;
 pub use process::{Compiler, serve};
 pub use size::Size;
-pub use source::Source;
+pub use source::ComponentSource;
 
 /// What a component is, and what stands against it, without compiling it; as `edgeward serve` would find with these
 /// limits. What cannot be told of a component that is not one is the error.
 pub fn examine(component: &[u8], limits: &Limits) -> Result<Note, CompileError> {
     let profile = limits.profile();
     let engine = config::compiling(profile).map_err(CompileError::Wasmtime)?;
-    let offer = Offer::of(&engine, profile).map_err(CompileError::Wasmtime)?;
+    let offer = AvailableImports::of(&engine, profile).map_err(CompileError::Wasmtime)?;
     let component = adapted(component)?;
     let examined = examine::examined(&component, limits, &offer)?;
     let unsuitable = prepare::prepared(&component, &examined, limits)?.unsuitable;
@@ -74,7 +74,12 @@ pub struct Compiled {
 }
 
 /// Has a component compiled within these bounds, or maps what was compiled before.
-pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Compiling) -> Result<Compiled, CompileError> {
+pub fn compiled(
+    engines: &Engines,
+    source: &ComponentSource,
+    limits: &Limits,
+    bounds: Compiling,
+) -> Result<Compiled, CompileError> {
     let (engine, memory_bytes) = match limits.profile() {
         Profile::Viewer => (&engines.viewer, limits.value(Limit::MemoryBytes)),
         Profile::Worker => (&engines.worker, 0),
@@ -86,7 +91,7 @@ pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Com
             format!("worker-{} {} {} {}", adapt::VERSION, frame::VERSION, streams::VERSION, bulk::VERSION)
         }
     };
-    let key = Key::new(engine, &source.sha256, &how);
+    let key = AotKey::new(engine, &source.sha256, &how);
     let compiled = match kept(engines, engine, &key) {
         Some(Ok(compiled)) => compiled,
         before => {
@@ -102,7 +107,7 @@ pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Com
 }
 
 /// What was made before.
-fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Option<wasmtime::Result<Compiled>> {
+fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Option<wasmtime::Result<Compiled>> {
     let (component, note) = match engines.aot.load(engine, key)? {
         Ok(loaded) => loaded,
         Err(error) => return Some(Err(error)),
@@ -112,17 +117,27 @@ fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Option<wasmt
 }
 
 /// What was made just now. What cannot be loaded does not stay, to be found and made again at each start.
-fn loaded(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Result<Compiled, CompileError> {
+fn loaded(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Result<Compiled, CompileError> {
     let why = match kept(engines, engine, key) {
         Some(Ok(compiled)) => return Ok(compiled),
         Some(Err(error)) => format!("what was compiled cannot be loaded: {error:#}"),
         None => "what was compiled is gone, or is not ours alone".to_owned(),
     };
     engines.aot.remove(key);
-    Err(CompileError::refused(Reason::Failed, why, "see whether a smaller component can be; `data_dir` must be Edgeward's own"))
+    Err(CompileError::refused(
+        CompileErrorKind::Failed,
+        why,
+        "see whether a smaller component can be; `data_dir` must be Edgeward's own",
+    ))
 }
 
-fn made(engines: &Engines, engine: &wasmtime::Engine, key: &Key, source: &Source, job: Job) -> Result<(), CompileError> {
+fn made(
+    engines: &Engines,
+    engine: &wasmtime::Engine,
+    key: &AotKey,
+    source: &ComponentSource,
+    job: Job,
+) -> Result<(), CompileError> {
     let failed = |error: std::io::Error| CompileError::failed(format!("compiled files: {error}"));
     let mut unfinished = engines.aot.begin(key).map_err(failed)?;
     let file = source.file().map_err(failed)?;
@@ -131,7 +146,7 @@ fn made(engines: &Engines, engine: &wasmtime::Engine, key: &Key, source: &Source
         Compiler::Unbounded => {
             use std::io::Write as _;
             let (bytes, _) = source::read(file).map_err(failed)?;
-            let offer = Offer::of(engine, job.profile).map_err(CompileError::Wasmtime)?;
+            let offer = AvailableImports::of(engine, job.profile).map_err(CompileError::Wasmtime)?;
             let (code, note) = job.done(engine, &offer, &bytes)?;
             unfinished.file.write_all(&code).map_err(failed)?;
             note
@@ -248,7 +263,8 @@ mod tests {
                 (why, told) => panic!("{why:?}, and not {told:?}"),
             }
             let engines = crate::wasm::engine::tests::engines();
-            let compiled = compiled(engines, &Source::from_bytes(&bytes).unwrap(), &limits, Compiling::default()).unwrap();
+            let compiled =
+                compiled(engines, &ComponentSource::from_bytes(&bytes).unwrap(), &limits, Compiling::default()).unwrap();
             assert_eq!(compiled.restorable.err(), note.unsuitable, "what serves says the same");
         }
     }
@@ -257,7 +273,7 @@ mod tests {
     fn a_compiled_file_that_cannot_be_loaded_is_told_and_does_not_stay() {
         use std::io::Write as _;
         let engines = crate::wasm::engine::tests::engines();
-        let key = Key::new(&engines.viewer, &[7; 32], "none");
+        let key = AotKey::new(&engines.viewer, &[7; 32], "none");
         let mut unfinished = engines.aot.begin(&key).unwrap();
         unfinished.file.write_all(b"no code").unwrap();
         engines.aot.keep(&key, unfinished, b"{}").unwrap();

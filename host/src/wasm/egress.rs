@@ -20,32 +20,32 @@ use std::sync::Arc;
 
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::wasm::worker::output::FunctionLog;
 
 pub use connections::Permit;
-pub use policy::{Egress, Refusal};
-pub use sockets::{Sockets, Unresolvable};
+pub use policy::{Egress, EgressDenial};
+pub use sockets::{RawSockets, Unresolvable};
 
 /// What wasi:http asks for an instance's outgoing requests.
-pub(super) struct Outgoing {
+pub(super) struct OutgoingHooks {
     pub(super) egress: Arc<Egress>,
     pub(super) log: FunctionLog,
     /// Of the request that the call answers.
-    pub(super) passed: Passed,
+    pub(super) passed: LoopMarks,
 }
 
 /// A guest may write a chunk of this size at once: it is held by the host until it is sent.
 const BODY_CHUNK_BYTES: usize = 64 << 10;
 
-impl WasiHttpHooks for Outgoing {
+impl WasiHttpHooks for OutgoingHooks {
     fn send_request(
         &mut self,
         mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         // How the response was received by the guest: nothing here waits for it.
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Result<send::Sent, Error>> + Send> {
+    ) -> Box<dyn Future<Output = Result<send::SentRequest, Error>> + Send> {
         let (egress, log) = (self.egress.clone(), self.log.clone());
         self.passed.put_on(request.headers_mut());
         Box::new(send::send(egress, log, request, options.unwrap_or_default()))
@@ -97,7 +97,7 @@ mod tests {
         }
 
         async fn send(&self, request: http::Request<WasiBody>) -> Result<String, Error> {
-            let mut outgoing = Outgoing { egress: self.egress.clone(), log: self.log.clone(), passed: Passed::default() };
+            let mut outgoing = OutgoingHooks { egress: self.egress.clone(), log: self.log.clone(), passed: LoopMarks::default() };
             let (response, connection) = Box::into_pin(outgoing.send_request(request, None, Box::new(async { Ok(()) }))).await?;
             let (body, _) = tokio::join!(response.into_body().collect(), Box::into_pin(connection));
             Ok(String::from_utf8(body?.to_bytes().to_vec()).unwrap())
@@ -144,7 +144,8 @@ mod tests {
             http::Request::get(format!("http://127.0.0.1:{port}/")).body(body).unwrap()
         };
         let start = |port, options| {
-            let mut outgoing = Outgoing { egress: network.egress.clone(), log: network.log.clone(), passed: Passed::default() };
+            let mut outgoing =
+                OutgoingHooks { egress: network.egress.clone(), log: network.log.clone(), passed: LoopMarks::default() };
             Box::into_pin(outgoing.send_request(request(port), options, Box::new(async { Ok(()) })))
         };
         let first = start(port, None).await.unwrap();

@@ -41,7 +41,7 @@ use crate::limits;
 use crate::wasm::state::ViewerState;
 
 pub use own::OWN;
-pub(super) use own::{Beside, count, get, line};
+pub(super) use own::{HostServices, count, get, line};
 
 type Define = fn(&mut LinkerInstance<'_, ViewerState>) -> Result<()>;
 

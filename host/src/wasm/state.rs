@@ -10,7 +10,7 @@ use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Result, Trap};
 use crate::failure::{Failure, Scope};
 use crate::limits::{Limit, Limits};
 
-pub use log::{CallLog, Stream};
+pub use log::{CallLog, StdStream};
 
 /// The key-value store of a function, by key.
 pub trait KeyValueStore: Send + Sync {

@@ -58,7 +58,7 @@ impl Drop for Counted {
 }
 
 /// What a call gave, and what it used.
-pub struct Called {
+pub struct ViewerCallResult {
     pub result: Result<Vec<u8>, Failure>,
     pub fuel: u64,
 }
@@ -140,14 +140,14 @@ impl ViewerCode {
 
 impl ViewerInstance {
     /// Runs one hook. After a failure the instance must be dropped: a trapped store is never entered again.
-    pub fn call(&mut self, code: &ViewerCode, moment: Moment, event: &[u8], now_ns: u64, seed: u64) -> Called {
+    pub fn call(&mut self, code: &ViewerCode, moment: Moment, event: &[u8], now_ns: u64, seed: u64) -> ViewerCallResult {
         self.store.data_mut().begin(&code.limits, now_ns, seed);
         let Some(handle) = self.handles[moment as usize] else {
             let why = format!("it does not export {}", interface(moment));
-            return Called { result: Err(Failure::NotRunnable(why)), fuel: 0 };
+            return ViewerCallResult { result: Err(Failure::NotRunnable(why)), fuel: 0 };
         };
         if let Err(error) = self.store.set_fuel(code.cpu_fuel) {
-            return Called { result: Err(host(error)), fuel: 0 };
+            return ViewerCallResult { result: Err(host(error)), fuel: 0 };
         }
         let result = call_with(handle, &mut self.store, event);
         let fuel = code.cpu_fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
@@ -157,7 +157,7 @@ impl ViewerInstance {
             Ok(answer) => Ok(answer),
             Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
         };
-        Called { result, fuel }
+        ViewerCallResult { result, fuel }
     }
 
     /// Puts the instance back to its first state; false if that is not possible. Only after a call that
@@ -170,7 +170,7 @@ impl ViewerInstance {
     }
 
     /// Ends the instance, to read its state; none if it cannot be restored. Not after a call that failed.
-    pub fn into_state(mut self) -> Option<State> {
+    pub fn into_state(mut self) -> Option<StoreState> {
         let restore = self.restore?;
         // Without fuel it ends at its first instruction, and the engine notes all that the store has.
         self.store.set_fuel(0).ok()?;
@@ -181,7 +181,7 @@ impl ViewerInstance {
         for instance in dump.instances() {
             tables.extend(instance.exports(&mut self.store).filter_map(wasmtime::Export::into_table));
         }
-        Some(State { store: self.store, memories, globals, tables, _counted: self._counted })
+        Some(StoreState { store: self.store, memories, globals, tables, _counted: self._counted })
     }
 
     pub fn take_log(&mut self) -> String {
@@ -206,7 +206,7 @@ impl ViewerInstance {
 
 /// All memories and globals of a store, our own marks among them, as the engine sees them: whatever instance they are
 /// of, exported or not. Of tables those that an instance exports; handles cannot be read by an embedder.
-pub struct State {
+pub struct StoreState {
     store: Store<ViewerState>,
     memories: Vec<Memory>,
     globals: Vec<Global>,
@@ -214,10 +214,10 @@ pub struct State {
     _counted: Counted,
 }
 
-impl State {
+impl StoreState {
     /// The first difference to another instance of the same component, for people.
-    pub fn difference(&mut self, other: &mut State) -> Option<String> {
-        let counts = |state: &State| (state.memories.len(), state.globals.len(), state.tables.len());
+    pub fn difference(&mut self, other: &mut StoreState) -> Option<String> {
+        let counts = |state: &StoreState| (state.memories.len(), state.globals.len(), state.tables.len());
         if counts(self) != counts(other) {
             return Some("the stores have other memories, globals or tables".to_owned());
         }

@@ -86,7 +86,7 @@ pub struct WorkerInstance {
 }
 
 /// What a call gave, and what it used.
-pub struct Called<T> {
+pub struct WorkerCallResult<T> {
     pub result: Result<T, Failure>,
     pub fuel: u64,
 }

@@ -3,7 +3,7 @@
 //! A file grows under a temporary name with an empty prelude; only `commit` writes the prelude and gives the
 //! name. A writer that is dropped takes its file away. There is no fsync: what a power cut tears, the
 //! checksums find, and the object is missed.
-//! `Writer` blocks: it belongs on the blocking pool. `BlockReader` does not: it reads there.
+//! `FileWriter` blocks: it belongs on the blocking pool. `BlockReader` does not: it reads there.
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future as _;
@@ -19,13 +19,13 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use tokio::task::JoinHandle;
 
-use crate::cache::disk::format::{CRC_BYTES, Head, PRELUDE_BYTES, Prelude, crc};
+use crate::cache::disk::format::{CRC_BYTES, FileHead, PRELUDE_BYTES, Prelude, crc};
 use crate::cache::object::{BodyError, Meta};
 use crate::limits::cache::{DISK_BLOCK_BYTES, DISK_READ_BLOCKS};
 
 const BLOCK: u64 = DISK_BLOCK_BYTES as u64;
 
-pub(crate) struct Writer {
+pub(crate) struct FileWriter {
     file: Arc<File>,
     id: u64,
     head: Vec<u8>,
@@ -38,12 +38,12 @@ pub(crate) struct Writer {
     committed: bool,
 }
 
-impl Writer {
-    pub(crate) fn create(id: u64, head: &Head, temporary: PathBuf, finished: PathBuf) -> io::Result<Writer> {
+impl FileWriter {
+    pub(crate) fn create(id: u64, head: &FileHead, temporary: PathBuf, finished: PathBuf) -> io::Result<FileWriter> {
         let head = head.encode().ok_or_else(|| io::Error::other("the head is too large"))?;
         let file = open_regular(&temporary, OpenOptions::new().read(true).write(true).create_new(true))?;
         let at = (PRELUDE_BYTES + head.len()) as u64;
-        let writer = Writer {
+        let writer = FileWriter {
             file: Arc::new(file),
             id,
             head,
@@ -103,7 +103,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for FileWriter {
     fn drop(&mut self) {
         if !self.committed {
             // What cannot be removed now is removed when the cache is opened again.
@@ -152,9 +152,9 @@ impl Blocks {
 
 /// An object whose file is open, and whose head was right.
 #[derive(Clone)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedObject {
     pub(crate) meta: Arc<Meta>,
-    pub(crate) born: u64,
+    pub(crate) fill_epoch: u64,
     blocks: Blocks,
     length: u64,
     /// The beginning of the body, as far as it has been read to see that it is right.
@@ -162,14 +162,14 @@ pub(crate) struct Opened {
     damaged: Arc<dyn Fn() + Send + Sync>,
 }
 
-impl Opened {
+impl OpenedObject {
     /// Opens and checks all but the body. Blocks.
-    pub(crate) fn open(path: &Path, damaged: Arc<dyn Fn() + Send + Sync>) -> io::Result<(Opened, Head)> {
+    pub(crate) fn open(path: &Path, damaged: Arc<dyn Fn() + Send + Sync>) -> io::Result<(OpenedObject, FileHead)> {
         let (file, prelude, head) = read_head(path)?;
         let blocks = Blocks { file: Arc::new(file), id: prelude.id, body_at: prelude.body_at() };
         let meta = Arc::new(head.meta.clone().compact());
         let beginning = Bytes::new();
-        Ok((Opened { meta, born: head.born, blocks, length: prelude.body_bytes, beginning, damaged }, head))
+        Ok((OpenedObject { meta, fill_epoch: head.fill_epoch, blocks, length: prelude.body_bytes, beginning, damaged }, head))
     }
 
     pub(crate) fn length(&self) -> u64 {
@@ -211,7 +211,7 @@ pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result
 }
 
 /// Reads and checks the beginning of a file, and that it is as long as it says.
-pub(crate) fn read_head(path: &Path) -> io::Result<(File, Prelude, Head)> {
+pub(crate) fn read_head(path: &Path) -> io::Result<(File, Prelude, FileHead)> {
     let damaged = || io::Error::from(io::ErrorKind::InvalidData);
     let file = open_regular(path, OpenOptions::new().read(true))?;
     let mut prelude = [0; PRELUDE_BYTES];

@@ -26,12 +26,12 @@ const COVERED: usize = PRELUDE_BYTES - CRC_BYTES;
 
 /// What the beginning of a file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
+pub(crate) struct FileHead {
     /// The object's own key: of the variant, if it varies.
     pub(crate) key: Key,
     /// The key that leads to its variants.
     pub(crate) primary: Key,
-    pub(crate) born: u64,
+    pub(crate) fill_epoch: u64,
     pub(crate) meta: Meta,
 }
 
@@ -79,9 +79,9 @@ impl Prelude {
         right.then_some(prelude)
     }
 
-    pub(crate) fn decode_head(&self, head: &[u8]) -> Option<Head> {
+    pub(crate) fn decode_head(&self, head: &[u8]) -> Option<FileHead> {
         let whole = head.len() == self.head_bytes as usize && crc(self.id, u64::MAX, head) == self.head_crc;
-        let mut head = if whole { Head::decode(head)? } else { return None };
+        let mut head = if whole { FileHead::decode(head)? } else { return None };
         if head.meta.length.is_some_and(|length| length != self.body_bytes) {
             return None;
         }
@@ -109,7 +109,7 @@ pub(crate) fn crc(id: u64, place: u64, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-impl Head {
+impl FileHead {
     /// `None` if it is larger than a head may be.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(1024);
@@ -118,7 +118,7 @@ impl Head {
         out.extend_from_slice(self.key.bytes());
         out.extend_from_slice(self.primary.bytes());
         for number in [
-            self.born,
+            self.fill_epoch,
             times.received_ms,
             times.age_ms,
             times.lifetime_ms,
@@ -155,11 +155,11 @@ impl Head {
         (out.len() <= DISK_HEAD_BYTES).then_some(out)
     }
 
-    fn decode(bytes: &[u8]) -> Option<Head> {
-        let mut input = Input(bytes);
+    fn decode(bytes: &[u8]) -> Option<FileHead> {
+        let mut input = HeadDecoder(bytes);
         let key = Key::from_bytes(input.array()?);
         let primary = Key::from_bytes(input.array()?);
-        let born = input.number()?;
+        let fill_epoch = input.number()?;
         let mut times = Times {
             received_ms: input.number()?,
             age_ms: input.number()?,
@@ -194,7 +194,7 @@ impl Head {
         };
         let vary = vary?.into();
         let meta = Meta { status, headers, times, vary, request_site, host, path_and_query, tags, length, stored_ms, original };
-        input.0.is_empty().then_some(Head { key, primary, born, meta })
+        input.0.is_empty().then_some(FileHead { key, primary, fill_epoch, meta })
     }
 }
 
@@ -207,9 +207,9 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-struct Input<'a>(&'a [u8]);
+struct HeadDecoder<'a>(&'a [u8]);
 
-impl<'a> Input<'a> {
+impl<'a> HeadDecoder<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;

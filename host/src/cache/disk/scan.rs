@@ -6,9 +6,9 @@
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use crate::cache::disk::{Disk, Place, file};
+use crate::cache::disk::{DiskEntry, DiskTier, file};
 
-impl Disk {
+impl DiskTier {
     /// Files from after `epoch` come from a time of which no purge is known; they are removed.
     /// `go_on` is asked before each file.
     pub(crate) fn scan(&self, epoch: u64, go_on: impl Fn() -> bool) {
@@ -25,12 +25,12 @@ impl Disk {
                 let id = match file::read_head(&path) {
                     // A file of this run may have been entered, or be about to be.
                     Ok((_, prelude, _)) if prelude.id >= self.first_id => continue,
-                    Ok((_, prelude, head)) if named == Some(prelude.id) && head.born <= epoch => {
+                    Ok((_, prelude, head)) if named == Some(prelude.id) && head.fill_epoch <= epoch => {
                         let file_bytes = prelude.file_bytes().unwrap_or(u64::MAX);
-                        let (id, body_bytes, born) = (prelude.id, prelude.body_bytes, head.born);
-                        let place = Place::File { id, body_bytes, file_bytes, born, renewed: None };
+                        let (id, body_bytes, fill_epoch) = (prelude.id, prelude.body_bytes, head.fill_epoch);
+                        let place = DiskEntry::File { id, body_bytes, file_bytes, fill_epoch, renewed: None };
                         match self.index.peek(&head.key) {
-                            Some(Place::File { id: other, .. }) if other > id => {}
+                            Some(DiskEntry::File { id: other, .. }) if other > id => {}
                             _ => {
                                 self.enter(head.key, head.primary, head.meta.vary, place);
                                 continue;

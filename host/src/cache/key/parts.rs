@@ -1,6 +1,6 @@
 //! I am the table of what may choose an answer that many get.
 //!
-//! Each row is a [`Part`] of the request. Two are made of them: the key, which hashes all of them, and, in CloudFront
+//! Each row is a [`KeyPart`] of the request. Two are made of them: the key, which hashes all of them, and, in CloudFront
 //! mode, the request that fills, which has nothing else of the client's. So nothing can be in one and not in the other.
 //! Beside the parts that request holds what an origin request policy adds, which is the operator's word, and what the
 //! edge says of itself and of the hop: `Via`, `X-Forwarded-For` with the client's address alone, `X-Amz-Cf-Id`,
@@ -17,7 +17,7 @@ use super::policy::{Choice, KeyPolicy};
 
 /// What an origin sees of a request whatever the policy chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sees {
+pub struct OriginView {
     /// The viewer's `Host`, port included.
     pub host: bool,
     /// Whether the viewer came by https; part of the URI, which is the key of RFC 9111 section 2.
@@ -39,7 +39,7 @@ pub enum Forwarded {
 
 /// How a viewer asked, as the edge says it: all of it follows from the scheme and the `Host`.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct ForwardedFields<'a> {
     pub secure: bool,
     pub host: Option<&'a HeaderValue>,
 }
@@ -52,9 +52,9 @@ const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 /// The fields of which [`Forwarded`] says whose they are.
 pub static FORWARDED_FIELDS: [HeaderName; 4] = [FORWARDED, FORWARDED_HOST, FORWARDED_PORT, FORWARDED_PROTO];
 
-impl<'a> Told<'a> {
-    pub fn of(secure: bool, headers: &'a HeaderMap) -> Told<'a> {
-        Told { secure, host: headers.get(header::HOST) }
+impl<'a> ForwardedFields<'a> {
+    pub fn of(secure: bool, headers: &'a HeaderMap) -> ForwardedFields<'a> {
+        ForwardedFields { secure, host: headers.get(header::HOST) }
     }
 
     /// In the place of what anybody else has said. `for` in `Forwarded` is added where the client's address is.
@@ -104,7 +104,7 @@ fn port(host: &[u8]) -> Option<&[u8]> {
 
 /// A request, as its key is derived from it: after the viewer-request hook.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct KeyRequest<'a> {
     pub secure: bool,
     pub method: &'a Method,
     pub path: &'a str,
@@ -114,7 +114,7 @@ pub struct Asked<'a> {
 
 /// A piece of a request that its answer may depend on.
 #[derive(Debug)]
-pub enum Part<'a> {
+pub enum KeyPart<'a> {
     /// GET, of which HEAD is answered as well, or OPTIONS.
     Method(&'a Method),
     Scheme {
@@ -133,23 +133,23 @@ pub enum Part<'a> {
     /// Those that the policy keys and the client accepts; absent if there are none.
     Codings(Encodings),
     /// In any case.
-    Told(Told<'a>),
+    ForwardedFields(ForwardedFields<'a>),
 }
 
-impl Part<'_> {
+impl KeyPart<'_> {
     /// Tells the kinds from each other.
     pub(super) fn tag(&self) -> u8 {
         match self {
-            Part::Method(_) => b'm',
-            Part::Scheme { .. } => b's',
-            Part::Path(_) => b'/',
-            Part::Host(_) => b'h',
-            Part::Query(_) => b'q',
-            Part::Parameter(_) => b'p',
-            Part::Field(..) => b'f',
-            Part::Cookie(_) => b'c',
-            Part::Codings(_) => b'e',
-            Part::Told(_) => b't',
+            KeyPart::Method(_) => b'm',
+            KeyPart::Scheme { .. } => b's',
+            KeyPart::Path(_) => b'/',
+            KeyPart::Host(_) => b'h',
+            KeyPart::Query(_) => b'q',
+            KeyPart::Parameter(_) => b'p',
+            KeyPart::Field(..) => b'f',
+            KeyPart::Cookie(_) => b'c',
+            KeyPart::Codings(_) => b'e',
+            KeyPart::ForwardedFields(_) => b't',
         }
     }
 }
@@ -158,23 +158,23 @@ impl Part<'_> {
 static CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// All parts of a request that choose its answer, always in the same order.
-pub fn of<'a>(sees: Sees, policy: &'a KeyPolicy, asked: &Asked<'a>, mut take: impl FnMut(Part<'a>)) {
-    take(Part::Method(if *asked.method == Method::OPTIONS { &Method::OPTIONS } else { &Method::GET }));
+pub fn of<'a>(sees: OriginView, policy: &'a KeyPolicy, asked: &KeyRequest<'a>, mut take: impl FnMut(KeyPart<'a>)) {
+    take(KeyPart::Method(if *asked.method == Method::OPTIONS { &Method::OPTIONS } else { &Method::GET }));
     if sees.scheme {
-        take(Part::Scheme { secure: asked.secure });
+        take(KeyPart::Scheme { secure: asked.secure });
     }
-    take(Part::Path(asked.path));
+    take(KeyPart::Path(asked.path));
     if (sees.host || policy.host)
         && let Some(host) = asked.headers.get(header::HOST)
     {
-        take(Part::Host(host.as_bytes()));
+        take(KeyPart::Host(host.as_bytes()));
     }
     query(&policy.query, asked.query, &mut take);
     headers(&policy.headers, asked.headers, &mut take);
     cookies(&policy.cookies, asked.headers, &mut take);
     let codings = policy.encodings.accepted(asked.headers);
     if codings != Encodings::default() {
-        take(Part::Codings(codings));
+        take(KeyPart::Codings(codings));
     }
     match sees.forwarded {
         Forwarded::AsOthers => {}
@@ -182,23 +182,23 @@ pub fn of<'a>(sees: Sees, policy: &'a KeyPolicy, asked: &Asked<'a>, mut take: im
             for name in &FORWARDED_FIELDS {
                 let values = asked.headers.get_all(name);
                 if values.iter().next().is_some() {
-                    take(Part::Field(name, values));
+                    take(KeyPart::Field(name, values));
                 }
             }
         }
         // The last: whatever else of these fields is keyed, the origin gets ours.
-        Forwarded::Ours => take(Part::Told(Told::of(asked.secure, asked.headers))),
+        Forwarded::Ours => take(KeyPart::ForwardedFields(ForwardedFields::of(asked.secure, asked.headers))),
     }
 }
 
-fn query<'a>(choice: &Choice<String>, query: Option<&'a str>, take: &mut impl FnMut(Part<'a>)) {
+fn query<'a>(choice: &Choice<String>, query: Option<&'a str>, take: &mut impl FnMut(KeyPart<'a>)) {
     match (choice, query) {
         (Choice::None, _) | (_, None) => {}
-        (Choice::All, Some(query)) => take(Part::Query(query)),
+        (Choice::All, Some(query)) => take(KeyPart::Query(query)),
         (Choice::Only(_) | Choice::Except(_), Some(query)) => {
             for pair in query.split('&').filter(|pair| !pair.is_empty()) {
                 if choice.takes(|listed| listed == parameter_name(pair)) {
-                    take(Part::Parameter(pair));
+                    take(KeyPart::Parameter(pair));
                 }
             }
         }
@@ -210,11 +210,11 @@ pub fn parameter_name(pair: &str) -> &str {
     pair.split('=').next().unwrap_or_default()
 }
 
-fn headers<'a>(choice: &'a Choice<HeaderName>, asked: &'a HeaderMap, take: &mut impl FnMut(Part<'a>)) {
+fn headers<'a>(choice: &'a Choice<HeaderName>, asked: &'a HeaderMap, take: &mut impl FnMut(KeyPart<'a>)) {
     let mut one = |name: &'a HeaderName| {
         let values = asked.get_all(name);
         if values.iter().next().is_some() {
-            take(Part::Field(name, values));
+            take(KeyPart::Field(name, values));
         }
     };
     match choice {
@@ -231,18 +231,18 @@ fn headers<'a>(choice: &'a Choice<HeaderName>, asked: &'a HeaderMap, take: &mut 
     }
 }
 
-fn cookies<'a>(choice: &'a Choice<String>, asked: &'a HeaderMap, take: &mut impl FnMut(Part<'a>)) {
+fn cookies<'a>(choice: &'a Choice<String>, asked: &'a HeaderMap, take: &mut impl FnMut(KeyPart<'a>)) {
     let is_named = |pair: &[u8], name: &String| cookie_name(pair) == name.as_bytes();
     match choice {
         Choice::None => {}
         Choice::Only(list) => {
             for listed in list {
-                cookie_pairs(asked).filter(|pair| is_named(pair, listed)).for_each(|pair| take(Part::Cookie(pair)));
+                cookie_pairs(asked).filter(|pair| is_named(pair, listed)).for_each(|pair| take(KeyPart::Cookie(pair)));
             }
         }
         Choice::Except(_) | Choice::All => {
             let chosen = cookie_pairs(asked).filter(|pair| choice.takes(|listed| is_named(pair, listed)));
-            chosen.for_each(|pair| take(Part::Cookie(pair)));
+            chosen.for_each(|pair| take(KeyPart::Cookie(pair)));
         }
     }
 }

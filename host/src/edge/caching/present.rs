@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::cache::condition::{self, Held};
+use crate::cache::condition::{self, ConditionResult};
 use crate::cache::freshness::Mode;
 use crate::cache::range::{self, Multipart, Selection};
 use crate::cache::status::{CacheStatus, MEMBER_BYTES};
@@ -61,7 +61,7 @@ pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How)
     headers.extend(meta.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     tell(headers, &how, meta.times.age_s(now_ms));
     let held = condition::hold(&head.method, &head.headers, meta.status, &meta.headers, meta.times.received_ms);
-    if held == Held::NotModified {
+    if held == ConditionResult::NotModified {
         fields::describe_nothing(headers);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Answer { response, result };

@@ -13,7 +13,7 @@ use http::{Method, Version};
 use super::Caching;
 use super::forward::Rules;
 use crate::cache::freshness::Mode;
-use crate::cache::key::parts::{Asked, Forwarded, Sees};
+use crate::cache::key::parts::{Forwarded, KeyRequest, OriginView};
 use crate::cache::key::{Base, Identity, Key, Selecting};
 use crate::config::{self, ForwardedHeaders};
 use crate::edge::exchange::Trip;
@@ -65,13 +65,13 @@ impl Shown {
         }
     }
 
-    pub(super) fn to(self, backend: &Backend, first: Option<&Arc<Origin>>) -> Sees {
+    pub(super) fn to(self, backend: &Backend, first: Option<&Arc<Origin>>) -> OriginView {
         let is_component = |origin: &Origin| matches!(origin.kind, Kind::Component(_));
         let sees_host = |origin: &Origin| origin.host().is_none() && (origin.is_url() || is_component(origin) || self.hooked);
         // A folder and a fixed answer hear of nothing.
         let sees_headers = |origin: &Origin| origin.is_url() || is_component(origin) || self.hooked;
         let is_told = backend.origins(first).any(sees_headers);
-        Sees {
+        OriginView {
             forwarded: if is_told { self.forwarded } else { Forwarded::AsOthers },
             host: backend.origins(first).any(sees_host),
             scheme: self.scheme || self.may_be_component || backend.origins(first).any(is_component),
@@ -123,7 +123,8 @@ impl<'a> Way<'a> {
     }
 
     pub(super) fn key(&self, method: &Method, head: &Head) -> Key {
-        let asked = Asked { secure: self.secure, method, path: head.path(), query: head.target.query(), headers: &head.headers };
+        let asked =
+            KeyRequest { secure: self.secure, method, path: head.path(), query: head.target.query(), headers: &head.headers };
         Key::derive(&self.base, &self.caching.policy.key, &asked)
     }
 }

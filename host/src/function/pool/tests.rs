@@ -26,7 +26,8 @@ fn pool(policy: Policy) -> (Arc<ViewerPool>, Arc<FunctionMetrics>, Telemetry) {
     let limits = Limits::defaults(Profile::Viewer);
     let component = wat::parse_str(COUNTER).unwrap();
     let compiled =
-        compile::compiled(engines(), &compile::Source::from_bytes(&component).unwrap(), &limits, Compiling::default()).unwrap();
+        compile::compiled(engines(), &compile::ComponentSource::from_bytes(&component).unwrap(), &limits, Compiling::default())
+            .unwrap();
     let code = ViewerCode::new(engines(), &compiled, &limits, None).unwrap();
     let telemetry = Telemetry::new();
     let metrics = Arc::new(telemetry.function("counter"));

@@ -11,10 +11,10 @@ use crate::function::pool::Source;
 use crate::function::revision::{Code, Outcome, Revision, StreamBody, Usage};
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::telemetry::{InstanceEvent, Occasion};
 use crate::wasm::abi::Moment;
-use crate::wasm::worker::exchange::{Head, Served};
+use crate::wasm::worker::exchange::{HeadSender, Served};
 
 /// The label of calls that ended because their caller had left.
 const ABANDONED: &str = "abandoned";
@@ -22,7 +22,7 @@ const ABANDONED: &str = "abandoned";
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits. A caller that drops this
     /// takes the call, and its instance, with it. `passed` is where the request has been that the hook is called for.
-    pub async fn call_origin(self: &Arc<Self>, moment: Moment, event: Vec<u8>, passed: Passed) -> Outcome {
+    pub async fn call_origin(self: &Arc<Self>, moment: Moment, event: Vec<u8>, passed: LoopMarks) -> Outcome {
         let start = Instant::now();
         let (pool, mut instance, source) = match self.acquire(start).await {
             Ok(acquired) => acquired,
@@ -79,7 +79,7 @@ impl Revision {
         pool: Arc<WorkerPool>,
         mut instance: Instance,
         request: Request<StreamBody>,
-        head: Head,
+        head: HeadSender,
         failed: oneshot::Sender<Failure>,
         start: Instant,
     ) {

@@ -5,23 +5,28 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use crate::net::pulse::Verdict;
-use crate::net::sweep::Entry;
+use crate::net::state::CloseReason;
+use crate::net::sweep::OpenConnection;
 
 /// Ends an HTTP/1.1 connection, with an answer where the client can tell what it answers.
-pub(super) async fn cut<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, verdict: Verdict, entry: &Entry, exchanges: u32) {
-    count(verdict, entry);
-    let status = match verdict {
-        Verdict::Refused(refusal) => refusal.status(),
-        Verdict::Head => "408 Request Timeout",
-        Verdict::Handshake
-        | Verdict::Idle
-        | Verdict::Write
-        | Verdict::Stalled
-        | Verdict::Quiet
-        | Verdict::Offence(_)
-        | Verdict::Shed
-        | Verdict::Drained => return,
+pub(super) async fn cut<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    close_reason: CloseReason,
+    entry: &OpenConnection,
+    exchanges: u32,
+) {
+    count(close_reason, entry);
+    let status = match close_reason {
+        CloseReason::Refused(refusal) => refusal.status(),
+        CloseReason::Head => "408 Request Timeout",
+        CloseReason::Handshake
+        | CloseReason::Idle
+        | CloseReason::Write
+        | CloseReason::Stalled
+        | CloseReason::Quiet
+        | CloseReason::Http2Error(_)
+        | CloseReason::Shed
+        | CloseReason::Drained => return,
     };
     if exchanges > 0 {
         return; // An answer is under way; another one in the middle of it would be taken for it.
@@ -56,17 +61,17 @@ pub(super) async fn linger<S: AsyncRead + Unpin>(mut stream: S) {
 }
 
 /// Counts the end in the metrics.
-pub(super) fn count(verdict: Verdict, entry: &Entry) {
-    match verdict {
-        Verdict::Handshake => entry.metrics().ended("slow-handshake"),
-        Verdict::Idle => entry.metrics().ended("idle"),
-        Verdict::Head => entry.metrics().ended("slow-head"),
-        Verdict::Write => entry.metrics().ended("slow-reader"),
-        Verdict::Stalled => entry.metrics().ended("stalled"),
-        Verdict::Quiet => entry.metrics().ended("quiet-tunnel"),
-        Verdict::Refused(refusal) => entry.metrics().refused(refusal.name()),
-        Verdict::Offence(offence) => entry.metrics().refused(offence.name()),
-        Verdict::Shed => entry.metrics().ended("shed"),
-        Verdict::Drained => {}
+pub(super) fn count(close_reason: CloseReason, entry: &OpenConnection) {
+    match close_reason {
+        CloseReason::Handshake => entry.metrics().ended("slow-handshake"),
+        CloseReason::Idle => entry.metrics().ended("idle"),
+        CloseReason::Head => entry.metrics().ended("slow-head"),
+        CloseReason::Write => entry.metrics().ended("slow-reader"),
+        CloseReason::Stalled => entry.metrics().ended("stalled"),
+        CloseReason::Quiet => entry.metrics().ended("quiet-tunnel"),
+        CloseReason::Refused(refusal) => entry.metrics().refused(refusal.name()),
+        CloseReason::Http2Error(offence) => entry.metrics().refused(offence.name()),
+        CloseReason::Shed => entry.metrics().ended("shed"),
+        CloseReason::Drained => {}
     }
 }

@@ -18,8 +18,8 @@ use crate::net::body::ExchangeBody;
 use crate::net::client::Client;
 use crate::net::guard::Protocol;
 use crate::net::interim::Interim;
-use crate::net::pulse::ExchangeGuard;
-use crate::net::sweep::Entry;
+use crate::net::state::ExchangeGuard;
+use crate::net::sweep::OpenConnection;
 use crate::net::tunnel::Switch;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -29,18 +29,18 @@ pub(super) fn service<H, F, B>(
     handler: Rc<H>,
     client: Client,
     protocol: Protocol,
-    entry: &Entry,
+    entry: &OpenConnection,
 ) -> impl Service<Request<Incoming>, Response = Response<ExchangeBody<B>>, Error = Infallible, Future = Answering<F>> + use<H, F, B>
 where
     H: Fn(Arc<Client>, Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: Body,
 {
-    let (pulse, metrics) = (entry.pulse().clone(), entry.metrics().clone());
+    let (state, metrics) = (entry.state().clone(), entry.metrics().clone());
     // Shared by the requests of this connection.
     let client = Arc::new(client);
     service_fn(move |mut request: Request<Incoming>| {
-        let exchange = pulse.exchange();
+        let exchange = state.exchange();
         metrics.request(protocol == Protocol::Http2);
         name_one_host(&mut request);
         let interim = client.interim.clone();

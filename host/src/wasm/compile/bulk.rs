@@ -153,10 +153,10 @@ impl Divider {
         Some(self.functions + u32::try_from(at).ok()?)
     }
 
-    fn memory(&self, index: u32) -> Memory {
+    fn memory(&self, index: u32) -> BulkMemory {
         // Validated code names no other.
         let ty = self.memories.get(index as usize).copied();
-        Memory {
+        BulkMemory {
             index,
             address: if ty.is_some_and(|ty| ty.memory64) { ValType::I64 } else { ValType::I32 },
             page_shift: i64::from(ty.and_then(|ty| ty.page_size_log2).unwrap_or(16)),
@@ -243,7 +243,7 @@ impl Divider {
 }
 
 #[derive(Clone, Copy)]
-struct Memory {
+struct BulkMemory {
     index: u32,
     address: ValType,
     page_shift: i64,
@@ -292,7 +292,7 @@ fn advance(f: &mut InstructionSink<'_>, (local, ty): Parameter, step: Step) {
 }
 
 /// Goes on to the operation itself, which traps, if a range does not lie within its memory.
-fn leave_if_outside(f: &mut InstructionSink<'_>, memory: Memory, start: Parameter, length: Parameter) {
+fn leave_if_outside(f: &mut InstructionSink<'_>, memory: BulkMemory, start: Parameter, length: Parameter) {
     let size = |f: &mut InstructionSink<'_>| {
         f.memory_size(memory.index);
         if memory.address == ValType::I32 {

@@ -38,7 +38,7 @@ pub enum CompileError {
     Several(Vec<CompileError>),
     /// What the process that compiles has said, or what became of it.
     #[error("{message}")]
-    Refused { reason: Reason, message: String, remedy: String },
+    Refused { reason: CompileErrorKind, message: String, remedy: String },
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),
 }
@@ -66,7 +66,7 @@ impl std::fmt::Display for CodePlace {
 /// The label of a refusal in metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
+pub enum CompileErrorKind {
     /// No valid component, or not one for this engine.
     Invalid,
     /// It exports nothing that can be called.
@@ -85,48 +85,50 @@ pub enum Reason {
     Failed,
 }
 
-impl Reason {
-    pub const ALL: [Reason; 9] = [
-        Reason::Invalid,
-        Reason::Exports,
-        Reason::Imports,
-        Reason::Size,
-        Reason::Cost,
-        Reason::Memory,
-        Reason::Time,
-        Reason::Changed,
-        Reason::Failed,
+impl CompileErrorKind {
+    pub const ALL: [CompileErrorKind; 9] = [
+        CompileErrorKind::Invalid,
+        CompileErrorKind::Exports,
+        CompileErrorKind::Imports,
+        CompileErrorKind::Size,
+        CompileErrorKind::Cost,
+        CompileErrorKind::Memory,
+        CompileErrorKind::Time,
+        CompileErrorKind::Changed,
+        CompileErrorKind::Failed,
     ];
 
     pub fn name(self) -> &'static str {
         match self {
-            Reason::Invalid => "invalid",
-            Reason::Exports => "exports",
-            Reason::Imports => "imports",
-            Reason::Size => "size",
-            Reason::Cost => "cost",
-            Reason::Memory => "memory",
-            Reason::Time => "time",
-            Reason::Changed => "changed",
-            Reason::Failed => "failed",
+            CompileErrorKind::Invalid => "invalid",
+            CompileErrorKind::Exports => "exports",
+            CompileErrorKind::Imports => "imports",
+            CompileErrorKind::Size => "size",
+            CompileErrorKind::Cost => "cost",
+            CompileErrorKind::Memory => "memory",
+            CompileErrorKind::Time => "time",
+            CompileErrorKind::Changed => "changed",
+            CompileErrorKind::Failed => "failed",
         }
     }
 }
 
 impl CompileError {
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> CompileErrorKind {
         match self {
-            CompileError::Invalid(_) | CompileError::CoreModule => Reason::Invalid,
-            CompileError::NothingToCall { .. } => Reason::Exports,
-            CompileError::Imports { .. } | CompileError::Functions { .. } | CompileError::Mismatch(_) => Reason::Imports,
+            CompileError::Invalid(_) | CompileError::CoreModule => CompileErrorKind::Invalid,
+            CompileError::NothingToCall { .. } => CompileErrorKind::Exports,
+            CompileError::Imports { .. } | CompileError::Functions { .. } | CompileError::Mismatch(_) => {
+                CompileErrorKind::Imports
+            }
             CompileError::TooCostly { .. }
             | CompileError::TooManyValues { .. }
             | CompileError::FramesTooLarge { .. }
-            | CompileError::Unwritable { .. } => Reason::Cost,
-            CompileError::TooMuch { .. } | CompileError::OverLimit { .. } => Reason::Size,
-            CompileError::Several(errors) => errors.first().map_or(Reason::Invalid, CompileError::reason),
+            | CompileError::Unwritable { .. } => CompileErrorKind::Cost,
+            CompileError::TooMuch { .. } | CompileError::OverLimit { .. } => CompileErrorKind::Size,
+            CompileError::Several(errors) => errors.first().map_or(CompileErrorKind::Invalid, CompileError::reason),
             CompileError::Refused { reason, .. } => *reason,
-            CompileError::Wasmtime(_) => Reason::Failed,
+            CompileError::Wasmtime(_) => CompileErrorKind::Failed,
         }
     }
 
@@ -175,10 +177,10 @@ impl CompileError {
     }
 
     pub(super) fn failed(message: impl Into<String>) -> CompileError {
-        CompileError::refused(Reason::Failed, message, "")
+        CompileError::refused(CompileErrorKind::Failed, message, "")
     }
 
-    pub(super) fn refused(reason: Reason, message: impl Into<String>, remedy: &str) -> CompileError {
+    pub(super) fn refused(reason: CompileErrorKind, message: impl Into<String>, remedy: &str) -> CompileError {
         CompileError::Refused { reason, message: message.into(), remedy: remedy.to_owned() }
     }
 }

@@ -15,7 +15,7 @@ use wasmparser::{
 use super::cost::{Cost, FunctionCost};
 use super::error::{CodePlace, CompileError};
 use super::inspection::Inspection;
-use super::names::{Linked, Offer};
+use super::names::{AvailableImports, Linked};
 use super::size::Size;
 use crate::limits::{Limits, Profile};
 use crate::wasm::abi::Moment;
@@ -32,7 +32,7 @@ pub(super) struct Examined {
 }
 
 /// Everything that keeps a component from being deployed with these limits, where it is valid at all.
-pub(super) fn examined(component: &[u8], limits: &Limits, offer: &Offer) -> Result<Examined, CompileError> {
+pub(super) fn examined(component: &[u8], limits: &Limits, offer: &AvailableImports) -> Result<Examined, CompileError> {
     let inspection = outline(component)?;
     let valid = validated(component, limits.profile())?;
     let mut wrong = inspection.wrong(limits);

@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
-use super::error::{CompileError, Reason};
+use super::error::{CompileError, CompileErrorKind};
 use super::inspection::Inspection;
-use super::names::Offer;
+use super::names::AvailableImports;
 use super::prepare::{self, Prepared};
-use super::source::Source;
+use super::source::ComponentSource;
 use super::{adapt, examine};
 use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::engine::config;
@@ -37,7 +37,7 @@ pub struct Note {
 }
 
 impl Job {
-    pub(super) fn new(engine: &Engine, source: &Source, limits: &Limits, bounds: Compiling) -> Job {
+    pub(super) fn new(engine: &Engine, source: &ComponentSource, limits: &Limits, bounds: Compiling) -> Job {
         Job {
             profile: limits.profile(),
             memory_bytes: limits.value(Limit::MemoryBytes),
@@ -55,7 +55,7 @@ impl Job {
     }
 
     /// `engine` has the settings of the one that will run it, `offer` what that has to import.
-    pub(super) fn done(&self, engine: &Engine, offer: &Offer, bytes: &[u8]) -> Result<(Vec<u8>, Note), CompileError> {
+    pub(super) fn done(&self, engine: &Engine, offer: &AvailableImports, bytes: &[u8]) -> Result<(Vec<u8>, Note), CompileError> {
         let component = adapt::adapted(bytes)?;
         let limits = self.limits()?;
         let examined = examine::examined(&component, &limits, offer)?;
@@ -67,7 +67,7 @@ impl Job {
 
 /// What the process that compiles says at its end.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Answer {
+pub(super) enum CompilerReply {
     Made(Note),
-    Refused { reason: Reason, message: String, remedy: String },
+    Refused { reason: CompileErrorKind, message: String, remedy: String },
 }

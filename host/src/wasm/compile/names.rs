@@ -23,7 +23,7 @@ use crate::wasm::worker::linker;
 use crate::wasm::worker::state::WorkerState;
 
 /// What components of a profile may import.
-pub enum Offer {
+pub enum AvailableImports {
     Viewer(Linker<ViewerState>),
     Worker(Linker<WorkerState>),
 }
@@ -37,11 +37,11 @@ pub(super) enum Linked {
     Mismatch(String),
 }
 
-impl Offer {
-    pub fn of(engine: &Engine, profile: Profile) -> Result<Offer> {
+impl AvailableImports {
+    pub fn of(engine: &Engine, profile: Profile) -> Result<AvailableImports> {
         Ok(match profile {
-            Profile::Viewer => Offer::Viewer(sealed::linker(engine)?),
-            Profile::Worker => Offer::Worker(linker::linker(engine)?),
+            Profile::Viewer => AvailableImports::Viewer(sealed::linker(engine)?),
+            Profile::Worker => AvailableImports::Worker(linker::linker(engine)?),
         })
     }
 
@@ -89,8 +89,8 @@ impl Offer {
 
     fn asked(&self, component: &[u8]) -> Result<()> {
         match self {
-            Offer::Viewer(linker) => linker.instantiate_pre(&Component::new(linker.engine(), component)?).map(drop),
-            Offer::Worker(linker) => linker.instantiate_pre(&Component::new(linker.engine(), component)?).map(drop),
+            AvailableImports::Viewer(linker) => linker.instantiate_pre(&Component::new(linker.engine(), component)?).map(drop),
+            AvailableImports::Worker(linker) => linker.instantiate_pre(&Component::new(linker.engine(), component)?).map(drop),
         }
     }
 
@@ -209,7 +209,7 @@ mod tests {
     use crate::wasm::compile::{CompileError, examine};
     use crate::wasm::engine::config;
 
-    fn missing(offer: &Offer, wat: &str) -> Vec<String> {
+    fn missing(offer: &AvailableImports, wat: &str) -> Vec<String> {
         let bytes = wat::parse_str(wat).unwrap();
         let valid = examine::validated(&bytes, Profile::Worker).unwrap();
         let imports = examine::outline(&bytes).unwrap().imports;
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_function_is_missing_where_the_linker_has_none_of_that_name_whatever_its_type() {
-        let offer = Offer::of(&config::compiling(Profile::Worker).unwrap(), Profile::Worker).unwrap();
+        let offer = AvailableImports::of(&config::compiling(Profile::Worker).unwrap(), Profile::Worker).unwrap();
         for (wat, expected) in [
             (
                 r#"(component (import "wasi:random/random@0.2.6" (instance (export "get-random-u64" (func (result u64))))))"#,
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn a_viewer_component_may_import_what_is_sealed_and_is_told_what_is_not_there() {
         let engine = config::compiling(Profile::Viewer).unwrap();
-        let offer = Offer::of(&engine, Profile::Viewer).unwrap();
+        let offer = AvailableImports::of(&engine, Profile::Viewer).unwrap();
         let wat = r#"(component
             (import "edgeward:edge/log@0.1.0" (instance (export "line" (func (param "text" string)))))
             (import "wasi:filesystem/preopens@0.2.3" (instance (export "get-doors" (func)))))"#;

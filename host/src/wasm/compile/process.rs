@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
-use super::error::{CompileError, Reason};
-use super::job::{Answer, Job, Note};
-use super::names::Offer;
+use super::error::{CompileError, CompileErrorKind};
+use super::job::{CompilerReply, Job, Note};
+use super::names::AvailableImports;
 use super::source;
 use crate::limits::{Compiling, compile as limits};
 use crate::wasm::engine::config;
@@ -46,7 +46,7 @@ impl Compiler {
 
 /// Has a job done. What comes out is written to `out`.
 pub(super) fn run(program: &Path, job: &Job, component: File, out: File) -> Result<Note, CompileError> {
-    let _turn = Turn::wait();
+    let _turn = CompilerPermit::wait();
     let text = serde_json::to_string(job).map_err(|error| CompileError::failed(error.to_string()))?;
     let child = Command::new(program)
         .arg0("edgeward")
@@ -60,8 +60,8 @@ pub(super) fn run(program: &Path, job: &Job, component: File, out: File) -> Resu
         .map_err(|error| CompileError::failed(format!("the compiler cannot be started: {error}")))?;
     let (status, said) = Running(child).ended(patience(job.bounds))?;
     match serde_json::from_str(said.lines().last().unwrap_or_default()) {
-        Ok(Answer::Made(note)) if status.success() => Ok(note),
-        Ok(Answer::Refused { reason, message, remedy }) => Err(CompileError::Refused { reason, message, remedy }),
+        Ok(CompilerReply::Made(note)) if status.success() => Ok(note),
+        Ok(CompilerReply::Refused { reason, message, remedy }) => Err(CompileError::Refused { reason, message, remedy }),
         _ => Err(perished(status, &said, job.bounds)),
     }
 }
@@ -93,7 +93,7 @@ impl Running {
             Ok(text) => Ok((self.0.wait().map_err(failed)?, text.map_err(failed)?)),
             Err(RecvTimeoutError::Timeout) => {
                 let message = format!("compiling it takes more than {} s", patience.as_secs());
-                Err(CompileError::refused(Reason::Time, message, MORE_TIME))
+                Err(CompileError::refused(CompileErrorKind::Time, message, MORE_TIME))
             }
             Err(RecvTimeoutError::Disconnected) => Err(CompileError::failed("nobody hears the compiler")),
         }
@@ -118,40 +118,42 @@ fn perished(status: ExitStatus, said: &str, bounds: Compiling) -> CompileError {
     }
     match signal {
         Some(Signal::XCPU) => {
-            refused(Reason::Time, format!("compiling it takes more than {} s of CPU time", bounds.cpu_s), MORE_TIME)
+            refused(CompileErrorKind::Time, format!("compiling it takes more than {} s of CPU time", bounds.cpu_s), MORE_TIME)
         }
-        Some(Signal::XFSZ) => refused(Reason::Memory, format!("its machine code has more than {} bytes", limits::CODE_BYTES), ""),
+        Some(Signal::XFSZ) => {
+            refused(CompileErrorKind::Memory, format!("its machine code has more than {} bytes", limits::CODE_BYTES), "")
+        }
         // What the kernel does when memory is short.
-        Some(Signal::KILL) => refused(Reason::Memory, "the compiler was killed".to_owned(), "is memory short?"),
+        Some(Signal::KILL) => refused(CompileErrorKind::Memory, "the compiler was killed".to_owned(), "is memory short?"),
         _ => {
             let tells = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
             let last = said.lines().rev().find(tells).unwrap_or("without a word");
-            refused(Reason::Failed, format!("the compiler failed ({status}): {last}"), "")
+            refused(CompileErrorKind::Failed, format!("the compiler failed ({status}): {last}"), "")
         }
     }
 }
 
 fn out_of_memory(bounds: Compiling) -> CompileError {
     let message = format!("compiling it takes more than {} bytes of memory", bounds.memory_bytes);
-    CompileError::refused(Reason::Memory, message, "if it must be, allow more by `compile_memory_bytes` of [server]")
+    CompileError::refused(CompileErrorKind::Memory, message, "if it must be, allow more by `compile_memory_bytes` of [server]")
 }
 
 /// One of the few who may have a compiler run.
-struct Turn;
+struct CompilerPermit;
 
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-impl Turn {
-    fn wait() -> Turn {
+impl CompilerPermit {
+    fn wait() -> CompilerPermit {
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut running = ENDED.wait_while(running, |n| *n >= limits::PROCESSES).unwrap_or_else(PoisonError::into_inner);
         *running += 1;
-        Turn
+        CompilerPermit
     }
 }
 
-impl Drop for Turn {
+impl Drop for CompilerPermit {
     fn drop(&mut self) {
         *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         ENDED.notify_one();
@@ -168,13 +170,13 @@ pub fn serve(text: &str) -> io::Result<bool> {
         error => error,
     });
     let answer = match made {
-        Ok(note) => Answer::Made(note),
-        Err(error) => Answer::Refused { reason: error.reason(), message: error.to_string(), remedy: error.remedy() },
+        Ok(note) => CompilerReply::Made(note),
+        Err(error) => CompilerReply::Refused { reason: error.reason(), message: error.to_string(), remedy: error.remedy() },
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
     io::stderr().write_all(&line)?;
-    Ok(matches!(answer, Answer::Made(_)))
+    Ok(matches!(answer, CompilerReply::Made(_)))
 }
 
 /// Before the first untrusted byte.
@@ -197,13 +199,13 @@ fn made(job: &Job) -> Result<Note, CompileError> {
     let (bytes, sha256) = source::read(io::stdin().lock()).map_err(failed)?;
     if sha256 != job.sha256 {
         let message = "the file was written to while it was read".to_owned();
-        return Err(CompileError::refused(Reason::Changed, message, "put a new file under its name instead"));
+        return Err(CompileError::refused(CompileErrorKind::Changed, message, "put a new file under its name instead"));
     }
     let engine = config::compiling(job.profile).map_err(CompileError::Wasmtime)?;
     if config::digest(&engine) != job.engine {
         return Err(CompileError::failed("the compiler is of another version of Edgeward"));
     }
-    let offer = Offer::of(&engine, job.profile).map_err(CompileError::Wasmtime)?;
+    let offer = AvailableImports::of(&engine, job.profile).map_err(CompileError::Wasmtime)?;
     let (code, note) = job.done(&engine, &offer, &bytes)?;
     io::stdout().lock().write_all(&code).map_err(failed)?;
     Ok(note)

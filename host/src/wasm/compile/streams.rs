@@ -35,7 +35,7 @@ pub fn bounded(component: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, CompileError> 
     if !has_streams(&component)? {
         return Ok(component);
     }
-    let (mut bounded, mut bounder) = (Component::new(), Bounder { scopes: vec![Scope::default()] });
+    let (mut bounded, mut bounder) = (Component::new(), Bounder { scopes: vec![ComponentScope::default()] });
     bounder
         .parse_component(&mut bounded, Parser::new(0), &component)
         .map_err(|error| CompileError::Invalid(error.to_string()))?;
@@ -62,11 +62,11 @@ fn moves_items(function: &CanonicalFunction) -> bool {
 
 /// Components that are being written, the innermost last.
 struct Bounder {
-    scopes: Vec<Scope>,
+    scopes: Vec<ComponentScope>,
 }
 
 #[derive(Default)]
-struct Scope {
+struct ComponentScope {
     modules: Space,
     instances: Space,
     functions: Space,
@@ -99,11 +99,11 @@ impl Space {
 }
 
 impl Bounder {
-    fn scope(&mut self) -> &mut Scope {
+    fn scope(&mut self) -> &mut ComponentScope {
         self.scopes.last_mut().expect("the outermost is never popped")
     }
 
-    fn outer(&self, count: u32) -> Option<&Scope> {
+    fn outer(&self, count: u32) -> Option<&ComponentScope> {
         self.scopes.iter().rev().nth(count as usize)
     }
 
@@ -172,7 +172,7 @@ impl ReencodeComponent for Bounder {
     }
 
     fn push_depth(&mut self) {
-        self.scopes.push(Scope::default());
+        self.scopes.push(ComponentScope::default());
     }
 
     fn pop_depth(&mut self) {

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::connections::Connections;
 use crate::limits::egress as limits;
-use crate::network::{Grants, InvalidTarget, Target, is_public};
+use crate::network::{Grants, HostPort, InvalidHostPort, is_public};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::worker::output::FunctionLog;
 
@@ -22,23 +22,23 @@ pub struct Egress {
 
 /// Why an outgoing connection was refused before it was tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum EgressDenial {
     #[error("{target} is not granted; granted: {granted}")]
-    Name { target: Target, granted: String },
+    Name { target: HostPort, granted: String },
     #[error("{host} resolves to {address}, which is not a public address; grant {address} too if it is meant")]
     Address { host: String, address: SocketAddr },
     #[error("{name} is granted at no port, and not resolved; granted: {granted}")]
     Resolution { name: String, granted: String },
     #[error("`{}` is no host to connect to: {why}", .authority.escape_debug())]
-    Authority { authority: String, why: InvalidTarget },
+    Authority { authority: String, why: InvalidHostPort },
 }
 
-impl Refusal {
+impl EgressDenial {
     pub(super) fn label(&self) -> &'static str {
         match self {
-            Refusal::Name { .. } | Refusal::Resolution { .. } => "not-granted",
-            Refusal::Address { .. } => "address-not-granted",
-            Refusal::Authority { .. } => "invalid-authority",
+            EgressDenial::Name { .. } | EgressDenial::Resolution { .. } => "not-granted",
+            EgressDenial::Address { .. } => "address-not-granted",
+            EgressDenial::Authority { .. } => "invalid-authority",
         }
     }
 }
@@ -57,13 +57,13 @@ impl Egress {
     }
 
     /// Reads where a request goes, and whether it may.
-    pub(super) fn check(&self, authority: &str, default_port: u16) -> Result<Target, Refusal> {
-        let invalid = |why| Refusal::Authority { authority: authority.to_owned(), why };
-        let target = Target::parse(authority, default_port).map_err(invalid)?;
+    pub(super) fn check(&self, authority: &str, default_port: u16) -> Result<HostPort, EgressDenial> {
+        let invalid = |why| EgressDenial::Authority { authority: authority.to_owned(), why };
+        let target = HostPort::parse(authority, default_port).map_err(invalid)?;
         if self.grants.grant(&target) {
             return Ok(target);
         }
-        Err(Refusal::Name { target, granted: self.grants.to_string() })
+        Err(EgressDenial::Name { target, granted: self.grants.to_string() })
     }
 
     /// Asks the system's resolver, which blocks a thread that nobody can call back: it keeps its turn although its caller
@@ -83,14 +83,14 @@ impl Egress {
         &self,
         name: &str,
         resolved: impl Iterator<Item = SocketAddr>,
-    ) -> Result<Vec<SocketAddr>, Refusal> {
+    ) -> Result<Vec<SocketAddr>, EgressDenial> {
         let mut refused = None;
         let mut kept = Vec::new();
         for address in resolved {
             if may_lead_to(&self.grants, name, address) {
                 kept.push(address);
             } else {
-                refused = Some(Refusal::Address { host: name.to_owned(), address });
+                refused = Some(EgressDenial::Address { host: name.to_owned(), address });
             }
         }
         match refused {
@@ -99,7 +99,7 @@ impl Egress {
         }
     }
 
-    pub(super) fn refuse(&self, refusal: &Refusal, log: &FunctionLog) {
+    pub(super) fn refuse(&self, refusal: &EgressDenial, log: &FunctionLog) {
         self.metrics.egress(refusal.label());
         log.line(&format!("network: {refusal}"));
     }

@@ -22,13 +22,13 @@ use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use crate::loops;
-use crate::network::{Host, Target};
+use crate::network::{HostPort, NetworkHost};
 use crate::wasm::egress::connections::{Permit, Permitted};
-use crate::wasm::egress::policy::{Egress, Refusal};
+use crate::wasm::egress::policy::{Egress, EgressDenial};
 use crate::wasm::worker::output::FunctionLog;
 
 /// A response, and the rest of the work on its connection.
-pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+pub(super) type SentRequest = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 /// Where the guest names no timeout; the call's deadline is shorter by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,14 +42,14 @@ pub(super) async fn send(
     log: FunctionLog,
     request: Request<WasiBody>,
     options: RequestOptions,
-) -> Result<Sent, Error> {
+) -> Result<SentRequest, Error> {
     let (target, tls) = match destination(&egress, request.uri()) {
         Ok(destination) => destination,
-        Err(Refused::Unreadable) => return Err(Error::HttpRequestUriInvalid),
-        Err(Refused::By(refusal)) => {
+        Err(DestinationError::Unreadable) => return Err(Error::HttpRequestUriInvalid),
+        Err(DestinationError::By(refusal)) => {
             egress.refuse(&refusal, &log);
             return Err(match refusal {
-                Refusal::Authority { .. } => Error::HttpRequestUriInvalid,
+                EgressDenial::Authority { .. } => Error::HttpRequestUriInvalid,
                 _ => Error::HttpRequestDenied,
             });
         }
@@ -81,21 +81,21 @@ pub(super) async fn send(
 }
 
 /// Why a request goes nowhere.
-enum Refused {
+enum DestinationError {
     /// Without a host, or of a scheme that is not ours: wasi:http lets no guest come so far.
     Unreadable,
-    By(Refusal),
+    By(EgressDenial),
 }
 
 /// Where a request goes, and whether in TLS.
-fn destination(egress: &Egress, uri: &Uri) -> Result<(Target, bool), Refused> {
-    let authority = uri.authority().ok_or(Refused::Unreadable)?;
+fn destination(egress: &Egress, uri: &Uri) -> Result<(HostPort, bool), DestinationError> {
+    let authority = uri.authority().ok_or(DestinationError::Unreadable)?;
     let tls = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => true,
         Some(scheme) if *scheme == Scheme::HTTP => false,
-        _ => return Err(Refused::Unreadable),
+        _ => return Err(DestinationError::Unreadable),
     };
-    let target = egress.check(authority.as_str(), default_port(tls)).map_err(Refused::By)?;
+    let target = egress.check(authority.as_str(), default_port(tls)).map_err(DestinationError::By)?;
     Ok((target, tls))
 }
 
@@ -103,8 +103,8 @@ fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-/// Only a request to a proxy carries scheme and authority. What `Host` says is where it goes, not what the guest wrote.
-fn in_origin_form(mut request: Request<WasiBody>, target: &Target, tls: bool) -> Result<Request<WasiBody>, Error> {
+/// Only a request to a proxy carries scheme and authority. What `NetworkHost` says is where it goes, not what the guest wrote.
+fn in_origin_form(mut request: Request<WasiBody>, target: &HostPort, tls: bool) -> Result<Request<WasiBody>, Error> {
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
     let path = match request.uri().path() {
         "" => format!("/{query}"),
@@ -120,20 +120,20 @@ fn in_origin_form(mut request: Request<WasiBody>, target: &Target, tls: bool) ->
     Ok(request)
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 async fn connect(
     egress: &Egress,
     log: &FunctionLog,
     permit: Permit,
-    target: &Target,
+    target: &HostPort,
     tls: bool,
-) -> Result<Box<dyn Stream>, Error> {
+) -> Result<Box<dyn ByteStream>, Error> {
     let (addresses, name) = match &target.host {
         // Granted as it is: nobody is asked what it means.
-        Host::Address(address) => (vec![SocketAddr::new(*address, target.port)], ServerName::from(*address)),
-        Host::Name(name) => {
+        NetworkHost::Address(address) => (vec![SocketAddr::new(*address, target.port)], ServerName::from(*address)),
+        NetworkHost::Name(name) => {
             let addresses = resolve(egress, log, name, target.port).await?;
             (addresses, ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?)
         }
@@ -180,7 +180,11 @@ static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
     Arc::new(config.with_no_client_auth())
 });
 
-async fn exchange(stream: Box<dyn Stream>, request: Request<WasiBody>, options: RequestOptions) -> Result<Sent, Error> {
+async fn exchange(
+    stream: Box<dyn ByteStream>,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+) -> Result<SentRequest, Error> {
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;

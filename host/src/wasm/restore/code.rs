@@ -3,7 +3,7 @@
 use wasm_encoder::{BlockType, Function, MemArg, ValType};
 
 use super::layout::{GRANULE_SHIFT, MARKS, MEMORY, PAGE};
-use super::source::Source;
+use super::source::MainModule;
 use super::unsuitable::Unsuitable;
 
 const GRANULE: i32 = 1 << GRANULE_SHIFT;
@@ -55,7 +55,7 @@ pub(super) fn mark_body(added: &Added) -> Function {
 
 /// `grow(pages) -> old pages or -1`, as `memory.grow`. Where the limit and not the module's own maximum is
 /// in the way, the real instruction is asked, so that the host's limiter hears of it (and refuses).
-pub(super) fn grow_body(source: &Source<'_>, added: &Added) -> Function {
+pub(super) fn grow_body(source: &MainModule<'_>, added: &Added) -> Function {
     let mut function = Function::new([(1, ValType::I64)]);
     let (pages, wanted) = (0, 1);
     let own = source.maximum_pages.unwrap_or(u64::MAX >> 1).min(PAGE).cast_signed();
@@ -70,7 +70,7 @@ pub(super) fn grow_body(source: &Source<'_>, added: &Added) -> Function {
 }
 
 /// Runs of marked granules are put back one by one; marks are cleared word by word.
-pub(super) fn restore_body(source: &Source<'_>, added: &Added) -> Result<Function, Unsuitable> {
+pub(super) fn restore_body(source: &MainModule<'_>, added: &Added) -> Result<Function, Unsuitable> {
     let size = i32::try_from(added.memory_pages * PAGE).map_err(|_| Unsuitable::Shape("its memory limit is over 2 GiB"))?;
     let image = i32::try_from(source.image.len()).map_err(|_| Unsuitable::Shape("its image is over 2 GiB"))?;
     let granules = size >> GRANULE_SHIFT;

@@ -5,7 +5,7 @@ use wasmtime::{Error, Result};
 
 use super::define::{func, handle, resource};
 use super::io::{InputStream, OutputStream};
-use crate::wasm::state::{Stream, ViewerState};
+use crate::wasm::state::{StdStream, ViewerState};
 
 /// Nobody has one: there is no terminal.
 struct TerminalInput;
@@ -34,11 +34,11 @@ pub(super) fn stdin(stdin: Interface<'_, '_>) -> Result<()> {
 }
 
 pub(super) fn stdout(stdout: Interface<'_, '_>) -> Result<()> {
-    func(stdout, "get-stdout", |store, (): ()| Ok((handle::<OutputStream>(store, Stream::Stdout as u8)?,)))
+    func(stdout, "get-stdout", |store, (): ()| Ok((handle::<OutputStream>(store, StdStream::Stdout as u8)?,)))
 }
 
 pub(super) fn stderr(stderr: Interface<'_, '_>) -> Result<()> {
-    func(stderr, "get-stderr", |store, (): ()| Ok((handle::<OutputStream>(store, Stream::Stderr as u8)?,)))
+    func(stderr, "get-stderr", |store, (): ()| Ok((handle::<OutputStream>(store, StdStream::Stderr as u8)?,)))
 }
 
 pub(super) fn terminal_input(terminal: Interface<'_, '_>) -> Result<()> {

@@ -8,7 +8,7 @@ use wasmtime::{Error, Result};
 
 use super::define::{Caller, func, handle, pay, pay_bytes, resource};
 use crate::wasm::fuel::host_call;
-use crate::wasm::state::{Handles, Stream, ViewerState};
+use crate::wasm::state::{Handles, StdStream, ViewerState};
 
 pub(super) struct OutputStream;
 pub(super) struct InputStream;
@@ -97,7 +97,7 @@ fn output(streams: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
 }
 
 fn write(store: &mut Caller<'_>, stream: &Resource<OutputStream>, bytes: &[u8]) {
-    let stream = if Handles::kind(stream.rep()) == Stream::Stderr as u8 { Stream::Stderr } else { Stream::Stdout };
+    let stream = if Handles::kind(stream.rep()) == StdStream::Stderr as u8 { StdStream::Stderr } else { StdStream::Stdout };
     store.data_mut().log.write(stream, bytes);
 }
 

@@ -16,7 +16,7 @@ use crate::wasm::state::{KeyValueStore, ViewerState};
 pub const OWN: [&str; 2] = ["edgeward:edge/log@0.1.0", "edgeward:edge/key-value-store@0.1.0"];
 
 /// What these need to find beside a worker's instance.
-pub(in crate::wasm) trait Beside: Sized + 'static {
+pub(in crate::wasm) trait HostServices: Sized + 'static {
     /// Counts a call of the guest into the host that moves so many bytes, or ends it.
     fn charge(store: &mut StoreContextMut<'_, Self>, bytes: usize) -> Result<()>;
     fn log_line(&mut self, line: &str);
@@ -24,19 +24,19 @@ pub(in crate::wasm) trait Beside: Sized + 'static {
 }
 
 /// `log.line`, for a worker; so are the next two.
-pub(in crate::wasm) fn line<S: Beside>(store: &mut StoreContextMut<'_, S>, text: &str) -> Result<()> {
+pub(in crate::wasm) fn line<S: HostServices>(store: &mut StoreContextMut<'_, S>, text: &str) -> Result<()> {
     S::charge(store, text.len())?;
     store.data_mut().log_line(text);
     Ok(())
 }
 
-pub(in crate::wasm) fn get<S: Beside>(store: &mut StoreContextMut<'_, S>, key: &str) -> Result<Option<Vec<u8>>> {
+pub(in crate::wasm) fn get<S: HostServices>(store: &mut StoreContextMut<'_, S>, key: &str) -> Result<Option<Vec<u8>>> {
     let found = store.data().key_values().and_then(|values| values.get(key).map(<[u8]>::to_vec));
     S::charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
     Ok(found)
 }
 
-pub(in crate::wasm) fn count<S: Beside>(store: &mut StoreContextMut<'_, S>) -> Result<u32> {
+pub(in crate::wasm) fn count<S: HostServices>(store: &mut StoreContextMut<'_, S>) -> Result<u32> {
     S::charge(store, 0)?;
     Ok(counted(store.data().key_values().as_deref()))
 }

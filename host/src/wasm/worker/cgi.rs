@@ -26,7 +26,7 @@ use crate::limits::Limit;
 use crate::wasm::worker::exchange::Exchange;
 use crate::wasm::worker::{WorkerCode, WorkerInstance, failure};
 use head::Read;
-use pipe::{Input, Output};
+use pipe::{Stdin, Stdout};
 
 impl WorkerInstance {
     pub(super) async fn serve_cgi(
@@ -37,9 +37,9 @@ impl WorkerInstance {
         exchange: &mut Exchange,
     ) -> Result<(), Failure> {
         let (request, body) = request.into_parts();
-        let output = Output::new();
+        let output = Stdout::new();
         let variables = environment::variables(&request, &code.surroundings.environment);
-        self.store.data_mut().run_as_program(&variables, Input::new(body), output.clone());
+        self.store.data_mut().run_as_program(&variables, Stdin::new(body), output.clone());
 
         let ended = {
             let mut run = pin!(async {
@@ -71,32 +71,32 @@ impl WorkerInstance {
             }
         };
         ended.map_err(|ended| match ended {
-            Ended::Failed(error) => failure(&mut self.store, &code.limits, &error),
-            Ended::Status(status) => Failure::Guest(format!("it exited with status {status}")),
+            ProgramEnd::Failed(error) => failure(&mut self.store, &code.limits, &error),
+            ProgramEnd::Status(status) => Failure::Guest(format!("it exited with status {status}")),
         })
     }
 }
 
 /// How a program ends when not well.
-enum Ended {
+enum ProgramEnd {
     Failed(wasmtime::Error),
     Status(i32),
 }
 
-fn how(returned: wasmtime::Result<Result<(), ()>>) -> Result<(), Ended> {
+fn how(returned: wasmtime::Result<Result<(), ()>>) -> Result<(), ProgramEnd> {
     match returned {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(())) => Err(Ended::Status(1)),
+        Ok(Err(())) => Err(ProgramEnd::Status(1)),
         Err(error) => match error.downcast_ref::<I32Exit>() {
             Some(I32Exit(0)) => Ok(()),
-            Some(I32Exit(status)) => Err(Ended::Status(*status)),
-            None => Err(Ended::Failed(error)),
+            Some(I32Exit(status)) => Err(ProgramEnd::Status(*status)),
+            None => Err(ProgramEnd::Failed(error)),
         },
     }
 }
 
 /// Waits for the head, and gives what was written behind it.
-async fn read_head(output: &Output, code: &WorkerCode) -> Result<(Response<()>, Bytes), Failure> {
+async fn read_head(output: &Stdout, code: &WorkerCode) -> Result<(Response<()>, Bytes), Failure> {
     let bad = |why: &str| Failure::BadReply(format!("its output is no CGI response: {why}"));
     let mut written = BytesMut::new();
     while let Some(bytes) = std::future::poll_fn(|cx| output.poll_take(cx)).await {
@@ -119,7 +119,7 @@ async fn read_head(output: &Output, code: &WorkerCode) -> Result<(Response<()>, 
 /// What a program writes behind its head.
 struct OutputBody {
     rest: Bytes,
-    output: Output,
+    output: Stdout,
 }
 
 impl Body for OutputBody {

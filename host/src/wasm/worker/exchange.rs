@@ -22,14 +22,14 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
-use crate::loops::Passed;
-use crate::wasm::worker::{Called, Http, StreamBody, WorkerCode, WorkerInstance};
+use crate::loops::LoopMarks;
+use crate::wasm::worker::{Http, StreamBody, WorkerCallResult, WorkerCode, WorkerInstance};
 
 /// What a guest may still do for a client that has left.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// Where the head of a response goes, once.
-pub type Head = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
+pub type HeadSender = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
 
 /// How a request ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) enum BodyState {
 
 /// What a request's guest needs to hand its response over.
 pub(super) struct Exchange {
-    head: Option<Head>,
+    head: Option<HeadSender>,
     /// Why the guest failed, for the body; set before the guest's end of the body is dropped.
     torn: Arc<OnceLock<&'static str>>,
     /// Wakes the body when the call is over: it may not come from the guest, and know nothing of that.
@@ -64,7 +64,7 @@ impl WorkerInstance {
     /// Answers one request: the response's head goes to `head`, and the guest runs on until it has nothing
     /// left to do. A failure after the head is here shows in the body. After a failure, or when the client
     /// left, the instance must be dropped.
-    pub async fn serve(&mut self, code: &WorkerCode, request: Request<StreamBody>, head: Head) -> Called<Served> {
+    pub async fn serve(&mut self, code: &WorkerCode, request: Request<StreamBody>, head: HeadSender) -> WorkerCallResult<Served> {
         let (running, over) = oneshot::channel();
         let mut exchange = Exchange {
             head: Some(head),
@@ -73,7 +73,7 @@ impl WorkerInstance {
             body: watch::Sender::new(BodyState::Open),
             limits: code.limits.clone(),
         };
-        self.store.data_mut().asked_by(Passed::of(request.headers()));
+        self.store.data_mut().asked_by(LoopMarks::of(request.headers()));
         let torn = exchange.torn.clone();
         let result = self.serve_within(code, request, &mut exchange).await;
         let fuel = self.fuel_used(code);
@@ -81,9 +81,9 @@ impl WorkerInstance {
             let _ = torn.set(failure.category());
         }
         drop(running);
-        // Its sender goes with it: a caller that still waits is told by `Called`.
+        // Its sender goes with it: a caller that still waits is told by `WorkerCallResult`.
         drop(exchange.head.take());
-        Called { result, fuel }
+        WorkerCallResult { result, fuel }
     }
 
     async fn serve_within(

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::wasm::worker::exchange::Exchange;
 use crate::wasm::worker::{WorkerCode, WorkerInstance, failure, host};
 
-type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+type P2Response = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
 
 impl WorkerInstance {
     /// The guest answers through an out-parameter while it runs; it ends when it returns.
@@ -62,7 +62,7 @@ impl WorkerInstance {
     }
 }
 
-fn respond(exchange: &mut Exchange, answer: Answer) -> Result<(), Failure> {
+fn respond(exchange: &mut Exchange, answer: P2Response) -> Result<(), Failure> {
     match answer {
         Ok(response) => exchange.respond(response),
         Err(code) => Err(Failure::Guest(format!("{code:?}"))),

@@ -12,7 +12,7 @@ use wasmtime_wasi::p2::bindings::sockets::network;
 use wasmtime_wasi::p2::{DynPollable, Network, Pollable, subscribe};
 use wasmtime_wasi::p3::bindings::sockets::{ip_name_lookup, types};
 
-use crate::wasm::sealed::Beside as _;
+use crate::wasm::sealed::HostServices as _;
 use crate::wasm::worker::state::WorkerState;
 
 /// As the library names them: what is defined again must have the same name.

@@ -13,13 +13,13 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::{Limit, Limits, worker};
-use crate::loops::Passed;
-use crate::wasm::egress::{Egress, Outgoing, Sockets};
-use crate::wasm::sealed::Beside;
-use crate::wasm::state::{Growth, KeyValueStore};
+use crate::loops::LoopMarks;
+use crate::wasm::egress::{Egress, OutgoingHooks, RawSockets};
+use crate::wasm::sealed::HostServices;
+use crate::wasm::state::{Growth, KeyValueStore, StdStream};
 use crate::wasm::worker::holdings::{self, Permits};
 use crate::wasm::worker::meter::Meter;
-use crate::wasm::worker::output::{FunctionLog, Stream};
+use crate::wasm::worker::output::FunctionLog;
 
 /// wasi-http counts so much for a name and its value beside their text.
 const FIELD_OVERHEAD: usize = 72;
@@ -41,7 +41,7 @@ pub struct WorkerState {
     /// A limit that a call into the host ran into.
     pub(super) exceeded: Option<Limit>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
-    pub(super) sockets: Arc<Sockets>,
+    pub(super) sockets: Arc<RawSockets>,
     pub(super) permits: Permits,
     key_values: Option<Arc<dyn KeyValueStore>>,
     /// Calls of wasi:http since it was looked what their handles hold.
@@ -49,13 +49,13 @@ pub struct WorkerState {
     pub(super) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outgoing: Outgoing,
+    outgoing: OutgoingHooks,
 }
 
 impl WorkerState {
     pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> WorkerState {
         let log = FunctionLog::new(limits);
-        let sockets = Arc::new(Sockets::new(surroundings.egress.clone(), log.clone()));
+        let sockets = Arc::new(RawSockets::new(surroundings.egress.clone(), log.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize_value(limits, Limit::Handles));
         let mut http = WasiHttpCtx::new();
@@ -73,7 +73,7 @@ impl WorkerState {
             sockets,
             permits: Permits::default(),
             http,
-            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone(), passed: Passed::default() },
+            outgoing: OutgoingHooks { egress: surroundings.egress.clone(), log: log.clone(), passed: LoopMarks::default() },
             log,
         }
     }
@@ -93,7 +93,7 @@ impl WorkerState {
 
 impl WorkerState {
     /// What the next call asks of others is asked on behalf of a request that has been here.
-    pub(super) fn asked_by(&mut self, passed: Passed) {
+    pub(super) fn asked_by(&mut self, passed: LoopMarks) {
         self.outgoing.passed = passed;
     }
 
@@ -114,13 +114,13 @@ impl WorkerState {
     }
 }
 
-fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<Sockets>) -> WasiCtxBuilder {
+fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<RawSockets>) -> WasiCtxBuilder {
     let mut wasi = WasiCtx::builder();
     for (name, value) in environment {
         wasi.env(name, value);
     }
-    wasi.stdout(log.stream(Stream::Stdout))
-        .stderr(log.stream(Stream::Stderr))
+    wasi.stdout(log.stream(StdStream::Stdout))
+        .stderr(log.stream(StdStream::Stderr))
         .max_random_size(worker::RANDOM_BYTES)
         .allow_tcp(true)
         .allow_udp(false)
@@ -153,7 +153,7 @@ impl WasiHttpView for WorkerState {
     }
 }
 
-impl Beside for WorkerState {
+impl HostServices for WorkerState {
     /// What it costs is measured, as for all of the host.
     fn charge(store: &mut StoreContextMut<'_, WorkerState>, _bytes: usize) -> Result<()> {
         store.data_mut().meter.enter();

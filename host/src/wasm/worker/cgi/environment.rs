@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 
-use crate::network::Target;
+use crate::network::HostPort;
 
 /// All variables of a call: the function's own, then the request's, which win.
 pub(super) fn variables(request: &Parts, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
@@ -32,7 +32,7 @@ pub(super) fn variables(request: &Parts, own: &BTreeMap<String, String>) -> BTre
     }
     let authority = text(&request.headers, &header::HOST);
     let authority = authority.or_else(|| request.uri.authority().map(ToString::to_string)).unwrap_or_default();
-    if let Ok(server) = Target::parse(&authority, if tls { 443 } else { 80 }) {
+    if let Ok(server) = HostPort::parse(&authority, if tls { 443 } else { 80 }) {
         set("SERVER_NAME", server.host.to_string());
         set("SERVER_PORT", server.port.to_string());
     }

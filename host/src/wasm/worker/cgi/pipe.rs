@@ -19,22 +19,22 @@ use crate::limits::cgi::PIPE_BYTES;
 
 /// A program's stdin.
 #[derive(Clone)]
-pub(super) struct Input(Arc<Mutex<Incoming>>);
+pub(super) struct Stdin(Arc<Mutex<StdinState>>);
 
-struct Incoming {
+struct StdinState {
     /// None at its end.
     body: Option<Pin<Box<WasiBody>>>,
     rest: Bytes,
     broken: bool,
 }
 
-impl Input {
-    pub(super) fn new(body: WasiBody) -> Input {
-        Input(Arc::new(Mutex::new(Incoming { body: Some(Box::pin(body)), rest: Bytes::new(), broken: false })))
+impl Stdin {
+    pub(super) fn new(body: WasiBody) -> Stdin {
+        Stdin(Arc::new(Mutex::new(StdinState { body: Some(Box::pin(body)), rest: Bytes::new(), broken: false })))
     }
 }
 
-impl Incoming {
+impl StdinState {
     /// Waits until something is there, or nothing will be.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.rest.is_empty()
@@ -51,13 +51,13 @@ impl Incoming {
     }
 }
 
-impl IsTerminal for Input {
+impl IsTerminal for Stdin {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdinStream for Input {
+impl StdinStream for Stdin {
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
         Box::new(self.clone())
     }
@@ -68,13 +68,13 @@ impl StdinStream for Input {
 }
 
 #[async_trait]
-impl Pollable for Input {
+impl Pollable for Stdin {
     async fn ready(&mut self) {
         std::future::poll_fn(|cx| lock(&self.0).poll_fill(cx)).await;
     }
 }
 
-impl InputStream for Input {
+impl InputStream for Stdin {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         let mut incoming = lock(&self.0);
         let _ = incoming.poll_fill(&mut Context::from_waker(Waker::noop()));
@@ -89,7 +89,7 @@ impl InputStream for Input {
     }
 }
 
-impl AsyncRead for Input {
+impl AsyncRead for Stdin {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let mut incoming = lock(&self.0);
         ready!(incoming.poll_fill(cx));
@@ -105,9 +105,9 @@ impl AsyncRead for Input {
 
 /// A program's stdout: the end that it writes to, and the end that is read.
 #[derive(Clone)]
-pub(super) struct Output(Arc<Mutex<Outgoing>>);
+pub(super) struct Stdout(Arc<Mutex<StdoutState>>);
 
-struct Outgoing {
+struct StdoutState {
     written: BytesMut,
     /// The program has ended.
     ended: bool,
@@ -117,10 +117,10 @@ struct Outgoing {
     writers: Vec<Waker>,
 }
 
-impl Output {
-    pub(super) fn new() -> Output {
+impl Stdout {
+    pub(super) fn new() -> Stdout {
         let (reader, writers) = (None, Vec::new());
-        Output(Arc::new(Mutex::new(Outgoing { written: BytesMut::new(), ended: false, left: false, reader, writers })))
+        Stdout(Arc::new(Mutex::new(StdoutState { written: BytesMut::new(), ended: false, left: false, reader, writers })))
     }
 
     /// Nothing more will be written.
@@ -154,7 +154,7 @@ impl Output {
     }
 }
 
-impl Outgoing {
+impl StdoutState {
     fn room(&self) -> usize {
         PIPE_BYTES - self.written.len()
     }
@@ -188,13 +188,13 @@ impl Outgoing {
     }
 }
 
-impl IsTerminal for Output {
+impl IsTerminal for Stdout {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Output {
+impl StdoutStream for Stdout {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -205,13 +205,13 @@ impl StdoutStream for Output {
 }
 
 #[async_trait]
-impl Pollable for Output {
+impl Pollable for Stdout {
     async fn ready(&mut self) {
         std::future::poll_fn(|cx| lock(&self.0).poll_room(cx)).await;
     }
 }
 
-impl OutputStream for Output {
+impl OutputStream for Stdout {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut outgoing = lock(&self.0);
         if outgoing.left {
@@ -233,7 +233,7 @@ impl OutputStream for Output {
     }
 }
 
-impl AsyncWrite for Output {
+impl AsyncWrite for Stdout {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         let mut outgoing = lock(&self.0);
         ready!(outgoing.poll_room(cx));

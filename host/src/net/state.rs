@@ -14,15 +14,15 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use crate::limits::tunnel;
-use crate::net::frames::Offence;
-use crate::net::framing::Refusal;
+use crate::net::frames::Http2Error;
+use crate::net::framing::FramingError;
 use crate::net::stillness::Stillness;
 use crate::net::ticks::ticks;
 use crate::net::tunnel::Tunnel;
 
 /// Why a connection is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum CloseReason {
     Handshake,
     Idle,
     Head,
@@ -30,9 +30,9 @@ pub(crate) enum Verdict {
     Stalled,
     /// A tunnel through which nothing came.
     Quiet,
-    Refused(Refusal),
+    Refused(FramingError),
     /// Frames of HTTP/2 that are wrong, or too many.
-    Offence(Offence),
+    Http2Error(Http2Error),
     /// Idle while others have no room.
     Shed,
     /// Idle while we drain.
@@ -40,7 +40,7 @@ pub(crate) enum Verdict {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum ConnectionStage {
     Handshake,
     Idle,
     /// Some bytes of a request's head are here. HTTP/1.1 only: in HTTP/2 bytes may also be pings.
@@ -51,15 +51,15 @@ pub(crate) enum Stage {
 }
 
 /// One connection's state.
-pub(crate) struct Pulse {
+pub(crate) struct ConnectionState {
     clock: Rc<Cell<u32>>,
-    pub(super) stage: Cell<Stage>,
+    pub(super) stage: Cell<ConnectionStage>,
     since: Cell<u32>,
     exchanges: Cell<u32>,
     was_asked: Cell<bool>,
     /// When a write first found no room; 0: none waits.
     write_blocked: Cell<u32>,
-    verdict: Cell<Option<Verdict>>,
+    close_reason: Cell<Option<CloseReason>>,
     draining: Cell<bool>,
     /// The client was told by its protocol that we drain (HTTP/2): it needs no deadline for that.
     is_told: Cell<bool>,
@@ -69,23 +69,23 @@ pub(crate) struct Pulse {
     switched: Cell<bool>,
     unflushed: Cell<bool>,
     /// Why the client is not read any further.
-    refusal: Cell<Option<Refusal>>,
+    refusal: Cell<Option<FramingError>>,
     /// In ticks: how long a tunnel may be quiet.
     patience: Cell<u32>,
     /// In ticks: how long an answer may be still, where that is longer than the bound.
     stillness: Stillness,
 }
 
-impl Pulse {
+impl ConnectionState {
     /// A connection that begins in this stage. `draining` if the worker drains already.
-    pub(super) fn new(clock: Rc<Cell<u32>>, stage: Stage, draining: bool) -> Pulse {
-        Pulse {
+    pub(super) fn new(clock: Rc<Cell<u32>>, stage: ConnectionStage, draining: bool) -> ConnectionState {
+        ConnectionState {
             stage: Cell::new(stage),
             since: Cell::new(clock.get()),
             exchanges: Cell::new(0),
             was_asked: Cell::new(false),
             write_blocked: Cell::new(0),
-            verdict: Cell::new(None),
+            close_reason: Cell::new(None),
             draining: Cell::new(draining),
             is_told: Cell::new(false),
             waker: RefCell::new(None),
@@ -110,7 +110,7 @@ impl Pulse {
         self.since.get()
     }
 
-    pub(crate) fn enter(&self, stage: Stage) {
+    pub(crate) fn enter(&self, stage: ConnectionStage) {
         self.stage.set(stage);
         self.since.set(self.clock.get());
     }
@@ -118,15 +118,15 @@ impl Pulse {
     /// Bytes of an HTTP/1.1 connection have come. Slow bytes do not prolong a head.
     pub(crate) fn received(&self) {
         match self.stage.get() {
-            Stage::Idle => self.enter(Stage::Head),
-            Stage::Busy | Stage::Tunnel => self.moved(),
-            Stage::Head | Stage::Handshake => {}
+            ConnectionStage::Idle => self.enter(ConnectionStage::Head),
+            ConnectionStage::Busy | ConnectionStage::Tunnel => self.moved(),
+            ConnectionStage::Head | ConnectionStage::Handshake => {}
         }
     }
 
     /// Bytes went in or out while a request is answered, or through a tunnel.
     pub(crate) fn moved(&self) {
-        if matches!(self.stage.get(), Stage::Busy | Stage::Tunnel) {
+        if matches!(self.stage.get(), ConnectionStage::Busy | ConnectionStage::Tunnel) {
             self.since.set(self.clock.get());
         }
     }
@@ -144,11 +144,12 @@ impl Pulse {
 
     /// The verdict, if it is that nobody has asked for anything. Taken back with this: the connection goes on
     /// until its client has been told, and under all deadlines.
-    pub(crate) fn take_idle(&self) -> Option<Verdict> {
-        let idle = self.verdict.get().filter(|verdict| matches!(verdict, Verdict::Idle | Verdict::Drained));
+    pub(crate) fn take_idle(&self) -> Option<CloseReason> {
+        let idle =
+            self.close_reason.get().filter(|close_reason| matches!(close_reason, CloseReason::Idle | CloseReason::Drained));
         if idle.is_some() {
-            self.verdict.set(None);
-            self.enter(Stage::Idle);
+            self.close_reason.set(None);
+            self.enter(ConnectionStage::Idle);
         }
         idle
     }
@@ -183,25 +184,25 @@ impl Pulse {
 
     /// The client has said something that two readers could understand differently. What it has asked for before is
     /// answered first.
-    pub(crate) fn refuse(&self, refusal: Refusal) {
+    pub(crate) fn refuse(&self, refusal: FramingError) {
         self.refusal.set(Some(refusal));
     }
 
-    pub(crate) fn refusal(&self) -> Option<Refusal> {
+    pub(crate) fn refusal(&self) -> Option<FramingError> {
         self.refusal.get()
     }
 
     /// Ends the connection for what was refused, once every answer is out.
     pub(crate) fn settle(&self) {
         if let (Some(refusal), 0, false) = (self.refusal.get(), self.exchanges.get(), self.unflushed.get()) {
-            self.end(Verdict::Refused(refusal));
+            self.end(CloseReason::Refused(refusal));
         }
     }
 
     /// A tunnel begins, and may be quiet for so long.
     pub(crate) fn tunnel(&self, patience: Duration) {
         self.patience.set(ticks(patience));
-        self.enter(Stage::Tunnel);
+        self.enter(ConnectionStage::Tunnel);
     }
 
     /// One side of the tunnel has closed.
@@ -217,23 +218,23 @@ impl Pulse {
     pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
         self.was_asked.set(true);
-        self.enter(Stage::Busy);
-        ExchangeGuard { pulse: self.clone() }
+        self.enter(ConnectionStage::Busy);
+        ExchangeGuard { state: self.clone() }
     }
 
     pub(crate) fn exchanges(&self) -> u32 {
         self.exchanges.get()
     }
 
-    pub(crate) fn end(&self, verdict: Verdict) {
-        if self.verdict.get().is_none() {
-            self.verdict.set(Some(verdict));
+    pub(crate) fn end(&self, close_reason: CloseReason) {
+        if self.close_reason.get().is_none() {
+            self.close_reason.set(Some(close_reason));
             self.wake();
         }
     }
 
-    pub(crate) fn verdict(&self) -> Option<Verdict> {
-        self.verdict.get()
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason.get()
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -264,63 +265,65 @@ impl Pulse {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.stage.get() == Stage::Idle && self.verdict.get().is_none()
+        self.stage.get() == ConnectionStage::Idle && self.close_reason.get().is_none()
     }
 
-    pub(super) fn judge(&self, ticks: &Ticks) -> Option<Verdict> {
+    pub(super) fn judge(&self, ticks: &Ticks) -> Option<CloseReason> {
         let now = self.clock.get();
         let blocked = self.write_blocked.get();
         if blocked != 0 && now - blocked > ticks.write {
-            return Some(Verdict::Write);
+            return Some(CloseReason::Write);
         }
         let lasted = now - self.since.get();
         match self.stage.get() {
-            Stage::Handshake => (lasted > ticks.handshake).then_some(Verdict::Handshake),
+            ConnectionStage::Handshake => (lasted > ticks.handshake).then_some(CloseReason::Handshake),
             // A request may be on its way: it is still answered, and told that it was the last.
-            Stage::Idle if self.draining.get() && !self.is_told.get() => (lasted >= ticks.drain_idle).then_some(Verdict::Drained),
-            Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
-            Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
+            ConnectionStage::Idle if self.draining.get() && !self.is_told.get() => {
+                (lasted >= ticks.drain_idle).then_some(CloseReason::Drained)
+            }
+            ConnectionStage::Idle => (lasted > ticks.idle).then_some(CloseReason::Idle),
+            ConnectionStage::Head => (lasted > ticks.head).then_some(CloseReason::Head),
             // Whoever answers has shorter deadlines of its own; this one is the last resort.
-            Stage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(Verdict::Stalled),
-            Stage::Tunnel => (lasted > self.patience.get()).then_some(Verdict::Quiet),
+            ConnectionStage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(CloseReason::Stalled),
+            ConnectionStage::Tunnel => (lasted > self.patience.get()).then_some(CloseReason::Quiet),
         }
     }
 }
 
 /// A request that has come and whose answer has not wholly gone.
 pub(crate) struct ExchangeGuard {
-    pulse: Rc<Pulse>,
+    state: Rc<ConnectionState>,
 }
 
 impl ExchangeGuard {
     /// Something of the answer has been asked for: its client takes what it is sent.
     pub(crate) fn moved(&self) {
-        self.pulse.moved();
+        self.state.moved();
     }
 
     /// Whether an answer that begins now is the connection's last.
     pub(crate) fn is_last(&self) -> bool {
-        self.pulse.is_draining()
+        self.state.is_draining()
     }
 
     /// Whether what is written now would come after something of an earlier answer.
     pub(crate) fn is_unflushed(&self) -> bool {
-        self.pulse.is_unflushed()
+        self.state.is_unflushed()
     }
 
     /// This is the connection's last exchange: its answer is 101.
     pub(crate) fn switch(&self, tunnel: Tunnel) {
-        self.pulse.switch(tunnel);
+        self.state.switch(tunnel);
     }
 }
 
 impl Drop for ExchangeGuard {
     fn drop(&mut self) {
-        let left = self.pulse.exchanges.get() - 1;
-        self.pulse.exchanges.set(left);
+        let left = self.state.exchanges.get() - 1;
+        self.state.exchanges.set(left);
         if left == 0 {
-            self.pulse.stillness.end();
-            self.pulse.enter(Stage::Idle);
+            self.state.stillness.end();
+            self.state.enter(ConnectionStage::Idle);
         }
     }
 }
