@@ -1,8 +1,8 @@
-//! Whether a request has been here before: the name that this process leaves in all that it sends, and looks for in
-//! all that comes (`CDN-Loop`, RFC 8586; `Via`, RFC 9110 section 7.6.3).
+//! Loop detection: this process adds its name to every request it sends, and looks for it in every request it receives
+//! (`CDN-Loop`, RFC 8586; `Via`, RFC 9110 section 7.6.3).
 //!
-//! The name is random and of this process alone: two Edgewards one behind the other are no loop, and one whose origin
-//! leads back to itself, over however many others, is one at the first return. I know neither requests nor statuses.
+//! The name is random and unique to this process: two Edgewards one behind the other are no loop, and an origin that
+//! leads back here, over however many proxies, is detected at the first return.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
@@ -18,12 +18,12 @@ static NAME: LazyLock<(String, HeaderValue)> = LazyLock::new(|| {
     (name, mark)
 });
 
-/// A token, as both fields want it.
+/// The name of this process, a token as both fields require.
 pub(crate) fn name() -> &'static str {
     &NAME.0
 }
 
-/// Where a request has been, for those that are asked on its behalf: two edges of which each forgets what the other wrote
+/// The loop fields of a request, for the requests that are made on its behalf: two edges that dropped each other's marks
 /// would ask each other for ever.
 #[derive(Debug, Clone, Default)]
 pub struct LoopMarks(Vec<(HeaderName, HeaderValue)>);
@@ -34,7 +34,7 @@ impl LoopMarks {
         LoopMarks([CDN_LOOP, VIA].into_iter().flat_map(lines).collect())
     }
 
-    /// Adds the lines that are not there yet: whoever asks may have passed them on by itself.
+    /// Adds the lines that are missing: a guest may have copied them itself.
     pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
         for (name, line) in &self.0 {
             if !headers.get_all(name).iter().any(|there| there == line) {
@@ -45,10 +45,9 @@ impl LoopMarks {
     }
 }
 
-/// Adds this process to those that a request has passed. Nobody who configures or writes code that runs here can
-/// prevent it.
+/// Adds this process to the proxies that a request has passed. Neither a configuration nor a guest can prevent it.
 pub(crate) fn mark(headers: &mut HeaderMap) {
-    // A map that is full has far more fields than any request may have.
+    // A full map has far more fields than any request may have.
     let _ = headers.try_append(CDN_LOOP, NAME.1.clone());
 }
 

@@ -1,6 +1,6 @@
-//! Conditions: the asker's, which I hold against a stored response, and ours, which revalidate it at the origin.
+//! Conditional requests: the client's conditions, evaluated against a stored response, and ours, to revalidate it.
 //!
-//! RFC 9110 section 13 and RFC 9111 section 4.3. `If-Match` and `If-Unmodified-Since` are the origin's to judge:
+//! RFC 9110 section 13 and RFC 9111 section 4.3. The origin evaluates `If-Match` and `If-Unmodified-Since`:
 //! they protect writes, and only the origin knows the newest state.
 
 use http::header::{self, HeaderMap, HeaderName};
@@ -8,23 +8,23 @@ use http::{Method, StatusCode};
 
 use crate::cache::control;
 
-/// What the asker's conditions make of a stored response that may be used.
+/// The result of evaluating a request's conditions against a stored response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConditionResult {
     /// Send it.
     Send,
-    /// The asker has it: 304, with `fields::describe_nothing`.
+    /// The client has it: 304, with `fields::describe_nothing`.
     NotModified,
     /// Only the origin can tell.
     Forward,
 }
 
-/// Holds the conditions of a request against a stored response.
+/// Evaluates the conditions of a request against a stored response.
 pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &HeaderMap, received_ms: u64) -> ConditionResult {
     if asked.contains_key(header::IF_MATCH) || asked.contains_key(header::IF_UNMODIFIED_SINCE) {
         return ConditionResult::Forward;
     }
-    // Conditions are about successful answers to reads (RFC 9110 section 13.2.1).
+    // Conditions apply to successful responses to GET and HEAD (RFC 9110 section 13.2.1).
     if !matches!(*method, Method::GET | Method::HEAD) || !status.is_success() {
         return ConditionResult::Send;
     }
@@ -48,12 +48,12 @@ fn names_stored(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     lines.flat_map(|line| Tags { rest: line.as_bytes() }).any(|tag| tag == b"*" || Some(opaque(tag)) == stored)
 }
 
-/// Without the mark of a weak tag.
+/// The tag without the prefix of a weak one.
 fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
-/// Entity tags between commas. What is no tag is taken as it is: it may still equal an ETag that is none.
+/// Entity tags between commas. An invalid tag is taken unchanged: it may still equal an invalid ETag.
 struct Tags<'a> {
     rest: &'a [u8],
 }
@@ -76,7 +76,7 @@ impl<'a> Iterator for Tags<'a> {
     }
 }
 
-/// Strong comparison: both tags are strong, and the same.
+/// Strong comparison: both tags are strong and equal.
 pub(crate) fn is_same_strong_tag(left: &[u8], right: &[u8]) -> bool {
     left == right && left.starts_with(b"\"") && left.len() > 1
 }
@@ -90,16 +90,16 @@ const CONDITIONS: [HeaderName; 6] = [
     header::RANGE,
 ];
 
-/// Makes of an asker's request one for the whole response, to fill the cache with. The asker's conditions and ranges
-/// are then answered from what was stored.
+/// Turns a client's request into one for the whole response, to fill the cache. The client's conditions and ranges
+/// are then answered from the stored response.
 pub fn ask_for_all(asked: &mut HeaderMap) {
     for name in CONDITIONS {
         asked.remove(name);
     }
 }
 
-/// Makes of an asker's request one that revalidates a stored response. `false`: there is nothing to validate by, and
-/// it asks for the whole response.
+/// Turns a client's request into one that revalidates a stored response. Returns false if there is no validator; then it
+/// asks for the whole response.
 pub fn ask_whether_modified(asked: &mut HeaderMap, stored: &HeaderMap) -> bool {
     ask_for_all(asked);
     let mut conditional = false;
@@ -112,11 +112,11 @@ pub fn ask_whether_modified(asked: &mut HeaderMap, stored: &HeaderMap) -> bool {
     conditional
 }
 
-/// Whether a 304 is about the stored response (RFC 9111 section 4.3.4). If not, it is to be asked for whole.
+/// Whether a 304 is about the stored response (RFC 9111 section 4.3.4). If not, the whole response must be requested.
 pub fn is_about(stored: &HeaderMap, answered: &HeaderMap) -> bool {
     match (stored.get(header::ETAG), answered.get(header::ETAG)) {
         (Some(stored), Some(answered)) => opaque(stored.as_bytes()) == opaque(answered.as_bytes()),
-        // It names a response by a tag that ours never had.
+        // It has the tag of another response.
         (None, Some(answered)) => !answered.as_bytes().starts_with(b"\""),
         (_, None) => match (stored.get(header::LAST_MODIFIED), answered.get(header::LAST_MODIFIED)) {
             (Some(stored), Some(answered)) => stored == answered,

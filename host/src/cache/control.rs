@@ -1,10 +1,10 @@
-//! What a message says about caching: Cache-Control and its relatives, Age, and dates, read the way strangers write them.
+//! What a message says about caching: Cache-Control and its relatives, Age, and dates, parsed leniently.
 //!
-//! I never fail. What cannot be understood is ignored if that is the careful choice, and taken for "stale" where
+//! Parsing never fails. An unreadable directive is ignored if that is the careful choice, and means "stale" where
 //! ignoring it would let a response live longer than its sender meant (RFC 9111 section 4.2.1). Of two values for
-//! one thing the first counts. I allocate only for [`withheld`].
+//! one directive the first counts. Only [`withheld`] allocates.
 //!
-//! I do not decide anything: what follows from these words is `freshness`'s business.
+//! Nothing is decided here; see `freshness`.
 
 use std::time::UNIX_EPOCH;
 
@@ -14,15 +14,15 @@ use crate::cache::date;
 
 pub(crate) const SECOND_MS: u64 = 1_000;
 
-/// RFC 9111 section 1.2.2: what does not fit is this many seconds, 68 years.
+/// RFC 9111 section 1.2.2: a larger value counts as this many seconds, 68 years.
 pub(crate) const SECONDS_MAX: u64 = 1 << 31;
 
-/// How much of a response a `no-cache` or `private` is about.
+/// How much of a response a `no-cache` or `private` directive covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub enum DirectiveScope {
     #[default]
     Nothing,
-    /// Only the fields it names, see [`withheld`].
+    /// Only the fields that it names, see [`withheld`].
     Fields,
     Everything,
 }
@@ -44,7 +44,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// What `Cache-Control` says.
+    /// Parses `Cache-Control`.
     pub fn of(answered: &HeaderMap) -> Control {
         Control::lenient(answered, &header::CACHE_CONTROL)
     }
@@ -76,7 +76,7 @@ impl Control {
     }
 }
 
-/// The fields that `no-cache="…"` and `private="…"` forbid to reuse. Names that are none are skipped.
+/// The fields that `no-cache="…"` and `private="…"` forbid to reuse. Invalid names are skipped.
 pub fn withheld(answered: &HeaderMap) -> Vec<HeaderName> {
     let lines = answered.get_all(header::CACHE_CONTROL).iter();
     lines
@@ -95,7 +95,7 @@ pub struct Wishes {
     pub only_if_cached: bool,
     pub max_age_ms: Option<u64>,
     pub min_fresh_ms: Option<u64>,
-    /// How stale an answer may be; without a number, any age will do.
+    /// How stale a response may be; `max-stale` without a number allows any age.
     pub max_stale_ms: Option<u64>,
 }
 
@@ -126,14 +126,14 @@ impl Wishes {
     }
 }
 
-/// The first number in `Age`, or 0: a list is what two caches in a row have made of it.
+/// The first number in `Age`, or 0. A list comes from two caches in a row.
 pub fn age_ms(answered: &HeaderMap) -> u64 {
     let first = answered.get(header::AGE).map_or(&b""[..], HeaderValue::as_bytes);
     let first = first.split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
     seconds(first).unwrap_or(0) * SECOND_MS
 }
 
-/// The moment in a header, of which the first counts.
+/// The date in a header. Of several values the first counts.
 pub fn date_ms(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
     headers.get(name).and_then(moment_ms)
 }
@@ -144,7 +144,7 @@ pub fn moment_ms(value: &HeaderValue) -> Option<u64> {
     u64::try_from(moment.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Whole seconds, as digits only.
+/// Parses whole seconds, digits only.
 pub(crate) fn seconds(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -153,7 +153,7 @@ pub(crate) fn seconds(digits: &[u8]) -> Option<u64> {
     Some(number.min(SECONDS_MAX))
 }
 
-/// The directives that we know, of both directions.
+/// The known directives of requests and responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DirectiveName {
     MaxAge,
@@ -227,7 +227,7 @@ impl<'a> Iterator for Directives<'a> {
         let start = self.rest.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
         let line = &self.rest[start..];
         let name_end = line.iter().position(|byte| matches!(byte, b'=' | b',')).unwrap_or(line.len());
-        // A space before `=` is not allowed; a directive that forbids is obeyed all the same.
+        // A space before `=` is not allowed; a directive that forbids something is obeyed nevertheless.
         let name = line[..name_end].trim_ascii();
         if line.get(name_end) != Some(&b'=') {
             self.rest = &line[name_end..];
@@ -240,11 +240,11 @@ impl<'a> Iterator for Directives<'a> {
             let rest = &value[end + 1..];
             let comma = rest.iter().position(|&byte| byte == b',').unwrap_or(rest.len());
             self.rest = &rest[comma..];
-            // Something behind the quotes makes it a value that nobody can mean.
+            // Text after the closing quote makes the value invalid.
             let inner = if rest[..comma].trim_ascii().is_empty() { &value[1..end] } else { &value[..end + 1] };
             return Some(Directive { name, value: Some(inner) });
         }
-        // A quote that is never closed must not swallow the `no-store` behind it.
+        // An unclosed quote must not swallow a `no-store` after it.
         let comma = value.iter().position(|&byte| byte == b',').unwrap_or(value.len());
         self.rest = &value[comma..];
         let spaced = name.len() != name_end;

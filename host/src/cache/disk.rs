@@ -1,16 +1,16 @@
-//! I hold objects in files: more of them than memory, larger ones, and after a restart.
+//! The disk tier: objects in files, which may be more and larger than those in memory, and survive a restart.
 //!
-//! One file is one object (`format`), under a name that is never used again. The index in memory knows key,
-//! file and size; who stays is decided as in memory. A lookup takes no file I/O; whoever opens, reads or
-//! writes a file does it on the blocking pool.
+//! One file is one object (`format`), under a name that is never used again. The index in memory has key,
+//! file and size; eviction works as in memory. A lookup does no file I/O. Files are opened, read and written on the
+//! blocking pool.
 //!
 //!     objects/xx/<id>   whole files      tmp/<id>   files being written, removed at start
 //!     purges            the rules in force and the last epoch      lock   one process at a time
 //!     names             the first name of the last run
 //!
-//! A file that is not what it should be is missed and removed: bytes are given out only after their checksum.
+//! A damaged file is a miss and is removed: bytes are given out only after their checksum is verified.
 //! Space: the files in the index, up to the capacity, and those being written, up to an eighth of it.
-//! At start the index is empty and a scan that reads only the heads fills it, in the background.
+//! At start the index is empty; a scan in the background, which reads only the heads, fills it.
 
 mod file;
 mod format;
@@ -40,7 +40,7 @@ use crate::limits;
 use crate::telemetry::CacheMetrics;
 use format::FileHead;
 
-/// More names than a run can use: at 10,000 in a second they last for three years. There are enough for 16 million runs.
+/// More names than a run can use: at 10,000 a second they last for three years. There are enough for 16 million runs.
 const NAMES_OF_A_RUN: u64 = 1 << 40;
 
 /// A file takes whole blocks of the file system.
@@ -78,12 +78,12 @@ pub(crate) struct DiskTier {
     index: Shards<Key, DiskEntry, DiskWeight, DefaultHashBuilder, DiskEviction>,
     capacity: u64,
     object_bytes: u64,
-    /// Of this run; what is older was there before.
+    /// The first id of this run; smaller ids are from earlier runs.
     first_id: u64,
     next_id: AtomicU64,
-    /// Of files that are not in the index yet.
+    /// Bytes of files that are not in the index yet.
     writing_bytes: Arc<AtomicU64>,
-    /// Of heads that renewals have left in the index.
+    /// Bytes of heads that renewals have left in the index.
     renewed_bytes: Arc<AtomicU64>,
     queued: AtomicU64,
     changing: Mutex<()>,
@@ -116,7 +116,7 @@ pub enum OpenError {
 }
 
 impl DiskTier {
-    /// Makes the folders and reads the rules of purges; no object is looked at yet.
+    /// Creates the folders and reads the rules of purges. Reads no object yet.
     pub(crate) fn open(
         folder: &Path,
         bytes: u64,
@@ -142,11 +142,11 @@ impl DiskTier {
         let (journal, first_id) = match read_journal(folder).and_then(|journal| Ok((journal, next_names(folder)?))) {
             Ok(known) => known,
             Err(error) => {
-                // What was purged is not known any more, so everything was; or names could be used again.
+                // Without the journal everything counts as purged; without the names a name could be used again.
                 tracing::warn!(%error, "what the cache has written of itself cannot be read; its objects are dropped");
                 let path = folder.join("objects");
                 fs::remove_dir_all(&path).map_err(at(&path))?;
-                // Or the next start would find it again, and drop what is stored from here on.
+                // Otherwise the next start would find it again, and drop what is stored from here on.
                 let path = folder.join("purges");
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
@@ -191,15 +191,15 @@ impl DiskTier {
         Ok((disk, journal))
     }
 
-    /// Gives the folder to another process: nothing is found or stored here any more, and no file of the other's touched.
-    /// Waits for what is being committed.
+    /// Gives the folder to another process: nothing is found or stored here any more, and none of its files is touched.
+    /// Waits for commits that are under way.
     pub(crate) fn release(&self) {
         let mut lock = self.lock.write().unwrap_or_else(PoisonError::into_inner);
         self.index.clear();
         *lock = None;
     }
 
-    /// While it is held, the folder stays ours; an error when it is not.
+    /// Keeps the folder ours while the guard is held. An error if another process has it.
     fn held(&self) -> io::Result<RwLockReadGuard<'_, Option<FolderLock>>> {
         let lock = self.lock.read().unwrap_or_else(PoisonError::into_inner);
         if lock.is_some() { Ok(lock) } else { Err(io::Error::other("another process has the cache's folder")) }
@@ -225,7 +225,7 @@ impl DiskTier {
         self.scanned.load(Ordering::Acquire)
     }
 
-    /// Opens the file of `key` and checks its head; what is not right is removed. Blocks.
+    /// Opens the file of `key` and checks its head. Removes a damaged file. Blocks.
     pub(crate) fn load(&self, key: &Key, place: &DiskEntry) -> Option<OpenedObject> {
         let DiskEntry::File { id, renewed, .. } = place else { return None };
         let (own, id, key) = (self.own.clone(), *id, *key);
@@ -255,7 +255,7 @@ impl DiskTier {
         }
     }
 
-    /// As `load`, and the body is right as far as its beginning. Blocks.
+    /// As `load`, and verifies the beginning of the body. Blocks.
     pub(crate) fn load_to_stream(&self, key: &Key, place: &DiskEntry) -> Option<OpenedObject> {
         let mut opened = self.load(key, place)?;
         if opened.read_beginning().is_err() {
@@ -266,7 +266,7 @@ impl DiskTier {
         Some(opened)
     }
 
-    /// A whole body. Blocks.
+    /// Reads a whole body. Blocks.
     pub(crate) fn read(&self, key: &Key, place: &DiskEntry, opened: &OpenedObject) -> Result<Bytes, BodyError> {
         let body = opened.read_all();
         if let (Err(_), DiskEntry::File { id, .. }) = (&body, place) {
@@ -276,7 +276,7 @@ impl DiskTier {
         body
     }
 
-    /// Begins a file. Blocks.
+    /// Begins to write a file. Blocks.
     pub(crate) fn create(&self, key: Key, primary: Key, meta: Meta, fill_epoch: u64) -> io::Result<Spool> {
         let _held = self.held()?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -288,7 +288,7 @@ impl DiskTier {
         Ok(Spool { writer, reserved, key, primary, vary, fill_epoch, id, body_bytes: 0, object_bytes: self.object_bytes })
     }
 
-    /// The object may be found from here on. Blocks.
+    /// Makes the object visible to lookups. Blocks.
     pub(crate) fn commit(&self, spool: Spool) -> io::Result<()> {
         let _held = self.held()?;
         let Spool { writer, reserved: _reserved, key, primary, vary, fill_epoch, id, body_bytes, .. } = spool;
@@ -298,14 +298,14 @@ impl DiskTier {
         Ok(())
     }
 
-    /// Writes a whole object, if not too many are on their way. Blocks.
+    /// Writes a whole object, unless too many bytes are being written. Blocks.
     pub(crate) fn store(&self, key: Key, primary: Key, meta: &Meta, body: &[u8], fill_epoch: u64) -> io::Result<()> {
         let mut spool = self.create(key, primary, meta.clone(), fill_epoch)?;
         spool.append(body).inspect_err(|_| self.metrics.disk_failed("write"))?;
         self.commit(spool)
     }
 
-    /// A place among the writes on their way; `None` if there are enough.
+    /// Queues a write. `None` if the queue is full.
     pub(crate) fn queue(&self) -> Option<Queued> {
         let disk = self.own.upgrade()?;
         if self.queued.fetch_add(1, Ordering::Relaxed) >= limits::cache::DISK_WRITES as u64 {
@@ -316,7 +316,8 @@ impl DiskTier {
         Some(Queued { disk })
     }
 
-    /// The head of an object whose file stays as it is. With too many of them in memory the file's stands, and is stale.
+    /// Renews the head of an object whose file stays as it is. With too many renewed heads in memory the file's head stays
+    /// in force, and is stale.
     pub(crate) fn renew(&self, key: &Key, meta: Arc<Meta>) {
         let bytes = meta.bytes() + OVERHEAD_BYTES;
         let (total, before) = (self.renewed_bytes.clone(), self.renewed_bytes.fetch_add(bytes, Ordering::Relaxed));
@@ -331,7 +332,7 @@ impl DiskTier {
         }
     }
 
-    /// Takes away what every key leads to that `keep` refuses. Blocks.
+    /// Removes every object that `keep` refuses. Blocks.
     pub(crate) fn sweep(&self, epoch: u64, all: impl Fn(u64) -> bool, keep: impl Fn(&Meta, u64) -> bool) {
         for (key, place) in self.index.iter() {
             let DiskEntry::File { id, fill_epoch, .. } = place else { continue };
@@ -348,7 +349,7 @@ impl DiskTier {
 
     /// Writes the rules in force, so that a restart knows them. Blocks.
     pub(crate) fn write_journal(&self, journal: impl FnOnce() -> Journal) -> io::Result<()> {
-        // Asked for under the lock: an older one must not come after a newer one.
+        // Made under the lock: an older journal must not overwrite a newer one.
         let _journaling = lock(&self.journaling);
         let _held = self.held()?;
         let journal = journal();
@@ -377,14 +378,14 @@ impl DiskTier {
         }
     }
 
-    /// Takes the file of an object away. Blocks.
+    /// Removes the file of an object. Blocks.
     pub(crate) fn forget(&self, key: &Key, place: &DiskEntry) {
         if let DiskEntry::File { id, .. } = place {
             self.remove(key, *id);
         }
     }
 
-    /// Takes this very file away, not one that has come in its place.
+    /// Removes this very file, not one that has replaced it.
     fn remove(&self, key: &Key, file: u64) {
         self.index.remove_if(key, |place| matches!(place, DiskEntry::File { id, .. } if *id == file));
         if self.held().is_ok() {
@@ -397,15 +398,15 @@ impl DiskTier {
     }
 }
 
-/// For the owner only: what is stored may be for signed requests only. A folder that was there keeps its mode.
+/// Readable by the owner only, since stored responses may be for signed requests. An existing folder keeps its mode.
 fn create_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// The same for one below, whose mode is nobody else's business.
+/// As `create_folder`, for a folder of ours below it, whose mode is set in any case.
 fn create_own_folder(folder: &Path) -> io::Result<()> {
     create_folder(folder)?;
-    // A link would lead this, and all files, elsewhere.
+    // A symbolic link would lead this folder, and all files in it, elsewhere.
     if !fs::symlink_metadata(folder)?.is_dir() {
         return Err(io::Error::from(io::ErrorKind::NotADirectory));
     }
@@ -426,9 +427,9 @@ fn read_journal(folder: &Path) -> io::Result<Journal> {
     }
 }
 
-/// The first name of a new run: no earlier run has used it or one behind it, whatever the clock says or has said.
+/// The first name of a new run. No earlier run has used it or a later one, whatever the clock says.
 fn next_names(folder: &Path) -> io::Result<u64> {
-    // Before there was such a file, names were microseconds since 1970.
+    // Versions without this file named objects by microseconds since 1970.
     const YEAR_2100_US: u64 = 4_102_444_800_000_000;
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
     let last = match read_regular(&folder.join("names")) {
@@ -439,7 +440,7 @@ fn next_names(folder: &Path) -> io::Result<u64> {
     last.checked_add(NAMES_OF_A_RUN).ok_or_else(|| io::Error::other("all names are used up"))
 }
 
-/// In its place and always of one length, so that a full disk has room for it.
+/// Overwrites the file in place, always with the same length, so that it fits on a full disk.
 fn write_names(folder: &Path, first_id: u64) -> io::Result<()> {
     let mut file = open_regular(&folder.join("names"), OpenOptions::new().write(true).create(true).truncate(false))?;
     file.write_all(format!("{first_id:016x}").as_bytes())?;
@@ -447,7 +448,7 @@ fn write_names(folder: &Path, first_id: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-/// An object on its way to disk.
+/// An object that is being written to disk.
 pub(crate) struct Spool {
     writer: FileWriter,
     reserved: Reserved,
@@ -479,7 +480,7 @@ impl Spool {
     }
 }
 
-/// Bytes of a file that is being written.
+/// Reserves the bytes of a file that is being written.
 struct Reserved {
     bytes: u64,
     total: Arc<AtomicU64>,
@@ -499,7 +500,7 @@ impl Drop for Reserved {
     }
 }
 
-/// A write on its way.
+/// A queued write.
 pub(crate) struct Queued {
     pub(crate) disk: Arc<DiskTier>,
 }
@@ -528,7 +529,7 @@ struct DiskEviction {
 }
 
 impl Lifecycle<Key, DiskEntry> for DiskEviction {
-    /// The files of what was evicted, to be removed after the shard's lock.
+    /// The files of evicted objects, removed after the shard's lock is released.
     type RequestState = Vec<u64>;
 
     fn on_evict(&self, files: &mut Vec<u64>, _: Key, place: DiskEntry) {

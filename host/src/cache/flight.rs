@@ -1,9 +1,9 @@
-//! I see to it that one key is filled by one at a time, and that nobody who waits for it is forgotten.
+//! Request collapsing: one request at a time fills a key, and every other one that waits for it is woken.
 //!
-//! Who comes first gets the `Claim`; others get a `Waiter` and wait. A claim that is dropped unfulfilled makes
-//! the flight vacant and wakes one who sits; if that one goes away before it looks, the wake-up passes on
-//! (tokio's `Notify` promises that). A flight that is vacant and has no seats leaves the map, so none is left
-//! behind. Whoever looks a key up while its flight is vacant takes the claim at once.
+//! The first request gets the `Claim`; the others become a `Waiter`. A claim that is dropped unfulfilled makes
+//! the flight vacant and wakes one waiter; if that one goes away before it looks, the wake-up passes on
+//! (tokio's `Notify` promises that). A vacant flight without waiters leaves the map, so none is left
+//! behind. A request that looks a key up while its flight is vacant takes the claim at once.
 //!
 //!     claim ──► Pending ──stream──► Streaming ──close──► Done · Declined · Gone  (and out of the map)
 //!                │   ▲                  │
@@ -12,7 +12,7 @@
 //!               Vacant ◄────────────────┘
 //!
 //! Lock order: a shard of the map, then a flight; never the other way round, and never both for long.
-//! I do not know what is stored; I only pass on what the holder of the claim says.
+//! A flight does not know what is stored; it passes on what the holder of the claim reports.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ use crate::limits::cache::{FLIGHTS, WAITERS};
 pub(crate) struct Flights {
     map: DashMap<Key, Arc<Flight>>,
     count: AtomicUsize,
-    /// Bytes that all streams keep.
+    /// Bytes that all streams buffer.
     pub(crate) buffered: Arc<AtomicU64>,
 }
 
@@ -44,26 +44,26 @@ struct Flight {
 struct FlightState {
     phase: FlightPhase,
     waiters: usize,
-    /// Where it is in the map: under the key that was asked for, and the object's own.
+    /// The keys under which the map has it: the one that was asked for, and the object's own.
     keys: Vec<Key>,
 }
 
 /// How far a flight is.
 #[derive(Clone)]
 pub(crate) enum FlightPhase {
-    /// Somebody holds the claim, and nothing has come.
+    /// A request holds the claim, and no response has arrived.
     Pending,
-    /// Nobody holds the claim.
+    /// No request holds the claim.
     Vacant,
     Streaming(Arc<FillStream>),
     Done(Key, Arc<Stored>),
     /// The response is for one request only.
     Declined,
-    /// It is over; look the key up again.
+    /// The flight is over; look the key up again.
     Gone,
 }
 
-/// What one gets who wants to fill a key.
+/// The result of an attempt to claim a key.
 pub(crate) enum Claimed {
     Claim(Claim),
     Waiter(Waiter),
@@ -107,7 +107,7 @@ impl Flights {
         }
     }
 
-    /// Streams that `struck` picks stay with those who read them and are found by nobody else.
+    /// Hides the streams that `struck` picks: their readers go on, and nobody else finds them.
     pub(crate) fn strike(&self, struck: impl Fn(&Meta) -> bool) {
         let flights: Vec<_> = self.map.iter().map(|entry| entry.value().clone()).collect();
         for flight in flights {
@@ -135,7 +135,7 @@ impl Flights {
         }
     }
 
-    /// Nobody will come back to this flight.
+    /// Ends a flight that nobody will come back to.
     fn abandon(&self, flight: &Arc<Flight>, mut state: std::sync::MutexGuard<'_, FlightState>) {
         state.phase = FlightPhase::Gone;
         let keys = std::mem::take(&mut state.keys);
@@ -153,7 +153,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Puts the flight under one more key, unless that has one already.
+    /// Enters the flight under one more key, unless that key has a flight already.
     pub(crate) fn also(&self, key: Key) {
         let mut added = false;
         if let Entry::Vacant(free) = self.flights.map.entry(key) {
@@ -166,19 +166,19 @@ impl Claim {
         }
     }
 
-    /// Those who wait may read from here on.
+    /// Lets the waiters read from here on.
     pub(crate) fn stream(&self, stream: &Arc<FillStream>) {
         lock(&self.flight.state).phase = FlightPhase::Streaming(stream.clone());
         self.flight.changed.notify_waiters();
     }
 
-    /// Nobody new finds the flight.
+    /// Takes the flight out of the map, so that no new request finds it.
     pub(crate) fn detach(&self) {
         let keys = std::mem::take(&mut lock(&self.flight.state).keys);
         self.flights.take_out(&self.flight, keys);
     }
 
-    /// Fulfilled, or as good as: what a look finds must be in its place before.
+    /// Ends the claim. What a lookup should find must be stored before.
     pub(crate) fn close(mut self, phase: FlightPhase) {
         self.over = true;
         let mut state = lock(&self.flight.state);
@@ -196,7 +196,7 @@ impl Drop for Claim {
             return;
         }
         let mut state = lock(&self.flight.state);
-        // Struck by a purge, it is out of the map already: the key has, or will have, another flight.
+        // A purge has taken it out of the map already: the key has, or will have, another flight.
         if state.waiters == 0 || state.keys.is_empty() {
             self.flights.abandon(&self.flight, state);
             return;
@@ -207,25 +207,25 @@ impl Drop for Claim {
     }
 }
 
-/// A place among those who wait.
+/// A request that waits for a flight.
 pub(crate) struct Waiter {
     flights: Arc<Flights>,
     flight: Arc<Flight>,
 }
 
-/// What one who waits finds.
+/// What a waiter finds.
 pub(crate) enum WaiterView {
     Claim(Claim),
     Phase(FlightPhase),
 }
 
 impl Waiter {
-    /// Resolves when there may be something new; to be made before `look`.
+    /// Resolves when there may be something new. To be created before `look`.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.flight.changed.notified()
     }
 
-    /// A vacant flight is taken by looking.
+    /// Returns the phase; claims the flight if it is vacant.
     pub(crate) fn look(&self) -> WaiterView {
         let mut state = lock(&self.flight.state);
         if matches!(state.phase, FlightPhase::Vacant) {

@@ -27,7 +27,7 @@ pub struct Hit {
 pub(crate) enum BodySource {
     Memory(Bytes),
     Disk(OpenedObject),
-    /// Holds a place in the stream, so that its beginning is kept until a body is asked for.
+    /// Holds a reader's position, so that the stream keeps its beginning until a body is asked for.
     Stream(StreamReader),
 }
 
@@ -36,7 +36,7 @@ impl Hit {
         Hit { meta: stored.meta.clone(), source: BodySource::Memory(stored.body.clone()) }
     }
 
-    /// Of the whole body; not known of a stream that did not say it and has not ended.
+    /// The length of the whole body. `None` for a stream without a stated length that has not ended.
     pub fn length(&self) -> Option<u64> {
         match &self.source {
             BodySource::Memory(body) => Some(body.len() as u64),
@@ -53,7 +53,7 @@ impl Hit {
         }
     }
 
-    /// The whole body. Drop the hit once its bodies are made: it holds a stream's beginning.
+    /// The whole body. Drop the hit once its bodies are made: it keeps a stream's beginning in memory.
     pub fn body(&self) -> HitBody {
         HitBody(match &self.source {
             BodySource::Memory(body) => Inner::Memory(body.clone()),
@@ -62,7 +62,7 @@ impl Hit {
         })
     }
 
-    /// The bytes of `range`, which must lie within the length if that is known.
+    /// The bytes of `range`, which must be within the length if that is known.
     pub fn part(&self, range: Range<u64>) -> HitBody {
         let within = |length: u64| range.start.min(length)..range.end.min(length);
         HitBody(match &self.source {

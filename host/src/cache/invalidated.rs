@@ -1,11 +1,11 @@
-//! The URIs whose stored responses unsafe requests have made doubtful (RFC 9111 section 4.4), and since when.
+//! The URIs whose stored responses unsafe requests have invalidated (RFC 9111 section 4.4), and since when.
 //!
-//! An entry is a digest of a site, of a host, and of a path and query (as `path` reads it): it strikes that very URI and nothing else,
-//! whatever stars and question marks a stranger writes. Looking one up costs a digest, and only where there are entries.
+//! An entry is a digest of a site, a host, and a path and query (normalised by `path`). It strikes that very URI and nothing
+//! else, whatever wildcards a client writes. A lookup computes a digest, and only if there are entries.
 //!
-//! Strangers make entries, so that each client (an address, or an IPv6 /64) may have so many that are not swept, and all
-//! together so many. Above that an entry is not made; whoever asked is told, and does what can be done without one.
-//! Operators' purges are elsewhere, and lose no room to these. Half of either bound calls for a sweep.
+//! Clients cause entries, so the number of entries that are not swept is bounded for each client (an address, or an IPv6
+//! /64) and for all together. Above that no entry is made, and the caller is told. Operators' purges are kept elsewhere
+//! and lose no room to these. Half of either bound calls for a sweep.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,7 +21,7 @@ use crate::path::pattern::target_text;
 #[derive(Default)]
 pub(crate) struct Invalidated {
     table: RwLock<InvalidatedTable>,
-    /// As many as the table has: most caches have none.
+    /// The size of the table, to skip the lock: most caches have no entries.
     count: AtomicUsize,
 }
 
@@ -52,7 +52,7 @@ impl Uri {
 #[derive(Debug, Clone, Copy)]
 struct InvalidatedUri {
     epoch: u64,
-    /// None: it was there before a restart.
+    /// `None` for an entry from before a restart.
     client: Option<IpAddr>,
 }
 
@@ -65,12 +65,12 @@ impl Invalidated {
         }
     }
 
-    /// Whether there was room for it.
+    /// Adds an entry. Returns whether there was room for it.
     pub(crate) fn add(&self, uri: Uri, client: IpAddr, epoch: u64) -> bool {
         let client = network(client);
         let mut table = self.write();
         if let Some(entry) = table.uris.get_mut(&uri) {
-            // It costs no room more, whoever asks for it.
+            // An existing entry takes no more room, whoever asks for it.
             entry.epoch = epoch;
             return true;
         }
@@ -84,7 +84,7 @@ impl Invalidated {
         true
     }
 
-    /// Whether what was born then has become doubtful since.
+    /// Whether an object whose fill began at this epoch has been invalidated since.
     pub(crate) fn strikes(&self, uri: impl FnOnce() -> Uri, fill_epoch: u64) -> bool {
         self.count.load(Ordering::Acquire) > 0 && self.read().uris.get(&uri()).is_some_and(|entry| entry.epoch > fill_epoch)
     }
@@ -95,7 +95,7 @@ impl Invalidated {
         table.uris.len() >= INVALIDATIONS / 2 || table.clients.values().any(|&count| count >= INVALIDATIONS_PER_CLIENT / 2)
     }
 
-    /// What was born before this epoch has been swept.
+    /// Forgets the entries up to this epoch: the older objects have been swept.
     pub(crate) fn retire(&self, epoch: u64) {
         let mut table = self.write();
         let InvalidatedTable { uris, clients } = &mut *table;
@@ -129,7 +129,7 @@ impl Invalidated {
     }
 }
 
-/// What one client has for itself: it may choose among all addresses of an IPv6 /64.
+/// What counts as one client, which may choose among all addresses of an IPv6 /64.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(client) => client.into(),

@@ -1,7 +1,7 @@
-//! Which stored responses an unsafe request has made doubtful (RFC 9111 section 4.4).
+//! Which stored responses an unsafe request invalidates (RFC 9111 section 4.4).
 //!
-//! After a PUT, POST, DELETE or anything unknown that did not fail: the target itself, and what `Location` and
-//! `Content-Location` name, as long as it has the same origin. Others could otherwise empty a site they do not own.
+//! After a PUT, POST, DELETE or unknown method that did not fail: the target itself, and the URIs in `Location` and
+//! `Content-Location` if they have the same origin. Otherwise one site could invalidate the responses of another.
 
 use http::header::{self, HeaderMap};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -32,12 +32,13 @@ pub fn targets(method: &Method, target: &InvalidationTarget, status: StatusCode,
     targets
 }
 
-/// By the registry of methods; one that is not known is not safe.
+/// Whether the method is safe by the IANA registry. An unknown method is not.
 pub fn is_safe(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PROPFIND" | "REPORT" | "SEARCH" | "QUERY")
 }
 
-/// A reference of the same origin as an absolute path (RFC 3986 section 5.2). `None`: of another origin, or none.
+/// Resolves a reference of the same origin to an absolute path (RFC 3986 section 5.2). `None` for another origin, or if it
+/// is invalid.
 fn resolve(base: &InvalidationTarget, reference: &str) -> Option<PathAndQuery> {
     let reference = reference.split('#').next().unwrap_or_default();
     let (scheme, rest) = split_scheme(reference);
@@ -53,7 +54,7 @@ fn resolve(base: &InvalidationTarget, reference: &str) -> Option<PathAndQuery> {
             }
             if rest.is_empty() { "/" } else { rest }
         }
-        // `https:path` is a form that nobody has understood alike.
+        // `https:path` is a form that parsers read differently.
         None if scheme.is_some() => return None,
         None => rest,
     };

@@ -11,13 +11,13 @@ use crate::limits::cache::INVALIDATIONS_WRITTEN_MS;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Sweep,
-    /// No hurry: many may come.
+    /// Write the invalidations, soon: more may come.
     Doubts,
 }
 
 /// The background thread: sweeps when a purge has come, and now and then for invalidations; ends with the cache.
 pub(super) fn keep(tiers: &Weak<Tiers>, work: &mpsc::Receiver<Work>) {
-    // When what requests made doubtful is to be written, and whether there is something to sweep out.
+    // When the invalidations are to be written, and whether there is something to sweep out.
     let (mut due, mut sweeps): (Option<Instant>, bool) = (None, false);
     loop {
         let told = match due {
@@ -37,13 +37,13 @@ pub(super) fn keep(tiers: &Weak<Tiers>, work: &mpsc::Receiver<Work>) {
         let Some(tiers) = tiers.upgrade() else { return };
         if due.is_some_and(|due| due <= Instant::now()) {
             due = None;
-            // First: what comes from here on is told again.
+            // Before the write: an invalidation from here on sends another message.
             tiers.doubts_told.store(false, Ordering::Release);
             tiers.write_doubts();
             sweeps = true;
         }
         if sweeps {
-            // Waits a little for older work; until that has ended, again.
+            // Waits a little for older fills, and tries again until those have ended.
             sweeps = !tiers.sweep();
         }
     }
@@ -54,7 +54,7 @@ impl Tiers {
         self.write_journal("what requests have made doubtful could not be written; a restart may use it again");
     }
 
-    /// Takes out what purges have struck, as soon as nothing older can come after. Whether it is done.
+    /// Removes what purges have struck, as soon as no older fill can still store something. Returns whether it is done.
     fn sweep(&self) -> bool {
         let epoch = self.purges.epoch();
         if !self.purges.wants_sweeping() {
@@ -79,7 +79,7 @@ impl Tiers {
         true
     }
 
-    /// With every request, if somebody wants it: the log must not have a line for each.
+    /// Clients can cause a write with every request, so the metrics count failures and the log is throttled.
     fn write_journal(&self, otherwise: &str) {
         let Some(disk) = &self.disk else { return };
         match disk.write_journal(|| self.purges.journal()) {

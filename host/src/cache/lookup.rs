@@ -23,7 +23,7 @@ use crate::cache::wait::{self, Landed};
 /// What a lookup finds.
 pub enum Lookup {
     Hit(Hit),
-    /// Without a duty, somebody else renews it, or, if it is to be validated, the origin has just failed.
+    /// Without a duty, another request renews it; or, if it must be validated, the origin has just failed.
     Stale {
         hit: Hit,
         verdict: Freshness,
@@ -119,7 +119,7 @@ fn found<J: Fn(&Meta) -> Freshness>(
     let verdict = (request.judge)(&hit.meta);
     if verdict == Freshness::Fresh {
         if let Some(claim) = claim {
-            // Those who wait find it too.
+            // Waiters find it too.
             claim.close(FlightPhase::Gone);
         }
         tiers.metrics.hit(hit.tier());
@@ -180,7 +180,7 @@ impl Wait {
         Wait { tiers: tiers.clone(), keys, epoch: tiers.purges.epoch(), on }
     }
 
-    /// Whether it is for what somebody fetches, and not for the disk.
+    /// Whether it waits for another request's fetch, and not for the disk.
     pub fn is_for_a_fill(&self) -> bool {
         matches!(self.on, On::Flight(_))
     }
@@ -223,7 +223,7 @@ impl Wait {
                 },
             };
             if again.is_none() {
-                // What is to be found may be on its way on another thread.
+                // Another thread may be about to store the object.
                 tokio::task::yield_now().await;
             }
             match again {

@@ -1,29 +1,29 @@
-//! `Cache-Status` (RFC 9211): what the cache did with a request, said in a way that tools understand.
+//! `Cache-Status` (RFC 9211): what the cache did with a request, in a machine-readable form.
 //!
-//! I only put words together. A list member of ours goes behind those of the caches that the response came through.
+//! This only formats. Our list member is appended to those of the caches that the response came through.
 
 use std::fmt::Write as _;
 
 use bytes::BytesMut;
 use http::{HeaderValue, StatusCode};
 
-/// As long as most members are.
+/// The length of most members.
 pub const MEMBER_BYTES: usize = 96;
 
 /// Why a request went to the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forward {
-    /// The behaviour does not cache, or the key is known to be uncacheable.
+    /// The behavior does not cache, or the key is known to be uncacheable.
     Bypass,
     /// The method cannot be answered from a cache.
     Method,
     /// Nothing is stored under the key.
     Miss,
-    /// Something is, but not for what else of this request it varies by.
+    /// Responses are stored, but none whose variant matches this request.
     VaryMiss,
-    /// The asker's Cache-Control wanted it.
+    /// The request's Cache-Control demanded it.
     Request,
-    /// What was stored was no longer fresh.
+    /// The stored response was no longer fresh.
     Stale,
 }
 
@@ -40,20 +40,20 @@ impl Forward {
     }
 }
 
-/// What became of one request.
+/// What the cache did with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheStatus {
-    /// `None`: answered from the cache alone.
+    /// `None` if the response came from the cache alone.
     pub forward: Option<Forward>,
-    /// What the origin answered, when that is not the status of the response.
+    /// The origin's status, if it is not that of the response.
     pub forward_status: Option<StatusCode>,
-    /// Seconds that the response is fresh for from now; negative: since when it is stale.
+    /// How many seconds the response stays fresh; negative if it is stale.
     pub ttl_s: Option<i64>,
-    /// The origin's answer was stored.
+    /// The origin's response was stored.
     pub stored: bool,
-    /// It was fetched for another request, and this one waited.
+    /// It was fetched for another request, for which this one waited.
     pub collapsed: bool,
-    /// A word more, such as `freshness::Reason::name`.
+    /// A further word, such as `freshness::Reason::name`.
     pub detail: Option<&'static str>,
 }
 
@@ -65,7 +65,7 @@ impl CacheStatus {
         CacheStatus { forward: Some(why), ..CacheStatus::HIT }
     }
 
-    /// The member of the list that is ours; the cache's name is a token.
+    /// Our member of the list; the cache's name is a token.
     pub fn member(&self, cache: &str) -> HeaderValue {
         let mut text = BytesMut::with_capacity(MEMBER_BYTES);
         self.write(cache, &mut text);

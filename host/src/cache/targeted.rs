@@ -1,7 +1,7 @@
 //! `CDN-Cache-Control` (RFC 9213): cache directives as a structured field, for caches like us only.
 //!
-//! Structured fields are read strictly (RFC 9651): one wrong byte, or a known directive with a value of another
-//! type, and the field is as if it were not there. Parameters are read and ignored.
+//! Structured fields are parsed strictly (RFC 9651): with one invalid byte, or a known directive with a value of the wrong
+//! type, the whole field is ignored. Parameters are parsed and ignored.
 
 use http::header::{HeaderMap, HeaderName};
 
@@ -27,7 +27,7 @@ fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Control> {
     let mut control = Control::default();
     let mut any = false;
     let mut lines = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).filter(|line| !line.is_empty());
-    // Lines are joined by commas (RFC 9110 section 5.3); no value of ours may go over a line's end.
+    // Lines are joined by commas (RFC 9110 section 5.3); no value of a known directive may span two lines.
     lines.try_for_each(|line| {
         let mut reader = FieldParser { rest: line };
         loop {
@@ -50,7 +50,7 @@ fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Control> {
     any.then_some(control)
 }
 
-/// The last of two values counts: a structured dictionary has each key once.
+/// Of two values the last counts: a structured dictionary has each key once.
 fn apply(control: &mut Control, key: &[u8], value: &BareItem) -> Option<()> {
     let Some(word) = DirectiveName::of(key) else { return Some(()) };
     let number = || match value {
@@ -64,7 +64,7 @@ fn apply(control: &mut Control, key: &[u8], value: &BareItem) -> Option<()> {
     let scope = || match value {
         BareItem::Boolean(true) => Some(DirectiveScope::Everything),
         BareItem::Boolean(false) => Some(DirectiveScope::Nothing),
-        // The fields are withheld by the plain Cache-Control only; without one, nothing may be reused.
+        // Only the plain Cache-Control withholds single fields; here nothing may be reused.
         BareItem::String => Some(DirectiveScope::Everything),
         _ => None,
     };
@@ -85,7 +85,7 @@ fn apply(control: &mut Control, key: &[u8], value: &BareItem) -> Option<()> {
     Some(())
 }
 
-/// As much of a value as directives need.
+/// A value, as far as directives need it.
 enum BareItem {
     /// Not negative; a negative number is `Other`.
     Integer(u64),

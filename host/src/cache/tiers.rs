@@ -41,7 +41,7 @@ pub(crate) struct LookupKeys {
 }
 
 impl Tiers {
-    /// The object's own key, as far as it is known, and what memory has of it.
+    /// Finds the object's own key, as far as it is known, and the object if it is in memory.
     pub(super) fn find(&self, key: &Key, asked: Selecting<'_>) -> (Key, Option<Arc<Stored>>) {
         let mut slot = *key;
         let mut entry = self.memory.find(key);
@@ -58,7 +58,7 @@ impl Tiers {
             entry = self.memory.find(&slot);
         }
         let Some(MemoryEntry::Object(stored)) = entry else { return (slot, None) };
-        // One look at the rules after a purge, then one comparison.
+        // After a purge each object is checked against the rules once; then this is one comparison.
         let epoch = self.purges.epoch();
         let checked = stored.checked.load(Ordering::Relaxed);
         if checked < epoch {
@@ -83,8 +83,8 @@ impl Tiers {
         matches!(place, DiskEntry::File { body_bytes, .. } if *body_bytes <= self.memory.object_bytes())
     }
 
-    /// Whether it is not worth waiting for who fills this: what came the last time could not be stored. One request at a
-    /// time still finds out whether that has changed, since it may have been so for one client only.
+    /// Whether waiting for the fill of this key is pointless, since the last response could not be stored. One request at
+    /// a time still finds out whether that has changed: it may have been due to one client only.
     pub(super) fn is_uncacheable(&self, slot: &Key, now_ms: u64) -> bool {
         self.uncacheable.get(slot).is_some_and(|spell| spell.lasts(now_ms))
     }
@@ -97,12 +97,12 @@ impl Tiers {
         self.uncacheable.insert(slot, Period { since_ms: now_ms, lasts_ms: UNCACHEABLE_MS });
     }
 
-    /// Whether flights keep as much as they may.
+    /// Whether the flights buffer as many bytes as they may.
     pub(super) fn is_crowded(&self) -> bool {
         self.flights.buffered.load(Ordering::Relaxed) > self.flight_bytes
     }
 
-    /// Writes to disk what is in memory; it may be lost, and is then a miss after a restart.
+    /// Writes an object that is in memory to disk as well. The write may be lost; then a restart misses the object.
     pub(super) fn write_behind(&self, key: Key, primary: Key, stored: &Arc<Stored>, guard: EpochGuard) {
         let Some(disk) = &self.disk else { return };
         if stored.body.len() as u64 > disk.object_bytes() {
@@ -118,7 +118,7 @@ impl Tiers {
         });
     }
 
-    /// Whether the file has its place now.
+    /// Commits the file. Returns whether the object can be found now.
     pub(super) async fn commit(&self, spool: Box<Spool>, guard: EpochGuard) -> bool {
         let Some(disk) = self.disk.clone() else { return false };
         let committed = tokio::task::spawn_blocking(move || {

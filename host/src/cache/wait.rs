@@ -52,7 +52,7 @@ pub(super) async fn landed(
                     };
                     return Landed::Hit(Hit { meta: stream.meta.clone(), source: BodySource::Stream(reader) });
                 }
-                // What leads to the other variants may have been evicted; nothing else would come of looking.
+                // The entry that leads to the other variants may have been evicted; looking again would change nothing.
                 if !stream.is_struck() && tiers.find(&keys.primary, asked).0 == keys.slot {
                     return Landed::Bypass(BypassReason::Missed);
                 }
@@ -80,7 +80,7 @@ pub(super) async fn opened(tiers: &Tiers, slot: Key, place: DiskEntry) -> Option
     let opened = on_disk(tiers, move |disk| {
         let opened = disk.load_to_stream(&slot, &place)?;
         if purges.take(&opened.meta, opened.fill_epoch) {
-            // Before the next look, which would find it again.
+            // Before the next lookup, which would find it again.
             disk.forget(&slot, &place);
             return None;
         }

@@ -42,7 +42,7 @@ impl<H> HttpServer<H> {
     }
 }
 
-/// Shakes hands, then serves.
+/// Does the TLS handshake, then serves.
 pub(crate) async fn serve_tls<H, F, B>(
     stream: TcpStream,
     slot: Arc<TlsSlot>,
@@ -80,7 +80,7 @@ pub(crate) async fn serve_tls<H, F, B>(
     serve(ReadyStream { stream, opening: Opening::default(), protocol }, client, entry, server).await;
 }
 
-/// Tells HTTP/2 by its preface, then serves.
+/// Recognises HTTP/2 by its preface, then serves.
 pub(crate) async fn serve_cleartext<H, F, B>(
     mut stream: TcpStream,
     client: Client,
@@ -101,7 +101,7 @@ pub(crate) async fn serve_cleartext<H, F, B>(
             }
             serve(ReadyStream { stream, opening, protocol }, client, entry, server).await;
         }
-        Ok(Err(_)) => {} // Closed before it said anything.
+        Ok(Err(_)) => {} // Closed before it sent anything.
         Err(close_reason) => Box::pin(ending::cut(stream, close_reason, &entry, 0)).await,
     }
 }
@@ -141,7 +141,7 @@ where
     }
 }
 
-/// Runs a future of a connection that hyper does not own yet; an error is the verdict that ended it.
+/// Runs a future of a connection that hyper does not own yet. An error is the reason to close it.
 async fn attended<T>(state: &ConnectionState, future: impl Future<Output = T>) -> Result<T, CloseReason> {
     let mut future = pin!(future);
     poll_fn(|cx| {

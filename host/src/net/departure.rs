@@ -1,13 +1,13 @@
-//! How a process stops taking connections without refusing any that somebody else would take.
+//! Graceful shutdown: a process stops taking connections without refusing any that a successor would take.
 //!
 //!     Serving ──begin──► Leaving ──► Closing
 //!                          │            ▲
-//!                          │            ├─ whatever was open at the beginning has ended, and no successor is on its way
+//!                          │            ├─ all connections from before the beginning have ended, and no successor starts
 //!                          └────────────┴─ a successor serves
 //!
-//! Leaving: what is open ends after its current request, and listening goes on, so that a successor that is started meanwhile
-//! takes the sockets over while somebody answers on them. Closing: what waits in the queues of the sockets is taken,
-//! then they are closed. How long all of it may take is the caller's to bound.
+//! Leaving: open connections end after their current request, and listening goes on, so that a successor that is started
+//! meanwhile takes over sockets on which somebody answers. Closing: the connections that wait in the sockets' queues are
+//! accepted, then the sockets are closed. The caller bounds how long all of it may take.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,19 +21,19 @@ pub enum DeparturePhase {
     Closing,
 }
 
-/// What all workers of a process know of its end.
+/// The shutdown of a process, shared by its workers.
 pub struct Departure {
     phase: watch::Sender<DeparturePhase>,
     open: Mutex<ClosingBlockers>,
 }
 
-/// What stands against closing.
+/// What prevents closing.
 struct ClosingBlockers {
-    /// Workers with connections from before the beginning.
+    /// Workers with connections from before the shutdown began.
     workers: usize,
-    /// Successors that are on their way.
+    /// Successors that are starting.
     successors: usize,
-    /// For how long listening goes on at least. None: it depends on whether clients come.
+    /// How long listening goes on at least. `None`: that depends on whether clients connect.
     least: Option<Duration>,
 }
 
@@ -49,11 +49,12 @@ impl Departure {
 
     /// Waits until this phase, or a later one.
     pub async fn reached(&self, phase: DeparturePhase) {
-        // The sender is our own: it does not go.
+        // The sender is a field of ours, so it is not dropped.
         let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
-    /// Whether this was the beginning. Listening goes on for `least`; without it, for a while if clients have come lately.
+    /// Begins the shutdown; false if it has begun already. Listening goes on for `least`, or, without it, for a while if
+    /// clients have connected lately.
     pub fn begin(&self, least: Option<Duration>) -> bool {
         self.lock().least = least;
         self.advance(DeparturePhase::Leaving)
@@ -63,19 +64,19 @@ impl Departure {
         self.lock().least
     }
 
-    /// A successor serves, or there is nothing to serve with any more.
+    /// Closes: a successor serves, or no worker is left.
     pub fn close(&self) -> bool {
         self.advance(DeparturePhase::Closing)
     }
 
-    /// A worker's connections from before the beginning have ended. Each worker says so once.
+    /// A worker's connections from before the beginning have ended. Each worker calls this once.
     pub(super) fn early_gone(&self) {
         let mut open = self.lock();
         open.workers = open.workers.saturating_sub(1);
         self.check(&open);
     }
 
-    /// A successor is on its way: until it serves, or the hold is dropped, listening goes on.
+    /// A successor is starting: until it serves, or the hold is dropped, listening goes on.
     pub fn hold(self: &Arc<Departure>) -> Hold {
         self.lock().successors += 1;
         Hold { departure: self.clone() }

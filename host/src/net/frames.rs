@@ -1,34 +1,34 @@
-//! The frames of an HTTP/2 connection, told by their heads: what costs us and asks for nothing is rationed.
+//! Rate limits the frames of an HTTP/2 connection that cost us work and request nothing.
 //!
 //! h2 bounds what it must remember: streams, resets, header blocks. It does not bound what it reads, answers
-//! and forgets: PRIORITY, WINDOW_UPDATE, SETTINGS, PING, empty DATA, frames that nobody knows. A connection may send
-//! some of these; what it asks for, sends and is sent earns it more, and so does time. Who has none left goes.
+//! and forgets: PRIORITY, WINDOW_UPDATE, SETTINGS, PING, empty DATA, unknown frames. A connection has a budget for
+//! these frames; requests, data in either direction and time refill it. A connection without budget is closed.
 //!
-//! A frame whose length cannot be right, and one on a stream that its sender has ended, are told here as well, because h2 calls
-//! them PROTOCOL_ERROR where RFC 9113 wants FRAME_SIZE_ERROR and STREAM_CLOSED. Remove that when h2 does (its
+//! A frame with an invalid length, and one on a stream that its sender has ended, are detected here as well, because h2
+//! answers PROTOCOL_ERROR where RFC 9113 wants FRAME_SIZE_ERROR and STREAM_CLOSED. Remove that when h2 does (its
 //! `codec/framed_read.rs`, `proto/streams/recv.rs`). HPACK that cannot be decoded stays PROTOCOL_ERROR,
-//! not COMPRESSION_ERROR: to tell it apart one would have to decode it a second time.
+//! not COMPRESSION_ERROR: to tell it apart it would have to be decoded a second time.
 //!
-//! Cost: nine bytes are looked at for each frame; payloads are skipped.
+//! Cost: the nine bytes of each frame's head are read; payloads are skipped.
 
 use crate::limits::request::{H2_SPARE_FRAMES, H2_SPARE_FRAMES_A_SECOND};
 use crate::net::ticks::TICKS_A_SECOND;
 
 const HEAD_BYTES: usize = 9;
-/// What we let clients send: the protocol's default, which hyper leaves.
+/// The largest payload that clients may send: the protocol's default, which hyper keeps.
 const PAYLOAD_BYTES_MAX: u32 = 16 << 10;
-/// What a client may spend for each stream it opens, and for each DATA frame that it is sent.
+/// How many frames a client earns with each stream it opens, and with each DATA frame that it is sent.
 const EARNED_BY_STREAM: u32 = 20;
 const EARNED_BY_DATA: u32 = 4;
 
 /// Why a connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Http2Error {
-    /// A frame that is longer or shorter than it can be.
+    /// A frame with an invalid length.
     FrameSize,
     /// DATA or HEADERS of a stream that the client has ended or reset.
     StreamClosed,
-    /// Too many frames that ask for nothing.
+    /// Too many frames that request nothing.
     Flood,
 }
 
@@ -52,7 +52,7 @@ impl Http2Error {
     }
 }
 
-/// What a client sends.
+/// The frames that a client sends.
 pub(crate) struct IncomingFrames {
     heads: FrameHeads,
     spare: u32,
@@ -60,7 +60,7 @@ pub(crate) struct IncomingFrames {
     refilled: u32,
     /// The highest stream that was opened.
     last_stream: u32,
-    /// The streams that were ended last, in a ring. An older one is h2's to judge.
+    /// The streams that were ended last, in a ring. h2 judges older ones.
     ended: [u32; ENDED_STREAMS],
     next_ended: usize,
 }
@@ -75,7 +75,7 @@ impl IncomingFrames {
         IncomingFrames { heads, spare, refilled: now, last_stream: 0, ended, next_ended: 0 }
     }
 
-    /// Takes the next bytes; `now` is in ticks. After an offence it must not be fed again.
+    /// Takes the next bytes; `now` is in ticks. After an error it must not be called again.
     pub(crate) fn feed(&mut self, bytes: &[u8], now: u32) -> Result<(), Http2Error> {
         let ticks = now.saturating_sub(self.refilled);
         if ticks > 0 {
@@ -89,7 +89,7 @@ impl IncomingFrames {
         Ok(())
     }
 
-    /// What has gone to the client.
+    /// Counts DATA frames that were sent to the client.
     pub(crate) fn sent(&mut self, data_frames: u32) {
         self.earn(data_frames.saturating_mul(EARNED_BY_DATA));
     }
@@ -142,7 +142,7 @@ impl IncomingFrames {
         self.next_ended = (self.next_ended + 1) % ENDED_STREAMS;
     }
 
-    /// The last frame of ours: which streams we have heard of, and why there is no more.
+    /// Our last frame, a GOAWAY: the last stream that we know, and the reason.
     pub(crate) fn farewell(&self, offence: Http2Error) -> [u8; 17] {
         let mut frame = [0; 17];
         frame[2] = 8;
@@ -153,7 +153,7 @@ impl IncomingFrames {
     }
 }
 
-/// What we send: where its frames end, and how many of them are DATA.
+/// The frames that we send: where they end, and how many of them are DATA.
 pub(crate) struct OutgoingFrames {
     heads: FrameHeads,
 }
@@ -194,11 +194,11 @@ struct FrameHead {
     stream: u32,
 }
 
-/// Finds the heads of frames in bytes that come in pieces.
+/// Finds the heads of frames in bytes that arrive in pieces.
 struct FrameHeads {
     head: [u8; HEAD_BYTES],
     have: usize,
-    /// What is left of a payload, or of the preface.
+    /// The bytes that are left of a payload, or of the preface.
     skip: usize,
 }
 
@@ -207,7 +207,7 @@ impl FrameHeads {
         FrameHeads { head: [0; HEAD_BYTES], have: 0, skip: preface }
     }
 
-    /// The next head, as soon as all of it is there.
+    /// The next head, as soon as all of it has arrived.
     fn next(&mut self, bytes: &mut &[u8]) -> Option<FrameHead> {
         let skipped = self.skip.min(bytes.len());
         self.skip -= skipped;

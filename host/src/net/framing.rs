@@ -1,16 +1,16 @@
 //! Where one HTTP/1.1 request ends and the next begins, read as strictly as RFC 9112 allows.
 //!
-//! hyper reads messages as leniently as the RFC lets a server be: it takes a bare LF, drops a
-//! Content-Length beside Transfer-Encoding, takes `gzip, chunked`. Behind another proxy that reads the
-//! same bytes otherwise, that is request smuggling. So the bytes pass here first, and a request about
-//! whose extent two readers could differ is refused before hyper sees it. What I let through, hyper and
-//! I read alike; everything that is not framing (methods, targets, header syntax) is left to hyper.
+//! hyper reads messages as leniently as the RFC lets a server be: it accepts a bare LF, drops a
+//! Content-Length beside Transfer-Encoding, accepts `gzip, chunked`. Behind another proxy that reads the
+//! same bytes differently, that is request smuggling. So the bytes pass here first, and a request about
+//! whose end two readers could differ is refused before hyper sees it. hyper reads everything that passes as it is
+//! read here. Everything that is not framing (methods, targets, header syntax) is left to hyper.
 //!
 //!     Head ──blank line──► Head | Length(n) | ChunkSize ─► ChunkData(n) ─► ChunkEnd ─► ChunkSize
 //!                                                 └─ size 0 ─► Trailers ──blank line──► Head
 //!
 //! Cost: one pass of `memchr` over heads (about 0.1 µs for 15 headers); bodies are skipped, not read.
-//! Nothing is kept but a line that a read has cut in two.
+//! Only a line that is split between two reads is buffered.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzz;
@@ -19,7 +19,7 @@ use memchr::memchr;
 
 use crate::limits::request::HEAD_BYTES;
 
-/// Why a request was refused here.
+/// Why a request's framing was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FramingError {
     /// A line of the head ends in LF without CR.
@@ -58,7 +58,7 @@ impl FramingError {
         }
     }
 
-    /// The status line's end. Like hyper's own 400 and 431, this is said before there is a request.
+    /// The end of the status line. Like hyper's own 400 and 431, this response precedes any request.
     pub(crate) fn status(self) -> &'static str {
         match self {
             FramingError::TooLarge => "431 Request Header Fields Too Large",
@@ -68,7 +68,7 @@ impl FramingError {
     }
 }
 
-/// The state of one connection's incoming bytes. After a refusal it must not be fed again.
+/// The state of one connection's incoming bytes. After an error it must not be fed again.
 #[derive(Debug, Default)]
 pub(crate) struct Framing {
     state: FramingState,
@@ -77,9 +77,9 @@ pub(crate) struct Framing {
     partial: Vec<u8>,
     /// Bytes of this head, or of this chunk's size line, or of these trailers.
     taken: usize,
-    /// Of the bytes that were fed last, those before the line that was refused.
+    /// How many of the bytes that were fed last precede the line that was refused.
     sound: usize,
-    /// Of the bytes that were fed last, the digits of versions that are newer than 1.1.
+    /// Offsets, in the bytes that were fed last, of the digits of versions newer than 1.1.
     newer: Vec<usize>,
 }
 
@@ -106,18 +106,17 @@ struct HeadFraming {
 }
 
 impl Framing {
-    /// How many of the bytes that were refused with the last call stand before what is wrong with them. No message ends
-    /// behind them.
+    /// How many of the bytes of the last, refused call precede the error. No message ends behind them.
     pub(crate) fn sound(&self) -> usize {
         self.sound
     }
 
-    /// Whether what was refused belongs to a body.
+    /// Whether the error is in a body.
     pub(crate) fn is_in_body(&self) -> bool {
         self.state != FramingState::HeadFraming
     }
 
-    /// Where, in the bytes of the last call, a version of HTTP/1 newer than 1.1 stands, to be read as 1.1 (RFC 9110
+    /// The offsets, in the bytes of the last call, of HTTP/1 versions newer than 1.1, which are to be read as 1.1 (RFC 9110
     /// section 2.5).
     pub(crate) fn newer(&mut self) -> std::vec::Drain<'_, usize> {
         self.newer.drain(..)
@@ -172,7 +171,7 @@ impl Framing {
         Ok(())
     }
 
-    /// In what there is of a request line: `came` is what these bytes add to it.
+    /// Looks in the part of the request line that has arrived; `came` are the bytes that this call adds to it.
     fn look_for_newer(&mut self, came: &[u8]) {
         const BEFORE: &[u8] = b" HTTP/1.";
         let of_line = came.strip_suffix(b"\r").unwrap_or(came);

@@ -1,7 +1,7 @@
-//! The stream between a socket and hyper: it reports to the pulse and passes what framing and frames let through.
+//! The stream between a socket and hyper: it updates the connection's state, and passes what framing and frames allow.
 //!
-//! After an offence of HTTP/2 hyper hears nothing more, and what it still says goes nowhere: our last word is a GOAWAY that
-//! names the reason, and what the client still sends is read for a while, so that it is not lost to a reset.
+//! After an HTTP/2 error hyper reads nothing more, and what it still writes is dropped: the last frame is a GOAWAY with the
+//! reason. What the client still sends is read for a while, so that a reset does not destroy the GOAWAY.
 
 use std::io;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::net::state::{CloseReason, ConnectionState};
 /// What an HTTP/2 client with prior knowledge sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A PING frame of HTTP/2 (RFC 9113 section 6.7): a read of no more than that is an answer to ours.
+/// The size of an HTTP/2 PING frame (RFC 9113 section 6.7): a read of no more than that is an answer to ours.
 const PING_BYTES: usize = 17;
 
 /// The protocol of a connection.
@@ -28,7 +28,7 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// The first bytes of a connection, read to tell its protocol and then given on.
+/// The first bytes of a connection, read to recognise its protocol and then passed on.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     bytes: [u8; PREFACE.len()],
@@ -60,28 +60,28 @@ impl Opening {
 pub(crate) struct GuardedStream<S> {
     io: S,
     opening: Opening,
-    /// How much of the opening has been given on.
+    /// How many bytes of the opening have been passed on.
     given: usize,
     state: Rc<ConnectionState>,
-    /// For HTTP/1.1; HTTP/2 frames cannot be read in two ways.
+    /// For HTTP/1.1 only: HTTP/2 frames are unambiguous.
     framing: Option<Framing>,
     /// For HTTP/2.
     frames: Option<Box<FrameGuard>>,
-    /// For HTTP/1.1: what is to be written before hyper's next answer, and how much of it is under way.
+    /// For HTTP/1.1: what is to be written before hyper's next response, and the part of it that is being written.
     interim: Option<Interim>,
     preceding: Vec<u8>,
-    /// hyper has asked for more after what was refused: it has read all that stands before.
+    /// hyper has asked for more after a framing error: it has read everything before the error.
     starved: bool,
 }
 
 struct FrameGuard {
     incoming: frames::IncomingFrames,
     outgoing: frames::OutgoingFrames,
-    /// After an offence, so many bytes are still read, and forgotten.
+    /// After an error, how many bytes are still read, and dropped.
     over: Option<usize>,
 }
 
-/// What a client may still send after its offence.
+/// What a client may still send after its error.
 const OVER_BYTES: usize = 256 << 10;
 
 impl<S> GuardedStream<S> {
@@ -98,7 +98,7 @@ impl<S> GuardedStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> GuardedStream<S> {
-    /// Writes what precedes an answer, as far as its time has come.
+    /// Writes what precedes a response, if nothing of the last response waits.
     fn poll_preceding(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let (Some(interim), false, true) = (&self.interim, self.state.is_unflushed(), self.preceding.is_empty()) {
             self.preceding = interim.take();
@@ -116,7 +116,7 @@ impl<S: AsyncWrite + Unpin> GuardedStream<S> {
 }
 
 impl<S> GuardedStream<S> {
-    /// In HTTP/2 a written byte may be a ping: what moves there, `ExchangeBody` tells.
+    /// In HTTP/2 a written byte may be a ping; `ExchangeBody` reports progress there.
     fn watched<T>(&self, polled: Poll<T>) -> Poll<T> {
         match polled {
             Poll::Pending => self.state.write_waits(),
@@ -147,13 +147,13 @@ impl FrameGuard {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
-    /// The last word is said if it can be: not within a frame, and only once.
+    /// Sends the GOAWAY if possible: not within a frame, and only once.
     fn end_http2(&mut self, cx: &mut Context<'_>, offence: Http2Error) {
         let Some(frames) = &mut self.frames else { return };
         if frames.outgoing.is_between_frames() {
             let farewell = frames.incoming.farewell(offence);
             if Pin::new(&mut self.io).poll_write(cx, &farewell).is_ready() {
-                // Under TLS, what was taken still has to go.
+                // Under TLS, written bytes have to be flushed.
                 let _ = Pin::new(&mut self.io).poll_flush(cx);
             }
         }
@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
         self.state.end(CloseReason::Http2Error(offence));
     }
 
-    /// Reads what comes after the end of all talk.
+    /// Reads and drops what arrives after the GOAWAY.
     fn poll_rest(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(left) = self.frames.as_mut().and_then(|frames| frames.over.as_mut()) else { return Poll::Pending };
         let before = buf.filled().len();
@@ -179,8 +179,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
 }
 
 impl<S> GuardedStream<S> {
-    /// Nothing is read any more. Who waits for the rest of a body is told; otherwise the connection ends when what has
-    /// been asked before is answered, of which its task is told by the verdict.
+    /// Reads no more after a framing error. A reader that waits for the rest of a body gets an error. Otherwise the connection
+    /// ends when the earlier requests are answered; its task learns that from the close reason.
     fn poll_refused(&mut self) -> Poll<io::Result<()>> {
         if self.framing.as_ref().is_some_and(Framing::is_in_body) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "not framed as HTTP wants it")));
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
         if let Some(frames) = &mut this.frames
             && let Err(offence) = frames.incoming.feed(&buf.filled()[before..], this.state.now())
         {
-            // hyper gets none of these bytes; the connection's task reads the verdict, and then what is left.
+            // hyper gets none of these bytes; the connection's task sees the close reason, and then reads the rest.
             buf.set_filled(before);
             this.end_http2(cx, offence);
             return Poll::Pending;
@@ -236,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
             && came > 0
         {
             this.state.received();
-            // What follows an answer 101 is no HTTP.
+            // What follows a response 101 is not HTTP.
             if this.state.has_switched() {
                 return Poll::Ready(Ok(()));
             }
@@ -245,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
                 buf.filled_mut()[before + digit] = b'1';
             }
             if let Err(refusal) = fed {
-                // hyper gets what stands before it, in which no message ends that was not sound.
+                // hyper gets the bytes before the error; every message that ends in them is valid.
                 let sound = framing.sound();
                 buf.set_filled(before + sound);
                 this.state.refuse(refusal);
@@ -279,7 +279,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
         ready!(this.poll_preceding(cx))?;
         this.state.flushed(false);
         let io = Pin::new(&mut this.io);
-        // A head alone is the usual case, and `write` is the cheaper call.
+        // A head alone is the usual case, and `write` is cheaper.
         let written = if let [only] = bufs { io.poll_write(cx, only) } else { io.poll_write_vectored(cx, bufs) };
         this.count_frames(&written, bufs);
         this.watched(written)

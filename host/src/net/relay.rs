@@ -7,7 +7,7 @@
 //! kept until then, at most `CHUNK_BYTES`; a quiet tunnel holds no buffer at all.
 //!
 //! Deadlines are the sweep's (`ConnectionStage::Tunnel`): bytes of either direction prolong a tunnel, since all of them
-//! pass the viewer's side, where the pulse is. The witness is dropped at the end, however that comes about.
+//! pass the viewer's side, whose state is updated. The witness is dropped at the end, whatever the reason.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,7 +22,7 @@ use crate::limits::tunnel::CHUNK_BYTES;
 use crate::net::state::{CloseReason, ConnectionState};
 use crate::net::tunnel::{Side, Tunnel};
 
-/// Carries bytes until both sides have closed, one has broken, or the pulse has its verdict. `early` is what
+/// Carries bytes until both sides have closed, one has failed, or the connection must close. `early` is what
 /// the viewer has sent with its head.
 pub(crate) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
     mut viewer: S,
@@ -53,7 +53,7 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
             (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(None),
             (Poll::Pending, Poll::Pending) => Poll::Pending,
             _ => {
-                // Who has closed has mostly gone, and the other side need not notice for long.
+                // A side that has closed has usually gone, and the other side may not notice for long.
                 state.half_closed();
                 Poll::Pending
             }
@@ -62,7 +62,7 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
     .await
 }
 
-/// Which end of a way has broken.
+/// Which end of a direction has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BrokenEnd {
     Giver,
@@ -81,7 +81,7 @@ enum DirectionState {
     Open,
     /// Something was written since the last flush.
     Unflushed,
-    /// The giver has closed; the taker is to be told.
+    /// The giver has closed; the taker is to be shut down.
     Closing,
     Closed,
 }
@@ -91,7 +91,7 @@ impl Direction {
         Direction { waiting: early, state: DirectionState::Open }
     }
 
-    /// Ready when the giver has closed and the taker has been told.
+    /// Ready when the giver has closed and the taker has been shut down.
     fn carry<G, T>(
         &mut self,
         giver: &mut G,
@@ -109,13 +109,13 @@ impl Direction {
                 let n = ready!(write(taker, cx, &self.waiting))?;
                 passed(n as u64);
                 self.state = DirectionState::Unflushed;
-                // The last of them gives their memory back.
+                // An empty `Bytes` releases the memory.
                 self.waiting = if n == self.waiting.len() { Bytes::new() } else { self.waiting.slice(n..) };
             }
             match self.state {
                 DirectionState::Closed => return Poll::Ready(Ok(())),
                 DirectionState::Closing => {
-                    // A taker that has closed altogether need not be told.
+                    // A taker that has closed entirely need not be shut down.
                     let _ = ready!(Pin::new(&mut *taker).poll_shutdown(cx));
                     self.state = DirectionState::Closed;
                     continue;

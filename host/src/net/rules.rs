@@ -1,8 +1,8 @@
-//! What one client may have of us, by the operator's settings. A reload changes it.
+//! The limits of one client, by the operator's settings. A reload changes them.
 //!
-//! Connections are counted by address over all workers; of IPv6, an address is the 64 bits that a subscriber gets.
-//! Unless a number is set, addresses of the operator's own network are not counted: what comes from there in numbers is a
-//! proxy.
+//! Connections are counted by address over all workers; IPv6 addresses by the 64 bits that a subscriber gets.
+//! Unless a number is set, addresses of the operator's own network are not counted: many connections from there come from
+//! a proxy.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,13 +13,13 @@ use crate::limits::request::{BODY_RATE_BYTES_S, CONNECTIONS_PER_CLIENT};
 
 /// Shared by all workers.
 pub struct ClientRules {
-    /// 0: the default, for strangers only.
+    /// 0 means the default, for clients outside the operator's network only.
     connections_per_client: AtomicUsize,
     upload_bytes_per_s: AtomicUsize,
     open: Mutex<HashMap<ClientNetwork, usize>>,
 }
 
-/// Who is counted as one.
+/// What is counted as one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ClientNetwork {
     V4(u32),
@@ -42,12 +42,12 @@ impl ClientRules {
         self.upload_bytes_per_s.store(upload_bytes_per_s, Relaxed);
     }
 
-    /// What a body must bring on average while it is waited for; 0 is nothing.
+    /// The average rate that a request's body must have while it is waited for. 0 disables the check.
     pub(super) fn upload_bytes_per_s(&self) -> usize {
         self.upload_bytes_per_s.load(Relaxed)
     }
 
-    /// A place for a connection of this client, or none if it has all that one may have.
+    /// Admits a connection of this client. `None` if the client has as many as it may have.
     pub(super) fn admit(self: &Arc<ClientRules>, client: IpAddr) -> Option<ConnectionPermit> {
         let most = match self.connections_per_client.load(Relaxed) {
             0 if is_near(client.to_canonical()) => return Some(ConnectionPermit { counted: None }),
@@ -105,7 +105,7 @@ fn network(client: IpAddr) -> ClientNetwork {
     }
 }
 
-/// Whether this can be a proxy of the operator's.
+/// Whether this can be the address of a proxy of the operator's.
 fn is_near(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {

@@ -1,4 +1,4 @@
-//! A worker's accept loops: every connection is counted, entered in the sweep and served to its end.
+//! A worker's accept loops: every connection is counted, registered in the sweep, and served to its end.
 
 use std::future::Future;
 use std::io;
@@ -29,18 +29,18 @@ use crate::net::ticks::TICK;
 use crate::net::tls::TlsSlot;
 use crate::telemetry::NetMetrics;
 
-/// Where connections come from, and how.
+/// A listening socket, and the protocol on it.
 pub struct Acceptor {
     pub listener: std::net::TcpListener,
-    /// None for cleartext.
+    /// `None` for cleartext.
     pub tls: Option<Arc<TlsSlot>>,
 }
 
 /// Accepts on all sockets of this worker until the departure closes, then waits for the connections to end. Runs
-/// on a `LocalSet`; the caller bounds how long it waits, and what is still open then ends with the `LocalSet`.
+/// on a `LocalSet`. The caller bounds how long it waits; connections that are still open then end with the `LocalSet`.
 ///
 /// # Errors
-/// A listener could not be given to the runtime.
+/// A listener could not be registered with the runtime.
 pub async fn serve<H, F, B>(
     bounds: Bounds,
     acceptors: Vec<Acceptor>,
@@ -74,12 +74,12 @@ where
     ticking.spawn_local(tick(sweep.clone()));
 
     departure.reached(DeparturePhase::Leaving).await;
-    // Under load somebody would be refused before a successor that is started at once could ask for the sockets.
+    // Under load clients would be refused before a successor that is started at once could ask for the sockets.
     let busy = Duration::from_millis(if sweep.is_asked() { DRAIN_IDLE_MS } else { 0 });
     let least = tokio::time::sleep(departure.least().unwrap_or(busy));
     sweep.drain();
     sweep.early_gone().await;
-    // Once a successor serves, nobody comes to us whom listening on would help.
+    // Once a successor serves, listening on helps no client.
     tokio::select! {
         () = least => {}
         () = departure.reached(DeparturePhase::Closing) => {}
@@ -102,7 +102,7 @@ async fn tick(sweep: Rc<Sweep>) {
     }
 }
 
-/// What becomes of who comes to a listening socket.
+/// What a listening socket does with the connections it accepts.
 struct Listener<H> {
     tls: Option<Arc<TlsSlot>>,
     descriptors: u64,
@@ -118,7 +118,7 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Until the departure closes.
+    /// Accepts until the departure closes.
     async fn attend(self, listener: TcpListener, departure: Arc<Departure>) {
         let mut closing = pin!(departure.reached(DeparturePhase::Closing));
         let mut pause = PAUSE_MS;
@@ -143,16 +143,16 @@ where
                 }
             }
         }
-        // Those who come now are told that their answer is the last, whoever of us two has heard of the end first.
+        // Connections from here on are told that their response is the last, even if this worker's drain has not begun.
         self.sweep.drain();
         if let Ok(listener) = listener.into_std() {
             self.empty_queue(listener).await;
         }
     }
 
-    /// Whoever is in the socket's queue has been told that the connection stands; closing would reset it.
+    /// Accepts what is in the socket's queue: the clients see an open connection, which closing would reset.
     async fn empty_queue(self, listener: std::net::TcpListener) {
-        // Asked directly: the runtime may not have heard of them yet.
+        // Accepts directly: the runtime may not know of them yet.
         for _ in 0..BACKLOG {
             let Ok((stream, peer)) = listener.accept() else { return };
             if let Ok(()) = stream.set_nonblocking(true)
@@ -166,19 +166,19 @@ where
     async fn receive(&self, stream: TcpStream, peer: SocketAddr) {
         let metrics = self.sweep.metrics();
         let Some(permit) = self.rules.admit(peer.ip()) else { return metrics.refused("client-connections") };
-        // The kernel gives the lowest free number: so many are in use.
+        // The kernel assigns the lowest free number, so at least this many are in use.
         let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
         let scarce = number >= self.descriptors;
         if scarce {
             descriptors::tell_of_want("file descriptors are short");
         }
         if scarce || self.sweep.is_full() {
-            // As many as there are too many: the holes that this leaves are filled before a high number comes again.
+            // As many as there are too many: new connections fill these holes before a high number is assigned again.
             let beyond = usize::try_from(number.saturating_sub(self.descriptors)).unwrap_or(0);
             if self.sweep.shed(beyond + 1) == 0 {
                 return metrics.refused(if scarce { "descriptors" } else { "connections" });
             }
-            // Those that were asked to make room do so now, before others come.
+            // Lets the connections that were shed close before others are accepted.
             tokio::task::yield_now().await;
         }
         let client = Client {
@@ -204,7 +204,7 @@ where
     }
 }
 
-/// Gone before it was accepted: no want of ours.
+/// Whether the client has gone before it was accepted; then nothing is wrong here.
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)

@@ -6,7 +6,7 @@
 //!     Handshake ──► Idle ──first byte──► Head ──whole head──► Busy (n exchanges) ──last one ends──► Idle
 //!                                                                 └──101 is sent──► Tunnel (to its end)
 //!
-//! A connection's task is the only one that ends it: a verdict is left here, and wakes the task.
+//! A connection's task is the only one that ends it: a close reason is stored here, and wakes the task.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use crate::net::stillness::Stillness;
 use crate::net::ticks::ticks;
 use crate::net::tunnel::Tunnel;
 
-/// Why a connection is to end.
+/// Why a connection must close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CloseReason {
     Handshake,
@@ -28,12 +28,12 @@ pub(crate) enum CloseReason {
     Head,
     Write,
     Stalled,
-    /// A tunnel through which nothing came.
+    /// A tunnel without traffic.
     Quiet,
     Refused(FramingError),
-    /// Frames of HTTP/2 that are wrong, or too many.
+    /// Invalid HTTP/2 frames, or too many.
     Http2Error(Http2Error),
-    /// Idle while others have no room.
+    /// Idle while other clients need its descriptor.
     Shed,
     /// Idle while we drain.
     Drained,
@@ -43,10 +43,10 @@ pub(crate) enum CloseReason {
 pub(crate) enum ConnectionStage {
     Handshake,
     Idle,
-    /// Some bytes of a request's head are here. HTTP/1.1 only: in HTTP/2 bytes may also be pings.
+    /// Some bytes of a request's head have arrived. HTTP/1.1 only: in HTTP/2 bytes may also be pings.
     Head,
     Busy,
-    /// Another protocol is spoken: there are no requests any more.
+    /// The connection has switched to another protocol.
     Tunnel,
 }
 
@@ -57,22 +57,22 @@ pub(crate) struct ConnectionState {
     since: Cell<u32>,
     exchanges: Cell<u32>,
     was_asked: Cell<bool>,
-    /// When a write first found no room; 0: none waits.
+    /// Since when a write waits; 0 if none does.
     write_blocked: Cell<u32>,
     close_reason: Cell<Option<CloseReason>>,
     draining: Cell<bool>,
-    /// The client was told by its protocol that we drain (HTTP/2): it needs no deadline for that.
+    /// The client has been sent a GOAWAY (HTTP/2), so that draining needs no deadline.
     is_told: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    /// What is to be carried once hyper has sent its answer 101.
+    /// The tunnel that begins once hyper has sent its response 101.
     switch: RefCell<Option<Box<Tunnel>>>,
     switched: Cell<bool>,
     unflushed: Cell<bool>,
-    /// Why the client is not read any further.
+    /// The framing error after which the client is not read any further.
     refusal: Cell<Option<FramingError>>,
     /// In ticks: how long a tunnel may be quiet.
     patience: Cell<u32>,
-    /// In ticks: how long an answer may be still, where that is longer than the bound.
+    /// In ticks: how long a response may pause, where that is longer than the bound.
     stillness: Stillness,
 }
 
@@ -115,7 +115,7 @@ impl ConnectionState {
         self.since.set(self.clock.get());
     }
 
-    /// Bytes of an HTTP/1.1 connection have come. Slow bytes do not prolong a head.
+    /// Bytes of an HTTP/1.1 connection have arrived. Slow bytes do not prolong a head.
     pub(crate) fn received(&self) {
         match self.stage.get() {
             ConnectionStage::Idle => self.enter(ConnectionStage::Head),
@@ -124,7 +124,7 @@ impl ConnectionState {
         }
     }
 
-    /// Bytes went in or out while a request is answered, or through a tunnel.
+    /// Bytes were read or written while a request is answered, or through a tunnel.
     pub(crate) fn moved(&self) {
         if matches!(self.stage.get(), ConnectionStage::Busy | ConnectionStage::Tunnel) {
             self.since.set(self.clock.get());
@@ -137,13 +137,13 @@ impl ConnectionState {
         }
     }
 
-    /// The socket has taken what was written. Whether anything of an answer moved with it, the protocol knows.
+    /// The socket has taken what was written. Whether that was a part of a response depends on the protocol.
     pub(crate) fn wrote(&self) {
         self.write_blocked.set(0);
     }
 
-    /// The verdict, if it is that nobody has asked for anything. Taken back with this: the connection goes on
-    /// until its client has been told, and under all deadlines.
+    /// Takes the close reason back if it is that the connection is idle: the connection goes on, under all deadlines,
+    /// until its client has been told.
     pub(crate) fn take_idle(&self) -> Option<CloseReason> {
         let idle =
             self.close_reason.get().filter(|close_reason| matches!(close_reason, CloseReason::Idle | CloseReason::Drained));
@@ -154,12 +154,12 @@ impl ConnectionState {
         idle
     }
 
-    /// Whether a request has ever come.
+    /// Whether a request has ever arrived.
     pub(crate) fn was_asked(&self) -> bool {
         self.was_asked.get()
     }
 
-    /// The answer that goes out now is the last of HTTP. What comes from here on is not looked at.
+    /// The response that is sent now is the last of HTTP. What arrives from here on is passed on unread.
     pub(crate) fn switch(&self, tunnel: Tunnel) {
         self.switched.set(true);
         *self.switch.borrow_mut() = Some(Box::new(tunnel));
@@ -173,7 +173,7 @@ impl ConnectionState {
         self.switch.borrow_mut().take().map(|tunnel| *tunnel)
     }
 
-    /// Whether something that hyper has written may still wait for room.
+    /// Whether bytes that hyper has written may still be unflushed.
     pub(crate) fn is_unflushed(&self) -> bool {
         self.unflushed.get()
     }
@@ -182,8 +182,8 @@ impl ConnectionState {
         self.unflushed.set(!flushed);
     }
 
-    /// The client has said something that two readers could understand differently. What it has asked for before is
-    /// answered first.
+    /// The client has sent something that two readers could understand differently. Its earlier requests are answered
+    /// first.
     pub(crate) fn refuse(&self, refusal: FramingError) {
         self.refusal.set(Some(refusal));
     }
@@ -192,7 +192,7 @@ impl ConnectionState {
         self.refusal.get()
     }
 
-    /// Ends the connection for what was refused, once every answer is out.
+    /// Closes the connection for its framing error, once every response is sent.
     pub(crate) fn settle(&self) {
         if let (Some(refusal), 0, false) = (self.refusal.get(), self.exchanges.get(), self.unflushed.get()) {
             self.end(CloseReason::Refused(refusal));
@@ -214,7 +214,7 @@ impl ConnectionState {
         self.stillness.clone()
     }
 
-    /// A request has come; it lasts until the guard is dropped.
+    /// Begins an exchange, which lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
         self.was_asked.set(true);
@@ -241,7 +241,7 @@ impl ConnectionState {
         self.draining.get()
     }
 
-    /// The task to wake for a verdict or a drain.
+    /// Registers the task to wake for a close reason or a drain.
     pub(crate) fn attend(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -255,7 +255,7 @@ impl ConnectionState {
         }
     }
 
-    /// The client hears of the end by GOAWAY.
+    /// The client has been sent a GOAWAY.
     pub(crate) fn is_told_to_go(&self) {
         self.is_told.set(true);
     }
@@ -277,41 +277,41 @@ impl ConnectionState {
         let lasted = now - self.since.get();
         match self.stage.get() {
             ConnectionStage::Handshake => (lasted > ticks.handshake).then_some(CloseReason::Handshake),
-            // A request may be on its way: it is still answered, and told that it was the last.
+            // A request may be on its way: it is still answered, and its response says that it is the last.
             ConnectionStage::Idle if self.draining.get() && !self.is_told.get() => {
                 (lasted >= ticks.drain_idle).then_some(CloseReason::Drained)
             }
             ConnectionStage::Idle => (lasted > ticks.idle).then_some(CloseReason::Idle),
             ConnectionStage::Head => (lasted > ticks.head).then_some(CloseReason::Head),
-            // Whoever answers has shorter deadlines of its own; this one is the last resort.
+            // Origins and functions have shorter deadlines of their own; this one is the last resort.
             ConnectionStage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(CloseReason::Stalled),
             ConnectionStage::Tunnel => (lasted > self.patience.get()).then_some(CloseReason::Quiet),
         }
     }
 }
 
-/// A request that has come and whose answer has not wholly gone.
+/// A request whose response has not been sent entirely.
 pub(crate) struct ExchangeGuard {
     state: Rc<ConnectionState>,
 }
 
 impl ExchangeGuard {
-    /// Something of the answer has been asked for: its client takes what it is sent.
+    /// A part of the response has been taken: the client reads.
     pub(crate) fn moved(&self) {
         self.state.moved();
     }
 
-    /// Whether an answer that begins now is the connection's last.
+    /// Whether a response that begins now is the connection's last.
     pub(crate) fn is_last(&self) -> bool {
         self.state.is_draining()
     }
 
-    /// Whether what is written now would come after something of an earlier answer.
+    /// Whether a part of an earlier response is still unflushed.
     pub(crate) fn is_unflushed(&self) -> bool {
         self.state.is_unflushed()
     }
 
-    /// This is the connection's last exchange: its answer is 101.
+    /// This is the connection's last exchange: its response is 101.
     pub(crate) fn switch(&self, tunnel: Tunnel) {
         self.state.switch(tunnel);
     }

@@ -24,9 +24,9 @@ pub struct Bounds {
     pub idle: Duration,
     pub write: Duration,
     pub stall: Duration,
-    /// Of one worker.
+    /// The most connections of one worker.
     pub connections: usize,
-    /// The number of a descriptor from which on idle connections must make room for another one.
+    /// The descriptor number from which on idle connections must make room for another one.
     pub descriptors: u64,
 }
 
@@ -51,15 +51,15 @@ pub(crate) struct Sweep {
     connections: usize,
     open: RefCell<BTreeMap<u64, Rc<ConnectionState>>>,
     next: Cell<u64>,
-    /// When the last one came; 0: none has.
+    /// When the last connection was accepted; 0 if none was.
     last: Cell<u32>,
-    /// When the last one ended; 0: none has.
+    /// When the last connection ended; 0 if none has.
     ended: Cell<u32>,
-    /// The tick in which nobody was found idle.
+    /// The tick in which no connection was found idle.
     none_idle: Cell<u32>,
-    /// The first connection that came after we had begun to drain.
+    /// The id of the first connection after the drain began.
     draining: Cell<Option<u64>>,
-    /// Told when a connection has gone while we drain.
+    /// Notified when a connection has ended while we drain.
     gone: Notify,
     metrics: NetMetrics,
 }
@@ -97,10 +97,10 @@ impl Sweep {
         self.open.borrow().len() >= self.connections
     }
 
-    /// Ends some connections that nobody uses, `least` if there are so many, and those first that have been idle for
-    /// longest; how many.
+    /// Ends idle connections, at least `least` if there are so many, and those first that have been idle for longest.
+    /// Returns how many.
     pub(crate) fn shed(&self, least: usize) -> usize {
-        // Looking at all of them for each client that finds none would be a way to keep us busy.
+        // Otherwise clients could make us look at all connections for each of theirs.
         if self.none_idle.get() == self.clock.get() {
             return 0;
         }
@@ -141,7 +141,7 @@ impl Sweep {
         }
     }
 
-    /// Tells every connection to finish what it does and close, and those that come from here on too.
+    /// Tells every connection, also those from here on, to finish its exchange and close.
     pub(crate) fn drain(&self) {
         if self.draining.get().is_some() {
             return;
@@ -162,12 +162,12 @@ impl Sweep {
         self.clock.get()
     }
 
-    /// When the last connection ended; 0: none has.
+    /// When the last connection ended; 0 if none has.
     pub(crate) fn ended(&self) -> u32 {
         self.ended.get()
     }
 
-    /// Whether a client has come lately.
+    /// Whether a client has connected lately.
     pub(crate) fn is_asked(&self) -> bool {
         self.last.get() != 0 && self.clock.get() - self.last.get() <= self.ticks.drain_idle
     }

@@ -17,13 +17,13 @@ pub struct Grants(Vec<NetworkGrant>);
 struct NetworkGrant {
     text: String,
     host: HostPattern,
-    /// None for any.
+    /// `None` for any.
     port: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum HostPattern {
-    /// Labels; None for any one.
+    /// Labels; `None` matches any one label.
     Name(Vec<Option<String>>),
     V4([Option<u8>; 4]),
     V6(Ipv6Addr),
@@ -64,7 +64,7 @@ impl Grants {
         }
     }
 
-    /// Whether a name is granted, with whatever port.
+    /// Whether a name is granted with any port.
     pub fn grant_at_some_port(&self, name: &str) -> bool {
         self.0.iter().any(|grant| matches!(&grant.host, HostPattern::Name(labels) if matches_name(labels, name)))
     }
@@ -136,7 +136,7 @@ impl HostPattern {
         labels.iter().map(label).collect::<Result<_, _>>().map(HostPattern::Name)
     }
 
-    /// Four parts: a number, then numbers or `*`. `010` could be meant in two ways.
+    /// Four parts: a number, then numbers or `*`. `010` is ambiguous and refused.
     fn v4(labels: &[&str]) -> Option<HostPattern> {
         let [first, rest @ ..] = labels else { return None };
         let number = |text: &str| target::decimal::<u8>(text).filter(|_| text == "0" || !text.starts_with('0'));

@@ -1,9 +1,9 @@
-//! The host and port of an outgoing request, read once.
+//! The host and port of an outgoing request, parsed once.
 //!
 //! A host that ends in a number is an address or nothing, in every spelling that a resolver takes for one: decimal,
 //! octal and hexadecimal numbers, one to four of them (`134744072`, `0x8.8.2056`, `010.8.8.8`, `127.1`), as in the URL
-//! standard. What no resolver should be asked for is refused: user information, percent-encodings, zone ids, letters
-//! that are not ASCII, ports that are not decimal numbers from 1 to 65535.
+//! standard. User information, percent-encodings, zone ids, non-ASCII letters, and ports that are not decimal numbers from
+//! 1 to 65535 are refused.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,10 +15,10 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// A host in its one form.
+/// A host in its normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkHost {
-    /// A name in small letters, without the dot at its end.
+    /// A name in lower case, without the final dot.
     Name(String),
     /// An IPv4 address that was written as IPv6 is an IPv4 address.
     Address(IpAddr),
@@ -60,7 +60,7 @@ impl HostPort {
         Ok(HostPort { host: NetworkHost::parse(host)?, port })
     }
 
-    /// What `NetworkHost` says: the port only where it is not the scheme's.
+    /// The value of `Host`: with the port only if it is not the scheme's default.
     pub fn authority(&self, default_port: u16) -> String {
         if self.port == default_port { self.host.to_string() } else { self.to_string() }
     }
@@ -105,7 +105,7 @@ pub(super) fn is_label(label: &str) -> bool {
     (1..=LABEL_BYTES).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// Whether a name is meant to be an IPv4 address: no domain on top is a number.
+/// Whether a name is meant to be an IPv4 address: no top-level domain is a number.
 pub(super) fn ends_in_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     (!last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()))

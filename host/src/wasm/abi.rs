@@ -1,8 +1,8 @@
 //! The two byte strings of a hook call, as `docs/abi.md` lays them out.
 //!
 //! `EventWriter` appends to a buffer that the caller keeps, so that a warm call allocates nothing.
-//! `Ops` reads an answer without copying. It checks form only (lengths, codes, UTF-8 where text is
-//! needed); what a moment allows is decided by `edge::hook`.
+//! `Ops` reads a reply without copying. It checks the form only (lengths, codes, UTF-8 where text is
+//! needed); `edge::hook` decides what a moment allows.
 
 use std::fmt;
 
@@ -91,7 +91,7 @@ impl<'a> EventWriter<'a> {
         writer
     }
 
-    /// Goes on with an event that was begun before.
+    /// Continues an event that was begun before.
     pub fn resume(buffer: &'a mut Vec<u8>) -> Self {
         EventWriter { buffer }
     }
@@ -149,7 +149,7 @@ impl<'a> EventWriter<'a> {
     }
 }
 
-/// One edit of an answer. Meanings: `docs/abi.md`.
+/// One edit in a reply. `docs/abi.md` has the meanings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op<'a> {
     SetUri(&'a str),
@@ -170,7 +170,7 @@ pub enum Op<'a> {
     OriginGroup { primary: &'a str, secondary: &'a str, statuses: Statuses<'a> },
 }
 
-/// A list of u16 in an answer, at most 16 of them.
+/// A list of at most 16 u16 in a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statuses<'a>(&'a [u8]);
 
@@ -180,10 +180,10 @@ impl Statuses<'_> {
     }
 }
 
-/// An answer that cannot be read.
+/// A reply that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed {
-    /// Byte offset in the answer.
+    /// Byte offset in the reply.
     pub at: usize,
     pub why: &'static str,
 }
@@ -196,7 +196,7 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Reads the ops of an answer in order; ends after the first error.
+/// Reads the ops of a reply in order; ends after the first error.
 pub struct Ops<'a> {
     answer: &'a [u8],
     at: usize,

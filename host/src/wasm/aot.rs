@@ -1,11 +1,10 @@
-//! Compiled components on disk: `DIR/<digest of component, engine and rewriting>.cwasm`, and beside each what is known
-//! of it, `.json`.
+//! Compiled components on disk: `DIR/<digest of component, engine and rewriting>.cwasm`, and beside each its description,
+//! `.json`.
 //!
-//! A file is written whole under another name, flushed, and then renamed: one that has the right name was
-//! written by us and is complete. Whoever can write here can run code in this process. So the directory must be
-//! our own user's and nobody else's (mode 0700), and is opened once: another one that is put under its name later is
-//! not looked at. A file counts only if it is a plain file of our own user that nobody else may write, and has no
-//! second name.
+//! A file is written whole under a temporary name, flushed, and then renamed: a file with the final name was
+//! written by us and is complete. Whoever can write here can run code in this process. So the directory must belong to
+//! our user and be closed to all others (mode 0700), and is opened once: a directory that is put under its name later is
+//! not used. A file is used only if it is a regular file of our user that nobody else may write, and has no second name.
 
 mod prune;
 
@@ -28,9 +27,9 @@ use crate::wasm::engine::config;
 use prune::{CODE, NOTE};
 
 const UNFINISHED: &str = "tmp";
-/// Between the making of a file and its lock lies less.
+/// More than the time between the creation of a file and its lock.
 const SETTLED: Duration = Duration::from_secs(1);
-/// Exports and imports by name.
+/// The most bytes of a description, which lists exports and imports.
 const NOTE_BYTES: u64 = 16 << 20;
 
 /// See the module.
@@ -40,12 +39,12 @@ pub struct AotCache {
     path: PathBuf,
 }
 
-/// The name of what is kept of one compiled component, without its ending.
+/// The file name of one compiled component, without its extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AotKey(String);
 
 impl AotKey {
-    /// Of what has this digest, made by `engine` in the way that `how` names.
+    /// The key of a component with this digest, compiled by `engine` after the rewriting that `how` names.
     pub fn new(engine: &Engine, sha256: &[u8; 32], how: &str) -> AotKey {
         let mut digest = Sha256::new();
         digest.update(config::digest(engine).to_le_bytes());
@@ -60,8 +59,8 @@ impl AotKey {
     }
 }
 
-/// A file that is being written; removed unless it is kept. Locked for as long as anybody has it open, so that one
-/// that was left behind can be told.
+/// A file that is being written; removed unless it is kept. It is locked while it is open, so that a file that was left
+/// behind can be recognised.
 pub struct UnfinishedFile<'a> {
     cache: &'a AotCache,
     name: String,
@@ -97,15 +96,15 @@ impl AotCache {
         Ok(cache)
     }
 
-    /// The component, and what was noted. None where there is nothing whole of ours; an error where it is nothing that
-    /// this engine takes.
+    /// Loads a component and its description. `None` if there is no complete file of ours; an error if this engine refuses
+    /// the file.
     pub fn load(&self, engine: &Engine, key: &AotKey) -> Option<wasmtime::Result<(Component, Vec<u8>)>> {
         let mut note = Vec::new();
         self.ours(&key.file(NOTE))?.take(NOTE_BYTES).read_to_end(&mut note).ok()?;
         let code = self.ours(&key.file(CODE))?;
-        // Used now, for `prune`; where the time cannot be set, it may go sooner.
+        // Marks the file as used for `prune`. If the time cannot be set, it may be removed sooner.
         let _ = code.set_times(FileTimes::new().set_accessed(SystemTime::now()));
-        // The file that was looked at, not another one that has its name by now.
+        // The file that was checked, not another one that has its name by now.
         let path = format!("/proc/self/fd/{}", code.as_raw_fd());
         // JUSTIFICATION: compiling takes a hundred times longer than mapping a compiled file, and wasmtime
         // cannot check machine code, so it has no safe call for this.
@@ -117,7 +116,7 @@ impl AotCache {
         Some(loaded.map(|component| (component, note)))
     }
 
-    /// Removes what was kept but cannot be used.
+    /// Removes a file that cannot be used.
     pub fn remove(&self, key: &AotKey) {
         for ending in [CODE, NOTE] {
             if let Err(error) = rustix::fs::unlinkat(&self.directory, key.file(ending), AtFlags::empty()) {
@@ -126,7 +125,7 @@ impl AotCache {
         }
     }
 
-    /// A file that nobody but us could have written.
+    /// Opens a file that nobody but us could have written.
     fn ours(&self, name: &str) -> Option<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let path = self.path.join(name);
@@ -147,8 +146,8 @@ impl AotCache {
         Some(file)
     }
 
-    /// Gives back the pages of a compiled file that loading and starting it have touched. They stay in the kernel's
-    /// cache, and what is called finds them there; a function that nobody calls costs no memory for its code.
+    /// Releases the pages of a compiled file that loading and starting it have touched. They stay in the kernel's page
+    /// cache, where a call finds them; a function that nobody calls costs no memory for its code.
     pub fn release(&self, component: &Component) {
         let image = component.image_range();
         for pages in file_pages(&(image.start.addr()..image.end.addr())).unwrap_or_default() {
@@ -165,22 +164,22 @@ impl AotCache {
         }
     }
 
-    /// A file for what is being made.
+    /// Creates a file for the code that is being compiled.
     pub fn begin(&self, key: &AotKey) -> io::Result<UnfinishedFile<'_>> {
         self.unfinished(key)
     }
 
-    /// Keeps what was made, with what is to be noted of it.
+    /// Keeps the compiled code with its description.
     pub fn keep(&self, key: &AotKey, code: UnfinishedFile<'_>, note: &[u8]) -> io::Result<()> {
         let mut noted = self.unfinished(key)?;
         noted.file.write_all(note)?;
-        // Code without its note is not there.
+        // The description first: code without one is not found.
         noted.named(&key.file(NOTE))?;
         code.named(&key.file(CODE))?;
         match prune::prune(self.directory.as_fd(), limits::aot::BYTES, &key.file(CODE)) {
             Ok(0) => {}
             Ok(n) => {
-                tracing::info!(path = %self.path.display(), "{n} compiled files that were not used for long have been removed")
+                tracing::info!(path = %self.path.display(), "{n} compiled files that had not been used for long were removed")
             }
             Err(error) => tracing::warn!(path = %self.path.display(), %error, "compiled files stay"),
         }
@@ -188,7 +187,7 @@ impl AotCache {
     }
 
     fn unfinished(&self, key: &AotKey) -> io::Result<UnfinishedFile<'_>> {
-        // Nobody else's: neither another process's nor another thread's.
+        // A name of its own: no other process and no other thread uses it.
         static BEGUN: AtomicU64 = AtomicU64::new(0);
         let begun = BEGUN.fetch_add(1, Ordering::Relaxed);
         let name = key.file(&format!("{}-{begun}.{UNFINISHED}", std::process::id()));
@@ -198,7 +197,7 @@ impl AotCache {
         Ok(UnfinishedFile { cache: self, name, file })
     }
 
-    /// Removes what was being written when a process ended. What another process writes is locked.
+    /// Removes files whose writer has ended. Files that another process writes are locked.
     fn sweep(&self) {
         let swept = || -> io::Result<()> {
             for entry in rustix::fs::Dir::read_from(&self.directory)? {
@@ -209,7 +208,7 @@ impl AotCache {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let in_work = rustix::fs::openat(&self.directory, &name, flags, Mode::empty()).is_ok_and(|file| {
                     let file = File::from(file);
-                    // One that was just made may not be locked yet.
+                    // A file that was just created may not be locked yet.
                     let age = file.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
                     let is_new = age.is_ok_and(|age| age.is_ok_and(|age| age < SETTLED));
                     is_new || file.try_lock().is_err()
@@ -247,7 +246,7 @@ fn our_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The addresses of pages within a range that are mapped from a file, and not copies of our own. Rounded inwards.
+/// The addresses of pages within a range that are mapped from a file, without private copies. Rounded inwards.
 fn file_pages(range: &Range<usize>) -> io::Result<Vec<Range<usize>>> {
     // `Documentation/admin-guide/mm/pagemap.rst`: eight bytes for each page.
     const PRESENT: u64 = 1 << 63;

@@ -1,11 +1,11 @@
-//! Untrusted bytes become a component that can be called: examined, found out about, compiled, kept.
+//! Turns untrusted bytes into a component that can be called: examines, compiles and caches it.
 //!
-//!     source ──► kept already? ──no──► process (adapt, examine, charge, rewrite, compile) ──► aot ──► component
+//!     source ──► in the cache? ──no──► process (adapt, examine, charge, rewrite, compile) ──► aot ──► component
 //!                     └──yes─────────────────────────────────────────────────────────────────┘
 //!
-//! The host finds out what a component exports; nobody declares it. A component that exports nothing we
-//! know, or imports what we do not offer, is refused with both lists. Nothing here reads an untrusted byte in the
-//! process that serves but to hash it, unless the embedding asked for that (`Compiler::Unbounded`).
+//! The host detects what a component exports; no configuration declares it. A component that exports nothing known,
+//! or imports something that is not offered, is refused with both lists. The serving process reads untrusted bytes only
+//! to hash them, unless the embedding asked for more (`Compiler::Unbounded`).
 
 mod adapt;
 mod bulk;
@@ -43,8 +43,8 @@ pub use process::{Compiler, serve};
 pub use size::Size;
 pub use source::ComponentSource;
 
-/// What a component is, and what stands against it, without compiling it; as `edgeward serve` would find with these
-/// limits. What cannot be told of a component that is not one is the error.
+/// Examines a component without compiling it, as `edgeward serve` would with these limits: what it is, and why it cannot be
+/// deployed.
 pub fn examine(component: &[u8], limits: &Limits) -> Result<Note, CompileError> {
     let profile = limits.profile();
     let engine = config::compiling(profile).map_err(CompileError::Wasmtime)?;
@@ -60,7 +60,7 @@ pub fn outline(component: &[u8]) -> Result<Inspection, CompileError> {
     examine::outline(&adapted(component)?)
 }
 
-/// A component, or module, with functions that pay for their frames; itself where none has to.
+/// The component, or module, with functions that are charged for their frames; unchanged if none has to be.
 pub fn charged(bytes: &[u8], profile: Profile) -> Result<Cow<'_, [u8]>, CompileError> {
     frame::charged(bytes, &examine::validated(bytes, profile)?.held)
 }
@@ -69,11 +69,11 @@ pub fn charged(bytes: &[u8], profile: Profile) -> Result<Cow<'_, [u8]>, CompileE
 pub struct Compiled {
     pub component: Component,
     pub inspection: Inspection,
-    /// Whether instances of a viewer component can be put back; why not, for the log.
+    /// Whether instances of a viewer component can be restored; if not, why, for the log.
     pub restorable: Result<(), String>,
 }
 
-/// Has a component compiled within these bounds, or maps what was compiled before.
+/// Compiles a component within these bounds, or maps the cached code.
 pub fn compiled(
     engines: &Engines,
     source: &ComponentSource,
@@ -84,7 +84,7 @@ pub fn compiled(
         Profile::Viewer => (&engines.viewer, limits.value(Limit::MemoryBytes)),
         Profile::Worker => (&engines.worker, 0),
     };
-    // Named by what was given, so that a file that is there spares the rewriting too.
+    // Named after the bytes that were given, so that a cached file saves the rewriting too.
     let how = match limits.profile() {
         Profile::Viewer => format!("viewer-{} {} {} {memory_bytes}", adapt::VERSION, frame::VERSION, restore::VERSION),
         Profile::Worker => {
@@ -106,7 +106,7 @@ pub fn compiled(
     Ok(compiled)
 }
 
-/// What was made before.
+/// Loads cached code.
 fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Option<wasmtime::Result<Compiled>> {
     let (component, note) = match engines.aot.load(engine, key)? {
         Ok(loaded) => loaded,
@@ -116,7 +116,7 @@ fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Option<wa
     Some(Ok(Compiled { component, inspection: note.inspection, restorable: note.unsuitable.map_or(Ok(()), Err) }))
 }
 
-/// What was made just now. What cannot be loaded does not stay, to be found and made again at each start.
+/// Loads code that was just compiled. Code that cannot be loaded is removed, so that it is not found again at each start.
 fn loaded(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Result<Compiled, CompileError> {
     let why = match kept(engines, engine, key) {
         Some(Ok(compiled)) => return Ok(compiled),

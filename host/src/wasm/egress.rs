@@ -1,15 +1,15 @@
-//! I decide where a function may connect to, and I carry its outgoing HTTP requests there.
+//! Decides where a function may connect to, and sends its outgoing HTTP requests.
 //!
-//! Nothing is reachable but what the configuration grants (`host:port` patterns). Everything else is
+//! Only what the configuration grants (`host:port` patterns) is reachable. Everything else is
 //! refused, with the reason in the function's log and a count in `edgeward_function_egress_total`.
 //!
 //!     wasi:http request ─► read ─► granted? ─► resolve a name ─► address public, or granted too? ─► connect to it
 //!     wasi:sockets TCP  ─► resolve a granted name ─► the same; or address granted? ─► connect
 //!
 //! A host is read once (`network::Target`), and what was read is what is granted, connected to and named in `Host`.
-//! A granted name says nothing about where its owner lets it point: an address inside (loopback, private,
-//! link-local, …) must be granted as well. What was checked is what is connected to; nothing is resolved
-//! twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
+//! The owner of a granted name decides where it points, so an internal address (loopback, private,
+//! link-local, …) must be granted as well. The address that was checked is the one that is connected to; nothing is
+//! resolved twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
 
 mod connections;
 mod policy;
@@ -27,15 +27,15 @@ pub use connections::Permit;
 pub use policy::{Egress, EgressDenial};
 pub use sockets::{RawSockets, Unresolvable};
 
-/// What wasi:http asks for an instance's outgoing requests.
+/// The hooks that wasi:http calls for an instance's outgoing requests.
 pub(super) struct OutgoingHooks {
     pub(super) egress: Arc<Egress>,
     pub(super) log: FunctionLog,
-    /// Of the request that the call answers.
+    /// The loop marks of the request that the call answers.
     pub(super) passed: LoopMarks,
 }
 
-/// A guest may write a chunk of this size at once: it is held by the host until it is sent.
+/// The largest chunk that a guest may write at once; the host holds it until it is sent.
 const BODY_CHUNK_BYTES: usize = 64 << 10;
 
 impl WasiHttpHooks for OutgoingHooks {
@@ -43,7 +43,7 @@ impl WasiHttpHooks for OutgoingHooks {
         &mut self,
         mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
-        // How the response was received by the guest: nothing here waits for it.
+        // Resolves when the guest has received the response; nothing here waits for it.
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<send::SentRequest, Error>> + Send> {
         let (egress, log) = (self.egress.clone(), self.log.clone());

@@ -3,7 +3,7 @@
 //! Fuel, support for concurrency and the geometry of the pool are per engine (facts measured in
 //! `docs/performance.md`):
 //! - *viewer*: 2 MiB memories in many slots, synchronous calls only, no asynchronous machinery;
-//! - *worker*: memories up to 4 GiB, asynchronous, leaves its thread to others after each slice of time.
+//! - *worker*: memories up to 4 GiB, asynchronous, yields its thread after each time slice.
 
 pub(super) mod config;
 
@@ -38,7 +38,7 @@ pub struct Engines {
     pub fuel: FuelScale,
     pub aot: AotCache,
     pub(super) compiler: Compiler,
-    /// Viewer instances that live now.
+    /// The number of live viewer instances.
     pub(super) viewer_live: Arc<AtomicU32>,
     pub(super) viewer_linker: Linker<ViewerState>,
     pub(super) worker_linker: Linker<WorkerState>,
@@ -60,7 +60,7 @@ impl Engines {
 fn viewer_pool() -> PoolingAllocationConfig {
     let profile = Profile::Viewer;
     let mut pool = pool(profile);
-    // A component counts those that it is made of; memories are what is scarce.
+    // A component counts its nested components too; memories are the scarce resource.
     pool.total_component_instances(VIEWER_INSTANCES * 4)
         .total_core_instances(VIEWER_INSTANCES * 8)
         .total_memories(VIEWER_INSTANCES * 2)
@@ -86,7 +86,7 @@ fn worker_pool() -> PoolingAllocationConfig {
     pool
 }
 
-/// With the room of one instance; `compile::Inspection::check` refuses what does not fit.
+/// The room of one instance; `compile::Inspection::check` refuses components that do not fit.
 fn pool(profile: Profile) -> PoolingAllocationConfig {
     let room = Size::room(profile);
     let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -94,9 +94,9 @@ fn pool(profile: Profile) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.max_memory_size(bytes(room.memory_bytes))
         .table_elements(bytes(room.table_elements))
-        // Between components that call each other the engine puts modules of its own, fewer than there are others.
+        // Between components that call each other the engine adds modules, fewer than there are others.
         .max_core_instances_per_component(number(2 * room.core_instances + 1))
-        // What is counted is what came; compiling adds a little to it.
+        // The size is that of the original component; compiling adds a little.
         .max_core_instance_size(bytes(2 * room.instance_bytes))
         .max_component_instance_size(bytes(2 * room.instance_bytes_all))
         .max_memories_per_component(number(room.memories))

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use crate::net::state::CloseReason;
 use crate::net::sweep::OpenConnection;
 
-/// Ends an HTTP/1.1 connection, with an answer where the client can tell what it answers.
+/// Ends an HTTP/1.1 connection, with a response where the client can tell what it responds to.
 pub(super) async fn cut<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     close_reason: CloseReason,
@@ -29,7 +29,7 @@ pub(super) async fn cut<S: AsyncRead + AsyncWrite + Unpin>(
         | CloseReason::Drained => return,
     };
     if exchanges > 0 {
-        return; // An answer is under way; another one in the middle of it would be taken for it.
+        return; // A response is under way; another one in the middle of it would be taken for a part of it.
     }
     let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     let farewell = async {
@@ -44,8 +44,8 @@ pub(super) async fn cut<S: AsyncRead + AsyncWrite + Unpin>(
 /// How long a client may take to notice that we have closed.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
-/// Reads what still comes after we have said our last word: closing with unread bytes would reset the
-/// connection, and the client might lose the answer.
+/// Reads what still arrives after our last response: closing with unread bytes would reset the
+/// connection, and the client might lose the response.
 pub(super) async fn linger<S: AsyncRead + Unpin>(mut stream: S) {
     let rest = async {
         let mut rest = vec![0; 4096];
@@ -56,7 +56,7 @@ pub(super) async fn linger<S: AsyncRead + Unpin>(mut stream: S) {
         }
         std::io::Result::Ok(())
     };
-    // Whatever comes of it, the connection ends here.
+    // The connection ends here in any case.
     let _ = tokio::time::timeout(LINGER, rest).await;
 }
 

@@ -23,7 +23,7 @@ use crate::net::sweep::OpenConnection;
 /// hyper's settings, made once per worker.
 pub(super) fn builder() -> Builder {
     let mut http1 = Builder::new();
-    // Deadlines are the pulse's; hyper would arm a timer for each request. The number of headers stays
+    // The sweep keeps the deadlines; hyper would arm a timer for each request. The number of headers stays
     // hyper's default, because setting it moves them to the heap. `pipeline_flush` stays off: with it hyper
     // buffers a body without bound when the client does not read (`Conn::can_buffer_body`).
     http1.header_read_timeout(None).max_header_size(request::HEAD_BYTES).max_buf_size(request::H1_BUFFER_BYTES).half_close(false);
@@ -50,11 +50,11 @@ where
         let end = poll_fn(|cx| {
             state.attend(cx);
             if state.is_draining() && state.exchanges() > 0 && !told {
-                // The answer that is under way says that it is the last.
+                // The response that is under way says that it is the last.
                 told = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
-            // Without a request it is left alone for a moment: one may be on its way (`CloseReason::Drained`).
+            // Without a request the connection waits for a moment: one may be on its way (`CloseReason::Drained`).
             let polled = Pin::new(&mut connection).poll(cx);
             match (polled, state.close_reason()) {
                 (Poll::Ready(result), None) => Poll::Ready(Ok(result)),
@@ -63,7 +63,7 @@ where
             }
         })
         .await;
-        // What was refused before the switch is lost to the tunnel: there is none then.
+        // After a framing error before the switch there is no tunnel.
         if let (Ok(Ok(())), None, Some(tunnel)) = (&end, state.refusal(), state.take_switch()) {
             let parts = connection.into_parts();
             let end = Box::pin(relay::carry(parts.io.into_inner(), parts.read_buf, tunnel, state)).await;
@@ -75,7 +75,7 @@ where
         let stream = || connection.into_parts().io.into_inner().into_inner();
         let refusal = state.refusal();
         if let (Ok(_), Some(refusal)) = (&end, refusal) {
-            // Of a body that broke in the middle of its exchange.
+            // The body was malformed in the middle of its exchange.
             entry.metrics().refused(refusal.name());
         }
         match end {

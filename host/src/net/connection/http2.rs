@@ -77,7 +77,7 @@ where
             if let Some(idle) = idle {
                 ending::count(idle, entry);
             }
-            // Who has come while we drain is answered first: sent away at once, it would only come again.
+            // A client that connects while we drain gets a response first: closed at once, it would only connect again.
             let drained = state.is_draining() && state.was_asked();
             if polled.is_pending() && (drained || idle.is_some()) && !told {
                 told = true;
@@ -86,7 +86,7 @@ where
                 polled = connection.as_mut().poll(cx);
             }
             if polled.is_pending() && state.close_reason() == Some(CloseReason::Shed) && !told {
-                // Others need its descriptor now: the GOAWAY goes out, and nobody waits for what is said to it.
+                // Other clients need its descriptor now: the GOAWAY is sent, and nothing is awaited.
                 told = true;
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.as_mut().poll(cx);
@@ -103,7 +103,7 @@ where
             Err(close_reason) => {
                 ending::count(close_reason, entry);
                 if let CloseReason::Http2Error(_) = close_reason {
-                    // The guard reads what still comes, until the client closes.
+                    // The guard reads what still arrives, until the client closes.
                     let rest = poll_fn(|cx| connection.as_mut().poll(cx));
                     let _ = Box::pin(tokio::time::timeout(ending::LINGER, rest)).await;
                 }

@@ -25,10 +25,10 @@ use wasmparser::{
 use super::error::CompileError;
 use crate::limits::worker::BULK_BYTES;
 
-/// Bumped when other code comes out.
+/// Bumped when the output changes.
 pub(super) const VERSION: u32 = 1;
 
-/// The component with divided bulk operations; itself where it has none.
+/// The component with divided bulk operations; unchanged if it has none.
 pub(super) fn divided(component: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, CompileError> {
     let mut is_needed = false;
     for payload in Parser::new(0).parse_all(&component) {

@@ -1,14 +1,14 @@
-//! Compiling in a process of its own, which can be bounded as a thread cannot: memory, CPU time, time by the clock.
+//! Compiles in a process of its own, which can be bounded as a thread cannot: memory, CPU time, wall-clock time.
 //!
 //!     edge ── starts ──► edgeward compile JOB      standard input:  the component's file
 //!       │                   │ limits of its own     standard output: the file that becomes the compiled one
 //!       │ ◄── answer ───────┘ lowest priority       standard error:  the answer, a line of JSON; or its last words
 //!       └── kills it when it takes too long, or when the edge itself ends
 //!
-//! It is this program again, so that the engine is the same; it says of which engine its code is. It gets no
-//! environment, no descriptor beside these three (all others are close-on-exec), and a process group of its own, so
-//! that a signal for the edge's group is not for it. What it needs goes with it: nothing of what a component makes the
-//! compiler take stays in the edge.
+//! It runs this same program, so that the engine is the same; the job has the engine's digest to check that. It gets no
+//! environment, no descriptor except these three (all others are close-on-exec), and a process group of its own, so
+//! that a signal to the edge's group does not reach it. The memory that a component makes the compiler take ends with the
+//! process.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -38,13 +38,13 @@ pub enum Compiler {
 }
 
 impl Compiler {
-    /// The program that runs, whatever has become of its file.
+    /// The running program, even if its file has been replaced.
     pub fn this_program() -> Compiler {
         Compiler::Program(PathBuf::from("/proc/self/exe"))
     }
 }
 
-/// Has a job done. What comes out is written to `out`.
+/// Runs a job in a process. The compiled code is written to `out`.
 pub(super) fn run(program: &Path, job: &Job, component: File, out: File) -> Result<Note, CompileError> {
     let _turn = CompilerPermit::wait();
     let text = serde_json::to_string(job).map_err(|error| CompileError::failed(error.to_string()))?;
@@ -68,21 +68,21 @@ pub(super) fn run(program: &Path, job: &Job, component: File, out: File) -> Resu
 
 const MORE_TIME: &str = "if it must be, allow more by `compile_cpu_s` of [server]";
 
-/// By the clock.
+/// The wall-clock limit.
 fn patience(bounds: Compiling) -> Duration {
     Duration::from_secs(bounds.cpu_s) * limits::PATIENCE
 }
 
-/// A process that compiles; killed when dropped.
+/// A compiling process; killed when dropped.
 struct Running(Child);
 
 impl Running {
-    /// Waits for its end, and gives all that it has said.
+    /// Waits for its end. Returns its status and its standard error.
     fn ended(mut self, patience: Duration) -> Result<(ExitStatus, String), CompileError> {
         let failed = |error: io::Error| CompileError::failed(format!("the compiler: {error}"));
         let said = self.0.stderr.take();
         let (sender, receiver) = mpsc::channel();
-        // It holds the other end until it ends, and says no more than fits.
+        // The process holds the other end until it ends; what it writes is bounded.
         let listen = move || {
             let mut text = Vec::new();
             let read = said.map(|said| said.take(limits::ANSWER_BYTES).read_to_end(&mut text));
@@ -102,17 +102,17 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Why a process has ended without an answer.
+/// Why a process has ended without a reply.
 fn perished(status: ExitStatus, said: &str, bounds: Compiling) -> CompileError {
     let signal = status.signal().and_then(Signal::from_named_raw);
     let refused = CompileError::refused;
-    // Of Rust's standard library, where an allocation fails, or there is no room for a thread's stack.
+    // Messages of Rust's standard library, when an allocation fails or a thread's stack does not fit.
     if said.contains("memory allocation of") || said.contains("Resource temporarily unavailable") {
         return out_of_memory(bounds);
     }
@@ -123,7 +123,7 @@ fn perished(status: ExitStatus, said: &str, bounds: Compiling) -> CompileError {
         Some(Signal::XFSZ) => {
             refused(CompileErrorKind::Memory, format!("its machine code has more than {} bytes", limits::CODE_BYTES), "")
         }
-        // What the kernel does when memory is short.
+        // The kernel kills when memory is short.
         Some(Signal::KILL) => refused(CompileErrorKind::Memory, "the compiler was killed".to_owned(), "is memory short?"),
         _ => {
             let tells = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
@@ -138,7 +138,7 @@ fn out_of_memory(bounds: Compiling) -> CompileError {
     CompileError::refused(CompileErrorKind::Memory, message, "if it must be, allow more by `compile_memory_bytes` of [server]")
 }
 
-/// One of the few who may have a compiler run.
+/// A permit to run a compiler; there are few.
 struct CompilerPermit;
 
 static RUNNING: Mutex<usize> = Mutex::new(0);
@@ -160,12 +160,12 @@ impl Drop for CompilerPermit {
     }
 }
 
-/// The whole life of the process that compiles: `text` is a `Job`. False if there is no code.
+/// The main function of the compiling process: `text` is a `Job`. Returns false if there is no code.
 pub fn serve(text: &str) -> io::Result<bool> {
     let job: Job = serde_json::from_str(text)?;
     confine(job.bounds)?;
     let made = made(&job).map_err(|error| match error {
-        // The compiler maps some of its memory itself.
+        // The compiler maps some of its memory itself, so that running out is an error of the system.
         CompileError::Wasmtime(error) if format!("{error:#}").contains("(os error 12)") => out_of_memory(job.bounds),
         error => error,
     });
@@ -179,17 +179,17 @@ pub fn serve(text: &str) -> io::Result<bool> {
     Ok(matches!(answer, CompilerReply::Made(_)))
 }
 
-/// Before the first untrusted byte.
+/// Limits this process, before it reads the first untrusted byte.
 fn confine(bounds: Compiling) -> io::Result<()> {
     let at_most = |value| Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(Resource::As, at_most(bounds.memory_bytes))?;
-    // The signal first, so that the end has a name.
+    // SIGXCPU before SIGKILL, so that the reason can be told.
     setrlimit(Resource::Cpu, Rlimit { current: Some(bounds.cpu_s), maximum: Some(bounds.cpu_s + 2) })?;
     setrlimit(Resource::Fsize, at_most(limits::CODE_BYTES))?;
     setrlimit(Resource::Core, at_most(0))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::process::nice(19)?;
-    // Where memory is short all the same, this process is the one to go. Not every system has that.
+    // If memory is short nevertheless, this process is killed first. Not every system supports this.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
 }

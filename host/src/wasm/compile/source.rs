@@ -1,7 +1,7 @@
-//! The bytes of a component as a file that stays open: whatever is put under its name later, these are meant.
+//! The bytes of a component as a file that stays open, whatever is put under its name later.
 //!
-//! The bytes are not kept in memory. They are hashed here, and read by the process that compiles them, which tells the
-//! digest of what it has read: a file that was written to in between is found out.
+//! The bytes are not kept in memory. They are hashed here, and read by the compiling process, which compares the
+//! digest of what it has read: a file that was written to in between is detected.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
@@ -23,7 +23,7 @@ pub struct ComponentSource {
 
 impl ComponentSource {
     pub fn open(path: &Path) -> io::Result<ComponentSource> {
-        // A FIFO would be waited for, and a device may be endless.
+        // Opening a FIFO would block, and a device may be endless.
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         if !file.metadata()?.is_file() {
@@ -63,7 +63,7 @@ impl ComponentSource {
     }
 }
 
-/// All that is to be read, and its digest.
+/// Reads all bytes, and computes their digest.
 pub(super) fn read(file: impl Read) -> io::Result<(Vec<u8>, [u8; 32])> {
     let mut bytes = Vec::new();
     file.take(limits::config::COMPONENT_BYTES + 1).read_to_end(&mut bytes)?;

@@ -12,7 +12,7 @@ use crate::network::{Grants, HostPort, InvalidHostPort, is_public};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::worker::output::FunctionLog;
 
-/// The network as one function may use it. Shared by its instances.
+/// The network access of one function, shared by its instances.
 pub struct Egress {
     pub(super) grants: Grants,
     pub(super) metrics: Arc<FunctionMetrics>,
@@ -44,19 +44,19 @@ impl EgressDenial {
 }
 
 impl Egress {
-    /// With so many connections open at once.
+    /// With at most so many connections open at once.
     pub fn new(grants: Grants, connections: u64, metrics: Arc<FunctionMetrics>) -> Egress {
         let lookups = Arc::new(Semaphore::new(limits::LOOKUPS));
         Egress { grants, metrics, lookups, connections: Connections::new(connections) }
     }
 
-    /// Tells that a function wanted more connections than it may have, or than there are.
+    /// Reports that a function wanted more connections than it may have, or than are free.
     pub(super) fn exhausted(&self, log: &FunctionLog) {
         self.metrics.egress("connections-exhausted");
         log.line("network: too many connections are open (the function's limit `connections`, or what all functions may have)");
     }
 
-    /// Reads where a request goes, and whether it may.
+    /// Parses the destination of a request, and checks that it is granted.
     pub(super) fn check(&self, authority: &str, default_port: u16) -> Result<HostPort, EgressDenial> {
         let invalid = |why| EgressDenial::Authority { authority: authority.to_owned(), why };
         let target = HostPort::parse(authority, default_port).map_err(invalid)?;
@@ -66,8 +66,8 @@ impl Egress {
         Err(EgressDenial::Name { target, granted: self.grants.to_string() })
     }
 
-    /// Asks the system's resolver, which blocks a thread that nobody can call back: it keeps its turn although its caller
-    /// may have left.
+    /// Asks the system's resolver, which blocks a thread and cannot be cancelled: it keeps its permit even if its caller has
+    /// left.
     pub(super) async fn lookup(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let turn = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
         let name = name.to_owned();
@@ -105,8 +105,8 @@ impl Egress {
     }
 }
 
-/// Whether a granted name may lead to an address. `localhost` is this machine wherever it is granted (RFC 6761); no
-/// resolver may say otherwise.
+/// Whether a granted name may lead to an address. `localhost`, where it is granted, is always this machine (RFC 6761),
+/// whatever the resolver says.
 pub(super) fn may_lead_to(grants: &Grants, name: &str, address: SocketAddr) -> bool {
     let is_localhost = name == "localhost" && address.ip().is_loopback();
     is_localhost || is_public(address.ip()) || grants.grant_address(address)

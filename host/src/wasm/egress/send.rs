@@ -27,13 +27,13 @@ use crate::wasm::egress::connections::{Permit, Permitted};
 use crate::wasm::egress::policy::{Egress, EgressDenial};
 use crate::wasm::worker::output::FunctionLog;
 
-/// A response, and the rest of the work on its connection.
+/// A response, and the future that drives its connection.
 pub(super) type SentRequest = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
-/// Where the guest names no timeout; the call's deadline is shorter by default.
+/// The timeouts if the guest sets none; the call's deadline is shorter by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
-/// What a response's head may take.
+/// The limits of a response's head.
 const HEAD_BYTES: usize = 64 << 10;
 const HEADERS: usize = 200;
 
@@ -70,7 +70,7 @@ pub(super) async fn send(
     };
     match &sent {
         Ok(_) => egress.metrics.egress("ok"),
-        // Counted, with the reason, where they were refused.
+        // Counted and logged where they were refused.
         Err(Error::HttpRequestDenied | Error::DestinationIpProhibited) => {}
         Err(error) => {
             egress.metrics.egress("failed");
@@ -80,14 +80,14 @@ pub(super) async fn send(
     sent
 }
 
-/// Why a request goes nowhere.
+/// Why a request is not sent.
 enum DestinationError {
-    /// Without a host, or of a scheme that is not ours: wasi:http lets no guest come so far.
+    /// Without a host, or with another scheme; wasi:http refuses that earlier.
     Unreadable,
     By(EgressDenial),
 }
 
-/// Where a request goes, and whether in TLS.
+/// Where a request goes, and whether by TLS.
 fn destination(egress: &Egress, uri: &Uri) -> Result<(HostPort, bool), DestinationError> {
     let authority = uri.authority().ok_or(DestinationError::Unreadable)?;
     let tls = match uri.scheme() {
@@ -103,7 +103,8 @@ fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-/// Only a request to a proxy carries scheme and authority. What `NetworkHost` says is where it goes, not what the guest wrote.
+/// Rewrites the target to origin form: only a request to a proxy has scheme and authority. `Host` is set to the
+/// destination, whatever the guest wrote.
 fn in_origin_form(mut request: Request<WasiBody>, target: &HostPort, tls: bool) -> Result<Request<WasiBody>, Error> {
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
     let path = match request.uri().path() {
@@ -115,7 +116,7 @@ fn in_origin_form(mut request: Request<WasiBody>, target: &HostPort, tls: bool) 
     *request.uri_mut() = Uri::from(path);
     let host = HeaderValue::from_maybe_shared(target.authority(default_port(tls)));
     request.headers_mut().insert(header::HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
-    // Whatever the guest says: what comes back to us by this is not served.
+    // Even if the guest removes it: a request that loops back here is refused.
     loops::mark(request.headers_mut());
     Ok(request)
 }
@@ -131,7 +132,7 @@ async fn connect(
     tls: bool,
 ) -> Result<Box<dyn ByteStream>, Error> {
     let (addresses, name) = match &target.host {
-        // Granted as it is: nobody is asked what it means.
+        // Granted as an address: no resolver is asked.
         NetworkHost::Address(address) => (vec![SocketAddr::new(*address, target.port)], ServerName::from(*address)),
         NetworkHost::Name(name) => {
             let addresses = resolve(egress, log, name, target.port).await?;
@@ -146,7 +147,7 @@ async fn connect(
     Ok(Box::new(connector.connect(name, stream).await.map_err(Error::Tls)?))
 }
 
-/// The addresses of a granted name that it may lead to.
+/// Resolves a granted name to the addresses that it may lead to.
 async fn resolve(egress: &Egress, log: &FunctionLog, name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
     let resolved = egress.lookup(name, port).await;
     let resolved = resolved.map_err(|error| Error::DnsError { rcode: Some(error.to_string()), info_code: None })?;
@@ -156,7 +157,7 @@ async fn resolve(egress: &Egress, log: &FunctionLog, name: &str, port: u16) -> R
     })
 }
 
-/// A connection to the first of these that takes one.
+/// Connects to the first of these addresses that accepts.
 async fn connect_any(permit: Permit, addresses: &[SocketAddr]) -> Result<Permitted, Error> {
     let mut last = Error::DestinationNotFound;
     for address in addresses {
@@ -190,7 +191,7 @@ async fn exchange(
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
     let mut connection = Some(Box::pin(connection));
     let mut sending = pin!(timeout(options.first_byte_timeout.unwrap_or(READ_TIMEOUT), sender.send_request(request)));
-    // The connection moves only while it is polled, so both are, until the response's head is here.
+    // The connection makes progress only while it is polled, so both are polled until the response's head arrives.
     let response = std::future::poll_fn(|cx| {
         if let Some(open) = connection.as_mut()
             && let Poll::Ready(ended) = open.as_mut().poll(cx)
@@ -218,7 +219,7 @@ async fn exchange(
     Ok((response, Box::new(rest)))
 }
 
-/// A response's body, which may not pause for too long.
+/// A response's body that fails if it pauses for too long.
 struct Received {
     body: Incoming,
     between_bytes: Duration,

@@ -1,8 +1,8 @@
-//! The raw sockets of one instance: the names it has resolved, and where it may connect to.
+//! The raw sockets of one instance: the names that it has resolved, and where it may connect to.
 //!
-//! A name resolves if it is granted with any port. What it led to may be connected to at the ports with which the name
-//! is granted, if the address is public or granted itself: the same rule as for HTTP. What is refused or not found is
-//! told to the guest as a name that cannot be resolved, and to the log with its reason.
+//! A name resolves if it is granted with any port. The guest may connect to its addresses at the ports with which the name
+//! is granted, if the address is public or granted itself: the same rule as for HTTP. If a name is refused or not found,
+//! the guest gets the error for a name that cannot be resolved, and the log the reason.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,11 +17,11 @@ use crate::wasm::worker::output::FunctionLog;
 pub struct RawSockets {
     egress: Arc<Egress>,
     log: FunctionLog,
-    /// What a name led to, the oldest first.
+    /// Resolved names with their addresses, the oldest first.
     resolved: Mutex<Vec<(String, Vec<IpAddr>)>>,
 }
 
-/// The name leads nowhere, for all that the guest need know.
+/// The name cannot be resolved; the guest gets no reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unresolvable;
 
@@ -30,9 +30,9 @@ impl RawSockets {
         RawSockets { egress, log, resolved: Mutex::default() }
     }
 
-    /// The addresses of a host; those of an address, which need no grant to be read, are itself.
+    /// Resolves a host. An address resolves to itself, without a grant.
     pub async fn resolve(&self, text: &str) -> Result<Vec<IpAddr>, Unresolvable> {
-        // Bare IPv6 addresses are names of sockets too.
+        // Unlike in URLs, IPv6 addresses come without brackets.
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(vec![address.to_canonical()]);
         }
@@ -74,7 +74,7 @@ impl RawSockets {
         granted
     }
 
-    /// The right to have one more socket; `None` where there is none left.
+    /// A permit for one more socket. `None` if none is free.
     pub fn permit(&self) -> Option<Permit> {
         let permit = self.egress.connections.try_permit();
         if permit.is_none() {

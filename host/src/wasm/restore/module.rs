@@ -1,5 +1,5 @@
-//! The rewriting of the one core module that has a memory. Indices are only appended, so every
-//! instruction that is not about memory is copied as it is.
+//! Rewrites the one core module that has a memory. Indices are only appended, so every
+//! instruction that does not concern memory is copied unchanged.
 
 use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection,
@@ -29,7 +29,7 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsui
     };
 
     let mut out = Module::new();
-    // Sections in the order of the format; those that are absent in the source are made when their turn comes.
+    // Sections in the order of the format; those that the source lacks are inserted in their place.
     let mut writer = ModuleWriter { out: &mut out, source: &source, added: &added, reallocs: &reallocs, done: 0 };
     let mut code = CodeSection::new();
     let mut names = None;
@@ -45,7 +45,7 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsui
                     writer.append_code(&mut code)?;
                 }
             }
-            // Indices are only appended, so what is called by a name still is; a trap tells it.
+            // Indices are only appended, so the names in traps are still right.
             Payload::CustomSection(section) if section.name() == "name" => names = Some(section.data()),
             Payload::CustomSection(_) => {}
             _ => {
@@ -88,7 +88,7 @@ const ORDER: [SectionId; 12] = [
 ];
 
 impl ModuleWriter<'_, '_> {
-    /// Writes those of our sections that come before `id` and that the source did not have.
+    /// Writes our sections that precede `id` and that the source lacks.
     fn before(&mut self, id: SectionId) -> Result<(), Unsuitable> {
         let position = ORDER.iter().position(|&known| known as u8 == id as u8).unwrap_or(0);
         while self.done < position {
@@ -258,7 +258,7 @@ fn const_expr(expr: &wasmparser::ConstExpr<'_>) -> ConstExpr {
     ConstExpr::raw(bytes[..length - 1].iter().copied())
 }
 
-/// Copies a body, and puts a mark before every store and a call where the memory's size is asked for.
+/// Copies a body: marks before every store, and replaces `memory.size` and `memory.grow`.
 fn rewrite_body(
     module: &[u8],
     body: &FunctionBody<'_>,

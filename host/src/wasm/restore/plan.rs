@@ -17,7 +17,7 @@ use super::unsuitable::Unsuitable;
 
 pub(super) struct CoreModule {
     pub(super) range: Range<usize>,
-    /// What of it must be guarded, for its one instance.
+    /// The imports that must be guarded, for its one instance.
     pub(super) guarded: Vec<GuardedImport>,
 }
 
@@ -38,7 +38,7 @@ pub(super) enum CoreInstance<'a> {
     Exports(Vec<(&'a str, ExternalKind, u32)>),
 }
 
-/// What the top level of a component consists of, as far as it must be known to write it anew.
+/// The top level of a component, as far as it must be known to rewrite it.
 pub(super) struct Plan<'a> {
     pub(super) sections: Vec<Section>,
     pub(super) modules: Vec<CoreModule>,
@@ -66,7 +66,7 @@ enum CoreFunc<'a> {
     },
 }
 
-/// What a name leads to, once all renaming is seen through.
+/// Where a function comes from, once all renaming is resolved.
 enum FuncOrigin {
     Host { area: u32 },
     Guest { instance: u32 },

@@ -1,4 +1,4 @@
-//! What is read off the main module, the one with a memory, before it is written anew; and what keeps a module from that.
+//! Reads the main module, the one with a memory, before it is rewritten; and checks what makes a module unsuitable.
 
 use wasmparser::{
     CompositeInnerType, DataKind, DataSectionReader, ExternalKind, FuncType, FunctionBody, GlobalSectionReader,
@@ -73,7 +73,7 @@ fn changes_tables_or_segments(body: &FunctionBody<'_>) -> Result<Option<&'static
     Ok(None)
 }
 
-/// What is read off the module before it is written anew.
+/// The main module, as far as it must be known to rewrite it.
 pub(super) struct MainModule<'a> {
     pub(super) types: Vec<FuncType>,
     /// Type of each function, imported ones first.

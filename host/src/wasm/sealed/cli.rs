@@ -1,4 +1,4 @@
-//! `wasi:cli`: nothing comes in, and what goes out goes to the function's log.
+//! `wasi:cli`: there is no input, and output goes to the function's log.
 
 use wasmtime::component::{LinkerInstance, Resource};
 use wasmtime::{Error, Result};
@@ -7,7 +7,7 @@ use super::define::{func, handle, resource};
 use super::io::{InputStream, OutputStream};
 use crate::wasm::state::{StdStream, ViewerState};
 
-/// Nobody has one: there is no terminal.
+/// Never given to a guest: there is no terminal.
 struct TerminalInput;
 struct TerminalOutput;
 
@@ -19,7 +19,7 @@ pub(super) fn environment(environment: Interface<'_, '_>) -> Result<()> {
     func(environment, "initial-cwd", |_, (): ()| Ok((None::<String>,)))
 }
 
-/// The end of the process is the end of the call, and it has no answer.
+/// Exiting ends the call without a reply.
 pub(super) fn exit(exit: Interface<'_, '_>) -> Result<()> {
     func(exit, "exit", |_, (status,): (std::result::Result<(), ()>,)| -> Result<()> { Err(exited(u8::from(status.is_err()))) })?;
     func(exit, "exit-with-code", |_, (code,): (u8,)| -> Result<()> { Err(exited(code)) })

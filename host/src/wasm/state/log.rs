@@ -1,9 +1,9 @@
 //! The log of one call: lines up to a number of bytes, then one line that says so.
 //!
-//! What a guest writes to its standard output and error is cut into lines; of a line that has not ended what is there is
-//! kept until it ends, or the call does.
+//! What a guest writes to its standard output and error is split into lines. An unfinished line is kept until it ends, or
+//! the call does.
 
-/// Where output without an end of line waits for it.
+/// A standard stream of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StdStream {
     Stdout,
@@ -13,7 +13,7 @@ pub enum StdStream {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct CallLog {
-    /// Each line with its end.
+    /// The lines, each with its line break.
     text: String,
     bytes_max: usize,
     truncated: bool,
@@ -25,12 +25,12 @@ impl CallLog {
         CallLog { bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX), ..CallLog::default() }
     }
 
-    /// Bytes of a line that would still be kept.
+    /// How many bytes of a line would still be kept.
     pub fn room(&self) -> usize {
         if self.truncated { 0 } else { self.bytes_max.saturating_sub(self.text.len() + 1) }
     }
 
-    /// Whether nothing that comes is kept any more.
+    /// Whether further lines are dropped.
     pub fn is_full(&self) -> bool {
         self.truncated
     }
@@ -39,7 +39,7 @@ impl CallLog {
         if self.truncated {
             return;
         }
-        // The end of a line takes room as well, or there would be no end to empty ones.
+        // A line break takes room as well, or empty lines would be unlimited.
         let full = self.text.len() >= self.bytes_max;
         let kept = line.floor_char_boundary(self.room());
         if !full {
@@ -63,7 +63,7 @@ impl CallLog {
         self.unfinish(stream, bytes);
     }
 
-    /// One byte more than there is room for says that there was more.
+    /// Keeps one byte more than there is room for, to detect truncation.
     fn unfinish(&mut self, stream: StdStream, bytes: &[u8]) {
         let room = self.room() + 1;
         let unfinished = &mut self.unfinished[stream as usize];
@@ -78,7 +78,7 @@ impl CallLog {
         self.unfinished[stream as usize] = line;
     }
 
-    /// The whole log; the next call starts with an empty one.
+    /// Takes the whole log; the next call starts with an empty one.
     pub fn take(&mut self) -> String {
         for stream in [StdStream::Stdout, StdStream::Stderr] {
             if !self.unfinished[stream as usize].is_empty() {

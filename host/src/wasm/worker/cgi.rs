@@ -3,8 +3,8 @@
 //!     request ──► environment, stdin ──► run ──► stdout ──► head ──► caller, with the body
 //!                                                              (while the program runs on)
 //!
-//! A program runs once in its instance: the next call gets another. It has answered when its head is whole; a program
-//! that fails before that fails the call, and later the body is torn, as with any service.
+//! A program runs once in its instance: the next call gets another. It has responded when its head is complete; a program
+//! that fails before that fails the call, and one that fails later truncates the body, as with any service.
 
 mod environment;
 mod head;
@@ -54,7 +54,7 @@ impl WorkerInstance {
                 ended = &mut run => (Some(ended), head.await),
             };
             match (ended, head) {
-                // How it ended says more than what it wrote until then.
+                // How it ended says more than what it had written.
                 (Some(ended), Err(unread)) => match how(ended) {
                     Ok(()) => return Err(unread),
                     failed => failed,
@@ -77,7 +77,7 @@ impl WorkerInstance {
     }
 }
 
-/// How a program ends when not well.
+/// How a program fails.
 enum ProgramEnd {
     Failed(wasmtime::Error),
     Status(i32),
@@ -95,7 +95,7 @@ fn how(returned: wasmtime::Result<Result<(), ()>>) -> Result<(), ProgramEnd> {
     }
 }
 
-/// Waits for the head, and gives what was written behind it.
+/// Waits for the head. Returns it and the bytes that were written behind it.
 async fn read_head(output: &Stdout, code: &WorkerCode) -> Result<(Response<()>, Bytes), Failure> {
     let bad = |why: &str| Failure::BadReply(format!("its output is no CGI response: {why}"));
     let mut written = BytesMut::new();
@@ -106,7 +106,7 @@ async fn read_head(output: &Stdout, code: &WorkerCode) -> Result<(Response<()>, 
                 written.advance(at);
                 return Ok((response, written.freeze()));
             }
-            // The line ends and colons of a head are not counted where its headers are.
+            // Twice the limit, since line breaks and colons do not count as header bytes.
             Read::Part if written.len() as u64 > 2 * code.limits.value(Limit::HeaderBytes) => {
                 return Err(code.over(Limit::HeaderBytes));
             }
@@ -116,7 +116,7 @@ async fn read_head(output: &Stdout, code: &WorkerCode) -> Result<(Response<()>, 
     Err(bad("it ended before its head was whole"))
 }
 
-/// What a program writes behind its head.
+/// The body that a program writes behind its head.
 struct OutputBody {
     rest: Bytes,
     output: Stdout,

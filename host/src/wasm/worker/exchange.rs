@@ -1,12 +1,12 @@
-//! One HTTP request through a component: the head of the response goes ahead, the guest goes on streaming.
+//! One HTTP request through a component: the head of the response is sent first, then the guest goes on streaming.
 //!
 //!     serve ──► guest runs ──► head ──► caller, with the body
 //!                  │                        ├─ read to its end ──► the guest may finish, until the deadline
-//!                  │                        ├─ given up ─────────► it has `LINGER` to finish
+//!                  │                        ├─ abandoned ────────► it has `LINGER` to finish
 //!                  │                        └─ over its limit ───► it ends
 //!                  └─ fails ──► the caller gets the failure, or an error where the body stops
 //!
-//! A body never ends well when its guest did not: a client can tell a whole response from a torn one.
+//! A body ends with an error if its guest failed: a client can tell a complete response from a truncated one.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -25,13 +25,13 @@ use crate::limits::{Limit, Limits};
 use crate::loops::LoopMarks;
 use crate::wasm::worker::{Http, StreamBody, WorkerCallResult, WorkerCode, WorkerInstance};
 
-/// What a guest may still do for a client that has left.
+/// How long a guest may go on for a client that has left.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Where the head of a response goes, once.
+/// Takes the head of a response, once.
 pub type HeadSender = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
 
-/// How a request ended that did not fail.
+/// How a request that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
     Whole,
@@ -39,7 +39,7 @@ pub enum Served {
     Abandoned,
 }
 
-/// What became of a response's body.
+/// The state of a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyState {
     /// The client has the head, or waits for it.
@@ -49,12 +49,12 @@ pub(super) enum BodyState {
     TooLong,
 }
 
-/// What a request's guest needs to hand its response over.
+/// Hands the response of a request's guest over to the caller.
 pub(super) struct Exchange {
     head: Option<HeadSender>,
     /// Why the guest failed, for the body; set before the guest's end of the body is dropped.
     torn: Arc<OnceLock<&'static str>>,
-    /// Wakes the body when the call is over: it may not come from the guest, and know nothing of that.
+    /// Wakes the body when the call has ended: a body that does not come from the guest would not notice.
     over: Option<oneshot::Receiver<()>>,
     body: watch::Sender<BodyState>,
     limits: Limits,
@@ -62,7 +62,7 @@ pub(super) struct Exchange {
 
 impl WorkerInstance {
     /// Answers one request: the response's head goes to `head`, and the guest runs on until it has nothing
-    /// left to do. A failure after the head is here shows in the body. After a failure, or when the client
+    /// left to do. A failure after the head becomes an error of the body. After a failure, or when the client
     /// left, the instance must be dropped.
     pub async fn serve(&mut self, code: &WorkerCode, request: Request<StreamBody>, head: HeadSender) -> WorkerCallResult<Served> {
         let (running, over) = oneshot::channel();
@@ -108,7 +108,7 @@ impl WorkerInstance {
         };
         let guest = WorkerInstance::within(code, &meter, guest);
         let served = tokio::select! {
-            // Before the guest, which may end well although the client got an error.
+            // Before the guest, which may succeed although the client got an error.
             biased;
             ended = given_up(body) => match ended {
                 BodyState::TooLong => Err(code.over(Limit::StreamBytes)),
@@ -116,7 +116,7 @@ impl WorkerInstance {
             },
             result = guest => result?.map(|()| Served::Whole),
         };
-        // A guest may not have noticed: nothing of it can be kept.
+        // A guest may have ignored the error; the instance must not be kept.
         match (served, self.store.data_mut().exceeded.take()) {
             (Ok(Served::Whole), Some(limit)) => Err(code.over(limit)),
             (served, _) => served,
@@ -124,7 +124,7 @@ impl WorkerInstance {
     }
 }
 
-/// Ends when the guest should: never for a response that is read as it should be.
+/// Resolves when the guest should end: never for a response that is read to its end.
 async fn given_up(mut body: watch::Receiver<BodyState>) -> BodyState {
     let state = body.wait_for(|state| *state != BodyState::Open).await.map_or(BodyState::GivenUp, |state| *state);
     match state {
@@ -136,7 +136,7 @@ async fn given_up(mut body: watch::Receiver<BodyState>) -> BodyState {
 }
 
 impl Exchange {
-    /// Gives the head to the caller. Its headers are within limits, or the guest failed.
+    /// Gives the head to the caller. Fails if its headers exceed the limits.
     pub(super) fn respond(&mut self, response: Response<WasiBody>) -> Result<(), Failure> {
         check_head(response.headers(), &self.limits)?;
         let announced = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -144,7 +144,7 @@ impl Exchange {
         let (torn, state) = (self.torn.clone(), Some(self.body.clone()));
         let response = response.map(|inner| Reply { inner, left, announced, torn, over, state }.boxed_unsync());
         if let Some(head) = self.head.take() {
-            // A caller that has left drops the body, and that is how we learn of it.
+            // A caller that has left drops the body, which `Reply` notices.
             let _ = head.send(Ok(response));
         }
         Ok(())
@@ -154,7 +154,7 @@ impl Exchange {
         self.head.is_none()
     }
 
-    /// What becomes of the body.
+    /// Watches the state of the body.
     pub(super) fn body(&self) -> watch::Receiver<BodyState> {
         self.body.subscribe()
     }
@@ -174,13 +174,13 @@ fn check_head(headers: &HeaderMap, limits: &Limits) -> Result<(), Failure> {
 /// A response's body on its way to the client.
 struct Reply {
     inner: WasiBody,
-    /// What is left of the limit.
+    /// How many bytes are left of the limit.
     left: u64,
-    /// What is left of the announced length.
+    /// How many bytes are left of the announced length.
     announced: Option<u64>,
     torn: Arc<OnceLock<&'static str>>,
     over: Option<oneshot::Receiver<()>>,
-    /// None when its end has been told.
+    /// `None` once its end has been reported.
     state: Option<watch::Sender<BodyState>>,
 }
 
@@ -238,7 +238,7 @@ impl Body for Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        // A server need not ask for the end of a body whose length it knows.
+        // A server need not poll for the end of a body whose length it knows.
         let read = self.announced == Some(0) || self.inner.is_end_stream();
         self.end(if read { BodyState::Read } else { BodyState::GivenUp });
     }

@@ -1,7 +1,7 @@
 //! The log of a function's call: what it writes through `edgeward:edge/log`, and to stdout and stderr.
 //!
-//! Output is cut into lines; a line without an end is kept until the call is over. Over `Limit::LogBytes`
-//! the rest of the call's output is taken from the guest and dropped.
+//! Output is split into lines; an unfinished line is kept until the call ends. Above `Limit::LogBytes`
+//! the rest of the call's output is accepted and dropped.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,13 @@ use crate::limits::worker::{LINE_BYTES, WRITE_BYTES};
 use crate::limits::{Limit, Limits};
 use crate::wasm::state::{CallLog, StdStream};
 
-/// A handle on the log of the call that runs. One lock, held for the copy of a line.
+/// A handle to the log of the running call. Its one lock is held while a line is copied.
 #[derive(Clone)]
 pub struct FunctionLog(Arc<Mutex<Lines>>);
 
 struct Lines {
     log: CallLog,
-    /// What has been written to stdout and stderr since their last line ended.
+    /// The unfinished lines of stdout and stderr.
     unfinished: [Vec<u8>; 2],
 }
 
@@ -38,7 +38,7 @@ impl FunctionLog {
         self.lock().log.line(line);
     }
 
-    /// The whole log; the next call starts with an empty one.
+    /// Takes the whole log; the next call starts with an empty one.
     pub(in crate::wasm) fn take(&self) -> String {
         let mut lines = self.lock();
         for stream in [StdStream::Stdout, StdStream::Stderr] {
@@ -51,14 +51,14 @@ impl FunctionLog {
         LogStream { log: self.clone(), stream }
     }
 
-    /// Whoever panicked with the lock held left whole lines behind.
+    /// Ignores poisoning: a panic with the lock held leaves whole lines behind.
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lines {
-    /// Costs little for a byte whatever the bytes are: a guest may write nothing but ends of lines.
+    /// Costs little per byte, whatever the bytes are: a guest may write only line breaks.
     fn write(&mut self, stream: StdStream, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.log.is_full() {
             let unfinished = &mut self.unfinished[stream as usize];
@@ -97,7 +97,7 @@ impl Lines {
     }
 }
 
-/// A guest's stdout or stderr, always ready to be written to.
+/// A guest's stdout or stderr, always writable.
 pub(super) struct LogStream {
     log: FunctionLog,
     stream: StdStream,

@@ -1,7 +1,7 @@
-//! What the host keeps beside a worker instance.
+//! The host's state of a worker instance.
 //!
-//! No file, no argument; the environment is the configuration's, the clocks and randomness are real, output
-//! goes to the function's log, and the network is `egress`'s.
+//! There are no files and no arguments; the environment is the configuration's, the clocks and randomness are real, output
+//! goes to the function's log, and `egress` provides the network.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use crate::wasm::worker::holdings::{self, Permits};
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::FunctionLog;
 
-/// wasi-http counts so much for a name and its value beside their text.
+/// What wasi-http counts for a field in addition to the text of its name and value.
 const FIELD_OVERHEAD: usize = 72;
-/// Calls that may make or fill `Fields`, until it is looked what they hold.
+/// How many calls that may make or fill `Fields` pass before their memory is counted.
 const CALLS_UNCOUNTED: u32 = 64;
 
-/// The surroundings of a function's instances.
+/// What the instances of a function share.
 pub struct Surroundings {
     pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
@@ -38,13 +38,13 @@ pub struct WorkerState {
     pub(super) growth: Growth,
     pub(super) log: FunctionLog,
     pub(super) meter: Arc<Meter>,
-    /// A limit that a call into the host ran into.
+    /// A limit that a call into the host has hit.
     pub(super) exceeded: Option<Limit>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
     pub(super) sockets: Arc<RawSockets>,
     pub(super) permits: Permits,
     key_values: Option<Arc<dyn KeyValueStore>>,
-    /// Calls of wasi:http since it was looked what their handles hold.
+    /// Calls of wasi:http since the memory of their handles was counted.
     uncounted: u32,
     pub(super) table: ResourceTable,
     wasi: WasiCtx,
@@ -78,7 +78,7 @@ impl WorkerState {
         }
     }
 
-    /// What runs next is a program: it has an environment and streams of its own.
+    /// Prepares the run of a program, which has an environment and streams of its own.
     pub(super) fn run_as_program(
         &mut self,
         environment: &BTreeMap<String, String>,
@@ -86,13 +86,13 @@ impl WorkerState {
         stdout: impl StdoutStream + 'static,
     ) {
         let mut wasi = wasi(environment, &self.log, self.sockets.clone());
-        // C's programs look at their name without asking whether they have one.
+        // Programs in C read their name without checking that there is one.
         self.wasi = wasi.arg("program").stdin(stdin).stdout(stdout).build();
     }
 }
 
 impl WorkerState {
-    /// What the next call asks of others is asked on behalf of a request that has been here.
+    /// Sets the loop marks for the requests that the next call sends.
     pub(super) fn asked_by(&mut self, passed: LoopMarks) {
         self.outgoing.passed = passed;
     }
@@ -101,7 +101,7 @@ impl WorkerState {
         self.permits.outlive_handles() || holdings::is_busy(&mut self.table)
     }
 
-    /// The limit of a call that is over one by what it did in the host.
+    /// The limit that a call has exceeded by its work in the host.
     pub(super) fn overrun(&mut self) -> Option<Limit> {
         if self.meter.is_over_host_calls() {
             return Some(Limit::HostCalls);
@@ -128,7 +128,7 @@ fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<
         .socket_addr_check(move |address, purpose| {
             let allowed = match purpose {
                 SocketAddrUse::TcpConnect => sockets.connect(address),
-                // The system binds a socket that connects to any free port; no other binding is of use.
+                // A connecting socket is bound to any free port; no other binding is useful.
                 SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
                 _ => false,
             };
@@ -137,7 +137,7 @@ fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<
     wasi
 }
 
-/// WASI asks for its context in each of its functions: here its calls are counted.
+/// Each function of WASI asks for its context, so its calls are counted here.
 impl WasiView for WorkerState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.meter.enter();
@@ -154,7 +154,7 @@ impl WasiHttpView for WorkerState {
 }
 
 impl HostServices for WorkerState {
-    /// What it costs is measured, as for all of the host.
+    /// The cost is measured by time, as for all host code.
     fn charge(store: &mut StoreContextMut<'_, WorkerState>, _bytes: usize) -> Result<()> {
         store.data_mut().meter.enter();
         Ok(())

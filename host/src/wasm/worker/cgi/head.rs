@@ -1,20 +1,19 @@
 //! The head of a CGI program's response (RFC 3875, section 6): lines of header fields, then an empty one.
 //!
-//! `Status` says the status; without it a `Location` is a redirect (302), and anything else is 200. A local redirect
-//! is sent to the client like any other: nothing is asked again inside. What belongs to a connection is the edge's and
-//! is left out.
+//! `Status` has the status; without it a response with `Location` is a redirect (302), and any other is 200. A local
+//! redirect is sent to the client like any other, not followed here. Connection headers are the edge's and are left out.
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-/// What was read so far.
+/// The result of reading.
 pub(super) enum Read {
-    /// There is more to come.
+    /// The head is incomplete.
     Part,
-    /// The head, and how many bytes it took.
+    /// The head, and how many bytes it has.
     Head(Response<()>, usize),
 }
 
-/// Reads a head that may not be whole yet.
+/// Reads a head that may be incomplete.
 pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
     let mut response = Response::new(());
     let (mut status, mut at, mut fields) = (None, 0, 0);

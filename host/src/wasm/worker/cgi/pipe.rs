@@ -1,7 +1,7 @@
-//! The standard streams of one call: stdin is the request's body, stdout goes to whoever reads the response.
+//! The standard streams of one call: stdin is the request's body, stdout becomes the response.
 //!
-//! Nothing is read ahead, and of what is written so much is kept as fits (`limits::cgi::PIPE_BYTES`): a program that
-//! writes faster than its client reads waits. All handles of a stream are one stream.
+//! Nothing is read ahead, and at most `limits::cgi::PIPE_BYTES` of output are buffered: a program that
+//! writes faster than its client reads waits. All handles of a stream share it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use crate::limits::cgi::PIPE_BYTES;
 pub(super) struct Stdin(Arc<Mutex<StdinState>>);
 
 struct StdinState {
-    /// None at its end.
+    /// `None` at its end.
     body: Option<Pin<Box<WasiBody>>>,
     rest: Bytes,
     broken: bool,
@@ -35,7 +35,7 @@ impl Stdin {
 }
 
 impl StdinState {
-    /// Waits until something is there, or nothing will be.
+    /// Waits until there are bytes, or the body has ended.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.rest.is_empty()
             && let Some(body) = &mut self.body
@@ -103,7 +103,7 @@ impl AsyncRead for Stdin {
     }
 }
 
-/// A program's stdout: the end that it writes to, and the end that is read.
+/// A program's stdout: both the end that it writes to, and the end that is read.
 #[derive(Clone)]
 pub(super) struct Stdout(Arc<Mutex<StdoutState>>);
 
@@ -111,7 +111,7 @@ struct StdoutState {
     written: BytesMut,
     /// The program has ended.
     ended: bool,
-    /// Nobody reads any more.
+    /// The reader has gone.
     left: bool,
     reader: Option<Waker>,
     writers: Vec<Waker>,
@@ -123,14 +123,14 @@ impl Stdout {
         Stdout(Arc::new(Mutex::new(StdoutState { written: BytesMut::new(), ended: false, left: false, reader, writers })))
     }
 
-    /// Nothing more will be written.
+    /// The program has ended: nothing more will be written.
     pub(super) fn end(&self) {
         let mut outgoing = lock(&self.0);
         outgoing.ended = true;
         outgoing.wake_reader();
     }
 
-    /// What is written is lost from now on, and the program told.
+    /// The reader has gone: drops what is written from now on, and the program gets an error.
     pub(super) fn leave(&self) {
         let mut outgoing = lock(&self.0);
         outgoing.left = true;
@@ -138,7 +138,7 @@ impl Stdout {
         outgoing.wake_writers();
     }
 
-    /// What has been written, all of it; None at the end.
+    /// Takes everything that has been written. `None` at the end.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut outgoing = lock(&self.0);
         if !outgoing.written.is_empty() {
@@ -159,7 +159,7 @@ impl StdoutState {
         PIPE_BYTES - self.written.len()
     }
 
-    /// So many of them as there is room for.
+    /// Writes as many bytes as there is room for.
     fn write(&mut self, bytes: &[u8]) -> usize {
         let bytes = &bytes[..bytes.len().min(self.room())];
         self.written.extend_from_slice(bytes);

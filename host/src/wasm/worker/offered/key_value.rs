@@ -1,7 +1,7 @@
-//! `wasi:keyvalue` and Spin's key-value store: the function's key-value store, to be read.
+//! `wasi:keyvalue` and Spin's key-value store: the function's key-value store, read-only.
 //!
-//! A function has one store or none. It opens by its name in the configuration, and as what the platforms call the one
-//! that is there without asking: the empty name and `default`. Writing is refused by the interface's own error. The two
+//! A function has one store or none. It opens by its name in the configuration, and by the platforms' names of the default
+//! store: the empty name and `default`. Writes get the interface's own error. The two
 //! drafts of `wasi:keyvalue` differ in cursors, counters and batches.
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ enum StoreError {
     Other(String),
 }
 
-/// Spin's has one more, which never happens: nothing is written.
+/// Spin's error has one more case, which never happens, since nothing is written.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
 enum SpinError {
@@ -65,10 +65,10 @@ struct Page<C> {
     cursor: Option<C>,
 }
 
-/// A handle on the function's one store: there is nothing to tell two of them apart.
+/// A handle to the function's one store, without state.
 struct Bucket;
 
-/// A key that a guest means to swap.
+/// A key that a guest wants to swap.
 struct Cas {
     key: String,
 }
@@ -77,7 +77,7 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
     let mut store = linker.instance(STORE[0])?;
     bucket(&mut store)?;
     store.func_wrap("[method]bucket.list-keys", |mut store: WorkerStore<'_>, (_, at): (Resource<Bucket>, Option<u64>)| {
-        // A cursor is a number of keys: they are counted each time.
+        // A cursor is a number of keys, which are counted each time.
         let at = usize::try_from(at.unwrap_or(0)).unwrap_or(usize::MAX);
         WorkerState::charge(&mut store, at.min(KEYS_COUNTED))?;
         if at > KEYS_COUNTED {
@@ -110,7 +110,7 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
     spin(&mut linker.instance(SPIN)?)
 }
 
-/// What both drafts of `store` have.
+/// The functions of both drafts of `store`.
 fn bucket(store: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
     store.resource("bucket", ResourceType::host::<Bucket>(), |_, _| Ok(()))?;
     store.func_wrap("open", |mut store: WorkerStore<'_>, (name,): (String,)| {
@@ -258,14 +258,14 @@ fn exists(store: &mut WorkerStore<'_>, key: &str) -> Result<bool> {
     Ok(values(store).is_some_and(|values| values.get(key).is_some()))
 }
 
-/// So many keys of the store, in order, behind this one.
+/// At most `max` keys of the store, in order, after this one.
 fn keys(store: &mut WorkerStore<'_>, after: Option<&str>, max: usize) -> Result<Vec<String>> {
     let keys = values(store).map_or_else(Vec::new, |values| values.keys_after(after, max));
     WorkerState::charge(store, keys.iter().map(String::len).sum())?;
     Ok(keys)
 }
 
-/// Keys with their values, in the order in which they were asked for.
+/// Keys with their values, in the order of the request.
 type BatchResult = Vec<(String, Option<Vec<u8>>)>;
 
 fn get_many(store: &mut WorkerStore<'_>, keys: Vec<String>) -> Result<std::result::Result<BatchResult, StoreError>> {
@@ -280,7 +280,7 @@ fn get_many(store: &mut WorkerStore<'_>, keys: Vec<String>) -> Result<std::resul
     Ok(Ok(found))
 }
 
-/// The answer to whoever would write.
+/// The error for writes.
 fn read_only(store: &mut WorkerStore<'_>, bytes: usize) -> Result<std::result::Result<(), StoreError>> {
     WorkerState::charge(store, bytes)?;
     Ok(Err(StoreError::AccessDenied))

@@ -6,13 +6,13 @@ use wasmtime::{Result, StoreContextMut};
 use crate::wasm::sealed::HostServices as _;
 use crate::wasm::worker::state::WorkerState;
 
-/// `runtime` is what `store` was called at first.
+/// `runtime` is the former name of `store`.
 const CONFIG: [&str; 3] = ["wasi:config/store@0.2.0-rc.1", "wasi:config/store@0.2.0-draft", "wasi:config/runtime@0.2.0-draft"];
 const SPIN: &str = "fermyon:spin/variables@2.0.0";
 
 pub(super) const NAMES: [&str; 4] = [CONFIG[0], CONFIG[1], CONFIG[2], SPIN];
 
-/// Neither happens: all values are here.
+/// Neither case happens: all values are local.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
 enum WasiConfigError {
