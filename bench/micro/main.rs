@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use edgeward::config::{self, Policy};
+use edgeward::config;
 use edgeward::edge::{self, Edge};
-use edgeward::function::catalog::Revisions;
+use edgeward::function::catalog::Aliases;
+use edgeward::function::lane::WorkerLane;
 use edgeward::function::pool::ViewerPool;
-use edgeward::limits::{Compiling, Limit, Limits, Profile};
+use edgeward::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use edgeward::measure::sample_event;
 use edgeward::net;
 use edgeward::telemetry::Telemetry;
@@ -75,7 +76,7 @@ fn route(c: &mut Criterion) {
     let telemetry = Telemetry::new();
     let options = edgeward::cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
     let cache = edgeward::cache::Cache::open(&options, telemetry.cache()).expect("a cache");
-    let edge = Edge::new(&config, &Revisions::default(), &cache, &telemetry).expect("an edge");
+    let edge = Edge::new(&config, &Aliases::default(), &cache, &telemetry).expect("an edge");
     // By a wildcard host to the last of twenty patterns.
     let (host, path) = ("a.b.example.org", "/part-19/a/b/c/index.html");
     assert!(edge.leads(host, path));
@@ -119,12 +120,13 @@ fn hook(c: &mut Criterion) {
     let code = || ViewerCode::new(&engines, &compiled, &limits, None).expect("code");
 
     let metrics = Arc::new(Telemetry::new().function("micro"));
-    let pool = Arc::new(ViewerPool::new(code(), Policy::Fresh, None, limits.value(Limit::Instances), 1));
-    pool.warm_up(&metrics).expect("instances");
+    let pool = ViewerPool::new(code(), InstancePolicy::Fresh, None, limits.value(Limit::Instances), 1, metrics);
+    let lane = WorkerLane::new(0);
+    pool.warm_up().expect("instances");
     let clean_call = |moment: Moment, event: &[u8]| {
-        let (mut instance, _) = pool.take(Instant::now(), &metrics).expect("an instance");
+        let (mut instance, _) = pool.take(&lane, Instant::now()).expect("an instance");
         let called = instance.inner().call(pool.code(), moment, event, 0, 0);
-        pool.put_back(instance, &metrics);
+        pool.put_back(&lane, instance);
         called.result.expect("an answer")
     };
     for (name, moment) in [("clean-call-request", Moment::ViewerRequest), ("clean-call-response", Moment::ViewerResponse)] {

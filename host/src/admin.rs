@@ -1,7 +1,7 @@
 //! I answer health, metrics and drain on a private port.
 //!
-//! I run on a thread of my own: a worker that is busy, or wrongly blocked, does not make the process look
-//! dead. Nothing here is for the public; who may ask is told in `door`.
+//! I run on a thread of my own: a busy or blocked worker does not make the process look dead. Nothing here is
+//! public; `door` decides which requests are admitted.
 
 mod door;
 mod functions;
@@ -24,18 +24,18 @@ use tokio::sync::Semaphore;
 
 use crate::cache::{self, Cache, Purge, PurgeError, Stats};
 use crate::config::AdminAccess;
-use crate::function::catalog::Revisions;
+use crate::function::revision::Revision;
 use crate::limits::admin as limits;
 use crate::telemetry::{AdminMetrics, one_line_json};
 
-/// What I ask of the host. It knows me; I do not know it.
+/// The host's functions. The host knows me; I do not know it.
 pub(crate) struct Desk {
     pub(crate) access: Box<dyn Fn() -> Arc<AdminAccess> + Send + Sync>,
     pub(crate) counters: AdminMetrics,
     pub(crate) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     pub(crate) drain: Box<dyn Fn() + Send + Sync>,
     pub(crate) metrics: Box<dyn Fn() -> String + Send + Sync>,
-    pub(crate) revisions: Box<dyn Fn() -> Arc<Revisions> + Send + Sync>,
+    pub(crate) revisions: Box<dyn Fn() -> Vec<Arc<Revision>> + Send + Sync>,
     pub(crate) has_site: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// The name of the site that serves a host.
     pub(crate) site_of_host: Box<SiteOfHost>,
@@ -45,10 +45,10 @@ pub(crate) struct Desk {
 
 type SiteOfHost = dyn Fn(&str) -> Option<String> + Send + Sync;
 
-/// What a request would find in the cache, `null` for nothing; or why that cannot be said. Both are JSON. May block.
+/// Looks up what a request would find in the cache: `null` for nothing, or an error. Both are JSON. May block.
 type LookUp = dyn Fn(serde_json::Value) -> Result<serde_json::Value, String> + Send + Sync;
 
-/// Serves at most so many connections at once, until then, or until the process ends; the address that is listened on.
+/// Serves a bounded number of connections until `until` or the end of the process. Returns the listening address.
 pub(crate) fn start(
     listener: TcpListener,
     desk: Desk,
@@ -83,14 +83,14 @@ fn router(desk: Desk) -> Router {
         .route("/cache/purges", post(purge))
         .route("/cache/purges/{number}", get(purge_status))
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
-        // Around the whole, unknown paths too.
+        // Outermost, so that it covers unknown paths.
         .layer(middleware::from_fn_with_state(desk.clone(), admitted))
         .with_state(desk)
 }
 
 async fn admitted(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
     let Err(refusal) = door::admit(&(desk.access)(), &request) else {
-        // What of a body comes slowly comes in this time too.
+        // The time includes a slow body.
         let patience = Duration::from_millis(limits::REQUEST_MS);
         let answered = tokio::time::timeout(patience, next.run(request)).await;
         let response = answered.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "it took too long\n").into_response());
@@ -110,9 +110,9 @@ async fn admitted(State(desk): State<Arc<Desk>>, request: Request, next: Next) -
 }
 
 /// JSON as one line, whatever is in it.
-struct Line<T>(T);
+struct JsonLine<T>(T);
 
-impl<T: Serialize> IntoResponse for Line<T> {
+impl<T: Serialize> IntoResponse for JsonLine<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
             Ok(text) => ([(header::CONTENT_TYPE, "application/json")], one_line_json(text)).into_response(),
@@ -121,7 +121,7 @@ impl<T: Serialize> IntoResponse for Line<T> {
     }
 }
 
-/// For a load balancer: whether new requests are welcome.
+/// For load balancers: whether new requests are accepted.
 async fn ready(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
     if (desk.is_ready)() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
 }
@@ -133,10 +133,10 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
         let text = "as many ask for metrics as may\n";
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], text).into_response();
     };
-    // Brings the gauges of what is held up to date.
+    // Updates the gauges of the cache.
     desk.cache.stats();
     let response = ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (desk.metrics)()).into_response();
-    // Its place is free when the last byte has gone.
+    // The permit is released after the last byte.
     response.map(|body| {
         Body::new(body.map_frame(move |frame| {
             let _ = &place;
@@ -150,23 +150,23 @@ async fn drain(State(desk): State<Arc<Desk>>) -> (StatusCode, &'static str) {
     (StatusCode::ACCEPTED, "draining\n")
 }
 
-async fn stats(State(desk): State<Arc<Desk>>) -> Line<Stats> {
-    Line(desk.cache.stats())
+async fn stats(State(desk): State<Arc<Desk>>) -> JsonLine<Stats> {
+    JsonLine(desk.cache.stats())
 }
 
 async fn look_up(
     State(desk): State<Arc<Desk>>,
     Json(sought): Json<serde_json::Value>,
-) -> Result<Line<serde_json::Value>, (StatusCode, String)> {
+) -> Result<JsonLine<serde_json::Value>, (StatusCode, String)> {
     let looked = tokio::task::spawn_blocking(move || (desk.look_up)(sought)).await;
     match looked {
-        Ok(Ok(found)) => Ok(Line(found)),
+        Ok(Ok(found)) => Ok(JsonLine(found)),
         Ok(Err(why)) => Err((StatusCode::BAD_REQUEST, format!("{why}\n"))),
         Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))),
     }
 }
 
-/// What to purge: everything, a site, a path of a site (`*` for any characters), or a surrogate key.
+/// What to purge: everything, a site, a path of a site (`*` matches any characters), or a surrogate key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PurgeRequest {
@@ -179,26 +179,26 @@ struct PurgeRequest {
     tag: Option<String>,
 }
 
-/// CloudFront's words for an invalidation's status.
+/// CloudFront's values for an invalidation's status.
 #[derive(Serialize)]
 struct PurgeState {
     number: u64,
     status: &'static str,
-    /// Stored responses that are gone because of it, of memory and of disk each. None: it was too long ago.
+    /// Stored responses that it removed, from memory and disk each. `None` if it was too long ago.
     purged: Option<u64>,
 }
 
 impl PurgeState {
-    /// None for a number that no purge has.
+    /// `None` for an unknown number.
     fn of(cache: &Cache, number: u64) -> Option<PurgeState> {
         let status = if cache.is_swept(number)? { "Completed" } else { "InProgress" };
         Some(PurgeState { number, status, purged: cache.purged(number) })
     }
 }
 
-type PurgeAnswer = Result<(StatusCode, Line<PurgeState>), (StatusCode, String)>;
+type PurgeAnswer = Result<(StatusCode, JsonLine<PurgeState>), (StatusCode, String)>;
 
-/// In force when this answers; `Completed` when the bytes are gone too.
+/// The purge applies when this responds; it is `Completed` when the bytes are removed.
 async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeRequest>) -> PurgeAnswer {
     if let (Some(host), None) = (&request.host, &request.site) {
         let site = (desk.site_of_host)(host);
@@ -217,7 +217,7 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeReque
             return Err((StatusCode::BAD_REQUEST, forms.to_owned()));
         }
     };
-    // A name that is written wrongly would seem to have been purged.
+    // Otherwise a misspelled name would seem to have been purged.
     if let Purge::Site { site } | Purge::Path { site, .. } | Purge::Tag { site: Some(site), .. } = &purge
         && !(desk.has_site)(site)
     {
@@ -231,7 +231,7 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeReque
     match desk.cache.purge(purge).await {
         Ok(number) => {
             let state = PurgeState::of(&desk.cache, number).unwrap_or(PurgeState { number, status: "InProgress", purged: None });
-            Ok((StatusCode::CREATED, Line(state)))
+            Ok((StatusCode::CREATED, JsonLine(state)))
         }
         Err(error) => {
             let status = match error {
@@ -247,5 +247,5 @@ async fn purge(State(desk): State<Arc<Desk>>, Json(mut request): Json<PurgeReque
 async fn purge_status(State(desk): State<Arc<Desk>>, Path(number): Path<u64>) -> PurgeAnswer {
     let state = PurgeState::of(&desk.cache, number);
     let state = state.ok_or_else(|| (StatusCode::NOT_FOUND, format!("there was no purge {number}\n")))?;
-    Ok((StatusCode::OK, Line(state)))
+    Ok((StatusCode::OK, JsonLine(state)))
 }

@@ -63,7 +63,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let error = hints::hint(error);
             let code = if error.use_stderr() { USAGE } else { 0 };
-            // Nobody is left to tell when even that cannot be written.
+            // If stderr cannot be written, nothing is left to do.
             let _ = error.print();
             return ExitCode::from(code);
         }
@@ -89,18 +89,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// An error that is the user's: told, and answered with exit code 64.
+/// A usage error: printed, with exit code 64.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Usage(String);
+struct UsageError(String);
 
 fn exit(error: &anyhow::Error) -> ExitCode {
     if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
-        // It has a form of its own.
+        // It formats itself.
         eprintln!("{errors}");
         return ExitCode::from(USAGE);
     }
-    let usage = error.downcast_ref::<Usage>();
+    let usage = error.downcast_ref::<UsageError>();
     if usage.is_none_or(|usage| !usage.0.is_empty()) {
         eprintln!("error: {error:#}");
     }

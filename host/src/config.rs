@@ -1,7 +1,7 @@
 //! I am the only way from TOML to a `Config` that cannot be wrong.
 //!
-//! These are the checked values; `config::parse` reads the file, and reports every error at once with
-//! its place. Names have been resolved: an origin that is referred to exists. I know no runtime types.
+//! These are the checked values; `config::parse` reads the file and reports every error at once, with its
+//! place. Names are resolved: an origin that is referred to exists. I know no runtime types.
 
 mod cache;
 mod error_page;
@@ -36,19 +36,19 @@ use http::{HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
-pub use files::{Fault, Judges, Look};
+pub use files::{Fault, FileStamp, Judges};
 pub use hidden::Hidden;
 pub use include::Include;
 use policies::Policies;
-pub use report::{ConfigError, ConfigErrors, Place};
-pub use sources::Seen;
+pub use report::{ConfigError, ConfigErrors, SourceLocation};
+pub use sources::InputSnapshot;
 use sources::Sources;
-use values::Values;
+use values::Substitution;
 
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::fields::Field;
-use crate::limits::{self, Compiling, Limits, Profile};
+use crate::limits::{self, Compiling, InstancePolicy, Limits, Profile};
 use crate::network::Grants;
 
 /// A whole configuration, checked.
@@ -307,7 +307,8 @@ pub struct Certificate {
 #[derive(Debug, PartialEq, Eq)]
 pub struct KeyValues {
     pub name: String,
-    pub values: Hidden<BTreeMap<String, Vec<u8>>>,
+    /// Counted: the revisions that read it share it.
+    pub values: Hidden<Arc<BTreeMap<String, Vec<u8>>>>,
 }
 
 /// A component and its settings: what a Revision is made of.
@@ -318,23 +319,14 @@ pub struct Function {
     /// Viewer if any viewer moment of a site refers to it, else Worker.
     pub profile: Profile,
     pub limits: Limits,
-    pub policy: Policy,
+    pub policy: InstancePolicy,
     /// Instances kept clean and ready, per worker. None: as the pool sees fit.
     pub min_warm: Option<usize>,
     pub key_value_store: Option<Arc<KeyValues>>,
     /// Where the component may connect to. Workers only.
     pub network: Grants,
     /// Environment variables of a worker component.
-    pub environment: Hidden<BTreeMap<String, String>>,
-}
-
-/// How long an instance lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// Every call sees an instance in its initial state.
-    Fresh,
-    /// An instance serves calls one after the other until a quota.
-    Reuse { max_calls: u64, max_idle: Duration },
+    pub environment: Hidden<Arc<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -488,7 +480,7 @@ pub enum ViewerProtocol {
 pub struct Loaded {
     pub config: Config,
     /// The configuration's files, and each file that they refer to.
-    pub files: Seen,
+    pub files: InputSnapshot,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<String>,
 }
@@ -503,7 +495,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 
 /// The same, and has the files looked into that it names.
 pub fn load_judged(path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
-    let look = Look::at(path);
+    let look = FileStamp::at(path);
     let text = files::read_bounded(path, limits::config::FILE_BYTES)
         .map_err(|error| {
             let message = format!("cannot read the configuration: {}", files::reason(&error));
@@ -528,7 +520,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
 
 fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
     let main = Sources::new(path, text);
-    let (report, mut files) = (report::Report::new(&main, report::Found::default()), files::Files::new(&main, judges));
+    let (report, mut files) = (report::Report::new(&main, report::Findings::default()), files::Files::new(&main, judges));
     let included = include::find(&main, &report, &mut files);
     let (found, seen) = (report.into_found(), files.into_parts());
 
@@ -540,7 +532,7 @@ fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<
     let mut files = files::Files::new(&sources, judges).continued(seen);
     let mut read_all = || {
         let root = merged(&sources, &report, &mut files)?;
-        let (config, warnings) = read(reader::Table::root(&report, &root), &mut files);
+        let (config, warnings) = read(reader::TableReader::root(&report, &root), &mut files);
         report.finish((config, warnings))
     };
     let read = read_all();
@@ -581,7 +573,7 @@ fn merged<'s>(
     if broken {
         return Err(report.errors());
     }
-    let mut values = Values::new(report, files);
+    let mut values = Substitution::new(report, files);
     let mut tables = tables.into_iter().map(|(mut table, start)| {
         if start == 0 {
             table.remove("include");
@@ -596,7 +588,7 @@ fn merged<'s>(
 }
 
 /// Sites come before functions: how a function is used decides which limits it may have.
-fn read<'a>(mut root: reader::Table<'a>, files: &mut files::Files<'_>) -> (Config, Vec<String>) {
+fn read<'a>(mut root: reader::TableReader<'a>, files: &mut files::Files<'_>) -> (Config, Vec<String>) {
     let functions = reader::Declared::collect(&mut root, "function");
     let origins = reader::Declared::collect(&mut root, "origin");
     let groups = reader::Declared::collect(&mut root, "origin_group");

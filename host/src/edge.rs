@@ -1,133 +1,90 @@
-//! I am the life of an edge request, readable on one screen (`edge::exchange`).
+//! The life of an edge request, readable on one screen (`edge::exchange`).
 //!
-//! An `Edge` is one configuration, resolved: sites, origins and hooks are reached by reference, and nothing
-//! in it changes. A new configuration is a new `Edge`; requests finish on the one they began with.
+//! An `Edge` is one configuration, resolved: sites, origins and hooks are reached by reference, and nothing in it changes
+//! but where an alias of a function leads, which each call looks up once. A new configuration is a new `Edge`; requests
+//! finish on the one they began with.
 //!
-//!     serve ─► Head ─► Site ─► Behavior ─► [signed?] ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► Body
-//!                                                            │                        │ per origin that is tried:
-//!                                                            └─► answers itself       └ origin-request, fetch, origin-response
+//! ```text
+//! serve ─► Head ─► Site ─► Behavior ─► [signed?] ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► ResponseBody
+//!                                                        │                        │ per origin that is tried:
+//!                                                        └─► answers itself       └ origin-request, fetch, origin-response
+//! ```
 //!
-//! I know neither the function API nor what a function's code is.
+//! | file or folder | what it is |
+//! |---|---|
+//! | `exchange` | one request from its head to its answer |
+//! | `caching` | what is answered from the cache, and what is stored |
+//! | `trip` | the way to the origin and back, with its hooks |
+//! | `response` | what the edge adds to an answer, or answers itself |
+//! | `record` | what is known of a request until its response has ended |
+//! | `site` | what the configuration says; nothing async |
+//! | `node` | what all sites share |
+//! | `hook` | a hook's event, its call, and what it asks for |
+//! | `origin` | servers, folders, fixed answers, components |
+//! | `body`, `answer` | what carries bytes |
+//! | `request` | what came |
+//! | `tools` | entry points other than a connection |
+//!
+//! Each names only what stands below it. Nothing here knows the function API or what a function's code is.
 
+mod answer;
 mod body;
 mod caching;
-mod device;
-mod error_page;
 mod exchange;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzz;
-mod head;
-mod header;
 mod hook;
-mod hops;
-mod id;
-mod inquiry;
+mod node;
 mod origin;
 mod record;
-mod respond;
-mod response_headers;
-mod signed;
+mod request;
+mod response;
 mod site;
-mod tally;
-mod trial;
-mod tunnel;
-mod viewer;
+mod tools;
+mod trip;
 
-use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
-use anyhow::Context as _;
-use http::header::HeaderValue;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-pub use body::Body;
-pub use inquiry::{Found, Sought};
-pub use trial::{Trial, trial};
+pub use response::body::ResponseBody;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use tools::fuzz;
+pub use tools::inquiry::{Found, Sought};
+pub use tools::trial::{Trial, trial};
 
 use crate::cache::Cache;
-use crate::config::{self, Config};
-use crate::fields::Field;
-use crate::function::catalog::Revisions;
+use crate::config::Config;
+use crate::function::catalog::Aliases;
+use crate::function::lane::WorkerLane;
 use crate::net::Client;
 use crate::path::NormalPath;
-use crate::telemetry::{AccessLog, EdgeMetrics, SIGNED, Telemetry, TraceSettings, Tracer, is_signed, without_signature};
-use origin::Backends;
+use crate::telemetry::Telemetry;
+use node::Node;
 use record::Record;
-use site::{Parts, Sites};
+use response::refusal::Refusal;
+use site::Sites;
+use site::behavior::SiteParts;
 
 /// See the module.
 pub struct Edge {
-    location: String,
-    via: Via,
-    via_onwards: Via,
+    node: Arc<Node>,
     sites: Sites,
-    backends: Backends,
-    metrics: EdgeMetrics,
-    access: Option<Access>,
-    tracer: Option<Tracer>,
-    /// Open ones of a worker.
-    tunnels_max: usize,
-    /// Where clients are sent that must come by HTTPS; `None` if we do not listen for it, or the system chooses.
-    https_port: Option<u16>,
-}
-
-/// The access log, and what it may have.
-struct Access {
-    log: AccessLog,
-    fields: Vec<Field>,
-    signed_queries: bool,
-}
-
-impl Access {
-    /// A URL as it may be written down: whoever reads the log must not be let in by it.
-    fn shown<'u>(&self, url: &'u str) -> Cow<'u, str> {
-        if self.signed_queries { Cow::Borrowed(url) } else { without_signature(url) }
-    }
-
-    fn shown_query<'q>(&self, query: &'q str) -> &'q str {
-        if !self.signed_queries && is_signed(query) { SIGNED } else { query }
-    }
-}
-
-/// What this node says of itself in headers.
-struct Via {
-    http10: HeaderValue,
-    http11: HeaderValue,
-    http2: HeaderValue,
-    pop: HeaderValue,
 }
 
 impl Edge {
-    /// Resolves every name; reads folders' roots and CA files. The configuration has been checked, so that an
-    /// error here is of the machine.
-    pub fn new(config: &Config, revisions: &Revisions, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
-        let backends = Backends::new(config, revisions, telemetry)?;
-        let access = match &config.server.access_log {
-            None => None,
-            Some(settings) => Some(Access {
-                log: telemetry.access_log().context("access log")?,
-                fields: settings.fields.clone(),
-                signed_queries: settings.signed_queries,
-            }),
-        };
-        let tracer = match &config.tracing {
-            None => None,
-            Some(tracing) => Some(telemetry.tracer(settings(tracing)).context("tracing")?),
-        };
-        Ok(Edge {
-            location: config.server.edge_location.clone(),
-            via: Via::new(&config.server.edge_location).context("edge location")?,
-            via_onwards: Via::onwards(&config.server.edge_location).context("edge location")?,
-            sites: Sites::new(&config.sites, &Parts { backends: &backends, revisions, cache, geo: &config.geo, telemetry })?,
-            backends,
-            metrics: telemetry.edge(),
-            access,
-            tracer,
-            tunnels_max: config.server.websockets_per_worker,
-            https_port: config.server.https.first().map(SocketAddr::port).filter(|&port| port != 0),
-        })
+    /// Resolves every name; reads folders' roots and CA files. The configuration has been checked, so that an error here
+    /// comes from the machine.
+    pub fn new(config: &Config, aliases: &Aliases, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
+        let node = Node::new(config, aliases, telemetry)?;
+        let parts = SiteParts { backends: &node.backends, aliases, cache, geo: &config.geo, telemetry };
+        let sites = Sites::new(&config.sites, &parts)?;
+        Ok(Edge { node: Arc::new(node), sites })
     }
 
     /// Whether a site of this configuration has that name.
@@ -141,6 +98,11 @@ impl Edge {
         self.sites.find(authority.host().trim_end_matches('.')).map(|site| &*site.name)
     }
 
+    /// What a GET for this would find in the cache; `None` if nothing is stored. Blocks for a look at the disk.
+    pub fn look_up(&self, sought: &Sought) -> Result<Option<Found>, String> {
+        tools::inquiry::look_up(&self.node, &self.sites, sought)
+    }
+
     /// For `bench/micro`: whether a host and path lead to a behavior.
     #[doc(hidden)]
     pub fn leads(&self, host: &str, path: &str) -> bool {
@@ -148,32 +110,54 @@ impl Edge {
     }
 }
 
-fn settings(tracing: &config::Tracing) -> TraceSettings {
-    let config::Tracing { host, port, path, headers, service_name, sample_rate } = tracing.clone();
-    TraceSettings { host, port, path, headers: headers.0, service_name, sample_rate }
-}
-
 /// For `bench/micro`: whether a request's head is taken.
 #[doc(hidden)]
 pub fn admits(parts: http::request::Parts) -> bool {
-    head::Head::admit(parts).is_ok()
+    request::head::Head::admit(parts).is_ok()
 }
 
 /// Answers a request. Must run on a worker's `LocalSet`.
 ///
 /// Not an async function: hyper moves the future that it is given, and so what is large goes to the heap first.
-pub fn serve(edge: Arc<Edge>, client: Arc<Client>, request: Request<Incoming>) -> impl Future<Output = Response<Body>> {
-    let record = Record::open(edge, client, &request);
-    answer(record, Box::new(request))
+pub fn serve(
+    edge: Arc<Edge>,
+    lane: Rc<WorkerLane>,
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<ResponseBody>> {
+    let record = Record::open(edge.node.clone(), client, &request);
+    answer(edge, lane, record, Box::new(request))
 }
 
-async fn answer(mut record: Box<Record>, request: Box<Request<Incoming>>) -> Response<Body> {
-    let edge = record.edge.clone();
-    let answer = match exchange::run(&edge, &mut record, request).await {
-        Ok(answer) => answer,
-        Err(refusal) => refusal.answer(&edge, record.occasion()),
+async fn answer(
+    edge: Arc<Edge>,
+    lane: Rc<WorkerLane>,
+    mut record: Box<Record>,
+    request: Box<Request<Incoming>>,
+) -> Response<ResponseBody> {
+    let answer = {
+        let exchange = pin!(exchange::run(&edge.node, &edge.sites, &lane, &mut record, request));
+        caught(exchange).await
     };
-    respond::finish(&edge, record, answer)
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(refusal) => refusal.answer(&edge.node, record.occasion()),
+    };
+    response::finish::finish(&edge.node, record, answer)
+}
+
+/// The outcome of an exchange, or that it panicked: a bug of ours ends one request, and not all that share its connection.
+/// What requests share is whole after each statement that changes it.
+fn caught<T>(mut exchange: Pin<&mut impl Future<Output = Result<T, Refusal>>>) -> impl Future<Output = Result<T, Refusal>> {
+    poll_fn(move |context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(context)));
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(Refusal::Panicked(panic_message(&*panic)))))
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }
 
 #[cfg(test)]

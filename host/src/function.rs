@@ -1,10 +1,15 @@
 //! I map names to revisions and give a call a clean instance, a new one, or a refusal.
 //!
-//! I never wait under a lock, and I know no HTTP route.
+//! Whoever publishes a function says what it is made of (`spec`); that becomes a revision (`build`). A configuration file
+//! is one publisher among others: I do not know it. I never wait under a lock, and I know no HTTP route.
 
-pub mod admission;
+pub mod build;
+pub mod call;
 pub mod catalog;
+pub mod concurrency;
+pub mod lane;
 pub mod pool;
 pub mod revision;
+pub mod spec;
 mod teardown;
 pub mod worker_pool;

@@ -10,6 +10,7 @@
 mod changes;
 mod handover;
 mod notify;
+mod publish;
 mod reload;
 mod roles;
 mod sockets;
@@ -30,13 +31,15 @@ use crate::admin;
 use crate::cache::{self, Cache};
 use crate::config::{self, Config, Loaded, Server};
 use crate::edge::{Edge, Sought};
-use crate::function::catalog::{Catalog, Revisions};
+use crate::function::build::Builder;
+use crate::function::catalog::{Aliases, LIVE};
 use crate::limits;
 use crate::net::{ClientRules, Departure, DeparturePhase, Descriptors, TlsSlot};
 use crate::telemetry::{HandoverResult, Telemetry};
 use crate::wasm::compile::Compiler;
 
 pub use notify::Notifier;
+use publish::{Outside, Publisher, Revisions};
 pub use roles::{Role, wrong_roles};
 use sockets::Listening;
 pub use sockets::Passed;
@@ -89,7 +92,7 @@ pub struct Handle {
 /// What all threads of a host see.
 struct Shared {
     telemetry: Arc<Telemetry>,
-    catalog: Catalog,
+    publisher: Publisher,
     cache: Arc<Cache>,
     snapshot: ArcSwap<Snapshot>,
     tls: Option<Arc<TlsSlot>>,
@@ -111,7 +114,11 @@ struct Snapshot {
     tracing: Option<config::Tracing>,
     /// What it was made of; of the above, what was asked for and not what is in force.
     config: Config,
-    revisions: Arc<Revisions>,
+    /// What it has published, and where its sites find it.
+    revisions: Revisions,
+    aliases: Aliases,
+    /// Of what the edge was built besides.
+    outside: Outside,
     edge: Arc<Edge>,
 }
 
@@ -147,21 +154,20 @@ impl Host {
         }
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
-        let catalog = Catalog::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
+        let builder = Builder::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
+        let publisher = Publisher::new(builder, telemetry.clone());
         // What takes long, and may fail, while a predecessor still has everything; below it is there already.
-        let _deployed = match &mut sockets.predecessor {
-            Some(predecessor) => {
-                let deployed = catalog.deploy(&config).map_err(|errors| joined(&errors))?;
-                predecessor.release();
-                Some(deployed)
-            }
-            None => None,
-        };
+        let mut built = Revisions::default();
+        if let Some(predecessor) = &mut sockets.predecessor {
+            built = publisher.revisions(&config, &built)?;
+            predecessor.release();
+        }
         let cache = Cache::open(&cache_options(&config.cache), telemetry.cache()).context("cache")?;
-        let snapshot = Snapshot::build(&config, &catalog, &cache, &telemetry)?;
+        let snapshot = publisher.snapshot(&config, &built, None, &cache)?;
+        publisher.publish(None, &snapshot);
         let shared = Arc::new(Shared {
             telemetry,
-            catalog,
+            publisher,
             cache,
             snapshot: ArcSwap::from_pointee(snapshot),
             tls,
@@ -321,7 +327,7 @@ impl Handle {
             is_ready: Box::new(move || ready.is_ready()),
             drain: Box::new(move || drain.drain()),
             metrics: Box::new(move || metrics.shared.telemetry.render()),
-            revisions: Box::new(move || revisions.shared.snapshot.load().revisions.clone()),
+            revisions: Box::new(move || revisions.shared.publisher.catalog.revisions(LIVE)),
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
             site_of_host: Box::new(move |host| hosts.shared.snapshot.load().edge.site_of_host(host).map(str::to_owned)),
             look_up: Box::new(move |sought| {
@@ -331,27 +337,6 @@ impl Handle {
             }),
             cache: self.shared.cache.clone(),
         }
-    }
-}
-
-impl Snapshot {
-    /// Slow: compiles what is new. Every error at once.
-    fn build(config: &Config, catalog: &Catalog, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Snapshot> {
-        let revisions = catalog.deploy(config).map_err(|errors| joined(&errors))?;
-        let exports = |name: &str| revisions.get(name).map(|revision| (revision.moments().to_vec(), revision.is_http()));
-        let wrong = wrong_roles(config, exports);
-        if !wrong.is_empty() {
-            return Err(joined(&wrong));
-        }
-        let edge = Arc::new(Edge::new(config, &revisions, cache, telemetry)?);
-        Ok(Snapshot {
-            server: config.server.clone(),
-            cache: config.cache.clone(),
-            tracing: config.tracing.clone(),
-            config: config.clone(),
-            revisions,
-            edge,
-        })
     }
 }
 
@@ -365,8 +350,4 @@ fn cache_options(cache: &config::Cache) -> cache::Options {
             object_bytes: disk.object_bytes,
         }),
     }
-}
-
-fn joined(errors: &[impl std::fmt::Display]) -> anyhow::Error {
-    anyhow::anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }

@@ -1,7 +1,7 @@
-//! I measure what a start costs: cold, from the shelf, warm, and again; and (`fuel`) what a unit of fuel lets run.
+//! I measure the cost of a start (cold, from the shelf, warm, reused) and, in `fuel`, the time that a unit of fuel buys.
 //!
 //! Everything runs in this process through the same code as in production (`function`, `wasm`), on one
-//! thread. I know no command line: `cli::bench` prints what I found.
+//! thread. I know no command line: `cli::bench` prints the results.
 
 mod chart;
 mod fuel;
@@ -16,59 +16,59 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::Policy;
 use crate::failure::Failure;
+use crate::function::lane::WorkerLane;
 use crate::function::pool::ViewerPool;
-use crate::limits::{Compiling, Limit, Limits, Profile};
+use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::{EventBody, EventHeader, EventWriter, Moment};
 use crate::wasm::compile::{self, ComponentSource};
 use crate::wasm::engine::Engines;
 use crate::wasm::viewer::{ViewerCallResult, ViewerCode, ViewerInstance};
 
-/// Measures what a unit of fuel lets run: code of every kind, and calls into the host. `progress` hears of each done
-/// part in 0..=1.
+/// Measures how long code of each kind, and calls into the host, run per unit of fuel. `progress` is called with the
+/// completed fraction.
 pub fn fuel(engines: &Engines, progress: impl FnMut(f64)) -> anyhow::Result<Prices> {
     let mut prices = fuel::code(engines, progress)?;
     prices.kinds.extend(host_calls::host_calls(engines)?);
     Ok(prices)
 }
 
-/// A moment in an instance's life that is measured.
+/// A measured stage in the life of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Bytes to machine code; measured once.
+pub enum InstanceStage {
+    /// Compiling the component; measured once.
     Compile,
-    /// The compiled file is mapped and linked: a function that this process has not run yet.
+    /// Mapping and linking the compiled file, for a function that this process has not run yet.
     FromDisk,
-    /// A store and an instance are made.
+    /// Creating a store and an instance.
     Instantiate,
-    /// A ready instance is taken from the shelf.
+    /// Taking a ready instance from the shelf.
     Checkout,
     /// The first call on a new instance.
     FirstCall,
-    /// A call on an instance that was put back to its first state: clean, as in production.
+    /// A call on a restored instance: clean, as in production.
     WarmCall,
-    /// Putting it back.
+    /// Restoring an instance.
     Restore,
-    /// A call on an instance that has served before (policy `reuse`).
+    /// A call on a used instance (policy `reuse`).
     ReusedCall,
-    /// An instance is dropped.
+    /// Dropping an instance.
     Teardown,
 }
 
-impl Stage {
+impl InstanceStage {
     pub fn name(self) -> &'static str {
         match self {
-            Stage::Compile => "compile",
-            Stage::FromDisk => "from disk",
-            Stage::Instantiate => "instantiate",
-            Stage::Checkout => "shelf checkout",
-            Stage::FirstCall => "first call",
-            Stage::WarmCall => "warm call (clean)",
-            Stage::Restore => "restore",
-            Stage::ReusedCall => "reused call",
-            Stage::Teardown => "teardown",
+            InstanceStage::Compile => "compile",
+            InstanceStage::FromDisk => "from disk",
+            InstanceStage::Instantiate => "instantiate",
+            InstanceStage::Checkout => "shelf checkout",
+            InstanceStage::FirstCall => "first call",
+            InstanceStage::WarmCall => "warm call (clean)",
+            InstanceStage::Restore => "restore",
+            InstanceStage::ReusedCall => "reused call",
+            InstanceStage::Teardown => "teardown",
         }
     }
 }
@@ -85,7 +85,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    fn of(stage: Stage, mut samples: Vec<u64>) -> Distribution {
+    fn of(stage: InstanceStage, mut samples: Vec<u64>) -> Distribution {
         samples.sort_unstable();
         let at = |per_mille: usize| {
             samples.get((samples.len() * per_mille / 1000).min(samples.len().saturating_sub(1))).copied().unwrap_or(0)
@@ -101,12 +101,12 @@ impl Distribution {
     }
 }
 
-/// What `cold_warm` found.
+/// The result of `cold_warm`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct ColdWarmReport {
     pub component_bytes: usize,
     pub hook: &'static str,
-    /// Whether instances are put back after a call, and if not, why.
+    /// Whether instances can be restored after a call, and if not, why.
     pub restorable: bool,
     pub not_restorable_because: Option<String>,
     pub fuel_per_call: u64,
@@ -114,8 +114,13 @@ pub struct Report {
     pub stages: Vec<Distribution>,
 }
 
-/// Measures a viewer component with `rounds` samples a stage; `progress` hears of each done part in 0..=1.
-pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: impl FnMut(f64)) -> anyhow::Result<Report> {
+/// Measures a viewer component with `rounds` samples per stage. `progress` is called with the completed fraction.
+pub fn cold_warm(
+    engines: &Engines,
+    bytes: &[u8],
+    rounds: usize,
+    mut progress: impl FnMut(f64),
+) -> anyhow::Result<ColdWarmReport> {
     let source = ComponentSource::from_bytes(bytes)?;
     let limits = Limits::defaults(Profile::Viewer);
     let bounds = Compiling::default();
@@ -124,7 +129,7 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
     let inspection = compile::compiled(engines, &source, &limits, bounds)?.inspection;
     let moment = *inspection.moments.iter().find(|moment| moment.is_viewer()).ok_or_else(|| anyhow::anyhow!("no viewer hook"))?;
     let event = sample_event(moment);
-    let mut stages = vec![Distribution::of(Stage::Compile, vec![ns(start.elapsed())])];
+    let mut stages = vec![Distribution::of(InstanceStage::Compile, vec![ns(start.elapsed())])];
 
     let mut load = Vec::new();
     for _ in 0..(rounds / 20).max(1) {
@@ -134,7 +139,7 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
         load.push(ns(start.elapsed()));
         drop(code);
     }
-    stages.push(Distribution::of(Stage::FromDisk, load));
+    stages.push(Distribution::of(InstanceStage::FromDisk, load));
     progress(0.2);
 
     let compiled = compile::compiled(engines, &source, &limits, bounds)?;
@@ -152,8 +157,8 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
         instantiate.push(ns(made - start));
         first.push(ns(called - made));
     }
-    stages.push(Distribution::of(Stage::Instantiate, instantiate));
-    stages.push(Distribution::of(Stage::FirstCall, first));
+    stages.push(Distribution::of(InstanceStage::Instantiate, instantiate));
+    stages.push(Distribution::of(InstanceStage::FirstCall, first));
     progress(0.5);
 
     let (mut warm, mut restore, mut reused) = (Vec::new(), Vec::new(), Vec::new());
@@ -167,8 +172,8 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
             restore.push(ns(called.elapsed()));
             warm.push(ns(called - start));
         }
-        stages.push(Distribution::of(Stage::WarmCall, warm));
-        stages.push(Distribution::of(Stage::Restore, restore));
+        stages.push(Distribution::of(InstanceStage::WarmCall, warm));
+        stages.push(Distribution::of(InstanceStage::Restore, restore));
     }
     progress(0.7);
     let mut instance = code.instantiate()?;
@@ -176,19 +181,19 @@ pub fn cold_warm(engines: &Engines, bytes: &[u8], rounds: usize, mut progress: i
         let start = Instant::now();
         let called = call(&code, &mut instance, moment, &event);
         reused.push(ns(start.elapsed()));
-        // A guest that leaks runs into its memory limit some day: that is the end of the instance.
+        // A guest that leaks reaches its memory limit at some point, which ends the instance.
         if called.is_err() {
             instance = code.instantiate()?;
         }
     }
-    stages.push(Distribution::of(Stage::ReusedCall, reused));
+    stages.push(Distribution::of(InstanceStage::ReusedCall, reused));
     progress(0.9);
-    stages.push(Distribution::of(Stage::Checkout, checkout(engines, bytes, &limits, rounds)?));
-    stages.push(Distribution::of(Stage::Teardown, teardown));
+    stages.push(Distribution::of(InstanceStage::Checkout, checkout(engines, bytes, &limits, rounds)?));
+    stages.push(Distribution::of(InstanceStage::Teardown, teardown));
     progress(1.0);
 
     let restorable = compiled.restorable.is_ok();
-    Ok(Report {
+    Ok(ColdWarmReport {
         component_bytes: bytes.len(),
         hook: moment.name(),
         restorable,
@@ -211,14 +216,15 @@ fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> 
     let metrics = Arc::new(Telemetry::new().function("bench"));
     let compiled = compile::compiled(engines, &ComponentSource::from_bytes(bytes)?, limits, Compiling::default())?;
     let code = ViewerCode::new(engines, &compiled, limits, None)?;
-    let pool = Arc::new(ViewerPool::new(code, Policy::Fresh, None, limits.value(Limit::Instances), 1));
-    pool.warm_up(&metrics)?;
+    let pool = ViewerPool::new(code, InstancePolicy::Fresh, None, limits.value(Limit::Instances), 1, metrics);
+    pool.warm_up()?;
+    let lane = WorkerLane::new(0);
     let mut samples = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         let start = Instant::now();
-        let (instance, _) = pool.take(start, &metrics)?;
+        let (instance, _) = pool.take(&lane, start)?;
         samples.push(ns(start.elapsed()));
-        pool.put_back(instance, &metrics);
+        pool.put_back(&lane, instance);
     }
     Ok(samples)
 }
@@ -263,7 +269,7 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
     buffer
 }
 
-/// The least that is a viewer hook: it takes an event and answers that nothing changes.
+/// The smallest viewer hook: it changes nothing.
 pub fn minimal_hook() -> Vec<u8> {
     minimal::component()
 }

@@ -1,6 +1,6 @@
 //! I own every metric name, span and log field.
 //!
-//! Hot paths hold the handles (`FunctionMetrics`, …) that they increment: no label is looked up per request.
+//! Hot paths hold handles (`FunctionMetrics`, …) to the counters that they increment: no label lookup per request.
 
 mod access;
 mod admin;
@@ -23,11 +23,11 @@ pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{Audit, FunctionMetrics, InstanceEvent};
 pub use line::{SIGNED, is_one_line, is_signed, one_line_json, one_line_text, shown_path, without_signature};
 pub use net::NetMetrics;
-pub use register::{Family, Kind};
+pub use register::{Family, FamilyKind};
 pub use reload::{HandoverResult, ReloadResult};
 pub use repeats::Occasion;
 pub use time::Timestamp;
-pub use trace::{Open, SpanKind, Trace, TraceSettings, Tracer};
+pub use trace::{OpenSpan, SpanKind, Trace, TraceSettings, Tracer};
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -43,8 +43,8 @@ pub struct Telemetry {
     register: Register,
     process: process::Process,
     recurrences: Recurrences,
-    functions: function::Families,
-    edge: edge::Families,
+    functions: function::FunctionFamilies,
+    edge: edge::EdgeFamilies,
     net: NetMetrics,
     admin: AdminMetrics,
     cache: CacheMetrics,
@@ -62,8 +62,8 @@ impl Telemetry {
         let register = Register::default();
         let process = process::Process::register(&register);
         let recurrences = Recurrences::register(&register);
-        let functions = function::Families::register(&register);
-        let edge = edge::Families::register(&register);
+        let functions = function::FunctionFamilies::register(&register);
+        let edge = edge::EdgeFamilies::register(&register);
         let net = NetMetrics::register(&register);
         let admin = AdminMetrics::register(&register);
         let cache = CacheMetrics::register(&register, recurrences.of(Recurring::CacheJournal, Subject::Edge));
@@ -125,14 +125,17 @@ impl Telemetry {
         self.reloads.count_deployment(reason);
     }
 
-    /// Counts a hand-over of the listening sockets.
+    /// Counts a handover of the listening sockets.
     pub fn handed_over(&self, result: HandoverResult) {
         self.handovers.count(result);
     }
 
-    /// The handles that all sites share.
+    /// The handles shared by all sites.
     pub fn edge(&self) -> EdgeMetrics {
-        self.edge.edge([Recurring::EdgeExhausted, Recurring::ResponseBroke].map(|of| self.recurrences.of(of, Subject::Edge)))
+        self.edge.edge(
+            [Recurring::EdgeExhausted, Recurring::EdgePanic, Recurring::ResponseBroke]
+                .map(|of| self.recurrences.of(of, Subject::Edge)),
+        )
     }
 
     /// The handles of one site.
@@ -146,7 +149,7 @@ impl Telemetry {
         self.edge.origin(name, of(Recurring::OriginFailure), of(Recurring::OriginBroke))
     }
 
-    /// The access log, on standard output; its writer starts with the first use.
+    /// The access log, on standard output. The first use starts its writer thread.
     pub fn access_log(&self) -> std::io::Result<AccessLog> {
         if let Some(log) = self.access.get() {
             return Ok(log.clone());
@@ -155,7 +158,7 @@ impl Telemetry {
         Ok(self.access.get_or_init(|| log).clone())
     }
 
-    /// Where traces begin; the first settings stay.
+    /// The tracer. Only the settings of the first call count.
     pub fn tracer(&self, settings: TraceSettings) -> std::io::Result<Tracer> {
         if let Some(tracer) = self.tracer.get() {
             return Ok(tracer.clone());
@@ -169,13 +172,13 @@ impl Telemetry {
         self.process.certificates(all);
     }
 
-    /// All families of metrics, those that have shown nothing yet too, in the order of their names.
+    /// All families of metrics, including those without a sample yet, sorted by name.
     pub fn families(&self) -> Vec<Family> {
         self.register.families()
     }
 
-    /// Before the process ends: tells what the log has kept back, and waits for the lines of the access log and the spans
-    /// that are still to be written.
+    /// To be called before the process ends: writes pending summaries to the log, and waits for queued lines of the access log
+    /// and queued spans.
     pub fn flush(&self) {
         self.recurrences.flush();
         if let Some(tracer) = self.tracer.get() {

@@ -13,6 +13,7 @@ pub(crate) mod fuzz;
 pub mod restore;
 pub mod sealed;
 pub mod state;
+mod touched;
 pub mod viewer;
 pub mod worker;
 pub mod world;

@@ -2,9 +2,11 @@
 
 use std::process::Stdio;
 
-use crate::harness::{Client, Edge, edgeward, eventually};
+use crate::harness::{Client, Config, Edge, edgeward, eventually};
 
-const SITE: &str = "[origin.o]\nfixed = { status = 200 }\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n";
+fn site() -> Config {
+    Config::new().fixed("o", "").site("o")
+}
 
 /// Host and further header lines, each ending in CRLF.
 fn status(edge: &Edge, method: &str, path: &str, host: &str, headers: &str) -> u16 {
@@ -12,15 +14,15 @@ fn status(edge: &Edge, method: &str, path: &str, host: &str, headers: &str) -> u
     Client::connect(admin).request(method, path, host, headers, b"").status
 }
 
-fn edge_with(server: &str) -> Edge {
+fn edge_with(config: Config) -> Edge {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
-    Edge::start_in(folder, server, SITE)
+    Edge::start_in(folder, config)
 }
 
 #[test]
 fn a_page_of_another_site_can_neither_drain_nor_read() {
-    let edge = edge_with("");
+    let edge = edge_with(site());
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let all = format!("Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\n{form}");
     assert_eq!(status(&edge, "POST", "/drain", "evil.example", &all), 421);
@@ -46,16 +48,16 @@ fn a_page_of_another_site_can_neither_drain_nor_read() {
 
 #[test]
 fn a_configured_name_is_let_in_and_a_reload_changes_it() {
-    let edge = edge_with("admin_hosts = [\"admin.internal\"]");
+    let edge = edge_with(site().server("admin_hosts", ["admin.internal"]));
     assert_eq!(status(&edge, "GET", "/metrics", "admin.internal:9090", ""), 200);
     assert_eq!(status(&edge, "GET", "/metrics", "other.internal", ""), 421);
-    edge.reconfigure(SITE);
+    edge.reconfigure(site());
     eventually("the name is gone", || status(&edge, "GET", "/metrics", "admin.internal", "") == 421);
 }
 
 #[test]
 fn with_a_token_only_health_is_told_without_it() {
-    let edge = edge_with("admin_token_file = \"token\"");
+    let edge = edge_with(site().server("admin_token_file", "token"));
     assert_eq!(status(&edge, "GET", "/metrics", "localhost", ""), 401);
     assert_eq!(status(&edge, "POST", "/drain", "localhost", "Authorization: Bearer wrong\r\n"), 401);
     assert_eq!([edge.admin("/healthz").status, edge.admin("/readyz").status], [200, 200]);
@@ -79,8 +81,8 @@ fn a_token_that_could_be_guessed_is_refused() {
         [("0123456789abcde", false), ("0123456789abcdef", true), (" 0123456789abcdef \n", true), ("0123456789 abcdef", false)]
     {
         std::fs::write(folder.path().join("token"), token).unwrap();
-        let config = format!("[server]\nhttp = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\nadmin_token_file = \"token\"\n{SITE}");
-        std::fs::write(folder.path().join("edge.toml"), config).unwrap();
+        let config = site().server("admin", "127.0.0.1:0").server("admin_token_file", "token");
+        std::fs::write(folder.path().join("edge.toml"), config.to_string()).unwrap();
         let output = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
         assert_eq!(output.status.success(), accepted, "{token:?}: {output:?}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("0123456789"), "the secret is not told: {output:?}");
@@ -103,7 +105,7 @@ fn wait_for_room(address: &str) {
 #[test]
 fn a_thousand_idle_connections_and_slow_heads_take_the_admin_port_from_nobody_for_long() {
     use std::io::{Read as _, Write as _};
-    let edge = edge_with("");
+    let edge = edge_with(site());
     let address = edge.admin_address();
     let mut held: Vec<std::net::TcpStream> = (0..1_000).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
     held[0].write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").unwrap();
@@ -120,7 +122,7 @@ fn a_thousand_idle_connections_and_slow_heads_take_the_admin_port_from_nobody_fo
 #[test]
 fn connections_to_the_admin_port_leave_descriptors_to_clients() {
     use std::io::Write as _;
-    let config = "[origin.fixed]\nfixed = { body = \"fixed\" }\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"fixed\"\n";
+    let config = Config::new().fixed("fixed", "fixed").site("fixed");
     let edge = Edge::start_behind("ulimit -n 120", config);
     let half = |_| {
         let mut client = std::net::TcpStream::connect(edge.admin_address()).unwrap();
@@ -138,7 +140,7 @@ fn connections_to_the_admin_port_leave_descriptors_to_clients() {
 
 #[test]
 fn a_body_that_is_too_long_is_refused_and_counted() {
-    let edge = edge_with("");
+    let edge = edge_with(site());
     let json = "Content-Type: application/json\r\n";
     let body = |bytes: usize| format!("{{\"tag\":\"{}\"}}", "a".repeat(bytes - 10));
     let at = edge.admin_request("POST", "/cache/purges", json, body(64 << 10).as_bytes()).status;

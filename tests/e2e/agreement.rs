@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use crate::deploy::hook;
-use crate::harness::{Edge, component, edgeward};
+use crate::harness::{Config, Edge, component, edgeward};
 
 fn run(folder: &tempfile::TempDir, arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = edgeward().args(arguments).current_dir(folder.path()).output().unwrap();
@@ -28,11 +28,8 @@ fn worker(imports: &str) -> Vec<u8> {
     wat::parse_str(wat).unwrap()
 }
 
-fn config(use_of_it: &str) -> String {
-    format!(
-        "[server]\nhttp = [\"127.0.0.1:0\"]\ndata_dir = \"data\"\n[function.f]\ncomponent = \"c.wasm\"\n[origin.o]\nfixed = {{ status = 200 }}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{use_of_it} = \"f\"\n"
-    )
+fn config(use_of_it: &str, origin: &str) -> Config {
+    Config::new().function("f", "c.wasm").fixed("o", "").site(origin).set(use_of_it, "f")
 }
 
 #[test]
@@ -117,7 +114,7 @@ fn whatever_stands_against_a_component_is_said_by_all_three() {
     for (what, use_of_it, bytes, expected) in cases {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("c.wasm"), &bytes).unwrap();
-        std::fs::write(folder.path().join("edge.toml"), config(use_of_it)).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config(use_of_it, "o").to_string()).unwrap();
         let check = run(&folder, &["check", "edge.toml"]);
         let inspect = run(&folder, &["inspect", "c.wasm"]);
         let serve = run(&folder, &["serve", "--log", "text"]);
@@ -158,7 +155,7 @@ fn a_shape_that_a_compiler_is_slow_with_is_refused_by_all_three() {
     for (place, what, inside) in cases {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("c.wasm"), hook(&inside)).unwrap();
-        std::fs::write(folder.path().join("edge.toml"), config("viewer_request")).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").to_string()).unwrap();
         for arguments in [&["check", "edge.toml"][..], &["inspect", "c.wasm"], &["serve", "--log", "text"]] {
             let (_, said) = run(&folder, arguments);
             assert!(said.contains(place) && said.contains(what), "{what}: {arguments:?}: {said}");
@@ -171,7 +168,7 @@ fn what_is_fine_is_fine_for_all_three() {
     for name in ["edge-rules", "jwt-check"] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(component(name), folder.path().join("c.wasm")).unwrap();
-        std::fs::write(folder.path().join("edge.toml"), config("viewer_request")).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").to_string()).unwrap();
         let (code, said) = run(&folder, &["check", "edge.toml"]);
         assert_eq!(code, Some(0), "{name}: {said}");
         assert!(run(&folder, &["inspect", "c.wasm"]).1.contains("viewer      yes"), "{name}");
@@ -217,13 +214,12 @@ fn what_cannot_be_restored_runs_all_the_same_and_all_three_know() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("c.wasm"), &bytes).unwrap();
-        std::fs::write(folder.path().join("edge.toml"), config("viewer_request")).unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config("viewer_request", "o").to_string()).unwrap();
         let (code, said) = run(&folder, &["check", "edge.toml"]);
         assert_eq!(code, Some(0), "{what}: {said}");
         let (_, said) = run(&folder, &["inspect", "c.wasm"]);
         assert!(said.contains(restorable), "{what}: {said}");
-        let text = config("viewer_request");
-        let edge = Edge::start_in(folder, "", &text[text.find("[function").unwrap()..]);
+        let edge = Edge::start_in(folder, config("viewer_request", "o"));
         for _ in 0..3 {
             assert_eq!(edge.get("/").status, 200, "{what}: {}", edge.log());
         }
@@ -247,12 +243,7 @@ fn components_and_certificates_are_among_every_error_at_once_with_their_places()
     for name in ["chain.pem", "key.pem"] {
         std::fs::write(folder.path().join(name), "none").unwrap();
     }
-    let text = config("viewer_request")
-        .replace(
-            "[function.f]",
-            "https = [\"127.0.0.1:0\"]\n[[server.certificate]]\nchain = \"chain.pem\"\nkey = \"key.pem\"\n[function.f]",
-        )
-        .replace("origin = \"o\"", "origin = \"nowhere\"");
+    let text = Config::new().https("chain.pem", "key.pem").with(config("viewer_request", "nowhere")).to_string();
     std::fs::write(folder.path().join("edge.toml"), text).unwrap();
     let (code, said) = run(&folder, &["check", "edge.toml"]);
     assert_eq!(code, Some(64));

@@ -3,13 +3,15 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::harness::{Edge, Origin, PATIENCE, Reply, Says, Script, component, eventually};
+use serde_json::json;
+
+use crate::harness::{Config, Edge, Origin, PATIENCE, Reply, Says, Script, component, eventually};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const FAILURES: &str = "edgeward_edge_origin_failures_total";
 
-fn site(url: &str) -> String {
-    format!("[origin.o]\nurl = {url:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n")
+fn site(url: &str) -> Config {
+    Config::new().origin("o", url).site("o")
 }
 
 fn said(edge: &Edge, bytes: &str) -> String {
@@ -21,7 +23,7 @@ fn said(edge: &Edge, bytes: &str) -> String {
 #[test]
 fn a_body_that_a_client_breaks_is_the_clients_fault() {
     let origin = Script::saying(OK);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     for body in [
         "5\r\nhello\r\nzz\r\n",
@@ -67,8 +69,7 @@ fn asked(edge: &Edge, target: &str) -> Option<(u16, String)> {
 #[test]
 fn what_the_edge_lacks_is_nothing_that_an_origin_has_done() {
     let origin = Origin::start(|_| Reply::new(200, "ok").header("cache-control", "max-age=60"));
-    let config = format!("{}cache_policy = \"CachingOptimized\"\n", site(&origin.url()));
-    let edge = Edge::start_behind("ulimit -n 120", &config);
+    let edge = Edge::start_behind("ulimit -n 120", site(&origin.url()).cached());
     assert_eq!(edge.get("/warm").status, 200);
     let idle: Vec<TcpStream> = (0..150).filter_map(|_| TcpStream::connect(edge.http()).ok()).collect();
     let mut refused = 0;
@@ -93,10 +94,8 @@ fn what_the_edge_lacks_is_nothing_that_an_origin_has_done() {
 /// A file needs a descriptor, and its folder has nothing to do with that there is none.
 #[test]
 fn without_descriptors_a_file_is_not_missing() {
-    let edge = Edge::start_behind(
-        "mkdir -p f; echo hello > f/a; ulimit -n 120",
-        "[origin.o]\nfolder = \"f\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n",
-    );
+    let edge =
+        Edge::start_behind("mkdir -p f; echo hello > f/a; ulimit -n 120", Config::new().folder("o", "f").site("o").cached());
     let idle: Vec<TcpStream> = (0..150).filter_map(|_| TcpStream::connect(edge.http()).ok()).collect();
     let mut answered = None;
     eventually("an answer", || {
@@ -123,7 +122,7 @@ fn what_may_be_asked_twice_is_asked_again_when_a_kept_connection_ends() {
     ] {
         // A connection answers once, and goes at the second request without a word.
         let origin = Script::start(|_, number| if number == 0 { Says::Answer(OK.into()) } else { Says::Nothing });
-        let edge = Edge::start(&site(&origin.url));
+        let edge = Edge::start(site(&origin.url));
         let mut client = edge.connect();
         assert_eq!(client.request("GET", "/first", "www", "", b"").status, 200);
         let answer = client.request(method, "/second", "www", "", body.as_bytes());
@@ -133,18 +132,17 @@ fn what_may_be_asked_twice_is_asked_again_when_a_kept_connection_ends() {
     }
 }
 
-/// An edge that knows its own address, which is written into `config` for `SELF`.
-fn knowing_itself(config: &str) -> Edge {
-    let edge = Edge::start(&config.replace("SELF", "127.0.0.1:1"));
-    let own = edge.http().to_string();
-    edge.reconfigure(&config.replace("SELF", &own));
+/// An edge whose configuration has its own address in it.
+fn knowing_itself(config: impl Fn(&str) -> Config) -> Edge {
+    let edge = Edge::start(config("127.0.0.1:1"));
+    edge.reconfigure(config(&edge.http().to_string()));
     edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
     edge
 }
 
 #[test]
 fn a_site_that_is_its_own_origin_is_refused_at_the_first_return() {
-    let edge = knowing_itself(&site("http://SELF"));
+    let edge = knowing_itself(|own| site(&format!("http://{own}")));
     let answer = edge.get("/x");
     assert_eq!(answer.status, 508, "{answer:?}");
     assert_eq!(edge.metric("edgeward_net_requests_total"), 2.0);
@@ -154,10 +152,7 @@ fn a_site_that_is_its_own_origin_is_refused_at_the_first_return() {
 #[test]
 fn where_a_request_has_been_is_told_and_heeded() {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "{}[[site.behavior]]\npath = \"/cached/*\"\ncache_policy = \"CachingOptimized\"\n",
-        site(&origin.url())
-    ));
+    let edge = Edge::start(site(&origin.url()).behavior("/cached/*").cached());
     let values = |name: &str| {
         let seen = origin.last();
         seen.headers.iter().filter(|(found, _)| found == name).map(|(_, value)| value.clone()).collect::<Vec<_>>()
@@ -183,7 +178,7 @@ fn where_a_request_has_been_is_told_and_heeded() {
         }
     }
     // Another edge is another one.
-    let before = Edge::start(&site(&format!("http://{}", edge.http())));
+    let before = Edge::start(site(&format!("http://{}", edge.http())));
     assert_eq!(before.get("/two").status, 200);
     assert_eq!(values("cdn-loop").len(), 2);
 }
@@ -191,11 +186,13 @@ fn where_a_request_has_been_is_told_and_heeded() {
 #[test]
 fn a_function_that_asks_its_own_edge_is_refused_at_the_first_return() {
     let origin = Origin::echo();
-    let edge = knowing_itself(&format!(
-        "{}origin_request = \"f\"\n[function.f]\ncomponent = {:?}\nnetwork = [\"SELF\"]\nenvironment = {{ DATABASE = \"SELF\" }}\n",
-        site(&origin.url()),
-        component("http-lookup")
-    ));
+    let edge = knowing_itself(|own| {
+        let function = Config::new()
+            .function("f", component("http-lookup"))
+            .set("network", [own])
+            .set("environment", json!({ "DATABASE": own }));
+        site(&origin.url()).set("origin_request", "f").with(function)
+    });
     let answer = edge.get("/products/7");
     assert_eq!(answer.status, 503, "{answer:?}");
     eventually("the function says why", || edge.log().contains("the database answered 508"));
@@ -203,16 +200,21 @@ fn a_function_that_asks_its_own_edge_is_refused_at_the_first_return() {
     assert!(origin.seen().is_empty());
 }
 
+/// A single worker with a single connection to its origin.
+fn one_connection(url: &str, connect_timeout_s: u32) -> Config {
+    let origin = Config::new().server("workers", 1).origin("o", url).set("connections_per_worker", 1);
+    origin.set("connect_timeout_s", connect_timeout_s).site("o")
+}
+
 /// One connection, and an origin that answers when it is told to.
-fn narrow(timeout: &str) -> (std::sync::Arc<tokio::sync::Notify>, Origin, Edge) {
+fn narrow(connect_timeout_s: u32) -> (std::sync::Arc<tokio::sync::Notify>, Origin, Edge) {
     let gate = std::sync::Arc::new(tokio::sync::Notify::new());
     let held = gate.clone();
     let origin = Origin::start(move |seen| {
         let reply = Reply::new(200, "ok");
         if seen.target.starts_with("/held") { reply.held(held.clone()) } else { reply }
     });
-    let config = site(&origin.url()).replace("[[site]]", &format!("connections_per_worker = 1\n{timeout}\n[[site]]"));
-    let edge = Edge::start_in(tempfile::tempdir().unwrap(), "workers = 1", &config);
+    let edge = Edge::start(one_connection(&origin.url(), connect_timeout_s));
     (gate, origin, edge)
 }
 
@@ -220,7 +222,7 @@ const WAITED: &str = "edgeward_edge_origin_connections_total{kind=\"waited\"";
 
 #[test]
 fn who_finds_all_connections_in_use_waits_for_one_and_is_answered_over_it() {
-    let (gate, origin, edge) = narrow("");
+    let (gate, origin, edge) = narrow(10);
     let mut first = edge.connect();
     first.send("GET /held HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n");
     eventually("the origin is asked", || origin.seen().len() == 1);
@@ -237,7 +239,7 @@ fn who_finds_all_connections_in_use_waits_for_one_and_is_answered_over_it() {
 
 #[test]
 fn who_finds_no_connection_in_time_is_refused_and_the_origin_has_not_failed() {
-    let (gate, origin, edge) = narrow("connect_timeout_s = 1");
+    let (gate, origin, edge) = narrow(1);
     let mut first = edge.connect();
     first.send("GET /held HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n");
     eventually("the origin is asked", || origin.seen().len() == 1);
@@ -260,8 +262,7 @@ fn who_finds_no_connection_in_time_is_refused_and_the_origin_has_not_failed() {
 fn a_tunnel_is_one_of_the_connections_to_its_origin() {
     use crate::harness::EchoSocket;
     let origin = EchoSocket::start();
-    let config = site(&origin.url()).replace("[[site]]", "connections_per_worker = 1\nconnect_timeout_s = 1\n[[site]]");
-    let edge = Edge::start_in(tempfile::tempdir().unwrap(), "workers = 1", &format!("{config}websocket = true\n"));
+    let edge = Edge::start(one_connection(&origin.url(), 1).set("websocket", true));
     let handshake = "GET / HTTP/1.1\r\nHost: www\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let mut tunnel = edge.connect();

@@ -7,20 +7,19 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use tokio::sync::Notify;
 
-use crate::harness::{Edge, Origin, PATIENCE, Reply, component, edgeward, eventually, ten_thousand};
+use crate::harness::{Config, Edge, Origin, PATIENCE, Reply, component, edgeward, eventually, ten_thousand};
 
-fn config(origin: &Origin, policy: &str, more: &str) -> String {
-    format!("[origin.o]\nurl = {:?}\n{policy}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n", origin.url())
+fn config(origin: &Origin, policy: impl Into<Config>, more: &str) -> Config {
+    Config::new().origin("o", origin.url()).with(policy).site("o").with(more)
 }
 
 fn cloudfront(origin: &Origin) -> Edge {
-    Edge::start(&config(origin, "", "cache_policy = \"CachingOptimized\""))
+    Edge::start(config(origin, "", "cache_policy = \"CachingOptimized\""))
 }
 
-const STANDARDS: &str = "[cache_policy.rfc]\nmode = \"standards\"";
-
 fn standards(origin: &Origin) -> Edge {
-    Edge::start(&config(origin, STANDARDS, "cache_policy = \"rfc\""))
+    let policy = Config::new().table("cache_policy.rfc").set("mode", "standards");
+    Edge::start(config(origin, policy, "cache_policy = \"rfc\""))
 }
 
 /// Counts its answers in their bodies.
@@ -100,8 +99,8 @@ fn what_may_not_be_stored_is_not() {
 #[test]
 fn the_key_is_what_the_policy_says_and_the_rest_is_not_forwarded() {
     let origin = Origin::start(|seen| Reply::new(200, seen.target.clone()).header("cache-control", "max-age=60"));
-    let policy = "[cache_policy.p]\nquery = [\"a\"]\nheaders = [\"x-tenant\"]\ncookies = [\"sid\"]";
-    let edge = Edge::start(&config(&origin, policy, "cache_policy = \"p\""));
+    let policy = Config::new().table("cache_policy.p").set("query", ["a"]).set("headers", ["x-tenant"]).set("cookies", ["sid"]);
+    let edge = Edge::start(config(&origin, policy, "cache_policy = \"p\""));
     let get = |target: &str, headers: &str| edge.get_with(target, headers);
     let first = get("/x?b=2&a=1", "X-Tenant: t\r\nX-Other: o\r\nCookie: sid=1; tracking=2\r\nAccept-Encoding: gzip\r\n");
     assert_eq!(first.text(), "/x?a=1");
@@ -223,8 +222,8 @@ fn small_objects_take_the_memory_that_is_counted() {
     const OBJECTS: usize = 16_000;
     const MEMORY_BYTES: u64 = 16 << 20;
     let origin = Origin::start(|_| Reply::new(200, vec![b'x'; 100]).header("cache-control", "max-age=600"));
-    let cache = format!("[cache]\nmemory_bytes = {MEMORY_BYTES}");
-    let edge = Edge::start(&config(&origin, &cache, "cache_policy = \"CachingOptimized\""));
+    let cache = Config::new().table("cache").set("memory_bytes", MEMORY_BYTES);
+    let edge = Edge::start(config(&origin, cache, "cache_policy = \"CachingOptimized\""));
     edge.get("/first");
     let before = edge.resident_bytes();
     std::thread::scope(|scope| {
@@ -252,7 +251,7 @@ fn damage_in_the_middle_of_a_body_ends_it_and_is_logged() {
         Origin::start(move |_| Reply::new(200, whole.clone()).header("cache-control", "max-age=600"))
     };
     let disk = "[cache.disk]\nfolder = \"cache\"\nbytes = 1_000_000_000";
-    let edge = Edge::start(&config(&origin, disk, "cache_policy = \"CachingOptimized\""));
+    let edge = Edge::start(config(&origin, disk, "cache_policy = \"CachingOptimized\""));
     assert!(edge.get("/a").body == whole);
     edge.wait_for_metric("edgeward_cache_objects{tier=\"disk\"}", 1.0);
     let groups = std::fs::read_dir(edge.folder().join("cache/objects")).unwrap();
@@ -304,8 +303,8 @@ fn an_unsafe_request_makes_what_is_stored_doubtful() {
 #[test]
 fn origin_hooks_run_on_misses_and_viewer_hooks_on_hits_too() {
     let origin = counting(&[("cache-control", "max-age=60")]);
-    let hooks = format!("[function.security]\ncomponent = {:?}\n{}", component("security-headers"), "");
-    let text = config(&origin, &hooks, "cache_policy = \"CachingOptimized\"\nviewer_response = \"security\"");
+    let hooks = Config::new().function("security", component("security-headers"));
+    let text = config(&origin, hooks, "cache_policy = \"CachingOptimized\"\nviewer_response = \"security\"");
     let edge = Edge::start(&text);
     for x_cache in ["Miss from cloudfront", "Hit from cloudfront"] {
         let answer = edge.get("/a");

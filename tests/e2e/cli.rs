@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::harness::{component, edgeward};
+use crate::harness::{Config, component, edgeward};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = edgeward().args(arguments).output().unwrap();
@@ -35,13 +35,8 @@ fn check_reports_every_error_at_once_with_its_place() {
 #[test]
 fn check_finds_a_component_that_cannot_do_what_it_is_used_for() {
     let folder = tempfile::tempdir().unwrap();
-    let config = |hook: &str| {
-        format!(
-            "[server]\nhttp = [\"127.0.0.1:0\"]\n[function.f]\ncomponent = {:?}\n[origin.o]\nfixed = {{ status = 200 }}\n\
-             [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{hook} = \"f\"\n",
-            component("spa-rewrite")
-        )
-    };
+    let config =
+        |hook: &str| Config::new().function("f", component("spa-rewrite")).fixed("o", "").site("o").set(hook, "f").to_string();
     let file = write(&folder, "edge.toml", &config("viewer_request"));
     assert_eq!(run(&["check", &file]).0, Some(0));
     let file = write(&folder, "edge.toml", &config("viewer_response"));

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Edge, closed_port, component, edgeward, eventually, get};
+use serde_json::json;
+
+use crate::harness::{Config, Edge, closed_port, component, edgeward, eventually, get};
 
 struct Ran {
     code: Option<i32>,
@@ -190,9 +192,12 @@ fn there_is_a_manual_page_for_each_command() {
 
 #[test]
 fn several_nodes_are_purged_at_once() {
-    let config = "[origin.o]\nfixed = { body = \"b\", headers = { cache-control = \"max-age=60\" } }\n\
-        [[site]]\nname = \"www\"\nhosts = [\"www.example.com\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n";
-    let edges = [Edge::start(config), Edge::start(config)];
+    let config = Config::new()
+        .table("origin.o")
+        .set("fixed", json!({ "body": "b", "headers": { "cache-control": "max-age=60" } }))
+        .site_named("www", "www.example.com", "o")
+        .cached();
+    let edges = [Edge::start(&config), Edge::start(&config)];
     let fill = || edges.iter().for_each(|edge| drop(edge.get("/a")));
     let objects =
         |edge: &Edge| serde_json::from_str::<serde_json::Value>(&edge.admin("/cache").text()).unwrap()["memory_objects"].clone();

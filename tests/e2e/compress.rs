@@ -5,18 +5,20 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use crate::harness::{Answer, Client, Edge, Origin, Reply, eventually};
+use crate::harness::{Answer, Client, Config, Edge, Origin, Reply, eventually};
 
 const ALL: &str = "gzip = true\nbrotli = true\nzstd = true";
 
-fn config(origin: &Origin, policy: &str) -> String {
-    let url = origin.url();
-    let site = "[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"p\"\ncompress = true";
-    format!("[origin.o]\nurl = {url:?}\n[cache_policy.p]\n{policy}\n{site}\n")
+fn uncompressed(origin: &Origin, policy: &str) -> Config {
+    Config::new().origin("o", origin.url()).table("cache_policy.p").with(policy).site("o").set("cache_policy", "p")
+}
+
+fn config(origin: &Origin, policy: &str) -> Config {
+    uncompressed(origin, policy).set("compress", true)
 }
 
 fn start(origin: &Origin) -> Edge {
-    Edge::start(&config(origin, ALL))
+    Edge::start(config(origin, ALL))
 }
 
 /// 100,000 bytes of what pages are like.
@@ -164,7 +166,7 @@ fn assert_compressed(answer: &Answer, x_cache: &str, tag: &str, count: &str) {
 fn the_origin_validates_by_its_own_tag_and_nothing_is_compressed_again() {
     let version = Arc::new(AtomicU32::new(1));
     let origin = strict(version.clone());
-    let edge = Edge::start(&config(&origin, STANDARDS));
+    let edge = Edge::start(config(&origin, STANDARDS));
     assert_compressed(&accepts(&edge, "br"), "Miss from cloudfront", "W/\"v1\"", "first");
     edge.wait_for_metric("edgeward_cache_compressions_total", 1.0);
     for _ in 0..3 {
@@ -181,7 +183,7 @@ fn the_origin_validates_by_its_own_tag_and_nothing_is_compressed_again() {
 #[test]
 fn the_disk_remembers_what_the_origin_called_it() {
     let origin = strict(Arc::new(AtomicU32::new(1)));
-    let text = format!("[cache.disk]\nfolder = \"cache\"\nbytes = 100_000_000\n{}", config(&origin, STANDARDS));
+    let text = config(&origin, STANDARDS).table("cache.disk").set("folder", "cache").set("bytes", 100_000_000);
     let edge = Edge::start(&text);
     assert_compressed(&accepts(&edge, "br"), "Miss from cloudfront", "W/\"v1\"", "first");
     // What it varies by is written down too, and may be counted.
@@ -231,7 +233,7 @@ fn what_is_not_to_be_compressed_is_not_touched() {
 #[test]
 fn nothing_is_compressed_where_it_is_not_asked_for() {
     let origin = Origin::start(|_| html(page()));
-    let edge = Edge::start(&config(&origin, ALL).replace("compress = true", ""));
+    let edge = Edge::start(uncompressed(&origin, ALL));
     let answer = accepts(&edge, "gzip, br, zstd");
     assert_eq!((answer.header("content-encoding"), answer.header("vary"), answer.body.len()), ("", "", 100_000));
 }

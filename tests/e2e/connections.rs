@@ -3,19 +3,20 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 
-use crate::harness::{Client, Edge, Origin, PATIENCE, component, eventually, ten_thousand};
+use crate::harness::{Client, Config, Edge, Origin, PATIENCE, component, eventually, ten_thousand};
 
-fn site(origin: &Origin) -> String {
-    format!(
-        "[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n",
-        origin.url()
-    )
+fn uncached(origin: &Origin) -> Config {
+    Config::new().origin("o", origin.url()).site("o")
+}
+
+fn site(origin: &Origin) -> Config {
+    uncached(origin).cached()
 }
 
 #[test]
 fn idle_clients_do_not_take_the_descriptors_that_others_need() {
     let origin = Origin::echo();
-    let edge = Edge::start_behind("ulimit -n 120", &site(&origin));
+    let edge = Edge::start_behind("ulimit -n 120", site(&origin));
     assert_eq!(edge.metric("edgeward_net_descriptors{of=\"process\"}"), 120.0);
     let mut idle: Vec<TcpStream> = Vec::new();
     for n in 0..150 {
@@ -27,7 +28,7 @@ fn idle_clients_do_not_take_the_descriptors_that_others_need() {
         }
     }
     eventually("idle clients have made room", || edge.metric("edgeward_net_connections_ended_total{reason=\"shed\"}") >= 60.0);
-    edge.reconfigure(&site(&origin).replace("CachingOptimized", "CachingDisabled"));
+    edge.reconfigure(uncached(&origin).set("cache_policy", "CachingDisabled"));
     eventually("a reload goes on", || edge.metric("edgeward_config_reloads_total{result=\"ok\"}") == 1.0);
     assert_eq!(edge.get("/after").status, 200);
     let told = edge.log().lines().filter(|line| line.contains("descriptors")).count();
@@ -40,7 +41,7 @@ fn idle_clients_do_not_take_the_descriptors_that_others_need() {
 #[test]
 fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
     let origin = Origin::echo();
-    let edge = Edge::start_behind("ulimit -S -n 100; ulimit -H -n 300", &site(&origin));
+    let edge = Edge::start_behind("ulimit -S -n 100; ulimit -H -n 300", site(&origin));
     assert_eq!(edge.metric("edgeward_net_descriptors{of=\"process\"}"), 300.0);
     assert_eq!(edge.metric("edgeward_net_descriptors{of=\"clients\"}"), 225.0);
 }
@@ -48,7 +49,7 @@ fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
 #[test]
 fn an_address_has_its_number_of_connections_and_the_next_one_is_closed() {
     let origin = Origin::echo();
-    let edge = Edge::start_in(tempfile::tempdir().unwrap(), "connections_per_client = 3", &site(&origin));
+    let edge = Edge::start(site(&origin).server("connections_per_client", 3));
     let from = Ipv4Addr::new(127, 0, 0, 7);
     let ask = |client: &mut Client| client.request("GET", "/", "www", "", b"").status;
     let mut open: Vec<Client> = (0..3).map(|_| Client::connect_from(from, edge.http())).collect();
@@ -96,7 +97,7 @@ const CALM: Option<u8> = Some(0xb);
 #[test]
 fn floods_of_frames_that_ask_for_nothing_end_their_connection() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin));
+    let edge = Edge::start(site(&origin));
     // HEADERS without END_STREAM open stream 1: GET, http, /, and the authority a.
     let open = frame(1, 0x4, 1, &[0x82, 0x86, 0x84, 0x41, 0x01, b'a']);
     for (what, one) in [
@@ -121,7 +122,7 @@ fn floods_of_frames_that_ask_for_nothing_end_their_connection() {
 #[test]
 fn floods_of_continuations_and_resets_end_their_connection() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin));
+    let edge = Edge::start(site(&origin));
     let mut continued = frame(1, 0, 1, &[0x82, 0x86, 0x84, 0x41, 0x01, b'a']);
     continued.extend(frame(9, 0, 1, &[]).repeat(1_000));
     assert_eq!(goaway(&edge, &continued), CALM, "CONTINUATION");
@@ -137,7 +138,7 @@ fn floods_of_continuations_and_resets_end_their_connection() {
 #[test]
 fn a_frame_of_a_wrong_size_is_a_frame_size_error() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin));
+    let edge = Edge::start(site(&origin));
     let mut long = frame(0xfa, 0, 0, &[]);
     (long[1], long[2]) = (0x40, 0x01);
     long.extend(vec![0; 16_385]);
@@ -158,7 +159,7 @@ fn a_frame_of_a_wrong_size_is_a_frame_size_error() {
 #[test]
 fn a_frame_of_a_stream_that_was_ended_is_a_stream_closed_error() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin));
+    let edge = Edge::start(site(&origin));
     let headers = |flags: u8| frame(1, flags, 1, &[0x82, 0x86, 0x84, 0x41, 0x01, b'a']);
     for (what, frames) in [
         ("DATA after END_STREAM", [headers(0x5), frame(0, 0, 1, b"x")].concat()),
@@ -175,11 +176,7 @@ const KEPT_BYTES: u64 = 32 << 20;
 #[test]
 fn closed_connections_give_their_memory_back_without_new_load() {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "{}viewer_request = \"f\"\n[function.f]\ncomponent = {:?}\n",
-        site(&origin),
-        component("spa-rewrite")
-    ));
+    let edge = Edge::start(site(&origin).set("viewer_request", "f").function("f", component("spa-rewrite")));
     for _ in 0..100 {
         assert_eq!(edge.get("/route").status, 200);
     }

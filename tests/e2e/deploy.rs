@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Edge, Origin, component, edgeward, eventually};
+use crate::harness::{Config, Edge, Origin, component, edgeward, eventually};
 
 /// A hook whose core module has this in it beside what it needs.
 pub fn hook(inside: &str) -> Vec<u8> {
@@ -43,11 +43,8 @@ fn long(functions: usize) -> Vec<u8> {
     hook(&format!("(func (param i32) (result i32) local.get 0 {body}) ").repeat(functions))
 }
 
-fn config(origin: &Origin) -> String {
-    format!(
-        "[function.f]\ncomponent = \"hook.wasm\"\n[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",
-        origin.url()
-    )
+fn config(origin: &Origin) -> Config {
+    Config::new().function("f", "hook.wasm").origin("o", origin.url()).site("o").set("viewer_request", "f")
 }
 
 fn folder_with(hook: &[u8]) -> tempfile::TempDir {
@@ -64,8 +61,8 @@ fn good() -> Vec<u8> {
 struct Starting(Child);
 
 impl Starting {
-    fn new(folder: &Path, server: &str, config: &str) -> Starting {
-        let text = format!("[server]\nhttp = [\"127.0.0.1:0\"]\nworkers = 1\ndata_dir = \"data\"\n{server}\n{config}");
+    fn new(folder: &Path, config: Config) -> Starting {
+        let text = config.server("workers", 1).to_string();
         std::fs::write(folder.join("edge.toml"), text).unwrap();
         let mut command = edgeward();
         command.args(["serve", "--log", "json", "-c", "edge.toml"]).current_dir(folder);
@@ -123,7 +120,7 @@ fn is_gone(process: u32) -> bool {
 fn a_component_that_would_cost_too_much_is_refused_at_start_by_the_function_that_does() {
     let (origin, folder) = (Origin::echo(), folder_with(&bomb()));
     let begin = Instant::now();
-    let (code, log) = Starting::new(folder.path(), "", &config(&origin)).ended();
+    let (code, log) = Starting::new(folder.path(), config(&origin)).ended();
     assert_eq!(code, Some(1));
     assert!(log.contains("its function 2 (at byte 0x") && log.contains("values times branches, over 4000000"), "{log}");
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
@@ -132,7 +129,7 @@ fn a_component_that_would_cost_too_much_is_refused_at_start_by_the_function_that
 #[test]
 fn a_component_that_would_cost_too_much_leaves_the_old_one_in_force() {
     let origin = Origin::echo();
-    let edge = Edge::start_in(folder_with(&good()), "", &config(&origin));
+    let edge = Edge::start_in(folder_with(&good()), config(&origin));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
     let before = edge.resident_bytes();
     edge.put("hook.wasm", &bomb());
@@ -146,7 +143,7 @@ fn a_component_that_would_cost_too_much_leaves_the_old_one_in_force() {
 #[test]
 fn compiling_ends_when_its_time_is_up_and_the_edge_serves_on() {
     let origin = Origin::echo();
-    let edge = Edge::start_in(folder_with(&good()), "compile_cpu_s = 1", &config(&origin));
+    let edge = Edge::start_in(folder_with(&good()), config(&origin).server("compile_cpu_s", 1));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
     let before = edge.resident_bytes();
     edge.put("hook.wasm", &long(2_000));
@@ -172,7 +169,7 @@ fn compiling_ends_when_its_time_is_up_and_the_edge_serves_on() {
     assert!(grown < 32 << 20, "{grown} bytes more");
     assert!(slowest < Duration::from_secs(1), "an answer took {slowest:?}");
     // Heard at a reload, like the component.
-    edge.reconfigure_with("compile_cpu_s = 600", &config(&origin));
+    edge.reconfigure(config(&origin).server("compile_cpu_s", 600));
     eventually("it is deployed", || edge.metric("edgeward_config_reloads_total{result=\"ok\"}") >= 1.0);
     let grown = edge.resident_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes stay of compiling");
@@ -181,7 +178,7 @@ fn compiling_ends_when_its_time_is_up_and_the_edge_serves_on() {
 #[test]
 fn compiling_ends_when_its_memory_is_used_up() {
     let (origin, folder) = (Origin::echo(), folder_with(&long(2_000)));
-    let (code, log) = Starting::new(folder.path(), "compile_memory_bytes = 268_435_456", &config(&origin)).ended();
+    let (code, log) = Starting::new(folder.path(), config(&origin).server("compile_memory_bytes", 268_435_456)).ended();
     assert_eq!(code, Some(1));
     assert!(log.contains("compiling it takes more than 268435456 bytes of memory"), "{log}");
     let left: Vec<_> = std::fs::read_dir(folder.path().join("data/aot")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -191,7 +188,7 @@ fn compiling_ends_when_its_memory_is_used_up() {
 #[test]
 fn a_hangup_while_the_first_component_compiles_is_heard_and_answered_by_a_reload() {
     let (origin, folder) = (Origin::echo(), folder_with(&long(200)));
-    let starting = Starting::new(folder.path(), "admin = \"127.0.0.1:0\"", &config(&origin));
+    let starting = Starting::new(folder.path(), config(&origin).server("admin", "127.0.0.1:0"));
     let edge = starting.0.id();
     compiling(edge);
     signal(edge, "HUP");
@@ -216,7 +213,7 @@ fn follow(mut starting: Starting, until: &str) -> String {
 #[test]
 fn an_edge_that_is_told_to_end_while_it_compiles_ends_at_once_and_takes_the_compiler_along() {
     let (origin, folder) = (Origin::echo(), folder_with(&long(2_000)));
-    let starting = Starting::new(folder.path(), "", &config(&origin));
+    let starting = Starting::new(folder.path(), config(&origin));
     let compiler = compiling(starting.0.id());
     let begin = Instant::now();
     starting.signal("TERM");
@@ -230,7 +227,7 @@ fn an_edge_that_is_told_to_end_while_it_compiles_ends_at_once_and_takes_the_comp
 fn an_edge_that_is_told_to_end_right_after_its_first_answer_drains() {
     let origin = Origin::echo();
     for _ in 0..5 {
-        let mut edge = Edge::start_in(folder_with(&good()), "", &config(&origin));
+        let mut edge = Edge::start_in(folder_with(&good()), config(&origin));
         assert_eq!(edge.get("/route").status, 200);
         edge.signal("TERM");
         assert!(edge.ended().success());
@@ -240,7 +237,7 @@ fn an_edge_that_is_told_to_end_right_after_its_first_answer_drains() {
 #[test]
 fn a_killed_compiler_is_one_refused_deployment() {
     let origin = Origin::echo();
-    let edge = Edge::start_in(folder_with(&good()), "", &config(&origin));
+    let edge = Edge::start_in(folder_with(&good()), config(&origin));
     edge.put("hook.wasm", &long(2_000));
     signal(compiling(edge.id()), "KILL");
     edge.wait_for_metric("edgeward_deployments_refused_total", 1.0);
@@ -251,7 +248,7 @@ fn a_killed_compiler_is_one_refused_deployment() {
 #[test]
 fn a_component_that_is_replaced_while_the_first_one_compiles_is_deployed_without_being_asked_for() {
     let (origin, folder) = (Origin::echo(), folder_with(&long(200)));
-    let starting = Starting::new(folder.path(), "", &config(&origin));
+    let starting = Starting::new(folder.path(), config(&origin));
     compiling(starting.0.id());
     std::fs::write(folder.path().join("new"), good()).unwrap();
     std::fs::rename(folder.path().join("new"), folder.path().join("hook.wasm")).unwrap();
@@ -262,7 +259,7 @@ fn a_component_that_is_replaced_while_the_first_one_compiles_is_deployed_without
 fn tampered(tamper: impl FnOnce(&Path)) -> (tempfile::TempDir, Origin) {
     let (origin, folder) = (Origin::echo(), folder_with(&good()));
     let kept = tempfile::tempdir().unwrap();
-    let edge = Edge::start_in(folder, "", &config(&origin));
+    let edge = Edge::start_in(folder, config(&origin));
     let aot = edge.folder().join("data/aot");
     std::fs::create_dir_all(kept.path().join("data/aot")).unwrap();
     for entry in std::fs::read_dir(&aot).unwrap() {
@@ -300,7 +297,7 @@ fn a_compiled_file_that_somebody_else_may_have_written_is_made_anew() {
     }
     for (what, tamper) in tampers {
         let (folder, origin) = tampered(|aot| tamper(&code_file(aot)));
-        let edge = Edge::start_in(folder, "", &config(&origin));
+        let edge = Edge::start_in(folder, config(&origin));
         assert!(edge.log().contains("compiled file is not used"), "{what}: {}", edge.log());
         assert_eq!(edge.get("/route").text(), "GET /index.html\n", "{what}");
         let code = std::fs::symlink_metadata(code_file(&edge.folder().join("data/aot"))).unwrap();
@@ -315,13 +312,13 @@ fn a_folder_of_compiled_files_that_is_a_link_or_another_users_is_refused_by_name
     std::fs::create_dir_all(folder.path().join("data")).unwrap();
     std::fs::create_dir_all(folder.path().join("theirs")).unwrap();
     symlink("../theirs", folder.path().join("data/aot")).unwrap();
-    let (code, log) = Starting::new(folder.path(), "", &config(&origin)).ended();
+    let (code, log) = Starting::new(folder.path(), config(&origin)).ended();
     assert!(code == Some(1) && log.contains("data/aot is not a folder, but a link"), "{log}");
     std::fs::remove_file(folder.path().join("data/aot")).unwrap();
     std::fs::create_dir(folder.path().join("data/aot")).unwrap();
     // Only root can give a folder away.
     if chown(folder.path().join("data/aot"), Some(12_345), None).is_ok() {
-        let (code, log) = Starting::new(folder.path(), "", &config(&origin)).ended();
+        let (code, log) = Starting::new(folder.path(), config(&origin)).ended();
         assert!(code == Some(1) && log.contains("data/aot belongs to user 12345"), "{log}");
     }
 }
@@ -339,7 +336,7 @@ fn what_a_killed_edge_left_unfinished_is_swept_out() {
     // Another process writes this one.
     let other = std::fs::File::open(&kept).unwrap();
     other.lock().unwrap();
-    let edge = Edge::start_in(folder, "", &config(&origin));
+    let edge = Edge::start_in(folder, config(&origin));
     assert!(!edge.folder().join("data/aot/00.1-0.tmp").exists());
     assert!(edge.folder().join("data/aot/11.1-0.tmp").exists());
 }

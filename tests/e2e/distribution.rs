@@ -8,14 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
-use crate::harness::{Answer, Edge, Origin, Reply, Seen, eventually};
+use crate::harness::{Answer, Config, Edge, Origin, Reply, Seen, eventually};
 
-fn config(origin: &Origin, policy: &str, behavior: &str) -> String {
-    format!(
-        "[origin.o]\nurl = {:?}\n[cache_policy.p]\n{policy}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n\
-         cache_policy = \"p\"\n{behavior}\n",
-        origin.url()
-    )
+fn config(origin: &Origin, policy: &str, behavior: impl Into<Config>) -> Config {
+    Config::new().origin("o", origin.url()).table("cache_policy.p").with(policy).site("o").set("cache_policy", "p").with(behavior)
 }
 
 /// Answers as the request says: `x-status`, and every `x-say-NAME` as `NAME`; its body counts.
@@ -89,7 +85,7 @@ fn how_long_an_answer_is_good_for() {
         ),
         ("min_ttl_s = 0\ndefault_ttl_s = 0\nmax_ttl_s = 0", vec![(says("max-age=100"), None), (String::new(), None)]),
     ] {
-        let edge = Edge::start(&config(&origin, policy, FORWARD));
+        let edge = Edge::start(config(&origin, policy, FORWARD));
         for (number, (said, expected)) in rows.into_iter().enumerate() {
             let found = ttl(&edge, &format!("/{number}"), &said);
             // A second may pass, or begin, meanwhile.
@@ -105,7 +101,7 @@ fn how_long_an_answer_is_good_for() {
 #[test]
 fn what_a_viewer_says_of_caching_is_not_heard() {
     let origin = obedient();
-    let edge = Edge::start(&config(&origin, "default_ttl_s = 60", ""));
+    let edge = Edge::start(config(&origin, "default_ttl_s = 60", ""));
     edge.get("/a");
     for said in
         ["Cache-Control: no-cache\r\n", "Cache-Control: no-store\r\n", "Cache-Control: max-age=0\r\n", "Pragma: no-cache\r\n"]
@@ -117,7 +113,7 @@ fn what_a_viewer_says_of_caching_is_not_heard() {
 #[test]
 fn which_errors_are_kept() {
     let origin = obedient();
-    let edge = Edge::start(&config(&origin, "default_ttl_s = 60", FORWARD));
+    let edge = Edge::start(config(&origin, "default_ttl_s = 60", FORWARD));
     let kept = |status: u16, said: &str| {
         let headers = format!("X-Status: {status}\r\n{said}");
         let path = format!("/{status}-{}", said.len());
@@ -141,7 +137,7 @@ fn which_errors_are_kept() {
 fn which_methods_are_kept_and_allowed() {
     let origin = obedient();
     let policies = format!("allowed_methods = [\"GET\", \"HEAD\", \"OPTIONS\", \"POST\"]\n{FORWARD}");
-    let edge = Edge::start(&config(&origin, "default_ttl_s = 60", &policies));
+    let edge = Edge::start(config(&origin, "default_ttl_s = 60", &policies));
     let body = |method: &str| edge.request(method, "/a", "", if method == "POST" { b"x" } else { b"" }).text();
     assert_eq!((body("POST"), body("POST"), body("OPTIONS")), ("answer 1".into(), "answer 2".into(), "answer 3".into()));
     assert_eq!((body("GET"), body("GET")), ("answer 4".into(), "answer 4".into()));
@@ -154,7 +150,7 @@ fn which_methods_are_kept_and_allowed() {
 #[test]
 fn what_a_stored_answer_does_not_have() {
     let origin = obedient();
-    let edge = Edge::start(&config(&origin, "default_ttl_s = 60", FORWARD));
+    let edge = Edge::start(config(&origin, "default_ttl_s = 60", FORWARD));
     let headers = "X-Say-Set-Cookie: id=1\r\nX-Say-Trailer: x-sum\r\nX-Say-Etag: \"1\"\r\nX-Say-Content-Type: text/plain\r\n";
     for answer in [edge.get_with("/a", headers), edge.get_with("/a", headers)] {
         for gone in ["set-cookie", "trailer", "upgrade", "transfer-encoding"] {
@@ -166,7 +162,7 @@ fn what_a_stored_answer_does_not_have() {
         assert!(answer.header("x-amz-cf-id").len() >= 20, "{answer:?}");
     }
     // With cookies in the key they belong to whoever sends the same.
-    let edge = Edge::start(&config(&origin, "default_ttl_s = 60\ncookies = \"all\"", FORWARD));
+    let edge = Edge::start(config(&origin, "default_ttl_s = 60\ncookies = \"all\"", FORWARD));
     edge.get_with("/a", headers);
     let hit = edge.get_with("/a", headers);
     assert_eq!((hit.header("x-cache"), hit.header("set-cookie")), ("Hit from cloudfront", "id=1"));
@@ -175,7 +171,7 @@ fn what_a_stored_answer_does_not_have() {
 #[test]
 fn what_the_origin_of_a_caching_behavior_is_not_told() {
     let origin = obedient();
-    let edge = Edge::start(&config(&origin, "gzip = true\nheaders = [\"accept-language\"]", ""));
+    let edge = Edge::start(config(&origin, "gzip = true\nheaders = [\"accept-language\"]", ""));
     let sent = "Accept: text/html\r\nAccept-Language: de\r\nAccept-Encoding: gzip, br\r\nAuthorization: Basic eA==\r\nCookie: a=1\r\n\
                 Referer: http://x/\r\nUser-Agent: curl\r\nOrigin: http://x\r\nExpect: 100-continue\r\nProxy-Authorization: Basic eA==\r\n\
                 X-Forwarded-Proto: https\r\nX-Real-IP: 192.0.2.1\r\nX-HTTP-Method-Override: PUT\r\nX-Custom: 1\r\n";
@@ -206,7 +202,7 @@ fn what_the_origin_of_a_caching_behavior_is_not_told() {
 #[test]
 fn how_accept_encoding_is_normalised() {
     let origin = obedient();
-    let edge = Edge::start(&config(&origin, "gzip = true\nbrotli = true", ""));
+    let edge = Edge::start(config(&origin, "gzip = true\nbrotli = true", ""));
     for (sent, forwarded) in [
         ("gzip, deflate, br, zstd", "br,gzip"),
         ("br;q=1.0, gzip;q=0.8", "br,gzip"),
@@ -235,7 +231,7 @@ fn misses_of_a_behavior_that_keeps_nothing_do_not_wait_for_one_another() {
         let gate = gate.clone();
         Origin::start(move |_| Reply::new(200, "x").held(gate.clone()))
     };
-    let edge = Arc::new(Edge::start(&config(&origin, "min_ttl_s = 0\ndefault_ttl_s = 0\nmax_ttl_s = 0", "")));
+    let edge = Arc::new(Edge::start(config(&origin, "min_ttl_s = 0\ndefault_ttl_s = 0\nmax_ttl_s = 0", "")));
     let clients: Vec<_> = (0..8)
         .map(|_| {
             let edge = edge.clone();
@@ -256,7 +252,7 @@ fn misses_of_a_behavior_that_keeps_nothing_do_not_wait_for_one_another() {
 #[test]
 fn ranges_of_what_is_stored() {
     let origin = Origin::start(|_| Reply::new(200, "0123456789").header("cache-control", "max-age=60").header("etag", "\"v\""));
-    let edge = Edge::start(&config(&origin, "", ""));
+    let edge = Edge::start(config(&origin, "", ""));
     // Of what is not stored yet: the whole is fetched, and the part is sent.
     let part = |range: &str, more: &str| edge.get_with("/a", &format!("Range: bytes={range}\r\n{more}"));
     let content = |answer: &Answer| (answer.status, answer.text(), answer.header("content-range").to_owned());
@@ -285,9 +281,8 @@ fn ranges_of_what_is_stored() {
 #[test]
 fn which_protocol_a_viewer_must_speak() {
     let origin = obedient();
-    let more =
-        "viewer_protocol = \"redirect-to-https\"\n[[site.behavior]]\npath = \"/only/*\"\nviewer_protocol = \"https-only\"\n";
-    let edge = Edge::start(&config(&origin, "", more));
+    let more = Config::new().set("viewer_protocol", "redirect-to-https").behavior("/only/*").set("viewer_protocol", "https-only");
+    let edge = Edge::start(config(&origin, "", more));
     let redirect = edge.get("/a/b?c=d");
     assert_eq!((redirect.status, redirect.header("x-cache")), (301, "Redirect from cloudfront"));
     assert_eq!(redirect.header("location"), "https://www.example.com/a/b?c=d");
@@ -307,7 +302,7 @@ fn the_log_has_cloudfronts_fields() {
     let origin = Origin::start(|_| {
         Reply::new(200, "0123456789").header("cache-control", "max-age=60").header("content-type", "text/plain")
     });
-    let edge = Edge::start(&config(&origin, "", ""));
+    let edge = Edge::start(config(&origin, "", ""));
     let headers = "Referer: http://r/\r\nUser-Agent: agent\r\nCookie: a=1\r\nX-Forwarded-For: 192.0.2.1\r\n";
     let id = edge.get_with("/a%20b?q=1", headers).header("x-amz-cf-id").to_owned();
     edge.get_with("/a%20b", "Range: bytes=2-4\r\n");
@@ -342,10 +337,7 @@ fn the_log_has_cloudfronts_fields() {
 #[test]
 fn a_byte_that_is_no_ascii_hides_nothing_in_the_log() {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n",
-        origin.url()
-    ));
+    let edge = Edge::start(Config::new().origin("o", origin.url()).site("o"));
     let mut client = edge.connect();
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: caf\xe9 2.0\r\nReferer: http://r/\xff\r\n\r\n");
     assert_eq!(client.answer(false).unwrap().status, 200);

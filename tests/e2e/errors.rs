@@ -4,17 +4,16 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use crate::harness::{Edge, Origin, Reply, closed_port, component};
+use crate::harness::{Config, Edge, Origin, Reply, closed_port, component};
 
 /// An origin with pages under `/errors/`, behind a cache.
-fn config(origin: &str, pages: &Origin, more: &str) -> String {
-    let pages = pages.url();
-    format!(
-        "[origin.app]\nurl = {origin:?}\n[origin.pages]\nurl = {pages:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"app\"\ncache_policy = \"CachingOptimized\"\n\
-         [[site.behavior]]\npath = \"/errors/*\"\norigin = \"pages\"\n\
-         cache_policy = \"CachingOptimized\"\n{more}\n"
-    )
+fn config(origin: &str, pages: &Origin) -> Config {
+    config_by("CachingOptimized", origin, pages)
+}
+
+fn config_by(policy: &str, origin: &str, pages: &Origin) -> Config {
+    let site = Config::new().origin("app", origin).origin("pages", pages.url()).site("app").set("cache_policy", policy);
+    site.behavior("/errors/*").set("origin", "pages").set("cache_policy", policy)
 }
 
 fn pages() -> Origin {
@@ -42,8 +41,8 @@ fn broken_origin() -> (String, Arc<AtomicU32>) {
 #[test]
 fn a_page_stands_in_place_of_an_error() {
     let (origin, pages) = (Origin::start(|_| Reply::new(404, "bare")), pages());
-    let table = "[[site.error_page]]\nstatus = 404\npath = \"/errors/404.html\"\nresponse_status = 200";
-    let edge = Edge::start(&config(&origin.url(), &pages, table));
+    let config = config(&origin.url(), &pages).error_page(404).set("path", "/errors/404.html").set("response_status", 200);
+    let edge = Edge::start(config);
     // Neither the condition nor the range of what is not there are the page's.
     for headers in ["", "If-None-Match: *\r\n", "Range: bytes=0-3\r\n"] {
         let answer = edge.get_with("/missing", headers);
@@ -63,8 +62,8 @@ fn a_page_stands_in_place_of_an_error() {
 #[test]
 fn an_origin_that_is_away_has_a_page_too() {
     let pages = pages();
-    let table = "[[site.error_page]]\nstatus = 502\npath = \"/errors/502.html\"";
-    let edge = Edge::start(&config(&format!("http://127.0.0.1:{}", closed_port()), &pages, table));
+    let config = config(&format!("http://127.0.0.1:{}", closed_port()), &pages);
+    let edge = Edge::start(config.error_page(502).set("path", "/errors/502.html"));
     let answer = edge.get("/a");
     assert_eq!((answer.status, answer.text()), (502, "page /errors/502.html".to_owned()));
     assert_eq!(edge.metric("edgeward_edge_refusals_total{reason=\"origin-unreachable\"}"), 1.0);
@@ -73,8 +72,8 @@ fn an_origin_that_is_away_has_a_page_too() {
 #[test]
 fn a_page_that_is_not_there_says_so_itself() {
     let (origin, pages) = (Origin::start(|_| Reply::new(500, "bare")), pages());
-    let table = "[[site.error_page]]\nstatus = 500\npath = \"/errors/away.html\"\nresponse_status = 200";
-    let edge = Edge::start(&config(&origin.url(), &pages, table));
+    let config = config(&origin.url(), &pages).error_page(500).set("path", "/errors/away.html").set("response_status", 200);
+    let edge = Edge::start(config);
     let answer = edge.get("/a");
     assert_eq!((answer.status, answer.text()), (404, "no such page".to_owned()));
 }
@@ -82,15 +81,18 @@ fn a_page_that_is_not_there_says_so_itself() {
 #[test]
 fn what_a_viewer_hook_answers_is_left_alone() {
     let (origin, pages) = (Origin::echo(), pages());
-    let hook = format!(
-        "[[site.behavior]]\npath = \"/private/*\"\nviewer_request = \"jwt\"\n\
-         [[site.error_page]]\nstatus = 401\npath = \"/errors/401.html\"\n\
-         [function.jwt]\ncomponent = {:?}\nkey_value_store = \"keys\"\n[key_value_store.keys]\nfile = \"keys.json\"\n",
-        component("jwt-check")
-    );
+    let hook = config(&origin.url(), &pages)
+        .behavior("/private/*")
+        .set("viewer_request", "jwt")
+        .error_page(401)
+        .set("path", "/errors/401.html")
+        .function("jwt", component("jwt-check"))
+        .set("key_value_store", "keys")
+        .table("key_value_store.keys")
+        .set("file", "keys.json");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("keys.json"), r#"{"jwt-secret": "secret"}"#).unwrap();
-    let edge = Edge::start_in(folder, "", &config(&origin.url(), &pages, &hook));
+    let edge = Edge::start_in(folder, hook);
     let answer = edge.get("/private/a");
     assert_eq!((answer.status, answer.header("x-cache")), (401, "FunctionGeneratedResponse from cloudfront"));
     assert_eq!((origin.seen().len(), pages.seen().len()), (0, 0));
@@ -100,7 +102,7 @@ fn what_a_viewer_hook_answers_is_left_alone() {
 fn an_origin_that_fails_is_not_asked_by_everybody() {
     let (origin, count) = broken_origin();
     let pages = pages();
-    let edge = Edge::start(&config(&origin, &pages, ""));
+    let edge = Edge::start(config(&origin, &pages));
     let first = edge.get("/a");
     let asked = count.load(SeqCst);
     assert!(first.status == 502 && asked > 0, "{first:?}");
@@ -117,7 +119,7 @@ fn an_origin_that_fails_is_not_asked_by_everybody() {
 #[test]
 fn how_long_an_error_is_remembered_is_the_sites_choice() {
     let (origin, pages) = (Origin::start(|_| Reply::new(404, "bare")), pages());
-    let edge = Edge::start(&config(&origin.url(), &pages, "[[site.error_page]]\nstatus = 404\nmin_ttl_s = 0"));
+    let edge = Edge::start(config(&origin.url(), &pages).error_page(404).set("min_ttl_s", 0));
     for asked in 1..=2 {
         let answer = edge.get("/a");
         assert_eq!((answer.status, answer.text(), origin.seen().len()), (404, "bare".to_owned(), asked));
@@ -132,8 +134,8 @@ fn what_is_stale_is_used_for_a_while_after_the_origin_failed() {
         _ => Reply::new(503, "bad"),
     });
     // CachingOptimized keeps everything for a second.
-    let policy = "[cache_policy.zero]\nerror_ttl_s = 60";
-    let edge = Edge::start(&config(&origin.url(), &pages(), policy).replace("CachingOptimized", "zero"));
+    let config = config_by("zero", &origin.url(), &pages()).table("cache_policy.zero").set("error_ttl_s", 60);
+    let edge = Edge::start(config);
     assert_eq!(edge.get("/a").text(), "good");
     for _ in 0..3 {
         let stale = edge.get("/a");

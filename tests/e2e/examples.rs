@@ -1,19 +1,16 @@
 //! Each example guest does in the edge what its first paragraph says.
 
-use crate::harness::{Answer, Edge, Origin, Reply, closed_port, component};
+use serde_json::json;
+
+use crate::harness::{Answer, Config, Edge, Origin, Reply, closed_port, component};
 
 /// An edge with one behavior: `hooks` are lines like `viewer_request = "f"` for the function `f`.
 fn edge_with(guest: &str, hooks: &str, origin: &Origin) -> Edge {
     edge_with_settings(guest, "", hooks, origin)
 }
 
-fn edge_with_settings(guest: &str, settings: &str, hooks: &str, origin: &Origin) -> Edge {
-    Edge::start(&format!(
-        "[function.f]\ncomponent = {:?}\n{settings}\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{hooks}\n",
-        component(guest),
-        origin.url(),
-    ))
+fn edge_with_settings(guest: &str, settings: impl Into<Config>, hooks: &str, origin: &Origin) -> Edge {
+    Edge::start(Config::new().function("f", component(guest)).with(settings).origin("o", origin.url()).site("o").with(hooks))
 }
 
 fn echoed(answer: &Answer) -> String {
@@ -131,13 +128,9 @@ fn jwt_check_lets_only_signed_tokens_pass() {
     let origin = Origin::echo();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("keys.json"), r#"{"jwt-secret": "secret"}"#).unwrap();
-    let config = format!(
-        "[key_value_store.keys]\nfile = \"keys.json\"\n[function.f]\ncomponent = {:?}\nkey_value_store = \"keys\"\n\
-         [origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",
-        component("jwt-check"),
-        origin.url(),
-    );
-    let edge = Edge::start_in(folder, "", &config);
+    let function = Config::new().function("f", component("jwt-check")).set("key_value_store", "keys");
+    let config = function.table("key_value_store.keys").set("file", "keys.json").origin("o", origin.url()).site("o");
+    let edge = Edge::start_in(folder, config.set("viewer_request", "f"));
     // {"alg":"HS256","typ":"JWT"}.{"sub":"ada"}, HMAC-SHA-256 with `secret`.
     let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhZGEifQ.-G7HR4Se6onpiv1N_jWqt9jGA0VR0kRJ_2BoHWhkfhg";
     let passed = edge.get_with("/", &format!("Authorization: Bearer {token}\r\nX-User: root\r\n"));
@@ -154,15 +147,16 @@ fn jwt_check_lets_only_signed_tokens_pass() {
 #[test]
 fn pick_origin_chooses_by_path_and_cookie() {
     let (site, api, standby, canary) = (Origin::echo(), Origin::start(|_| Reply::new(500, "")), Origin::echo(), Origin::echo());
-    let edge = Edge::start(&format!(
-        "[function.f]\ncomponent = {:?}\n[origin.site]\nurl = {:?}\n[origin.api]\nurl = {:?}\n[origin.api-standby]\nurl = {:?}\n\
-         [origin.canary]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"site\"\nviewer_request = \"f\"\n",
-        component("pick-origin"),
-        site.url(),
-        api.url(),
-        standby.url(),
-        canary.url(),
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .function("f", component("pick-origin"))
+            .origin("site", site.url())
+            .origin("api", api.url())
+            .origin("api-standby", standby.url())
+            .origin("canary", canary.url())
+            .site("site")
+            .set("viewer_request", "f"),
+    );
     assert_eq!(echoed(&edge.get("/x")), "GET /x");
     assert_eq!(site.seen().len(), 1);
     // A read fails over to the standby, a write does not.
@@ -182,8 +176,9 @@ fn auth_call_asks_another_service() {
         "Bearer odd" => Reply::new(418, ""),
         _ => Reply::new(401, "who are you?\n"),
     });
-    let settings = format!("network = [\"{0}\"]\nenvironment = {{ AUTH_SERVICE = \"{0}\" }}", service.address);
-    let edge = edge_with_settings("auth-call", &settings, "origin_request = \"f\"", &origin);
+    let service_at = service.address.to_string();
+    let settings = Config::new().set("network", [&service_at]).set("environment", json!({ "AUTH_SERVICE": service_at }));
+    let edge = edge_with_settings("auth-call", settings, "origin_request = \"f\"", &origin);
     let passed = edge.get_with("/secret", "Authorization: Bearer good\r\n");
     assert_eq!(echoed(&passed), "GET /secret");
     assert_eq!(origin.last().header("x-user"), "ada");
@@ -198,8 +193,8 @@ fn auth_call_asks_another_service() {
 #[test]
 fn auth_call_is_closed_when_the_service_is_not_granted() {
     let (origin, service) = (Origin::echo(), Origin::echo());
-    let settings = format!("environment = {{ AUTH_SERVICE = \"{}\" }}", service.address);
-    let edge = edge_with_settings("auth-call", &settings, "origin_request = \"f\"", &origin);
+    let settings = Config::new().set("environment", json!({ "AUTH_SERVICE": service.address.to_string() }));
+    let edge = edge_with_settings("auth-call", settings, "origin_request = \"f\"", &origin);
     assert_eq!(edge.get("/").status, 503);
     assert!(service.seen().is_empty() && origin.seen().is_empty());
 }
@@ -228,8 +223,9 @@ fn http_lookup_answers_from_a_database() {
         "/products?id=eq.7&limit=1" => Reply::new(200, r#"[{"id":7}]"#),
         _ => Reply::new(200, "[]"),
     });
-    let settings = format!("network = [\"{0}\"]\nenvironment = {{ DATABASE = \"{0}\" }}", database.address);
-    let edge = edge_with_settings("http-lookup", &settings, "origin_request = \"f\"", &origin);
+    let database_at = database.address.to_string();
+    let settings = Config::new().set("network", [&database_at]).set("environment", json!({ "DATABASE": database_at }));
+    let edge = edge_with_settings("http-lookup", settings, "origin_request = \"f\"", &origin);
     let found = edge.get("/products/7");
     assert_eq!((found.status, found.text().as_str()), (200, r#"{"id":7}"#));
     assert_eq!(edge.get("/products/8").status, 404);
@@ -243,8 +239,8 @@ fn http_lookup_answers_from_a_database() {
 fn http_lookup_says_503_when_the_database_is_away() {
     let origin = Origin::echo();
     let database = format!("127.0.0.1:{}", closed_port());
-    let settings = format!("network = [\"{database}\"]\nenvironment = {{ DATABASE = \"{database}\" }}");
-    let edge = edge_with_settings("http-lookup", &settings, "origin_request = \"f\"", &origin);
+    let settings = Config::new().set("network", [&database]).set("environment", json!({ "DATABASE": database }));
+    let edge = edge_with_settings("http-lookup", settings, "origin_request = \"f\"", &origin);
     let answer = edge.get("/products/7");
     assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
 }

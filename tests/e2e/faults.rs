@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use crate::harness::{Clock, Edge, Origin, Reply, eventually};
+use crate::harness::{Clock, Config, Edge, Origin, Reply, eventually};
 
 /// A server that answers every request of a connection with the next of these bytes, and closes it then.
 struct Raw {
@@ -45,11 +45,9 @@ fn read_head(reader: &mut BufReader<TcpStream>) {
     }
 }
 
-fn config(url: &str, more: &str) -> String {
-    format!(
-        "[origin.o]\nurl = {url:?}\nread_timeout_s = 1\n[cache_policy.p]\nmode = \"standards\"\nerror_ttl_s = 0\n\
-         stale_if_error_s = 0\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"p\"\n{more}"
-    )
+fn config(url: &str, error_ttl_s: u32) -> Config {
+    let policy = Config::new().origin("o", url).set("read_timeout_s", 1).table("cache_policy.p").set("mode", "standards");
+    policy.set("error_ttl_s", error_ttl_s).set("stale_if_error_s", error_ttl_s).site("o").set("cache_policy", "p")
 }
 
 const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngood";
@@ -79,7 +77,7 @@ fn an_origin_that_lies_is_not_believed_and_what_it_said_is_not_kept() {
     ];
     for lie in lies {
         let origin = Raw::start(vec![lie.clone().into_bytes(), GOOD.to_vec()]);
-        let edge = Edge::start(&config(&origin.url, ""));
+        let edge = Edge::start(config(&origin.url, 0));
         let mut stream = TcpStream::connect(edge.http()).unwrap();
         stream.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = Vec::new();
@@ -99,7 +97,7 @@ fn an_origin_that_lies_is_not_believed_and_what_it_said_is_not_kept() {
 fn an_origin_that_says_more_than_it_announced_is_cut_where_it_said() {
     let long = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\ngoodHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad";
     let origin = Raw::start(vec![long.to_vec(), GOOD.to_vec()]);
-    let edge = Edge::start(&config(&origin.url, ""));
+    let edge = Edge::start(config(&origin.url, 0));
     assert_eq!(edge.get("/a").text(), "good");
     // The rest is nobody's answer.
     assert_eq!(edge.get("/b").text(), "good");
@@ -110,7 +108,7 @@ fn an_origin_that_says_more_than_it_announced_is_cut_where_it_said() {
 fn an_origin_that_stops_in_the_middle_holds_nobody_for_ever() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let edge = Edge::start(&config(&url, ""));
+    let edge = Edge::start(config(&url, 0));
     let stuck = std::thread::spawn(move || {
         let mut first = BufReader::new(listener.accept().unwrap().0);
         // Who answers before the question is refused at once.
@@ -138,7 +136,7 @@ fn a_disk_that_is_full_breaks_no_answer() {
     let origin = Origin::start(|seen| Reply::new(200, seen.target.repeat(100_000)).header("cache-control", "max-age=60"));
     let cache = "[cache]\nmemory_bytes = 0\n[cache.disk]\nfolder = \"cache\"\nbytes = 67_108_864\n";
     // No file may be longer than 256 KiB: as with a full disk, a write fails after some that did not.
-    let edge = Edge::start_behind("trap '' XFSZ; ulimit -f 512", &config(&origin.url(), cache));
+    let edge = Edge::start_behind("trap '' XFSZ; ulimit -f 512", config(&origin.url(), 0).with(cache));
     let small = |edge: &Edge| edge.get("/").header("x-cache").to_owned();
     for _ in 0..2 {
         let answer = edge.get("/large");
@@ -156,7 +154,7 @@ fn a_clock_that_jumps_makes_nothing_fresh_for_longer() {
     const DAY_S: i64 = 86_400;
     let origin = Raw::start(vec![GOOD.to_vec()]);
     let clock = Clock::new();
-    let edge = clock.edge(&config(&origin.url, ""));
+    let edge = clock.edge(config(&origin.url, 0));
     let mut asked = 0;
     for ahead_s in [0, DAY_S, -DAY_S, 0] {
         clock.set(ahead_s);
@@ -175,10 +173,8 @@ fn a_clock_that_jumps_makes_nothing_fresh_for_longer() {
 fn an_origin_is_not_spared_for_longer_because_the_clock_was_set_back() {
     let answers = [GOOD, b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", GOOD];
     let origin = Raw::start(answers.map(<[u8]>::to_vec).to_vec());
-    let config =
-        config(&origin.url, "").replace("error_ttl_s = 0\nstale_if_error_s = 0", "error_ttl_s = 600\nstale_if_error_s = 600");
     let clock = Clock::new();
-    let edge = clock.edge(&config);
+    let edge = clock.edge(config(&origin.url, 600));
     assert_eq!(edge.get("/a").status, 200);
     clock.set(200);
     for _ in 0..2 {
@@ -194,7 +190,8 @@ fn an_origin_is_not_spared_for_longer_because_the_clock_was_set_back() {
 #[test]
 fn a_restart_under_an_earlier_clock_knows_what_was_stored() {
     let origin = Raw::start(vec![GOOD.to_vec()]);
-    let config = config(&origin.url, "[cache]\nmemory_bytes = 0\n[cache.disk]\nfolder = \"cache\"\nbytes = 67_108_864\n");
+    let config = config(&origin.url, 0).table("cache").set("memory_bytes", 0);
+    let config = config.table("cache.disk").set("folder", "cache").set("bytes", 67_108_864);
     let clock = Clock::new();
     clock.set(365 * 86_400);
     let edge = clock.edge(&config);

@@ -2,18 +2,21 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::harness::{Edge, Origin, component, edgeward, eventually, get};
+use serde_json::json;
 
-const MAIN: &str = "[origin.o]\nfixed = { body = \"main\" }\n[[site]]\nname = \"main\"\nhosts = [\"*\"]\norigin = \"o\"\n";
+use crate::harness::{Config, Edge, Origin, component, edgeward, eventually, get};
 
-fn site(name: &str, body: &str) -> String {
-    format!(
-        "[origin.{name}]\nfixed = {{ body = {body:?} }}\n[[site]]\nname = {name:?}\nhosts = [\"{name}.example.com\"]\norigin = {name:?}\n"
-    )
+fn main_site() -> Config {
+    Config::new().fixed("o", "main").site_named("main", "*", "o")
 }
 
-fn edge(folder: tempfile::TempDir, config: &str) -> Edge {
-    Edge::start_with_first(folder, "include = [\"sites/*.toml\"]\n", config)
+/// A file of its own, for an edge that includes it.
+fn site(name: &str, body: &str, origin: &str) -> String {
+    Config::new().fixed(name, body).site_named(name, &format!("{name}.example.com"), origin).tables()
+}
+
+fn edge(folder: tempfile::TempDir, config: Config) -> Edge {
+    Edge::start_in(folder, config.top("include", ["sites/*.toml"]))
 }
 
 fn put(edge: &Edge, name: &str, text: &str) {
@@ -36,20 +39,20 @@ fn changes(edge: &Edge) -> Vec<(String, String)> {
 fn files_of_sites_come_change_and_go_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("sites")).unwrap();
-    let edge = edge(folder, MAIN);
+    let edge = edge(folder, main_site());
     let body = |host: &str| get(edge.http(), host, "/", "").text();
     assert_eq!(body("a.example.com"), "main");
 
-    put(&edge, "sites/a.toml", &site("a", "one"));
+    put(&edge, "sites/a.toml", &site("a", "one", "a"));
     eventually("the site is there", || body("a.example.com") == "one");
-    put(&edge, "sites/a.toml", &site("a", "two"));
+    put(&edge, "sites/a.toml", &site("a", "two", "a"));
     eventually("the site is another one", || body("a.example.com") == "two");
 
     // One that is wrong when it comes changes nothing; when it is put right, it is heard.
-    put(&edge, "sites/b.toml", &site("b", "b").replace("origin = \"b\"", "origin = \"nobody\""));
+    put(&edge, "sites/b.toml", &site("b", "b", "nobody"));
     eventually("it is refused", || edge.metric("edgeward_config_reloads_total{result=\"refused\"}") == 1.0);
     assert!(edge.log().contains("sites/b.toml:6:10"), "{}", edge.log());
-    put(&edge, "sites/b.toml", &site("b", "b"));
+    put(&edge, "sites/b.toml", &site("b", "b", "b"));
     eventually("it is put right", || body("b.example.com") == "b");
     assert_eq!(body("a.example.com"), "two");
 
@@ -78,14 +81,13 @@ fn a_value_of_a_file_is_replaced_and_shown_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("token"), format!("{SECRET}\n")).unwrap();
     std::fs::set_permissions(folder.path().join("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
-    let config = format!(
-        "[function.f]\ncomponent = {:?}\nenvironment = {{ TOKEN = \"${{file:token}}\" }}\n\
-         [origin.o]\nurl = {:?}\nheaders = {{ authorization = \"Bearer ${{file:token}}\" }}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n[[site.behavior]]\npath = \"/hook\"\norigin_request = \"f\"\n",
-        component("auth-call"),
-        origin.url()
-    );
-    let edge = Edge::start_in(folder, "", &config);
+    let token = json!({ "TOKEN": "${file:token}" });
+    let url = Config::new().function("f", component("auth-call")).set("environment", token).origin("o", origin.url());
+    let config = |origin: Config| {
+        let site = origin.set("headers", json!({ "authorization": "Bearer ${file:token}" })).site("o");
+        site.behavior("/hook").set("origin_request", "f")
+    };
+    let edge = Edge::start_in(folder, config(url.clone()));
     edge.get("/");
     assert_eq!(origin.last().header("authorization"), format!("Bearer {SECRET}"));
     let function = || serde_json::from_str::<serde_json::Value>(&edge.admin("/config/functions").text()).unwrap()[0].clone();
@@ -103,7 +105,7 @@ fn a_value_of_a_file_is_replaced_and_shown_nowhere() {
     assert_eq!(function()["digest"], before["digest"], "the code is the same");
 
     // Wrong where it stands: the message shows how it is written.
-    edge.reconfigure(&config.replace("url = ", "host_header = \"${file:token} x\"\nurl = "));
+    edge.reconfigure(config(url.set("host_header", "${file:token} x")));
     eventually("it is refused", || edge.log().contains("is refused"));
     let shown = [edge.log(), edge.admin("/config/functions").text(), edge.admin("/metrics").text()];
     for shown in shown {
@@ -115,7 +117,7 @@ fn a_value_of_a_file_is_replaced_and_shown_nowhere() {
 fn a_value_of_the_environment_is_there_or_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("edge.toml");
-    std::fs::write(&file, format!("[server]\nhttp = [\"127.0.0.1:${{EDGE_PORT}}\"]\n{MAIN}")).unwrap();
+    std::fs::write(&file, format!("[server]\nhttp = [\"127.0.0.1:${{EDGE_PORT}}\"]\n{}", main_site().tables())).unwrap();
     let check = |port: Option<&str>| {
         let mut command = edgeward();
         command.args(["check", "-c"]).arg(&file).env_remove("EDGE_PORT");

@@ -4,16 +4,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Edge, edgeward};
-
-const CONFIG: &str = "[origin.o]\nfolder = \"www\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n";
+use crate::harness::{Config, Edge, edgeward};
 
 fn serving(fill: impl Fn(&Path)) -> Edge {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("www");
     std::fs::create_dir(&root).unwrap();
     fill(&root);
-    Edge::start_in(folder, "drain_s = 2", CONFIG)
+    Edge::start_in(folder, Config::new().server("drain_s", 2).folder("o", "www").site("o"))
 }
 
 fn mkfifo(path: &Path) {
@@ -92,12 +90,9 @@ fn links_lead_to_what_lies_inside_only() {
 fn a_pipe_in_place_of_a_file_of_the_configuration_is_told() {
     let folder = tempfile::tempdir().unwrap();
     mkfifo(&folder.path().join("pipe"));
-    let config = format!(
-        "[server]\nhttps = [\"127.0.0.1:0\"]\n[[server.certificate]]\nchain = \"pipe\"\nkey = \"pipe\"\n\
-         [function.f]\ncomponent = \"pipe\"\n[public_key.k]\nfile = \"pipe\"\n[key_value_store.s]\nfile = \"pipe\"\n{}",
-        CONFIG.replace("www\"\n[[", ".\"\n[[")
-    );
-    std::fs::write(folder.path().join("edge.toml"), config).unwrap();
+    let config = Config::new().https("pipe", "pipe").function("f", "pipe").folder("o", ".").site("o");
+    let config = config.table("public_key.k").set("file", "pipe").table("key_value_store.s").set("file", "pipe");
+    std::fs::write(folder.path().join("edge.toml"), config.to_string()).unwrap();
     let checked = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
     let error = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert_eq!((checked.status.code(), error.matches("cannot read `pipe`: not a file").count()), (Some(64), 5), "{error}");

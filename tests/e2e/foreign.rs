@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 
-use crate::harness::{Edge, Origin, Reply, closed_port, component, edgeward, eventually};
+use serde_json::json;
+
+use crate::harness::{Config, Edge, Origin, Reply, closed_port, component, edgeward, eventually};
 
 /// An edge whose only site is this component.
-fn serving(guest: &str, settings: &str) -> Edge {
+fn serving(guest: &str, settings: impl Into<Config>) -> Edge {
     let component = component(guest);
-    Edge::start(&format!(
-        "[function.service]\ncomponent = {component:?}\n{settings}\n[origin.app]\ncomponent = \"service\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"app\"\n"
-    ))
+    Edge::start(Config::new().function("service", component).with(settings).service("app", "service").site("app"))
 }
 
 /// The whole of what comes back, even where it breaks off.
@@ -28,7 +28,7 @@ fn a_service_goes_where_it_is_granted_however_the_host_is_written() {
     let port = origin.address.port();
     // Any name at any port, and no address.
     let names = serving("service-p2", "network = [\"*:*\", \"*.*:*\", \"*.*.*.*:*\"]");
-    let address = serving("service-p2", &format!("network = [\"127.0.0.1:{port}\"]"));
+    let address = serving("service-p2", Config::new().set("network", [format!("127.0.0.1:{port}")]));
     for host in ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7F.0.0.1", "0177.0.0.1", "127.0.0.1.", "[::ffff:127.0.0.1]"]
     {
         let target = format!("/send?{host}:{port},/a?b=c");
@@ -62,7 +62,7 @@ fn an_authority_that_could_be_read_twice_goes_nowhere() {
 #[test]
 fn an_empty_path_goes_out_as_a_slash() {
     let origin = Origin::start(|seen| Reply::new(200, seen.target.clone()));
-    let edge = serving("service-p2", &format!("network = [\"{}\"]", origin.address));
+    let edge = serving("service-p2", Config::new().set("network", [origin.address.to_string()]));
     for (path, sent) in [("", "/"), ("?a=b", "/?a=b"), ("/", "/"), ("-", "/"), ("/x?", "/x?")] {
         assert_eq!(edge.get(&format!("/send?{},{path}", origin.address)).text(), format!("200 {sent}"), "`{path}`");
     }
@@ -77,7 +77,7 @@ fn a_raw_socket_resolves_granted_names_and_is_told_of_all_others() {
             let _ = stream.unwrap().write_all(b"220 ready\n");
         }
     });
-    let edge = serving("service-p2", &format!("network = [\"localhost:{port}\", \"*.invalid:{port}\"]"));
+    let edge = serving("service-p2", Config::new().set("network", [format!("localhost:{port}"), format!("*.invalid:{port}")]));
     assert_eq!(edge.get(&format!("/connect?localhost:{port}")).text(), "220 ready\n");
     // The address was not granted, the name was not asked for.
     let address = edge.get(&format!("/connect?127.0.0.1:{port}")).text();
@@ -134,10 +134,15 @@ fn platforms() -> Edge {
     let pairs: Vec<String> = (0..1_500).map(|n| format!("\"k{n:04}\": \"value {n}\"")).collect();
     std::fs::write(folder.path().join("store.json"), format!("{{{}}}", pairs.join(", "))).unwrap();
     let component = component("service-platforms");
-    let config = format!(
-        "[key_value_store.settings]\nfile = \"store.json\"\n[function.service]\ncomponent = {component:?}\nkey_value_store = \"settings\"\nenvironment = {{ MODE = \"strict\", api_key = \"k\" }}\n[origin.app]\ncomponent = \"service\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"app\"\n"
-    );
-    Edge::start_in(folder, "", &config)
+    let config = Config::new()
+        .table("key_value_store.settings")
+        .set("file", "store.json")
+        .function("service", component)
+        .set("key_value_store", "settings")
+        .set("environment", json!({ "MODE": "strict", "api_key": "k" }))
+        .service("app", "service")
+        .site("app");
+    Edge::start_in(folder, &config)
 }
 
 #[test]
@@ -182,9 +187,13 @@ fn logs_of_other_platforms_are_the_functions_log() {
 #[test]
 fn calls_of_those_interfaces_are_counted() {
     let component = component("service-platforms");
-    let edge = Edge::start(&format!(
-        "[function.service]\ncomponent = {component:?}\nlimits = {{ host_calls = 100 }}\n[origin.app]\ncomponent = \"service\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"app\"\n"
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .function("service", component)
+            .set("limits", json!({ "host_calls": 100 }))
+            .service("app", "service")
+            .site("app"),
+    );
     assert_eq!(edge.get("/flood?50").status, 200);
     assert_eq!(edge.get("/flood?100").status, 503);
     assert_eq!(edge.metric("edgeward_function_calls_total{function=\"service\",result=\"limit:host_calls\"}"), 1.0);
@@ -307,8 +316,8 @@ const WASI_0_1: &str = r#"(module
 fn a_core_module_for_wasi_0_1_is_adapted_on_the_way_in() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("program.wasm"), wat::parse_str(WASI_0_1).unwrap()).unwrap();
-    let config = "[function.program]\ncomponent = \"program.wasm\"\n[origin.app]\ncomponent = \"program\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"app\"\n";
-    let edge = Edge::start_in(folder, "", config);
+    let config = Config::new().function("program", "program.wasm").service("app", "program").site("app");
+    let edge = Edge::start_in(folder, config);
     let body = "0123456789".repeat(20_000);
     let echo = edge.request("POST", "/", "", body.as_bytes());
     assert_eq!((echo.status, echo.header("content-type")), (200, "text/plain"));
@@ -324,7 +333,7 @@ fn a_core_module_for_wasi_0_1_is_adapted_on_the_way_in() {
 #[test]
 fn header_maps_that_are_held_count_as_memory() {
     let limits = "memory_bytes = 33554432, cpu_us = 60000000, host_calls = 10000000";
-    let edge = serving("service-p2", &format!("limits = {{ {limits} }}"));
+    let edge = serving("service-p2", format!("limits = {{ {limits} }}"));
     // 5 MB, and ten times as much.
     assert_eq!(edge.get("/hoard?100,200").text(), "100 held\n");
     let over = edge.get("/hoard?1000,200");
@@ -349,8 +358,8 @@ fn importing(interface: &str) -> Vec<u8> {
 #[test]
 fn what_is_known_and_not_served_is_refused_with_what_to_do_instead() {
     let folder = tempfile::tempdir().unwrap();
-    let config = "[server]\nhttp = [\"127.0.0.1:0\"]\ndata_dir = \"data\"\n[function.program]\ncomponent = \"program.wasm\"\n[origin.app]\ncomponent = \"program\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"app\"\n";
-    std::fs::write(folder.path().join("edge.toml"), config).unwrap();
+    let config = Config::new().function("program", "program.wasm").service("app", "program").site("app");
+    std::fs::write(folder.path().join("edge.toml"), config.to_string()).unwrap();
     for (interface, remedy) in [
         ("fermyon:spin/sqlite@2.0.0", "databases are reached by wasi:sockets"),
         ("wasi:http/types@0.3.0-rc-2026-02-09", "a release candidate of WASI 0.3: build it with tools for 0.3.0"),

@@ -4,7 +4,9 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Answer, Client, Edge, component, eventually, get};
+use serde_json::json;
+
+use crate::harness::{Answer, Client, Config, Edge, component, eventually, get};
 
 /// The greedy components' ways, and the limit that ends each, or the first of two.
 const P2: [(&str, &str); 10] = [
@@ -36,15 +38,12 @@ const P3: [(&str, &str); 12] = [
 
 /// One worker; a function for each way, so that none rests for what another did, and a good site beside them.
 fn edge(service: &str, ways: &[&str], settings: &str) -> Edge {
-    let mut config = "[origin.fixed]\nfixed = { status = 200, body = \"good\" }\n".to_owned();
-    let mut behaviors = String::new();
+    let (mut functions, mut behaviors) = (Config::new(), Config::new());
     for way in ways {
-        config += &format!("[function.{way}]\ncomponent = {:?}\n{settings}\n", component(service));
-        config += &format!("[origin.{way}]\ncomponent = \"{way}\"\n");
-        behaviors += &format!("[[site.behavior]]\npath = \"/{way}*\"\norigin = \"{way}\"\n");
+        functions = functions.function(way, component(service)).with(settings).service(way, way);
+        behaviors = behaviors.behavior(&format!("/{way}*")).set("origin", way);
     }
-    config += &format!("[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"fixed\"\n{behaviors}");
-    Edge::start_in(tempfile::tempdir().unwrap(), "workers = 1", &config)
+    Edge::start(functions.server("workers", 1).fixed("fixed", "good").site("fixed").with(behaviors))
 }
 
 fn calls(edge: &Edge, function: &str, result: &str) -> f64 {
@@ -228,13 +227,16 @@ fn all_functions_together_leave_descriptors_to_origins_and_clients() {
     std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
     let files = tempfile::tempdir().unwrap();
     std::fs::write(files.path().join("page"), "page").unwrap();
-    let config = format!(
-        "[function.f]\ncomponent = {:?}\nnetwork = [\"127.0.0.1:{port}\"]\nlimits = {{ connections = 10_000, deadline_ms = 60_000 }}\n\
-         [origin.f]\ncomponent = \"f\"\n[origin.files]\nfolder = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"files\"\n\
-         [[site.behavior]]\npath = \"/sockets*\"\norigin = \"f\"\n[[site.behavior]]\npath = \"/flood*\"\norigin = \"f\"\n",
-        component("greedy-p3"),
-        files.path()
-    );
+    let function = Config::new().function("f", component("greedy-p3")).set("network", [format!("127.0.0.1:{port}")]);
+    let function = function.set("limits", json!({ "connections": 10_000, "deadline_ms": 60_000 }));
+    let config = function
+        .service("f", "f")
+        .folder("files", files.path().display().to_string())
+        .site("files")
+        .behavior("/sockets*")
+        .set("origin", "f")
+        .behavior("/flood*")
+        .set("origin", "f");
     // A quarter of them is nobody's, half of the rest may be functions'.
     let edge = Edge::start_behind("ulimit -n 400", &config);
     assert_eq!(edge.get("/sockets?1000").text(), "150");

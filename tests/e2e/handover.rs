@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
 
 use tokio::sync::Notify;
 
-use crate::harness::{Edge, Origin, PATIENCE, Reply, component, edgeward, eventually};
+use serde_json::json;
+
+use crate::harness::{Config, Edge, Origin, PATIENCE, Reply, component, edgeward, eventually};
 
 /// An address that nobody else takes: of this process and this call, and of a port that is given to nobody.
 fn free() -> SocketAddr {
@@ -19,12 +21,8 @@ fn free() -> SocketAddr {
     ([127, high.max(1), low, NEXT.fetch_add(1, SeqCst)], 8_080).into()
 }
 
-fn site(origin: &Origin) -> String {
-    format!(
-        "[function.f]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",
-        component("spa-rewrite"),
-        origin.url()
-    )
+fn site(origin: &Origin) -> Config {
+    Config::new().function("f", component("spa-rewrite")).origin("o", origin.url()).site("o").set("viewer_request", "f")
 }
 
 /// An origin whose `/slow.html` waits for the gate.
@@ -123,7 +121,7 @@ fn ask(address: SocketAddr, kept: &mut Option<TcpStream>, headers: &str) -> std:
 #[test]
 fn a_process_that_is_told_to_end_and_followed_at_once_refuses_nobody() {
     let (origin, gate) = origin_with_a_gate();
-    let mut old = Edge::start_at(free(), "", &site(&origin));
+    let mut old = Edge::start_at(free(), site(&origin));
     let mut slow = old.connect();
     slow.send("GET /slow.html HTTP/1.1\r\nHost: www\r\n\r\n");
     eventually("the slow request is at the origin", || origin.seen().iter().any(|seen| seen.target == "/slow.html"));
@@ -149,7 +147,7 @@ fn a_process_that_is_told_to_end_and_followed_at_once_refuses_nobody() {
 fn a_process_without_a_slow_request_waits_for_its_successor_too() {
     let (origin, _gate) = origin_with_a_gate();
     // As much time as a busy machine needs to start a process.
-    let mut old = Edge::start_at(free(), "drain_listen_s = 30\ndrain_s = 60", &site(&origin));
+    let mut old = Edge::start_at(free(), site(&origin).server("drain_listen_s", 30).server("drain_s", 60));
     let mut new = None;
     Load::during(old.http(), |_| {
         old.signal("TERM");
@@ -162,7 +160,7 @@ fn a_process_without_a_slow_request_waits_for_its_successor_too() {
 #[test]
 fn a_process_is_replaced_while_it_serves() {
     let (origin, _gate) = origin_with_a_gate();
-    let mut old = Edge::start_at(free(), "", &site(&origin));
+    let mut old = Edge::start_at(free(), site(&origin));
     let mut new = None;
     Load::during(old.http(), |load| {
         new = Some(old.start_beside(edgeward(), &["--replace"]));
@@ -175,7 +173,7 @@ fn a_process_is_replaced_while_it_serves() {
 #[test]
 fn a_successor_that_cannot_start_takes_nothing_with_it() {
     let (origin, _gate) = origin_with_a_gate();
-    let old = Edge::start_at(free(), "", &site(&origin));
+    let old = Edge::start_at(free(), site(&origin));
     let config = std::fs::read_to_string(old.folder().join("edge.toml")).unwrap();
     old.put("wrong.toml", config.replace("spa-rewrite", "hostile-start-trap").as_bytes());
     Load::during(old.http(), |_| {
@@ -191,7 +189,7 @@ fn a_successor_that_cannot_start_takes_nothing_with_it() {
 #[test]
 fn a_second_edge_on_the_port_of_one_that_serves_is_refused() {
     let (origin, _gate) = origin_with_a_gate();
-    let old = Edge::start_at(free(), "", &site(&origin));
+    let old = Edge::start_at(free(), site(&origin));
     Load::during(old.http(), |_| {
         let output = edgeward().args(["serve", "-c", "edge.toml"]).current_dir(old.folder()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
@@ -203,12 +201,14 @@ fn a_second_edge_on_the_port_of_one_that_serves_is_refused() {
 #[test]
 fn what_the_disk_holds_goes_to_the_successor() {
     let origin = Origin::start(|_| Reply::new(200, "kept").header("cache-control", "max-age=600"));
-    let config = format!(
-        "[cache]\nmemory_bytes = 0\ndisk = {{ folder = \"cache\", bytes = 100_000_000 }}\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n",
-        origin.url()
-    );
-    let mut old = Edge::start_at(free(), "", &config);
+    let config = Config::new()
+        .table("cache")
+        .set("memory_bytes", 0)
+        .set("disk", json!({ "folder": "cache", "bytes": 100_000_000 }))
+        .origin("o", origin.url())
+        .site("o")
+        .cached();
+    let mut old = Edge::start_at(free(), &config);
     assert_eq!(old.get("/a").header("x-cache"), "Miss from cloudfront");
     eventually("it is stored", || old.get("/a").header("x-cache") == "Hit from cloudfront");
     let new = old.start_beside(edgeward(), &["--replace"]);
@@ -233,7 +233,7 @@ fn a_socket_of_the_service_manager_is_served_and_queues_between_two_processes() 
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let mut early = TcpStream::connect(address).unwrap();
-    let folder = Edge::start_at(free(), "", &site(&origin));
+    let folder = Edge::start_at(free(), site(&origin));
     let config = std::fs::read_to_string(folder.folder().join("edge.toml")).unwrap();
     let config = config.replace(&folder.http().to_string(), &address.to_string()).replace("\"data\"", "\"data-of-the-manager\"");
     folder.put("edge.toml", config.as_bytes());
@@ -258,7 +258,7 @@ fn a_socket_that_is_passed_must_be_wanted() {
     let (origin, _gate) = origin_with_a_gate();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let config = format!("[server]\nhttp = [\"{}\"]\n{}", free(), site(&origin));
+    let config = site(&origin).at(free());
     std::fs::write(folder.path().join("edge.toml"), config).unwrap();
     let output = passed(&socket, "other").args(["serve", "-c", "edge.toml"]).current_dir(folder.path()).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
@@ -282,7 +282,7 @@ fn the_service_manager_hears_of_start_reload_life_and_end() {
     };
     let mut command = edgeward();
     command.env("NOTIFY_SOCKET", folder.path().join("notify")).env("WATCHDOG_USEC", "400000");
-    let other = Edge::start_at(free(), "", &site(&origin));
+    let other = Edge::start_at(free(), site(&origin));
     let config = std::fs::read_to_string(other.folder().join("edge.toml")).unwrap();
     other.put("edge.toml", config.replace(&other.http().to_string(), "127.0.0.1:0").replace("\"data\"", "\"data-2\"").as_bytes());
     let mut edge = other.start_beside(command, &[]);

@@ -4,6 +4,7 @@ mod client;
 mod clock;
 #[path = "../components.rs"]
 mod components;
+mod config;
 mod edge;
 pub mod mmdb;
 mod origin;
@@ -12,6 +13,7 @@ mod websocket;
 
 pub use client::{Answer, Client, get};
 pub use clock::Clock;
+pub use config::Config;
 pub use edge::{Edge, edgeward};
 pub use origin::{Origin, Reply, Seen, closed_port};
 pub use script::{Says, Script};

@@ -1,19 +1,25 @@
 //! When hooks run, what they may change, and what the origin and the viewer then see.
 
-use crate::harness::{Edge, Origin, Reply, component, eventually};
+use crate::harness::{Config, Edge, Origin, Reply, component, eventually};
 
 /// One site whose behaviors run the guest of bad answers at one moment each: `/vq/*`, `/oq/*`, `/or/*`, `/vr/*`.
 fn edge_of_bad_replies(origin: &Origin) -> Edge {
     let guest = component("hostile-bad-replies");
-    Edge::start(&format!(
-        "[function.viewer]\ncomponent = {guest:?}\n[function.worker]\ncomponent = {guest:?}\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n\
-         [[site.behavior]]\npath = \"/vq/*\"\nviewer_request = \"viewer\"\n\
-         [[site.behavior]]\npath = \"/oq/*\"\norigin_request = \"worker\"\n\
-         [[site.behavior]]\npath = \"/or/*\"\norigin_response = \"worker\"\n\
-         [[site.behavior]]\npath = \"/vr/*\"\nviewer_response = \"viewer\"\n",
-        origin.url(),
-    ))
+    Edge::start(
+        Config::new()
+            .function("viewer", &guest)
+            .function("worker", &guest)
+            .origin("o", origin.url())
+            .site("o")
+            .behavior("/vq/*")
+            .set("viewer_request", "viewer")
+            .behavior("/oq/*")
+            .set("origin_request", "worker")
+            .behavior("/or/*")
+            .set("origin_response", "worker")
+            .behavior("/vr/*")
+            .set("viewer_response", "viewer"),
+    )
 }
 
 /// Answers that are wrong at every moment.
@@ -113,13 +119,16 @@ fn a_client_learns_a_category_and_the_log_the_reason() {
 #[test]
 fn the_behavior_is_that_of_the_path_as_it_came() {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "[function.f]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n[origin.fixed]\nfixed = {{ status = 200, body = \"fixed\" }}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n\
-         [[site.behavior]]\npath = \"/index.html\"\norigin = \"fixed\"\n",
-        component("spa-rewrite"),
-        origin.url(),
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .function("f", component("spa-rewrite"))
+            .origin("o", origin.url())
+            .fixed("fixed", "fixed")
+            .site("o")
+            .set("viewer_request", "f")
+            .behavior("/index.html")
+            .set("origin", "fixed"),
+    );
     assert_eq!(edge.get("/index.html").text(), "fixed");
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
 }
@@ -127,11 +136,13 @@ fn the_behavior_is_that_of_the_path_as_it_came() {
 #[test]
 fn a_viewer_response_hook_does_not_see_errors_of_the_origin() {
     let origin = Origin::start(|seen| Reply::new(if seen.target == "/ok" { 200 } else { 404 }, ""));
-    let edge = Edge::start(&format!(
-        "[function.f]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_response = \"f\"\n",
-        component("security-headers"),
-        origin.url(),
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .function("f", component("security-headers"))
+            .origin("o", origin.url())
+            .site("o")
+            .set("viewer_response", "f"),
+    );
     assert_eq!(edge.get("/ok").header("x-frame-options"), "DENY");
     let missing = edge.get("/missing");
     assert_eq!((missing.status, missing.header("x-frame-options")), (404, ""));
@@ -141,10 +152,7 @@ fn a_viewer_response_hook_does_not_see_errors_of_the_origin() {
 #[test]
 fn the_origin_sees_cloudfronts_headers_and_no_hop_by_hop_ones() {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n",
-        origin.url()
-    ));
+    let edge = Edge::start(Config::new().origin("o", origin.url()).site("o"));
     let headers = "X-Forwarded-For: 192.0.2.1\r\nConnection: x-hop\r\nX-Hop: 1\r\nTE: trailers\r\nKeep-Alive: 1\r\nX-Keep: 1\r\n\
                    X-Edge-Secret: 1\r\nX-Amz-Cf-Id: forged\r\nUpgrade: h2c\r\nTraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
     let answer = edge.get_with("/", headers);
@@ -168,11 +176,9 @@ fn the_origin_sees_cloudfronts_headers_and_no_hop_by_hop_ones() {
 #[test]
 fn calls_of_a_fresh_hook_are_counted_and_none_is_reused() {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "[function.f]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",
-        component("spa-rewrite"),
-        origin.url(),
-    ));
+    let edge = Edge::start(
+        Config::new().function("f", component("spa-rewrite")).origin("o", origin.url()).site("o").set("viewer_request", "f"),
+    );
     let mut client = edge.connect();
     for n in 0..200 {
         assert_eq!(client.request("GET", &format!("/route-{n}"), "www", "", b"").text(), "GET /index.html\n");

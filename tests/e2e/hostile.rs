@@ -2,19 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Edge, Origin, component, edgeward, eventually};
+use crate::harness::{Config, Edge, Origin, component, edgeward, eventually};
 
 /// The guest at `/bad/*`, a good one everywhere else.
 fn edge_with(guest: &str, hook: &str, settings: &str) -> (Edge, Origin) {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "[function.bad]\ncomponent = {:?}\n{settings}\n[function.good]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"good\"\n\
-         [[site.behavior]]\npath = \"/bad/*\"\n{hook} = \"bad\"\n",
-        component(guest),
-        component("spa-rewrite"),
-        origin.url(),
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .function("bad", component(guest))
+            .with(settings)
+            .function("good", component("spa-rewrite"))
+            .origin("o", origin.url())
+            .site("o")
+            .set("viewer_request", "good")
+            .behavior("/bad/*")
+            .set(hook, "bad"),
+    );
     (edge, origin)
 }
 
@@ -201,12 +204,9 @@ fn what_cannot_start_or_imports_too_much_is_refused_by_name() {
         ("imports-unknown", "example:nothing/here"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let config = format!(
-            "[server]\nhttp = [\"127.0.0.1:0\"]\n[function.bad]\ncomponent = {:?}\n[origin.o]\nfixed = {{ status = 200 }}\n\
-             [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"bad\"\n",
-            component(&format!("hostile-{guest}"))
-        );
-        std::fs::write(folder.path().join("edge.toml"), config).unwrap();
+        let function = Config::new().function("bad", component(&format!("hostile-{guest}")));
+        let config = function.fixed("o", "").site("o").set("viewer_request", "bad");
+        std::fs::write(folder.path().join("edge.toml"), config.to_string()).unwrap();
         let output = edgeward().args(["serve"]).current_dir(folder.path()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{guest}: {error}");

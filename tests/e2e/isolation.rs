@@ -1,15 +1,12 @@
 //! Nothing of one request is visible to another: components that were made to remember, and what stands in the way.
 
-use crate::harness::{Edge, Origin, component, eventually};
+use crate::harness::{Config, Edge, Origin, component, eventually};
 
 fn edge_with(guest: &str) -> (Edge, Origin) {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "[function.hook]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"hook\"\n",
-        component(guest),
-        origin.url(),
-    ));
+    let edge = Edge::start(
+        Config::new().function("hook", component(guest)).origin("o", origin.url()).site("o").set("viewer_request", "hook"),
+    );
     (edge, origin)
 }
 

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use crate::harness::{Answer, Client, Edge, Origin, Reply, component, edgeward, get};
-
-const STANDARDS: &str = "[cache_policy.rfc]\nmode = \"standards\"";
+use crate::harness::{Answer, Client, Config, Edge, Origin, Reply, component, edgeward, get};
 
 /// Says its name, and how often it was asked.
 fn named(name: &'static str) -> Origin {
@@ -14,12 +12,9 @@ fn named(name: &'static str) -> Origin {
     })
 }
 
-fn origin_table(name: &str, origin: &Origin) -> String {
-    format!("[origin.{name}]\nurl = {:?}\n", origin.url())
-}
-
-fn site(origin: &str, more: &str) -> String {
-    format!("[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = {origin:?}\n{more}\n")
+/// One origin, and a site for it.
+fn site(origin: &Origin) -> Config {
+    Config::new().origin("o", origin.url()).site("o")
 }
 
 fn cached(answer: &Answer) -> bool {
@@ -29,17 +24,11 @@ fn cached(answer: &Answer) -> bool {
 #[test]
 fn two_behaviors_have_no_object_in_common_whatever_a_hook_makes_of_the_path() {
     let (members, public) = (named("members"), named("public"));
-    let hook = format!("[function.spa]\ncomponent = {:?}\n", component("spa-rewrite"));
-    let text = hook
-        + &origin_table("members", &members)
-        + &origin_table("public", &public)
-        + &site(
-            "public",
-            "viewer_request = \"spa\"\ncache_policy = \"CachingOptimized\"\n\
-             [[site.behavior]]\npath = \"/members/*\"\norigin = \"members\"\nviewer_request = \"spa\"\ncache_policy = \"CachingOptimized\"\n\
-             [[site.behavior]]\npath = \"/copy/*\"\nviewer_request = \"spa\"\ncache_policy = \"CachingOptimized\"",
-        );
-    let edge = Edge::start(&text);
+    let parts = Config::new().function("spa", component("spa-rewrite"));
+    let parts = parts.origin("members", members.url()).origin("public", public.url());
+    let site = parts.site("public").set("viewer_request", "spa").cached();
+    let members = site.behavior("/members/*").set("origin", "members").set("viewer_request", "spa").cached();
+    let edge = Edge::start(members.behavior("/copy/*").set("viewer_request", "spa").cached());
     // All of them ask for /index.html.
     assert_eq!(edge.get("/members/x").text(), "members 1");
     assert_eq!(edge.get("/x").text(), "public 1");
@@ -55,15 +44,11 @@ fn nobody_plants_an_object_for_those_whom_a_signer_lets_in() {
     let origin = Origin::start(|seen| Reply::new(200, format!("{} {}", seen.target, seen.header("x-who"))));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rsa.pem"), include_bytes!("signed/rsa.pem")).unwrap();
-    let text = "[public_key.first]\nid = \"KRSA\"\nfile = \"rsa.pem\"\n[key_group.one]\nkeys = [\"first\"]\n".to_owned()
-        + &format!("[function.spa]\ncomponent = {:?}\n", component("spa-rewrite"))
-        + &origin_table("o", &origin)
-        + &site(
-            "o",
-            "default_root_object = \"index.html\"\nviewer_request = \"spa\"\ncache_policy = \"CachingOptimized\"\n\
-             [[site.behavior]]\npath = \"/index.html\"\ntrusted_key_groups = [\"one\"]\ncache_policy = \"CachingOptimized\"",
-        );
-    let edge = Edge::start_in(folder, "", &text);
+    let keys = Config::new().table("public_key.first").set("id", "KRSA").set("file", "rsa.pem");
+    let keys = keys.table("key_group.one").set("keys", ["first"]).function("spa", component("spa-rewrite"));
+    let site = keys.with(site(&origin)).set("default_root_object", "index.html").set("viewer_request", "spa").cached();
+    let config = site.behavior("/index.html").set("trusted_key_groups", ["one"]).cached();
+    let edge = Edge::start_in(folder, config);
     // A hook may lead anybody there: it is the operator's word.
     assert_eq!(edge.get("/x").text(), "/index.html ");
     assert_eq!(edge.get("/index.html").status, 403);
@@ -79,11 +64,9 @@ fn nobody_plants_an_object_for_those_whom_a_signer_lets_in() {
 #[test]
 fn the_origin_that_a_hook_chooses_is_in_the_key() {
     let (main, canary, api, standby) = (named("main"), named("canary"), named("api"), named("standby"));
-    let all = [("main", &main), ("canary", &canary), ("api", &api), ("api-standby", &standby)];
-    let origins: String = all.iter().map(|(name, origin)| origin_table(name, origin)).collect();
-    let hook = format!("[function.pick]\ncomponent = {:?}\n", component("pick-origin"));
-    let text = hook + &origins + &site("main", "viewer_request = \"pick\"\ncache_policy = \"CachingOptimized\"");
-    let edge = Edge::start(&text);
+    let hook = Config::new().function("pick", component("pick-origin")).origin("main", main.url()).origin("canary", canary.url());
+    let origins = hook.origin("api", api.url()).origin("api-standby", standby.url());
+    let edge = Edge::start(origins.site("main").set("viewer_request", "pick").cached());
     assert_eq!(edge.get_with("/users", "Cookie: canary=1\r\n").text(), "canary 1");
     assert_eq!(edge.get("/users").text(), "main 1");
     assert_eq!(edge.get("/api/users").text(), "api 1", "which the hook makes /users of");
@@ -113,12 +96,8 @@ fn the_origin_that_a_hook_chooses_is_in_the_key() {
 #[test]
 fn a_host_that_is_forwarded_is_in_the_key_with_its_port() {
     let origin = Origin::start(|seen| Reply::new(200, seen.header("host").to_owned()).header("cache-control", "max-age=60"));
-    let text = format!(
-        "[origin.o]\nurl = {:?}\nforward_host = true\n[[site]]\nname = \"t\"\nhosts = [\"*.t.test\"]\norigin = \"o\"\n\
-         cache_policy = \"CachingOptimized\"\n",
-        origin.url()
-    );
-    let edge = Edge::start(&text);
+    let text = Config::new().origin("o", origin.url()).set("forward_host", true).site_named("t", "*.t.test", "o").cached();
+    let edge = Edge::start(text);
     for (host, body, hit) in [
         ("red.t.test", "red.t.test", false),
         ("blue.t.test", "blue.t.test", false),
@@ -138,19 +117,21 @@ fn a_host_that_is_forwarded_is_in_the_key_with_its_port() {
 #[test]
 fn a_host_that_nobody_sees_makes_no_difference() {
     let origin = named("o");
-    let edge = Edge::start(&(origin_table("o", &origin) + &site("o", "cache_policy = \"CachingOptimized\"")));
+    let edge = Edge::start(site(&origin).cached());
     assert_eq!(get(edge.http(), "a.test", "/", "").text(), "o 1");
     assert_eq!(get(edge.http(), "b.test", "/", "").text(), "o 1");
 }
 
 #[test]
 fn a_component_sees_host_and_so_they_are_in_the_key() {
-    let text = format!(
-        "[function.f]\ncomponent = {:?}\n[origin.o]\ncomponent = \"f\"\n{}",
-        component("service-p2"),
-        site("o", "cache_policy = \"day\"\n") + "[cache_policy.day]\nmin_ttl_s = 60\n"
-    );
-    let edge = Edge::start(&text);
+    let text = Config::new()
+        .function("f", component("service-p2"))
+        .service("o", "f")
+        .site("o")
+        .set("cache_policy", "day")
+        .table("cache_policy.day")
+        .set("min_ttl_s", 60);
+    let edge = Edge::start(text);
     for (host, hit) in [("a.test", false), ("b.test", false), ("a.test", true)] {
         let answer = get(edge.http(), host, "/echo", "");
         assert_eq!((answer.status, cached(&answer)), (200, hit), "{host}: {answer:?}");
@@ -160,7 +141,7 @@ fn a_component_sees_host_and_so_they_are_in_the_key() {
 #[test]
 fn what_is_not_in_the_key_does_not_reach_the_origin() {
     let origin = Origin::start(|_| Reply::new(200, "x").header("cache-control", "max-age=60"));
-    let edge = Edge::start(&(origin_table("o", &origin) + &site("o", "cache_policy = \"CachingOptimized\"")));
+    let edge = Edge::start(site(&origin).cached());
     for name in [
         "Content-Type",
         "Content-Encoding",
@@ -190,7 +171,7 @@ fn what_is_not_in_the_key_does_not_reach_the_origin() {
 #[test]
 fn where_a_request_has_been_goes_on_and_is_in_the_key() {
     let origin = Origin::start(|seen| Reply::new(200, seen.header("cdn-loop").to_owned()).header("cache-control", "max-age=60"));
-    let edge = Edge::start(&(origin_table("o", &origin) + &site("o", "cache_policy = \"CachingOptimized\"")));
+    let edge = Edge::start(site(&origin).cached());
     for (lines, hit) in [("CDN-Loop: a\r\n", false), ("CDN-Loop: b\r\n", false), ("CDN-Loop: a\r\n", true), ("", false)] {
         let answer = edge.get_with("/", lines);
         let said = lines.trim_end().strip_prefix("CDN-Loop: ").unwrap_or_default();
@@ -205,8 +186,8 @@ fn a_query_reaches_the_origin_as_it_is_in_the_key() {
     for policy in
         ["query = [\"a\", \"b\"]", "query = { except = [\"utm\"] }", "mode = \"standards\"\nquery = { except = [\"utm\"] }"]
     {
-        let text = origin_table("o", &origin) + &site("o", "cache_policy = \"p\"") + &format!("[cache_policy.p]\n{policy}\n");
-        let edge = Edge::start(&text);
+        let text = site(&origin).set("cache_policy", "p").table("cache_policy.p").with(policy);
+        let edge = Edge::start(text);
         for (target, seen, hit) in [
             ("/x?a=1&&b=2&", "/x?a=1&b=2", false),
             ("/x?a=1&b=2", "/x?a=1&b=2", true),
@@ -228,8 +209,8 @@ fn a_query_reaches_the_origin_as_it_is_in_the_key() {
 #[test]
 fn cookies_reach_the_origin_in_the_order_of_the_key() {
     let origin = Origin::start(|seen| Reply::new(200, seen.header("cookie").to_owned()).header("cache-control", "max-age=60"));
-    let text = origin_table("o", &origin) + &site("o", "cache_policy = \"p\"") + "[cache_policy.p]\ncookies = [\"a\", \"b\"]\n";
-    let edge = Edge::start(&text);
+    let text = site(&origin).set("cache_policy", "p").table("cache_policy.p").set("cookies", ["a", "b"]);
+    let edge = Edge::start(text);
     assert_eq!(edge.get_with("/", "Cookie: b=2; c=3;  a=1\r\n").text(), "a=1; b=2");
     let other = edge.get_with("/", "Cookie: a=1;b=2\r\n");
     assert_eq!((other.text().as_str(), cached(&other)), ("a=1; b=2", true));
@@ -241,7 +222,7 @@ fn an_answer_may_vary_by_what_the_edge_adds() {
         let reply = Reply::new(200, seen.header("x-forwarded-for").to_owned()).header("cache-control", "max-age=60");
         reply.header("vary", if seen.target == "/id" { "X-Amz-Cf-Id" } else { "X-Forwarded-For" })
     });
-    let edge = Edge::start(&(origin_table("o", &origin) + &site("o", "cache_policy = \"rfc\"\n") + STANDARDS));
+    let edge = Edge::start(site(&origin).set("cache_policy", "rfc").table("cache_policy.rfc").set("mode", "standards"));
     let ask =
         |from: u8, said: &str| Client::connect_from([127, 0, 0, from].into(), edge.http()).request("GET", "/", "www", said, b"");
     for (from, said, body, hit) in [
@@ -262,17 +243,16 @@ fn an_answer_may_vary_by_what_the_edge_adds() {
 fn a_reload_keeps_what_it_has_not_touched() {
     let (first, second, other) = (named("first"), named("second"), named("other"));
     let text = |origin: &Origin, ttl: u32| {
-        origin_table("o", origin)
-            + &origin_table("p", &other)
-            + &site("o", "cache_policy = \"day\"\n[[site.behavior]]\npath = \"/p/*\"\norigin = \"p\"\ncache_policy = \"day\"")
-            + &format!("[cache_policy.day]\ndefault_ttl_s = {ttl}\n")
+        let site = Config::new().origin("p", other.url()).with(site(origin)).set("cache_policy", "day");
+        let behavior = site.behavior("/p/*").set("origin", "p").set("cache_policy", "day");
+        behavior.table("cache_policy.day").set("default_ttl_s", ttl)
     };
-    let edge = Edge::start(&text(&first, 60));
+    let edge = Edge::start(text(&first, 60));
     assert_eq!((edge.get("/a").text(), edge.get("/p/a").text()), ("first 1".to_owned(), "other 1".to_owned()));
-    edge.reconfigure(&text(&first, 61));
+    edge.reconfigure(text(&first, 61));
     edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
     assert!(cached(&edge.get("/a")) && cached(&edge.get("/p/a")));
-    edge.reconfigure(&text(&second, 61));
+    edge.reconfigure(text(&second, 61));
     edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 2.0);
     assert_eq!(edge.get("/a").text(), "second 1", "the origin is another one now");
     assert!(cached(&edge.get("/p/a")));
@@ -296,8 +276,9 @@ fn an_origin_is_told_how_the_viewer_asked_and_by_nobody_else() {
         ("forwarded_headers = \"pass\"", theirs),
     ] {
         let origin = Origin::start(|_| Reply::new(200, "").header("cache-control", "max-age=60"));
-        let policies = "[cache_policy.s]\nmode = \"standards\"\n[cache_policy.h]\nmode = \"standards\"\nhost = false\n";
-        let edge = Edge::start(&(policies.to_owned() + &origin_table("o", &origin) + &site("o", settings)));
+        let policies = Config::new().table("cache_policy.s").set("mode", "standards");
+        let policies = policies.table("cache_policy.h").set("mode", "standards").set("host", false);
+        let edge = Edge::start(policies.with(site(&origin)).with(settings));
         edge.get_with("/", SAID);
         assert_eq!(NAMES.map(|name| origin.last().header(name).to_owned()), expected, "{settings}");
         // A second client that says so too is no reason to ask again, and neither gets what the other chose.

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 
-use crate::harness::{Edge, Origin, PATIENCE, Reply};
+use crate::harness::{Config, Edge, Origin, PATIENCE, Reply};
 
 const OBJECTS: u64 = 12;
 
@@ -57,12 +57,16 @@ fn get(edge: SocketAddr, path: &str) -> Got {
 fn no_kill_leaves_a_wrong_byte() {
     let rounds = std::env::var("EDGEWARD_KILLS").map_or(10, |rounds| rounds.parse().expect("EDGEWARD_KILLS is a number"));
     let origin = Origin::start(|seen| Reply::new(200, content(&seen.target)).header("cache-control", "max-age=86400"));
-    let config = format!(
-        "[cache]\nmemory_bytes = 1_000_000\nmemory_object_bytes = 50_000\n\
-         [cache.disk]\nfolder = \"cache\"\nbytes = 100_000_000\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\n",
-        origin.url()
-    );
+    let config = Config::new()
+        .table("cache")
+        .set("memory_bytes", 1_000_000)
+        .set("memory_object_bytes", 50_000)
+        .table("cache.disk")
+        .set("folder", "cache")
+        .set("bytes", 100_000_000)
+        .origin("o", origin.url())
+        .site("o")
+        .cached();
     let mut random = 1;
     let mut hits = 0;
     let mut edge = Edge::start(&config);

@@ -7,24 +7,20 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
-use crate::harness::{Edge, Origin, Reply, component, edgeward, eventually};
+use crate::harness::{Config, Edge, Origin, Reply, component, edgeward, eventually};
 
-fn config(origin: &Origin) -> String {
-    format!(
-        "[function.f]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",
-        component("spa-rewrite"),
-        origin.url()
-    )
+fn config(origin: &Origin) -> Config {
+    Config::new().function("f", component("spa-rewrite")).origin("o", origin.url()).site("o").set("viewer_request", "f")
 }
 
 #[test]
 fn a_killed_edge_starts_again_from_what_it_left() {
     let origin = Origin::echo();
-    let edge = Edge::start(&config(&origin));
+    let edge = Edge::start(config(&origin));
     assert_eq!(edge.get("/route").status, 200);
     let compiled = compiled(&edge);
     assert!(!compiled.is_empty());
-    let edge = edge.kill_and_restart(&config(&origin));
+    let edge = edge.kill_and_restart(config(&origin));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
     assert_eq!(self::compiled(&edge), compiled, "nothing is compiled again");
 }
@@ -38,7 +34,7 @@ fn compiled(edge: &Edge) -> BTreeMap<PathBuf, SystemTime> {
 #[test]
 fn a_damaged_aot_cache_is_made_anew() {
     let origin = Origin::echo();
-    let edge = Edge::start(&config(&origin));
+    let edge = Edge::start(config(&origin));
     let mut damaged = 0;
     let mut folders = vec![edge.folder().join("data")];
     while let Some(folder) = folders.pop() {
@@ -53,7 +49,7 @@ fn a_damaged_aot_cache_is_made_anew() {
         }
     }
     assert!(damaged > 0, "there is a cache to damage");
-    let edge = edge.kill_and_restart(&config(&origin));
+    let edge = edge.kill_and_restart(config(&origin));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
     for file in compiled(&edge).keys() {
         assert_ne!(std::fs::read(file).unwrap(), b"damaged", "{}", file.display());
@@ -65,7 +61,7 @@ fn sigterm_lets_the_open_request_finish() {
     let gate = Arc::new(Notify::new());
     let held = gate.clone();
     let origin = Origin::start(move |_| Reply::new(200, "slow but whole").held(held.clone()));
-    let mut edge = Edge::start(&config(&origin));
+    let mut edge = Edge::start(config(&origin));
     let mut open = edge.connect();
     open.send("GET /route HTTP/1.1\r\nHost: www\r\n\r\n");
     eventually("the request is at the origin", || !origin.seen().is_empty());
@@ -82,7 +78,7 @@ fn sigterm_lets_the_open_request_finish() {
 #[test]
 fn a_drain_ends_idle_connections_and_takes_no_new_ones() {
     let origin = Origin::echo();
-    let mut edge = Edge::start(&config(&origin));
+    let mut edge = Edge::start(config(&origin));
     let mut idle = edge.connect();
     assert_eq!(idle.request("GET", "/route", "www", "", b"").status, 200);
     let address = edge.http();
@@ -95,7 +91,7 @@ fn a_drain_ends_idle_connections_and_takes_no_new_ones() {
 #[test]
 fn a_request_that_does_not_end_is_cut_at_the_deadline_of_the_drain() {
     let origin = Origin::start(|_| Reply::new(200, "too late").after(Duration::from_secs(60)));
-    let mut edge = Edge::start_in(tempfile::tempdir().unwrap(), "drain_s = 1", &config(&origin));
+    let mut edge = Edge::start(config(&origin).server("drain_s", 1));
     let mut open = edge.connect();
     open.send("GET /route HTTP/1.1\r\nHost: www\r\n\r\n");
     eventually("the request is at the origin", || !origin.seen().is_empty());

@@ -5,14 +5,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Edge, Origin, Reply, Says, Script, closed_port, component, edgeward, eventually};
+use crate::harness::{Config, Edge, Origin, Reply, Says, Script, closed_port, component, edgeward, eventually};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-fn site(url: &str) -> String {
-    format!("[origin.o]\nurl = {url:?}\nconnect_attempts = 1\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n")
+fn site(url: &str) -> Config {
+    Config::new().origin("o", url).set("connect_attempts", 1).site("o")
 }
 
 /// The lines of the log about a request or an origin.
@@ -41,13 +41,13 @@ fn no_secret_is_in_any_log_or_trace() {
         Origin::start(
             |seen| if seen.target.contains("/cut") { Reply::new(200, "0123456789").cut_at(3) } else { Reply::new(200, "") },
         );
-    let config = format!(
-        "[tracing]\notlp_endpoint = {:?}\n[function.trap]\ncomponent = {:?}\n{}\
-         [[site.behavior]]\npath = \"/trap/*\"\nviewer_request = \"trap\"\n",
-        collector.url(),
-        component("hostile-trap"),
-        site(&origin.url())
-    );
+    let config = Config::new()
+        .table("tracing")
+        .set("otlp_endpoint", collector.url())
+        .function("trap", component("hostile-trap"))
+        .with(site(&origin.url()))
+        .behavior("/trap/*")
+        .set("viewer_request", "trap");
     let mut edge = Edge::start_by_level("debug", tempfile::tempdir().unwrap(), &config);
     let headers = "Cookie: a=s3cr3t-cookie\r\nAuthorization: Bearer s3cr3t-token\r\n\
                    Referer: http://r/x?Policy=s3cr3t-policy&Signature=s3cr3t-signature&Key-Pair-Id=K\r\n";
@@ -74,15 +74,11 @@ fn no_secret_is_in_any_log_or_trace() {
 #[test]
 fn a_line_says_which_origin_answered_how_long_it_took_and_what_was_tried_before() {
     let secondary = Origin::echo();
-    let edge = Edge::start(&format!(
-        "[function.f]\ncomponent = {:?}\n[origin.one]\nurl = \"http://127.0.0.1:{}\"\nconnect_attempts = 1\n[origin.two]\nurl = {:?}\n\
-         [origin.fixed]\nfixed = {{}}\n[origin_group.both]\nprimary = \"one\"\nsecondary = \"two\"\nstatus = [500]\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"both\"\n\
-         [[site.behavior]]\npath = \"/fixed\"\norigin = \"fixed\"\nviewer_request = \"f\"\n",
-        component("spa-rewrite"),
-        closed_port(),
-        secondary.url()
-    ));
+    let away = Config::new().function("f", component("spa-rewrite")).origin("one", format!("http://127.0.0.1:{}", closed_port()));
+    let origins = away.set("connect_attempts", 1).origin("two", secondary.url()).fixed("fixed", "");
+    let group = origins.table("origin_group.both").set("primary", "one").set("secondary", "two").set("status", [500]);
+    let site = group.site("both").behavior("/fixed").set("origin", "fixed").set("viewer_request", "f");
+    let edge = Edge::start(site);
     let mut client = edge.connect();
     for target in ["/1", "/2", "/none", "/fixed"] {
         client.request("GET", target, "www", "", b"");
@@ -115,16 +111,13 @@ fn a_line_says_which_origin_answered_how_long_it_took_and_what_was_tried_before(
 
 #[test]
 fn fields_are_chosen_and_a_reload_chooses_others() {
-    let edge = Edge::start_in(
-        tempfile::tempdir().unwrap(),
-        "access_log = { fields = [\"sc-status\", \"cs(Cookie)\", \"cs-uri-query\"], signed_queries = true }",
-        &site(&Script::saying(OK).url),
-    );
+    let fields = json!({ "fields": ["sc-status", "cs(Cookie)", "cs-uri-query"], "signed_queries": true });
+    let edge = Edge::start(site(&Script::saying(OK).url).server("access_log", fields));
     edge.get_with("/?Signature=x", "Cookie: a=1\r\n");
     logged(&edge, 1);
     let text = || std::fs::read_to_string(edge.folder().join("access.log")).unwrap();
     assert_eq!(text(), "{\"sc-status\":200,\"cs(Cookie)\":\"a=1\",\"cs-uri-query\":\"Signature=x\"}\n");
-    edge.reconfigure_with("access_log = { fields = [\"site\"] }", &site(&Script::saying(OK).url));
+    edge.reconfigure(site(&Script::saying(OK).url).server("access_log", json!({ "fields": ["site"] })));
     edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
     edge.get("/");
     logged(&edge, 2);
@@ -135,7 +128,7 @@ fn fields_are_chosen_and_a_reload_chooses_others() {
 fn an_origin_that_is_away_has_a_line_at_the_beginning_and_one_at_the_end() {
     const REQUESTS: usize = 300;
     let port = closed_port();
-    let mut edge = Edge::start(&site(&format!("http://127.0.0.1:{port}")));
+    let mut edge = Edge::start(site(&format!("http://127.0.0.1:{port}")));
     let mut client = edge.connect();
     for n in 0..REQUESTS {
         assert_eq!(client.request("GET", &format!("/{n}?a=b"), "www", "", b"").status, 502);
@@ -166,7 +159,7 @@ fn an_origin_that_is_away_has_a_line_at_the_beginning_and_one_at_the_end() {
 
 #[test]
 fn what_was_kept_back_is_told_before_the_end() {
-    let mut edge = Edge::start(&site(&format!("http://127.0.0.1:{}", closed_port())));
+    let mut edge = Edge::start(site(&format!("http://127.0.0.1:{}", closed_port())));
     for n in 0..5 {
         edge.get(&format!("/{n}"));
     }
@@ -180,7 +173,7 @@ fn what_was_kept_back_is_told_before_the_end() {
 /// In an interval's time, without another request.
 #[test]
 fn the_last_failures_before_a_silence_are_told() {
-    let edge = Edge::start(&site(&format!("http://127.0.0.1:{}", closed_port())));
+    let edge = Edge::start(site(&format!("http://127.0.0.1:{}", closed_port())));
     for n in 0..4 {
         edge.get(&format!("/{n}"));
     }
@@ -196,11 +189,13 @@ fn an_origin_that_breaks_off_and_a_hook_that_fails_have_one_line_each() {
         let reply = Reply::new(200, "0123456789");
         if cuts.load(Relaxed) { reply.cut_at(3) } else { reply }
     });
-    let edge = Edge::start(&format!(
-        "[function.trap]\ncomponent = {:?}\n{}[[site.behavior]]\npath = \"/trap/*\"\nviewer_request = \"trap\"\n",
-        component("hostile-trap"),
-        site(&origin.url())
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .function("trap", component("hostile-trap"))
+            .with(site(&origin.url()))
+            .behavior("/trap/*")
+            .set("viewer_request", "trap"),
+    );
     for n in 0..20 {
         let mut client = edge.connect();
         client.send(format!("GET /{n} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
@@ -220,10 +215,8 @@ fn an_origin_that_breaks_off_and_a_hook_that_fails_have_one_line_each() {
 
 #[test]
 fn a_function_that_writes_with_every_request_is_cut_short_and_counted() {
-    let edge = Edge::start(&format!(
-        "[function.f]\ncomponent = {:?}\n[origin.o]\nfixed = {{}}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",
-        component("hostile-log-huge-line"),
-    ));
+    let function = Config::new().function("f", component("hostile-log-huge-line"));
+    let edge = Edge::start(function.fixed("o", "").site("o").set("viewer_request", "f"));
     let mut client = edge.connect();
     for _ in 0..1_200 {
         client.request("GET", "/", "www", "", b"");
@@ -235,7 +228,8 @@ fn a_function_that_writes_with_every_request_is_cut_short_and_counted() {
 #[test]
 fn a_field_that_there_is_not_is_an_error_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
-    let config = format!("[server]\nhttp = [\"127.0.0.1:0\"]\naccess_log = {{ fields = [\"sc-statsu\"] }}\n{}", site("http://a"));
+    let config =
+        format!("[server]\nhttp = [\"127.0.0.1:0\"]\naccess_log = {{ fields = [\"sc-statsu\"] }}\n{}", site("http://a").tables());
     std::fs::write(folder.path().join("edge.toml"), config).unwrap();
     let mut command = edgeward();
     let output = command.args(["check", "edge.toml"]).current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();

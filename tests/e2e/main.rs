@@ -40,6 +40,7 @@ mod reload;
 mod response_headers;
 mod sealed;
 mod signed;
+mod snapshots;
 mod tracing;
 mod translate;
 mod viewer;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Edge, Origin, Reply, closed_port, component, eventually, get};
+use crate::harness::{Config, Edge, Origin, Reply, closed_port, component, eventually, get};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -22,28 +22,17 @@ fn busy(origin: &Origin) -> Edge {
     let certificate = parameters.self_signed(&key).unwrap();
     std::fs::write(folder.path().join("chain.pem"), certificate.pem()).unwrap();
     std::fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
-    Edge::start_in(
-        folder,
-        "https = [\"127.0.0.1:0\"]\n[[server.certificate]]\nchain = \"chain.pem\"\nkey = \"key.pem\"",
-        &config(origin),
-    )
+    Edge::start_in(folder, Config::new().https("chain.pem", "key.pem").with(config(origin)))
 }
 
-fn config(origin: &Origin) -> String {
-    format!(
-        "[function.rules]\ncomponent = {:?}\n[function.trap]\ncomponent = {:?}\n\
-         [origin.away]\nurl = \"http://127.0.0.1:{}\"\nconnect_attempts = 1\n[origin.o]\nurl = {:?}\n\
-         [origin_group.both]\nprimary = \"away\"\nsecondary = \"o\"\nstatus = [500]\n\
-         [cache.disk]\nfolder = \"disk\"\nbytes = 1_000_000_000\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"both\"\ncache_policy = \"CachingOptimized\"\nviewer_request = \"rules\"\n\
-         [[site.behavior]]\npath = \"/trap\"\nviewer_request = \"trap\"\n\
-         [[site.behavior]]\npath = \"/o/*\"\norigin = \"o\"\ncache_policy = \"CachingDisabled\"\n\
-         [[site.behavior]]\npath = \"/away\"\norigin = \"away\"\ncache_policy = \"CachingDisabled\"\n",
-        component("edge-rules"),
-        component("hostile-trap"),
-        closed_port(),
-        origin.url(),
-    )
+fn config(origin: &Origin) -> Config {
+    let functions = Config::new().function("rules", component("edge-rules")).function("trap", component("hostile-trap"));
+    let away = functions.origin("away", format!("http://127.0.0.1:{}", closed_port())).set("connect_attempts", 1);
+    let group = away.origin("o", origin.url()).table("origin_group.both").set("primary", "away").set("secondary", "o");
+    let disk = group.set("status", [500]).table("cache.disk").set("folder", "disk").set("bytes", 1_000_000_000);
+    let site = disk.site("both").cached().set("viewer_request", "rules").behavior("/trap").set("viewer_request", "trap");
+    let uncached = site.behavior("/o/*").set("origin", "o").set("cache_policy", "CachingDisabled");
+    uncached.behavior("/away").set("origin", "away").set("cache_policy", "CachingDisabled")
 }
 
 fn origin() -> Origin {
@@ -144,11 +133,11 @@ fn a_certificate_tells_when_it_expires_and_a_new_one_at_once() {
 #[test]
 fn a_refused_reload_is_seen_until_it_is_put_right() {
     let origin = origin();
-    let edge = Edge::start(&config(&origin));
+    let edge = Edge::start(config(&origin));
     assert_eq!(edge.metric("edgeward_config_last_reload_ok"), 1.0);
     edge.reconfigure("nonsense");
     edge.wait_for_metric("edgeward_config_last_reload_ok", 0.0);
-    edge.reconfigure(&config(&origin));
+    edge.reconfigure(config(&origin));
     edge.wait_for_metric("edgeward_config_last_reload_ok", 1.0);
 }
 

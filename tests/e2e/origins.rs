@@ -5,16 +5,14 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::harness::{Edge, Origin, Reply, closed_port, component};
+use serde_json::json;
 
-fn site(origins: &str, origin: &str) -> String {
-    format!("{origins}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"{origin}\"\n")
-}
+use crate::harness::{Config, Edge, Origin, Reply, closed_port, component};
 
 #[test]
 fn bodies_stream_both_ways_unchanged() {
     let origin = Origin::start(|seen| Reply::new(200, seen.body.clone()));
-    let edge = Edge::start(&site(&format!("[origin.o]\nurl = {:?}", origin.url()), "o"));
+    let edge = Edge::start(Config::new().origin("o", origin.url()).site("o"));
     let body: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let answer = edge.request("POST", "/upload", "", &body);
     assert_eq!(answer.status, 200);
@@ -28,7 +26,7 @@ fn bodies_stream_both_ways_unchanged() {
 #[test]
 fn connections_to_an_origin_are_reused() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&format!("[origin.o]\nurl = {:?}", origin.url()), "o"));
+    let edge = Edge::start(Config::new().origin("o", origin.url()).site("o"));
     let mut client = edge.connect();
     for _ in 0..20 {
         assert_eq!(client.request("GET", "/", "www", "", b"").status, 200);
@@ -57,7 +55,7 @@ fn a_request_that_broke_is_never_answered_with_an_earlier_one() {
             }
         }
     });
-    let edge = Edge::start(&site(&format!("[origin.o]\nurl = {url:?}"), "o"));
+    let edge = Edge::start(Config::new().origin("o", url).site("o"));
     let mut client = edge.connect();
     assert_eq!(client.request("GET", "/1", "www", "", b"").text(), "ok");
     assert_eq!(client.request("GET", "/2", "www", "Cookie: user=alice\r\n", b"").text(), "ok");
@@ -81,12 +79,12 @@ fn head(stream: &mut BufReader<TcpStream>) -> Option<String> {
 #[test]
 fn an_origin_that_is_away_is_502_and_one_that_is_silent_504() {
     let slow = Origin::start(|_| Reply::new(200, "late").after(Duration::from_secs(20)));
-    let origins = format!(
-        "[origin.away]\nurl = \"http://127.0.0.1:{}\"\nconnect_attempts = 2\n[origin.slow]\nurl = {:?}\nread_timeout_s = 1\n",
-        closed_port(),
-        slow.url()
-    );
-    let edge = Edge::start(&format!("{}[[site.behavior]]\npath = \"/slow\"\norigin = \"slow\"\n", site(&origins, "away")));
+    let origins = Config::new()
+        .origin("away", format!("http://127.0.0.1:{}", closed_port()))
+        .set("connect_attempts", 2)
+        .origin("slow", slow.url())
+        .set("read_timeout_s", 1);
+    let edge = Edge::start(origins.site("away").behavior("/slow").set("origin", "slow"));
     let away = edge.get("/");
     assert_eq!((away.status, away.header("x-cache")), (502, "Error from cloudfront"));
     assert!(away.text().contains("origin-unreachable"), "{away:?}");
@@ -98,12 +96,14 @@ fn an_origin_that_is_away_is_502_and_one_that_is_silent_504() {
 fn a_group_fails_over_for_reads_only() {
     let primary = Origin::start(|seen| Reply::new(if seen.target == "/missing" { 404 } else { 500 }, "primary"));
     let secondary = Origin::start(|_| Reply::new(200, "secondary"));
-    let origins = format!(
-        "[origin.one]\nurl = {:?}\n[origin.two]\nurl = {:?}\n[origin_group.both]\nprimary = \"one\"\nsecondary = \"two\"\nstatus = [500, 502]\n",
-        primary.url(),
-        secondary.url()
-    );
-    let edge = Edge::start(&site(&origins, "both"));
+    let origins = Config::new()
+        .origin("one", primary.url())
+        .origin("two", secondary.url())
+        .table("origin_group.both")
+        .set("primary", "one")
+        .set("secondary", "two")
+        .set("status", [500, 502]);
+    let edge = Edge::start(origins.site("both"));
     assert_eq!(edge.get("/").text(), "secondary");
     assert_eq!(edge.get("/missing").text(), "primary");
     assert_eq!(edge.request("POST", "/", "", b"x").text(), "primary");
@@ -113,13 +113,15 @@ fn a_group_fails_over_for_reads_only() {
 #[test]
 fn a_group_fails_over_when_the_primary_is_away() {
     let secondary = Origin::echo();
-    let origins = format!(
-        "[origin.one]\nurl = \"http://127.0.0.1:{}\"\nconnect_attempts = 1\n[origin.two]\nurl = {:?}\n\
-         [origin_group.both]\nprimary = \"one\"\nsecondary = \"two\"\nstatus = [500]\n",
-        closed_port(),
-        secondary.url()
-    );
-    let edge = Edge::start(&site(&origins, "both"));
+    let origins = Config::new()
+        .origin("one", format!("http://127.0.0.1:{}", closed_port()))
+        .set("connect_attempts", 1)
+        .origin("two", secondary.url())
+        .table("origin_group.both")
+        .set("primary", "one")
+        .set("secondary", "two")
+        .set("status", [500]);
+    let edge = Edge::start(origins.site("both"));
     assert_eq!(edge.get("/x").text(), "GET /x\n");
 }
 
@@ -132,7 +134,7 @@ fn a_folder_serves_its_files_and_nothing_above_it() {
     std::fs::write(folder.path().join("www/a b.css"), "css").unwrap();
     std::fs::write(folder.path().join("secret"), "secret").unwrap();
     std::os::unix::fs::symlink("../secret", folder.path().join("www/link")).unwrap();
-    let edge = Edge::start_in(folder, "", &site("[origin.www]\nfolder = \"www\"", "www"));
+    let edge = Edge::start_in(folder, Config::new().folder("www", "www").site("www"));
     assert_eq!(edge.get("/").text(), "home");
     assert_eq!(edge.get("/docs/").text(), "docs");
     let css = edge.get("/a%20b.css");
@@ -148,24 +150,17 @@ fn a_folder_serves_its_files_and_nothing_above_it() {
 
 #[test]
 fn a_fixed_response_needs_no_origin() {
-    let edge = Edge::start(&site(
-        "[origin.gone]\nfixed = { status = 410, headers = { content-type = \"text/plain\" }, body = \"gone\\n\" }",
-        "gone",
-    ));
+    let fixed = json!({ "status": 410, "headers": { "content-type": "text/plain" }, "body": "gone\n" });
+    let edge = Edge::start(Config::new().table("origin.gone").set("fixed", fixed).site("gone"));
     let answer = edge.get("/anything");
     assert_eq!((answer.status, answer.text().as_str(), answer.header("content-type")), (410, "gone\n", "text/plain"));
 }
 
 #[test]
 fn sites_are_told_by_host_and_behaviors_by_path() {
-    let fixed = |name: &str| format!("[origin.{name}]\nfixed = {{ status = 200, body = \"{name}\" }}\n");
-    let edge = Edge::start(&format!(
-        "{}{}{}[[site]]\nname = \"www\"\nhosts = [\"www.example.com\"]\norigin = \"a\"\nallowed_methods = [\"GET\", \"HEAD\"]\n\
-         [[site.behavior]]\npath = \"/img/*.png\"\norigin = \"b\"\n[[site]]\nname = \"rest\"\nhosts = [\"*.example.com\"]\norigin = \"c\"\n",
-        fixed("a"),
-        fixed("b"),
-        fixed("c")
-    ));
+    let fixed = Config::new().fixed("a", "a").fixed("b", "b").fixed("c", "c");
+    let www = fixed.site_named("www", "www.example.com", "a").set("allowed_methods", ["GET", "HEAD"]);
+    let edge = Edge::start(www.behavior("/img/*.png").set("origin", "b").site_named("rest", "*.example.com", "c"));
     let body = |host: &str, target: &str| crate::harness::get(edge.http(), host, target, "").text();
     assert_eq!(body("www.example.com", "/img/x/y.png"), "b");
     assert_eq!(body("WWW.EXAMPLE.COM:8080", "/img/y.jpg"), "a");
@@ -177,9 +172,8 @@ fn sites_are_told_by_host_and_behaviors_by_path() {
 #[test]
 fn services_of_wasi_http_run_unchanged_as_origins() {
     for service in ["service-p2", "service-p3"] {
-        let function =
-            format!("[function.service]\ncomponent = {:?}\n[origin.app]\ncomponent = \"service\"\n", component(service));
-        let edge = Edge::start(&site(&function, "app"));
+        let function = Config::new().function("service", component(service)).service("app", "service");
+        let edge = Edge::start(function.site("app"));
         assert_eq!(edge.get("/page").body.len(), 1024, "{service}");
         let body = vec![b'x'; 100_000];
         let echo = edge.request("POST", "/echo?a=b", "X-One: 1\r\n", &body);
@@ -195,11 +189,9 @@ fn services_of_wasi_http_run_unchanged_as_origins() {
 #[test]
 fn a_component_over_its_limit_is_told_as_a_hook_over_its_limit() {
     for service in ["service-p2", "service-p3"] {
-        let function = format!(
-            "[function.service]\ncomponent = {:?}\nlimits = {{ cpu_us = 1 }}\n[origin.app]\ncomponent = \"service\"\n",
-            component(service)
-        );
-        let edge = Edge::start(&site(&function, "app"));
+        let function =
+            Config::new().function("service", component(service)).set("limits", json!({ "cpu_us": 1 })).service("app", "service");
+        let edge = Edge::start(function.site("app"));
         // It looks for a `?` in the target before it answers.
         let over = edge.get(&format!("/{}", "x".repeat(8_000)));
         assert_eq!((over.status, over.header("x-cache")), (503, "LambdaLimitExceeded from cloudfront"), "{service}: {over:?}");
@@ -213,7 +205,7 @@ fn a_folder_sends_a_part_of_a_file_when_it_is_asked_for_one() {
     let large: Vec<u8> = (0..300_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     std::fs::create_dir(folder.path().join("www")).unwrap();
     std::fs::write(folder.path().join("www/large"), &large).unwrap();
-    let edge = Edge::start_in(folder, "", &site("[origin.www]\nfolder = \"www\"", "www"));
+    let edge = Edge::start_in(folder, Config::new().folder("www", "www").site("www"));
     let whole = edge.get("/large");
     assert_eq!((whole.status, whole.header("accept-ranges")), (200, "bytes"));
     assert!(whole.body == large);
@@ -242,9 +234,8 @@ fn a_folder_sends_a_part_of_a_file_when_it_is_asked_for_one() {
 #[test]
 fn a_component_streams_its_answer_while_it_makes_it() {
     for service in ["service-p2", "service-p3"] {
-        let function =
-            format!("[function.service]\ncomponent = {:?}\n[origin.app]\ncomponent = \"service\"\n", component(service));
-        let edge = Edge::start(&site(&function, "app"));
+        let function = Config::new().function("service", component(service)).service("app", "service");
+        let edge = Edge::start(function.site("app"));
         let mut client = edge.connect();
         client.send("GET /trap-in-body HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n");
         // Where the panic comes before the head is out there may be an answer or none; after it the body must

@@ -3,10 +3,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use crate::harness::{Answer, Edge, Origin, Reply, edgeward};
+use crate::harness::{Answer, Config, Edge, Origin, Reply, edgeward};
+
+/// The key group `g`, whose key is in a file of the tests of signatures.
+const SIGNED: &str = "[public_key.K]\nfile = \"rsa.pem\"\n[key_group.g]\nkeys = [\"K\"]";
 
 /// `/private/*` is for those for whom somebody has signed, and `*.css` has an origin of its own.
-fn private(origin: &str) -> Edge {
+fn private(origin: impl Into<Config>) -> Edge {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rsa.pem"), include_bytes!("signed/rsa.pem")).unwrap();
     for (name, text) in [("private/a.txt", "secret"), ("open/a.txt", "open"), ("open/a.css", "style"), ("%70rivate/a.txt", "odd")]
@@ -15,14 +18,18 @@ fn private(origin: &str) -> Edge {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text).unwrap();
     }
-    let config = format!(
-        "[origin.o]\n{origin}\n[origin.css]\nfixed = {{ body = \"css\" }}\n\
-         [public_key.K]\nfile = \"rsa.pem\"\n[key_group.g]\nkeys = [\"K\"]\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ndefault_root_object = \"open/a.txt\"\n\
-         [[site.behavior]]\npath = \"/private/*\"\ntrusted_key_groups = [\"g\"]\n\
-         [[site.behavior]]\npath = \"*.css\"\norigin = \"css\"\n"
-    );
-    Edge::start_in(folder, "", &config)
+    let config = Config::new()
+        .table("origin.o")
+        .with(origin)
+        .fixed("css", "css")
+        .with(SIGNED)
+        .site("o")
+        .set("default_root_object", "open/a.txt")
+        .behavior("/private/*")
+        .set("trusted_key_groups", ["g"])
+        .behavior("*.css")
+        .set("origin", "css");
+    Edge::start_in(folder, &config)
 }
 
 /// Ways to write `/private/a.txt` on which the RFC and all servers agree.
@@ -122,7 +129,7 @@ fn no_spelling_of_a_private_path_is_open() {
 #[test]
 fn the_path_is_sent_on_as_it_came() {
     let origin = Origin::echo();
-    let edge = private(&format!("url = {:?}", origin.url()));
+    let edge = private(Config::new().set("url", origin.url()));
     for target in [
         "/open//a/./b/../%61",
         "/private/../open",
@@ -148,13 +155,8 @@ fn the_path_is_sent_on_as_it_came() {
 #[test]
 fn a_pattern_is_read_like_a_path() {
     let origin = Origin::echo();
-    let config = |path: &str| {
-        format!(
-            "[origin.o]\nurl = {:?}\n[origin.b]\nfixed = {{ body = \"behavior\" }}\n\
-             [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n[[site.behavior]]\npath = {path:?}\norigin = \"b\"\n",
-            origin.url()
-        )
-    };
+    let config =
+        |path: &str| Config::new().origin("o", origin.url()).fixed("b", "behavior").site("o").behavior(path).set("origin", "b");
     for (pattern, target, matches) in [
         ("/@admin/*", "/%40admin/a", true),
         ("/%40admin/*", "/@admin/a", true),
@@ -164,7 +166,7 @@ fn a_pattern_is_read_like_a_path() {
         ("/a%20b", "/a%20b", true),
         ("/A*", "/a", false),
     ] {
-        let edge = Edge::start(&config(pattern));
+        let edge = Edge::start(config(pattern));
         assert_eq!(edge.get(target).text() == "behavior", matches, "{pattern} {target}");
     }
     let folder = tempfile::tempdir().unwrap();
@@ -177,8 +179,7 @@ fn a_pattern_is_read_like_a_path() {
         ("/a%00b", others),
         ("/%252541", others),
     ] {
-        std::fs::write(folder.path().join("edge.toml"), format!("[server]\nhttp = [\"127.0.0.1:0\"]\n{}", config(pattern)))
-            .unwrap();
+        std::fs::write(folder.path().join("edge.toml"), config(pattern).to_string()).unwrap();
         let checked = edgeward().args(["check", "edge.toml"]).current_dir(folder.path()).output().unwrap();
         let error = String::from_utf8_lossy(&checked.stderr).into_owned();
         assert!(checked.status.code() == Some(64) && error.contains(right), "{error}");
@@ -188,10 +189,7 @@ fn a_pattern_is_read_like_a_path() {
 #[test]
 fn nothing_climbs_out_of_an_origins_own_path() {
     let origin = Origin::echo();
-    let edge = Edge::start(&format!(
-        "[origin.o]\nurl = \"{}/public\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n",
-        origin.url()
-    ));
+    let edge = Edge::start(Config::new().origin("o", format!("{}/public", origin.url())).site("o"));
     for target in [
         "/../admin",
         "/%2e%2e/admin",
@@ -223,12 +221,15 @@ fn what_is_signed_by_its_name_is_not_open_as_an_index() {
         for name in ["index.html", "dir/index.html", "dir/a.txt"] {
             std::fs::write(folder.path().join("www").join(name), "content").unwrap();
         }
-        let config = format!(
-            "[origin.o]\n{kind}\n[public_key.K]\nfile = \"rsa.pem\"\n[key_group.g]\nkeys = [\"K\"]\n\
-             [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ndefault_root_object = {root:?}\n\
-             [[site.behavior]]\npath = \"*.html\"\ntrusted_key_groups = [\"g\"]\n"
-        );
-        let edge = Edge::start_in(folder, "", &config);
+        let config = Config::new()
+            .table("origin.o")
+            .with(&kind)
+            .with(SIGNED)
+            .site("o")
+            .set("default_root_object", root)
+            .behavior("*.html")
+            .set("trusted_key_groups", ["g"]);
+        let edge = Edge::start_in(folder, &config);
         for target in ["/index.html", "/", "//", "/x/..", "/%2e/", "/?a=b"] {
             assert!(is_denied(&edge.get(target)), "{kind}: {target}");
         }
@@ -249,11 +250,15 @@ fn counting(more: &str) -> (Origin, Edge) {
         let reply = Reply::new(200, format!("answer {}", count.fetch_add(1, SeqCst) + 1)).header("cache-control", "max-age=60");
         if seen.has("x-location") { reply.header("location", seen.header("x-location")) } else { reply }
     });
-    let edge = Edge::start(&format!(
-        "[origin.o]\nurl = {:?}\n[cache_policy.rfc]\nmode = \"standards\"\n{more}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"rfc\"\n",
-        origin.url()
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .origin("o", origin.url())
+            .table("cache_policy.rfc")
+            .set("mode", "standards")
+            .with(more)
+            .site("o")
+            .set("cache_policy", "rfc"),
+    );
     (origin, edge)
 }
 
@@ -309,11 +314,14 @@ fn strangers_requests_leave_operators_their_purges() {
         let reply = Reply::new(200, "answer").header("cache-control", "max-age=60");
         if seen.target == "/slow" { reply.held(held.clone()) } else { reply }
     });
-    let edge = Edge::start(&format!(
-        "[origin.o]\nurl = {:?}\n[cache_policy.rfc]\nmode = \"standards\"\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"rfc\"\n",
-        origin.url()
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .origin("o", origin.url())
+            .table("cache_policy.rfc")
+            .set("mode", "standards")
+            .site("o")
+            .set("cache_policy", "rfc"),
+    );
     // While this one fills, nothing can be swept out.
     let mut slow = edge.connect();
     slow.send("GET /slow HTTP/1.1\r\nHost: www.example.com\r\n\r\n");

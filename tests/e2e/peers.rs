@@ -3,23 +3,27 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use crate::harness::{Client, Edge, Origin, PATIENCE, Reply, Says, Script, closed_port, component, edgeward, get};
+use serde_json::json;
+
+use crate::harness::{Client, Config, Edge, Origin, PATIENCE, Reply, Says, Script, closed_port, component, edgeward, get};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-fn site(url: &str) -> String {
-    format!("[origin.o]\nurl = {url:?}\nread_timeout_s = 1\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n")
+fn site(url: &str) -> Config {
+    Config::new().origin("o", url).set("read_timeout_s", 1).site("o")
 }
 
 /// A site whose origin is away, with a page for that at `pages`.
-fn away(pages: &str) -> String {
-    format!(
-        "[origin.away]\nurl = \"http://127.0.0.1:{}\"\nconnect_attempts = 1\n[origin.pages]\nurl = {pages:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"away\"\n\
-         [[site.behavior]]\npath = \"/err/*\"\norigin = \"pages\"\n\
-         [[site.error_page]]\nstatus = 502\npath = \"/err/502.html\"\n",
-        closed_port()
-    )
+fn away(pages: &str) -> Config {
+    Config::new()
+        .origin("away", format!("http://127.0.0.1:{}", closed_port()))
+        .set("connect_attempts", 1)
+        .origin("pages", pages)
+        .site("away")
+        .behavior("/err/*")
+        .set("origin", "pages")
+        .error_page(502)
+        .set("path", "/err/502.html")
 }
 
 fn values(seen: &crate::harness::Seen, name: &str) -> Vec<String> {
@@ -28,9 +32,9 @@ fn values(seen: &crate::harness::Seen, name: &str) -> Vec<String> {
 
 #[test]
 fn edges_that_serve_each_others_error_pages_do_not_ask_each_other_for_ever() {
-    let one = Edge::start(&away("http://127.0.0.1:1/app"));
-    let other = Edge::start(&away(&format!("http://{}/app", one.http())));
-    one.reconfigure(&away(&format!("http://{}/app", other.http())));
+    let one = Edge::start(away("http://127.0.0.1:1/app"));
+    let other = Edge::start(away(&format!("http://{}/app", one.http())));
+    one.reconfigure(away(&format!("http://{}/app", other.http())));
     one.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
     assert_eq!(one.get("/x").status, 508);
     assert_eq!(one.metric("edgeward_edge_refusals_total{reason=\"loop\"}"), 1.0);
@@ -40,7 +44,7 @@ fn edges_that_serve_each_others_error_pages_do_not_ask_each_other_for_ever() {
 #[test]
 fn what_the_edge_asks_for_by_itself_says_where_the_request_has_been() {
     let pages = Origin::echo();
-    let edge = Edge::start(&away(&pages.url()));
+    let edge = Edge::start(away(&pages.url()));
     for target in ["/err/direct", "/x"] {
         edge.get_with(target, "CDN-Loop: other.example\r\nVia: 1.1 other.example\r\nCookie: a=1\r\n");
         let (passed, via) = (values(&pages.last(), "cdn-loop"), values(&pages.last(), "via"));
@@ -52,12 +56,10 @@ fn what_the_edge_asks_for_by_itself_says_where_the_request_has_been() {
 #[test]
 fn what_a_function_asks_for_says_where_the_request_has_been() {
     let (origin, database) = (Origin::echo(), Origin::start(|_| Reply::new(200, "{}")));
-    let edge = Edge::start(&format!(
-        "{}origin_request = \"f\"\n[function.f]\ncomponent = {:?}\nnetwork = [\"{at}\"]\nenvironment = {{ DATABASE = \"{at}\" }}\n",
-        site(&origin.url()),
-        component("http-lookup"),
-        at = database.address,
-    ));
+    let at = database.address.to_string();
+    let function =
+        Config::new().function("f", component("http-lookup")).set("network", [&at]).set("environment", json!({ "DATABASE": at }));
+    let edge = Edge::start(site(&origin.url()).set("origin_request", "f").with(function));
     edge.get_with("/products/7", "CDN-Loop: other.example\r\nVia: 1.1 other.example\r\n");
     let passed = values(&database.last(), "cdn-loop");
     assert!(passed.len() == 2 && passed.contains(&"other.example".to_owned()), "{passed:?}");
@@ -67,7 +69,7 @@ fn what_a_function_asks_for_says_where_the_request_has_been() {
 #[test]
 fn a_page_is_not_waited_for_when_its_client_has_left() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let edge = Edge::start(&away(&format!("http://{}", listener.local_addr().unwrap())));
+    let edge = Edge::start(away(&format!("http://{}", listener.local_addr().unwrap())));
     let mut client = edge.connect();
     client.send("GET /x HTTP/1.1\r\nHost: www\r\n\r\n");
     let (mut stream, _) = listener.accept().unwrap();
@@ -84,7 +86,7 @@ fn a_client_that_pauses_in_its_upload_has_its_own_time() {
         true => Says::Silence,
         false => Says::Answer(OK.into()),
     });
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let chunked = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let uploads: Vec<(Client, &str, &str)> = [
         ("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello".to_owned(), "hello"),
@@ -115,7 +117,7 @@ fn a_client_that_pauses_in_its_upload_has_its_own_time() {
 #[test]
 fn an_origin_that_has_a_whole_upload_is_waited_for_no_longer_than_its_time() {
     let origin = Script::start(|_, _| Says::Silence);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let mut client = edge.connect();
     client.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
     client.send("hello");
@@ -137,8 +139,9 @@ fn an_answer_is_judged_by_all_that_it_says_of_the_cache() {
             let origin = Script::saying(&format!(
                 "HTTP/1.1 200 OK\r\n{said}\r\nConnection: keep-alive, {name}\r\nContent-Length: 2\r\n\r\nok"
             ));
-            let policy = format!("cache_policy = \"p\"\n[cache_policy.p]\nmode = {mode:?}\ndefault_ttl_s = 60\n");
-            let edge = Edge::start(&format!("{}{policy}", site(&origin.url)));
+            let policy =
+                Config::new().set("cache_policy", "p").table("cache_policy.p").set("mode", mode).set("default_ttl_s", 60);
+            let edge = Edge::start(site(&origin.url).with(policy));
             for asked in 1..=2 {
                 assert_eq!(edge.get("/a").text(), "ok");
                 assert_eq!(origin.asked().len(), asked, "{mode} {said}");
@@ -154,7 +157,7 @@ fn what_connection_names_is_removed_whatever_else_it_names() {
         let head = format!("HTTP/1.1 200 OK\r\nX-Hop: 1\r\nX-Arrived: {hop}\r\nConnection: x-hop, ");
         Says::Answer([head.as_bytes(), b"\xe9\r\nContent-Length: 0\r\n\r\n"].concat())
     });
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let mut client = edge.connect();
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Hop: 1\r\nConnection: x-hop, \xe9\r\n\r\n");
     let answer = client.answer(false).unwrap();
@@ -165,11 +168,15 @@ fn what_connection_names_is_removed_whatever_else_it_names() {
 fn a_change_makes_what_is_stored_for_its_own_host_doubtful() {
     let origin = Origin::start(|_| Reply::new(200, "ok").header("cache-control", "max-age=60"));
     let start = |host: bool| {
-        Edge::start(&format!(
-            "[origin.o]\nurl = {:?}\n[cache_policy.p]\nmode = \"standards\"\nhost = {host}\n\
-             [[site]]\nname = \"s\"\nhosts = [\"*.s.test\"]\norigin = \"o\"\ncache_policy = \"p\"\n",
-            origin.url()
-        ))
+        Edge::start(
+            Config::new()
+                .origin("o", origin.url())
+                .table("cache_policy.p")
+                .set("mode", "standards")
+                .set("host", host)
+                .site_named("s", "*.s.test", "o")
+                .set("cache_policy", "p"),
+        )
     };
     for keyed in [true, false] {
         let edge = start(keyed);
@@ -190,7 +197,7 @@ fn a_change_makes_what_is_stored_for_its_own_host_doubtful() {
 #[test]
 fn options_go_as_far_as_they_may() {
     let origin = Script::saying(OK);
-    let edge = Edge::start(&format!("{}allowed_methods = [\"GET\", \"HEAD\", \"OPTIONS\"]\n", site(&origin.url)));
+    let edge = Edge::start(site(&origin.url).set("allowed_methods", ["GET", "HEAD", "OPTIONS"]));
     let mut client = edge.connect();
     for (said, onwards) in [("5", "4"), ("1", "0"), ("x", "x")] {
         assert_eq!(client.request("OPTIONS", "/a", "t.test", &format!("Max-Forwards: {said}\r\n"), b"").status, 200);
@@ -209,7 +216,7 @@ fn options_go_as_far_as_they_may() {
 #[test]
 fn a_handshake_that_is_wrong_is_its_clients_fault() {
     let origin = Script::saying("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for (headers, status) in [
         ("Sec-WebSocket-Version: 13\r\n".to_owned(), 400),
@@ -236,7 +243,7 @@ async fn what_http2_forbids_is_refused() {
     use hyper_util::rt::{TokioExecutor, TokioIo};
 
     let origin = Script::saying(OK);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let stream = tokio::net::TcpStream::connect(edge.http()).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -257,14 +264,14 @@ async fn what_http2_forbids_is_refused() {
 #[test]
 fn what_is_of_one_connection_is_not_forwarded() {
     let origin = Script::saying(OK);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     assert_eq!(edge.get_with("/", "HTTP2-Settings: AAMAAABkAAQAAP__\r\n").status, 200);
     assert!(!origin.last().contains("http2-settings"), "{}", origin.last());
 }
 
 #[test]
 fn a_port_is_a_number_that_a_port_can_be() {
-    let edge = Edge::start(&site(&Script::saying(OK).url));
+    let edge = Edge::start(site(&Script::saying(OK).url));
     for (host, status) in [("a:65535", 200), ("a:65536", 400), ("a:99999", 400)] {
         assert_eq!(get(edge.http(), host, "/", "").status, status, "{host}");
     }
@@ -279,7 +286,7 @@ fn answers_without_a_body_have_none() {
             _ => format!("{hint}{OK}").into_bytes(),
         })
     });
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let mut client = edge.connect();
     client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
     let hinted = client.answer(true).unwrap();
@@ -302,7 +309,7 @@ fn an_answer_that_breaks_off_is_502_or_cut_but_never_nothing() {
         };
         Says::Answer(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{framing}\r\n\r\n{body}").into_bytes())
     });
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let said = |target: &str| {
         let mut client = edge.connect();
         client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
@@ -322,18 +329,18 @@ fn an_answer_that_breaks_off_is_502_or_cut_but_never_nothing() {
 fn a_check_tells_what_a_start_would_fail_for() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::File::create(folder.path().join("file")).unwrap().write_all(b"x").unwrap();
-    let site = "[origin.o]\nurl = \"http://127.0.0.1:1\"\n[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"o\"\n";
+    let site = Config::new().origin("o", "http://127.0.0.1:1").site_named("s", "*", "o").tables();
     let disk = |folder: &str| format!("{site}[cache.disk]\nfolder = {folder:?}\nbytes = 67108864\n");
     for (server, rest, told) in [
-        ("data_dir = \"file\"", site.to_owned(), "cannot keep anything in `file`: it is not a folder"),
-        ("data_dir = \"file/data\"", site.to_owned(), "cannot keep anything in `file/data`: not a folder"),
+        ("data_dir = \"file\"", site.to_owned(), "cannot store anything in `file`: it is not a folder"),
+        ("data_dir = \"file/data\"", site.to_owned(), "cannot store anything in `file/data`: not a folder"),
         ("data_dir = \"new/data\"", site.to_owned(), ""),
-        ("", disk("file"), "cannot keep anything in `file`: it is not a folder"),
+        ("", disk("file"), "cannot store anything in `file`: it is not a folder"),
         ("", disk("new"), ""),
         ("https = []\nadmin = \"0.0.0.0:21300\"", site.to_owned(), "0.0.0.0:21300 listens on 127.0.0.1:21300 already"),
         ("admin = \"[::]:21300\"", site.to_owned(), ""),
-        ("edge_location = \"(x\"", site.to_owned(), "`edge_location` cannot stand in a header"),
-        ("edge_location = \"a,b\"", site.to_owned(), "`edge_location` cannot stand in a header"),
+        ("edge_location = \"(x\"", site.to_owned(), "`edge_location` is not valid in a header"),
+        ("edge_location = \"a,b\"", site.to_owned(), "`edge_location` is not valid in a header"),
     ] {
         let config = format!("[server]\nhttp = [\"127.0.0.1:21300\"]\n{server}\n{rest}");
         std::fs::write(folder.path().join("edge.toml"), config).unwrap();

@@ -11,10 +11,10 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 
-use crate::harness::{Edge, Origin, eventually, ten_thousand};
+use crate::harness::{Config, Edge, Origin, eventually, ten_thousand};
 
-fn site(origin: &Origin) -> String {
-    format!("[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n", origin.url())
+fn site(origin: &Origin) -> Config {
+    Config::new().origin("o", origin.url()).site("o")
 }
 
 /// Writes a self-signed certificate for these hosts into a folder.
@@ -65,7 +65,7 @@ async fn ask_http2(
 #[tokio::test]
 async fn http2_by_prior_knowledge() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin));
+    let edge = Edge::start(site(&origin));
     let stream = tokio::net::TcpStream::connect(edge.http()).await.unwrap();
     assert_eq!(ask_http2(stream, "http://www.example.com/x?y").await, (200, "GET /x?y\n".to_owned()));
     assert!(origin.last().header("via").starts_with("2.0 "), "{:?}", origin.last());
@@ -78,9 +78,8 @@ async fn https_by_sni_with_http2_and_certificates_that_are_replaced() {
     let mut roots = rustls::RootCertStore::empty();
     let first = issue(folder.path(), "first", &["first.example"], &mut roots);
     let second = issue(folder.path(), "second", &["second.example"], &mut roots);
-    let certificates = "https = [\"127.0.0.1:0\"]\n[[server.certificate]]\nchain = \"first.pem\"\nkey = \"first.key\"\n\
-                        [[server.certificate]]\nchain = \"second.pem\"\nkey = \"second.key\"\n";
-    let edge = Edge::start_in(folder, certificates, &site(&origin));
+    let certificates = Config::new().https("first.pem", "first.key").certificate("second.pem", "second.key");
+    let edge = Edge::start_in(folder, certificates.with(site(&origin)));
     let shown = |stream: &tokio_rustls::client::TlsStream<tokio::net::TcpStream>| {
         stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
     };
@@ -104,7 +103,7 @@ async fn https_by_sni_with_http2_and_certificates_that_are_replaced() {
 #[test]
 fn malformed_requests_are_refused_and_never_reach_the_origin() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin));
+    let edge = Edge::start(site(&origin));
     for shape in [
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
@@ -129,7 +128,7 @@ fn malformed_requests_are_refused_and_never_reach_the_origin() {
 
 #[test]
 fn a_url_and_a_head_have_limits() {
-    let edge = Edge::start("[origin.o]\nfixed = { body = \"ok\" }\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n");
+    let edge = Edge::start(Config::new().fixed("o", "ok").site("o"));
     let status = |head: String| {
         let mut client = edge.connect();
         client.send(head);
@@ -149,7 +148,7 @@ fn a_url_and_a_head_have_limits() {
 #[test]
 fn ten_thousand_slow_clients_cost_little_and_harm_nobody() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin));
+    let edge = Edge::start(site(&origin));
     assert_eq!(edge.get("/").status, 200);
     let before = edge.resident_bytes();
     let clients = ten_thousand();

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::harness::{Client, Edge, Origin, component, eventually};
+use crate::harness::{Client, Config, Edge, Origin, component, eventually};
 
-fn config(component: &str, origin: &Origin) -> String {
-    format!(
-        "[function.f]\ncomponent = {component:?}\n[origin.o]\nurl = {:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"f\"\n",
-        origin.url()
-    )
+fn config(component: &str, origin: &Origin) -> Config {
+    site_of("o", component, origin)
+}
+
+fn site_of(named: &str, component: &str, origin: &Origin) -> Config {
+    Config::new().function("f", component).origin("o", origin.url()).site(named).set("viewer_request", "f")
 }
 
 fn guest(name: &str) -> Vec<u8> {
@@ -42,7 +43,7 @@ fn a_component_is_replaced_under_load_without_a_failed_request() {
     let origin = Origin::echo();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("hook.wasm"), guest("spa-rewrite")).unwrap();
-    let edge = Edge::start_in(folder, "", &config("hook.wasm", &origin));
+    let edge = Edge::start_in(folder, config("hook.wasm", &origin));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
     let answers = under_load(&edge, || {
         for (name, expected) in [("edge-rules", "GET /route/index.html\n"), ("spa-rewrite", "GET /index.html\n")] {
@@ -58,9 +59,9 @@ fn a_component_is_replaced_under_load_without_a_failed_request() {
 fn a_configuration_is_replaced_under_load_without_a_failed_request() {
     let (first, second) = (Origin::echo(), Origin::echo());
     let guest = component("spa-rewrite");
-    let edge = Edge::start(&config(&guest, &first));
+    let edge = Edge::start(config(&guest, &first));
     under_load(&edge, || {
-        edge.reconfigure(&config(&guest, &second));
+        edge.reconfigure(config(&guest, &second));
         eventually("the second origin is asked", || {
             edge.get("/route");
             !second.seen().is_empty()
@@ -75,14 +76,14 @@ fn a_configuration_is_replaced_under_load_without_a_failed_request() {
 fn a_wrong_configuration_leaves_the_old_one_and_says_why() {
     let origin = Origin::echo();
     let guest = component("spa-rewrite");
-    let edge = Edge::start(&config(&guest, &origin));
+    let edge = Edge::start(config(&guest, &origin));
     under_load(&edge, || {
-        edge.reconfigure(&config(&guest, &origin).replace("origin = \"o\"", "origin = \"nowhere\""));
+        edge.reconfigure(site_of("nowhere", &guest, &origin));
         eventually("the change is refused", || edge.metric("edgeward_config_reloads_total{result=\"refused\"}") >= 1.0);
     });
     eventually("the log says why", || edge.log().contains("nowhere"));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
-    edge.reconfigure(&config(&guest, &origin));
+    edge.reconfigure(config(&guest, &origin));
     eventually("the old text is fine again", || edge.metric("edgeward_config_reloads_total{result=\"ok\"}") >= 1.0);
 }
 
@@ -91,7 +92,7 @@ fn a_wrong_component_leaves_the_old_one() {
     let origin = Origin::echo();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("hook.wasm"), guest("spa-rewrite")).unwrap();
-    let edge = Edge::start_in(folder, "", &config("hook.wasm", &origin));
+    let edge = Edge::start_in(folder, config("hook.wasm", &origin));
     under_load(&edge, || {
         for (n, bytes) in [b"not a component".to_vec(), guest("security-headers")].iter().enumerate() {
             edge.put("hook.wasm", bytes);

@@ -1,13 +1,18 @@
 //! Response headers policies: what is added, replaced and taken out, and who may read a response.
 
-use crate::harness::{Answer, Edge, Origin, Reply, component};
+use crate::harness::{Answer, Config, Edge, Origin, Reply, component};
 
-fn edge(origin: &Origin, policy: &str, more: &str) -> Edge {
+fn edge(origin: &Origin, policy: &str, more: impl Into<Config>) -> Edge {
     let url = origin.url();
-    Edge::start(&format!(
-        "[origin.o]\nurl = {url:?}\n[response_headers_policy.p]\n{policy}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nresponse_headers_policy = \"p\"\n{more}\n"
-    ))
+    Edge::start(
+        Config::new()
+            .origin("o", url)
+            .table("response_headers_policy.p")
+            .with(policy)
+            .site("o")
+            .set("response_headers_policy", "p")
+            .with(more),
+    )
 }
 
 fn plain() -> Origin {
@@ -80,11 +85,9 @@ fn managed_policies_need_no_declaration() {
     let origin = Origin::echo();
     let config = |name: &str| {
         let url = origin.url();
-        format!(
-            "[origin.o]\nurl = {url:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nresponse_headers_policy = {name:?}\n"
-        )
+        Config::new().origin("o", url).site("o").set("response_headers_policy", name)
     };
-    let edge = Edge::start(&config("CORS-with-preflight-and-SecurityHeadersPolicy"));
+    let edge = Edge::start(config("CORS-with-preflight-and-SecurityHeadersPolicy"));
     let answer = edge.get_with("/a", "Origin: https://app.test\r\n");
     for (name, value) in [
         ("access-control-allow-origin", "*"),
@@ -97,7 +100,7 @@ fn managed_policies_need_no_declaration() {
     ] {
         assert_eq!(answer.header(name), value, "{name}");
     }
-    let edge = Edge::start(&config("SimpleCORS"));
+    let edge = Edge::start(config("SimpleCORS"));
     let answer = edge.get_with("/a", "Origin: https://app.test\r\n");
     assert_eq!((answer.header("access-control-allow-origin"), answer.header("x-frame-options")), ("*", ""));
     assert_eq!(edge.get("/a").header("access-control-allow-origin"), "");
@@ -106,13 +109,14 @@ fn managed_policies_need_no_declaration() {
 #[test]
 fn a_hook_has_the_last_word_and_generated_answers_are_dressed() {
     let origin = Origin::echo();
-    let hooks = format!(
-        "viewer_response = \"security\"\n[[site.behavior]]\npath = \"/made\"\nviewer_request = \"synth\"\nresponse_headers_policy = \"p\"\n\
-         [function.security]\ncomponent = {:?}\n[function.synth]\ncomponent = {:?}\n",
-        component("security-headers"),
-        component("edge-synth")
-    );
-    let edge = edge(&origin, "set = { x-frame-options = \"policy\", x-set = \"s\" }", &hooks);
+    let hooks = Config::new()
+        .set("viewer_response", "security")
+        .behavior("/made")
+        .set("viewer_request", "synth")
+        .set("response_headers_policy", "p")
+        .function("security", component("security-headers"))
+        .function("synth", component("edge-synth"));
+    let edge = edge(&origin, "set = { x-frame-options = \"policy\", x-set = \"s\" }", hooks);
     let answer = edge.get("/a");
     assert_eq!(answer.header("x-set"), "s");
     assert_ne!(answer.header("x-frame-options"), "policy", "the hook comes after the policy");
@@ -123,7 +127,7 @@ fn a_hook_has_the_last_word_and_generated_answers_are_dressed() {
 #[test]
 fn an_error_page_is_dressed_as_what_it_stands_for() {
     let origin = plain();
-    let pages = "[[site.error_page]]\nstatus = 404\npath = \"/page\"";
+    let pages = Config::new().error_page(404).set("path", "/page");
     let edge = edge(&origin, "set = { x-set = \"s\" }\nremove = [\"server\"]", pages);
     let answer = edge.get("/missing");
     assert_eq!((answer.status, answer.text(), answer.header("x-set"), answer.header("server")), (404, "yes".to_owned(), "s", ""));

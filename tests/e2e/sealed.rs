@@ -1,7 +1,7 @@
 //! What a viewer hook finds of the system: a stock Rust hook with its standard library, each function of the sealed WASI
 //! by itself, what a call costs, and what a panic says.
 
-use crate::harness::{Answer, Edge, Origin, component, eventually};
+use crate::harness::{Answer, Config, Edge, Origin, component, eventually};
 
 /// `guest` at `/bad/*`, with a key-value store.
 fn edge_with(guest: &str) -> (Edge, Origin) {
@@ -9,15 +9,17 @@ fn edge_with(guest: &str) -> (Edge, Origin) {
     let folder = tempfile::tempdir().unwrap();
     let values = format!(r#"{{"long": "{}"}}"#, "v".repeat(1_024));
     std::fs::write(folder.path().join("values.json"), values).unwrap();
-    let config = format!(
-        "[function.bad]\ncomponent = {:?}\nkey_value_store = \"values\"\n[key_value_store.values]\nfile = \"values.json\"\n\
-         [function.good]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\nviewer_request = \"good\"\n\
-         [[site.behavior]]\npath = \"/bad/*\"\nviewer_request = \"bad\"\n",
-        component(guest),
-        component("spa-rewrite"),
-        origin.url(),
-    );
+    let config = Config::new()
+        .function("bad", component(guest))
+        .set("key_value_store", "values")
+        .table("key_value_store.values")
+        .set("file", "values.json")
+        .function("good", component("spa-rewrite"))
+        .origin("o", origin.url())
+        .site("o")
+        .set("viewer_request", "good")
+        .behavior("/bad/*")
+        .set("viewer_request", "bad");
     // Otherwise only the first of several failures is told at once.
     (Edge::start_by_level("debug", folder, &config), origin)
 }

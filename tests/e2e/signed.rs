@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::harness::{Edge, Origin, Reply};
+use crate::harness::{Config, Edge, Origin, Reply};
 
 #[derive(Deserialize)]
 struct Case {
@@ -22,44 +22,18 @@ fn case(name: &str) -> Case {
 }
 
 /// `/private/*` is for those whom one of two keys has signed for.
-fn private(origin: &Origin, more: &str) -> Edge {
+fn private(origin: &Origin, more: impl Into<Config>) -> Edge {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rsa.pem"), include_bytes!("signed/rsa.pem")).unwrap();
     std::fs::write(folder.path().join("ecdsa.pem"), include_bytes!("signed/ecdsa.pem")).unwrap();
-    Edge::start_in(folder, "", &config(origin, more))
+    Edge::start_in(folder, config(origin, ["old", "new"]).with(more))
 }
 
-fn config(origin: &Origin, more: &str) -> String {
-    format!(
-        r#"
-[origin.o]
-url = {:?}
-
-[public_key.first]
-id = "KRSA"
-file = "rsa.pem"
-
-[public_key.KECDSA]
-file = "ecdsa.pem"
-
-[key_group.old]
-keys = ["first"]
-
-[key_group.new]
-keys = ["KECDSA"]
-
-[[site]]
-name = "www"
-hosts = ["*"]
-origin = "o"
-
-[[site.behavior]]
-path = "/private/*"
-trusted_key_groups = ["old", "new"]
-{more}
-"#,
-        origin.url()
-    )
+fn config<const N: usize>(origin: &Origin, trusted: [&str; N]) -> Config {
+    let keys = Config::new().origin("o", origin.url()).table("public_key.first").set("id", "KRSA").set("file", "rsa.pem");
+    let keys = keys.table("public_key.KECDSA").set("file", "ecdsa.pem").table("key_group.old").set("keys", ["first"]);
+    let groups = keys.table("key_group.new").set("keys", ["KECDSA"]);
+    groups.site("o").behavior("/private/*").set("trusted_key_groups", &trusted[..])
 }
 
 /// CloudFront's code for an answer.
@@ -113,7 +87,10 @@ fn what_is_not_private_needs_no_signature_and_keeps_its_parameters() {
 #[test]
 fn all_who_are_admitted_share_what_is_stored() {
     let origin = Origin::start(|_| Reply::new(200, "secret").header("cache-control", "max-age=60"));
-    let edge = private(&origin, "cache_policy = \"all\"\n[cache_policy.all]\nquery = \"all\"\ncookies = \"all\"\n");
+    let edge = private(
+        &origin,
+        Config::new().set("cache_policy", "all").table("cache_policy.all").set("query", "all").set("cookies", "all"),
+    );
     let get = |name: &str| {
         let case = case(name);
         let cookies = if case.cookies.is_empty() { String::new() } else { format!("Cookie: {}\r\n", case.cookies) };
@@ -136,7 +113,7 @@ fn a_key_that_is_no_longer_trusted_opens_nothing() {
     let edge = private(&origin, "");
     let (old, new) = (case("canned").target, case("canned, ECDSA").target);
     assert_eq!((edge.get(&old).status, edge.get(&new).status), (200, 200));
-    edge.reconfigure(&config(&origin, "").replace("[\"old\", \"new\"]", "[\"new\"]"));
+    edge.reconfigure(config(&origin, ["new"]));
     edge.wait_for_metric("edgeward_config_reloads_total{result=\"ok\"}", 1.0);
     assert_eq!((edge.get(&old).status, edge.get(&new).status), (403, 200));
 }
@@ -181,16 +158,9 @@ fn a_policy_for_one_folder_opens_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let (sign, pem) = signer();
     std::fs::write(folder.path().join("key.pem"), pem).unwrap();
-    let edge = Edge::start_in(
-        folder,
-        "",
-        &format!(
-            "[origin.o]\nurl = {:?}\n[public_key.K]\nfile = \"key.pem\"\n[key_group.g]\nkeys = [\"K\"]\n\
-             [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n\
-             [[site.behavior]]\npath = \"/members/*\"\ntrusted_key_groups = [\"g\"]\n",
-            origin.url()
-        ),
-    );
+    let key = Config::new().origin("o", origin.url()).table("public_key.K").set("file", "key.pem");
+    let site = key.table("key_group.g").set("keys", ["K"]).site("o");
+    let edge = Edge::start_in(folder, site.behavior("/members/*").set("trusted_key_groups", ["g"]));
     let policy = |resource: &str| {
         sign(&format!(
             "{{\"Statement\":[{{\"Resource\":{resource},\"Condition\":{{\"DateLessThan\":{{\"AWS:EpochTime\":2147483000}}}}}}]}}"

@@ -1,22 +1,23 @@
 //! Traces, as a collector gets them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Edge, Origin, Reply, closed_port, component, eventually};
+use crate::harness::{Config, Edge, Origin, Reply, closed_port, component, eventually};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
-fn config(collector: &str, origin: &Origin, rate: &str) -> String {
-    format!(
-        "[tracing]\notlp_endpoint = {collector:?}\nservice_name = \"test\"\nsample_rate = {rate}\nheaders = {{ x-key = \"k\" }}\n\
-         [function.rules]\ncomponent = {:?}\n[function.trap]\ncomponent = {:?}\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"CachingOptimized\"\nviewer_request = \"rules\"\n\
-         [[site.behavior]]\npath = \"/trap\"\nviewer_request = \"trap\"\n",
-        component("edge-rules"),
-        component("hostile-trap"),
-        origin.url(),
-    )
+fn config(collector: &str, origin: &Origin, rate: f64) -> Config {
+    let tracing = Config::new().table("tracing").set("otlp_endpoint", collector).set("service_name", "test");
+    let tracing = tracing.set("sample_rate", rate).set("headers", json!({ "x-key": "k" }));
+    let functions = tracing.function("rules", component("edge-rules")).function("trap", component("hostile-trap"));
+    functions
+        .origin("o", origin.url())
+        .site("o")
+        .cached()
+        .set("viewer_request", "rules")
+        .behavior("/trap")
+        .set("viewer_request", "trap")
 }
 
 /// All spans that a collector has got.
@@ -61,7 +62,7 @@ fn named<'s>(spans: &'s [Value], name: &str, kind: u64) -> &'s Value {
 fn a_miss_a_hit_and_a_failure_of_a_hook_are_trees_of_spans() {
     let collector = Origin::echo();
     let origin = Origin::start(|_| Reply::new(200, "page").header("cache-control", "max-age=60"));
-    let edge = Edge::start(&config(&collector.url(), &origin, "1.0"));
+    let edge = Edge::start(config(&collector.url(), &origin, 1.0));
     let sampled = format!("traceparent: 00-{TRACE}-{PARENT}-01\r\n");
 
     assert_eq!(edge.get_with("/a.html", &sampled).status, 200);
@@ -117,7 +118,7 @@ fn a_miss_a_hit_and_a_failure_of_a_hook_are_trees_of_spans() {
 fn what_is_not_sampled_passes_untouched_and_a_drain_sends_the_rest() {
     let collector = Origin::echo();
     let origin = Origin::echo();
-    let mut edge = Edge::start(&config(&collector.url(), &origin, "0.0"));
+    let mut edge = Edge::start(config(&collector.url(), &origin, 0.0));
     let unsampled = format!("00-{TRACE}-{PARENT}-00");
     edge.request("POST", "/1.html", &format!("traceparent: {unsampled}\r\n"), b"x");
     assert_eq!(origin.last().header("traceparent"), unsampled);
@@ -137,7 +138,7 @@ fn what_is_not_sampled_passes_untouched_and_a_drain_sends_the_rest() {
 #[test]
 fn a_collector_that_is_away_costs_spans_and_nothing_else() {
     let origin = Origin::echo();
-    let edge = Edge::start(&config(&format!("http://127.0.0.1:{}", closed_port()), &origin, "1"));
+    let edge = Edge::start(config(&format!("http://127.0.0.1:{}", closed_port()), &origin, 1.0));
     assert_eq!(edge.get("/a.html").status, 200);
     eventually("they are counted", || edge.metric("edgeward_trace_spans_dropped_total{reason=\"collector\"") >= 4.0);
 }

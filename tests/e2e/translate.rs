@@ -6,17 +6,17 @@ use hyper::body::Frame;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::harness::{Answer, Edge, Origin, Says, Script, get};
+use crate::harness::{Answer, Config, Edge, Origin, Says, Script, get};
 use crate::protocol::{connect_by, issue};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-fn site(url: &str) -> String {
-    format!("[origin.o]\nurl = {url:?}\nread_timeout_s = 5\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n")
+fn site(url: &str) -> Config {
+    Config::new().origin("o", url).set("read_timeout_s", 5).site("o")
 }
 
-fn cached(url: &str) -> String {
-    format!("{}cache_policy = \"p\"\n[cache_policy.p]\nmode = \"standards\"\n", site(url))
+fn cached(url: &str) -> Config {
+    site(url).set("cache_policy", "p").table("cache_policy.p").set("mode", "standards")
 }
 
 /// Says this over a connection of its own, and reads all that comes until the edge closes it.
@@ -40,7 +40,7 @@ fn nothing() -> http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error
 #[tokio::test]
 async fn cookies_of_several_lines_reach_the_origin_as_one() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin.url()));
+    let edge = Edge::start(site(&origin.url()));
     let mut sender = http2_to(&edge).await;
     let request = http::Request::get("http://www.example.com/").header("cookie", "a=1").header("cookie", "b=2");
     assert_eq!(sender.send_request(request.body(nothing()).unwrap()).await.unwrap().status(), 200);
@@ -57,7 +57,7 @@ fn what_precedes_an_answer_is_passed_on_and_the_answer_is_not_hurt() {
     let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\n";
     let answer = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nbody";
     let origin = Script::saying(&format!("{hint}HTTP/1.1 100 Continue\r\n\r\n{hint}{answer}"));
-    let edge = Edge::start(&cached(&origin.url));
+    let edge = Edge::start(cached(&origin.url));
     let mut client = edge.connect();
     for target in ["/a", "/b"] {
         client.send(format!("GET {target} HTTP/1.1\r\nHost: www\r\n\r\n"));
@@ -92,7 +92,7 @@ fn what_precedes_an_answer_without_end_is_cut_off() {
         true => Says::Answer(OK.into()),
         false => Says::Endless(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n".to_vec()),
     });
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let mut client = edge.connect();
     client.send("GET /bad HTTP/1.1\r\nHost: www\r\n\r\n");
     let (mut hints, mut answer) = (0, interim(&mut client));
@@ -107,7 +107,7 @@ fn what_precedes_an_answer_without_end_is_cut_off() {
 #[tokio::test]
 async fn over_http2_the_answer_comes_without_what_precedes_it() {
     let origin = Script::saying(&format!("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n{OK}"));
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let request = http::Request::get("http://www.example.com/").body(nothing()).unwrap();
     let answer = http2_to(&edge).await.send_request(request).await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.collect().await.unwrap().to_bytes()), (200, "ok".into()));
@@ -116,7 +116,7 @@ async fn over_http2_the_answer_comes_without_what_precedes_it() {
 #[test]
 fn a_client_that_expects_to_be_told_to_continue_is_told() {
     let origin = Origin::start(|seen| crate::harness::Reply::new(200, seen.body.clone()));
-    let edge = Edge::start(&site(&origin.url()));
+    let edge = Edge::start(site(&origin.url()));
     let mut client = edge.connect();
     client.send("POST / HTTP/1.1\r\nHost: www\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(interim(&mut client).status, 100);
@@ -144,26 +144,26 @@ fn a_transfer_coding_that_nobody_has_asked_for_is_a_broken_answer_and_not_stored
                 _ => Says::Answer(OK.into()),
             }
         });
-        let edge = Edge::start(&format!("{}error_ttl_s = 0\n", cached(&origin.url)));
+        let edge = Edge::start(cached(&origin.url).set("error_ttl_s", 0));
         let answer = edge.get("/");
         assert_eq!(answer.status, 502, "{coding} {answer:?}");
         assert_eq!(edge.get("/").text(), "ok", "{coding}");
     }
     let origin = Script::saying("HTTP/1.1 200 OK\r\nTransfer-Encoding:  Chunked \r\n\r\n2\r\nok\r\n0\r\n\r\n");
-    assert_eq!(Edge::start(&site(&origin.url)).get("/").text(), "ok");
+    assert_eq!(Edge::start(site(&origin.url)).get("/").text(), "ok");
 }
 
 #[test]
 fn an_origin_may_be_of_a_newer_version_and_leave_space_before_a_colon() {
     let origin = Script::saying("HTTP/1.2 200 OK\r\nX-Spaced : yes\r\nContent-Length\t: 2\r\n\r\nok");
-    let answer = Edge::start(&site(&origin.url)).get("/");
+    let answer = Edge::start(site(&origin.url)).get("/");
     assert_eq!((answer.text().as_str(), answer.header("x-spaced")), ("ok", "yes"));
 }
 
 #[test]
 fn a_request_has_one_target_and_one_host() {
     let origin = Script::saying(OK);
-    let edge = Edge::start(&site(&origin.url).replace("read_timeout", "forward_host = true\nread_timeout"));
+    let edge = Edge::start(Config::new().origin("o", &origin.url).set("forward_host", true).site("o"));
     let told = |request: &str| {
         let mut client = edge.connect();
         client.send(request);
@@ -210,7 +210,7 @@ fn a_request_has_one_target_and_one_host() {
 #[test]
 fn a_newer_version_may_come_byte_by_byte() {
     let origin = Script::saying(OK);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let mut client = edge.connect();
     for byte in b"GET /a HTTP/1.2\r\nHost: a\r\n\r\n" {
         client.send([*byte]);
@@ -221,7 +221,7 @@ fn a_newer_version_may_come_byte_by_byte() {
 #[test]
 fn a_request_that_is_expected_to_have_a_body_says_that_it_has_none() {
     let origin = Script::saying(OK);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     for (method, says) in [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false), ("OPTIONS", false)]
     {
         assert_eq!(edge.request(method, "/", "", b"").status, 200);
@@ -234,7 +234,7 @@ fn a_request_that_is_expected_to_have_a_body_says_that_it_has_none() {
 #[test]
 fn a_good_request_is_answered_though_a_bad_one_follows_it() {
     let origin = Script::saying(OK);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let good = "GET /good HTTP/1.1\r\nHost: a\r\n\r\n";
     let upload = "POST /good HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
     for bad in [
@@ -262,7 +262,7 @@ const TRAILING: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer
 #[test]
 fn what_follows_the_body_of_an_answer_reaches_a_client_that_takes_it() {
     let origin = Script::saying(TRAILING);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let takes = said(&edge, "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE, close\r\n\r\n");
     assert!(takes.ends_with("0\r\nx-sum: 1\r\nx-late: 2\r\n\r\n"), "{takes}");
     assert!(origin.last().contains("\r\nte: trailers\r\n"), "{}", origin.last());
@@ -270,7 +270,7 @@ fn what_follows_the_body_of_an_answer_reaches_a_client_that_takes_it() {
     assert!(does_not.ends_with("2\r\nok\r\n0\r\n\r\n") && !does_not.contains("trailer:"), "{does_not}");
     assert!(!origin.last().contains("\r\nte: "), "{}", origin.last());
     // Nobody has what follows a body that is stored.
-    let edge = Edge::start(&cached(&origin.url));
+    let edge = Edge::start(cached(&origin.url));
     let stored = said(&edge, "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE, close\r\n\r\n");
     assert!(stored.contains("ok") && !stored.to_ascii_lowercase().contains("x-sum"), "{stored}");
 }
@@ -278,7 +278,7 @@ fn what_follows_the_body_of_an_answer_reaches_a_client_that_takes_it() {
 #[tokio::test]
 async fn what_follows_a_body_passes_between_http2_and_http1() {
     let origin = Script::saying(TRAILING);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let mut sender = http2_to(&edge).await;
     let answer = sender.send_request(http::Request::get("http://a/").body(nothing()).unwrap()).await.unwrap();
     let body = answer.into_body().collect().await.unwrap();
@@ -301,7 +301,7 @@ async fn what_follows_a_body_passes_between_http2_and_http1() {
 #[test]
 fn what_follows_the_body_of_a_request_reaches_the_origin() {
     let origin = Script::saying(OK);
-    let edge = Edge::start(&site(&origin.url));
+    let edge = Edge::start(site(&origin.url));
     let answer = said(
         &edge,
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, Host\r\nConnection: close\r\n\r\n\
@@ -319,16 +319,11 @@ async fn a_request_for_another_site_than_its_connection_was_made_for_is_misdirec
     issue(folder.path(), "one", &["one.example", "also.example", "*.wild.example", "private.example"], &mut roots);
     issue(folder.path(), "two", &["two.example"], &mut roots);
     std::fs::write(folder.path().join("key.pem"), include_bytes!("signed/rsa.pem")).unwrap();
-    let server = "https = [\"127.0.0.1:0\"]\n[[server.certificate]]\nchain = \"one.pem\"\nkey = \"one.key\"\n\
-                  [[server.certificate]]\nchain = \"two.pem\"\nkey = \"two.key\"\n";
-    let config = format!(
-        "[origin.o]\nurl = {:?}\n[public_key.k]\nfile = \"key.pem\"\n[key_group.g]\nkeys = [\"k\"]\n\
-         [[site]]\nname = \"private\"\nhosts = [\"private.example\"]\norigin = \"o\"\ntrusted_key_groups = [\"g\"]\n\
-         [[site]]\nname = \"also\"\nhosts = [\"also.example\"]\norigin = \"o\"\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n",
-        origin.url()
-    );
-    let edge = Edge::start_in(folder, server, &config);
+    let certificates = Config::new().https("one.pem", "one.key").certificate("two.pem", "two.key");
+    let keys = certificates.table("public_key.k").set("file", "key.pem").table("key_group.g").set("keys", ["k"]);
+    let private = keys.origin("o", origin.url()).site_named("private", "private.example", "o");
+    let config = private.set("trusted_key_groups", ["g"]).site_named("also", "also.example", "o").site("o");
+    let edge = Edge::start_in(folder, config);
     let stream = connect_by(&edge, "one.example", &roots, b"h2").await;
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -363,11 +358,12 @@ fn methods_beyond_cloudfronts_pass_where_they_are_allowed() {
             format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into(),
         )
     });
-    let edge = Edge::start(&format!(
-        "{}allowed_methods = [\"GET\", \"PROPFIND\", \"M-SEARCH\"]\n[[site.behavior]]\npath = \"/default\"\n\
-         allowed_methods = [\"GET\", \"HEAD\", \"OPTIONS\", \"PUT\", \"POST\", \"PATCH\", \"DELETE\"]\n",
+    let edge = Edge::start(
         site(&origin.url)
-    ));
+            .set("allowed_methods", ["GET", "PROPFIND", "M-SEARCH"])
+            .behavior("/default")
+            .set("allowed_methods", ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"]),
+    );
     for (method, target, status) in [
         ("PROPFIND", "/", 200),
         ("M-SEARCH", "/", 200),
@@ -381,7 +377,7 @@ fn methods_beyond_cloudfronts_pass_where_they_are_allowed() {
         assert!(status != 200 || answer.text() == method);
     }
     // HTTP's own rules: all pass, and what is not known to be safe makes what is stored doubtful.
-    let edge = Edge::start(&cached(&origin.url));
+    let edge = Edge::start(cached(&origin.url));
     for (method, invalidates) in [("PROPFIND", false), ("REPORT", false), ("M-SEARCH", true), ("MKCOL", true), ("WHATEVER", true)]
     {
         edge.get("/x");

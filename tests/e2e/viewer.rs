@@ -4,13 +4,13 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 
-use crate::harness::{Client, Edge, Origin, Seen, component, mmdb};
+use crate::harness::{Client, Config, Edge, Origin, Seen, component, mmdb};
 
 const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// An edge that knows where two addresses are.
-fn edge(origin: &Origin, more: &str) -> Edge {
+fn edge(origin: &Origin, more: impl Into<Config>) -> Edge {
     let folder = tempfile::tempdir().unwrap();
     let city = json!({
         "country": {"iso_code": "AT", "names": {"de": "Österreich", "en": "Austria"}},
@@ -23,12 +23,9 @@ fn edge(origin: &Origin, more: &str) -> Edge {
     std::fs::write(folder.path().join("city.mmdb"), cities).unwrap();
     let networks = mmdb::database(&[(HERE, json!({"autonomous_system_number": 64_500}))]);
     std::fs::write(folder.path().join("asn.mmdb"), networks).unwrap();
-    let config = format!(
-        "[geo]\ncity = \"city.mmdb\"\nasn = \"asn.mmdb\"\n[origin.o]\nurl = {:?}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n",
-        origin.url()
-    );
-    Edge::start_in(folder, "", &config)
+    let config =
+        Config::new().table("geo").set("city", "city.mmdb").set("asn", "asn.mmdb").origin("o", origin.url()).site("o").with(more);
+    Edge::start_in(folder, &config)
 }
 
 /// From an address of our choice.
@@ -99,7 +96,10 @@ fn a_device_in_the_key_keeps_answers_apart() {
         let mobile = seen.header("cloudfront-is-mobile-viewer").to_owned();
         crate::harness::Reply::new(200, mobile).header("cache-control", "max-age=60")
     });
-    let policy = "cache_policy = \"by-device\"\n[cache_policy.by-device]\nheaders = [\"CloudFront-Is-Mobile-Viewer\"]";
+    let policy = Config::new()
+        .set("cache_policy", "by-device")
+        .table("cache_policy.by-device")
+        .set("headers", ["CloudFront-Is-Mobile-Viewer"]);
     let edge = edge(&origin, policy);
     let (phone, desktop) = ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148", "curl/8.5.0");
     for (agent, mobile, asked) in [(phone, "true", 1), (desktop, "false", 2), ("", "false", 2), (phone, "true", 2)] {
@@ -113,11 +113,9 @@ fn a_device_in_the_key_keeps_answers_apart() {
 #[test]
 fn a_hook_decides_by_country() {
     let origin = Origin::echo();
-    let hook = format!(
-        "viewer_request = \"f\"\nviewer_headers = [\"cloudfront-viewer-country\"]\n[function.f]\ncomponent = {:?}",
-        component("country-redirect")
-    );
-    let edge = edge(&origin, &hook);
+    let hook = Config::new().set("viewer_request", "f").set("viewer_headers", ["cloudfront-viewer-country"]);
+    let hook = hook.function("f", component("country-redirect"));
+    let edge = edge(&origin, hook);
     let redirect = Client::connect_from(THERE, edge.http()).request("GET", "/", "www", "", b"");
     assert_eq!((redirect.status, redirect.header("location")), (302, "/de/"), "{redirect:?}");
 }
@@ -128,7 +126,10 @@ fn a_country_in_the_key_keeps_answers_apart() {
         let country = seen.header("cloudfront-viewer-country").to_owned();
         crate::harness::Reply::new(200, country).header("cache-control", "max-age=60")
     });
-    let policy = "cache_policy = \"by-country\"\n[cache_policy.by-country]\nheaders = [\"cloudfront-viewer-country\"]";
+    let policy = Config::new()
+        .set("cache_policy", "by-country")
+        .table("cache_policy.by-country")
+        .set("headers", ["cloudfront-viewer-country"]);
     let edge = edge(&origin, policy);
     for (from, country, asked) in [(HERE, "AT", 1), (THERE, "DE", 2), (HERE, "AT", 2)] {
         let answer = Client::connect_from(from, edge.http()).request("GET", "/", "www", "", b"");

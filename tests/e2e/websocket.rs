@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{EchoSocket, Edge, Origin, PATIENCE, Socket, component, eventually};
+use crate::harness::{Config, EchoSocket, Edge, Origin, PATIENCE, Socket, component, eventually};
 use crate::protocol::{connect_by, issue};
 
-fn site(url: &str, more: &str) -> String {
-    format!("[origin.o]\nurl = {url:?}\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n{more}\n")
+fn site(url: &str, more: impl Into<Config>) -> Config {
+    Config::new().origin("o", url).site("o").with(more)
 }
 
 const OPEN: &str = "edgeward_edge_tunnels_open";
@@ -37,7 +37,7 @@ fn logged(edge: &Edge, status: u16) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_all_kinds_pass_both_ways_and_the_end_is_logged() {
     let origin = EchoSocket::start();
-    let edge = Edge::start(&site(&origin.url(), ""));
+    let edge = Edge::start(site(&origin.url(), ""));
     let headers = [("sec-websocket-protocol", "chat"), ("cookie", "a=b"), ("x-custom", "1"), ("te", "trailers")];
     let mut socket = Socket::try_open(edge.http(), "/chat?room=1", &headers).await.unwrap();
     assert_eq!(socket.answer.status(), 101);
@@ -79,7 +79,7 @@ async fn messages_of_all_kinds_pass_both_ways_and_the_end_is_logged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_origin_that_refuses_is_an_ordinary_answer() {
     let origin = EchoSocket::start();
-    let edge = Edge::start(&site(&origin.url(), ""));
+    let edge = Edge::start(site(&origin.url(), ""));
     let answer = Socket::try_open(edge.http(), "/forbidden", &[]).await.err().expect("no WebSocket");
     assert_eq!((answer.status().as_u16(), answer.body().as_deref()), (403, Some(&b"no"[..])));
     // The connection goes on in HTTP.
@@ -100,8 +100,8 @@ async fn over_tls() {
     let folder = tempfile::tempdir().unwrap();
     let mut roots = rustls::RootCertStore::empty();
     issue(folder.path(), "one", &["www.example.com"], &mut roots);
-    let tls = "https = [\"127.0.0.1:0\"]\n[[server.certificate]]\nchain = \"one.pem\"\nkey = \"one.key\"\n";
-    let edge = Edge::start_in(folder, tls, &site(&origin.url(), "viewer_protocol = \"https-only\""));
+    let site = site(&origin.url(), "viewer_protocol = \"https-only\"");
+    let edge = Edge::start_in(folder, Config::new().https("one.pem", "one.key").with(site));
     let stream = connect_by(&edge, "www.example.com", &roots, b"http/1.1").await;
     let mut socket = Socket::over(stream, "/", &[]).await.unwrap();
     socket.echoes(Message::text("secret")).await;
@@ -115,11 +115,11 @@ async fn over_tls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_may_rewrite_or_answer_and_none_sees_the_101() {
     let origin = EchoSocket::start();
-    let edge = Edge::start(&format!(
-        "[function.f]\ncomponent = {:?}\n{}",
-        component("edge-rules"),
-        site(&origin.url(), "viewer_request = \"f\"\nviewer_response = \"f\""),
-    ));
+    let edge = Edge::start(
+        Config::new()
+            .function("f", component("edge-rules"))
+            .with(site(&origin.url(), "viewer_request = \"f\"\nviewer_response = \"f\"")),
+    );
     let mut socket = Socket::open(edge.http(), "/chat/").await;
     assert_eq!(origin.last().target, "/chat/index.html");
     assert!(!socket.answer.headers().contains_key("x-frame-options"), "{:?}", socket.answer);
@@ -133,7 +133,7 @@ async fn a_hook_may_rewrite_or_answer_and_none_sees_the_101() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_behavior_that_caches_is_passed_by() {
     let origin = EchoSocket::start();
-    let edge = Edge::start(&site(&origin.url(), "cache_policy = \"CachingOptimized\""));
+    let edge = Edge::start(site(&origin.url(), "cache_policy = \"CachingOptimized\""));
     for n in 1..=2 {
         let mut socket = Socket::try_open(edge.http(), "/", &[("origin", "https://www.example.com")]).await.unwrap();
         assert_eq!(socket.answer.headers()["cache-status"], "Edgeward; fwd=bypass");
@@ -146,10 +146,17 @@ async fn a_behavior_that_caches_is_passed_by() {
 #[test]
 fn where_websocket_is_not_to_be_had_the_answer_is_ordinary() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(
+    let edge = Edge::start(site(
         &origin.url(),
-        "[[site.behavior]]\npath = \"/off\"\nwebsocket = false\n[[site.behavior]]\npath = \"/fixed\"\norigin = \"f\"\n\
-         [[site.behavior]]\npath = \"/cached\"\norigin = \"f\"\ncache_policy = \"CachingOptimized\"\n[origin.f]\nfixed = { body = \"f\" }",
+        Config::new()
+            .behavior("/off")
+            .set("websocket", false)
+            .behavior("/fixed")
+            .set("origin", "f")
+            .behavior("/cached")
+            .set("origin", "f")
+            .cached()
+            .fixed("f", "f"),
     ));
     for (target, text) in [("/off", "GET /off\n"), ("/fixed", "f"), ("/cached", "f"), ("/on", "GET /on\n")] {
         let mut client = edge.connect();
@@ -165,7 +172,7 @@ fn where_websocket_is_not_to_be_had_the_answer_is_ordinary() {
 #[test]
 fn shapes_that_two_readers_could_take_differently_are_no_handshake() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin.url(), ""));
+    let edge = Edge::start(site(&origin.url(), ""));
     let ws = "Upgrade: websocket\r\n";
     for (head, status) in [
         // A request with a body.
@@ -192,7 +199,7 @@ fn shapes_that_two_readers_could_take_differently_are_no_handshake() {
 #[test]
 fn a_request_behind_a_refused_handshake_is_a_request_of_its_own() {
     let origin = Origin::echo();
-    let edge = Edge::start(&site(&origin.url(), "[[site.behavior]]\npath = \"/secret\"\nviewer_protocol = \"https-only\""));
+    let edge = Edge::start(site(&origin.url(), Config::new().behavior("/secret").set("viewer_protocol", "https-only")));
     let mut client = edge.connect();
     client.send(format!("{}GET /secret HTTP/1.1\r\nHost: a\r\n\r\n", handshake("/first", "")));
     assert_eq!(client.answer(false).unwrap().text(), "GET /first\n");
@@ -256,7 +263,7 @@ fn a_switch_that_was_not_asked_for_is_a_broken_origin() {
             let _ = stream.read_to_end(&mut rest);
             assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
         });
-        let edge = Edge::start(&site(&url, ""));
+        let edge = Edge::start(site(&url, ""));
         let mut client = edge.connect();
         client.send(&request);
         assert_eq!(client.answer(false).unwrap().status, 502, "{request:?}");
@@ -275,7 +282,7 @@ fn each_side_may_close_its_way_and_bytes_before_the_switch_are_not_lost() {
         // The other way is still open.
         stream.write_all(b", late").unwrap();
     });
-    let edge = Edge::start(&site(&url, ""));
+    let edge = Edge::start(site(&url, ""));
     let mut client = raw_client(&edge);
     // What is sent without waiting for the answer looks like another request, and is none.
     client.write_all(format!("{}GET /no HTTP/1.1\r\nHost: a\r\n\r\n", handshake("/", "")).as_bytes()).unwrap();
@@ -302,7 +309,7 @@ fn who_reads_slowly_holds_the_sender_up_and_nothing_is_kept() {
             stream.write_all(&block).unwrap();
         }
     });
-    let edge = Edge::start(&site(&url, ""));
+    let edge = Edge::start(site(&url, ""));
     let before = edge.resident_bytes();
     let mut client = raw_client(&edge);
     client.write_all(handshake("/", "").as_bytes()).unwrap();
@@ -327,7 +334,7 @@ fn who_reads_slowly_holds_the_sender_up_and_nothing_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_tunnel_ends_at_its_deadline() {
     let origin = EchoSocket::start();
-    let edge = Edge::start(&site(&origin.url(), "websocket_idle_s = 1"));
+    let edge = Edge::start(site(&origin.url(), "websocket_idle_s = 1"));
     let start = Instant::now();
     let mut socket = Socket::open(edge.http(), "/").await;
     assert!(socket.next().await.is_none());
@@ -340,7 +347,7 @@ async fn a_quiet_tunnel_ends_at_its_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_lets_tunnels_go_on_until_its_deadline() {
     let origin = EchoSocket::start();
-    let mut edge = Edge::start_in(tempfile::tempdir().unwrap(), "drain_s = 2", &site(&origin.url(), ""));
+    let mut edge = Edge::start(site(&origin.url(), "").server("drain_s", 2));
     let mut socket = Socket::open(edge.http(), "/").await;
     edge.signal("TERM");
     eventually("it drains", || edge.admin("/readyz").status == 503);
@@ -353,7 +360,7 @@ async fn a_drain_lets_tunnels_go_on_until_its_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_tunnels_at_once() {
     let origin = EchoSocket::start();
-    let edge = Edge::start(&site(&origin.url(), ""));
+    let edge = Edge::start(site(&origin.url(), ""));
     let mut sockets = Vec::new();
     for _ in 0..100 {
         sockets.push(Socket::open(edge.http(), "/").await);
@@ -377,8 +384,8 @@ async fn a_hundred_tunnels_at_once() {
 async fn a_worker_has_so_many_tunnels_and_no_more() {
     let origin = EchoSocket::start();
     // The harness gives two workers: of three tunnels one finds no place.
-    let page = "[[site.behavior]]\npath = \"/page\"\norigin = \"f\"\n[origin.f]\nfixed = { body = \"f\" }";
-    let edge = Edge::start_in(tempfile::tempdir().unwrap(), "websockets_per_worker = 1", &site(&origin.url(), page));
+    let page = Config::new().behavior("/page").set("origin", "f").fixed("f", "f");
+    let edge = Edge::start(site(&origin.url(), page).server("websockets_per_worker", 1));
     let mut sockets = Vec::new();
     let refused = loop {
         match Socket::try_open(edge.http(), "/", &[]).await {
@@ -401,7 +408,7 @@ async fn a_worker_has_so_many_tunnels_and_no_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_vanishes_takes_the_other_side_along() {
     let origin = EchoSocket::start();
-    let edge = Edge::start(&site(&origin.url(), ""));
+    let edge = Edge::start(site(&origin.url(), ""));
     let mut socket = Socket::open(edge.http(), "/client").await;
     socket.echoes(Message::text("x")).await;
     drop(socket);
@@ -418,7 +425,7 @@ async fn whoever_vanishes_takes_the_other_side_along() {
 #[test]
 fn no_other_kind_of_tunnel_is_dug() {
     let origin = EchoSocket::start();
-    let edge = Edge::start(&site(&origin.url(), ""));
+    let edge = Edge::start(site(&origin.url(), ""));
     let mut client = edge.connect();
     client.send("CONNECT www.example.com:80 HTTP/1.1\r\nHost: www.example.com\r\n\r\n");
     assert_eq!(client.answer(false).unwrap().status, 400);

@@ -5,14 +5,18 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use tokio::sync::Notify;
 
-use crate::harness::{Answer, Edge, Origin, Reply, Seen, eventually, get};
+use crate::harness::{Answer, Config, Edge, Origin, Reply, Seen, eventually, get};
 
 fn edge(origin: &Origin, policy: &str) -> Edge {
-    Edge::start(&format!(
-        "[origin.o]\nurl = {:?}\n[cache_policy.p]\nmode = \"standards\"\n{policy}\n\
-         [[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\ncache_policy = \"p\"\n",
-        origin.url()
-    ))
+    Edge::start(
+        Config::new()
+            .origin("o", origin.url())
+            .table("cache_policy.p")
+            .set("mode", "standards")
+            .with(policy)
+            .site("o")
+            .set("cache_policy", "p"),
+    )
 }
 
 /// Counts its answers in their bodies.

@@ -1,11 +1,10 @@
 //! What an origin hook can do.
 
 use edgeward::failure::Failure;
-use edgeward::loops::LoopMarks;
 use edgeward::wasm::abi::Moment;
 
 use crate::component::{COUNT, ECHO, hook, hook_with, logging, waiting};
-use crate::{call, deploy, function, metric, try_deploy};
+use crate::{call, call_at, deploy, function, metric, serve, try_deploy};
 
 #[tokio::test]
 async fn a_hook_answers_from_an_instance_that_was_ready() {
@@ -56,12 +55,12 @@ async fn a_hook_may_wait() {
 #[tokio::test]
 async fn a_moment_that_is_not_exported_is_not_runnable() {
     let revision = deploy(&function("one-moment"), &hook(ECHO));
-    let outcome = revision.call_origin(Moment::OriginResponse, Vec::new(), LoopMarks::default()).await;
+    let outcome = call_at(&revision, Moment::OriginResponse, b"").await;
     assert!(matches!(outcome.result, Err(Failure::NotRunnable(_))), "{outcome:?}");
-    assert!(matches!(revision.serve_http(http::Request::default().map(|()| empty())).await, Err(Failure::NotRunnable(_))));
+    assert!(matches!(serve(&revision, http::Request::default().map(|()| empty())).await, Err(Failure::NotRunnable(_))));
 }
 
-fn empty() -> edgeward::function::revision::StreamBody {
+fn empty() -> edgeward::function::call::StreamBody {
     use http_body_util::BodyExt as _;
     http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edgeward::failure::Failure;
-use edgeward::function::revision::Outcome;
+use edgeward::function::call::Outcome;
 use edgeward::limits::Limit;
 
 use crate::component::{ECHO, LOOP, hook, hook_with, logging, waiting};

@@ -5,73 +5,73 @@ mod hook;
 mod limits;
 mod pool;
 
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use edgeward::config::{Function, Policy};
-use edgeward::function::catalog::Catalog;
-use edgeward::function::revision::{Outcome, Revision};
-use edgeward::limits::{Compiling, Limit, Limits, Profile};
+use edgeward::failure::Failure;
+use edgeward::function::build::Builder;
+use edgeward::function::call::{Call, HookCall, Outcome, StreamBody};
+use edgeward::function::lane::WorkerLane;
+use edgeward::function::revision::Revision;
+use edgeward::function::spec::{CodeDigest, Spec};
+use edgeward::limits::{Compiling, InstancePolicy, Limit, Profile};
 use edgeward::loops::LoopMarks;
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::Moment;
-use edgeward::wasm::compile::{CompileError, Compiler, ComponentSource};
+use edgeward::wasm::compile::{Compiler, ComponentSource};
+use http::{Request, Response};
 
-/// Engines reserve much address space: one catalog for all tests of the process.
+/// Engines reserve much address space: one builder for all tests of the process.
 static HOST: LazyLock<Host> = LazyLock::new(|| {
     let telemetry = Arc::new(Telemetry::new());
     let directory = tempfile::tempdir().unwrap();
     let compiler = Compiler::Program(env!("CARGO_BIN_EXE_edgeward").into());
-    let catalog = Catalog::new(1, directory.path(), compiler, telemetry.clone()).unwrap();
-    Host { catalog, telemetry, _directory: directory }
+    let builder = Builder::new(1, directory.path(), compiler, telemetry.clone()).unwrap();
+    Host { builder, telemetry, _directory: directory }
 });
 
 struct Host {
-    catalog: Catalog,
+    builder: Builder,
     telemetry: Arc<Telemetry>,
     _directory: tempfile::TempDir,
 }
 
 /// A function's settings, from the defaults.
-pub fn function(name: &str) -> Function {
-    Function {
-        name: name.to_owned(),
-        component: PathBuf::new(),
-        profile: Profile::Worker,
-        limits: Limits::defaults(Profile::Worker),
-        policy: Policy::Fresh,
-        min_warm: Some(1),
-        key_value_store: None,
-        network: Default::default(),
-        environment: Default::default(),
-    }
+pub fn function(name: &str) -> Spec {
+    Spec { min_warm: Some(1), ..Spec::new(name, CodeDigest([0; 32]), Profile::Worker) }
 }
 
-pub fn with(mut function: Function, limit: Limit, value: u64) -> Function {
+pub fn with(mut function: Spec, limit: Limit, value: u64) -> Spec {
     function.limits = function.limits.with(limit, value).unwrap();
     function
 }
 
-pub fn reuse(mut function: Function, max_calls: u64, max_idle: Duration) -> Function {
-    function.policy = Policy::Reuse { max_calls, max_idle };
+pub fn reuse(mut function: Spec, max_calls: u64, max_idle: Duration) -> Spec {
+    function.policy = InstancePolicy::Reuse { max_calls, max_idle };
     function
 }
 
-pub fn deploy(function: &Function, wat: &str) -> Arc<Revision> {
+pub fn deploy(function: &Spec, wat: &str) -> Arc<Revision> {
     try_deploy(function, wat).unwrap()
 }
 
-pub fn try_deploy(function: &Function, wat: &str) -> anyhow::Result<Arc<Revision>> {
+pub fn try_deploy(function: &Spec, wat: &str) -> anyhow::Result<Arc<Revision>> {
     let source = ComponentSource::from_bytes(&wat::parse_str(wat)?)?;
-    let revision = HOST.catalog.revision(function, &source, Compiling::default());
-    // With its remedy, as a deployment says it.
-    let told = |why: anyhow::Error| why.downcast_ref().map(CompileError::told).map_or(why, anyhow::Error::msg);
-    revision.map(Arc::new).map_err(told)
+    let spec = Spec { code: CodeDigest(source.sha256), ..function.clone() };
+    Ok(Arc::new(HOST.builder.build(spec, &source, Compiling::default())?))
 }
 
 pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> Outcome {
-    revision.call_origin(Moment::OriginRequest, event.to_vec(), LoopMarks::default()).await
+    call_at(revision, Moment::OriginRequest, event).await
+}
+
+pub async fn call_at(revision: &Arc<Revision>, moment: Moment, event: &[u8]) -> Outcome {
+    let call = HookCall::owned(moment, event.to_vec(), LoopMarks::default());
+    revision.call(&WorkerLane::new(0), Call::Hook(call)).await.into_hook()
+}
+
+pub async fn serve(revision: &Arc<Revision>, request: Request<StreamBody>) -> Result<Response<StreamBody>, Failure> {
+    revision.call(&WorkerLane::new(0), Call::Http(request)).await.into_http()
 }
 
 /// The value of a metric with exactly these labels; 0 if there is none yet.

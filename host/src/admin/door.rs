@@ -1,12 +1,11 @@
-//! Who may ask the admin port: not a page of somebody else's, whatever browser it has led here.
+//! Admission to the admin port: web pages of other origins cannot use it through a browser.
 //!
-//! The port is private, but the browsers of those who work near it are not: any page can make one send a request
-//! to `localhost`, and a name that its owner points here (DNS rebinding) makes the answer readable to that page.
-//! So a request must be for an address, for `localhost`, or for a name that the configuration gives; and what a
-//! browser says of where a request comes from must be this port itself. Reading is refused like changing: metrics and
-//! lookups are nobody else's either.
+//! The port is private, but browsers in the same network are not: any page can make one send a request to `localhost`,
+//! and DNS rebinding (a name that its owner points here) lets that page read the response. So a request must name an
+//! address, `localhost`, or a configured name, and the origin that a browser reports must be this port itself. Reading is
+//! refused like changing: metrics and lookups are private, too.
 //!
-//! With a token, who asks must have it; health and readiness are told without, since load balancers have none.
+//! With a token, every request needs it, except health and readiness, since load balancers have none.
 
 use std::net::IpAddr;
 
@@ -17,79 +16,81 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use crate::config::AdminAccess;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Of a name, in an answer.
+/// Maximum length of a name in a response.
 const SHOWN_CHARS: usize = 100;
 
-/// Why a request is not answered.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum AdminRefusal {
     /// No Host, or several.
     NoHost,
-    /// Host is none of ours.
+    /// Host is not one of ours.
     ForeignHost,
-    /// A page of another origin has sent it.
+    /// Sent by a page of another origin.
     CrossSite,
-    /// A form has sent it.
+    /// Sent by a form.
     Form,
     /// Without the token, or with a wrong one.
     Token,
 }
 
-impl Refusal {
+impl AdminRefusal {
     /// The label in metrics.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Refusal::NoHost => "no-host",
-            Refusal::ForeignHost => "foreign-host",
-            Refusal::CrossSite => "cross-site",
-            Refusal::Form => "form",
-            Refusal::Token => "token",
+            AdminRefusal::NoHost => "no-host",
+            AdminRefusal::ForeignHost => "foreign-host",
+            AdminRefusal::CrossSite => "cross-site",
+            AdminRefusal::Form => "form",
+            AdminRefusal::Token => "token",
         }
     }
 
     pub(super) fn status(self) -> StatusCode {
         match self {
-            Refusal::NoHost => StatusCode::BAD_REQUEST,
-            Refusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
-            Refusal::CrossSite => StatusCode::FORBIDDEN,
-            Refusal::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::Token => StatusCode::UNAUTHORIZED,
+            AdminRefusal::NoHost => StatusCode::BAD_REQUEST,
+            AdminRefusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+            AdminRefusal::CrossSite => StatusCode::FORBIDDEN,
+            AdminRefusal::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            AdminRefusal::Token => StatusCode::UNAUTHORIZED,
         }
     }
 
-    /// For who asks: what would be right.
+    /// The explanation for the client.
     pub(super) fn text(self, request: &Request) -> String {
         match self {
-            Refusal::NoHost => "one Host is expected\n".to_owned(),
-            Refusal::ForeignHost => {
+            AdminRefusal::NoHost => "one Host is expected\n".to_owned(),
+            AdminRefusal::ForeignHost => {
                 let host = request.headers().get(header::HOST).map_or(&b""[..], |host| host.as_bytes());
                 let host: String = String::from_utf8_lossy(host).chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
                 format!(
                     "the admin port is asked by its address or as `localhost`; for `{host}`, add it to `server.admin_hosts`\n"
                 )
             }
-            Refusal::CrossSite => "a page of another site may not ask the admin port\n".to_owned(),
-            Refusal::Form => "a form may not ask the admin port; bodies are application/json\n".to_owned(),
-            Refusal::Token => "the token of `server.admin_token_file` is expected: `Authorization: Bearer TOKEN`\n".to_owned(),
+            AdminRefusal::CrossSite => "a page of another site may not ask the admin port\n".to_owned(),
+            AdminRefusal::Form => "a form may not ask the admin port; bodies are application/json\n".to_owned(),
+            AdminRefusal::Token => {
+                "the token of `server.admin_token_file` is expected: `Authorization: Bearer TOKEN`\n".to_owned()
+            }
         }
     }
 }
 
-/// Whether a request is let in.
-pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), Refusal> {
+/// Admits or refuses a request.
+pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), AdminRefusal> {
     let headers = request.headers();
     let host = host(request)?;
     if let Some(host) = &host
         && !is_ours(access, host.host())
     {
-        return Err(Refusal::ForeignHost);
+        return Err(AdminRefusal::ForeignHost);
     }
     if is_cross_site(headers, host.as_ref()) {
-        return Err(Refusal::CrossSite);
+        return Err(AdminRefusal::CrossSite);
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     if changes && is_form(headers) {
-        return Err(Refusal::Form);
+        return Err(AdminRefusal::Form);
     }
     let open = matches!(request.uri().path(), "/healthz" | "/readyz");
     if let Some(token) = &access.token
@@ -100,25 +101,25 @@ pub(super) fn admit(access: &AdminAccess, request: &Request) -> Result<(), Refus
             scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
         });
         if !bearer.is_some_and(|given| token.is(given)) {
-            return Err(Refusal::Token);
+            return Err(AdminRefusal::Token);
         }
     }
     Ok(())
 }
 
-/// What the request is for. Only HTTP/1.0 may leave it out: no browser does.
-fn host(request: &Request) -> Result<Option<Authority>, Refusal> {
+/// The requested authority. Only HTTP/1.0 may omit it, which browsers do not use.
+fn host(request: &Request) -> Result<Option<Authority>, AdminRefusal> {
     let named = match request.uri().authority() {
         Some(authority) => Some(authority.clone()),
         None if request.headers().contains_key(header::HOST) => {
-            let host = only(request.headers(), &header::HOST).ok_or(Refusal::NoHost)?;
-            Some(host.parse().map_err(|_| Refusal::ForeignHost)?)
+            let host = only(request.headers(), &header::HOST).ok_or(AdminRefusal::NoHost)?;
+            Some(host.parse().map_err(|_| AdminRefusal::ForeignHost)?)
         }
         None => None,
     };
     match named {
-        None if request.version() > Version::HTTP_10 => Err(Refusal::NoHost),
-        Some(authority) if authority.as_str().contains('@') => Err(Refusal::ForeignHost),
+        None if request.version() > Version::HTTP_10 => Err(AdminRefusal::NoHost),
+        Some(authority) if authority.as_str().contains('@') => Err(AdminRefusal::ForeignHost),
         named => Ok(named),
     }
 }
@@ -131,7 +132,7 @@ fn is_ours(access: &AdminAccess, host: &str) -> bool {
         || access.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name))
 }
 
-/// Another port of the same host is another page too: `same-site` is not enough.
+/// `same-site` is not enough: another port of the same host is another origin.
 fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     let fetched = headers.get_all(SEC_FETCH_SITE).iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
     let ours = |origin: &[u8]| {
@@ -142,7 +143,7 @@ fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     fetched || headers.get_all(header::ORIGIN).iter().any(|origin| !ours(origin.as_bytes()))
 }
 
-/// The content types that a form can have, and a script without asking (the Fetch standard's simple requests).
+/// The content types of forms, and of scripts without a preflight (the Fetch standard's simple requests).
 fn is_form(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_TYPE).iter().any(|value| {
         let kind = value.as_bytes().split(|&byte| byte == b';' || byte == b',').next().unwrap_or_default().trim_ascii();
@@ -152,7 +153,7 @@ fn is_form(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The value of a header that comes once.
+/// The value of a header that occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
@@ -168,7 +169,7 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef";
 
-    fn asked(access: &AdminAccess, method: &str, headers: &[(&str, &str)]) -> Result<(), Refusal> {
+    fn asked(access: &AdminAccess, method: &str, headers: &[(&str, &str)]) -> Result<(), AdminRefusal> {
         let mut request = Request::builder().method(method).uri("/metrics");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -207,14 +208,14 @@ mod tests {
             "[localhost]",
             "localhost, evil.example",
         ] {
-            assert_eq!(asked(&access, "GET", &[("host", host)]), Err(Refusal::ForeignHost), "{host}");
+            assert_eq!(asked(&access, "GET", &[("host", host)]), Err(AdminRefusal::ForeignHost), "{host}");
         }
-        assert_eq!(asked(&access, "GET", &[]), Err(Refusal::NoHost));
-        assert_eq!(asked(&access, "GET", &[("host", "localhost"), ("host", "localhost")]), Err(Refusal::NoHost));
+        assert_eq!(asked(&access, "GET", &[]), Err(AdminRefusal::NoHost));
+        assert_eq!(asked(&access, "GET", &[("host", "localhost"), ("host", "localhost")]), Err(AdminRefusal::NoHost));
         let old = Request::builder().uri("/readyz").version(Version::HTTP_10).body(Body::empty()).unwrap();
         assert_eq!(admit(&access, &old), Ok(()));
         let absolute = Request::builder().uri("http://evil.example/metrics").header("host", "localhost");
-        assert_eq!(admit(&access, &absolute.body(Body::empty()).unwrap()), Err(Refusal::ForeignHost));
+        assert_eq!(admit(&access, &absolute.body(Body::empty()).unwrap()), Err(AdminRefusal::ForeignHost));
     }
 
     #[test]
@@ -235,7 +236,11 @@ mod tests {
                 ("origin", ""),
                 ("origin", "http://localhost:9090.evil.example"),
             ] {
-                assert_eq!(asked(&access, method, &[host, (name, value)]), Err(Refusal::CrossSite), "{method} {name}: {value}");
+                assert_eq!(
+                    asked(&access, method, &[host, (name, value)]),
+                    Err(AdminRefusal::CrossSite),
+                    "{method} {name}: {value}"
+                );
             }
             for (name, value) in [
                 ("sec-fetch-site", "same-origin"),
@@ -246,7 +251,7 @@ mod tests {
                 assert_eq!(asked(&access, method, &[host, (name, value)]), Ok(()), "{method} {name}: {value}");
             }
             let both = [host, ("origin", "http://localhost:9090"), ("sec-fetch-site", "cross-site")];
-            assert_eq!(asked(&access, method, &both), Err(Refusal::CrossSite));
+            assert_eq!(asked(&access, method, &both), Err(AdminRefusal::CrossSite));
         }
     }
 
@@ -260,7 +265,7 @@ mod tests {
             " text/plain",
             "text/plain, application/json",
         ] {
-            assert_eq!(asked(&access, "POST", &[("host", "[::1]"), ("content-type", kind)]), Err(Refusal::Form), "{kind}");
+            assert_eq!(asked(&access, "POST", &[("host", "[::1]"), ("content-type", kind)]), Err(AdminRefusal::Form), "{kind}");
             assert_eq!(asked(&access, "GET", &[("host", "[::1]"), ("content-type", kind)]), Ok(()), "{kind}");
         }
         assert_eq!(asked(&access, "POST", &[("host", "[::1]"), ("content-type", "application/json")]), Ok(()));
@@ -274,9 +279,9 @@ mod tests {
         assert_eq!(with(&format!("Bearer {TOKEN}")), Ok(()));
         assert_eq!(with(&format!("bearer {TOKEN}")), Ok(()));
         for wrong in ["Bearer 0123456789abcdeg", "Bearer 0123456789abcde", "Basic 0123456789abcdef", TOKEN, "Bearer", ""] {
-            assert_eq!(with(wrong), Err(Refusal::Token), "{wrong}");
+            assert_eq!(with(wrong), Err(AdminRefusal::Token), "{wrong}");
         }
-        assert_eq!(asked(&access, "GET", &[("host", "localhost")]), Err(Refusal::Token));
+        assert_eq!(asked(&access, "GET", &[("host", "localhost")]), Err(AdminRefusal::Token));
         let health = Request::builder().uri("/healthz").header("host", "localhost").body(Body::empty()).unwrap();
         assert_eq!(admit(&access, &health), Ok(()));
         assert!(!format!("{access:?}").contains(TOKEN));

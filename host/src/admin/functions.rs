@@ -1,4 +1,4 @@
-//! `GET /config/functions`: what is deployed, since when, and with which limits. No value of a configuration is in it.
+//! `GET /config/functions`: the deployed functions with their digests, times and limits, but without configured values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{Desk, Line};
+use super::{Desk, JsonLine};
 use crate::function::pool::Cleanliness;
-use crate::limits::{Limit, Profile};
+use crate::limits::Limit;
 use crate::telemetry::Timestamp;
 
 #[derive(Serialize)]
@@ -16,12 +16,12 @@ pub(super) struct Function {
     name: String,
     /// `sha256:` and the digest of the component's bytes.
     digest: String,
-    /// When this code came into force with these settings.
+    /// When this code was deployed with these settings.
     deployed: Timestamp,
     profile: &'static str,
     moments: Vec<&'static str>,
     http: bool,
-    /// Of a viewer function: what becomes of an instance between two calls.
+    /// What happens to an instance of a viewer function between two calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     instances: Option<Instances>,
     limits: BTreeMap<&'static str, u64>,
@@ -46,20 +46,17 @@ impl From<Cleanliness<'_>> for Instances {
     }
 }
 
-pub(super) async fn all(State(desk): State<Arc<Desk>>) -> Line<Vec<Function>> {
+pub(super) async fn all(State(desk): State<Arc<Desk>>) -> JsonLine<Vec<Function>> {
     let revisions = (desk.revisions)();
-    let functions = revisions.iter().map(|(name, revision)| Function {
-        name: name.to_owned(),
-        digest: format!("sha256:{}", hex::encode(revision.digest())),
+    let functions = revisions.iter().map(|revision| Function {
+        name: revision.name().to_owned(),
+        digest: revision.spec().code.to_string(),
         deployed: Timestamp::of(revision.deployed()),
-        profile: match revision.profile() {
-            Profile::Viewer => "viewer",
-            Profile::Worker => "worker",
-        },
+        profile: revision.profile().name(),
         moments: revision.moments().iter().map(|moment| moment.name()).collect(),
         http: revision.is_http(),
         instances: revision.cleanliness().map(Instances::from),
         limits: Limit::ALL.map(|limit| (limit.name(), revision.limits().value(limit))).into(),
     });
-    Line(functions.collect())
+    JsonLine(functions.collect())
 }

@@ -1,7 +1,7 @@
-//! The connections of the admin port: so many at once, and none for longer than it needs.
+//! The connections of the admin port: bounded in number and in time.
 //!
-//! Whoever says nothing, or says it slowly, is closed by hyper's deadline of a head; a body that does not come, by the
-//! deadline of a request; a reader that takes nothing, by that of a connection.
+//! hyper's deadline for a head closes silent and slow clients, the request's deadline covers slow bodies, and the
+//! connection's deadline covers clients that do not read.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use crate::limits::admin::{ACCEPT_PAUSE_MS, CONNECTION_MS, HEAD_BYTES, HEAD_TIMEOUT_MS};
 use crate::telemetry::AdminMetrics;
 
-/// At most so many connections at once, until then; what is open ends after its current request.
+/// Serves a bounded number of connections until `until`; open ones end after their current request.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -28,7 +28,7 @@ pub(super) async fn serve(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        // Also of a connection that asks for nothing.
+        // Applies to idle connections, too.
         .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
         .max_buf_size(HEAD_BYTES);
     let places = Arc::new(Semaphore::new(connections_max));
@@ -64,7 +64,7 @@ pub(super) async fn serve(
     open.shutdown().await;
 }
 
-/// Without descriptors there would be no pause at all.
+/// Pauses after an error: without descriptors, accept would fail in a busy loop.
 async fn pause(error: &io::Error) {
     tracing::debug!(%error, "the admin port cannot accept a connection");
     tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;

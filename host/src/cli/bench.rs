@@ -1,5 +1,5 @@
-//! `edgeward bench cold-warm`: what a start costs, as a table, as JSON and as a picture; `edgeward bench fuel`:
-//! what a limit of CPU time means for code of different kinds.
+//! `edgeward bench cold-warm` measures the cost of a start, as a table, JSON or a chart; `edgeward bench fuel` measures
+//! how long code of different kinds runs under a CPU limit.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
-use crate::measure::{self, Class, Prices, Report, human};
+use crate::measure::{self, Class, ColdWarmReport, Prices, human};
 use crate::wasm::compile::Compiler;
 use crate::wasm::engine::Engines;
 
@@ -16,17 +16,17 @@ use crate::wasm::engine::Engines;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    what: BenchCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
-    /// From disk, instantiate, first call, warm call, reused call, teardown of one viewer hook.
+enum BenchCommand {
+    /// Measure the stages of one viewer hook: load from disk, instantiate, first call, warm call, reused call, teardown.
     #[command(
         after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json"
     )]
     ColdWarm(ColdWarm),
-    /// How long code of different kinds runs on this machine until a CPU limit of 1 ms ends it.
+    /// Measure how long code of different kinds runs on this machine until a CPU limit of 1 ms ends it.
     #[command(
         after_help = "Examples:\n  edgeward bench fuel\n  edgeward bench fuel --json | jq '.kinds[] | select(.factor > 2)'"
     )]
@@ -42,7 +42,7 @@ struct Fuel {
 
 #[derive(Debug, clap::Args)]
 struct ColdWarm {
-    /// A component that exports a viewer hook; without one, a minimal hook that comes with Edgeward.
+    /// A component that exports a viewer hook [default: a built-in minimal hook]
     file: Option<PathBuf>,
     /// Samples of each stage, 100 to 10,000,000.
     #[arg(long, value_name = "NUMBER", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
@@ -50,19 +50,19 @@ struct ColdWarm {
     /// Write the result as JSON to this file; `-` prints it instead of the table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write a picture of the distributions to this file.
+    /// Write a chart of the distributions to this SVG file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
-        What::ColdWarm(args) => cold_warm(args),
-        What::Fuel(args) => fuel(args),
+        BenchCommand::ColdWarm(args) => cold_warm(args),
+        BenchCommand::Fuel(args) => fuel(args),
     }
 }
 
-/// Has engines of its own, and shows a bar.
+/// Creates its own engines and shows a progress bar.
 fn measured<T>(measure: impl FnOnce(&Engines, &mut dyn FnMut(f64)) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let directory = std::env::temp_dir().join(format!("edgeward-bench-{}", std::process::id()));
     let engines = Engines::new(&directory, Compiler::this_program()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
@@ -71,7 +71,7 @@ fn measured<T>(measure: impl FnOnce(&Engines, &mut dyn FnMut(f64)) -> anyhow::Re
     let measured = measure(&engines, &mut |share| bar.set_position((share * 100.0) as u64));
     bar.finish_and_clear();
     drop(engines);
-    // Only compiled files of this run are in it.
+    // It contains only compiled files of this run.
     let _ = std::fs::remove_dir_all(&directory);
     measured
 }
@@ -110,7 +110,7 @@ fn fuel(args: &Fuel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Operators are many, and most of them alike.
+/// Summarizes the operators: there are hundreds, and most are alike.
 const OPERATORS_SHOWN: usize = 10;
 
 fn print_prices(prices: &Prices) {
@@ -131,7 +131,7 @@ fn print_prices(prices: &Prices) {
     }
 }
 
-fn print_table(report: &Report, title: &str) {
+fn print_table(report: &ColdWarmReport, title: &str) {
     say!("{title}: {} hook, {} bytes", report.hook, report.component_bytes);
     match &report.not_restorable_because {
         None => say!("an instance is put back to its first state after each call"),

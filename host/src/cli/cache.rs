@@ -1,4 +1,4 @@
-//! `edgeward cache`: what a running edge keeps, and how it is made to forget. It is asked through its admin port.
+//! `edgeward cache`: shows and purges the cache of running edges, through their admin ports.
 
 mod nodes;
 
@@ -14,16 +14,16 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use nodes::Node;
+use nodes::CacheNode;
 
 use super::output::say;
 use crate::cache::no_path;
 use crate::telemetry::one_line_json;
 
-/// The admin port answers at once, except for a purge that is being written to disk.
+/// The admin port answers at once, except while a purge is written to disk.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_BYTES: usize = 1 << 20;
-/// A purge is usually over by then, and its number of responses is known.
+/// Most purges are completed by then, so that the number of responses is known.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Show what a running edge's cache holds, or purge it.
@@ -32,41 +32,41 @@ const SOON: Duration = Duration::from_secs(1);
     after_help = "Examples:\n  edgeward cache stats\n  edgeward cache lookup --host www.example.com '/docs/?page=2' -H 'Accept-Encoding: br'\n  edgeward cache purge --site www --path '/images/*' --wait\n  edgeward cache purge --host www.example.com --admin edge-1.internal,edge-2.internal\n  edgeward cache purge --tag news\n  edgeward cache purge --everything"
 )]
 pub struct Args {
-    /// The admin port of the edge (`server.admin`), of several with a comma or given several times; each address that a name
-    /// stands for is a node. Without a port, 9090.
+    /// The edge's admin port (`server.admin`); several nodes are separated by commas or given by repeating the option. Each address
+    /// of a name is a node. The default port is 9090.
     #[arg(long, global = true, default_value = "127.0.0.1:9090", value_name = "ADDRESS", value_delimiter = ',', value_parser = nodes::written)]
     admin: Vec<String>,
-    /// The token, if the edge wants one (`server.admin_token_file`).
+    /// A file with the token, if the edge requires one (`server.admin_token_file`).
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: CacheCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
-    /// Objects and bytes of each tier, as JSON.
+enum CacheCommand {
+    /// Print the objects and bytes of each tier, as JSON.
     Stats,
-    /// What a GET would find, as JSON; `null` if nothing is stored for it. No hook runs.
-    Lookup(Asked),
-    /// In force for every request that comes after it returns.
-    Purge(What),
+    /// Print what a GET would find, as JSON; `null` if nothing is stored. No hook runs.
+    Lookup(LookupArgs),
+    /// Purge stored responses. Applies to every request that begins after the command returns.
+    Purge(PurgeArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct Asked {
-    /// The request's Host, which leads to a site.
+struct LookupArgs {
+    /// The request's Host, which selects a site.
     #[arg(long)]
     host: String,
     /// Path and query string, as a viewer-request hook leaves them.
     path: String,
-    /// A header field of the request, as far as it matters to the cache; may be given several times.
+    /// A header field of the request that matters to the cache; can be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header_field)]
     headers: Vec<(String, String)>,
-    /// The request came by https; matters where the scheme is in the key.
+    /// The request uses https; matters if the scheme is in the key.
     #[arg(long)]
     https: bool,
-    /// The origin, or origin group, that a viewer-request hook chooses.
+    /// The origin, or origin group, that a viewer-request hook selects.
     #[arg(long)]
     origin: Option<String>,
 }
@@ -81,23 +81,23 @@ fn purge_path(text: &str) -> Result<String, String> {
 }
 
 #[derive(Debug, clap::Args)]
-struct What {
-    /// Of this site; with neither --path nor --tag, all of it.
+struct PurgeArgs {
+    /// Purge this site; all of it without --path and --tag.
     #[arg(long, group = "of")]
     site: Option<String>,
-    /// Of the site that serves this host.
+    /// Purge the site that serves this host.
     #[arg(long, group = "of")]
     host: Option<String>,
-    /// Path and query string; `*` stands for any characters. Needs --site or --host.
+    /// Path and query string; `*` matches any characters. Needs --site or --host.
     #[arg(long, requires = "of", conflicts_with = "tag", value_parser = purge_path)]
     path: Option<String>,
-    /// A surrogate key, as the origin said it in Surrogate-Key or Cache-Tag.
+    /// A surrogate key, from the origin's Surrogate-Key or Cache-Tag.
     #[arg(long)]
     tag: Option<String>,
-    /// All that is stored, of all sites.
+    /// Purge everything, of all sites.
     #[arg(long, conflicts_with_all = ["of", "path", "tag"], required_unless_present_any = ["of", "tag"])]
     everything: bool,
-    /// Return when the bytes are gone too, however long that takes; without it after a second at most.
+    /// Wait until the bytes are removed, however long that takes [default: at most a second]
     #[arg(long)]
     wait: bool,
 }
@@ -113,12 +113,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let nodes = nodes::found(&args.admin).await?;
         let admins: Vec<_> = nodes.into_iter().map(|node| Arc::new(Admin { node, token: Clone::clone(&token) })).collect();
         match &args.command {
-            Command::Stats => show(asked(&admins, Method::GET, "/cache", &Value::Null).await),
-            Command::Lookup(Asked { host, path, headers, https, origin }) => {
+            CacheCommand::Stats => show(asked(&admins, Method::GET, "/cache", &Value::Null).await),
+            CacheCommand::Lookup(LookupArgs { host, path, headers, https, origin }) => {
                 let what = json!({"host": host, "path": path, "headers": headers, "https": https, "origin": origin});
                 show(asked(&admins, Method::POST, "/cache/lookups", &what).await)
             }
-            Command::Purge(what) => {
+            CacheCommand::Purge(what) => {
                 let (asked, wait) = (purge_request(what), what.wait);
                 let answers = nodes::each(&admins, move |admin| {
                     let asked = asked.clone();
@@ -130,13 +130,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     })
 }
 
-/// Whom to ask, and with which secret.
+/// A node, and the token to send.
 struct Admin {
-    node: Node,
+    node: CacheNode,
     token: Option<Arc<str>>,
 }
 
-/// What each node says.
+/// The response of each node.
 type Answers<T> = Vec<(String, anyhow::Result<T>)>;
 
 async fn asked(admins: &[Arc<Admin>], method: Method, path: &'static str, body: &Value) -> Answers<Value> {
@@ -147,10 +147,10 @@ async fn asked(admins: &[Arc<Admin>], method: Method, path: &'static str, body: 
     .await
 }
 
-/// Of several nodes one object, with the answer of each.
+/// Prints one object; for several nodes, an object with the response of each.
 fn show(answers: Answers<Value>) -> anyhow::Result<()> {
     let json = |value: &Value| {
-        // Origins have written into it, and this may be a terminal.
+        // It contains text from origins, and stdout may be a terminal.
         say!("{}", String::from_utf8_lossy(&one_line_json(format!("{value:#}").into_bytes())));
     };
     if answers.len() == 1 {
@@ -161,7 +161,7 @@ fn show(answers: Answers<Value>) -> anyhow::Result<()> {
     end(failed)
 }
 
-/// A line for each node that has answered, and at the end an error if any has not.
+/// Prints one line per node, and returns an error if a node failed.
 fn tell<T>(answers: Answers<T>, told: impl Fn(T) -> String) -> anyhow::Result<()> {
     if answers.len() == 1 {
         return tell_one(answers, |answer| say!("{}", told(answer)));
@@ -180,14 +180,14 @@ fn tell_one<T>(answers: Answers<T>, told: impl Fn(T)) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Those that did not do what they were asked.
+/// The nodes that failed.
 struct Failed {
     errors: Vec<(String, anyhow::Error)>,
-    /// Of so many nodes.
+    /// The number of all nodes.
     nodes: usize,
 }
 
-/// What was answered, and what went wrong.
+/// The successful responses, and the failures.
 fn parted<T>(answers: Answers<T>) -> (Vec<(String, T)>, Failed) {
     let nodes = answers.len();
     let (mut good, mut errors) = (Vec::new(), Vec::new());
@@ -209,7 +209,7 @@ fn end(Failed { errors, nodes }: Failed) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn purge_request(what: &What) -> Value {
+fn purge_request(what: &PurgeArgs) -> Value {
     let mut asked = json!({});
     if what.everything {
         asked["everything"] = true.into();
@@ -231,7 +231,7 @@ async fn purge(admin: &Admin, asked: &Value, wait: bool) -> anyhow::Result<Strin
     }
     let number = &state["number"];
     Ok(match (state["status"].as_str().unwrap_or("unknown"), state["purged"].as_u64()) {
-        // Before that it would be what has been met by chance.
+        // Before completion, the number covers only what has been swept so far.
         ("Completed", Some(purged)) => format!("purge {number}: Completed, {purged} stored responses purged"),
         (status, _) => format!("purge {number}: {status}"),
     })

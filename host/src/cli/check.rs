@@ -1,4 +1,4 @@
-//! `edgeward check`: everything that can be wrong, without serving.
+//! `edgeward check`: finds every error without serving.
 
 mod resolve;
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Usage;
+use super::UsageError;
 use super::configuration::ConfigFile;
 use super::output::say;
 use crate::config::{self, Certificate, Config, ConfigErrors, Fault, Judges, Loaded};
@@ -25,7 +25,7 @@ use crate::wasm::compile::{self, CompileError, Inspection};
 pub(super) struct Args {
     #[command(flatten)]
     file: ConfigFile,
-    /// As JSON, on stdout.
+    /// Print JSON on stdout.
     #[arg(long)]
     json: bool,
 }
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     match config::load_judged(path, Some(&judges)) {
         Err(errors) if args.json => {
             say!("{:#}", json!({ "ok": false, "file": errors.file, "errors": errors.errors, "omitted": errors.omitted }));
-            Err(Usage(String::new()).into())
+            Err(UsageError(String::new()).into())
         }
         Err(errors) => Err(ConfigErrors::into(errors)),
         Ok(Loaded { config, mut warnings, .. }) => {
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
                 errors.iter().for_each(|error| eprintln!("error: {error}"));
             }
             if !errors.is_empty() {
-                return Err(Usage(String::new()).into());
+                return Err(UsageError(String::new()).into());
             }
             if !args.json {
                 say!("{file}: {}", summary(&config));
@@ -71,10 +71,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// What was found in the components that are fine.
+/// What the valid components can be used for.
 type Components = BTreeMap<PathBuf, Inspection>;
 
-/// As `serve` would find it, but for what takes compiling.
+/// Checks a component as `serve` does, except for compiling it.
 fn component(components: &RefCell<Components>, path: &Path, limits: &Limits) -> Vec<Fault> {
     let examined = std::fs::read(path)
         .map_err(|error| vec![Fault { message: format!("cannot be read: {error}"), remedy: String::new() }])

@@ -1,4 +1,4 @@
-//! `edgeward compile`: what the edge starts for each component that it has to compile. Not for people.
+//! `edgeward compile`: the process that the edge starts to compile a component. Not for people.
 
 use std::process::exit;
 
@@ -8,15 +8,15 @@ use crate::wasm::compile;
 /// Compile one component; started by `serve`, `test` and `bench`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What is to be done, as JSON.
+    /// The job, as JSON.
     job: String,
 }
 
-/// The component is standard input; what it becomes goes to standard output, and what is to be said to standard error.
+/// Reads the component from stdin, writes the result to stdout and messages to stderr.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if compile::serve(&args.job)? {
         return Ok(());
     }
-    // It has been said.
+    // The error has been printed.
     exit(i32::from(FAILED))
 }

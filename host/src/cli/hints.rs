@@ -1,27 +1,24 @@
-//! What was probably meant by a command that there is not.
+//! Suggestions for unknown commands.
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Other programs' words, and ours.
+/// Commands of other programs, and ours.
 const LIKELY: [(&[&str], &str); 8] = [
-    (&["purge", "invalidate", "flush", "ban", "clear"], "stored responses are purged by `edgeward cache purge`"),
-    (&["stats", "lookup"], "the cache is asked by `edgeward cache stats` and `edgeward cache lookup`"),
+    (&["purge", "invalidate", "flush", "ban", "clear"], "`edgeward cache purge` purges stored responses"),
+    (&["stats", "lookup"], "`edgeward cache stats` and `edgeward cache lookup` show the cache"),
     (&["run", "start", "up", "server", "daemon"], "`edgeward serve` serves"),
-    (
-        &["validate", "lint", "verify", "config", "configtest"],
-        "`edgeward check` tells everything that is wrong with a configuration",
-    ),
+    (&["validate", "lint", "verify", "config", "configtest"], "`edgeward check` reports every error of a configuration"),
     (
         &["reload", "restart"],
-        "a running edge reads a changed configuration by itself, and at SIGHUP; `edgeward serve --replace` takes over from it",
+        "a running edge reloads a changed configuration by itself, and on SIGHUP; `edgeward serve --replace` takes over from it",
     ),
-    (&["stop", "drain", "quit", "shutdown"], "a running edge drains and ends at SIGTERM, or at POST /drain on its admin port"),
-    (&["new", "create", "setup", "config-init"], "`edgeward init` writes a configuration to begin with"),
-    (&["status", "health", "ready"], "the admin port answers GET /readyz and /metrics"),
+    (&["stop", "drain", "quit", "shutdown"], "a running edge drains and ends on SIGTERM, or on POST /drain to its admin port"),
+    (&["new", "create", "setup", "config-init"], "`edgeward init` writes a first configuration"),
+    (&["status", "health", "ready"], "the admin port serves GET /readyz and /metrics"),
 ];
 
-/// Adds a hint to an error about a command that is unknown.
+/// Adds a hint to the error about an unknown command.
 pub(super) fn hint(mut error: clap::Error) -> clap::Error {
     let (kind, hint) = match error.kind() {
         ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, of_command as fn(&str) -> Option<String>),
@@ -43,7 +40,7 @@ fn of_command(written: &str) -> Option<String> {
     Some((*hint).to_owned())
 }
 
-/// An option of `serve`, before or without it.
+/// An option of `serve` that was given without or before `serve`.
 fn of_option(written: &str) -> Option<String> {
     matches!(written, "-c" | "--config" | "--replace").then(|| format!("a command comes first: `edgeward serve {written}`"))
 }

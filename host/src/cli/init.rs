@@ -1,4 +1,4 @@
-//! `edgeward init`: a configuration to begin with, which serves at once.
+//! `edgeward init`: writes a first configuration that can serve at once.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::Usage;
+use super::UsageError;
 use super::output::say;
 
 const CONFIGURATION: &str = include_str!("init/edge.toml");
 const PAGE: &str = include_str!("init/index.html");
 
-/// Write a commented configuration and a folder with a page, to begin with.
+/// Write a first, commented configuration and a folder with a page.
 ///
-/// What is there already is not touched: a configuration is an error, a page is kept.
+/// Existing files are not changed: an existing configuration is an error, an existing page is kept.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  edgeward init && edgeward serve\n  edgeward init my-edge\n  edgeward init /etc/edgeward/edge.toml"
 )]
 pub(super) struct Args {
-    /// Where: a folder, or the file itself if it ends in `.toml`.
+    /// The folder, or the file if the path ends in `.toml`.
     #[arg(default_value = ".", value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     path: PathBuf,
 }
@@ -28,11 +28,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let is_file = args.path.extension().is_some_and(|extension| extension == "toml") && !args.path.is_dir();
     let file = if is_file { args.path.clone() } else { args.path.join("edge.toml") };
-    // `./edge.toml` is what everybody calls `edge.toml`.
+    // Print `edge.toml` instead of `./edge.toml`.
     let file = file.strip_prefix(".").map(Path::to_owned).unwrap_or(file);
     let folder = file.parent().unwrap_or(Path::new("")).join("www");
     if file.exists() {
-        return Err(Usage(format!("{} is there already; it is not overwritten", file.display())).into());
+        return Err(UsageError(format!("{} is there already; it is not overwritten", file.display())).into());
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let page = folder.join("index.html");
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             false
         }
     };
-    // Last, since it is what says that all is there; and never over one that somebody else has written meanwhile.
+    // Last, since its existence means that everything exists; and never overwrites a file created meanwhile.
     write_new(&file, CONFIGURATION).with_context(|| format!("cannot write {}", file.display()))?;
     let argument = if file == Path::new("edge.toml") { String::new() } else { format!(" {}", file.display()) };
     say!("wrote {}{}", file.display(), if has_page { String::new() } else { format!(" and {}", page.display()) });

@@ -1,4 +1,4 @@
-//! `edgeward inspect`: what a component exports and imports, what it could be, and its limits.
+//! `edgeward inspect`: shows a component's exports and imports, its possible uses, and its limits.
 
 use std::path::PathBuf;
 
@@ -15,23 +15,23 @@ use crate::wasm::compile::{self, CompileErrorKind, HttpVersion, Inspection};
 pub struct Args {
     /// A WebAssembly component.
     file: PathBuf,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct InspectedFile {
     file: String,
     bytes: usize,
     exports: Vec<String>,
     imports: Vec<String>,
-    /// The hooks and handlers that Edgeward can call.
+    /// The exported hooks and handlers that Edgeward can call.
     roles: Vec<String>,
-    /// Why it is not (also) a viewer hook or worker.
+    /// Why it cannot be a viewer hook, or a worker.
     viewer: String,
     worker: String,
-    /// Whether a viewer instance is put back after a call.
+    /// Whether a viewer instance can be restored after a call.
     restorable: Option<String>,
     limits: Vec<ShownLimit>,
 }
@@ -56,20 +56,20 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
+fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> InspectedFile {
     let examined = [Profile::Viewer, Profile::Worker].map(|profile| compile::examine(bytes, &Limits::defaults(profile)));
     let [viewer, worker] = examined.each_ref().map(|examined| match examined {
         Ok(_) => "yes".to_owned(),
         Err(why) => why.told(),
     });
-    // Those of what it means to be, even if it cannot.
+    // The limits of its intended profile, even if it is refused.
     let is_viewer = viewer == "yes" || (worker != "yes" && inspection.moments.iter().any(|moment| moment.is_viewer()));
     let profile = if is_viewer { Profile::Viewer } else { Profile::Worker };
     let restorable = examined[0].as_ref().ok().map(|note| match &note.unsuitable {
         Some(why) => format!("no, each call takes a new instance: {why}"),
         None => "yes".to_owned(),
     });
-    // Bytes that are no valid component are none for any profile, whatever they name.
+    // Invalid bytes fit no profile, whatever they export.
     let is_valid =
         examined.iter().any(|examined| examined.as_ref().err().is_none_or(|why| why.reason() != CompileErrorKind::Invalid));
     let mut roles: Vec<String> = inspection.moments.iter().map(|moment| format!("{} hook", moment.name())).collect();
@@ -87,7 +87,7 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> Shown {
         default: limit.default(profile),
         maximum: limit.maximum(profile),
     });
-    Shown {
+    InspectedFile {
         file: args.file.display().to_string(),
         bytes: bytes.len(),
         exports: inspection.exports,
@@ -104,7 +104,7 @@ fn bound(value: u64) -> String {
     if value == UNBOUNDED { "none".to_owned() } else { value.to_string() }
 }
 
-fn print(shown: &Shown) {
+fn print(shown: &InspectedFile) {
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n            ") };
     say!("{}: {} bytes", shown.file, shown.bytes);
     say!("can be      {}", list(&shown.roles));

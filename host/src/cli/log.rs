@@ -1,4 +1,4 @@
-//! Where logs go, and in which form: a record is a line.
+//! The destination and format of logs: one line per record.
 
 use std::io::{self, IsTerminal as _, Write};
 
@@ -8,11 +8,11 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
-use super::Usage;
+use super::UsageError;
 use crate::telemetry::{Timestamp, is_one_line, one_line_json, one_line_text};
 
-/// Wasmtime's WASI writes a line for each request of a guest that fails, and a guest may send as many as it likes: what is
-/// worth telling stands in the function's own log.
+/// Silences wasmtime's WASI, which writes a line for each failed request of a guest, without a bound. The function's own log
+/// has what is needed.
 const DEFAULT: &str = "info,wasmtime_wasi=off,wasmtime_wasi_http=off";
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -21,16 +21,16 @@ pub(super) enum Format {
     Json,
 }
 
-/// Logs go to stderr: stdout belongs to the answer of a command.
+/// Logs go to stderr: stdout is for the output of a command.
 pub(super) fn start(format: Option<Format>) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let filter = match std::env::var("EDGEWARD_LOG") {
         Err(_) => EnvFilter::new(DEFAULT),
-        Ok(filter) => EnvFilter::try_new(&filter).map_err(|error| Usage(format!("EDGEWARD_LOG: {error}")))?,
+        Ok(filter) => EnvFilter::try_new(&filter).map_err(|error| UsageError(format!("EDGEWARD_LOG: {error}")))?,
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_timer(Clock);
     let format = format.unwrap_or(if terminal { Format::Text } else { Format::Json });
-    // Whoever read the log may have gone: to say so on the same stderr would be a panic.
+    // The reader of stderr may have exited; reporting that on stderr would panic.
     let subscriber = subscriber.with_writer(Records { format }).log_internal_errors(false);
     match format {
         Format::Text => subscriber.with_ansi(terminal).init(),
@@ -39,7 +39,7 @@ pub(super) fn start(format: Option<Format>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Times as the access log has them.
+/// The time format of the access log.
 struct Clock;
 
 impl FormatTime for Clock {
@@ -48,36 +48,36 @@ impl FormatTime for Clock {
     }
 }
 
-/// Makes a line of each record.
+/// Writes each record as a line.
 struct Records {
     format: Format,
 }
 
 impl<'a> MakeWriter<'a> for Records {
-    type Writer = Record;
+    type Writer = LogRecord;
 
-    fn make_writer(&'a self) -> Record {
-        Record { format: self.format, keep_lines: false }
+    fn make_writer(&'a self) -> LogRecord {
+        LogRecord { format: self.format, keep_lines: false }
     }
 
-    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Record {
-        // What is wrong with a configuration has several lines, and only the operator wrote into them.
-        Record { format: self.format, keep_lines: of.target() == "edgeward::host::reload" }
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> LogRecord {
+        // Configuration errors span several lines; their text comes from the operator only.
+        LogRecord { format: self.format, keep_lines: of.target() == "edgeward::host::reload" }
     }
 }
 
-/// One record, which is written whole.
-struct Record {
+/// One record, written with a single call.
+struct LogRecord {
     format: Format,
     keep_lines: bool,
 }
 
-impl Write for Record {
+impl Write for LogRecord {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         let mut stderr = io::stderr().lock();
         match self.format {
             Format::Json => {
-                // The end of the line is no part of the JSON.
+                // The line end is not part of the JSON.
                 let json = record.strip_suffix(b"\n").unwrap_or(record);
                 let mut line = one_line_json(json.to_vec());
                 line.push(b'\n');

@@ -1,9 +1,9 @@
-//! What commands print, one line at a time, and their end when nobody reads any more.
+//! Prints to stdout, and ends the process when the reader has closed it.
 
 use std::fmt;
 use std::io::{self, Write as _};
 
-/// `println!`, but `edgeward inspect FILE | head -1` is no panic.
+/// Like `println!`, but `edgeward inspect FILE | head -1` does not panic.
 macro_rules! say {
     ($($part:tt)*) => { $crate::cli::output::line(format_args!($($part)*)) };
 }
@@ -13,7 +13,7 @@ pub(super) fn line(text: fmt::Arguments<'_>) {
     end(writeln!(io::stdout(), "{text}"));
 }
 
-/// A text that has its own lines.
+/// Prints a text that contains its own line ends.
 pub(super) fn all(text: &[u8]) {
     end(io::stdout().write_all(text).and_then(|()| io::stdout().flush()));
 }

@@ -12,22 +12,22 @@ use crate::wasm::compile::Compiler;
 
 /// Serve the sites of a configuration.
 ///
-/// A change of the configuration, or of a file that it names, is picked up without losing a request. SIGHUP
-/// reads it again; SIGTERM and SIGINT end the program when the open requests have been answered.
+/// Reloads when the configuration, or a file that it names, changes, without losing a request. SIGHUP reloads too; SIGTERM and
+/// SIGINT end the program when the open requests have been answered.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  edgeward serve\n  EDGEWARD_LOG=debug edgeward serve sites/edge.toml")]
 pub(super) struct Args {
     #[command(flatten)]
     file: ConfigFile,
-    /// Take over from an edge that serves with the same data folder: it leaves when this one is ready.
+    /// Take over from a running edge with the same data folder: it stops when this one is ready.
     #[arg(long)]
     replace: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    // There are no other threads yet.
+    // No other threads exist yet.
     let launch = Launch { passed: Passed::from_environment()?, notifier: Notifier::from_environment()?, replace: args.replace };
-    // Before anything that takes time: until then a signal ends the process.
+    // First, since until then a signal ends the process.
     let (asked, ear) = Asked::new();
     obey_signals(asked.clone())?;
     let path = args.file.path()?;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     host.wait()
 }
 
-/// On a thread that ends with the process.
+/// Runs on a thread that ends with the process.
 fn obey_signals(host: Asked) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut terminate, mut interrupt, mut hangup) = {
@@ -55,7 +55,7 @@ fn obey_signals(host: Asked) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
             if signalled {
-                // Asked twice: somebody does not want to wait.
+                // The second signal ends the process without waiting.
                 exit(i32::from(FAILED));
             }
             signalled = true;

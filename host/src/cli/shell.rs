@@ -1,19 +1,19 @@
-//! `edgeward completions` and `edgeward man`: what a shell and `man` know of the command line, made of its own description.
+//! `edgeward completions` and `edgeward man`: shell completions and manual pages, generated from the command line's definition.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::Usage;
+use super::UsageError;
 use super::output;
 
-/// Print what completes this program's command line in a shell.
+/// Print completions for a shell.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  edgeward completions bash\n  edgeward completions zsh\n\nWhere shells look for it:\n  bash  /usr/share/bash-completion/completions/edgeward\n  zsh   /usr/share/zsh/site-functions/_edgeward\n  fish  /usr/share/fish/vendor_completions.d/edgeward.fish"
 )]
 pub(super) struct Completions {
-    /// For this one.
+    /// The shell.
     shell: clap_complete::Shell,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Completions {
     after_help = "Examples:\n  edgeward man | man -l -\n  edgeward man cache purge\n  edgeward man --out /usr/share/man/man1"
 )]
 pub(super) struct Man {
-    /// Such as `serve`, or `cache purge`.
+    /// The command, such as `serve` or `cache purge`.
     command: Vec<String>,
     /// Write the pages of all commands into this folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "command", value_hint = clap::ValueHint::DirPath)]
@@ -31,7 +31,7 @@ pub(super) struct Man {
 }
 
 pub(super) fn completions(args: &Completions, program: &clap::Command) {
-    // Without the commands that are not for people, which would be offered too.
+    // Without hidden commands, which would be offered too.
     let shown = program.get_subcommands().filter(|command| !command.is_hide_set());
     let mut program =
         clap::Command::new("edgeward").version(env!("CARGO_PKG_VERSION")).args(program.get_arguments()).subcommands(shown);
@@ -50,7 +50,7 @@ pub(super) fn man(args: &Man, program: clap::Command) -> anyhow::Result<()> {
     let mut command = &program;
     for name in &args.command {
         let found = command.get_subcommands().find(|command| command.get_name() == name && !command.is_hide_set());
-        command = found.ok_or_else(|| Usage(format!("there is no command `{}`", args.command.join(" "))))?;
+        command = found.ok_or_else(|| UsageError(format!("there is no command `{}`", args.command.join(" "))))?;
     }
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;

@@ -1,10 +1,10 @@
-//! `[cache]` and `[cache_policy.NAME]`: what is kept, where, and what tells two requests apart.
+//! `[cache]` and `[cache_policy.NAME]`: what is stored, where, for how long, and the cache key.
 
 use http::HeaderName;
 use toml::de::DeValue;
 
 use super::files::Files;
-use super::reader::{Table, Text};
+use super::reader::{TableReader, Text};
 use super::report::quoted;
 use super::{Cache, CachePolicy, DiskCache, Forwarding};
 use crate::cache::freshness::{Mode, Ttls};
@@ -12,10 +12,10 @@ use crate::cache::key::{Choice, Encodings, KeyPolicy};
 
 const MODES: [(&str, Mode); 2] = [("cloudfront", Mode::CloudFront), ("standards", Mode::Standards)];
 
-/// Ten years; CloudFront's largest is one, but its API takes more.
+/// Ten years. CloudFront's console allows one, but its API takes more.
 pub(super) const TTL_S_MAX: u64 = 315_360_000;
 
-/// Names in one list of a cache policy.
+/// Maximum number of names in one list of a cache policy.
 const NAMES_MAX: usize = 100;
 
 /// CloudFront's managed cache policies ("Use managed cache policies"), which need no declaration.
@@ -52,12 +52,12 @@ pub(super) fn managed(name: &str) -> CachePolicy {
     }
 }
 
-pub(super) fn read(root: &mut Table<'_>, files: &Files<'_>) -> Cache {
+pub(super) fn read(root: &mut TableReader<'_>, files: &Files<'_>) -> Cache {
     let mut cache = Cache { memory_bytes: 256 << 20, memory_object_bytes: 8 << 20, disk: None };
     let Some(mut table) = root.table("cache") else { return cache };
     if let Some(bytes) = table.integer("memory_bytes", 0..=1 << 42) {
         cache.memory_bytes = bytes;
-        // As much as fits without emptying the whole cache for one object.
+        // The default: an object must not evict the whole cache.
         cache.memory_object_bytes = cache.memory_object_bytes.min(bytes / 4);
     }
     if let Some(bytes) = table.integer("memory_object_bytes", 0..=1 << 32) {
@@ -94,19 +94,19 @@ pub(super) fn managed_forwarding(name: &str) -> Forwarding {
         "CORS-CustomOrigin" => only(&["origin"]),
         "CORS-S3Origin" => only(&["origin", "access-control-request-headers", "access-control-request-method"]),
         "UserAgentRefererHeaders" => only(&["user-agent", "referer"]),
-        // Which Host the origin sees is the origin's setting here.
+        // Here the origin's settings decide which Host it gets.
         _ => Forwarding { query: Choice::All, headers: Choice::All, cookies: Choice::All },
     }
 }
 
-pub(super) fn forwarding(_: &str, table: &mut Table<'_>) -> Forwarding {
+pub(super) fn forwarding(_: &str, table: &mut TableReader<'_>) -> Forwarding {
     let query = choice(table, "query", |text| Some(text.to_owned())).unwrap_or_default();
     let headers = choice(table, "headers", |text| HeaderName::from_bytes(text.as_bytes()).ok()).unwrap_or_default();
     let cookies = choice(table, "cookies", |text| Some(text.to_owned())).unwrap_or_default();
     Forwarding { query, headers, cookies }
 }
 
-pub(super) fn policy(name: &str, table: &mut Table<'_>) -> CachePolicy {
+pub(super) fn policy(name: &str, table: &mut TableReader<'_>) -> CachePolicy {
     let mode = mode(table);
     let mut ttls = match mode {
         Mode::CloudFront => Ttls::CLOUDFRONT,
@@ -150,7 +150,7 @@ pub(super) fn policy(name: &str, table: &mut Table<'_>) -> CachePolicy {
     CachePolicy { name: name.to_owned(), mode, ttls, key, store_set_cookie }
 }
 
-fn mode(table: &mut Table<'_>) -> Mode {
+fn mode(table: &mut TableReader<'_>) -> Mode {
     let Some(text) = table.text("mode") else { return Mode::CloudFront };
     if let Some((_, mode)) = MODES.iter().find(|(name, _)| name == text.get_ref()) {
         return *mode;
@@ -161,7 +161,7 @@ fn mode(table: &mut Table<'_>) -> Mode {
 }
 
 /// `"none"`, `"all"`, a list of names, or `{ except = [names] }`.
-fn choice<T>(table: &mut Table<'_>, key: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<Choice<T>> {
+fn choice<T>(table: &mut TableReader<'_>, key: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<Choice<T>> {
     let value = table.value(key)?;
     let parse_all = |texts: Vec<Text<'_>>| {
         if let Some(beyond) = texts.get(NAMES_MAX) {

@@ -1,16 +1,16 @@
-//! `[[site.error_page]]`: what is served in place of an error, and how long the error is remembered.
+//! `[[site.error_page]]`: the page that is served instead of an error, and how long the error is cached.
 //!
-//! CloudFront's "custom error responses", for every status from 400 on and not only the eleven that it lists.
+//! These are CloudFront's "custom error responses", for every status from 400 on instead of its eleven.
 
 use std::collections::BTreeMap;
 
 use super::ErrorPage;
 use super::cache::TTL_S_MAX;
-use super::reader::Table;
+use super::reader::TableReader;
 
 const TARGET_BYTES_MAX: usize = 4_096;
 
-pub(super) fn read(site: &mut Table<'_>) -> Vec<ErrorPage> {
+pub(super) fn read(site: &mut TableReader<'_>) -> Vec<ErrorPage> {
     let mut pages: BTreeMap<u16, ErrorPage> = BTreeMap::new();
     for mut table in site.list("error_page") {
         let read = page(&mut table);
@@ -26,7 +26,7 @@ pub(super) fn read(site: &mut Table<'_>) -> Vec<ErrorPage> {
     pages.into_values().collect()
 }
 
-fn page(table: &mut Table<'_>) -> Option<ErrorPage> {
+fn page(table: &mut TableReader<'_>) -> Option<ErrorPage> {
     if !table.has("status") {
         table.missing("status", "404");
     }

@@ -1,6 +1,6 @@
-//! Files that the configuration refers to: paths are relative to the folder of the file in which they are written.
+//! I open the files that the configuration refers to. Paths are relative to the folder of the file that contains them.
 //!
-//! I remember each file, and how it looked before it was read, so that a change of it can be noticed.
+//! I record each file's stamp before it is read, so that later changes are noticed.
 
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,57 +8,57 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Certificate;
-use super::reader::{Table, Text};
-use super::sources::{Seen, Sources};
+use super::reader::{TableReader, Text};
+use super::sources::{InputSnapshot, Sources};
 use crate::limits::Limits;
 
 pub(super) struct Files<'a> {
     sources: &'a Sources,
-    pub(super) seen: Seen,
+    pub(super) seen: InputSnapshot,
     judges: Option<&'a Judges<'a>>,
     warnings: Vec<String>,
 }
 
-/// Who looks into files whose contents are no part of a `Config`, so that what is wrong with them is told with its
-/// place, like all else. Each gives what is wrong, and a remedy.
+/// Validators for files whose contents are not part of a `Config`, so that their errors are reported with a place
+/// like all others. Each returns the error and a remedy.
 pub struct Judges<'a> {
     pub component: &'a dyn Fn(&Path, &Limits) -> Vec<Fault>,
     pub certificate: &'a dyn Fn(&Certificate) -> Vec<Fault>,
 }
 
-/// What is wrong with a file, and what would be right.
+/// An error in a file, and its remedy.
 pub struct Fault {
     pub message: String,
     pub remedy: String,
 }
 
-/// What tells one version of a file from another.
+/// Distinguishes versions of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct FileStamp {
     bytes: u64,
     modified: Option<SystemTime>,
     inode: u64,
 }
 
-impl Look {
-    /// None where there is no file.
-    pub fn at(file: &Path) -> Option<Look> {
+impl FileStamp {
+    /// `None` if there is no file.
+    pub fn at(file: &Path) -> Option<FileStamp> {
         let metadata = std::fs::metadata(file).ok()?;
-        Some(Look { bytes: metadata.len(), modified: metadata.modified().ok(), inode: metadata.ino() })
+        Some(FileStamp { bytes: metadata.len(), modified: metadata.modified().ok(), inode: metadata.ino() })
     }
 }
 
 impl<'a> Files<'a> {
     pub(super) fn new(sources: &'a Sources, judges: Option<&'a Judges<'a>>) -> Files<'a> {
-        Files { sources, seen: Seen::default(), judges, warnings: Vec::new() }
+        Files { sources, seen: InputSnapshot::default(), judges, warnings: Vec::new() }
     }
 
-    /// What has been seen and warned of, for one who goes on with more sources.
-    pub(super) fn into_parts(self) -> (Seen, Vec<String>) {
+    /// The stamps and warnings so far, to continue with more sources.
+    pub(super) fn into_parts(self) -> (InputSnapshot, Vec<String>) {
         (self.seen, self.warnings)
     }
 
-    pub(super) fn continued(self, (seen, warnings): (Seen, Vec<String>)) -> Files<'a> {
+    pub(super) fn continued(self, (seen, warnings): (InputSnapshot, Vec<String>)) -> Files<'a> {
         Files { seen, warnings, ..self }
     }
 
@@ -66,21 +66,21 @@ impl<'a> Files<'a> {
         self.warnings.push(warning);
     }
 
-    /// Remembers how a file looks. The first look counts: what is read later may be newer, and then differs from it.
+    /// Records a file's stamp. The first one counts: if the file changes before it is read, the stamp differs.
     pub(super) fn look(&mut self, path: &Path) {
         if !self.seen.files.contains_key(path) {
-            self.seen.files.insert(path.to_owned(), Look::at(path));
+            self.seen.files.insert(path.to_owned(), FileStamp::at(path));
         }
     }
 
-    /// Has a component looked into, if anybody does that.
-    pub(super) fn judge_component(&self, table: &Table<'_>, text: &Text<'_>, path: &Path, limits: &Limits) {
+    /// Validates a component, if there is a validator.
+    pub(super) fn judge_component(&self, table: &TableReader<'_>, text: &Text<'_>, path: &Path, limits: &Limits) {
         for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.component)(path, limits)) {
             table.report.error(text.span(), format!("`{}`: {message}", text.get_ref().escape_debug()), remedy);
         }
     }
 
-    pub(super) fn judge_certificate(&self, table: &Table<'_>, certificate: &Certificate) {
+    pub(super) fn judge_certificate(&self, table: &TableReader<'_>, certificate: &Certificate) {
         for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.certificate)(certificate)) {
             table.report.error(table.span(), message, remedy);
         }
@@ -90,21 +90,21 @@ impl<'a> Files<'a> {
         self.resolve_at(text.get_ref(), &text.span())
     }
 
-    /// A path that is written in that place.
+    /// Resolves a path against the folder of the file that contains it.
     pub(super) fn resolve_at(&self, path: &str, place: &Range<usize>) -> PathBuf {
         self.sources.at(place.start).folder().join(path)
     }
 
-    /// A file that is there and can be opened. One that is not is watched too: it may come.
-    pub(super) fn existing(&mut self, table: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
+    /// A file that exists and can be opened. A missing file is watched too: it may appear later.
+    pub(super) fn existing(&mut self, table: &TableReader<'_>, text: &Text<'_>) -> Option<PathBuf> {
         let path = self.resolve(text);
         self.look(&path);
         let opened = open(&path).map(drop);
         self.found(table, text, path, opened)
     }
 
-    /// The bytes of a file of at most `bytes_max`.
-    pub(super) fn contents(&mut self, table: &Table<'_>, text: &Text<'_>, bytes_max: u64) -> Option<Vec<u8>> {
+    /// Reads a file of at most `bytes_max` bytes.
+    pub(super) fn contents(&mut self, table: &TableReader<'_>, text: &Text<'_>, bytes_max: u64) -> Option<Vec<u8>> {
         let path = self.existing(table, text)?;
         match read_bounded(&path, bytes_max) {
             Ok(bytes) => Some(bytes),
@@ -112,14 +112,14 @@ impl<'a> Files<'a> {
         }
     }
 
-    pub(super) fn existing_folder(&self, table: &Table<'_>, text: &Text<'_>) -> Option<PathBuf> {
+    pub(super) fn existing_folder(&self, table: &TableReader<'_>, text: &Text<'_>) -> Option<PathBuf> {
         let path = self.resolve(text);
         let opened = std::fs::read_dir(&path).map(drop);
         self.found(table, text, path, opened)
     }
 
-    /// A folder that is made when it is first needed: what is there already must be one.
-    pub(super) fn folder_to_be(&self, table: &Table<'_>, text: &Text<'_>) -> PathBuf {
+    /// A folder that is created when it is first needed. If the path exists, it must be a folder.
+    pub(super) fn folder_to_be(&self, table: &TableReader<'_>, text: &Text<'_>) -> PathBuf {
         let path = self.resolve(text);
         let found = std::fs::metadata(&path);
         let wrong = match &found {
@@ -128,13 +128,13 @@ impl<'a> Files<'a> {
             Err(error) => Some(reason(error)),
         };
         if let Some(wrong) = wrong {
-            let message = format!("cannot keep anything in `{}`: {wrong}", text.get_ref().escape_debug());
-            table.report.error(text.span(), message, "name a folder; it is made if it is not there");
+            let message = format!("cannot store anything in `{}`: {wrong}", text.get_ref().escape_debug());
+            table.report.error(text.span(), message, "name a folder; it is created if missing");
         }
         path
     }
 
-    fn found(&self, table: &Table<'_>, text: &Text<'_>, path: PathBuf, opened: std::io::Result<()>) -> Option<PathBuf> {
+    fn found(&self, table: &TableReader<'_>, text: &Text<'_>, path: PathBuf, opened: std::io::Result<()>) -> Option<PathBuf> {
         let Err(error) = opened else { return Some(path) };
         let message = format!("cannot read `{}`: {}", text.get_ref().escape_debug(), reason(&error));
         let folder = self.sources.at(text.span().start).folder();
@@ -145,7 +145,7 @@ impl<'a> Files<'a> {
     }
 }
 
-/// Reads a file that must not be larger than `bytes_max`, whatever its metadata says.
+/// Reads at most `bytes_max` bytes, whatever the file's metadata says.
 pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
@@ -156,11 +156,11 @@ pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u
     Ok(bytes)
 }
 
-/// Opens a file, and nothing else: a pipe would be waited for until somebody writes into it.
+/// Opens regular files only: opening a pipe would block until somebody writes into it.
 fn open(path: &Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let no_file = || std::io::Error::other("not a file");
-    // A look before, since opening a device may do anything; a look after, since it may be another one by then.
+    // Checked before, since opening a device can have side effects, and after, since the path may lead elsewhere by then.
     if !std::fs::metadata(path)?.is_file() {
         return Err(no_file());
     }
@@ -169,13 +169,13 @@ fn open(path: &Path) -> std::io::Result<std::fs::File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
 }
 
-/// Also by those who are neither its owner nor of its group.
+/// Whether users other than the owner and the group can read the file.
 pub(super) fn is_readable_by_all(path: &Path) -> bool {
     const OTHERS_READ: u32 = 0o004;
     std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & OTHERS_READ != 0)
 }
 
-/// Without the operating system's number, so that messages are the same everywhere.
+/// Omits the operating system's error number, so that messages are the same everywhere.
 pub(super) fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),

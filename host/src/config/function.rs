@@ -1,4 +1,4 @@
-//! `[function.NAME]`: a component and its settings; where sites use it decides its profile.
+//! `[function.NAME]`: a component and its settings. Its use in sites decides its profile.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,21 +9,13 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::files::Files;
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::report::{nearest, quoted};
-use super::{Function, Hidden, KeyValues, Policy};
-use crate::limits::{Limit, Limits, Profile, config};
+use super::{Function, Hidden, KeyValues};
+use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};
 use crate::network::Grants;
 
-const MAX_CALLS: u64 = 1_000;
-const MAX_CALLS_MAX: u64 = 1_000_000_000;
-const MAX_IDLE_S: u64 = 60;
-const MAX_IDLE_S_MAX: u64 = 86_400;
-const NETWORK_MAX: usize = 256;
-/// Lambda's quota for environment variables.
-const ENVIRONMENT_BYTES_MAX: usize = 4_096;
-
-/// Where functions are used, for their profile.
+/// The uses of functions, which decide their profiles.
 #[derive(Default)]
 pub(super) struct Uses {
     viewer: BTreeMap<String, Range<usize>>,
@@ -43,8 +35,8 @@ impl Uses {
         self.viewer.contains_key(function) || self.worker.contains_key(function)
     }
 
-    /// Viewer if any viewer moment refers to it; both at once cannot be.
-    fn profile(&self, table: &Table<'_>, name: &str) -> Profile {
+    /// Viewer if a viewer moment refers to it. A function cannot be both.
+    fn profile(&self, table: &TableReader<'_>, name: &str) -> Profile {
         match (self.viewer.get(name), self.worker.get(name)) {
             (Some(_), Some(worker)) => {
                 let message = format!("function `{name}` is used as a viewer hook and also at or as an origin");
@@ -59,7 +51,7 @@ impl Uses {
 }
 
 pub(super) fn read(
-    root: &mut Table<'_>,
+    root: &mut TableReader<'_>,
     files: &mut Files<'_>,
     uses: &Uses,
     declared_stores: &Declared<'_>,
@@ -87,15 +79,15 @@ pub(super) fn read(
             min_warm,
             key_value_store: store.and_then(|store| stores.get(&store).cloned()),
             network,
-            environment: Hidden(environment),
+            environment: Hidden(Arc::new(environment)),
         };
         Some((name, Arc::new(function)))
     });
     functions.collect()
 }
 
-/// What nobody uses is not deployed, and has no profile that it could be judged by: then there are no `limits`.
-fn component_file(table: &Table<'_>, text: &Text<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<PathBuf> {
+/// `limits` is `None` for an unused function: it is not deployed and has no profile to validate against.
+fn component_file(table: &TableReader<'_>, text: &Text<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<PathBuf> {
     let path = files.existing(table, text)?;
     let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if bytes > config::COMPONENT_BYTES {
@@ -109,7 +101,7 @@ fn component_file(table: &Table<'_>, text: &Text<'_>, limits: Option<&Limits>, f
     Some(path)
 }
 
-fn limits(table: &mut Table<'_>, profile: Profile) -> Limits {
+fn limits(table: &mut TableReader<'_>, profile: Profile) -> Limits {
     let mut limits = Limits::defaults(profile);
     for (name, value) in table.entries_of("limits") {
         let key = *name.get_ref();
@@ -140,9 +132,9 @@ fn limits(table: &mut Table<'_>, profile: Profile) -> Limits {
     limits
 }
 
-fn policy(table: &mut Table<'_>) -> Policy {
+fn policy(table: &mut TableReader<'_>) -> InstancePolicy {
     const REMEDY: &str = "\"fresh\", or { reuse = { max_calls = 1000, max_idle_s = 60 } }";
-    let Some(value) = table.value("policy") else { return Policy::Fresh };
+    let Some(value) = table.value("policy") else { return InstancePolicy::Fresh };
     match value.get_ref() {
         DeValue::String(word) if word == "fresh" => {}
         DeValue::String(word) => {
@@ -155,27 +147,27 @@ fn policy(table: &mut Table<'_>) -> Policy {
                     policy.missing("reuse", "{ max_calls = 1000, max_idle_s = 60 }");
                 }
                 policy.finish();
-                return reuse.unwrap_or(Policy::Fresh);
+                return reuse.unwrap_or(InstancePolicy::Fresh);
             }
         }
         other => reader::wrong_type(table.report, value.span(), "policy", REMEDY, other),
     }
-    Policy::Fresh
+    InstancePolicy::Fresh
 }
 
-fn reuse(mut table: Table<'_>) -> Policy {
-    let max_calls = table.integer("max_calls", 1..=MAX_CALLS_MAX).unwrap_or(MAX_CALLS);
-    let max_idle = table.integer("max_idle_s", 1..=MAX_IDLE_S_MAX).unwrap_or(MAX_IDLE_S);
+fn reuse(mut table: TableReader<'_>) -> InstancePolicy {
+    let max_calls = table.integer("max_calls", 1..=config::REUSE_CALLS_MAX).unwrap_or(config::REUSE_CALLS);
+    let max_idle = table.integer("max_idle_s", 1..=config::REUSE_IDLE_S_MAX).unwrap_or(config::REUSE_IDLE_S);
     table.finish();
-    Policy::Reuse { max_calls, max_idle: Duration::from_secs(max_idle) }
+    InstancePolicy::Reuse { max_calls, max_idle: Duration::from_secs(max_idle) }
 }
 
-fn min_warm(table: &mut Table<'_>, limits: &Limits) -> Option<usize> {
+fn min_warm(table: &mut TableReader<'_>, limits: &Limits) -> Option<usize> {
     let min_warm = table.integer("min_warm", 0..=limits.value(Limit::Instances))?;
     Some(usize::try_from(min_warm).unwrap_or(usize::MAX))
 }
 
-fn network(table: &mut Table<'_>, profile: Profile) -> Grants {
+fn network(table: &mut TableReader<'_>, profile: Profile) -> Grants {
     let mut grants = Grants::default();
     let Some(patterns) = table.texts("network") else { return grants };
     for pattern in &patterns {
@@ -184,8 +176,8 @@ fn network(table: &mut Table<'_>, profile: Profile) -> Grants {
             table.report.error(pattern.span(), error.to_string(), remedy);
         }
     }
-    if let Some(beyond) = patterns.get(NETWORK_MAX) {
-        table.report.error(beyond.span(), "too many entries in `network`", format!("at most {NETWORK_MAX}"));
+    if let Some(beyond) = patterns.get(config::GRANTS) {
+        table.report.error(beyond.span(), "too many entries in `network`", format!("at most {}", config::GRANTS));
     }
     if let (Profile::Viewer, Some(first)) = (profile, patterns.first()) {
         table.report.error(first.span(), "a viewer hook has no network", "remove `network`, or use the function at the origin");
@@ -193,7 +185,7 @@ fn network(table: &mut Table<'_>, profile: Profile) -> Grants {
     grants
 }
 
-fn environment(table: &mut Table<'_>, profile: Profile) -> BTreeMap<String, String> {
+fn environment(table: &mut TableReader<'_>, profile: Profile) -> BTreeMap<String, String> {
     let entries = table.map("environment");
     let mut bytes = 0;
     for (name, value) in &entries {
@@ -208,9 +200,9 @@ fn environment(table: &mut Table<'_>, profile: Profile) -> BTreeMap<String, Stri
         let remedy = "remove `environment`; a key-value store can hold settings";
         table.report.error(first.span(), "a viewer hook has no environment", remedy);
     }
-    if let (true, Some((first, _))) = (bytes > ENVIRONMENT_BYTES_MAX, entries.first()) {
+    if let (true, Some((first, _))) = (bytes > config::ENVIRONMENT_BYTES, entries.first()) {
         let message = format!("`environment` has {bytes} bytes");
-        table.report.error(first.span(), message, format!("at most {ENVIRONMENT_BYTES_MAX} are allowed"));
+        table.report.error(first.span(), message, format!("at most {} are allowed", config::ENVIRONMENT_BYTES));
     }
     entries.iter().map(|(name, value)| ((*name.get_ref()).to_owned(), (*value.get_ref()).to_owned())).collect()
 }

@@ -1,14 +1,14 @@
-//! `[geo]`: MaxMind databases, and the headers in which hooks and origins are told of the viewer.
+//! `[geo]`: MaxMind databases, and the headers that describe the viewer to hooks and origins.
 
 use maxminddb::Reader;
 
 use super::files::Files;
-use super::reader::{Table, Text};
+use super::reader::{TableReader, Text};
 use super::report::{nearest, quoted};
 use super::{Database, Geo, ViewerHeader};
 use crate::limits::config::GEO_BYTES;
 
-pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Geo {
+pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Geo {
     let Some(mut table) = root.table("geo") else { return Geo::default() };
     let geo = Geo { city: database(&mut table, "city", files), asn: database(&mut table, "asn", files) };
     if !table.has("city") && !table.has("asn") {
@@ -19,7 +19,7 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Geo {
     geo
 }
 
-fn database(table: &mut Table<'_>, key: &'static str, files: &mut Files<'_>) -> Option<Database> {
+fn database(table: &mut TableReader<'_>, key: &'static str, files: &mut Files<'_>) -> Option<Database> {
     let file = table.text(key)?;
     let bytes = files.contents(table, &file, GEO_BYTES)?;
     match Reader::from_source(bytes.into_boxed_slice()) {
@@ -33,7 +33,7 @@ fn database(table: &mut Table<'_>, key: &'static str, files: &mut Files<'_>) -> 
 }
 
 /// `viewer_headers` of a behavior.
-pub(super) fn viewer_headers(table: &mut Table<'_>, geo: &Geo) -> Vec<ViewerHeader> {
+pub(super) fn viewer_headers(table: &mut TableReader<'_>, geo: &Geo) -> Vec<ViewerHeader> {
     let mut headers = Vec::new();
     for text in table.texts("viewer_headers").unwrap_or_default() {
         let Some(header) = viewer_header(table, &text) else { continue };
@@ -48,7 +48,7 @@ pub(super) fn viewer_headers(table: &mut Table<'_>, geo: &Geo) -> Vec<ViewerHead
     headers
 }
 
-fn viewer_header(table: &Table<'_>, text: &Text<'_>) -> Option<ViewerHeader> {
+fn viewer_header(table: &TableReader<'_>, text: &Text<'_>) -> Option<ViewerHeader> {
     let name = text.get_ref().to_ascii_lowercase();
     let header = ViewerHeader::named(&name);
     if header.is_none() {
@@ -60,7 +60,7 @@ fn viewer_header(table: &Table<'_>, text: &Text<'_>) -> Option<ViewerHeader> {
     header
 }
 
-/// The key of the database that is needed and not there.
+/// The key of a required but missing database.
 fn lacking(header: ViewerHeader, geo: &Geo) -> Option<&'static str> {
     match header {
         ViewerHeader::Country
@@ -79,7 +79,7 @@ fn lacking(header: ViewerHeader, geo: &Geo) -> Option<&'static str> {
 }
 
 impl Geo {
-    /// Whether there is a database for it, if it takes one.
+    /// Whether the database that it needs, if any, is configured.
     pub(crate) fn knows(&self, header: ViewerHeader) -> bool {
         lacking(header, self).is_none()
     }

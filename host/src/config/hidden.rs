@@ -1,4 +1,4 @@
-//! What may be a secret: it does its work, and no `{:?}` shows it.
+//! A value that may be a secret: `Debug` does not show it.
 
 use std::fmt;
 use std::ops::Deref;

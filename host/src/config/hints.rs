@@ -1,7 +1,7 @@
-//! I tell what is not wrong in a configuration, but probably not meant.
+//! I find settings that are valid but probably not intended.
 //!
-//! A hint refuses nothing: `check` prints it, and a running edge logs it. I look at nothing but the configuration and the
-//! clock; whether origins have addresses is asked by `check` alone.
+//! A hint refuses nothing: `check` prints it, and a running edge logs it. I read only the configuration and the
+//! clock; only `check` resolves the names of origins.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ pub(super) fn ending(certificate: &Certificate, now_s: i64) -> Option<String> {
     let chain = certificate.chain.display();
     let days = left_s.abs() / DAY_S;
     match left_s {
-        ..0 => Some(format!("the certificate in {chain} has expired {days} days ago: clients refuse it; renew it")),
+        ..0 => Some(format!("the certificate in {chain} expired {days} days ago, and clients refuse it: renew it")),
         _ if left_s < CERTIFICATE_DAYS_LEFT * DAY_S => {
             Some(format!("the certificate in {chain} expires in {days} days: renew it"))
         }
@@ -38,8 +38,8 @@ pub(super) fn ending(certificate: &Certificate, now_s: i64) -> Option<String> {
     }
 }
 
-/// The default behavior, unless it leaves POST out; another one only if it names POST: images may be posted to by default, and
-/// nobody does.
+/// The default behavior counts unless it excludes POST; another one only if it names POST: by default POST is allowed everywhere,
+/// even for images.
 fn swallows_logins(config: &Config, behavior: &Behavior) -> bool {
     let Some(policy) = &behavior.cache else { return false };
     let takes_posts = match &behavior.allowed_methods {
@@ -61,13 +61,13 @@ fn swallows_logins(config: &Config, behavior: &Behavior) -> bool {
 
 fn swallowed(site: &Site, behavior: &Behavior) -> String {
     format!(
-        "site `{}`, behavior `{}`: POST is allowed and no cookie is forwarded, so that nobody can stay logged in; take \
+        "site `{}`, behavior `{}`: POST is allowed but no cookie is forwarded, so sessions cannot work; use \
          `origin_request_policy = \"AllViewer\"` with `cache_policy = \"CachingDisabled\"`, or leave POST out of `allowed_methods`",
         site.name, behavior.path
     )
 }
 
-/// As in CloudFront, a behavior has the hooks that it names itself, and no others.
+/// As in CloudFront, a behavior has only the hooks that it names itself.
 fn not_inherited(site: &Site) -> impl Iterator<Item = String> {
     fn hooks(behavior: &Behavior) -> [(&'static str, Option<&String>); 4] {
         [

@@ -1,7 +1,7 @@
-//! `include`: other files whose tables belong to the configuration.
+//! `include`: further files of the configuration.
 //!
-//! I turn patterns into files, and put the tables of all files together. An included file includes no others, so that a
-//! circle cannot be. Each name is declared once over all files; of `[server]`, included files may bring certificates.
+//! I expand patterns into files and merge their tables. An included file cannot include others, so there are no
+//! cycles. Each name is declared once across all files; of `[server]`, included files may contain certificates.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -13,13 +13,13 @@ use super::files::{self, Files};
 use super::reader;
 use super::report::Report;
 use super::sources::Sources;
-use super::values::Values;
+use super::values::Substitution;
 use crate::limits::config::{FILE_BYTES, INCLUDE_ENTRIES, INCLUDED_FILES};
 
-/// A pattern, and where it led.
+/// A pattern, and the files that it matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Include {
-    /// Where a relative pattern begins.
+    /// The folder that relative patterns start from.
     folder: PathBuf,
     pattern: String,
     found: BTreeSet<PathBuf>,
@@ -38,10 +38,10 @@ impl Include {
         Ok(include)
     }
 
-    /// Files that have come or gone. Remembers which there are now.
+    /// Returns files that were added or removed, and records the current ones.
     pub(super) fn changed(&mut self) -> Vec<PathBuf> {
         let before = self.found.clone();
-        // A folder that cannot be read now: what was found stands until it can.
+        // The folder cannot be read now: keep the last result until it can.
         if self.look().is_err() {
             self.found.clone_from(&before);
         }
@@ -52,7 +52,7 @@ impl Include {
         self.folder == other.folder && self.pattern == other.pattern
     }
 
-    /// Those whose entries decide what is found.
+    /// The folders whose entries decide which files match.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.looked_into.iter().map(PathBuf::as_path)
     }
@@ -72,7 +72,7 @@ impl Include {
                 continue;
             };
             let mut next = Vec::new();
-            // The first one is written; others were found, and may be files.
+            // The first folder is literal; others were matched, and may be files.
             let is_written = looked_into.is_empty();
             for folder in paths {
                 looked_into.insert(folder.clone());
@@ -94,7 +94,7 @@ fn is_wild(name: &str) -> bool {
     name.contains(['*', '?'])
 }
 
-/// The entries of a folder that a name with wildcards stands for.
+/// The entries of a folder that match a name with wildcards.
 fn matching(folder: &Path, wild: &str, files_only: bool, entries: &mut usize) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })? {
@@ -111,14 +111,14 @@ fn matching(folder: &Path, wild: &str, files_only: bool, entries: &mut usize) ->
     Ok(found)
 }
 
-/// As a shell has it: `*` any characters, `?` one, and neither of them the dot that hides a file.
+/// As in a shell: `*` matches any characters, `?` one; neither matches a leading dot.
 fn is_like(wild: &str, name: &str) -> bool {
     if name.starts_with('.') && !wild.starts_with('.') {
         return false;
     }
     let (wild, name): (Vec<char>, Vec<char>) = (wild.chars().collect(), name.chars().collect());
     let (mut w, mut n) = (0, 0);
-    // The last star, and where in the name it was tried to end.
+    // The last star, and the position in the name where its match ends.
     let mut star = None;
     while n < name.len() {
         match wild.get(w) {
@@ -139,20 +139,20 @@ fn is_like(wild: &str, name: &str) -> bool {
     wild[w..].iter().all(|c| *c == '*')
 }
 
-/// The files that the main file includes: path and text, in the order of the patterns, those of one by name.
+/// Path and text of the included files, in the order of the patterns; the files of one pattern in order of their names.
 pub(super) fn find(main: &Sources, report: &Report<'_>, files: &mut Files<'_>) -> Vec<(PathBuf, String)> {
     let (mut root, errors) = DeTable::parse_recoverable(&main.main().text);
-    // What is no TOML is told later.
+    // Syntax errors are reported later.
     let (true, Some((_, value))) = (errors.is_empty(), root.get_mut().remove_entry("include")) else { return Vec::new() };
     let DeValue::Array(patterns) = value.get_ref() else {
         reader::wrong_type(report, value.span(), "include", "a list of paths, such as [\"sites/*.toml\"],", value.get_ref());
         return Vec::new();
     };
-    let mut found = Found { texts: Vec::new(), taken: BTreeSet::new(), bytes_left: FILE_BYTES };
+    let mut found = IncludedFiles { texts: Vec::new(), taken: BTreeSet::new(), bytes_left: FILE_BYTES };
     let own = main.main().path.canonicalize().ok();
     for item in patterns {
         let mut item = item.clone();
-        Values::new(report, files).value(&mut item, 0);
+        Substitution::new(report, files).value(&mut item, 0);
         let Some(pattern) = reader::text(report, "include", &item) else { continue };
         let wrong = |message: String, remedy: &str| report.error(item.span(), message, remedy);
         let written = pattern.get_ref().escape_debug();
@@ -186,14 +186,14 @@ pub(super) fn find(main: &Sources, report: &Report<'_>, files: &mut Files<'_>) -
     found.texts
 }
 
-struct Found {
+struct IncludedFiles {
     texts: Vec<(PathBuf, String)>,
-    /// Two patterns may lead to one file.
+    /// Two patterns may match one file.
     taken: BTreeSet<PathBuf>,
     bytes_left: u64,
 }
 
-impl Found {
+impl IncludedFiles {
     fn read(&mut self, path: PathBuf, files: &mut Files<'_>) -> Result<(), String> {
         files.look(&path);
         let named = path.display().to_string().escape_debug().to_string();
@@ -210,7 +210,7 @@ impl Found {
     }
 }
 
-/// Puts what an included file says to what is said already.
+/// Merges the tables of an included file.
 pub(super) fn merge<'a>(root: &mut DeTable<'a>, included: DeTable<'a>, report: &Report<'_>) {
     for (key, value) in included {
         let name = key.get_ref().clone();
@@ -232,7 +232,7 @@ pub(super) fn merge<'a>(root: &mut DeTable<'a>, included: DeTable<'a>, report: &
                 }
             }
             (_, None, _) => drop(root.insert(key, value)),
-            // One of them has a wrong type, which the reader tells of the one that is kept; this is the other one.
+            // One of them has a wrong type. The reader reports the one that is kept; this is the other one.
             (_, Some(kept), found) if kept.type_str() != found.type_str() => {
                 reader::wrong_type(report, value.span(), &name, &format!("as before, a {}", kept.type_str()), value.get_ref());
             }
@@ -256,7 +256,7 @@ fn merge_named<'a>(kind: &str, all: &mut DeTable<'a>, more: DeTable<'a>, report:
     }
 }
 
-/// A site brings its certificate along.
+/// A site's file may contain its certificate.
 fn merge_server<'a>(server: Option<&mut DeValue<'a>>, value: Spanned<DeValue<'a>>, report: &Report<'_>) {
     let DeValue::Table(mut more) = value.into_inner() else { return };
     let certificates = more.remove("certificate");

@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::files::Files;
-use super::reader::{Table, Text};
+use super::reader::{TableReader, Text};
 use super::report::quoted;
 use super::{Hidden, KeyValues};
 use crate::limits::config::{KV_KEY_BYTES, KV_STORE_BYTES, KV_VALUE_BYTES};
 
-/// JSON needs more bytes than what it says: quotes, escapes, white space.
+/// JSON is larger than its content: quotes, escapes, white space.
 const JSON_BYTES_MAX: u64 = 8 * KV_STORE_BYTES as u64;
 
-pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<KeyValues>> {
+pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<KeyValues>> {
     let stores = root.named("key_value_store").into_iter().filter_map(|(name, mut table)| {
         let file = table.required_text("file", "\"values.json\"");
         let values = file.and_then(|file| values(&table, &file, files));
         table.finish();
         let name = (*name.get_ref()).to_owned();
-        Some((name.clone(), Arc::new(KeyValues { name, values: Hidden(values?) })))
+        Some((name.clone(), Arc::new(KeyValues { name, values: Hidden(Arc::new(values?)) })))
     });
     stores.collect()
 }
 
-fn values(table: &Table<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<BTreeMap<String, Vec<u8>>> {
+fn values(table: &TableReader<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<BTreeMap<String, Vec<u8>>> {
     let bytes = files.contents(table, file, JSON_BYTES_MAX)?;
     match serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(&bytes) {
         Ok(entries) => checked(table, file, entries),
@@ -36,7 +36,7 @@ fn values(table: &Table<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<B
 }
 
 fn checked(
-    table: &Table<'_>,
+    table: &TableReader<'_>,
     file: &Text<'_>,
     entries: BTreeMap<String, serde_json::Value>,
 ) -> Option<BTreeMap<String, Vec<u8>>> {

@@ -1,4 +1,4 @@
-//! `[origin.NAME]` and `[origin_group.NAME]`: where requests go.
+//! `[origin.NAME]` and `[origin_group.NAME]`: the servers, folders, responses and functions behind the edge.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use toml::de::DeValue;
 
 use super::files::Files;
 use super::function::Uses;
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::report::quoted;
 use super::{Hidden, Origin, OriginGroup, OriginKind, UrlOrigin};
 use crate::limits::{Profile, origin as limits};
@@ -21,7 +21,7 @@ const HEADER_NAME_BYTES_MAX: usize = 256;
 const HEADER_VALUE_BYTES_MAX: usize = 1_783;
 const FIXED_BODY_BYTES_MAX: u64 = 1 << 20;
 const IDLE_MAX: u64 = 10_000;
-/// Set by HTTP itself, or by a field of the origin.
+/// Headers that HTTP itself or another key of the origin sets.
 const FORBIDDEN: [&str; 9] =
     ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 const KINDS: [&str; 4] = ["url", "folder", "fixed", "component"];
@@ -29,7 +29,7 @@ const KINDS: [&str; 4] = ["url", "folder", "fixed", "component"];
 const FAILOVER: [u16; 9] = [400, 403, 404, 416, 429, 500, 502, 503, 504];
 
 pub(super) fn read(
-    root: &mut Table<'_>,
+    root: &mut TableReader<'_>,
     files: &mut Files<'_>,
     functions: &Declared<'_>,
     uses: &mut Uses,
@@ -43,7 +43,7 @@ pub(super) fn read(
             ["component"] => component(&mut table, functions, uses),
             _ => {
                 let message = match given.len() {
-                    0 => format!("{} says not where it is", table.place()),
+                    0 => format!("{} does not say where it is", table.place()),
                     _ => format!("{} has {} at once", table.place(), quoted(given.iter().copied())),
                 };
                 table.report.error(table.span(), message, format!("exactly one of {}", quoted(KINDS)));
@@ -57,7 +57,7 @@ pub(super) fn read(
     origins.collect()
 }
 
-fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin> {
+fn url_origin(table: &mut TableReader<'_>, files: &mut Files<'_>) -> Option<UrlOrigin> {
     let url = table.text("url").and_then(|url| Url::read(table, &url));
     let host_header = table.text("host_header");
     if let Some(host) = &host_header
@@ -101,7 +101,7 @@ fn url_origin(table: &mut Table<'_>, files: &mut Files<'_>) -> Option<UrlOrigin>
     })
 }
 
-fn seconds(table: &mut Table<'_>, key: &'static str, allowed: std::ops::RangeInclusive<u64>, default: u64) -> Duration {
+fn seconds(table: &mut TableReader<'_>, key: &'static str, allowed: std::ops::RangeInclusive<u64>, default: u64) -> Duration {
     Duration::from_secs(table.integer(key, allowed).unwrap_or(default))
 }
 
@@ -113,7 +113,7 @@ struct Url {
 }
 
 impl Url {
-    fn read(table: &Table<'_>, text: &Text<'_>) -> Option<Url> {
+    fn read(table: &TableReader<'_>, text: &Text<'_>) -> Option<Url> {
         let wrong = |why: &str| {
             let message = format!("`{}` is not the URL of an origin: {why}", text.get_ref().escape_debug());
             table.report.error(text.span(), message, "such as \"http://127.0.0.1:9000\" or \"https://example.com/base\"");
@@ -150,7 +150,7 @@ impl Url {
     }
 }
 
-fn folder(table: &mut Table<'_>, files: &Files<'_>) -> Option<OriginKind> {
+fn folder(table: &mut TableReader<'_>, files: &Files<'_>) -> Option<OriginKind> {
     let root = table.text("folder").and_then(|text| files.existing_folder(table, &text));
     let index = table.text("index");
     if let Some(index) = &index
@@ -162,7 +162,7 @@ fn folder(table: &mut Table<'_>, files: &Files<'_>) -> Option<OriginKind> {
     Some(OriginKind::Folder { root: root?, index })
 }
 
-fn response(mut table: Table<'_>, files: &mut Files<'_>) -> Option<OriginKind> {
+fn response(mut table: TableReader<'_>, files: &mut Files<'_>) -> Option<OriginKind> {
     let status = table.integer("status", 200..=599).unwrap_or(200);
     let headers = headers(&mut table, "headers");
     let body = table.text("body");
@@ -179,7 +179,7 @@ fn response(mut table: Table<'_>, files: &mut Files<'_>) -> Option<OriginKind> {
     Some(OriginKind::Fixed { status: u16::try_from(status).unwrap_or(200), headers, body: body? })
 }
 
-fn component(table: &mut Table<'_>, functions: &Declared<'_>, uses: &mut Uses) -> Option<OriginKind> {
+fn component(table: &mut TableReader<'_>, functions: &Declared<'_>, uses: &mut Uses) -> Option<OriginKind> {
     let text = table.text("component")?;
     let function = functions.resolve(table.report, &text)?;
     uses.note(Profile::Worker, &function, text.span());
@@ -187,7 +187,7 @@ fn component(table: &mut Table<'_>, functions: &Declared<'_>, uses: &mut Uses) -
 }
 
 /// `headers = { name = "value", other = ["a", "b"] }`, or another key.
-pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Hidden<Vec<(String, String)>> {
+pub(super) fn headers(table: &mut TableReader<'_>, key: &'static str) -> Hidden<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (name, value) in table.entries_of(key) {
         header_name(table, &name);
@@ -211,7 +211,7 @@ pub(super) fn headers(table: &mut Table<'_>, key: &'static str) -> Hidden<Vec<(S
     Hidden(headers)
 }
 
-pub(super) fn header_name(table: &Table<'_>, name: &Text<'_>) {
+pub(super) fn header_name(table: &TableReader<'_>, name: &Text<'_>) {
     let text = *name.get_ref();
     let lower = text.to_ascii_lowercase();
     if HeaderName::from_bytes(text.as_bytes()).is_err() || text.len() > HEADER_NAME_BYTES_MAX {
@@ -226,7 +226,7 @@ pub(super) fn header_name(table: &Table<'_>, name: &Text<'_>) {
     }
 }
 
-pub(super) fn read_groups(root: &mut Table<'_>, origins: &Declared<'_>) -> BTreeMap<String, Arc<OriginGroup>> {
+pub(super) fn read_groups(root: &mut TableReader<'_>, origins: &Declared<'_>) -> BTreeMap<String, Arc<OriginGroup>> {
     let groups = root.named("origin_group").into_iter().filter_map(|(name, mut table)| {
         if let Some(span) = origins.span(name.get_ref()) {
             let message = format!("`{}` is an origin and an origin group", name.get_ref());
@@ -237,7 +237,7 @@ pub(super) fn read_groups(root: &mut Table<'_>, origins: &Declared<'_>) -> BTree
         if let (Some(primary), Some(secondary)) = (&primary, &secondary)
             && primary.get_ref() == secondary.get_ref()
         {
-            table.report.error(secondary.span(), "an origin cannot stand in for itself", "name another origin");
+            table.report.error(secondary.span(), "an origin cannot be its own fallback", "name another origin");
         }
         let primary = primary.and_then(|text| origins.resolve(table.report, &text));
         let secondary = secondary.and_then(|text| origins.resolve(table.report, &text));
@@ -249,7 +249,7 @@ pub(super) fn read_groups(root: &mut Table<'_>, origins: &Declared<'_>) -> BTree
     groups.collect()
 }
 
-fn failover_codes(table: &mut Table<'_>) -> Vec<u16> {
+fn failover_codes(table: &mut TableReader<'_>) -> Vec<u16> {
     let Some(value) = table.value("status") else { return vec![500, 502, 503, 504] };
     let DeValue::Array(items) = value.get_ref() else {
         reader::wrong_type(table.report, value.span(), "status", "a list of status codes", value.get_ref());

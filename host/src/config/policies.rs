@@ -1,27 +1,26 @@
-//! Policies that behaviors name: those that the file declares, and CloudFront's managed ones, which need no
-//! declaration.
+//! The policies that behaviors can name: those declared in the file, and CloudFront's managed ones.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::report::Report;
 
 /// All policies of one kind.
 pub(super) struct Policies<T> {
     kind: &'static str,
     policies: BTreeMap<String, Arc<T>>,
-    /// For messages.
+    /// Used in messages.
     known: Vec<String>,
 }
 
 impl<T> Policies<T> {
-    /// `kind` is the key of the table; `managed` makes a managed policy of its name, and `declared` one of the file's.
+    /// `kind` is the key of the table, `managed` creates a managed policy by its name, and `declared` reads one of the file's.
     pub(super) fn read<const N: usize>(
-        root: &mut Table<'_>,
+        root: &mut TableReader<'_>,
         kind: &'static str,
         managed: ([&str; N], fn(&str) -> T),
-        declared: fn(&str, &mut Table<'_>) -> T,
+        declared: fn(&str, &mut TableReader<'_>) -> T,
     ) -> Policies<T> {
         let (names, managed) = managed;
         let known = Declared::collect(root, kind).names().chain(names).map(str::to_owned).collect();

@@ -1,7 +1,7 @@
-//! I read a TOML table key by key; what was never asked for is an unknown key.
+//! I read a TOML table key by key. A key that was never requested is an unknown key.
 //!
-//! Each getter reports a wrong type by itself and answers `None`, so that the reading code is a list of
-//! the keys there are. I know no key's meaning.
+//! Each getter reports a wrong type itself and returns `None`, so that the reading code is a list of the keys.
+//! I know no key's meaning.
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -11,29 +11,29 @@ use toml::de::{DeTable, DeValue};
 
 use super::report::{Report, nearest, quoted};
 
-/// A string of the file, with its place.
+/// A string of the file, with its span.
 pub(super) type Text<'a> = Spanned<&'a str>;
 
-pub(super) type Value<'a> = &'a Spanned<DeValue<'a>>;
+pub(super) type TomlValue<'a> = &'a Spanned<DeValue<'a>>;
 
 /// One table being read.
-pub(super) struct Table<'a> {
+pub(super) struct TableReader<'a> {
     pub(super) report: &'a Report<'a>,
-    /// What the file calls it: `[server]`.
+    /// Its header in the file: `[server]`.
     place: String,
     span: Range<usize>,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
 }
 
-impl<'a> Table<'a> {
-    pub(super) fn root(report: &'a Report<'a>, entries: &'a DeTable<'a>) -> Table<'a> {
-        Table { report, place: "the file".to_owned(), span: 0..0, entries, known: Vec::new() }
+impl<'a> TableReader<'a> {
+    pub(super) fn root(report: &'a Report<'a>, entries: &'a DeTable<'a>) -> TableReader<'a> {
+        TableReader { report, place: "the file".to_owned(), span: 0..0, entries, known: Vec::new() }
     }
 
-    fn new(report: &'a Report<'a>, place: String, value: Value<'a>) -> Option<Table<'a>> {
+    fn new(report: &'a Report<'a>, place: String, value: TomlValue<'a>) -> Option<TableReader<'a>> {
         match value.get_ref() {
-            DeValue::Table(entries) => Some(Table { report, place, span: value.span(), entries, known: Vec::new() }),
+            DeValue::Table(entries) => Some(TableReader { report, place, span: value.span(), entries, known: Vec::new() }),
             other => {
                 wrong_type(report, value.span(), &place, "a table", other);
                 None
@@ -49,8 +49,8 @@ impl<'a> Table<'a> {
         &self.place
     }
 
-    /// Notes the key as known; its value if it is there.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'a>> {
+    /// Marks the key as known and returns its value.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<TomlValue<'a>> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
@@ -73,7 +73,7 @@ impl<'a> Table<'a> {
         self.text(key)
     }
 
-    /// A missing key is reported at the table's head.
+    /// Reports a missing key at the table's header.
     pub(super) fn missing(&self, key: &str, example: &str) {
         self.report.error(self.span(), format!("{} has no `{key}`", self.place), format!("add `{key} = {example}`"));
     }
@@ -130,20 +130,20 @@ impl<'a> Table<'a> {
     }
 
     /// `[key]`, or `key = { … }`.
-    pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'a>> {
+    pub(super) fn table(&mut self, key: &'static str) -> Option<TableReader<'a>> {
         let place = self.nested(key);
         let value = self.value(key)?;
-        Table::new(self.report, format!("[{place}]"), value)
+        TableReader::new(self.report, format!("[{place}]"), value)
     }
 
     /// `[key.NAME]` for each name, in the order of the file.
-    pub(super) fn named(&mut self, key: &'static str) -> Vec<(Text<'a>, Table<'a>)> {
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(Text<'a>, TableReader<'a>)> {
         let mut tables: Vec<_> = self
             .entries_of(key)
             .filter_map(|(name, value)| {
                 let place = format!("[{key}.{}]", name.get_ref());
                 name_is_sound(self.report, &name);
-                Some((name, Table::new(self.report, place, value)?))
+                Some((name, TableReader::new(self.report, place, value)?))
             })
             .collect();
         tables.sort_by_key(|(name, _)| name.span().start);
@@ -155,8 +155,8 @@ impl<'a> Table<'a> {
         self.entries_of(key).filter_map(|(name, value)| Some((name.clone(), text(self.report, name.get_ref(), value)?))).collect()
     }
 
-    /// The entries of a table whose keys are free.
-    pub(super) fn entries_of(&mut self, key: &'static str) -> impl Iterator<Item = (Text<'a>, Value<'a>)> + use<'a> {
+    /// The entries of a table with arbitrary keys.
+    pub(super) fn entries_of(&mut self, key: &'static str) -> impl Iterator<Item = (Text<'a>, TomlValue<'a>)> + use<'a> {
         let entries = self.value(key).and_then(|value| match value.get_ref() {
             DeValue::Table(entries) => Some(entries),
             other => {
@@ -171,11 +171,11 @@ impl<'a> Table<'a> {
     }
 
     /// `[[key]]`, in the order of the file.
-    pub(super) fn list(&mut self, key: &'static str) -> Vec<Table<'a>> {
+    pub(super) fn list(&mut self, key: &'static str) -> Vec<TableReader<'a>> {
         let place = format!("[[{}]]", self.nested(key));
         let Some(value) = self.value(key) else { return Vec::new() };
         match value.get_ref() {
-            DeValue::Array(items) => items.iter().filter_map(|item| Table::new(self.report, place.clone(), item)).collect(),
+            DeValue::Array(items) => items.iter().filter_map(|item| TableReader::new(self.report, place.clone(), item)).collect(),
             other => {
                 wrong_type(self.report, value.span(), key, &format!("a list of tables, {place},"), other);
                 Vec::new()
@@ -183,7 +183,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the unknown keys.
     pub(super) fn finish(self) {
         for key in self.entries.keys() {
             let name = key.get_ref().as_ref();
@@ -209,7 +209,7 @@ impl<'a> Table<'a> {
     }
 }
 
-pub(super) fn text<'a>(report: &Report<'_>, key: &str, value: Value<'a>) -> Option<Text<'a>> {
+pub(super) fn text<'a>(report: &Report<'_>, key: &str, value: TomlValue<'a>) -> Option<Text<'a>> {
     match value.get_ref() {
         DeValue::String(text) => Some(Spanned::new(value.span(), text.as_ref())),
         other => {
@@ -219,7 +219,7 @@ pub(super) fn text<'a>(report: &Report<'_>, key: &str, value: Value<'a>) -> Opti
     }
 }
 
-pub(super) fn integer(report: &Report<'_>, key: &str, value: Value<'_>) -> Option<i128> {
+pub(super) fn integer(report: &Report<'_>, key: &str, value: TomlValue<'_>) -> Option<i128> {
     match value.get_ref() {
         // A number too large for i128 is as wrong as i128::MAX, and every caller has a range.
         DeValue::Integer(number) => Some(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX)),
@@ -236,15 +236,15 @@ pub(super) fn wrong_type(report: &Report<'_>, span: Range<usize>, key: &str, exp
     report.error(span, format!("{key} is {article} {}", found.type_str()), format!("{expected} is expected"));
 }
 
-/// The names that one kind of thing has in this file, for references to them.
+/// The declared names of one kind, to resolve references.
 pub(super) struct Declared<'a> {
-    /// As messages say it, and as the file's header does: `origin`, `[origin.NAME]`.
+    /// The word in messages and headers: `origin`, as in `[origin.NAME]`.
     kind: &'static str,
     names: BTreeMap<&'a str, Range<usize>>,
 }
 
 impl<'a> Declared<'a> {
-    pub(super) fn collect(root: &mut Table<'a>, kind: &'static str) -> Declared<'a> {
+    pub(super) fn collect(root: &mut TableReader<'a>, kind: &'static str) -> Declared<'a> {
         let names = match root.entries.get(kind).map(Spanned::get_ref) {
             Some(DeValue::Table(entries)) => entries.keys().map(|name| (name.get_ref().as_ref(), name.span())).collect(),
             _ => BTreeMap::new(),
@@ -264,7 +264,7 @@ impl<'a> Declared<'a> {
         self.names.keys().copied()
     }
 
-    /// The name, if it is declared.
+    /// Returns the name if it is declared.
     pub(super) fn resolve(&self, report: &Report<'_>, name: &Text<'_>) -> Option<String> {
         if self.contains(name.get_ref()) {
             return Some((*name.get_ref()).to_owned());
@@ -274,7 +274,7 @@ impl<'a> Declared<'a> {
     }
 }
 
-/// Reports a reference to what is not there.
+/// Reports a reference to an undeclared name.
 pub(super) fn unknown(report: &Report<'_>, kind: &str, name: &Text<'_>, declared: &[&str]) {
     let words = kind.replace("key_value_", "key-value ").replace('_', " ");
     let wanted = name.get_ref();
@@ -288,7 +288,7 @@ pub(super) fn unknown(report: &Report<'_>, kind: &str, name: &Text<'_>, declared
     report.error(name.span(), format!("unknown {words} `{}`", wanted.escape_debug()), remedy);
 }
 
-/// Names stand in metrics, logs and headers.
+/// Names appear in metrics, logs and headers.
 pub(super) fn name_is_sound(report: &Report<'_>, name: &Text<'_>) -> bool {
     const NAME_BYTES_MAX: usize = 64;
     let text = name.get_ref();

@@ -1,7 +1,7 @@
-//! I collect what is wrong with a configuration and show it as a compiler would: place, line, remedy.
+//! I collect the errors of a configuration and display them as a compiler does: place, line, remedy.
 //!
-//! Reading goes on after an error, so that a person sees all of them at once. I show at most
-//! `SHOWN_MAX` and count the rest; a generated file can be wrong a million times.
+//! Reading continues after an error, so that a person sees all of them at once. I display at most
+//! `SHOWN_MAX` and count the rest: a generated file can have a million errors.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -11,41 +11,41 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::sources::{Seen, Source, Sources};
+use super::sources::{InputSnapshot, SourceFile, Sources};
 
 const SHOWN_MAX: usize = 100;
-/// What is shown of a long line, in characters.
+/// Maximum displayed length of a line, in characters.
 const LINE_MAX: usize = 160;
 
-/// Every error of one configuration. `Display` shows them all.
+/// Every error of a configuration. `Display` shows them all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{}", self.text())]
 pub struct ConfigErrors {
     pub file: String,
     pub errors: Vec<ConfigError>,
-    /// Errors beyond those listed.
+    /// Number of errors beyond those listed.
     pub omitted: usize,
-    /// What was read nevertheless: a change of it may put things right.
+    /// The files that were read: a change of one may fix the errors.
     #[serde(skip)]
-    pub seen: Seen,
+    pub seen: InputSnapshot,
 }
 
-/// One error: what is wrong, where, and what would be right.
+/// One error: message, place and remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConfigError {
     pub message: String,
     pub remedy: String,
-    /// None when the file as a whole is meant.
-    pub place: Option<Place>,
+    /// `None` if the error concerns the whole file.
+    pub place: Option<SourceLocation>,
 }
 
 /// A place in a file; line and column begin at 1, columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct SourceLocation {
     pub file: String,
     pub line: usize,
     pub column: usize,
-    /// The part of the line that is shown, and where in it the carets stand.
+    /// The displayed part of the line, and the columns of the carets in it.
     #[serde(skip)]
     shown: String,
     #[serde(skip)]
@@ -53,10 +53,10 @@ pub struct Place {
 }
 
 impl ConfigErrors {
-    /// The only error: the file itself cannot be used.
+    /// A single error for a file that cannot be read.
     pub(super) fn file(path: &Path, message: impl Into<String>, remedy: impl Into<String>) -> ConfigErrors {
         let error = ConfigError { message: message.into(), remedy: remedy.into(), place: None };
-        ConfigErrors { file: path.display().to_string(), errors: vec![error], omitted: 0, seen: Seen::default() }
+        ConfigErrors { file: path.display().to_string(), errors: vec![error], omitted: 0, seen: InputSnapshot::default() }
     }
 
     fn text(&self) -> String {
@@ -64,7 +64,7 @@ impl ConfigErrors {
         for (index, error) in self.errors.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n\n" };
             // Writing to a String cannot fail.
-            let _ = write!(text, "{separator}{}", Shown { file: &self.file, error });
+            let _ = write!(text, "{separator}{}", LocatedError { file: &self.file, error });
         }
         if self.omitted > 0 {
             let _ = write!(text, "\n\nand {} more", self.omitted);
@@ -73,12 +73,12 @@ impl ConfigErrors {
     }
 }
 
-struct Shown<'a> {
+struct LocatedError<'a> {
     file: &'a str,
     error: &'a ConfigError,
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for LocatedError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConfigError { message, remedy, place } = self.error;
         writeln!(f, "error: {message}")?;
@@ -101,15 +101,15 @@ impl fmt::Display for Shown<'_> {
 /// The errors found so far.
 pub(super) struct Report<'s> {
     sources: &'s Sources,
-    found: RefCell<Found>,
+    found: RefCell<Findings>,
 }
 
-/// What may be taken over into a report of more sources.
+/// The state that a report of more sources takes over.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Findings {
     problems: Vec<Problem>,
-    hidden: Vec<Hidden>,
-    /// Values that could not be had: what else is wrong with them follows from that.
+    hidden: Vec<HiddenText>,
+    /// Values that could not be read: further errors about them are consequences.
     given_up: HashSet<Range<usize>>,
 }
 
@@ -119,23 +119,23 @@ struct Problem {
     remedy: String,
 }
 
-/// Texts that are not to be shown, where they were put in, and what is shown instead.
-struct Hidden {
+/// Secret texts, the span of the value that contains them, and what to display instead.
+struct HiddenText {
     span: Range<usize>,
     texts: Vec<(String, String)>,
 }
 
 impl<'s> Report<'s> {
-    pub(super) fn new(sources: &'s Sources, found: Found) -> Report<'s> {
+    pub(super) fn new(sources: &'s Sources, found: Findings) -> Report<'s> {
         Report { sources, found: RefCell::new(found) }
     }
 
-    pub(super) fn into_found(self) -> Found {
+    pub(super) fn into_found(self) -> Findings {
         self.found.into_inner()
     }
 
     pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
-        // Names of the file are in both.
+        // Names of the file occur in both.
         let shown = |text: String| if text.contains(char::is_control) { text.chars().map(printable).collect() } else { text };
         let mut found = self.found.borrow_mut();
         if !found.given_up.contains(&span) {
@@ -143,9 +143,9 @@ impl<'s> Report<'s> {
         }
     }
 
-    /// What was put into the value at `span`: each is shown as it is written.
+    /// Records the texts inserted into the value at `span`: messages show them unexpanded.
     pub(super) fn hide(&self, span: Range<usize>, texts: Vec<(String, String)>) {
-        self.found.borrow_mut().hidden.push(Hidden { span, texts });
+        self.found.borrow_mut().hidden.push(HiddenText { span, texts });
     }
 
     pub(super) fn give_up(&self, span: Range<usize>) {
@@ -161,7 +161,7 @@ impl<'s> Report<'s> {
         self.sources.location(span)
     }
 
-    /// Where in a value a part of it is written; the whole if it is written otherwise.
+    /// The span of a part of a value; the whole value if the part is not literally in the file.
     pub(super) fn place_within(&self, span: &Range<usize>, part: &str) -> Range<usize> {
         match self.sources.at(span.start).written(span).find(part) {
             Some(at) => span.start + at..span.start + at + part.len(),
@@ -169,14 +169,14 @@ impl<'s> Report<'s> {
         }
     }
 
-    /// `value` if nothing was wrong, else every error.
+    /// Returns `value`, or every error.
     pub(super) fn finish<T>(&self, value: T) -> Result<T, ConfigErrors> {
         if self.has_errors() { Err(self.errors()) } else { Ok(value) }
     }
 
     /// Every error, in the order of the files.
     pub(super) fn errors(&self) -> ConfigErrors {
-        let Found { mut problems, hidden, .. } = self.found.take();
+        let Findings { mut problems, hidden, .. } = self.found.take();
         problems.sort_by_key(|problem| problem.span.start);
         let omitted = problems.len().saturating_sub(SHOWN_MAX);
         problems.truncate(SHOWN_MAX);
@@ -189,17 +189,17 @@ impl<'s> Report<'s> {
             }
         });
         let file = self.sources.main().path.display().to_string();
-        ConfigErrors { file, errors: errors.collect(), omitted, seen: Seen::default() }
+        ConfigErrors { file, errors: errors.collect(), omitted, seen: InputSnapshot::default() }
     }
 }
 
-/// A message without what came from the environment or from files.
+/// Removes values of the environment and of files from a message.
 ///
-/// Whole values stand in backquotes; parts of them may stand anywhere. A part that is too short to be a secret is looked
-/// for in backquotes only, or every `a` of the message would go.
-fn as_written(mut message: String, span: &Range<usize>, hidden: &[Hidden]) -> String {
+/// Whole values appear in backquotes; parts of them may appear anywhere. A part that is too short to be a secret is
+/// replaced in backquotes only, or every `a` of the message would disappear.
+fn as_written(mut message: String, span: &Range<usize>, hidden: &[HiddenText]) -> String {
     const SHORT: usize = 4;
-    for Hidden { span: place, texts } in hidden {
+    for HiddenText { span: place, texts } in hidden {
         let is_meant = place.start < span.end.max(span.start + 1) && span.start < place.end;
         for (text, written) in texts {
             let escaped = text.escape_debug().to_string();
@@ -216,7 +216,7 @@ fn as_written(mut message: String, span: &Range<usize>, hidden: &[Hidden]) -> St
     message
 }
 
-/// In any case: some messages have hosts in lower case.
+/// Ignores case: some messages have hosts in lower case.
 fn replaced(message: &str, text: &str, by: &str) -> String {
     let (lower, sought) = (message.to_ascii_lowercase(), text.to_ascii_lowercase());
     let (mut result, mut at) = (String::new(), 0);
@@ -228,9 +228,9 @@ fn replaced(message: &str, text: &str, by: &str) -> String {
     result + &message[at..]
 }
 
-/// The one of `known` that was probably meant.
+/// The element of `known` that was probably meant.
 pub(super) fn nearest<'k>(wanted: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // One letter is near to every other one.
+    // A single letter is close to every other one.
     let far = match wanted.chars().count() {
         0..3 => 0,
         letters => letters / 3 + 1,
@@ -243,7 +243,7 @@ pub(super) fn nearest<'k>(wanted: &str, known: impl IntoIterator<Item = &'k str>
         .map(|(_, name)| name)
 }
 
-/// "`a`, `b`", for a remedy.
+/// Formats "`a`, `b`" for a remedy.
 pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
     const NAMES_MAX: usize = 40;
     let mut names = names.into_iter().map(|name| format!("`{name}`"));
@@ -255,7 +255,7 @@ pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
     list
 }
 
-fn place(file: &Source, span: &Range<usize>) -> Place {
+fn place(file: &SourceFile, span: &Range<usize>) -> SourceLocation {
     let source = file.text.as_str();
     let at = boundary(source, span.start - file.start);
     let line_start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -272,10 +272,10 @@ fn place(file: &Source, span: &Range<usize>) -> Place {
     let carets = start..(start + width).min(LINE_MAX.max(start));
     let line = source[..line_start].matches('\n').count() + 1;
     let file = file.path.display().to_string();
-    Place { file, line, column: column + 1, shown, carets }
+    SourceLocation { file, line, column: column + 1, shown, carets }
 }
 
-/// A file may come from a stranger: no escape sequence of his reaches the terminal, and a tab is one column.
+/// The file may be untrusted: escape sequences must not reach the terminal. A tab becomes one column.
 fn printable(c: char) -> char {
     match c {
         '\t' => ' ',

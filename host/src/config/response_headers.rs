@@ -1,13 +1,13 @@
-//! `[response_headers_policy.NAME]`: what a behavior adds to its responses, and takes out of them.
+//! `[response_headers_policy.NAME]`: the headers that a behavior adds to and removes from its responses.
 
 use http::{HeaderName, HeaderValue, Method};
 
 use super::origin::{self, header_name};
-use super::reader::{Table, Text};
+use super::reader::{TableReader, Text};
 use super::report::quoted;
 use super::{AllowedOrigins, Cors, ResponseHeaders};
 
-/// Names in one list of a policy.
+/// Maximum number of names in one list of a policy.
 const NAMES_MAX: usize = 100;
 const MAX_AGE_S_MAX: u64 = 86_400 * 365;
 
@@ -45,7 +45,7 @@ pub(super) fn managed(name: &str) -> ResponseHeaders {
     policy
 }
 
-pub(super) fn policy(_: &str, table: &mut Table<'_>) -> ResponseHeaders {
+pub(super) fn policy(_: &str, table: &mut TableReader<'_>) -> ResponseHeaders {
     let set = headers(table, "set");
     let add = headers(table, "add");
     let remove = table.texts("remove").unwrap_or_default();
@@ -63,13 +63,13 @@ pub(super) fn policy(_: &str, table: &mut Table<'_>) -> ResponseHeaders {
     ResponseHeaders { cors, set, add, remove, server_timing }
 }
 
-fn headers(table: &mut Table<'_>, key: &'static str) -> Vec<(HeaderName, HeaderValue)> {
-    // What is not valid has been reported.
+fn headers(table: &mut TableReader<'_>, key: &'static str) -> Vec<(HeaderName, HeaderValue)> {
+    // Invalid values have been reported.
     let valid = |(name, value): (String, String)| Some((name.parse().ok()?, value.parse().ok()?));
     origin::headers(table, key).0.into_iter().filter_map(valid).collect()
 }
 
-fn cors(table: &mut Table<'_>) -> Cors {
+fn cors(table: &mut TableReader<'_>) -> Cors {
     if !table.has("allow_origins") {
         table.missing("allow_origins", "[\"https://www.example.com\"]");
     }
@@ -90,7 +90,7 @@ fn cors(table: &mut Table<'_>) -> Cors {
     Cors { origins, credentials, methods, headers, expose, max_age, overrides }
 }
 
-fn origins(table: &Table<'_>, texts: &[Text<'_>], credentials: bool) -> AllowedOrigins {
+fn origins(table: &TableReader<'_>, texts: &[Text<'_>], credentials: bool) -> AllowedOrigins {
     if let Some(beyond) = texts.get(NAMES_MAX) {
         table.report.error(beyond.span(), "too many origins", format!("at most {NAMES_MAX}"));
     }
@@ -111,7 +111,7 @@ fn origins(table: &Table<'_>, texts: &[Text<'_>], credentials: bool) -> AllowedO
     AllowedOrigins::Some(texts.iter().map(|text| text.get_ref().to_ascii_lowercase()).collect())
 }
 
-/// Scheme and host, with a port if it is not the scheme's own; `*` for the first labels.
+/// Scheme and host, with the port unless it is the scheme's default; `*` matches the first labels.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else { return false };
     let host = authority.strip_prefix("*.").unwrap_or(authority);
@@ -121,11 +121,11 @@ fn is_origin(text: &str) -> bool {
 }
 
 /// The value of a list header.
-fn list(table: &mut Table<'_>, key: &'static str, is_valid: impl Fn(&str) -> bool) -> Option<HeaderValue> {
+fn list(table: &mut TableReader<'_>, key: &'static str, is_valid: impl Fn(&str) -> bool) -> Option<HeaderValue> {
     let texts = table.texts(key)?;
     for text in &texts {
         if !is_valid(text.get_ref()) {
-            let message = format!("`{}` cannot stand in `{key}`", text.get_ref().escape_debug());
+            let message = format!("`{}` is not valid in `{key}`", text.get_ref().escape_debug());
             table.report.error(text.span(), message, format!("such as {}", quoted(["GET", "content-type"])));
         }
     }

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use x509_parser::pem::Pem;
 
 use super::files::Files;
-use super::reader::{Table, Text, wrong_type};
+use super::reader::{TableReader, Text, wrong_type};
 use super::report::{nearest, quoted};
 use super::{AccessLog, AdminAccess, Certificate, Server, Token};
 use crate::fields::Field;
@@ -24,7 +24,7 @@ const CERTIFICATES_MAX: usize = 1_000;
 const EDGE_LOCATION_BYTES_MAX: usize = 64;
 const ADMIN_HOSTS_MAX: usize = 64;
 
-pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
+pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut server = Server {
         http: Vec::new(),
@@ -91,8 +91,8 @@ pub(super) fn read(root: &mut Table<'_>, files: &mut Files<'_>) -> Server {
     server
 }
 
-/// `access_log = true`, `false`, or a table that says what is in a line.
-fn access_log(table: &mut Table<'_>) -> Option<AccessLog> {
+/// `access_log = true`, `false`, or a table with the fields of a line.
+fn access_log(table: &mut TableReader<'_>) -> Option<AccessLog> {
     const KEY: &str = "access_log";
     let mut log = AccessLog::default();
     let Some(value) = table.value(KEY) else { return Some(log) };
@@ -122,8 +122,8 @@ fn access_log(table: &mut Table<'_>) -> Option<AccessLog> {
                 continue;
             };
             if log.fields.contains(&field) {
-                let message = format!("`{}` is there twice", field.name());
-                settings.report.error(name.span(), message, "each field can stand in a line once");
+                let message = format!("`{}` is listed twice", field.name());
+                settings.report.error(name.span(), message, "list each field once");
                 continue;
             }
             log.fields.push(field);
@@ -136,8 +136,8 @@ fn access_log(table: &mut Table<'_>) -> Option<AccessLog> {
     Some(log)
 }
 
-/// What concerns several settings at once.
-fn check(table: &Table<'_>, server: &Server) {
+/// Checks that involve several settings.
+fn check(table: &TableReader<'_>, server: &Server) {
     if !table.has("http") && !table.has("https") {
         table.missing("http", "[\"127.0.0.1:8080\"]");
     }
@@ -150,8 +150,8 @@ fn check(table: &Table<'_>, server: &Server) {
     }
 }
 
-/// A name that browsers may be led to ask by, and what they must know.
-fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
+/// The names and the token that the admin port accepts.
+fn admin_access(table: &mut TableReader<'_>, files: &mut Files<'_>) -> AdminAccess {
     let hosts = table.texts("admin_hosts").unwrap_or_default();
     if let Some(beyond) = hosts.get(ADMIN_HOSTS_MAX) {
         table.report.error(beyond.span(), "too many names in `admin_hosts`", format!("at most {ADMIN_HOSTS_MAX}"));
@@ -159,8 +159,8 @@ fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
     let name = |text: &Text<'_>| {
         let host = super::site::host(table, text)?;
         if host.starts_with("*.") {
-            // Whoever may make a name below it could have it lead here.
-            table.report.error(text.span(), "`admin_hosts` holds whole names", "without `*`: \"admin.example.com\"");
+            // Anyone who controls a name below it could point that name here.
+            table.report.error(text.span(), "`admin_hosts` takes exact names", "without `*`: \"admin.example.com\"");
         }
         Some(host)
     };
@@ -170,14 +170,14 @@ fn admin_access(table: &mut Table<'_>, files: &mut Files<'_>) -> AdminAccess {
         let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();
         if token.len() < ADMIN_TOKEN_BYTES_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             let remedy = format!("at least {ADMIN_TOKEN_BYTES_MIN} printable ASCII characters: `openssl rand -hex 32`");
-            table.report.error(text.span(), "the file holds no token", remedy);
+            table.report.error(text.span(), "the file contains no token", remedy);
         }
         Some(Token::new(token))
     });
     AdminAccess { hosts, token }
 }
 
-fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {
+fn addresses(table: &mut TableReader<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {
     let texts = table.texts(key).unwrap_or_default();
     if let Some(beyond) = texts.get(LISTENERS_MAX) {
         table.report.error(beyond.span(), format!("too many addresses in `{key}`"), format!("at most {LISTENERS_MAX}"));
@@ -185,19 +185,19 @@ fn addresses(table: &mut Table<'_>, key: &'static str, taken: &mut Taken) -> Vec
     texts.iter().filter_map(|text| taken.address(table, key, text)).collect()
 }
 
-/// The addresses so far: none may be listened on twice.
+/// The addresses so far: each may be used once.
 #[derive(Default)]
 struct Taken(Vec<(SocketAddr, Range<usize>)>);
 
 impl Taken {
-    fn address(&mut self, table: &Table<'_>, key: &str, text: &Text<'_>) -> Option<SocketAddr> {
+    fn address(&mut self, table: &TableReader<'_>, key: &str, text: &Text<'_>) -> Option<SocketAddr> {
         let Ok(address) = text.get_ref().parse::<SocketAddr>() else {
             let message = format!("`{}` is not an address to listen on", text.get_ref().escape_debug());
             let remedy = "IP address and port are expected: \"127.0.0.1:8080\", \"[::]:443\"";
             table.report.error(text.span(), message, remedy);
             return None;
         };
-        // Port 0 is a free port, another one each time.
+        // Port 0 selects a different free port each time.
         if address.port() != 0 && self.0.iter().any(|(other, _)| *other == address) {
             let remedy = format!("take another port for `{key}`");
             table.report.error(text.span(), format!("{address} is listened on twice"), remedy);
@@ -218,23 +218,23 @@ impl Taken {
     }
 }
 
-/// RFC 9110 section 5.6.2: `Via` has it between a version and a comment, in a list.
+/// A token (RFC 9110 section 5.6.2), since `Via` has it in a list, between a version and a comment.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn edge_location(table: &Table<'_>, location: &Text<'_>) -> String {
+fn edge_location(table: &TableReader<'_>, location: &Text<'_>) -> String {
     let text = *location.get_ref();
     let sound = (1..=EDGE_LOCATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_token);
     if !sound {
         let remedy =
             format!("1 to {EDGE_LOCATION_BYTES_MAX} ASCII letters, digits and any of !#$%&'*+-.^_`|~, such as \"FRA50\"");
-        table.report.error(location.span(), "`edge_location` cannot stand in a header", remedy);
+        table.report.error(location.span(), "`edge_location` is not valid in a header", remedy);
     }
     text.to_owned()
 }
 
-fn certificate(mut table: Table<'_>, files: &mut Files<'_>) -> Option<Certificate> {
+fn certificate(mut table: TableReader<'_>, files: &mut Files<'_>) -> Option<Certificate> {
     let hosts = table.texts("hosts").unwrap_or_default();
     let hosts = hosts.iter().filter_map(|host| super::site::host(&table, host)).collect();
     let chain = table.required_text("chain", "\"chain.pem\"").and_then(|text| files.existing(&table, &text));
@@ -250,8 +250,8 @@ fn certificate(mut table: Table<'_>, files: &mut Files<'_>) -> Option<Certificat
     certificate
 }
 
-/// When the first certificate of a chain ends. That the file is no chain of certificates is for those to report who
-/// load it.
+/// When the first certificate of a chain expires. `None` if the file is not a chain of certificates: loading it reports
+/// that.
 fn not_after_s(chain: &Path) -> Option<i64> {
     let bytes = super::files::read_bounded(chain, CHAIN_BYTES).ok()?;
     let mut blocks = Pem::iter_from_buffer(&bytes).filter_map(Result::ok);

@@ -1,7 +1,7 @@
-//! `[public_key.NAME]` and `[key_group.NAME]`: whose signatures open what is not for everybody.
+//! `[public_key.NAME]` and `[key_group.NAME]`: the signers whose signatures give access to private content.
 //!
-//! A key file is read to its numbers here, so that a wrong one is an error of the configuration and not a site
-//! to which nobody has access.
+//! I parse key files completely, so that a wrong key is a configuration error instead of a site that nobody can
+//! access.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::files::Files;
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::{KeyKind, PublicKey};
 use crate::limits::config::{KEY_GROUPS_PER_BEHAVIOR, KEYS_PER_GROUP, PUBLIC_KEY_FILE_BYTES};
 
-/// CloudFront takes 2048; larger ones cost more to verify, and gain nothing that a second key would not.
+/// CloudFront uses 2048. Larger keys cost more to verify, and a second key serves as well.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// What behaviors may trust.
+/// The keys and groups that behaviors can trust.
 pub(super) struct KeyGroups<'a> {
     declared: &'a Declared<'a>,
     groups: BTreeMap<String, Vec<Arc<PublicKey>>>,
@@ -25,7 +25,7 @@ pub(super) struct KeyGroups<'a> {
 
 impl<'a> KeyGroups<'a> {
     pub(super) fn read(
-        root: &mut Table<'_>,
+        root: &mut TableReader<'_>,
         files: &mut Files<'_>,
         keys: &Declared<'_>,
         groups: &'a Declared<'a>,
@@ -36,11 +36,11 @@ impl<'a> KeyGroups<'a> {
         KeyGroups { declared: groups, groups: groups_read.collect() }
     }
 
-    /// The keys of all groups that a behavior trusts; none if it asks for no signature.
-    pub(super) fn trusted(&self, table: &mut Table<'_>) -> Vec<Arc<PublicKey>> {
+    /// The keys of all groups that a behavior trusts; empty if it requires no signature.
+    pub(super) fn trusted(&self, table: &mut TableReader<'_>) -> Vec<Arc<PublicKey>> {
         let Some(names) = table.texts("trusted_key_groups") else { return Vec::new() };
         if names.is_empty() {
-            // It could mean "nobody" as well as "everybody".
+            // Ambiguous: it could mean "nobody" or "everybody".
             let remedy = "name a group, or remove the key: everybody has access then";
             table.report.error(table.span(), "`trusted_key_groups` is empty", remedy);
         }
@@ -63,7 +63,7 @@ struct KeyRing<'a> {
 }
 
 impl KeyRing<'_> {
-    fn group(&self, mut table: Table<'_>) -> Vec<Arc<PublicKey>> {
+    fn group(&self, mut table: TableReader<'_>) -> Vec<Arc<PublicKey>> {
         let names = table.texts("keys").unwrap_or_default();
         if !table.has("keys") {
             table.missing("keys", "[\"NAME\"]");
@@ -72,20 +72,20 @@ impl KeyRing<'_> {
         }
         at_most(&table, &names, "keys", KEYS_PER_GROUP);
         let resolved = names.iter().filter_map(|name| self.declared.resolve(table.report, name));
-        // One that is declared and not here is wrong, which has been told.
+        // A declared key that is missing here was invalid and has been reported.
         let keys = resolved.filter_map(|name| self.keys.get(&name).cloned()).collect();
         table.finish();
         keys
     }
 }
 
-fn at_most(table: &Table<'_>, names: &[Text<'_>], key: &str, most: usize) {
+fn at_most(table: &TableReader<'_>, names: &[Text<'_>], key: &str, most: usize) {
     if let Some(beyond) = names.get(most) {
         table.report.error(beyond.span(), format!("too many names in `{key}`"), format!("at most {most}"));
     }
 }
 
-fn public_keys(root: &mut Table<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<PublicKey>> {
+fn public_keys(root: &mut TableReader<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<PublicKey>> {
     let mut ids: BTreeMap<String, String> = BTreeMap::new();
     let mut keys = BTreeMap::new();
     for (name, mut table) in root.named("public_key") {
@@ -106,7 +106,7 @@ fn public_keys(root: &mut Table<'_>, files: &mut Files<'_>) -> BTreeMap<String, 
     keys
 }
 
-fn public_key(table: &Table<'_>, id: &Text<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<PublicKey> {
+fn public_key(table: &TableReader<'_>, id: &Text<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<PublicKey> {
     let pem = files.contents(table, file, PUBLIC_KEY_FILE_BYTES)?;
     let refuse = |what: String, remedy: &str| {
         table.report.error(file.span(), format!("`{}` {what}", file.get_ref().escape_debug()), remedy);
@@ -143,7 +143,7 @@ fn public_key(table: &Table<'_>, id: &Text<'_>, file: &Text<'_>, files: &mut Fil
     Some(PublicKey { id: (*id.get_ref()).to_owned(), kind, bytes: bytes.to_vec() })
 }
 
-/// The key in a SubjectPublicKeyInfo (RFC 5280 section 4.1), if it is of a kind that CloudFront knows.
+/// The key in a SubjectPublicKeyInfo (RFC 5280 section 4.1), if CloudFront supports its type.
 fn subject_key(mut info: &[u8]) -> Option<(KeyKind, &[u8])> {
     const SEQUENCE: u8 = 0x30;
     const BIT_STRING: u8 = 0x03;
@@ -154,7 +154,7 @@ fn subject_key(mut info: &[u8]) -> Option<(KeyKind, &[u8])> {
         &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
     let mut inside = element(&mut info, SEQUENCE)?;
     let algorithm = element(&mut inside, SEQUENCE)?;
-    // The first byte counts bits that are not used: none in whole bytes.
+    // The first byte is the number of unused bits: zero for whole bytes.
     let key = element(&mut inside, BIT_STRING)?.strip_prefix(&[0])?;
     if !info.is_empty() || !inside.is_empty() {
         return None;
@@ -167,7 +167,7 @@ fn subject_key(mut info: &[u8]) -> Option<(KeyKind, &[u8])> {
     }
 }
 
-/// What is wrong with the numbers of an RSA key.
+/// Errors in the numbers of an RSA key.
 enum WrongRsa {
     Form,
     Bits(usize),
@@ -175,7 +175,7 @@ enum WrongRsa {
     Modulus,
 }
 
-/// Looks at the numbers of an RSAPublicKey (RFC 8017 appendix A.1.1) that a verifier would take, or fail on for ever.
+/// Checks the numbers of an RSAPublicKey (RFC 8017 appendix A.1.1) for keys that a verifier accepts wrongly or always rejects.
 fn rsa_key(key: &[u8]) -> Result<(), WrongRsa> {
     let (modulus, exponent) = rsa_numbers(key).ok_or(WrongRsa::Form)?;
     let bits = modulus.len() * 8 - usize::try_from(modulus[0].leading_zeros()).unwrap_or(0);
@@ -207,7 +207,7 @@ fn rsa_numbers(mut key: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&modulus[positive(modulus)?..], &exponent[positive(exponent)?..]))
 }
 
-/// Takes one element of DER off the front; what is inside of it, if it has that tag.
+/// Removes one DER element from the front and returns its content, if it has that tag.
 fn element<'d>(der: &mut &'d [u8], tag: u8) -> Option<&'d [u8]> {
     let (length, rest) = match **der {
         [found, length @ 0..=0x7f, ref rest @ ..] if found == tag => (usize::from(length), rest),

@@ -1,4 +1,4 @@
-//! `[[site]]` and `[[site.behavior]]`: which requests are served how.
+//! `[[site]]` and `[[site.behavior]]`: which requests are served, and how.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::error_page;
 use super::function::Uses;
 use super::geo;
 use super::policies::Policies;
-use super::reader::{self, Declared, Table, Text};
+use super::reader::{self, Declared, TableReader, Text};
 use super::report::{nearest, quoted};
 use super::signing::KeyGroups;
 use super::{Behavior, CachePolicy, ForwardedHeaders, Forwarding, Geo, ResponseHeaders, Site, ViewerProtocol, WebSocket};
@@ -22,7 +22,7 @@ use crate::limits::{Profile, tunnel};
 use crate::path::pattern::Pattern;
 
 const HOSTS_MAX: usize = 1_000;
-/// The longest that is registered has 17.
+/// The longest registered method has 17 characters.
 const METHOD_BYTES_MAX: usize = 32;
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
 const PROTOCOLS: [(&str, ViewerProtocol); 3] = [
@@ -34,7 +34,7 @@ const PROTOCOLS: [(&str, ViewerProtocol); 3] = [
 const FORWARDED: [(&str, ForwardedHeaders); 3] =
     [("set", ForwardedHeaders::Set), ("remove", ForwardedHeaders::Remove), ("pass", ForwardedHeaders::Pass)];
 
-/// What sites refer to.
+/// The names that sites can refer to.
 pub(super) struct References<'a, 'u> {
     pub(super) functions: &'a Declared<'a>,
     pub(super) origins: &'a Declared<'a>,
@@ -47,7 +47,7 @@ pub(super) struct References<'a, 'u> {
     pub(super) uses: &'u mut Uses,
 }
 
-pub(super) fn read(root: &mut Table<'_>, references: &mut References<'_, '_>) -> Vec<Arc<Site>> {
+pub(super) fn read(root: &mut TableReader<'_>, references: &mut References<'_, '_>) -> Vec<Arc<Site>> {
     let tables = root.list("site");
     if tables.is_empty() && !root.has("site") {
         root.report.error(root.span(), "the file has no site", "add [[site]] with `name`, `hosts` and `origin`");
@@ -58,7 +58,7 @@ pub(super) fn read(root: &mut Table<'_>, references: &mut References<'_, '_>) ->
 }
 
 fn site(
-    mut table: Table<'_>,
+    mut table: TableReader<'_>,
     references: &mut References<'_, '_>,
     names: &mut BTreeMap<String, Range<usize>>,
     taken: &mut BTreeMap<String, String>,
@@ -88,7 +88,7 @@ fn site(
     Some(Site { name: name?, hosts, behaviors, default_root_object, error_pages })
 }
 
-fn hosts(table: &mut Table<'_>, site: &str, taken: &mut BTreeMap<String, String>) -> Vec<String> {
+fn hosts(table: &mut TableReader<'_>, site: &str, taken: &mut BTreeMap<String, String>) -> Vec<String> {
     let Some(texts) = table.texts("hosts") else {
         if !table.has("hosts") {
             table.missing("hosts", "[\"www.example.com\"]` or, for all, `hosts = [\"*\"]");
@@ -114,12 +114,12 @@ fn hosts(table: &mut Table<'_>, site: &str, taken: &mut BTreeMap<String, String>
     hosts
 }
 
-/// A certificate's host: a name, or a wildcard for its first label.
-pub(super) fn host(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
+/// A certificate's host: a name, optionally with a wildcard as its first label.
+pub(super) fn host(table: &TableReader<'_>, text: &Text<'_>) -> Option<String> {
     host_pattern(table, text, false)
 }
 
-fn host_pattern(table: &Table<'_>, text: &Text<'_>, any: bool) -> Option<String> {
+fn host_pattern(table: &TableReader<'_>, text: &Text<'_>, any: bool) -> Option<String> {
     let host = text.get_ref().to_ascii_lowercase();
     let name = host.strip_prefix("*.").unwrap_or(&host);
     let label = |label: &str| {
@@ -139,7 +139,7 @@ fn host_pattern(table: &Table<'_>, text: &Text<'_>, any: bool) -> Option<String>
     None
 }
 
-fn behaviors(table: &mut Table<'_>, default_origin: Option<&str>, references: &mut References<'_, '_>) -> Vec<Behavior> {
+fn behaviors(table: &mut TableReader<'_>, default_origin: Option<&str>, references: &mut References<'_, '_>) -> Vec<Behavior> {
     let tables = table.list("behavior");
     // The default behavior counts.
     if let Some(beyond) = tables.get(BEHAVIORS_PER_SITE - 1) {
@@ -165,8 +165,8 @@ fn behaviors(table: &mut Table<'_>, default_origin: Option<&str>, references: &m
     behaviors
 }
 
-/// A leading `/` may be left out, as in CloudFront.
-fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
+/// A leading `/` is optional, as in CloudFront.
+fn pattern(table: &TableReader<'_>, text: &Text<'_>) -> Option<String> {
     let written = *text.get_ref();
     let sound = !written.is_empty() && written.len() <= PATH_PATTERN_BYTES && written.bytes().all(|byte| byte.is_ascii_graphic());
     if !sound {
@@ -194,16 +194,16 @@ fn pattern(table: &Table<'_>, text: &Text<'_>) -> Option<String> {
     Some(if written.starts_with(['/', '*']) { written.to_owned() } else { format!("/{written}") })
 }
 
-/// The fields of a behavior; those of the default one stand in the site's own table.
+/// The keys of a behavior; those of the default behavior are in the site's own table.
 fn behavior(
-    table: &mut Table<'_>,
+    table: &mut TableReader<'_>,
     path: String,
     default_origin: Option<&str>,
     references: &mut References<'_, '_>,
 ) -> Option<Behavior> {
     let origin = match table.text("origin") {
         Some(text) => origin(table, &text, references),
-        // A behavior without an origin of its own goes where the site goes.
+        // A behavior without an origin uses the site's.
         None if table.has("origin") => None,
         None if default_origin.is_some() => default_origin.map(str::to_owned),
         None => {
@@ -215,7 +215,7 @@ fn behavior(
     };
     let viewer_protocol = viewer_protocol(table);
     let websocket = websocket(table);
-    let mut hook = |table: &mut Table<'_>, key, profile| {
+    let mut hook = |table: &mut TableReader<'_>, key, profile| {
         let text = table.text(key)?;
         let function = references.functions.resolve(table.report, &text)?;
         references.uses.note(profile, &function, text.span());
@@ -266,13 +266,13 @@ fn behavior(
     })
 }
 
-/// Only by codings that the policy keys: without that, one client would get what was compressed for another.
-/// CloudFront does not compress either where all of Accept-Encoding is in the key.
-fn compress(table: &mut Table<'_>, policy: Option<&CachePolicy>) -> bool {
+/// Compresses only with codings in the policy's key: otherwise a client would get a response compressed for another one.
+/// Like CloudFront, does not compress if all of Accept-Encoding is in the key.
+fn compress(table: &mut TableReader<'_>, policy: Option<&CachePolicy>) -> bool {
     let Some(value) = table.value("compress") else { return false };
     let compress = table.flag("compress").unwrap_or(false);
     let Some(policy) = policy else {
-        // A policy that is unknown has been reported.
+        // An unknown policy has been reported.
         if compress && !table.has("cache_policy") {
             let remedy = "add `cache_policy`, such as \"CachingOptimized\": what is compressed is what is stored";
             table.report.error(value.span(), "`compress` without a cache policy", remedy);
@@ -294,7 +294,7 @@ fn compress(table: &mut Table<'_>, policy: Option<&CachePolicy>) -> bool {
     compress
 }
 
-fn origin(table: &Table<'_>, text: &Text<'_>, references: &References<'_, '_>) -> Option<String> {
+fn origin(table: &TableReader<'_>, text: &Text<'_>, references: &References<'_, '_>) -> Option<String> {
     let name = *text.get_ref();
     if references.origins.contains(name) || references.groups.contains(name) {
         return Some(name.to_owned());
@@ -304,7 +304,7 @@ fn origin(table: &Table<'_>, text: &Text<'_>, references: &References<'_, '_>) -
     None
 }
 
-fn viewer_protocol(table: &mut Table<'_>) -> ViewerProtocol {
+fn viewer_protocol(table: &mut TableReader<'_>) -> ViewerProtocol {
     let Some(text) = table.text("viewer_protocol") else { return ViewerProtocol::AllowAll };
     let named = PROTOCOLS.iter().find(|(name, _)| name == text.get_ref());
     named.map_or_else(
@@ -317,8 +317,8 @@ fn viewer_protocol(table: &mut Table<'_>) -> ViewerProtocol {
     )
 }
 
-/// On by default wherever it tells no two requests apart that the policy takes for one.
-fn forwarded_headers(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> ForwardedHeaders {
+/// On by default, unless the headers would distinguish requests that the policy treats as one.
+fn forwarded_headers(table: &mut TableReader<'_>, cache: Option<&CachePolicy>) -> ForwardedHeaders {
     let default = match cache {
         None => ForwardedHeaders::Set,
         Some(policy) if policy.mode == Mode::CloudFront => ForwardedHeaders::Pass,
@@ -334,8 +334,8 @@ fn forwarded_headers(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> Forw
     named.map_or(default, |(_, named)| *named)
 }
 
-/// Passed through by default, as by CloudFront.
-fn websocket(table: &mut Table<'_>) -> Option<WebSocket> {
+/// Forwarded by default, as in CloudFront.
+fn websocket(table: &mut TableReader<'_>) -> Option<WebSocket> {
     let allowed = table.flag("websocket").unwrap_or(true);
     let idle_s = table.integer("websocket_idle_s", 1..=tunnel::IDLE_S_MAX);
     if let (false, Some(value)) = (allowed, table.value("websocket_idle_s")) {
@@ -345,9 +345,9 @@ fn websocket(table: &mut Table<'_>) -> Option<WebSocket> {
     allowed.then(|| WebSocket { idle: Duration::from_secs(idle_s.unwrap_or(tunnel::IDLE_S)) })
 }
 
-/// CloudFront's seven by default: an edge before an application that takes forms is the common case. Where HTTP's own
-/// rules are asked for, what a method means is for the origin to say, and all pass.
-fn allowed_methods(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> Option<Vec<String>> {
+/// By default CloudFront's seven, since an application that accepts forms is the common case. In mode `standards` the
+/// origin decides what a method means, and all are allowed.
+fn allowed_methods(table: &mut TableReader<'_>, cache: Option<&CachePolicy>) -> Option<Vec<String>> {
     let Some(texts) = table.texts("allowed_methods") else {
         let standards = cache.is_some_and(|policy| policy.mode == Mode::Standards);
         return (!standards).then(|| METHODS.map(str::to_owned).to_vec());
@@ -367,11 +367,11 @@ fn allowed_methods(table: &mut Table<'_>, cache: Option<&CachePolicy>) -> Option
     Some(methods)
 }
 
-/// What to write instead. Methods have case, and none that is known has another than the upper one.
+/// Why a method cannot be listed, and what to write instead. Methods are case-sensitive, and all known ones are upper case.
 fn wrong_method(name: &str) -> Option<String> {
     let sound = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     if matches!(name, "CONNECT" | "TRACE") {
-        return Some("no origin is asked to do this; remove it".to_owned());
+        return Some("the edge does not forward this method; remove it".to_owned());
     }
     if (1..=METHOD_BYTES_MAX).contains(&name.len()) && name.bytes().all(sound) {
         return None;

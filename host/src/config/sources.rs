@@ -1,53 +1,53 @@
-//! The texts that a configuration is read from, and the files that these name.
+//! The texts of a configuration, and the files that they name.
 //!
-//! The texts stand one behind the other: a span is a range of all of them together, so that a value of an included
-//! file has its place like one of the main file.
+//! Spans refer to the concatenation of all texts, so that a value in an included file has a place like one in the main
+//! file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::files::Look;
+use super::files::FileStamp;
 use super::include::Include;
 
 pub(super) struct Sources {
     /// The main file first.
-    all: Vec<Source>,
+    all: Vec<SourceFile>,
 }
 
-pub(super) struct Source {
+pub(super) struct SourceFile {
     pub(super) path: PathBuf,
     pub(super) text: String,
-    /// Where it begins among all.
+    /// Its offset in the concatenation.
     pub(super) start: usize,
 }
 
 impl Sources {
     pub(super) fn new(path: &Path, text: &str) -> Sources {
-        Sources { all: vec![Source { path: path.to_owned(), text: text.to_owned(), start: 0 }] }
+        Sources { all: vec![SourceFile { path: path.to_owned(), text: text.to_owned(), start: 0 }] }
     }
 
     pub(super) fn push(&mut self, path: PathBuf, text: String) {
-        // One more than it has: the end of a file is a place of that file.
+        // One more than its length: the end of a file is a place in that file.
         let start = self.all.last().map_or(0, |last| last.start + last.text.len() + 1);
-        self.all.push(Source { path, text, start });
+        self.all.push(SourceFile { path, text, start });
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Source> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SourceFile> {
         self.all.iter()
     }
 
-    pub(super) fn main(&self) -> &Source {
+    pub(super) fn main(&self) -> &SourceFile {
         &self.all[0]
     }
 
-    /// The file of a place.
-    pub(super) fn at(&self, offset: usize) -> &Source {
+    /// The file that contains an offset.
+    pub(super) fn at(&self, offset: usize) -> &SourceFile {
         let behind = self.all.partition_point(|source| source.start <= offset);
         &self.all[behind.saturating_sub(1)]
     }
 
-    /// `sites/www.toml:12`, for messages that name a second place.
+    /// Formats `sites/www.toml:12`, for messages that name a second place.
     pub(super) fn location(&self, span: &Range<usize>) -> String {
         let source = self.at(span.start);
         let before = source.text.as_bytes().iter().take(span.start - source.start);
@@ -55,33 +55,33 @@ impl Sources {
     }
 }
 
-impl Source {
-    /// Where relative paths that are written in it begin.
+impl SourceFile {
+    /// The folder that its relative paths start from.
     pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// The text of a range among all; empty if it is none of this file.
+    /// The text of a span; empty if the span is not in this file.
     pub(super) fn written(&self, span: &Range<usize>) -> &str {
         let range = span.start.saturating_sub(self.start)..span.end.saturating_sub(self.start);
         self.text.get(range).unwrap_or_default()
     }
 }
 
-/// What a configuration was read from, and how it looked then.
+/// The files that a configuration was read from, with their stamps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Its own files, and each that they name; `None` where there was none.
-    pub files: BTreeMap<PathBuf, Option<Look>>,
+pub struct InputSnapshot {
+    /// Its own files and the files that they name; `None` for a missing file.
+    pub files: BTreeMap<PathBuf, Option<FileStamp>>,
     pub includes: Vec<Include>,
 }
 
-impl Seen {
-    /// What looks different now. Remembers how it looks now.
+impl InputSnapshot {
+    /// Returns the files whose stamps have changed, and records the new stamps.
     pub fn changed(&mut self) -> BTreeSet<PathBuf> {
         let mut changed = BTreeSet::new();
         for (file, before) in &mut self.files {
-            let now = Look::at(file);
+            let now = FileStamp::at(file);
             if *before != now {
                 changed.insert(file.clone());
             }
@@ -93,15 +93,15 @@ impl Seen {
         changed
     }
 
-    /// The folders in which an event can mean a change.
+    /// The folders to watch for changes.
     pub fn folders(&self) -> BTreeSet<PathBuf> {
         let named = |folder: &Path| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() };
         let parents = self.files.keys().map(|file| file.parent().unwrap_or(Path::new("")));
         parents.chain(self.includes.iter().flat_map(Include::folders)).map(named).collect()
     }
 
-    /// Also what `other` was read from.
-    pub fn extend(&mut self, other: Seen) {
+    /// Adds the files of `other`.
+    pub fn extend(&mut self, other: InputSnapshot) {
         self.files.extend(other.files);
         self.includes.retain(|include| !other.includes.iter().any(|other| include.is_of(other)));
         self.includes.extend(other.includes);

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 
-use super::{Config, OriginKind, Policy, ViewerProtocol, load, parse};
-use crate::limits::{Limit, Profile};
+use super::{Config, OriginKind, ViewerProtocol, load, parse};
+use crate::limits::{InstancePolicy, Limit, Profile};
 
-/// A folder with the files that the texts below refer to.
+/// Creates the files that the texts below refer to.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -128,12 +128,12 @@ fn a_full_file_is_read() {
     assert_eq!(config.server.certificates[0].hosts, ["example.com", "*.example.com"]);
 
     let rewrite = &config.functions["rewrite"];
-    assert_eq!((rewrite.profile, rewrite.policy, rewrite.min_warm), (Profile::Viewer, Policy::Fresh, Some(4)));
+    assert_eq!((rewrite.profile, rewrite.policy, rewrite.min_warm), (Profile::Viewer, InstancePolicy::Fresh, Some(4)));
     assert_eq!(rewrite.limits.value(Limit::CpuUs), 500);
     assert_eq!(rewrite.key_value_store.as_ref().unwrap().values["a"], b"1");
     let app = &config.functions["app"];
     assert_eq!(app.profile, Profile::Worker);
-    assert_eq!(app.policy, Policy::Reuse { max_calls: 100, max_idle: Duration::from_secs(60) });
+    assert_eq!(app.policy, InstancePolicy::Reuse { max_calls: 100, max_idle: Duration::from_secs(60) });
     assert_eq!(app.network.to_string(), "db.internal:5432, *.example.com:443");
 
     let OriginKind::Url(api) = &config.origins["api"].kind else { panic!("not a URL") };
@@ -161,7 +161,7 @@ fn files_that_were_read_are_named() {
     assert_eq!(names, ["chain.pem", "edge.toml", "hook.wasm", "key.pem", "values.json"]);
 }
 
-/// A file that is right but for `lines`.
+/// A valid file with `lines` inserted.
 fn with(lines: &str) -> String {
     format!(
         "[server]\nhttp = [\"127.0.0.1:8080\"]\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n[origin.o]\nfolder = \"www\"\n{lines}"

@@ -1,13 +1,13 @@
-//! `[tracing]`: where spans go, and of which requests.
+//! `[tracing]`: the collector of spans, and the sampled requests.
 
 use http::Uri;
 
 use super::Tracing;
 use super::origin::headers;
-use super::reader::{Table, Text};
+use super::reader::{TableReader, Text};
 use crate::limits::tracing::SERVICE_NAME_BYTES;
 
-pub(super) fn read(root: &mut Table<'_>) -> Option<Tracing> {
+pub(super) fn read(root: &mut TableReader<'_>) -> Option<Tracing> {
     let mut table = root.table("tracing")?;
     let endpoint = table.required_text("otlp_endpoint", "\"http://127.0.0.1:4318\"").and_then(|text| endpoint(&table, &text));
     let sample_rate = table.fraction("sample_rate").unwrap_or(1.0);
@@ -19,7 +19,7 @@ pub(super) fn read(root: &mut Table<'_>) -> Option<Tracing> {
 }
 
 /// Host, port and the path for spans.
-fn endpoint(table: &Table<'_>, text: &Text<'_>) -> Option<(String, u16, String)> {
+fn endpoint(table: &TableReader<'_>, text: &Text<'_>) -> Option<(String, u16, String)> {
     let written = *text.get_ref();
     let uri = written.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && !written.contains(['?', '#', '@']));
     let host = uri.as_ref().and_then(Uri::host).filter(|host| !host.is_empty());
@@ -35,7 +35,7 @@ fn endpoint(table: &Table<'_>, text: &Text<'_>) -> Option<(String, u16, String)>
     Some((host.to_owned(), uri.port_u16().unwrap_or(4318), path))
 }
 
-fn service_name(table: &Table<'_>, text: &Text<'_>) -> String {
+fn service_name(table: &TableReader<'_>, text: &Text<'_>) -> String {
     let name = *text.get_ref();
     if name.is_empty() || name.len() > SERVICE_NAME_BYTES {
         let remedy = format!("1 to {SERVICE_NAME_BYTES} characters");

@@ -1,7 +1,7 @@
 //! `${NAME}`, `${NAME:-default}` and `${file:PATH}` in the strings of a configuration.
 //!
-//! What comes from the environment or from a file may be a secret: messages show it as it is written, never as it is.
-//! Keys, numbers and names of tables are taken as they stand.
+//! Values of the environment and of files may be secrets: messages show the unexpanded text. Keys, numbers and table
+//! names are not expanded.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,29 +17,29 @@ use crate::limits::config::{INSERTED_BYTES, INSERTED_VALUES, VALUE_FILE_BYTES};
 
 const FORMS: &str = "`${NAME}`, `${NAME:-default}` or `${file:PATH}`; a literal `${` is written `$${`";
 
-pub(super) struct Values<'f, 'a> {
+pub(super) struct Substitution<'f, 'a> {
     report: &'f Report<'f>,
     files: &'f mut Files<'a>,
-    /// What files had, or that they could not be read.
+    /// The contents of files, or why they could not be read.
     contents: BTreeMap<PathBuf, Result<String, String>>,
     inserted: usize,
     inserted_bytes: usize,
 }
 
 /// A part of a string.
-enum Part<'t> {
+enum ValuePart<'t> {
     Literal(&'t str),
-    /// What stands between `${` and `}`.
+    /// The text between `${` and `}`.
     Value(&'t str),
     Unclosed,
 }
 
-impl<'f, 'a> Values<'f, 'a> {
-    pub(super) fn new(report: &'f Report<'f>, files: &'f mut Files<'a>) -> Values<'f, 'a> {
-        Values { report, files, contents: BTreeMap::new(), inserted: 0, inserted_bytes: 0 }
+impl<'f, 'a> Substitution<'f, 'a> {
+    pub(super) fn new(report: &'f Report<'f>, files: &'f mut Files<'a>) -> Substitution<'f, 'a> {
+        Substitution { report, files, contents: BTreeMap::new(), inserted: 0, inserted_bytes: 0 }
     }
 
-    /// The table of a file that begins at `start` among all files, with every place as of all and every value put in.
+    /// Expands the values of a file's table, and shifts its spans by `start`, the file's offset among all files.
     pub(super) fn table<'i>(&mut self, table: DeTable<'i>, start: usize) -> DeTable<'i> {
         let entries = table.into_iter().map(|(key, mut value)| {
             self.value(&mut value, start);
@@ -74,17 +74,17 @@ impl<'f, 'a> Values<'f, 'a> {
 
     fn text(&mut self, written: &str, span: &Range<usize>) -> String {
         let mut text = String::new();
-        // What was put in, and how it is written.
+        // The inserted texts and their unexpanded form.
         let mut hidden = Vec::new();
         let mut is_whole = true;
         for part in parts(written) {
             let named = match part {
-                Part::Literal(literal) => {
+                ValuePart::Literal(literal) => {
                     text.push_str(literal);
                     continue;
                 }
-                Part::Value(named) => named,
-                Part::Unclosed => {
+                ValuePart::Value(named) => named,
+                ValuePart::Unclosed => {
                     self.report.error(span.clone(), "`${` without `}`", FORMS);
                     is_whole = false;
                     break;
@@ -120,7 +120,7 @@ impl<'f, 'a> Values<'f, 'a> {
         text
     }
 
-    /// What a name stands for; or what is wrong, and a remedy.
+    /// The value of a reference, or the error and a remedy.
     fn found(&mut self, named: &str, place: &Range<usize>) -> Result<String, (String, String)> {
         if let Some(path) = named.strip_prefix("file:") {
             return self.content(path, place);
@@ -131,7 +131,7 @@ impl<'f, 'a> Values<'f, 'a> {
             return Err((format!("`${{{}}}` names no value", named.escape_debug()), FORMS.to_owned()));
         }
         match (std::env::var(name), default) {
-            // As in a shell: an empty one is replaced too.
+            // As in a shell, an empty variable is replaced too.
             (Ok(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
             (Ok(value), _) => Ok(value),
             (Err(std::env::VarError::NotPresent), Some(default)) => Ok(default.to_owned()),
@@ -152,7 +152,7 @@ impl<'f, 'a> Values<'f, 'a> {
             files.look(&path);
             if files::is_readable_by_all(&path) {
                 let location = report.location(place);
-                files.warn(format!("{location}: everybody on this machine can read `{}`; chmod o-r hides it", path.display()));
+                files.warn(format!("{location}: `{}` is world-readable; `chmod o-r` hides it", path.display()));
             }
             let bytes = files::read_bounded(&path, VALUE_FILE_BYTES).map_err(|error| files::reason(&error))?;
             let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -160,7 +160,7 @@ impl<'f, 'a> Values<'f, 'a> {
             if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
         });
         content.clone().map_err(|why| {
-            let message = format!("cannot take a value from `{}`: {why}", written.escape_debug());
+            let message = format!("cannot read a value from `{}`: {why}", written.escape_debug());
             (message, format!("a file of 1 to {VALUE_FILE_BYTES} bytes is expected; looked for {}", path.display()))
         })
     }
@@ -170,21 +170,21 @@ fn moved(span: &Range<usize>, start: usize) -> Range<usize> {
     span.start + start..span.end + start
 }
 
-/// `$${` is a literal `${`; any other `$` is itself.
-fn parts(written: &str) -> impl Iterator<Item = Part<'_>> {
+/// `$${` is a literal `${`; any other `$` is literal.
+fn parts(written: &str) -> impl Iterator<Item = ValuePart<'_>> {
     let mut rest = written;
     std::iter::from_fn(move || {
         if let Some(literal) = rest.strip_prefix("$${") {
             rest = literal;
-            return Some(Part::Literal("${"));
+            return Some(ValuePart::Literal("${"));
         }
         if let Some(value) = rest.strip_prefix("${") {
             let Some((named, after)) = value.split_once('}') else {
                 rest = "";
-                return Some(Part::Unclosed);
+                return Some(ValuePart::Unclosed);
             };
             rest = after;
-            return Some(Part::Value(named));
+            return Some(ValuePart::Value(named));
         }
         if rest.is_empty() {
             return None;
@@ -192,6 +192,6 @@ fn parts(written: &str) -> impl Iterator<Item = Part<'_>> {
         let end = rest.find("${").map_or(rest.len(), |at| if rest[..at].ends_with('$') { at - 1 } else { at });
         let (literal, after) = rest.split_at(end);
         rest = after;
-        Some(Part::Literal(literal))
+        Some(ValuePart::Literal(literal))
     })
 }

@@ -1,6 +1,8 @@
-//! What is remembered of a request until its response has ended: for the counters and the access log.
+//! What is known of a request until its response has ended: for metrics, the access log and the trace.
 //!
-//! Its drop is the end of the request, however that came about.
+//! Dropping the record is the end of the request, however it ends.
+
+pub(crate) mod tally;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,16 +13,16 @@ use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, Version, response};
 
-use crate::edge::Edge;
-use crate::edge::head::Head;
-use crate::edge::id::RequestId;
+use crate::edge::node::Node;
+use crate::edge::record::tally::Tally;
+use crate::edge::request::head::Head;
+use crate::edge::request::id::RequestId;
 use crate::edge::site::Site;
-use crate::edge::tally::Tally;
 use crate::net::{Client, Side};
 use crate::telemetry::{Line, Occasion, ResultType, Timestamp, Trace};
 
 pub(crate) struct Record {
-    pub(crate) edge: Arc<Edge>,
+    pub(crate) node: Arc<Node>,
     pub(crate) id: RequestId,
     client: Arc<Client>,
     pub(crate) method: Method,
@@ -33,16 +35,16 @@ pub(crate) struct Record {
     seen: Option<Seen>,
     answer: Option<Answer>,
     bytes: u64,
-    /// Some for a tunnel.
+    /// `Some` for a tunnel.
     bytes_received: Option<u64>,
     end: End,
-    /// None: it is not traced.
+    /// `None` if it is not traced.
     pub(crate) trace: Option<Box<Trace>>,
-    /// What the answer says of the cache; only kept for the trace.
+    /// The answer's `Cache-Status`; only kept for the trace.
     cache_status: Option<HeaderValue>,
 }
 
-/// The request as the client sent it; only kept for the log. Cheap: every part is counted, not copied.
+/// Headers as the client sent them; only kept for the log. Cheap: values are shared, not copied.
 struct Seen {
     headers: [Option<HeaderValue>; 5],
 }
@@ -50,11 +52,11 @@ struct Seen {
 struct Answer {
     status: StatusCode,
     result: ResultType,
-    /// Only measured for the log, and for tunnels.
+    /// Time to the head of the answer; only measured for the log and for tunnels.
     after: Duration,
     content_type: Option<HeaderValue>,
     content_length: Option<u64>,
-    /// Of one part of a body: its first byte and its last.
+    /// First and last byte of a partial body.
     range: Option<(u64, u64)>,
 }
 
@@ -66,14 +68,14 @@ enum End {
 }
 
 impl Record {
-    pub(crate) fn open<B>(edge: Arc<Edge>, client: Arc<Client>, request: &Request<B>) -> Box<Record> {
-        edge.metrics.opened();
-        let trace = edge.tracer.as_ref().and_then(|tracer| {
+    pub(crate) fn open<B>(node: Arc<Node>, client: Arc<Client>, request: &Request<B>) -> Box<Record> {
+        node.metrics.opened();
+        let trace = node.tracer.as_ref().and_then(|tracer| {
             let parent = request.headers().get("traceparent");
             tracer.begin(parent.map(HeaderValue::as_bytes))
         });
         Box::new(Record {
-            edge,
+            node,
             id: RequestId::next(),
             client,
             method: request.method().clone(),
@@ -98,7 +100,7 @@ impl Record {
 
     pub(crate) fn saw(&mut self, head: &Head) {
         self.target = Some(head.target.clone());
-        if self.edge.access.is_some() || self.trace.is_some() {
+        if self.node.access.is_some() || self.trace.is_some() {
             let names = [
                 header::HOST,
                 header::REFERER,
@@ -114,7 +116,7 @@ impl Record {
         if self.trace.is_some() {
             self.cache_status = response.headers.get_all("cache-status").iter().next_back().cloned();
         }
-        let logged = self.edge.access.is_some();
+        let logged = self.node.access.is_some();
         let value = |name| response.headers.get(name).filter(|_| logged);
         self.answer = Some(Answer {
             status: response.status,
@@ -130,7 +132,7 @@ impl Record {
         self.bytes += bytes as u64;
     }
 
-    /// The request goes on as a tunnel: that it ends is no fault, unless one says so.
+    /// The request goes on as a tunnel, whose end is no failure unless one is reported.
     pub(crate) fn switched(&mut self) {
         self.bytes_received = Some(0);
         self.end = End::Complete;
@@ -154,11 +156,11 @@ impl Record {
         let occasion = Occasion { category: "response-broke", cause, ..self.occasion() };
         match self.tally.origin() {
             Some(origin) => origin.broke(occasion),
-            None => self.edge.metrics.broke(occasion),
+            None => self.node.metrics.broke(occasion),
         }
     }
 
-    /// What the log needs to know of the request, whatever has happened to it.
+    /// What the log says of the request, whatever happens to it.
     pub(crate) fn occasion(&self) -> Occasion<'_> {
         Occasion {
             site: self.site.as_ref().map_or("", |site| &site.name),
@@ -169,7 +171,7 @@ impl Record {
         }
     }
 
-    /// The request's own span, with the names of the semantic conventions for HTTP servers.
+    /// Finishes the request's own span, with the names of the semantic conventions for HTTP servers.
     fn finish(&self, trace: Trace) {
         trace.finish(self.method.as_str(), |span| {
             let seen = self.seen.as_ref();
@@ -215,7 +217,7 @@ impl Record {
     }
 
     fn log(&self, seconds: f64) {
-        let (Some(access), Some(answer)) = (&self.edge.access, &self.answer) else { return };
+        let (Some(access), Some(answer)) = (&self.node.access, &self.answer) else { return };
         let (seen, tally) = (self.seen.as_ref(), &self.tally);
         let (origin, asked, called) = (tally.origin(), tally.tries() > 0, tally.calls() > 0);
         let headers = seen.map(|seen| seen.headers.each_ref().map(|value| value.as_ref().map(escaped)));
@@ -225,7 +227,7 @@ impl Record {
         let referer = header(1).map(|referer| access.shown(referer));
         let line = Line {
             timestamp: Timestamp::now(),
-            location: &self.edge.location,
+            location: &self.node.location,
             bytes_sent: self.bytes,
             bytes_received: self.bytes_received,
             client_ip: &self.client.ip,
@@ -275,7 +277,7 @@ impl Record {
     }
 }
 
-/// As CloudFront's log has it: a byte that is no character of ASCII is percent-encoded, and hides none of the others.
+/// As in CloudFront's log: bytes that are not printable ASCII are percent-encoded, and the others are kept.
 fn escaped(value: &HeaderValue) -> Cow<'_, str> {
     if let Ok(text) = value.to_str() {
         return Cow::Borrowed(text);
@@ -292,7 +294,7 @@ fn escaped(value: &HeaderValue) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// `bytes FIRST-LAST/LENGTH`; None for `bytes */LENGTH` (RFC 9110 section 14.4).
+/// `bytes FIRST-LAST/LENGTH`; `None` for `bytes */LENGTH` (RFC 9110 section 14.4).
 fn range(content_range: &HeaderValue) -> Option<(u64, u64)> {
     let (first, rest) = content_range.to_str().ok()?.strip_prefix("bytes ")?.split_once('-')?;
     Some((first.parse().ok()?, rest.split_once('/')?.0.parse().ok()?))
@@ -301,15 +303,15 @@ fn range(content_range: &HeaderValue) -> Option<(u64, u64)> {
 impl Drop for Record {
     fn drop(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
-        self.edge.metrics.closed();
+        self.node.metrics.closed();
         match (&self.site, &self.answer) {
             (Some(site), Some(answer)) => {
                 let result = if self.end == End::Complete { answer.result } else { ResultType::Error };
-                // For how long a tunnel is used says nothing of how fast we are.
+                // How long a tunnel lasts does not show how fast the edge is.
                 let seconds = if self.bytes_received.is_some() { answer.after.as_secs_f64() } else { seconds };
                 site.metrics.answered(answer.status.as_u16(), result, seconds, self.bytes);
             }
-            (_, None) => self.edge.metrics.refused("client-left"),
+            (_, None) => self.node.metrics.refused("client-left"),
             (None, Some(_)) => {}
         }
         self.log(seconds);

@@ -1,40 +1,26 @@
-//! Host to site, path to behavior.
+//! Which site serves a host, and which of its behaviors serves a path.
 //!
-//! Names were resolved when the configuration was loaded: a request looks up its host, nothing else. Paths are read as
-//! `path` reads them, and what other servers may read is compared with that.
+//! Names are resolved when the configuration is loaded: a request looks up its host, and nothing else. Paths are read as
+//! `path` reads them; how other servers may read them is compared with that. Nothing here is async.
+
+pub(crate) mod behavior;
+pub(crate) mod caching;
+pub(crate) mod error_pages;
+pub(crate) mod response_headers;
+pub(crate) mod signed;
+pub(crate) mod viewer_headers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use http::Method;
-use http::header;
 
-use crate::cache::Cache;
-use crate::cache::key::parts::{FORWARDED_FIELDS, ForwardedFields};
-use crate::config::{self, ForwardedHeaders, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
-use crate::edge::caching::{Around, Caching};
-use crate::edge::error_page::ErrorPages;
-use crate::edge::head::Head;
-use crate::edge::origin::{Backend, Backends};
-use crate::edge::response_headers::Dress;
-use crate::edge::signed::Signers;
-use crate::edge::viewer::ViewerHeaders;
-use crate::function::catalog::Revisions;
-use crate::function::revision::Revision;
+use crate::config;
+use crate::edge::site::behavior::{Behavior, SiteParts};
+use crate::edge::site::error_pages::ErrorPages;
+use crate::edge::site::signed::Signers;
 use crate::path::NormalPath;
-use crate::path::pattern::Pattern;
-use crate::telemetry::{SiteMetrics, Telemetry};
-use crate::wasm::abi::Moment;
-
-/// What sites are built of.
-pub(crate) struct Parts<'a> {
-    pub(crate) backends: &'a Backends,
-    pub(crate) revisions: &'a Revisions,
-    pub(crate) cache: &'a Arc<Cache>,
-    pub(crate) geo: &'a Geo,
-    pub(crate) telemetry: &'a Telemetry,
-}
+use crate::telemetry::SiteMetrics;
 
 /// All sites, by host.
 pub(crate) struct Sites {
@@ -49,43 +35,23 @@ pub(crate) struct Site {
     pub(crate) default_root_object: Option<String>,
     pub(crate) metrics: SiteMetrics,
     behaviors: Vec<Arc<Behavior>>,
-    /// The ids of the keys that its behaviors trust, in order; empty if everybody has access to everything.
+    /// The ids of all keys that its behaviors trust, sorted; empty if everything is public.
     signers: Vec<String>,
-    /// None: errors are served as they come.
+    /// `None`: errors are served as they come.
     pub(crate) error_pages: Option<ErrorPages>,
 }
 
-/// What other servers than those that read as we do take a path for.
-pub(crate) enum Elsewhere<'a> {
-    /// For the same behavior's, as nearly always.
-    Nowhere,
+/// What servers that read a path differently take it for.
+pub(crate) enum OtherReading<'a> {
+    /// A path of the same behavior, as nearly always.
+    Same,
     Behavior(&'a Arc<Behavior>),
     /// There are too many ways to read it.
     Unknown,
 }
 
-pub(crate) struct Behavior {
-    pattern: Pattern,
-    pub(crate) backend: Backend,
-    pub(crate) viewer_protocol: ViewerProtocol,
-    /// None: all.
-    allowed_methods: Option<Vec<Method>>,
-    hooks: [Option<Arc<Revision>>; 4],
-    pub(crate) include_body: bool,
-    pub(crate) response_headers: Option<Arc<ResponseHeaders>>,
-    pub(crate) forwarded_headers: ForwardedHeaders,
-    /// None: nothing is told of the viewer.
-    pub(crate) viewer_headers: Option<ViewerHeaders>,
-    /// None: nobody is let through to another protocol.
-    pub(crate) websocket: Option<WebSocket>,
-    /// None: every request goes to the origin as it came.
-    pub(crate) caching: Option<Caching>,
-    /// None: everybody has access.
-    pub(crate) signers: Option<Signers>,
-}
-
 impl Sites {
-    pub(crate) fn new(sites: &[Arc<config::Site>], parts: &Parts<'_>) -> anyhow::Result<Sites> {
+    pub(crate) fn new(sites: &[Arc<config::Site>], parts: &SiteParts<'_>) -> anyhow::Result<Sites> {
         let mut all = Sites { exact: HashMap::new(), wildcard: HashMap::new(), any: None };
         for site in sites {
             let built = Site::new(site, parts);
@@ -138,7 +104,7 @@ impl Sites {
 }
 
 impl Site {
-    fn new(site: &config::Site, parts: &Parts<'_>) -> anyhow::Result<Site> {
+    fn new(site: &config::Site, parts: &SiteParts<'_>) -> anyhow::Result<Site> {
         let name: Arc<str> = site.name.as_str().into();
         let error_ttls_ms = site.error_pages.iter().filter_map(|page| Some((page.status, page.min_ttl_ms?)));
         let error_ttls_ms: Arc<[(u16, u64)]> = error_ttls_ms.collect();
@@ -163,7 +129,7 @@ impl Site {
         })
     }
 
-    /// Whether both believe the same signers: then it is one which of them a connection was made for.
+    /// Whether both trust the same keys. Then it does not matter which of them a connection was made for.
     pub(crate) fn trusts_as(&self, other: &Site) -> bool {
         std::ptr::eq(self, other) || self.signers == other.signers
     }
@@ -173,21 +139,21 @@ impl Site {
         self.behavior_of_text(path.text())
     }
 
-    /// Where the path leads for servers that read it differently.
-    pub(crate) fn elsewhere(&self, path: &NormalPath<'_>, own: &Arc<Behavior>) -> Elsewhere<'_> {
+    /// Which behavior the path belongs to for servers that read it differently.
+    pub(crate) fn other_reading(&self, path: &NormalPath<'_>, own: &Arc<Behavior>) -> OtherReading<'_> {
         if self.behaviors.len() == 1 {
-            return Elsewhere::Nowhere;
+            return OtherReading::Same;
         }
         if path.is_too_doubtful() {
-            return Elsewhere::Unknown;
+            return OtherReading::Unknown;
         }
         let mut others = path.others().filter_map(|text| self.behavior_of_text(&text));
-        others.find(|other| !Arc::ptr_eq(other, own)).map_or(Elsewhere::Nowhere, Elsewhere::Behavior)
+        others.find(|other| !Arc::ptr_eq(other, own)).map_or(OtherReading::Same, OtherReading::Behavior)
     }
 
-    /// Who guards what the edge itself gives for a path: the default root object, or a folder's index. It may have another
-    /// behavior than the path that was asked for, and what it has signers for is not to be had without them.
-    pub(crate) fn behind(&self, path: &NormalPath<'_>, own: &Arc<Behavior>) -> Option<&Signers> {
+    /// The signers of what the edge itself serves for a path: the default root object, or a folder's index. That may belong
+    /// to another behavior than the path that was asked for, whose signatures it then needs as well.
+    pub(crate) fn implied_signers(&self, path: &NormalPath<'_>, own: &Arc<Behavior>) -> Option<&Signers> {
         if self.signers.is_empty() {
             return None;
         }
@@ -208,96 +174,5 @@ impl Site {
 
     fn behavior_of_text(&self, text: &str) -> Option<&Arc<Behavior>> {
         self.behaviors.iter().find(|behavior| behavior.pattern.matches_path_text(text))
-    }
-}
-
-impl Behavior {
-    fn new(
-        behavior: &config::Behavior,
-        parts: &Parts<'_>,
-        site: &Arc<str>,
-        error_ttls_ms: &Arc<[(u16, u64)]>,
-    ) -> anyhow::Result<Behavior> {
-        let hook = |name: &Option<String>| {
-            name.as_ref()
-                .map(|name| parts.revisions.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
-                .transpose()
-        };
-        let method = |name: &String| Method::from_bytes(name.as_bytes()).with_context(|| format!("method `{name}`"));
-        let methods = behavior.allowed_methods.as_ref();
-        let methods = methods.map(|methods| methods.iter().map(method).collect::<anyhow::Result<Vec<_>>>());
-        let backend = parts.backends.get(&behavior.origin).cloned();
-        let backend = backend.with_context(|| format!("no origin `{}`", behavior.origin))?;
-        let around = Around { cache: parts.cache, site, error_ttls_ms, any_component: parts.backends.has_component() };
-        let caching = behavior.cache.as_ref().map(|policy| Caching::new(behavior, policy, &backend, &around));
-        Ok(Behavior {
-            pattern: Pattern::path(&behavior.path),
-            backend,
-            viewer_protocol: behavior.viewer_protocol,
-            allowed_methods: methods.transpose()?,
-            hooks: [
-                hook(&behavior.viewer_request)?,
-                hook(&behavior.origin_request)?,
-                hook(&behavior.origin_response)?,
-                hook(&behavior.viewer_response)?,
-            ],
-            include_body: behavior.include_body,
-            response_headers: behavior.response_headers.clone(),
-            forwarded_headers: behavior.forwarded_headers,
-            viewer_headers: ViewerHeaders::new(behavior, parts.geo),
-            websocket: behavior.websocket,
-            caching,
-            signers: Signers::new(&behavior.trusted_keys),
-        })
-    }
-
-    /// Removes what a client says of how it asked, unless the operator has said that clients are proxies: hooks would
-    /// believe it.
-    pub(crate) fn forget_forwarded(&self, head: &mut Head) {
-        if head.forwarded && self.forwarded_headers != ForwardedHeaders::Pass {
-            remove_forwarded(head);
-        }
-    }
-
-    /// Says how the viewer asked, for the key and the origin, in the place of what a client or a hook has said.
-    pub(crate) fn tell_forwarded(&self, head: &mut Head, secure: bool) {
-        match self.forwarded_headers {
-            ForwardedHeaders::Pass => {}
-            ForwardedHeaders::Remove => remove_forwarded(head),
-            ForwardedHeaders::Set => {
-                let host = head.headers.get(header::HOST).cloned();
-                ForwardedFields { secure, host: host.as_ref() }.write(&mut head.headers);
-            }
-        }
-    }
-
-    /// None: responses are as they come.
-    pub(crate) fn dress(&self, head: &Head) -> Option<Dress<'_>> {
-        self.response_headers.as_ref().map(|policy| Dress::new(policy, head))
-    }
-
-    pub(crate) fn allows(&self, method: &Method) -> bool {
-        // Neither asks for anything that could be had here: TRACE would show what hooks and origins are told.
-        !matches!(*method, Method::CONNECT | Method::TRACE)
-            && self.allowed_methods.as_ref().is_none_or(|allowed| allowed.contains(method))
-    }
-
-    /// As `Allow` tells them.
-    pub(crate) fn methods(&self) -> String {
-        // All that are registered for more than a few servers; others go on to the origin as well.
-        const COMMON: [Method; 7] =
-            [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-        let methods = self.allowed_methods.as_deref().unwrap_or(&COMMON);
-        methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
-    }
-
-    pub(crate) fn hook(&self, moment: Moment) -> Option<&Arc<Revision>> {
-        self.hooks[moment as usize].as_ref()
-    }
-}
-
-fn remove_forwarded(head: &mut Head) {
-    for name in &FORWARDED_FIELDS {
-        head.headers.remove(name);
     }
 }

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::cache;
 use crate::config::{self, Behavior, Hidden, Origin, OriginGroup, OriginKind, Server, Site, UrlOrigin, ViewerProtocol};
+use crate::telemetry::Occasion;
 
 fn url(port: u16) -> OriginKind {
     OriginKind::Url(UrlOrigin {
@@ -102,7 +103,7 @@ fn worker(test: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
-/// Accepts for ever; counts connections.
+/// Accepts connections for ever, and counts them.
 async fn listen<F, R, B>(answer: F) -> (u16, Rc<Cell<u32>>)
 where
     F: Fn(Request<Incoming>) -> R + Clone + 'static,
@@ -133,7 +134,8 @@ async fn start(config: Config) -> u16 {
     let telemetry = Telemetry::new();
     let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
     let cache = Cache::open(&options, telemetry.cache()).unwrap();
-    let edge = Arc::new(Edge::new(&config, &Revisions::default(), &cache, &telemetry).unwrap());
+    let edge = Arc::new(Edge::new(&config, &Aliases::default(), &cache, &telemetry).unwrap());
+    let lane = Rc::new(WorkerLane::new(0));
     listen(move |request| {
         let client = Client {
             peer: "9.9.9.9:9".parse().unwrap(),
@@ -143,7 +145,7 @@ async fn start(config: Config) -> u16 {
             interim: None,
             stillness: None,
         };
-        serve(edge.clone(), Arc::new(client), request)
+        serve(edge.clone(), lane.clone(), Arc::new(client), request)
     })
     .await
     .0
@@ -281,11 +283,33 @@ fn refusals_and_failovers_have_their_statuses() {
     });
 }
 
+#[test]
+fn a_panic_is_one_requests_end() {
+    worker(async {
+        let telemetry = Telemetry::new();
+        let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
+        let cache = Cache::open(&options, telemetry.cache()).unwrap();
+        let config = config(vec![("o", url(1))], vec![("*", "o", ViewerProtocol::AllowAll)]);
+        let edge = Edge::new(&config, &Aliases::default(), &cache, &telemetry).unwrap();
+        for message in ["once", "twice"] {
+            let exchange = pin!(async {
+                tokio::task::yield_now().await;
+                if message.is_empty() { Ok(()) } else { panic!("it happened {message}") }
+            });
+            let refusal = caught(exchange).await.unwrap_err();
+            let occasion = Occasion { site: "", path: "/", request_id: "id", category: "", cause: &"" };
+            let answer = refusal.answer(&edge.node, occasion);
+            assert_eq!((answer.response.status().as_u16(), refusal.category()), (500, "panic"));
+            assert_eq!(refusal.to_string(), format!("it panicked: it happened {message}"));
+        }
+    });
+}
+
 /// hyper moves a request's future once it is made: its size is copied for every request. What is not on the
 /// way of most requests (origin hooks, components, new connections) belongs in a box.
 #[test]
 fn the_future_of_a_request_is_small() {
-    fn size<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+    fn size<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
     }
     let size = size(serve);

@@ -1,233 +1,217 @@
-//! Names lead to revisions here. A deployment is all or nothing: a new set of revisions, or every error.
+//! Names lead to functions here, and a function to its versions.
+//!
+//!     Catalog ── name ──► Function ── alias ──► Alias ── one load per call ──► Revision
+//!                            └────── number ──► a version, as long as an alias leads to it
+//!
+//! Publishing is one pointer swap. Whoever holds an alias has the new revision from its next call on, and nothing else is
+//! built anew; a call that runs ends on the revision that it began with. A revision goes, with its instances, when the
+//! last alias and the last call have left it. I know nobody who publishes.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::config::{self, Config, Policy};
-use crate::failure::Failure;
-use crate::function::admission::Admission;
-use crate::function::pool::ViewerPool;
-use crate::function::revision::{Code, Revision};
-use crate::function::worker_pool::WorkerPool;
-use crate::limits::{Compiling, Limit, Profile};
-use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, CompileError, Compiler, ComponentSource, HttpVersion};
-use crate::wasm::egress::Egress;
-use crate::wasm::engine::Engines;
-use crate::wasm::state::KeyValueStore;
-use crate::wasm::viewer::ViewerCode;
-use crate::wasm::worker::WorkerCode;
-use crate::wasm::worker::state::Surroundings;
+use arc_swap::{ArcSwap, Guard};
 
-/// The revisions of one configuration, by function name. Immutable.
+use crate::function::revision::Revision;
+
+/// The alias that a configuration file publishes to, and whose revision its sites call.
+pub const LIVE: &str = "live";
+
+/// All functions of a host, by name. Not on the way of a request, which has aliases.
 #[derive(Default)]
-pub struct Revisions {
-    by_name: BTreeMap<String, Deployed>,
-}
-
-struct Deployed {
-    revision: Arc<Revision>,
-    /// What it was made of: component and settings.
-    settings: config::Function,
-    digest: [u8; 32],
-}
-
-impl Revisions {
-    pub fn get(&self, name: &str) -> Option<&Arc<Revision>> {
-        self.by_name.get(name).map(|deployed| &deployed.revision)
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Revision>)> {
-        self.by_name.iter().map(|(name, deployed)| (name.as_str(), &deployed.revision))
-    }
-}
-
-/// Why a component cannot be deployed.
-#[derive(Debug, thiserror::Error)]
-#[error("function `{function}` ({}): {why}", .component.display())]
-pub struct DeployError {
-    pub function: String,
-    pub component: PathBuf,
-    pub why: String,
-}
-
-/// The same for one function, with the word that it is counted under.
-struct Refused {
-    reason: &'static str,
-    why: anyhow::Error,
-}
-
-/// See the module.
 pub struct Catalog {
-    workers: usize,
-    telemetry: Arc<Telemetry>,
-    engines: Arc<Engines>,
-    /// What was deployed last. The lock is held through a deployment: one at a time.
-    current: Mutex<Arc<Revisions>>,
+    functions: Mutex<BTreeMap<String, Arc<Function>>>,
 }
 
 impl Catalog {
-    /// `workers` is the number of threads that call revisions; AOT files are kept in `data_dir`, and made by `compiler`.
-    pub fn new(workers: usize, data_dir: &Path, compiler: Compiler, telemetry: Arc<Telemetry>) -> anyhow::Result<Catalog> {
-        let engines = Arc::new(Engines::new(data_dir, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
-        Ok(Catalog { workers, telemetry, engines, current: Mutex::default() })
+    /// The function of a name; a new one if there is none.
+    pub fn function(&self, name: &str) -> Arc<Function> {
+        self.lock().entry(name.to_owned()).or_default().clone()
     }
 
-    pub fn engines(&self) -> &Arc<Engines> {
-        &self.engines
+    pub fn get(&self, name: &str) -> Option<Arc<Function>> {
+        self.lock().get(name).cloned()
     }
 
-    /// Compiles what is new or changed (component bytes or settings), keeps the rest with its warm
-    /// instances, and smoke-runs each new revision. Blocks for as long as compiling takes: never call it
-    /// on a worker.
-    pub fn deploy(&self, config: &Config) -> Result<Arc<Revisions>, Vec<DeployError>> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let functions: Vec<_> = config.functions.iter().collect();
-        let bounds = config.server.compiling;
-        let deployed = in_parallel(&functions, |(name, function)| self.deployed(function, bounds, current.by_name.get(*name)));
-        let mut by_name = BTreeMap::new();
-        let mut errors = Vec::new();
-        for ((name, function), deployed) in functions.into_iter().zip(deployed) {
-            match deployed {
-                Ok(deployed) => drop(by_name.insert(name.clone(), deployed)),
-                Err(refused) => {
-                    self.telemetry.deployment_refused(refused.reason);
-                    let why = format!("{:#}", refused.why);
-                    errors.push(DeployError { function: name.clone(), component: function.component.clone(), why });
+    /// Takes a name away. Who holds an alias of it keeps that.
+    pub fn remove(&self, name: &str) {
+        let removed = self.lock().remove(name);
+        // Its instances are dropped outside of the lock.
+        drop(removed);
+    }
+
+    /// What the aliases of this name lead to now, in the order of the functions' names.
+    pub fn revisions(&self, alias: &str) -> Vec<Arc<Revision>> {
+        let functions: Vec<_> = self.lock().values().cloned().collect();
+        functions.iter().filter_map(|function| function.alias(alias)).map(|alias| alias.hold()).collect()
+    }
+
+    /// A panic elsewhere leaves the names as they were before, or after.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Function>>> {
+        self.functions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One name's versions and aliases.
+#[derive(Default)]
+pub struct Function(Mutex<Published>);
+
+#[derive(Default)]
+struct Published {
+    /// The number of the latest version; 0 if nothing has been published.
+    latest: u64,
+    /// Those that an alias leads to.
+    versions: BTreeMap<u64, Arc<Revision>>,
+    aliases: BTreeMap<String, (u64, Arc<Alias>)>,
+}
+
+/// Aliases by the names of their functions.
+pub type Aliases = BTreeMap<String, Arc<Alias>>;
+
+/// Where an alias leads. Held by who calls it.
+pub struct Alias(ArcSwap<Revision>);
+
+/// There is no such version any more, or yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no version {0}")]
+pub struct NoVersion(u64);
+
+impl Alias {
+    pub fn new(revision: Arc<Revision>) -> Arc<Alias> {
+        Arc::new(Alias(ArcSwap::new(revision)))
+    }
+
+    /// The revision of now. A call uses one from its event to its answer, and asks again for the next.
+    pub fn revision(&self) -> Guard<Arc<Revision>> {
+        self.0.load()
+    }
+
+    /// The same, for a call that waits.
+    pub fn hold(&self) -> Arc<Revision> {
+        self.0.load_full()
+    }
+}
+
+impl Function {
+    pub fn alias(&self, name: &str) -> Option<Arc<Alias>> {
+        self.lock().aliases.get(name).map(|(_, alias)| alias.clone())
+    }
+
+    /// A new version, to which the alias leads from now on. Its number.
+    pub fn publish(&self, alias: &str, revision: Arc<Revision>) -> u64 {
+        let (number, gone) = {
+            let mut published = self.lock();
+            let number = published.add(revision.clone());
+            match published.aliases.get_mut(alias) {
+                Some((leads_to, alias)) => {
+                    *leads_to = number;
+                    alias.0.store(revision);
                 }
+                None => drop(published.aliases.insert(alias.to_owned(), (number, Alias::new(revision)))),
             }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        *current = Arc::new(Revisions { by_name });
-        Ok(current.clone())
-    }
-
-    fn deployed(&self, function: &config::Function, bounds: Compiling, before: Option<&Deployed>) -> Result<Deployed, Refused> {
-        let source = ComponentSource::open(&function.component)
-            .map_err(|error| Refused { reason: "read", why: anyhow::anyhow!("cannot be read: {error}") })?;
-        let digest = source.sha256;
-        if let Some(before) = before
-            && before.digest == digest
-            && before.settings == *function
-        {
-            return Ok(Deployed { revision: before.revision.clone(), settings: function.clone(), digest });
-        }
-        let revision = self.revision(function, &source, bounds).map_err(|why| match why.downcast_ref::<CompileError>() {
-            Some(error) => Refused { reason: error.reason().name(), why: anyhow::anyhow!(error.told()) },
-            None => Refused { reason: "start", why },
-        })?;
-        Ok(Deployed { revision: Arc::new(revision), settings: function.clone(), digest })
-    }
-
-    /// A revision of one function; its instances are made and warm.
-    pub fn revision(&self, function: &config::Function, source: &ComponentSource, bounds: Compiling) -> anyhow::Result<Revision> {
-        let compiled = compile::compiled(&self.engines, source, &function.limits, bounds)?;
-        let metrics = Arc::new(self.telemetry.function(&function.name));
-        let key_values = function.key_value_store.clone().map(|values| values as Arc<dyn KeyValueStore>);
-        let code = match function.profile {
-            Profile::Viewer => {
-                if let Err(why) = &compiled.restorable {
-                    tracing::info!(function = function.name, reason = %why, "instances cannot be restored; each call takes a new one");
-                }
-                let code = ViewerCode::new(&self.engines, &compiled, &function.limits, key_values)?;
-                let live_max = function.limits.value(Limit::Instances);
-                let pool = ViewerPool::new(code, function.policy, function.min_warm, live_max, self.workers);
-                // At least one instance is made now: what fails to start must fail the deployment.
-                pool.warm_up(&metrics)?;
-                Code::Viewer(Arc::new(pool))
-            }
-            Profile::Worker => {
-                let surroundings = Surroundings {
-                    environment: Arc::new(function.environment.0.clone()),
-                    key_values,
-                    egress: Arc::new(Egress::new(
-                        function.network.clone(),
-                        function.limits.value(Limit::Connections),
-                        metrics.clone(),
-                    )),
-                };
-                let code = WorkerCode::new(
-                    &self.engines,
-                    &compiled.component,
-                    compiled.inspection.http,
-                    &function.limits,
-                    surroundings,
-                )?;
-                let min_warm = function.min_warm.unwrap_or(1);
-                // A program runs once in its instance.
-                let policy = if compiled.inspection.http == Some(HttpVersion::Cgi) { Policy::Fresh } else { function.policy };
-                let pool = WorkerPool::new(code, policy, min_warm, self.workers, metrics.clone());
-                block_on(pool.warm_up(min_warm))?;
-                Code::Worker(pool)
-            }
+            (number, published.prune())
         };
-        self.engines.aot.release(&compiled.component);
-        let inspection = compiled.inspection;
-        let (name, limits) = (function.name.clone(), function.limits.clone());
-        let (digest, deployed) = (source.sha256, SystemTime::now());
-        Ok(Revision { name, digest, deployed, limits, inspection, metrics, admission: Admission::default(), code })
-    }
-}
-
-impl KeyValueStore for config::KeyValues {
-    fn name(&self) -> &str {
-        &self.name
+        // Instances are dropped outside of the lock.
+        drop(gone);
+        number
     }
 
-    fn get(&self, key: &str) -> Option<&[u8]> {
-        self.values.get(key).map(Vec::as_slice)
-    }
-
-    fn count(&self) -> usize {
-        self.values.len()
-    }
-
-    fn key_at(&self, position: usize) -> Option<&str> {
-        self.values.keys().nth(position).map(String::as_str)
-    }
-
-    fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String> {
-        let start = key.map_or(Bound::Unbounded, Bound::Excluded);
-        self.values.range::<str, _>((start, Bound::Unbounded)).take(max).map(|(key, _)| key.clone()).collect()
-    }
-}
-
-/// Instances of workers start asynchronously, with timers. Whatever runtime the caller's thread belongs to
-/// must not be blocked on, so this one has a thread of its own.
-fn block_on<T: Send>(started: impl Future<Output = Result<T, Failure>> + Send) -> anyhow::Result<T> {
-    let run = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(started)?)
-    };
-    let ran = std::thread::scope(|scope| scope.spawn(run).join());
-    ran.unwrap_or_else(|_| Err(anyhow::anyhow!("its start panicked")))
-}
-
-/// Does a piece of work for each item, on as many threads as there are CPUs. The results are in the order of the items.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
-    let next = AtomicUsize::new(0);
-    let lane = || {
-        let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else { return done };
-            done.push((index, work(item)));
-        }
-    };
-    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..threads).map(|_| scope.spawn(lane)).collect();
-        let join = |lane: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
-            lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    /// A new version, to which an alias leads that was made for it. Who holds the former one of that name stays with its
+    /// revision: a caller that must not see the new one, since it was built for what the old one can do.
+    pub fn adopt(&self, name: &str, alias: Arc<Alias>) -> u64 {
+        let (number, gone) = {
+            let mut published = self.lock();
+            let number = published.add(alias.hold());
+            published.aliases.insert(name.to_owned(), (number, alias));
+            (number, published.prune())
         };
-        lanes.into_iter().flat_map(join).collect()
-    });
-    results.sort_unstable_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+        drop(gone);
+        number
+    }
+
+    /// Lets an alias lead to a version that is there: back to the one before, or on from one alias to the next.
+    pub fn point(&self, name: &str, number: u64) -> Result<(), NoVersion> {
+        let gone = {
+            let mut published = self.lock();
+            let revision = published.versions.get(&number).cloned().ok_or(NoVersion(number))?;
+            let alias = published.aliases.entry(name.to_owned()).or_insert_with(|| (number, Alias::new(revision.clone())));
+            alias.0 = number;
+            alias.1.0.store(revision);
+            published.prune()
+        };
+        drop(gone);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Published> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Published {
+    fn add(&mut self, revision: Arc<Revision>) -> u64 {
+        self.latest += 1;
+        self.versions.insert(self.latest, revision);
+        self.latest
+    }
+
+    /// Takes the versions out that no alias leads to.
+    fn prune(&mut self) -> Vec<Arc<Revision>> {
+        let aliased: Vec<u64> = self.aliases.values().map(|(number, _)| *number).collect();
+        self.versions.extract_if(.., |number, _| !aliased.contains(number)).map(|(_, revision)| revision).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::function::build::tests::revision;
+
+    #[test]
+    fn an_alias_leads_to_what_was_published_last_and_can_be_led_back() {
+        let (function, [first, second]) = (Function::default(), [revision(), revision()]);
+        assert_eq!(function.publish(LIVE, first.clone()), 1);
+        let alias = function.alias(LIVE).unwrap();
+        function.point("stable", 1).unwrap();
+        assert_eq!(function.publish(LIVE, second.clone()), 2);
+        assert!(Arc::ptr_eq(&alias.revision(), &second), "who holds the alias has it");
+        assert!(Arc::ptr_eq(&function.alias("stable").unwrap().revision(), &first));
+        function.point(LIVE, 1).unwrap();
+        assert!(Arc::ptr_eq(&alias.revision(), &first));
+        assert_eq!(function.point(LIVE, 2), Err(NoVersion(2)), "nothing has led to it, so it is gone");
+        assert_eq!(function.point(LIVE, 9), Err(NoVersion(9)));
+    }
+
+    #[test]
+    fn a_revision_goes_with_the_last_alias_and_the_last_call() {
+        let (function, first) = (Function::default(), revision());
+        let weak = Arc::downgrade(&first);
+        function.publish(LIVE, first);
+        let call = function.alias(LIVE).unwrap().hold();
+        function.publish(LIVE, revision());
+        assert!(weak.upgrade().is_some(), "a call goes on");
+        drop(call);
+        assert!(weak.upgrade().is_none());
+    }
+
+    #[test]
+    fn who_holds_an_alias_that_was_replaced_stays_with_its_revision() {
+        let (function, [first, second]) = (Function::default(), [revision(), revision()]);
+        function.publish(LIVE, first.clone());
+        let held = function.alias(LIVE).unwrap();
+        assert_eq!(function.adopt(LIVE, Alias::new(second.clone())), 2);
+        assert!(Arc::ptr_eq(&held.revision(), &first));
+        assert!(Arc::ptr_eq(&function.alias(LIVE).unwrap().revision(), &second));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_away_leads_nowhere() {
+        let catalog = Catalog::default();
+        catalog.function("f").publish(LIVE, revision());
+        let alias = catalog.get("f").unwrap().alias(LIVE).unwrap();
+        assert_eq!((catalog.revisions(LIVE).len(), catalog.revisions("other").len()), (1, 0));
+        catalog.remove("f");
+        assert!(catalog.get("f").is_none() && catalog.revisions(LIVE).is_empty());
+        assert_eq!(alias.revision().name(), "counter", "who has it keeps it");
+    }
 }

@@ -1,8 +1,8 @@
-//! Clean instances of one viewer revision, ready on a shelf for each worker.
+//! Clean instances of one viewer revision, ready on a shelf for each lane.
 //!
-//! A worker takes from its own shelf, last in, first out, so that the same few slots stay in its caches;
+//! A lane takes from its own shelf, last in, first out, so that the same few slots stay in its caches;
 //! no other thread waits for that shelf. After the call the instance goes back clean (restored to its first
-//! state), or goes, and the caretaker of the worker makes another one once the response is on its way.
+//! state), or goes, and the caretaker of the lane makes another one once the response is on its way.
 //!
 //!     take ──► Warm ──► call ──► restore ──► shelf
 //!        └───► Cold ──►  ┊  └──► retire ───► caretaker drops it, and refills the shelf
@@ -17,41 +17,40 @@
 //!
 //! An instance ends when its call failed, when it cannot be restored (policy `fresh`), or when it has served
 //! its quota or idled too long (policy `reuse`). It belongs to the revision that made it: one that was
-//! replaced meanwhile keeps its instances until the last call is over, and they go with it.
+//! replaced meanwhile keeps its instances until the last call is over, and they go with it. Each owns a `InstanceSlot`, the right
+//! to exist: an instance that is lost in a panic gives it back like any other.
 
 #[cfg(test)]
 mod tests;
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
-use tokio::sync::Notify;
-
-use crate::config::Policy;
 use crate::failure::{Failure, Scope};
-use crate::limits::audit;
+use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
+use crate::function::lane::WorkerLane;
+use crate::limits::{InstancePolicy, audit, shelf};
 use crate::telemetry::{Audit, FunctionMetrics, InstanceEvent};
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
-
-/// A shelf holds this many if `min_warm` does not say more: one to use, one while that is replaced.
-const SHELF: usize = 2;
 
 /// See the module.
 pub struct ViewerPool {
     code: ViewerCode,
-    policy: Policy,
+    policy: InstancePolicy,
     min_warm: Option<usize>,
+    /// SlotOwner that are out.
     live: AtomicU64,
     live_max: u64,
     shelves: Box<[Shelf]>,
+    metrics: Arc<FunctionMetrics>,
+    /// For slots and for the caretaker: they must not keep the pool.
+    this: Weak<ViewerPool>,
     /// Why a used instance is not put back: it cannot be, or an audit found that it was not.
     unrestorable: OnceLock<String>,
 }
 
-/// Aligned to keep two workers out of each other's cache lines. The lock is only ever contended by a
+/// Aligned to keep two lanes out of each other's cache lines. The lock is only ever contended by a
 /// deployment that fills the shelf, or a drop.
 #[repr(align(128))]
 struct Shelf(Mutex<Shelved>);
@@ -65,7 +64,9 @@ struct Shelved {
 
 /// An instance and how much it has served.
 pub struct Instance {
+    /// Dropped before the slot goes back.
     inner: ViewerInstance,
+    _slot: InstanceSlot,
     calls: u64,
     idle_since: Instant,
 }
@@ -97,19 +98,37 @@ pub enum Source {
 }
 
 impl ViewerPool {
-    /// `min_warm` is a promise; without one, the pool keeps `SHELF` while there is room.
-    pub fn new(code: ViewerCode, policy: Policy, min_warm: Option<usize>, live_max: u64, workers: usize) -> ViewerPool {
-        let shelves = (0..workers.max(1)).map(|_| Shelf(Mutex::default())).collect();
+    /// `min_warm` is a promise; without one, the pool keeps `limits::shelf` while there is room.
+    pub fn new(
+        code: ViewerCode,
+        policy: InstancePolicy,
+        min_warm: Option<usize>,
+        live_max: u64,
+        lanes: usize,
+        metrics: Arc<FunctionMetrics>,
+    ) -> Arc<ViewerPool> {
+        let shelves = (0..lanes.max(1)).map(|_| Shelf(Mutex::default())).collect();
         let unrestorable = code.unrestorable().map(|why| OnceLock::from(why.to_owned())).unwrap_or_default();
-        ViewerPool { code, policy, min_warm, live: AtomicU64::new(0), live_max, shelves, unrestorable }
+        let live = AtomicU64::new(0);
+        Arc::new_cyclic(|this| ViewerPool {
+            code,
+            policy,
+            min_warm,
+            live,
+            live_max,
+            shelves,
+            metrics,
+            this: this.clone(),
+            unrestorable,
+        })
     }
 
     /// How it is seen to that a call finds nothing of another.
     pub fn cleanliness(&self) -> Cleanliness<'_> {
         match (self.policy, self.unrestorable.get()) {
-            (Policy::Reuse { .. }, _) => Cleanliness::Reused,
-            (Policy::Fresh, None) => Cleanliness::Restored,
-            (Policy::Fresh, Some(why)) => Cleanliness::New(why),
+            (InstancePolicy::Reuse { .. }, _) => Cleanliness::Reused,
+            (InstancePolicy::Fresh, None) => Cleanliness::Restored,
+            (InstancePolicy::Fresh, Some(why)) => Cleanliness::New(why),
         }
     }
 
@@ -119,23 +138,23 @@ impl ViewerPool {
 
     /// Makes an instance, which shows that the component starts, and fills the shelves: with what was promised,
     /// or else with what there is room for.
-    pub fn warm_up(&self, metrics: &FunctionMetrics) -> Result<(), Failure> {
-        let mut first = Some(self.make(metrics)?);
+    pub fn warm_up(&self) -> Result<(), Failure> {
+        let mut first = Some(self.make()?);
         for shelf in &self.shelves {
-            for _ in 0..self.min_warm.unwrap_or(SHELF) {
+            for _ in 0..self.min_warm.unwrap_or(shelf::VIEWER) {
                 if self.spares_none() {
                     break;
                 }
                 let instance = match first.take() {
                     Some(first) => first,
                     None if self.min_warm.is_none() && self.live.load(Relaxed) >= self.live_max => break,
-                    None => self.make(metrics)?,
+                    None => self.make()?,
                 };
                 shelf.lock().instances.push(instance);
             }
         }
         if let Some(first) = first {
-            self.retire(first, "spare", metrics);
+            self.retire(first, "spare");
         }
         Ok(())
     }
@@ -145,106 +164,117 @@ impl ViewerPool {
         self.min_warm.is_none() && self.code.is_crowded()
     }
 
-    /// A clean instance from this worker's shelf, or a new one, or a refusal; never a wait.
-    pub fn take(&self, now: Instant, metrics: &FunctionMetrics) -> Result<(Instance, Source), Failure> {
-        let shelf = self.shelf();
+    /// A clean instance from the lane's shelf, or a new one, or a refusal; never a wait.
+    pub fn take(&self, lane: &WorkerLane, now: Instant) -> Result<(Instance, Source), Failure> {
+        let shelf = self.shelf(lane);
         loop {
             let Some(instance) = shelf.lock().instances.pop() else {
-                metrics.instance(InstanceEvent::Cold);
-                return Ok((self.make(metrics)?, Source::Cold));
+                self.metrics.instance(InstanceEvent::Cold);
+                return Ok((self.make()?, Source::Cold));
             };
-            if let Policy::Reuse { max_idle, .. } = self.policy
+            if let InstancePolicy::Reuse { max_idle, .. } = self.policy
                 && instance.calls > 0
             {
                 if now.saturating_duration_since(instance.idle_since) > max_idle {
-                    self.retire(instance, "idle", metrics);
+                    self.retire(instance, "idle");
                     continue;
                 }
-                metrics.instance(InstanceEvent::Reused);
+                self.metrics.instance(InstanceEvent::Reused);
                 return Ok((instance, Source::Reused));
             }
             // An audit has found that restoring does not hold what it promises.
             if instance.calls > 0 && self.unrestorable.get().is_some() {
-                self.retire(instance, "audit", metrics);
+                self.retire(instance, "audit");
                 continue;
             }
-            metrics.instance(InstanceEvent::Warm);
+            self.metrics.instance(InstanceEvent::Warm);
             return Ok((instance, Source::Warm));
         }
     }
 
     /// Takes an instance back after a call that did not fail.
-    pub fn put_back(self: &Arc<Self>, mut instance: Instance, metrics: &Arc<FunctionMetrics>) {
+    pub fn put_back(&self, lane: &WorkerLane, mut instance: Instance) {
         instance.calls += 1;
         let reason = match self.policy {
             _ if self.spares_none() => "spare",
-            Policy::Fresh if self.unrestorable.get().is_none() && instance.inner.restore() => {
-                metrics.instance(InstanceEvent::Restored);
-                let mut shelf = self.shelf().lock();
+            InstancePolicy::Fresh if self.unrestorable.get().is_none() && instance.inner.restore() => {
+                self.metrics.instance(InstanceEvent::Restored);
+                let mut shelf = self.shelf(lane).lock();
                 shelf.restored += 1;
                 if shelf.restored > audit::FIRST && !shelf.restored.is_multiple_of(audit::EVERY) {
                     shelf.instances.push(instance);
                     return;
                 }
                 drop(shelf);
-                metrics.instance(InstanceEvent::Retired("audit"));
-                return self.chore(Gone::Audited(instance), metrics);
+                self.metrics.instance(InstanceEvent::Retired("audit"));
+                return self.later(lane, Gone::Audited(instance));
             }
-            Policy::Fresh => "used",
-            Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => "quota",
-            Policy::Reuse { .. } => {
+            InstancePolicy::Fresh => "used",
+            InstancePolicy::Reuse { max_calls, .. } if instance.calls >= max_calls => "quota",
+            InstancePolicy::Reuse { .. } => {
                 instance.idle_since = Instant::now();
-                self.shelf().lock().instances.push(instance);
+                self.shelf(lane).lock().instances.push(instance);
                 return;
             }
         };
-        self.replace(instance, reason, metrics);
+        self.replace(lane, instance, reason);
     }
 
     /// Lets an instance go, and has the caretaker make another.
-    pub fn replace(self: &Arc<Self>, instance: Instance, reason: &'static str, metrics: &Arc<FunctionMetrics>) {
-        metrics.instance(InstanceEvent::Retired(reason));
-        self.chore(Gone::Dropped(instance), metrics);
+    pub fn replace(&self, lane: &WorkerLane, instance: Instance, reason: &'static str) {
+        self.metrics.instance(InstanceEvent::Retired(reason));
+        self.later(lane, Gone::Dropped(instance));
     }
 
-    fn chore(self: &Arc<Self>, gone: Gone, metrics: &Arc<FunctionMetrics>) {
-        let chore = Chore { gone, pool: Arc::downgrade(self), metrics: metrics.clone() };
-        WORKER.with(|worker| match worker.notify.borrow().as_ref() {
-            Some(notify) => {
-                worker.chores.borrow_mut().push(chore);
-                notify.notify_one();
+    fn later(&self, lane: &WorkerLane, gone: Gone) {
+        let pool = self.this.clone();
+        lane.later(Box::new(move |lane| {
+            // A revision that is gone needs no instances.
+            let Some(pool) = pool.upgrade() else { return };
+            match gone {
+                Gone::Dropped(instance) => drop(instance),
+                Gone::Audited(instance) => pool.audit(instance),
             }
-            None => chore.run(),
-        });
+            pool.refill(lane);
+        }));
     }
 
-    fn retire(&self, instance: Instance, reason: &'static str, metrics: &FunctionMetrics) {
-        metrics.instance(InstanceEvent::Retired(reason));
+    fn refill(&self, lane: &WorkerLane) {
+        let shelf = self.shelf(lane);
+        while shelf.lock().instances.len() < self.shelf_size() && !self.spares_none() {
+            match self.make() {
+                Ok(instance) => shelf.lock().instances.push(instance),
+                // The next call finds no instance, tries itself, and tells its client.
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn retire(&self, instance: Instance, reason: &'static str) {
+        self.metrics.instance(InstanceEvent::Retired(reason));
         drop(instance);
-        self.live.fetch_sub(1, Relaxed);
     }
 
-    fn make(&self, metrics: &FunctionMetrics) -> Result<Instance, Failure> {
+    fn slot(&self) -> Option<InstanceSlot> {
         if self.live.fetch_add(1, Relaxed) >= self.live_max {
             self.live.fetch_sub(1, Relaxed);
-            return Err(Failure::Throttled(Scope::Instances));
+            return None;
         }
+        Some(InstanceSlot::of(self.this.clone()))
+    }
+
+    fn make(&self) -> Result<Instance, Failure> {
+        let slot = self.slot().ok_or(Failure::Throttled(Scope::Instances))?;
         let start = Instant::now();
-        match self.code.instantiate() {
-            Ok(inner) => {
-                metrics.instance(InstanceEvent::Made);
-                metrics.instantiated(start.elapsed().as_secs_f64());
-                Ok(Instance { inner, calls: 0, idle_since: start })
-            }
-            Err(failure) => {
-                self.live.fetch_sub(1, Relaxed);
-                Err(failure)
-            }
-        }
+        let inner = self.code.instantiate()?;
+        self.metrics.instance(InstanceEvent::Made);
+        self.metrics.instantiated(start.elapsed().as_secs_f64());
+        Ok(Instance { inner, _slot: slot, calls: 0, idle_since: start })
     }
 
     /// Compares a restored instance with a new one.
-    fn audit(&self, restored: Instance, metrics: &FunctionMetrics) {
+    fn audit(&self, restored: Instance) {
+        let metrics = &self.metrics;
         // Not one of those that `instances` bounds: it serves nobody.
         let new = self.code.instantiate().ok().and_then(ViewerInstance::into_state);
         let (Some(mut new), Some(mut restored)) = (new, restored.inner.into_state()) else {
@@ -263,62 +293,18 @@ impl ViewerPool {
     }
 
     fn shelf_size(&self) -> usize {
-        self.min_warm.unwrap_or(0).max(SHELF)
+        self.min_warm.unwrap_or(0).max(shelf::VIEWER)
     }
 
-    fn shelf(&self) -> &Shelf {
-        &self.shelves[worker_index() % self.shelves.len()]
-    }
-}
-
-impl Shelf {
-    /// A shelf whose last user panicked is as good as any: a push or pop is complete or has not happened.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Shelved> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelf(&self, lane: &WorkerLane) -> &Shelf {
+        &self.shelves[lane.number() % self.shelves.len()]
     }
 }
 
-/// What one thread knows of itself.
-struct Worker {
-    index: Cell<usize>,
-    chores: RefCell<Vec<Chore>>,
-    notify: RefCell<Option<Rc<Notify>>>,
-}
-
-thread_local! {
-    static WORKER: Worker = const { Worker { index: Cell::new(0), chores: RefCell::new(Vec::new()), notify: RefCell::new(None) } };
-}
-
-/// Says that this thread is worker `index` (0-based). Once per thread, before the first call.
-pub fn enter_worker(index: usize) {
-    WORKER.with(|worker| worker.index.set(index));
-}
-
-/// The index of this thread's worker; 0 elsewhere.
-pub(crate) fn worker_index() -> usize {
-    WORKER.with(|worker| worker.index.get())
-}
-
-/// Drops used instances and makes new ones, whenever there are some, between the worker's other tasks.
-/// Never ends; runs once on each worker's local set. Without it, that is done during the calls.
-pub async fn caretaker() {
-    let notify = Rc::new(Notify::new());
-    WORKER.with(|worker| *worker.notify.borrow_mut() = Some(notify.clone()));
-    loop {
-        notify.notified().await;
-        // The response that retired the instance is written first.
-        tokio::task::yield_now().await;
-        while let Some(chore) = WORKER.with(|worker| worker.chores.borrow_mut().pop()) {
-            chore.run();
-        }
+impl SlotOwner for ViewerPool {
+    fn vacated(self: Arc<Self>) {
+        self.live.fetch_sub(1, Relaxed);
     }
-}
-
-/// An instance to let go and a shelf to fill.
-struct Chore {
-    gone: Gone,
-    pool: Weak<ViewerPool>,
-    metrics: Arc<FunctionMetrics>,
 }
 
 /// What becomes of an instance that is let go.
@@ -328,22 +314,9 @@ enum Gone {
     Audited(Instance),
 }
 
-impl Chore {
-    fn run(self) {
-        // A revision that is gone needs no instances.
-        let Some(pool) = self.pool.upgrade() else { return };
-        match self.gone {
-            Gone::Dropped(instance) => drop(instance),
-            Gone::Audited(instance) => pool.audit(instance, &self.metrics),
-        }
-        pool.live.fetch_sub(1, Relaxed);
-        let shelf = pool.shelf();
-        while shelf.lock().instances.len() < pool.shelf_size() && !pool.spares_none() {
-            match pool.make(&self.metrics) {
-                Ok(instance) => shelf.lock().instances.push(instance),
-                // The next call finds no instance, tries itself, and tells its client.
-                Err(_) => break,
-            }
-        }
+impl Shelf {
+    /// A shelf whose last user panicked is as good as any: a push or pop is complete or has not happened.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shelved> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

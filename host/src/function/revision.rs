@@ -7,65 +7,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, Scope};
-use crate::function::admission::Admission;
+use crate::function::call::{Call, Calling, HookCall, MemoryUse, Outcome, Reply, Usage};
+use crate::function::concurrency::admission::Admission;
+use crate::function::lane::WorkerLane;
 use crate::function::pool::{Cleanliness, Source, ViewerPool};
+use crate::function::spec::Spec;
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::Inspection;
 
-pub use crate::wasm::worker::StreamBody;
-
-/// What came of a call, and what it cost.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The packed answer (`wasm::abi::Ops`).
-    pub result: Result<Vec<u8>, Failure>,
-    pub usage: Usage,
-    /// What the function logged, lines joined by `\n`; empty without a log.
-    pub log: String,
-}
-
-impl Outcome {
-    /// A call that did not run.
-    fn refused(failure: Failure) -> Outcome {
-        Outcome { result: Err(failure), usage: Usage::default(), log: String::new() }
-    }
-}
-
-/// What a call used.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Usage {
-    pub fuel: u64,
-    /// Percent of the CPU limit, 0–100 (CloudFront's compute utilization).
-    pub utilization: u8,
-    /// The call had to wait for an instance to be made.
-    pub cold: bool,
-    /// Linear memory at the end, summed, as the guest sees it; after a failure what was mapped. Of a viewer
-    /// hook only `measure_viewer` tells it, else it is 0.
-    pub memory_bytes: u64,
-    pub duration_us: u64,
-}
-
 /// See the module.
 pub struct Revision {
-    pub(super) name: String,
-    /// Of the component's bytes, SHA-256.
-    pub(super) digest: [u8; 32],
+    pub(super) spec: Spec,
     pub(super) deployed: SystemTime,
-    pub(super) limits: Limits,
     pub(super) inspection: Inspection,
     pub(super) metrics: Arc<FunctionMetrics>,
     pub(super) admission: Admission,
     pub(super) code: Code,
-}
-
-/// Whether a call tells the size of the guest's memory, which costs it another one.
-#[derive(Clone, Copy)]
-enum Memory {
-    Unmeasured,
-    Measured,
 }
 
 /// What runs.
@@ -95,30 +55,30 @@ fn wall_ns(now: Instant) -> u64 {
 }
 
 impl Revision {
+    /// What it was made of.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
     pub fn name(&self) -> &str {
-        &self.name
+        &self.spec.name
     }
 
     pub fn metrics(&self) -> &FunctionMetrics {
         &self.metrics
     }
 
-    /// SHA-256 of the component.
-    pub fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-
-    /// When it was made of this component and these settings.
+    /// When it was made.
     pub fn deployed(&self) -> SystemTime {
         self.deployed
     }
 
     pub fn profile(&self) -> Profile {
-        self.limits.profile()
+        self.spec.profile()
     }
 
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.spec.limits
     }
 
     /// Which hooks the component exports.
@@ -139,27 +99,33 @@ impl Revision {
         self.inspection.http.is_some()
     }
 
-    /// Runs a viewer hook inline: synchronous, no lock waited for, at most the CPU limit long.
-    /// Must run on a worker thread of the host (`function::pool::enter_worker`).
-    pub fn call_viewer(self: &Arc<Self>, moment: Moment, event: &[u8]) -> Outcome {
-        self.viewer(moment, event, Memory::Unmeasured)
+    /// Runs a call. A viewer hook is over when this returns; everything else runs while it is awaited, wherever that is.
+    pub fn call<'a>(self: &'a Arc<Self>, lane: &WorkerLane, call: Call<'a>) -> Calling<'a> {
+        match (&self.code, call) {
+            (Code::Viewer(pool), Call::Hook(hook)) => Calling::Over(Reply::Hook(self.run_inline(pool, lane, &hook))),
+            (Code::Viewer(_), Call::Http(_)) => {
+                let why = "it is a viewer function".to_owned();
+                Calling::Over(Reply::Http(Err(Failure::NotRunnable(why))))
+            }
+            (Code::Worker(pool), Call::Hook(hook)) => {
+                let lane = lane.number();
+                Calling::Running(Box::pin(async move { Reply::Hook(self.run_hook(pool, lane, hook).await) }))
+            }
+            (Code::Worker(pool), Call::Http(request)) => {
+                let lane = lane.number();
+                Calling::Running(Box::pin(async move { Reply::Http(self.serve_http(pool, lane, request).await) }))
+            }
+        }
     }
 
-    /// As `call_viewer`, and asks the guest how large its memory has become: for whoever shows it.
-    pub fn measure_viewer(self: &Arc<Self>, moment: Moment, event: &[u8]) -> Outcome {
-        self.viewer(moment, event, Memory::Measured)
-    }
-
-    fn viewer(self: &Arc<Self>, moment: Moment, event: &[u8], memory: Memory) -> Outcome {
-        let Code::Viewer(pool) = &self.code else {
-            return Outcome::refused(Failure::NotRunnable("it is a worker function".to_owned()));
-        };
+    /// Runs a viewer hook: synchronous, no lock waited for, at most the CPU limit long.
+    fn run_inline(&self, pool: &ViewerPool, lane: &WorkerLane, call: &HookCall<'_>) -> Outcome {
         let start = Instant::now();
         if !self.admission.admits(start) {
             self.metrics.failed("throttled:utilization", 0.0, 0);
             return Outcome::refused(Failure::Throttled(Scope::Utilization));
         }
-        let (mut instance, source) = match pool.take(start, &self.metrics) {
+        let (mut instance, source) = match pool.take(lane, start) {
             Ok(taken) => taken,
             Err(failure) => {
                 self.metrics.failed(&failure.label(), start.elapsed().as_secs_f64(), 0);
@@ -167,26 +133,26 @@ impl Revision {
             }
         };
         let now_ns = wall_ns(start);
-        let called = instance.inner().call(pool.code(), moment, event, now_ns, now_ns.rotate_left(32));
+        let called = instance.inner().call(pool.code(), call.moment, &call.event, now_ns, now_ns.rotate_left(32));
         let log = instance.inner().take_log();
         let elapsed = start.elapsed();
-        let memory_bytes = match (memory, &called.result) {
-            (Memory::Unmeasured, _) => 0,
-            (Memory::Measured, Ok(_)) => instance.inner().memory_bytes(pool.code()).unwrap_or_default(),
+        let memory_bytes = match (call.memory, &called.result) {
+            (MemoryUse::Unmeasured, _) => 0,
+            (MemoryUse::Measured, Ok(_)) => instance.inner().memory_bytes(pool.code()).unwrap_or_default(),
             // A trapped store is never entered again.
-            (Memory::Measured, Err(_)) => instance.inner().mapped_bytes(),
+            (MemoryUse::Measured, Err(_)) => instance.inner().mapped_bytes(),
         };
-        let cpu = Duration::from_micros(self.limits.value(Limit::CpuUs));
+        let cpu = Duration::from_micros(self.limits().value(Limit::CpuUs));
         match &called.result {
             Ok(_) => {
                 self.admission.ended(start, elapsed, cpu);
                 self.metrics.succeeded(elapsed.as_secs_f64(), called.fuel);
-                pool.put_back(instance, &self.metrics);
+                pool.put_back(lane, instance);
             }
             Err(failure) => {
                 self.admission.failed(start, elapsed, cpu, failure);
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), called.fuel);
-                pool.replace(instance, failure.category(), &self.metrics);
+                pool.replace(lane, instance, failure.category());
             }
         }
         let usage = Usage {

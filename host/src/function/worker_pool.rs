@@ -3,16 +3,16 @@
 //! At most `Limit::Instances` exist (running, ready, or being made), at most `Limit::Queue` calls wait for
 //! one, and none waits longer than `Limit::QueueWaitMs`; others are refused at once.
 //!
-//!     acquire ──► Ready (own shelf, or another worker's) ──► call ──► put_back ──► next waiter, or shelf
+//!     acquire ──► Ready (own shelf, or another lane's) ──► call ──► put_back ──► next waiter, or shelf
 //!        │ ├────► Create ── instantiate ───────────────────────┘ └──► retire ─► drop, refill: own task
 //!        │ └────► Wait ── Ready or Create, from whoever gives back first
 //!        └──────► Full
 //!
 //! One lock for the books of a revision. It is held for a few moves of pointers, never while something is
-//! made, dropped or awaited. Every instance owns a `Slot`, the right to exist; dropping it, wherever that
+//! made, dropped or awaited. Every instance owns a `InstanceSlot`, the right to exist; dropping it, wherever that
 //! happens, passes the right to the next who waits.
 //!
-//! The instances of a worker's shelf were made or used there. They may go to another worker when that one
+//! The instances of a lane's shelf were made or used there. They may go to another lane when that one
 //! has none and no more may be made: nothing in them is bound to a thread.
 
 use std::collections::VecDeque;
@@ -22,21 +22,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::config::Policy;
 use crate::failure::{Failure, Scope};
-use crate::function::pool::{Source, worker_index};
+use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
+use crate::function::pool::Source;
 use crate::function::teardown;
-use crate::limits::{Limit, worker};
+use crate::limits::{InstancePolicy, Limit, shelf, worker};
 use crate::telemetry::{FunctionMetrics, InstanceEvent};
 use crate::wasm::worker::{WorkerCode, WorkerInstance};
-
-/// A shelf holds this many if `min_warm` does not say more, once its worker has seen a call.
-const SHELF: usize = 1;
 
 /// See the module.
 pub struct WorkerPool {
     code: Arc<WorkerCode>,
-    policy: Policy,
+    policy: InstancePolicy,
     shelf_size: usize,
     live_max: usize,
     waiting_max: usize,
@@ -49,7 +46,7 @@ pub struct WorkerPool {
 
 /// Whenever somebody waits, all instances that may exist do, and none is on a shelf.
 struct Books {
-    /// Slots that are out.
+    /// SlotOwner that are out.
     live: usize,
     shelves: Box<[Vec<Instance>]>,
     waiting: VecDeque<oneshot::Sender<Grant>>,
@@ -60,7 +57,7 @@ struct Books {
 /// What a call gets.
 enum Grant {
     Ready(Instance),
-    Create(Slot),
+    Create(InstanceSlot),
 }
 
 enum Offer {
@@ -69,13 +66,12 @@ enum Offer {
     Full,
 }
 
-/// The right of one instance to exist.
-struct Slot(Weak<WorkerPool>);
-
 /// An instance and how much it has served.
 pub struct Instance {
     /// There until the instance is dropped.
     life: Option<Life>,
+    /// Whose shelf it goes back to: that of its latest call.
+    lane: usize,
     calls: u64,
     idle_since: Instant,
 }
@@ -83,7 +79,7 @@ pub struct Instance {
 struct Life {
     /// Dropped before the slot is passed on.
     inner: WorkerInstance,
-    _slot: Slot,
+    _slot: InstanceSlot,
 }
 
 impl Instance {
@@ -102,25 +98,25 @@ impl Drop for Instance {
 }
 
 impl WorkerPool {
-    /// `workers` is the number of threads that call `acquire`.
+    /// `lanes` is the number of threads that call `acquire`.
     pub fn new(
         code: WorkerCode,
-        policy: Policy,
+        policy: InstancePolicy,
         min_warm: usize,
-        workers: usize,
+        lanes: usize,
         metrics: Arc<FunctionMetrics>,
     ) -> Arc<WorkerPool> {
         let limits = code.limits().clone();
         let limit = |limit| usize::try_from(limits.value(limit)).unwrap_or(usize::MAX);
         let books = Books {
             live: 0,
-            shelves: (0..workers.max(1)).map(|_| Vec::new()).collect(),
+            shelves: (0..lanes.max(1)).map(|_| Vec::new()).collect(),
             waiting: VecDeque::new(),
             sweeping: false,
         };
         Arc::new_cyclic(|this| WorkerPool {
             policy,
-            shelf_size: min_warm.max(SHELF),
+            shelf_size: min_warm.max(shelf::WORKER),
             live_max: limit(Limit::Instances).max(1),
             waiting_max: limit(Limit::Queue),
             wait_max: Duration::from_millis(limits.value(Limit::QueueWaitMs)),
@@ -135,26 +131,26 @@ impl WorkerPool {
         &self.code
     }
 
-    /// Makes one instance, which a deployment must be able to, and `count` for every worker's shelf as far
+    /// Makes one instance, which a deployment must be able to, and `count` for every lane's shelf as far
     /// as so many may exist.
     pub async fn warm_up(&self, count: usize) -> Result<(), Failure> {
         if count == 0 {
             let Some(slot) = self.slot() else { return Ok(()) };
-            return self.make(slot).await.map(drop);
+            return self.make(0, slot).await.map(drop);
         }
         let shelves = self.books().shelves.len();
-        for shelf in (0..count).flat_map(|_| 0..shelves) {
+        for lane in (0..count).flat_map(|_| 0..shelves) {
             let Some(slot) = self.slot() else { break };
-            let instance = self.make(slot).await?;
-            self.shelve(shelf, instance);
+            let instance = self.make(lane, slot).await?;
+            self.shelve(instance);
         }
         Ok(())
     }
 
     /// A clean instance (or, with policy `reuse`, one that is not too old), waiting for it within limits.
-    pub async fn acquire(&self) -> Result<(Instance, Source), Failure> {
+    pub async fn acquire(&self, lane: usize) -> Result<(Instance, Source), Failure> {
         let start = Instant::now();
-        let grant = match self.offer(start) {
+        let grant = match self.offer(lane, start) {
             Offer::Granted(grant) => grant,
             Offer::Full => return Err(Failure::Throttled(Scope::Queue)),
             Offer::Wait(turn) => match timeout(self.wait_max, turn).await {
@@ -163,11 +159,12 @@ impl WorkerPool {
             },
         };
         let acquired = match grant {
-            Grant::Ready(instance) => {
+            Grant::Ready(mut instance) => {
+                instance.lane = lane;
                 let source = if instance.calls > 0 { Source::Reused } else { Source::Warm };
                 (instance, source)
             }
-            Grant::Create(slot) => (self.make(slot).await?, Source::Cold),
+            Grant::Create(slot) => (self.make(lane, slot).await?, Source::Cold),
         };
         self.metrics.waited(start.elapsed().as_secs_f64());
         self.metrics.instance(match acquired.1 {
@@ -182,12 +179,12 @@ impl WorkerPool {
     pub fn put_back(&self, mut instance: Instance) {
         instance.calls += 1;
         match self.policy {
-            Policy::Fresh => self.retire(instance, "used"),
-            Policy::Reuse { max_calls, .. } if instance.calls >= max_calls => self.retire(instance, "quota"),
-            Policy::Reuse { .. } if instance.inner().is_busy() => self.retire(instance, "busy"),
-            Policy::Reuse { max_idle, .. } => {
+            InstancePolicy::Fresh => self.retire(instance, "used"),
+            InstancePolicy::Reuse { max_calls, .. } if instance.calls >= max_calls => self.retire(instance, "quota"),
+            InstancePolicy::Reuse { .. } if instance.inner().is_busy() => self.retire(instance, "busy"),
+            InstancePolicy::Reuse { max_idle, .. } => {
                 instance.idle_since = Instant::now();
-                self.shelve(worker_index(), instance);
+                self.shelve(instance);
                 self.sweep_later(max_idle);
             }
         }
@@ -197,15 +194,15 @@ impl WorkerPool {
     /// held up by either. The task may be lost; then the next call makes its instance itself.
     pub fn retire(&self, instance: Instance, reason: &'static str) {
         self.metrics.instance(InstanceEvent::Retired(reason));
-        let (this, shelf) = (self.this.clone(), worker_index());
+        let (this, lane) = (self.this.clone(), instance.lane);
         tokio::spawn(async move {
             tokio::task::yield_now().await;
             drop(instance);
             // A revision that is gone needs no instances.
             while let Some(pool) = this.upgrade() {
-                let Some(slot) = pool.slot_for_shelf(shelf) else { break };
-                match pool.make(slot).await {
-                    Ok(instance) => pool.shelve(shelf, instance),
+                let Some(slot) = pool.slot_for_shelf(lane) else { break };
+                match pool.make(lane, slot).await {
+                    Ok(instance) => pool.shelve(instance),
                     // The next call finds no instance, tries itself, and tells its client.
                     Err(_) => break,
                 }
@@ -213,10 +210,10 @@ impl WorkerPool {
         });
     }
 
-    fn offer(&self, now: Instant) -> Offer {
+    fn offer(&self, lane: usize, now: Instant) -> Offer {
         let mut stale = Vec::new();
         // The lock is gone before anything is dropped.
-        let offer = self.choose(&mut self.books(), now, &mut stale);
+        let offer = self.choose(&mut self.books(), lane, now, &mut stale);
         for instance in stale {
             self.retire(instance, "idle");
         }
@@ -224,8 +221,8 @@ impl WorkerPool {
     }
 
     /// What has idled too long is set aside in `stale`.
-    fn choose(&self, books: &mut Books, now: Instant, stale: &mut Vec<Instance>) -> Offer {
-        let own = worker_index() % books.shelves.len();
+    fn choose(&self, books: &mut Books, lane: usize, now: Instant, stale: &mut Vec<Instance>) -> Offer {
+        let own = lane % books.shelves.len();
         while let Some(instance) = books.shelves[own].pop() {
             if !self.is_stale(&instance, now) {
                 return Offer::Granted(Grant::Ready(instance));
@@ -250,21 +247,24 @@ impl WorkerPool {
 
     fn is_stale(&self, instance: &Instance, now: Instant) -> bool {
         match self.policy {
-            Policy::Reuse { max_idle, .. } => instance.calls > 0 && now.saturating_duration_since(instance.idle_since) > max_idle,
-            Policy::Fresh => false,
+            InstancePolicy::Reuse { max_idle, .. } => {
+                instance.calls > 0 && now.saturating_duration_since(instance.idle_since) > max_idle
+            }
+            InstancePolicy::Fresh => false,
         }
     }
 
-    async fn make(&self, slot: Slot) -> Result<Instance, Failure> {
+    async fn make(&self, lane: usize, slot: InstanceSlot) -> Result<Instance, Failure> {
         let start = Instant::now();
         let inner = self.code.instantiate().await?;
         self.metrics.instance(InstanceEvent::Made);
         self.metrics.instantiated(start.elapsed().as_secs_f64());
-        Ok(Instance { life: Some(Life { inner, _slot: slot }), calls: 0, idle_since: Instant::now() })
+        Ok(Instance { life: Some(Life { inner, _slot: slot }), lane, calls: 0, idle_since: Instant::now() })
     }
 
     /// Gives an instance to who has waited longest, or to a shelf.
-    fn shelve(&self, shelf: usize, instance: Instance) {
+    fn shelve(&self, instance: Instance) {
+        let lane = instance.lane;
         let mut instance = Grant::Ready(instance);
         let mut books = self.books();
         while let Some(turn) = books.waiting.pop_front() {
@@ -274,25 +274,25 @@ impl WorkerPool {
                 Err(refused) => instance = refused,
             }
         }
-        let shelf = shelf % books.shelves.len();
+        let shelf = lane % books.shelves.len();
         if let Grant::Ready(instance) = instance {
             books.shelves[shelf].push(instance);
         }
     }
 
-    fn slot(&self) -> Option<Slot> {
+    fn slot(&self) -> Option<InstanceSlot> {
         self.slot_in(&mut self.books())
     }
 
-    fn slot_in(&self, books: &mut Books) -> Option<Slot> {
+    fn slot_in(&self, books: &mut Books) -> Option<InstanceSlot> {
         (books.live < self.live_max).then(|| {
             books.live += 1;
-            Slot(self.this.clone())
+            InstanceSlot::of(self.this.clone())
         })
     }
 
     /// A slot for refilling a shelf that is not full.
-    fn slot_for_shelf(&self, shelf: usize) -> Option<Slot> {
+    fn slot_for_shelf(&self, shelf: usize) -> Option<InstanceSlot> {
         let mut books = self.books();
         let shelf = shelf % books.shelves.len();
         if books.shelves[shelf].len() < self.shelf_size { self.slot_in(&mut books) } else { None }
@@ -338,12 +338,11 @@ impl WorkerPool {
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let Some(pool) = self.0.upgrade() else { return };
-        let mut books = pool.books();
-        // The right itself is passed on, so this slot ends without giving it back.
-        let mut grant = Grant::Create(Slot(self.0.clone()));
+impl SlotOwner for WorkerPool {
+    fn vacated(self: Arc<Self>) {
+        let mut books = self.books();
+        // The right itself is passed on to who has waited longest.
+        let mut grant = Grant::Create(InstanceSlot::of(self.this.clone()));
         while let Some(turn) = books.waiting.pop_front() {
             match turn.send(grant) {
                 Ok(()) => return,
@@ -352,8 +351,8 @@ impl Drop for Slot {
         }
         books.live -= 1;
         drop(books);
-        if let Grant::Create(mut slot) = grant {
-            slot.0 = Weak::new();
+        if let Grant::Create(slot) = grant {
+            slot.forget();
         }
     }
 }

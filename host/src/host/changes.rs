@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use super::Snapshot;
 use crate::config::{Config, Geo, Server};
-
-/// Names that are told of one kind of change; the rest is counted.
-const NAMES_MAX: usize = 10;
+use crate::limits::reload::NAMES_TOLD;
 
 /// `function auth added; site www, shop changed`; `nothing` if both do the same.
 pub(super) fn between(before: &Snapshot, next: &Snapshot) -> String {
@@ -75,7 +73,7 @@ fn settings(before: &Server, next: &Server) -> Vec<&'static str> {
 }
 
 /// What tells one version of the databases from another.
-fn geo(geo: &Geo) -> [Option<(String, u64, u32)>; 2] {
+pub(super) fn geo(geo: &Geo) -> [Option<(String, u64, u32)>; 2] {
     [&geo.city, &geo.asn].map(|database| {
         let metadata = database.as_ref()?.0.metadata();
         Some((metadata.database_type.clone(), metadata.build_epoch, metadata.node_count))
@@ -86,7 +84,7 @@ fn geo(geo: &Geo) -> [Option<(String, u64, u32)>; 2] {
 pub(super) fn listed(names: impl IntoIterator<Item = impl Display>) -> String {
     let mut names = names.into_iter();
     let mut list = String::new();
-    for name in names.by_ref().take(NAMES_MAX) {
+    for name in names.by_ref().take(NAMES_TOLD) {
         // Writing to a String cannot fail.
         let _ = write!(list, "{}{name}", if list.is_empty() { "" } else { ", " });
     }

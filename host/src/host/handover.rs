@@ -38,13 +38,11 @@ use anyhow::Context as _;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use super::Shared;
-use crate::limits::handover::{ANSWER_MS, SOCKETS};
+use crate::limits::handover::{ANSWER_MS, LINE_BYTES, PATH_BYTES, SOCKETS};
 use crate::net::DeparturePhase;
 use crate::telemetry::HandoverResult;
 
 const FILE: &str = "handover.sock";
-/// The address of a socket file has room for so many bytes.
-const PATH_BYTES_MAX: usize = 100;
 const TAKE: &str = "take\n";
 const REPLACE: &str = "replace\n";
 const RELEASE: &str = "release\n";
@@ -52,7 +50,6 @@ const RELEASED: &str = "released\n";
 const READY: &str = "ready\n";
 const SERVING: &str = "serving\n";
 const CLOSED: &str = "closed\n";
-const LINE_BYTES_MAX: usize = 32;
 
 /// What a successor wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,7 +251,7 @@ fn receive(stream: &UnixStream) -> io::Result<OwnedFd> {
 fn line(stream: &mut UnixStream) -> io::Result<String> {
     let mut line = String::new();
     let mut byte = [0];
-    while !line.ends_with('\n') && line.len() < LINE_BYTES_MAX {
+    while !line.ends_with('\n') && line.len() < LINE_BYTES {
         stream.read_exact(&mut byte)?;
         line.push(char::from(byte[0]));
     }
@@ -275,7 +272,7 @@ struct Address {
 impl Address {
     fn of(folder: &Path, file: &str) -> io::Result<Address> {
         let path = folder.join(file);
-        if path.as_os_str().len() <= PATH_BYTES_MAX {
+        if path.as_os_str().len() <= PATH_BYTES {
             return Ok(Address { path, _folder: None });
         }
         let folder = std::fs::File::open(folder)?;

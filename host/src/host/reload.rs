@@ -18,17 +18,14 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::changes::{self, listed};
 use super::{Shared, Snapshot};
-use crate::config::{self, Loaded, Seen, Server};
+use crate::config::{self, InputSnapshot, Loaded, Server};
+use crate::function::revision::Revision;
+use crate::limits::reload;
 use crate::telemetry::ReloadResult;
 
-/// Files are written in several steps: wait until nothing has happened for so long,
-const QUIET: Duration = Duration::from_millis(100);
-/// but not longer than this.
-const QUIET_MAX: Duration = Duration::from_secs(2);
-/// How often it is seen whether the last request has left a replaced snapshot.
-const RETIRED_POLL: Duration = Duration::from_secs(1);
-/// Replaced snapshots that are waited for; one more, and a worker may have to drop it.
-const RETIRED_MAX: usize = 16;
+const QUIET: Duration = Duration::from_millis(reload::QUIET_MS);
+const QUIET_MAX: Duration = Duration::from_millis(reload::QUIET_MS_MAX);
+const RETIRED_POLL: Duration = Duration::from_millis(reload::RETIRED_POLL_MS);
 
 pub(super) enum Cause {
     /// Something happened in a watched folder.
@@ -39,12 +36,12 @@ pub(super) enum Cause {
 
 /// How the files looked when they were read, and which have changed since what is in force was.
 pub(super) struct Changes {
-    seen: Seen,
+    seen: InputSnapshot,
     changed: BTreeSet<PathBuf>,
 }
 
 impl Changes {
-    pub(super) fn since(seen: Seen) -> Changes {
+    pub(super) fn since(seen: InputSnapshot) -> Changes {
         Changes { seen, changed: BTreeSet::new() }
     }
 
@@ -86,8 +83,14 @@ struct Reloader {
     shared: Arc<Shared>,
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
-    /// Replaced snapshots that requests still hold: dropped here, since dropping instances is slow.
-    retired: Vec<Arc<Snapshot>>,
+    retired: Vec<Retired>,
+}
+
+/// What was replaced, and requests or calls may still hold: dropped here, since dropping instances is slow.
+struct Retired {
+    snapshot: Option<Arc<Snapshot>>,
+    /// Of its revisions those that its successor has not.
+    revisions: Vec<Arc<Revision>>,
 }
 
 impl Reloader {
@@ -109,7 +112,7 @@ impl Reloader {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1 || Arc::strong_count(&snapshot.edge) > 1);
+            self.let_go();
         }
     }
 
@@ -150,7 +153,8 @@ impl Reloader {
         self.watch();
 
         let before = self.shared.snapshot.load_full();
-        let mut next = Snapshot::build(&config, &self.shared.catalog, &self.shared.cache, &self.shared.telemetry)?;
+        let publisher = &self.shared.publisher;
+        let mut next = publisher.snapshot(&config, &before.revisions, Some(&before), &self.shared.cache)?;
         if let Some(tls) = &self.shared.tls {
             tls.reload(&config.server.certificates)?;
             self.shared.telemetry.certificates(&tls.expiries());
@@ -172,12 +176,36 @@ impl Reloader {
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
         let changed = changes::between(&before, &next);
+        publisher.publish(Some(&before), &next);
+        let has = |name: &String, revision| next.revisions.get(name).is_some_and(|kept| Arc::ptr_eq(kept, revision));
+        let replaced = before.revisions.iter().filter(|(name, revision)| !has(name, revision));
+        let revisions = replaced.map(|(_, revision)| revision.clone()).collect();
         drop(before);
-        self.retired.push(self.shared.snapshot.swap(Arc::new(next)));
-        if self.retired.len() > RETIRED_MAX {
+        self.retired.push(Retired { snapshot: Some(self.shared.snapshot.swap(Arc::new(next))), revisions });
+        if self.retired.len() > reload::RETIRED {
             self.retired.remove(0);
         }
         Ok(changed)
+    }
+
+    /// Drops what nobody holds any more.
+    fn let_go(&mut self) {
+        if self.retired.is_empty() {
+            return;
+        }
+        let now = self.shared.snapshot.load();
+        let snapshots = self.retired.iter().map(|retired| retired.snapshot.as_ref());
+        let edges: Vec<_> = snapshots.chain([Some(&*now)]).map(|snapshot| snapshot.map(|s| Arc::as_ptr(&s.edge))).collect();
+        for (at, retired) in self.retired.iter_mut().enumerate() {
+            let is_held = |snapshot: &Arc<Snapshot>| {
+                // An edge that a successor has taken over is not ours to wait for.
+                let passed_on = edges[at + 1..].contains(&Some(Arc::as_ptr(&snapshot.edge)));
+                Arc::strong_count(snapshot) > 1 || (!passed_on && Arc::strong_count(&snapshot.edge) > 1)
+            };
+            retired.snapshot.take_if(|snapshot| !is_held(snapshot));
+            retired.revisions.retain(|revision| Arc::strong_count(revision) > 1);
+        }
+        self.retired.retain(|retired| retired.snapshot.is_some() || !retired.revisions.is_empty());
     }
 
     /// Watches the folders of the files of now.
@@ -224,14 +252,15 @@ fn needs_restart(now: &Server, next: &Server) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Look;
+    use crate::config::FileStamp;
 
     #[test]
     fn a_file_renamed_over_another_is_a_change() {
         let folder = tempfile::tempdir().unwrap();
         let (file, other) = (folder.path().join("a"), folder.path().join("b"));
         std::fs::write(&file, "1").unwrap();
-        let mut changes = Changes::since(Seen { files: [(file.clone(), Look::at(&file))].into(), includes: Vec::new() });
+        let mut changes =
+            Changes::since(InputSnapshot { files: [(file.clone(), FileStamp::at(&file))].into(), includes: Vec::new() });
         assert!(!changes.any());
         std::fs::write(&other, "2").unwrap();
         std::fs::rename(&other, &file).unwrap();
@@ -243,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_folder_is_in_the_current_one() {
-        let seen = Seen { files: [(PathBuf::from("edge.toml"), None)].into(), includes: Vec::new() };
+        let seen = InputSnapshot { files: [(PathBuf::from("edge.toml"), None)].into(), includes: Vec::new() };
         assert_eq!(seen.folders(), [PathBuf::from(".")].into());
     }
 }

@@ -1,5 +1,6 @@
 //! One thread, one runtime, one listener of each address: connections never leave their worker.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -9,7 +10,7 @@ use tokio::task::LocalSet;
 use super::Shared;
 use super::sockets::Sockets;
 use crate::edge;
-use crate::function::pool;
+use crate::function::lane::WorkerLane;
 use crate::net::{self, Acceptor, Bounds, DeparturePhase};
 
 /// Starts the workers, each with its share of the sockets.
@@ -29,8 +30,7 @@ pub(super) fn start(shared: &Arc<Shared>, sockets: &Sockets) -> anyhow::Result<V
         let (shared, beats) = (shared.clone(), beats.clone());
         let thread = std::thread::Builder::new().name(format!("edgeward-{index}"));
         Ok(thread.spawn(move || {
-            pool::enter_worker(index);
-            let result = run(&runtime, acceptors, &shared, beats.clone().map(|beats| beats.keep(index)));
+            let result = run(&runtime, index, acceptors, &shared, beats.clone().map(|beats| beats.keep(index)));
             if let Some(beats) = beats {
                 beats.ended(index);
             }
@@ -46,6 +46,7 @@ pub(super) fn start(shared: &Arc<Shared>, sockets: &Sockets) -> anyhow::Result<V
 
 fn run(
     runtime: &Runtime,
+    index: usize,
     acceptors: Vec<Acceptor>,
     shared: &Arc<Shared>,
     beats: Option<impl Future<Output = ()> + 'static>,
@@ -55,13 +56,15 @@ fn run(
     let bounds = Bounds { descriptors: shared.descriptors.for_clients(), ..Bounds::default() };
     let snapshots = shared.clone();
     tasks.block_on(runtime, async move {
-        tokio::task::spawn_local(pool::caretaker());
+        let lane = Rc::new(WorkerLane::new(index));
+        let caretaker = lane.clone();
+        tokio::task::spawn_local(async move { caretaker.take_care().await });
         tokio::task::spawn_local(let_go(snapshots.clone()));
         if let Some(beats) = beats {
             tokio::task::spawn_local(beats);
         }
         let serving = net::serve(bounds, acceptors, rules, departure, metrics, move |client, request| {
-            edge::serve(snapshots.snapshot.load().edge.clone(), client, request)
+            edge::serve(snapshots.snapshot.load().edge.clone(), lane.clone(), client, request)
         });
         tokio::select! {
             result = serving => result.map_err(anyhow::Error::from),

@@ -1,8 +1,8 @@
-//! The distribution of each stage as a picture: one bar from p50 to p99.9 on a logarithmic axis.
+//! Draws the distribution of each stage: one bar from p50 to p99.9 on a logarithmic axis.
 
 use std::fmt::Write as _;
 
-use super::{Distribution, Report};
+use super::{ColdWarmReport, Distribution};
 
 const LEFT: f64 = 170.0;
 const WIDTH: f64 = 900.0;
@@ -11,8 +11,8 @@ const TOP: f64 = 70.0;
 /// The axis: 10 ns to 10 s.
 const DECADES: (f64, f64) = (1.0, 10.0);
 
-/// An SVG document that needs nothing else.
-pub fn svg(report: &Report, title: &str) -> String {
+/// Returns a self-contained SVG document.
+pub fn svg(report: &ColdWarmReport, title: &str) -> String {
     let height = TOP + ROW * count(report.stages.len()) + 60.0;
     let mut out = String::new();
     // Writing to a String cannot fail.
@@ -78,7 +78,7 @@ fn row(out: &mut String, stage: &Distribution, y: f64) {
     );
 }
 
-/// Nanoseconds for a person: three digits and a unit.
+/// Formats nanoseconds with three digits and a unit.
 pub fn human(ns: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let value = ns as f64;

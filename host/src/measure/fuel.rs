@@ -1,8 +1,8 @@
 //! I measure how long code may run for its fuel: what a limit of a millisecond means for code of each kind.
 //!
-//! Each kind is a loop of one thing, without anything else that could hide its price, on the viewer engine.
-//! A unit of fuel has the same price everywhere; what differs is the time that it lets pass. Operators on numbers
-//! are found by trying all codes: what `wasm::fuel` has forgotten to price shows up here.
+//! Each kind is a loop of one operation, so that nothing else hides its cost, on the viewer engine. The time per unit of
+//! fuel differs by kind. I find the numeric operators by trying all opcodes: one that `wasm::fuel` does not price shows up
+//! here.
 
 use std::time::{Duration, Instant};
 
@@ -18,19 +18,19 @@ use crate::limits::Profile;
 use crate::wasm::compile::charged;
 use crate::wasm::engine::Engines;
 
-/// What is expected of a kind of code.
+/// The class of a kind of code, which says what to expect of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// What programs are made of: the limit means its time, within a factor of two.
+    /// Common code: the limit matches the time within a factor of two.
     Ordinary,
-    /// Operators that cost more than others, and are priced for it.
+    /// Expensive operators with their own prices.
     Priced,
-    /// What no price for an operator can catch: caches and branch predictors that miss.
+    /// Costs that no operator's price can cover: cache and branch misses.
     Unpriced,
     /// A call of a viewer hook into the host.
     HostCall,
-    /// One operator on numbers, which waits for its own last result.
+    /// One numeric operator that depends on its own last result.
     Operator,
 }
 
@@ -48,45 +48,45 @@ impl Class {
     }
 }
 
-/// What one kind of code takes.
+/// The measurement of one kind of code.
 #[derive(Debug, Clone, Serialize)]
-pub struct Kind {
+pub struct CodeKind {
     pub name: String,
     pub class: Class,
-    /// Of one time round.
+    /// Per iteration.
     pub ns: f64,
     pub units: f64,
-    /// How long this code runs for each unit of time that its limit says.
+    /// The ratio of its running time to its limit.
     pub factor: f64,
 }
 
-/// What `fuel` found.
+/// The result of `fuel`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Prices {
     pub units_per_us: f64,
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<CodeKind>,
 }
 
-/// Measures every kind of code; `progress` hears of each done part in 0..=1.
+/// Measures every kind of code. `progress` is called with the completed fraction.
 pub(super) fn code(engines: &Engines, mut progress: impl FnMut(f64)) -> anyhow::Result<Prices> {
     let units_per_us = engines.fuel.units_per_us();
     let operators = operators(&engines.viewer);
     let all = KINDS.len() + operators.len();
     let named = KINDS.iter().map(|(name, class, emit)| {
-        ((*name).to_owned(), *class, looped(Around::Everything, |function| emit(&mut function.instructions())))
+        ((*name).to_owned(), *class, looped(LoopScope::Everything, |function| emit(&mut function.instructions())))
     });
     let found = operators.into_iter().map(|operator| (operator.name, Class::Operator, operator.module));
     let mut kinds = Vec::with_capacity(all);
     for (name, class, module) in named.chain(found) {
         let (ns, units) = time(&engines.viewer, &module).map_err(|error| anyhow::anyhow!("{name}: {error:#}"))?;
-        kinds.push(Kind { name, class, ns, units, factor: ns / units * units_per_us / 1000.0 });
+        kinds.push(CodeKind { name, class, ns, units, factor: ns / units * units_per_us / 1000.0 });
         #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
         progress(kinds.len() as f64 / all as f64);
     }
     Ok(Prices { units_per_us, kinds })
 }
 
-/// What one time round costs in nanoseconds, in the fastest of some runs of a few hundred microseconds, and in fuel.
+/// The cost of an iteration in nanoseconds and in fuel: the fastest of several runs of a few hundred microseconds.
 fn time(engine: &Engine, module: &[u8]) -> wasmtime::Result<(f64, f64)> {
     const BUDGET: u64 = 1 << 40;
     const LONG: Duration = Duration::from_micros(200);
@@ -121,11 +121,11 @@ fn time(engine: &Engine, module: &[u8]) -> wasmtime::Result<(f64, f64)> {
     Ok((fastest.as_secs_f64() * 1e9 / times, units))
 }
 
-/// Fills a memory with addresses, each of a cache line somewhere else, so that following them visits every line.
+/// Fills a memory with a cycle of addresses of distant cache lines, so that following them visits every line.
 fn ring(memory: &mut [u8]) {
     const LINE: usize = 64;
     let lines = memory.len() / LINE;
-    // Of full period for a power of two: the increment is odd and the multiplier is 1 modulo 4.
+    // A generator of full period for a power of two: the increment is odd and the multiplier is 1 modulo 4.
     let mut at = 0;
     for _ in 0..lines {
         let next = (at * 1_664_525 + 1_013_904_223) % lines;
@@ -137,16 +137,16 @@ fn ring(memory: &mut [u8]) {
     }
 }
 
-type Emit = fn(&mut InstructionSink<'_>);
+type EmitBody = fn(&mut InstructionSink<'_>);
 
-/// Times that what is measured stands in the loop's body.
+/// Repetitions of the measured code in the loop's body.
 const UNROLLED: u32 = 16;
 /// Functions in the table, for indirect calls.
 const TARGETS: u32 = 64;
 /// The largest memory of a viewer function.
 const PAGES: u64 = 32;
 
-// The locals of `run`. `A` and `B` begin as 0, and are what the ring and the branches go by.
+// The locals of `run`. `A` and `B` start as 0; the ring and the branches depend on them.
 const N: u32 = 0;
 const A: u32 = 1;
 const B: u32 = 2;
@@ -166,7 +166,7 @@ const MANY_LOCALS: u32 = TARGET + TARGETS;
 
 const AT: MemArg = MemArg { offset: 0, align: 0, memory_index: 0 };
 
-const KINDS: &[(&str, Class, Emit)] = &[
+const KINDS: &[(&str, Class, EmitBody)] = &[
     ("add, multiply, shift, xor", Class::Ordinary, |f| {
         f.local_get(A).i32_const(0x9e37).i32_mul().local_get(B).i32_add().local_set(A);
         f.local_get(A).i32_const(7).i32_shr_u().local_get(B).i32_xor().local_set(B);
@@ -340,17 +340,17 @@ const KINDS: &[(&str, Class, Emit)] = &[
     }),
 ];
 
-/// An operator that was found.
-struct Found {
+/// An operator, and a module that measures it.
+struct OperatorModule {
     name: String,
     module: Vec<u8>,
 }
 
-/// All operators that take one to three numbers or vectors and give one, and no immediates.
-fn operators(engine: &Engine) -> Vec<Found> {
+/// All operators without immediates that take one to three numbers or vectors and return one.
+fn operators(engine: &Engine) -> Vec<OperatorModule> {
     let plain = (0x45..=0xc4u8).map(|code| vec![code]);
     let saturating = (0..=7u8).map(|code| vec![0xfc, code]);
-    // Two bytes of LEB128 from 128 on.
+    // From 128 on, LEB128 needs two bytes.
     let vector = (0..=275u16).map(|code| {
         let [low, high] = [code & 0x7f, code >> 7].map(|part| part.to_le_bytes()[0]);
         if high == 0 { vec![0xfd, low] } else { vec![0xfd, low | 0x80, high] }
@@ -358,9 +358,9 @@ fn operators(engine: &Engine) -> Vec<Found> {
     plain.chain(saturating).chain(vector).filter_map(|code| found(engine, &code)).collect()
 }
 
-/// Tries which types an operator takes.
-fn found(engine: &Engine, code: &[u8]) -> Option<Found> {
-    // A local, another of its type, and that.
+/// Finds the operand types of an operator by trying them.
+fn found(engine: &Engine, code: &[u8]) -> Option<OperatorModule> {
+    // A local, another one of its type, and the operator.
     const PLACES: [(u32, u32, ValType); 5] =
         [(A, B, ValType::I32), (L, M, ValType::I64), (S, S, ValType::F32), (F, G, ValType::F64), (V, W, ValType::V128)];
     let name = name(code)?;
@@ -372,14 +372,14 @@ fn found(engine: &Engine, code: &[u8]) -> Option<Found> {
                     if Module::validate(engine, &alone(code, &params, result_ty)).is_err() {
                         continue;
                     }
-                    let module = looped(Around::Nothing, |function| {
+                    let module = looped(LoopScope::Nothing, |function| {
                         function.instructions().local_get(first);
                         for _ in 1..arity {
                             function.instructions().local_get(if second == first { other } else { second });
                         }
                         function.raw(code.iter().copied()).instructions().local_set(result);
                     });
-                    return Some(Found { name, module });
+                    return Some(OperatorModule { name, module });
                 }
             }
         }
@@ -387,7 +387,7 @@ fn found(engine: &Engine, code: &[u8]) -> Option<Found> {
     None
 }
 
-/// A function that is this operator.
+/// A function that consists of this operator.
 fn alone(code: &[u8], params: &[ValType], result: ValType) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function(params.iter().copied(), [result]);
@@ -405,7 +405,7 @@ fn alone(code: &[u8], params: &[ValType], result: ValType) -> Vec<u8> {
     module.finish()
 }
 
-/// As wasmparser calls it; None where it is not one operator without immediates.
+/// wasmparser's name of it; `None` unless it is a single operator without immediates.
 fn name(code: &[u8]) -> Option<String> {
     let mut reader = wasmparser::BinaryReader::new(code, 0);
     let operator = wasmparser::OperatorsReader::new(reader.clone()).read().ok()?;
@@ -414,21 +414,21 @@ fn name(code: &[u8]) -> Option<String> {
     (!name.contains('{')).then_some(name)
 }
 
-/// The next of a sequence whose high bits no predictor foretells, in `B`.
+/// Advances `B`, a sequence whose high bits are unpredictable.
 fn random(f: &mut InstructionSink<'_>) {
     f.local_get(B).i32_const(1_664_525).i32_mul().i32_const(1_013_904_223).i32_add().local_set(B);
 }
 
-/// What a loop may name beside its locals.
+/// What the loop can refer to besides its locals.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Around {
+enum LoopScope {
     Nothing,
     /// A memory, a table, functions and segments.
     Everything,
 }
 
-/// `run(n)`: what is measured, `n` times `UNROLLED`.
-fn looped(around: Around, emit: impl Fn(&mut Function)) -> Vec<u8> {
+/// The function `run(n)`, which repeats the measured code `n` times `UNROLLED`.
+fn looped(around: LoopScope, emit: impl Fn(&mut Function)) -> Vec<u8> {
     let i32 = ValType::I32;
     let mut types = TypeSection::new();
     types.ty().function([i32], [i32]);
@@ -458,14 +458,14 @@ fn looped(around: Around, emit: impl Fn(&mut Function)) -> Vec<u8> {
     let mut f = run.instructions();
     f.local_get(N).i32_const(1).i32_sub().local_tee(N).br_if(0);
     f.end();
-    // What was computed is used, or it would not be.
+    // Uses the result, or the compiler would remove the computation.
     f.local_get(A).local_get(B).i32_add().local_get(L).i32_wrap_i64().i32_add();
     f.local_get(F).i32_trunc_sat_f64_u().i32_add().local_get(S).i32_trunc_sat_f32_u().i32_add();
     f.local_get(V).i32x4_extract_lane(0).i32_add().end();
     code.function(&run);
 
     let mut module = Encoder::new();
-    if around == Around::Nothing {
+    if around == LoopScope::Nothing {
         module.section(&types).section(&functions).section(&exports).section(&code);
         return module.finish();
     }
@@ -494,7 +494,7 @@ fn looped(around: Around, emit: impl Fn(&mut Function)) -> Vec<u8> {
     module.finish()
 }
 
-/// A function that begins with so many zeros to store: its loop may come round with any value in them, and does not.
+/// A function that must zero many locals: its loop could iterate with any values in them, but does not.
 fn many_locals() -> Function {
     const LOCALS: u32 = 1_000;
     let mut function = Function::new([(LOCALS, ValType::I32)]);

@@ -1,6 +1,6 @@
-//! What calls of a viewer hook into the host cost, against what they are charged: by call, and by byte.
+//! I compare the cost of a viewer hook's host calls with their price in fuel, per call and per byte.
 //!
-//! Each kind is a hook of its own that makes one call again and again, run as a request would run it.
+//! Each kind is a hook that repeats one call, run as for a request.
 
 mod hook;
 
@@ -9,30 +9,30 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::limits::{Compiling, Limit, Limits, Profile, config};
-use crate::measure::fuel::{Class, Kind};
+use crate::measure::fuel::{Class, CodeKind};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{self, ComponentSource};
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
-use hook::{Call, DATA, GIVEN, POLLABLES, STREAM};
+use hook::{DATA, GIVEN, HostCall, POLLABLES, STREAM};
 
-/// How often a hook calls in one run.
+/// Number of calls per run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rounds {
     Many,
-    /// What the second call costs is not what the first did: the log is full.
+    /// One call: a second one would cost something else, since the log is full.
     One,
 }
 
-type Emit = fn(&mut Call<'_>);
+type EmitCall = fn(&mut HostCall<'_>);
 
-fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, Emit)> {
+fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, EmitCall)> {
     use Rounds::{Many, One};
     let newlines = |len: usize| vec![b'\n'; len];
     let ascii = |len: usize| vec![b'x'; len];
     let euros = |len: usize| "\u{20ac}".repeat(len / 3).into_bytes();
-    let kinds: [(&str, Rounds, Vec<u8>, Emit); 22] = [
+    let kinds: [(&str, Rounds, Vec<u8>, EmitCall); 22] = [
         ("a clock is read", Many, vec![], |f| f.now()),
         ("8 random bytes", Many, vec![], |f| f.random(8)),
         ("4 KiB of random bytes", Many, vec![], |f| f.random(4 << 10)),
@@ -59,9 +59,9 @@ fn kinds() -> Vec<(&'static str, Rounds, Vec<u8>, Emit)> {
     kinds.into()
 }
 
-/// Measures every kind.
-pub(super) fn host_calls(engines: &Engines) -> anyhow::Result<Vec<Kind>> {
-    // As much as a configuration can give, so that there is something to measure.
+/// Measures every kind of host call.
+pub(super) fn host_calls(engines: &Engines) -> anyhow::Result<Vec<CodeKind>> {
+    // The maximum of a configuration, so that runs are long enough to measure.
     let mut limits = Limits::defaults(Profile::Viewer);
     for limit in [Limit::CpuUs, Limit::HostCalls] {
         limits = limits.with(limit, limit.maximum(Profile::Viewer))?;
@@ -70,10 +70,10 @@ pub(super) fn host_calls(engines: &Engines) -> anyhow::Result<Vec<Kind>> {
     for (name, rounds, data, emit) in kinds() {
         let bytes = hook::component(&data, emit);
         let viewer = compile::compiled(engines, &ComponentSource::from_bytes(&bytes)?, &limits, Compiling::default())?;
-        let code = ViewerCode::new(engines, &viewer, &limits, Some(Arc::new(Values::new())))?;
+        let code = ViewerCode::new(engines, &viewer, &limits, Some(Arc::new(BenchValues::new())))?;
         let (ns, units) = Runs::new(&code)?.time(rounds).map_err(|error| anyhow::anyhow!("{name}: {error:#}"))?;
         let factor = ns / units * engines.fuel.units_per_us() / 1000.0;
-        found.push(Kind { name: name.to_owned(), class: Class::HostCall, ns, units, factor });
+        found.push(CodeKind { name: name.to_owned(), class: Class::HostCall, ns, units, factor });
     }
     Ok(found)
 }
@@ -88,7 +88,7 @@ impl Runs<'_> {
         Ok(Runs { code, instance: code.instantiate()? })
     }
 
-    /// What one call costs in nanoseconds and in fuel, without what is around it.
+    /// The cost of one call in nanoseconds and in fuel, without the surrounding code.
     fn time(&mut self, rounds: Rounds) -> anyhow::Result<(f64, f64)> {
         const LONG: Duration = Duration::from_micros(500);
         let mut many = 1;
@@ -98,7 +98,7 @@ impl Runs<'_> {
             {
                 many *= 2;
             }
-            // What ran into a limit is not entered again.
+            // A store that hit a limit is not entered again.
             self.instance = self.code.instantiate()?;
         }
         let (took, fuel) = self.fastest(many)?;
@@ -108,7 +108,7 @@ impl Runs<'_> {
         Ok((took.saturating_sub(around).as_secs_f64() * 1e9 / f64::from(many), units))
     }
 
-    /// The fastest of some runs, and its fuel.
+    /// The fastest of several runs, and its fuel.
     fn fastest(&mut self, rounds: u32) -> anyhow::Result<(Duration, u64)> {
         const RUNS: u32 = 15;
         let mut best = Duration::MAX;
@@ -125,17 +125,17 @@ impl Runs<'_> {
     }
 }
 
-/// Some keys, as long as a configuration may have them.
-struct Values(BTreeMap<String, Vec<u8>>);
+/// Keys and values of the maximum length.
+struct BenchValues(BTreeMap<String, Vec<u8>>);
 
-impl Values {
-    fn new() -> Values {
+impl BenchValues {
+    fn new() -> BenchValues {
         let keys = (0..1_000).map(|n| format!("{n:0width$}", width = config::KV_KEY_BYTES));
-        Values(keys.chain(["long".to_owned()]).map(|key| (key, vec![7; config::KV_VALUE_BYTES])).collect())
+        BenchValues(keys.chain(["long".to_owned()]).map(|key| (key, vec![7; config::KV_VALUE_BYTES])).collect())
     }
 }
 
-impl KeyValueStore for Values {
+impl KeyValueStore for BenchValues {
     fn name(&self) -> &str {
         "measured"
     }
@@ -158,7 +158,7 @@ impl KeyValueStore for Values {
     }
 }
 
-impl Call<'_> {
+impl HostCall<'_> {
     fn now(&mut self) {
         self.0.call(hook::NOW).drop();
     }

@@ -1,4 +1,4 @@
-//! The smallest viewer hook, made of instructions: what is left when the guest does nothing.
+//! The smallest viewer hook, assembled from instructions: the overhead without any work in the guest.
 
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, CanonicalOption, CodeSection, Component, ComponentAliasSection, ComponentExportKind,
@@ -10,7 +10,7 @@ use wasm_encoder::{
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::interface;
 
-/// Where the event goes; there is only ever one.
+/// The address of the event; there is one at a time.
 const EVENT: i32 = 4_096;
 /// `(pointer, length)` of the answer, which is the version byte alone.
 const RESULT: i32 = 16;

@@ -16,10 +16,10 @@ use crate::limits::origin::INTERIM_BYTES;
 
 /// Takes interim responses while a request is being answered. One for each connection.
 #[derive(Clone, Default)]
-pub struct Interim(Arc<Queue>);
+pub struct Interim(Arc<InterimQueue>);
 
 #[derive(Default)]
-struct Queue {
+struct InterimQueue {
     /// Checked at every write, where a lock would cost more.
     waiting: AtomicBool,
     bytes: Mutex<Vec<u8>>,

@@ -1,8 +1,8 @@
-//! One JSON line per request, with the field names of CloudFront's access log, and only with those that were chosen.
+//! One JSON line per request, with the field names of CloudFront's access log, limited to the selected fields.
 //!
-//! A worker hands a finished line to a bounded queue; one thread writes what has gathered every few
-//! milliseconds, so that a request pays no system call. When the writer cannot keep up, lines are dropped
-//! and counted, never waited for.
+//! A worker puts a finished line into a bounded queue; one thread writes the queue every few milliseconds, so that
+//! a request makes no system call. When the writer cannot keep up, lines are dropped and counted; a request never
+//! waits.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -21,10 +21,10 @@ use crate::telemetry::line::one_line_json;
 
 const LINES_WAITING: usize = 16_384;
 const FLUSH_EVERY: Duration = Duration::from_millis(20);
-/// At the process's end, for a reader that takes nothing any more.
+/// How long the end of the process waits for a reader that does not read.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a line can say. Absent values are left out of the line.
+/// The fields of a line. Absent values are omitted.
 #[derive(Debug, Default)]
 pub struct Line<'a> {
     /// The end of the response.
@@ -61,27 +61,27 @@ pub struct Line<'a> {
     pub content_length: Option<u64>,
     pub range_start: Option<u64>,
     pub range_end: Option<u64>,
-    /// The last origin that was asked; what follows is about it.
+    /// The last origin tried; the following fields describe it.
     pub origin: Option<&'a str>,
     pub origin_address: Option<SocketAddr>,
-    /// None: a connection was there.
+    /// `None` if the connection was reused.
     pub origin_connect_seconds: Option<f64>,
     pub origin_first_byte_seconds: Option<f64>,
-    /// Requests that were sent to origins.
+    /// Number of requests sent to origins.
     pub origin_tries: Option<u32>,
-    /// How often a second origin had to be asked.
+    /// Number of failovers to a second origin.
     pub origin_failovers: Option<u32>,
-    /// Calls of hooks, and their time.
+    /// Number of hook calls, and their total time.
     pub function_calls: Option<u32>,
     pub function_seconds: Option<f64>,
 }
 
-/// A line with those of its fields that were chosen.
-struct Chosen<'a>(&'a Line<'a>, &'a [Field]);
+/// Serializes the selected fields of a line.
+struct SelectedFields<'a>(&'a Line<'a>, &'a [Field]);
 
-impl Serialize for Chosen<'_> {
+impl Serialize for SelectedFields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Chosen(line, fields) = self;
+        let SelectedFields(line, fields) = self;
         let mut map = serializer.serialize_map(None)?;
         for &field in *fields {
             let name = field.name();
@@ -134,62 +134,62 @@ fn put<M: SerializeMap, T: Serialize + ?Sized>(map: &mut M, name: &str, value: O
     value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
-/// A cheap handle on the log; the last one to go waits for the lines to be written.
+/// A cheap handle to the log. Dropping the last one waits until the lines are written.
 #[derive(Clone)]
 pub struct AccessLog {
-    shared: Arc<Shared>,
+    shared: Arc<LogQueue>,
 }
 
-enum Message {
+enum WriterMessage {
     Line(Vec<u8>),
-    /// All lines before it are written before this is answered.
+    /// Answered when all earlier lines have been written.
     Flush(SyncSender<()>),
 }
 
-struct Shared {
-    lines: Option<SyncSender<Message>>,
+struct LogQueue {
+    lines: Option<SyncSender<WriterMessage>>,
     dropped: IntCounter,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl AccessLog {
-    /// Starts the writer thread. `dropped` counts the lines that it had no room for.
+    /// Starts the writer thread. `dropped` counts lines that did not fit into the queue.
     pub(super) fn to(sink: impl Write + Send + 'static, dropped: IntCounter) -> std::io::Result<AccessLog> {
         let (lines, waiting) = sync_channel(LINES_WAITING);
         let writer = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&waiting, sink))?;
-        Ok(AccessLog { shared: Arc::new(Shared { lines: Some(lines), dropped, writer: Mutex::new(Some(writer)) }) })
+        Ok(AccessLog { shared: Arc::new(LogQueue { lines: Some(lines), dropped, writer: Mutex::new(Some(writer)) }) })
     }
 
-    /// A line with these fields, in this order.
+    /// Queues a line with these fields, in this order.
     pub fn write(&self, line: &Line<'_>, fields: &[Field]) {
         let mut text = Vec::with_capacity(1_024);
-        let written = serde_json::to_writer(&mut text, &Chosen(line, fields));
+        let written = serde_json::to_writer(&mut text, &SelectedFields(line, fields));
         let mut text = one_line_json(text);
         text.push(b'\n');
-        let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(Message::Line(text)).is_ok());
+        let sent = self.shared.lines.as_ref().is_some_and(|lines| lines.try_send(WriterMessage::Line(text)).is_ok());
         if written.is_err() || !sent {
             self.shared.dropped.inc();
         }
     }
 
-    /// Waits until what has been handed over so far is written, but not for ever. For the end of a process whose
-    /// other threads still have handles: the last one to go would never go.
+    /// Waits for a bounded time until the queued lines have been written. For the end of the process, when other threads
+    /// still hold handles, so that the last one is never dropped.
     pub fn flush(&self) {
         let Some(lines) = &self.shared.lines else { return };
         let until = Instant::now() + FLUSH_PATIENCE;
         let (written, answer) = sync_channel(1);
-        while lines.try_send(Message::Flush(written.clone())).is_err() {
+        while lines.try_send(WriterMessage::Flush(written.clone())).is_err() {
             if Instant::now() >= until {
                 return;
             }
             std::thread::sleep(FLUSH_EVERY);
         }
-        // Late or on time, we go.
+        // Continue in either case.
         let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
-impl Drop for Shared {
+impl Drop for LogQueue {
     fn drop(&mut self) {
         self.lines = None;
         if let Some(writer) = self.writer.lock().ok().and_then(|mut writer| writer.take()) {
@@ -198,19 +198,19 @@ impl Drop for Shared {
     }
 }
 
-/// The writer sleeps instead of waiting on the queue: a sender then never has to wake it.
-fn write_lines(lines: &Receiver<Message>, mut sink: impl Write) {
+/// The writer sleeps instead of blocking on the queue, so that a sender never has to wake it.
+fn write_lines(lines: &Receiver<WriterMessage>, mut sink: impl Write) {
     use std::sync::mpsc::TryRecvError;
     let mut gathered = Vec::new();
     loop {
         let mut flushed = None;
         let ended = loop {
             match lines.try_recv() {
-                Ok(Message::Flush(answer)) => {
+                Ok(WriterMessage::Flush(answer)) => {
                     flushed = Some(answer);
                     break false;
                 }
-                Ok(Message::Line(line)) => gathered.extend_from_slice(&line),
+                Ok(WriterMessage::Line(line)) => gathered.extend_from_slice(&line),
                 Err(TryRecvError::Empty) => break false,
                 Err(TryRecvError::Disconnected) => break true,
             }
@@ -218,10 +218,10 @@ fn write_lines(lines: &Receiver<Message>, mut sink: impl Write) {
                 break false;
             }
         };
-        // A log that cannot be written (a closed pipe) must not stop the edge.
+        // An unwritable log (a closed pipe) must not stop the edge.
         let _ = sink.write_all(&gathered).and_then(|()| sink.flush());
         if let Some(answer) = flushed {
-            // Who asked may have gone.
+            // The receiver may be gone.
             let _ = answer.try_send(());
         }
         let idle = gathered.is_empty();

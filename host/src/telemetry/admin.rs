@@ -1,4 +1,4 @@
-//! The admin port: what it refused.
+//! Refusals of the admin port.
 
 use prometheus::IntCounterVec;
 

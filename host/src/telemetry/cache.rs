@@ -1,4 +1,4 @@
-//! The cache: where answers came from, what it holds, and how its fills ended.
+//! The cache: hits by tier, its size, and the results of fills.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
 use super::register::{Register, readable};
 use super::repeats::{Occasion, Repeats};
 
-/// Where a stored response lies.
+/// The tier of a stored response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum CacheTier {
     Memory,
     Disk,
-    /// Not stored yet: it streams behind the request that fills.
+    /// Not stored yet: streamed from a fill in progress.
     Flight,
 }
 
-/// How a fill ended.
+/// The result of a fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum FillResult {
     Memory,
     Disk,
     Renewed,
-    /// Cut short, or not as long as it said.
+    /// Truncated, or of another length than announced.
     Cut,
-    /// Purged while it came.
+    /// Purged during the fill.
     Purged,
-    /// No tier takes an object of this size, or the one that would could not.
+    /// No tier accepts an object of this size, or its tier failed.
     TooLarge,
     Declined,
 }
@@ -49,7 +49,7 @@ pub struct CacheMetrics {
     evictions: [IntCounter; 2],
     fills: [IntCounter; 7],
     fill_seconds: Histogram,
-    /// Remembered, and refused.
+    /// Remembered and refused.
     invalidations: [IntCounter; 2],
     disk_failures: IntCounterVec,
     compressions: IntCounterVec,
@@ -143,7 +143,7 @@ impl CacheMetrics {
         self.bypasses.with_label_values(&[reason]).inc();
     }
 
-    /// Called when the metrics are read, not when they change.
+    /// Called when the metrics are scraped, not on every change.
     pub fn holds(&self, tier: CacheTier, objects: u64, bytes: u64) {
         let label = [TIERS[tier as usize]];
         self.objects.with_label_values(&label).set(i64::try_from(objects).unwrap_or(i64::MAX));
@@ -163,7 +163,7 @@ impl CacheMetrics {
         self.fill_seconds.observe(seconds);
     }
 
-    /// Of one body, when all of it has been compressed.
+    /// Counts one completely compressed body.
     pub fn compressed(&self, coding: &str, input_bytes: u64, output_bytes: u64) {
         self.compressions.with_label_values(&[coding]).inc();
         self.compression_input.with_label_values(&[coding]).inc_by(input_bytes);
@@ -174,7 +174,7 @@ impl CacheMetrics {
         self.uncompressed.with_label_values(&[reason]).inc();
     }
 
-    /// What must outlive a restart could not be written.
+    /// The journal of purges could not be written.
     pub fn journal_failed(&self, cause: &dyn std::fmt::Display) {
         self.journal.occurred(Occasion { site: "", path: "", request_id: "", category: "cache-journal", cause });
     }

@@ -1,7 +1,7 @@
-//! Requests of the edge: how many, with which result, how long, and where the time went.
+//! Requests of the edge: their number, results and durations.
 //!
-//! A site's counters are made on first use, so that a thousand sites do not show a hundred thousand zeros;
-//! after that a request finds its counter by index.
+//! A site's counters are created on first use, so that a thousand sites do not export a hundred thousand zeros;
+//! later requests find their counter by index.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,13 +10,13 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use super::register::{Register, readable};
 use super::repeats::{Occasion, Repeats};
 
-/// How a request was answered, in CloudFront's words (`x-edge-result-type`, `X-Cache`).
+/// The result of a request, with CloudFront's values (`x-edge-result-type`, `X-Cache`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum ResultType {
     Miss,
     Hit,
-    /// From the cache, after the origin has said that it is still right.
+    /// From the cache, after the origin confirmed it.
     RefreshHit,
     Error,
     Redirect,
@@ -52,7 +52,7 @@ impl ResultType {
     }
 }
 
-pub(super) struct Families {
+pub(super) struct EdgeFamilies {
     requests: IntCounterVec,
     seconds: HistogramVec,
     bytes: IntCounterVec,
@@ -68,9 +68,9 @@ pub(super) struct Families {
     tunnel_bytes: IntCounterVec,
 }
 
-impl Families {
-    pub(super) fn register(register: &Register) -> Families {
-        Families {
+impl EdgeFamilies {
+    pub(super) fn register(register: &Register) -> EdgeFamilies {
+        EdgeFamilies {
             requests: register.counters(
                 "edgeward_edge_requests_total",
                 "Requests by site, status class and result type.",
@@ -130,10 +130,11 @@ impl Families {
         }
     }
 
-    pub(super) fn edge(&self, own: [Arc<Repeats>; 2]) -> EdgeMetrics {
-        let [exhausted, broken] = own;
+    pub(super) fn edge(&self, own: [Arc<Repeats>; 3]) -> EdgeMetrics {
+        let [exhausted, panicked, broken] = own;
         EdgeMetrics {
             exhausted,
+            panicked,
             broken,
             open: self.open.clone(),
             hook_seconds: ["viewer-request", "origin-request", "origin-response", "viewer-response"]
@@ -172,7 +173,7 @@ impl Families {
     }
 }
 
-/// The handles that all sites share.
+/// The handles shared by all sites.
 pub struct EdgeMetrics {
     open: IntGauge,
     hook_seconds: [Histogram; 4],
@@ -181,16 +182,22 @@ pub struct EdgeMetrics {
     bytes_to_viewers: IntCounter,
     bytes_to_origins: IntCounter,
     exhausted: Arc<Repeats>,
+    panicked: Arc<Repeats>,
     broken: Arc<Repeats>,
 }
 
 impl EdgeMetrics {
-    /// This machine had nothing left to ask an origin with.
+    /// This machine had no descriptors, ports or memory left to connect to an origin.
     pub fn exhausted(&self, occasion: Occasion<'_>) {
         self.exhausted.occurred(occasion);
     }
 
-    /// An answer that no origin was sending at that moment ended before its body did.
+    /// A panic while answering a request.
+    pub fn panicked(&self, occasion: Occasion<'_>) {
+        self.panicked.occurred(occasion);
+    }
+
+    /// A response from the cache or a folder ended before its body was complete.
     pub fn broke(&self, occasion: Occasion<'_>) {
         self.broken.occurred(occasion);
     }
@@ -277,18 +284,18 @@ impl OriginMetrics {
         self.outage.ended();
     }
 
-    /// Counts it; what the log says of it, if it says something, is `occasion`'s.
+    /// Counts a failure. `occasion` is for the log line, if one is due.
     pub fn failed(&self, reason: &'static str, occasion: Occasion<'_>) {
         self.failures.with_label_values(&[self.name.as_str(), reason]).inc();
         self.outage.occurred(occasion);
     }
 
-    /// An answer of it ended before its body did.
+    /// A response of the origin ended before its body was complete.
     pub fn broke(&self, occasion: Occasion<'_>) {
         self.broken.occurred(occasion);
     }
 
-    /// The request goes on to another origin.
+    /// The request fails over to another origin.
     pub fn failed_over(&self) {
         self.failovers.inc();
     }
@@ -297,7 +304,7 @@ impl OriginMetrics {
         self.connected.inc();
     }
 
-    /// All connections that there may be are in use.
+    /// All permitted connections are in use.
     pub fn waited(&self) {
         self.waited.inc();
     }

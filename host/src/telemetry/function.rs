@@ -1,4 +1,4 @@
-//! What functions did: calls by result, time, fuel, and the life of instances.
+//! Functions: calls by result, time, fuel, and the lifecycle of instances.
 
 use std::sync::Arc;
 
@@ -7,34 +7,34 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 use super::register::{Register, powers_of_ten, readable};
 use super::repeats::{Chatter, Occasion, Repeats};
 
-/// What happened to an instance.
+/// An event in the life of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceEvent {
     /// A call found a clean instance ready.
     Warm,
-    /// A call had to wait for an instance to be made.
+    /// A call had to wait for a new instance.
     Cold,
-    /// A call got an instance that had served before (policy `reuse`).
+    /// A call got a used instance (policy `reuse`).
     Reused,
-    /// An instance was made.
+    /// An instance was created.
     Made,
-    /// An instance was put back to its first image after a call.
+    /// An instance was restored to its initial state after a call.
     Restored,
     /// An instance was dropped, and why.
     Retired(&'static str),
 }
 
-/// What came of comparing a restored instance with a new one.
+/// The result of comparing a restored instance with a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audit {
     Same,
-    /// Restoring has ended for the revision.
+    /// The revision no longer restores instances.
     Different,
-    /// Neither could be read.
+    /// An instance could not be read.
     Unread,
 }
 
-pub(super) struct Families {
+pub(super) struct FunctionFamilies {
     calls: IntCounterVec,
     duration: HistogramVec,
     fuel: HistogramVec,
@@ -45,10 +45,10 @@ pub(super) struct Families {
     audits: IntCounterVec,
 }
 
-impl Families {
-    pub(super) fn register(register: &Register) -> Families {
+impl FunctionFamilies {
+    pub(super) fn register(register: &Register) -> FunctionFamilies {
         let histogram = |name, help, buckets| register.histograms(name, help, "function", buckets);
-        Families {
+        FunctionFamilies {
             calls: register.counters(
                 "edgeward_function_calls_total",
                 "Calls by function and result (ok or a failure category, with the limit).",
@@ -124,33 +124,33 @@ pub struct FunctionMetrics {
 }
 
 impl FunctionMetrics {
-    /// A hook has failed a request: tells the log, not at each one.
+    /// A hook failed a request: logs it, unless a summary is due later.
     pub fn failed_request(&self, occasion: Occasion<'_>) {
         self.failures.occurred(occasion);
     }
 
-    /// A hook has done what it was asked.
+    /// A hook succeeded.
     pub fn served_request(&self) {
         self.failures.ended();
     }
 
-    /// A service has failed when its response was on its way.
+    /// A service failed after the head of its response.
     pub fn failed_late(&self, occasion: Occasion<'_>) {
         self.late.occurred(occasion);
     }
 
-    /// Whether there is still room in the log for what it has said.
+    /// Whether the log still has room for the function's output.
     pub fn may_speak(&self) -> bool {
         self.said.admits()
     }
 
-    /// A call that gave an answer.
+    /// A successful call.
     pub fn succeeded(&self, duration_s: f64, fuel: u64) {
         self.ok.inc();
         self.cost(duration_s, fuel);
     }
 
-    /// A call that failed; `result` is the failure's category, with the limit where one was hit.
+    /// A failed call. `result` is the failure's category, with the limit that was hit, if any.
     pub fn failed(&self, result: &str, duration_s: f64, fuel: u64) {
         self.calls.with_label_values(&[self.name.as_str(), result]).inc();
         self.cost(duration_s, fuel);
@@ -188,7 +188,7 @@ impl FunctionMetrics {
         &self.name
     }
 
-    /// An outgoing request or connection: `ok`, or why there was none.
+    /// An outgoing request or connection: `ok`, or the reason of the refusal.
     pub fn egress(&self, result: &'static str) {
         self.egress.with_label_values(&[self.name.as_str(), result]).inc();
     }

@@ -1,15 +1,14 @@
-//! One record, one line: whatever a client or a guest has put into it.
+//! Keeps a log record on one line, whatever a client or a guest has put into it.
 //!
-//! JSON escapes what is below a space, but readers that split text into lines or send it to a terminal know more: DEL,
-//! the C1 controls (NEL and CSI among them), U+2028 and U+2029. All of them can stand in a string of JSON, and nowhere else
-//! in it, so that they can be escaped without reading it.
+//! JSON escapes the C0 controls, but line splitters and terminals also interpret DEL, the C1 controls (NEL and CSI among
+//! them), U+2028 and U+2029. In JSON these can occur in strings only, so they can be escaped without parsing.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::limits::logging::PATH_BYTES;
 
-/// JSON as one line that no reader takes for two. What needs nothing stays as it is.
+/// Escapes JSON so that every reader sees one line. Borrows if nothing needs escaping.
 pub fn one_line_json(text: Vec<u8>) -> Vec<u8> {
     if !may_break(&text) {
         return text;
@@ -25,14 +24,14 @@ pub fn one_line_json(text: Vec<u8>) -> Vec<u8> {
     line.into_bytes()
 }
 
-/// A record of the log as text. Colours may be in it; further lines are kept, set in, when the operator has written them.
+/// Escapes a text record. Colour sequences stay; with `keep_lines`, further lines are indented instead of escaped.
 pub fn one_line_text(text: &str, keep_lines: bool) -> String {
     let (body, end) = text.strip_suffix('\n').map_or((text, ""), |body| (body, "\n"));
     let mut line = String::with_capacity(text.len() + 64);
     for c in body.chars() {
         match c {
             '\n' if keep_lines => line.push_str("\n    "),
-            // The beginning of a colour; what others have written has been freed of it.
+            // The beginning of a colour sequence; untrusted text has been escaped before.
             '\t' | '\x1b' => line.push(c),
             c if c.is_control() || breaks(c) => line.extend(c.escape_default()),
             c => line.push(c),
@@ -41,13 +40,13 @@ pub fn one_line_text(text: &str, keep_lines: bool) -> String {
     line + end
 }
 
-/// Whether nothing in a record of text needs a second look.
+/// Whether a text record needs no escaping.
 pub fn is_one_line(text: &[u8]) -> bool {
     let body = text.strip_suffix(b"\n").unwrap_or(text);
     !body.iter().any(|&byte| (byte < b' ' && byte != b'\x1b') || byte == 0x7f) && !may_break(text)
 }
 
-/// A path for the log: one line, percent-encoded where it is no ASCII, and not endless. A query is left out.
+/// A path for the log: without its query, non-ASCII percent-encoded, and cut to a maximum length.
 pub fn shown_path(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut shown = String::with_capacity(path.len().min(PATH_BYTES) + 4);
@@ -66,7 +65,7 @@ pub fn shown_path(path: &str) -> String {
     shown
 }
 
-/// At most so many bytes, and a sign if that is not all.
+/// Cuts a text to so many bytes, with a mark where it was cut.
 pub fn shortened(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         text.truncate(text.floor_char_boundary(bytes_max));
@@ -75,7 +74,7 @@ pub fn shortened(mut text: String, bytes_max: usize) -> String {
     text
 }
 
-/// A URL without what would let its reader in: if its query has a parameter of a signature, `SIGNED` stands in its place.
+/// Removes credentials from a URL: `SIGNED` replaces a query that has a parameter of a signature.
 pub fn without_signature(url: &str) -> Cow<'_, str> {
     match url.split_once('?') {
         Some((before, query)) if is_signed(query) => Cow::Owned(format!("{before}?{SIGNED}")),
@@ -83,11 +82,11 @@ pub fn without_signature(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// Stands in place of a query that is a secret.
+/// Replaces a secret query.
 pub const SIGNED: &str = "(signed)";
 
-/// Whether a query has a parameter of one of the usual signatures: of CloudFront, of S3 and those that speak like it, of
-/// Google's storage, of Azure's.
+/// Whether a query has a parameter of a known signature: CloudFront, S3 and compatible storage, Google's storage, Azure's
+/// storage.
 pub fn is_signed(query: &str) -> bool {
     const NAMES: [&str; 13] = [
         "Signature",
@@ -114,7 +113,7 @@ fn breaks(c: char) -> bool {
     matches!(c, '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Without decoding: DEL, or the first byte of what would be escaped, which others share.
+/// Without decoding: whether the byte is DEL or can begin a character that is escaped.
 fn may_break(text: &[u8]) -> bool {
     text.iter().any(|&byte| matches!(byte, 0x7f | 0xc2 | 0xe2))
 }

@@ -1,4 +1,4 @@
-//! Connections: how many, which were refused or ended and why, and requests by protocol.
+//! Connections: their number, refusals and closes by reason, and requests by protocol.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 

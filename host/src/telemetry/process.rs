@@ -1,4 +1,4 @@
-//! The process as the operating system sees it, what was built, and until when its certificates are valid.
+//! The operating system's view of the process, the build, and the expiry of certificates.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::IntGaugeVec;
 use prometheus::process_collector::ProcessCollector;
 
-use super::register::{Kind, Register};
+use super::register::{FamilyKind, Register};
 
 pub(super) struct Process {
     certificates: IntGaugeVec,
@@ -14,7 +14,7 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn register(register: &Register) -> Process {
-        let kind = |name: &str| if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
+        let kind = |name: &str| if name.ends_with("_total") { FamilyKind::Counter } else { FamilyKind::Gauge };
         register.collector(ProcessCollector::for_self(), kind);
         let help = "Always 1; what runs is in the labels.";
         let build = register.gauges("edgeward_build_info", help, &["version", "wasmtime", "target"]);
@@ -28,7 +28,7 @@ impl Process {
         }
     }
 
-    /// Those that are not among them any more are forgotten.
+    /// Removes those that are no longer in use.
     pub(super) fn certificates(&self, all: &[(PathBuf, String, SystemTime)]) {
         self.certificates.reset();
         for (chain, host, not_after) in all {

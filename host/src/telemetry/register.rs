@@ -1,5 +1,5 @@
-//! Where families of metrics are made: each is registered and listed at once, so that one that has shown nothing
-//! yet can be found, too. `docs/metrics.md` is compared with this list.
+//! I create families of metrics: each is registered and listed, so that a family without a sample is known, too.
+//! A test compares `docs/metrics.md` with this list.
 
 use std::sync::Mutex;
 
@@ -7,30 +7,30 @@ use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
-/// What a family is to Prometheus.
+/// The Prometheus type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FamilyKind {
     Counter,
     Gauge,
     Histogram,
 }
 
-impl Kind {
+impl FamilyKind {
     /// As in the text format.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            FamilyKind::Counter => "counter",
+            FamilyKind::Gauge => "gauge",
+            FamilyKind::Histogram => "histogram",
         }
     }
 }
 
-/// A family of metrics, whether or not it has children.
+/// A family of metrics, with or without samples.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Family {
     pub name: String,
-    pub kind: Kind,
+    pub kind: FamilyKind,
     pub labels: Vec<String>,
     pub help: String,
 }
@@ -44,36 +44,36 @@ pub(super) struct Register {
 
 impl Register {
     pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.add(Kind::Counter, IntCounter::new(name, help))
+        self.add(FamilyKind::Counter, IntCounter::new(name, help))
     }
 
     pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.add(Kind::Counter, IntCounterVec::new(Opts::new(name, help), labels))
+        self.add(FamilyKind::Counter, IntCounterVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.add(Kind::Gauge, IntGauge::new(name, help))
+        self.add(FamilyKind::Gauge, IntGauge::new(name, help))
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.add(Kind::Gauge, IntGaugeVec::new(Opts::new(name, help), labels))
+        self.add(FamilyKind::Gauge, IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
-        self.add(Kind::Histogram, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
+        self.add(FamilyKind::Histogram, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
     }
 
     pub(super) fn histograms(&self, name: &str, help: &str, label: &str, buckets: Vec<f64>) -> HistogramVec {
-        self.add(Kind::Histogram, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]))
+        self.add(FamilyKind::Histogram, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]))
     }
 
-    /// One that gathers its values when it is asked for them. `kind` tells the kind of each of its families.
-    pub(super) fn collector(&self, collector: impl Collector + 'static, kind: impl Fn(&str) -> Kind) {
+    /// Registers a collector that gathers its values on each scrape. `kind` returns the type of each of its families.
+    pub(super) fn collector(&self, collector: impl Collector + 'static, kind: impl Fn(&str) -> FamilyKind) {
         self.list(&collector, kind);
         self.registry.register(Box::new(collector)).expect("registered once");
     }
 
-    /// In the order of their names.
+    /// Sorted by name.
     pub(super) fn families(&self) -> Vec<Family> {
         let mut families =
             self.families.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |families| families.clone());
@@ -85,13 +85,13 @@ impl Register {
         self.registry.gather()
     }
 
-    fn add<C: Collector + Clone + 'static>(&self, kind: Kind, collector: prometheus::Result<C>) -> C {
+    fn add<C: Collector + Clone + 'static>(&self, kind: FamilyKind, collector: prometheus::Result<C>) -> C {
         let collector = collector.expect("valid metric");
         self.collector(collector.clone(), |_| kind);
         collector
     }
 
-    fn list(&self, collector: &impl Collector, kind: impl Fn(&str) -> Kind) {
+    fn list(&self, collector: &impl Collector, kind: impl Fn(&str) -> FamilyKind) {
         let family = |desc: &prometheus::core::Desc| Family {
             name: desc.fq_name.clone(),
             kind: kind(&desc.fq_name),
@@ -105,16 +105,16 @@ impl Register {
     }
 }
 
-/// Bounds of buckets that can be read: 1, 2.5 and 5 times a power of ten, from `from` to `to`, each a power of ten of its
-/// own: `readable(-3, 1)` is 0.001, 0.0025, 0.005, 0.01, …, 5, 10.
+/// Readable bounds of buckets: 1, 2.5 and 5 times each power of ten from `from` to `to` (exponents): `readable(-3, 1)` is
+/// 0.001, 0.0025, 0.005, 0.01, …, 5, 10.
 pub(super) fn readable(from: i32, to: i32) -> Vec<f64> {
-    // Parsed, not multiplied: 0.0025 is written as 0.0025 then.
+    // Parsed instead of multiplied, so that 0.0025 is printed as 0.0025.
     let steps = (from..to).flat_map(|power| ["1", "2.5", "5"].map(|step| format!("{step}e{power}")));
     let bounds = steps.chain([format!("1e{to}")]).map(|text| text.parse());
     bounds.collect::<Result<_, _>>().expect("numbers")
 }
 
-/// The same in steps of ten, for what need not be known as exactly.
+/// Powers of ten only, for values that need less precision.
 pub(super) fn powers_of_ten(from: i32, to: i32) -> Vec<f64> {
     (from..=to).map(|power| format!("1e{power}").parse()).collect::<Result<_, _>>().expect("numbers")
 }
@@ -138,7 +138,7 @@ mod tests {
         assert!(register.gather().iter().all(|found| found.get_metric().is_empty()));
         let listed = register.families();
         let labels = vec!["x".to_owned(), "y".to_owned()];
-        assert_eq!(listed, [Family { name: "a_total".into(), kind: Kind::Counter, labels, help: "Of a.".into() }]);
+        assert_eq!(listed, [Family { name: "a_total".into(), kind: FamilyKind::Counter, labels, help: "Of a.".into() }]);
         drop(family);
     }
 }

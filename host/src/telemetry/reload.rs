@@ -1,24 +1,24 @@
-//! Configuration reloads and hand-overs between processes, by result, and components that were refused, by reason.
+//! Configuration reloads and handovers between processes by result, and refused components by reason.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 use super::register::Register;
 
-/// What became of a changed configuration.
+/// The result of a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReloadResult {
     Ok,
     Refused,
 }
 
-/// What became of a hand-over of the listening sockets.
+/// The result of a handover of the listening sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandoverResult {
     /// From a predecessor.
     Taken,
-    /// To a successor, which serves.
+    /// To a successor that serves.
     Given,
-    /// To a successor that was never ready.
+    /// To a successor that never became ready.
     Lost,
 }
 

@@ -1,14 +1,14 @@
-//! What recurs with every request is not logged with every request: a failing origin, a failing hook, a chatty function.
+//! I summarize log lines that every request could cause: a failing origin, a failing hook, a chatty function.
 //!
-//! Of failures the first is a line; then one line per interval tells how many more there were, and the last one's cause;
-//! and one tells that they have ended. So whoever sends requests can have at most two lines written per interval and
-//! subject. Of what functions say, so many lines pass per interval. All of it is counted in metrics, and what was not
-//! written in `edgeward_log_lines_suppressed_total`.
+//! The first failure gets a line; then one line per interval has the number of further failures and the cause of the last
+//! one; and one line reports the recovery. So a client can cause at most two lines per interval and subject. Functions may
+//! log a fixed number of lines per interval. Metrics count every failure, and `edgeward_log_lines_suppressed_total` counts
+//! suppressed lines.
 //!
 //!     occurred ──► line ──► occurred, occurred, … ──(interval)──► line: n more ──► … ──► ended ──► line
 //!
-//! A summary is written by what occurs next, or by a thread that is there as long as one is due: the last failures
-//! before a silence are told, too.
+//! The next failure writes the summary, or else a thread that runs as long as a summary is due: the last failures before
+//! a silence are reported, too.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -24,19 +24,19 @@ use crate::limits::logging::{CAUSE_BYTES, FUNCTION_LINES, INTERVAL_MS, TICK_MS};
 
 const INTERVAL: Duration = Duration::from_millis(INTERVAL_MS);
 
-/// When something went wrong. What is not known is empty.
+/// The circumstances of a failure. Unknown fields are empty.
 #[derive(Clone, Copy)]
 pub struct Occasion<'a> {
     pub site: &'a str,
-    /// Without its query, which may be a secret.
+    /// Without the query, which may be a secret.
     pub path: &'a str,
     pub request_id: &'a str,
-    /// As in the answer and in metrics.
+    /// As in the response and in metrics.
     pub category: &'static str,
     pub cause: &'a dyn Display,
 }
 
-/// What the log is about.
+/// The subject of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     Origin(String),
@@ -44,31 +44,44 @@ pub(super) enum Subject {
     Edge,
 }
 
-/// What recurs, as `edgeward_log_lines_suppressed_total` names it.
+/// The kind of a recurring line, as in `edgeward_log_lines_suppressed_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Recurring {
-    /// An origin does not answer.
+    /// An origin does not respond.
     OriginFailure,
-    /// An origin's answer ends before its body.
+    /// An origin's response ends before its body is complete.
     OriginBroke,
     HookFailure,
-    /// A service fails behind the head of its response.
+    /// A service fails after the head of its response.
     ServiceFailure,
-    /// This machine has nothing left to ask an origin with.
+    /// This machine has no descriptors, ports or memory left to connect to an origin.
     EdgeExhausted,
-    /// An answer from the cache, or of a folder, ends before its body.
+    /// A panic while answering a request.
+    EdgePanic,
+    /// A response from the cache or a folder ends before its body is complete.
     ResponseBroke,
-    /// What the cache has written of itself is not on the disk.
+    /// The cache's journal cannot be written.
     CacheJournal,
     FunctionLog,
 }
 
 impl Recurring {
-    const ALL: [Recurring; 8] = {
+    const ALL: [Recurring; 9] = {
         use Recurring::{
-            CacheJournal, EdgeExhausted, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke, ServiceFailure,
+            CacheJournal, EdgeExhausted, EdgePanic, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke,
+            ServiceFailure,
         };
-        [OriginFailure, OriginBroke, HookFailure, ServiceFailure, EdgeExhausted, ResponseBroke, CacheJournal, FunctionLog]
+        [
+            OriginFailure,
+            OriginBroke,
+            HookFailure,
+            ServiceFailure,
+            EdgeExhausted,
+            EdgePanic,
+            ResponseBroke,
+            CacheJournal,
+            FunctionLog,
+        ]
     };
 
     fn name(self) -> &'static str {
@@ -78,6 +91,7 @@ impl Recurring {
             Recurring::HookFailure => "hook-failure",
             Recurring::ServiceFailure => "service-failure",
             Recurring::EdgeExhausted => "edge-exhausted",
+            Recurring::EdgePanic => "edge-panic",
             Recurring::ResponseBroke => "response-broke",
             Recurring::CacheJournal => "cache-journal",
             Recurring::FunctionLog => "function-log",
@@ -85,7 +99,7 @@ impl Recurring {
     }
 }
 
-/// Everything that recurs in this process. It outlives a configuration: a reload begins no outage anew.
+/// All recurring lines of this process. They outlive a configuration: a reload does not restart an outage.
 pub(super) struct Recurrences {
     suppressed: IntCounterVec,
     all: Arc<All>,
@@ -95,7 +109,7 @@ pub(super) struct Recurrences {
 struct All {
     repeats: Mutex<HashMap<(Recurring, Subject), Arc<Repeats>>>,
     chatter: Mutex<HashMap<String, Arc<Chatter>>>,
-    /// Whether a thread looks after what is due.
+    /// Whether a thread is running for due summaries.
     ticking: AtomicBool,
 }
 
@@ -134,23 +148,23 @@ impl Recurrences {
         locked(&self.all.chatter).entry(function.to_owned()).or_insert_with(new).clone()
     }
 
-    /// Tells what has not been told yet, at the process's end.
+    /// Writes all pending summaries, at the end of the process.
     pub(super) fn flush(&self) {
         self.all.tell(None);
     }
 }
 
 impl All {
-    /// Whether more will be due. `now` is None at the end, when everything is.
+    /// Returns whether more will be due. `None` for `now` means that everything is due.
     fn tell(&self, now: Option<Instant>) -> bool {
-        // Copied: a line takes as long as its reader wants.
+        // Copied, since writing a line takes as long as its reader wants.
         let repeats: Vec<_> = locked(&self.repeats).values().cloned().collect();
         let chatter: Vec<_> = locked(&self.chatter).values().cloned().collect();
         let more = repeats.iter().fold(false, |more, repeats| repeats.tell(now) | more);
         chatter.iter().fold(more, |more, chatter| chatter.tell(now) | more)
     }
 
-    /// Something will be due.
+    /// Starts the thread, since a summary will be due.
     fn tick(self: Arc<Self>) {
         if self.ticking.swap(true, SeqCst) {
             return;
@@ -164,14 +178,14 @@ impl All {
                     continue;
                 }
                 all.ticking.store(false, SeqCst);
-                // Whoever came before that store has seen a thread, and relies on it.
+                // A caller before that store has seen the thread as running and relies on it.
                 if !all.tell(Some(Instant::now())) || all.ticking.swap(true, SeqCst) {
                     return;
                 }
             }
         });
         if ticks.is_err() {
-            // The next one tries again.
+            // The next failure tries again.
             self.ticking.store(false, SeqCst);
         }
     }
@@ -181,13 +195,13 @@ impl All {
 pub struct Repeats {
     subject: Subject,
     suppressed: IntCounter,
-    /// As `state` has it, for who only wants to say that all is well.
+    /// A copy of the state, for the fast path of a success.
     lasts: AtomicBool,
-    state: Mutex<(State, Option<Latest>)>,
+    state: Mutex<(RepeatState, Option<Latest>)>,
     all: Weak<All>,
 }
 
-/// The last occasion that was not told.
+/// The last failure without a line.
 struct Latest {
     site: String,
     path: String,
@@ -224,7 +238,7 @@ impl Repeats {
         self.write(failures, site, &shown_path(path), request_id, category, &shortened(cause.to_string(), CAUSE_BYTES));
     }
 
-    /// All is well. Costs nothing while it has been.
+    /// Reports a success. Cheap while there was no failure.
     pub(super) fn ended(&self) {
         if !self.lasts.load(Relaxed) {
             return;
@@ -244,7 +258,7 @@ impl Repeats {
         tracing::info!(target: "edgeward::edge", origin, function, failures, lasted_s, "{what}");
     }
 
-    /// Whether more will be due.
+    /// Returns whether more will be due.
     fn tell(&self, now: Option<Instant>) -> bool {
         let (failures, latest) = {
             let mut state = self.state();
@@ -268,27 +282,27 @@ impl Repeats {
         tracing::warn!(target: "edgeward::edge", site, origin, function, path, request_id, category, failures, "{cause}");
     }
 
-    fn state(&self) -> MutexGuard<'_, (State, Option<Latest>)> {
+    fn state(&self) -> MutexGuard<'_, (RepeatState, Option<Latest>)> {
         locked(&self.state)
     }
 }
 
-/// When which line is due.
+/// Decides which line is due when.
 #[derive(Debug, Default)]
-struct State {
-    /// The last line about a failure.
+struct RepeatState {
+    /// The time of the last line about a failure.
     told: Option<Instant>,
-    /// What has not ended: since when, and how often.
+    /// The current outage: its beginning, and the number of failures.
     since: Option<Instant>,
     failures: u64,
-    /// Whether a line has told of it.
+    /// Whether a line has reported it.
     is_told: bool,
     /// Failures without a line.
     untold: u64,
 }
 
-impl State {
-    /// For how many failures a line stands that is to be written now.
+impl RepeatState {
+    /// The number of failures that a line covers, if one is due now.
     fn occurred(&mut self, now: Instant) -> Option<u64> {
         self.since.get_or_insert(now);
         self.failures += 1;
@@ -296,12 +310,12 @@ impl State {
         self.due(Some(now))
     }
 
-    /// How often it was and how long, if that is to be told.
+    /// The number of failures and the duration, if the recovery is to be reported.
     fn ended(&mut self, now: Instant) -> Option<(u64, Duration)> {
         let since = self.since.take()?;
         let failures = std::mem::take(&mut self.failures);
         if !std::mem::take(&mut self.is_told) {
-            // Nobody has heard that it began; the next summary has its failures.
+            // Its beginning was not reported; the next summary includes its failures.
             return None;
         }
         self.untold = 0;
@@ -319,7 +333,7 @@ impl State {
     }
 }
 
-/// What a function writes to its log.
+/// The log output of a function.
 pub struct Chatter {
     function: String,
     suppressed: IntCounter,
@@ -330,7 +344,7 @@ pub struct Chatter {
 #[derive(Debug, Default)]
 struct Window {
     since: Option<Instant>,
-    /// Calls whose log is to be written.
+    /// Calls whose output is still to be written in this window.
     lines: u64,
     left_out: u64,
 }
@@ -366,7 +380,7 @@ impl Chatter {
 }
 
 impl Window {
-    /// Whether a line may be written, and how many of the window before were left out.
+    /// Whether a line may be written, and the number of lines suppressed in the previous window.
     fn line(&mut self, now: Instant) -> (bool, u64) {
         let left_out = self.due(Some(now));
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= INTERVAL) {
@@ -396,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_first_is_told_then_one_summary_per_interval_and_the_end() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         assert_eq!(state.ended(begin), None, "nothing was");
         assert_eq!(state.occurred(begin), Some(1));
         for second in 1..10 {
@@ -412,7 +426,7 @@ mod tests {
 
     #[test]
     fn what_comes_and_goes_has_two_lines_per_interval() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         let mut lines = 0;
         let mut told = 0;
         for ms in 0..100_000 {
@@ -428,7 +442,7 @@ mod tests {
 
     #[test]
     fn at_the_end_everything_is_due() {
-        let (mut state, begin) = (State::default(), Instant::now());
+        let (mut state, begin) = (RepeatState::default(), Instant::now());
         assert_eq!(state.due(None), None);
         state.occurred(begin);
         state.occurred(begin);

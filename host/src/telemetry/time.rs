@@ -1,11 +1,11 @@
-//! A moment, as every log of this program writes it: RFC 3339, UTC, milliseconds.
+//! The time format of all logs: RFC 3339, UTC, milliseconds.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
-/// `2026-11-26T19:30:00.123Z`: always as long, so that it sorts as text.
+/// `2026-11-26T19:30:00.123Z`: of constant length, so that it sorts as text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp([u8; 24]);
 
@@ -14,7 +14,7 @@ impl Timestamp {
         Timestamp::of(SystemTime::now())
     }
 
-    /// Before 1970 it is 1970, after 9999 it is 9999.
+    /// Clamped to the years 1970 to 9999.
     pub fn of(time: SystemTime) -> Timestamp {
         const END_OF_9999_MS: u64 = 253_402_300_799_999;
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();

@@ -1,13 +1,13 @@
-//! Traces: what became of one request, as spans, for a collector that speaks OTLP.
+//! Traces: the spans of a request, for an OTLP collector.
 //!
-//! A request that is sampled gathers its spans on its own thread and hands them over whole when it ends, to a
-//! bounded queue; a thread of its own sends what has gathered. When the collector cannot keep up, spans are
-//! dropped and counted, never waited for. A request that is not sampled pays one `Option` check for each span.
+//! A sampled request collects its spans on its own thread and puts them into a bounded queue when it ends; an exporter
+//! thread sends the queue. When the collector cannot keep up, spans are dropped and counted; a request never waits. An
+//! unsampled request pays one `Option` check per span.
 //!
 //!     request ─► Trace ─span, span, …─► end ─► queue ─► exporter ─► POST /v1/traces
 //!
-//! Spans of one request follow each other or lie within each other: whatever begins while a span is open is its
-//! child. I know the names of spans and attributes only as those give them who open them.
+//! Spans of one request are sequential or nested: a span that begins while another is open is its child. Callers choose
+//! the names of spans and attributes.
 
 mod context;
 mod export;
@@ -24,17 +24,17 @@ use super::register::Register;
 use crate::limits::tracing::{ATTRIBUTE_BYTES, SPANS_PER_TRACE};
 use export::Exporter;
 
-/// Where traces go, and which.
+/// The collector, and the sampling rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSettings {
     /// Host and port of the collector.
     pub host: String,
     pub port: u16,
-    /// The path that spans are posted to.
+    /// The path of the collector for POST requests.
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub service_name: String,
-    /// Of the requests that come without a decision of their own, this part is sampled.
+    /// The fraction of sampled requests among those without a sampling decision.
     pub sample_rate: f64,
 }
 
@@ -45,7 +45,7 @@ pub struct Tracer {
     sample_rate: f64,
 }
 
-/// Spans that were lost, by reason.
+/// Lost spans by reason.
 #[derive(Clone)]
 pub(super) struct Dropped(IntCounterVec);
 
@@ -66,8 +66,8 @@ impl Tracer {
         Ok(Tracer { exporter: Arc::new(Exporter::start(settings, dropped)?), sample_rate })
     }
 
-    /// A trace for a request with this `traceparent`, if it is to be sampled. Whoever has sampled it before us
-    /// has decided for us.
+    /// Starts a trace for a request with this `traceparent`, if it is sampled. The sender's sampling decision
+    /// applies.
     pub fn begin(&self, traceparent: Option<&[u8]>) -> Option<Box<Trace>> {
         let parent = traceparent.and_then(context::parse);
         let sampled = match &parent {
@@ -93,7 +93,7 @@ impl Tracer {
         }))
     }
 
-    /// Waits until what was handed over has been sent, but not for long.
+    /// Waits for a bounded time until the queued spans have been sent.
     pub fn flush(&self) {
         self.exporter.flush();
     }
@@ -110,7 +110,7 @@ pub struct Trace {
     /// The innermost open span.
     current: Cell<u64>,
     spans: RefCell<Vec<Span>>,
-    /// Spans over the limit of one trace.
+    /// Number of spans over the limit of one trace.
     lost: Cell<usize>,
 }
 
@@ -122,13 +122,13 @@ pub enum SpanKind {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Value {
+enum AttributeValue {
     Text(String),
     Number(i64),
     Flag(bool),
 }
 
-/// A span that has ended, or the makings of one.
+/// A span, open or ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
     id: u64,
@@ -138,7 +138,7 @@ pub struct Span {
     start_ns: u64,
     end_ns: u64,
     failed: bool,
-    attributes: Vec<(&'static str, Value)>,
+    attributes: Vec<(&'static str, AttributeValue)>,
 }
 
 impl Span {
@@ -147,40 +147,40 @@ impl Span {
         while !value.is_char_boundary(end) {
             end -= 1;
         }
-        self.attributes.push((key, Value::Text(value[..end].to_owned())));
+        self.attributes.push((key, AttributeValue::Text(value[..end].to_owned())));
     }
 
     pub fn number(&mut self, key: &'static str, value: u64) {
-        self.attributes.push((key, Value::Number(i64::try_from(value).unwrap_or(i64::MAX))));
+        self.attributes.push((key, AttributeValue::Number(i64::try_from(value).unwrap_or(i64::MAX))));
     }
 
     pub fn flag(&mut self, key: &'static str, value: bool) {
-        self.attributes.push((key, Value::Flag(value)));
+        self.attributes.push((key, AttributeValue::Flag(value)));
     }
 
-    /// It went wrong, for this reason (`error.type`).
+    /// Marks the span as failed, for this reason (`error.type`).
     pub fn fail(&mut self, reason: &str) {
         self.failed = true;
         self.text("error.type", reason);
     }
 
-    /// As much as it takes in memory, about.
+    /// Its approximate size in memory.
     fn bytes(&self) -> usize {
-        let values = self.attributes.iter().map(|(_, value)| if let Value::Text(text) = value { text.len() } else { 0 });
+        let values = self.attributes.iter().map(|(_, value)| if let AttributeValue::Text(text) = value { text.len() } else { 0 });
         160 + self.name.len() + self.attributes.len() * 48 + values.sum::<usize>()
     }
 }
 
 impl Trace {
-    /// Opens a span within the innermost open one; it ends when it is dropped.
-    pub fn open(&self, name: &str, kind: SpanKind) -> Open<'_> {
+    /// Opens a child of the innermost open span. Dropping it ends the span.
+    pub fn open(&self, name: &str, kind: SpanKind) -> OpenSpan<'_> {
         let outer = self.current.get();
         let span = self.span(name, kind, outer);
         self.current.set(span.id);
-        Open { trace: self, outer, span: Some(span) }
+        OpenSpan { trace: self, outer, span: Some(span) }
     }
 
-    /// A span that ends now and has lasted so long.
+    /// Records a span that has just ended, by its duration.
     pub fn ended(&self, name: &str, lasted: Duration, fill: impl FnOnce(&mut Span)) {
         let mut span = self.span(name, SpanKind::Internal, self.current.get());
         span.end_ns = self.now_ns();
@@ -189,7 +189,7 @@ impl Trace {
         self.keep(span);
     }
 
-    /// The request has ended. Hands everything over.
+    /// Ends the request's span and queues all spans.
     pub fn finish(self, name: &str, fill: impl FnOnce(&mut Span)) {
         let mut span = self.span(name, SpanKind::Server, self.root);
         span.id = self.root;
@@ -218,7 +218,7 @@ impl Trace {
 
     fn keep(&self, span: Span) {
         let mut spans = self.spans.borrow_mut();
-        // One place is the root's.
+        // One place is reserved for the root.
         if spans.len() + 1 >= SPANS_PER_TRACE {
             self.lost.set(self.lost.get() + 1);
             return;
@@ -232,26 +232,26 @@ impl Trace {
 }
 
 /// An open span.
-pub struct Open<'t> {
+pub struct OpenSpan<'t> {
     trace: &'t Trace,
     outer: u64,
     span: Option<Span>,
 }
 
-impl Open<'_> {
+impl OpenSpan<'_> {
     pub fn note(&mut self, fill: impl FnOnce(&mut Span)) {
         if let Some(span) = &mut self.span {
             fill(span);
         }
     }
 
-    /// What makes this span the parent of whatever is asked for under it.
+    /// The `traceparent` that makes this span the parent of an outgoing request.
     pub fn traceparent(&self) -> String {
         context::format(self.trace.id, self.span.as_ref().map_or(0, |span| span.id))
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenSpan<'_> {
     fn drop(&mut self) {
         self.trace.current.set(self.outer);
         if let Some(mut span) = self.span.take() {
@@ -272,7 +272,7 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Not zero, which no id may be.
+/// A random id. Zero is not a valid id.
 fn random() -> u64 {
     thread_local! {
         static STATE: (RandomState, Cell<u64>) = (RandomState::new(), Cell::new(0));

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::limits::egress as limits;
 use crate::loops::LoopMarks;
 use crate::wasm::worker::output::FunctionLog;
 
@@ -35,9 +36,6 @@ pub(super) struct OutgoingHooks {
     pub(super) passed: LoopMarks,
 }
 
-/// The largest chunk that a guest may write at once; the host holds it until it is sent.
-const BODY_CHUNK_BYTES: usize = 64 << 10;
-
 impl WasiHttpHooks for OutgoingHooks {
     fn send_request(
         &mut self,
@@ -52,11 +50,11 @@ impl WasiHttpHooks for OutgoingHooks {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        BODY_CHUNK_BYTES
+        limits::BODY_CHUNK_BYTES
     }
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
-        BODY_CHUNK_BYTES
+        limits::BODY_CHUNK_BYTES
     }
 }
 

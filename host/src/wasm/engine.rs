@@ -1,7 +1,7 @@
 //! The two engines, viewer and worker, and what they share.
 //!
-//! Fuel, support for concurrency and the geometry of the pool are per engine (facts measured in
-//! `docs/performance.md`):
+//! Fuel, support for concurrency and the geometry of the pool are per engine: a row of `limits::Profile` for each (facts
+//! measured in `docs/performance.md`):
 //! - *viewer*: 2 MiB memories in many slots, synchronous calls only, no asynchronous machinery;
 //! - *worker*: memories up to 4 GiB, asynchronous, yields its thread after each time slice.
 
@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicU32;
 use wasmtime::component::Linker;
 use wasmtime::{Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
-use crate::limits::{Limit, Profile};
+use crate::limits::{Calls, Profile};
 use crate::wasm::aot::AotCache;
 use crate::wasm::compile::process::Compiler;
 use crate::wasm::compile::size::Size;
@@ -23,13 +23,7 @@ use crate::wasm::sealed;
 use crate::wasm::state::ViewerState;
 use crate::wasm::worker::linker;
 use crate::wasm::worker::state::WorkerState;
-use config::{usize_limit, viewer_config, worker_config};
-
-/// Live viewer instances in the process. Each takes two memory slots (one for marks) of 4 GiB of address
-/// space, and at most seven mappings of the kernel's `vm.max_map_count`.
-pub const VIEWER_INSTANCES: u32 = 6_000;
-/// Live worker instances in the process.
-pub const WORKER_INSTANCES: u32 = 1_000;
+use config::{bytes, config};
 
 /// See the module. One for the process.
 pub struct Engines {
@@ -48,8 +42,7 @@ impl Engines {
     /// `data_dir` holds the compiled files, which `compiler` makes.
     pub fn new(data_dir: &Path, compiler: Compiler) -> Result<Engines> {
         let aot = AotCache::open(data_dir)?;
-        let viewer = Engine::new(viewer_config().allocation_strategy(InstanceAllocationStrategy::Pooling(viewer_pool())))?;
-        let worker = Engine::new(worker_config().allocation_strategy(InstanceAllocationStrategy::Pooling(worker_pool())))?;
+        let (viewer, worker) = (running(Profile::Viewer)?, running(Profile::Worker)?);
         let fuel = FuelScale::measure(&viewer)?;
         let viewer_linker = sealed::linker(&viewer)?;
         let worker_linker = linker::linker(&worker)?;
@@ -57,40 +50,14 @@ impl Engines {
     }
 }
 
-fn viewer_pool() -> PoolingAllocationConfig {
-    let profile = Profile::Viewer;
-    let mut pool = pool(profile);
-    // A component counts its nested components too; memories are the scarce resource.
-    pool.total_component_instances(VIEWER_INSTANCES * 4)
-        .total_core_instances(VIEWER_INSTANCES * 8)
-        .total_memories(VIEWER_INSTANCES * 2)
-        .total_tables(VIEWER_INSTANCES * 4)
-        .linear_memory_keep_resident(usize_limit(Limit::MemoryBytes, profile))
-        .table_keep_resident(64 << 10)
-        .max_unused_warm_slots(1_000)
-        .pagemap_scan(pagemap_scan());
-    pool
-}
-
-fn worker_pool() -> PoolingAllocationConfig {
-    let mut pool = pool(Profile::Worker);
-    pool.total_component_instances(WORKER_INSTANCES)
-        .total_core_instances(WORKER_INSTANCES * 8)
-        .total_memories(WORKER_INSTANCES * 2)
-        .total_tables(WORKER_INSTANCES * 4)
-        .total_stacks(WORKER_INSTANCES * 2)
-        .linear_memory_keep_resident(2 << 20)
-        .table_keep_resident(64 << 10)
-        .async_stack_keep_resident(64 << 10)
-        .pagemap_scan(pagemap_scan());
-    pool
+fn running(profile: Profile) -> Result<Engine> {
+    Engine::new(config(profile).allocation_strategy(InstanceAllocationStrategy::Pooling(pool(profile))))
 }
 
 /// The room of one instance; `compile::Inspection::check` refuses components that do not fit.
 fn pool(profile: Profile) -> PoolingAllocationConfig {
-    let room = Size::room(profile);
+    let (shape, room) = (profile.engine(), Size::room(profile));
     let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-    let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.max_memory_size(bytes(room.memory_bytes))
         .table_elements(bytes(room.table_elements))
@@ -102,7 +69,20 @@ fn pool(profile: Profile) -> PoolingAllocationConfig {
         .max_memories_per_component(number(room.memories))
         .max_memories_per_module(number(room.memories_per_module))
         .max_tables_per_component(number(room.tables))
-        .max_tables_per_module(number(room.tables_per_module));
+        .max_tables_per_module(number(room.tables_per_module))
+        .total_component_instances(shape.instances * shape.component_instances_each)
+        .total_core_instances(shape.instances * shape.core_instances_each)
+        .total_memories(shape.instances * shape.memories_each)
+        .total_tables(shape.instances * shape.tables_each)
+        .linear_memory_keep_resident(shape.memory_resident_bytes)
+        .table_keep_resident(shape.table_resident_bytes)
+        .pagemap_scan(pagemap_scan());
+    if let Some(slots) = shape.warm_slots {
+        pool.max_unused_warm_slots(slots);
+    }
+    if shape.calls == Calls::Async {
+        pool.total_stacks(shape.instances * shape.stacks_each).async_stack_keep_resident(shape.stack_resident_bytes);
+    }
     pool
 }
 
@@ -113,13 +93,13 @@ fn pagemap_scan() -> Enabled {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Compiler, Engines};
+    use super::{Arc, Compiler, Engines};
 
     /// One for all tests: a second one's pools do not fit beside it into the address space.
-    pub(crate) fn engines() -> &'static Engines {
-        static ENGINES: std::sync::LazyLock<(Engines, tempfile::TempDir)> = std::sync::LazyLock::new(|| {
+    pub(crate) fn engines() -> &'static Arc<Engines> {
+        static ENGINES: std::sync::LazyLock<(Arc<Engines>, tempfile::TempDir)> = std::sync::LazyLock::new(|| {
             let directory = tempfile::tempdir().unwrap();
-            (Engines::new(directory.path(), Compiler::Unbounded).unwrap(), directory)
+            (Arc::new(Engines::new(directory.path(), Compiler::Unbounded).unwrap()), directory)
         });
         &ENGINES.0
     }

@@ -11,13 +11,13 @@ use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre, Typ
 use wasmtime::{Global, Memory, Ref, Store, Table, Val, WasmCoreDump};
 
 use crate::failure::Failure;
-use crate::limits::{Limit, Limits};
+use crate::limits::{self, Limit, Limits, Profile, instantiation};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{CompileError, Compiled};
-use crate::wasm::engine::{Engines, VIEWER_INSTANCES};
+use crate::wasm::engine::Engines;
 use crate::wasm::state::{self, KeyValueStore, ViewerState};
 use crate::wasm::world::interface;
-use crate::wasm::{restore, sealed};
+use crate::wasm::{restore, sealed, touched};
 
 /// A viewer component, linked and ready to be instantiated.
 pub struct ViewerCode {
@@ -63,11 +63,6 @@ pub struct ViewerCallResult {
     pub fuel: u64,
 }
 
-/// The budget of instantiation (start functions and initialisers), as a multiple of a call's.
-const START_BUDGET: u64 = 100;
-/// Enough to restore the whole memory, which takes a few thousand units per kilobyte at most.
-const RESTORE_FUEL: u64 = 1 << 32;
-
 impl ViewerCode {
     pub fn new(
         engines: &Engines,
@@ -101,7 +96,7 @@ impl ViewerCode {
 
     /// Whether so many instances of all functions are live that none should be kept without need.
     pub fn is_crowded(&self) -> bool {
-        self.live.load(Relaxed) >= VIEWER_INSTANCES / 2
+        self.live.load(Relaxed) >= Profile::Viewer.engine().instances / 2
     }
 
     pub fn is_restorable(&self) -> bool {
@@ -124,7 +119,7 @@ impl ViewerCode {
         store.limiter(|state| &mut state.growth);
         sealed::bound(&mut store);
         store.data_mut().begin(&self.limits, 0, 0);
-        store.set_fuel(self.cpu_fuel.saturating_mul(START_BUDGET)).map_err(host)?;
+        store.set_fuel(self.cpu_fuel.saturating_mul(instantiation::VIEWER_CALLS)).map_err(host)?;
         let instance = match self.pre.instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) => return Err(failure(&mut store, &self.limits, &error)),
@@ -165,7 +160,7 @@ impl ViewerInstance {
     pub fn restore(&mut self) -> bool {
         let Some(restore) = &self.restore else { return false };
         self.store.data().handles.as_at_first()
-            && self.store.set_fuel(RESTORE_FUEL).is_ok()
+            && self.store.set_fuel(limits::restore::FUEL).is_ok()
             && restore.call(&mut self.store, ()).is_ok()
     }
 
@@ -192,7 +187,7 @@ impl ViewerInstance {
     /// reports, and only after a call that did not fail.
     pub fn memory_bytes(&mut self, code: &ViewerCode) -> Result<u64, Failure> {
         let Some(index) = code.pages else { return Ok(self.store.data().growth.memory_bytes()) };
-        self.store.set_fuel(RESTORE_FUEL).map_err(host)?;
+        self.store.set_fuel(limits::restore::FUEL).map_err(host)?;
         let pages = self.instance.get_typed_func::<(), (u32,)>(&mut self.store, index).map_err(host)?;
         let (pages,) = pages.call(&mut self.store, ()).map_err(host)?;
         Ok(u64::from(pages) * restore::PAGE_BYTES)
@@ -222,9 +217,7 @@ impl StoreState {
             return Some("the stores have other memories, globals or tables".to_owned());
         }
         for (number, (memory, same)) in self.memories.iter().zip(&other.memories).enumerate() {
-            let (memory, same) = (memory.data(&self.store), same.data(&other.store));
-            if memory != same {
-                let at = memory.iter().zip(same).position(|(byte, same)| byte != same).unwrap_or(memory.len().min(same.len()));
+            if let Some(at) = touched::first_difference(memory.data(&self.store), same.data(&other.store)) {
                 return Some(format!("memory {number} differs at byte {at}"));
             }
         }

@@ -36,7 +36,7 @@ use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyIndices};
 use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
 
 use crate::failure::Failure;
-use crate::limits::{Limit, Limits, worker};
+use crate::limits::{Limit, Limits, instantiation, worker};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::error::CompileError;
 use crate::wasm::engine::Engines;
@@ -48,9 +48,7 @@ use crate::wasm::world::{HttpVersion, interface};
 /// A body that streams through a component.
 pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
 
-/// The budget of start functions and initialisers: as much as Lambda gives a runtime's init.
-const START_CPU_US: u64 = 10_000_000;
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_millis(instantiation::WORKER_MS);
 
 /// A worker component, linked and ready to be instantiated.
 pub struct WorkerCode {
@@ -118,7 +116,7 @@ impl WorkerCode {
             http,
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(cpu_us),
-            start_fuel: engines.fuel.fuel(cpu_us.max(START_CPU_US)),
+            start_fuel: engines.fuel.fuel(cpu_us.max(instantiation::WORKER_CPU_US)),
             fuel: engines.fuel,
             deadline: Duration::from_millis(limits.value(Limit::DeadlineMs)),
             surroundings,

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 
-use super::Edge;
+use super::{Config, Edge};
 
 pub struct Clock {
     folder: tempfile::TempDir,
@@ -31,7 +31,7 @@ impl Clock {
 
     /// An edge that goes by it.
     #[track_caller]
-    pub fn edge(&self, config: &str) -> Edge {
+    pub fn edge(&self, config: impl Into<Config>) -> Edge {
         let folder = self.folder.path().display();
         Edge::start_behind(&format!("export LD_PRELOAD={folder}/clock.so EDGEWARD_TEST_CLOCK={folder}/ahead"), config)
     }

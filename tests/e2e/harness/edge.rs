@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Instant;
 
-use super::{Answer, Client, PATIENCE, eventually, get};
+use super::{Answer, Client, Config, PATIENCE, eventually, get};
 
 /// The program, to be run with other commands than `serve`.
 pub fn edgeward() -> Command {
@@ -27,47 +27,38 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// `config` is everything but `[server]`.
     #[track_caller]
-    pub fn start(config: &str) -> Edge {
-        Edge::start_in(tempfile::tempdir().unwrap(), "", config)
+    pub fn start(config: impl Into<Config>) -> Edge {
+        Edge::start_in(tempfile::tempdir().unwrap(), config)
     }
 
-    /// `server` holds more lines of `[server]`; relative paths are in `folder`.
+    /// Relative paths of the configuration are in `folder`.
     #[track_caller]
-    pub fn start_in(folder: tempfile::TempDir, server: &str, config: &str) -> Edge {
-        Edge::start_by(edgeward(), folder, server, config)
+    pub fn start_in(folder: tempfile::TempDir, config: impl Into<Config>) -> Edge {
+        Edge::start_by(edgeward(), folder, &config.into())
     }
 
     /// That logs more, or less, than it does by itself.
     #[track_caller]
-    pub fn start_by_level(level: &str, folder: tempfile::TempDir, config: &str) -> Edge {
+    pub fn start_by_level(level: &str, folder: tempfile::TempDir, config: impl Into<Config>) -> Edge {
         let mut command = edgeward();
         command.env("EDGEWARD_LOG", format!("{level},wasmtime=off,wasmtime_wasi=off,wasmtime_wasi_http=off"));
-        Edge::start_by(command, folder, "", config)
-    }
-
-    /// With lines that stand before `[server]`.
-    #[track_caller]
-    pub fn start_with_first(folder: tempfile::TempDir, first: &str, config: &str) -> Edge {
-        let text = first.to_owned() + &server_at(([127, 0, 0, 1], 0).into(), "", config);
-        put(folder.path(), "edge.toml", text.as_bytes());
-        Edge::run(edgeward(), Arc::new(folder), "access.log", &[])
+        Edge::start_by(command, folder, &config.into())
     }
 
     /// Behind these commands of the shell, such as `ulimit`.
     #[track_caller]
-    pub fn start_behind(commands: &str, config: &str) -> Edge {
+    pub fn start_behind(commands: &str, config: impl Into<Config>) -> Edge {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("{commands}; exec \"$0\" \"$@\"")]).arg(edgeward().get_program()).env_remove("EDGEWARD_LOG");
-        Edge::start_by(shell, tempfile::tempdir().unwrap(), "", config)
+        Edge::start_by(shell, tempfile::tempdir().unwrap(), &config.into())
     }
 
     /// On this address instead of a free port, so that another one can follow.
     #[track_caller]
-    pub fn start_at(http: SocketAddr, server: &str, config: &str) -> Edge {
+    pub fn start_at(http: SocketAddr, config: impl Into<Config>) -> Edge {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        put(folder.path(), "edge.toml", server_at(http, server, config).as_bytes());
+        put(folder.path(), "edge.toml", config.into().at(http).as_bytes());
         Edge::run(edgeward(), folder, "access.log", &[])
     }
 
@@ -78,8 +69,8 @@ impl Edge {
     }
 
     #[track_caller]
-    fn start_by(command: Command, folder: tempfile::TempDir, server: &str, config: &str) -> Edge {
-        write_config(folder.path(), server, config);
+    fn start_by(command: Command, folder: tempfile::TempDir, config: &Config) -> Edge {
+        write_config(folder.path(), config);
         Edge::run(command, Arc::new(folder), "access.log", &[])
     }
 
@@ -191,14 +182,9 @@ impl Edge {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Replaces the configuration, keeping `[server]` as `start` wrote it.
-    pub fn reconfigure(&self, config: &str) {
-        write_config(self.folder.path(), "", config);
-    }
-
-    /// The same, with more lines of `[server]`.
-    pub fn reconfigure_with(&self, server: &str, config: &str) {
-        write_config(self.folder.path(), server, config);
+    /// Replaces the configuration.
+    pub fn reconfigure(&self, config: impl Into<Config>) {
+        write_config(self.folder.path(), &config.into());
     }
 
     /// Puts a file into the edge's folder, as a deployment would: under another name first.
@@ -229,12 +215,12 @@ impl Edge {
     }
 
     /// Kills it, and starts it again in the same folder.
-    pub fn kill_and_restart(mut self, config: &str) -> Edge {
+    pub fn kill_and_restart(mut self, config: impl Into<Config>) -> Edge {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let folder = std::mem::replace(&mut self.folder, Arc::new(tempfile::tempdir().unwrap()));
         drop(self);
-        Edge::start_in(Arc::into_inner(folder).expect("nobody is beside"), "", config)
+        Edge::start_in(Arc::into_inner(folder).expect("nobody is beside"), config)
     }
 }
 
@@ -250,15 +236,8 @@ impl Drop for Edge {
     }
 }
 
-fn write_config(folder: &Path, server: &str, config: &str) {
-    put(folder, "edge.toml", server_at(([127, 0, 0, 1], 0).into(), server, config).as_bytes());
-}
-
-fn server_at(http: SocketAddr, server: &str, config: &str) -> String {
-    let workers = if server.contains("workers") { "" } else { "workers = 2\n" };
-    format!(
-        "[server]\nhttp = [\"{http}\"]\nadmin = \"127.0.0.1:0\"\n{workers}data_dir = \"data\"\nedge_location = \"TST1\"\n{server}\n{config}"
-    )
+fn write_config(folder: &Path, config: &Config) {
+    put(folder, "edge.toml", config.at(([127, 0, 0, 1], 0).into()).as_bytes());
 }
 
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {

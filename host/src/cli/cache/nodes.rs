@@ -18,14 +18,14 @@ const PORT: u16 = 9090;
 const NODES_MAX: usize = 256;
 
 /// One process.
-pub(super) struct Node {
+pub(super) struct CacheNode {
     /// In messages.
     pub(super) name: String,
     /// Tried in turn; or why there are none.
     addresses: Result<Vec<SocketAddr>, String>,
 }
 
-impl Node {
+impl CacheNode {
     pub(super) async fn connect(&self) -> anyhow::Result<(SocketAddr, TcpStream)> {
         let addresses = self.addresses.as_ref().map_err(|why| anyhow::anyhow!("{why}"))?;
         let mut refused = None;
@@ -55,15 +55,15 @@ pub(super) fn written(text: &str) -> Result<String, String> {
 }
 
 /// Each node once. A name that stands for nothing is a node that cannot be asked: the others are.
-pub(super) async fn found(written: &[String]) -> anyhow::Result<Vec<Node>> {
-    let mut nodes: Vec<Node> = Vec::new();
+pub(super) async fn found(written: &[String]) -> anyhow::Result<Vec<CacheNode>> {
+    let mut nodes: Vec<CacheNode> = Vec::new();
     let mut taken = Vec::new();
     for text in written {
         let looked_up = timeout(PATIENCE, tokio::net::lookup_host(text.as_str())).await.context("no answer in time");
         let addresses = match looked_up.and_then(|found| Ok(found?)) {
             Ok(found) => found.collect::<Vec<_>>(),
             Err(error) => {
-                nodes.push(Node { name: text.clone(), addresses: Err(format!("{text} has no address: {error:#}")) });
+                nodes.push(CacheNode { name: text.clone(), addresses: Err(format!("{text} has no address: {error:#}")) });
                 continue;
             }
         };
@@ -73,9 +73,9 @@ pub(super) async fn found(written: &[String]) -> anyhow::Result<Vec<Node>> {
         taken.extend(&new);
         let is_address = text.parse::<SocketAddr>().is_ok();
         if !new.is_empty() && new.iter().all(|address| address.ip().is_loopback()) {
-            nodes.push(Node { name: text.clone(), addresses: Ok(new) });
+            nodes.push(CacheNode { name: text.clone(), addresses: Ok(new) });
         } else {
-            nodes.extend(new.into_iter().map(|address| Node {
+            nodes.extend(new.into_iter().map(|address| CacheNode {
                 name: if is_address { text.clone() } else { format!("{address} ({text})") },
                 addresses: Ok(vec![address]),
             }));

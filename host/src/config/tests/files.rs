@@ -249,7 +249,7 @@ fn values_come_from_the_environment_and_from_files() {
     let loaded = loaded.unwrap();
     let environment = &loaded.config.functions["f"].environment;
     let expected = [("A", SET.1), ("B", "<edgeward|default>"), ("C", "${CARGO_PKG_NAME} $ $$ $${x} "), ("D", "Bearer s3cret ")];
-    assert_eq!(**environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    assert_eq!(***environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     let OriginKind::Url(origin) = &loaded.config.origins["u"].kind else { panic!("no URL") };
     assert_eq!(origin.host, "127.0.0.1");
     let header = |value: &str| ("authorization".to_owned(), value.to_owned());
@@ -283,19 +283,19 @@ fn a_value_that_cannot_be_had_is_told_once() {
             10 | url = "${NO_SUCH_VARIABLE}"
                |        ^^^^^^^^^^^^^^^^^^^ set it, or give a default: `${NO_SUCH_VARIABLE:-…}`; a literal `${` is written `$${`
 
-            error: cannot take a value from `missing`: no such file or folder
+            error: cannot read a value from `missing`: no such file or folder
               --> edge.toml:11:18
                |
             11 | headers = { a = "${file:missing}", b = "x ${file:empty} ${file:long}", c = "${not a name}", d = "${open", e = "${}" }
                |                  ^^^^^^^^^^^^^^^ a file of 1 to 65536 bytes is expected; looked for missing
 
-            error: cannot take a value from `empty`: it is empty
+            error: cannot read a value from `empty`: it is empty
               --> edge.toml:11:43
                |
             11 | headers = { a = "${file:missing}", b = "x ${file:empty} ${file:long}", c = "${not a name}", d = "${open", e = "${}" }
                |                                           ^^^^^^^^^^^^^ a file of 1 to 65536 bytes is expected; looked for empty
 
-            error: cannot take a value from `long`: it has more than 65536 bytes
+            error: cannot read a value from `long`: it has more than 65536 bytes
               --> edge.toml:11:57
                |
             11 | headers = { a = "${file:missing}", b = "x ${file:empty} ${file:long}", c = "${not a name}", d = "${open", e = "${}" }

@@ -40,7 +40,7 @@ primary = "x"
 "#,
         ),
         expect![[r#"
-            error: [origin.none] says not where it is
+            error: [origin.none] does not say where it is
               --> edge.toml:10:1
                |
             10 | [origin.none]
@@ -160,7 +160,7 @@ primary = "x"
             31 | component = "hook.wasm"
                |             ^^^^^^^^^^^ none is declared; add a table [function.NAME]
 
-            error: an origin cannot stand in for itself
+            error: an origin cannot be its own fallback
               --> edge.toml:34:13
                |
             34 | secondary = "two"

@@ -96,7 +96,7 @@ certificate = "a"
             4 | admin = "127.0.0.1"
               |         ^^^^^^^^^^^ IP address and port are expected: "127.0.0.1:8080", "[::]:443"
 
-            error: `edge_location` cannot stand in a header
+            error: `edge_location` is not valid in a header
              --> edge.toml:5:17
               |
             5 | edge_location = "a b"
@@ -193,11 +193,11 @@ fn the_access_log_has_the_fields_that_it_is_told() {
             3 | access_log = { fields = ["sc-statsu", "time-taken", "cs(Authorization)", "time-taken"], field = 1 }
               |                                                     ^^^^^^^^^^^^^^^^^^^ fields: `timestamp`, `x-edge-location`, `sc-bytes`, `cs-bytes`, `c-ip`, `c-port`, `cs-method`, `cs-uri-stem`, `cs-uri-query`, `sc-status`, `cs(Referer)`, `cs(User-Agent)`, `cs(Cookie)`, `x-edge-result-type`, `x-edge-response-result-type`, `x-edge-detailed-result-type`, `x-edge-request-id`, `x-host-header`, `site`, `cs-protocol`, `cs-protocol-version`, `time-taken`, `time-to-first-byte`, `x-forwarded-for`, `ssl-protocol`, `ssl-cipher`, `sc-content-type`, `sc-content-len`, `sc-range-start`, `sc-range-end`, `origin`, `origin-address`, `origin-connect`, `origin-fbl`, `origin-tries`, `origin-failovers`, `function-calls`, `function-time`
 
-            error: `time-taken` is there twice
+            error: `time-taken` is listed twice
              --> edge.toml:3:74
               |
             3 | access_log = { fields = ["sc-statsu", "time-taken", "cs(Authorization)", "time-taken"], field = 1 }
-              |                                                                          ^^^^^^^^^^^^ each field can stand in a line once
+              |                                                                          ^^^^^^^^^^^^ list each field once
 
             error: unknown key `field` in [server.access_log]
              --> edge.toml:3:89

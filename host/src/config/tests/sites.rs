@@ -70,7 +70,7 @@ behaviour = []
               --> edge.toml:16:27
                |
             16 | allowed_methods = ["get", "TRACE"]
-               |                           ^^^^^^^ no origin is asked to do this; remove it
+               |                           ^^^^^^^ the edge does not forward this method; remove it
 
             error: `include_body` without a hook that could see the body
               --> edge.toml:17:16
@@ -259,7 +259,7 @@ response_headers_policy = "SimpleCors"
             16 | allow_origins = ["*"]
                |                  ^^^ name the origins: browsers take no credentials from everybody
 
-            error: `GET PUT` cannot stand in `allow_methods`
+            error: `GET PUT` is not valid in `allow_methods`
               --> edge.toml:18:18
                |
             18 | allow_methods = ["GET PUT"]

@@ -1,41 +1,30 @@
-//! What is compressed on its way into the cache, and what is then said of it.
+//! Which responses are compressed on their way into the cache, and how their headers change.
 //!
-//! The conditions are CloudFront's ("Serve compressed files", Developer Guide), and RFC 9110's `no-transform`.
-//! It is done once, while the cache is filled; a hit costs what it always did. Those who share a key accept the same
-//! codings, so that nobody is given what they cannot read.
+//! The conditions are CloudFront's ("Serve compressed files", Developer Guide), and RFC 9110's `no-transform`. A response is
+//! compressed once, while it is stored; a hit costs no more than without. Requests that share a key accept the same
+//! codings, so that no client gets what it cannot read.
 //!
-//! The compressed form is another representation: its ETag is weak, and what was said about the bytes is gone. Two
-//! parts of it may never be put together, since what is compressed anew may be other bytes under the same tag; so it
-//! has no ranges either.
+//! The compressed form is another representation: its ETag is weak, and headers that describe the original bytes are
+//! removed. Two parts of it may never be combined, since compressing again may give other bytes under the same tag; so it
+//! has no ranges.
 
-mod encode;
-mod encoder;
-
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{StatusCode, Version};
 
-use super::Caching;
 use crate::cache::{Meta, Original};
-use crate::edge::body::Content;
-use crate::edge::head::Head;
+use crate::edge::body::compressed::Compressed;
+use crate::edge::body::content::Content;
+use crate::edge::site::caching::Caching;
 use crate::limits::compression::{BYTES_MAX, BYTES_MIN};
-pub(crate) use encode::Compressed;
 
-/// CloudFront: to a client of HTTP/1.0, Accept-Encoding means nothing.
-pub(super) fn hear(caching: &Caching, head: &mut Head) {
-    if caching.compress && head.version == Version::HTTP_10 {
-        head.headers.remove(header::ACCEPT_ENCODING);
-    }
-}
-
-/// What is to be stored, compressed if it may be and its askers can read that; `meta` then says so. `asked` are the
-/// fields of the request, from which its key was made.
-pub(super) fn offer(caching: &Caching, asked: &HeaderMap, meta: &mut Meta, content: Content) -> Content {
+/// Compresses what is to be stored, if it may be and its clients can read that; `meta` then says so. `asked` are the fields
+/// of the request that the key was made from.
+pub(super) fn compress(caching: &Caching, asked: &HeaderMap, meta: &mut Meta, content: Content) -> Content {
     let Some(length) = meta.length.filter(|_| caching.compress) else { return content };
     if !is_compressible(meta.status, length, &meta.headers) {
         return content;
     }
-    // It has two forms from here on, whichever this one is.
+    // From here on the response has two forms, whichever this one is.
     vary(&mut meta.headers);
     let Some(coding) = caching.policy.key.encodings.accepted(asked).preferred() else { return content };
     match Compressed::new(content, coding, length, caching.cache.metrics().clone()) {
@@ -53,8 +42,8 @@ pub(super) fn offer(caching: &Caching, asked: &HeaderMap, meta: &mut Meta, conte
     }
 }
 
-/// Header fields that a 304 has brought up to date speak of what the origin has; makes them speak of what is stored.
-pub(super) fn renewed(caching: &Caching, prior: &Meta, headers: &mut HeaderMap) {
+/// Adapts header fields that a 304 has updated: they describe what the origin has, and must describe what is stored.
+pub(super) fn renew(caching: &Caching, prior: &Meta, headers: &mut HeaderMap) {
     if prior.original.is_some() {
         describe(headers);
     } else if caching.compress && prior.length.is_some_and(|length| is_compressible(prior.status, length, headers)) {
@@ -67,10 +56,10 @@ fn is_compressible(status: StatusCode, length: u64, headers: &HeaderMap) -> bool
         && (BYTES_MIN..=BYTES_MAX).contains(&length)
         && !headers.contains_key(header::CONTENT_ENCODING)
         && headers.get(header::CONTENT_TYPE).is_some_and(is_listed)
-        && !is_to_stay(headers)
+        && !is_not_to_be_transformed(headers)
 }
 
-/// CloudFront's list, where a family is not listed whole.
+/// CloudFront's list.
 const TYPES: [&str; 47] = [
     "application/dash+xml",
     "application/eot",
@@ -127,13 +116,13 @@ fn is_listed(content_type: &HeaderValue) -> bool {
 }
 
 /// RFC 9110 section 7.7.
-fn is_to_stay(headers: &HeaderMap) -> bool {
+fn is_not_to_be_transformed(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::CACHE_CONTROL).iter();
     let mut directives = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
 }
 
-/// Takes out what was true of the origin's bytes only.
+/// Removes what is true of the origin's bytes only.
 fn describe(headers: &mut HeaderMap) {
     for name in ["accept-ranges", "content-digest", "content-length", "content-md5", "content-range", "digest", "repr-digest"] {
         headers.remove(name);
@@ -145,7 +134,7 @@ fn describe(headers: &mut HeaderMap) {
     }
 }
 
-/// Equal by meaning, not by bytes. What is no tag has no weak form, as CloudFront has it.
+/// The weak form of a tag. What is not a tag has none, as in CloudFront.
 fn weak(etag: &HeaderValue) -> Option<HeaderValue> {
     let tag = etag.as_bytes();
     if tag.starts_with(b"W/\"") {

@@ -1,11 +1,11 @@
-//! I make the request that goes to the origin: in CloudFront mode, of the parts that its key is made of.
+//! Makes the request that goes to the origin: in CloudFront mode, from the parts that its key is made of.
 //!
-//! What is fetched for everybody (`shared`) has nothing of the client's but those parts and what an origin request policy
-//! adds, which is the operator's word ("Control origin requests"). A header that changed the answer without being in the key
+//! A request for everybody (`shared`) has nothing of the client's but those parts and what an origin request policy adds,
+//! for which the operator answers ("Control origin requests"). A header that changed the answer without being in the key
 //! would let one client choose what others get. In standards mode everything is forwarded, since there the answer says
-//! what it depends on; only of the query string no answer can say that, so what the key leaves out is left out.
+//! what it depends on; it cannot say so of the query string, so parameters that are not in the key are left out.
 //!
-//! What is fetched for one client (`own`) also has its body's description, its conditions, and where it came from.
+//! A request for one client (`own`) also describes its body, and has its conditions and where it came from.
 
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -16,7 +16,7 @@ use crate::cache::invalidation;
 use crate::cache::key::parts::{self, Forwarded, ForwardedFields, KeyPart, KeyRequest, OriginView};
 use crate::cache::key::{Choice, Encodings};
 use crate::config::{CachePolicy, Forwarding};
-use crate::edge::head::{Head, with_query};
+use crate::edge::request::head::{Head, with_query};
 
 /// What decides what is forwarded.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ pub(super) struct Rules<'a> {
     pub(super) secure: bool,
 }
 
-/// The request whose answer is for all who have its key: for the whole, without conditions.
+/// The request whose answer is for all clients with its key: for the whole, without conditions.
 pub(super) fn shared(rules: Rules<'_>, head: &Head) -> Head {
     let mut sent = head.clone();
     // HEAD is answered from what GET stores.
@@ -51,7 +51,7 @@ pub(super) fn shared(rules: Rules<'_>, head: &Head) -> Head {
     sent
 }
 
-/// The request whose answer nobody will share, though it is made like one that is: for the whole, without conditions.
+/// A request like `shared` whose answer nobody will share: for the whole, without conditions.
 pub(super) fn unshared(rules: Rules<'_>, head: &Head) -> Head {
     let mut sent = head.clone();
     if sent.method == Method::HEAD {
@@ -72,10 +72,10 @@ pub(super) fn own(rules: Rules<'_>, head: &mut Head) {
     let mut sent = headers(rules, head, chosen);
     let writes = !invalidation::is_safe(&head.method);
     for name in head.headers.keys() {
-        let kept = is_one_client_s(name)
-            // Of a handshake, which is never stored. Without `Origin` a server cannot tell a foreign page.
+        let kept = concerns_one_client(name)
+            // Of a handshake, which is never stored. Without `Origin` a server cannot recognize a foreign page.
             || (head.websocket && (name.as_str().starts_with("sec-websocket-") || *name == header::ORIGIN))
-            // What a change is about, and by whom, is the origin's business.
+            // The origin decides about changes, and who makes them.
             || (writes && (*name == header::AUTHORIZATION || *name == header::ORIGIN));
         if kept {
             copy(&head.headers, name, &mut sent);
@@ -84,8 +84,8 @@ pub(super) fn own(rules: Rules<'_>, head: &mut Head) {
     (head.headers, head.target) = (sent, target);
 }
 
-/// Framing, conditions, ranges, and what traces a request: of no interest to anybody else.
-fn is_one_client_s(name: &HeaderName) -> bool {
+/// Framing, conditions, ranges, and what traces a request: they concern one client only.
+fn concerns_one_client(name: &HeaderName) -> bool {
     matches!(
         *name,
         header::HOST
@@ -130,7 +130,7 @@ impl Chosen {
 
     fn take(&mut self, part: &KeyPart<'_>, asked: &HeaderMap) {
         match *part {
-            // The connection, or the target and the method that are there already.
+            // Of the connection, or in the target and the method that are there already.
             KeyPart::Method(_) | KeyPart::Scheme { .. } | KeyPart::Path(_) | KeyPart::Query(_) => {}
             KeyPart::Host(host) => {
                 if let Ok(host) = HeaderValue::from_bytes(&host.to_ascii_lowercase()) {
@@ -158,7 +158,7 @@ impl Chosen {
     }
 }
 
-/// All lines of a field, in the place of any that are there.
+/// Copies all lines of a field over any that are there.
 fn copy(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap) {
     let mut values = from.get_all(name).iter();
     if let Some(first) = values.next() {
@@ -189,7 +189,7 @@ fn headers(rules: Rules<'_>, head: &Head, mut chosen: Chosen) -> HeaderMap {
     let keyed = &rules.policy.key;
     if let Some(also) = rules.also {
         for name in head.headers.keys() {
-            // These three have rules of their own: an origin's setting, the list of cookies, the list of codings.
+            // These three have rules of their own: the origin's setting, the list of cookies, the list of codings.
             let own_rule = matches!(*name, header::HOST | header::COOKIE | header::ACCEPT_ENCODING);
             if !own_rule && !chosen.headers.contains_key(name) && also.headers.takes(|listed| listed == name) {
                 copy(&head.headers, name, &mut chosen.headers);
@@ -209,7 +209,7 @@ fn headers(rules: Rules<'_>, head: &Head, mut chosen: Chosen) -> HeaderMap {
     {
         entry.insert(cookies);
     }
-    // Codings that no policy keys would be stored for those who cannot read them.
+    // Codings that are not in the key would be stored for clients that cannot read them.
     headers.entry(header::ACCEPT_ENCODING).or_insert_with(|| chosen.codings.header());
     headers
 }

@@ -1,4 +1,4 @@
-//! I make of a stored response the answer to one request: its conditions, its ranges, its age.
+//! Presents a stored response to one request: by its conditions, its ranges, its age.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -7,42 +7,45 @@ use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
+use crate::cache::Hit;
 use crate::cache::condition::{self, ConditionResult};
+use crate::cache::fields::{self, SetCookie};
 use crate::cache::freshness::Mode;
+use crate::cache::key::Choice;
 use crate::cache::range::{self, Multipart, Selection};
 use crate::cache::status::{CacheStatus, MEMBER_BYTES};
-use crate::cache::{Hit, fields};
-use crate::edge::body::Content;
-use crate::edge::head::Head;
-use crate::edge::id::RequestId;
-use crate::edge::respond::Answer;
+use crate::edge::answer::Answer;
+use crate::edge::body::content::Content;
+use crate::edge::request::head::Head;
+use crate::edge::request::id::RequestId;
+use crate::edge::site::caching::Caching;
 use crate::telemetry::ResultType;
 
-pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// What we call ourselves in `Cache-Status`.
-pub(super) const NAME: &str = "Edgeward";
+/// What the edge calls itself in `Cache-Status`.
+const NAME: &str = "Edgeward";
 
-/// Those that are put on a stored response here and by `respond::finish`.
+/// Headers that are added to a stored response here and by `response::finish`.
 const OWN_HEADERS: usize = 6;
 
 const AGE_BYTES: usize = 20;
 
-/// How we came by the response.
-pub(super) struct How {
+/// How a stored response came about.
+pub(super) struct Presentation {
     pub(super) result: ResultType,
     pub(super) status: CacheStatus,
-    /// It has an age worth telling.
+    /// Whether its age is shown.
     pub(super) aged: bool,
 }
 
-/// Puts `Age` and `Cache-Status`, which differ from second to second, into one piece of memory.
-fn tell(headers: &mut HeaderMap, how: &How, age_s: u64) {
+/// Adds `Age` and `Cache-Status`, which differ from second to second. They share one piece of memory.
+fn add_age_and_status(headers: &mut HeaderMap, presentation: &Presentation, age_s: u64) {
     let mut text = BytesMut::with_capacity(AGE_BYTES + MEMBER_BYTES);
-    if how.aged && write!(text, "{age_s}").is_ok() {
+    if presentation.aged && write!(text, "{age_s}").is_ok() {
         headers.insert(header::AGE, value(text.split()));
     }
-    how.status.write(NAME, &mut text);
+    presentation.status.write(NAME, &mut text);
     headers.append(CACHE_STATUS, value(text));
 }
 
@@ -50,23 +53,36 @@ fn value(text: BytesMut) -> HeaderValue {
     HeaderValue::from_maybe_shared(text.freeze()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
-pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, how: How) -> Answer {
+/// Adds `Cache-Status` to an answer that does not come from the cache.
+pub(super) fn append_cache_status(answer: &mut Answer, status: CacheStatus) {
+    answer.response.headers_mut().append(CACHE_STATUS, status.member(NAME));
+}
+
+/// As in CloudFront: a behavior that forwards no cookies answers with none.
+pub(super) fn drop_unforwarded_cookies(caching: &Caching, answered: &mut HeaderMap) {
+    let forwarded = caching.forwarding.as_ref().is_some_and(|forwarding| forwarding.cookies != Choice::None);
+    if caching.cookies() == SetCookie::Drop && !forwarded {
+        answered.remove(header::SET_COOKIE);
+    }
+}
+
+pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, presentation: Presentation) -> Answer {
     let meta = &hit.meta;
-    // A stored error is an error.
-    let result = if meta.status.as_u16() < 400 { how.result } else { ResultType::Error };
+    // A stored error counts as an error.
+    let result = if meta.status.as_u16() < 400 { presentation.result } else { ResultType::Error };
     let mut response = Response::new(Content::Empty);
     *response.status_mut() = meta.status;
     let headers = response.headers_mut();
     headers.reserve(meta.headers.len() + OWN_HEADERS);
     headers.extend(meta.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-    tell(headers, &how, meta.times.age_s(now_ms));
+    add_age_and_status(headers, &presentation, meta.times.age_s(now_ms));
     let held = condition::hold(&head.method, &head.headers, meta.status, &meta.headers, meta.times.received_ms);
     if held == ConditionResult::NotModified {
         fields::describe_nothing(headers);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Answer { response, result };
     }
-    // A compressed body has no strong validator, without which no two parts of it may be put together.
+    // A compressed body has no strong validator, without which its parts may not be combined.
     let length = hit.length().filter(|_| meta.original.is_none());
     let selected = range::select(mode, &head.method, &head.headers, meta.status, &meta.headers, length);
     let (status, content) = match (selected, length) {

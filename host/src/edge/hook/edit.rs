@@ -1,16 +1,20 @@
-//! I apply a hook's answer to a request or a response, under CloudFront's rules, and say which op broke one.
+//! Applies a hook's answer to a request or a response, under CloudFront's rules; an error says which operation broke one.
 //!
-//! Pure: bytes in, edits out. Half of an answer may have been applied when a rule is broken; the caller
-//! answers with an error then and looks at neither again. An answer without ops touches nothing.
+//! Pure: bytes in, edits out. When a rule is broken, half of an answer may have been applied; the caller then answers with
+//! an error and uses neither. An answer without operations changes nothing.
+
+use std::num::NonZeroU8;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, StatusCode};
 
-use crate::edge::head::{Head, is_host};
-use crate::edge::header::{is_disallowed, is_read_only};
-use crate::edge::origin::{Choice, Edits};
+use crate::edge::hook::edits::{HookEdits, OriginChoice, OriginEdits};
+use crate::edge::origin::address::OriginAddress;
+use crate::edge::request::head::{Head, is_host};
+use crate::edge::request::header_rules::{is_disallowed, is_read_only};
 use crate::failure::Failure;
 use crate::limits::{self, Limit, Limits};
 use crate::wasm::abi::{Moment, Op, Ops};
@@ -22,20 +26,13 @@ pub(crate) enum Flow {
     Respond(http::Response<Bytes>),
 }
 
-/// What an answer asks for beside the head: `body` of the request, and `origin`.
-#[derive(Debug, Default)]
-pub(crate) struct Beside {
-    pub(crate) body: Option<Bytes>,
-    pub(crate) origin: Option<Box<Edits>>,
-}
-
 /// Applies an answer at a request's moment.
 pub(crate) fn edit_request(
     moment: Moment,
     limits: &Limits,
     answer: &[u8],
     head: &mut Head,
-    beside: &mut Beside,
+    edits: &mut HookEdits,
 ) -> Result<Flow, Failure> {
     let mut ops = Ops::parse(answer).map_err(bad)?;
     let (mut uri, mut query): (Option<&str>, Option<&str>) = (None, None);
@@ -46,14 +43,14 @@ pub(crate) fn edit_request(
             Op::SetUri(text) => return Err(bad(format!("the URI `{}` does not begin with `/`", excerpt(text)))),
             Op::SetQuery(text) => query = Some(text),
             Op::Respond { status, reason } => return generate(moment, limits, status, reason, ops).map(Flow::Respond),
-            Op::SetBody(body) if moment == Moment::OriginRequest => beside.body = Some(Bytes::copy_from_slice(body)),
+            Op::SetBody(body) if moment == Moment::OriginRequest => edits.body = Some(Bytes::copy_from_slice(body)),
             Op::SetBody(_) => return Err(bad("the request's body can only be replaced in origin-request")),
             Op::SetStatus { .. } => return Err(bad("a status was set where there is no response")),
             op @ (Op::SetHeader { .. } | Op::AppendHeader { .. } | Op::RemoveHeader { .. }) => {
                 headers_changed = true;
                 edit_header(moment, &mut head.headers, op)?;
             }
-            op => edit_origin(moment, beside.origin.get_or_insert_default(), op)?,
+            op => edit_origin(moment, edits.origin.get_or_insert_default(), op)?,
         }
     }
     if uri.is_some() || query.is_some() {
@@ -65,7 +62,7 @@ pub(crate) fn edit_request(
     Ok(Flow::Continue)
 }
 
-/// Applies an answer at a response's moment; the body to send instead, if it replaces it.
+/// Applies an answer at a response's moment. Returns the body to send instead, if the hook replaces it.
 pub(crate) fn edit_response(
     moment: Moment,
     limits: &Limits,
@@ -95,7 +92,7 @@ pub(crate) fn edit_response(
     }
     if body.is_some() {
         response.headers.remove(header::CONTENT_LENGTH);
-        // There a hook sees no body: what it sends instead is coded as the old one only if it says so.
+        // At this moment a hook sees no body: the new one has the old content coding only if the hook says so.
         if moment == Moment::ViewerResponse && !coded {
             response.headers.remove(header::CONTENT_ENCODING);
         }
@@ -111,7 +108,7 @@ fn generate(moment: Moment, limits: &Limits, status: u16, reason: &str, ops: Ops
         match op.map_err(bad)? {
             Op::SetBody(body) => *response.body_mut() = Bytes::copy_from_slice(body),
             op @ (Op::SetHeader { .. } | Op::AppendHeader { .. } | Op::RemoveHeader { .. }) => {
-                // The rules for a response hold, not those of the request that it answers.
+                // The rules for a response apply, not those for the request that it answers.
                 edit_header(Moment::OriginResponse, response.headers_mut(), op)?;
             }
             _ => return Err(bad("only headers and a body may follow a generated response")),
@@ -129,7 +126,7 @@ fn edit_header(moment: Moment, headers: &mut HeaderMap, op: Op<'_>) -> Result<()
         Op::RemoveHeader { name } => (name, None),
         _ => return Ok(()),
     };
-    // Parsing lower-cases, so that the tables see one spelling.
+    // Parsing lower-cases the name, so that the tables see one spelling.
     let name = self::name(name)?;
     let value = value.map(|value| self::value(&name, value)).transpose()?;
     if is_disallowed(name.as_str()) {
@@ -147,7 +144,7 @@ fn edit_header(moment: Moment, headers: &mut HeaderMap, op: Op<'_>) -> Result<()
     }
     match (op, value) {
         (Op::AppendHeader { .. }, Some(value)) => {
-            // `append` panics when the map is full; a limit far below that has been checked by then.
+            // The map is full only far above the limit, which is checked later.
             if headers.try_append(name, value).is_err() {
                 return Err(bad("too many headers"));
             }
@@ -164,14 +161,14 @@ fn edit_header(moment: Moment, headers: &mut HeaderMap, op: Op<'_>) -> Result<()
     Ok(())
 }
 
-fn edit_origin(moment: Moment, edits: &mut Edits, op: Op<'_>) -> Result<(), Failure> {
+fn edit_origin(moment: Moment, edits: &mut OriginEdits, op: Op<'_>) -> Result<(), Failure> {
     match op {
-        Op::SelectOrigin { id } => edits.choice = Some(Choice::Named(id.to_owned())),
+        Op::SelectOrigin { id } => edits.choice = Some(OriginChoice::Named(id.to_owned())),
         Op::OriginGroup { primary, secondary, statuses } => {
             if moment != Moment::ViewerRequest {
                 return Err(bad("an origin group can only be made in viewer-request"));
             }
-            edits.choice = Some(Choice::Group {
+            edits.choice = Some(OriginChoice::Group {
                 primary: primary.to_owned(),
                 secondary: secondary.to_owned(),
                 statuses: statuses.iter().collect(),
@@ -183,7 +180,7 @@ fn edit_origin(moment: Moment, edits: &mut Edits, op: Op<'_>) -> Result<(), Fail
             if !valid || port == 0 {
                 return Err(bad(format!("`{}` port {port} is not an address of an origin", excerpt(host))));
             }
-            edits.address = Some((host.to_ascii_lowercase(), port, tls));
+            edits.address = Some(OriginAddress::new(&host.to_ascii_lowercase(), port, tls).map_err(bad)?);
         }
         Op::OriginPath(path) => {
             let valid = path.is_empty() || (path.starts_with('/') && !path.ends_with('/') && path.len() <= 255);
@@ -218,7 +215,10 @@ fn edit_origin(moment: Moment, edits: &mut Edits, op: Op<'_>) -> Result<(), Fail
             if !within(connect_ms, 1, 10_000) || !within(read_ms, 1, 120_000) || attempts > 3 {
                 return Err(bad("timeouts for the origin are at most 10 s to connect, 120 s to read, 3 attempts"));
             }
-            (edits.connect_ms, edits.read_ms, edits.attempts) = (connect_ms, read_ms, attempts);
+            // In the ABI, 0 leaves a setting as it is.
+            let set = |ms: u32| (ms > 0).then(|| Duration::from_millis(ms.into()));
+            (edits.connect_timeout, edits.read_timeout) = (set(connect_ms), set(read_ms));
+            edits.connect_attempts = NonZeroU8::new(attempts);
         }
         _ => return Err(bad("an op for responses was used on a request")),
     }
@@ -295,7 +295,7 @@ fn value(name: &HeaderName, value: &[u8]) -> Result<HeaderValue, Failure> {
     HeaderValue::from_bytes(value).map_err(|_| bad(format!("the value of header `{name}` is not valid")))
 }
 
-/// A guest's text may be long; a message need not be.
+/// Keeps messages short, however long a guest's text is.
 fn excerpt(text: &str) -> &str {
     let end = text.char_indices().nth(64).map_or(text.len(), |(at, _)| at);
     &text[..end]

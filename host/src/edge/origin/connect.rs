@@ -1,177 +1,69 @@
-//! I make connections to origins: addresses, TCP, TLS, under one deadline per attempt.
+//! Makes connections to origins: resolves names, connects, speaks TLS; each attempt has one deadline.
 
-use std::hash::{Hash, Hasher};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use anyhow::Context as _;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::edge::origin::{FetchError, Target, want};
-
-/// Which connections may be shared: same address, same trust.
-pub(crate) struct Endpoint {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    tls: Option<Trust>,
-    reach: Reach,
-}
-
-/// Where an endpoint's name may lead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Reach {
-    /// The operator wrote it down.
-    Anywhere,
-    /// A hook made it up: it must not lead into the operator's network.
-    Public,
-}
-
-struct Trust {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-    /// The extra certificates, for equality.
-    ca: Vec<u8>,
-}
-
-impl Endpoint {
-    pub(crate) fn new(host: &str, port: u16, tls: bool, ca: Option<&Path>, reach: Reach) -> anyhow::Result<Endpoint> {
-        let tls = if tls { Some(Trust::new(host, ca)?) } else { None };
-        Ok(Endpoint { host: host.to_owned(), port, tls, reach })
-    }
-
-    /// Stands for an address that is still to be set.
-    pub(crate) fn nowhere() -> Endpoint {
-        Endpoint { host: String::new(), port: 0, tls: None, reach: Reach::Public }
-    }
-
-    pub(crate) fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
-    pub(crate) fn address(&self) -> (String, u16, bool) {
-        (self.host.clone(), self.port, self.is_tls())
-    }
-
-    fn ca(&self) -> &[u8] {
-        self.tls.as_ref().map_or(&[], |tls| &tls.ca)
-    }
-}
-
-impl PartialEq for Endpoint {
-    fn eq(&self, other: &Endpoint) -> bool {
-        std::ptr::eq(self, other)
-            || (self.port == other.port
-                && self.host == other.host
-                && self.is_tls() == other.is_tls()
-                && self.reach == other.reach
-                && self.ca() == other.ca())
-    }
-}
-
-impl Eq for Endpoint {}
-
-impl Hash for Endpoint {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.host.hash(state);
-        self.port.hash(state);
-    }
-}
-
-impl Trust {
-    fn new(host: &str, ca: Option<&Path>) -> anyhow::Result<Trust> {
-        let name = ServerName::try_from(host.to_owned()).with_context(|| format!("`{host}` is not a name for TLS"))?;
-        let Some(path) = ca else {
-            static PUBLIC: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-            let config = match PUBLIC.get() {
-                Some(config) => config.clone(),
-                None => {
-                    let config = client(public_roots())?;
-                    PUBLIC.get_or_init(|| config).clone()
-                }
-            };
-            return Ok(Trust { config, name, ca: Vec::new() });
-        };
-        let ca = std::fs::read(path).with_context(|| format!("cannot read CA certificates from {}", path.display()))?;
-        let mut roots = public_roots();
-        for certificate in CertificateDer::pem_slice_iter(&ca) {
-            roots.add(certificate.context("CA certificate")?).context("CA certificate")?;
-        }
-        Ok(Trust { config: client(roots)?, name, ca })
-    }
-}
-
-fn client(roots: RootCertStore) -> anyhow::Result<Arc<ClientConfig>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
-}
-
-/// The system's certificates and Mozilla's: a container without the first still reaches the internet.
-fn public_roots() -> RootCertStore {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        // A certificate that cannot be used for TLS is of no concern here.
-        let _ = roots.add(certificate);
-    }
-    roots
-}
+use crate::edge::origin::endpoint::{Endpoint, Reach};
+use crate::edge::origin::error::FetchError;
+use crate::edge::origin::exhausted;
+use crate::edge::origin::server::OriginServer;
 
 /// Tries up to `connect_attempts` times, each within `connect_timeout`.
-pub(crate) async fn connect(target: &Target) -> Result<Stream, FetchError> {
-    let mut last = FetchError::ConnectTimeout(target.connect_timeout);
-    for _ in 0..target.connect_attempts {
-        last = match tokio::time::timeout(target.connect_timeout, attempt(&target.endpoint)).await {
+pub(crate) async fn connect(server: &OriginServer) -> Result<OriginStream, FetchError> {
+    let mut last = FetchError::ConnectTimeout(server.connect_timeout);
+    for _ in 0..server.connect_attempts {
+        last = match tokio::time::timeout(server.connect_timeout, attempt(&server.endpoint)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error @ (FetchError::Forbidden(_) | FetchError::Exhausted(_)))) => return Err(error),
             Ok(Err(error)) => error,
-            Err(_) => FetchError::ConnectTimeout(target.connect_timeout),
+            Err(_) => FetchError::ConnectTimeout(server.connect_timeout),
         };
     }
     Err(last)
 }
 
-async fn attempt(endpoint: &Endpoint) -> Result<Stream, FetchError> {
-    let unreachable = |error: io::Error| FetchError::Unreachable(format!("{}:{}: {error}", endpoint.host, endpoint.port));
-    let addresses: Vec<SocketAddr> = match endpoint.host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => vec![SocketAddr::new(address, endpoint.port)],
-        Err(_) => match tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await {
+async fn attempt(endpoint: &Endpoint) -> Result<OriginStream, FetchError> {
+    let (host, port) = (endpoint.address().host(), endpoint.address().port());
+    let unreachable = |error: io::Error| FetchError::Unreachable(format!("{host}:{port}: {error}"));
+    let addresses: Vec<SocketAddr> = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => match tokio::net::lookup_host((host, port)).await {
             Ok(addresses) => addresses.collect(),
-            Err(error) if want::is_own(&error) || want::is_out_of_descriptors() => return Err(FetchError::Exhausted(error)),
+            Err(error) if exhausted::is_own(&error) || exhausted::is_out_of_descriptors() => {
+                return Err(FetchError::Exhausted(error));
+            }
             Err(error) => return Err(unreachable(error)),
         },
     };
     let mut last = unreachable(io::Error::from(io::ErrorKind::AddrNotAvailable));
     for address in addresses {
-        // Checked on what the name leads to, not on the name: it may be the attacker's.
-        if endpoint.reach == Reach::Public && !is_public(address.ip()) {
+        // The resolved address is checked, not the name, whose owner may be the attacker.
+        if endpoint.reach() == Reach::Public && !is_public(address.ip()) {
             last = FetchError::Forbidden(address.to_string());
             continue;
         }
         match TcpStream::connect(address).await {
             Ok(tcp) => {
                 let _ = tcp.set_nodelay(true);
-                let Some(tls) = &endpoint.tls else { return Ok(Stream::Plain(tcp)) };
-                let connecting = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), tcp);
-                return Ok(Stream::Tls(Box::new(connecting.await.map_err(unreachable)?)));
+                let Some(trust) = endpoint.trust() else { return Ok(OriginStream::Plain(tcp)) };
+                let connecting = TlsConnector::from(trust.config.clone()).connect(trust.name.clone(), tcp);
+                return Ok(OriginStream::Tls(Box::new(connecting.await.map_err(unreachable)?)));
             }
-            Err(error) if want::is_own_of(&error, address) => return Err(FetchError::Exhausted(error)),
+            Err(error) if exhausted::is_own_of(&error, address) => return Err(FetchError::Exhausted(error)),
             Err(error) => last = unreachable(error),
         }
     }
     Err(last)
 }
 
-/// Whether an address is one of the internet's, as far as its number tells.
+/// Whether an address belongs to the public internet, as far as its number tells.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
@@ -199,63 +91,63 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 /// A connection's bytes.
-pub(crate) enum Stream {
+pub(crate) enum OriginStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Stream {
-    /// Of the other end.
+impl OriginStream {
+    /// The other end's address.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         let tcp = match self {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => tls.get_ref().0,
+            OriginStream::Plain(tcp) => tcp,
+            OriginStream::Tls(tls) => tls.get_ref().0,
         };
         tcp.peer_addr().ok()
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for OriginStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            OriginStream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            OriginStream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for OriginStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            OriginStream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            OriginStream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match &mut *self {
-            // A request without a body is one piece, and `write` is the cheaper call.
-            Stream::Plain(stream) if let [only] = bytes => Pin::new(stream).poll_write(cx, only),
-            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            // A request without a body is one piece, for which `write` is cheaper.
+            OriginStream::Plain(stream) if let [only] = bytes => Pin::new(stream).poll_write(cx, only),
+            OriginStream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            OriginStream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        matches!(self, Stream::Plain(_))
+        matches!(self, OriginStream::Plain(_))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            OriginStream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            OriginStream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            OriginStream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            OriginStream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

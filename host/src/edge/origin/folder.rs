@@ -1,37 +1,32 @@
-//! I answer from files below one folder, and from nothing else.
+//! Serves files below one folder, and nothing else.
 //!
-//! A path is read as behaviors read it (`path`): what is not of a behavior has no other spelling here. What the file
-//! system makes of it (links) must still be below the root, whoever changes it meanwhile (`beneath`). What is no file is
-//! not there; a folder that has an index is redirected to its own path, the one with a slash at its end.
+//! A path is read as behaviors read it (`path`), so that a file cannot be reached by a spelling that belongs to another
+//! behavior. Links must lead to something below the root, even if somebody changes them meanwhile (`beneath`). Only regular
+//! files are served; a folder that has an index is redirected to its own path, which ends with a slash.
 //!
-//! Of a file that a client has in part, or has whole, it gets what is missing: ranges and conditions are
-//! those of `selection`.
+//! A client that has a file, or a part of it, gets what is missing: `selection` handles ranges and conditions.
 //!
-//! The file system blocks, so that it is asked on the blocking pool: once for a small file, then once per
-//! piece.
+//! The file system blocks, so it is used on the blocking pool: once for a small file, then once per piece.
 
 mod beneath;
 mod selection;
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
-use http_body::Frame;
-use tokio::task::JoinHandle;
 
-use crate::edge::body::Content;
-use crate::edge::head::Head;
-use crate::edge::origin::want;
-use crate::limits::origin::{FILE_CHUNK_BYTES, FILE_TIMEOUT_MS};
+use crate::edge::body::content::Content;
+use crate::edge::body::file::{FileContent, read_chunk};
+use crate::edge::origin::exhausted;
+use crate::edge::request::head::Head;
+use crate::limits::origin::FILE_TIMEOUT_MS;
 use crate::path::NormalPath;
 use beneath::Entry;
 use selection::{Outcome, Part, Validators, Wanted};
@@ -48,12 +43,12 @@ impl Folder {
         Ok(Folder { root: canonical.into(), index: index.to_owned() })
     }
 
-    /// The name of the file that is given for a folder; `None` if none is.
+    /// The name of the file that is served for a folder; `None` if there is none.
     pub(crate) fn index(&self) -> Option<&str> {
         Some(self.index.as_str()).filter(|index| !index.is_empty())
     }
 
-    /// None: the file system does not answer.
+    /// Returns `None` if the file system does not answer in time.
     ///
     /// # Errors
     /// This machine lacks what it takes to open a file.
@@ -71,7 +66,7 @@ impl Folder {
         Some(Ok(match found {
             Ok(Ok(Found::File(file))) => file.answer(head),
             Ok(Ok(Found::Folder)) => redirect(&path, head.target.query()),
-            Ok(Err(error)) if want::is_own(&error) => return Some(Err(error)),
+            Ok(Err(error)) if exhausted::is_own(&error) => return Some(Err(error)),
             Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => plain(StatusCode::FORBIDDEN),
             Ok(Err(_)) => plain(StatusCode::NOT_FOUND),
             Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
@@ -79,7 +74,7 @@ impl Folder {
     }
 }
 
-/// The file that the text of a path names, below the root; `None` if it could name anything else.
+/// The file that a path names, relative to the root; `None` if it could name anything else.
 fn relative(path: &str, index: &str) -> Option<PathBuf> {
     let (folder, last) = path.strip_prefix('/')?.rsplit_once('/').unwrap_or(("", path.strip_prefix('/')?));
     let mut relative = PathBuf::new();
@@ -90,8 +85,7 @@ fn relative(path: &str, index: &str) -> Option<PathBuf> {
     (!last.is_empty() || !index.is_empty()).then_some(relative)
 }
 
-/// The name that a segment stands for. None if it has what no name of ours has: a second way to write a separator, a NUL,
-/// or what is no UTF-8.
+/// The file name that a segment stands for; `None` if it contains an escaped separator, a NUL, or invalid UTF-8.
 fn file_name(segment: &str) -> Option<String> {
     let mut name = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();
@@ -108,8 +102,8 @@ fn file_name(segment: &str) -> Option<String> {
     (!name.is_empty() && name != "." && name != "..").then_some(name)
 }
 
-/// To the same place with a slash behind it, by which the relative links of its index are resolved. It begins with one
-/// slash, so that it names no host.
+/// Redirects to the same path with a slash at its end, against which the links of its index are resolved. The location
+/// begins with one slash only, so that it names no host.
 fn redirect(path: &NormalPath<'_>, query: Option<&str>) -> Response<Content> {
     let mut location = path.to_url();
     location.push('/');
@@ -124,11 +118,11 @@ fn redirect(path: &NormalPath<'_>, query: Option<&str>) -> Response<Content> {
 
 enum Found {
     File(FoundFile),
-    /// That has an index, and was not asked for by its own path.
+    /// A folder with an index, asked for without the slash at its end.
     Folder,
 }
 
-/// A file, and what is asked for of it.
+/// A file, and the part of it that is asked for.
 struct FoundFile {
     file: File,
     /// The beginning of the part.
@@ -162,14 +156,6 @@ fn find(root: &Path, relative: &Path, index: &str, wanted: Option<&Wanted>) -> i
     Ok(Found::File(FoundFile { file, first, length, part, validators, content_type }))
 }
 
-/// The next piece of a file of which `remaining` bytes are left; shorter only if the file has shrunk.
-fn read_chunk(file: &mut File, remaining: u64) -> io::Result<Vec<u8>> {
-    let wanted = remaining.min(FILE_CHUNK_BYTES as u64);
-    let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
-    file.take(wanted).read_to_end(&mut chunk)?;
-    Ok(chunk)
-}
-
 impl FoundFile {
     fn answer(self, head: &Head) -> Response<Content> {
         let mut headers = HeaderMap::with_capacity(8);
@@ -201,7 +187,7 @@ impl FoundFile {
         } else if self.first.len() as u64 == length {
             Content::full(self.first.into())
         } else {
-            Content::File(FileContent { first: Some(self.first.into()), file: Some(self.file), reading: None, remaining: length })
+            Content::File(FileContent::new(self.first, self.file, length))
         };
         answer(status, headers, content)
     }
@@ -255,59 +241,10 @@ fn content_type(path: &Path) -> &'static str {
     }
 }
 
-/// A read on a thread that may block: the file comes back with what was read.
-type Reading = JoinHandle<io::Result<(File, Vec<u8>)>>;
-
-/// The rest of a file, piece by piece.
-pub(crate) struct FileContent {
-    first: Option<Bytes>,
-    file: Option<File>,
-    reading: Option<Reading>,
-    remaining: u64,
-}
-
-impl FileContent {
-    pub(crate) fn remaining(&self) -> u64 {
-        self.remaining
-    }
-
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(self.take(first))));
-        }
-        if self.remaining == 0 {
-            return Poll::Ready(None);
-        }
-        if let Some(mut file) = self.file.take() {
-            let remaining = self.remaining;
-            self.reading = Some(tokio::task::spawn_blocking(move || {
-                let chunk = read_chunk(&mut file, remaining)?;
-                Ok((file, chunk))
-            }));
-        }
-        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
-        let read = ready!(Pin::new(reading).poll(cx));
-        self.reading = None;
-        Poll::Ready(Some(match read {
-            Ok(Ok((_, chunk))) if chunk.is_empty() => Err(anyhow::anyhow!("the file became shorter while it was sent")),
-            Ok(Ok((file, chunk))) => {
-                self.file = Some(file);
-                Ok(self.take(chunk.into()))
-            }
-            Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(error.into()),
-        }))
-    }
-
-    fn take(&mut self, chunk: Bytes) -> Frame<Bytes> {
-        self.remaining -= chunk.len() as u64;
-        Frame::data(chunk)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::origin::FILE_CHUNK_BYTES;
 
     #[test]
     fn paths_name_files_below_the_root_or_nothing() {
@@ -351,8 +288,7 @@ mod tests {
             std::fs::write(&path, vec![b'a'; length]).unwrap();
             let Ok(Found::File(found)) = find(&root, Path::new("file"), "", None) else { panic!("it is there") };
             std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(after as u64).unwrap();
-            let mut file =
-                FileContent { first: Some(found.first.into()), file: Some(found.file), reading: None, remaining: found.length };
+            let mut file = FileContent::new(found.first, found.file, found.length);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let read = runtime.block_on(async {
                 let mut bytes = 0;

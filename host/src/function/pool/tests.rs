@@ -1,37 +1,25 @@
 //! What the audit does about an instance that is not as it should be. Through the edge nobody can make one.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::*;
+use crate::function::build::tests::counter;
 use crate::limits::{Compiling, Limits, Profile};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
 use crate::wasm::compile;
 use crate::wasm::engine::tests::engines;
 
-/// Counts its calls, in its memory.
-const COUNTER: &str = r#"(component
-  (core module $M
-    (memory (export "memory") 1)
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
-    (func (export "handle") (param i32 i32) (result i32)
-      (i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (i32.const 1)))
-      (i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (i32.const 1))
-      (i32.const 32)))
-  (core instance $m (instantiate $M))
-  (func $handle (param "event" (list u8)) (result (list u8))
-    (canon lift (core func $m "handle") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
-  (instance $hook (export "handle" (func $handle)))
-  (export "edgeward:edge/viewer-request@0.1.0" (instance $hook)))"#;
-
-fn pool(policy: Policy) -> (Arc<ViewerPool>, Arc<FunctionMetrics>, Telemetry) {
+fn pool(policy: InstancePolicy, live_max: u64) -> (Arc<ViewerPool>, WorkerLane, Telemetry) {
     let limits = Limits::defaults(Profile::Viewer);
-    let component = wat::parse_str(COUNTER).unwrap();
+    let component = counter(Moment::ViewerRequest);
     let compiled =
         compile::compiled(engines(), &compile::ComponentSource::from_bytes(&component).unwrap(), &limits, Compiling::default())
             .unwrap();
     let code = ViewerCode::new(engines(), &compiled, &limits, None).unwrap();
     let telemetry = Telemetry::new();
     let metrics = Arc::new(telemetry.function("counter"));
-    (Arc::new(ViewerPool::new(code, policy, None, 100, 1)), metrics, telemetry)
+    (ViewerPool::new(code, policy, None, live_max, 1, metrics), WorkerLane::new(0), telemetry)
 }
 
 fn call(pool: &ViewerPool, instance: &mut Instance) -> u8 {
@@ -40,32 +28,32 @@ fn call(pool: &ViewerPool, instance: &mut Instance) -> u8 {
 
 #[test]
 fn an_instance_that_is_not_like_a_new_one_ends_restoring_for_all() {
-    let (pool, metrics, telemetry) = pool(Policy::Fresh);
+    let (pool, lane, telemetry) = pool(InstancePolicy::Fresh, 100);
     let now = Instant::now();
     assert_eq!(pool.cleanliness(), Cleanliness::Restored);
     // One that was put back long ago waits on the shelf.
-    let (mut waiting, _) = pool.take(now, &metrics).unwrap();
+    let (mut waiting, _) = pool.take(&lane, now).unwrap();
     call(&pool, &mut waiting);
     waiting.calls = 1;
-    pool.shelf().lock().instances.push(waiting);
+    pool.shelf(&lane).lock().instances.push(waiting);
 
-    let mut dirty = pool.make(&metrics).unwrap();
+    let mut dirty = pool.make().unwrap();
     call(&pool, &mut dirty);
-    pool.audit(dirty, &metrics);
+    pool.audit(dirty);
     let Cleanliness::New(why) = pool.cleanliness() else { panic!("{:?}", pool.cleanliness()) };
     assert!(why.contains("memory 0 differs at byte 32"), "{why}");
     assert!(telemetry.render().contains("edgeward_function_audits_total{function=\"counter\",result=\"different\"} 1"));
 
     for _ in 0..3 {
-        let (mut instance, _) = pool.take(now, &metrics).unwrap();
+        let (mut instance, _) = pool.take(&lane, now).unwrap();
         assert_eq!(call(&pool, &mut instance), 1, "it is new");
-        pool.put_back(instance, &metrics);
+        pool.put_back(&lane, instance);
     }
 }
 
 #[test]
 fn the_first_restored_instances_are_compared_and_then_one_in_a_thousand() {
-    let (pool, metrics, telemetry) = pool(Policy::Fresh);
+    let (pool, lane, telemetry) = pool(InstancePolicy::Fresh, 100);
     let audited = || {
         let text = telemetry.render();
         let line =
@@ -73,9 +61,9 @@ fn the_first_restored_instances_are_compared_and_then_one_in_a_thousand() {
         line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
     };
     for calls in 1..=2 * audit::EVERY {
-        let (mut instance, _) = pool.take(Instant::now(), &metrics).unwrap();
+        let (mut instance, _) = pool.take(&lane, Instant::now()).unwrap();
         assert_eq!(call(&pool, &mut instance), 1);
-        pool.put_back(instance, &metrics);
+        pool.put_back(&lane, instance);
         if [1, audit::FIRST, audit::FIRST + 1, audit::EVERY - 1, audit::EVERY, 2 * audit::EVERY].contains(&calls) {
             assert_eq!(audited(), calls.min(audit::FIRST) + calls / audit::EVERY, "after {calls} calls");
         }
@@ -85,11 +73,26 @@ fn the_first_restored_instances_are_compared_and_then_one_in_a_thousand() {
 
 #[test]
 fn a_function_that_is_reused_is_not_compared() {
-    let (pool, metrics, _) = pool(Policy::Reuse { max_calls: 10, max_idle: std::time::Duration::from_secs(60) });
+    let (pool, lane, _) = pool(InstancePolicy::Reuse { max_calls: 10, max_idle: std::time::Duration::from_secs(60) }, 100);
     assert_eq!(pool.cleanliness(), Cleanliness::Reused);
     for count in 1..5 {
-        let (mut instance, _) = pool.take(Instant::now(), &metrics).unwrap();
+        let (mut instance, _) = pool.take(&lane, Instant::now()).unwrap();
         assert_eq!(call(&pool, &mut instance), count);
-        pool.put_back(instance, &metrics);
+        pool.put_back(&lane, instance);
     }
+}
+
+#[test]
+fn a_panic_gives_the_slot_of_its_instance_back() {
+    let (pool, lane, _) = pool(InstancePolicy::Fresh, 1);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _taken = pool.take(&lane, Instant::now()).unwrap();
+        assert!(matches!(pool.take(&lane, Instant::now()), Err(Failure::Throttled(Scope::Instances))));
+        panic!("in the middle of a call");
+    }));
+    assert!(panicked.is_err());
+    let (mut instance, _) = pool.take(&lane, Instant::now()).unwrap();
+    assert_eq!(call(&pool, &mut instance), 1);
+    pool.put_back(&lane, instance);
+    assert!(pool.take(&lane, Instant::now()).is_ok(), "what was put back is there");
 }

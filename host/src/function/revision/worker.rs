@@ -7,29 +7,27 @@ use http::{HeaderValue, Request, Response, Uri};
 use tokio::sync::oneshot;
 
 use crate::failure::{Failure, Scope};
+use crate::function::call::{HookCall, Outcome, StreamBody, Usage};
 use crate::function::pool::Source;
-use crate::function::revision::{Code, Outcome, Revision, StreamBody, Usage};
+use crate::function::revision::Revision;
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
-use crate::loops::LoopMarks;
 use crate::telemetry::{InstanceEvent, Occasion};
-use crate::wasm::abi::Moment;
 use crate::wasm::worker::exchange::{HeadSender, Served};
 
 /// The label of calls that ended because their caller had left.
 const ABANDONED: &str = "abandoned";
 
 impl Revision {
-    /// Runs an origin hook, waiting for an instance within the queue limits. A caller that drops this
-    /// takes the call, and its instance, with it. `passed` is where the request has been that the hook is called for.
-    pub async fn call_origin(self: &Arc<Self>, moment: Moment, event: Vec<u8>, passed: LoopMarks) -> Outcome {
+    /// Runs an origin hook, waiting for an instance within the queue limits.
+    pub(super) async fn run_hook(&self, pool: &Arc<WorkerPool>, lane: usize, call: HookCall<'_>) -> Outcome {
         let start = Instant::now();
-        let (pool, mut instance, source) = match self.acquire(start).await {
+        let (mut instance, source) = match self.acquire(pool, lane, start).await {
             Ok(acquired) => acquired,
             Err(failure) => return Outcome::refused(failure),
         };
         let unfinished = Unfinished { revision: self, start };
-        let called = instance.inner().call(pool.code(), moment, event, passed).await;
+        let called = instance.inner().call(pool.code(), call.moment, call.event.into_owned(), call.passed).await;
         unfinished.end();
         let log = instance.inner().take_log();
         let elapsed = start.elapsed();
@@ -42,20 +40,24 @@ impl Revision {
             memory_bytes: instance.inner().memory_bytes(),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         };
-        self.finish(&pool, instance, start, elapsed, called.fuel, called.result.as_ref().map(|_| Served::Whole));
+        self.finish(pool, instance, start, elapsed, called.fuel, called.result.as_ref().map(|_| Served::Whole));
         Outcome { result: called.result, usage, log }
     }
 
-    /// Lets a wasi:http component answer a request; bodies stream both ways. The component may go on after
-    /// the head of its response is here: a task of its own runs it, within its deadline. A caller that
-    /// drops this before then takes that task with it.
-    pub async fn serve_http(self: &Arc<Self>, request: Request<StreamBody>) -> Result<Response<StreamBody>, Failure> {
+    /// Lets a wasi:http component answer a request. Dropped before the head of the response is here, it takes the task
+    /// that runs the component with it.
+    pub(super) async fn serve_http(
+        self: &Arc<Self>,
+        pool: &Arc<WorkerPool>,
+        lane: usize,
+        request: Request<StreamBody>,
+    ) -> Result<Response<StreamBody>, Failure> {
         let start = Instant::now();
-        let (pool, instance, _) = self.acquire(start).await?;
+        let (instance, _) = self.acquire(pool, lane, start).await?;
         let about = About::of(&request);
         let (sender, head) = oneshot::channel();
         let (tell, mut failed) = oneshot::channel();
-        let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool, instance, request, sender, tell, start))));
+        let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool.clone(), instance, request, sender, tell, start))));
         let answer = head.await;
         task.0 = None;
         match answer {
@@ -91,7 +93,7 @@ impl Revision {
         let (fuel, elapsed) = (called.fuel, start.elapsed());
         self.finish(&pool, instance, start, elapsed, fuel, called.result.as_ref().copied());
         if !log.is_empty() && self.metrics.may_speak() {
-            tracing::info!(function = self.name, log, "function log");
+            tracing::info!(function = self.name(), log, "function log");
         }
         if let Err(failure) = called.result
             && let Err(failure) = failed.send(failure)
@@ -111,12 +113,9 @@ impl Revision {
         });
     }
 
-    async fn acquire(&self, start: Instant) -> Result<(Arc<WorkerPool>, Instance, Source), Failure> {
-        let acquired = match &self.code {
-            Code::Viewer(_) => Err(Failure::NotRunnable("it is a viewer function".to_owned())),
-            Code::Worker(_) if !self.admission.admits(start) => Err(Failure::Throttled(Scope::Utilization)),
-            Code::Worker(pool) => pool.acquire().await.map(|(instance, source)| (pool.clone(), instance, source)),
-        };
+    async fn acquire(&self, pool: &WorkerPool, lane: usize, start: Instant) -> Result<(Instance, Source), Failure> {
+        let acquired =
+            if self.admission.admits(start) { pool.acquire(lane).await } else { Err(Failure::Throttled(Scope::Utilization)) };
         if let Err(failure) = &acquired {
             self.metrics.failed(&failure.label(), start.elapsed().as_secs_f64(), 0);
         }

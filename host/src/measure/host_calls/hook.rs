@@ -1,6 +1,6 @@
-//! A viewer hook that makes one call into the host as often as its event says, made of instructions.
+//! A viewer hook, assembled from instructions, that makes a host call as often as its event says.
 //!
-//! Its memory is a module of its own, so that the calls can be given it before the hook is.
+//! Its memory is a separate module, since the lowered host calls need it before the hook exists.
 
 use wasm_encoder::{
     Alias, BlockType, CanonicalOption, CodeSection, ComponentBuilder, ComponentExportKind, ComponentOuterAliasKind,
@@ -12,10 +12,10 @@ use wasm_encoder::{
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::interface;
 
-/// Where the call goes into the loop.
-pub(super) struct Call<'a>(pub InstructionSink<'a>);
+/// Emits the call inside the loop.
+pub(super) struct HostCall<'a>(pub InstructionSink<'a>);
 
-// Places in memory: what a call gives, the pollables, the event, what is sent, and where lists go.
+// Addresses in memory: results of calls, the pollables, the event, data to send, and lists.
 pub(super) const GIVEN: i32 = 64;
 const ANSWER: i32 = 32;
 pub(super) const HANDLES: i32 = 128;
@@ -50,7 +50,7 @@ const fn defined(index: u32) -> ComponentValType {
     ComponentValType::Type(index)
 }
 
-pub(super) fn component(data: &[u8], emit: fn(&mut Call<'_>)) -> Vec<u8> {
+pub(super) fn component(data: &[u8], emit: fn(&mut HostCall<'_>)) -> Vec<u8> {
     let mut component = ComponentBuilder::default();
     let memory_module = component.core_module(None, &memory(data));
     let memory = component.core_instantiate(None, memory_module, []);
@@ -68,7 +68,7 @@ pub(super) fn component(data: &[u8], emit: fn(&mut Call<'_>)) -> Vec<u8> {
     let handle = component.core_alias_export(None, hook, "handle", ExportKind::Func);
     let handle_type = handle_type(&mut component);
     let handle = component.lift_func(None, handle, handle_type, options);
-    // An instance of one export is that of a component which passes it on.
+    // An instance with one export comes from a component that re-exports it.
     let mut shim = ComponentBuilder::default();
     let shim_type = self::handle_type(&mut shim);
     let passed = shim.import("handle", ComponentTypeRef::Func(shim_type));
@@ -87,7 +87,7 @@ fn handle_type(component: &mut ComponentBuilder) -> u32 {
     index
 }
 
-/// What is imported, lowered, in the order of the constants above.
+/// The lowered imports, in the order of the constants above.
 fn imports(component: &mut ComponentBuilder, options: [CanonicalOption; 2]) -> Vec<u32> {
     let mut lowered = Vec::new();
     let mut lower = |component: &mut ComponentBuilder, instance: u32, name: &str| {
@@ -166,14 +166,14 @@ fn import(component: &mut ComponentBuilder, name: &str, ty: &InstanceType) -> u3
     component.import(name, ComponentTypeRef::Instance(ty))
 }
 
-/// A type of the component around, in an instance's type.
+/// Refers to a type of the enclosing component in an instance's type.
 fn outer(instance: &mut InstanceType, index: u32) -> u32 {
     let inside = instance.type_count();
     instance.alias(Alias::Outer { kind: ComponentOuterAliasKind::Type, count: 1, index });
     inside
 }
 
-/// `wasi:io/streams`, with the one function that is called.
+/// `wasi:io/streams`, with the function that is called.
 fn streams(error: u32) -> InstanceType {
     let mut streams = InstanceType::new();
     let error = outer(&mut streams, error);
@@ -190,7 +190,7 @@ fn streams(error: u32) -> InstanceType {
     streams
 }
 
-/// The memory, and a place for whatever comes: the next call may have it.
+/// The memory, and an allocator that returns the same address each time: later calls overwrite earlier results.
 fn memory(data: &[u8]) -> Module {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32; 4], [ValType::I32]);
@@ -206,7 +206,7 @@ fn memory(data: &[u8]) -> Module {
     code.function(&realloc);
     let mut segments = DataSection::new();
     segments.active(0, &ConstExpr::i32_const(DATA), data.iter().copied());
-    // The answer is one byte: the version of the layout.
+    // The reply is one byte: the version of the layout.
     segments.active(0, &ConstExpr::i32_const(ANSWER), [48u32.to_le_bytes(), 1u32.to_le_bytes()].concat());
     segments.active(0, &ConstExpr::i32_const(48), [1]);
     let mut module = Module::new();
@@ -218,10 +218,10 @@ fn memory_type() -> MemoryType {
     MemoryType { minimum: 32, maximum: Some(32), memory64: false, shared: false, page_size_log2: None }
 }
 
-fn hook(emit: fn(&mut Call<'_>)) -> Module {
+fn hook(emit: fn(&mut HostCall<'_>)) -> Module {
     const AT: MemArg = MemArg { offset: 0, align: 0, memory_index: 0 };
     let (i32, i64) = (ValType::I32, ValType::I64);
-    // By the order of the constants above.
+    // In the order of the constants above.
     let signatures: [(&[ValType], &[ValType]); 10] = [
         (&[i64, i32], &[]),
         (&[i32, i32], &[]),
@@ -254,7 +254,7 @@ fn hook(emit: fn(&mut Call<'_>)) -> Module {
         f.i32_const(HANDLES + 4 * pollable).i64_const(1).call(SUBSCRIBE).i32_store(AT);
     }
     f.block(BlockType::Empty).local_get(ROUNDS).i32_eqz().br_if(0).loop_(BlockType::Empty);
-    emit(&mut Call(handle.instructions()));
+    emit(&mut HostCall(handle.instructions()));
     let mut f = handle.instructions();
     f.local_get(ROUNDS).i32_const(1).i32_sub().local_tee(ROUNDS).br_if(0).end().end();
     for pollable in (0..POLLABLES).rev() {

@@ -1,6 +1,6 @@
-//! `traceparent` (W3C Trace Context, level 1): read as strictly as it is written.
+//! Parses `traceparent` (W3C Trace Context, level 1) strictly.
 
-/// What whoever asks us says of the trace it is in.
+/// The trace context of an incoming request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parent {
     pub(super) trace: u128,
@@ -8,10 +8,10 @@ pub(super) struct Parent {
     pub(super) sampled: bool,
 }
 
-/// None for what is not valid: it is then as if there were none (section 3.2.2.5 of the recommendation).
+/// `None` for an invalid value, which is ignored (section 3.2.2.5 of the recommendation).
 pub(super) fn parse(text: &[u8]) -> Option<Parent> {
     let text = std::str::from_utf8(text).ok()?;
-    // Later versions may say more behind another dash, and version 0 may not.
+    // Later versions may have further fields after a dash; version 0 may not.
     let (head, rest) = text.split_at_checked(55)?;
     let mut parts = head.split('-');
     let version = hex(parts.next()?, 2)?;
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Parent> {
     valid.then_some(Parent { trace, span, sampled: flags & 1 == 1 })
 }
 
-/// Of a span that is sampled.
+/// The header for a sampled span.
 pub(super) fn format(trace: u128, span: u64) -> String {
     format!("00-{trace:032x}-{span:016x}-01")
 }

@@ -1,7 +1,7 @@
-//! The thread that brings spans to the collector, and the queue before it.
+//! The thread that sends spans to the collector, and its queue.
 //!
-//! Workers only ever try: a queue that is full, by traces or by bytes, drops. A batch that the collector does
-//! not take is sent once more, then dropped. All of it is counted.
+//! Workers never block: a queue that is full, by traces or by bytes, drops. A batch that the collector does not accept
+//! is sent once more, then dropped. Drops are counted.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -14,20 +14,20 @@ use super::{Dropped, Finished, TraceSettings, otlp};
 use crate::limits::tracing::{BATCH_MS, BATCH_SPANS, FLUSH_MS, SEND_MS, WAITING_BYTES, WAITING_TRACES};
 
 pub(super) struct Exporter {
-    waiting: SyncSender<Message>,
-    /// Of the traces in the queue.
+    waiting: SyncSender<ExporterMessage>,
+    /// Bytes of the traces in the queue.
     bytes: Arc<AtomicUsize>,
     dropped: Dropped,
 }
 
-enum Message {
+enum ExporterMessage {
     Trace(Finished),
-    /// Everything before it is sent before this is answered.
+    /// Answered when everything before it has been sent.
     Flush(SyncSender<()>),
 }
 
 impl Exporter {
-    /// The thread ends when this is dropped.
+    /// Dropping it ends the thread.
     pub(super) fn start(settings: TraceSettings, dropped: Dropped) -> io::Result<Exporter> {
         let (waiting, messages) = sync_channel(WAITING_TRACES);
         let bytes = Arc::new(AtomicUsize::new(0));
@@ -36,15 +36,15 @@ impl Exporter {
         Ok(Exporter { waiting, bytes, dropped })
     }
 
-    /// `lost` spans of this trace are not in it any more.
+    /// Queues a trace; `lost` of its spans were dropped before.
     pub(super) fn take(&self, finished: Finished, lost: usize) {
         if lost > 0 {
             self.dropped.count("trace-too-long", lost);
         }
         let (spans, bytes) = (finished.spans.len(), finished.bytes);
-        // Added first: two threads that see the same room cannot both take it.
+        // Added first, so that two threads cannot both use the same room.
         let fits = self.bytes.fetch_add(bytes, Relaxed) + bytes <= WAITING_BYTES;
-        if !fits || self.waiting.try_send(Message::Trace(finished)).is_err() {
+        if !fits || self.waiting.try_send(ExporterMessage::Trace(finished)).is_err() {
             self.bytes.fetch_sub(bytes, Relaxed);
             self.dropped.count("queue", spans);
         }
@@ -53,18 +53,18 @@ impl Exporter {
     pub(super) fn flush(&self) {
         let until = Instant::now() + Duration::from_millis(FLUSH_MS);
         let (sent, answer) = sync_channel(1);
-        while self.waiting.try_send(Message::Flush(sent.clone())).is_err() {
+        while self.waiting.try_send(ExporterMessage::Flush(sent.clone())).is_err() {
             if Instant::now() >= until {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        // Late or on time, we go.
+        // Continue in either case.
         let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Batches {
     settings: TraceSettings,
     dropped: Dropped,
@@ -73,14 +73,14 @@ struct Batches {
 }
 
 impl Batches {
-    fn run(mut self, messages: &Receiver<Message>) {
-        // When the batch began; without one there is nothing to hurry for.
+    fn run(mut self, messages: &Receiver<ExporterMessage>) {
+        // When the batch began; without a batch there is no deadline.
         let mut began: Option<Instant> = None;
         loop {
             let patience = Duration::from_millis(BATCH_MS);
             let left = began.map_or(patience, |began| patience.saturating_sub(began.elapsed()));
             match messages.recv_timeout(left) {
-                Ok(Message::Trace(finished)) => {
+                Ok(ExporterMessage::Trace(finished)) => {
                     self.bytes.fetch_sub(finished.bytes, Relaxed);
                     self.batch.push(finished);
                     began.get_or_insert_with(Instant::now);
@@ -88,9 +88,9 @@ impl Batches {
                         continue;
                     }
                 }
-                Ok(Message::Flush(answer)) => {
+                Ok(ExporterMessage::Flush(answer)) => {
                     self.send();
-                    // Who asked may have gone.
+                    // The receiver may be gone.
                     let _ = answer.try_send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -117,7 +117,7 @@ impl Batches {
         self.batch.clear();
     }
 
-    /// On a connection of its own: one a second at most is no burden, and none can be stale.
+    /// Uses a new connection: one per second is cheap, and it cannot be stale.
     fn post(&self, body: &[u8]) -> io::Result<()> {
         let TraceSettings { host, port, path, headers, .. } = &self.settings;
         let timeout = Duration::from_millis(SEND_MS);

@@ -2,14 +2,14 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Finished, Span, Value};
+use super::{AttributeValue, Finished, Span};
 
 /// The body of one export request.
 pub(super) fn encode(service_name: &str, batch: &[Finished]) -> Vec<u8> {
     let spans = batch.iter().flat_map(|finished| finished.spans.iter().map(|span| encode_span(finished.trace, span)));
     let resource = [
-        ("service.name", Value::Text(service_name.to_owned())),
-        ("service.version", Value::Text(env!("CARGO_PKG_VERSION").to_owned())),
+        ("service.name", AttributeValue::Text(service_name.to_owned())),
+        ("service.version", AttributeValue::Text(env!("CARGO_PKG_VERSION").to_owned())),
     ];
     json!({
         "resourceSpans": [{
@@ -30,7 +30,7 @@ fn encode_span(trace: u128, span: &Span) -> Json {
         "startTimeUnixNano": span.start_ns.to_string(),
         "endTimeUnixNano": span.end_ns.to_string(),
         "attributes": attributes(&span.attributes),
-        // Left unset where nothing went wrong, as the semantic conventions want it.
+        // Unset without a failure, as the semantic conventions require.
         "status": if span.failed { json!({ "code": 2 }) } else { json!({}) },
     });
     if let Some(parent) = span.parent {
@@ -39,12 +39,12 @@ fn encode_span(trace: u128, span: &Span) -> Json {
     json
 }
 
-fn attributes(attributes: &[(&'static str, Value)]) -> Json {
-    let attribute = |(key, value): &(&'static str, Value)| {
+fn attributes(attributes: &[(&'static str, AttributeValue)]) -> Json {
+    let attribute = |(key, value): &(&'static str, AttributeValue)| {
         let value = match value {
-            Value::Text(text) => json!({ "stringValue": text }),
-            Value::Number(number) => json!({ "intValue": number.to_string() }),
-            Value::Flag(flag) => json!({ "boolValue": flag }),
+            AttributeValue::Text(text) => json!({ "stringValue": text }),
+            AttributeValue::Number(number) => json!({ "intValue": number.to_string() }),
+            AttributeValue::Flag(flag) => json!({ "boolValue": flag }),
         };
         json!({ "key": key, "value": value })
     };

@@ -39,7 +39,7 @@ pub(super) fn divided(component: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, Compile
         }
         if is_needed {
             let mut divided = Component::new();
-            Components
+            ModuleDivider
                 .parse_component(&mut divided, Parser::new(0), &component)
                 .map_err(|error| CompileError::Invalid(error.to_string()))?;
             return Ok(Cow::Owned(divided.finish()));
@@ -57,13 +57,13 @@ fn invalid(error: BinaryReaderError) -> CompileError {
 }
 
 /// Writes a component as it is, but for the modules in it.
-struct Components;
+struct ModuleDivider;
 
-impl Reencode for Components {
+impl Reencode for ModuleDivider {
     type Error = std::convert::Infallible;
 }
 
-impl ReencodeComponent for Components {
+impl ReencodeComponent for ModuleDivider {
     fn parse_component_submodule(&mut self, component: &mut Component, _: Parser, module: &[u8]) -> Result<(), Error> {
         let data = divided_module(module)?;
         component.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data: &data });

@@ -16,7 +16,7 @@ pub enum CompileError {
     CoreModule,
     #[error("it exports nothing that Edgeward calls; exports: {}", if .exports.is_empty() { "none".to_owned() } else { .exports.join(", ") })]
     NothingToCall { exports: Vec<String>, profile: Profile, needed: String },
-    #[error("it imports {}, which a {profile} component may not", listed(.imports), profile = profile_name(*.profile))]
+    #[error("it imports {}, which a {profile} component may not", listed(.imports), profile = .profile.name())]
     Imports { imports: Vec<String>, profile: Profile, allowed: String },
     #[error("it imports {}, which Edgeward does not have", listed(.functions))]
     Functions { functions: Vec<String> },
@@ -26,7 +26,7 @@ pub enum CompileError {
     TooManyValues { what: &'static str, count: usize, max: usize },
     #[error("its functions declare {values} values, out of all proportion to their code")]
     FramesTooLarge { values: usize },
-    #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = profile_name(*.profile))]
+    #[error("it has {count} {what}; a {profile} component may have at most {max}", profile = .profile.name())]
     TooMuch { what: &'static str, count: u64, max: u64, profile: Profile },
     #[error("it has {count} {unit} of `{name}` from the start, over its limit of {max}", name = .limit.name(), unit = .limit.unit())]
     OverLimit { limit: Limit, count: u64, max: u64, allowed: u64 },
@@ -196,13 +196,6 @@ fn advised(names: &[String], profile: Profile, about_any: String) -> String {
     advice.retain(|advice| told.insert(*advice));
     advice.push(&about_any);
     advice.join("; ")
-}
-
-fn profile_name(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Viewer => "viewer",
-        Profile::Worker => "worker",
-    }
 }
 
 fn listed(names: &[String]) -> String {

@@ -58,7 +58,7 @@ pub(super) fn run(program: &Path, job: &Job, component: File, out: File) -> Resu
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| CompileError::failed(format!("the compiler cannot be started: {error}")))?;
-    let (status, said) = Running(child).ended(patience(job.bounds))?;
+    let (status, said) = CompilerProcess(child).ended(patience(job.bounds))?;
     match serde_json::from_str(said.lines().last().unwrap_or_default()) {
         Ok(CompilerReply::Made(note)) if status.success() => Ok(note),
         Ok(CompilerReply::Refused { reason, message, remedy }) => Err(CompileError::Refused { reason, message, remedy }),
@@ -74,9 +74,9 @@ fn patience(bounds: Compiling) -> Duration {
 }
 
 /// A compiling process; killed when dropped.
-struct Running(Child);
+struct CompilerProcess(Child);
 
-impl Running {
+impl CompilerProcess {
     /// Waits for its end. Returns its status and its standard error.
     fn ended(mut self, patience: Duration) -> Result<(ExitStatus, String), CompileError> {
         let failed = |error: io::Error| CompileError::failed(format!("the compiler: {error}"));
@@ -100,7 +100,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for CompilerProcess {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.0.kill();

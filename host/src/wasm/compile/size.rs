@@ -10,7 +10,7 @@ use wasmparser::{
     Payload, TableInit, TypeRef,
 };
 
-use crate::limits::compile::{INSTANCE_BYTES, INSTANCE_BYTES_ALL, INSTANCE_BYTES_ALL_WORKER, INSTANCES};
+use crate::limits::compile::{INSTANCE_BYTES, INSTANCES};
 use crate::limits::{Limit, Profile};
 
 /// What one instance takes, or what a pool has room for.
@@ -51,37 +51,21 @@ const OF_COMPONENT: u64 = 64;
 impl Size {
     /// What the pool of a profile has room for in one instance.
     pub fn room(profile: Profile) -> Size {
+        let one = &profile.engine().one;
         let table_elements = Limit::TableElements.maximum(profile);
-        match profile {
-            // One of the memories is for the marks of `wasm::restore`.
-            Profile::Viewer => Size {
-                instances: INSTANCES,
-                core_instances: 20,
-                memories: 3,
-                tables: 8,
-                memories_per_module: 2,
-                tables_per_module: 1,
-                memory_bytes: Limit::MemoryBytes.maximum(profile),
-                table_elements,
-                memory_bytes_all: Limit::MemoryBytes.maximum(profile),
-                table_elements_all: table_elements,
-                instance_bytes: INSTANCE_BYTES,
-                instance_bytes_all: INSTANCE_BYTES_ALL,
-            },
-            Profile::Worker => Size {
-                instances: INSTANCES,
-                core_instances: 64,
-                memories: 8,
-                tables: 32,
-                memories_per_module: 1,
-                tables_per_module: 1,
-                memory_bytes: 4 << 30,
-                table_elements,
-                memory_bytes_all: Limit::MemoryBytes.maximum(profile),
-                table_elements_all: table_elements,
-                instance_bytes: INSTANCE_BYTES,
-                instance_bytes_all: INSTANCE_BYTES_ALL_WORKER,
-            },
+        Size {
+            instances: INSTANCES,
+            core_instances: one.core_instances,
+            memories: one.memories,
+            tables: one.tables,
+            memories_per_module: one.memories_per_module,
+            tables_per_module: one.tables_per_module,
+            memory_bytes: one.memory_bytes,
+            table_elements,
+            memory_bytes_all: Limit::MemoryBytes.maximum(profile),
+            table_elements_all: table_elements,
+            instance_bytes: INSTANCE_BYTES,
+            instance_bytes_all: one.instance_bytes_all,
         }
     }
 

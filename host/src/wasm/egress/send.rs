@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use crate::limits::egress::{CONNECT_MS, HEAD_BYTES, HEADERS, READ_MS};
 use crate::loops;
 use crate::network::{HostPort, NetworkHost};
 use crate::wasm::egress::connections::{Permit, Permitted};
@@ -31,11 +32,8 @@ use crate::wasm::worker::output::FunctionLog;
 pub(super) type SentRequest = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 /// The timeouts if the guest sets none; the call's deadline is shorter by default.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
-/// The limits of a response's head.
-const HEAD_BYTES: usize = 64 << 10;
-const HEADERS: usize = 200;
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(CONNECT_MS);
+const READ_TIMEOUT: Duration = Duration::from_millis(READ_MS);
 
 pub(super) async fn send(
     egress: Arc<Egress>,

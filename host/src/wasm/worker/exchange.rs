@@ -142,9 +142,9 @@ impl Exchange {
         let announced = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let (over, left) = (self.over.take(), self.limits.value(Limit::StreamBytes));
         let (torn, state) = (self.torn.clone(), Some(self.body.clone()));
-        let response = response.map(|inner| Reply { inner, left, announced, torn, over, state }.boxed_unsync());
+        let response = response.map(|inner| ReplyBody { inner, left, announced, torn, over, state }.boxed_unsync());
         if let Some(head) = self.head.take() {
-            // A caller that has left drops the body, which `Reply` notices.
+            // A caller that has left drops the body, which `ReplyBody` notices.
             let _ = head.send(Ok(response));
         }
         Ok(())
@@ -172,7 +172,7 @@ fn check_head(headers: &HeaderMap, limits: &Limits) -> Result<(), Failure> {
 }
 
 /// A response's body on its way to the client.
-struct Reply {
+struct ReplyBody {
     inner: WasiBody,
     /// How many bytes are left of the limit.
     left: u64,
@@ -184,7 +184,7 @@ struct Reply {
     state: Option<watch::Sender<BodyState>>,
 }
 
-impl Reply {
+impl ReplyBody {
     fn end(&mut self, state: BodyState) {
         if let Some(tell) = self.state.take() {
             tell.send_replace(state);
@@ -192,7 +192,7 @@ impl Reply {
     }
 }
 
-impl Body for Reply {
+impl Body for ReplyBody {
     type Data = Bytes;
     type Error = anyhow::Error;
 
@@ -236,7 +236,7 @@ impl Body for Reply {
     }
 }
 
-impl Drop for Reply {
+impl Drop for ReplyBody {
     fn drop(&mut self) {
         // A server need not poll for the end of a body whose length it knows.
         let read = self.announced == Some(0) || self.inner.is_end_stream();

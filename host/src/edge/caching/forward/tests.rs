@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cache::freshness::Ttls;
 use crate::cache::key::{Base, Identity, Key, KeyPolicy};
-use crate::edge::origin::announce;
+use crate::edge::origin::announce::announce;
 
 fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Head {
     let mut request = http::Request::builder().method(method).uri(target);

@@ -56,15 +56,15 @@ fn limits() -> Limits {
 }
 
 /// The request after the edit, or the category and text of the failure.
-fn request_at(moment: Moment, answer: &Answer) -> Result<(Head, Flow, Beside), String> {
-    let (mut head, mut beside) = (head(), Beside::default());
-    match edit_request(moment, &limits(), &answer.0, &mut head, &mut beside) {
-        Ok(flow) => Ok((head, flow, beside)),
+fn request_at(moment: Moment, answer: &Answer) -> Result<(Head, Flow, HookEdits), String> {
+    let (mut head, mut edits) = (head(), HookEdits::default());
+    match edit_request(moment, &limits(), &answer.0, &mut head, &mut edits) {
+        Ok(flow) => Ok((head, flow, edits)),
         Err(failure) => Err(failure.to_string()),
     }
 }
 
-fn request(answer: &Answer) -> Result<(Head, Flow, Beside), String> {
+fn request(answer: &Answer) -> Result<(Head, Flow, HookEdits), String> {
     request_at(Moment::ViewerRequest, answer)
 }
 
@@ -77,9 +77,9 @@ fn generated(answer: &Answer) -> http::Response<Bytes> {
 
 #[test]
 fn an_answer_without_ops_changes_nothing() {
-    let (edited, flow, beside) = request(&Answer::new()).unwrap();
+    let (edited, flow, edits) = request(&Answer::new()).unwrap();
     assert_eq!((edited.target.as_str(), edited.headers), ("/old?q=1", head().headers));
-    assert!(matches!(flow, Flow::Continue) && beside.body.is_none() && beside.origin.is_none());
+    assert!(matches!(flow, Flow::Continue) && edits.body.is_none() && edits.origin.is_none());
 }
 
 #[test]
@@ -192,10 +192,11 @@ fn an_origin_is_changed_in_every_way() {
     let answer = Answer::new().op(16).str("other").op(17).str("API.example").u16(8080).op(0).op(18).str("/v1").op(19).str("h");
     let answer = answer.op(21).op(20).str("x-key").str("k").op(22).u32(500).u32(0).op(2);
     let edits = request(&answer).unwrap().2.origin.unwrap();
-    assert_eq!(edits.choice, Some(Choice::Named("other".to_owned())));
-    assert_eq!(edits.address, Some(("api.example".to_owned(), 8080, false)));
+    assert_eq!(edits.choice, Some(OriginChoice::Named("other".to_owned())));
+    assert_eq!(edits.address, Some(OriginAddress::new("api.example", 8080, false).unwrap()));
     assert_eq!((edits.path.as_deref(), edits.clear_headers, edits.headers.len()), (Some("/v1"), true, 1));
-    assert_eq!((edits.connect_ms, edits.read_ms, edits.attempts), (500, 0, 2));
+    assert_eq!((edits.connect_timeout, edits.read_timeout), (Some(Duration::from_millis(500)), None));
+    assert_eq!(edits.connect_attempts, NonZeroU8::new(2));
     for refused in [
         Answer::new().op(17).str("a/b").u16(80).op(0),
         Answer::new().op(17).str("a").u16(0).op(0),

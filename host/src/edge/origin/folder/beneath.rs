@@ -1,11 +1,11 @@
-//! I open what lies beneath a folder, and nothing that lies elsewhere, whatever is linked or moved meanwhile.
+//! Opens files beneath a folder, and nothing elsewhere, whatever is linked or moved meanwhile.
 //!
-//! The kernel resolves the path and refuses to leave the folder (`openat2`, Linux 5.6). Where it cannot, or where a link
-//! is absolute and so seems to leave it, I resolve the links first and then open each folder of the way by itself,
-//! following none: a link that comes in between is an error, never a way out.
+//! The kernel resolves the path and refuses to leave the folder (`openat2`, Linux 5.6). Where it cannot, or where a link is
+//! absolute and so seems to leave it, the links are resolved first, and then each folder on the way is opened by itself
+//! without following links: a link that appears in between is an error, never a way out.
 //!
-//! What is no file is not opened at all: opening a pipe waits for its other end, and opening a device may do anything. It
-//! is looked at by a handle that cannot be read (`O_PATH`), then opened without waiting, then looked at again.
+//! Only regular files are opened: opening a pipe waits for its other end, and opening a device may have effects. The file
+//! is examined through a handle that cannot be read (`O_PATH`), then opened without waiting, then examined again.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -37,20 +37,20 @@ fn open_by(resolve: Resolve, root: &Path, relative: &Path) -> io::Result<Entry> 
         FileType::Directory => return Ok(Entry::Folder),
         _ => return Err(io::ErrorKind::NotFound.into()),
     }
-    // What is there now may be something else.
+    // The path may name something else by now.
     let file = File::from(resolve(&folder, root, relative, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
     let metadata = file.metadata()?;
     if metadata.is_file() { Ok(Entry::File(file, metadata)) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 fn resolve(folder: &OwnedFd, root: &Path, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    /// While others move folders about, the kernel may not be sure that it has not left, and asks for another try.
+    /// While folders are being moved, the kernel may be unable to tell whether the path leaves, and asks for another try.
     const TRIES: usize = 16;
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     for _ in 0..TRIES {
         match rustix::fs::openat2(folder, relative, flags | OFlags::CLOEXEC, Mode::empty(), beneath) {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // It leads out by a link that may lead in again; or the kernel, or what guards it, knows no `openat2`.
+            // A link leads out and may lead in again; or the kernel, or its sandbox, does not offer `openat2`.
             Err(Errno::XDEV | Errno::NOSYS | Errno::PERM) => return step_by_step(folder, root, relative, flags),
             opened => return Ok(opened?),
         }
@@ -159,7 +159,7 @@ mod tests {
         }
     }
 
-    /// Whoever may write into the folder swaps a file, or the folder around it, for a link out.
+    /// Somebody who may write into the folder replaces a file, or the folder around it, by a link out.
     #[test]
     fn a_link_that_is_swapped_in_meanwhile_leads_nowhere() {
         const ROUNDS: usize = 4_000;

@@ -1,7 +1,6 @@
-//! What a request's conditions and its range select of a file (RFC 9110 sections 13 and 14).
+//! Which part of a file a request's conditions and range select (RFC 9110 sections 13 and 14).
 //!
-//! Pure. One range is served; of several, and of what is not understood, the whole file is the answer, as
-//! the RFC allows.
+//! Pure. One range is served; for several, or an invalid one, the whole file is the answer, as the RFC allows.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,11 +8,11 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, Method};
 
 use crate::cache;
-use crate::edge::head::Head;
+use crate::edge::request::head::Head;
 
-/// What tells one state of a file from another.
+/// What distinguishes one state of a file from another.
 pub(super) struct Validators {
-    /// A strong one: no two states of a file have the same.
+    /// A strong tag: no two states of a file share it.
     pub(super) tag: String,
     pub(super) modified: SystemTime,
 }
@@ -29,7 +28,7 @@ pub(super) enum Outcome {
 impl Validators {
     pub(super) fn new(modified: SystemTime, length: u64) -> Validators {
         let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-        // No later than now (RFC 9110 section 8.8.2.1), and no date that cannot be written.
+        // Not later than now (RFC 9110 section 8.8.2.1), and not before the first date that can be written.
         let said = modified.clamp(UNIX_EPOCH, SystemTime::now());
         Validators { tag: format!("\"{:x}-{:x}\"", age.as_nanos(), length), modified: said }
     }
@@ -43,7 +42,7 @@ impl Validators {
         }
     }
 
-    /// In the order of RFC 9110 section 13.2.2: a tag decides alone where there is one.
+    /// In the order of RFC 9110 section 13.2.2: where there is a tag, it decides alone.
     pub(super) fn check(&self, headers: &HeaderMap) -> Outcome {
         if headers.contains_key(header::IF_MATCH) {
             if !tags(headers, &header::IF_MATCH).any(|tag| tag == "*" || tag == self.tag) {
@@ -61,13 +60,13 @@ impl Validators {
     }
 }
 
-/// A tag may have bytes that are no ASCII (RFC 9110 section 8.8.3), and is none of ours then: others beside it may be.
+/// A tag may have bytes outside ASCII (RFC 9110 section 8.8.3). Such a tag is not ours, but others in the list may be.
 fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     let lines = headers.get_all(name).iter().map(|value| value.as_bytes());
     lines.flat_map(|line| line.split(|&byte| byte == b',')).filter_map(|tag| str::from_utf8(tag.trim_ascii()).ok())
 }
 
-/// Seconds: that is what the date of a header has.
+/// In seconds, the resolution of a date in a header.
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     cache::date::parse(headers.get(name)?.to_str().ok()?).map(seconds)
 }
@@ -80,7 +79,7 @@ fn seconds(time: SystemTime) -> u64 {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     bytes: Bytes,
-    /// `If-Range`: else the whole.
+    /// `If-Range`: if it does not hold, the whole file is sent.
     condition: Option<HeaderValue>,
 }
 
@@ -121,7 +120,7 @@ impl Wanted {
     }
 
     pub(super) fn part(&self, validators: &Validators, length: u64) -> Part {
-        // Only what is the same to the byte can be completed: a weak tag never matches.
+        // Only an identical file can be completed, so a weak tag never matches.
         let holds = self.condition.as_ref().is_none_or(|condition| {
             condition.as_bytes() == validators.tag.as_bytes()
                 || condition.as_bytes() == httpdate::fmt_http_date(validators.modified).as_bytes()
@@ -129,7 +128,7 @@ impl Wanted {
         match self.bytes {
             _ if !holds => Part::Whole,
             Bytes::Last(0) => Part::Unsatisfiable,
-            // There is no way to say which bytes of none.
+            // An empty file has no range.
             Bytes::Last(_) if length == 0 => Part::Whole,
             Bytes::Last(n) => Part::Of(length - n.min(length), n.min(length)),
             Bytes::From(first, _) if first >= length => Part::Unsatisfiable,
@@ -138,7 +137,7 @@ impl Wanted {
     }
 }
 
-/// A number of any length; what does not fit is more than any file has.
+/// A number of any length; one that does not fit is larger than any file.
 fn number(digits: &str) -> Option<u64> {
     let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     valid.then(|| digits.parse().unwrap_or(u64::MAX))

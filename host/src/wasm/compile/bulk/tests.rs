@@ -1,3 +1,5 @@
+//! Operations in parts beside the operations themselves: equal memories and equal traps.
+
 use proptest::prelude::*;
 use wasmtime::{Config, Engine, Instance, Store};
 

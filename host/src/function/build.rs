@@ -1,0 +1,196 @@
+//! Bytes and a specification become a revision, whose instances are made and warm; or an error with a code.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::failure::Failure;
+use crate::function::concurrency::admission::Admission;
+use crate::function::pool::ViewerPool;
+use crate::function::revision::{Code, Revision};
+use crate::function::spec::{CodeDigest, Spec};
+use crate::function::worker_pool::WorkerPool;
+use crate::limits::{Compiling, InstancePolicy, Limit, Profile};
+use crate::telemetry::{FunctionMetrics, Telemetry};
+use crate::wasm::compile::{self, CompileError, Compiled, Compiler, ComponentSource, HttpVersion};
+use crate::wasm::egress::Egress;
+use crate::wasm::engine::Engines;
+use crate::wasm::state::KeyValueStore;
+use crate::wasm::viewer::ViewerCode;
+use crate::wasm::worker::WorkerCode;
+use crate::wasm::worker::state::Surroundings;
+
+/// Why a component cannot be deployed with its specification.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("its bytes have the digest {found}, and not the {wanted} that is to be deployed")]
+    OtherCode { wanted: CodeDigest, found: CodeDigest },
+    #[error("{}", .0.told())]
+    Code(#[from] CompileError),
+    /// No instance of it starts.
+    #[error("{0}")]
+    Start(#[from] Failure),
+}
+
+impl DeployError {
+    /// One word, for metrics and for programs. It stays what it is when the message changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            DeployError::Unreadable(_) => "read",
+            DeployError::OtherCode { .. } => compile::CompileErrorKind::Changed.name(),
+            DeployError::Code(error) => error.reason().name(),
+            DeployError::Start(_) => "start",
+        }
+    }
+}
+
+/// What every revision is built with. One for the process: engines reserve much address space.
+pub struct Builder {
+    /// Threads that call revisions.
+    lanes: usize,
+    engines: Arc<Engines>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Builder {
+    /// `lanes` is the number of threads that call revisions; compiled files are kept in `data_dir`, and made by `compiler`.
+    pub fn new(lanes: usize, data_dir: &Path, compiler: Compiler, telemetry: Arc<Telemetry>) -> anyhow::Result<Builder> {
+        let engines = Arc::new(Engines::new(data_dir, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+        Ok(Builder { lanes, engines, telemetry })
+    }
+
+    /// Compiles the component, unless that was done before, and starts instances. Blocks for as long as that takes:
+    /// never call it on a thread that serves.
+    ///
+    /// # Errors
+    /// All that is wrong with the component under this specification.
+    pub fn build(&self, spec: Spec, source: &ComponentSource, bounds: Compiling) -> Result<Revision, DeployError> {
+        let found = CodeDigest(source.sha256);
+        if spec.code != found {
+            return Err(DeployError::OtherCode { wanted: spec.code, found });
+        }
+        let compiled = compile::compiled(&self.engines, source, &spec.limits, bounds)?;
+        let metrics = Arc::new(self.telemetry.function(&spec.name));
+        let code = match spec.profile() {
+            Profile::Viewer => Code::Viewer(self.viewer_pool(&spec, &compiled, &metrics)?),
+            Profile::Worker => Code::Worker(self.worker_pool(&spec, &compiled, &metrics)?),
+        };
+        self.engines.aot.release(&compiled.component);
+        let (inspection, deployed) = (compiled.inspection, SystemTime::now());
+        Ok(Revision { spec, deployed, inspection, metrics, admission: Admission::default(), code })
+    }
+
+    fn viewer_pool(
+        &self,
+        spec: &Spec,
+        compiled: &Compiled,
+        metrics: &Arc<FunctionMetrics>,
+    ) -> Result<Arc<ViewerPool>, DeployError> {
+        if let Err(why) = &compiled.restorable {
+            tracing::info!(function = spec.name, reason = %why, "instances cannot be restored; each call takes a new one");
+        }
+        let code = ViewerCode::new(&self.engines, compiled, &spec.limits, key_values(spec))?;
+        let live_max = spec.limits.value(Limit::Instances);
+        let pool = ViewerPool::new(code, spec.policy, spec.min_warm, live_max, self.lanes, metrics.clone());
+        // At least one instance is made now: what fails to start must fail the deployment.
+        pool.warm_up()?;
+        Ok(pool)
+    }
+
+    fn worker_pool(
+        &self,
+        spec: &Spec,
+        compiled: &Compiled,
+        metrics: &Arc<FunctionMetrics>,
+    ) -> Result<Arc<WorkerPool>, DeployError> {
+        let connections = spec.limits.value(Limit::Connections);
+        let surroundings = Surroundings {
+            environment: spec.environment.clone(),
+            key_values: key_values(spec),
+            egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),
+        };
+        let http = compiled.inspection.http;
+        let code = WorkerCode::new(&self.engines, &compiled.component, http, &spec.limits, surroundings)?;
+        let min_warm = spec.min_warm.unwrap_or(1);
+        // A program runs once in its instance.
+        let policy = if http == Some(HttpVersion::Cgi) { InstancePolicy::Fresh } else { spec.policy };
+        let pool = WorkerPool::new(code, policy, min_warm, self.lanes, metrics.clone());
+        block_on(pool.warm_up(min_warm))?;
+        Ok(pool)
+    }
+}
+
+fn key_values(spec: &Spec) -> Option<Arc<dyn KeyValueStore>> {
+    spec.key_values.clone().map(|values| values as Arc<dyn KeyValueStore>)
+}
+
+/// Instances of workers start asynchronously, with timers. Whatever runtime the caller's thread belongs to
+/// must not be blocked on, so this one has a thread of its own.
+fn block_on(started: impl Future<Output = Result<(), Failure>> + Send) -> Result<(), Failure> {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| Failure::Host(format!("no runtime to start it on: {error}")))?.block_on(started)
+    };
+    let ran = std::thread::scope(|scope| scope.spawn(run).join());
+    ran.unwrap_or_else(|_| Err(Failure::Host("its start panicked".to_owned())))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::wasm::abi::Moment;
+    use crate::wasm::engine::tests::engines;
+
+    /// A viewer hook that counts its calls, in its memory, and answers with the count.
+    pub(crate) fn counter(moment: Moment) -> Vec<u8> {
+        let wat = r#"(component
+  (core module $M
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+    (func (export "handle") (param i32 i32) (result i32)
+      (i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (i32.const 1)))
+      (i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (i32.const 1))
+      (i32.const 32)))
+  (core instance $m (instantiate $M))
+  (func $handle (param "event" (list u8)) (result (list u8))
+    (canon lift (core func $m "handle") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
+  (instance $hook (export "handle" (func $handle)))
+  (export "edgeward:edge/MOMENT@0.1.0" (instance $hook)))"#;
+        wat::parse_str(wat.replace("MOMENT", moment.name())).unwrap()
+    }
+
+    /// On the engines of all tests.
+    pub(crate) fn builder(telemetry: &Arc<Telemetry>) -> Builder {
+        Builder { lanes: 1, engines: engines().clone(), telemetry: telemetry.clone() }
+    }
+
+    fn spec(source: &ComponentSource) -> Spec {
+        Spec::new("counter", CodeDigest(source.sha256), Profile::Viewer)
+    }
+
+    pub(crate) fn revision() -> Arc<Revision> {
+        let source = ComponentSource::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
+        Arc::new(builder(&Arc::new(Telemetry::new())).build(spec(&source), &source, Compiling::default()).unwrap())
+    }
+
+    #[test]
+    fn a_deployment_that_fails_says_why_in_a_word_that_stays() {
+        let builder = builder(&Arc::new(Telemetry::new()));
+        let refused =
+            |spec: Spec, source: &ComponentSource| builder.build(spec, source, Compiling::default()).map(drop).unwrap_err();
+        let source = ComponentSource::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
+        let other = Spec { code: CodeDigest([7; 32]), ..spec(&source) };
+        assert_eq!(refused(other, &source).code(), "changed");
+        let worker = Spec::new("counter", CodeDigest(source.sha256), Profile::Worker);
+        assert_eq!(refused(worker, &source).code(), "exports");
+        let junk = ComponentSource::from_bytes(b"junk").unwrap();
+        assert_eq!(refused(spec(&junk), &junk).code(), "invalid");
+        let unreadable = DeployError::from(ComponentSource::open(Path::new("/nonexistent")).map(drop).unwrap_err());
+        assert_eq!(unreadable.code(), "read");
+        let start = DeployError::from(Failure::Trap("it does not start".to_owned()));
+        assert_eq!((start.code(), start.to_string().as_str()), ("start", "trap: it does not start"));
+    }
+}

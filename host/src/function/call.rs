@@ -1,0 +1,137 @@
+//! What is asked of a revision, and what comes of it.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+
+use http::{Request, Response};
+
+use crate::failure::Failure;
+use crate::loops::LoopMarks;
+use crate::wasm::abi::Moment;
+
+pub use crate::wasm::worker::StreamBody;
+
+/// One call of a revision.
+pub enum Call<'a> {
+    Hook(HookCall<'a>),
+    /// A request to a component that answers HTTP; bodies stream both ways.
+    Http(Request<StreamBody>),
+}
+
+/// One hook of one request.
+pub struct HookCall<'a> {
+    pub moment: Moment,
+    /// Packed (`wasm::abi::EventWriter`). A worker keeps it: only viewer hooks should be lent one.
+    pub event: Cow<'a, [u8]>,
+    /// Where the request has been that the hook is called for; an origin hook may ask others.
+    pub passed: LoopMarks,
+    pub memory: MemoryUse,
+}
+
+impl<'a> HookCall<'a> {
+    /// Of a viewer hook.
+    pub fn lent(moment: Moment, event: &'a [u8]) -> HookCall<'a> {
+        HookCall { moment, event: Cow::Borrowed(event), passed: LoopMarks::default(), memory: MemoryUse::Unmeasured }
+    }
+
+    /// Of an origin hook.
+    pub fn owned(moment: Moment, event: Vec<u8>, passed: LoopMarks) -> HookCall<'static> {
+        HookCall { moment, event: Cow::Owned(event), passed, memory: MemoryUse::Unmeasured }
+    }
+}
+
+/// Whether a viewer hook's call tells the size of the guest's memory, which costs it another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryUse {
+    Unmeasured,
+    /// For whoever shows it.
+    Measured,
+}
+
+/// A call that was taken on.
+#[must_use = "a call that nobody waits for is given up"]
+pub enum Calling<'a> {
+    /// A viewer hook, which runs inline.
+    Over(Reply),
+    /// Dropped before it has ended, it takes the call and its instance with it.
+    Running(Running<'a>),
+}
+
+/// On the heap: the future of a request would be larger by kilobytes, and is moved.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+impl<'a> IntoFuture for Calling<'a> {
+    type Output = Reply;
+    type IntoFuture = Running<'a>;
+
+    fn into_future(self) -> Running<'a> {
+        match self {
+            Calling::Over(reply) => Box::pin(std::future::ready(reply)),
+            Calling::Running(running) => running,
+        }
+    }
+}
+
+impl Calling<'_> {
+    /// The outcome of a viewer hook, for a caller that cannot wait.
+    pub fn inline(self) -> Outcome {
+        match self {
+            Calling::Over(reply) => reply.into_hook(),
+            Calling::Running(_) => Outcome::refused(Failure::NotRunnable("it is a worker function".to_owned())),
+        }
+    }
+}
+
+/// What came of a call.
+pub enum Reply {
+    Hook(Outcome),
+    /// The component may go on after the head of its response is here: a task of its own runs it, within its deadline.
+    Http(Result<Response<StreamBody>, Failure>),
+}
+
+impl Reply {
+    pub fn into_hook(self) -> Outcome {
+        match self {
+            Reply::Hook(outcome) => outcome,
+            Reply::Http(_) => Outcome::refused(Failure::Host("a hook was called, and a request answered".to_owned())),
+        }
+    }
+
+    pub fn into_http(self) -> Result<Response<StreamBody>, Failure> {
+        match self {
+            Reply::Http(response) => response,
+            Reply::Hook(_) => Err(Failure::Host("a request was sent, and a hook called".to_owned())),
+        }
+    }
+}
+
+/// What came of a hook, and what it cost.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The packed answer (`wasm::abi::Ops`).
+    pub result: Result<Vec<u8>, Failure>,
+    pub usage: Usage,
+    /// What the function logged, lines joined by `\n`; empty without a log.
+    pub log: String,
+}
+
+impl Outcome {
+    /// A call that did not run.
+    pub(super) fn refused(failure: Failure) -> Outcome {
+        Outcome { result: Err(failure), usage: Usage::default(), log: String::new() }
+    }
+}
+
+/// What a call used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    pub fuel: u64,
+    /// Percent of the CPU limit, 0–100 (CloudFront's compute utilization).
+    pub utilization: u8,
+    /// The call had to wait for an instance to be made.
+    pub cold: bool,
+    /// Linear memory at the end, summed, as the guest sees it; after a failure what was mapped. Of a viewer hook only
+    /// `MemoryUse::Measured` tells it, else it is 0.
+    pub memory_bytes: u64,
+    pub duration_us: u64,
+}

@@ -1,0 +1,93 @@
+//! What a revision is made of: code, by its digest, and settings.
+//!
+//! Whoever publishes a function writes one: a configuration file, a command, an API. Equal specs make equal revisions,
+//! so that a publisher compares them to find out what has changed. I know neither where the bytes are kept nor who
+//! publishes them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::limits::{InstancePolicy, Limits, Profile};
+use crate::network::Grants;
+use crate::wasm::state::KeyValueStore;
+
+/// See the module. Cheap to clone; not printed, since an environment holds secrets.
+#[derive(Clone, PartialEq)]
+pub struct Spec {
+    /// The function's name, in logs and metrics.
+    pub name: String,
+    /// The component's bytes.
+    pub code: CodeDigest,
+    /// For its profile, too.
+    pub limits: Limits,
+    pub policy: InstancePolicy,
+    /// Instances kept clean and ready, per lane. `None`: as the pool sees fit.
+    pub min_warm: Option<usize>,
+    /// Environment variables. Workers only.
+    pub environment: Arc<BTreeMap<String, String>>,
+    /// Where the component may connect to. Workers only.
+    pub grants: Grants,
+    pub key_values: Option<Arc<KeyValues>>,
+}
+
+/// SHA-256 of a component's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeDigest(pub [u8; 32]);
+
+impl fmt::Display for CodeDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", hex::encode(self.0))
+    }
+}
+
+/// A key-value store, as of when the function was published.
+#[derive(PartialEq, Eq)]
+pub struct KeyValues {
+    pub name: String,
+    pub values: Arc<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Spec {
+    /// A function with the defaults of its profile, which may do nothing outside.
+    pub fn new(name: &str, code: CodeDigest, profile: Profile) -> Spec {
+        Spec {
+            name: name.to_owned(),
+            code,
+            limits: Limits::defaults(profile),
+            policy: InstancePolicy::Fresh,
+            min_warm: None,
+            environment: Arc::default(),
+            grants: Grants::default(),
+            key_values: None,
+        }
+    }
+
+    pub fn profile(&self) -> Profile {
+        self.limits.profile()
+    }
+}
+
+impl KeyValueStore for KeyValues {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn get(&self, key: &str) -> Option<&[u8]> {
+        self.values.get(key).map(Vec::as_slice)
+    }
+
+    fn count(&self) -> usize {
+        self.values.len()
+    }
+
+    fn key_at(&self, position: usize) -> Option<&str> {
+        self.values.keys().nth(position).map(String::as_str)
+    }
+
+    fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String> {
+        let start = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.values.range::<str, _>((start, Bound::Unbounded)).take(max).map(|(key, _)| key.clone()).collect()
+    }
+}

@@ -1,0 +1,225 @@
+//! I publish what a configuration file says: all of it, or nothing and every error.
+//!
+//! A file is one publisher of functions among others. What it says of them becomes specifications (`function::spec`);
+//! those that are as they were keep their revision, with its warm instances. Where nothing but functions has changed, the
+//! edge stays, too, and finds the new revisions by its aliases.
+//!
+//!     Config ─► specs ─► revisions ─► roles fit? ─► edge, if need be ─┊─► publish
+//!                                         any error: nothing has changed
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Snapshot, changes, wrong_roles};
+use crate::cache::Cache;
+use crate::config::{self, Config, FileStamp, OriginKind};
+use crate::edge::Edge;
+use crate::function::build::{Builder, DeployError};
+use crate::function::catalog::{Alias, Aliases, Catalog, LIVE};
+use crate::function::revision::Revision;
+use crate::function::spec::{CodeDigest, KeyValues, Spec};
+use crate::limits::Compiling;
+use crate::telemetry::Telemetry;
+use crate::wasm::compile::ComponentSource;
+
+/// A function of a configuration that cannot be deployed.
+#[derive(Debug, thiserror::Error)]
+#[error("function `{function}` ({}): {error}", .component.display())]
+pub(super) struct Refused {
+    function: String,
+    component: PathBuf,
+    error: DeployError,
+}
+
+/// By function name.
+pub(super) type Revisions = BTreeMap<String, Arc<Revision>>;
+
+/// The publisher of a configuration file.
+pub(super) struct Publisher {
+    builder: Builder,
+    pub(super) catalog: Catalog,
+    telemetry: Arc<Telemetry>,
+}
+
+/// What an edge was built of that is not in its configuration: where the folders are that its origins name, and how the
+/// files look that it has read.
+#[derive(PartialEq, Eq)]
+pub(super) struct Outside(Vec<(Option<PathBuf>, Option<FileStamp>)>);
+
+impl Publisher {
+    pub(super) fn new(builder: Builder, telemetry: Arc<Telemetry>) -> Publisher {
+        Publisher { builder, catalog: Catalog::default(), telemetry }
+    }
+
+    /// The revisions of all functions of a configuration; those that are in `before` with the same code and settings are
+    /// kept. Compiles, on all CPUs: never call it on a worker.
+    pub(super) fn revisions(&self, config: &Config, before: &Revisions) -> anyhow::Result<Revisions> {
+        let functions: Vec<_> = config.functions.values().collect();
+        let bounds = config.server.compiling;
+        let built = in_parallel(&functions, |function| revision(function, before.get(&function.name), &self.builder, bounds));
+        let (mut revisions, mut refused) = (Revisions::new(), Vec::new());
+        for (function, built) in functions.into_iter().zip(built) {
+            match built {
+                Ok(revision) => drop(revisions.insert(function.name.clone(), revision)),
+                Err(error) => {
+                    self.telemetry.deployment_refused(error.code());
+                    let (function, component) = (function.name.clone(), function.component.clone());
+                    refused.push(Refused { function, component, error });
+                }
+            }
+        }
+        if refused.is_empty() { Ok(revisions) } else { Err(joined(&refused)) }
+    }
+
+    /// A configuration, ready to be put in force: nothing of it is published yet. What it takes of `built` and of
+    /// `before` is what has not changed.
+    pub(super) fn snapshot(
+        &self,
+        config: &Config,
+        built: &Revisions,
+        before: Option<&Snapshot>,
+        cache: &Arc<Cache>,
+    ) -> anyhow::Result<Snapshot> {
+        let revisions = self.revisions(config, built)?;
+        let exports = |name: &str| revisions.get(name).map(|revision| (revision.moments().to_vec(), revision.is_http()));
+        let wrong = wrong_roles(config, exports);
+        if !wrong.is_empty() {
+            return Err(joined(&wrong));
+        }
+        let outside = Outside::of(config);
+        let (aliases, edge) = match before {
+            // Its sites find what has changed by the aliases that they have.
+            Some(before) if before.outside == outside && differ_in_functions_only(&before.config, config) => {
+                (before.aliases.clone(), before.edge.clone())
+            }
+            _ => {
+                let aliases = aliases(&revisions, before);
+                let edge = Edge::new(config, &aliases, cache, &self.telemetry)?;
+                (aliases, Arc::new(edge))
+            }
+        };
+        Ok(Snapshot {
+            server: config.server.clone(),
+            cache: config.cache.clone(),
+            tracing: config.tracing.clone(),
+            config: config.clone(),
+            revisions,
+            aliases,
+            outside,
+            edge,
+        })
+    }
+
+    /// Puts the functions of `next` in force, where those of `before` were.
+    pub(super) fn publish(&self, before: Option<&Snapshot>, next: &Snapshot) {
+        for (name, revision) in &next.revisions {
+            let old = before.and_then(|before| Some((before.revisions.get(name)?, before.aliases.get(name)?)));
+            let Some(alias) = next.aliases.get(name) else { continue };
+            match old {
+                Some((old, _)) if Arc::ptr_eq(old, revision) => {}
+                Some((_, held)) if Arc::ptr_eq(held, alias) => drop(self.catalog.function(name).publish(LIVE, revision.clone())),
+                _ => drop(self.catalog.function(name).adopt(LIVE, alias.clone())),
+            }
+        }
+        for name in before.into_iter().flat_map(|before| before.revisions.keys()) {
+            if !next.revisions.contains_key(name) {
+                self.catalog.remove(name);
+            }
+        }
+    }
+}
+
+/// For an edge that is built anew: a function that has changed gets an alias of its own, so that requests of the edge
+/// before, whose sites may use it otherwise, end with the revision that they began with.
+fn aliases(revisions: &Revisions, before: Option<&Snapshot>) -> Aliases {
+    let alias = |(name, revision): (&String, &Arc<Revision>)| {
+        let same = before.filter(|before| before.revisions.get(name).is_some_and(|old| Arc::ptr_eq(old, revision)));
+        let kept = same.and_then(|before| before.aliases.get(name));
+        (name.clone(), kept.cloned().unwrap_or_else(|| Alias::new(revision.clone())))
+    };
+    revisions.iter().map(alias).collect()
+}
+
+impl Outside {
+    fn of(config: &Config) -> Outside {
+        let place = |origin: &Arc<config::Origin>| match &origin.kind {
+            OriginKind::Folder { root, .. } => Some((root.canonicalize().ok(), None)),
+            OriginKind::Url(url) => url.ca.as_ref().map(|ca| (None, FileStamp::at(ca))),
+            OriginKind::Fixed { .. } | OriginKind::Component { .. } => None,
+        };
+        Outside(config.origins.values().filter_map(place).collect())
+    }
+}
+
+/// Whether an edge of one is as good as an edge of the other, as far as configurations can tell.
+fn differ_in_functions_only(before: &Config, next: &Config) -> bool {
+    before.functions.keys().eq(next.functions.keys())
+        && before.server == next.server
+        && before.cache == next.cache
+        && before.tracing == next.tracing
+        && changes::geo(&before.geo) == changes::geo(&next.geo)
+        && before.origins == next.origins
+        && before.origin_groups == next.origin_groups
+        && before.sites == next.sites
+}
+
+fn joined(errors: &[impl std::fmt::Display]) -> anyhow::Error {
+    anyhow::anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+fn revision(
+    function: &config::Function,
+    before: Option<&Arc<Revision>>,
+    builder: &Builder,
+    bounds: Compiling,
+) -> Result<Arc<Revision>, DeployError> {
+    let source = ComponentSource::open(&function.component)?;
+    let spec = spec(function, CodeDigest(source.sha256));
+    match before {
+        Some(before) if *before.spec() == spec => Ok(before.clone()),
+        _ => builder.build(spec, &source, bounds).map(Arc::new),
+    }
+}
+
+/// What a configuration says of a function.
+fn spec(function: &config::Function, code: CodeDigest) -> Spec {
+    let store = function.key_value_store.as_ref();
+    Spec {
+        name: function.name.clone(),
+        code,
+        limits: function.limits.clone(),
+        policy: function.policy,
+        min_warm: function.min_warm,
+        environment: function.environment.0.clone(),
+        grants: function.network.clone(),
+        key_values: store.map(|store| Arc::new(KeyValues { name: store.name.clone(), values: store.values.0.clone() })),
+    }
+}
+
+/// Does a piece of work for each item, on as many threads as there are CPUs. The results are in the order of the items.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let next = AtomicUsize::new(0);
+    let lane = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return done };
+            done.push((index, work(item)));
+        }
+    };
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..threads).map(|_| scope.spawn(lane)).collect();
+        let join = |lane: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
+            lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        lanes.into_iter().flat_map(join).collect()
+    });
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests;

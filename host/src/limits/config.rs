@@ -1,0 +1,42 @@
+//! What bounds the configuration itself.
+
+/// Of the main file, and of all that it includes together.
+pub const FILE_BYTES: u64 = 16 << 20;
+pub const INCLUDED_FILES: usize = 1_000;
+/// Of folders, looked at for one pattern of `include`.
+pub const INCLUDE_ENTRIES: usize = 10_000;
+/// Of a file that `${file:PATH}` names.
+pub const VALUE_FILE_BYTES: u64 = 64 << 10;
+/// Values from the environment and from files in one configuration, and the bytes of all of them.
+pub const INSERTED_VALUES: usize = 10_000;
+pub const INSERTED_BYTES: usize = 16 << 20;
+pub const COMPONENT_BYTES: u64 = 256 << 20;
+pub const BEHAVIORS_PER_SITE: usize = 75;
+pub const PATH_PATTERN_BYTES: usize = 255;
+/// CloudFront's quotas of trusted signers.
+pub const KEY_GROUPS_PER_BEHAVIOR: usize = 4;
+pub const KEYS_PER_GROUP: usize = 5;
+/// A PEM file of an RSA key of 8192 bits has 1.5 KB.
+pub const PUBLIC_KEY_FILE_BYTES: u64 = 16 << 10;
+/// Key, value and total size of a key-value store (CloudFront KeyValueStore quotas).
+pub const KV_KEY_BYTES: usize = 512;
+pub const KV_VALUE_BYTES: usize = 1_024;
+pub const KV_STORE_BYTES: usize = 5 << 20;
+/// Of a chain of certificates, of which only the first one's dates are read.
+pub const CHAIN_BYTES: u64 = 1 << 20;
+/// A certificate with less time left is warned of.
+pub const CERTIFICATE_DAYS_LEFT: i64 = 30;
+/// The secret of the admin port, with its file's white space.
+pub const ADMIN_TOKEN_BYTES: u64 = 1 << 10;
+pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
+/// Of a MaxMind database, which is whole in memory.
+pub const GEO_BYTES: u64 = 1 << 30;
+/// Policy `reuse` of a function: its defaults, and the most that it may say.
+pub const REUSE_CALLS: u64 = 1_000;
+pub const REUSE_CALLS_MAX: u64 = 1_000_000_000;
+pub const REUSE_IDLE_S: u64 = 60;
+pub const REUSE_IDLE_S_MAX: u64 = 86_400;
+/// Entries of a function's `network`.
+pub const GRANTS: usize = 256;
+/// Lambda's quota for environment variables.
+pub const ENVIRONMENT_BYTES: usize = 4_096;

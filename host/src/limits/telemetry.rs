@@ -1,0 +1,34 @@
+//! What bounds the log and the traces.
+
+/// What bounds the log, whatever clients, origins and functions do (`telemetry::repeats`).
+pub mod logging {
+    /// Between two lines about failures of the same origin or function.
+    pub const INTERVAL_MS: u64 = 10_000;
+    /// How often it is looked whether a summary is due.
+    pub const TICK_MS: u64 = 1_000;
+    /// Calls of a function whose log is written, per interval.
+    pub const FUNCTION_LINES: u64 = 1_000;
+    /// Of a path in a line; the rest is cut off.
+    pub const PATH_BYTES: usize = 256;
+    /// Of the cause of a failure in a line.
+    pub const CAUSE_BYTES: usize = 4_096;
+}
+
+/// What bounds traces on their way to the collector.
+pub mod tracing {
+    /// Spans of one request; further ones are dropped.
+    pub const SPANS_PER_TRACE: usize = 64;
+    /// Of the text of an attribute; the rest is cut off.
+    pub const ATTRIBUTE_BYTES: usize = 1_024;
+    /// Requests whose spans wait for the exporter, and the memory they may take.
+    pub const WAITING_TRACES: usize = 4_096;
+    pub const WAITING_BYTES: usize = 16 << 20;
+    /// A batch is sent when it has so many spans, or is so old.
+    pub const BATCH_SPANS: usize = 512;
+    pub const BATCH_MS: u64 = 1_000;
+    /// For the collector to connect, and between two steps of one exchange with it.
+    pub const SEND_MS: u64 = 2_000;
+    /// At the end of the process.
+    pub const FLUSH_MS: u64 = 5_000;
+    pub const SERVICE_NAME_BYTES: usize = 255;
+}
