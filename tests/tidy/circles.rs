@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, sources};
 
 /// Files that are in a circle, with the reason. The list is exact: an entry that is no longer needed fails, too.
-const KNOWN: [(&str, &[&str], &str); 6] = [
+const KNOWN: [(&str, &[&str], &str); 5] = [
     ("admin", &["admin.rs", "admin/functions.rs"], "the functions page uses the state that its parent defines"),
     (
         "cli",
@@ -51,46 +51,6 @@ const KNOWN: [(&str, &[&str], &str); 6] = [
         "telemetry",
         &["telemetry/trace.rs", "telemetry/trace/export.rs", "telemetry/trace/otlp.rs"],
         "a trace, its format and its export know each other",
-    ),
-    (
-        "wasm",
-        &[
-            "wasm/aot.rs",
-            "wasm/aot/prune.rs",
-            "wasm/compile.rs",
-            "wasm/compile/adapt.rs",
-            "wasm/compile/bulk.rs",
-            "wasm/compile/cost.rs",
-            "wasm/compile/error.rs",
-            "wasm/compile/examine.rs",
-            "wasm/compile/frame.rs",
-            "wasm/compile/job.rs",
-            "wasm/compile/names.rs",
-            "wasm/compile/prepare.rs",
-            "wasm/compile/process.rs",
-            "wasm/compile/streams.rs",
-            "wasm/egress.rs",
-            "wasm/egress/send.rs",
-            "wasm/engine.rs",
-            "wasm/restore/code.rs",
-            "wasm/restore/module.rs",
-            "wasm/sealed.rs",
-            "wasm/sealed/cli.rs",
-            "wasm/sealed/clocks.rs",
-            "wasm/sealed/filesystem.rs",
-            "wasm/sealed/io.rs",
-            "wasm/sealed/own.rs",
-            "wasm/sealed/random.rs",
-            "wasm/worker.rs",
-            "wasm/worker/meter.rs",
-            "wasm/worker/offered.rs",
-            "wasm/worker/offered/key_value.rs",
-            "wasm/worker/offered/logging.rs",
-            "wasm/worker/offered/settings.rs",
-            "wasm/worker/sockets.rs",
-            "wasm/worker/state.rs",
-        ],
-        "compiling, engine and worker share what has no file of its own",
     ),
 ];
 
