@@ -1,13 +1,13 @@
-//! How much one bulk operation on memory may move.
+//! Bounds how much one bulk operation on memory moves at once.
 //!
 //! `memory.fill`, `memory.copy` and `memory.init` are one step for the engine, however much they move: a quarter of a
-//! gigabyte takes tens of milliseconds, in which nobody else has the thread. So each of them becomes a call of a function
-//! of ours, which does the same in parts of `limits::worker::BULK_BYTES`; a worker's guest gives way between two parts, as
+//! gigabyte takes tens of milliseconds, in which no other task has the thread. So each of them becomes a call of a function
+//! of ours, which does the same in parts of `limits::worker::BULK_BYTES`; a worker's guest yields between two parts, as
 //! it does in any loop.
 //!
-//! An operation that is out of bounds traps before it has written anything, as the standard wants: what does not fit into
-//! its memories is left to the operation itself. Parts of a copy within one memory go from its end where it moves up, so
-//! that none overwrites what a later one reads. Functions and types are added behind all others; nothing moves.
+//! An operation that is out of bounds traps before it has written anything, as the standard requires: an operation that
+//! does not fit into its memories is executed unchanged. A copy upwards within one memory begins at its end, so that no part
+//! overwrites what a later one reads. Functions and types are appended, so no index changes.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -56,7 +56,7 @@ fn invalid(error: BinaryReaderError) -> CompileError {
     CompileError::Invalid(error.to_string())
 }
 
-/// Writes a component as it is, but for the modules in it.
+/// Copies a component, and rewrites the modules in it.
 struct ModuleDivider;
 
 impl Reencode for ModuleDivider {
@@ -81,7 +81,7 @@ fn divided_module(module: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     Ok(Cow::Owned(divided.finish()))
 }
 
-/// An operation that may move more than a part.
+/// An operation that may move more than one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Operation {
     Fill { memory: u32 },
@@ -89,7 +89,7 @@ enum Operation {
     Init { memory: u32, segment: u32 },
 }
 
-/// What is known of a module, and what is added to it: a type and a function for each operation.
+/// A module, and what is added to it: a type and a function for each operation.
 #[derive(Default)]
 struct Divider {
     types: u32,
@@ -139,7 +139,7 @@ impl Divider {
                 _ => {}
             }
         }
-        // What is no longer than a part is one.
+        // A segment that is no longer than a part needs no division.
         let segments = &divider.segments;
         let is_long = |segment: u32| segments.get(segment as usize).is_some_and(|&bytes| bytes > BULK_BYTES);
         found.retain(|found| !matches!(found, Operation::Init { segment, .. } if !is_long(*segment)));
@@ -154,7 +154,7 @@ impl Divider {
     }
 
     fn memory(&self, index: u32) -> BulkMemory {
-        // Validated code names no other.
+        // Validated code names existing memories only.
         let ty = self.memories.get(index as usize).copied();
         BulkMemory {
             index,
@@ -210,7 +210,7 @@ impl Divider {
                     perform(whole, operation);
                     wide(whole, length);
                     whole.i64_const(BULK_BYTES.cast_signed()).i64_gt_u().br_if(0).end();
-                    // What is left lies at the beginning.
+                    // The rest is at the beginning.
                     whole.br(1).end();
                 }
             }
