@@ -136,7 +136,7 @@ impl Cache {
             held: Shards::new(UNCACHEABLE_KEYS),
             flight_bytes: (options.memory_bytes / 4).max(options.memory_object_bytes),
             metrics,
-            doubts_told: AtomicBool::new(false),
+            invalidations_pending: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&tiers);
         let spawned = std::thread::Builder::new().name("edgeward-cache".into()).spawn(move || {
@@ -201,8 +201,8 @@ impl Cache {
         };
         self.tiers.metrics.invalidated();
         self.tiers.flights.strike(|meta| self.tiers.purges.strike(meta, epoch - 1));
-        if !self.tiers.doubts_told.swap(true, Ordering::AcqRel) {
-            let _ = self.keeper.send(Work::Doubts);
+        if !self.tiers.invalidations_pending.swap(true, Ordering::AcqRel) {
+            let _ = self.keeper.send(Work::WriteInvalidations);
         }
         true
     }

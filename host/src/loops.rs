@@ -35,7 +35,7 @@ impl LoopMarks {
     }
 
     /// Adds the lines that are missing: a guest may have copied them itself.
-    pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
+    pub(crate) fn append_to(&self, headers: &mut HeaderMap) {
         for (name, line) in &self.0 {
             if !headers.get_all(name).iter().any(|there| there == line) {
                 // As in `mark`.
@@ -116,7 +116,7 @@ mod tests {
         let passed = LoopMarks::of(&before);
         let mut after = HeaderMap::new();
         after.append(CDN_LOOP, HeaderValue::from_static("a"));
-        passed.put_on(&mut after);
+        passed.append_to(&mut after);
         assert_eq!(after.get_all(CDN_LOOP).iter().collect::<Vec<_>>(), ["a", "b; x=1"]);
         assert_eq!(after.get_all(VIA).iter().collect::<Vec<_>>(), ["1.1 a"]);
         assert!(!after.contains_key("cookie"));

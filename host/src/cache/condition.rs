@@ -20,7 +20,7 @@ pub enum ConditionResult {
 }
 
 /// Evaluates the conditions of a request against a stored response.
-pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &HeaderMap, received_ms: u64) -> ConditionResult {
+pub fn evaluate(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &HeaderMap, received_ms: u64) -> ConditionResult {
     if asked.contains_key(header::IF_MATCH) || asked.contains_key(header::IF_UNMODIFIED_SINCE) {
         return ConditionResult::Forward;
     }
@@ -29,7 +29,7 @@ pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &Hea
         return ConditionResult::Send;
     }
     let has_it = if asked.contains_key(header::IF_NONE_MATCH) {
-        names_stored(asked, stored)
+        matches_stored_tag(asked, stored)
     } else {
         asked.get(header::IF_MODIFIED_SINCE).and_then(control::moment_ms).is_some_and(|since_ms| {
             let modified_ms = control::date_ms(stored, header::LAST_MODIFIED)
@@ -42,7 +42,7 @@ pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &Hea
 }
 
 /// If-None-Match, by weak comparison.
-fn names_stored(asked: &HeaderMap, stored: &HeaderMap) -> bool {
+fn matches_stored_tag(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     let stored = stored.get(header::ETAG).map(|tag| opaque(tag.as_bytes().trim_ascii()));
     let lines = asked.get_all(header::IF_NONE_MATCH).iter();
     lines.flat_map(|line| Tags { rest: line.as_bytes() }).any(|tag| tag == b"*" || Some(opaque(tag)) == stored)
@@ -92,7 +92,7 @@ const CONDITIONS: [HeaderName; 6] = [
 
 /// Turns a client's request into one for the whole response, to fill the cache. The client's conditions and ranges
 /// are then answered from the stored response.
-pub fn ask_for_all(asked: &mut HeaderMap) {
+pub fn make_unconditional(asked: &mut HeaderMap) {
     for name in CONDITIONS {
         asked.remove(name);
     }
@@ -100,8 +100,8 @@ pub fn ask_for_all(asked: &mut HeaderMap) {
 
 /// Turns a client's request into one that revalidates a stored response. Returns false if there is no validator; then it
 /// asks for the whole response.
-pub fn ask_whether_modified(asked: &mut HeaderMap, stored: &HeaderMap) -> bool {
-    ask_for_all(asked);
+pub fn make_conditional(asked: &mut HeaderMap, stored: &HeaderMap) -> bool {
+    make_unconditional(asked);
     let mut conditional = false;
     for (validator, condition) in [(header::ETAG, header::IF_NONE_MATCH), (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE)] {
         if let Some(value) = stored.get(validator) {
@@ -145,7 +145,7 @@ mod tests {
     const NOW_MS: u64 = 784_111_777_000;
 
     fn held(asked: &[(&str, &str)], stored: &[(&str, &str)]) -> ConditionResult {
-        hold(&Method::GET, &map(asked), StatusCode::OK, &map(stored), NOW_MS)
+        evaluate(&Method::GET, &map(asked), StatusCode::OK, &map(stored), NOW_MS)
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
             (Method::OPTIONS, 200, ConditionResult::Send),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(hold(&method, &asked, status, &stored, 0), expected, "{method} {status}");
+            assert_eq!(evaluate(&method, &asked, status, &stored, 0), expected, "{method} {status}");
         }
         for name in ["if-match", "if-unmodified-since"] {
             assert_eq!(held(&[(name, "*"), ("if-none-match", "*")], &[]), ConditionResult::Forward);
@@ -234,10 +234,10 @@ mod tests {
             ("abc", "123"),
         ]);
         let mut asked = asker.clone();
-        assert!(ask_whether_modified(&mut asked, &map(&[("etag", "W/\"1\""), ("last-modified", EARLIER)])));
+        assert!(make_conditional(&mut asked, &map(&[("etag", "W/\"1\""), ("last-modified", EARLIER)])));
         assert_eq!(asked, map(&[("abc", "123"), ("if-none-match", "W/\"1\""), ("if-modified-since", EARLIER)]));
         let mut asked = asker.clone();
-        assert!(!ask_whether_modified(&mut asked, &map(&[])));
+        assert!(!make_conditional(&mut asked, &map(&[])));
         assert_eq!(asked, map(&[("abc", "123")]));
     }
 

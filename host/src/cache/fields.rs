@@ -72,7 +72,7 @@ pub fn freshen(stored: &mut HeaderMap, answered: &HeaderMap, cookies: SetCookie,
 
 /// Turns a response's header fields into those of a 304: removes what describes the content, which the client already
 /// has.
-pub fn describe_nothing(headers: &mut HeaderMap) {
+pub fn remove_content_fields(headers: &mut HeaderMap) {
     for name in [
         header::CONTENT_LENGTH,
         header::CONTENT_ENCODING,
@@ -269,10 +269,10 @@ mod tests {
             ("cache-control", "max-age=5"),
             ("vary", "a"),
         ]);
-        describe_nothing(&mut headers);
+        remove_content_fields(&mut headers);
         assert_eq!(names(&headers), ["cache-control", "content-location", "etag", "vary"]);
         let mut headers = map(&[("last-modified", "x")]);
-        describe_nothing(&mut headers);
+        remove_content_fields(&mut headers);
         assert_eq!(names(&headers), ["last-modified"]);
     }
 }

@@ -256,7 +256,7 @@ fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, UncacheableReason>
     if said.private == DirectiveScope::Everything {
         return Err(UncacheableReason::Private);
     }
-    if is_another_s_answer(fetched, &said) {
+    if needs_authorization(fetched, &said) {
         return Err(UncacheableReason::Authorization);
     }
     if Vary::of(fetched.answered) == Vary::Everything {
@@ -297,7 +297,7 @@ fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, UncacheableReason
     let age_ms = initial_age_ms(fetched);
     // TTLs bound the time in this cache, so the age of the response on arrival does not count.
     let left_ms = explicit_ms(&said, true, fetched).map(|lifetime_ms| lifetime_ms.saturating_sub(age_ms));
-    if is_another_s_answer(fetched, &said) {
+    if needs_authorization(fetched, &said) {
         return Err(UncacheableReason::Authorization);
     }
     let no_cache = said.no_cache == DirectiveScope::Everything;
@@ -360,7 +360,7 @@ fn reusable(times: Times, fetched: &Fetched) -> Result<Times, UncacheableReason>
 }
 
 /// RFC 9111 section 3.5.
-fn is_another_s_answer(fetched: &Fetched, said: &Control) -> bool {
+fn needs_authorization(fetched: &Fetched, said: &Control) -> bool {
     fetched.asked.contains_key(header::AUTHORIZATION)
         && !fetched.authorization_keyed
         && !(said.public || said.must_revalidate || said.s_maxage_ms.is_some())

@@ -12,7 +12,7 @@ use crate::limits::cache::INVALIDATIONS_WRITTEN_MS;
 pub(super) enum Work {
     Sweep,
     /// Write the invalidations, soon: more may come.
-    Doubts,
+    WriteInvalidations,
 }
 
 /// The background thread: sweeps when a purge has come, and now and then for invalidations; ends with the cache.
@@ -31,15 +31,15 @@ pub(super) fn keep(tiers: &Weak<Tiers>, work: &mpsc::Receiver<Work>) {
         match told {
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
             Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Ok(Work::Doubts) => due = Some(Instant::now() + Duration::from_millis(INVALIDATIONS_WRITTEN_MS)),
+            Ok(Work::WriteInvalidations) => due = Some(Instant::now() + Duration::from_millis(INVALIDATIONS_WRITTEN_MS)),
             Ok(Work::Sweep) => sweeps = true,
         }
         let Some(tiers) = tiers.upgrade() else { return };
         if due.is_some_and(|due| due <= Instant::now()) {
             due = None;
             // Before the write: an invalidation from here on sends another message.
-            tiers.doubts_told.store(false, Ordering::Release);
-            tiers.write_doubts();
+            tiers.invalidations_pending.store(false, Ordering::Release);
+            tiers.write_invalidations();
             sweeps = true;
         }
         if sweeps {
@@ -50,7 +50,7 @@ pub(super) fn keep(tiers: &Weak<Tiers>, work: &mpsc::Receiver<Work>) {
 }
 
 impl Tiers {
-    fn write_doubts(&self) {
+    fn write_invalidations(&self) {
         self.write_journal("what requests have made doubtful could not be written; a restart may use it again");
     }
 

@@ -42,14 +42,14 @@ pub fn select(
     let (Some(length), &Method::GET, StatusCode::OK) = (length, method, status) else { return Selection::Whole };
     let mut lines = asked.get_all(header::RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Selection::Whole };
-    if !is_still_wanted(asked, stored) {
+    if !if_range_holds(asked, stored) {
         return Selection::Whole;
     }
     parse(mode, line.as_bytes(), length)
 }
 
 /// If-Range: the ranges are wanted only if the client's other parts are of this response, by strong comparison.
-fn is_still_wanted(asked: &HeaderMap, stored: &HeaderMap) -> bool {
+fn if_range_holds(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     let Some(condition) = asked.get(header::IF_RANGE) else { return true };
     let tag = condition.as_bytes().trim_ascii();
     if tag.starts_with(b"\"") || tag.starts_with(b"W/") {

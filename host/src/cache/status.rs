@@ -74,28 +74,28 @@ impl CacheStatus {
 
     /// Appends the member to a text.
     pub fn write(&self, cache: &str, text: &mut BytesMut) {
-        let mut say = |words: std::fmt::Arguments<'_>| {
+        let mut append = |words: std::fmt::Arguments<'_>| {
             // Writing to memory does not fail.
             let _ = text.write_fmt(words);
         };
         match self.forward {
-            None => say(format_args!("{cache}; hit")),
-            Some(why) => say(format_args!("{cache}; fwd={}", why.name())),
+            None => append(format_args!("{cache}; hit")),
+            Some(why) => append(format_args!("{cache}; fwd={}", why.name())),
         }
         if let Some(status) = self.forward_status {
-            say(format_args!("; fwd-status={}", status.as_u16()));
+            append(format_args!("; fwd-status={}", status.as_u16()));
         }
         if let Some(ttl_s) = self.ttl_s {
-            say(format_args!("; ttl={ttl_s}"));
+            append(format_args!("; ttl={ttl_s}"));
         }
         if self.stored {
-            say(format_args!("; stored"));
+            append(format_args!("; stored"));
         }
         if self.collapsed {
-            say(format_args!("; collapsed"));
+            append(format_args!("; collapsed"));
         }
         if let Some(detail) = self.detail {
-            say(format_args!("; detail={detail}"));
+            append(format_args!("; detail={detail}"));
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Tiers {
     pub(super) flight_bytes: u64,
     pub(super) metrics: CacheMetrics,
     /// Whether the keeper has been told of invalidations to write or to sweep.
-    pub(super) doubts_told: AtomicBool,
+    pub(super) invalidations_pending: AtomicBool,
 }
 
 /// The key that was asked for, and the key of the object itself, which differs if the response varies.

@@ -70,7 +70,7 @@ impl Departure {
     }
 
     /// A worker's connections from before the beginning have ended. Each worker calls this once.
-    pub(super) fn early_gone(&self) {
+    pub(super) fn early_ended(&self) {
         let mut open = self.lock();
         open.workers = open.workers.saturating_sub(1);
         self.check(&open);
@@ -123,9 +123,9 @@ mod tests {
         let departure = Departure::new(2);
         assert_eq!(departure.phase(), DeparturePhase::Serving);
         assert!(departure.begin(None) && !departure.begin(None));
-        departure.early_gone();
+        departure.early_ended();
         assert_eq!(departure.phase(), DeparturePhase::Leaving);
-        departure.early_gone();
+        departure.early_ended();
         assert_eq!(departure.phase(), DeparturePhase::Closing);
         assert!(!departure.begin(None), "there is no way back");
         assert_eq!(departure.phase(), DeparturePhase::Closing);
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(departure.phase(), DeparturePhase::Serving, "a successor that dies at its start ends nothing");
         departure.begin(None);
         let hold = departure.hold();
-        departure.early_gone();
+        departure.early_ended();
         assert_eq!(departure.phase(), DeparturePhase::Leaving);
         drop(hold);
         assert_eq!(departure.phase(), DeparturePhase::Closing);

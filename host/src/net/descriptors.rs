@@ -44,7 +44,7 @@ impl Descriptors {
 }
 
 /// Logs that descriptors are short, at most once a minute for the whole process. The metrics count how often.
-pub(super) fn tell_of_want(why: &str) {
+pub(super) fn warn_of_shortage(why: &str) {
     static TOLD: AtomicU64 = AtomicU64::new(0);
     static BEGIN: OnceLock<Instant> = OnceLock::new();
     // Never 0, which means "not logged yet".

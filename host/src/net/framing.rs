@@ -131,7 +131,7 @@ impl Framing {
                 FramingState::HeadFraming | FramingState::ChunkSize | FramingState::Trailers => {
                     let end = memchr(b'\n', bytes);
                     if self.state == FramingState::HeadFraming && !self.head.begun {
-                        self.look_for_newer(&bytes[..end.unwrap_or(bytes.len())]);
+                        self.find_newer_version(&bytes[..end.unwrap_or(bytes.len())]);
                     }
                     let Some(end) = end else {
                         self.take(bytes.len())?;
@@ -172,7 +172,7 @@ impl Framing {
     }
 
     /// Looks in the part of the request line that has arrived; `came` are the bytes that this call adds to it.
-    fn look_for_newer(&mut self, came: &[u8]) {
+    fn find_newer_version(&mut self, came: &[u8]) {
         const BEFORE: &[u8] = b" HTTP/1.";
         let of_line = came.strip_suffix(b"\r").unwrap_or(came);
         let Some((b'2'..=b'9', before)) = of_line.split_last() else { return };

@@ -78,13 +78,13 @@ where
     let busy = Duration::from_millis(if sweep.is_asked() { DRAIN_IDLE_MS } else { 0 });
     let least = tokio::time::sleep(departure.least().unwrap_or(busy));
     sweep.drain();
-    sweep.early_gone().await;
+    sweep.early_ended().await;
     // Once a successor serves, listening on helps no client.
     tokio::select! {
         () = least => {}
         () = departure.reached(DeparturePhase::Closing) => {}
     }
-    departure.early_gone();
+    departure.early_ended();
     while accepting.join_next().await.is_some() {}
     sweep.emptied().await;
     Ok(())
@@ -133,11 +133,11 @@ where
                     pause = PAUSE_MS;
                     self.receive(stream, peer).await;
                 }
-                Err(error) if is_the_clients(&error) => self.sweep.metrics().refused("accept"),
+                Err(error) if is_client_error(&error) => self.sweep.metrics().refused("accept"),
                 Err(error) => {
                     self.sweep.metrics().refused("accept");
                     self.sweep.shed(1);
-                    descriptors::tell_of_want(&format!("cannot accept a connection: {error}"));
+                    descriptors::warn_of_shortage(&format!("cannot accept a connection: {error}"));
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                     pause = (2 * pause).min(PAUSE_MS_MAX);
                 }
@@ -170,7 +170,7 @@ where
         let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
         let scarce = number >= self.descriptors;
         if scarce {
-            descriptors::tell_of_want("file descriptors are short");
+            descriptors::warn_of_shortage("file descriptors are short");
         }
         if scarce || self.sweep.is_full() {
             // As many as there are too many: new connections fill these holes before a high number is assigned again.
@@ -205,7 +205,7 @@ where
 }
 
 /// Whether the client has gone before it was accepted; then nothing is wrong here.
-fn is_the_clients(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)
 }

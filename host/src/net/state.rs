@@ -56,7 +56,7 @@ pub(crate) struct ConnectionState {
     pub(super) stage: Cell<ConnectionStage>,
     since: Cell<u32>,
     exchanges: Cell<u32>,
-    was_asked: Cell<bool>,
+    has_served: Cell<bool>,
     /// Since when a write waits; 0 if none does.
     write_blocked: Cell<u32>,
     close_reason: Cell<Option<CloseReason>>,
@@ -83,7 +83,7 @@ impl ConnectionState {
             stage: Cell::new(stage),
             since: Cell::new(clock.get()),
             exchanges: Cell::new(0),
-            was_asked: Cell::new(false),
+            has_served: Cell::new(false),
             write_blocked: Cell::new(0),
             close_reason: Cell::new(None),
             draining: Cell::new(draining),
@@ -155,8 +155,8 @@ impl ConnectionState {
     }
 
     /// Whether a request has ever arrived.
-    pub(crate) fn was_asked(&self) -> bool {
-        self.was_asked.get()
+    pub(crate) fn has_served(&self) -> bool {
+        self.has_served.get()
     }
 
     /// The response that is sent now is the last of HTTP. What arrives from here on is passed on unread.
@@ -217,7 +217,7 @@ impl ConnectionState {
     /// Begins an exchange, which lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
-        self.was_asked.set(true);
+        self.has_served.set(true);
         self.enter(ConnectionStage::Busy);
         ExchangeGuard { state: self.clone() }
     }
@@ -256,7 +256,7 @@ impl ConnectionState {
     }
 
     /// The client has been sent a GOAWAY.
-    pub(crate) fn is_told_to_go(&self) {
+    pub(crate) fn goaway_sent(&self) {
         self.is_told.set(true);
     }
 

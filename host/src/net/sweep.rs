@@ -173,7 +173,7 @@ impl Sweep {
     }
 
     /// Waits until no connection is left that was open when the drain began.
-    pub(crate) async fn early_gone(&self) {
+    pub(crate) async fn early_ended(&self) {
         let early = || {
             let oldest = self.open.borrow().first_key_value().map(|(id, _)| *id);
             oldest.zip(self.draining.get()).is_some_and(|(oldest, first)| oldest < first)
@@ -378,7 +378,7 @@ mod tests {
             sweep.tick();
         }
         let recent = enter(&sweep, ConnectionStage::Idle);
-        told.state().is_told_to_go();
+        told.state().goaway_sent();
         sweep.drain();
         let late = enter(&sweep, ConnectionStage::Idle);
         assert_eq!(ticks_until_verdict(&sweep, long.state()), Some((1, CloseReason::Drained)));

@@ -45,7 +45,7 @@ impl WasiHttpHooks for OutgoingHooks {
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<send::SentRequest, Error>> + Send> {
         let (egress, log) = (self.egress.clone(), self.log.clone());
-        self.passed.put_on(request.headers_mut());
+        self.passed.append_to(request.headers_mut());
         Box::new(send::send(egress, log, request, options.unwrap_or_default()))
     }
 

@@ -135,7 +135,7 @@ fn text(error: &wasmtime::Error) -> String {
 ///
 /// A handle's index is the guest's to see, and the engine has no way to read or put back its table. The next handle that
 /// is made has the index of the one that was dropped last. So the guest sees those of a new instance if all handles were
-/// dropped, each before those that were made earlier: `as_at_first`.
+/// dropped, each before those that were made earlier: `is_initial`.
 #[derive(Debug)]
 pub struct Handles {
     live: u32,
@@ -161,7 +161,7 @@ impl Handles {
     }
 
     /// Whether the next handles have the indices that they have in a new instance.
-    pub fn as_at_first(&self) -> bool {
+    pub fn is_initial(&self) -> bool {
         self.live == 0 && !self.disordered
     }
 
@@ -256,7 +256,7 @@ mod tests {
             for index in drops {
                 state.handles.dropped(reps[*index]);
             }
-            assert_eq!(state.handles.as_at_first(), clean, "{drops:?}");
+            assert_eq!(state.handles.is_initial(), clean, "{drops:?}");
         }
     }
 
@@ -268,7 +268,7 @@ mod tests {
         state.handles.dropped(second);
         let again = state.handle(0).unwrap();
         state.handles.dropped(again);
-        assert_eq!((state.handles.live, state.handles.as_at_first()), (0, false));
+        assert_eq!((state.handles.live, state.handles.is_initial()), (0, false));
     }
 
     #[test]

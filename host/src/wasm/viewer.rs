@@ -159,7 +159,7 @@ impl ViewerInstance {
     /// that did not fail.
     pub fn restore(&mut self) -> bool {
         let Some(restore) = &self.restore else { return false };
-        self.store.data().handles.as_at_first()
+        self.store.data().handles.is_initial()
             && self.store.set_fuel(limits::restore::FUEL).is_ok()
             && restore.call(&mut self.store, ()).is_ok()
     }

@@ -132,7 +132,7 @@ impl<'a> Fill<'a> {
             if let Some(hit) = &self.prior
                 && validated
             {
-                validated = condition::ask_whether_modified(&mut asked.headers, &hit.meta.as_sent());
+                validated = condition::make_conditional(&mut asked.headers, &hit.meta.as_sent());
             }
             let (sent, asked_ms) = (asked.headers.clone(), now_ms());
             let answer = match trip.fetch(first.clone(), &mut asked, &mut RequestBody::Empty).await {

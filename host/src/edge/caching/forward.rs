@@ -47,7 +47,7 @@ pub(super) fn shared(rules: Rules<'_>, head: &Head) -> Head {
             }
         }
     }
-    condition::ask_for_all(&mut sent.headers);
+    condition::make_unconditional(&mut sent.headers);
     sent
 }
 
@@ -58,7 +58,7 @@ pub(super) fn unshared(rules: Rules<'_>, head: &Head) -> Head {
         sent.method = Method::GET;
     }
     own(rules, &mut sent);
-    condition::ask_for_all(&mut sent.headers);
+    condition::make_unconditional(&mut sent.headers);
     sent
 }
 

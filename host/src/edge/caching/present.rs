@@ -76,9 +76,9 @@ pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, presentat
     headers.reserve(meta.headers.len() + OWN_HEADERS);
     headers.extend(meta.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     add_age_and_status(headers, &presentation, meta.times.age_s(now_ms));
-    let held = condition::hold(&head.method, &head.headers, meta.status, &meta.headers, meta.times.received_ms);
+    let held = condition::evaluate(&head.method, &head.headers, meta.status, &meta.headers, meta.times.received_ms);
     if held == ConditionResult::NotModified {
-        fields::describe_nothing(headers);
+        fields::remove_content_fields(headers);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Answer { response, result };
     }

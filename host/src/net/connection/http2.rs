@@ -78,10 +78,10 @@ where
                 ending::count(idle, entry);
             }
             // A client that connects while we drain gets a response first: closed at once, it would only connect again.
-            let drained = state.is_draining() && state.was_asked();
+            let drained = state.is_draining() && state.has_served();
             if polled.is_pending() && (drained || idle.is_some()) && !told {
                 told = true;
-                state.is_told_to_go();
+                state.goaway_sent();
                 connection.as_mut().graceful_shutdown();
                 polled = connection.as_mut().poll(cx);
             }

@@ -42,7 +42,7 @@ where
     service_fn(move |mut request: Request<Incoming>| {
         let exchange = state.exchange();
         metrics.request(protocol == Protocol::Http2);
-        name_one_host(&mut request);
+        set_host_from_target(&mut request);
         let interim = client.interim.clone();
         Answering {
             answer: handler(client.clone(), request),
@@ -92,7 +92,7 @@ impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
 
 /// Sets Host to the authority of the request's target, if it has one (HTTP/2, or an absolute URL in HTTP/1.1): it
 /// overrides the header (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
-fn name_one_host(request: &mut Request<Incoming>) {
+fn set_host_from_target(request: &mut Request<Incoming>) {
     let Some(authority) = request.uri().authority() else { return };
     if request.headers().get_all(HOST).iter().nth(1).is_some() {
         // The handler refuses a request with two Host fields; they are not merged here.

@@ -62,7 +62,7 @@ pub(super) fn run(program: &Path, job: &Job, component: File, out: File) -> Resu
     match serde_json::from_str(said.lines().last().unwrap_or_default()) {
         Ok(CompilerReply::Made(note)) if status.success() => Ok(note),
         Ok(CompilerReply::Refused { reason, message, remedy }) => Err(CompileError::Refused { reason, message, remedy }),
-        _ => Err(perished(status, &said, job.bounds)),
+        _ => Err(exit_error(status, &said, job.bounds)),
     }
 }
 
@@ -109,7 +109,7 @@ impl Drop for CompilerProcess {
 }
 
 /// Why a process has ended without a reply.
-fn perished(status: ExitStatus, said: &str, bounds: Compiling) -> CompileError {
+fn exit_error(status: ExitStatus, said: &str, bounds: Compiling) -> CompileError {
     let signal = status.signal().and_then(Signal::from_named_raw);
     let refused = CompileError::refused;
     // Messages of Rust's standard library, when an allocation fails or a thread's stack does not fit.

@@ -107,7 +107,7 @@ impl Bounder {
     }
 
     /// Wraps the functions with these indices, and returns the indices of the wrappers.
-    fn stand_before(&mut self, component: &mut Component, functions: &[u32]) -> Vec<u32> {
+    fn wrap(&mut self, component: &mut Component, functions: &[u32]) -> Vec<u32> {
         let names: Vec<String> = (0..functions.len()).map(|n| n.to_string()).collect();
         component.section(&ModuleSection(&between(&names)));
         let scope = self.scope();
@@ -208,7 +208,7 @@ impl ReencodeComponent for Bounder {
         }
         component.section(&canonical);
         if !bare.is_empty() {
-            for (place, index) in places.into_iter().zip(self.stand_before(component, &bare)) {
+            for (place, index) in places.into_iter().zip(self.wrap(component, &bare)) {
                 self.scope().functions.moved[place] = index;
             }
         }

@@ -73,7 +73,7 @@ impl WorkerInstance {
             body: watch::Sender::new(BodyState::Open),
             limits: code.limits.clone(),
         };
-        self.store.data_mut().asked_by(LoopMarks::of(request.headers()));
+        self.store.data_mut().set_loop_marks(LoopMarks::of(request.headers()));
         let torn = exchange.torn.clone();
         let result = self.serve_within(code, request, &mut exchange).await;
         let fuel = self.fuel_used(code);
@@ -110,7 +110,7 @@ impl WorkerInstance {
         let served = tokio::select! {
             // Before the guest, which may succeed although the client got an error.
             biased;
-            ended = given_up(body) => match ended {
+            ended = abandoned(body) => match ended {
                 BodyState::TooLong => Err(code.over(Limit::StreamBytes)),
                 _ => Ok(Served::Abandoned),
             },
@@ -125,7 +125,7 @@ impl WorkerInstance {
 }
 
 /// Resolves when the guest should end: never for a response that is read to its end.
-async fn given_up(mut body: watch::Receiver<BodyState>) -> BodyState {
+async fn abandoned(mut body: watch::Receiver<BodyState>) -> BodyState {
     let state = body.wait_for(|state| *state != BodyState::Open).await.map_or(BodyState::GivenUp, |state| *state);
     match state {
         BodyState::GivenUp => tokio::time::sleep(LINGER).await,

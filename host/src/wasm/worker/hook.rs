@@ -16,7 +16,7 @@ impl WorkerInstance {
         event: Vec<u8>,
         passed: LoopMarks,
     ) -> WorkerCallResult<Vec<u8>> {
-        self.store.data_mut().asked_by(passed);
+        self.store.data_mut().set_loop_marks(passed);
         let result = self.call_within(code, moment, event).await;
         WorkerCallResult { result, fuel: self.fuel_used(code) }
     }

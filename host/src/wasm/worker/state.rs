@@ -93,7 +93,7 @@ impl WorkerState {
 
 impl WorkerState {
     /// Sets the loop marks for the requests that the next call sends.
-    pub(super) fn asked_by(&mut self, passed: LoopMarks) {
+    pub(super) fn set_loop_marks(&mut self, passed: LoopMarks) {
         self.outgoing.passed = passed;
     }
 

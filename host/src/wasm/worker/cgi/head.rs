@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
                 return Err("its `Content-Length` is not one number");
             }
         }
-        if !is_the_edges(&name) {
+        if !is_connection_field(&name) {
             response.headers_mut().append(name, value);
         }
     }
@@ -54,7 +54,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
     Ok(Read::Head(response, at))
 }
 
-fn is_the_edges(name: &HeaderName) -> bool {
+fn is_connection_field(name: &HeaderName) -> bool {
     const OTHERS: [&str; 2] = ["keep-alive", "proxy-connection"];
     [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TE, header::TRAILER].contains(name)
         || OTHERS.contains(&name.as_str())
