@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edgeward::cache::freshness::{Times, Verdict};
-use edgeward::cache::key::parts::{Asked, Sees};
+use edgeward::cache::freshness::{Freshness, Times};
+use edgeward::cache::key::parts::{KeyRequest, OriginView};
 use edgeward::cache::key::{Base, Identity, Key, KeyPolicy};
 use edgeward::cache::{Cache, Lookup, LookupResult, Meta, Options};
 use edgeward::telemetry::Telemetry;
@@ -79,9 +79,9 @@ fn came(path: &str, bytes: usize) -> (Meta, Bytes) {
 
 async fn fill(cache: &Arc<Cache>, base: &Base, path: &str, bytes: usize) {
     let headers = HeaderMap::new();
-    let asked = Asked { secure: false, method: &Method::GET, path, query: None, headers: &headers };
+    let asked = KeyRequest { secure: false, method: &Method::GET, path, query: None, headers: &headers };
     let key = Key::derive(base, &KeyPolicy::default(), &asked);
-    let Lookup::Settled(LookupResult::Miss(duty)) = cache.lookup(&key, (&headers).into(), 0, |_| Verdict::Fresh) else {
+    let Lookup::Settled(LookupResult::Miss(duty)) = cache.lookup(&key, (&headers).into(), 0, |_| Freshness::Fresh) else {
         panic!("a miss")
     };
     let (meta, body) = came(path, bytes);
@@ -95,7 +95,7 @@ async fn what_is_stored_takes_the_memory_that_is_counted() {
     let options = Options { memory_bytes: MEMORY_BYTES, memory_object_bytes: 8 << 20, disk: None };
     let cache = Cache::open(&options, Telemetry::new().cache()).unwrap();
     let identity = Identity::of("test", []);
-    let base = Base::new(&identity, &identity, Sees::default());
+    let base = Base::new(&identity, &identity, OriginView::default());
     fill(&cache, &base, "/first", 100).await;
     let before = resident();
     for (kind, objects, bytes) in [("small", 100_000, 100), ("middling", 10_000, 20_000), ("small-again", 100_000, 100)] {

@@ -21,8 +21,8 @@ use edgeward::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use edgeward::measure::sample_event;
 use edgeward::net;
 use edgeward::telemetry::Telemetry;
-use edgeward::wasm::abi::{Body, EventContext, EventWriter, Moment, Ops};
-use edgeward::wasm::compile::{self, Compiler, Source};
+use edgeward::wasm::abi::{EventBody, EventHeader, EventWriter, Moment, Ops};
+use edgeward::wasm::compile::{self, Compiler, ComponentSource};
 use edgeward::wasm::engine::Engines;
 use edgeward::wasm::viewer::ViewerCode;
 
@@ -88,7 +88,7 @@ fn event(c: &mut Criterion) {
     c.bench_function("event", |b| {
         b.iter(|| {
             let moment = Moment::ViewerRequest;
-            let context = EventContext {
+            let context = EventHeader {
                 moment,
                 has_query: true,
                 site: "example",
@@ -99,7 +99,7 @@ fn event(c: &mut Criterion) {
             let mut event = EventWriter::begin(&mut buffer, &context);
             event.request("GET", "/docs/", "page=2");
             event.headers(black_box(&HEADERS).iter().map(|(name, value)| (*name, value.as_bytes())));
-            event.body(Body::Hidden);
+            event.body(EventBody::Hidden);
             black_box(buffer.len())
         });
     });
@@ -115,7 +115,8 @@ fn hook(c: &mut Criterion) {
     let engines = Engines::new(folder.path(), Compiler::Unbounded).expect("engines");
     let limits = Limits::defaults(Profile::Viewer);
     let compiled =
-        compile::compiled(&engines, &Source::from_bytes(&bytes).expect("a file"), &limits, Compiling::default()).expect("a hook");
+        compile::compiled(&engines, &ComponentSource::from_bytes(&bytes).expect("a file"), &limits, Compiling::default())
+            .expect("a hook");
     let code = || ViewerCode::new(&engines, &compiled, &limits, None).expect("code");
 
     let metrics = Arc::new(Telemetry::new().function("micro"));

@@ -1,15 +1,15 @@
-//! I tell what is stored and what the asker now owes.
+//! The response cache: what is stored under a key, and who must fill or renew it.
 //!
 //!     lookup ──► Hit                    use it
-//!            ──► Stale (hit, duty?)     use it as the verdict allows; with a duty, renew it
+//!            ──► Stale (hit, duty?)     use it as its freshness allows; with a duty, renew it
 //!            ──► Miss (duty)            fetch, and fill
-//!            ──► Busy (wait)            somebody fills, or the disk is read: join
-//!            ──► Bypass (why)           fetch, for oneself only
+//!            ──► Busy (wait)            another request fills it, or the disk is read: join
+//!            ──► Bypass (reason)        fetch, without storing
 //!
-//! `lookup` never waits. A hit in memory takes the read lock of one shard and allocates nothing. On every
-//! other way a few short locks are taken, none of them across a wait.
-//! I do not know sites' configuration, HTTP's rules of freshness (the caller brings a judge) or the clock
-//! (the caller brings the time, in milliseconds since 1970).
+//! `lookup` never waits. A hit in memory takes the read lock of one shard and allocates nothing. Every other path takes
+//! a few short locks, none of them across a wait.
+//! The cache does not know the sites' configuration, HTTP's rules of freshness (the caller passes a judge) or the clock
+//! (the caller passes the time, in milliseconds since 1970).
 
 pub mod condition;
 pub mod control;
@@ -59,13 +59,13 @@ use serde::Serialize;
 
 use crate::limits::cache::UNCACHEABLE_KEYS;
 use crate::telemetry::{CacheMetrics, CacheTier};
-use disk::Disk;
-use freshness::Verdict;
+use disk::DiskTier;
+use freshness::Freshness;
 use invalidated::Uri;
 use keeper::Work;
 use key::{Key, Selecting};
 use lookup::LookupRequest;
-use memory::{Entry, Memory};
+use memory::{MemoryEntry, MemoryTier};
 use purge::{Journal, Purges};
 use tiers::Tiers;
 
@@ -93,12 +93,12 @@ pub struct Stats {
     pub memory_bytes: u64,
     pub disk_objects: u64,
     pub disk_bytes: u64,
-    /// Whether everything that a restart left has been found.
+    /// Whether the scan of the files that an earlier run left has ended.
     pub disk_scanned: bool,
     pub flights: u64,
     pub flight_bytes: u64,
     pub pending_purges: u64,
-    /// URIs that unsafe requests have made doubtful, not yet swept out.
+    /// URIs that unsafe requests have invalidated, not yet swept out.
     pub invalidations: u64,
 }
 
@@ -109,26 +109,26 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The disk's folder is another process's from here on: what is found there is missed.
+    /// Gives the disk's folder to another process: from here on a lookup finds nothing there.
     pub fn release_disk(&self) {
         if let Some(disk) = &self.tiers.disk {
             disk.release();
         }
     }
 
-    /// Opens the tiers; the disk's objects are found in the background.
+    /// Opens the tiers. A background thread finds the objects on disk.
     pub fn open(options: &Options, metrics: CacheMetrics) -> Result<Arc<Cache>, OpenError> {
         let (disk, journal) = match &options.disk {
             None => (None, Journal::default()),
             Some(DiskOptions { folder, bytes, object_bytes }) => {
-                let (disk, journal) = Disk::open(folder, *bytes, *object_bytes, metrics.clone())?;
+                let (disk, journal) = DiskTier::open(folder, *bytes, *object_bytes, metrics.clone())?;
                 (Some(disk), journal)
             }
         };
         let epoch = journal.epoch;
         let (keeper, work) = mpsc::channel();
         let tiers = Arc::new(Tiers {
-            memory: Memory::new(options.memory_bytes, options.memory_object_bytes, metrics.clone()),
+            memory: MemoryTier::new(options.memory_bytes, options.memory_object_bytes, metrics.clone()),
             disk: disk.clone(),
             flights: Arc::default(),
             purges: Arc::new(Purges::new(journal)),
@@ -136,7 +136,7 @@ impl Cache {
             held: Shards::new(UNCACHEABLE_KEYS),
             flight_bytes: (options.memory_bytes / 4).max(options.memory_object_bytes),
             metrics,
-            doubts_told: AtomicBool::new(false),
+            invalidations_pending: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&tiers);
         let spawned = std::thread::Builder::new().name("edgeward-cache".into()).spawn(move || {
@@ -156,8 +156,8 @@ impl Cache {
         &self.tiers.metrics
     }
 
-    /// What is stored under `key` for a request with the fields `asked`, and where. Counts no hit and claims no
-    /// fill; to the tiers it is a use. Blocks for a look at the disk; must be called within a runtime.
+    /// Returns what is stored under `key` for a request with the fields `asked`, and in which tier. Counts no hit and
+    /// claims no fill, but is a use for the tiers' eviction. Blocks to read the disk; must be called within a runtime.
     pub fn peek(&self, key: &Key, asked: Selecting<'_>) -> Option<(Arc<Meta>, CacheTier)> {
         let (slot, stored) = self.tiers.find(key, asked);
         if let Some(stored) = stored {
@@ -169,11 +169,11 @@ impl Cache {
     }
 
     /// Looks `key` up for a request with the fields `asked`; `judge` says what may be done with a stored response.
-    pub fn lookup(&self, key: &Key, asked: Selecting<'_>, now_ms: u64, judge: impl Fn(&Meta) -> Verdict) -> Lookup {
+    pub fn lookup(&self, key: &Key, asked: Selecting<'_>, now_ms: u64, judge: impl Fn(&Meta) -> Freshness) -> Lookup {
         lookup::lookup(&self.tiers, &LookupRequest { key, asked, now_ms, judge })
     }
 
-    /// Makes everything that matches invisible; returns when that is so, and written down. The purge's number.
+    /// Makes everything that matches invisible. Returns the purge's number once it is in force and written to disk.
     pub async fn purge(&self, purge: Purge) -> Result<u64, PurgeError> {
         let epoch = self.tiers.purges.add(purge)?;
         // A flight that is still pending finds the rule when its head comes.
@@ -191,8 +191,9 @@ impl Cache {
         Ok(epoch)
     }
 
-    /// What is stored for this very URI is not used any more (RFC 9111 section 4.4), because of a request by `client`, which
-    /// has used up its room for that if this is false. `host` is as in `Meta`. A restart within a second may forget it.
+    /// Invalidates what is stored for this very URI (RFC 9111 section 4.4), because of a request by `client`. Returns false
+    /// if that client has used up its share of invalidations. `host` is as in `Meta`. A restart within a second may
+    /// forget the invalidation.
     pub fn invalidate(&self, site: &str, host: &str, path_and_query: &str, client: IpAddr) -> bool {
         let Some(epoch) = self.tiers.purges.invalidate(Uri::of(site, host, path_and_query), client) else {
             self.tiers.metrics.invalidation_refused();
@@ -200,15 +201,15 @@ impl Cache {
         };
         self.tiers.metrics.invalidated();
         self.tiers.flights.strike(|meta| self.tiers.purges.strike(meta, epoch - 1));
-        if !self.tiers.doubts_told.swap(true, Ordering::AcqRel) {
-            let _ = self.keeper.send(Work::Doubts);
+        if !self.tiers.invalidations_pending.swap(true, Ordering::AcqRel) {
+            let _ = self.keeper.send(Work::WriteInvalidations);
         }
         true
     }
 
-    /// Takes away what lies under this very key.
+    /// Removes what is stored under this very key.
     pub async fn forget(&self, key: Key) {
-        if let Some(Entry::Object(stored)) = self.tiers.memory.find(&key) {
+        if let Some(MemoryEntry::Object(stored)) = self.tiers.memory.find(&key) {
             self.tiers.memory.remove(&key, &stored);
         }
         if let Some(disk) = &self.tiers.disk
@@ -219,19 +220,18 @@ impl Cache {
         }
     }
 
-    /// Waits until what the purge struck has been swept out of the tiers.
+    /// Waits until the objects that the purge struck have been swept out of the tiers.
     pub async fn purge_swept(&self, number: u64) {
         // The sender lives as long as this cache.
         let _ = self.tiers.purges.swept().wait_for(|swept| *swept >= number).await;
     }
 
-    /// Whether what the purge struck has been swept out of the tiers.
-    /// `None`: there was no such purge.
+    /// Whether the objects that the purge struck have been swept out of the tiers. `None` if there was no such purge.
     pub fn is_swept(&self, number: u64) -> Option<bool> {
         (1..=self.tiers.purges.epoch()).contains(&number).then(|| *self.tiers.purges.swept().borrow() >= number)
     }
 
-    /// How many stored responses a purge has taken out so far, those of memory and of disk each. None: it was too long ago.
+    /// How many stored responses a purge has removed so far, memory and disk counted separately. `None` if it is too old.
     pub fn purged(&self, number: u64) -> Option<u64> {
         self.tiers.purges.taken(number)
     }

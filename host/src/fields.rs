@@ -1,7 +1,7 @@
-//! I name what a line of the access log can say, and what it says unless it is told otherwise.
+//! The fields of the access log, and which of them a line has by default.
 //!
-//! Names are CloudFront's where it has one ("Standard logging reference", "Real-time logs"). The value of
-//! `Authorization` has no name here: nobody can have it logged. I do not know where values come from.
+//! Names are CloudFront's where it has one ("Standard logging reference", "Real-time logs"). There is no field for
+//! `Authorization`, so that it cannot be logged.
 
 macro_rules! fields {
     ($($variant:ident $name:literal $is_default:literal,)*) => {
@@ -12,7 +12,7 @@ macro_rules! fields {
         }
 
         impl Field {
-            /// In the order of a line.
+            /// All fields, in the order of a line.
             pub const ALL: &[Field] = &[$(Field::$variant,)*];
 
             pub fn name(self) -> &'static str {
@@ -72,7 +72,7 @@ fields! {
 }
 
 impl Field {
-    /// What a line says unless the configuration chooses.
+    /// The fields of a line unless the configuration chooses.
     pub fn defaults() -> Vec<Field> {
         Field::ALL.iter().copied().filter(|field| field.is_default()).collect()
     }

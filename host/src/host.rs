@@ -35,7 +35,7 @@ use crate::edge::CacheInquiry;
 use crate::function::build::Builder;
 use crate::function::catalog::LIVE;
 use crate::limits;
-use crate::net::{Departure, Descriptors, Phase, Rules, TlsSlot};
+use crate::net::{ClientRules, Departure, DeparturePhase, Descriptors, TlsSlot};
 use crate::telemetry::{HandoverResult, Telemetry};
 use crate::wasm::compile::Compiler;
 
@@ -99,7 +99,7 @@ struct Shared {
     snapshot: ArcSwap<Snapshot>,
     tls: Option<Arc<TlsSlot>>,
     serving: AtomicBool,
-    rules: Arc<Rules>,
+    rules: Arc<ClientRules>,
     descriptors: Descriptors,
     departure: Arc<Departure>,
     /// What a successor would get; empty once we close.
@@ -126,7 +126,7 @@ impl Host {
         let changes = reload::Changes::since(files);
         let server = config.server.clone();
         let descriptors = Descriptors::raise();
-        let rules = Arc::new(Rules::default());
+        let rules = Arc::new(ClientRules::default());
         rules.set(server.connections_per_client, server.upload_bytes_per_s);
 
         // A taken port is told before anything is compiled, and clients that come early wait in the backlog.
@@ -300,7 +300,7 @@ impl Handle {
 
     /// True between the start and the beginning of a drain.
     pub fn is_ready(&self) -> bool {
-        self.shared.serving.load(Relaxed) && self.shared.departure.phase() == Phase::Serving
+        self.shared.serving.load(Relaxed) && self.shared.departure.phase() == DeparturePhase::Serving
     }
 
     /// What the admin port may ask.

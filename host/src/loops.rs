@@ -1,8 +1,8 @@
-//! Whether a request has been here before: the name that this process leaves in all that it sends, and looks for in
-//! all that comes (`CDN-Loop`, RFC 8586; `Via`, RFC 9110 section 7.6.3).
+//! Loop detection: this process adds its name to every request it sends, and looks for it in every request it receives
+//! (`CDN-Loop`, RFC 8586; `Via`, RFC 9110 section 7.6.3).
 //!
-//! The name is random and of this process alone: two Edgewards one behind the other are no loop, and one whose origin
-//! leads back to itself, over however many others, is one at the first return. I know neither requests nor statuses.
+//! The name is random and unique to this process: two Edgewards one behind the other are no loop, and an origin that
+//! leads back here, over however many proxies, is detected at the first return.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
@@ -18,24 +18,24 @@ static NAME: LazyLock<(String, HeaderValue)> = LazyLock::new(|| {
     (name, mark)
 });
 
-/// A token, as both fields want it.
+/// The name of this process, a token as both fields require.
 pub(crate) fn name() -> &'static str {
     &NAME.0
 }
 
-/// Where a request has been, for those that are asked on its behalf: two edges of which each forgets what the other wrote
+/// The loop fields of a request, for the requests that are made on its behalf: two edges that dropped each other's marks
 /// would ask each other for ever.
 #[derive(Debug, Clone, Default)]
-pub struct Passed(Vec<(HeaderName, HeaderValue)>);
+pub struct LoopMarks(Vec<(HeaderName, HeaderValue)>);
 
-impl Passed {
-    pub(crate) fn of(headers: &HeaderMap) -> Passed {
+impl LoopMarks {
+    pub(crate) fn of(headers: &HeaderMap) -> LoopMarks {
         let lines = |name: HeaderName| headers.get_all(&name).iter().map(move |line| (name.clone(), line.clone()));
-        Passed([CDN_LOOP, VIA].into_iter().flat_map(lines).collect())
+        LoopMarks([CDN_LOOP, VIA].into_iter().flat_map(lines).collect())
     }
 
-    /// Adds the lines that are not there yet: whoever asks may have passed them on by itself.
-    pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
+    /// Adds the lines that are missing: a guest may have copied them itself.
+    pub(crate) fn append_to(&self, headers: &mut HeaderMap) {
         for (name, line) in &self.0 {
             if !headers.get_all(name).iter().any(|there| there == line) {
                 // As in `mark`.
@@ -45,10 +45,9 @@ impl Passed {
     }
 }
 
-/// Adds this process to those that a request has passed. Nobody who configures or writes code that runs here can
-/// prevent it.
+/// Adds this process to the proxies that a request has passed. Neither a configuration nor a guest can prevent it.
 pub(crate) fn mark(headers: &mut HeaderMap) {
-    // A map that is full has far more fields than any request may have.
+    // A full map has far more fields than any request may have.
     let _ = headers.try_append(CDN_LOOP, NAME.1.clone());
 }
 
@@ -114,10 +113,10 @@ mod tests {
         for (name, value) in [("cdn-loop", "a"), ("cdn-loop", "b; x=1"), ("via", "1.1 a"), ("cookie", "c=1")] {
             before.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        let passed = Passed::of(&before);
+        let passed = LoopMarks::of(&before);
         let mut after = HeaderMap::new();
         after.append(CDN_LOOP, HeaderValue::from_static("a"));
-        passed.put_on(&mut after);
+        passed.append_to(&mut after);
         assert_eq!(after.get_all(CDN_LOOP).iter().collect::<Vec<_>>(), ["a", "b; x=1"]);
         assert_eq!(after.get_all(VIA).iter().collect::<Vec<_>>(), ["1.1 a"]);
         assert!(!after.contains_key("cookie"));

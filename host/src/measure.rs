@@ -21,10 +21,10 @@ use crate::function::lane::WorkerLane;
 use crate::function::pool::ViewerPool;
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::abi::{Body, EventContext, EventWriter, Moment};
-use crate::wasm::compile::{self, Source};
+use crate::wasm::abi::{EventBody, EventHeader, EventWriter, Moment};
+use crate::wasm::compile::{self, ComponentSource};
 use crate::wasm::engine::Engines;
-use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
+use crate::wasm::viewer::{ViewerCallResult, ViewerCode, ViewerInstance};
 
 /// Measures how long code of each kind, and calls into the host, run per unit of fuel. `progress` is called with the
 /// completed fraction.
@@ -121,7 +121,7 @@ pub fn cold_warm(
     rounds: usize,
     mut progress: impl FnMut(f64),
 ) -> anyhow::Result<ColdWarmReport> {
-    let source = Source::from_bytes(bytes)?;
+    let source = ComponentSource::from_bytes(bytes)?;
     let limits = Limits::defaults(Profile::Viewer);
     let bounds = Compiling::default();
 
@@ -145,7 +145,7 @@ pub fn cold_warm(
     let compiled = compile::compiled(engines, &source, &limits, bounds)?;
     let code = ViewerCode::new(engines, &compiled, &limits, None)?;
     let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
-    let mut last = Called { result: Ok(Vec::new()), fuel: 0 };
+    let mut last = ViewerCallResult { result: Ok(Vec::new()), fuel: 0 };
     for _ in 0..rounds {
         let start = Instant::now();
         let mut instance = code.instantiate()?;
@@ -204,7 +204,7 @@ pub fn cold_warm(
     })
 }
 
-fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event: &[u8]) -> Result<Called, Failure> {
+fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event: &[u8]) -> Result<ViewerCallResult, Failure> {
     let called = instance.call(code, moment, event, 0, 0);
     match called.result {
         Ok(_) => Ok(called),
@@ -214,7 +214,7 @@ fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event:
 
 fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> anyhow::Result<Vec<u64>> {
     let metrics = Arc::new(Telemetry::new().function("bench"));
-    let compiled = compile::compiled(engines, &Source::from_bytes(bytes)?, limits, Compiling::default())?;
+    let compiled = compile::compiled(engines, &ComponentSource::from_bytes(bytes)?, limits, Compiling::default())?;
     let code = ViewerCode::new(engines, &compiled, limits, None)?;
     let pool = ViewerPool::new(code, InstancePolicy::Fresh, None, limits.value(Limit::Instances), 1, metrics);
     pool.warm_up()?;
@@ -249,7 +249,7 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
         ("cloudfront-viewer-country", "CH"),
     ];
     let mut buffer = Vec::new();
-    let context = EventContext {
+    let context = EventHeader {
         moment,
         has_query: true,
         site: "example",
@@ -260,11 +260,11 @@ pub fn sample_event(moment: Moment) -> Vec<u8> {
     let mut event = EventWriter::begin(&mut buffer, &context);
     event.request("GET", "/docs/", "page=2&sort=name");
     event.headers(HEADERS.iter().map(|(name, value)| (*name, value.as_bytes())));
-    event.body(Body::Hidden);
+    event.body(EventBody::Hidden);
     if !moment.is_request() {
         event.response(200, "OK");
         event.headers([("content-type", &b"text/html"[..]), ("cache-control", b"max-age=60")].into_iter());
-        event.body(Body::Hidden);
+        event.body(EventBody::Hidden);
     }
     buffer
 }

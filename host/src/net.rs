@@ -1,17 +1,17 @@
-//! I turn sockets into HTTP connections: TCP and TLS, HTTP/1.1 and HTTP/2, limits on heads and slow clients.
+//! Turns sockets into HTTP connections: TCP and TLS, HTTP/1.1 and HTTP/2, limits on heads and slow clients.
 //!
-//! I know no routes: a request goes to the handler I was given. Each worker thread has its own listening
-//! sockets and serves what they accept to the end; workers share nothing.
+//! No routes here: every request goes to the handler that the caller passes. Each worker thread has its own listening
+//! sockets and serves the connections they accept; workers share nothing.
 //!
-//!     bind ──► listener per worker ──► accept ──► TLS or preface ──► guard (framing, pulse) ──► hyper ──► handler
+//!     bind ──► listener per worker ──► accept ──► TLS or preface ──► guard (framing, state) ──► hyper ──► handler
 //!                (SO_REUSEPORT)          └──► refused (too many)       └──► refused (smuggling), swept (slow, idle)
 //!
-//! A handler that answers 101 with a `Switch` has the connection carried on as a tunnel (`tunnel`).
+//! A handler that answers 101 with a `Switch` turns the connection into a tunnel (`tunnel`, `relay`).
 //!
-//! A request that reaches the handler has one meaning: its extent is certain (`framing`), and its Host
-//! header is the authority it is for. A handler that waits for a request's body wraps it in `SteadyBody`.
+//! A request that reaches the handler has one meaning: where it ends is certain (`framing`), and its Host
+//! header is the authority it is for. A handler that reads a request's body wraps it in `SteadyBody`.
 //!
-//! What clients may have of us together is in `rules` and `descriptors`, how we stop in `departure`.
+//! The limits per client are in `rules`, those of the process in `descriptors`; `departure` is the graceful shutdown.
 
 mod body;
 mod client;
@@ -26,10 +26,10 @@ mod guard;
 mod interim;
 mod leftover;
 mod listener;
-mod pulse;
 mod relay;
 mod rules;
 mod serve;
+mod state;
 mod stillness;
 mod sweep;
 mod ticks;
@@ -39,20 +39,20 @@ mod tunnel;
 #[cfg(test)]
 mod tests;
 
-pub use body::{BodyError, Pace, SteadyBody};
+pub use body::{Pace, RequestBodyError, SteadyBody};
 pub use client::{Client, Tls};
-pub use departure::{Departure, Hold, Phase};
+pub use departure::{Departure, DeparturePhase, Hold};
 pub use descriptors::Descriptors;
 pub use interim::Interim;
 pub use listener::{BindError, bind};
-pub use rules::Rules;
+pub use rules::ClientRules;
 pub use serve::{Acceptor, serve};
 pub use stillness::Stillness;
 pub use sweep::Bounds;
 pub use tls::{TlsError, TlsSlot};
 pub use tunnel::{Far, Side, Switch, Tunnel, Witness};
 
-/// For `bench/micro`: whether the extent of each request in these bytes, the first of a connection, is certain.
+/// For `bench/micro`: whether it is certain where each request in these first bytes of a connection ends.
 #[doc(hidden)]
 pub fn is_certain(bytes: &[u8]) -> bool {
     framing::Framing::default().feed(bytes).is_ok()

@@ -1,10 +1,10 @@
 //! Hosts and ports as text, and which of them a configuration grants.
 //!
-//! One reading decides all: what a guest or a pattern names is read here, what was read is what is granted, resolved,
-//! connected to, and named in `Host` and TLS. I resolve nothing and know no sockets.
+//! Each host is parsed once, here: what was parsed is what is granted, resolved, connected to, and named in `Host` and
+//! TLS. Nothing is resolved or connected here.
 
 mod grants;
 mod target;
 
 pub use grants::{Grants, InvalidGrant, is_public};
-pub use target::{Host, InvalidTarget, Target};
+pub use target::{HostPort, InvalidHostPort, NetworkHost};

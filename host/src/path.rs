@@ -1,13 +1,13 @@
-//! I am the one reading of a request's path: behaviors, signed resources, purges, error pages and folders all ask me,
-//! so that none of them takes a path for another one than the others do.
+//! The one normalisation of a request's path. Behaviors, signed resources, purges, error pages and folders all use it, so
+//! that they agree on which path a request has.
 //!
-//! Two spellings of one path (RFC 3986 section 6.2.2) have one text: escapes that say no more than their character are
-//! undone, the others are in capitals, dot segments are resolved, repeated slashes are one. Escapes that mean something
-//! by being escapes stay: `%2F`, `%5C`, `%3F`, `%23`, `%25`, spaces, control characters, and bytes that are no UTF-8. A `%`
-//! that begins no escape is `%25`. The text of a text is itself.
+//! Two spellings of one path (RFC 3986 section 6.2.2) have one normal text: needless escapes are decoded, the others are in
+//! upper case, dot segments are resolved, repeated slashes are merged. Escapes that must stay escaped do: `%2F`, `%5C`,
+//! `%3F`, `%23`, `%25`, spaces, control characters, and bytes that are not UTF-8. A `%` that begins no escape becomes `%25`.
+//! Normalising is idempotent.
 //!
-//! What is sent on is the path as it came, and not all servers read it by the RFC. Where they are known to differ there is
-//! a doubt, and `others` gives the texts that those servers may make of the path:
+//! The path is sent on as it arrived, and not all servers read it by the RFC. Where they are known to differ the path is
+//! doubtful, and `others` returns the texts that those servers may read:
 //!
 //! | doubt | who |
 //! |-|-|
@@ -21,13 +21,13 @@
 //! | `%3F`, `%23`, `%0A` and `%0D` end the path | servers that look for what ends it after decoding |
 //! | slashes are made one after dots are resolved (`//..`) | RFC 3986 itself; nginx and Apache do it before, as I do |
 //!
-//! Doubts are looked for in the text's spelling, not in the one that came, and once more after everything that servers may
-//! decode is decoded: no second spelling of a doubt escapes it. What then still has something to decode is too doubtful.
-//! Only two doubts are about the raw path alone, since its text no longer shows them: a lone `%`, and the order of dots and
-//! slashes.
+//! Doubts are looked for in the normalised spelling, not in the raw one, and once more after everything that servers may
+//! decode is decoded, so that no other spelling of a doubt is missed. A path that could then be decoded further is too
+//! doubtful. Only two doubts concern the raw path, since its text no longer shows them: a lone `%`, and the order of dots
+//! and slashes.
 //!
-//! Whoever decides by a path must decide alike for all of them. I know no sites, files or statuses. The common path costs
-//! one pass over its bytes, and no allocation.
+//! A decision by path must be the same for all of these texts. A common path costs one pass over its bytes, and no
+//! allocation.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
@@ -37,7 +37,7 @@ use std::borrow::Cow;
 
 use crate::limits::request::PATH_DOUBTS;
 
-/// A path as everybody in this house reads it.
+/// A normalised path.
 #[derive(Debug, Clone)]
 pub struct NormalPath<'a> {
     raw: &'a str,
@@ -48,7 +48,7 @@ pub struct NormalPath<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Doubts {
     habits: u16,
-    /// What is decoded as far as we look has more to decode.
+    /// After the decoding that we follow there is more to decode.
     deep: bool,
     has_nul: bool,
 }
@@ -61,13 +61,13 @@ const OVERLONG: u16 = 1 << 3;
 const TWICE: u16 = 1 << 4;
 /// Dots are resolved before slashes are made one.
 const DOTS_FIRST: u16 = 1 << 5;
-/// What would end the path if it were not escaped does.
+/// An escaped `?`, `#` or line break ends the path.
 const ENDS: u16 = 1 << 6;
 /// `%u` and four digits.
 const UNICODE: u16 = 1 << 7;
 /// A `%` that begins no escape is dropped.
 const LONE: u16 = 1 << 8;
-/// After these there may be more to read.
+/// Doubts after whose decoding there may be more doubts.
 const DECODERS: u16 = OVERLONG | TWICE | UNICODE;
 
 impl<'a> NormalPath<'a> {
@@ -85,23 +85,23 @@ impl<'a> NormalPath<'a> {
         &self.text
     }
 
-    /// What other servers may take the same path for: nothing, for nearly all.
+    /// The other texts that servers may read; for nearly all paths none.
     pub fn others(&self) -> impl Iterator<Item = String> + '_ {
         subsets(self.doubts.habits).map(|habits| read(self.raw, habits, Stars::Plain))
     }
 
-    /// An escaped NUL, at which some servers end a path, and which nobody writes in good faith; also one that only some
-    /// servers would decode.
+    /// Whether it has an escaped NUL, at which some servers end a path and which no honest client sends; also one that only
+    /// some servers would decode.
     pub fn has_nul(&self) -> bool {
         self.doubts.has_nul
     }
 
-    /// Whether there are more doubts than can be looked at.
+    /// Whether there are more doubts than are followed.
     pub fn is_too_doubtful(&self) -> bool {
         self.doubts.is_too_many()
     }
 
-    /// Whether a server could find more `..` than there are segments before them: behind a prefix it leaves that.
+    /// Whether a server could find more `..` than segments before them, and so leave a prefix.
     pub fn may_climb(&self) -> bool {
         if matches!(self.text, Cow::Borrowed(_)) && self.doubts.habits == 0 {
             return false;
@@ -109,7 +109,7 @@ impl<'a> NormalPath<'a> {
         self.is_too_doubtful() || subsets(self.doubts.habits).chain([0]).any(|habits| walk(self.raw, habits, Stars::Plain).climbs)
     }
 
-    /// The text in the characters that a URL may have.
+    /// The text, escaped for a URL.
     pub fn to_url(&self) -> String {
         let mut url = String::with_capacity(self.text.len());
         for byte in self.text.bytes() {
@@ -123,9 +123,9 @@ impl<'a> NormalPath<'a> {
     }
 }
 
-/// What one pass over a path tells.
+/// The result of one pass over a path.
 enum Survey {
-    /// It is its own text.
+    /// The path is its own text.
     Plain {
         habits: u16,
     },
@@ -162,7 +162,7 @@ enum Stars {
     Marked,
 }
 
-/// A control character, which no text has: they are escaped.
+/// A control character, which no text contains: they are escaped.
 const NO_WILDCARD: u8 = 1;
 
 impl Doubts {
@@ -179,7 +179,7 @@ impl Doubts {
         }
         let kept = without_lone(raw.as_bytes());
         if kept.len() < raw.len() {
-            // What a lone `%` kept apart may become anything.
+            // Without a lone `%` its neighbours may form anything.
             let joined = Doubts::of(&String::from_utf8_lossy(&kept));
             habits |= LONE | joined.habits;
             deep |= joined.deep;
@@ -201,7 +201,7 @@ impl Doubts {
     }
 }
 
-/// What readers of this spelling (`spelled`) may differ by.
+/// The habits by which readers of this spelling (`spelled`) may differ.
 fn habits_for(path: &[u8]) -> u16 {
     let mut found = 0;
     for (at, &byte) in path.iter().enumerate() {
@@ -224,15 +224,15 @@ fn has_nul(path: &[u8]) -> bool {
     (0..path.len()).any(|at| escaped(path, at) == Some(0))
 }
 
-/// A server may have any of the habits. Who asks for these has refused what is too doubtful, so that they are few.
+/// All combinations of habits. Callers have refused paths that are too doubtful, so that there are few.
 fn subsets(habits: u16) -> impl Iterator<Item = u16> {
-    // The next smaller number with no other bits.
+    // The next smaller subset of the bits.
     std::iter::successors(Some(habits).filter(|&all| all != 0), move |&subset| {
         Some((subset - 1) & habits).filter(|&next| next != 0)
     })
 }
 
-/// What a reader who decodes more makes of a spelling: a spelling again.
+/// The spelling that a reader with these decoders sees.
 fn decoded(mut path: Vec<u8>, habits: u16) -> Vec<u8> {
     if habits & TWICE != 0 {
         path = respelled(&replaced(&path, |at| (escaped(&path, at) == Some(b'%')).then(|| (vec![b'%'], 3))));
@@ -250,7 +250,7 @@ fn respelled(path: &[u8]) -> Vec<u8> {
     spelled(&String::from_utf8_lossy(path), Stars::Plain).into_bytes()
 }
 
-/// Whoever decodes these sees a slash where there is one.
+/// The escapes of a decoded character; a slash stays a slash.
 fn escapes_of(c: char) -> Vec<u8> {
     match c {
         '/' | '\\' => vec![b'/'],
@@ -276,13 +276,13 @@ fn replaced(path: &[u8], with: impl Fn(usize) -> Option<(Vec<u8>, usize)>) -> Ve
     written
 }
 
-/// As it came, but without any `%` that begins no escape.
+/// The raw path without any `%` that begins no escape.
 fn without_lone(raw: &[u8]) -> Vec<u8> {
     let begins_none = |at: usize| raw[at] == b'%' && hex_pair(raw, at + 1).is_none();
     (0..raw.len()).filter(|&at| !begins_none(at)).map(|at| raw[at]).collect()
 }
 
-/// The text of a path, as a reader with these habits has it.
+/// The text of a path for a reader with these habits.
 fn read(raw: &str, habits: u16, stars: Stars) -> String {
     walk(raw, habits, stars).text
 }
@@ -291,7 +291,7 @@ struct Walk {
     text: String,
     /// Whether there was a `..` at the root.
     climbs: bool,
-    /// Whether there was a `..` behind a segment that is empty.
+    /// Whether there was a `..` behind an empty segment.
     has_dots_after_empty: bool,
 }
 
@@ -373,7 +373,7 @@ fn spelled(part: &str, stars: Stars) -> String {
     text
 }
 
-/// Writes the character or escape at `at`; how many bytes it takes.
+/// Writes the character or escape at `at`. Returns how many bytes it takes.
 fn spell(path: &[u8], at: usize, stars: Stars, into: Option<&mut Vec<u8>>) -> usize {
     let undone = escaped(path, at);
     let (value, length) = undone.map_or((path[at], 1), |value| (value, 3));
@@ -389,7 +389,7 @@ fn spell(path: &[u8], at: usize, stars: Stars, into: Option<&mut Vec<u8>>) -> us
     length
 }
 
-/// What is no UTF-8 stays escaped.
+/// Appends bytes as text; bytes that are not UTF-8 stay escaped.
 fn push_utf8(bytes: &[u8], text: &mut String) {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

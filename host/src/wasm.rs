@@ -1,6 +1,6 @@
-//! I turn untrusted bytes into an instance and run one call on it under its limits.
+//! Turns untrusted bytes into an instance, and runs one call on it under its limits.
 //!
-//! I never name functions, sites or APIs; my callers are in `function`.
+//! Functions, sites and APIs are not known here; the callers are in `function`.
 
 pub mod abi;
 pub mod aot;

@@ -15,10 +15,10 @@ use edgeward::function::lane::WorkerLane;
 use edgeward::function::revision::Revision;
 use edgeward::function::spec::{CodeDigest, Spec};
 use edgeward::limits::{Compiling, InstancePolicy, Limit, Profile};
-use edgeward::loops::Passed;
+use edgeward::loops::LoopMarks;
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::Moment;
-use edgeward::wasm::compile::{Compiler, Source};
+use edgeward::wasm::compile::{Compiler, ComponentSource};
 use http::{Request, Response};
 
 /// Engines reserve much address space: one builder for all tests of the process.
@@ -56,7 +56,7 @@ pub fn deploy(function: &Spec, wat: &str) -> Arc<Revision> {
 }
 
 pub fn try_deploy(function: &Spec, wat: &str) -> anyhow::Result<Arc<Revision>> {
-    let source = Source::from_bytes(&wat::parse_str(wat)?)?;
+    let source = ComponentSource::from_bytes(&wat::parse_str(wat)?)?;
     let spec = Spec { code: CodeDigest(source.sha256), ..function.clone() };
     Ok(Arc::new(HOST.builder.build(spec, &source, Compiling::default())?))
 }
@@ -66,7 +66,7 @@ pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> HookOutcome {
 }
 
 pub async fn call_at(revision: &Arc<Revision>, moment: Moment, event: &[u8]) -> HookOutcome {
-    let call = HookCall::owned(moment, event.to_vec(), Passed::default());
+    let call = HookCall::owned(moment, event.to_vec(), LoopMarks::default());
     revision.call(&WorkerLane::new(0), Call::Hook(call)).await.into_hook()
 }
 

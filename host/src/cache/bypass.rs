@@ -3,13 +3,13 @@
 /// Why a request goes to the origin on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BypassReason {
-    /// The response to this key could not be stored a short while ago, and somebody asks already whether it can be now.
+    /// The response to this key could not be stored a short while ago, and another request is finding out if it can be now.
     Uncacheable,
     /// Too many keys are being filled, or too many requests wait for this one.
     Crowded,
-    /// Waited for long enough.
+    /// It waited for as long as it may.
     Patience,
-    /// What streams cannot be read from its beginning any more.
+    /// The response is being streamed, and its beginning is gone.
     Missed,
 }
 

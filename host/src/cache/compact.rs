@@ -1,22 +1,22 @@
-//! I make copies that take no more memory than what they hold.
+//! Makes copies that take no more memory than their content needs.
 //!
-//! What comes from a connection are slices of its read buffer: a value of ten bytes keeps many kilobytes alive for as
-//! long as it is kept. So nothing goes into the store, and nothing small into a stream, but copies. I also say what the
-//! allocator takes for a size, so that what is counted is what is resident.
+//! Values that arrive on a connection are slices of its read buffer: a value of ten bytes keeps many kilobytes alive. So
+//! only copies are stored, and small pieces of a stream are copied. This also computes what the allocator takes for a
+//! size, so that the bytes counted are the bytes resident.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::limits::cache::COPIED_BYTES;
 
-/// An entry of a `HeaderMap`, with its index; and one more line of a name.
+/// The size of an entry of a `HeaderMap`, with its index; and of a further line of the same name.
 const ENTRY_BYTES: u64 = 112;
 const LINE_BYTES: u64 = 80;
 
-/// A `HeaderName` that is not a known one has text of its own, and counts.
+/// The overhead of a `HeaderName` that is not a standard one: it has text of its own, and reference counts.
 const NAME_BYTES: usize = 64;
 
-/// The same fields, with one piece of memory for all values.
+/// Copies fields, with one allocation for all values.
 pub(crate) fn headers(headers: &HeaderMap) -> HeaderMap {
     let bytes = headers.values().map(HeaderValue::len).sum();
     let mut text = Vec::with_capacity(bytes);
@@ -26,7 +26,7 @@ pub(crate) fn headers(headers: &HeaderMap) -> HeaderMap {
     let mut at = 0;
     for (name, value) in headers {
         let until = at + value.len();
-        // What was a value is one.
+        // A copy of a valid value is valid.
         let value = HeaderValue::from_maybe_shared(text.slice(at..until)).unwrap_or_else(|_| value.clone());
         copied.append(name.clone(), value);
         at = until;
@@ -34,24 +34,24 @@ pub(crate) fn headers(headers: &HeaderMap) -> HeaderMap {
     copied
 }
 
-/// A value in memory of its own.
+/// Copies a value into memory of its own.
 pub(crate) fn value(value: &HeaderValue) -> HeaderValue {
     HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
-/// A piece of a body. A large one may stay in its buffer, of which it is a good part.
+/// A piece of a body. A large one stays in its buffer, of which it is a good part.
 pub(crate) fn piece(data: Bytes) -> Bytes {
     if data.len() < COPIED_BYTES { Bytes::copy_from_slice(&data) } else { data }
 }
 
-/// Two neighbours as one, if they are small and the newer is not the smaller: each byte is copied a few times at most,
-/// and a body that came byte by byte is not held byte by byte.
+/// Merges two neighbours if they are small and the newer is not the smaller one: each byte is copied a few times at most,
+/// and a body that arrived byte by byte is not stored byte by byte.
 pub(crate) fn merged(older: &Bytes, newer: &Bytes) -> Option<Bytes> {
     let bytes = older.len() + newer.len();
     (newer.len() >= older.len() && bytes < COPIED_BYTES).then(|| [&older[..], &newer[..]].concat().into())
 }
 
-/// What the allocator takes for so many bytes: it has four sizes between two powers of two.
+/// What the allocator takes for so many bytes: it has four size classes between two powers of two.
 pub(crate) fn taken(bytes: u64) -> u64 {
     match bytes {
         0 => 0,
@@ -60,16 +60,16 @@ pub(crate) fn taken(bytes: u64) -> u64 {
     }
 }
 
-/// What fields take as `headers` makes them.
+/// The memory of fields that `headers` has copied.
 pub(crate) fn header_bytes(headers: &HeaderMap) -> u64 {
     let values: usize = headers.values().map(HeaderValue::len).sum();
     let names: usize = headers.keys().map(name_bytes).sum();
     let more_lines = (headers.len() - headers.keys_len()) as u64;
-    // A list that grows has room for as many again.
+    // A growing vector may have twice the room.
     headers.capacity() as u64 * ENTRY_BYTES + 2 * more_lines * LINE_BYTES + taken(values as u64) + names as u64
 }
 
-/// Known names are numbers; the longest of them has 35 letters, and not all that are shorter are known.
+/// The memory of a name, on the high side: standard names are numbers and take none.
 pub(crate) fn name_bytes(name: &HeaderName) -> usize {
     name.as_str().len() + NAME_BYTES
 }

@@ -1,6 +1,6 @@
-//! Conditions: the asker's, which I hold against a stored response, and ours, which revalidate it at the origin.
+//! Conditional requests: the client's conditions, evaluated against a stored response, and ours, to revalidate it.
 //!
-//! RFC 9110 section 13 and RFC 9111 section 4.3. `If-Match` and `If-Unmodified-Since` are the origin's to judge:
+//! RFC 9110 section 13 and RFC 9111 section 4.3. The origin evaluates `If-Match` and `If-Unmodified-Since`:
 //! they protect writes, and only the origin knows the newest state.
 
 use http::header::{self, HeaderMap, HeaderName};
@@ -8,28 +8,28 @@ use http::{Method, StatusCode};
 
 use crate::cache::control;
 
-/// What the asker's conditions make of a stored response that may be used.
+/// The result of evaluating a request's conditions against a stored response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held {
+pub enum ConditionResult {
     /// Send it.
     Send,
-    /// The asker has it: 304, with `fields::describe_nothing`.
+    /// The client has it: 304, with `fields::describe_nothing`.
     NotModified,
     /// Only the origin can tell.
     Forward,
 }
 
-/// Holds the conditions of a request against a stored response.
-pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &HeaderMap, received_ms: u64) -> Held {
+/// Evaluates the conditions of a request against a stored response.
+pub fn evaluate(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &HeaderMap, received_ms: u64) -> ConditionResult {
     if asked.contains_key(header::IF_MATCH) || asked.contains_key(header::IF_UNMODIFIED_SINCE) {
-        return Held::Forward;
+        return ConditionResult::Forward;
     }
-    // Conditions are about successful answers to reads (RFC 9110 section 13.2.1).
+    // Conditions apply to successful responses to GET and HEAD (RFC 9110 section 13.2.1).
     if !matches!(*method, Method::GET | Method::HEAD) || !status.is_success() {
-        return Held::Send;
+        return ConditionResult::Send;
     }
     let has_it = if asked.contains_key(header::IF_NONE_MATCH) {
-        names_stored(asked, stored)
+        matches_stored_tag(asked, stored)
     } else {
         asked.get(header::IF_MODIFIED_SINCE).and_then(control::moment_ms).is_some_and(|since_ms| {
             let modified_ms = control::date_ms(stored, header::LAST_MODIFIED)
@@ -38,22 +38,22 @@ pub fn hold(method: &Method, asked: &HeaderMap, status: StatusCode, stored: &Hea
             modified_ms <= since_ms
         })
     };
-    if has_it { Held::NotModified } else { Held::Send }
+    if has_it { ConditionResult::NotModified } else { ConditionResult::Send }
 }
 
 /// If-None-Match, by weak comparison.
-fn names_stored(asked: &HeaderMap, stored: &HeaderMap) -> bool {
+fn matches_stored_tag(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     let stored = stored.get(header::ETAG).map(|tag| opaque(tag.as_bytes().trim_ascii()));
     let lines = asked.get_all(header::IF_NONE_MATCH).iter();
     lines.flat_map(|line| Tags { rest: line.as_bytes() }).any(|tag| tag == b"*" || Some(opaque(tag)) == stored)
 }
 
-/// Without the mark of a weak tag.
+/// The tag without the prefix of a weak one.
 fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
-/// Entity tags between commas. What is no tag is taken as it is: it may still equal an ETag that is none.
+/// Entity tags between commas. An invalid tag is taken unchanged: it may still equal an invalid ETag.
 struct Tags<'a> {
     rest: &'a [u8],
 }
@@ -76,7 +76,7 @@ impl<'a> Iterator for Tags<'a> {
     }
 }
 
-/// Strong comparison: both tags are strong, and the same.
+/// Strong comparison: both tags are strong and equal.
 pub(crate) fn is_same_strong_tag(left: &[u8], right: &[u8]) -> bool {
     left == right && left.starts_with(b"\"") && left.len() > 1
 }
@@ -90,18 +90,18 @@ const CONDITIONS: [HeaderName; 6] = [
     header::RANGE,
 ];
 
-/// Makes of an asker's request one for the whole response, to fill the cache with. The asker's conditions and ranges
-/// are then answered from what was stored.
-pub fn ask_for_all(asked: &mut HeaderMap) {
+/// Turns a client's request into one for the whole response, to fill the cache. The client's conditions and ranges
+/// are then answered from the stored response.
+pub fn make_unconditional(asked: &mut HeaderMap) {
     for name in CONDITIONS {
         asked.remove(name);
     }
 }
 
-/// Makes of an asker's request one that revalidates a stored response. `false`: there is nothing to validate by, and
-/// it asks for the whole response.
-pub fn ask_whether_modified(asked: &mut HeaderMap, stored: &HeaderMap) -> bool {
-    ask_for_all(asked);
+/// Turns a client's request into one that revalidates a stored response. Returns false if there is no validator; then it
+/// asks for the whole response.
+pub fn make_conditional(asked: &mut HeaderMap, stored: &HeaderMap) -> bool {
+    make_unconditional(asked);
     let mut conditional = false;
     for (validator, condition) in [(header::ETAG, header::IF_NONE_MATCH), (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE)] {
         if let Some(value) = stored.get(validator) {
@@ -112,11 +112,11 @@ pub fn ask_whether_modified(asked: &mut HeaderMap, stored: &HeaderMap) -> bool {
     conditional
 }
 
-/// Whether a 304 is about the stored response (RFC 9111 section 4.3.4). If not, it is to be asked for whole.
+/// Whether a 304 is about the stored response (RFC 9111 section 4.3.4). If not, the whole response must be requested.
 pub fn is_about(stored: &HeaderMap, answered: &HeaderMap) -> bool {
     match (stored.get(header::ETAG), answered.get(header::ETAG)) {
         (Some(stored), Some(answered)) => opaque(stored.as_bytes()) == opaque(answered.as_bytes()),
-        // It names a response by a tag that ours never had.
+        // It has the tag of another response.
         (None, Some(answered)) => !answered.as_bytes().starts_with(b"\""),
         (_, None) => match (stored.get(header::LAST_MODIFIED), answered.get(header::LAST_MODIFIED)) {
             (Some(stored), Some(answered)) => stored == answered,
@@ -144,8 +144,8 @@ mod tests {
     const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const NOW_MS: u64 = 784_111_777_000;
 
-    fn held(asked: &[(&str, &str)], stored: &[(&str, &str)]) -> Held {
-        hold(&Method::GET, &map(asked), StatusCode::OK, &map(stored), NOW_MS)
+    fn held(asked: &[(&str, &str)], stored: &[(&str, &str)]) -> ConditionResult {
+        evaluate(&Method::GET, &map(asked), StatusCode::OK, &map(stored), NOW_MS)
     }
 
     #[test]
@@ -170,33 +170,36 @@ mod tests {
             ("", "\"abcdef\"", false),
             (",", "\"abcdef\"", false),
         ] {
-            let expected = if has_it { Held::NotModified } else { Held::Send };
+            let expected = if has_it { ConditionResult::NotModified } else { ConditionResult::Send };
             assert_eq!(held(&[("if-none-match", asked)], &[("etag", stored)]), expected, "{asked} {stored}");
         }
-        assert_eq!(held(&[("if-none-match", "\"1\"")], &[]), Held::Send);
-        assert_eq!(held(&[("if-none-match", "*")], &[]), Held::NotModified);
-        assert_eq!(held(&[("if-none-match", "\"1\""), ("if-none-match", "\"2\"")], &[("etag", "\"2\"")]), Held::NotModified);
+        assert_eq!(held(&[("if-none-match", "\"1\"")], &[]), ConditionResult::Send);
+        assert_eq!(held(&[("if-none-match", "*")], &[]), ConditionResult::NotModified);
+        assert_eq!(
+            held(&[("if-none-match", "\"1\""), ("if-none-match", "\"2\"")], &[("etag", "\"2\"")]),
+            ConditionResult::NotModified
+        );
     }
 
     #[test]
     fn if_none_match_goes_before_if_modified_since() {
         let stored = [("etag", "\"1\""), ("last-modified", EARLIER)];
-        assert_eq!(held(&[("if-none-match", "\"1\""), ("if-modified-since", "x")], &stored), Held::NotModified);
-        assert_eq!(held(&[("if-none-match", "\"2\""), ("if-modified-since", NOW)], &stored), Held::Send);
+        assert_eq!(held(&[("if-none-match", "\"1\""), ("if-modified-since", "x")], &stored), ConditionResult::NotModified);
+        assert_eq!(held(&[("if-none-match", "\"2\""), ("if-modified-since", NOW)], &stored), ConditionResult::Send);
     }
 
     #[test]
     fn if_modified_since_is_held_against_the_best_date_we_have() {
         for (since, stored, expected) in [
-            (NOW, &[("last-modified", EARLIER)][..], Held::NotModified),
-            (EARLIER, &[("last-modified", EARLIER)], Held::NotModified),
-            ("Sunday, 06-Nov-94 08:00:00 GMT", &[("last-modified", EARLIER)], Held::NotModified),
-            (EARLIER, &[("last-modified", NOW), ("date", EARLIER)], Held::Send),
-            (EARLIER, &[("date", EARLIER)], Held::NotModified),
-            (EARLIER, &[("date", NOW)], Held::Send),
-            (NOW, &[], Held::NotModified),
-            (EARLIER, &[], Held::Send),
-            ("yesterday", &[("last-modified", EARLIER)], Held::Send),
+            (NOW, &[("last-modified", EARLIER)][..], ConditionResult::NotModified),
+            (EARLIER, &[("last-modified", EARLIER)], ConditionResult::NotModified),
+            ("Sunday, 06-Nov-94 08:00:00 GMT", &[("last-modified", EARLIER)], ConditionResult::NotModified),
+            (EARLIER, &[("last-modified", NOW), ("date", EARLIER)], ConditionResult::Send),
+            (EARLIER, &[("date", EARLIER)], ConditionResult::NotModified),
+            (EARLIER, &[("date", NOW)], ConditionResult::Send),
+            (NOW, &[], ConditionResult::NotModified),
+            (EARLIER, &[], ConditionResult::Send),
+            ("yesterday", &[("last-modified", EARLIER)], ConditionResult::Send),
         ] {
             assert_eq!(held(&[("if-modified-since", since)], stored), expected, "{since} {stored:?}");
         }
@@ -206,18 +209,18 @@ mod tests {
     fn conditions_are_about_successful_reads() {
         let (asked, stored) = (map(&[("if-none-match", "*")]), map(&[]));
         for (method, status, expected) in [
-            (Method::GET, 200, Held::NotModified),
-            (Method::HEAD, 200, Held::NotModified),
-            (Method::GET, 203, Held::NotModified),
-            (Method::GET, 301, Held::Send),
-            (Method::GET, 404, Held::Send),
-            (Method::OPTIONS, 200, Held::Send),
+            (Method::GET, 200, ConditionResult::NotModified),
+            (Method::HEAD, 200, ConditionResult::NotModified),
+            (Method::GET, 203, ConditionResult::NotModified),
+            (Method::GET, 301, ConditionResult::Send),
+            (Method::GET, 404, ConditionResult::Send),
+            (Method::OPTIONS, 200, ConditionResult::Send),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(hold(&method, &asked, status, &stored, 0), expected, "{method} {status}");
+            assert_eq!(evaluate(&method, &asked, status, &stored, 0), expected, "{method} {status}");
         }
         for name in ["if-match", "if-unmodified-since"] {
-            assert_eq!(held(&[(name, "*"), ("if-none-match", "*")], &[]), Held::Forward);
+            assert_eq!(held(&[(name, "*"), ("if-none-match", "*")], &[]), ConditionResult::Forward);
         }
     }
 
@@ -231,10 +234,10 @@ mod tests {
             ("abc", "123"),
         ]);
         let mut asked = asker.clone();
-        assert!(ask_whether_modified(&mut asked, &map(&[("etag", "W/\"1\""), ("last-modified", EARLIER)])));
+        assert!(make_conditional(&mut asked, &map(&[("etag", "W/\"1\""), ("last-modified", EARLIER)])));
         assert_eq!(asked, map(&[("abc", "123"), ("if-none-match", "W/\"1\""), ("if-modified-since", EARLIER)]));
         let mut asked = asker.clone();
-        assert!(!ask_whether_modified(&mut asked, &map(&[])));
+        assert!(!make_conditional(&mut asked, &map(&[])));
         assert_eq!(asked, map(&[("abc", "123")]));
     }
 
@@ -258,7 +261,7 @@ mod tests {
         #[test]
         fn a_tag_in_a_list_is_found(before in prop::collection::vec("(W/)?\"[a-z,\\\\]{0,4}\"", 0..4), tag in "(W/)?\"[A-Z, ]{0,6}\"") {
             let list = [before, vec![tag.clone()]].concat().join(", ");
-            prop_assert_eq!(held(&[("if-none-match", &list)], &[("etag", &tag)]), Held::NotModified);
+            prop_assert_eq!(held(&[("if-none-match", &list)], &[("etag", &tag)]), ConditionResult::NotModified);
         }
 
         #[test]

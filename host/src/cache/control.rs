@@ -1,10 +1,10 @@
-//! What a message says about caching: Cache-Control and its relatives, Age, and dates, read the way strangers write them.
+//! What a message says about caching: Cache-Control and its relatives, Age, and dates, parsed leniently.
 //!
-//! I never fail. What cannot be understood is ignored if that is the careful choice, and taken for "stale" where
+//! Parsing never fails. An unreadable directive is ignored if that is the careful choice, and means "stale" where
 //! ignoring it would let a response live longer than its sender meant (RFC 9111 section 4.2.1). Of two values for
-//! one thing the first counts. I allocate only for [`withheld`].
+//! one directive the first counts. Only [`withheld`] allocates.
 //!
-//! I do not decide anything: what follows from these words is `freshness`'s business.
+//! Nothing is decided here; see `freshness`.
 
 use std::time::UNIX_EPOCH;
 
@@ -14,15 +14,15 @@ use crate::cache::date;
 
 pub(crate) const SECOND_MS: u64 = 1_000;
 
-/// RFC 9111 section 1.2.2: what does not fit is this many seconds, 68 years.
+/// RFC 9111 section 1.2.2: a larger value counts as this many seconds, 68 years.
 pub(crate) const SECONDS_MAX: u64 = 1 << 31;
 
-/// How much of a response a `no-cache` or `private` is about.
+/// How much of a response a `no-cache` or `private` directive covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
-pub enum Scope {
+pub enum DirectiveScope {
     #[default]
     Nothing,
-    /// Only the fields it names, see [`withheld`].
+    /// Only the fields that it names, see [`withheld`].
     Fields,
     Everything,
 }
@@ -35,8 +35,8 @@ pub struct Control {
     pub stale_while_revalidate_ms: Option<u64>,
     pub stale_if_error_ms: Option<u64>,
     pub no_store: bool,
-    pub no_cache: Scope,
-    pub private: Scope,
+    pub no_cache: DirectiveScope,
+    pub private: DirectiveScope,
     pub public: bool,
     pub must_revalidate: bool,
     pub proxy_revalidate: bool,
@@ -44,7 +44,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// What `Cache-Control` says.
+    /// Parses `Cache-Control`.
     pub fn of(answered: &HeaderMap) -> Control {
         Control::lenient(answered, &header::CACHE_CONTROL)
     }
@@ -52,22 +52,23 @@ impl Control {
     pub(crate) fn lenient(answered: &HeaderMap, name: &HeaderName) -> Control {
         let mut control = Control::default();
         for directive in answered.get_all(name).iter().flat_map(|line| Directives::of(line.as_bytes())) {
-            let scope = || if directive.value.is_none_or(<[u8]>::is_empty) { Scope::Everything } else { Scope::Fields };
+            let scope =
+                || if directive.value.is_none_or(<[u8]>::is_empty) { DirectiveScope::Everything } else { DirectiveScope::Fields };
             let seconds = || Some(directive.milliseconds().unwrap_or(0));
-            match Word::of(directive.name) {
-                Some(Word::MaxAge) if control.max_age_ms.is_none() => control.max_age_ms = seconds(),
-                Some(Word::SMaxage) if control.s_maxage_ms.is_none() => control.s_maxage_ms = seconds(),
-                Some(Word::StaleWhileRevalidate) if control.stale_while_revalidate_ms.is_none() => {
+            match DirectiveName::of(directive.name) {
+                Some(DirectiveName::MaxAge) if control.max_age_ms.is_none() => control.max_age_ms = seconds(),
+                Some(DirectiveName::SMaxage) if control.s_maxage_ms.is_none() => control.s_maxage_ms = seconds(),
+                Some(DirectiveName::StaleWhileRevalidate) if control.stale_while_revalidate_ms.is_none() => {
                     control.stale_while_revalidate_ms = seconds();
                 }
-                Some(Word::StaleIfError) if control.stale_if_error_ms.is_none() => control.stale_if_error_ms = seconds(),
-                Some(Word::NoStore) => control.no_store = true,
-                Some(Word::NoCache) => control.no_cache = control.no_cache.max(scope()),
-                Some(Word::Private) => control.private = control.private.max(scope()),
-                Some(Word::Public) => control.public = true,
-                Some(Word::MustRevalidate) => control.must_revalidate = true,
-                Some(Word::ProxyRevalidate) => control.proxy_revalidate = true,
-                Some(Word::MustUnderstand) => control.must_understand = true,
+                Some(DirectiveName::StaleIfError) if control.stale_if_error_ms.is_none() => control.stale_if_error_ms = seconds(),
+                Some(DirectiveName::NoStore) => control.no_store = true,
+                Some(DirectiveName::NoCache) => control.no_cache = control.no_cache.max(scope()),
+                Some(DirectiveName::Private) => control.private = control.private.max(scope()),
+                Some(DirectiveName::Public) => control.public = true,
+                Some(DirectiveName::MustRevalidate) => control.must_revalidate = true,
+                Some(DirectiveName::ProxyRevalidate) => control.proxy_revalidate = true,
+                Some(DirectiveName::MustUnderstand) => control.must_understand = true,
                 _ => {}
             }
         }
@@ -75,12 +76,12 @@ impl Control {
     }
 }
 
-/// The fields that `no-cache="…"` and `private="…"` forbid to reuse. Names that are none are skipped.
+/// The fields that `no-cache="…"` and `private="…"` forbid to reuse. Invalid names are skipped.
 pub fn withheld(answered: &HeaderMap) -> Vec<HeaderName> {
     let lines = answered.get_all(header::CACHE_CONTROL).iter();
     lines
         .flat_map(|line| Directives::of(line.as_bytes()))
-        .filter(|directive| matches!(Word::of(directive.name), Some(Word::NoCache | Word::Private)))
+        .filter(|directive| matches!(DirectiveName::of(directive.name), Some(DirectiveName::NoCache | DirectiveName::Private)))
         .flat_map(|directive| directive.value.unwrap_or_default().split(|&byte| byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect()
@@ -94,7 +95,7 @@ pub struct Wishes {
     pub only_if_cached: bool,
     pub max_age_ms: Option<u64>,
     pub min_fresh_ms: Option<u64>,
-    /// How stale an answer may be; without a number, any age will do.
+    /// How stale a response may be; `max-stale` without a number allows any age.
     pub max_stale_ms: Option<u64>,
 }
 
@@ -108,16 +109,16 @@ impl Wishes {
             return wishes;
         }
         for directive in asked.get_all(header::CACHE_CONTROL).iter().flat_map(|line| Directives::of(line.as_bytes())) {
-            match Word::of(directive.name) {
-                Some(Word::NoCache) => wishes.no_cache = true,
-                Some(Word::NoStore) => wishes.no_store = true,
-                Some(Word::OnlyIfCached) => wishes.only_if_cached = true,
-                Some(Word::MaxAge) => wishes.max_age_ms = wishes.max_age_ms.or(directive.milliseconds()),
-                Some(Word::MinFresh) => wishes.min_fresh_ms = wishes.min_fresh_ms.or(directive.milliseconds()),
-                Some(Word::MaxStale) if directive.value.is_none() => {
+            match DirectiveName::of(directive.name) {
+                Some(DirectiveName::NoCache) => wishes.no_cache = true,
+                Some(DirectiveName::NoStore) => wishes.no_store = true,
+                Some(DirectiveName::OnlyIfCached) => wishes.only_if_cached = true,
+                Some(DirectiveName::MaxAge) => wishes.max_age_ms = wishes.max_age_ms.or(directive.milliseconds()),
+                Some(DirectiveName::MinFresh) => wishes.min_fresh_ms = wishes.min_fresh_ms.or(directive.milliseconds()),
+                Some(DirectiveName::MaxStale) if directive.value.is_none() => {
                     wishes.max_stale_ms = wishes.max_stale_ms.or(Some(u64::MAX));
                 }
-                Some(Word::MaxStale) => wishes.max_stale_ms = wishes.max_stale_ms.or(directive.milliseconds()),
+                Some(DirectiveName::MaxStale) => wishes.max_stale_ms = wishes.max_stale_ms.or(directive.milliseconds()),
                 _ => {}
             }
         }
@@ -125,14 +126,14 @@ impl Wishes {
     }
 }
 
-/// The first number in `Age`, or 0: a list is what two caches in a row have made of it.
+/// The first number in `Age`, or 0. A list comes from two caches in a row.
 pub fn age_ms(answered: &HeaderMap) -> u64 {
     let first = answered.get(header::AGE).map_or(&b""[..], HeaderValue::as_bytes);
     let first = first.split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
     seconds(first).unwrap_or(0) * SECOND_MS
 }
 
-/// The moment in a header, of which the first counts.
+/// The date in a header. Of several values the first counts.
 pub fn date_ms(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
     headers.get(name).and_then(moment_ms)
 }
@@ -143,7 +144,7 @@ pub fn moment_ms(value: &HeaderValue) -> Option<u64> {
     u64::try_from(moment.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Whole seconds, as digits only.
+/// Parses whole seconds, digits only.
 pub(crate) fn seconds(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -152,9 +153,9 @@ pub(crate) fn seconds(digits: &[u8]) -> Option<u64> {
     Some(number.min(SECONDS_MAX))
 }
 
-/// The directives that we know, of both directions.
+/// The known directives of requests and responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum DirectiveName {
     MaxAge,
     SMaxage,
     StaleWhileRevalidate,
@@ -171,23 +172,23 @@ pub(crate) enum Word {
     OnlyIfCached,
 }
 
-impl Word {
-    pub(crate) fn of(name: &[u8]) -> Option<Word> {
-        const WORDS: [(&str, Word); 14] = [
-            ("max-age", Word::MaxAge),
-            ("s-maxage", Word::SMaxage),
-            ("stale-while-revalidate", Word::StaleWhileRevalidate),
-            ("stale-if-error", Word::StaleIfError),
-            ("no-store", Word::NoStore),
-            ("no-cache", Word::NoCache),
-            ("private", Word::Private),
-            ("public", Word::Public),
-            ("must-revalidate", Word::MustRevalidate),
-            ("proxy-revalidate", Word::ProxyRevalidate),
-            ("must-understand", Word::MustUnderstand),
-            ("min-fresh", Word::MinFresh),
-            ("max-stale", Word::MaxStale),
-            ("only-if-cached", Word::OnlyIfCached),
+impl DirectiveName {
+    pub(crate) fn of(name: &[u8]) -> Option<DirectiveName> {
+        const WORDS: [(&str, DirectiveName); 14] = [
+            ("max-age", DirectiveName::MaxAge),
+            ("s-maxage", DirectiveName::SMaxage),
+            ("stale-while-revalidate", DirectiveName::StaleWhileRevalidate),
+            ("stale-if-error", DirectiveName::StaleIfError),
+            ("no-store", DirectiveName::NoStore),
+            ("no-cache", DirectiveName::NoCache),
+            ("private", DirectiveName::Private),
+            ("public", DirectiveName::Public),
+            ("must-revalidate", DirectiveName::MustRevalidate),
+            ("proxy-revalidate", DirectiveName::ProxyRevalidate),
+            ("must-understand", DirectiveName::MustUnderstand),
+            ("min-fresh", DirectiveName::MinFresh),
+            ("max-stale", DirectiveName::MaxStale),
+            ("only-if-cached", DirectiveName::OnlyIfCached),
         ];
         WORDS.iter().find(|(word, _)| word.as_bytes().eq_ignore_ascii_case(name)).map(|(_, word)| *word)
     }
@@ -226,7 +227,7 @@ impl<'a> Iterator for Directives<'a> {
         let start = self.rest.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'))?;
         let line = &self.rest[start..];
         let name_end = line.iter().position(|byte| matches!(byte, b'=' | b',')).unwrap_or(line.len());
-        // A space before `=` is not allowed; a directive that forbids is obeyed all the same.
+        // A space before `=` is not allowed; a directive that forbids something is obeyed nevertheless.
         let name = line[..name_end].trim_ascii();
         if line.get(name_end) != Some(&b'=') {
             self.rest = &line[name_end..];
@@ -239,11 +240,11 @@ impl<'a> Iterator for Directives<'a> {
             let rest = &value[end + 1..];
             let comma = rest.iter().position(|&byte| byte == b',').unwrap_or(rest.len());
             self.rest = &rest[comma..];
-            // Something behind the quotes makes it a value that nobody can mean.
+            // Text after the closing quote makes the value invalid.
             let inner = if rest[..comma].trim_ascii().is_empty() { &value[1..end] } else { &value[..end + 1] };
             return Some(Directive { name, value: Some(inner) });
         }
-        // A quote that is never closed must not swallow the `no-store` behind it.
+        // An unclosed quote must not swallow a `no-store` after it.
         let comma = value.iter().position(|&byte| byte == b',').unwrap_or(value.len());
         self.rest = &value[comma..];
         let spaced = name.len() != name_end;
@@ -349,14 +350,14 @@ mod tests {
             assert!(said(&[line]).no_store, "{line}");
         }
         for (line, scope) in [
-            ("no-cache", Scope::Everything),
-            ("no-cache=", Scope::Everything),
-            ("no-cache=\"\"", Scope::Everything),
-            ("no-cache=\"a, b\"", Scope::Fields),
-            ("no-cache=a", Scope::Fields),
-            ("no-cache=\"a\", no-cache", Scope::Everything),
-            ("no-cache, no-cache=\"a\"", Scope::Everything),
-            ("public", Scope::Nothing),
+            ("no-cache", DirectiveScope::Everything),
+            ("no-cache=", DirectiveScope::Everything),
+            ("no-cache=\"\"", DirectiveScope::Everything),
+            ("no-cache=\"a, b\"", DirectiveScope::Fields),
+            ("no-cache=a", DirectiveScope::Fields),
+            ("no-cache=\"a\", no-cache", DirectiveScope::Everything),
+            ("no-cache, no-cache=\"a\"", DirectiveScope::Everything),
+            ("public", DirectiveScope::Nothing),
         ] {
             assert_eq!(said(&[line]).no_cache, scope, "{line}");
             assert_eq!(said(&[&line.replace("no-cache", "private")]).private, scope, "{line}");

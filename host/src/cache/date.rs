@@ -1,6 +1,6 @@
-//! Dates of HTTP, read as leniently as their meaning allows (RFC 9110 section 5.6.7).
+//! Parses HTTP dates leniently (RFC 9110 section 5.6.7).
 //!
-//! A weekday adds nothing to a date, so a wrong one takes nothing away. Of what has no such date I know nothing.
+//! A wrong weekday is ignored, since the weekday adds nothing to a date.
 
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Option<SystemTime> {
     if let Ok(moment) = httpdate::parse_http_date(text) {
         return Some(moment);
     }
-    // Whoever wrote a weekday that exists meant a date.
+    // Text with an existing weekday is meant as a date.
     let end = text.find([',', ' '])?;
     let (weekday, rest) = text.split_at(end);
     WEEKDAYS.iter().find(|(short, long)| weekday.eq_ignore_ascii_case(short) || weekday.eq_ignore_ascii_case(long))?;

@@ -1,16 +1,16 @@
-//! I hold objects in files: more of them than memory, larger ones, and after a restart.
+//! The disk tier: objects in files, which may be more and larger than those in memory, and survive a restart.
 //!
-//! One file is one object (`format`), under a name that is never used again. The index in memory knows key,
-//! file and size; who stays is decided as in memory. A lookup takes no file I/O; whoever opens, reads or
-//! writes a file does it on the blocking pool.
+//! One file is one object (`format`), under a name that is never used again. The index in memory has key,
+//! file and size; eviction works as in memory. A lookup does no file I/O. Files are opened, read and written on the
+//! blocking pool.
 //!
 //!     objects/xx/<id>   whole files      tmp/<id>   files being written, removed at start
 //!     purges            the rules in force and the last epoch      lock   one process at a time
 //!     names             the first name of the last run
 //!
-//! A file that is not what it should be is missed and removed: bytes are given out only after their checksum.
+//! A damaged file is a miss and is removed: bytes are given out only after their checksum is verified.
 //! Space: the files in the index, up to the capacity, and those being written, up to an eighth of it.
-//! At start the index is empty and a scan that reads only the heads fills it, in the background.
+//! At start the index is empty; a scan in the background, which reads only the heads, fills it.
 
 mod file;
 mod format;
@@ -19,7 +19,7 @@ mod scan;
 mod tests;
 
 use file::open_regular;
-pub(crate) use file::{BlockReader, Blocks, Opened, Writer};
+pub(crate) use file::{BlockReader, Blocks, FileWriter, OpenedObject};
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -38,9 +38,9 @@ use crate::cache::object::{BodyError, Meta, OVERHEAD_BYTES};
 use crate::cache::purge::{Journal, lock};
 use crate::limits;
 use crate::telemetry::CacheMetrics;
-use format::Head;
+use format::FileHead;
 
-/// More names than a run can use: at 10,000 in a second they last for three years. There are enough for 16 million runs.
+/// More names than a run can use: at 10,000 a second they last for three years. There are enough for 16 million runs.
 const NAMES_OF_A_RUN: u64 = 1 << 40;
 
 /// A file takes whole blocks of the file system.
@@ -48,12 +48,12 @@ const FILE_SYSTEM_BLOCK: u64 = 4_096;
 
 /// What a key leads to.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum DiskEntry {
     File {
         id: u64,
         body_bytes: u64,
         file_bytes: u64,
-        born: u64,
+        fill_epoch: u64,
         /// The head as a renewal has left it, newer than the file's. A restart forgets it, and renews again.
         renewed: Option<Arc<Renewed>>,
     },
@@ -73,34 +73,34 @@ impl Drop for Renewed {
     }
 }
 
-pub(crate) struct Disk {
+pub(crate) struct DiskTier {
     folder: PathBuf,
-    index: Shards<Key, Place, Weight, DefaultHashBuilder, Evicted>,
+    index: Shards<Key, DiskEntry, DiskWeight, DefaultHashBuilder, DiskEviction>,
     capacity: u64,
     object_bytes: u64,
-    /// Of this run; what is older was there before.
+    /// The first id of this run; smaller ids are from earlier runs.
     first_id: u64,
     next_id: AtomicU64,
-    /// Of files that are not in the index yet.
+    /// Bytes of files that are not in the index yet.
     writing_bytes: Arc<AtomicU64>,
-    /// Of heads that renewals have left in the index.
+    /// Bytes of heads that renewals have left in the index.
     renewed_bytes: Arc<AtomicU64>,
     queued: AtomicU64,
     changing: Mutex<()>,
     journaling: Mutex<()>,
     scanned: AtomicBool,
     metrics: CacheMetrics,
-    own: Weak<Disk>,
+    own: Weak<DiskTier>,
     /// Held open: it is the lock. None once another process has the folder.
-    lock: RwLock<Option<Lock>>,
+    lock: RwLock<Option<FolderLock>>,
 }
 
 /// The folder's lock.
-struct Lock(File);
+struct FolderLock(File);
 
 /// Unlocks rather than only closes: a process that is being spawned has a copy of the descriptor until it executes its
 /// program, and the lock would last as long.
-impl Drop for Lock {
+impl Drop for FolderLock {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
@@ -115,14 +115,14 @@ pub enum OpenError {
     InUse(PathBuf),
 }
 
-impl Disk {
-    /// Makes the folders and reads the rules of purges; no object is looked at yet.
+impl DiskTier {
+    /// Creates the folders and reads the rules of purges. Reads no object yet.
     pub(crate) fn open(
         folder: &Path,
         bytes: u64,
         object_bytes: u64,
         metrics: CacheMetrics,
-    ) -> Result<(Arc<Disk>, Journal), OpenError> {
+    ) -> Result<(Arc<DiskTier>, Journal), OpenError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             |error| OpenError::Io { path, error }
@@ -142,11 +142,11 @@ impl Disk {
         let (journal, first_id) = match read_journal(folder).and_then(|journal| Ok((journal, next_names(folder)?))) {
             Ok(known) => known,
             Err(error) => {
-                // What was purged is not known any more, so everything was; or names could be used again.
+                // Without the journal everything counts as purged; without the names a name could be used again.
                 tracing::warn!(%error, "what the cache has written of itself cannot be read; its objects are dropped");
                 let path = folder.join("objects");
                 fs::remove_dir_all(&path).map_err(at(&path))?;
-                // Or the next start would find it again, and drop what is stored from here on.
+                // Otherwise the next start would find it again, and drop what is stored from here on.
                 let path = folder.join("purges");
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
@@ -170,10 +170,10 @@ impl Disk {
             .shards(shards)
             .build()
             .expect("both sizes are given");
-        let evicted = Evicted { metrics: metrics.clone() };
-        let disk = Arc::new_cyclic(|own| Disk {
+        let evicted = DiskEviction { metrics: metrics.clone() };
+        let disk = Arc::new_cyclic(|own| DiskTier {
             folder: folder.to_owned(),
-            index: Shards::with_options(options, Weight, DefaultHashBuilder::default(), evicted),
+            index: Shards::with_options(options, DiskWeight, DefaultHashBuilder::default(), evicted),
             capacity: bytes,
             object_bytes: object_bytes.min(bytes / 8),
             first_id,
@@ -186,26 +186,26 @@ impl Disk {
             scanned: AtomicBool::new(false),
             metrics,
             own: own.clone(),
-            lock: RwLock::new(Some(Lock(lock))),
+            lock: RwLock::new(Some(FolderLock(lock))),
         });
         Ok((disk, journal))
     }
 
-    /// Gives the folder to another process: nothing is found or stored here any more, and no file of the other's touched.
-    /// Waits for what is being committed.
+    /// Gives the folder to another process: nothing is found or stored here any more, and none of its files is touched.
+    /// Waits for commits that are under way.
     pub(crate) fn release(&self) {
         let mut lock = self.lock.write().unwrap_or_else(PoisonError::into_inner);
         self.index.clear();
         *lock = None;
     }
 
-    /// While it is held, the folder stays ours; an error when it is not.
-    fn held(&self) -> io::Result<RwLockReadGuard<'_, Option<Lock>>> {
+    /// Keeps the folder ours while the guard is held. An error if another process has it.
+    fn held(&self) -> io::Result<RwLockReadGuard<'_, Option<FolderLock>>> {
         let lock = self.lock.read().unwrap_or_else(PoisonError::into_inner);
         if lock.is_some() { Ok(lock) } else { Err(io::Error::other("another process has the cache's folder")) }
     }
 
-    pub(crate) fn find(&self, key: &Key) -> Option<Place> {
+    pub(crate) fn find(&self, key: &Key) -> Option<DiskEntry> {
         self.index.get(key)
     }
 
@@ -225,9 +225,9 @@ impl Disk {
         self.scanned.load(Ordering::Acquire)
     }
 
-    /// Opens the file of `key` and checks its head; what is not right is removed. Blocks.
-    pub(crate) fn load(&self, key: &Key, place: &Place) -> Option<Opened> {
-        let Place::File { id, renewed, .. } = place else { return None };
+    /// Opens the file of `key` and checks its head. Removes a damaged file. Blocks.
+    pub(crate) fn load(&self, key: &Key, place: &DiskEntry) -> Option<OpenedObject> {
+        let DiskEntry::File { id, renewed, .. } = place else { return None };
         let (own, id, key) = (self.own.clone(), *id, *key);
         let damaged = Arc::new(move || {
             if let Some(disk) = own.upgrade() {
@@ -235,7 +235,7 @@ impl Disk {
                 tokio::task::spawn_blocking(move || disk.remove(&key, id));
             }
         });
-        match Opened::open(&self.path(id), damaged) {
+        match OpenedObject::open(&self.path(id), damaged) {
             Ok((mut opened, head)) if head.key == key => {
                 if let Some(renewed) = renewed {
                     opened.meta = renewed.meta.clone();
@@ -255,8 +255,8 @@ impl Disk {
         }
     }
 
-    /// As `load`, and the body is right as far as its beginning. Blocks.
-    pub(crate) fn load_to_stream(&self, key: &Key, place: &Place) -> Option<Opened> {
+    /// As `load`, and verifies the beginning of the body. Blocks.
+    pub(crate) fn load_to_stream(&self, key: &Key, place: &DiskEntry) -> Option<OpenedObject> {
         let mut opened = self.load(key, place)?;
         if opened.read_beginning().is_err() {
             self.metrics.disk_failed("damaged");
@@ -266,46 +266,46 @@ impl Disk {
         Some(opened)
     }
 
-    /// A whole body. Blocks.
-    pub(crate) fn read(&self, key: &Key, place: &Place, opened: &Opened) -> Result<Bytes, BodyError> {
+    /// Reads a whole body. Blocks.
+    pub(crate) fn read(&self, key: &Key, place: &DiskEntry, opened: &OpenedObject) -> Result<Bytes, BodyError> {
         let body = opened.read_all();
-        if let (Err(_), Place::File { id, .. }) = (&body, place) {
+        if let (Err(_), DiskEntry::File { id, .. }) = (&body, place) {
             self.metrics.disk_failed("damaged");
             self.remove(key, *id);
         }
         body
     }
 
-    /// Begins a file. Blocks.
-    pub(crate) fn create(&self, key: Key, primary: Key, meta: Meta, born: u64) -> io::Result<Spool> {
+    /// Begins to write a file. Blocks.
+    pub(crate) fn create(&self, key: Key, primary: Key, meta: Meta, fill_epoch: u64) -> io::Result<Spool> {
         let _held = self.held()?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let temporary = self.folder.join(format!("tmp/{id:016x}"));
         let vary = meta.vary.clone();
-        let writer = Writer::create(id, &Head { key, primary, born, meta }, temporary, self.path(id));
+        let writer = FileWriter::create(id, &FileHead { key, primary, fill_epoch, meta }, temporary, self.path(id));
         let writer = writer.inspect_err(|_| self.metrics.disk_failed("write"))?;
         let reserved = Reserved { bytes: 0, total: self.writing_bytes.clone(), most: self.capacity / 8 };
-        Ok(Spool { writer, reserved, key, primary, vary, born, id, body_bytes: 0, object_bytes: self.object_bytes })
+        Ok(Spool { writer, reserved, key, primary, vary, fill_epoch, id, body_bytes: 0, object_bytes: self.object_bytes })
     }
 
-    /// The object may be found from here on. Blocks.
+    /// Makes the object visible to lookups. Blocks.
     pub(crate) fn commit(&self, spool: Spool) -> io::Result<()> {
         let _held = self.held()?;
-        let Spool { writer, reserved: _reserved, key, primary, vary, born, id, body_bytes, .. } = spool;
+        let Spool { writer, reserved: _reserved, key, primary, vary, fill_epoch, id, body_bytes, .. } = spool;
         let file_bytes = writer.commit().inspect_err(|_| self.metrics.disk_failed("write"))?;
-        let place = Place::File { id, body_bytes, file_bytes, born, renewed: None };
+        let place = DiskEntry::File { id, body_bytes, file_bytes, fill_epoch, renewed: None };
         self.enter(key, primary, vary, place);
         Ok(())
     }
 
-    /// Writes a whole object, if not too many are on their way. Blocks.
-    pub(crate) fn store(&self, key: Key, primary: Key, meta: &Meta, body: &[u8], born: u64) -> io::Result<()> {
-        let mut spool = self.create(key, primary, meta.clone(), born)?;
+    /// Writes a whole object, unless too many bytes are being written. Blocks.
+    pub(crate) fn store(&self, key: Key, primary: Key, meta: &Meta, body: &[u8], fill_epoch: u64) -> io::Result<()> {
+        let mut spool = self.create(key, primary, meta.clone(), fill_epoch)?;
         spool.append(body).inspect_err(|_| self.metrics.disk_failed("write"))?;
         self.commit(spool)
     }
 
-    /// A place among the writes on their way; `None` if there are enough.
+    /// Queues a write. `None` if the queue is full.
     pub(crate) fn queue(&self) -> Option<Queued> {
         let disk = self.own.upgrade()?;
         if self.queued.fetch_add(1, Ordering::Relaxed) >= limits::cache::DISK_WRITES as u64 {
@@ -316,7 +316,8 @@ impl Disk {
         Some(Queued { disk })
     }
 
-    /// The head of an object whose file stays as it is. With too many of them in memory the file's stands, and is stale.
+    /// Renews the head of an object whose file stays as it is. With too many renewed heads in memory the file's head stays
+    /// in force, and is stale.
     pub(crate) fn renew(&self, key: &Key, meta: Arc<Meta>) {
         let bytes = meta.bytes() + OVERHEAD_BYTES;
         let (total, before) = (self.renewed_bytes.clone(), self.renewed_bytes.fetch_add(bytes, Ordering::Relaxed));
@@ -325,20 +326,21 @@ impl Disk {
             return;
         }
         let _changing = lock(&self.changing);
-        if let Some(Place::File { id, body_bytes, file_bytes, born, .. }) = self.index.peek(key) {
-            let place = Place::File { id, body_bytes, file_bytes, born, renewed: Some(Arc::new(renewed)) };
+        if let Some(DiskEntry::File { id, body_bytes, file_bytes, fill_epoch, .. }) = self.index.peek(key) {
+            let place = DiskEntry::File { id, body_bytes, file_bytes, fill_epoch, renewed: Some(Arc::new(renewed)) };
             let _ = self.index.replace(*key, place, true);
         }
     }
 
-    /// Takes away what every key leads to that `keep` refuses. Blocks.
+    /// Removes every object that `keep` refuses. Blocks.
     pub(crate) fn sweep(&self, epoch: u64, all: impl Fn(u64) -> bool, keep: impl Fn(&Meta, u64) -> bool) {
         for (key, place) in self.index.iter() {
-            let Place::File { id, born, .. } = place else { continue };
-            if born >= epoch {
+            let DiskEntry::File { id, fill_epoch, .. } = place else { continue };
+            if fill_epoch >= epoch {
                 continue;
             }
-            let gone = all(born) || file::read_head(&self.path(id)).is_ok_and(|(.., head)| !keep(&head.meta, head.born));
+            let gone =
+                all(fill_epoch) || file::read_head(&self.path(id)).is_ok_and(|(.., head)| !keep(&head.meta, head.fill_epoch));
             if gone {
                 self.remove(&key, id);
             }
@@ -347,7 +349,7 @@ impl Disk {
 
     /// Writes the rules in force, so that a restart knows them. Blocks.
     pub(crate) fn write_journal(&self, journal: impl FnOnce() -> Journal) -> io::Result<()> {
-        // Asked for under the lock: an older one must not come after a newer one.
+        // Made under the lock: an older journal must not overwrite a newer one.
         let _journaling = lock(&self.journaling);
         let _held = self.held()?;
         let journal = journal();
@@ -359,16 +361,16 @@ impl Disk {
         File::open(&self.folder)?.sync_all()
     }
 
-    fn enter(&self, key: Key, primary: Key, vary: Arc<[HeaderName]>, place: Place) {
+    fn enter(&self, key: Key, primary: Key, vary: Arc<[HeaderName]>, place: DiskEntry) {
         let mut evicted = Vec::new();
         {
             let _changing = lock(&self.changing);
-            if let Some((_, Place::File { id, .. })) = self.index.remove(&key) {
+            if let Some((_, DiskEntry::File { id, .. })) = self.index.remove(&key) {
                 evicted.push(id);
             }
             self.index.insert_with_lifecycle(key, place, &mut evicted);
             if !vary.is_empty() {
-                self.index.insert_with_lifecycle(primary, Place::Vary(vary), &mut evicted);
+                self.index.insert_with_lifecycle(primary, DiskEntry::Vary(vary), &mut evicted);
             }
         }
         for id in evicted {
@@ -376,16 +378,16 @@ impl Disk {
         }
     }
 
-    /// Takes the file of an object away. Blocks.
-    pub(crate) fn forget(&self, key: &Key, place: &Place) {
-        if let Place::File { id, .. } = place {
+    /// Removes the file of an object. Blocks.
+    pub(crate) fn forget(&self, key: &Key, place: &DiskEntry) {
+        if let DiskEntry::File { id, .. } = place {
             self.remove(key, *id);
         }
     }
 
-    /// Takes this very file away, not one that has come in its place.
+    /// Removes this very file, not one that has replaced it.
     fn remove(&self, key: &Key, file: u64) {
-        self.index.remove_if(key, |place| matches!(place, Place::File { id, .. } if *id == file));
+        self.index.remove_if(key, |place| matches!(place, DiskEntry::File { id, .. } if *id == file));
         if self.held().is_ok() {
             let _ = fs::remove_file(self.path(file));
         }
@@ -396,15 +398,15 @@ impl Disk {
     }
 }
 
-/// For the owner only: what is stored may be for signed requests only. A folder that was there keeps its mode.
+/// Readable by the owner only, since stored responses may be for signed requests. An existing folder keeps its mode.
 fn create_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// The same for one below, whose mode is nobody else's business.
+/// As `create_folder`, for a folder of ours below it, whose mode is set in any case.
 fn create_own_folder(folder: &Path) -> io::Result<()> {
     create_folder(folder)?;
-    // A link would lead this, and all files, elsewhere.
+    // A symbolic link would lead this folder, and all files in it, elsewhere.
     if !fs::symlink_metadata(folder)?.is_dir() {
         return Err(io::Error::from(io::ErrorKind::NotADirectory));
     }
@@ -425,9 +427,9 @@ fn read_journal(folder: &Path) -> io::Result<Journal> {
     }
 }
 
-/// The first name of a new run: no earlier run has used it or one behind it, whatever the clock says or has said.
+/// The first name of a new run. No earlier run has used it or a later one, whatever the clock says.
 fn next_names(folder: &Path) -> io::Result<u64> {
-    // Before there was such a file, names were microseconds since 1970.
+    // Versions without this file named objects by microseconds since 1970.
     const YEAR_2100_US: u64 = 4_102_444_800_000_000;
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
     let last = match read_regular(&folder.join("names")) {
@@ -438,7 +440,7 @@ fn next_names(folder: &Path) -> io::Result<u64> {
     last.checked_add(NAMES_OF_A_RUN).ok_or_else(|| io::Error::other("all names are used up"))
 }
 
-/// In its place and always of one length, so that a full disk has room for it.
+/// Overwrites the file in place, always with the same length, so that it fits on a full disk.
 fn write_names(folder: &Path, first_id: u64) -> io::Result<()> {
     let mut file = open_regular(&folder.join("names"), OpenOptions::new().write(true).create(true).truncate(false))?;
     file.write_all(format!("{first_id:016x}").as_bytes())?;
@@ -446,14 +448,14 @@ fn write_names(folder: &Path, first_id: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-/// An object on its way to disk.
+/// An object that is being written to disk.
 pub(crate) struct Spool {
-    writer: Writer,
+    writer: FileWriter,
     reserved: Reserved,
     key: Key,
     primary: Key,
     vary: Arc<[HeaderName]>,
-    born: u64,
+    fill_epoch: u64,
     id: u64,
     body_bytes: u64,
     object_bytes: u64,
@@ -478,7 +480,7 @@ impl Spool {
     }
 }
 
-/// Bytes of a file that is being written.
+/// Reserves the bytes of a file that is being written.
 struct Reserved {
     bytes: u64,
     total: Arc<AtomicU64>,
@@ -498,9 +500,9 @@ impl Drop for Reserved {
     }
 }
 
-/// A write on its way.
+/// A queued write.
 pub(crate) struct Queued {
-    pub(crate) disk: Arc<Disk>,
+    pub(crate) disk: Arc<DiskTier>,
 }
 
 impl Drop for Queued {
@@ -510,28 +512,28 @@ impl Drop for Queued {
 }
 
 #[derive(Clone)]
-struct Weight;
+struct DiskWeight;
 
-impl Weighter<Key, Place> for Weight {
-    fn weight(&self, _: &Key, place: &Place) -> u64 {
+impl Weighter<Key, DiskEntry> for DiskWeight {
+    fn weight(&self, _: &Key, place: &DiskEntry) -> u64 {
         match place {
-            Place::File { file_bytes, .. } => file_bytes.next_multiple_of(FILE_SYSTEM_BLOCK),
-            Place::Vary(_) => FILE_SYSTEM_BLOCK,
+            DiskEntry::File { file_bytes, .. } => file_bytes.next_multiple_of(FILE_SYSTEM_BLOCK),
+            DiskEntry::Vary(_) => FILE_SYSTEM_BLOCK,
         }
     }
 }
 
 #[derive(Clone)]
-struct Evicted {
+struct DiskEviction {
     metrics: CacheMetrics,
 }
 
-impl Lifecycle<Key, Place> for Evicted {
-    /// The files of what was evicted, to be removed after the shard's lock.
+impl Lifecycle<Key, DiskEntry> for DiskEviction {
+    /// The files of evicted objects, removed after the shard's lock is released.
     type RequestState = Vec<u64>;
 
-    fn on_evict(&self, files: &mut Vec<u64>, _: Key, place: Place) {
-        if let Place::File { id, .. } = place {
+    fn on_evict(&self, files: &mut Vec<u64>, _: Key, place: DiskEntry) {
+        if let DiskEntry::File { id, .. } = place {
             self.metrics.evicted_from_disk();
             files.push(id);
         }

@@ -1,13 +1,13 @@
-//! I am what the asker owes: fill the key, renew what is stale, or say that it cannot be done.
+//! The duty of a request that missed: fill the key, renew what is stale, or decline.
 //!
-//! A duty that is dropped passes to the next who waits. A filler that is dropped before `finish` stores
-//! nothing: who reads gets an error, who has not begun gets the duty. Nothing is stored whose length is not
-//! what the head said.
+//! A duty that is dropped passes to the next waiter. A filler that is dropped before `finish` stores nothing: its readers
+//! get an error, and a waiter that has not begun to read gets the duty. A body whose length differs from the head's is
+//! not stored.
 //!
-//! A body of up to the memory tier's object size is kept whole and stored in memory, and written to disk
-//! behind. A larger one, or one for which flights have no bytes left, goes to a file as it comes, or, where
-//! no file takes it, through a window to its readers and nowhere else. The fill goes at the origin's speed
-//! then as long as the file takes it; the slowest reader holds it up only in the last case.
+//! A body of up to the memory tier's object size is kept whole, stored in memory, and written to disk
+//! afterwards. A larger one, or one for which flights have no bytes left, goes to a file as it arrives, or, where
+//! no file takes it, through a window to its readers only. With a file the fill goes at the origin's speed; the slowest
+//! reader holds it up only in the last case.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,15 +17,15 @@ use http::HeaderMap;
 
 use crate::cache::compact;
 use crate::cache::disk::Spool;
-use crate::cache::flight::{Claim, Phase};
-use crate::cache::freshness::{Spell, Times};
-use crate::cache::hit::{Hit, Source};
+use crate::cache::flight::{Claim, FlightPhase};
+use crate::cache::freshness::{Period, Times};
+use crate::cache::hit::{BodySource, Hit};
 use crate::cache::key::{Key, Selecting};
-use crate::cache::memory::Entry;
+use crate::cache::memory::MemoryEntry;
 use crate::cache::object::{Meta, Stored};
-use crate::cache::purge::Born;
-use crate::cache::stream::{Stream, StreamReader};
-use crate::cache::tiers::{Keys, Tiers};
+use crate::cache::purge::EpochGuard;
+use crate::cache::stream::{FillStream, StreamReader};
+use crate::cache::tiers::{LookupKeys, Tiers};
 use crate::limits::cache::SPOOL_BYTES;
 use crate::limits::cache::{COPIED_BYTES, READER_STALL_MS, WINDOW_BYTES};
 use crate::telemetry::FillResult;
@@ -34,8 +34,8 @@ use crate::telemetry::FillResult;
 pub struct Duty {
     tiers: Arc<Tiers>,
     claim: Claim,
-    born: Born,
-    keys: Keys,
+    guard: EpochGuard,
+    keys: LookupKeys,
     prior: Option<Hit>,
     now_ms: u64,
     began: Instant,
@@ -44,106 +44,123 @@ pub struct Duty {
 /// Why nothing will be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decline {
-    /// The response may not be stored: for some time nobody waits for who fetches this key, until something comes that may.
+    /// The response may not be stored. For some time no request waits for another that fetches this key, until a response
+    /// arrives that may be stored.
     Uncacheable,
-    /// It may not because of what the request was, which says nothing about others: the next who waits tries.
+    /// It may not be stored because of this request, which says nothing about others: the next waiter tries.
     Personal,
-    /// It went wrong this time: those who wait go to the origin themselves, the next request tries again.
+    /// The fetch failed: the waiters go to the origin themselves, the next request tries again.
     Failed,
 }
 
 impl Duty {
-    pub(crate) fn new(tiers: Arc<Tiers>, claim: Claim, born: Born, keys: Keys, prior: Option<Hit>, now_ms: u64) -> Duty {
-        Duty { tiers, claim, born, keys, prior, now_ms, began: Instant::now() }
+    pub(crate) fn new(
+        tiers: Arc<Tiers>,
+        claim: Claim,
+        guard: EpochGuard,
+        keys: LookupKeys,
+        prior: Option<Hit>,
+        now_ms: u64,
+    ) -> Duty {
+        Duty { tiers, claim, guard, keys, prior, now_ms, began: Instant::now() }
     }
 
-    /// What is stored and stale: to be validated, and to be used if the origin fails.
+    /// The stale stored response: to be validated, and to be used if the origin fails.
     pub fn prior(&self) -> Option<&Hit> {
         self.prior.as_ref()
     }
 
-    /// Whether the key holds responses, and none of them is for this request.
+    /// Whether responses are stored under the key, none of which is for this request.
     pub fn is_for_a_variant(&self) -> bool {
         self.keys.primary != self.keys.slot
     }
 
-    /// The response's head has come. `asked` is that from which `meta.vary` selects.
+    /// The response's head has arrived. `asked` has the fields from which `meta.vary` selects.
     pub fn fill(self, meta: Meta, asked: Selecting<'_>) -> Filler {
-        let Duty { tiers, claim, born, keys: Keys { primary, slot }, began, .. } = self;
+        let Duty { tiers, claim, guard, keys: LookupKeys { primary, slot }, began, .. } = self;
         tiers.forget_uncacheable(&slot);
         let mut key = primary;
         if !meta.vary.is_empty() {
             key = primary.variant(&meta.vary, asked);
-            tiers.memory.insert(primary, Entry::Vary(meta.vary.clone()));
+            tiers.memory.insert(primary, MemoryEntry::Vary(meta.vary.clone()));
         }
         if key != slot {
             claim.also(key);
         }
-        let stream = Stream::new(Arc::new(meta.compact()), key, born.epoch(), tiers.flights.buffered.clone());
+        let stream = FillStream::new(Arc::new(meta.compact()), key, guard.epoch(), tiers.flights.buffered.clone());
         let own = stream.reader().expect("nothing of a new stream is gone");
         claim.stream(&stream);
-        // After it can be found: a purge either finds the stream, or is found here.
-        if tiers.purges.strike(&stream.meta, born.epoch()) {
+        // After the stream can be found: a purge either finds the stream, or is found here.
+        if tiers.purges.strike(&stream.meta, guard.epoch()) {
             stream.strike();
             claim.detach();
         }
-        Filler { tiers, claim: Some(claim), stream, own: Some(own), primary, began, store: Store::Whole, held_up: Duration::ZERO }
+        Filler {
+            tiers,
+            claim: Some(claim),
+            stream,
+            own: Some(own),
+            primary,
+            began,
+            store: FillTarget::Whole,
+            held_up: Duration::ZERO,
+        }
     }
 
-    /// The origin says that what is stored is still right (304): `headers` are the stored ones as updated.
-    /// `None` without anything stored; the duty has passed on then.
+    /// The origin has validated the stored response (304): `headers` are the stored fields as updated.
+    /// `None` if nothing is stored; the duty has passed on then.
     pub fn renew(self, times: Times, headers: HeaderMap) -> Option<Hit> {
-        let Duty { tiers, claim, born, keys: Keys { primary, slot }, prior, now_ms, began } = self;
+        let Duty { tiers, claim, guard, keys: LookupKeys { primary, slot }, prior, now_ms, began } = self;
         let prior = prior?;
         let meta = Arc::new(Meta { times, headers, stored_ms: now_ms, ..Meta::clone(&prior.meta) }.compact());
         let fresh = tiers.purges.begin();
-        let struck = tiers.purges.strike(&meta, born.epoch());
-        let mut phase = Phase::Gone;
+        let struck = tiers.purges.strike(&meta, guard.epoch());
+        let mut phase = FlightPhase::Gone;
         let mut source = prior.source;
         match &source {
             _ if struck => {}
-            Source::Memory(body) => {
+            BodySource::Memory(body) => {
                 let stored = Arc::new(Stored::new(meta.clone(), body.clone(), fresh.epoch()));
-                source = Source::Memory(body.clone());
-                tiers.memory.insert(slot, Entry::Object(stored.clone()));
+                source = BodySource::Memory(body.clone());
+                tiers.memory.insert(slot, MemoryEntry::Object(stored.clone()));
                 tiers.write_behind(slot, primary, &stored, fresh);
-                phase = Phase::Done(slot, stored);
+                phase = FlightPhase::Done(slot, stored);
             }
-            Source::Disk(_) => {
+            BodySource::Disk(_) => {
                 if let Some(disk) = &tiers.disk {
                     disk.renew(&slot, meta.clone());
                 }
             }
-            Source::Stream(_) => {}
+            BodySource::Stream(_) => {}
         }
         claim.close(phase);
         tiers.metrics.filled(FillResult::Renewed, began.elapsed().as_secs_f64());
         Some(Hit { meta, source })
     }
 
-    /// The origin has failed: what is stored and stale is used without asking it for this spell, also by those who wait.
-    pub fn hold(self, spell: Spell) {
+    /// The origin has failed: for this period requests use the stale response without asking it.
+    pub fn hold(self, spell: Period) {
         self.tiers.held.insert(self.keys.slot, spell);
         self.tiers.metrics.filled(FillResult::Declined, self.began.elapsed().as_secs_f64());
-        self.claim.close(Phase::Gone);
+        self.claim.close(FlightPhase::Gone);
     }
 
-    /// Nothing will be stored by this one.
+    /// This request will store nothing.
     pub fn decline(self, why: Decline) {
-        let Duty { tiers, claim, keys: Keys { slot, .. }, now_ms, began, .. } = self;
+        let Duty { tiers, claim, keys: LookupKeys { slot, .. }, now_ms, began, .. } = self;
         tiers.metrics.filled(FillResult::Declined, began.elapsed().as_secs_f64());
         match why {
             Decline::Personal => drop(claim),
-            Decline::Failed => claim.close(Phase::Declined),
+            Decline::Failed => claim.close(FlightPhase::Declined),
             Decline::Uncacheable => {
                 tiers.remember_uncacheable(slot, now_ms);
-                claim.close(Phase::Declined);
+                claim.close(FlightPhase::Declined);
             }
         }
     }
 }
 
-/// Why a filler takes no more.
+/// The body is longer or shorter than the head said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body is {came} bytes long, and should be {said}")]
 pub struct WrongLength {
@@ -151,45 +168,45 @@ pub struct WrongLength {
     pub came: u64,
 }
 
-/// Where the bytes go.
-enum Store {
+/// Where a filler puts the bytes.
+enum FillTarget {
     Whole,
     File { spool: Option<Box<Spool>>, pending: Vec<Bytes>, bytes: u64 },
     Nowhere,
 }
 
-/// Fills a key while others read.
+/// Fills a key while readers follow.
 pub struct Filler {
     tiers: Arc<Tiers>,
     claim: Option<Claim>,
-    stream: Arc<Stream>,
-    /// Keeps the beginning for the one who fills.
+    stream: Arc<FillStream>,
+    /// Keeps the beginning for the request that fills.
     own: Option<StreamReader>,
     primary: Key,
     began: Instant,
-    store: Store,
+    store: FillTarget,
     /// How long slow readers have held the others up.
     held_up: Duration,
 }
 
 impl Filler {
-    /// For the one who fills, to be taken before the first `write`: it reads like the others, so that a slow
+    /// A hit for the request that fills, to be taken before the first `write`. It reads like the others, so that a slow
     /// or lost client does not slow or end the fill.
     pub fn take_hit(&mut self) -> Option<Hit> {
-        self.own.take().map(|reader| Hit { meta: self.stream.meta.clone(), source: Source::Stream(reader) })
+        self.own.take().map(|reader| Hit { meta: self.stream.meta.clone(), source: BodySource::Stream(reader) })
     }
 
-    /// Whether a purge has struck what comes; it will not be stored.
+    /// Whether a purge has struck the response; then it will not be stored.
     pub fn is_struck(&self) -> bool {
         self.stream.is_struck()
     }
 
-    /// Takes the next bytes; waits if neither a file nor the readers keep up.
+    /// Takes the next bytes. Waits if neither a file nor the readers keep up.
     pub async fn write(&mut self, data: Bytes) -> Result<(), WrongLength> {
         if data.is_empty() {
             return Ok(());
         }
-        // Nobody was there for whom the beginning had to be kept.
+        // `take_hit` was not called: nobody needs the beginning.
         self.own = None;
         let came = self.stream.end_at() + data.len() as u64;
         if let Some(said) = self.stream.meta.length.filter(|said| came > *said) {
@@ -201,12 +218,12 @@ impl Filler {
         self.stream.merge();
         let tiers = self.tiers.clone();
         match &mut self.store {
-            Store::Whole => {
+            FillTarget::Whole => {
                 if came > tiers.memory.object_bytes() || tiers.is_crowded() {
                     self.outgrow(came).await;
                 }
             }
-            Store::File { pending, bytes, .. } => {
+            FillTarget::File { pending, bytes, .. } => {
                 *bytes += data.len() as u64;
                 let mut last = data;
                 while let Some(one) = pending.last().and_then(|older| compact::merged(older, &last)) {
@@ -218,46 +235,46 @@ impl Filler {
                     self.spool().await;
                 }
             }
-            Store::Nowhere => {}
+            FillTarget::Nowhere => {}
         }
-        if matches!(self.store, Store::Nowhere) {
+        if matches!(self.store, FillTarget::Nowhere) {
             self.wait_for_readers().await;
         }
         Ok(())
     }
 
-    /// The body has ended. Whether it is stored.
+    /// The body has ended. Returns whether it is stored.
     pub async fn finish(mut self) -> Result<bool, WrongLength> {
         let came = self.stream.end_at();
         if let Some(said) = self.stream.meta.length.filter(|said| came != *said) {
             return Err(WrongLength { said, came });
         }
-        if matches!(self.store, Store::File { .. }) {
+        if matches!(self.store, FillTarget::File { .. }) {
             self.spool().await;
         }
-        // The rules before the mark: a rule that has been swept has left its mark before.
-        let born = self.tiers.purges.begin();
-        let struck = self.tiers.purges.strike(&self.stream.meta, self.stream.born) || self.stream.is_struck();
+        // The rules before the stream's flag: a rule that has been swept has set the flag before.
+        let guard = self.tiers.purges.begin();
+        let struck = self.tiers.purges.strike(&self.stream.meta, self.stream.fill_epoch) || self.stream.is_struck();
         let Some(claim) = self.claim.take() else { return Ok(false) };
         let mut result = if struck { FillResult::Purged } else { FillResult::TooLarge };
-        let mut phase = Phase::Gone;
-        match std::mem::replace(&mut self.store, Store::Nowhere) {
-            Store::Whole if !struck => {
+        let mut phase = FlightPhase::Gone;
+        match std::mem::replace(&mut self.store, FillTarget::Nowhere) {
+            FillTarget::Whole if !struck => {
                 let mut meta = Arc::clone(&self.stream.meta);
                 if meta.length.is_none() {
                     meta = Arc::new(Meta { length: Some(came), ..Meta::clone(&meta) });
                 }
-                let stored = Arc::new(Stored::new(meta, join(&self.stream.pieces(), came), born.epoch()));
-                self.tiers.memory.insert(self.stream.key, Entry::Object(stored.clone()));
+                let stored = Arc::new(Stored::new(meta, join(&self.stream.pieces(), came), guard.epoch()));
+                self.tiers.memory.insert(self.stream.key, MemoryEntry::Object(stored.clone()));
                 self.stream.finish(Some(stored.body.clone()));
-                self.tiers.write_behind(self.stream.key, self.primary, &stored, born);
-                phase = Phase::Done(self.stream.key, stored);
+                self.tiers.write_behind(self.stream.key, self.primary, &stored, guard);
+                phase = FlightPhase::Done(self.stream.key, stored);
                 result = FillResult::Memory;
             }
-            Store::File { spool: Some(spool), .. } if !struck => {
-                // Readers do not wait for the file's name; the flight does, so that the next lookup finds it.
+            FillTarget::File { spool: Some(spool), .. } if !struck => {
+                // Readers do not wait for the commit; the flight does, so that the next lookup finds the object.
                 self.stream.finish(None);
-                if self.tiers.commit(spool, born).await {
+                if self.tiers.commit(spool, guard).await {
                     result = FillResult::Disk;
                 }
             }
@@ -268,7 +285,7 @@ impl Filler {
         Ok(matches!(result, FillResult::Memory | FillResult::Disk))
     }
 
-    /// Alone, a reader sets the pace as long as it moves; others are held up by a slow one for so long in all.
+    /// A single reader sets the pace as long as it moves. Several are held up by a slow one for a limited time in all.
     async fn wait_for_readers(&mut self) {
         let (window, patience) = (self.window(), Duration::from_millis(READER_STALL_MS));
         if !self.stream.is_contested(window) {
@@ -283,9 +300,9 @@ impl Filler {
         if self.tiers.is_crowded() { WINDOW_BYTES / 64 } else { WINDOW_BYTES }
     }
 
-    /// What comes is not for memory.
+    /// The body is too large for memory: begins a file, if the disk takes it.
     async fn outgrow(&mut self, came: u64) {
-        self.store = Store::Nowhere;
+        self.store = FillTarget::Nowhere;
         let meta = &self.stream.meta;
         let Some(disk) = &self.tiers.disk else { return };
         if meta.length.unwrap_or(came) > disk.object_bytes() || self.is_struck() {
@@ -294,18 +311,18 @@ impl Filler {
         let (disk, stream, primary) = (disk.clone(), self.stream.clone(), self.primary);
         let created = tokio::task::spawn_blocking(move || {
             let meta = Meta::clone(&stream.meta);
-            disk.create(stream.key, primary, meta, stream.born)
+            disk.create(stream.key, primary, meta, stream.fill_epoch)
         });
         if let Ok(Ok(spool)) = created.await {
             let pending = self.stream.pieces();
-            self.store = Store::File { spool: Some(Box::new(spool)), pending, bytes: came };
+            self.store = FillTarget::File { spool: Some(Box::new(spool)), pending, bytes: came };
             self.spool().await;
         }
     }
 
-    /// Writes what is pending. A file that cannot take it is given up; what it has stays readable to readers.
+    /// Writes the pending pieces. Gives the file up if a write fails; readers can still read what it has.
     async fn spool(&mut self) {
-        let Store::File { spool, pending, bytes } = &mut self.store else { return };
+        let FillTarget::File { spool, pending, bytes } = &mut self.store else { return };
         let (Some(mut taken), pieces) = (spool.take(), std::mem::take(pending)) else { return };
         *bytes = 0;
         let written = tokio::task::spawn_blocking(move || {
@@ -320,10 +337,10 @@ impl Filler {
             }
             self.tiers.metrics.disk_failed("write");
         }
-        self.store = Store::Nowhere;
+        self.store = FillTarget::Nowhere;
     }
 
-    /// Nothing is stored, and the next who waits tries.
+    /// Stores nothing, and passes the duty to the next waiter.
     fn give_up(&mut self) {
         self.stream.fail();
         if self.claim.take().is_some() {
@@ -340,7 +357,7 @@ impl Drop for Filler {
     }
 }
 
-/// One piece of exactly the body's size: a piece as it came may hold a larger buffer alive.
+/// Joins the pieces to one of exactly the body's size: a piece as it arrived may keep a larger buffer alive.
 fn join(pieces: &[Bytes], bytes: u64) -> Bytes {
     if let [whole] = pieces
         && whole.len() < COPIED_BYTES

@@ -1,30 +1,30 @@
-//! Which header fields of a response are kept, renewed and sent again.
+//! Which header fields of a response are stored, renewed and sent.
 //!
-//! RFC 9111 sections 3.1 and 3.2, and RFC 9110 section 15.4.5. What belongs to one connection or to one asker never
-//! gets into the store; what a 304 says replaces what was stored, except what describes the stored bytes.
+//! RFC 9111 sections 3.1 and 3.2, and RFC 9110 section 15.4.5. Fields for one connection or one client are never
+//! stored. The fields of a 304 replace the stored ones, except those that describe the stored bytes.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::cache::control::{self, Control, Scope};
+use crate::cache::control::{self, Control, DirectiveScope};
 
-/// Whether `Set-Cookie` is stored with a response and so sent to everybody who hits it.
+/// Whether `Set-Cookie` is stored with a response, and so sent with every hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetCookie {
-    /// As the RFC and, for behaviours that forward cookies, CloudFront do.
+    /// It is stored, as in the RFC and, for behaviors that forward cookies, in CloudFront.
     Keep,
-    /// As CloudFront does when no cookies are forwarded.
+    /// It is dropped, as in CloudFront when no cookies are forwarded.
     Drop,
-    /// Nor is the response itself, unless it says that the field is for one client only: as nginx and Varnish do.
+    /// The response is not stored, unless it says that the field is for one client only: as in nginx and Varnish.
     Refuse,
 }
 
-/// What of an answer is for the one who asked alone, and so not in what is stored: the fields that `no-cache="…"` and
-/// `private="…"` name, and `Set-Cookie` where it is not for all. Who gets the answer is to get them.
+/// The fields of a response that are for the requesting client only, and so not stored: those that `no-cache="…"` and
+/// `private="…"` name, and `Set-Cookie` where it is not shared. The client of this response gets them.
 pub fn personal(answered: &HeaderMap, cookies: SetCookie) -> Vec<HeaderName> {
     let mut names = control::withheld(answered);
-    // What describes the bytes is said of those that are stored, which may be compressed ones.
+    // Fields that describe the bytes must match the stored bytes, which may be compressed.
     names.retain(|name| *name != header::ETAG && !name.as_str().starts_with("content-"));
     names.retain(|name| !is_vital(name) && !CONNECTION.contains(&name.as_str()));
     match cookies {
@@ -37,12 +37,12 @@ pub fn personal(answered: &HeaderMap, cookies: SetCookie) -> Vec<HeaderName> {
     names
 }
 
-/// Whether it sets a cookie without saying that it is for one client only.
+/// Whether a response sets a cookie without saying that it is for one client only.
 pub fn sets_cookie(answered: &HeaderMap) -> bool {
     answered.contains_key(header::SET_COOKIE) && !control::withheld(answered).contains(&header::SET_COOKIE)
 }
 
-/// The header fields to store with a response. `Age` is not among them: it is kept as a number.
+/// The header fields to store with a response. `Age` is not one of them: it is kept as a number.
 pub fn storable(answered: &HeaderMap, cookies: SetCookie, received_ms: u64) -> HeaderMap {
     let mut stored = answered.clone();
     strip(&mut stored);
@@ -53,10 +53,10 @@ pub fn storable(answered: &HeaderMap, cookies: SetCookie, received_ms: u64) -> H
     stored
 }
 
-/// Brings stored header fields up to date with those of a 304.
+/// Updates stored header fields with those of a 304.
 pub fn freshen(stored: &mut HeaderMap, answered: &HeaderMap, cookies: SetCookie, received_ms: u64) {
     let mut new = storable(answered, cookies, received_ms);
-    // They describe the bytes we have, which a message without content says nothing about.
+    // They describe the stored bytes; a message without content does not.
     for name in ["content-length", "content-encoding", "content-range", "content-md5"] {
         new.remove(name);
     }
@@ -70,9 +70,9 @@ pub fn freshen(stored: &mut HeaderMap, answered: &HeaderMap, cookies: SetCookie,
     strip(stored);
 }
 
-/// Removes from a response's header fields what a 304 that stands for it does not say: whatever describes the
-/// content, which the client already has.
-pub fn describe_nothing(headers: &mut HeaderMap) {
+/// Turns a response's header fields into those of a 304: removes what describes the content, which the client already
+/// has.
+pub fn remove_content_fields(headers: &mut HeaderMap) {
     for name in [
         header::CONTENT_LENGTH,
         header::CONTENT_ENCODING,
@@ -88,7 +88,7 @@ pub fn describe_nothing(headers: &mut HeaderMap) {
     }
 }
 
-/// What belongs to one connection, or is kept in another form.
+/// Fields of one connection, and `Age`, which is kept as a number.
 const CONNECTION: [&str; 11] = [
     "age",
     "connection",
@@ -107,12 +107,12 @@ fn strip(headers: &mut HeaderMap) {
     let mut gone = Vec::new();
     for line in headers.get_all(header::CONNECTION) {
         let names = line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-        // Who names these has misunderstood; without them the stored response would be another one.
+        // Naming these is a mistake of the sender: without them the stored response would be a different one.
         let names = names.filter_map(|name| HeaderName::from_bytes(name).ok()).filter(|name| !is_vital(name));
         gone.extend(names);
     }
     let said = Control::of(headers);
-    if said.no_cache == Scope::Fields || said.private == Scope::Fields {
+    if said.no_cache == DirectiveScope::Fields || said.private == DirectiveScope::Fields {
         gone.extend(control::withheld(headers).into_iter().filter(|name| !is_vital(name)));
     }
     for name in CONNECTION {
@@ -123,13 +123,13 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// What decides how a stored response may be used.
+/// Whether a field decides how a stored response may be used.
 fn is_vital(name: &HeaderName) -> bool {
     matches!(*name, header::CACHE_CONTROL | header::CONTENT_ENCODING | header::CONTENT_LENGTH | header::DATE | header::VARY)
 }
 
-/// A response without a date gets the moment it came (RFC 9110 section 6.6.1), so that its copies have one, and the
-/// same.
+/// Gives a response without a date the time at which it arrived (RFC 9110 section 6.6.1), so that all copies have the same
+/// date.
 fn date(headers: &mut HeaderMap, received_ms: u64) {
     if headers.contains_key(header::DATE) {
         return;
@@ -139,7 +139,7 @@ fn date(headers: &mut HeaderMap, received_ms: u64) {
     }
 }
 
-/// Dates go up to the year 9999.
+/// Formats a date, up to the year 9999.
 fn moment(at_ms: u64) -> Option<HeaderValue> {
     const END_MS: u64 = 253_402_300_800_000;
     let at = UNIX_EPOCH + Duration::from_millis(Some(at_ms).filter(|&at_ms| at_ms < END_MS)?);
@@ -269,10 +269,10 @@ mod tests {
             ("cache-control", "max-age=5"),
             ("vary", "a"),
         ]);
-        describe_nothing(&mut headers);
+        remove_content_fields(&mut headers);
         assert_eq!(names(&headers), ["cache-control", "content-location", "etag", "vary"]);
         let mut headers = map(&[("last-modified", "x")]);
-        describe_nothing(&mut headers);
+        remove_content_fields(&mut headers);
         assert_eq!(names(&headers), ["last-modified"]);
     }
 }

@@ -1,9 +1,9 @@
-//! I see to it that one key is filled by one at a time, and that nobody who waits for it is forgotten.
+//! Request collapsing: one request at a time fills a key, and every other one that waits for it is woken.
 //!
-//! Who comes first gets the `Claim`; others get a `Seat` and wait. A claim that is dropped unfulfilled makes
-//! the flight vacant and wakes one who sits; if that one goes away before it looks, the wake-up passes on
-//! (tokio's `Notify` promises that). A flight that is vacant and has no seats leaves the map, so none is left
-//! behind. Whoever looks a key up while its flight is vacant takes the claim at once.
+//! The first request gets the `Claim`; the others become a `Waiter`. A claim that is dropped unfulfilled makes
+//! the flight vacant and wakes one waiter; if that one goes away before it looks, the wake-up passes on
+//! (tokio's `Notify` promises that). A vacant flight without waiters leaves the map, so none is left
+//! behind. A request that looks a key up while its flight is vacant takes the claim at once.
 //!
 //!     claim ──► Pending ──stream──► Streaming ──close──► Done · Declined · Gone  (and out of the map)
 //!                │   ▲                  │
@@ -12,7 +12,7 @@
 //!               Vacant ◄────────────────┘
 //!
 //! Lock order: a shard of the map, then a flight; never the other way round, and never both for long.
-//! I do not know what is stored; I only pass on what the holder of the claim says.
+//! A flight does not know what is stored; it passes on what the holder of the claim reports.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,48 +25,48 @@ use tokio::sync::futures::Notified;
 use crate::cache::key::Key;
 use crate::cache::object::{Meta, Stored};
 use crate::cache::purge::lock;
-use crate::cache::stream::Stream;
+use crate::cache::stream::FillStream;
 use crate::limits::cache::{FLIGHTS, WAITERS};
 
 #[derive(Default)]
 pub(crate) struct Flights {
     map: DashMap<Key, Arc<Flight>>,
     count: AtomicUsize,
-    /// Bytes that all streams keep.
+    /// Bytes that all streams buffer.
     pub(crate) buffered: Arc<AtomicU64>,
 }
 
 struct Flight {
-    state: Mutex<State>,
+    state: Mutex<FlightState>,
     changed: Notify,
 }
 
-struct State {
-    phase: Phase,
-    seats: usize,
-    /// Where it is in the map: under the key that was asked for, and the object's own.
+struct FlightState {
+    phase: FlightPhase,
+    waiters: usize,
+    /// The keys under which the map has it: the one that was asked for, and the object's own.
     keys: Vec<Key>,
 }
 
 /// How far a flight is.
 #[derive(Clone)]
-pub(crate) enum Phase {
-    /// Somebody holds the claim, and nothing has come.
+pub(crate) enum FlightPhase {
+    /// A request holds the claim, and no response has arrived.
     Pending,
-    /// Nobody holds the claim.
+    /// No request holds the claim.
     Vacant,
-    Streaming(Arc<Stream>),
+    Streaming(Arc<FillStream>),
     Done(Key, Arc<Stored>),
     /// The response is for one request only.
     Declined,
-    /// It is over; look the key up again.
+    /// The flight is over; look the key up again.
     Gone,
 }
 
-/// What one gets who wants to fill a key.
+/// The result of an attempt to claim a key.
 pub(crate) enum Claimed {
     Claim(Claim),
-    Seat(Seat),
+    Waiter(Waiter),
     Full,
 }
 
@@ -80,7 +80,7 @@ impl Flights {
                         self.count.fetch_sub(1, Ordering::Relaxed);
                         return Claimed::Full;
                     }
-                    let state = Mutex::new(State { phase: Phase::Pending, seats: 0, keys: vec![key] });
+                    let state = Mutex::new(FlightState { phase: FlightPhase::Pending, waiters: 0, keys: vec![key] });
                     let flight = Arc::new(Flight { state, changed: Notify::new() });
                     free.insert(flight.clone());
                     return Claimed::Claim(Claim { flights: self.clone(), flight, over: false });
@@ -88,31 +88,31 @@ impl Flights {
             };
             let mut state = lock(&flight.state);
             match state.phase {
-                Phase::Pending | Phase::Streaming(_) if state.seats >= WAITERS => return Claimed::Full,
-                Phase::Pending | Phase::Streaming(_) => {
-                    state.seats += 1;
+                FlightPhase::Pending | FlightPhase::Streaming(_) if state.waiters >= WAITERS => return Claimed::Full,
+                FlightPhase::Pending | FlightPhase::Streaming(_) => {
+                    state.waiters += 1;
                     drop(state);
-                    return Claimed::Seat(Seat { flights: self.clone(), flight });
+                    return Claimed::Waiter(Waiter { flights: self.clone(), flight });
                 }
-                Phase::Vacant => {
-                    state.phase = Phase::Pending;
+                FlightPhase::Vacant => {
+                    state.phase = FlightPhase::Pending;
                     drop(state);
                     return Claimed::Claim(Claim { flights: self.clone(), flight, over: false });
                 }
                 // It is about to leave the map.
-                Phase::Done(..) | Phase::Declined | Phase::Gone => {}
+                FlightPhase::Done(..) | FlightPhase::Declined | FlightPhase::Gone => {}
             }
             drop(state);
             self.take_out(&flight, [key]);
         }
     }
 
-    /// Streams that `struck` picks stay with those who read them and are found by nobody else.
+    /// Hides the streams that `struck` picks: their readers go on, and nobody else finds them.
     pub(crate) fn strike(&self, struck: impl Fn(&Meta) -> bool) {
         let flights: Vec<_> = self.map.iter().map(|entry| entry.value().clone()).collect();
         for flight in flights {
             let mut state = lock(&flight.state);
-            if let Phase::Streaming(stream) = &state.phase
+            if let FlightPhase::Streaming(stream) = &state.phase
                 && struck(&stream.meta)
             {
                 stream.strike();
@@ -135,9 +135,9 @@ impl Flights {
         }
     }
 
-    /// Nobody will come back to this flight.
-    fn abandon(&self, flight: &Arc<Flight>, mut state: std::sync::MutexGuard<'_, State>) {
-        state.phase = Phase::Gone;
+    /// Ends a flight that nobody will come back to.
+    fn abandon(&self, flight: &Arc<Flight>, mut state: std::sync::MutexGuard<'_, FlightState>) {
+        state.phase = FlightPhase::Gone;
         let keys = std::mem::take(&mut state.keys);
         drop(state);
         self.take_out(flight, keys);
@@ -153,7 +153,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Puts the flight under one more key, unless that has one already.
+    /// Enters the flight under one more key, unless that key has a flight already.
     pub(crate) fn also(&self, key: Key) {
         let mut added = false;
         if let Entry::Vacant(free) = self.flights.map.entry(key) {
@@ -166,20 +166,20 @@ impl Claim {
         }
     }
 
-    /// Those who wait may read from here on.
-    pub(crate) fn stream(&self, stream: &Arc<Stream>) {
-        lock(&self.flight.state).phase = Phase::Streaming(stream.clone());
+    /// Lets the waiters read from here on.
+    pub(crate) fn stream(&self, stream: &Arc<FillStream>) {
+        lock(&self.flight.state).phase = FlightPhase::Streaming(stream.clone());
         self.flight.changed.notify_waiters();
     }
 
-    /// Nobody new finds the flight.
+    /// Takes the flight out of the map, so that no new request finds it.
     pub(crate) fn detach(&self) {
         let keys = std::mem::take(&mut lock(&self.flight.state).keys);
         self.flights.take_out(&self.flight, keys);
     }
 
-    /// Fulfilled, or as good as: what a look finds must be in its place before.
-    pub(crate) fn close(mut self, phase: Phase) {
+    /// Ends the claim. What a lookup should find must be stored before.
+    pub(crate) fn close(mut self, phase: FlightPhase) {
         self.over = true;
         let mut state = lock(&self.flight.state);
         state.phase = phase;
@@ -196,51 +196,51 @@ impl Drop for Claim {
             return;
         }
         let mut state = lock(&self.flight.state);
-        // Struck by a purge, it is out of the map already: the key has, or will have, another flight.
-        if state.seats == 0 || state.keys.is_empty() {
+        // A purge has taken it out of the map already: the key has, or will have, another flight.
+        if state.waiters == 0 || state.keys.is_empty() {
             self.flights.abandon(&self.flight, state);
             return;
         }
-        state.phase = Phase::Vacant;
+        state.phase = FlightPhase::Vacant;
         drop(state);
         self.flight.changed.notify_one();
     }
 }
 
-/// A place among those who wait.
-pub(crate) struct Seat {
+/// A request that waits for a flight.
+pub(crate) struct Waiter {
     flights: Arc<Flights>,
     flight: Arc<Flight>,
 }
 
-/// What one who waits finds.
-pub(crate) enum Look {
+/// What a waiter finds.
+pub(crate) enum WaiterView {
     Claim(Claim),
-    Phase(Phase),
+    Phase(FlightPhase),
 }
 
-impl Seat {
-    /// Resolves when there may be something new; to be made before `look`.
+impl Waiter {
+    /// Resolves when there may be something new. To be created before `look`.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.flight.changed.notified()
     }
 
-    /// A vacant flight is taken by looking.
-    pub(crate) fn look(&self) -> Look {
+    /// Returns the phase; claims the flight if it is vacant.
+    pub(crate) fn look(&self) -> WaiterView {
         let mut state = lock(&self.flight.state);
-        if matches!(state.phase, Phase::Vacant) {
-            state.phase = Phase::Pending;
-            return Look::Claim(Claim { flights: self.flights.clone(), flight: self.flight.clone(), over: false });
+        if matches!(state.phase, FlightPhase::Vacant) {
+            state.phase = FlightPhase::Pending;
+            return WaiterView::Claim(Claim { flights: self.flights.clone(), flight: self.flight.clone(), over: false });
         }
-        Look::Phase(state.phase.clone())
+        WaiterView::Phase(state.phase.clone())
     }
 }
 
-impl Drop for Seat {
+impl Drop for Waiter {
     fn drop(&mut self) {
         let mut state = lock(&self.flight.state);
-        state.seats -= 1;
-        if state.seats == 0 && matches!(state.phase, Phase::Vacant) {
+        state.waiters -= 1;
+        if state.waiters == 0 && matches!(state.phase, FlightPhase::Vacant) {
             self.flights.abandon(&self.flight, state);
         }
     }

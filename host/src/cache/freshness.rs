@@ -1,20 +1,20 @@
 //! Whether a response may be stored, how long it is fresh, and what may be done with it now.
 //!
-//! Two rule books. `Standards` is RFC 9111 for a shared cache, with RFC 5861 (stale-*) and RFC 9213
-//! (CDN-Cache-Control). `CloudFront` is CloudFront's: minimum, default and maximum TTL clamp what the origin says,
-//! errors are kept for a moment, the viewer has no say. [`admit`] applies them once, when a response is stored or
-//! renewed, and leaves [`Times`]; [`judge`] then only compares numbers.
+//! There are two modes. `Standards` is RFC 9111 for a shared cache, with RFC 5861 (stale-*) and RFC 9213
+//! (CDN-Cache-Control). `CloudFront` follows CloudFront: minimum, default and maximum TTL clamp the origin's lifetime,
+//! errors are kept briefly, and the viewer's directives are ignored. [`admit`] applies the rules once, when a response is
+//! stored or renewed, and returns [`Times`]; [`judge`] then only compares numbers.
 //!
 //!     admit ──► Times ──judge──► Fresh ─lifetime─► StaleWhileRevalidate ─► Revalidate { if_error }
 //!
-//! I know no clock: moments are milliseconds since 1970 that the caller passes in. A clock may be set: forward, and
-//! responses grow old at once; back, and those that came in what is the future now are stale, because nobody knows how
-//! old they are. Without that they would be fresh until the clock has caught up.
+//! The caller passes the time, in milliseconds since 1970. If the clock is set forward, responses age at once. If it is
+//! set back, responses from what is now the future are stale, since their age is unknown; otherwise they would be fresh
+//! until the clock has caught up.
 
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 
-use crate::cache::control::{self, Control, SECOND_MS, Scope, Wishes};
+use crate::cache::control::{self, Control, DirectiveScope, SECOND_MS, Wishes};
 use crate::cache::fields::{self, SetCookie};
 use crate::cache::key::Vary;
 use crate::cache::targeted;
@@ -23,7 +23,7 @@ use crate::limits;
 /// A heuristic lifetime is a tenth of the age of the content, at most this (RFC 9111 section 4.2.2).
 const HEURISTIC_MAX_MS: u64 = 24 * 3600 * SECOND_MS;
 
-/// Which rules a behaviour follows.
+/// Which rules a behavior follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     #[default]
@@ -34,20 +34,20 @@ pub enum Mode {
 /// The operator's bounds on how long a response is fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ttls {
-    /// At least this long, against what the origin says. CloudFront mode only: the RFC has no such thing.
+    /// At least this long, even against the origin's directives. CloudFront mode only: the RFC has no minimum.
     pub min_ms: u64,
-    /// When the origin does not say.
+    /// The lifetime if the origin gives none.
     pub default_ms: u64,
-    /// At most this long. 0: nothing is stored.
+    /// At most this long. 0 disables storing.
     pub max_ms: u64,
     /// At least this long for errors (CloudFront's error caching minimum TTL).
     pub error_min_ms: u64,
-    /// How long a stale response may stand in for a failing origin that has not said so itself.
+    /// How long a stale response may be used when the origin fails, unless the origin gives a time.
     pub stale_if_error_ms: u64,
 }
 
 impl Ttls {
-    /// CloudFront's when a behaviour says nothing: 0, a day, a year, 10 s for errors.
+    /// CloudFront's defaults: 0, a day, a year, 10 s for errors.
     pub const CLOUDFRONT: Ttls = Ttls {
         min_ms: 0,
         default_ms: 86_400 * SECOND_MS,
@@ -56,32 +56,32 @@ impl Ttls {
         stale_if_error_ms: u64::MAX,
     };
 
-    /// The RFC's: only what the origin says, and a day of stale answers while it is away (section 4.2.4).
+    /// The RFC's: only the origin's lifetimes, and a day of stale responses while it fails (section 4.2.4).
     pub const STANDARDS: Ttls =
         Ttls { min_ms: 0, default_ms: 0, max_ms: 31_536_000 * SECOND_MS, error_min_ms: 0, stale_if_error_ms: 86_400 * SECOND_MS };
 }
 
-/// A request as it went to the origin and the head of the answer that came back.
+/// A request as it was sent to the origin, and the head of the response.
 #[derive(Debug, Clone, Copy)]
 pub struct Fetched<'a> {
     pub method: &'a Method,
     pub asked: &'a HeaderMap,
-    /// Whether `Authorization` is in the cache key, so that nobody meets another's answers.
+    /// Whether `Authorization` is in the cache key, so that clients do not share responses.
     pub authorization_keyed: bool,
-    /// What becomes of `Set-Cookie`.
+    /// How `Set-Cookie` is handled.
     pub cookies: SetCookie,
     pub status: StatusCode,
     pub answered: &'a HeaderMap,
-    /// When the request went.
+    /// When the request was sent.
     pub asked_ms: u64,
-    /// When the answer came.
+    /// When the response arrived.
     pub received_ms: u64,
 }
 
-/// What decides, later, whether a stored response may be used: computed once when it is stored (or renewed).
+/// The times that decide whether a stored response may be used, computed when it is stored or renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// When the response came (Unix).
+    /// When the response arrived (Unix).
     pub received_ms: u64,
     /// RFC 9111 section 4.2.3 `corrected_initial_age` at that moment.
     pub age_ms: u64,
@@ -102,31 +102,31 @@ impl Times {
         self.age_ms.saturating_add(now_ms.saturating_sub(self.received_ms))
     }
 
-    /// The value of `Age`; more than 2^31 is told as that (RFC 9111 section 1.2.2).
+    /// The value of `Age`, at most 2^31 (RFC 9111 section 1.2.2).
     pub fn age_s(&self, now_ms: u64) -> u64 {
         (self.current_age_ms(now_ms) / SECOND_MS).min(control::SECONDS_MAX)
     }
 
-    /// How long it stays fresh from now on; what `ttl` in Cache-Status says.
+    /// How long it stays fresh from now on: `ttl` in Cache-Status.
     pub fn left_ms(&self, now_ms: u64) -> u64 {
         self.lifetime_ms.saturating_sub(self.current_age_ms(now_ms))
     }
 }
 
-/// Whether a clock that says now was set back after it had said `since_ms`. Requests that wait look back some seconds too,
-/// and a clock that is slewed goes back by less than that.
+/// Whether the clock was set back since `since_ms`. Small differences do not count: requests that wait look back some seconds,
+/// and a clock may be slewed.
 fn was_set_back(since_ms: u64, now_ms: u64) -> bool {
     since_ms.saturating_sub(now_ms) > limits::cache::CLOCK_SET_BACK_MS
 }
 
-/// For how long something is remembered.
+/// A period of time, which also ends if the clock is set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spell {
+pub struct Period {
     pub since_ms: u64,
     pub lasts_ms: u64,
 }
 
-impl Spell {
+impl Period {
     pub fn lasts(self, now_ms: u64) -> bool {
         now_ms < self.since_ms.saturating_add(self.lasts_ms) && !was_set_back(self.since_ms, now_ms)
     }
@@ -134,18 +134,18 @@ impl Spell {
 
 /// What may be done with a stored response now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Freshness {
     /// Use it as it is.
     Fresh,
-    /// Use it and renew it behind the answer.
+    /// Use it, and renew it in the background.
     StaleWhileRevalidate,
-    /// Ask the origin first; `if_error`: it may still be used when the origin fails.
+    /// Ask the origin first. With `if_error` it may still be used when the origin fails.
     Revalidate { if_error: bool },
 }
 
 /// Why a response is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
+pub enum UncacheableReason {
     #[error("caching is off")]
     Disabled,
     #[error("the method's responses are not stored")]
@@ -172,46 +172,46 @@ pub enum Reason {
     NotReusable,
 }
 
-impl Reason {
-    /// Whether it lies in what the one who asked has sent, so that others may fare better.
+impl UncacheableReason {
+    /// Whether the reason is in the request, so that the response to another request may be stored.
     pub fn is_personal(self) -> bool {
-        matches!(self, Reason::RequestNoStore | Reason::Authorization)
+        matches!(self, UncacheableReason::RequestNoStore | UncacheableReason::Authorization)
     }
 
     /// The word in metrics and in Cache-Status.
     pub fn name(self) -> &'static str {
         match self {
-            Reason::Disabled => "disabled",
-            Reason::Method => "method",
-            Reason::Status => "status",
-            Reason::Partial => "partial",
-            Reason::RequestNoStore => "request-no-store",
-            Reason::NoStore => "no-store",
-            Reason::Private => "private",
-            Reason::Authorization => "authorization",
-            Reason::Vary => "vary",
-            Reason::SetCookie => "set-cookie",
-            Reason::NotUnderstood => "not-understood",
-            Reason::NotReusable => "not-reusable",
+            UncacheableReason::Disabled => "disabled",
+            UncacheableReason::Method => "method",
+            UncacheableReason::Status => "status",
+            UncacheableReason::Partial => "partial",
+            UncacheableReason::RequestNoStore => "request-no-store",
+            UncacheableReason::NoStore => "no-store",
+            UncacheableReason::Private => "private",
+            UncacheableReason::Authorization => "authorization",
+            UncacheableReason::Vary => "vary",
+            UncacheableReason::SetCookie => "set-cookie",
+            UncacheableReason::NotUnderstood => "not-understood",
+            UncacheableReason::NotReusable => "not-reusable",
         }
     }
 }
 
-/// Whether the answer may be stored, and the times it is then stored with. Its header fields are to be those that
-/// came, `Age` included, not those that `fields::storable` leaves. After a 304 see [`renew`].
-pub fn admit(mode: Mode, ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+/// Decides whether a response may be stored, and with which times. Its header fields must be those that
+/// arrived, `Age` included, not those that `fields::storable` leaves. After a 304 see [`renew`].
+pub fn admit(mode: Mode, ttls: &Ttls, fetched: &Fetched) -> Result<Times, UncacheableReason> {
     if ttls.max_ms == 0 {
-        return Err(Reason::Disabled);
+        return Err(UncacheableReason::Disabled);
     }
     match *fetched.method {
         Method::GET => {}
-        // A behaviour may cache it; the key keeps it apart.
+        // A behavior may cache it; the key has the method.
         Method::OPTIONS if mode == Mode::CloudFront => {}
-        _ => return Err(Reason::Method),
+        _ => return Err(UncacheableReason::Method),
     }
     match fetched.status.as_u16() {
-        206 => return Err(Reason::Partial),
-        100..200 | 304 | 416 => return Err(Reason::Status),
+        206 => return Err(UncacheableReason::Partial),
+        100..200 | 304 | 416 => return Err(UncacheableReason::Status),
         _ => {}
     }
     match mode {
@@ -220,17 +220,17 @@ pub fn admit(mode: Mode, ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason
     }
 }
 
-/// What a 304 makes of a stored response that it is about (`condition::is_about`): brings the stored header fields up
-/// to date, and says what the new times are, or why it may not be kept any longer.
+/// Applies a 304 to the stored response that it is about (`condition::is_about`): updates the stored header fields, and
+/// returns the new times, or why the response may no longer be stored.
 pub fn renew(
     mode: Mode,
     ttls: &Ttls,
     not_modified: &Fetched,
     status: StatusCode,
     stored: &mut HeaderMap,
-) -> Result<Times, Reason> {
+) -> Result<Times, UncacheableReason> {
     fields::freshen(stored, not_modified.answered, not_modified.cookies, not_modified.received_ms);
-    // Age is the one thing that counts and is not stored.
+    // Age counts, but is not stored.
     if let Some(age) = not_modified.answered.get(header::AGE) {
         stored.insert(header::AGE, age.clone());
     }
@@ -240,41 +240,41 @@ pub fn renew(
 }
 
 /// RFC 9111 sections 3 and 4.2.1.
-fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, UncacheableReason> {
     let targeted = targeted::control(fetched.answered);
     let said = targeted.unwrap_or_else(|| Control::of(fetched.answered));
     let status = fetched.status.as_u16();
     if Wishes::of(fetched.asked).no_store {
-        return Err(Reason::RequestNoStore);
+        return Err(UncacheableReason::RequestNoStore);
     }
     if said.must_understand && !is_understood(status) {
-        return Err(Reason::NotUnderstood);
+        return Err(UncacheableReason::NotUnderstood);
     }
     if said.no_store && !said.must_understand {
-        return Err(Reason::NoStore);
+        return Err(UncacheableReason::NoStore);
     }
-    if said.private == Scope::Everything {
-        return Err(Reason::Private);
+    if said.private == DirectiveScope::Everything {
+        return Err(UncacheableReason::Private);
     }
-    if is_another_s_answer(fetched, &said) {
-        return Err(Reason::Authorization);
+    if needs_authorization(fetched, &said) {
+        return Err(UncacheableReason::Authorization);
     }
     if Vary::of(fetched.answered) == Vary::Everything {
-        return Err(Reason::Vary);
+        return Err(UncacheableReason::Vary);
     }
     if fetched.cookies == SetCookie::Refuse && fields::sets_cookie(fetched.answered) {
-        return Err(Reason::SetCookie);
+        return Err(UncacheableReason::SetCookie);
     }
     let guessable = said.public || is_heuristically_cacheable(status);
     let lifetime_ms = match explicit_ms(&said, targeted.is_none(), fetched) {
         Some(lifetime_ms) => lifetime_ms,
-        None if !guessable => return Err(Reason::NotReusable),
+        None if !guessable => return Err(UncacheableReason::NotReusable),
         None => {
             let fallback_ms = if status >= 400 { ttls.default_ms.max(ttls.error_min_ms) } else { ttls.default_ms };
             heuristic_ms(fetched).unwrap_or(fallback_ms)
         }
     };
-    let no_cache = said.no_cache == Scope::Everything;
+    let no_cache = said.no_cache == DirectiveScope::Everything;
     let times = Times {
         received_ms: fetched.received_ms,
         age_ms: initial_age_ms(fetched),
@@ -286,27 +286,27 @@ fn standards(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
     reusable(with_stale(times, &said, ttls, status), fetched)
 }
 
-/// Errors that CloudFront keeps whatever the origin says, and those it keeps only when the origin says for how long.
+/// Errors that CloudFront always caches, and those that it caches only if the origin gives a lifetime.
 const ERRORS_ALWAYS: [u16; 7] = [404, 414, 500, 501, 502, 503, 504];
 const ERRORS_WHEN_SAID: [u16; 5] = [400, 403, 405, 412, 415];
 
 /// CloudFront's "specifying how long objects stay in a cache".
-fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
+fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, UncacheableReason> {
     let said = Control::of(fetched.answered);
     let status = fetched.status.as_u16();
     let age_ms = initial_age_ms(fetched);
-    // TTLs bound the time in this cache, so what the response was old when it came does not count for them.
+    // TTLs bound the time in this cache, so the age of the response on arrival does not count.
     let left_ms = explicit_ms(&said, true, fetched).map(|lifetime_ms| lifetime_ms.saturating_sub(age_ms));
-    if is_another_s_answer(fetched, &said) {
-        return Err(Reason::Authorization);
+    if needs_authorization(fetched, &said) {
+        return Err(UncacheableReason::Authorization);
     }
-    let no_cache = said.no_cache == Scope::Everything;
+    let no_cache = said.no_cache == DirectiveScope::Everything;
     let forbidden = if said.no_store {
-        Some(Reason::NoStore)
-    } else if said.private == Scope::Everything {
-        Some(Reason::Private)
+        Some(UncacheableReason::NoStore)
+    } else if said.private == DirectiveScope::Everything {
+        Some(UncacheableReason::Private)
     } else if Vary::of(fetched.answered) == Vary::Everything {
-        Some(Reason::Vary)
+        Some(UncacheableReason::Vary)
     } else {
         None
     };
@@ -316,7 +316,7 @@ fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
         match said_ms {
             _ if ERRORS_ALWAYS.contains(&status) => said_ms.unwrap_or(0).max(ttls.error_min_ms),
             Some(said_ms) if ERRORS_WHEN_SAID.contains(&status) && max_age => said_ms.max(ttls.error_min_ms),
-            _ => return Err(forbidden.unwrap_or(Reason::Status)),
+            _ => return Err(forbidden.unwrap_or(UncacheableReason::Status)),
         }
     } else if let Some(reason) = forbidden {
         if ttls.min_ms == 0 {
@@ -329,7 +329,7 @@ fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
         match left_ms {
             Some(left_ms) => left_ms.min(ttls.max_ms).max(ttls.min_ms),
             None if is_kept_by_default(status) => ttls.default_ms.max(ttls.min_ms),
-            None => return Err(Reason::Status),
+            None => return Err(UncacheableReason::Status),
         }
     };
     let times = Times {
@@ -343,7 +343,7 @@ fn cloudfront(ttls: &Ttls, fetched: &Fetched) -> Result<Times, Reason> {
     reusable(with_stale(times, &said, ttls, status), fetched)
 }
 
-/// RFC 5861. A stale error helps nobody when the origin fails again.
+/// RFC 5861. A stale error is of no use when the origin fails again.
 fn with_stale(times: Times, said: &Control, ttls: &Ttls, status: u16) -> Times {
     if times.must_revalidate {
         return times;
@@ -352,15 +352,15 @@ fn with_stale(times: Times, said: &Control, ttls: &Ttls, status: u16) -> Times {
     Times { stale_while_revalidate_ms: said.stale_while_revalidate_ms.unwrap_or(0), stale_if_error_ms, ..times }
 }
 
-/// What would have to be fetched whole the next time is not worth its place.
-fn reusable(times: Times, fetched: &Fetched) -> Result<Times, Reason> {
+/// A response that would have to be fetched whole the next time is not stored.
+fn reusable(times: Times, fetched: &Fetched) -> Result<Times, UncacheableReason> {
     let validator = fetched.answered.contains_key(header::ETAG) || fetched.answered.contains_key(header::LAST_MODIFIED);
     let useful = times.lifetime_ms > 0 || validator || times.stale_while_revalidate_ms > 0;
-    if useful { Ok(times) } else { Err(Reason::NotReusable) }
+    if useful { Ok(times) } else { Err(UncacheableReason::NotReusable) }
 }
 
 /// RFC 9111 section 3.5.
-fn is_another_s_answer(fetched: &Fetched, said: &Control) -> bool {
+fn needs_authorization(fetched: &Fetched, said: &Control) -> bool {
     fetched.asked.contains_key(header::AUTHORIZATION)
         && !fetched.authorization_keyed
         && !(said.public || said.must_revalidate || said.s_maxage_ms.is_some())
@@ -374,7 +374,7 @@ fn explicit_ms(said: &Control, with_expires: bool, fetched: &Fetched) -> Option<
     if !with_expires || !fetched.answered.contains_key(header::EXPIRES) {
         return None;
     }
-    // What is no date has expired (section 5.3).
+    // An invalid date counts as expired (section 5.3).
     let expires_ms = control::date_ms(fetched.answered, header::EXPIRES).unwrap_or(0);
     Some(expires_ms.saturating_sub(date_ms(fetched)))
 }
@@ -384,7 +384,7 @@ fn heuristic_ms(fetched: &Fetched) -> Option<u64> {
     Some((date_ms(fetched).saturating_sub(modified_ms) / 10).min(HEURISTIC_MAX_MS))
 }
 
-/// A response without a date was made when it came.
+/// The date of a response; without one, the time at which it arrived.
 fn date_ms(fetched: &Fetched) -> u64 {
     control::date_ms(fetched.answered, header::DATE).unwrap_or(fetched.received_ms)
 }
@@ -392,12 +392,12 @@ fn date_ms(fetched: &Fetched) -> u64 {
 /// RFC 9111 section 4.2.3.
 fn initial_age_ms(fetched: &Fetched) -> u64 {
     let apparent_ms = match control::date_ms(fetched.answered, header::DATE) {
-        // Dates are whole seconds: what came in the second it was made is not old.
+        // Dates are whole seconds: a response that arrived in the second of its date has no age.
         Some(date_ms) => (fetched.received_ms / SECOND_MS * SECOND_MS).saturating_sub(date_ms),
         None => 0,
     };
     let said_ms = control::age_ms(fetched.answered);
-    // Without an Age no cache was on the way, and the response was made at the origin while we waited.
+    // Without an Age no cache was involved, and the response was made at the origin while we waited.
     let delay_ms = if said_ms > 0 { fetched.received_ms.saturating_sub(fetched.asked_ms) } else { 0 };
     apparent_ms.max(said_ms.saturating_add(delay_ms))
 }
@@ -407,7 +407,7 @@ fn is_heuristically_cacheable(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
-/// Statuses whose caching rules we follow: those of RFC 9110 that have none of their own beyond section 3.
+/// Statuses whose caching rules we follow: those of RFC 9110 without rules of their own.
 fn is_understood(status: u16) -> bool {
     matches!(status, 200..=205 | 300..=303 | 307 | 308 | 400..=415 | 417 | 421 | 422 | 426 | 500..=505)
 }
@@ -416,8 +416,8 @@ fn is_kept_by_default(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 300..=303 | 307 | 308)
 }
 
-/// What may be done with a stored response. CloudFront does not listen to the viewer.
-pub fn judge(mode: Mode, times: &Times, wishes: &Wishes, now_ms: u64) -> Verdict {
+/// Decides what may be done with a stored response. CloudFront ignores the viewer's directives.
+pub fn judge(mode: Mode, times: &Times, wishes: &Wishes, now_ms: u64) -> Freshness {
     let age_ms = times.current_age_ms(now_ms);
     let stale_ms = age_ms.saturating_sub(times.lifetime_ms);
     let fresh = age_ms < times.lifetime_ms;
@@ -428,21 +428,21 @@ pub fn judge(mode: Mode, times: &Times, wishes: &Wishes, now_ms: u64) -> Verdict
             let too_old = wishes.max_age_ms.is_some_and(|max_ms| age_ms > max_ms || max_ms == 0);
             let too_stale = wishes.min_fresh_ms.is_some_and(|min_ms| times.lifetime_ms.saturating_sub(age_ms) < min_ms);
             if wishes.no_cache || too_old || too_stale {
-                return Verdict::Revalidate { if_error };
+                return Freshness::Revalidate { if_error };
             }
             if !fresh && !times.must_revalidate && wishes.max_stale_ms.is_some_and(|max_ms| stale_ms <= max_ms) {
-                return Verdict::Fresh;
+                return Freshness::Fresh;
             }
-            // Who says how old or how fresh it may be, and not how stale, wants nothing stale (RFC 9111 section 5.2.1).
+            // A request with max-age or min-fresh and without max-stale wants nothing stale (RFC 9111 section 5.2.1).
             wishes.max_age_ms.is_none() && wishes.min_fresh_ms.is_none()
         }
     };
     if fresh {
-        Verdict::Fresh
+        Freshness::Fresh
     } else if may_be_stale && !times.must_revalidate && stale_ms < times.stale_while_revalidate_ms {
-        Verdict::StaleWhileRevalidate
+        Freshness::StaleWhileRevalidate
     } else {
-        Verdict::Revalidate { if_error }
+        Freshness::Revalidate { if_error }
     }
 }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::cache::disk::{BlockReader, Opened};
+use crate::cache::disk::{BlockReader, OpenedObject};
 use crate::cache::object::{BodyError, Meta, Stored};
 use crate::cache::stream::StreamReader;
 use crate::telemetry::CacheTier;
@@ -20,60 +20,60 @@ use crate::telemetry::CacheTier;
 #[derive(Clone)]
 pub struct Hit {
     pub meta: Arc<Meta>,
-    pub(crate) source: Source,
+    pub(crate) source: BodySource,
 }
 
 #[derive(Clone)]
-pub(crate) enum Source {
+pub(crate) enum BodySource {
     Memory(Bytes),
-    Disk(Opened),
-    /// Holds a place in the stream, so that its beginning is kept until a body is asked for.
+    Disk(OpenedObject),
+    /// Holds a reader's position, so that the stream keeps its beginning until a body is asked for.
     Stream(StreamReader),
 }
 
 impl Hit {
     pub(crate) fn in_memory(stored: &Stored) -> Hit {
-        Hit { meta: stored.meta.clone(), source: Source::Memory(stored.body.clone()) }
+        Hit { meta: stored.meta.clone(), source: BodySource::Memory(stored.body.clone()) }
     }
 
-    /// Of the whole body; not known of a stream that did not say it and has not ended.
+    /// The length of the whole body. `None` for a stream without a stated length that has not ended.
     pub fn length(&self) -> Option<u64> {
         match &self.source {
-            Source::Memory(body) => Some(body.len() as u64),
-            Source::Disk(opened) => Some(opened.length()),
-            Source::Stream(reader) => reader.length(),
+            BodySource::Memory(body) => Some(body.len() as u64),
+            BodySource::Disk(opened) => Some(opened.length()),
+            BodySource::Stream(reader) => reader.length(),
         }
     }
 
     pub fn tier(&self) -> CacheTier {
         match &self.source {
-            Source::Memory(_) => CacheTier::Memory,
-            Source::Disk(_) => CacheTier::Disk,
-            Source::Stream(_) => CacheTier::Flight,
+            BodySource::Memory(_) => CacheTier::Memory,
+            BodySource::Disk(_) => CacheTier::Disk,
+            BodySource::Stream(_) => CacheTier::Flight,
         }
     }
 
-    /// The whole body. Drop the hit once its bodies are made: it holds a stream's beginning.
+    /// The whole body. Drop the hit once its bodies are made: it keeps a stream's beginning in memory.
     pub fn body(&self) -> HitBody {
         HitBody(match &self.source {
-            Source::Memory(body) => Inner::Memory(body.clone()),
-            Source::Disk(opened) => Inner::Disk(opened.reader(0..opened.length())),
-            Source::Stream(reader) => Inner::Stream(reader.clone()),
+            BodySource::Memory(body) => Inner::Memory(body.clone()),
+            BodySource::Disk(opened) => Inner::Disk(opened.reader(0..opened.length())),
+            BodySource::Stream(reader) => Inner::Stream(reader.clone()),
         })
     }
 
-    /// The bytes of `range`, which must lie within the length if that is known.
+    /// The bytes of `range`, which must be within the length if that is known.
     pub fn part(&self, range: Range<u64>) -> HitBody {
         let within = |length: u64| range.start.min(length)..range.end.min(length);
         HitBody(match &self.source {
-            Source::Memory(body) => {
+            BodySource::Memory(body) => {
                 let range = within(body.len() as u64);
                 // Within a slice's length, so within usize.
                 #[expect(clippy::cast_possible_truncation, reason = "both ends are within the body's length")]
                 Inner::Memory(body.slice(range.start as usize..(range.end as usize).max(range.start as usize)))
             }
-            Source::Disk(opened) => Inner::Disk(opened.reader(within(opened.length()))),
-            Source::Stream(reader) => Inner::Stream(reader.part(range)),
+            BodySource::Disk(opened) => Inner::Disk(opened.reader(within(opened.length()))),
+            BodySource::Stream(reader) => Inner::Stream(reader.part(range)),
         })
     }
 }

@@ -1,11 +1,11 @@
-//! The URIs whose stored responses unsafe requests have made doubtful (RFC 9111 section 4.4), and since when.
+//! The URIs whose stored responses unsafe requests have invalidated (RFC 9111 section 4.4), and since when.
 //!
-//! An entry is a digest of a site, of a host, and of a path and query (as `path` reads it): it strikes that very URI and nothing else,
-//! whatever stars and question marks a stranger writes. Looking one up costs a digest, and only where there are entries.
+//! An entry is a digest of a site, a host, and a path and query (normalised by `path`). It strikes that very URI and nothing
+//! else, whatever wildcards a client writes. A lookup computes a digest, and only if there are entries.
 //!
-//! Strangers make entries, so that each client (an address, or an IPv6 /64) may have so many that are not swept, and all
-//! together so many. Above that an entry is not made; whoever asked is told, and does what can be done without one.
-//! Operators' purges are elsewhere, and lose no room to these. Half of either bound calls for a sweep.
+//! Clients cause entries, so the number of entries that are not swept is bounded for each client (an address, or an IPv6
+//! /64) and for all together. Above that no entry is made, and the caller is told. Operators' purges are kept elsewhere
+//! and lose no room to these. Half of either bound calls for a sweep.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -20,14 +20,14 @@ use crate::path::pattern::target_text;
 
 #[derive(Default)]
 pub(crate) struct Invalidated {
-    table: RwLock<Table>,
-    /// As many as the table has: most caches have none.
+    table: RwLock<InvalidatedTable>,
+    /// The size of the table, to skip the lock: most caches have no entries.
     count: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Table {
-    uris: HashMap<Uri, Entry>,
+struct InvalidatedTable {
+    uris: HashMap<Uri, InvalidatedUri>,
     clients: HashMap<IpAddr, usize>,
 }
 
@@ -50,24 +50,27 @@ impl Uri {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct InvalidatedUri {
     epoch: u64,
-    /// None: it was there before a restart.
+    /// `None` for an entry from before a restart.
     client: Option<IpAddr>,
 }
 
 impl Invalidated {
     pub(crate) fn new(known: &[(Uri, u64)]) -> Invalidated {
-        let uris = known.iter().map(|&(uri, epoch)| (uri, Entry { epoch, client: None })).collect();
-        Invalidated { table: RwLock::new(Table { uris, clients: HashMap::new() }), count: AtomicUsize::new(known.len()) }
+        let uris = known.iter().map(|&(uri, epoch)| (uri, InvalidatedUri { epoch, client: None })).collect();
+        Invalidated {
+            table: RwLock::new(InvalidatedTable { uris, clients: HashMap::new() }),
+            count: AtomicUsize::new(known.len()),
+        }
     }
 
-    /// Whether there was room for it.
+    /// Adds an entry. Returns whether there was room for it.
     pub(crate) fn add(&self, uri: Uri, client: IpAddr, epoch: u64) -> bool {
         let client = network(client);
         let mut table = self.write();
         if let Some(entry) = table.uris.get_mut(&uri) {
-            // It costs no room more, whoever asks for it.
+            // An existing entry takes no more room, whoever asks for it.
             entry.epoch = epoch;
             return true;
         }
@@ -75,15 +78,15 @@ impl Invalidated {
         if table.uris.len() >= INVALIDATIONS || of_client >= INVALIDATIONS_PER_CLIENT {
             return false;
         }
-        table.uris.insert(uri, Entry { epoch, client: Some(client) });
+        table.uris.insert(uri, InvalidatedUri { epoch, client: Some(client) });
         *table.clients.entry(client).or_default() += 1;
         self.count.store(table.uris.len(), Ordering::Release);
         true
     }
 
-    /// Whether what was born then has become doubtful since.
-    pub(crate) fn strikes(&self, uri: impl FnOnce() -> Uri, born: u64) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && self.read().uris.get(&uri()).is_some_and(|entry| entry.epoch > born)
+    /// Whether an object whose fill began at this epoch has been invalidated since.
+    pub(crate) fn strikes(&self, uri: impl FnOnce() -> Uri, fill_epoch: u64) -> bool {
+        self.count.load(Ordering::Acquire) > 0 && self.read().uris.get(&uri()).is_some_and(|entry| entry.epoch > fill_epoch)
     }
 
     /// Whether it is time to sweep, so that there is room again.
@@ -92,10 +95,10 @@ impl Invalidated {
         table.uris.len() >= INVALIDATIONS / 2 || table.clients.values().any(|&count| count >= INVALIDATIONS_PER_CLIENT / 2)
     }
 
-    /// What was born before this epoch has been swept.
+    /// Forgets the entries up to this epoch: the older objects have been swept.
     pub(crate) fn retire(&self, epoch: u64) {
         let mut table = self.write();
-        let Table { uris, clients } = &mut *table;
+        let InvalidatedTable { uris, clients } = &mut *table;
         uris.retain(|_, entry| {
             let stays = entry.epoch > epoch;
             if let (false, Some(client)) = (stays, entry.client)
@@ -117,16 +120,16 @@ impl Invalidated {
         self.read().uris.iter().map(|(&uri, entry)| (uri, entry.epoch)).collect()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
+    fn read(&self) -> RwLockReadGuard<'_, InvalidatedTable> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+    fn write(&self) -> RwLockWriteGuard<'_, InvalidatedTable> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What one client has for itself: it may choose among all addresses of an IPv6 /64.
+/// What counts as one client, which may choose among all addresses of an IPv6 /64.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(client) => client.into(),
@@ -151,7 +154,7 @@ mod tests {
         let invalidated = Invalidated::default();
         assert!(!invalidated.strikes(|| panic!("nobody asks for a digest in vain"), 0));
         assert!(invalidated.add(Uri::of("www", "a.test", "/a/*?*"), client(1), 5));
-        for (site, host, target, born, struck) in [
+        for (site, host, target, fill_epoch, struck) in [
             ("www", "a.test", "/a/*?*", 4, true),
             ("www", "a.test", "/a/*?*", 5, false),
             ("www", "a.test", "//x/../%61/%2a?*", 4, true),
@@ -162,7 +165,11 @@ mod tests {
             ("www", "b.test", "/a/*?*", 4, false),
             ("www", "", "/a/*?*", 4, false),
         ] {
-            assert_eq!(invalidated.strikes(|| Uri::of(site, host, target), born), struck, "{site} {host} {target} {born}");
+            assert_eq!(
+                invalidated.strikes(|| Uri::of(site, host, target), fill_epoch),
+                struck,
+                "{site} {host} {target} {fill_epoch}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
-//! Which stored responses an unsafe request has made doubtful (RFC 9111 section 4.4).
+//! Which stored responses an unsafe request invalidates (RFC 9111 section 4.4).
 //!
-//! After a PUT, POST, DELETE or anything unknown that did not fail: the target itself, and what `Location` and
-//! `Content-Location` name, as long as it has the same origin. Others could otherwise empty a site they do not own.
+//! After a PUT, POST, DELETE or unknown method that did not fail: the target itself, and the URIs in `Location` and
+//! `Content-Location` if they have the same origin. Otherwise one site could invalidate the responses of another.
 
 use http::header::{self, HeaderMap};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -9,14 +9,14 @@ use http::{Method, StatusCode};
 
 /// The target of a request as the viewer sees it.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub struct InvalidationTarget<'a> {
     pub scheme: &'a Scheme,
     pub authority: &'a Authority,
     pub path_and_query: &'a PathAndQuery,
 }
 
 /// The targets on the same host whose stored responses are no longer to be used.
-pub fn targets(method: &Method, target: &Target, status: StatusCode, answered: &HeaderMap) -> Vec<PathAndQuery> {
+pub fn targets(method: &Method, target: &InvalidationTarget, status: StatusCode, answered: &HeaderMap) -> Vec<PathAndQuery> {
     if is_safe(method) || !(status.is_success() || status.is_redirection()) {
         return Vec::new();
     }
@@ -32,13 +32,14 @@ pub fn targets(method: &Method, target: &Target, status: StatusCode, answered: &
     targets
 }
 
-/// By the registry of methods; one that is not known is not safe.
+/// Whether the method is safe by the IANA registry. An unknown method is not.
 pub fn is_safe(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PROPFIND" | "REPORT" | "SEARCH" | "QUERY")
 }
 
-/// A reference of the same origin as an absolute path (RFC 3986 section 5.2). `None`: of another origin, or none.
-fn resolve(base: &Target, reference: &str) -> Option<PathAndQuery> {
+/// Resolves a reference of the same origin to an absolute path (RFC 3986 section 5.2). `None` for another origin, or if it
+/// is invalid.
+fn resolve(base: &InvalidationTarget, reference: &str) -> Option<PathAndQuery> {
     let reference = reference.split('#').next().unwrap_or_default();
     let (scheme, rest) = split_scheme(reference);
     if scheme.is_some_and(|scheme| !scheme.eq_ignore_ascii_case(base.scheme.as_str())) {
@@ -53,7 +54,7 @@ fn resolve(base: &Target, reference: &str) -> Option<PathAndQuery> {
             }
             if rest.is_empty() { "/" } else { rest }
         }
-        // `https:path` is a form that nobody has understood alike.
+        // `https:path` is a form that parsers read differently.
         None if scheme.is_some() => return None,
         None => rest,
     };
@@ -88,7 +89,7 @@ fn split_scheme(reference: &str) -> (Option<&str>, &str) {
     }
 }
 
-fn is_same_host(base: &Target, authority: &str) -> bool {
+fn is_same_host(base: &InvalidationTarget, authority: &str) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else { return false };
     let default = if *base.scheme == Scheme::HTTPS { 443 } else { 80 };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
@@ -129,7 +130,7 @@ mod tests {
         for (name, value) in fields {
             answered.append(*name, value.parse().unwrap());
         }
-        let target = Target {
+        let target = InvalidationTarget {
             scheme: &Scheme::HTTPS,
             authority: &Authority::from_static("Example.com"),
             path_and_query: &PathAndQuery::from_static("/a/b?c"),

@@ -11,13 +11,13 @@ use crate::limits::cache::INVALIDATIONS_WRITTEN_MS;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Sweep,
-    /// No hurry: many may come.
-    Doubts,
+    /// Write the invalidations, soon: more may come.
+    WriteInvalidations,
 }
 
 /// The background thread: sweeps when a purge has come, and now and then for invalidations; ends with the cache.
 pub(super) fn keep(tiers: &Weak<Tiers>, work: &mpsc::Receiver<Work>) {
-    // When what requests made doubtful is to be written, and whether there is something to sweep out.
+    // When the invalidations are to be written, and whether there is something to sweep out.
     let (mut due, mut sweeps): (Option<Instant>, bool) = (None, false);
     loop {
         let told = match due {
@@ -31,30 +31,30 @@ pub(super) fn keep(tiers: &Weak<Tiers>, work: &mpsc::Receiver<Work>) {
         match told {
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
             Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Ok(Work::Doubts) => due = Some(Instant::now() + Duration::from_millis(INVALIDATIONS_WRITTEN_MS)),
+            Ok(Work::WriteInvalidations) => due = Some(Instant::now() + Duration::from_millis(INVALIDATIONS_WRITTEN_MS)),
             Ok(Work::Sweep) => sweeps = true,
         }
         let Some(tiers) = tiers.upgrade() else { return };
         if due.is_some_and(|due| due <= Instant::now()) {
             due = None;
-            // First: what comes from here on is told again.
-            tiers.doubts_told.store(false, Ordering::Release);
-            tiers.write_doubts();
+            // Before the write: an invalidation from here on sends another message.
+            tiers.invalidations_pending.store(false, Ordering::Release);
+            tiers.write_invalidations();
             sweeps = true;
         }
         if sweeps {
-            // Waits a little for older work; until that has ended, again.
+            // Waits a little for older fills, and tries again until those have ended.
             sweeps = !tiers.sweep();
         }
     }
 }
 
 impl Tiers {
-    fn write_doubts(&self) {
+    fn write_invalidations(&self) {
         self.write_journal("what requests have made doubtful could not be written; a restart may use it again");
     }
 
-    /// Takes out what purges have struck, as soon as nothing older can come after. Whether it is done.
+    /// Removes what purges have struck, as soon as no older fill can still store something. Returns whether it is done.
     fn sweep(&self) -> bool {
         let epoch = self.purges.epoch();
         if !self.purges.wants_sweeping() {
@@ -63,23 +63,23 @@ impl Tiers {
         if !self.purges.older_work_ended(epoch, Duration::from_millis(100)) {
             return false;
         }
-        self.memory.sweep(|stored| !self.purges.take(&stored.meta, stored.born));
+        self.memory.sweep(|stored| !self.purges.take(&stored.meta, stored.fill_epoch));
         if let Some(disk) = &self.disk {
-            let all = |born| {
-                let struck = self.purges.strike_unseen(born);
+            let all = |fill_epoch| {
+                let struck = self.purges.strike_unseen(fill_epoch);
                 if struck {
-                    self.purges.count_unseen(born);
+                    self.purges.count_unseen(fill_epoch);
                 }
                 struck
             };
-            disk.sweep(epoch, all, |meta, born| !self.purges.take(meta, born));
+            disk.sweep(epoch, all, |meta, fill_epoch| !self.purges.take(meta, fill_epoch));
         }
         self.purges.retire(epoch);
         self.write_journal("the cache's purges could not be written; a restart sweeps again");
         true
     }
 
-    /// With every request, if somebody wants it: the log must not have a line for each.
+    /// Clients can cause a write with every request, so the metrics count failures and the log is throttled.
     fn write_journal(&self, otherwise: &str) {
         let Some(disk) = &self.disk else { return };
         match disk.write_journal(|| self.purges.journal()) {

@@ -1,9 +1,9 @@
-//! Under which name a response is stored.
+//! The key under which a response is stored.
 //!
-//! A [`Key`] is the SHA-256 of who answers ([`Base`]) and of the parts of the request that choose the answer, each with
-//! its length before it: two requests that differ in one of them never meet, and there is nothing to keep or compare but
-//! 32 bytes. Which parts those are says [`parts`], the table from which the request to the origin is made as well.
-//! They are hashed where they lie; only policies that take *all* headers (or all but some) allocate, one list to sort.
+//! A [`Key`] is the SHA-256 of what answers ([`Base`]) and of the parts of the request that select the response, each with
+//! its length before it: two requests that differ in one of them never collide, and only 32 bytes are kept and compared.
+//! [`parts`] is the table of these parts; the request to the origin is made from it as well.
+//! The parts are hashed in place; only policies that take *all* headers (or all but some) allocate, one list to sort.
 //!
 //! In CloudFront mode that is all. In standards mode a stored response may vary by more of the request
 //! ([`Vary`]); its variants are stored under [`Key::variant`]s of the same key.
@@ -18,20 +18,20 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use crate::limits::negotiation::VARY_NAMES;
-use parts::{Asked, Part, Sees};
+use parts::{KeyPart, KeyRequest, OriginView};
 
 pub use codings::{Coding, Encodings};
 pub use policy::{Choice, KeyPolicy};
 
-/// Who or what answers, by the settings on which its answers depend. It is the same after a restart, and as long as the
-/// settings are.
+/// A digest of the settings of a behavior or an origin on which its responses depend. It is the same after a restart, as
+/// long as the settings are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity([u8; 32]);
 
 impl Identity {
-    /// `kind` keeps those apart that are described by the same parts.
+    /// `kind` distinguishes things with the same parts.
     pub fn of<'a>(kind: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Identity {
-        let mut hash = Parts::begin(kind);
+        let mut hash = KeyHasher::begin(kind);
         parts.into_iter().for_each(|part| hash.part(part));
         Identity(hash.end().0)
     }
@@ -41,34 +41,34 @@ impl Identity {
     }
 }
 
-/// What is in a key before anything of the request is. Both digests are one block of the hash, which is done when the
-/// configuration is loaded: for a request there is a state to copy.
+/// The part of a key that does not depend on the request. Both digests are one block of the hash, which is computed when the
+/// configuration is loaded: a request copies the hash's state.
 #[derive(Clone)]
 pub struct Base {
     state: Sha256,
-    sees: Sees,
+    sees: OriginView,
 }
 
 impl Base {
-    /// `behavior` is whose rules a request follows, `origin` whom it is for.
-    pub fn new(behavior: &Identity, origin: &Identity, sees: Sees) -> Base {
+    /// `behavior` is the one that a request matches, `origin` the one it is for.
+    pub fn new(behavior: &Identity, origin: &Identity, sees: OriginView) -> Base {
         let mut state = Sha256::new();
         state.update(behavior.0);
         state.update(origin.0);
         Base { state, sees }
     }
 
-    /// What the origin gets to see of each request, whatever the policy chooses.
-    pub fn sees(&self) -> Sees {
+    /// What the origin sees of each request, whatever the policy chooses.
+    pub fn sees(&self) -> OriginView {
         self.sees
     }
 }
 
-/// SHA-256 of who answers and of the parts of a request: no two keys meet, nothing to allocate.
+/// SHA-256 of what answers and of the parts of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key([u8; 32]);
 
-/// By what a request selects among variants: its fields, and what the edge adds to them on the way to the origin.
+/// The fields by which a request selects among variants: its own, and those that the edge adds for the origin.
 #[derive(Debug, Clone, Copy)]
 pub struct Selecting<'a> {
     pub headers: &'a HeaderMap,
@@ -90,15 +90,15 @@ impl Key {
         Key(bytes)
     }
 
-    pub fn derive(base: &Base, policy: &KeyPolicy, asked: &Asked<'_>) -> Key {
-        let mut hash = Parts(base.state.clone());
+    pub fn derive(base: &Base, policy: &KeyPolicy, asked: &KeyRequest<'_>) -> Key {
+        let mut hash = KeyHasher(base.state.clone());
         parts::of(base.sees, policy, asked, |part| hash.take(part));
         hash.end()
     }
 
-    /// The key of one variant under a primary key (Vary, RFC 9111 4.1): values normalised as 4.1 allows.
+    /// The key of one variant under a primary key (Vary, RFC 9111 section 4.1), with values normalised as that allows.
     pub fn variant(&self, names: &[HeaderName], asked: Selecting<'_>) -> Key {
-        let mut parts = Parts::begin("variant");
+        let mut parts = KeyHasher::begin("variant");
         parts.part(&self.0);
         for name in names {
             parts.section(b'v');
@@ -112,17 +112,17 @@ impl Key {
     }
 }
 
-/// What else of the request a response depends on.
+/// The request fields by which a response varies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Vary {
     Nothing,
     /// Lower-case, sorted, each once.
     Names(Arc<[HeaderName]>),
-    /// `*`, more than we count, something that is no name, or what is another in each request.
+    /// `*`, too many names, an invalid name, or a field that differs in each request.
     Everything,
 }
 
-/// The edge writes these anew into each request.
+/// The edge sets these to a new value in each request.
 const NEVER_ALIKE: [&str; 2] = ["traceparent", "x-amz-cf-id"];
 
 impl Vary {
@@ -149,7 +149,7 @@ impl Vary {
     }
 }
 
-/// Fields whose commas and spaces are not those of a list, or whose every byte counts.
+/// Whether the field is a list. Others have commas and spaces of their own, or every byte counts.
 fn is_list(name: &HeaderName) -> bool {
     !matches!(
         name.as_str(),
@@ -157,17 +157,17 @@ fn is_list(name: &HeaderName) -> bool {
     )
 }
 
-/// Hashes parts so that no two sequences of parts look alike.
-struct Parts(Sha256);
+/// Hashes parts so that two different sequences of parts never have the same input.
+struct KeyHasher(Sha256);
 
-impl Parts {
-    fn begin(purpose: &str) -> Parts {
-        let mut parts = Parts(Sha256::new());
+impl KeyHasher {
+    fn begin(purpose: &str) -> KeyHasher {
+        let mut parts = KeyHasher(Sha256::new());
         parts.part(purpose.as_bytes());
         parts
     }
 
-    /// Sections tell optional parts from each other.
+    /// A section tag distinguishes optional parts.
     fn section(&mut self, tag: u8) {
         self.0.update([tag]);
     }
@@ -177,20 +177,20 @@ impl Parts {
         self.0.update(bytes);
     }
 
-    fn take(&mut self, part: Part<'_>) {
+    fn take(&mut self, part: KeyPart<'_>) {
         self.section(part.tag());
         match part {
-            Part::Method(method) => self.part(method.as_str().as_bytes()),
-            Part::Scheme { secure } => self.section(secure.into()),
-            Part::Path(text) | Part::Query(text) | Part::Parameter(text) => self.part(text.as_bytes()),
-            Part::Host(host) => self.lower_case(host),
-            Part::Field(name, values) => {
+            KeyPart::Method(method) => self.part(method.as_str().as_bytes()),
+            KeyPart::Scheme { secure } => self.section(secure.into()),
+            KeyPart::Path(text) | KeyPart::Query(text) | KeyPart::Parameter(text) => self.part(text.as_bytes()),
+            KeyPart::Host(host) => self.lower_case(host),
+            KeyPart::Field(name, values) => {
                 self.part(name.as_str().as_bytes());
                 self.lines(values.iter().map(HeaderValue::as_bytes));
             }
-            Part::Cookie(pair) => self.part(pair),
-            Part::Codings(codings) => self.part(codings.header().as_bytes()),
-            Part::Told(told) => {
+            KeyPart::Cookie(pair) => self.part(pair),
+            KeyPart::Codings(codings) => self.part(codings.header().as_bytes()),
+            KeyPart::ForwardedFields(told) => {
                 self.section(told.secure.into());
                 self.section(told.host.is_some().into());
                 self.lower_case(told.host.map(HeaderValue::as_bytes).unwrap_or_default());
@@ -209,23 +209,23 @@ impl Parts {
         }
     }
 
-    /// A header's lines as they are.
+    /// Hashes a header's lines unchanged.
     fn lines<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) {
         for line in values {
             self.section(b'l');
             self.part(line);
         }
-        // Where they end: what follows is no line.
+        // Marks the end of the lines.
         self.section(b'.');
     }
 
-    /// A header's members, however they are spread over lines and whatever is around their commas.
+    /// Hashes a header's members, however they are spread over lines, without the space around commas.
     fn list<'a>(&mut self, name: &HeaderName, values: impl Iterator<Item = &'a [u8]>) {
         let mut values = values.peekable();
         let is_there = values.peek().is_some();
         let members = values.flat_map(members).filter(|member| !member.is_empty());
         if *name == header::ACCEPT_ENCODING {
-            // Neither order nor case means anything here.
+            // Neither order nor case matters here.
             let mut codings: Vec<_> = members.map(<[u8]>::to_ascii_lowercase).collect();
             codings.iter_mut().for_each(|coding| coding.retain(|byte| !matches!(byte, b' ' | b'\t')));
             codings.sort_unstable();
@@ -233,7 +233,7 @@ impl Parts {
         } else {
             members.for_each(|member| self.member(member));
         }
-        // An empty field is not an absent one.
+        // An empty field differs from an absent one.
         if is_there {
             self.section(b'x');
         }
@@ -285,10 +285,10 @@ mod tests {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let headers = map(headers);
         let method = &Method::GET;
-        Key::derive(&base(Sees::default()), policy, &Asked { secure: false, method, path, query, headers: &headers })
+        Key::derive(&base(OriginView::default()), policy, &KeyRequest { secure: false, method, path, query, headers: &headers })
     }
 
-    fn base(sees: Sees) -> Base {
+    fn base(sees: OriginView) -> Base {
         Base::new(&Identity([1; 32]), &Identity([2; 32]), sees)
     }
 
@@ -304,30 +304,30 @@ mod tests {
         assert_ne!(plain, key(&policy, "/A", &[]));
         assert_ne!(plain, key(&policy, "/a/", &[]));
         let headers = HeaderMap::new();
-        let asked = Asked { secure: true, method: &Method::GET, path: "/a", query: None, headers: &headers };
-        let of = |behavior, origin, asked: &Asked<'_>| {
-            Key::derive(&Base::new(&Identity([behavior; 32]), &Identity([origin; 32]), Sees::default()), &policy, asked)
+        let asked = KeyRequest { secure: true, method: &Method::GET, path: "/a", query: None, headers: &headers };
+        let of = |behavior, origin, asked: &KeyRequest<'_>| {
+            Key::derive(&Base::new(&Identity([behavior; 32]), &Identity([origin; 32]), OriginView::default()), &policy, asked)
         };
         assert_eq!(plain, of(1, 2, &asked));
         assert_ne!(plain, of(3, 2, &asked));
         assert_ne!(plain, of(1, 3, &asked));
-        assert_eq!(plain, of(1, 2, &Asked { method: &Method::HEAD, ..asked }));
-        assert_ne!(plain, of(1, 2, &Asked { method: &Method::OPTIONS, ..asked }));
+        assert_eq!(plain, of(1, 2, &KeyRequest { method: &Method::HEAD, ..asked }));
+        assert_ne!(plain, of(1, 2, &KeyRequest { method: &Method::OPTIONS, ..asked }));
     }
 
     #[test]
     fn what_the_origin_sees_counts_in_any_case_and_with_its_port() {
         let of = |sees, host: Option<&'static str>, secure| {
             let headers = host.map(|host| (header::HOST, HeaderValue::from_static(host))).into_iter().collect();
-            let asked = Asked { secure, method: &Method::GET, path: "/", query: None, headers: &headers };
+            let asked = KeyRequest { secure, method: &Method::GET, path: "/", query: None, headers: &headers };
             Key::derive(&base(sees), &KeyPolicy::default(), &asked)
         };
-        let host = |host| of(Sees { host: true, ..Sees::default() }, Some(host), false);
+        let host = |host| of(OriginView { host: true, ..OriginView::default() }, Some(host), false);
         assert_eq!(host("example.com"), host("EXAMPLE.com"));
         assert_ne!(host("example.com"), host("example.org"));
         assert_ne!(host("example.com"), host("example.com:8080"));
-        assert_ne!(of(Sees { host: true, ..Sees::default() }, None, false), host(""));
-        let scheme = |secure| of(Sees { scheme: true, ..Sees::default() }, None, secure);
+        assert_ne!(of(OriginView { host: true, ..OriginView::default() }, None, false), host(""));
+        let scheme = |secure| of(OriginView { scheme: true, ..OriginView::default() }, None, secure);
         assert_ne!(scheme(true), scheme(false));
         let long: &'static str = "a".repeat(200).leak();
         assert_eq!(host(long), host(&*long.to_uppercase().leak()));

@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cache::bypass::BypassReason;
-use crate::cache::disk::Place;
+use crate::cache::disk::DiskEntry;
 use crate::cache::duty::Duty;
-use crate::cache::flight::{Claim, Claimed, Phase, Seat};
-use crate::cache::freshness::Verdict;
+use crate::cache::flight::{Claim, Claimed, FlightPhase, Waiter};
+use crate::cache::freshness::Freshness;
 use crate::cache::hit::Hit;
 use crate::cache::key::{Key, Selecting};
 use crate::cache::object::Meta;
-use crate::cache::purge::Born;
-use crate::cache::tiers::{Keys, Tiers};
+use crate::cache::purge::EpochGuard;
+use crate::cache::tiers::{LookupKeys, Tiers};
 use crate::cache::wait::{self, Landed};
 
 /// A lookup: its result, or the need to wait for it.
@@ -30,10 +30,10 @@ pub enum Lookup {
 /// What a lookup finds.
 pub enum LookupResult {
     Hit(Hit),
-    /// Without a duty, somebody else renews it, or, if it is to be validated, the origin has just failed.
+    /// Without a duty, another request renews it; or, if it must be validated, the origin has just failed.
     Stale {
         hit: Hit,
-        verdict: Verdict,
+        verdict: Freshness,
         duty: Option<Duty>,
     },
     Miss(Duty),
@@ -69,13 +69,13 @@ pub(crate) struct LookupRequest<'a, J> {
 }
 
 impl<J> LookupRequest<'_, J> {
-    fn keys(&self, slot: Key) -> Keys {
-        Keys { primary: *self.key, slot }
+    fn keys(&self, slot: Key) -> LookupKeys {
+        LookupKeys { primary: *self.key, slot }
     }
 }
 
 /// Looks a key up. A hit in memory allocates nothing.
-pub(crate) fn lookup<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &LookupRequest<'_, J>) -> Lookup {
+pub(crate) fn lookup<J: Fn(&Meta) -> Freshness>(tiers: &Arc<Tiers>, request: &LookupRequest<'_, J>) -> Lookup {
     let (slot, stored) = tiers.find(request.key, request.asked);
     if let Some(stored) = stored {
         return found(tiers, request, slot, Hit::in_memory(&stored), None);
@@ -87,18 +87,18 @@ pub(crate) fn lookup<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &Look
     }
     match tiers.flights.claim(slot) {
         Claimed::Claim(claim) => claimed(tiers, request, slot, claim),
-        Claimed::Seat(_) if tiers.is_uncacheable(&slot, request.now_ms) => bypass(tiers, BypassReason::Uncacheable).into(),
-        Claimed::Seat(seat) => Lookup::Busy(Wait::seated(tiers, request.keys(slot), seat)),
+        Claimed::Waiter(_) if tiers.is_uncacheable(&slot, request.now_ms) => bypass(tiers, BypassReason::Uncacheable).into(),
+        Claimed::Waiter(waiter) => Lookup::Busy(Wait::collapsed(tiers, request.keys(slot), waiter)),
         Claimed::Full => bypass(tiers, BypassReason::Crowded).into(),
     }
 }
 
 /// Looks again while holding the claim: its last holder may have stored what was missed before.
-fn claimed<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &LookupRequest<'_, J>, slot: Key, claim: Claim) -> Lookup {
+fn claimed<J: Fn(&Meta) -> Freshness>(tiers: &Arc<Tiers>, request: &LookupRequest<'_, J>, slot: Key, claim: Claim) -> Lookup {
     let (now_slot, stored) = tiers.find(request.key, request.asked);
     if now_slot != slot {
         // It varies, or varies by other fields, since the first look.
-        claim.close(Phase::Gone);
+        claim.close(FlightPhase::Gone);
         return lookup(tiers, request);
     }
     if let Some(stored) = stored {
@@ -110,7 +110,7 @@ fn claimed<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &LookupRequest<
             Lookup::Busy(Wait::new(tiers, keys, On::Load(place, claim, tiers.purges.begin())))
         }
         Some(place) => {
-            claim.close(Phase::Gone);
+            claim.close(FlightPhase::Gone);
             Lookup::Busy(Wait::new(tiers, keys, On::Open(place)))
         }
         None => {
@@ -121,7 +121,7 @@ fn claimed<J: Fn(&Meta) -> Verdict>(tiers: &Arc<Tiers>, request: &LookupRequest<
 }
 
 /// Decides what may be done with a stored response, and who renews it.
-fn found<J: Fn(&Meta) -> Verdict>(
+fn found<J: Fn(&Meta) -> Freshness>(
     tiers: &Arc<Tiers>,
     request: &LookupRequest<'_, J>,
     slot: Key,
@@ -129,23 +129,23 @@ fn found<J: Fn(&Meta) -> Verdict>(
     claim: Option<Claim>,
 ) -> Lookup {
     let verdict = (request.judge)(&hit.meta);
-    if verdict == Verdict::Fresh {
+    if verdict == Freshness::Fresh {
         if let Some(claim) = claim {
-            // Those who wait find it too.
-            claim.close(Phase::Gone);
+            // Waiters find it too.
+            claim.close(FlightPhase::Gone);
         }
         tiers.metrics.hit(hit.tier());
         return LookupResult::Hit(hit).into();
     }
     tiers.metrics.stale();
     let now_ms = request.now_ms;
-    if verdict == (Verdict::Revalidate { if_error: true }) && tiers.held.get(&slot).is_some_and(|spell| spell.lasts(now_ms)) {
+    if verdict == (Freshness::Revalidate { if_error: true }) && tiers.held.get(&slot).is_some_and(|spell| spell.lasts(now_ms)) {
         if let Some(claim) = claim {
-            claim.close(Phase::Gone);
+            claim.close(FlightPhase::Gone);
         }
         return LookupResult::Stale { hit, verdict, duty: None }.into();
     }
-    let validates = matches!(verdict, Verdict::Revalidate { .. });
+    let validates = matches!(verdict, Freshness::Revalidate { .. });
     let claimed = claim.map_or_else(|| tiers.flights.claim(slot), Claimed::Claim);
     match claimed {
         Claimed::Claim(claim) => {
@@ -153,10 +153,10 @@ fn found<J: Fn(&Meta) -> Verdict>(
             let duty = Duty::new(tiers.clone(), claim, tiers.purges.begin(), request.keys(slot), prior, now_ms);
             LookupResult::Stale { hit, verdict, duty: Some(duty) }.into()
         }
-        Claimed::Seat(_) if validates && tiers.is_uncacheable(&slot, now_ms) => bypass(tiers, BypassReason::Uncacheable).into(),
-        Claimed::Seat(seat) if validates => Lookup::Busy(Wait::seated(tiers, request.keys(slot), seat)),
+        Claimed::Waiter(_) if validates && tiers.is_uncacheable(&slot, now_ms) => bypass(tiers, BypassReason::Uncacheable).into(),
+        Claimed::Waiter(waiter) if validates => Lookup::Busy(Wait::collapsed(tiers, request.keys(slot), waiter)),
         Claimed::Full if validates => bypass(tiers, BypassReason::Crowded).into(),
-        Claimed::Seat(_) | Claimed::Full => LookupResult::Stale { hit, verdict, duty: None }.into(),
+        Claimed::Waiter(_) | Claimed::Full => LookupResult::Stale { hit, verdict, duty: None }.into(),
     }
 }
 
@@ -168,31 +168,31 @@ fn bypass(tiers: &Tiers, reason: BypassReason) -> LookupResult {
 /// A lookup that has to wait.
 pub struct Wait {
     tiers: Arc<Tiers>,
-    keys: Keys,
+    keys: LookupKeys,
     /// Of purges, when the request came.
     epoch: u64,
     on: On,
 }
 
 enum On {
-    Flight(Seat),
+    Flight(Waiter),
     /// For the disk, to bring the object to memory; the guard keeps purges from being forgotten meanwhile.
-    Load(Place, Claim, Born),
+    Load(DiskEntry, Claim, EpochGuard),
     /// For the disk, to read the object from there.
-    Open(Place),
+    Open(DiskEntry),
 }
 
 impl Wait {
-    fn seated(tiers: &Arc<Tiers>, keys: Keys, seat: Seat) -> Wait {
+    fn collapsed(tiers: &Arc<Tiers>, keys: LookupKeys, waiter: Waiter) -> Wait {
         tiers.metrics.collapsed();
-        Wait::new(tiers, keys, On::Flight(seat))
+        Wait::new(tiers, keys, On::Flight(waiter))
     }
 
-    fn new(tiers: &Arc<Tiers>, keys: Keys, on: On) -> Wait {
+    fn new(tiers: &Arc<Tiers>, keys: LookupKeys, on: On) -> Wait {
         Wait { tiers: tiers.clone(), keys, epoch: tiers.purges.epoch(), on }
     }
 
-    /// Whether it is for what somebody fetches, and not for the disk.
+    /// Whether it waits for another request's fetch, and not for the disk.
     pub fn is_for_a_fill(&self) -> bool {
         matches!(self.on, On::Flight(_))
     }
@@ -202,7 +202,7 @@ impl Wait {
         mut self,
         asked: Selecting<'_>,
         now_ms: u64,
-        judge: impl Fn(&Meta) -> Verdict,
+        judge: impl Fn(&Meta) -> Freshness,
         patience: Duration,
     ) -> LookupResult {
         let deadline = Instant::now() + patience;
@@ -214,17 +214,17 @@ impl Wait {
             let slot = keys.slot;
             let again = match on {
                 On::Open(place) => wait::opened(&tiers, slot, place).await.map(|hit| found(&tiers, &request, slot, hit, None)),
-                On::Load(place, claim, born) => Some(match wait::loaded(&tiers, slot, place).await {
+                On::Load(place, claim, guard) => Some(match wait::loaded(&tiers, slot, place).await {
                     Some(hit) => {
-                        drop(born);
+                        drop(guard);
                         found(&tiers, &request, slot, hit, Some(claim))
                     }
                     None => {
                         tiers.metrics.miss();
-                        LookupResult::Miss(Duty::new(tiers.clone(), claim, born, keys, None, now_ms)).into()
+                        LookupResult::Miss(Duty::new(tiers.clone(), claim, guard, keys, None, now_ms)).into()
                     }
                 }),
-                On::Flight(seat) => match wait::landed(&tiers, keys, &seat, asked, epoch, deadline).await {
+                On::Flight(waiter) => match wait::landed(&tiers, keys, &waiter, asked, epoch, deadline).await {
                     Landed::Claim(claim) => Some(claimed(&tiers, &request, slot, claim)),
                     Landed::Hit(hit) => {
                         tiers.metrics.hit(hit.tier());
@@ -235,7 +235,7 @@ impl Wait {
                 },
             };
             if again.is_none() {
-                // What is to be found may be on its way on another thread.
+                // Another thread may be about to store the object.
                 tokio::task::yield_now().await;
             }
             let again = match again {

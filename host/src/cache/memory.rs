@@ -1,14 +1,14 @@
-//! I hold the objects that answer without a wait, as many as fit into my bytes.
+//! The memory tier: objects that are served without a wait, as many as fit into its capacity.
 //!
-//! The crate quick_cache decides who stays: CLOCK-Pro, which keeps what has been asked for twice apart from
-//! what passes by once, so a scan of cold objects does not empty me. I am cut into shards; a hit takes one
+//! The crate quick_cache decides what is evicted: CLOCK-Pro, which keeps objects that were asked for twice apart from
+//! those asked for once, so a scan of cold objects does not empty the tier. The tier is sharded. A hit takes one
 //! shard's lock for reading, allocates nothing, and copies two counted references.
 //!
-//! Bytes: a weight is what the allocator takes for the body and for the names and values of the head, which are copies
-//! of exact size (`compact`), and `OVERHEAD_BYTES` for all that holds them (`an_object_costs_no_more_than_is_stated`).
-//! The sum never exceeds the capacity, and is what is resident (`tests/memory.rs`).
+//! Bytes: an object's weight is what the allocator takes for the body and for the names and values of the head, which are
+//! copies of exact size (`compact`), and `OVERHEAD_BYTES` for what holds them (`an_object_costs_no_more_than_is_stated`).
+//! The sum never exceeds the capacity, and equals what is resident (`tests/memory.rs`).
 //!
-//! I do not know freshness or purges; who asks me judges what I give.
+//! The tier does not know freshness or purges; callers check what they get.
 
 use std::sync::Arc;
 
@@ -23,21 +23,21 @@ use crate::telemetry::CacheMetrics;
 
 /// What a key leads to.
 #[derive(Clone)]
-pub(crate) enum Entry {
+pub(crate) enum MemoryEntry {
     Object(Arc<Stored>),
-    /// The response varies: the request's values of these fields name the object's own key.
+    /// The response varies: the request's values of these fields select the object's own key.
     Vary(Arc<[HeaderName]>),
 }
 
-pub(crate) struct Memory {
-    shards: Shards<Key, Entry, Weight, DefaultHashBuilder, Evicted>,
+pub(crate) struct MemoryTier {
+    shards: Shards<Key, MemoryEntry, MemoryWeight, DefaultHashBuilder, MemoryEviction>,
     object_bytes: u64,
 }
 
-impl Memory {
-    /// `object_bytes` is the largest body that I take.
-    pub(crate) fn new(bytes: u64, object_bytes: u64, metrics: CacheMetrics) -> Memory {
-        // A shard must hold several of the largest objects, or they would chase each other out.
+impl MemoryTier {
+    /// `object_bytes` is the size of the largest body that the tier takes.
+    pub(crate) fn new(bytes: u64, object_bytes: u64, metrics: CacheMetrics) -> MemoryTier {
+        // A shard must hold several of the largest objects, or they would evict each other.
         let room = bytes / (4 * (object_bytes + OVERHEAD_BYTES)).max(1);
         let shards = usize::try_from(room.clamp(1, 64)).unwrap_or(1).next_power_of_two();
         let shards = if shards as u64 > room.max(1) { shards / 2 } else { shards };
@@ -48,27 +48,27 @@ impl Memory {
             .shards(shards)
             .build()
             .expect("both sizes are given");
-        let evicted = Evicted { metrics };
-        Memory { shards: Shards::with_options(options, Weight, DefaultHashBuilder::default(), evicted), object_bytes }
+        let evicted = MemoryEviction { metrics };
+        MemoryTier { shards: Shards::with_options(options, MemoryWeight, DefaultHashBuilder::default(), evicted), object_bytes }
     }
 
-    pub(crate) fn find(&self, key: &Key) -> Option<Entry> {
+    pub(crate) fn find(&self, key: &Key) -> Option<MemoryEntry> {
         self.shards.get(key)
     }
 
-    pub(crate) fn insert(&self, key: Key, entry: Entry) {
+    pub(crate) fn insert(&self, key: Key, entry: MemoryEntry) {
         self.shards.insert(key, entry);
     }
 
-    /// Takes away this very object, not one that has come in its place.
+    /// Removes this very object, not one that has replaced it.
     pub(crate) fn remove(&self, key: &Key, stored: &Arc<Stored>) {
-        self.shards.remove_if(key, |entry| matches!(entry, Entry::Object(held) if Arc::ptr_eq(held, stored)));
+        self.shards.remove_if(key, |entry| matches!(entry, MemoryEntry::Object(held) if Arc::ptr_eq(held, stored)));
     }
 
-    /// Takes away every object that `keep` refuses; no lock is held for longer than one look.
+    /// Removes every object that `keep` refuses. No lock is held for longer than one access.
     pub(crate) fn sweep(&self, keep: impl Fn(&Stored) -> bool) {
         for (key, entry) in self.shards.iter() {
-            if let Entry::Object(stored) = entry
+            if let MemoryEntry::Object(stored) = entry
                 && !keep(&stored)
             {
                 self.remove(&key, &stored);
@@ -88,7 +88,7 @@ impl Memory {
         self.shards.weight()
     }
 
-    /// What the shards themselves take.
+    /// The bytes that the shards themselves take.
     #[cfg(test)]
     pub(crate) fn structure_bytes(&self) -> u64 {
         self.shards.memory_used().total() as u64
@@ -96,13 +96,13 @@ impl Memory {
 }
 
 #[derive(Clone)]
-struct Weight;
+struct MemoryWeight;
 
-impl Weighter<Key, Entry> for Weight {
-    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
+impl Weighter<Key, MemoryEntry> for MemoryWeight {
+    fn weight(&self, _: &Key, entry: &MemoryEntry) -> u64 {
         match entry {
-            Entry::Object(stored) => stored.bytes(),
-            Entry::Vary(names) => {
+            MemoryEntry::Object(stored) => stored.bytes(),
+            MemoryEntry::Vary(names) => {
                 let names: usize = names.iter().map(|name| size_of::<HeaderName>() + compact::name_bytes(name)).sum();
                 OVERHEAD_BYTES + names as u64
             }
@@ -111,15 +111,15 @@ impl Weighter<Key, Entry> for Weight {
 }
 
 #[derive(Clone)]
-struct Evicted {
+struct MemoryEviction {
     metrics: CacheMetrics,
 }
 
-impl Lifecycle<Key, Entry> for Evicted {
-    /// What was evicted; dropped after the shard's lock.
-    type RequestState = Vec<Entry>;
+impl Lifecycle<Key, MemoryEntry> for MemoryEviction {
+    /// The evicted entries, dropped after the shard's lock is released.
+    type RequestState = Vec<MemoryEntry>;
 
-    fn on_evict(&self, evicted: &mut Vec<Entry>, _: Key, entry: Entry) {
+    fn on_evict(&self, evicted: &mut Vec<MemoryEntry>, _: Key, entry: MemoryEntry) {
         self.metrics.evicted_from_memory();
         evicted.push(entry);
     }

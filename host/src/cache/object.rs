@@ -15,17 +15,17 @@ use crate::cache::freshness::Times;
 /// What an object costs beyond its bytes: slot and key in the shard, its ghost, `Arc`s, the `Meta` itself.
 pub const OVERHEAD_BYTES: u64 = 768;
 
-/// All of a stored response but its body.
+/// A stored response without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
     pub status: StatusCode,
-    /// Without hop-by-hop fields. What is stored has them in memory of its own (`compact`).
+    /// Without hop-by-hop fields. Stored objects have their fields in memory of their own (`compact`).
     pub headers: HeaderMap,
     pub times: Times,
     /// The request fields that select this variant; empty if the key already tells it all.
     pub vary: Arc<[HeaderName]>,
     pub request_site: Arc<str>,
-    /// Whom alone it is for, without a port and in lower case; empty if all hosts of the site have it.
+    /// The host that it is for, in lower case and without a port. Empty if all hosts of the site share it.
     pub host: Box<str>,
     pub path_and_query: Box<str>,
     /// Surrogate keys.
@@ -33,7 +33,7 @@ pub struct Meta {
     /// Of the body, if it is known.
     pub length: Option<u64>,
     pub stored_ms: u64,
-    /// None: the body is as the origin sent it.
+    /// `None` if the body is as the origin sent it.
     pub original: Option<Original>,
 }
 
@@ -44,8 +44,8 @@ pub struct Original {
 }
 
 impl Meta {
-    /// The header fields by which the origin knows what it sent: many compare an ETag byte by byte, and it never gave
-    /// the one that stands for the compressed form.
+    /// The header fields as the origin sent them. Many origins compare an ETag byte by byte, and the ETag of the compressed
+    /// form is not one they ever sent.
     pub fn as_sent(&self) -> Cow<'_, HeaderMap> {
         let Some(original) = &self.original else { return Cow::Borrowed(&self.headers) };
         let mut headers = self.headers.clone();
@@ -56,13 +56,13 @@ impl Meta {
         Cow::Owned(headers)
     }
 
-    /// The same in memory of its own, so that what is counted is what it holds.
+    /// Copies the fields into memory of their own, so that the bytes counted are the bytes held.
     pub(crate) fn compact(self) -> Meta {
         let etag = |original: Original| Original { etag: original.etag.as_ref().map(compact::value) };
         Meta { headers: compact::headers(&self.headers), original: self.original.map(etag), ..self }
     }
 
-    /// What it holds in memory, beside `OVERHEAD_BYTES`.
+    /// The bytes that it holds in memory, in addition to `OVERHEAD_BYTES`.
     pub(crate) fn bytes(&self) -> u64 {
         let tags: usize = self.tags.iter().map(|tag| tag.len() + size_of::<Box<str>>() + 16).sum();
         let vary: usize = self.vary.iter().map(|name| size_of::<HeaderName>() + compact::name_bytes(name)).sum();
@@ -72,22 +72,22 @@ impl Meta {
     }
 }
 
-/// A response that lies in memory.
+/// A response in memory.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) meta: Arc<Meta>,
     pub(crate) body: Bytes,
     /// The epoch of purges at which its fill began.
-    pub(crate) born: u64,
+    pub(crate) fill_epoch: u64,
     /// No purge up to this epoch strikes it.
     pub(crate) checked: AtomicU64,
     bytes: u64,
 }
 
 impl Stored {
-    pub(crate) fn new(meta: Arc<Meta>, body: Bytes, born: u64) -> Stored {
+    pub(crate) fn new(meta: Arc<Meta>, body: Bytes, fill_epoch: u64) -> Stored {
         let bytes = compact::taken(body.len() as u64) + meta.bytes() + OVERHEAD_BYTES;
-        Stored { meta, body, born, checked: AtomicU64::new(born), bytes }
+        Stored { meta, body, fill_epoch, checked: AtomicU64::new(fill_epoch), bytes }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -95,7 +95,7 @@ impl Stored {
     }
 }
 
-/// Why a body ended before its end.
+/// Why a body ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     #[error("the response that this one streams from was cut short")]

@@ -1,17 +1,17 @@
-//! I make stored responses invisible: by path, by tag, of a site, or all of them.
+//! Purges: they make stored responses invisible, by path, by tag, of a site, or all of them.
 //!
-//! A purge is a rule with a number, the epoch. Everything stored carries the epoch at which its fill began,
-//! so a rule strikes what it matches and what began before it, also a fill that ends after the purge. The
-//! next lookup sees the rule; nothing has to be walked through first. What has passed the rules is stamped,
-//! so that a hit compares two numbers and no more.
+//! A purge is a rule with a number, the epoch. Every object has the epoch at which its fill began, so a rule
+//! strikes matching objects whose fill began before it, even if the fill ends after the purge. The
+//! next lookup sees the rule; no walk over the objects is needed first. An object that has passed the rules is
+//! stamped, so that a hit only compares two numbers.
 //!
-//! A sweep takes what is struck out of the tiers, and the rule with it: it may go only when nothing that
-//! began before it can still be stored. `Cohort` knows that.
+//! A sweep removes struck objects from the tiers, and then the rule. A rule may go only when no fill that
+//! began before it can still store something. `FillsByEpoch` knows that.
 //!
 //!     purge ──► rule in force ──► flights that stream are struck ──► older work has ended ──► swept, forgotten
 //!
-//! The number of rules in force is bounded; above it a purge is refused. What unsafe requests have made doubtful has its
-//! own place (`invalidated`), since strangers make it.
+//! The number of rules in force is bounded; above it a purge is refused. Invalidations by unsafe requests are kept
+//! elsewhere (`invalidated`), since clients cause them.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -37,7 +37,7 @@ pub enum Purge {
     Site {
         site: String,
     },
-    /// Path, as `path` reads it, and query string; `*` stands for any run of characters (CloudFront's invalidations).
+    /// Path, normalised by `path`, and query string; `*` matches any run of characters (CloudFront's invalidations).
     Path {
         site: String,
         pattern: String,
@@ -60,19 +60,19 @@ impl Purge {
     }
 }
 
-/// What is wrong with a path that is no absolute one.
+/// The error message for a path that is not absolute.
 pub fn no_path(pattern: &str) -> String {
     format!("a path begins with `/`, as in `/{}`", pattern.escape_debug())
 }
 
-/// Why a purge was not carried out, or not for good.
+/// Why a purge was not carried out, or is not durable.
 #[derive(Debug, thiserror::Error)]
 pub enum PurgeError {
     #[error("{} purges are still being swept; try again when some have ended", limits::cache::PURGES)]
     TooMany,
     #[error("a purge may be {} bytes long at most", limits::cache::PURGE_BYTES)]
     TooLong,
-    /// It is in force, but a restart of this process would forget it.
+    /// The purge is in force, but a restart of this process would forget it.
     #[error("the purge could not be written to disk: {0}")]
     Journal(std::io::Error),
 }
@@ -82,9 +82,9 @@ pub enum PurgeError {
 pub(crate) struct Rule {
     epoch: u64,
     purge: Purge,
-    /// Of a path.
+    /// Of a purge by path.
     pattern: Option<Pattern>,
-    /// How much was taken out because of it.
+    /// How many objects it has removed.
     taken: Arc<AtomicU64>,
 }
 
@@ -97,7 +97,7 @@ impl Rule {
         Rule { epoch, purge, pattern, taken: Arc::default() }
     }
 
-    /// `target` is the text of the response's own path and query, made when it is first needed.
+    /// `target` is the normalised path and query of the response, computed when it is first needed.
     fn strikes<'m>(&self, meta: &'m Meta, target: &OnceCell<Cow<'m, str>>) -> bool {
         match (&self.purge, &self.pattern) {
             (Purge::Everything, _) => true,
@@ -111,9 +111,9 @@ impl Rule {
     }
 }
 
-/// As it is kept on disk.
+/// A rule as it is written to disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Written {
+struct JournalRule {
     epoch: u64,
     purge: Purge,
 }
@@ -122,7 +122,7 @@ struct Written {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Journal {
     pub(crate) epoch: u64,
-    rules: Vec<Written>,
+    rules: Vec<JournalRule>,
     #[serde(default)]
     invalidated: Vec<(Uri, u64)>,
 }
@@ -134,9 +134,9 @@ pub(crate) struct Purges {
     changing: Mutex<()>,
     /// Every rule up to this epoch has been swept.
     swept: watch::Sender<u64>,
-    /// How much the rules took out that were swept last.
+    /// How many objects the last swept rules removed.
     over: Mutex<VecDeque<(u64, u64)>>,
-    cohort: Arc<Cohort>,
+    cohort: Arc<FillsByEpoch>,
 }
 
 impl Purges {
@@ -158,7 +158,7 @@ impl Purges {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// From here on the rule strikes. Its number.
+    /// Puts a rule in force. Returns its number.
     pub(crate) fn add(&self, purge: Purge) -> Result<u64, PurgeError> {
         if purge.bytes() > limits::cache::PURGE_BYTES {
             return Err(PurgeError::TooLong);
@@ -167,8 +167,8 @@ impl Purges {
         let mut rules = Vec::clone(&self.rules.load());
         let epoch = self.epoch() + 1;
         if purge == Purge::Everything {
-            // It makes room: it strikes all that the older ones do. Who asked before it, but after them, must
-            // still not get what they struck; for those one rule stands in for all.
+            // It makes room: it strikes all that the older rules do. A request from before it, but after them, must
+            // still not get what they struck; for those requests one rule stands in for all.
             if let Some(last) = rules.last().map(|rule| rule.epoch) {
                 self.close(&rules);
                 rules = vec![Rule::new(last, Purge::Everything)];
@@ -177,13 +177,13 @@ impl Purges {
             return Err(PurgeError::TooMany);
         }
         rules.push(Rule::new(epoch, purge));
-        // The rule before its number: who sees the number must find the rule.
+        // The rule before its number: a reader that sees the number must find the rule.
         self.rules.store(Arc::new(rules));
         self.epoch.store(epoch, Ordering::Release);
         Ok(epoch)
     }
 
-    /// What is stored for this URI is doubtful from here on. None: there was no room to remember that for this client.
+    /// Invalidates what is stored for this URI. `None` if this client has no room for another invalidation.
     pub(crate) fn invalidate(&self, uri: Uri, client: IpAddr) -> Option<u64> {
         let _changing = lock(&self.changing);
         let epoch = self.epoch() + 1;
@@ -194,66 +194,67 @@ impl Purges {
         Some(epoch)
     }
 
-    /// Whether a rule that came after `born` strikes this.
-    pub(crate) fn strike(&self, meta: &Meta, born: u64) -> bool {
-        born < self.epoch() && self.struck(meta, |epoch| epoch > born, born).is_some()
+    /// Whether a rule that came after `fill_epoch` strikes this.
+    pub(crate) fn strike(&self, meta: &Meta, fill_epoch: u64) -> bool {
+        fill_epoch < self.epoch() && self.struck(meta, |epoch| epoch > fill_epoch, fill_epoch).is_some()
     }
 
-    /// As `strike`; what is struck is about to be taken out, and is counted for its rule.
-    pub(crate) fn take(&self, meta: &Meta, born: u64) -> bool {
-        let struck = if born < self.epoch() { self.struck(meta, |epoch| epoch > born, born) } else { None };
+    /// As `strike`, and counts the object for its rule, since it is about to be removed.
+    pub(crate) fn take(&self, meta: &Meta, fill_epoch: u64) -> bool {
+        let struck = if fill_epoch < self.epoch() { self.struck(meta, |epoch| epoch > fill_epoch, fill_epoch) } else { None };
         if let Some(Some(taken)) = &struck {
             taken.fetch_add(1, Ordering::Relaxed);
         }
         struck.is_some()
     }
 
-    /// As `strike`, but a rule after `asked` does not count: who asked before a purge may have what it struck. Of what
-    /// requests made doubtful only the last time is known, so that it counts.
-    pub(crate) fn strike_between(&self, meta: &Meta, born: u64, asked: u64) -> bool {
-        born < asked && self.struck(meta, |epoch| epoch > born && epoch <= asked, born).is_some()
+    /// As `strike`, but a rule after `asked` does not count: a request from before a purge may have what it struck. Of an
+    /// invalidated URI only the last epoch is known, so that it always counts.
+    pub(crate) fn strike_between(&self, meta: &Meta, fill_epoch: u64, asked: u64) -> bool {
+        fill_epoch < asked && self.struck(meta, |epoch| epoch > fill_epoch && epoch <= asked, fill_epoch).is_some()
     }
 
-    /// What struck it: a rule, whose count it is, or a request.
-    fn struck(&self, meta: &Meta, counts: impl Fn(u64) -> bool, born: u64) -> Option<Option<Arc<AtomicU64>>> {
+    /// What struck the object: a rule, by its counter, or an invalidation.
+    fn struck(&self, meta: &Meta, counts: impl Fn(u64) -> bool, fill_epoch: u64) -> Option<Option<Arc<AtomicU64>>> {
         let target = OnceCell::new();
         let rules = self.rules.load();
         if let Some(rule) = rules.iter().find(|rule| counts(rule.epoch) && rule.strikes(meta, &target)) {
             return Some(Some(rule.taken.clone()));
         }
         let uri = || Uri::of(&meta.request_site, &meta.host, &meta.path_and_query);
-        self.invalidated.strikes(uri, born).then_some(None)
+        self.invalidated.strikes(uri, fill_epoch).then_some(None)
     }
 
-    /// Whether all that was stored before this epoch is struck, whatever it is.
-    pub(crate) fn strike_unseen(&self, born: u64) -> bool {
-        self.rules.load().iter().any(|rule| rule.epoch > born && rule.purge == Purge::Everything)
+    /// Whether a rule strikes everything whose fill began at this epoch.
+    pub(crate) fn strike_unseen(&self, fill_epoch: u64) -> bool {
+        self.rules.load().iter().any(|rule| rule.epoch > fill_epoch && rule.purge == Purge::Everything)
     }
 
-    /// What was struck unseen by its rule has been taken out.
-    pub(crate) fn count_unseen(&self, born: u64) {
-        if let Some(rule) = self.rules.load().iter().find(|rule| rule.epoch > born && rule.purge == Purge::Everything) {
+    /// Counts an object that `strike_unseen` struck, and that has been removed.
+    pub(crate) fn count_unseen(&self, fill_epoch: u64) {
+        if let Some(rule) = self.rules.load().iter().find(|rule| rule.epoch > fill_epoch && rule.purge == Purge::Everything) {
             rule.taken.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Work that may store something begins: no rule that is newer than it is forgotten before it ends.
-    pub(crate) fn begin(&self) -> Born {
+    /// Begins work that may store something: no newer rule is forgotten before it ends.
+    pub(crate) fn begin(&self) -> EpochGuard {
         let mut counts = lock(&self.cohort.counts);
         let epoch = self.epoch();
         *counts.entry(epoch).or_default() += 1;
-        Born { epoch, cohort: self.cohort.clone() }
+        EpochGuard { epoch, cohort: self.cohort.clone() }
     }
 
-    /// Waits until nothing that began before `epoch` can be stored any more, or for `patience`.
+    /// Waits until all work that began before `epoch` has ended, at most for `patience`.
     pub(crate) fn older_work_ended(&self, epoch: u64, patience: Duration) -> bool {
         let counts = lock(&self.cohort.counts);
-        let older = |counts: &mut BTreeMap<u64, usize>| counts.first_key_value().is_some_and(|(born, _)| *born < epoch);
+        let older =
+            |counts: &mut BTreeMap<u64, usize>| counts.first_key_value().is_some_and(|(fill_epoch, _)| *fill_epoch < epoch);
         let result = self.cohort.ended.wait_timeout_while(counts, patience, older);
         !result.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// The rules up to this epoch have done their work.
+    /// Retires the rules up to this epoch.
     pub(crate) fn retire(&self, epoch: u64) {
         let _changing = lock(&self.changing);
         let (over, rules): (Vec<_>, Vec<_>) = self.rules.load().iter().cloned().partition(|rule| rule.epoch <= epoch);
@@ -263,7 +264,7 @@ impl Purges {
         self.swept.send_replace(epoch);
     }
 
-    /// Remembers how much these took out, of the last ones.
+    /// Remembers how many objects the last rules removed.
     fn close(&self, rules: &[Rule]) {
         let mut over = lock(&self.over);
         over.extend(rules.iter().map(|rule| (rule.epoch, rule.taken.load(Ordering::Relaxed))));
@@ -271,7 +272,7 @@ impl Purges {
         over.drain(..beyond);
     }
 
-    /// How much a rule has taken out so far. None if that has been forgotten.
+    /// How many objects a rule has removed so far. `None` if that has been forgotten.
     pub(crate) fn taken(&self, number: u64) -> Option<u64> {
         let rules = self.rules.load();
         let in_force = rules.iter().find(|rule| rule.epoch == number).map(|rule| rule.taken.load(Ordering::Relaxed));
@@ -298,31 +299,31 @@ impl Purges {
     pub(crate) fn journal(&self) -> Journal {
         let _changing = lock(&self.changing);
         let rules = self.rules.load();
-        let rules = rules.iter().map(|rule| Written { epoch: rule.epoch, purge: rule.purge.clone() }).collect();
+        let rules = rules.iter().map(|rule| JournalRule { epoch: rule.epoch, purge: rule.purge.clone() }).collect();
         Journal { epoch: self.epoch(), rules, invalidated: self.invalidated.known() }
     }
 }
 
-/// How much work of each epoch is under way.
+/// How many fills of each epoch are under way.
 #[derive(Default)]
-struct Cohort {
+struct FillsByEpoch {
     counts: Mutex<BTreeMap<u64, usize>>,
     ended: Condvar,
 }
 
-/// Work that may store something, and the epoch at which it began.
-pub(crate) struct Born {
+/// Guards work that may store something, and knows the epoch at which it began.
+pub(crate) struct EpochGuard {
     epoch: u64,
-    cohort: Arc<Cohort>,
+    cohort: Arc<FillsByEpoch>,
 }
 
-impl Born {
+impl EpochGuard {
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 }
 
-impl Drop for Born {
+impl Drop for EpochGuard {
     fn drop(&mut self) {
         let mut counts = lock(&self.cohort.counts);
         if let Some(count) = counts.get_mut(&self.epoch) {
@@ -335,7 +336,7 @@ impl Drop for Born {
     }
 }
 
-/// What is kept under these locks is whole after each statement, so a panic elsewhere spoils nothing.
+/// Ignores poisoning: what these locks protect is consistent after each statement.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -407,11 +408,11 @@ mod tests {
     #[test]
     fn older_work_holds_a_rule_back() {
         let purges = Purges::new(Journal::default());
-        let born = purges.begin();
+        let fill_epoch = purges.begin();
         let epoch = purges.add(Purge::Everything).unwrap();
         let younger = purges.begin();
         assert!(!purges.older_work_ended(epoch, Duration::ZERO));
-        drop(born);
+        drop(fill_epoch);
         assert!(purges.older_work_ended(epoch, Duration::ZERO));
         drop(younger);
     }

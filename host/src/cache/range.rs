@@ -1,10 +1,10 @@
-//! Which bytes of a stored response a request wants (RFC 9110 section 14), and the heads of the answer.
+//! Which bytes of a stored response a request wants (RFC 9110 section 14), and the header fields of the response.
 //!
-//! A range request may always be answered with the whole, and is whenever what it wants is odd: many ranges, ranges
-//! that overlap (the way to make a server send a file many times over), or, as CloudFront has it, ranges out of
-//! order. No answer I plan is longer than the content and the heads of `RANGES` parts.
+//! A range request may always be answered with the whole content. That is done for unusual requests: many ranges,
+//! overlapping ranges (which could make a server send a file many times over), or, as in CloudFront, ranges out of
+//! order. No planned response is longer than the content and the heads of `RANGES` parts.
 //!
-//! I plan and do no I/O: the parts are byte ranges of the content with the text that goes before each.
+//! This only plans, without I/O: the parts are byte ranges of the content with the text that precedes each.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ use crate::limits::negotiation::RANGES;
 /// What to send of a stored response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// All of it, as if no range had been asked for.
+    /// All of it, as if no range had been requested.
     Whole,
     /// 206 with [`part`].
     One(Range<u64>),
@@ -30,7 +30,7 @@ pub enum Selection {
     Unsatisfiable,
 }
 
-/// Chooses from a stored response of a known length. Without one there is no telling, and it is sent whole.
+/// Selects from a stored response. Without a known length it is sent whole.
 pub fn select(
     mode: Mode,
     method: &Method,
@@ -42,14 +42,14 @@ pub fn select(
     let (Some(length), &Method::GET, StatusCode::OK) = (length, method, status) else { return Selection::Whole };
     let mut lines = asked.get_all(header::RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Selection::Whole };
-    if !is_still_wanted(asked, stored) {
+    if !if_range_holds(asked, stored) {
         return Selection::Whole;
     }
     parse(mode, line.as_bytes(), length)
 }
 
-/// If-Range: the ranges are wanted only if the asker's other parts are of this response. By strong comparison.
-fn is_still_wanted(asked: &HeaderMap, stored: &HeaderMap) -> bool {
+/// If-Range: the ranges are wanted only if the client's other parts are of this response, by strong comparison.
+fn if_range_holds(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     let Some(condition) = asked.get(header::IF_RANGE) else { return true };
     let tag = condition.as_bytes().trim_ascii();
     if tag.starts_with(b"\"") || tag.starts_with(b"W/") {
@@ -60,7 +60,7 @@ fn is_still_wanted(asked: &HeaderMap, stored: &HeaderMap) -> bool {
     else {
         return false;
     };
-    // Two changes in one second have one date: it is strong only if the response was made later (section 8.8.2.2).
+    // Two changes within a second have one date, which is strong only if the response was made later (section 8.8.2.2).
     let strong = control::date_ms(stored, header::DATE).is_some_and(|date_ms| modified_ms + SECOND_MS <= date_ms);
     strong && condition_ms == modified_ms
 }
@@ -72,7 +72,7 @@ fn parse(mode: Mode, line: &[u8], length: u64) -> Selection {
     let mut parts: Vec<Range<u64>> = Vec::new();
     let mut any = false;
     for (n, spec) in set.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty()).enumerate() {
-        let Some(wanted) = Wanted::parse(spec) else { return Selection::Whole };
+        let Some(wanted) = RangeSpec::parse(spec) else { return Selection::Whole };
         any = true;
         if n >= RANGES {
             return Selection::Whole;
@@ -94,37 +94,37 @@ fn parse(mode: Mode, line: &[u8], length: u64) -> Selection {
     }
 }
 
-/// One of the ranges that are asked for.
-enum Wanted {
+/// One of the requested ranges.
+enum RangeSpec {
     /// First and last byte, the last one included.
     Between(u64, u64),
     Last(u64),
 }
 
-impl Wanted {
-    /// `None`: not valid, which makes the whole header invalid.
-    fn parse(spec: &[u8]) -> Option<Wanted> {
+impl RangeSpec {
+    /// `None` if it is invalid, which makes the whole header invalid.
+    fn parse(spec: &[u8]) -> Option<RangeSpec> {
         let dash = spec.iter().position(|&byte| byte == b'-')?;
         let (first, last) = (&spec[..dash], &spec[dash + 1..]);
         if first.is_empty() {
-            return number(last).map(Wanted::Last);
+            return number(last).map(RangeSpec::Last);
         }
         let first = number(first)?;
         let last = if last.is_empty() { u64::MAX } else { number(last)? };
-        (first <= last).then_some(Wanted::Between(first, last))
+        (first <= last).then_some(RangeSpec::Between(first, last))
     }
 
-    /// `None`: not satisfiable.
+    /// `None` if it is not satisfiable.
     fn within(&self, length: u64) -> Option<Range<u64>> {
         let part = match *self {
-            Wanted::Between(first, last) => first..last.saturating_add(1).min(length),
-            Wanted::Last(wanted) => length.saturating_sub(wanted)..length,
+            RangeSpec::Between(first, last) => first..last.saturating_add(1).min(length),
+            RangeSpec::Last(wanted) => length.saturating_sub(wanted)..length,
         };
         (part.start < part.end).then_some(part)
     }
 }
 
-/// A number that is too large is the largest.
+/// Parses a number; one that is too large counts as the largest.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -132,13 +132,13 @@ fn number(digits: &[u8]) -> Option<u64> {
     Some(digits.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }
 
-/// Makes of a whole response's header fields those of a 206 with one part.
+/// Turns a whole response's header fields into those of a 206 with one part.
 pub fn part(headers: &mut HeaderMap, part: &Range<u64>, length: u64) {
     headers.insert(header::CONTENT_RANGE, value(content_range(part, length)));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
 }
 
-/// Makes of a whole response's header fields those of a 416. The stored validators say nothing about it.
+/// Turns a whole response's header fields into those of a 416. The stored validators do not describe it.
 pub fn unsatisfiable(headers: &mut HeaderMap, length: u64) {
     for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::ETAG, header::LAST_MODIFIED] {
         headers.remove(name);
@@ -158,16 +158,16 @@ fn value(text: String) -> HeaderValue {
 /// The body of a 206 with several parts: text, bytes, text, bytes, …, text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Multipart {
-    /// What goes before each part, and which bytes of the content it is.
+    /// The text before each part, and which bytes of the content the part is.
     pub parts: Vec<(Bytes, Range<u64>)>,
-    /// What goes after the last part.
+    /// The text after the last part.
     pub end: Bytes,
-    /// Of the body.
+    /// The length of the body.
     pub length: u64,
 }
 
 impl Multipart {
-    /// Plans the body, and makes of a whole response's header fields those that go with it. The boundary is letters
+    /// Plans the body, and turns a whole response's header fields into those for it. The boundary is letters
     /// and digits that the content does not contain, such as 128 random bits.
     pub fn plan(headers: &mut HeaderMap, ranges: &[Range<u64>], length: u64, boundary: &str) -> Multipart {
         let content_type = headers.get(header::CONTENT_TYPE).cloned();

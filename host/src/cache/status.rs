@@ -1,29 +1,29 @@
-//! `Cache-Status` (RFC 9211): what the cache did with a request, said in a way that tools understand.
+//! `Cache-Status` (RFC 9211): what the cache did with a request, in a machine-readable form.
 //!
-//! I only put words together. A list member of ours goes behind those of the caches that the response came through.
+//! This only formats. Our list member is appended to those of the caches that the response came through.
 
 use std::fmt::Write as _;
 
 use bytes::BytesMut;
 use http::{HeaderValue, StatusCode};
 
-/// As long as most members are.
+/// The length of most members.
 pub const MEMBER_BYTES: usize = 96;
 
 /// Why a request went to the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forward {
-    /// The behaviour does not cache, or the key is known to be uncacheable.
+    /// The behavior does not cache, or the key is known to be uncacheable.
     Bypass,
     /// The method cannot be answered from a cache.
     Method,
     /// Nothing is stored under the key.
     Miss,
-    /// Something is, but not for what else of this request it varies by.
+    /// Responses are stored, but none whose variant matches this request.
     VaryMiss,
-    /// The asker's Cache-Control wanted it.
+    /// The request's Cache-Control demanded it.
     Request,
-    /// What was stored was no longer fresh.
+    /// The stored response was no longer fresh.
     Stale,
 }
 
@@ -40,20 +40,20 @@ impl Forward {
     }
 }
 
-/// What became of one request.
+/// What the cache did with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheStatus {
-    /// `None`: answered from the cache alone.
+    /// `None` if the response came from the cache alone.
     pub forward: Option<Forward>,
-    /// What the origin answered, when that is not the status of the response.
+    /// The origin's status, if it is not that of the response.
     pub forward_status: Option<StatusCode>,
-    /// Seconds that the response is fresh for from now; negative: since when it is stale.
+    /// How many seconds the response stays fresh; negative if it is stale.
     pub ttl_s: Option<i64>,
-    /// The origin's answer was stored.
+    /// The origin's response was stored.
     pub stored: bool,
-    /// It was fetched for another request, and this one waited.
+    /// It was fetched for another request, for which this one waited.
     pub collapsed: bool,
-    /// A word more, such as `freshness::Reason::name`.
+    /// A further word, such as `freshness::Reason::name`.
     pub detail: Option<&'static str>,
 }
 
@@ -65,7 +65,7 @@ impl CacheStatus {
         CacheStatus { forward: Some(why), ..CacheStatus::HIT }
     }
 
-    /// The member of the list that is ours; the cache's name is a token.
+    /// Our member of the list; the cache's name is a token.
     pub fn member(&self, cache: &str) -> HeaderValue {
         let mut text = BytesMut::with_capacity(MEMBER_BYTES);
         self.write(cache, &mut text);
@@ -74,28 +74,28 @@ impl CacheStatus {
 
     /// Appends the member to a text.
     pub fn write(&self, cache: &str, text: &mut BytesMut) {
-        let mut say = |words: std::fmt::Arguments<'_>| {
+        let mut append = |words: std::fmt::Arguments<'_>| {
             // Writing to memory does not fail.
             let _ = text.write_fmt(words);
         };
         match self.forward {
-            None => say(format_args!("{cache}; hit")),
-            Some(why) => say(format_args!("{cache}; fwd={}", why.name())),
+            None => append(format_args!("{cache}; hit")),
+            Some(why) => append(format_args!("{cache}; fwd={}", why.name())),
         }
         if let Some(status) = self.forward_status {
-            say(format_args!("; fwd-status={}", status.as_u16()));
+            append(format_args!("; fwd-status={}", status.as_u16()));
         }
         if let Some(ttl_s) = self.ttl_s {
-            say(format_args!("; ttl={ttl_s}"));
+            append(format_args!("; ttl={ttl_s}"));
         }
         if self.stored {
-            say(format_args!("; stored"));
+            append(format_args!("; stored"));
         }
         if self.collapsed {
-            say(format_args!("; collapsed"));
+            append(format_args!("; collapsed"));
         }
         if let Some(detail) = self.detail {
-            say(format_args!("; detail={detail}"));
+            append(format_args!("; detail={detail}"));
         }
     }
 }
@@ -103,7 +103,7 @@ impl CacheStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::freshness::Reason;
+    use crate::cache::freshness::UncacheableReason;
 
     #[test]
     fn members_are_as_in_the_rfc() {
@@ -115,7 +115,10 @@ mod tests {
             (CacheStatus { stored: true, ttl_s: Some(60), ..fetched }, "Edgeward; fwd=uri-miss; ttl=60; stored"),
             (CacheStatus { stored: true, collapsed: true, ..fetched }, "Edgeward; fwd=uri-miss; stored; collapsed"),
             (CacheStatus { forward_status: Some(StatusCode::NOT_MODIFIED), ..stale }, "Edgeward; fwd=stale; fwd-status=304"),
-            (CacheStatus { detail: Some(Reason::NoStore.name()), ..fetched }, "Edgeward; fwd=uri-miss; detail=no-store"),
+            (
+                CacheStatus { detail: Some(UncacheableReason::NoStore.name()), ..fetched },
+                "Edgeward; fwd=uri-miss; detail=no-store",
+            ),
             (CacheStatus::forward(Forward::Bypass), "Edgeward; fwd=bypass"),
         ] {
             assert_eq!(status.member("Edgeward"), expected);

@@ -1,15 +1,15 @@
-//! I am a response on its way into the cache, and those who read it meanwhile.
+//! A response on its way into the cache, and its readers.
 //!
 //! The filler pushes pieces; readers, on any worker, take them at their own speed. As long as the object may
-//! still go to memory, everything is kept. A larger one goes to a file while it comes: what the file has, I
-//! let go of, and readers that are behind read the file. Where no file takes it, I keep a window, and the
-//! filler waits for the slowest reader; a reader that holds it up for too long is cut off, so that one slow
+//! still go to memory, everything is kept. A larger object goes to a file while it arrives: what the file has is
+//! released here, and readers that are behind read the file. Where no file takes it, a window is kept, and the
+//! filler waits for the slowest reader. A reader that holds it up for too long is cut off, so that one slow
 //! client does not stop the others for ever.
 //!
 //!     0 ───── file ─────► readable          (blocks, from the blocking pool)
 //!               start ────── pieces ──────► end     (memory)
 //!
-//! A reader gets every byte from its place on, or an error. Each has a place here until it is dropped.
+//! A reader gets every byte from its position on, or an error. It has a position here until it is dropped.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -27,41 +27,41 @@ use crate::cache::key::Key;
 use crate::cache::object::{BodyError, Meta};
 use crate::cache::purge::lock;
 
-pub(crate) struct Stream {
+pub(crate) struct FillStream {
     pub(crate) meta: Arc<Meta>,
-    /// The object's own.
+    /// The object's own key.
     pub(crate) key: Key,
-    pub(crate) born: u64,
+    pub(crate) fill_epoch: u64,
     purged: AtomicBool,
-    /// A reader has moved on, or has gone.
+    /// Notified when a reader has moved on or has been dropped.
     moved: Notify,
-    state: Mutex<State>,
+    state: Mutex<FillState>,
     buffered: Arc<AtomicU64>,
 }
 
-struct State {
-    /// With the place of its first byte.
+struct FillState {
+    /// Each piece with the offset of its first byte.
     pieces: VecDeque<(u64, Bytes)>,
     start: u64,
     end: u64,
     over: Option<Result<(), BodyError>>,
-    readers: Vec<Option<Place>>,
+    readers: Vec<Option<ReaderPosition>>,
     free: Vec<usize>,
     file: Option<(Blocks, u64)>,
     /// Counted in `buffered`.
     counted: u64,
 }
 
-struct Place {
+struct ReaderPosition {
     at: u64,
     waker: Option<Waker>,
     cut: bool,
 }
 
-impl Stream {
-    /// `buffered` is what all streams keep.
-    pub(crate) fn new(meta: Arc<Meta>, key: Key, born: u64, buffered: Arc<AtomicU64>) -> Arc<Stream> {
-        let state = State {
+impl FillStream {
+    /// `buffered` counts the bytes that all streams keep.
+    pub(crate) fn new(meta: Arc<Meta>, key: Key, fill_epoch: u64, buffered: Arc<AtomicU64>) -> Arc<FillStream> {
+        let state = FillState {
             pieces: VecDeque::new(),
             start: 0,
             end: 0,
@@ -71,10 +71,10 @@ impl Stream {
             file: None,
             counted: 0,
         };
-        Arc::new(Stream {
+        Arc::new(FillStream {
             meta,
             key,
-            born,
+            fill_epoch,
             purged: AtomicBool::new(false),
             moved: Notify::new(),
             state: Mutex::new(state),
@@ -90,7 +90,7 @@ impl Stream {
         self.purged.load(Ordering::Acquire)
     }
 
-    /// One who reads from the beginning; `None` if that is gone.
+    /// A reader from the beginning. `None` if the beginning is gone.
     pub(crate) fn reader(self: &Arc<Self>) -> Option<StreamReader> {
         let mut state = lock(&self.state);
         if state.start > state.file.as_ref().map_or(0, |(_, readable)| *readable) {
@@ -101,7 +101,7 @@ impl Stream {
         Some(StreamReader { stream: self.clone(), slot, at: 0, until: self.meta.length, file: None })
     }
 
-    /// Takes a piece; how much has come with it.
+    /// Takes a piece. Returns how many bytes have arrived in all.
     pub(crate) fn push(&self, data: Bytes) -> u64 {
         let mut state = lock(&self.state);
         let at = state.end;
@@ -117,7 +117,7 @@ impl Stream {
         end
     }
 
-    /// Puts the last pieces together as long as they are small. Readers do not notice: they know their places.
+    /// Merges the last pieces as long as they are small. Readers do not notice, since they keep byte offsets.
     pub(crate) fn merge(&self) {
         let mut state = lock(&self.state);
         while let [.., (at, older), (_, newer)] = state.pieces.make_contiguous()
@@ -130,7 +130,7 @@ impl Stream {
         }
     }
 
-    /// What has come and is still kept.
+    /// The pieces that have arrived and are still kept.
     pub(crate) fn pieces(&self) -> Vec<Bytes> {
         lock(&self.state).pieces.iter().map(|(_, data)| data.clone()).collect()
     }
@@ -147,7 +147,7 @@ impl Stream {
         self.release(&mut state, until);
     }
 
-    /// Waits until the window has room, for `patience`; then those who are behind it are cut off.
+    /// Waits until the window has room, at most for `patience`; then cuts off the readers that are behind it.
     pub(crate) async fn room(&self, window: u64, patience: Duration) {
         let waited = tokio::time::timeout(patience, async {
             loop {
@@ -169,32 +169,32 @@ impl Stream {
         }
     }
 
-    /// Whether some are behind the window while others are not, and so wait for them.
+    /// Whether some readers are behind the window while others, which are not, wait for them.
     pub(crate) fn is_contested(&self, window: u64) -> bool {
         let state = lock(&self.state);
         let floor = state.end.saturating_sub(window);
         let readable = state.file.as_ref().map_or(0, |(_, readable)| *readable);
-        let is_behind = |place: &Place| place.at < floor && place.at >= readable;
+        let is_behind = |place: &ReaderPosition| place.at < floor && place.at >= readable;
         let mut readers = state.readers.iter().flatten().filter(|place| !place.cut);
         readers.clone().any(is_behind) && readers.any(|place| place.at >= floor)
     }
 
-    /// Lets go of what is behind the window and behind every reader; whether nobody is behind the window.
+    /// Releases what is behind the window and behind every reader. Returns whether no reader is behind the window.
     fn slide(&self, window: u64) -> bool {
         let mut state = lock(&self.state);
         let readable = state.file.as_ref().map_or(0, |(_, readable)| *readable);
-        // Who is within the file needs nothing of what is kept here, until it has read up to its end.
-        let needs = |place: &Place| if place.at < readable { readable } else { place.at };
+        // A reader within the file needs nothing that is kept here until it has read the file to its end.
+        let needs = |place: &ReaderPosition| if place.at < readable { readable } else { place.at };
         let slowest = state.readers.iter().flatten().filter(|place| !place.cut).map(needs).min();
         let floor = state.end.saturating_sub(window);
         let slowest = slowest.unwrap_or(floor);
         self.release(&mut state, slowest.min(floor));
-        // Not by what is kept: a piece across the floor stays, and nobody can help that.
+        // Judged by the readers, not by what is kept: a piece that lies across the floor stays whole.
         slowest >= floor
     }
 
-    /// Forgets whole pieces up to `until`.
-    fn release(&self, state: &mut State, until: u64) {
+    /// Releases whole pieces up to `until`.
+    fn release(&self, state: &mut FillState, until: u64) {
         while let Some((at, data)) = state.pieces.front()
             && at + data.len() as u64 <= until
         {
@@ -206,7 +206,7 @@ impl Stream {
         }
     }
 
-    /// The whole body has come; `kept` is it, if it is in memory now and not counted here any more.
+    /// The whole body has arrived. `kept` is the body if the memory tier has it now and it is no longer counted here.
     pub(crate) fn finish(&self, kept: Option<Bytes>) {
         let mut state = lock(&self.state);
         if let Some(body) = kept {
@@ -218,12 +218,12 @@ impl Stream {
         self.conclude(state, Ok(()));
     }
 
-    /// Nothing more will come.
+    /// The fill has failed: nothing more will arrive.
     pub(crate) fn fail(&self) {
         self.conclude(lock(&self.state), Err(BodyError::Cut));
     }
 
-    fn conclude(&self, mut state: std::sync::MutexGuard<'_, State>, result: Result<(), BodyError>) {
+    fn conclude(&self, mut state: std::sync::MutexGuard<'_, FillState>, result: Result<(), BodyError>) {
         state.over.get_or_insert(result);
         let wakers = state.wakers();
         drop(state);
@@ -239,15 +239,15 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for FillStream {
     fn drop(&mut self) {
         self.buffered.fetch_sub(lock(&self.state).counted, Ordering::Relaxed);
     }
 }
 
-impl State {
+impl FillState {
     fn sit(&mut self, at: u64) -> usize {
-        let place = Some(Place { at, waker: None, cut: false });
+        let place = Some(ReaderPosition { at, waker: None, cut: false });
         if let Some(slot) = self.free.pop() {
             self.readers[slot] = place;
             return slot;
@@ -261,9 +261,9 @@ impl State {
     }
 }
 
-/// A reader, and its place in the stream.
+/// A reader, and its position in the stream.
 pub(crate) struct StreamReader {
-    stream: Arc<Stream>,
+    stream: Arc<FillStream>,
     slot: usize,
     at: u64,
     until: Option<u64>,
@@ -278,7 +278,7 @@ impl StreamReader {
         })
     }
 
-    /// Where this one ends, if that is known.
+    /// How many bytes are left, if that is known.
     pub(crate) fn remaining(&self) -> Option<u64> {
         self.until.map(|until| until.saturating_sub(self.at))
     }
@@ -287,7 +287,7 @@ impl StreamReader {
         self.remaining() == Some(0)
     }
 
-    /// Another reader, of these bytes only.
+    /// Another reader, for these bytes only.
     pub(crate) fn part(&self, range: Range<u64>) -> StreamReader {
         let mut part = self.clone();
         part.move_to(range.start);

@@ -1,11 +1,11 @@
 //! `CDN-Cache-Control` (RFC 9213): cache directives as a structured field, for caches like us only.
 //!
-//! Structured fields are read strictly (RFC 9651): one wrong byte, or a known directive with a value of another
-//! type, and the field is as if it were not there. Parameters are read and ignored.
+//! Structured fields are parsed strictly (RFC 9651): with one invalid byte, or a known directive with a value of the wrong
+//! type, the whole field is ignored. Parameters are parsed and ignored.
 
 use http::header::{HeaderMap, HeaderName};
 
-use crate::cache::control::{Control, SECOND_MS, Scope, Word, seconds};
+use crate::cache::control::{Control, DirectiveName, DirectiveScope, SECOND_MS, seconds};
 
 /// The directives for caches like us: `CDN-Cache-Control` (RFC 9213) if it is valid and says anything, else
 /// `Surrogate-Control`. They replace Cache-Control and Expires.
@@ -27,12 +27,12 @@ fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Control> {
     let mut control = Control::default();
     let mut any = false;
     let mut lines = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).filter(|line| !line.is_empty());
-    // Lines are joined by commas (RFC 9110 section 5.3); no value of ours may go over a line's end.
+    // Lines are joined by commas (RFC 9110 section 5.3); no value of a known directive may span two lines.
     lines.try_for_each(|line| {
-        let mut reader = Reader { rest: line };
+        let mut reader = FieldParser { rest: line };
         loop {
             let key = reader.key()?;
-            let value = if reader.take(b'=') { reader.value()? } else { Value::Boolean(true) };
+            let value = if reader.take(b'=') { reader.value()? } else { BareItem::Boolean(true) };
             reader.parameters()?;
             apply(&mut control, key, &value)?;
             any = true;
@@ -50,43 +50,43 @@ fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Control> {
     any.then_some(control)
 }
 
-/// The last of two values counts: a structured dictionary has each key once.
-fn apply(control: &mut Control, key: &[u8], value: &Value) -> Option<()> {
-    let Some(word) = Word::of(key) else { return Some(()) };
+/// Of two values the last counts: a structured dictionary has each key once.
+fn apply(control: &mut Control, key: &[u8], value: &BareItem) -> Option<()> {
+    let Some(word) = DirectiveName::of(key) else { return Some(()) };
     let number = || match value {
-        Value::Integer(seconds) => Some(Some(seconds * SECOND_MS)),
+        BareItem::Integer(seconds) => Some(Some(seconds * SECOND_MS)),
         _ => None,
     };
     let flag = || match value {
-        Value::Boolean(flag) => Some(*flag),
+        BareItem::Boolean(flag) => Some(*flag),
         _ => None,
     };
     let scope = || match value {
-        Value::Boolean(true) => Some(Scope::Everything),
-        Value::Boolean(false) => Some(Scope::Nothing),
-        // The fields are withheld by the plain Cache-Control only; without one, nothing may be reused.
-        Value::String => Some(Scope::Everything),
+        BareItem::Boolean(true) => Some(DirectiveScope::Everything),
+        BareItem::Boolean(false) => Some(DirectiveScope::Nothing),
+        // Only the plain Cache-Control withholds single fields; here nothing may be reused.
+        BareItem::String => Some(DirectiveScope::Everything),
         _ => None,
     };
     match word {
-        Word::MaxAge => control.max_age_ms = number()?,
-        Word::SMaxage => control.s_maxage_ms = number()?,
-        Word::StaleWhileRevalidate => control.stale_while_revalidate_ms = number()?,
-        Word::StaleIfError => control.stale_if_error_ms = number()?,
-        Word::NoStore => control.no_store = flag()?,
-        Word::NoCache => control.no_cache = scope()?,
-        Word::Private => control.private = scope()?,
-        Word::Public => control.public = flag()?,
-        Word::MustRevalidate => control.must_revalidate = flag()?,
-        Word::ProxyRevalidate => control.proxy_revalidate = flag()?,
-        Word::MustUnderstand => control.must_understand = flag()?,
-        Word::MinFresh | Word::MaxStale | Word::OnlyIfCached => {}
+        DirectiveName::MaxAge => control.max_age_ms = number()?,
+        DirectiveName::SMaxage => control.s_maxage_ms = number()?,
+        DirectiveName::StaleWhileRevalidate => control.stale_while_revalidate_ms = number()?,
+        DirectiveName::StaleIfError => control.stale_if_error_ms = number()?,
+        DirectiveName::NoStore => control.no_store = flag()?,
+        DirectiveName::NoCache => control.no_cache = scope()?,
+        DirectiveName::Private => control.private = scope()?,
+        DirectiveName::Public => control.public = flag()?,
+        DirectiveName::MustRevalidate => control.must_revalidate = flag()?,
+        DirectiveName::ProxyRevalidate => control.proxy_revalidate = flag()?,
+        DirectiveName::MustUnderstand => control.must_understand = flag()?,
+        DirectiveName::MinFresh | DirectiveName::MaxStale | DirectiveName::OnlyIfCached => {}
     }
     Some(())
 }
 
-/// As much of a value as directives need.
-enum Value {
+/// A value, as far as directives need it.
+enum BareItem {
     /// Not negative; a negative number is `Other`.
     Integer(u64),
     Boolean(bool),
@@ -94,11 +94,11 @@ enum Value {
     Other,
 }
 
-struct Reader<'a> {
+struct FieldParser<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FieldParser<'a> {
     fn take(&mut self, byte: u8) -> bool {
         let found = self.rest.first() == Some(&byte);
         if found {
@@ -137,14 +137,14 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    fn value(&mut self) -> Option<Value> {
+    fn value(&mut self) -> Option<BareItem> {
         if !self.take(b'(') {
             return self.item();
         }
         loop {
             self.take_while(|byte| byte == b' ');
             if self.take(b')') {
-                return Some(Value::Other);
+                return Some(BareItem::Other);
             }
             self.item()?;
             self.parameters()?;
@@ -154,32 +154,32 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn item(&mut self) -> Option<Value> {
+    fn item(&mut self) -> Option<BareItem> {
         match *self.rest.first()? {
             b'-' | b'0'..=b'9' => self.number(),
             b'"' => self.string(),
             b'?' => {
                 self.take(b'?');
                 match self.take_while(|byte| byte.is_ascii_digit()) {
-                    b"0" => Some(Value::Boolean(false)),
-                    b"1" => Some(Value::Boolean(true)),
+                    b"0" => Some(BareItem::Boolean(false)),
+                    b"1" => Some(BareItem::Boolean(true)),
                     _ => None,
                 }
             }
             b':' => {
                 self.take(b':');
                 self.take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
-                self.take(b':').then_some(Value::Other)
+                self.take(b':').then_some(BareItem::Other)
             }
             b'*' | b'a'..=b'z' | b'A'..=b'Z' => {
                 self.take_while(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte));
-                Some(Value::Other)
+                Some(BareItem::Other)
             }
             _ => None,
         }
     }
 
-    fn number(&mut self) -> Option<Value> {
+    fn number(&mut self) -> Option<BareItem> {
         let negative = self.take(b'-');
         let digits = self.take_while(|byte| byte.is_ascii_digit());
         if digits.is_empty() || digits.len() > 15 {
@@ -187,17 +187,17 @@ impl<'a> Reader<'a> {
         }
         if self.take(b'.') {
             let fraction = self.take_while(|byte| byte.is_ascii_digit()).len();
-            return ((1..=3).contains(&fraction) && digits.len() <= 12).then_some(Value::Other);
+            return ((1..=3).contains(&fraction) && digits.len() <= 12).then_some(BareItem::Other);
         }
-        if negative { Some(Value::Other) } else { seconds(digits).map(Value::Integer) }
+        if negative { Some(BareItem::Other) } else { seconds(digits).map(BareItem::Integer) }
     }
 
-    fn string(&mut self) -> Option<Value> {
+    fn string(&mut self) -> Option<BareItem> {
         self.take(b'"');
         loop {
             self.take_while(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
             if self.take(b'"') {
-                return Some(Value::String);
+                return Some(BareItem::String);
             }
             if !self.take(b'\\') || !(self.take(b'"') || self.take(b'\\')) {
                 return None;
@@ -240,7 +240,10 @@ mod tests {
             assert_eq!(control.max_age_ms, max_age.map(|seconds| seconds * 1000), "{line}");
         }
         assert_eq!(said(&["max-age=1", "", "no-store"]).map(|c| (c.max_age_ms, c.no_store)), Some((Some(1000), true)));
-        assert_eq!(said(&["private, no-cache=?0"]).map(|c| (c.private, c.no_cache)), Some((Scope::Everything, Scope::Nothing)));
+        assert_eq!(
+            said(&["private, no-cache=?0"]).map(|c| (c.private, c.no_cache)),
+            Some((DirectiveScope::Everything, DirectiveScope::Nothing))
+        );
     }
 
     #[test]

@@ -10,13 +10,13 @@ use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::disk::Disk;
-use super::freshness::{Times, Verdict};
-use super::hit::Source;
+use super::disk::DiskTier;
+use super::freshness::{Freshness, Times};
+use super::hit::BodySource;
 use super::key::{Key, Selecting};
-use super::memory::{Entry, Memory};
+use super::memory::{MemoryEntry, MemoryTier};
 use super::object::Stored;
-use super::stream::Stream;
+use super::stream::FillStream;
 use super::*;
 use crate::telemetry::Telemetry;
 
@@ -61,12 +61,12 @@ pub(super) fn nothing() -> Selecting<'static> {
     (&*NOTHING).into()
 }
 
-pub(super) fn fresh(_: &Meta) -> Verdict {
-    Verdict::Fresh
+pub(super) fn fresh(_: &Meta) -> Freshness {
+    Freshness::Fresh
 }
 
-fn stale(_: &Meta) -> Verdict {
-    Verdict::Revalidate { if_error: true }
+fn stale(_: &Meta) -> Freshness {
+    Freshness::Revalidate { if_error: true }
 }
 
 pub(super) fn metrics() -> crate::telemetry::CacheMetrics {
@@ -310,9 +310,9 @@ async fn a_reader_may_be_slower_or_faster_than_the_fill() {
 
 #[tokio::test]
 async fn the_slowest_reader_holds_a_window_up_until_it_is_cut_off() {
-    let stream = Stream::new(Arc::new(meta("a", None)), key("a"), 0, Arc::default());
+    let stream = FillStream::new(Arc::new(meta("a", None)), key("a"), 0, Arc::default());
     let (quick, slow) = (stream.reader().unwrap(), stream.reader().unwrap());
-    let bodies = [quick, slow].map(|reader| Hit { meta: stream.meta.clone(), source: Source::Stream(reader) }.body());
+    let bodies = [quick, slow].map(|reader| Hit { meta: stream.meta.clone(), source: BodySource::Stream(reader) }.body());
     let [mut quick, mut slow] = bodies;
     for _ in 0..4 {
         stream.push(Bytes::from_static(b"0123"));
@@ -330,8 +330,8 @@ async fn the_slowest_reader_holds_a_window_up_until_it_is_cut_off() {
 
 #[tokio::test]
 async fn readers_that_keep_up_do_not_hold_a_window_up() {
-    let stream = Stream::new(Arc::new(meta("a", None)), key("a"), 0, Arc::default());
-    let hit = Hit { meta: stream.meta.clone(), source: Source::Stream(stream.reader().unwrap()) };
+    let stream = FillStream::new(Arc::new(meta("a", None)), key("a"), 0, Arc::default());
+    let hit = Hit { meta: stream.meta.clone(), source: BodySource::Stream(stream.reader().unwrap()) };
     let mut body = hit.body();
     drop(hit);
     for _ in 0..10 {
@@ -485,12 +485,12 @@ async fn patience_ends() {
 async fn one_renews_what_is_stale_and_all_get_it() {
     let cache = memory_only();
     fill(&cache, "a", b"body").await;
-    let look = |judge: fn(&Meta) -> Verdict| cache.lookup(&key("a"), nothing(), NOW, judge);
+    let look = |judge: fn(&Meta) -> Freshness| cache.lookup(&key("a"), nothing(), NOW, judge);
     let Lookup::Settled(LookupResult::Stale { hit: old, duty: Some(owed), .. }) = look(stale) else { panic!() };
     assert_eq!(text(&old).await, "body");
     let wait = busy(look(stale));
     // Meanwhile it may be used as it is, by whose judge says so; nobody else renews.
-    let Lookup::Settled(LookupResult::Stale { duty: None, .. }) = look(|_| Verdict::StaleWhileRevalidate) else { panic!() };
+    let Lookup::Settled(LookupResult::Stale { duty: None, .. }) = look(|_| Freshness::StaleWhileRevalidate) else { panic!() };
     let mut headers = HeaderMap::new();
     headers.insert("etag", HeaderValue::from_static("\"2\""));
     let times = Times { lifetime_ms: 1, ..owed.prior().unwrap().meta.times };
@@ -529,11 +529,11 @@ async fn variants_are_told_apart_also_while_they_stream() {
 #[test]
 fn an_object_costs_no_more_than_is_stated() {
     const OBJECTS: u64 = 100_000;
-    let memory = Memory::new(1 << 30, 64 << 10, metrics());
+    let memory = MemoryTier::new(1 << 30, 64 << 10, metrics());
     let meta = Arc::new(meta("a", None));
     for at in 0..OBJECTS {
         let stored = Stored::new(meta.clone(), Bytes::new(), 0);
-        memory.insert(key(&at.to_string()), Entry::Object(Arc::new(stored)));
+        memory.insert(key(&at.to_string()), MemoryEntry::Object(Arc::new(stored)));
     }
     assert_eq!(memory.objects(), OBJECTS);
     // An `Arc` has two counts; the first clone of a `Bytes` makes a shared one of three words.
@@ -546,8 +546,8 @@ fn an_object_costs_no_more_than_is_stated() {
 #[test]
 fn a_scan_does_not_empty_memory() {
     // So large that the part of a shard for what has been asked for once, three in a hundred, holds some objects.
-    let memory = Memory::new(32 << 20, 4 << 10, metrics());
-    let stored = || Entry::Object(Arc::new(Stored::new(Arc::new(meta("a", None)), Bytes::from(vec![0; 1024]), 0)));
+    let memory = MemoryTier::new(32 << 20, 4 << 10, metrics());
+    let stored = || MemoryEntry::Object(Arc::new(Stored::new(Arc::new(meta("a", None)), Bytes::from(vec![0; 1024]), 0)));
     for _ in 0..3 {
         for at in 0..100 {
             if memory.find(&key(&format!("hot{at}"))).is_none() {
@@ -584,7 +584,7 @@ proptest! {
     #[test]
     fn memory_gives_the_last_or_nothing(steps in prop::collection::vec(step(), 1..400)) {
         const BYTES: u64 = 200_000;
-        let memory = Memory::new(BYTES, 16_384, metrics());
+        let memory = MemoryTier::new(BYTES, 16_384, metrics());
         let mut model = std::collections::HashMap::new();
         for (count, step) in steps.into_iter().enumerate() {
             match step {
@@ -592,13 +592,13 @@ proptest! {
                     let mut meta = meta("a", None);
                     meta.stored_ms = u64::from(name);
                     let stored = Arc::new(Stored::new(Arc::new(meta), Bytes::from(vec![count as u8; bytes.into()]), count as u64));
-                    memory.insert(key(&name.to_string()), Entry::Object(stored));
+                    memory.insert(key(&name.to_string()), MemoryEntry::Object(stored));
                     model.insert(name, count as u64);
                 }
                 Step::Find(name) => {
-                    if let Some(Entry::Object(stored)) = memory.find(&key(&name.to_string())) {
-                        prop_assert_eq!(Some(&stored.born), model.get(&name));
-                        prop_assert!(stored.body.iter().all(|byte| *byte == stored.born as u8));
+                    if let Some(MemoryEntry::Object(stored)) = memory.find(&key(&name.to_string())) {
+                        prop_assert_eq!(Some(&stored.fill_epoch), model.get(&name));
+                        prop_assert!(stored.body.iter().all(|byte| *byte == stored.fill_epoch as u8));
                     }
                 }
                 Step::Sweep(below) => {
@@ -616,7 +616,7 @@ fn parts_may_be_shared_between_workers() {
     fn shared<T: Send + Sync>() {}
     fn sent<T: Send>() {}
     shared::<Cache>();
-    shared::<Disk>();
+    shared::<DiskTier>();
     sent::<Hit>();
     sent::<HitBody>();
     sent::<Duty>();

@@ -7,49 +7,49 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use quick_cache::sync::Cache as Shards;
 
-use crate::cache::disk::{Disk, Place, Spool};
+use crate::cache::disk::{DiskEntry, DiskTier, Spool};
 use crate::cache::flight::Flights;
-use crate::cache::freshness::Spell;
+use crate::cache::freshness::Period;
 use crate::cache::key::{Key, Selecting};
-use crate::cache::memory::{Entry, Memory};
+use crate::cache::memory::{MemoryEntry, MemoryTier};
 use crate::cache::object::Stored;
-use crate::cache::purge::{Born, Purges};
+use crate::cache::purge::{EpochGuard, Purges};
 use crate::limits::cache::UNCACHEABLE_MS;
 use crate::telemetry::CacheMetrics;
 
 /// See the module. Shared by all workers.
 pub(crate) struct Tiers {
-    pub(super) memory: Memory,
-    pub(super) disk: Option<Arc<Disk>>,
+    pub(super) memory: MemoryTier,
+    pub(super) disk: Option<Arc<DiskTier>>,
     pub(super) flights: Arc<Flights>,
     pub(super) purges: Arc<Purges>,
-    pub(super) uncacheable: Shards<Key, Spell>,
+    pub(super) uncacheable: Shards<Key, Period>,
     /// Keys whose origin has just failed: their stale responses are used without asking it.
-    pub(super) held: Shards<Key, Spell>,
+    pub(super) held: Shards<Key, Period>,
     /// How many bytes flights may buffer before they spill to disk or through a window.
     pub(super) flight_bytes: u64,
     pub(super) metrics: CacheMetrics,
     /// Whether the keeper has been told of invalidations to write or to sweep.
-    pub(super) doubts_told: AtomicBool,
+    pub(super) invalidations_pending: AtomicBool,
 }
 
 /// The key that was asked for, and the key of the object itself, which differs if the response varies.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Keys {
+pub(crate) struct LookupKeys {
     pub(crate) primary: Key,
     pub(crate) slot: Key,
 }
 
 impl Tiers {
-    /// The object's own key, as far as it is known, and what memory has of it.
+    /// Finds the object's own key, as far as it is known, and the object if it is in memory.
     pub(super) fn find(&self, key: &Key, asked: Selecting<'_>) -> (Key, Option<Arc<Stored>>) {
         let mut slot = *key;
         let mut entry = self.memory.find(key);
         let names = match &entry {
-            Some(Entry::Object(_)) => None,
-            Some(Entry::Vary(names)) => Some(names.clone()),
+            Some(MemoryEntry::Object(_)) => None,
+            Some(MemoryEntry::Vary(names)) => Some(names.clone()),
             None => match self.disk.as_ref().and_then(|disk| disk.find(key)) {
-                Some(Place::Vary(names)) => Some(names),
+                Some(DiskEntry::Vary(names)) => Some(names),
                 _ => None,
             },
         };
@@ -57,8 +57,8 @@ impl Tiers {
             slot = key.variant(&names, asked);
             entry = self.memory.find(&slot);
         }
-        let Some(Entry::Object(stored)) = entry else { return (slot, None) };
-        // One look at the rules after a purge, then one comparison.
+        let Some(MemoryEntry::Object(stored)) = entry else { return (slot, None) };
+        // After a purge each object is checked against the rules once; then this is one comparison.
         let epoch = self.purges.epoch();
         let checked = stored.checked.load(Ordering::Relaxed);
         if checked < epoch {
@@ -71,20 +71,20 @@ impl Tiers {
         (slot, Some(stored))
     }
 
-    pub(super) fn on_disk(&self, slot: &Key) -> Option<Place> {
+    pub(super) fn on_disk(&self, slot: &Key) -> Option<DiskEntry> {
         let place = self.disk.as_ref()?.find(slot)?;
         match place {
-            Place::File { born, .. } if !self.purges.strike_unseen(born) => Some(place),
+            DiskEntry::File { fill_epoch, .. } if !self.purges.strike_unseen(fill_epoch) => Some(place),
             _ => None,
         }
     }
 
-    pub(super) fn fits_memory(&self, place: &Place) -> bool {
-        matches!(place, Place::File { body_bytes, .. } if *body_bytes <= self.memory.object_bytes())
+    pub(super) fn fits_memory(&self, place: &DiskEntry) -> bool {
+        matches!(place, DiskEntry::File { body_bytes, .. } if *body_bytes <= self.memory.object_bytes())
     }
 
-    /// Whether it is not worth waiting for who fills this: what came the last time could not be stored. One request at a
-    /// time still finds out whether that has changed, since it may have been so for one client only.
+    /// Whether waiting for the fill of this key is pointless, since the last response could not be stored. One request at
+    /// a time still finds out whether that has changed: it may have been due to one client only.
     pub(super) fn is_uncacheable(&self, slot: &Key, now_ms: u64) -> bool {
         self.uncacheable.get(slot).is_some_and(|spell| spell.lasts(now_ms))
     }
@@ -94,16 +94,16 @@ impl Tiers {
     }
 
     pub(super) fn remember_uncacheable(&self, slot: Key, now_ms: u64) {
-        self.uncacheable.insert(slot, Spell { since_ms: now_ms, lasts_ms: UNCACHEABLE_MS });
+        self.uncacheable.insert(slot, Period { since_ms: now_ms, lasts_ms: UNCACHEABLE_MS });
     }
 
-    /// Whether flights keep as much as they may.
+    /// Whether the flights buffer as many bytes as they may.
     pub(super) fn is_crowded(&self) -> bool {
         self.flights.buffered.load(Ordering::Relaxed) > self.flight_bytes
     }
 
-    /// Writes to disk what is in memory; it may be lost, and is then a miss after a restart.
-    pub(super) fn write_behind(&self, key: Key, primary: Key, stored: &Arc<Stored>, born: Born) {
+    /// Writes an object that is in memory to disk as well. The write may be lost; then a restart misses the object.
+    pub(super) fn write_behind(&self, key: Key, primary: Key, stored: &Arc<Stored>, guard: EpochGuard) {
         let Some(disk) = &self.disk else { return };
         if stored.body.len() as u64 > disk.object_bytes() {
             return;
@@ -111,18 +111,18 @@ impl Tiers {
         let (Ok(runtime), Some(queued)) = (tokio::runtime::Handle::try_current(), disk.queue()) else { return };
         let stored = stored.clone();
         runtime.spawn_blocking(move || {
-            let written = queued.disk.store(key, primary, &stored.meta, &stored.body, born.epoch());
+            let written = queued.disk.store(key, primary, &stored.meta, &stored.body, guard.epoch());
             if let Err(error) = written {
                 tracing::debug!(%error, "an object stays out of the disk cache");
             }
         });
     }
 
-    /// Whether the file has its place now.
-    pub(super) async fn commit(&self, spool: Box<Spool>, born: Born) -> bool {
+    /// Commits the file. Returns whether the object can be found now.
+    pub(super) async fn commit(&self, spool: Box<Spool>, guard: EpochGuard) -> bool {
         let Some(disk) = self.disk.clone() else { return false };
         let committed = tokio::task::spawn_blocking(move || {
-            let _until_it_is_found = born;
+            let _until_it_is_found = guard;
             disk.commit(*spool)
         });
         matches!(committed.await, Ok(Ok(())))

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cache::bypass::BypassReason;
-use crate::cache::disk::{Disk, Place};
-use crate::cache::flight::{Claim, Look, Phase, Seat};
-use crate::cache::hit::{Hit, Source};
+use crate::cache::disk::{DiskEntry, DiskTier};
+use crate::cache::flight::{Claim, FlightPhase, Waiter, WaiterView};
+use crate::cache::hit::{BodySource, Hit};
 use crate::cache::key::{Key, Selecting};
-use crate::cache::memory::Entry;
+use crate::cache::memory::MemoryEntry;
 use crate::cache::object::{Meta, Stored};
-use crate::cache::tiers::{Keys, Tiers};
+use crate::cache::tiers::{LookupKeys, Tiers};
 
 /// How a wait for a flight ends.
 pub(super) enum Landed {
@@ -29,44 +29,44 @@ pub(super) enum Landed {
 /// Waits until the flight has something for this request, which came at this epoch of purges.
 pub(super) async fn landed(
     tiers: &Tiers,
-    keys: Keys,
-    seat: &Seat,
+    keys: LookupKeys,
+    waiter: &Waiter,
     asked: Selecting<'_>,
     epoch: u64,
     deadline: Instant,
 ) -> Landed {
     // Whether what came is the variant that was asked for, and was not purged before it was asked for.
-    let fits = |meta: &Meta, key: &Key, born: u64| {
+    let fits = |meta: &Meta, key: &Key, fill_epoch: u64| {
         (meta.vary.is_empty() || keys.primary.variant(&meta.vary, asked) == *key)
-            && !tiers.purges.strike_between(meta, born, epoch)
+            && !tiers.purges.strike_between(meta, fill_epoch, epoch)
     };
     loop {
-        let mut changed = pin!(seat.changed());
+        let mut changed = pin!(waiter.changed());
         changed.as_mut().enable();
-        match seat.look() {
-            Look::Claim(claim) => return Landed::Claim(claim),
-            Look::Phase(Phase::Streaming(stream)) => {
-                if fits(&stream.meta, &stream.key, stream.born) {
+        match waiter.look() {
+            WaiterView::Claim(claim) => return Landed::Claim(claim),
+            WaiterView::Phase(FlightPhase::Streaming(stream)) => {
+                if fits(&stream.meta, &stream.key, stream.fill_epoch) {
                     let Some(reader) = stream.reader() else {
                         return Landed::Bypass(BypassReason::Missed);
                     };
-                    return Landed::Hit(Hit { meta: stream.meta.clone(), source: Source::Stream(reader) });
+                    return Landed::Hit(Hit { meta: stream.meta.clone(), source: BodySource::Stream(reader) });
                 }
-                // What leads to the other variants may have been evicted; nothing else would come of looking.
+                // The entry that leads to the other variants may have been evicted; looking again would change nothing.
                 if !stream.is_struck() && tiers.find(&keys.primary, asked).0 == keys.slot {
                     return Landed::Bypass(BypassReason::Missed);
                 }
                 return Landed::Again;
             }
-            Look::Phase(Phase::Done(key, stored)) => {
-                if fits(&stored.meta, &key, stored.born) {
+            WaiterView::Phase(FlightPhase::Done(key, stored)) => {
+                if fits(&stored.meta, &key, stored.fill_epoch) {
                     return Landed::Hit(Hit::in_memory(&stored));
                 }
                 return Landed::Again;
             }
-            Look::Phase(Phase::Declined) => return Landed::Bypass(BypassReason::Uncacheable),
-            Look::Phase(Phase::Gone) => return Landed::Again,
-            Look::Phase(Phase::Pending | Phase::Vacant) => {}
+            WaiterView::Phase(FlightPhase::Declined) => return Landed::Bypass(BypassReason::Uncacheable),
+            WaiterView::Phase(FlightPhase::Gone) => return Landed::Again,
+            WaiterView::Phase(FlightPhase::Pending | FlightPhase::Vacant) => {}
         }
         if timeout_at(deadline, changed).await.is_err() {
             return Landed::Bypass(BypassReason::Patience);
@@ -75,35 +75,35 @@ pub(super) async fn landed(
 }
 
 /// Opens an object that is read from disk. `None` if it is not there any more.
-pub(super) async fn opened(tiers: &Tiers, slot: Key, place: Place) -> Option<Hit> {
+pub(super) async fn opened(tiers: &Tiers, slot: Key, place: DiskEntry) -> Option<Hit> {
     let purges = tiers.purges.clone();
     let opened = on_disk(tiers, move |disk| {
         let opened = disk.load_to_stream(&slot, &place)?;
-        if purges.take(&opened.meta, opened.born) {
-            // Before the next look, which would find it again.
+        if purges.take(&opened.meta, opened.fill_epoch) {
+            // Before the next lookup, which would find it again.
             disk.forget(&slot, &place);
             return None;
         }
         Some(opened)
     });
     let opened = opened.await?;
-    Some(Hit { meta: opened.meta.clone(), source: Source::Disk(opened) })
+    Some(Hit { meta: opened.meta.clone(), source: BodySource::Disk(opened) })
 }
 
 /// Brings an object from disk to memory. `None` if it cannot be read, or a purge has struck it.
-pub(super) async fn loaded(tiers: &Tiers, slot: Key, place: Place) -> Option<Hit> {
+pub(super) async fn loaded(tiers: &Tiers, slot: Key, place: DiskEntry) -> Option<Hit> {
     let read = on_disk(tiers, move |disk| {
         let opened = disk.load(&slot, &place)?;
         let body = disk.read(&slot, &place, &opened).ok()?;
         Some((opened, body))
     });
-    let (opened, body) = read.await.filter(|(opened, _)| !tiers.purges.strike(&opened.meta, opened.born))?;
-    let stored = Arc::new(Stored::new(opened.meta, body, opened.born));
-    tiers.memory.insert(slot, Entry::Object(stored.clone()));
+    let (opened, body) = read.await.filter(|(opened, _)| !tiers.purges.strike(&opened.meta, opened.fill_epoch))?;
+    let stored = Arc::new(Stored::new(opened.meta, body, opened.fill_epoch));
+    tiers.memory.insert(slot, MemoryEntry::Object(stored.clone()));
     Some(Hit::in_memory(&stored))
 }
 
-async fn on_disk<T: Send + 'static>(tiers: &Tiers, work: impl FnOnce(&Disk) -> Option<T> + Send + 'static) -> Option<T> {
+async fn on_disk<T: Send + 'static>(tiers: &Tiers, work: impl FnOnce(&DiskTier) -> Option<T> + Send + 'static) -> Option<T> {
     let disk = tiers.disk.clone()?;
     tokio::task::spawn_blocking(move || work(&disk)).await.ok().flatten()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::output::say;
 use crate::limits::{Limit, Limits, Profile, UNBOUNDED};
-use crate::wasm::compile::{self, HttpVersion, Inspection, Reason};
+use crate::wasm::compile::{self, CompileErrorKind, HttpVersion, Inspection};
 
 /// Show what a component is, without running it.
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,8 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> InspectedFile {
         None => "yes".to_owned(),
     });
     // Invalid bytes fit no profile, whatever they export.
-    let is_valid = examined.iter().any(|examined| examined.as_ref().err().is_none_or(|why| why.reason() != Reason::Invalid));
+    let is_valid =
+        examined.iter().any(|examined| examined.as_ref().err().is_none_or(|why| why.reason() != CompileErrorKind::Invalid));
     let mut roles: Vec<String> = inspection.moments.iter().map(|moment| format!("{} hook", moment.name())).collect();
     roles.extend(inspection.http.map(|version| match version {
         HttpVersion::P2 => "wasi:http 0.2 handler".to_owned(),

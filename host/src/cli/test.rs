@@ -13,7 +13,7 @@ use crate::function::build::Builder;
 use crate::function::spec::{CodeDigest, KeyValues, Spec};
 use crate::limits::{Compiling, Profile};
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Compiler, Source};
+use crate::wasm::compile::{self, Compiler, ComponentSource};
 
 /// Run one hook on an event, as CloudFront's TestFunction does.
 ///
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let event = std::fs::read_to_string(&args.event).with_context(|| format!("cannot read {}", args.event.display()))?;
     let inspection = compile::outline(&bytes).with_context(|| args.file.display().to_string())?;
     let profile = if inspection.moments.iter().any(|moment| moment.is_viewer()) { Profile::Viewer } else { Profile::Worker };
-    let (name, source) = (args.file.file_stem().unwrap_or_default().to_string_lossy(), Source::from_bytes(&bytes)?);
+    let (name, source) = (args.file.file_stem().unwrap_or_default().to_string_lossy(), ComponentSource::from_bytes(&bytes)?);
     let spec = Spec {
         min_warm: Some(1),
         key_values: args.key_values.as_deref().map(key_values).transpose()?,

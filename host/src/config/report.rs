@@ -110,7 +110,7 @@ pub(super) struct Findings {
     problems: Vec<Problem>,
     hidden: Vec<HiddenText>,
     /// Values that could not be read: further errors about them are consequences.
-    given_up: HashSet<Range<usize>>,
+    abandoned: HashSet<Range<usize>>,
 }
 
 struct Problem {
@@ -138,7 +138,7 @@ impl<'s> Report<'s> {
         // Names of the file occur in both.
         let shown = |text: String| if text.contains(char::is_control) { text.chars().map(printable).collect() } else { text };
         let mut found = self.found.borrow_mut();
-        if !found.given_up.contains(&span) {
+        if !found.abandoned.contains(&span) {
             found.problems.push(Problem { span, message: shown(message.into()), remedy: shown(remedy.into()) });
         }
     }
@@ -149,7 +149,7 @@ impl<'s> Report<'s> {
     }
 
     pub(super) fn give_up(&self, span: Range<usize>) {
-        self.found.borrow_mut().given_up.insert(span);
+        self.found.borrow_mut().abandoned.insert(span);
     }
 
     pub(super) fn has_errors(&self) -> bool {

@@ -23,9 +23,9 @@ use crate::function::call::{Call, HookCall, HookOutcome};
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::hook_events::{BUFFER_BYTES, BUFFERS};
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
-use crate::wasm::abi::{self, EventContext, EventWriter, Moment};
+use crate::wasm::abi::{self, EventHeader, EventWriter, Moment};
 use edit::Flow;
 use edits::HookEdits;
 
@@ -78,14 +78,14 @@ pub(crate) fn viewer_request(
 pub(crate) struct ResponseEvent {
     event: Vec<u8>,
     /// Where the request has been, for requests that an origin hook sends.
-    passed: Passed,
+    passed: LoopMarks,
 }
 
 impl ResponseEvent {
     pub(crate) fn new(context: HookContext<'_>, moment: Moment, head: &RequestHead) -> ResponseEvent {
         let mut event = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(2_048));
         write_request(&mut event, context, moment, head, None);
-        let passed = if moment.is_viewer() { Passed::default() } else { Passed::of(&head.headers) };
+        let passed = if moment.is_viewer() { LoopMarks::default() } else { LoopMarks::of(&head.headers) };
         ResponseEvent { event, passed }
     }
 }
@@ -119,7 +119,7 @@ pub(crate) async fn origin_request(
     hook: &Arc<Revision>,
     head: &mut RequestHead,
     preview: Option<&BodyPreview>,
-    origin: &abi::Origin<'_>,
+    origin: &abi::EventOrigin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
     edits: &mut HookEdits,
 ) -> Result<Flow, Failure> {
@@ -127,7 +127,7 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, context, moment, head, preview);
     write_origin(&mut writer, origin, origin_headers);
-    let call = Call::Hook(HookCall::owned(moment, event, Passed::of(&head.headers)));
+    let call = Call::Hook(HookCall::owned(moment, event, LoopMarks::of(&head.headers)));
     let outcome = hook.call(context.lane, call).await.into_hook();
     let answer = settle(context, hook, moment, outcome)?;
     edit::edit_request(moment, hook.limits(), &answer, head, edits)
@@ -137,7 +137,7 @@ pub(crate) async fn origin_response(
     context: HookContext<'_>,
     hook: &Arc<Revision>,
     mut begun: ResponseEvent,
-    origin: &abi::Origin<'_>,
+    origin: &abi::EventOrigin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
     response: &mut response::Parts,
     preview: Option<&BodyPreview>,
@@ -159,7 +159,7 @@ pub(crate) fn event(context: HookContext<'_>, moment: Moment, head: &RequestHead
     let mut writer = write_request(&mut event, context, moment, head, None);
     if !moment.is_viewer() {
         let origin =
-            abi::Origin { id: "trial", host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
+            abi::EventOrigin { id: "trial", host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
         write_origin(&mut writer, &origin, &[]);
     }
     if let Some(response) = response {
@@ -176,7 +176,7 @@ fn write_request<'e>(
     preview: Option<&BodyPreview>,
 ) -> EventWriter<'e> {
     let query = head.target.query();
-    let context = EventContext {
+    let context = EventHeader {
         moment,
         has_query: query.is_some(),
         site: context.site,
@@ -191,7 +191,7 @@ fn write_request<'e>(
     writer
 }
 
-fn write_origin(writer: &mut EventWriter<'_>, origin: &abi::Origin<'_>, headers: &[(http::HeaderName, http::HeaderValue)]) {
+fn write_origin(writer: &mut EventWriter<'_>, origin: &abi::EventOrigin<'_>, headers: &[(http::HeaderName, http::HeaderValue)]) {
     writer.origin(origin);
     writer.headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
 }
@@ -208,11 +208,11 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
-fn body(preview: Option<&BodyPreview>) -> abi::Body<'_> {
+fn body(preview: Option<&BodyPreview>) -> abi::EventBody<'_> {
     match preview {
-        None => abi::Body::Hidden,
-        Some(BodyPreview { data, truncated: false }) => abi::Body::Whole(data),
-        Some(BodyPreview { data, truncated: true }) => abi::Body::Truncated(data),
+        None => abi::EventBody::Hidden,
+        Some(BodyPreview { data, truncated: false }) => abi::EventBody::Whole(data),
+        Some(BodyPreview { data, truncated: true }) => abi::EventBody::Truncated(data),
     }
 }
 

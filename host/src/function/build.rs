@@ -13,7 +13,7 @@ use crate::function::spec::{CodeDigest, Spec};
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Compiling, InstancePolicy, Limit, Profile};
 use crate::telemetry::{FunctionMetrics, Telemetry};
-use crate::wasm::compile::{self, CompileError, Compiled, Compiler, HttpVersion, Source};
+use crate::wasm::compile::{self, CompileError, Compiled, Compiler, ComponentSource, HttpVersion};
 use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
 use crate::wasm::state::KeyValueStore;
@@ -40,7 +40,7 @@ impl DeployError {
     pub fn code(&self) -> &'static str {
         match self {
             DeployError::Unreadable(_) => "read",
-            DeployError::OtherCode { .. } => compile::Reason::Changed.name(),
+            DeployError::OtherCode { .. } => compile::CompileErrorKind::Changed.name(),
             DeployError::Code(error) => error.reason().name(),
             DeployError::Start(_) => "start",
         }
@@ -67,7 +67,7 @@ impl Builder {
     ///
     /// # Errors
     /// All that is wrong with the component under this specification.
-    pub fn build(&self, spec: Spec, source: &Source, bounds: Compiling) -> Result<Revision, DeployError> {
+    pub fn build(&self, spec: Spec, source: &ComponentSource, bounds: Compiling) -> Result<Revision, DeployError> {
         let found = CodeDigest(source.sha256);
         if spec.code != found {
             return Err(DeployError::OtherCode { wanted: spec.code, found });
@@ -167,27 +167,28 @@ pub(crate) mod tests {
         Builder { lanes: 1, engines: engines().clone(), telemetry: telemetry.clone() }
     }
 
-    fn spec(source: &Source) -> Spec {
+    fn spec(source: &ComponentSource) -> Spec {
         Spec::new("counter", CodeDigest(source.sha256), Profile::Viewer)
     }
 
     pub(crate) fn revision() -> Arc<Revision> {
-        let source = Source::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
+        let source = ComponentSource::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
         Arc::new(builder(&Arc::new(Telemetry::new())).build(spec(&source), &source, Compiling::default()).unwrap())
     }
 
     #[test]
     fn a_deployment_that_fails_says_why_in_a_word_that_stays() {
         let builder = builder(&Arc::new(Telemetry::new()));
-        let refused = |spec: Spec, source: &Source| builder.build(spec, source, Compiling::default()).map(drop).unwrap_err();
-        let source = Source::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
+        let refused =
+            |spec: Spec, source: &ComponentSource| builder.build(spec, source, Compiling::default()).map(drop).unwrap_err();
+        let source = ComponentSource::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
         let other = Spec { code: CodeDigest([7; 32]), ..spec(&source) };
         assert_eq!(refused(other, &source).code(), "changed");
         let worker = Spec::new("counter", CodeDigest(source.sha256), Profile::Worker);
         assert_eq!(refused(worker, &source).code(), "exports");
-        let junk = Source::from_bytes(b"junk").unwrap();
+        let junk = ComponentSource::from_bytes(b"junk").unwrap();
         assert_eq!(refused(spec(&junk), &junk).code(), "invalid");
-        let unreadable = DeployError::from(Source::open(Path::new("/nonexistent")).map(drop).unwrap_err());
+        let unreadable = DeployError::from(ComponentSource::open(Path::new("/nonexistent")).map(drop).unwrap_err());
         assert_eq!(unreadable.code(), "read");
         let start = DeployError::from(Failure::Trap("it does not start".to_owned()));
         assert_eq!((start.code(), start.to_string().as_str()), ("start", "trap: it does not start"));

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use http::{Request, Response};
 
 use crate::failure::Failure;
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::wasm::abi::Moment;
 
 pub use crate::wasm::worker::StreamBody;
@@ -24,18 +24,18 @@ pub struct HookCall<'a> {
     /// Packed (`wasm::abi::EventWriter`). A worker keeps it: only viewer hooks should be lent one.
     pub event: Cow<'a, [u8]>,
     /// Where the request has been that the hook is called for; an origin hook may ask others.
-    pub passed: Passed,
+    pub passed: LoopMarks,
     pub memory: MemoryUse,
 }
 
 impl<'a> HookCall<'a> {
     /// Of a viewer hook.
     pub fn lent(moment: Moment, event: &'a [u8]) -> HookCall<'a> {
-        HookCall { moment, event: Cow::Borrowed(event), passed: Passed::default(), memory: MemoryUse::Unmeasured }
+        HookCall { moment, event: Cow::Borrowed(event), passed: LoopMarks::default(), memory: MemoryUse::Unmeasured }
     }
 
     /// Of an origin hook.
-    pub fn owned(moment: Moment, event: Vec<u8>, passed: Passed) -> HookCall<'static> {
+    pub fn owned(moment: Moment, event: Vec<u8>, passed: LoopMarks) -> HookCall<'static> {
         HookCall { moment, event: Cow::Owned(event), passed, memory: MemoryUse::Unmeasured }
     }
 }

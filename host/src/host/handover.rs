@@ -39,7 +39,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAnci
 
 use super::Shared;
 use crate::limits::handover::{ANSWER_MS, LINE_BYTES, PATH_BYTES, SOCKETS};
-use crate::net::Phase;
+use crate::net::DeparturePhase;
 use crate::telemetry::HandoverResult;
 
 const FILE: &str = "handover.sock";
@@ -184,10 +184,10 @@ fn serve(shared: &Arc<Shared>, taken: &AtomicBool, mut stream: UnixStream) -> io
     let hold = shared.departure.hold();
     let sockets = shared.listening();
     let phase = shared.departure.phase();
-    if sockets.is_empty() || phase == Phase::Closing {
+    if sockets.is_empty() || phase == DeparturePhase::Closing {
         return stream.write_all(CLOSED.as_bytes());
     }
-    let wanted = wish == REPLACE || (wish == TAKE && phase == Phase::Leaving);
+    let wanted = wish == REPLACE || (wish == TAKE && phase == DeparturePhase::Leaving);
     if !wanted || taken.swap(true, Ordering::AcqRel) {
         return stream.write_all(SERVING.as_bytes());
     }

@@ -23,7 +23,7 @@ use crate::function::revision::Revision;
 use crate::function::spec::{CodeDigest, KeyValues, Spec};
 use crate::limits::Compiling;
 use crate::telemetry::Telemetry;
-use crate::wasm::compile::Source;
+use crate::wasm::compile::ComponentSource;
 
 /// A function of a configuration that cannot be deployed.
 #[derive(Debug, thiserror::Error)]
@@ -157,7 +157,7 @@ fn revision(
     builder: &Builder,
     bounds: Compiling,
 ) -> Result<Arc<Revision>, DeployError> {
-    let source = Source::open(&function.component)?;
+    let source = ComponentSource::open(&function.component)?;
     let spec = spec(function, CodeDigest(source.sha256));
     match before {
         Some(before) if *before.spec() == spec => Ok(before.clone()),

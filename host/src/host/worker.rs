@@ -11,7 +11,7 @@ use super::Shared;
 use super::sockets::Sockets;
 use crate::edge;
 use crate::function::lane::WorkerLane;
-use crate::net::{self, Acceptor, Bounds, Phase};
+use crate::net::{self, Acceptor, Bounds, DeparturePhase};
 
 /// Starts the workers, each with its share of the sockets.
 pub(super) fn start(shared: &Arc<Shared>, sockets: &Sockets) -> anyhow::Result<Vec<JoinHandle<anyhow::Result<()>>>> {
@@ -78,13 +78,13 @@ fn run(
 
 /// Closes the copies of the sockets that are kept for a successor, when the workers close theirs.
 async fn let_go(shared: Arc<Shared>) {
-    shared.departure.reached(Phase::Closing).await;
+    shared.departure.reached(DeparturePhase::Closing).await;
     shared.stop_listening();
 }
 
 /// Ends when a drain has taken longer than it may. Half of that time is for those who come while it goes on.
 async fn too_late(shared: &Shared) {
-    shared.departure.reached(Phase::Leaving).await;
+    shared.departure.reached(DeparturePhase::Leaving).await;
     let patience = shared.snapshot.load().server.drain;
     tokio::time::sleep(patience / 2).await;
     shared.departure.close();

@@ -1,4 +1,4 @@
-//! Bodies that know their connection: a request's that must keep coming, a response's that ends an exchange.
+//! Bodies that know their connection: a request's body with a deadline, a response's body that ends an exchange.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,11 +11,11 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits::request::{BODY_RATE_GRACE_MS, BODY_STALL_MS};
-use crate::net::pulse::ExchangeGuard;
+use crate::net::state::ExchangeGuard;
 
 /// Why a request's body did not arrive whole.
 #[derive(Debug, thiserror::Error)]
-pub enum BodyError {
+pub enum RequestBodyError {
     #[error("the client sent nothing of the body for {} ms", .0.as_millis())]
     Stalled(Duration),
     #[error("the client sent the body at less than {0} bytes a second")]
@@ -24,17 +24,17 @@ pub enum BodyError {
     Broken(#[from] hyper::Error),
 }
 
-/// A request's body that fails when the client stops sending, or all but stops, while somebody waits for it.
+/// A request's body that fails when the client stops sending, or sends too slowly, while a reader waits for it.
 ///
-/// Only time that is waited counts, not that in which nobody asks for more: a slow origin is not the client's fault.
-/// A timer is made only when a read has to wait, so that a body that is already here costs nothing.
+/// Only the time in which a read waits counts: a slow origin is not the client's fault.
+/// A timer is made only when a read has to wait, so that a body that has already arrived costs nothing.
 pub struct SteadyBody {
     incoming: Incoming,
     pace: Pace,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Since when a read waits.
+    /// When the current read began to wait.
     since: Option<Instant>,
-    /// All earlier waiting.
+    /// How long earlier reads have waited in all.
     waited: Duration,
     bytes: usize,
 }
@@ -44,7 +44,7 @@ pub struct SteadyBody {
 pub struct Pace {
     /// Between two reads.
     pub stall: Duration,
-    /// On average, once `grace` has been waited. 0 is nothing.
+    /// The average rate, once `grace` has been waited. 0 disables the check.
     pub bytes_per_s: usize,
     pub grace: Duration,
 }
@@ -55,9 +55,9 @@ impl Pace {
         Pace { stall, bytes_per_s, grace }
     }
 
-    /// How long may be waited in all for a body of which so much has come.
+    /// How long reads may wait in all for a body of which so many bytes have arrived.
     fn patience(self, bytes: usize) -> Duration {
-        // A body has fewer than 2^53 bytes, or its sender is patient too.
+        // A body has fewer than 2^53 bytes, or the rounding does not matter.
         #[expect(clippy::cast_precision_loss, reason = "of a time that is measured in minutes")]
         let earned = |bytes_per_s: usize| Duration::from_secs_f64((bytes as f64 / bytes_per_s as f64).min(1e9));
         if self.bytes_per_s == 0 { Duration::MAX } else { self.grace + earned(self.bytes_per_s) }
@@ -72,9 +72,9 @@ impl SteadyBody {
 
 impl Body for SteadyBody {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = RequestBodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
             if let Some(since) = this.since.take() {
@@ -83,7 +83,7 @@ impl Body for SteadyBody {
             if let Some(Ok(frame)) = &frame {
                 this.bytes = this.bytes.saturating_add(frame.data_ref().map_or(0, Bytes::len));
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::from)));
         }
         let left = this.pace.patience(this.bytes).saturating_sub(this.waited);
         let Pace { stall, bytes_per_s, .. } = this.pace;
@@ -93,10 +93,9 @@ impl Body for SteadyBody {
             this.since = Some(now);
             timer.as_mut().reset(now + stall.min(left));
         }
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Some(Err(if left < stall { BodyError::Slow(bytes_per_s) } else { BodyError::Stalled(stall) })))
+        timer.as_mut().poll(cx).map(|()| {
+            Some(Err(if left < stall { RequestBodyError::Slow(bytes_per_s) } else { RequestBodyError::Stalled(stall) }))
+        })
     }
 
     fn is_end_stream(&self) -> bool {

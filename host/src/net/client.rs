@@ -13,13 +13,13 @@ pub struct Client {
     pub peer: SocketAddr,
     /// The peer's IP address as text; made once per connection, for hooks and logs.
     pub ip: Arc<str>,
-    /// Some for TLS.
+    /// `None` for cleartext.
     pub tls: Option<Tls>,
-    /// What a request's body must bring on average while it is waited for; 0 is nothing.
+    /// The average rate that a request's body must have while it is waited for. 0 disables the check.
     pub upload_bytes_per_s: usize,
-    /// Where answers 1xx may go. None: the client's protocol has no way for them.
+    /// Sends responses 1xx. `None` if the client's protocol has no way for them.
     pub interim: Option<Interim>,
-    /// For answers that may be still for long. None: there is no connection.
+    /// Allows a response to pause for long. `None` without a connection.
     pub stillness: Option<Stillness>,
 }
 
@@ -30,12 +30,12 @@ pub struct Tls {
     pub protocol: &'static str,
     pub cipher: &'static str,
     pub sni: Option<Arc<str>>,
-    /// The hosts of the certificate that was shown.
+    /// The hosts of the certificate that the client was shown.
     pub hosts: Arc<[String]>,
 }
 
 impl Tls {
-    /// Whether the certificate that the client has seen is for this host.
+    /// Whether the certificate that the client was shown is for this host.
     pub fn covers(&self, host: &str) -> bool {
         self.hosts.iter().any(|covered| covered.eq_ignore_ascii_case(host) || tls::covers(covered, host))
     }

@@ -22,10 +22,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::net::client::{Client, Tls};
-use crate::net::guard::{Guarded, Opening, Protocol};
+use crate::net::guard::{GuardedStream, Opening, Protocol};
 use crate::net::interim::Interim;
-use crate::net::pulse::{Pulse, Stage, Verdict};
-use crate::net::sweep::Entry;
+use crate::net::state::{CloseReason, ConnectionStage, ConnectionState};
+use crate::net::sweep::OpenConnection;
 use crate::net::tls::TlsSlot;
 use service::BoxError;
 
@@ -42,12 +42,12 @@ impl<H> HttpServer<H> {
     }
 }
 
-/// Shakes hands, then serves.
+/// Does the TLS handshake, then serves.
 pub(crate) async fn serve_tls<H, F, B>(
     stream: TcpStream,
     slot: Arc<TlsSlot>,
     mut client: Client,
-    entry: Entry,
+    entry: OpenConnection,
     server: Rc<HttpServer<H>>,
 ) where
     H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
@@ -56,14 +56,14 @@ pub(crate) async fn serve_tls<H, F, B>(
     B::Error: Into<BoxError>,
 {
     let handshake = slot.acceptor().accept(stream);
-    let stream = match attended(entry.pulse(), handshake).await {
+    let stream = match attended(entry.state(), handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(peer = %client.peer, %error, "TLS handshake failed");
             entry.metrics().refused("tls-handshake");
             return;
         }
-        Err(verdict) => return ending::count(verdict, &entry),
+        Err(close_reason) => return ending::count(close_reason, &entry),
     };
     let (_, session) = stream.get_ref();
     client.tls = Some(Tls {
@@ -76,34 +76,38 @@ pub(crate) async fn serve_tls<H, F, B>(
         hosts: slot.hosts(session.server_name().unwrap_or_default()),
     });
     let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
-    entry.pulse().enter(Stage::Idle);
-    serve(Opened { stream, opening: Opening::default(), protocol }, client, entry, server).await;
+    entry.state().enter(ConnectionStage::Idle);
+    serve(ReadyStream { stream, opening: Opening::default(), protocol }, client, entry, server).await;
 }
 
-/// Tells HTTP/2 by its preface, then serves.
-pub(crate) async fn serve_cleartext<H, F, B>(mut stream: TcpStream, client: Client, entry: Entry, server: Rc<HttpServer<H>>)
-where
+/// Recognises HTTP/2 by its preface, then serves.
+pub(crate) async fn serve_cleartext<H, F, B>(
+    mut stream: TcpStream,
+    client: Client,
+    entry: OpenConnection,
+    server: Rc<HttpServer<H>>,
+) where
     H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<BoxError>,
 {
-    let pulse = entry.pulse().clone();
-    let opened = attended(&pulse, Opening::read(&mut stream, &pulse)).await;
+    let state = entry.state().clone();
+    let opened = attended(&state, Opening::read(&mut stream, &state)).await;
     match opened {
         Ok(Ok((opening, protocol))) => {
             if protocol == Protocol::Http2 {
-                pulse.enter(Stage::Idle);
+                state.enter(ConnectionStage::Idle);
             }
-            serve(Opened { stream, opening, protocol }, client, entry, server).await;
+            serve(ReadyStream { stream, opening, protocol }, client, entry, server).await;
         }
-        Ok(Err(_)) => {} // Closed before it said anything.
-        Err(verdict) => Box::pin(ending::cut(stream, verdict, &entry, 0)).await,
+        Ok(Err(_)) => {} // Closed before it sent anything.
+        Err(close_reason) => Box::pin(ending::cut(stream, close_reason, &entry, 0)).await,
     }
 }
 
 /// A connection whose protocol is known.
-struct Opened<S> {
+struct ReadyStream<S> {
     stream: S,
     /// The bytes that were read to tell the protocol.
     opening: Opening,
@@ -111,7 +115,7 @@ struct Opened<S> {
 }
 
 /// Serves requests until the connection ends.
-async fn serve<S, H, F, B>(opened: Opened<S>, mut client: Client, entry: Entry, server: Rc<HttpServer<H>>)
+async fn serve<S, H, F, B>(opened: ReadyStream<S>, mut client: Client, entry: OpenConnection, server: Rc<HttpServer<H>>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
@@ -119,14 +123,14 @@ where
     B: Body + 'static,
     B::Error: Into<BoxError>,
 {
-    let Opened { stream, opening, protocol } = opened;
-    let pulse = entry.pulse().clone();
+    let ReadyStream { stream, opening, protocol } = opened;
+    let state = entry.state().clone();
     let peer = client.peer;
     if protocol == Protocol::Http1 {
         client.interim = Some(Interim::default());
     }
-    client.stillness = Some(pulse.stillness());
-    let io = TokioIo::new(Guarded::new(stream, opening, client.interim.clone(), pulse));
+    client.stillness = Some(state.stillness());
+    let io = TokioIo::new(GuardedStream::new(stream, opening, client.interim.clone(), state));
     let service = service::service(server.handler.clone(), client, protocol, &entry);
     let error = match protocol {
         Protocol::Http1 => http1::serve(&server.http1, io, service, &entry).await,
@@ -137,13 +141,13 @@ where
     }
 }
 
-/// Runs a future of a connection that hyper does not own yet; an error is the verdict that ended it.
-async fn attended<T>(pulse: &Pulse, future: impl Future<Output = T>) -> Result<T, Verdict> {
+/// Runs a future of a connection that hyper does not own yet. An error is the reason to close it.
+async fn attended<T>(state: &ConnectionState, future: impl Future<Output = T>) -> Result<T, CloseReason> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        pulse.attend(cx);
-        if let Some(verdict) = pulse.verdict() {
-            return Poll::Ready(Err(verdict));
+        state.attend(cx);
+        if let Some(close_reason) = state.close_reason() {
+            return Poll::Ready(Err(close_reason));
         }
         future.as_mut().poll(cx).map(Ok)
     })

@@ -1,13 +1,13 @@
-//! How a process stops taking connections without refusing any that somebody else would take.
+//! Graceful shutdown: a process stops taking connections without refusing any that a successor would take.
 //!
 //!     Serving ──begin──► Leaving ──► Closing
 //!                          │            ▲
-//!                          │            ├─ whatever was open at the beginning has ended, and no successor is on its way
+//!                          │            ├─ all connections from before the beginning have ended, and no successor starts
 //!                          └────────────┴─ a successor serves
 //!
-//! Leaving: what is open ends after its current request, and listening goes on, so that a successor that is started meanwhile
-//! takes the sockets over while somebody answers on them. Closing: what waits in the queues of the sockets is taken,
-//! then they are closed. How long all of it may take is the caller's to bound.
+//! Leaving: open connections end after their current request, and listening goes on, so that a successor that is started
+//! meanwhile takes over sockets on which somebody answers. Closing: the connections that wait in the sockets' queues are
+//! accepted, then the sockets are closed. The caller bounds how long all of it may take.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,73 +15,74 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum DeparturePhase {
     Serving,
     Leaving,
     Closing,
 }
 
-/// What all workers of a process know of its end.
+/// The shutdown of a process, shared by its workers.
 pub struct Departure {
-    phase: watch::Sender<Phase>,
-    open: Mutex<Open>,
+    phase: watch::Sender<DeparturePhase>,
+    open: Mutex<ClosingBlockers>,
 }
 
-/// What stands against closing.
-struct Open {
-    /// Workers with connections from before the beginning.
+/// What prevents closing.
+struct ClosingBlockers {
+    /// Workers with connections from before the shutdown began.
     workers: usize,
-    /// Successors that are on their way.
+    /// Successors that are starting.
     successors: usize,
-    /// For how long listening goes on at least. None: it depends on whether clients come.
+    /// How long listening goes on at least. `None`: that depends on whether clients connect.
     least: Option<Duration>,
 }
 
 impl Departure {
     pub fn new(workers: usize) -> Arc<Departure> {
-        let open = Mutex::new(Open { workers, successors: 0, least: None });
-        Arc::new(Departure { phase: watch::Sender::new(Phase::Serving), open })
+        let open = Mutex::new(ClosingBlockers { workers, successors: 0, least: None });
+        Arc::new(Departure { phase: watch::Sender::new(DeparturePhase::Serving), open })
     }
 
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> DeparturePhase {
         *self.phase.borrow()
     }
 
     /// Waits until this phase, or a later one.
-    pub async fn reached(&self, phase: Phase) {
-        // The sender is our own: it does not go.
+    pub async fn reached(&self, phase: DeparturePhase) {
+        // The sender is a field of ours, so it is not dropped.
         let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
-    /// Whether this was the beginning. Listening goes on for `least`; without it, for a while if clients have come lately.
+    /// Begins the shutdown; false if it has begun already. Listening goes on for `least`, or, without it, for a while if
+    /// clients have connected lately.
     pub fn begin(&self, least: Option<Duration>) -> bool {
         self.lock().least = least;
-        self.advance(Phase::Leaving)
+        self.advance(DeparturePhase::Leaving)
     }
 
     pub(super) fn least(&self) -> Option<Duration> {
         self.lock().least
     }
 
-    /// A successor serves, or there is nothing to serve with any more.
+    /// Closes: a successor serves, or no worker is left.
     pub fn close(&self) -> bool {
-        self.advance(Phase::Closing)
+        self.advance(DeparturePhase::Closing)
     }
 
-    /// A worker's connections from before the beginning have ended. Each worker says so once.
-    pub(super) fn early_gone(&self) {
+    /// A worker's connections from before the beginning have ended. Each worker calls this once.
+    pub(super) fn early_ended(&self) {
         let mut open = self.lock();
         open.workers = open.workers.saturating_sub(1);
         self.check(&open);
     }
 
-    /// A successor is on its way: until it serves, or the hold is dropped, listening goes on.
+    /// A successor is starting: until it serves, or the hold is dropped, listening goes on.
     pub fn hold(self: &Arc<Departure>) -> Hold {
         self.lock().successors += 1;
         Hold { departure: self.clone() }
     }
 
-    fn advance(&self, to: Phase) -> bool {
+    fn advance(&self, to: DeparturePhase) -> bool {
         self.phase.send_if_modified(|phase| {
             let advances = *phase < to;
             *phase = (*phase).max(to);
@@ -89,13 +90,13 @@ impl Departure {
         })
     }
 
-    fn check(&self, open: &Open) {
-        if open.workers == 0 && open.successors == 0 && self.phase() == Phase::Leaving {
+    fn check(&self, open: &ClosingBlockers) {
+        if open.workers == 0 && open.successors == 0 && self.phase() == DeparturePhase::Leaving {
             self.close();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, ClosingBlockers> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,14 +121,14 @@ mod tests {
     #[test]
     fn listening_ends_when_all_workers_have_nothing_left_from_before() {
         let departure = Departure::new(2);
-        assert_eq!(departure.phase(), Phase::Serving);
+        assert_eq!(departure.phase(), DeparturePhase::Serving);
         assert!(departure.begin(None) && !departure.begin(None));
-        departure.early_gone();
-        assert_eq!(departure.phase(), Phase::Leaving);
-        departure.early_gone();
-        assert_eq!(departure.phase(), Phase::Closing);
+        departure.early_ended();
+        assert_eq!(departure.phase(), DeparturePhase::Leaving);
+        departure.early_ended();
+        assert_eq!(departure.phase(), DeparturePhase::Closing);
         assert!(!departure.begin(None), "there is no way back");
-        assert_eq!(departure.phase(), Phase::Closing);
+        assert_eq!(departure.phase(), DeparturePhase::Closing);
     }
 
     #[test]
@@ -135,17 +136,17 @@ mod tests {
         let departure = Departure::new(1);
         let before = departure.hold();
         drop(before);
-        assert_eq!(departure.phase(), Phase::Serving, "a successor that dies at its start ends nothing");
+        assert_eq!(departure.phase(), DeparturePhase::Serving, "a successor that dies at its start ends nothing");
         departure.begin(None);
         let hold = departure.hold();
-        departure.early_gone();
-        assert_eq!(departure.phase(), Phase::Leaving);
+        departure.early_ended();
+        assert_eq!(departure.phase(), DeparturePhase::Leaving);
         drop(hold);
-        assert_eq!(departure.phase(), Phase::Closing);
+        assert_eq!(departure.phase(), DeparturePhase::Closing);
 
         let departure = Departure::new(1);
         let _hold = departure.hold();
         assert!(departure.close());
-        assert_eq!(departure.phase(), Phase::Closing, "also of one that had not begun to leave");
+        assert_eq!(departure.phase(), DeparturePhase::Closing, "also of one that had not begun to leave");
     }
 }

@@ -1,9 +1,8 @@
-//! File descriptors: as many as we may have, and some of them not for clients.
+//! File descriptors: the limit is raised, and some are reserved.
 //!
-//! The kernel gives the lowest number that is free. So the number of a new connection's descriptor says how many are
-//! in use at least, by whomever: nothing is counted, and origins, files and libraries count by themselves. A client whose
-//! number is among the last ones costs an idle client its connection; origins, reloads, the admin port and files have
-//! the rest.
+//! The kernel assigns the lowest free number. So the number of a new connection's descriptor says how many are in use
+//! at least: nothing has to be counted, and those of origins, files and libraries are included. If a client's number is
+//! in the reserve, an idle client loses its connection. The reserve is for origins, reloads, the admin port and files.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,11 +12,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::descriptors::{TELL_AGAIN_MS, reserve};
 
-/// How many there are.
+/// The limit of descriptors, and the reserve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Descriptors {
     pub limit: u64,
-    /// Those that clients do not get.
+    /// Descriptors that clients do not get.
     pub reserve: u64,
 }
 
@@ -30,7 +29,7 @@ impl Descriptors {
         {
             tracing::warn!(%error, "the limit of file descriptors cannot be raised");
         }
-        // None is "no limit".
+        // `None` means unlimited.
         Descriptors::of(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
     }
 
@@ -38,17 +37,17 @@ impl Descriptors {
         Descriptors { limit, reserve: reserve(limit) }
     }
 
-    /// A client's connection with this number or a higher one takes of the reserve.
+    /// A client's connection with this number or a higher one is in the reserve.
     pub fn for_clients(self) -> u64 {
         self.limit - self.reserve
     }
 }
 
-/// Says that there are no more, once a minute for the whole process: the metrics say how often.
-pub(super) fn tell_of_want(why: &str) {
+/// Logs that descriptors are short, at most once a minute for the whole process. The metrics count how often.
+pub(super) fn warn_of_shortage(why: &str) {
     static TOLD: AtomicU64 = AtomicU64::new(0);
     static BEGIN: OnceLock<Instant> = OnceLock::new();
-    // Never 0, which is "not told yet".
+    // Never 0, which means "not logged yet".
     let begin = BEGIN.get_or_init(Instant::now);
     let now = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
     let told = TOLD.load(Relaxed);

@@ -1,78 +1,78 @@
-//! The frames of an HTTP/2 connection, told by their heads: what costs us and asks for nothing is rationed.
+//! Rate limits the frames of an HTTP/2 connection that cost us work and request nothing.
 //!
 //! h2 bounds what it must remember: streams, resets, header blocks. It does not bound what it reads, answers
-//! and forgets: PRIORITY, WINDOW_UPDATE, SETTINGS, PING, empty DATA, frames that nobody knows. A connection may send
-//! some of these; what it asks for, sends and is sent earns it more, and so does time. Who has none left goes.
+//! and forgets: PRIORITY, WINDOW_UPDATE, SETTINGS, PING, empty DATA, unknown frames. A connection has a budget for
+//! these frames; requests, data in either direction and time refill it. A connection without budget is closed.
 //!
-//! A frame whose length cannot be right, and one on a stream that its sender has ended, are told here as well, because h2 calls
-//! them PROTOCOL_ERROR where RFC 9113 wants FRAME_SIZE_ERROR and STREAM_CLOSED. Remove that when h2 does (its
+//! A frame with an invalid length, and one on a stream that its sender has ended, are detected here as well, because h2
+//! answers PROTOCOL_ERROR where RFC 9113 wants FRAME_SIZE_ERROR and STREAM_CLOSED. Remove that when h2 does (its
 //! `codec/framed_read.rs`, `proto/streams/recv.rs`). HPACK that cannot be decoded stays PROTOCOL_ERROR,
-//! not COMPRESSION_ERROR: to tell it apart one would have to decode it a second time.
+//! not COMPRESSION_ERROR: to tell it apart it would have to be decoded a second time.
 //!
-//! Cost: nine bytes are looked at for each frame; payloads are skipped.
+//! Cost: the nine bytes of each frame's head are read; payloads are skipped.
 
 use crate::limits::request::{H2_EARNED_BY_DATA, H2_EARNED_BY_STREAM, H2_ENDED_STREAMS};
 use crate::limits::request::{H2_SPARE_FRAMES, H2_SPARE_FRAMES_A_SECOND};
 use crate::net::ticks::TICKS_A_SECOND;
 
 const HEAD_BYTES: usize = 9;
-/// What we let clients send: the protocol's default, which hyper leaves.
+/// The largest payload that clients may send: the protocol's default, which hyper keeps.
 const PAYLOAD_BYTES_MAX: u32 = 16 << 10;
 
 /// Why a connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Offence {
-    /// A frame that is longer or shorter than it can be.
+pub(crate) enum Http2Error {
+    /// A frame with an invalid length.
     FrameSize,
     /// DATA or HEADERS of a stream that the client has ended or reset.
     StreamClosed,
-    /// Too many frames that ask for nothing.
+    /// Too many frames that request nothing.
     Flood,
 }
 
-impl Offence {
+impl Http2Error {
     /// The label in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Offence::FrameSize => "h2-frame-size",
-            Offence::StreamClosed => "h2-stream-closed",
-            Offence::Flood => "h2-flood",
+            Http2Error::FrameSize => "h2-frame-size",
+            Http2Error::StreamClosed => "h2-stream-closed",
+            Http2Error::Flood => "h2-flood",
         }
     }
 
     /// FRAME_SIZE_ERROR, STREAM_CLOSED, ENHANCE_YOUR_CALM.
     fn code(self) -> u8 {
         match self {
-            Offence::FrameSize => 0x6,
-            Offence::StreamClosed => 0x5,
-            Offence::Flood => 0xb,
+            Http2Error::FrameSize => 0x6,
+            Http2Error::StreamClosed => 0x5,
+            Http2Error::Flood => 0xb,
         }
     }
 }
 
-/// What a client sends.
-pub(crate) struct Incoming {
-    heads: Heads,
+/// The frames that a client sends.
+pub(crate) struct IncomingFrames {
+    heads: FrameHeads,
     spare: u32,
     /// In ticks.
     refilled: u32,
     /// The highest stream that was opened.
     last_stream: u32,
-    /// The streams that were ended last, in a ring. An older one is h2's to judge.
+    /// The streams that were ended last, in a ring. h2 judges older ones.
     ended: [u32; H2_ENDED_STREAMS],
     next_ended: usize,
 }
 
-impl Incoming {
+impl IncomingFrames {
     /// `preface` bytes come before the first frame.
-    pub(crate) fn after(preface: usize, now: u32) -> Incoming {
-        let heads = Heads::after(preface);
+    pub(crate) fn after(preface: usize, now: u32) -> IncomingFrames {
+        let heads = FrameHeads::after(preface);
         let (spare, ended) = (H2_SPARE_FRAMES, [0; H2_ENDED_STREAMS]);
-        Incoming { heads, spare, refilled: now, last_stream: 0, ended, next_ended: 0 }
+        IncomingFrames { heads, spare, refilled: now, last_stream: 0, ended, next_ended: 0 }
     }
 
-    /// Takes the next bytes; `now` is in ticks. After an offence it must not be fed again.
-    pub(crate) fn feed(&mut self, bytes: &[u8], now: u32) -> Result<(), Offence> {
+    /// Takes the next bytes; `now` is in ticks. After an error it must not be called again.
+    pub(crate) fn feed(&mut self, bytes: &[u8], now: u32) -> Result<(), Http2Error> {
         let ticks = now.saturating_sub(self.refilled);
         if ticks > 0 {
             self.refilled = now;
@@ -85,7 +85,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// What has gone to the client.
+    /// Counts DATA frames that were sent to the client.
     pub(crate) fn sent(&mut self, data_frames: u32) {
         self.earn(data_frames.saturating_mul(H2_EARNED_BY_DATA));
     }
@@ -94,8 +94,8 @@ impl Incoming {
         self.spare = self.spare.saturating_add(frames).min(H2_SPARE_FRAMES);
     }
 
-    fn take(&mut self, head: Head) -> Result<(), Offence> {
-        let Head { length, kind, flags, stream } = head;
+    fn take(&mut self, head: FrameHead) -> Result<(), Http2Error> {
+        let FrameHead { length, kind, flags, stream } = head;
         let ack = flags & 0x1 != 0;
         let fits = match kind {
             PRIORITY => length == 5,
@@ -107,12 +107,12 @@ impl Incoming {
             _ => true,
         };
         if !fits || length > PAYLOAD_BYTES_MAX {
-            return Err(Offence::FrameSize);
+            return Err(Http2Error::FrameSize);
         }
         let ends_stream = flags & 0x1 != 0;
         if matches!(kind, DATA | HEADERS) {
             if stream <= self.last_stream && stream != 0 && self.ended.contains(&stream) {
-                return Err(Offence::StreamClosed);
+                return Err(Http2Error::StreamClosed);
             }
             if ends_stream {
                 self.end(stream);
@@ -128,7 +128,7 @@ impl Incoming {
                 }
             }
             DATA if length > 0 || ends_stream => {}
-            _ => self.spare = self.spare.checked_sub(1).ok_or(Offence::Flood)?,
+            _ => self.spare = self.spare.checked_sub(1).ok_or(Http2Error::Flood)?,
         }
         Ok(())
     }
@@ -138,8 +138,8 @@ impl Incoming {
         self.next_ended = (self.next_ended + 1) % H2_ENDED_STREAMS;
     }
 
-    /// The last frame of ours: which streams we have heard of, and why there is no more.
-    pub(crate) fn farewell(&self, offence: Offence) -> [u8; 17] {
+    /// Our last frame, a GOAWAY: the last stream that we know, and the reason.
+    pub(crate) fn farewell(&self, offence: Http2Error) -> [u8; 17] {
         let mut frame = [0; 17];
         frame[2] = 8;
         frame[3] = GOAWAY;
@@ -149,14 +149,14 @@ impl Incoming {
     }
 }
 
-/// What we send: where its frames end, and how many of them are DATA.
-pub(crate) struct Outgoing {
-    heads: Heads,
+/// The frames that we send: where they end, and how many of them are DATA.
+pub(crate) struct OutgoingFrames {
+    heads: FrameHeads,
 }
 
-impl Outgoing {
-    pub(crate) fn new() -> Outgoing {
-        Outgoing { heads: Heads::after(0) }
+impl OutgoingFrames {
+    pub(crate) fn new() -> OutgoingFrames {
+        OutgoingFrames { heads: FrameHeads::after(0) }
     }
 
     /// How many DATA frames have begun in these bytes.
@@ -183,28 +183,28 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
-struct Head {
+struct FrameHead {
     length: u32,
     kind: u8,
     flags: u8,
     stream: u32,
 }
 
-/// Finds the heads of frames in bytes that come in pieces.
-struct Heads {
+/// Finds the heads of frames in bytes that arrive in pieces.
+struct FrameHeads {
     head: [u8; HEAD_BYTES],
     have: usize,
-    /// What is left of a payload, or of the preface.
+    /// The bytes that are left of a payload, or of the preface.
     skip: usize,
 }
 
-impl Heads {
-    fn after(preface: usize) -> Heads {
-        Heads { head: [0; HEAD_BYTES], have: 0, skip: preface }
+impl FrameHeads {
+    fn after(preface: usize) -> FrameHeads {
+        FrameHeads { head: [0; HEAD_BYTES], have: 0, skip: preface }
     }
 
-    /// The next head, as soon as all of it is there.
-    fn next(&mut self, bytes: &mut &[u8]) -> Option<Head> {
+    /// The next head, as soon as all of it has arrived.
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<FrameHead> {
         let skipped = self.skip.min(bytes.len());
         self.skip -= skipped;
         *bytes = &bytes[skipped..];
@@ -219,7 +219,7 @@ impl Heads {
         let [a, b, c, kind, flags, s0, s1, s2, s3] = self.head;
         let length = u32::from_be_bytes([0, a, b, c]);
         self.skip = length as usize;
-        Some(Head { length, kind, flags, stream: u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]) })
+        Some(FrameHead { length, kind, flags, stream: u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]) })
     }
 }
 
@@ -252,12 +252,12 @@ mod tests {
     #[test]
     fn each_kind_of_frame_that_asks_for_nothing_has_the_same_ration() {
         for (kind, payload) in USELESS {
-            let mut incoming = Incoming::after(0, 1);
+            let mut incoming = IncomingFrames::after(0, 1);
             let frame = frame(kind, 0, 1, payload);
             for n in 0..H2_SPARE_FRAMES {
                 assert_eq!(incoming.feed(&frame, 1), Ok(()), "kind {kind}, frame {n}");
             }
-            assert_eq!(incoming.feed(&frame, 1), Err(Offence::Flood), "kind {kind}");
+            assert_eq!(incoming.feed(&frame, 1), Err(Http2Error::Flood), "kind {kind}");
         }
     }
 
@@ -265,13 +265,13 @@ mod tests {
     fn time_streams_and_what_is_sent_earn_more_but_never_beyond_the_ration() {
         let ping = frame(PING, 0, 0, &[0; 8]);
         let spent = || {
-            let mut incoming = Incoming::after(0, 1);
+            let mut incoming = IncomingFrames::after(0, 1);
             for _ in 0..H2_SPARE_FRAMES {
                 incoming.feed(&ping, 1).unwrap();
             }
             incoming
         };
-        let left = |mut incoming: Incoming, now: u32| (0u32..).find(|_| incoming.feed(&ping, now).is_err()).unwrap();
+        let left = |mut incoming: IncomingFrames, now: u32| (0u32..).find(|_| incoming.feed(&ping, now).is_err()).unwrap();
         assert_eq!(left(spent(), 1), 0);
         assert_eq!(left(spent(), 1 + TICKS_A_SECOND), H2_SPARE_FRAMES_A_SECOND);
         assert_eq!(left(spent(), u32::MAX), H2_SPARE_FRAMES);
@@ -281,13 +281,13 @@ mod tests {
         incoming.feed(&frame(HEADERS, 0x5, 1, b"x"), 1).unwrap();
         assert_eq!(left(incoming, 1), H2_EARNED_BY_STREAM);
         let mut incoming = spent();
-        incoming.sent(Outgoing::new().feed(&[frame(DATA, 0, 1, b"abc"), frame(PING, 1, 0, &[0; 8])].concat()));
+        incoming.sent(OutgoingFrames::new().feed(&[frame(DATA, 0, 1, b"abc"), frame(PING, 1, 0, &[0; 8])].concat()));
         assert_eq!(left(incoming, 1), H2_EARNED_BY_DATA);
     }
 
     #[test]
     fn a_body_is_no_flood_however_small_its_pieces() {
-        let mut incoming = Incoming::after(0, 1);
+        let mut incoming = IncomingFrames::after(0, 1);
         for _ in 0..10 * H2_SPARE_FRAMES {
             assert_eq!(incoming.feed(&frame(DATA, 0, 1, b"x"), 1), Ok(()));
         }
@@ -306,10 +306,10 @@ mod tests {
             (DATA, 0, vec![1, 16_384], vec![16_385]),
             (0xfa, 0, vec![0, 16_384], vec![16_385]),
         ] {
-            for (lengths, expected) in [(right, Ok(())), (wrong, Err(Offence::FrameSize))] {
+            for (lengths, expected) in [(right, Ok(())), (wrong, Err(Http2Error::FrameSize))] {
                 for length in lengths {
                     let frame = frame(kind, flags, 1, &vec![0; length]);
-                    assert_eq!(Incoming::after(0, 1).feed(&frame, 1), expected, "kind {kind}, {length} bytes");
+                    assert_eq!(IncomingFrames::after(0, 1).feed(&frame, 1), expected, "kind {kind}, {length} bytes");
                 }
             }
         }
@@ -323,24 +323,24 @@ mod tests {
             (vec![headers(0x4), data(0), data(1)], Ok(())),
             (vec![headers(0x4), data(0), headers(0x5)], Ok(())),
             (vec![headers(0x5), frame(WINDOW_UPDATE, 0, 1, &[0; 4]), frame(PRIORITY, 0, 1, &[0; 5]), reset.clone()], Ok(())),
-            (vec![headers(0x5), data(0)], Err(Offence::StreamClosed)),
-            (vec![headers(0x5), headers(0x5)], Err(Offence::StreamClosed)),
-            (vec![headers(0x4), data(1), data(1)], Err(Offence::StreamClosed)),
-            (vec![headers(0x4), reset.clone(), data(0)], Err(Offence::StreamClosed)),
-            (vec![headers(0x4), reset, headers(0x5)], Err(Offence::StreamClosed)),
+            (vec![headers(0x5), data(0)], Err(Http2Error::StreamClosed)),
+            (vec![headers(0x5), headers(0x5)], Err(Http2Error::StreamClosed)),
+            (vec![headers(0x4), data(1), data(1)], Err(Http2Error::StreamClosed)),
+            (vec![headers(0x4), reset.clone(), data(0)], Err(Http2Error::StreamClosed)),
+            (vec![headers(0x4), reset, headers(0x5)], Err(Http2Error::StreamClosed)),
             // A stream that was never opened is h2's to judge: PROTOCOL_ERROR.
             (vec![frame(HEADERS, 0x5, 5, b"x"), frame(HEADERS, 0x5, 3, b"x")], Ok(())),
         ] {
-            assert_eq!(Incoming::after(0, 1).feed(&frames.concat(), 1), expected, "{frames:?}");
+            assert_eq!(IncomingFrames::after(0, 1).feed(&frames.concat(), 1), expected, "{frames:?}");
         }
     }
 
     #[test]
     fn the_farewell_names_the_last_stream_and_the_reason() {
-        let mut incoming = Incoming::after(0, 1);
+        let mut incoming = IncomingFrames::after(0, 1);
         incoming.feed(&[frame(HEADERS, 5, 3, b"x"), frame(HEADERS, 5, 7, b"x")].concat(), 1).unwrap();
-        assert_eq!(incoming.farewell(Offence::Flood).to_vec(), frame(GOAWAY, 0, 0, &[0, 0, 0, 7, 0, 0, 0, 0xb]));
-        assert_eq!(incoming.farewell(Offence::FrameSize)[16], 6);
+        assert_eq!(incoming.farewell(Http2Error::Flood).to_vec(), frame(GOAWAY, 0, 0, &[0, 0, 0, 7, 0, 0, 0, 0xb]));
+        assert_eq!(incoming.farewell(Http2Error::FrameSize)[16], 6);
     }
 
     proptest! {
@@ -354,7 +354,7 @@ mod tests {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
             cuts.sort_unstable();
             cuts.push(bytes.len());
-            let (mut whole, mut cut_up) = (Incoming::after(24, 1), Incoming::after(24, 1));
+            let (mut whole, mut cut_up) = (IncomingFrames::after(24, 1), IncomingFrames::after(24, 1));
             let (mut at, mut result) = (0, Ok(()));
             for cut in cuts {
                 result = result.and_then(|()| cut_up.feed(&bytes[at..cut], 1));

@@ -1,16 +1,16 @@
 //! Where one HTTP/1.1 request ends and the next begins, read as strictly as RFC 9112 allows.
 //!
-//! hyper reads messages as leniently as the RFC lets a server be: it takes a bare LF, drops a
-//! Content-Length beside Transfer-Encoding, takes `gzip, chunked`. Behind another proxy that reads the
-//! same bytes otherwise, that is request smuggling. So the bytes pass here first, and a request about
-//! whose extent two readers could differ is refused before hyper sees it. What I let through, hyper and
-//! I read alike; everything that is not framing (methods, targets, header syntax) is left to hyper.
+//! hyper reads messages as leniently as the RFC lets a server be: it accepts a bare LF, drops a
+//! Content-Length beside Transfer-Encoding, accepts `gzip, chunked`. Behind another proxy that reads the
+//! same bytes differently, that is request smuggling. So the bytes pass here first, and a request about
+//! whose end two readers could differ is refused before hyper sees it. hyper reads everything that passes as it is
+//! read here. Everything that is not framing (methods, targets, header syntax) is left to hyper.
 //!
 //!     Head ──blank line──► Head | Length(n) | ChunkSize ─► ChunkData(n) ─► ChunkEnd ─► ChunkSize
 //!                                                 └─ size 0 ─► Trailers ──blank line──► Head
 //!
 //! Cost: one pass of `memchr` over heads (about 0.1 µs for 15 headers); bodies are skipped, not read.
-//! Nothing is kept but a line that a read has cut in two.
+//! Only a line that is split between two reads is buffered.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzz;
@@ -19,9 +19,9 @@ use memchr::memchr;
 
 use crate::limits::request::HEAD_BYTES;
 
-/// Why a request was refused here.
+/// Why a request's framing was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum FramingError {
     /// A line of the head ends in LF without CR.
     BareLf,
     /// A header is continued on the next line.
@@ -42,51 +42,51 @@ pub(crate) enum Refusal {
     TooLarge,
 }
 
-impl Refusal {
+impl FramingError {
     /// The word in metrics and logs.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Refusal::BareLf => "bare-lf",
-            Refusal::Folded => "folded-header",
-            Refusal::LengthAndChunked => "length-and-chunked",
-            Refusal::Length => "content-length",
-            Refusal::Coding => "transfer-encoding",
-            Refusal::UnknownCoding => "transfer-coding",
-            Refusal::Host => "host",
-            Refusal::Chunk => "chunk",
-            Refusal::TooLarge => "head-too-large",
+            FramingError::BareLf => "bare-lf",
+            FramingError::Folded => "folded-header",
+            FramingError::LengthAndChunked => "length-and-chunked",
+            FramingError::Length => "content-length",
+            FramingError::Coding => "transfer-encoding",
+            FramingError::UnknownCoding => "transfer-coding",
+            FramingError::Host => "host",
+            FramingError::Chunk => "chunk",
+            FramingError::TooLarge => "head-too-large",
         }
     }
 
-    /// The status line's end. Like hyper's own 400 and 431, this is said before there is a request.
+    /// The end of the status line. Like hyper's own 400 and 431, this response precedes any request.
     pub(crate) fn status(self) -> &'static str {
         match self {
-            Refusal::TooLarge => "431 Request Header Fields Too Large",
-            Refusal::UnknownCoding => "501 Not Implemented",
+            FramingError::TooLarge => "431 Request Header Fields Too Large",
+            FramingError::UnknownCoding => "501 Not Implemented",
             _ => "400 Bad Request",
         }
     }
 }
 
-/// The state of one connection's incoming bytes. After a refusal it must not be fed again.
+/// The state of one connection's incoming bytes. After an error it must not be fed again.
 #[derive(Debug, Default)]
 pub(crate) struct Framing {
-    state: State,
-    head: Head,
+    state: FramingState,
+    head: HeadFraming,
     /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
     /// Bytes of this head, or of this chunk's size line, or of these trailers.
     taken: usize,
-    /// Of the bytes that were fed last, those before the line that was refused.
+    /// How many of the bytes that were fed last precede the line that was refused.
     sound: usize,
-    /// Of the bytes that were fed last, the digits of versions that are newer than 1.1.
+    /// Offsets, in the bytes that were fed last, of the digits of versions newer than 1.1.
     newer: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+enum FramingState {
     #[default]
-    Head,
+    HeadFraming,
     Length(u64),
     ChunkSize,
     ChunkData(u64),
@@ -97,7 +97,7 @@ enum State {
 
 /// What the lines of a head have said so far.
 #[derive(Debug, Default)]
-struct Head {
+struct HeadFraming {
     begun: bool,
     http_1_0: bool,
     hosts: u8,
@@ -106,33 +106,32 @@ struct Head {
 }
 
 impl Framing {
-    /// How many of the bytes that were refused with the last call stand before what is wrong with them. No message ends
-    /// behind them.
+    /// How many of the bytes of the last, refused call precede the error. No message ends behind them.
     pub(crate) fn sound(&self) -> usize {
         self.sound
     }
 
-    /// Whether what was refused belongs to a body.
+    /// Whether the error is in a body.
     pub(crate) fn is_in_body(&self) -> bool {
-        self.state != State::Head
+        self.state != FramingState::HeadFraming
     }
 
-    /// Where, in the bytes of the last call, a version of HTTP/1 newer than 1.1 stands, to be read as 1.1 (RFC 9110
+    /// The offsets, in the bytes of the last call, of HTTP/1 versions newer than 1.1, which are to be read as 1.1 (RFC 9110
     /// section 2.5).
     pub(crate) fn newer(&mut self) -> std::vec::Drain<'_, usize> {
         self.newer.drain(..)
     }
 
     /// Takes the next bytes of the connection.
-    pub(crate) fn feed(&mut self, all: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn feed(&mut self, all: &[u8]) -> Result<(), FramingError> {
         let mut bytes = all;
         while let Some(&first) = bytes.first() {
             self.sound = all.len() - bytes.len();
             match self.state {
-                State::Head | State::ChunkSize | State::Trailers => {
+                FramingState::HeadFraming | FramingState::ChunkSize | FramingState::Trailers => {
                     let end = memchr(b'\n', bytes);
-                    if self.state == State::Head && !self.head.begun {
-                        self.look_for_newer(&bytes[..end.unwrap_or(bytes.len())]);
+                    if self.state == FramingState::HeadFraming && !self.head.begun {
+                        self.find_newer_version(&bytes[..end.unwrap_or(bytes.len())]);
                     }
                     let Some(end) = end else {
                         self.take(bytes.len())?;
@@ -150,30 +149,30 @@ impl Framing {
                         self.line(&whole)?;
                     }
                 }
-                State::Length(left) => {
+                FramingState::Length(left) => {
                     let (left, rest) = skip(left, bytes);
                     bytes = rest;
-                    self.state = if left == 0 { State::Head } else { State::Length(left) };
+                    self.state = if left == 0 { FramingState::HeadFraming } else { FramingState::Length(left) };
                 }
-                State::ChunkData(left) => {
+                FramingState::ChunkData(left) => {
                     let (left, rest) = skip(left, bytes);
                     bytes = rest;
-                    self.state = if left == 0 { State::ChunkEnd(0) } else { State::ChunkData(left) };
+                    self.state = if left == 0 { FramingState::ChunkEnd(0) } else { FramingState::ChunkData(left) };
                 }
-                State::ChunkEnd(seen) => {
+                FramingState::ChunkEnd(seen) => {
                     if first != b"\r\n"[usize::from(seen)] {
-                        return Err(Refusal::Chunk);
+                        return Err(FramingError::Chunk);
                     }
                     bytes = &bytes[1..];
-                    self.state = if seen == 0 { State::ChunkEnd(1) } else { State::ChunkSize };
+                    self.state = if seen == 0 { FramingState::ChunkEnd(1) } else { FramingState::ChunkSize };
                 }
             }
         }
         Ok(())
     }
 
-    /// In what there is of a request line: `came` is what these bytes add to it.
-    fn look_for_newer(&mut self, came: &[u8]) {
+    /// Looks in the part of the request line that has arrived; `came` are the bytes that this call adds to it.
+    fn find_newer_version(&mut self, came: &[u8]) {
         const BEFORE: &[u8] = b" HTTP/1.";
         let of_line = came.strip_suffix(b"\r").unwrap_or(came);
         let Some((b'2'..=b'9', before)) = of_line.split_last() else { return };
@@ -187,22 +186,22 @@ impl Framing {
         }
     }
 
-    fn take(&mut self, n: usize) -> Result<(), Refusal> {
+    fn take(&mut self, n: usize) -> Result<(), FramingError> {
         self.taken += n;
         if self.taken > HEAD_BYTES {
-            return Err(if self.state == State::Head { Refusal::TooLarge } else { Refusal::Chunk });
+            return Err(if self.state == FramingState::HeadFraming { FramingError::TooLarge } else { FramingError::Chunk });
         }
         Ok(())
     }
 
     /// One line without its LF.
-    fn line(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let in_head = self.state == State::Head;
+    fn line(&mut self, line: &[u8]) -> Result<(), FramingError> {
+        let in_head = self.state == FramingState::HeadFraming;
         let Some((b'\r', line)) = line.split_last() else {
-            return Err(if in_head { Refusal::BareLf } else { Refusal::Chunk });
+            return Err(if in_head { FramingError::BareLf } else { FramingError::Chunk });
         };
         match self.state {
-            State::Head => {
+            FramingState::HeadFraming => {
                 if self.head.begun {
                     if line.is_empty() {
                         let head = std::mem::take(&mut self.head);
@@ -217,20 +216,20 @@ impl Framing {
                     self.head.http_1_0 = line.ends_with(b" HTTP/1.0");
                 }
             }
-            State::ChunkSize => {
+            FramingState::ChunkSize => {
                 self.taken = 0;
                 self.state = match chunk_size(line)? {
-                    0 => State::Trailers,
-                    size => State::ChunkData(size),
+                    0 => FramingState::Trailers,
+                    size => FramingState::ChunkData(size),
                 };
             }
-            State::Trailers => {
+            FramingState::Trailers => {
                 if line.is_empty() {
                     self.taken = 0;
-                    self.state = State::Head;
+                    self.state = FramingState::HeadFraming;
                 }
             }
-            State::Length(_) | State::ChunkData(_) | State::ChunkEnd(_) => {
+            FramingState::Length(_) | FramingState::ChunkData(_) | FramingState::ChunkEnd(_) => {
                 debug_assert!(false, "no lines in {:?}", self.state);
             }
         }
@@ -238,25 +237,25 @@ impl Framing {
     }
 }
 
-impl Head {
-    fn header(&mut self, line: &[u8]) -> Result<(), Refusal> {
+impl HeadFraming {
+    fn header(&mut self, line: &[u8]) -> Result<(), FramingError> {
         match line[0] {
-            b' ' | b'\t' => return Err(Refusal::Folded),
+            b' ' | b'\t' => return Err(FramingError::Folded),
             b'c' | b'C' => {
                 if let Some(value) = value_of(line, b"content-length:") {
                     if self.length.is_some() {
-                        return Err(Refusal::Length);
+                        return Err(FramingError::Length);
                     }
-                    self.length = Some(decimal(value).ok_or(Refusal::Length)?);
+                    self.length = Some(decimal(value).ok_or(FramingError::Length)?);
                 }
             }
             b't' | b'T' => {
                 if let Some(value) = value_of(line, b"transfer-encoding:") {
                     if self.chunked {
-                        return Err(Refusal::Coding);
+                        return Err(FramingError::Coding);
                     }
                     if !value.eq_ignore_ascii_case(b"chunked") {
-                        return Err(Refusal::UnknownCoding);
+                        return Err(FramingError::UnknownCoding);
                     }
                     self.chunked = true;
                 }
@@ -268,15 +267,15 @@ impl Head {
     }
 
     /// What follows this head.
-    fn body(self) -> Result<State, Refusal> {
+    fn body(self) -> Result<FramingState, FramingError> {
         if self.hosts > 1 || (self.hosts == 0 && !self.http_1_0) {
-            return Err(Refusal::Host);
+            return Err(FramingError::Host);
         }
         match (self.length, self.chunked) {
-            (Some(_), true) => Err(Refusal::LengthAndChunked),
-            (None, true) => Ok(State::ChunkSize),
-            (None | Some(0), false) => Ok(State::Head),
-            (Some(length), false) => Ok(State::Length(length)),
+            (Some(_), true) => Err(FramingError::LengthAndChunked),
+            (None, true) => Ok(FramingState::ChunkSize),
+            (None | Some(0), false) => Ok(FramingState::HeadFraming),
+            (Some(length), false) => Ok(FramingState::Length(length)),
         }
     }
 }
@@ -305,14 +304,14 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// `1*HEXDIG [ BWS ";" extension ]`; hyper takes white space after the size, and so does this.
-fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
+fn chunk_size(line: &[u8]) -> Result<u64, FramingError> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let rest = trim(&line[digits..]);
     if digits == 0 || digits > 15 || !(rest.is_empty() || rest[0] == b';') || rest.contains(&b'\r') {
-        return Err(Refusal::Chunk);
+        return Err(FramingError::Chunk);
     }
-    let text = std::str::from_utf8(&line[..digits]).map_err(|_| Refusal::Chunk)?;
-    u64::from_str_radix(text, 16).map_err(|_| Refusal::Chunk)
+    let text = std::str::from_utf8(&line[..digits]).map_err(|_| FramingError::Chunk)?;
+    u64::from_str_radix(text, 16).map_err(|_| FramingError::Chunk)
 }
 
 fn skip(left: u64, bytes: &[u8]) -> (u64, &[u8]) {
@@ -326,7 +325,7 @@ mod tests {
 
     use super::*;
 
-    fn feed(text: &str) -> Result<State, Refusal> {
+    fn feed(text: &str) -> Result<FramingState, FramingError> {
         let mut framing = Framing::default();
         framing.feed(text.as_bytes())?;
         Ok(framing.state)
@@ -343,44 +342,44 @@ mod tests {
             "Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
             "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1 \r\nx\r\n0\r\nChecksum: 1\r\n\r\n",
         ] {
-            assert_eq!(feed(&format!("{HEAD}{body}")), Ok(State::Head), "{body:?}");
-            assert_eq!(feed(&format!("\r\n{HEAD}{body}{HEAD}{body}")), Ok(State::Head), "{body:?} twice");
+            assert_eq!(feed(&format!("{HEAD}{body}")), Ok(FramingState::HeadFraming), "{body:?}");
+            assert_eq!(feed(&format!("\r\n{HEAD}{body}{HEAD}{body}")), Ok(FramingState::HeadFraming), "{body:?} twice");
         }
-        assert_eq!(feed("GET / HTTP/1.0\r\n\r\n"), Ok(State::Head));
+        assert_eq!(feed("GET / HTTP/1.0\r\n\r\n"), Ok(FramingState::HeadFraming));
     }
 
     #[test]
     fn a_request_that_two_readers_could_end_differently_is_refused() {
         for (head, refusal) in [
-            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", Refusal::LengthAndChunked),
-            ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", Refusal::LengthAndChunked),
-            ("Content-Length: 5\r\nContent-Length: 6\r\n\r\n", Refusal::Length),
-            ("Content-Length: 5\r\nContent-Length: 5\r\n\r\n", Refusal::Length),
-            ("Content-Length: 5, 5\r\n\r\n", Refusal::Length),
-            ("Content-Length: +5\r\n\r\n", Refusal::Length),
-            ("Content-Length: 0x5\r\n\r\n", Refusal::Length),
-            ("Content-Length: \r\n\r\n", Refusal::Length),
-            ("Content-Length: 99999999999999999999\r\n\r\n", Refusal::Length),
-            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", Refusal::Coding),
-            ("Transfer-Encoding: chunked, chunked\r\n\r\n", Refusal::UnknownCoding),
-            ("Transfer-Encoding: gzip, chunked\r\n\r\n", Refusal::UnknownCoding),
-            ("Transfer-Encoding: chunked, identity\r\n\r\n", Refusal::UnknownCoding),
-            ("Transfer-Encoding: \x0bchunked\r\n\r\n", Refusal::UnknownCoding),
-            ("A: b\r\n Transfer-Encoding: chunked\r\n\r\n", Refusal::Folded),
-            ("A: b\n\r\n", Refusal::BareLf),
-            ("A: b\r\n\n", Refusal::BareLf),
-            ("Host: b\r\n\r\n", Refusal::Host),
-            ("Transfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n", Refusal::Chunk),
-            ("Transfer-Encoding: chunked\r\n\r\n5\r\nhello0\r\n\r\n", Refusal::Chunk),
-            ("Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", Refusal::Chunk),
-            ("Transfer-Encoding: chunked\r\n\r\n-1\r\n", Refusal::Chunk),
-            ("Transfer-Encoding: chunked\r\n\r\n5;\rx\r\n", Refusal::Chunk),
-            ("Transfer-Encoding: chunked\r\n\r\n\r\n", Refusal::Chunk),
-            ("Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", Refusal::Chunk),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", FramingError::LengthAndChunked),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", FramingError::LengthAndChunked),
+            ("Content-Length: 5\r\nContent-Length: 6\r\n\r\n", FramingError::Length),
+            ("Content-Length: 5\r\nContent-Length: 5\r\n\r\n", FramingError::Length),
+            ("Content-Length: 5, 5\r\n\r\n", FramingError::Length),
+            ("Content-Length: +5\r\n\r\n", FramingError::Length),
+            ("Content-Length: 0x5\r\n\r\n", FramingError::Length),
+            ("Content-Length: \r\n\r\n", FramingError::Length),
+            ("Content-Length: 99999999999999999999\r\n\r\n", FramingError::Length),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", FramingError::Coding),
+            ("Transfer-Encoding: chunked, chunked\r\n\r\n", FramingError::UnknownCoding),
+            ("Transfer-Encoding: gzip, chunked\r\n\r\n", FramingError::UnknownCoding),
+            ("Transfer-Encoding: chunked, identity\r\n\r\n", FramingError::UnknownCoding),
+            ("Transfer-Encoding: \x0bchunked\r\n\r\n", FramingError::UnknownCoding),
+            ("A: b\r\n Transfer-Encoding: chunked\r\n\r\n", FramingError::Folded),
+            ("A: b\n\r\n", FramingError::BareLf),
+            ("A: b\r\n\n", FramingError::BareLf),
+            ("Host: b\r\n\r\n", FramingError::Host),
+            ("Transfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n", FramingError::Chunk),
+            ("Transfer-Encoding: chunked\r\n\r\n5\r\nhello0\r\n\r\n", FramingError::Chunk),
+            ("Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", FramingError::Chunk),
+            ("Transfer-Encoding: chunked\r\n\r\n-1\r\n", FramingError::Chunk),
+            ("Transfer-Encoding: chunked\r\n\r\n5;\rx\r\n", FramingError::Chunk),
+            ("Transfer-Encoding: chunked\r\n\r\n\r\n", FramingError::Chunk),
+            ("Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", FramingError::Chunk),
         ] {
             assert_eq!(feed(&format!("{HEAD}{head}")), Err(refusal), "{head:?}");
         }
-        assert_eq!(feed("GET / HTTP/1.1\r\n\r\n"), Err(Refusal::Host));
+        assert_eq!(feed("GET / HTTP/1.1\r\n\r\n"), Err(FramingError::Host));
     }
 
     #[test]
@@ -428,10 +427,10 @@ mod tests {
     fn a_head_may_have_its_limit_and_no_byte_more() {
         let head = |padding: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "x".repeat(padding));
         let fits = HEAD_BYTES - head(0).len();
-        assert_eq!(feed(&head(fits - 1)), Ok(State::Head));
-        assert_eq!(feed(&head(fits)), Ok(State::Head));
-        assert_eq!(feed(&head(fits + 1)), Err(Refusal::TooLarge));
-        assert_eq!(feed(&"x".repeat(HEAD_BYTES + 1)), Err(Refusal::TooLarge));
+        assert_eq!(feed(&head(fits - 1)), Ok(FramingState::HeadFraming));
+        assert_eq!(feed(&head(fits)), Ok(FramingState::HeadFraming));
+        assert_eq!(feed(&head(fits + 1)), Err(FramingError::TooLarge));
+        assert_eq!(feed(&"x".repeat(HEAD_BYTES + 1)), Err(FramingError::TooLarge));
     }
 
     fn shapes() -> impl Strategy<Value = String> {

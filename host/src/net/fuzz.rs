@@ -20,7 +20,7 @@ use crate::limits::request::{H1_BUFFER_BYTES, HEAD_BYTES};
 pub(crate) use crate::net::framing::fuzz::framing;
 
 /// A request that hyper gave to its service.
-pub(crate) struct Message {
+pub(crate) struct HyperMessage {
     pub(crate) parts: request::Parts,
     pub(crate) body: Vec<u8>,
     /// The body has ended as it should.
@@ -29,7 +29,7 @@ pub(crate) struct Message {
 
 /// Every request that hyper finds in these bytes, with the settings of `Protocols`. After the bytes nothing
 /// comes, not even an end: what hyper has not told by then it will not tell.
-pub(crate) fn hyper_reads(bytes: &[u8]) -> Vec<Message> {
+pub(crate) fn hyper_reads(bytes: &[u8]) -> Vec<HyperMessage> {
     const IDLE_POLLS: usize = 4;
     let messages = Rc::new(RefCell::new(Vec::new()));
     let left = Rc::new(RefCell::new(Bytes::copy_from_slice(bytes)));
@@ -50,10 +50,13 @@ pub(crate) fn hyper_reads(bytes: &[u8]) -> Vec<Message> {
     messages.take()
 }
 
-async fn read(messages: Rc<RefCell<Vec<Message>>>, request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
+async fn read(
+    messages: Rc<RefCell<Vec<HyperMessage>>>,
+    request: Request<Incoming>,
+) -> Result<Response<Empty<Bytes>>, Infallible> {
     let (parts, mut incoming) = request.into_parts();
     let index = messages.borrow().len();
-    messages.borrow_mut().push(Message { parts, body: Vec::new(), whole: false });
+    messages.borrow_mut().push(HyperMessage { parts, body: Vec::new(), whole: false });
     loop {
         match incoming.frame().await {
             Some(Ok(frame)) => {

@@ -1,7 +1,7 @@
-//! The stream between a socket and hyper: it reports to the pulse and passes what framing and frames let through.
+//! The stream between a socket and hyper: it updates the connection's state, and passes what framing and frames allow.
 //!
-//! After an offence of HTTP/2 hyper hears nothing more, and what it still says goes nowhere: our last word is a GOAWAY that
-//! names the reason, and what the client still sends is read for a while, so that it is not lost to a reset.
+//! After an HTTP/2 error hyper reads nothing more, and what it still writes is dropped: the last frame is a GOAWAY with the
+//! reason. What the client still sends is read for a while, so that a reset does not destroy the GOAWAY.
 
 use std::io;
 use std::pin::Pin;
@@ -11,15 +11,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use crate::limits::request::OVER_BYTES;
-use crate::net::frames::{self, Offence};
+use crate::net::frames::{self, Http2Error};
 use crate::net::framing::Framing;
 use crate::net::interim::Interim;
-use crate::net::pulse::{Pulse, Verdict};
+use crate::net::state::{CloseReason, ConnectionState};
 
 /// What an HTTP/2 client with prior knowledge sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A PING frame of HTTP/2 (RFC 9113 section 6.7): a read of no more than that is an answer to ours.
+/// The size of an HTTP/2 PING frame (RFC 9113 section 6.7): a read of no more than that is an answer to ours.
 const PING_BYTES: usize = 17;
 
 /// The protocol of a connection.
@@ -29,7 +29,7 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// The first bytes of a connection, read to tell its protocol and then given on.
+/// The first bytes of a connection, read to recognise its protocol and then passed on.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     bytes: [u8; PREFACE.len()],
@@ -38,14 +38,14 @@ pub(crate) struct Opening {
 
 impl Opening {
     /// Reads until the bytes are, or can no longer be, the preface of HTTP/2.
-    pub(crate) async fn read<S: AsyncRead + Unpin>(io: &mut S, pulse: &Pulse) -> io::Result<(Opening, Protocol)> {
+    pub(crate) async fn read<S: AsyncRead + Unpin>(io: &mut S, state: &ConnectionState) -> io::Result<(Opening, Protocol)> {
         let mut opening = Opening::default();
         loop {
             let n = io.read(&mut opening.bytes[opening.len..]).await?;
             if n == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            pulse.received();
+            state.received();
             opening.len += n;
             if !PREFACE.starts_with(&opening.bytes[..opening.len]) {
                 return Ok((opening, Protocol::Http1));
@@ -58,36 +58,36 @@ impl Opening {
 }
 
 /// See the module.
-pub(crate) struct Guarded<S> {
+pub(crate) struct GuardedStream<S> {
     io: S,
     opening: Opening,
-    /// How much of the opening has been given on.
+    /// How many bytes of the opening have been passed on.
     given: usize,
-    pulse: Rc<Pulse>,
-    /// For HTTP/1.1; HTTP/2 frames cannot be read in two ways.
+    state: Rc<ConnectionState>,
+    /// For HTTP/1.1 only: HTTP/2 frames are unambiguous.
     framing: Option<Framing>,
     /// For HTTP/2.
-    frames: Option<Box<Frames>>,
-    /// For HTTP/1.1: what is to be written before hyper's next answer, and how much of it is under way.
+    frames: Option<Box<FrameGuard>>,
+    /// For HTTP/1.1: what is to be written before hyper's next response, and the part of it that is being written.
     interim: Option<Interim>,
     preceding: Vec<u8>,
-    /// hyper has asked for more after what was refused: it has read all that stands before.
+    /// hyper has asked for more after a framing error: it has read everything before the error.
     starved: bool,
 }
 
-struct Frames {
-    incoming: frames::Incoming,
-    outgoing: frames::Outgoing,
-    /// After an offence, so many bytes are still read, and forgotten.
+struct FrameGuard {
+    incoming: frames::IncomingFrames,
+    outgoing: frames::OutgoingFrames,
+    /// After an error, how many bytes are still read, and dropped.
     over: Option<usize>,
 }
 
-impl<S> Guarded<S> {
+impl<S> GuardedStream<S> {
     /// With `interim` for HTTP/1.1.
-    pub(crate) fn new(io: S, opening: Opening, interim: Option<Interim>, pulse: Rc<Pulse>) -> Guarded<S> {
+    pub(crate) fn new(io: S, opening: Opening, interim: Option<Interim>, state: Rc<ConnectionState>) -> GuardedStream<S> {
         let framing = interim.is_some().then(Framing::default);
-        let frames = interim.is_none().then(|| Box::new(Frames::new(pulse.now())));
-        Guarded { io, opening, given: 0, pulse, framing, frames, interim, preceding: Vec::new(), starved: false }
+        let frames = interim.is_none().then(|| Box::new(FrameGuard::new(state.now())));
+        GuardedStream { io, opening, given: 0, state, framing, frames, interim, preceding: Vec::new(), starved: false }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -95,10 +95,10 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Guarded<S> {
-    /// Writes what precedes an answer, as far as its time has come.
+impl<S: AsyncWrite + Unpin> GuardedStream<S> {
+    /// Writes what precedes a response, if nothing of the last response waits.
     fn poll_preceding(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let (Some(interim), false, true) = (&self.interim, self.pulse.is_unflushed(), self.preceding.is_empty()) {
+        if let (Some(interim), false, true) = (&self.interim, self.state.is_unflushed(), self.preceding.is_empty()) {
             self.preceding = interim.take();
         }
         while !self.preceding.is_empty() {
@@ -113,15 +113,15 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S> Guarded<S> {
-    /// In HTTP/2 a written byte may be a ping: what moves there, `ExchangeBody` tells.
+impl<S> GuardedStream<S> {
+    /// In HTTP/2 a written byte may be a ping; `ExchangeBody` reports progress there.
     fn watched<T>(&self, polled: Poll<T>) -> Poll<T> {
         match polled {
-            Poll::Pending => self.pulse.write_waits(),
+            Poll::Pending => self.state.write_waits(),
             Poll::Ready(_) => {
-                self.pulse.wrote();
+                self.state.wrote();
                 if self.framing.is_some() {
-                    self.pulse.moved();
+                    self.state.moved();
                 }
             }
         }
@@ -129,10 +129,10 @@ impl<S> Guarded<S> {
     }
 }
 
-impl Frames {
-    fn new(now: u32) -> Frames {
-        let incoming = frames::Incoming::after(PREFACE.len(), now);
-        Frames { incoming, outgoing: frames::Outgoing::new(), over: None }
+impl FrameGuard {
+    fn new(now: u32) -> FrameGuard {
+        let incoming = frames::IncomingFrames::after(PREFACE.len(), now);
+        FrameGuard { incoming, outgoing: frames::OutgoingFrames::new(), over: None }
     }
 
     fn sent(&mut self, mut n: usize, bufs: &[io::IoSlice<'_>]) {
@@ -144,22 +144,22 @@ impl Frames {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
-    /// The last word is said if it can be: not within a frame, and only once.
-    fn end_http2(&mut self, cx: &mut Context<'_>, offence: Offence) {
+impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
+    /// Sends the GOAWAY if possible: not within a frame, and only once.
+    fn end_http2(&mut self, cx: &mut Context<'_>, offence: Http2Error) {
         let Some(frames) = &mut self.frames else { return };
         if frames.outgoing.is_between_frames() {
             let farewell = frames.incoming.farewell(offence);
             if Pin::new(&mut self.io).poll_write(cx, &farewell).is_ready() {
-                // Under TLS, what was taken still has to go.
+                // Under TLS, written bytes have to be flushed.
                 let _ = Pin::new(&mut self.io).poll_flush(cx);
             }
         }
         frames.over = Some(OVER_BYTES);
-        self.pulse.end(Verdict::Offence(offence));
+        self.state.end(CloseReason::Http2Error(offence));
     }
 
-    /// Reads what comes after the end of all talk.
+    /// Reads and drops what arrives after the GOAWAY.
     fn poll_rest(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(left) = self.frames.as_mut().and_then(|frames| frames.over.as_mut()) else { return Poll::Pending };
         let before = buf.filled().len();
@@ -176,20 +176,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S> Guarded<S> {
-    /// Nothing is read any more. Who waits for the rest of a body is told; otherwise the connection ends when what has
-    /// been asked before is answered, of which its task is told by the verdict.
+impl<S> GuardedStream<S> {
+    /// Reads no more after a framing error. A reader that waits for the rest of a body gets an error. Otherwise the connection
+    /// ends when the earlier requests are answered; its task learns that from the close reason.
     fn poll_refused(&mut self) -> Poll<io::Result<()>> {
         if self.framing.as_ref().is_some_and(Framing::is_in_body) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "not framed as HTTP wants it")));
         }
         self.starved = true;
-        self.pulse.settle();
+        self.state.settle();
         Poll::Pending
     }
 }
 
-impl<S> Guarded<S> {
+impl<S> GuardedStream<S> {
     fn is_over(&self) -> bool {
         self.frames.as_ref().is_some_and(|frames| frames.over.is_some())
     }
@@ -201,13 +201,13 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.is_over() {
             return this.poll_rest(cx, buf);
         }
-        if this.pulse.refusal().is_some() {
+        if this.state.refusal().is_some() {
             return this.poll_refused();
         }
         let before = buf.filled().len();
@@ -220,12 +220,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         }
         let came = buf.filled().len() - before;
         if this.framing.is_none() && came > PING_BYTES {
-            this.pulse.moved();
+            this.state.moved();
         }
         if let Some(frames) = &mut this.frames
-            && let Err(offence) = frames.incoming.feed(&buf.filled()[before..], this.pulse.now())
+            && let Err(offence) = frames.incoming.feed(&buf.filled()[before..], this.state.now())
         {
-            // hyper gets none of these bytes; the connection's task reads the verdict, and then what is left.
+            // hyper gets none of these bytes; the connection's task sees the close reason, and then reads the rest.
             buf.set_filled(before);
             this.end_http2(cx, offence);
             return Poll::Pending;
@@ -233,9 +233,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         if let Some(framing) = &mut this.framing
             && came > 0
         {
-            this.pulse.received();
-            // What follows an answer 101 is no HTTP.
-            if this.pulse.has_switched() {
+            this.state.received();
+            // What follows a response 101 is not HTTP.
+            if this.state.has_switched() {
                 return Poll::Ready(Ok(()));
             }
             let fed = framing.feed(&buf.filled()[before..]);
@@ -243,10 +243,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
                 buf.filled_mut()[before + digit] = b'1';
             }
             if let Err(refusal) = fed {
-                // hyper gets what stands before it, in which no message ends that was not sound.
+                // hyper gets the bytes before the error; every message that ends in them is valid.
                 let sound = framing.sound();
                 buf.set_filled(before + sound);
-                this.pulse.refuse(refusal);
+                this.state.refuse(refusal);
                 if sound == 0 {
                     return this.poll_refused();
                 }
@@ -256,14 +256,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.is_over() {
             return Poll::Ready(Ok(buf.len()));
         }
         ready!(this.poll_preceding(cx))?;
-        this.pulse.flushed(false);
+        this.state.flushed(false);
         let polled = Pin::new(&mut this.io).poll_write(cx, buf);
         this.count_frames(&polled, &[io::IoSlice::new(buf)]);
         this.watched(polled)
@@ -275,9 +275,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
         ready!(this.poll_preceding(cx))?;
-        this.pulse.flushed(false);
+        this.state.flushed(false);
         let io = Pin::new(&mut this.io);
-        // A head alone is the usual case, and `write` is the cheaper call.
+        // A head alone is the usual case, and `write` is cheaper.
         let written = if let [only] = bufs { io.poll_write(cx, only) } else { io.poll_write_vectored(cx, bufs) };
         this.count_frames(&written, bufs);
         this.watched(written)
@@ -291,7 +291,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.io).poll_flush(cx);
         ready!(this.watched(polled))?;
-        this.pulse.flushed(true);
+        this.state.flushed(true);
         let precedes = this.interim.as_ref().is_some_and(Interim::is_waiting) || !this.preceding.is_empty();
         if precedes {
             ready!(this.poll_preceding(cx))?;
@@ -299,7 +299,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             ready!(this.watched(polled))?;
         }
         if this.starved {
-            this.pulse.settle();
+            this.state.settle();
         }
         Poll::Ready(Ok(()))
     }

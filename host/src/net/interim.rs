@@ -1,10 +1,9 @@
-//! Answers 1xx on their way to a client of HTTP/1.1, which hyper cannot be given.
+//! Interim responses (1xx) to clients of HTTP/1.1, which hyper cannot send.
 //!
-//! They are written to the socket between what hyper has written of the last answer and what it will write of the next
-//! one (`guard`). Where that place cannot be told, since something of the last answer still waits for room, they are
-//! dropped: nobody depends on them. In HTTP/2 there is no such place: the stream's number and h2's
-//! `SendResponse::send_informational` are hidden in hyper's server (hyper 1.12, `proto::h2::server::H2Stream`). Remove
-//! this file when hyper's servers can send them.
+//! They are written to the socket between hyper's last response and its next one (`guard`). If a part of the last response
+//! still waits to be written, they are dropped: no client depends on them. For HTTP/2 there is no such way: the stream's
+//! number and h2's `SendResponse::send_informational` are hidden in hyper's server (hyper 1.12,
+//! `proto::h2::server::H2Stream`). Remove this file when hyper's servers can send interim responses.
 
 use std::fmt;
 use std::io::Write as _;
@@ -15,13 +14,13 @@ use http::{HeaderMap, StatusCode};
 
 use crate::limits::origin::INTERIM_BYTES;
 
-/// Where what precedes an answer goes, for as long as its request is being answered. One for each connection.
+/// Takes interim responses while a request is being answered. One for each connection.
 #[derive(Clone, Default)]
-pub struct Interim(Arc<Queue>);
+pub struct Interim(Arc<InterimQueue>);
 
 #[derive(Default)]
-struct Queue {
-    /// Looked at whenever something is written: a lock would cost more.
+struct InterimQueue {
+    /// Checked at every write, where a lock would cost more.
     waiting: AtomicBool,
     bytes: Mutex<Vec<u8>>,
 }
@@ -33,8 +32,8 @@ impl fmt::Debug for Interim {
 }
 
 impl Interim {
-    /// Only an answer that another one follows, and no more of them than one answer may have before it. To be called while
-    /// the request's handler is being polled.
+    /// Sends an interim response. Others, and those above the limit for one request, are ignored. To be called while the
+    /// request's handler is being polled.
     pub fn send(&self, status: StatusCode, headers: &HeaderMap) {
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
             return;
@@ -59,7 +58,7 @@ impl Interim {
         self.0.waiting.load(Relaxed)
     }
 
-    /// What waits to be written; empty mostly.
+    /// Takes what waits to be written; mostly nothing.
     pub(crate) fn take(&self) -> Vec<u8> {
         if !self.0.waiting.swap(false, Relaxed) {
             return Vec::new();

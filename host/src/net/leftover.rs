@@ -1,19 +1,19 @@
-//! Memory that connections have left behind goes back to the system, also when nothing else happens.
+//! Returns the memory of ended connections to the system, even on an idle worker.
 //!
-//! mimalloc hands freed memory back a second later, but looks whether it is time only when a page is freed again. On a worker
-//! that has nothing to do, none is. So for some seconds after a connection has ended I take a block of a page of its own
-//! and free it. Nothing of it is touched: it costs no page, and a microsecond.
+//! mimalloc returns freed memory a second later, but checks the time only when it frees a page again, which an idle worker
+//! does not do. So for some seconds after a connection has ended a block with a page of its own is allocated
+//! and freed. The block is not touched: it costs no page, and a microsecond.
 
 use crate::limits::request::{LEFTOVER_BLOCK_BYTES, LEFTOVER_S};
 use crate::net::ticks::TICKS_A_SECOND;
 
-/// Whether it is time: once a second, after a connection has ended at `ended` (0: none has).
+/// Whether a block is due: once a second, after a connection has ended at `ended` (0: none has).
 pub(super) fn is_due(now: u32, ended: u32) -> bool {
     ended != 0 && now.is_multiple_of(TICKS_A_SECOND) && now - ended <= LEFTOVER_S * TICKS_A_SECOND
 }
 
 pub(super) fn give_back() {
-    // The compiler must not see that nobody wants it.
+    // Keeps the compiler from removing the allocation.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LEFTOVER_BLOCK_BYTES)));
 }
 

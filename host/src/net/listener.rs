@@ -1,4 +1,4 @@
-//! Listening sockets, bound early so that a taken port is told before anything else starts.
+//! Listening sockets, bound early so that a taken port is reported before anything else starts.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -14,7 +14,7 @@ pub struct BindError {
 }
 
 impl BindError {
-    /// Somebody else listens there.
+    /// Whether another socket listens there.
     pub fn is_taken(&self) -> bool {
         self.source.kind() == std::io::ErrorKind::AddrInUse
     }
@@ -24,8 +24,8 @@ impl BindError {
 /// same for all.
 pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, BindError> {
     if address.port() != 0 {
-        // The sockets below share their port with any other of our user that wants to: a second edge would take
-        // half of the first one's connections and say nothing. A socket that does not share finds that out.
+        // The sockets below share their port with any other socket of our user that also shares it: a second edge would
+        // silently take half of the first one's connections. A socket that does not share detects that.
         bound(address, Sharing::No).map_err(|source| BindError { address, source })?;
     }
     let mut sockets = Vec::with_capacity(workers);

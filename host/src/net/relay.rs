@@ -6,8 +6,8 @@
 //! Back-pressure: a direction reads again when all that it has read is written. What the taker has no room for is
 //! kept until then, at most `CHUNK_BYTES`; a quiet tunnel holds no buffer at all.
 //!
-//! Deadlines are the sweep's (`Stage::Tunnel`): bytes of either direction prolong a tunnel, since all of them
-//! pass the viewer's side, where the pulse is. The witness is dropped at the end, however that comes about.
+//! Deadlines are the sweep's (`ConnectionStage::Tunnel`): bytes of either direction prolong a tunnel, since all of them
+//! pass the viewer's side, whose state is updated. The witness is dropped at the end, whatever the reason.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,42 +19,42 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::limits::tunnel::CHUNK_BYTES;
-use crate::net::pulse::{Pulse, Verdict};
+use crate::net::state::{CloseReason, ConnectionState};
 use crate::net::tunnel::{Side, Tunnel};
 
-/// Carries bytes until both sides have closed, one has broken, or the pulse has its verdict. `early` is what
+/// Carries bytes until both sides have closed, one has failed, or the connection must close. `early` is what
 /// the viewer has sent with its head.
 pub(crate) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
     mut viewer: S,
     early: Bytes,
     tunnel: Tunnel,
-    pulse: &Pulse,
-) -> Option<Verdict> {
+    state: &ConnectionState,
+) -> Option<CloseReason> {
     let Tunnel { mut far, early: answered, patience, mut witness } = tunnel;
-    pulse.tunnel(patience);
-    let mut there = Way::new(early);
-    let mut back = Way::new(answered);
+    state.tunnel(patience);
+    let mut there = Direction::new(early);
+    let mut back = Direction::new(answered);
     poll_fn(|cx| {
-        pulse.attend(cx);
-        if let Some(verdict) = pulse.verdict() {
-            return Poll::Ready(Some(verdict));
+        state.attend(cx);
+        if let Some(close_reason) = state.close_reason() {
+            return Poll::Ready(Some(close_reason));
         }
         let gone = there.carry(&mut viewer, &mut far, cx, |bytes| witness.passed(Side::Far, bytes));
         if let Poll::Ready(Err(end)) = gone {
-            witness.broke(if end == End::Giver { Side::Viewer } else { Side::Far });
+            witness.broke(if end == BrokenEnd::Giver { Side::Viewer } else { Side::Far });
             return Poll::Ready(None);
         }
         let come = back.carry(&mut far, &mut viewer, cx, |bytes| witness.passed(Side::Viewer, bytes));
         if let Poll::Ready(Err(end)) = come {
-            witness.broke(if end == End::Giver { Side::Far } else { Side::Viewer });
+            witness.broke(if end == BrokenEnd::Giver { Side::Far } else { Side::Viewer });
             return Poll::Ready(None);
         }
         match (gone, come) {
             (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(None),
             (Poll::Pending, Poll::Pending) => Poll::Pending,
             _ => {
-                // Who has closed has mostly gone, and the other side need not notice for long.
-                pulse.half_closed();
+                // A side that has closed has usually gone, and the other side may not notice for long.
+                state.half_closed();
                 Poll::Pending
             }
         }
@@ -62,43 +62,43 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
     .await
 }
 
-/// Which end of a way has broken.
+/// Which end of a direction has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum BrokenEnd {
     Giver,
     Taker,
 }
 
 /// One direction of a tunnel.
-struct Way {
+struct Direction {
     /// Read, and not yet taken.
     waiting: Bytes,
-    state: State,
+    state: DirectionState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DirectionState {
     Open,
     /// Something was written since the last flush.
     Unflushed,
-    /// The giver has closed; the taker is to be told.
+    /// The giver has closed; the taker is to be shut down.
     Closing,
     Closed,
 }
 
-impl Way {
-    fn new(early: Bytes) -> Way {
-        Way { waiting: early, state: State::Open }
+impl Direction {
+    fn new(early: Bytes) -> Direction {
+        Direction { waiting: early, state: DirectionState::Open }
     }
 
-    /// Ready when the giver has closed and the taker has been told.
+    /// Ready when the giver has closed and the taker has been shut down.
     fn carry<G, T>(
         &mut self,
         giver: &mut G,
         taker: &mut T,
         cx: &mut Context<'_>,
         mut passed: impl FnMut(u64),
-    ) -> Poll<Result<(), End>>
+    ) -> Poll<Result<(), BrokenEnd>>
     where
         G: AsyncRead + Unpin,
         T: AsyncWrite + Unpin,
@@ -108,23 +108,23 @@ impl Way {
             while !self.waiting.is_empty() {
                 let n = ready!(write(taker, cx, &self.waiting))?;
                 passed(n as u64);
-                self.state = State::Unflushed;
-                // The last of them gives their memory back.
+                self.state = DirectionState::Unflushed;
+                // An empty `Bytes` releases the memory.
                 self.waiting = if n == self.waiting.len() { Bytes::new() } else { self.waiting.slice(n..) };
             }
             match self.state {
-                State::Closed => return Poll::Ready(Ok(())),
-                State::Closing => {
-                    // A taker that has closed altogether need not be told.
+                DirectionState::Closed => return Poll::Ready(Ok(())),
+                DirectionState::Closing => {
+                    // A taker that has closed entirely need not be shut down.
                     let _ = ready!(Pin::new(&mut *taker).poll_shutdown(cx));
-                    self.state = State::Closed;
+                    self.state = DirectionState::Closed;
                     continue;
                 }
-                State::Open | State::Unflushed => {}
+                DirectionState::Open | DirectionState::Unflushed => {}
             }
             let mut read = ReadBuf::uninit(&mut room);
             match Pin::new(&mut *giver).poll_read(cx, &mut read) {
-                Poll::Ready(Ok(())) if read.filled().is_empty() => self.state = State::Closing,
+                Poll::Ready(Ok(())) if read.filled().is_empty() => self.state = DirectionState::Closing,
                 Poll::Ready(Ok(())) => {
                     let read = read.filled();
                     let n = match write(taker, cx, read) {
@@ -132,16 +132,16 @@ impl Way {
                         Poll::Pending => 0,
                     };
                     passed(n as u64);
-                    self.state = State::Unflushed;
+                    self.state = DirectionState::Unflushed;
                     if n < read.len() {
                         self.waiting = Bytes::copy_from_slice(&read[n..]);
                     }
                 }
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Giver)),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(BrokenEnd::Giver)),
                 Poll::Pending => {
-                    if self.state == State::Unflushed {
-                        ready!(Pin::new(&mut *taker).poll_flush(cx)).map_err(|_| End::Taker)?;
-                        self.state = State::Open;
+                    if self.state == DirectionState::Unflushed {
+                        ready!(Pin::new(&mut *taker).poll_flush(cx)).map_err(|_| BrokenEnd::Taker)?;
+                        self.state = DirectionState::Open;
                     }
                     return Poll::Pending;
                 }
@@ -150,10 +150,10 @@ impl Way {
     }
 }
 
-fn write<T: AsyncWrite + Unpin>(taker: &mut T, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, End>> {
+fn write<T: AsyncWrite + Unpin>(taker: &mut T, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, BrokenEnd>> {
     match ready!(Pin::new(taker).poll_write(cx, bytes)) {
-        Ok(0) => Poll::Ready(Err(End::Taker)),
-        written => Poll::Ready(written.map_err(|_: io::Error| End::Taker)),
+        Ok(0) => Poll::Ready(Err(BrokenEnd::Taker)),
+        written => Poll::Ready(written.map_err(|_: io::Error| BrokenEnd::Taker)),
     }
 }
 
@@ -164,9 +164,9 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
     use super::*;
-    use crate::net::pulse::Stage;
-    use crate::net::rules::Place;
-    use crate::net::sweep::{Entry, Sweep};
+    use crate::net::rules::ConnectionPermit;
+    use crate::net::state::ConnectionStage;
+    use crate::net::sweep::{OpenConnection, Sweep};
     use crate::net::ticks::TICK;
     use crate::net::tunnel::Witness;
     use crate::telemetry::Telemetry;
@@ -194,7 +194,7 @@ mod tests {
     /// A tunnel, its sweep, and what stands at its two ends.
     struct Scene {
         sweep: std::rc::Rc<Sweep>,
-        entry: Entry,
+        entry: OpenConnection,
         seen: Seen,
         viewer: DuplexStream,
         origin: DuplexStream,
@@ -204,7 +204,7 @@ mod tests {
 
     fn scene() -> Scene {
         let sweep = Sweep::new(crate::net::Bounds::default(), Telemetry::new().net());
-        let entry = sweep.enter(Stage::Idle, Place::uncounted());
+        let entry = sweep.enter(ConnectionStage::Idle, ConnectionPermit::uncounted());
         let ((viewer, near), (far, origin)) = (duplex(PIPE), duplex(PIPE));
         let seen = Seen::default();
         let tunnel = Tunnel { far: Box::new(far), early: Bytes::new(), patience: TICK * 4, witness: Box::new(seen.clone()) };
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn a_side_without_room_holds_the_other_up_after_one_chunk() {
         let Scene { entry, mut origin, viewer, near, tunnel, seen, .. } = scene();
-        let carrying = carry(near, Bytes::new(), tunnel, entry.pulse());
+        let carrying = carry(near, Bytes::new(), tunnel, entry.state());
         let written = std::cell::Cell::new(0);
         let block = [0; 4096];
         // Ends when the writer can only wait: then nothing moves in the tunnel any more.
@@ -253,7 +253,7 @@ mod tests {
             viewer.read_to_string(&mut heard).await.unwrap();
             assert_eq!(heard, "from origin");
         };
-        let (end, ()) = tokio::join!(carry(near, Bytes::from_static(b"early, "), tunnel, entry.pulse()), both);
+        let (end, ()) = tokio::join!(carry(near, Bytes::from_static(b"early, "), tunnel, entry.state()), both);
         assert_eq!((end, *seen.0.lock().unwrap()), (None, (11, 18, None)));
     }
 
@@ -268,7 +268,7 @@ mod tests {
                 left.write_all(b"x").await.unwrap();
                 assert_eq!(left.read(&mut [0]).await.unwrap(), 0);
             };
-            let (end, ()) = tokio::join!(carry(near, Bytes::new(), tunnel, entry.pulse()), far_end);
+            let (end, ()) = tokio::join!(carry(near, Bytes::new(), tunnel, entry.state()), far_end);
             let seen = *seen.0.lock().unwrap();
             assert_eq!((end, seen.2), (None, Some(side)));
         }
@@ -278,7 +278,7 @@ mod tests {
     async fn a_quiet_tunnel_ends_by_the_sweep_and_its_witness_with_it() {
         let Scene { sweep, entry, origin, viewer, near, tunnel, seen, .. } = scene();
         {
-            let mut carrying = std::pin::pin!(carry(near, Bytes::new(), tunnel, entry.pulse()));
+            let mut carrying = std::pin::pin!(carry(near, Bytes::new(), tunnel, entry.state()));
             let mut polled = Poll::Pending;
             for tick in 0..5 {
                 polled = poll_fn(|cx| Poll::Ready(carrying.as_mut().poll(cx))).await;
@@ -288,7 +288,7 @@ mod tests {
             if polled.is_pending() {
                 polled = poll_fn(|cx| Poll::Ready(carrying.as_mut().poll(cx))).await;
             }
-            assert_eq!(polled, Poll::Ready(Some(Verdict::Quiet)));
+            assert_eq!(polled, Poll::Ready(Some(CloseReason::Quiet)));
         }
         assert_eq!(Arc::strong_count(&seen.0), 1, "the witness is gone");
         drop((origin, viewer));

@@ -1,8 +1,8 @@
-//! What one client may have of us, by the operator's settings. A reload changes it.
+//! The limits of one client, by the operator's settings. A reload changes them.
 //!
-//! Connections are counted by address over all workers; of IPv6, an address is the 64 bits that a subscriber gets.
-//! Unless a number is set, addresses of the operator's own network are not counted: what comes from there in numbers is a
-//! proxy.
+//! Connections are counted by address over all workers; IPv6 addresses by the 64 bits that a subscriber gets.
+//! Unless a number is set, addresses of the operator's own network are not counted: many connections from there come from
+//! a proxy.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,23 +12,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::limits::request::{BODY_RATE_BYTES_S, CONNECTIONS_PER_CLIENT};
 
 /// Shared by all workers.
-pub struct Rules {
-    /// 0: the default, for strangers only.
+pub struct ClientRules {
+    /// 0 means the default, for clients outside the operator's network only.
     connections_per_client: AtomicUsize,
     upload_bytes_per_s: AtomicUsize,
-    open: Mutex<HashMap<Network, usize>>,
+    open: Mutex<HashMap<ClientNetwork, usize>>,
 }
 
-/// Who is counted as one.
+/// What is counted as one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Network {
+enum ClientNetwork {
     V4(u32),
     V6(u64),
 }
 
-impl Default for Rules {
-    fn default() -> Rules {
-        Rules {
+impl Default for ClientRules {
+    fn default() -> ClientRules {
+        ClientRules {
             connections_per_client: AtomicUsize::new(0),
             upload_bytes_per_s: AtomicUsize::new(BODY_RATE_BYTES_S),
             open: Mutex::default(),
@@ -36,21 +36,21 @@ impl Default for Rules {
     }
 }
 
-impl Rules {
+impl ClientRules {
     pub fn set(&self, connections_per_client: Option<usize>, upload_bytes_per_s: usize) {
         self.connections_per_client.store(connections_per_client.unwrap_or(0), Relaxed);
         self.upload_bytes_per_s.store(upload_bytes_per_s, Relaxed);
     }
 
-    /// What a body must bring on average while it is waited for; 0 is nothing.
+    /// The average rate that a request's body must have while it is waited for. 0 disables the check.
     pub(super) fn upload_bytes_per_s(&self) -> usize {
         self.upload_bytes_per_s.load(Relaxed)
     }
 
-    /// A place for a connection of this client, or none if it has all that one may have.
-    pub(super) fn admit(self: &Arc<Rules>, client: IpAddr) -> Option<Place> {
+    /// Admits a connection of this client. `None` if the client has as many as it may have.
+    pub(super) fn admit(self: &Arc<ClientRules>, client: IpAddr) -> Option<ConnectionPermit> {
         let most = match self.connections_per_client.load(Relaxed) {
-            0 if is_near(client.to_canonical()) => return Some(Place { counted: None }),
+            0 if is_near(client.to_canonical()) => return Some(ConnectionPermit { counted: None }),
             0 => CONNECTIONS_PER_CLIENT,
             most => most,
         };
@@ -62,27 +62,27 @@ impl Rules {
         }
         *count += 1;
         drop(open);
-        Some(Place { counted: Some((self.clone(), network)) })
+        Some(ConnectionPermit { counted: Some((self.clone(), network)) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClientNetwork, usize>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A connection of a client, counted until this is dropped.
-pub(super) struct Place {
-    counted: Option<(Arc<Rules>, Network)>,
+pub(super) struct ConnectionPermit {
+    counted: Option<(Arc<ClientRules>, ClientNetwork)>,
 }
 
 #[cfg(test)]
-impl Place {
-    pub(super) fn uncounted() -> Place {
-        Place { counted: None }
+impl ConnectionPermit {
+    pub(super) fn uncounted() -> ConnectionPermit {
+        ConnectionPermit { counted: None }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let Some((rules, network)) = self.counted.take() else { return };
         let mut open = rules.lock();
@@ -98,14 +98,14 @@ impl Drop for Place {
     }
 }
 
-fn network(client: IpAddr) -> Network {
+fn network(client: IpAddr) -> ClientNetwork {
     match client.to_canonical() {
-        IpAddr::V4(address) => Network::V4(address.to_bits()),
-        IpAddr::V6(address) => Network::V6((address.to_bits() >> 64) as u64),
+        IpAddr::V4(address) => ClientNetwork::V4(address.to_bits()),
+        IpAddr::V6(address) => ClientNetwork::V6((address.to_bits() >> 64) as u64),
     }
 }
 
-/// Whether this can be a proxy of the operator's.
+/// Whether this can be the address of a proxy of the operator's.
 fn is_near(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -120,13 +120,13 @@ fn is_near(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn admitted(rules: &Arc<Rules>, client: &str, tries: usize) -> Vec<Place> {
+    fn admitted(rules: &Arc<ClientRules>, client: &str, tries: usize) -> Vec<ConnectionPermit> {
         (0..tries).filter_map(|_| rules.admit(client.parse().unwrap())).collect()
     }
 
     #[test]
     fn a_client_has_its_number_and_no_more_until_one_goes() {
-        let rules = Arc::new(Rules::default());
+        let rules = Arc::new(ClientRules::default());
         rules.set(Some(3), 0);
         let mut places = admitted(&rules, "127.0.0.1", 5);
         assert_eq!(places.len(), 3);
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_network_of_64_bits_is_one_client() {
-        let rules = Arc::new(Rules::default());
+        let rules = Arc::new(ClientRules::default());
         rules.set(Some(2), 0);
         let places = [admitted(&rules, "2001:db8:0:1::1", 1), admitted(&rules, "2001:db8:0:1:ffff::2", 1)];
         assert_eq!(admitted(&rules, "2001:db8:0:1::3", 1).len(), 0);
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn without_a_number_only_strangers_are_counted() {
-        let rules = Arc::new(Rules::default());
+        let rules = Arc::new(ClientRules::default());
         for near in
             ["127.0.0.1", "10.0.0.1", "192.168.0.1", "172.31.0.1", "169.254.0.1", "100.64.0.1", "::1", "fd00::1", "fe80::1"]
         {

@@ -1,4 +1,4 @@
-//! A worker's accept loops: every connection is counted, entered in the sweep and served to its end.
+//! A worker's accept loops: every connection is counted, registered in the sweep, and served to its end.
 
 use std::future::Future;
 use std::io;
@@ -18,32 +18,32 @@ use crate::limits::descriptors::{PAUSE_MS, PAUSE_MS_MAX};
 use crate::limits::request::{BACKLOG, DRAIN_IDLE_MS};
 use crate::net::client::Client;
 use crate::net::connection::{self, HttpServer};
-use crate::net::departure::{Departure, Phase};
+use crate::net::departure::{Departure, DeparturePhase};
 use crate::net::descriptors;
 use crate::net::leftover;
-use crate::net::pulse::Stage;
-use crate::net::rules::Rules;
+use crate::net::state::ConnectionStage;
+use crate::net::rules::ClientRules;
 use crate::net::sweep::{Bounds, Sweep};
 use crate::net::ticks::TICK;
 use crate::net::tls::TlsSlot;
 use crate::telemetry::NetMetrics;
 
-/// Where connections come from, and how.
+/// A listening socket, and the protocol on it.
 pub struct Acceptor {
     pub listener: std::net::TcpListener,
-    /// None for cleartext.
+    /// `None` for cleartext.
     pub tls: Option<Arc<TlsSlot>>,
 }
 
 /// Accepts on all sockets of this worker until the departure closes, then waits for the connections to end. Runs
-/// on a `LocalSet`; the caller bounds how long it waits, and what is still open then ends with the `LocalSet`.
+/// on a `LocalSet`. The caller bounds how long it waits; connections that are still open then end with the `LocalSet`.
 ///
 /// # Errors
-/// A listener could not be given to the runtime.
+/// A listener could not be registered with the runtime.
 pub async fn serve<H, F, B>(
     bounds: Bounds,
     acceptors: Vec<Acceptor>,
-    rules: Arc<Rules>,
+    rules: Arc<ClientRules>,
     departure: Arc<Departure>,
     metrics: NetMetrics,
     handler: H,
@@ -60,30 +60,30 @@ where
     let mut accepting = JoinSet::new();
     for acceptor in acceptors {
         let listener = TcpListener::from_std(acceptor.listener)?;
-        let door = Door {
+        let listening = Listener {
             tls: acceptor.tls,
             descriptors: bounds.descriptors,
             sweep: sweep.clone(),
             rules: rules.clone(),
             server: server.clone(),
         };
-        accepting.spawn_local(door.attend(listener, departure.clone()));
+        accepting.spawn_local(listening.attend(listener, departure.clone()));
     }
     let mut ticking = JoinSet::new();
     ticking.spawn_local(tick(sweep.clone()));
 
-    departure.reached(Phase::Leaving).await;
-    // Under load somebody would be refused before a successor that is started at once could ask for the sockets.
+    departure.reached(DeparturePhase::Leaving).await;
+    // Under load clients would be refused before a successor that is started at once could ask for the sockets.
     let busy = Duration::from_millis(if sweep.is_asked() { DRAIN_IDLE_MS } else { 0 });
     let least = tokio::time::sleep(departure.least().unwrap_or(busy));
     sweep.drain();
-    sweep.early_gone().await;
-    // Once a successor serves, nobody comes to us whom listening on would help.
+    sweep.early_ended().await;
+    // Once a successor serves, listening on helps no client.
     tokio::select! {
         () = least => {}
-        () = departure.reached(Phase::Closing) => {}
+        () = departure.reached(DeparturePhase::Closing) => {}
     }
-    departure.early_gone();
+    departure.early_ended();
     while accepting.join_next().await.is_some() {}
     sweep.emptied().await;
     Ok(())
@@ -101,25 +101,25 @@ async fn tick(sweep: Rc<Sweep>) {
     }
 }
 
-/// What becomes of who comes to a listening socket.
-struct Door<H> {
+/// What a listening socket does with the connections it accepts.
+struct Listener<H> {
     tls: Option<Arc<TlsSlot>>,
     descriptors: u64,
     sweep: Rc<Sweep>,
-    rules: Arc<Rules>,
+    rules: Arc<ClientRules>,
     server: Rc<HttpServer<H>>,
 }
 
-impl<H, F, B> Door<H>
+impl<H, F, B> Listener<H>
 where
     H: Fn(Arc<Client>, Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Until the departure closes.
+    /// Accepts until the departure closes.
     async fn attend(self, listener: TcpListener, departure: Arc<Departure>) {
-        let mut closing = pin!(departure.reached(Phase::Closing));
+        let mut closing = pin!(departure.reached(DeparturePhase::Closing));
         let mut pause = PAUSE_MS;
         loop {
             let accepted = tokio::select! {
@@ -132,26 +132,26 @@ where
                     pause = PAUSE_MS;
                     self.receive(stream, peer).await;
                 }
-                Err(error) if is_the_clients(&error) => self.sweep.metrics().refused("accept"),
+                Err(error) if is_client_error(&error) => self.sweep.metrics().refused("accept"),
                 Err(error) => {
                     self.sweep.metrics().refused("accept");
                     self.sweep.shed(1);
-                    descriptors::tell_of_want(&format!("cannot accept a connection: {error}"));
+                    descriptors::warn_of_shortage(&format!("cannot accept a connection: {error}"));
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                     pause = (2 * pause).min(PAUSE_MS_MAX);
                 }
             }
         }
-        // Those who come now are told that their answer is the last, whoever of us two has heard of the end first.
+        // Connections from here on are told that their response is the last, even if this worker's drain has not begun.
         self.sweep.drain();
         if let Ok(listener) = listener.into_std() {
             self.empty_queue(listener).await;
         }
     }
 
-    /// Whoever is in the socket's queue has been told that the connection stands; closing would reset it.
+    /// Accepts what is in the socket's queue: the clients see an open connection, which closing would reset.
     async fn empty_queue(self, listener: std::net::TcpListener) {
-        // Asked directly: the runtime may not have heard of them yet.
+        // Accepts directly: the runtime may not know of them yet.
         for _ in 0..BACKLOG {
             let Ok((stream, peer)) = listener.accept() else { return };
             if let Ok(()) = stream.set_nonblocking(true)
@@ -164,20 +164,20 @@ where
 
     async fn receive(&self, stream: TcpStream, peer: SocketAddr) {
         let metrics = self.sweep.metrics();
-        let Some(place) = self.rules.admit(peer.ip()) else { return metrics.refused("client-connections") };
-        // The kernel gives the lowest free number: so many are in use.
+        let Some(permit) = self.rules.admit(peer.ip()) else { return metrics.refused("client-connections") };
+        // The kernel assigns the lowest free number, so at least this many are in use.
         let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
         let scarce = number >= self.descriptors;
         if scarce {
-            descriptors::tell_of_want("file descriptors are short");
+            descriptors::warn_of_shortage("file descriptors are short");
         }
         if scarce || self.sweep.is_full() {
-            // As many as there are too many: the holes that this leaves are filled before a high number comes again.
+            // As many as there are too many: new connections fill these holes before a high number is assigned again.
             let beyond = usize::try_from(number.saturating_sub(self.descriptors)).unwrap_or(0);
             if self.sweep.shed(beyond + 1) == 0 {
                 return metrics.refused(if scarce { "descriptors" } else { "connections" });
             }
-            // Those that were asked to make room do so now, before others come.
+            // Lets the connections that were shed close before others are accepted.
             tokio::task::yield_now().await;
         }
         let client = Client {
@@ -192,19 +192,19 @@ where
         // Detached: the sweep knows every connection, and the drain waits for them through it.
         match &self.tls {
             None => {
-                let entry = self.sweep.enter(Stage::Idle, place);
+                let entry = self.sweep.enter(ConnectionStage::Idle, permit);
                 spawn_local(connection::serve_cleartext(stream, client, entry, server));
             }
             Some(slot) => {
-                let entry = self.sweep.enter(Stage::Handshake, place);
+                let entry = self.sweep.enter(ConnectionStage::Handshake, permit);
                 spawn_local(connection::serve_tls(stream, slot.clone(), client, entry, server));
             }
         }
     }
 }
 
-/// Gone before it was accepted: no want of ours.
-fn is_the_clients(error: &io::Error) -> bool {
+/// Whether the client has gone before it was accepted; then nothing is wrong here.
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)
 }

@@ -1,6 +1,6 @@
-//! The right to let an answer be still for longer than others: its origin may be silent for longer.
+//! Permission for a response to pause for longer than others, since its origin may be silent for longer.
 //!
-//! A `Record` that has one goes along with a tunnel, which may be on any thread: hence the atomic.
+//! A `Record` that has one moves with a tunnel, which may be on any thread: hence the atomic.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -14,7 +14,7 @@ use crate::net::ticks::ticks;
 pub struct Stillness(Arc<AtomicU32>);
 
 impl Stillness {
-    /// Of what is under way on this connection, until nothing is.
+    /// Allows this pause on the connection until no exchange is under way.
     pub fn allow(&self, silence: Duration) {
         self.0.fetch_max(ticks(silence + Duration::from_millis(STALL_MARGIN_MS)), Relaxed);
     }

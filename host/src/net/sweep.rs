@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::limits::{descriptors, request};
-use crate::net::pulse::{Pulse, Stage, Ticks, Verdict};
-use crate::net::rules::Place;
+use crate::net::rules::ConnectionPermit;
+use crate::net::state::{CloseReason, ConnectionStage, ConnectionState, Ticks};
 use crate::net::ticks::ticks;
 use crate::telemetry::NetMetrics;
 
@@ -24,9 +24,9 @@ pub struct Bounds {
     pub idle: Duration,
     pub write: Duration,
     pub stall: Duration,
-    /// Of one worker.
+    /// The most connections of one worker.
     pub connections: usize,
-    /// The number of a descriptor from which on idle connections must make room for another one.
+    /// The descriptor number from which on idle connections must make room for another one.
     pub descriptors: u64,
 }
 
@@ -49,17 +49,17 @@ pub(crate) struct Sweep {
     clock: Rc<Cell<u32>>,
     ticks: Ticks,
     connections: usize,
-    open: RefCell<BTreeMap<u64, Rc<Pulse>>>,
+    open: RefCell<BTreeMap<u64, Rc<ConnectionState>>>,
     next: Cell<u64>,
-    /// When the last one came; 0: none has.
+    /// When the last connection was accepted; 0 if none was.
     last: Cell<u32>,
-    /// When the last one ended; 0: none has.
+    /// When the last connection ended; 0 if none has.
     ended: Cell<u32>,
-    /// The tick in which nobody was found idle.
+    /// The tick in which no connection was found idle.
     none_idle: Cell<u32>,
-    /// The first connection that came after we had begun to drain.
+    /// The id of the first connection after the drain began.
     draining: Cell<Option<u64>>,
-    /// Told when a connection has gone while we drain.
+    /// Notified when a connection has ended while we drain.
     gone: Notify,
     metrics: NetMetrics,
 }
@@ -97,58 +97,58 @@ impl Sweep {
         self.open.borrow().len() >= self.connections
     }
 
-    /// Ends some connections that nobody uses, `least` if there are so many, and those first that have been idle for
-    /// longest; how many.
+    /// Ends idle connections, at least `least` if there are so many, and those first that have been idle for longest.
+    /// Returns how many.
     pub(crate) fn shed(&self, least: usize) -> usize {
-        // Looking at all of them for each client that finds none would be a way to keep us busy.
+        // Otherwise clients could make us look at all connections for each of theirs.
         if self.none_idle.get() == self.clock.get() {
             return 0;
         }
         let open = self.open.borrow();
-        let mut idle: Vec<&Rc<Pulse>> = open.values().filter(|pulse| pulse.is_idle()).collect();
+        let mut idle: Vec<&Rc<ConnectionState>> = open.values().filter(|state| state.is_idle()).collect();
         let most = (open.len() / descriptors::SHED_PART).max(least);
         if idle.len() > most {
-            idle.select_nth_unstable_by_key(most - 1, |pulse| pulse.since());
+            idle.select_nth_unstable_by_key(most - 1, |state| state.since());
             idle.truncate(most);
         }
         if idle.is_empty() {
             self.none_idle.set(self.clock.get());
         }
-        for pulse in &idle {
-            pulse.end(Verdict::Shed);
+        for state in &idle {
+            state.end(CloseReason::Shed);
         }
         idle.len()
     }
 
     /// Counts a connection as open until the entry is dropped.
-    pub(crate) fn enter(self: &Rc<Self>, stage: Stage, place: Place) -> Entry {
-        let pulse = Rc::new(Pulse::new(self.clock.clone(), stage, self.draining.get().is_some()));
+    pub(crate) fn enter(self: &Rc<Self>, stage: ConnectionStage, permit: ConnectionPermit) -> OpenConnection {
+        let state = Rc::new(ConnectionState::new(self.clock.clone(), stage, self.draining.get().is_some()));
         let id = self.next.get();
         self.next.set(id + 1);
         self.last.set(self.clock.get());
-        self.open.borrow_mut().insert(id, pulse.clone());
+        self.open.borrow_mut().insert(id, state.clone());
         self.metrics.accepted();
-        Entry { sweep: self.clone(), id, pulse, _place: place }
+        OpenConnection { sweep: self.clone(), id, state, _permit: permit }
     }
 
     /// Advances the clock by one tick and ends what has lasted too long.
     pub(crate) fn tick(&self) {
         self.clock.set(self.clock.get() + 1);
-        for pulse in self.open.borrow().values() {
-            if let Some(verdict) = pulse.judge(&self.ticks) {
-                pulse.end(verdict);
+        for state in self.open.borrow().values() {
+            if let Some(close_reason) = state.judge(&self.ticks) {
+                state.end(close_reason);
             }
         }
     }
 
-    /// Tells every connection to finish what it does and close, and those that come from here on too.
+    /// Tells every connection, also those from here on, to finish its exchange and close.
     pub(crate) fn drain(&self) {
         if self.draining.get().is_some() {
             return;
         }
         self.draining.set(Some(self.next.get()));
-        for pulse in self.open.borrow().values() {
-            pulse.drain();
+        for state in self.open.borrow().values() {
+            state.drain();
         }
     }
 
@@ -162,18 +162,18 @@ impl Sweep {
         self.clock.get()
     }
 
-    /// When the last connection ended; 0: none has.
+    /// When the last connection ended; 0 if none has.
     pub(crate) fn ended(&self) -> u32 {
         self.ended.get()
     }
 
-    /// Whether a client has come lately.
+    /// Whether a client has connected lately.
     pub(crate) fn is_asked(&self) -> bool {
         self.last.get() != 0 && self.clock.get() - self.last.get() <= self.ticks.drain_idle
     }
 
     /// Waits until no connection is left that was open when the drain began.
-    pub(crate) async fn early_gone(&self) {
+    pub(crate) async fn early_ended(&self) {
         let early = || {
             let oldest = self.open.borrow().first_key_value().map(|(id, _)| *id);
             oldest.zip(self.draining.get()).is_some_and(|(oldest, first)| oldest < first)
@@ -185,16 +185,16 @@ impl Sweep {
 }
 
 /// An open connection.
-pub(crate) struct Entry {
+pub(crate) struct OpenConnection {
     sweep: Rc<Sweep>,
     id: u64,
-    pulse: Rc<Pulse>,
-    _place: Place,
+    state: Rc<ConnectionState>,
+    _permit: ConnectionPermit,
 }
 
-impl Entry {
-    pub(crate) fn pulse(&self) -> &Rc<Pulse> {
-        &self.pulse
+impl OpenConnection {
+    pub(crate) fn state(&self) -> &Rc<ConnectionState> {
+        &self.state
     }
 
     pub(crate) fn metrics(&self) -> &NetMetrics {
@@ -202,7 +202,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.sweep.open.borrow_mut().remove(&self.id);
         self.sweep.metrics.closed();
@@ -233,15 +233,15 @@ mod tests {
         Sweep::new(bounds, Telemetry::new().net())
     }
 
-    fn enter(sweep: &Rc<Sweep>, stage: Stage) -> Entry {
-        sweep.enter(stage, Place::uncounted())
+    fn enter(sweep: &Rc<Sweep>, stage: ConnectionStage) -> OpenConnection {
+        sweep.enter(stage, ConnectionPermit::uncounted())
     }
 
-    fn ticks_until_verdict(sweep: &Sweep, pulse: &Pulse) -> Option<(u32, Verdict)> {
+    fn ticks_until_verdict(sweep: &Sweep, state: &ConnectionState) -> Option<(u32, CloseReason)> {
         for n in 1..20 {
             sweep.tick();
-            if let Some(verdict) = pulse.verdict() {
-                return Some((n, verdict));
+            if let Some(close_reason) = state.close_reason() {
+                return Some((n, close_reason));
             }
         }
         None
@@ -250,28 +250,28 @@ mod tests {
     #[test]
     fn each_stage_ends_one_tick_after_its_patience() {
         for (stage, expected) in [
-            (Stage::Handshake, Some((3, Verdict::Handshake))),
-            (Stage::Head, Some((4, Verdict::Head))),
-            (Stage::Idle, Some((6, Verdict::Idle))),
-            (Stage::Busy, Some((8, Verdict::Stalled))),
+            (ConnectionStage::Handshake, Some((3, CloseReason::Handshake))),
+            (ConnectionStage::Head, Some((4, CloseReason::Head))),
+            (ConnectionStage::Idle, Some((6, CloseReason::Idle))),
+            (ConnectionStage::Busy, Some((8, CloseReason::Stalled))),
         ] {
             let sweep = sweep();
             let entry = enter(&sweep, stage);
-            assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), expected, "{stage:?}");
+            assert_eq!(ticks_until_verdict(&sweep, entry.state()), expected, "{stage:?}");
         }
     }
 
     #[test]
     fn an_answer_may_be_still_for_as_long_as_its_origin_may_and_the_next_one_may_not() {
         let (sweep, silence) = (sweep(), Duration::from_secs(200));
-        let entry = enter(&sweep, Stage::Idle);
-        let exchange = entry.pulse().exchange();
-        [Duration::ZERO, silence, TICK].into_iter().for_each(|silence| entry.pulse().stillness().allow(silence));
+        let entry = enter(&sweep, ConnectionStage::Idle);
+        let exchange = entry.state().exchange();
+        [Duration::ZERO, silence, TICK].into_iter().for_each(|silence| entry.state().stillness().allow(silence));
         (0..ticks(silence)).for_each(|_| sweep.tick());
-        assert_eq!(entry.pulse().verdict(), None);
+        assert_eq!(entry.state().close_reason(), None);
         drop(exchange);
-        let _next = entry.pulse().exchange();
-        assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), Some((8, Verdict::Stalled)));
+        let _next = entry.state().exchange();
+        assert_eq!(ticks_until_verdict(&sweep, entry.state()), Some((8, CloseReason::Stalled)));
     }
 
     #[test]
@@ -279,66 +279,66 @@ mod tests {
         let half = ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS));
         for (patience, closed, expected) in [(6, false, Some(7)), (6, true, Some(7)), (half + 9, true, Some(half + 1))] {
             let sweep = sweep();
-            let entry = enter(&sweep, Stage::Idle);
-            entry.pulse().tunnel(TICK * patience);
+            let entry = enter(&sweep, ConnectionStage::Idle);
+            entry.state().tunnel(TICK * patience);
             // Bytes prolong it.
             for _ in 0..3 {
                 sweep.tick();
             }
-            entry.pulse().received();
+            entry.state().received();
             if closed {
-                entry.pulse().half_closed();
+                entry.state().half_closed();
             }
             let ended = (1..1_000).find(|_| {
                 sweep.tick();
-                entry.pulse().verdict().is_some()
+                entry.state().close_reason().is_some()
             });
-            assert_eq!((ended, entry.pulse().verdict()), (expected, Some(Verdict::Quiet)), "{patience} {closed}");
+            assert_eq!((ended, entry.state().close_reason()), (expected, Some(CloseReason::Quiet)), "{patience} {closed}");
         }
     }
 
     #[test]
     fn a_head_that_comes_byte_by_byte_gets_no_more_time_for_each_byte() {
         let sweep = sweep();
-        let entry = enter(&sweep, Stage::Idle);
+        let entry = enter(&sweep, ConnectionStage::Idle);
         for _ in 0..4 {
-            entry.pulse().received();
-            assert_eq!(entry.pulse().verdict(), None);
+            entry.state().received();
+            assert_eq!(entry.state().close_reason(), None);
             sweep.tick();
         }
-        assert_eq!(entry.pulse().verdict(), Some(Verdict::Head));
+        assert_eq!(entry.state().close_reason(), Some(CloseReason::Head));
     }
 
     #[test]
     fn a_write_that_waits_ends_the_connection_even_when_it_is_busy() {
         let sweep = sweep();
-        let entry = enter(&sweep, Stage::Idle);
-        let _exchange = entry.pulse().exchange();
-        entry.pulse().write_waits();
+        let entry = enter(&sweep, ConnectionStage::Idle);
+        let _exchange = entry.state().exchange();
+        entry.state().write_waits();
         sweep.tick();
-        entry.pulse().wrote();
-        entry.pulse().write_waits();
-        assert_eq!(ticks_until_verdict(&sweep, entry.pulse()), Some((5, Verdict::Write)));
+        entry.state().wrote();
+        entry.state().write_waits();
+        assert_eq!(ticks_until_verdict(&sweep, entry.state()), Some((5, CloseReason::Write)));
     }
 
     #[test]
     fn a_connection_is_idle_again_when_its_last_exchange_is_dropped() {
         let sweep = sweep();
-        let entry = enter(&sweep, Stage::Idle);
-        let exchanges = [entry.pulse().exchange(), entry.pulse().exchange()];
+        let entry = enter(&sweep, ConnectionStage::Idle);
+        let exchanges = [entry.state().exchange(), entry.state().exchange()];
         let [first, second] = exchanges;
         drop(first);
-        assert_eq!(entry.pulse().stage.get(), Stage::Busy);
+        assert_eq!(entry.state().stage.get(), ConnectionStage::Busy);
         drop(second);
-        assert_eq!(entry.pulse().stage.get(), Stage::Idle);
+        assert_eq!(entry.state().stage.get(), ConnectionStage::Idle);
     }
 
     #[test]
     fn a_dropped_entry_makes_room() {
         let sweep = sweep();
-        let first = enter(&sweep, Stage::Idle);
+        let first = enter(&sweep, ConnectionStage::Idle);
         assert!(!sweep.is_full());
-        let _second = enter(&sweep, Stage::Idle);
+        let _second = enter(&sweep, ConnectionStage::Idle);
         assert!(sweep.is_full());
         drop(first);
         assert!(!sweep.is_full());
@@ -347,14 +347,21 @@ mod tests {
     #[test]
     fn the_longest_idle_make_room_first_and_never_the_busy() {
         let sweep = sweep();
-        let oldest = enter(&sweep, Stage::Idle);
+        let oldest = enter(&sweep, ConnectionStage::Idle);
         sweep.tick();
-        let newest = enter(&sweep, Stage::Idle);
-        let busy = enter(&sweep, Stage::Idle);
-        let exchange = busy.pulse().exchange();
-        assert_eq!((sweep.shed(1), oldest.pulse().verdict(), newest.pulse().verdict()), (1, Some(Verdict::Shed), None));
-        assert_eq!((sweep.shed(1), newest.pulse().verdict()), (1, Some(Verdict::Shed)), "who is going is not asked twice");
-        assert_eq!((sweep.shed(1), busy.pulse().verdict()), (0, None));
+        let newest = enter(&sweep, ConnectionStage::Idle);
+        let busy = enter(&sweep, ConnectionStage::Idle);
+        let exchange = busy.state().exchange();
+        assert_eq!(
+            (sweep.shed(1), oldest.state().close_reason(), newest.state().close_reason()),
+            (1, Some(CloseReason::Shed), None)
+        );
+        assert_eq!(
+            (sweep.shed(1), newest.state().close_reason()),
+            (1, Some(CloseReason::Shed)),
+            "who is going is not asked twice"
+        );
+        assert_eq!((sweep.shed(1), busy.state().close_reason()), (0, None));
         drop(exchange);
         assert_eq!(sweep.shed(1), 0, "looked for once a tick");
         sweep.tick();
@@ -366,17 +373,17 @@ mod tests {
         let second = ticks(Duration::from_millis(request::DRAIN_IDLE_MS));
         let patient = Bounds { idle: TICK * 100, ..Bounds::default() };
         let sweep = Sweep::new(patient, Telemetry::new().net());
-        let (long, told) = (enter(&sweep, Stage::Idle), enter(&sweep, Stage::Idle));
+        let (long, told) = (enter(&sweep, ConnectionStage::Idle), enter(&sweep, ConnectionStage::Idle));
         for _ in 0..second {
             sweep.tick();
         }
-        let recent = enter(&sweep, Stage::Idle);
-        told.pulse().is_told_to_go();
+        let recent = enter(&sweep, ConnectionStage::Idle);
+        told.state().goaway_sent();
         sweep.drain();
-        let late = enter(&sweep, Stage::Idle);
-        assert_eq!(ticks_until_verdict(&sweep, long.pulse()), Some((1, Verdict::Drained)));
-        assert_eq!(ticks_until_verdict(&sweep, recent.pulse()), Some((second - 1, Verdict::Drained)));
-        assert_eq!(late.pulse().verdict(), Some(Verdict::Drained));
-        assert_eq!(told.pulse().verdict(), None, "HTTP/2 has its own words");
+        let late = enter(&sweep, ConnectionStage::Idle);
+        assert_eq!(ticks_until_verdict(&sweep, long.state()), Some((1, CloseReason::Drained)));
+        assert_eq!(ticks_until_verdict(&sweep, recent.state()), Some((second - 1, CloseReason::Drained)));
+        assert_eq!(late.state().close_reason(), Some(CloseReason::Drained));
+        assert_eq!(told.state().close_reason(), None, "HTTP/2 has its own words");
     }
 }

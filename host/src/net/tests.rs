@@ -49,10 +49,10 @@ impl Worker {
     }
 
     fn with(bounds: Bounds, tls: Option<Arc<TlsSlot>>) -> Worker {
-        Worker::under(bounds, Rules::default(), tls)
+        Worker::under(bounds, ClientRules::default(), tls)
     }
 
-    fn under(bounds: Bounds, rules: Rules, tls: Option<Arc<TlsSlot>>) -> Worker {
+    fn under(bounds: Bounds, rules: ClientRules, tls: Option<Arc<TlsSlot>>) -> Worker {
         let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
         let address = listener.local_addr().unwrap();
         let telemetry = Arc::new(Telemetry::new());

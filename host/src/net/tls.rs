@@ -21,7 +21,7 @@ pub struct TlsError {
     why: String,
 }
 
-/// The certificates in use. New handshakes see a replacement at once; open connections keep what they have.
+/// The certificates in use. New handshakes use a replacement at once; open connections keep theirs.
 pub struct TlsSlot {
     keys: Arc<Keys>,
     config: Arc<ServerConfig>,
@@ -39,7 +39,7 @@ struct Named {
 }
 
 impl TlsSlot {
-    /// The first certificate is for clients that name no server, or an unknown one.
+    /// The first certificate is for clients that send no server name, or an unknown one.
     pub fn load(certificates: &[config::Certificate]) -> Result<TlsSlot, TlsError> {
         let keys = Arc::new(Keys(ArcSwap::from_pointee(read(certificates)?)));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -52,19 +52,19 @@ impl TlsSlot {
         Ok(TlsSlot { keys, config: Arc::new(config) })
     }
 
-    /// All or nothing: with an error the old certificates stay.
+    /// Replaces the certificates. On an error the old ones stay.
     pub fn reload(&self, certificates: &[config::Certificate]) -> Result<(), TlsError> {
         self.keys.0.store(Arc::new(read(certificates)?));
         Ok(())
     }
 
-    /// The hosts of the certificate that is shown to clients which name this server.
+    /// The hosts of the certificate for clients that send this server name.
     pub(super) fn hosts(&self, name: &str) -> Arc<[String]> {
         let keys = self.keys.0.load();
         choose(&keys, name).map_or_else(|| Vec::new().into(), |named| named.hosts.clone())
     }
 
-    /// What is in use: the file of each chain, its first host, and when its certificate expires.
+    /// The certificates in use: the file of each chain, its first host, and when it expires.
     pub fn expiries(&self) -> Vec<(PathBuf, String, SystemTime)> {
         let keys = self.keys.0.load();
         let expiry = |named: &Named| (named.chain.clone(), named.hosts.first().cloned().unwrap_or_default(), named.not_after);
@@ -88,7 +88,7 @@ fn choose<'a>(keys: &'a [Named], name: &str) -> Option<&'a Named> {
     exact.or_else(wildcard).or(keys.first())
 }
 
-/// `*.example.com` covers one label more.
+/// `*.example.com` covers exactly one more label.
 pub(super) fn covers(pattern: &str, name: &str) -> bool {
     let (Some(suffix), Some((_, rest))) = (pattern.strip_prefix("*."), name.split_once('.')) else { return false };
     suffix.eq_ignore_ascii_case(rest)
@@ -128,7 +128,7 @@ fn not_after(der: &CertificateDer<'_>) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// The DNS names in a certificate; none without one.
+/// The DNS names in a certificate. `None` if it has none.
 fn hosts_of(key: &CertifiedKey) -> Option<Vec<String>> {
     let certificate = webpki::EndEntityCert::try_from(key.cert.first()?).ok()?;
     let hosts: Vec<String> = certificate.valid_dns_names().map(str::to_owned).collect();

@@ -21,26 +21,26 @@ pub enum Side {
     Far,
 }
 
-/// Who wants to know what becomes of a tunnel. It is dropped at the tunnel's end.
+/// Observes a tunnel. It is dropped at the tunnel's end.
 pub trait Witness: Send {
-    /// So many bytes were given to this side.
+    /// So many bytes were written to this side.
     fn passed(&mut self, to: Side, bytes: u64);
 
-    /// This side broke the tunnel. Not told when both ends close it, or when it was quiet for too long.
+    /// This side failed. Not called when both ends close, or when the tunnel was quiet for too long.
     fn broke(&mut self, side: Side);
 }
 
-/// What a tunnel is made of.
+/// The parts of a tunnel.
 pub struct Tunnel {
     pub far: Box<dyn Far>,
-    /// What the far side has sent with its head.
+    /// The bytes that the far side has sent with its head.
     pub early: Bytes,
-    /// Without a byte in either direction for so long, it ends.
+    /// How long the tunnel may be without a byte in either direction.
     pub patience: Duration,
     pub witness: Box<dyn Witness>,
 }
 
-/// A `Tunnel` as an extension of an answer, which has to be cloneable: the first to take it has it.
+/// A `Tunnel` as an extension of a response. Extensions must be cloneable, so the first one to take it has it.
 #[derive(Clone)]
 pub struct Switch(Arc<Mutex<Option<Tunnel>>>);
 

@@ -7,23 +7,23 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::target::{self, Host, Target};
+use super::target::{self, HostPort, NetworkHost};
 
 /// The grants of one function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants(Vec<Grant>);
+pub struct Grants(Vec<NetworkGrant>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Grant {
+struct NetworkGrant {
     text: String,
-    host: Pattern,
-    /// None for any.
+    host: HostPattern,
+    /// `None` for any.
     port: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Pattern {
-    /// Labels; None for any one.
+enum HostPattern {
+    /// Labels; `None` matches any one label.
     Name(Vec<Option<String>>),
     V4([Option<u8>; 4]),
     V6(Ipv6Addr),
@@ -46,7 +46,7 @@ impl Grants {
 
     pub fn add(&mut self, pattern: &str) -> Result<(), InvalidGrant> {
         let invalid = |why| InvalidGrant { pattern: pattern.escape_debug().to_string(), why };
-        self.0.push(Grant::parse(pattern).map_err(invalid)?);
+        self.0.push(NetworkGrant::parse(pattern).map_err(invalid)?);
         Ok(())
     }
 
@@ -55,32 +55,32 @@ impl Grants {
     }
 
     /// Whether a request may name this host.
-    pub fn grant(&self, target: &Target) -> bool {
+    pub fn grant(&self, target: &HostPort) -> bool {
         match &target.host {
-            Host::Address(address) => self.grant_address(SocketAddr::new(*address, target.port)),
-            Host::Name(name) => {
-                self.of(target.port).any(|grant| matches!(&grant.host, Pattern::Name(labels) if matches_name(labels, name)))
+            NetworkHost::Address(address) => self.grant_address(SocketAddr::new(*address, target.port)),
+            NetworkHost::Name(name) => {
+                self.of(target.port).any(|grant| matches!(&grant.host, HostPattern::Name(labels) if matches_name(labels, name)))
             }
         }
     }
 
-    /// Whether a name is granted, with whatever port.
+    /// Whether a name is granted with any port.
     pub fn grant_at_some_port(&self, name: &str) -> bool {
-        self.0.iter().any(|grant| matches!(&grant.host, Pattern::Name(labels) if matches_name(labels, name)))
+        self.0.iter().any(|grant| matches!(&grant.host, HostPattern::Name(labels) if matches_name(labels, name)))
     }
 
     pub fn grant_address(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         self.of(address.port()).any(|grant| match (&grant.host, ip) {
-            (Pattern::V4(pattern), IpAddr::V4(ip)) => {
+            (HostPattern::V4(pattern), IpAddr::V4(ip)) => {
                 pattern.iter().zip(ip.octets()).all(|(part, octet)| part.is_none_or(|part| part == octet))
             }
-            (Pattern::V6(granted), IpAddr::V6(ip)) => *granted == ip,
+            (HostPattern::V6(granted), IpAddr::V6(ip)) => *granted == ip,
             _ => false,
         })
     }
 
-    fn of(&self, port: u16) -> impl Iterator<Item = &Grant> {
+    fn of(&self, port: u16) -> impl Iterator<Item = &NetworkGrant> {
         self.0.iter().filter(move |grant| grant.port.is_none_or(|granted| granted == port))
     }
 }
@@ -97,8 +97,8 @@ impl fmt::Display for Grants {
     }
 }
 
-impl Grant {
-    fn parse(pattern: &str) -> Result<Grant, &'static str> {
+impl NetworkGrant {
+    fn parse(pattern: &str) -> Result<NetworkGrant, &'static str> {
         let (host, port) = pattern.rsplit_once(':').ok_or("the port is missing")?;
         let port = match port {
             "*" => None,
@@ -107,21 +107,21 @@ impl Grant {
                 Some(port) => Some(port),
             },
         };
-        Ok(Grant { text: pattern.to_ascii_lowercase(), host: Pattern::parse(host)?, port })
+        Ok(NetworkGrant { text: pattern.to_ascii_lowercase(), host: HostPattern::parse(host)?, port })
     }
 }
 
-impl Pattern {
-    fn parse(host: &str) -> Result<Pattern, &'static str> {
+impl HostPattern {
+    fn parse(host: &str) -> Result<HostPattern, &'static str> {
         if host.starts_with('[') || host.contains(':') {
-            return match target::Host::parse(host) {
-                Ok(Host::Address(IpAddr::V4(address))) => Ok(Pattern::V4(address.octets().map(Some))),
-                Ok(Host::Address(IpAddr::V6(address))) => Ok(Pattern::V6(address)),
+            return match target::NetworkHost::parse(host) {
+                Ok(NetworkHost::Address(IpAddr::V4(address))) => Ok(HostPattern::V4(address.octets().map(Some))),
+                Ok(NetworkHost::Address(IpAddr::V6(address))) => Ok(HostPattern::V6(address)),
                 _ => Err("not an IPv6 address in brackets"),
             };
         }
         let labels: Vec<&str> = host.split('.').collect();
-        if let Some(pattern) = Pattern::v4(&labels) {
+        if let Some(pattern) = HostPattern::v4(&labels) {
             return Ok(pattern);
         }
         if target::ends_in_number(host) {
@@ -133,11 +133,11 @@ impl Pattern {
             label if target::is_label(label) => Ok(Some(label.to_ascii_lowercase())),
             _ => Err("a label of the host is neither `*` nor up to 63 letters, digits, `-` and `_`"),
         };
-        labels.iter().map(label).collect::<Result<_, _>>().map(Pattern::Name)
+        labels.iter().map(label).collect::<Result<_, _>>().map(HostPattern::Name)
     }
 
-    /// Four parts: a number, then numbers or `*`. `010` could be meant in two ways.
-    fn v4(labels: &[&str]) -> Option<Pattern> {
+    /// Four parts: a number, then numbers or `*`. `010` is ambiguous and refused.
+    fn v4(labels: &[&str]) -> Option<HostPattern> {
         let [first, rest @ ..] = labels else { return None };
         let number = |text: &str| target::decimal::<u8>(text).filter(|_| text == "0" || !text.starts_with('0'));
         let mut parts = [Some(number(first)?), None, None, None];
@@ -146,7 +146,7 @@ impl Pattern {
                 *part = Some(number(label)?);
             }
         }
-        (rest.len() == 3).then_some(Pattern::V4(parts))
+        (rest.len() == 3).then_some(HostPattern::V4(parts))
     }
 }
 
@@ -221,7 +221,7 @@ mod tests {
             ("134744072", 1, false),
             ("0x08080808", 1, false),
         ] {
-            let target = Target::parse(&format!("{host}:{port}"), 1);
+            let target = HostPort::parse(&format!("{host}:{port}"), 1);
             assert_eq!(target.is_ok_and(|target| grants.grant(&target)), granted, "{host}:{port}");
         }
     }
@@ -240,7 +240,7 @@ mod tests {
         ] {
             let address: SocketAddr = address.parse().unwrap();
             assert_eq!(grants.grant_address(address), granted, "{address}");
-            let target = Target::parse(&address.to_string(), 1).unwrap();
+            let target = HostPort::parse(&address.to_string(), 1).unwrap();
             assert_eq!(grants.grant(&target), granted, "{address} as text");
         }
     }
@@ -249,7 +249,7 @@ mod tests {
     fn every_spelling_of_an_address_needs_that_address() {
         let (named, addressed) = (grants(&["*:*", "*.*:*", "*.*.*:*", "*.*.*.*:*", "*.example.com:*"]), grants(&["8.8.*.8:*"]));
         for host in ["8.8.8.8", "134744072", "0x08080808", "010.8.8.8", "8.526344", "8.8.8.8.", "[::ffff:8.8.8.8]"] {
-            let target = Target::parse(host, 80).unwrap();
+            let target = HostPort::parse(host, 80).unwrap();
             assert!(!named.grant(&target), "{host}");
             assert!(addressed.grant(&target), "{host}");
         }
@@ -259,7 +259,7 @@ mod tests {
     fn a_name_may_begin_with_a_number_and_end_in_a_star() {
         let grants = grants(&["1.example.co.uk:80", "10.*:80", "*.x:*"]);
         for (host, granted) in [("1.example.co.uk", true), ("10.com", true), ("10.1", false), ("a.x", true), ("x", false)] {
-            assert_eq!(grants.grant(&Target::parse(host, 80).unwrap()), granted, "{host}");
+            assert_eq!(grants.grant(&HostPort::parse(host, 80).unwrap()), granted, "{host}");
         }
     }
 

@@ -1,24 +1,24 @@
-//! The host and port of an outgoing request, read once.
+//! The host and port of an outgoing request, parsed once.
 //!
 //! A host that ends in a number is an address or nothing, in every spelling that a resolver takes for one: decimal,
 //! octal and hexadecimal numbers, one to four of them (`134744072`, `0x8.8.2056`, `010.8.8.8`, `127.1`), as in the URL
-//! standard. What no resolver should be asked for is refused: user information, percent-encodings, zone ids, letters
-//! that are not ASCII, ports that are not decimal numbers from 1 to 65535.
+//! standard. User information, percent-encodings, zone ids, non-ASCII letters, and ports that are not decimal numbers from
+//! 1 to 65535 are refused.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    pub host: Host,
+pub struct HostPort {
+    pub host: NetworkHost,
     pub port: u16,
 }
 
-/// A host in its one form.
+/// A host in its normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Host {
-    /// A name in small letters, without the dot at its end.
+pub enum NetworkHost {
+    /// A name in lower case, without the final dot.
     Name(String),
     /// An IPv4 address that was written as IPv6 is an IPv4 address.
     Address(IpAddr),
@@ -26,7 +26,7 @@ pub enum Host {
 
 /// Why an authority leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTarget {
+pub enum InvalidHostPort {
     #[error("user information does not belong into an authority")]
     UserInformation,
     #[error("the port is not a number from 1 to 65535")]
@@ -42,60 +42,60 @@ pub enum InvalidTarget {
 const NAME_BYTES: usize = 253;
 const LABEL_BYTES: usize = 63;
 
-impl Target {
+impl HostPort {
     /// Reads `host`, `host:` or `host:port`.
-    pub fn parse(authority: &str, default_port: u16) -> Result<Target, InvalidTarget> {
+    pub fn parse(authority: &str, default_port: u16) -> Result<HostPort, InvalidHostPort> {
         if authority.contains('@') {
-            return Err(InvalidTarget::UserInformation);
+            return Err(InvalidHostPort::UserInformation);
         }
         // The last colon is a port's, unless it stands within brackets.
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, port),
             _ => (authority, ""),
         };
-        let port = if port.is_empty() { default_port } else { decimal(port).ok_or(InvalidTarget::Port)? };
+        let port = if port.is_empty() { default_port } else { decimal(port).ok_or(InvalidHostPort::Port)? };
         if port == 0 {
-            return Err(InvalidTarget::Port);
+            return Err(InvalidHostPort::Port);
         }
-        Ok(Target { host: Host::parse(host)?, port })
+        Ok(HostPort { host: NetworkHost::parse(host)?, port })
     }
 
-    /// What `Host` says: the port only where it is not the scheme's.
+    /// The value of `Host`: with the port only if it is not the scheme's default.
     pub fn authority(&self, default_port: u16) -> String {
         if self.port == default_port { self.host.to_string() } else { self.to_string() }
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }
 }
 
-impl Host {
-    pub fn parse(text: &str) -> Result<Host, InvalidTarget> {
+impl NetworkHost {
+    pub fn parse(text: &str) -> Result<NetworkHost, InvalidHostPort> {
         if text.starts_with('[') || text.contains(':') {
-            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).ok_or(InvalidTarget::Ipv6)?;
-            let address: Ipv6Addr = bare.parse().map_err(|_| InvalidTarget::Ipv6)?;
-            return Ok(Host::Address(IpAddr::V6(address).to_canonical()));
+            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).ok_or(InvalidHostPort::Ipv6)?;
+            let address: Ipv6Addr = bare.parse().map_err(|_| InvalidHostPort::Ipv6)?;
+            return Ok(NetworkHost::Address(IpAddr::V6(address).to_canonical()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         if ends_in_number(name) {
-            return ipv4(name).map(|address| Host::Address(address.into())).ok_or(InvalidTarget::Ipv4);
+            return ipv4(name).map(|address| NetworkHost::Address(address.into())).ok_or(InvalidHostPort::Ipv4);
         }
         if name.len() > NAME_BYTES || !name.split('.').all(is_label) {
-            return Err(InvalidTarget::Name);
+            return Err(InvalidHostPort::Name);
         }
-        Ok(Host::Name(name.to_ascii_lowercase()))
+        Ok(NetworkHost::Name(name.to_ascii_lowercase()))
     }
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for NetworkHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Host::Name(name) => f.write_str(name),
-            Host::Address(IpAddr::V4(address)) => address.fmt(f),
-            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            NetworkHost::Name(name) => f.write_str(name),
+            NetworkHost::Address(IpAddr::V4(address)) => address.fmt(f),
+            NetworkHost::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
         }
     }
 }
@@ -105,7 +105,7 @@ pub(super) fn is_label(label: &str) -> bool {
     (1..=LABEL_BYTES).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// Whether a name is meant to be an IPv4 address: no domain on top is a number.
+/// Whether a name is meant to be an IPv4 address: no top-level domain is a number.
 pub(super) fn ends_in_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     (!last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()))
@@ -154,8 +154,8 @@ mod tests {
 
     use super::*;
 
-    fn read(authority: &str) -> Result<String, InvalidTarget> {
-        Target::parse(authority, 80).map(|target| target.to_string())
+    fn read(authority: &str) -> Result<String, InvalidHostPort> {
+        HostPort::parse(authority, 80).map(|target| target.to_string())
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_two_readers_could_read_differently_is_refused() {
-        use InvalidTarget::*;
+        use InvalidHostPort::*;
         for (authority, why) in [
             ("user@example.com", UserInformation),
             ("user:password@example.com:80", UserInformation),
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_port_is_told_where_it_is_not_the_schemes() {
-        let target = |text| Target::parse(text, 443).unwrap().authority(443);
+        let target = |text| HostPort::parse(text, 443).unwrap().authority(443);
         assert_eq!(["A.b:443", "a.b:", "a.b:80", "[::1]:443"].map(target), ["a.b", "a.b", "a.b:80", "[::1]"]);
     }
 
@@ -296,20 +296,20 @@ mod tests {
                 _ => format!("0x{part:x}"),
             }).collect();
             let text = written.join(".");
-            if let Ok(Host::Address(address)) = Host::parse(&text) {
+            if let Ok(NetworkHost::Address(address)) = NetworkHost::parse(&text) {
                 let resolved: Vec<_> = (text.as_str(), 80).to_socket_addrs().unwrap().map(|found| found.ip()).collect();
                 prop_assert_eq!(resolved, vec![address]);
             }
             let dotted = if dot { format!("{text}.") } else { text.clone() };
-            prop_assert_eq!(Host::parse(&dotted), Host::parse(&text));
+            prop_assert_eq!(NetworkHost::parse(&dotted), NetworkHost::parse(&text));
         }
 
         /// Read, written and read again, it is the same; and nothing is read from garbage that has other letters.
         #[test]
         fn what_was_read_reads_the_same_again(authority in "[0-9a-zA-Z.:@%+\\[\\]xX_-]{0,40}") {
-            if let Ok(target) = Target::parse(&authority, 80) {
-                prop_assert_eq!(Target::parse(&target.to_string(), 1), Ok(target.clone()));
-                prop_assert_eq!(Target::parse(&target.authority(80), 80), Ok(target));
+            if let Ok(target) = HostPort::parse(&authority, 80) {
+                prop_assert_eq!(HostPort::parse(&target.to_string(), 1), Ok(target.clone()));
+                prop_assert_eq!(HostPort::parse(&target.authority(80), 80), Ok(target));
             }
         }
     }

@@ -1,11 +1,11 @@
-//! A pattern of a text: `*` is any run of characters and, where it is a wildcard, `?` exactly one.
+//! Patterns with wildcards: `*` matches any run of characters and, where it is a wildcard, `?` exactly one.
 //!
-//! What a pattern says of a path is spelled as the path's text is, so that a pattern may be written with escapes or
-//! without. `%2A` and `%3F` are the characters, and no wildcards.
+//! A pattern for a path is normalised as paths are, so that it may be written with or without escapes. `%2A` and `%3F` are
+//! the literal characters.
 //!
-//! Literal runs are found leftmost, in order; each byte of the text is looked at by one run, so that a text made to
-//! provoke backtracking gains nothing. Only a run with `?` in it may look at a byte several times, at most as often as it
-//! has `?`s and, comparing whole pieces, at the speed of memory.
+//! Literal runs are found leftmost, in order; each byte of the text is compared by one run, so that there is no
+//! backtracking to provoke. Only a run with `?` in it may compare a byte several times, at most as often as it has `?`s,
+//! and by whole pieces.
 
 use std::borrow::Cow;
 
@@ -13,13 +13,13 @@ use super::{NO_WILDCARD, NormalPath, Stars, read, spelled};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    /// What stands between the `*`s.
+    /// The runs between the `*`s.
     runs: Vec<Run>,
-    /// It is a `*` and nothing else, as that of every default behavior is.
+    /// The pattern is a lone `*`, as for every default behavior.
     matches_all: bool,
 }
 
-/// What stands between the `?`s of a run.
+/// A run, as the pieces between its `?`s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Run {
     pieces: Vec<String>,
@@ -31,8 +31,8 @@ impl Pattern {
         Pattern::new(pattern.strip_prefix('/').unwrap_or(pattern), |run| Run::new(run, |piece| spelled(piece, Stars::Plain)))
     }
 
-    /// How the pattern of a path would have to be written to match anything, if it has dot segments or repeated slashes,
-    /// however they are spelled, which the text of no path has.
+    /// If the pattern has dot segments or repeated slashes, however they are spelled, it can match no path's text: then
+    /// returns how it would have to be written.
     pub fn path_in_normal_form(pattern: &str) -> Option<String> {
         let written = spelled(pattern, Stars::Marked);
         let segments: Vec<&str> = written.split('/').collect();
@@ -42,20 +42,20 @@ impl Pattern {
         };
         let odd = segments.iter().enumerate().any(is_odd) || written.starts_with("//");
         odd.then(|| {
-            // What is a wildcard and what is none is told apart before either is spelled.
+            // Wildcards are told from literal characters before either is normalised.
             let normal = read(&pattern.replace('?', "\u{2}"), 0, Stars::Marked);
             normal.replace(char::from(NO_WILDCARD), "%2A").replace("%02", "?")
         })
     }
 
-    /// Whether every path that a pattern could match is refused before: it has a NUL, or is read in too many ways.
+    /// Whether every path that the pattern could match is refused earlier: it has a NUL, or is too doubtful.
     pub fn path_is_refused(pattern: &str) -> bool {
         let plain = pattern.replace(['?', '*'], "x");
         let path = NormalPath::of(&plain);
         path.has_nul() || path.is_too_doubtful()
     }
 
-    /// Of a URL, with both wildcards. What stands before the first `?` is spelled as a path; the rest is compared as it is.
+    /// Of a URL, with both wildcards. The part before the first `?` is normalised as a path; the rest is compared as it is.
     pub fn url(pattern: &str) -> Pattern {
         let path = pattern.len() - pattern.split_once('?').map_or(0, |(_, rest)| rest.len() + 1);
         let (path, rest) = pattern.split_at(path);
@@ -63,7 +63,7 @@ impl Pattern {
         Pattern::new(&(spelled + rest), |run| Run::new(run, with_stars))
     }
 
-    /// Of a path and query, with `*` only; the path is taken for what it names (`NormalPath`).
+    /// Of a path and query, with `*` only; the path is normalised (`NormalPath`).
     pub fn target(pattern: &str) -> Pattern {
         let (path, query) = pattern.split_once('?').map_or((pattern, None), |(path, query)| (path, Some(query)));
         let path = read(path, 0, Stars::Marked);
@@ -71,7 +71,7 @@ impl Pattern {
         Pattern::new(&whole, |run| Run { pieces: vec![with_stars(run)] })
     }
 
-    /// The runs of a text between its stars, of which neighbours are one.
+    /// Splits a pattern at its stars; neighbouring stars count as one.
     fn new(pattern: &str, run: impl Fn(&str) -> Run) -> Pattern {
         let parts: Vec<&str> = pattern.split('*').collect();
         let last = parts.len() - 1;
@@ -111,7 +111,7 @@ impl Pattern {
     }
 }
 
-/// What was an escaped star is one again, now that the wildcards have been found.
+/// Restores escaped stars, now that the wildcards have been found.
 fn with_stars(text: &str) -> String {
     text.replace(char::from(NO_WILDCARD), "*")
 }

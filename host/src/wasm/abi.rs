@@ -1,8 +1,8 @@
 //! The two byte strings of a hook call, as `docs/abi.md` lays them out.
 //!
 //! `EventWriter` appends to a buffer that the caller keeps, so that a warm call allocates nothing.
-//! `Ops` reads an answer without copying. It checks form only (lengths, codes, UTF-8 where text is
-//! needed); what a moment allows is decided by `edge::hook`.
+//! `Ops` reads a reply without copying. It checks the form only (lengths, codes, UTF-8 where text is
+//! needed); `edge::hook` decides what a moment allows.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ const VERSION: u8 = 1;
 
 /// What a hook sees of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body<'a> {
+pub enum EventBody<'a> {
     Hidden,
     Whole(&'a [u8]),
     Truncated(&'a [u8]),
@@ -50,7 +50,7 @@ pub enum Body<'a> {
 
 /// The origin as an origin hook sees it.
 #[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
+pub struct EventOrigin<'a> {
     pub id: &'a str,
     pub host: &'a str,
     pub port: u16,
@@ -62,7 +62,7 @@ pub struct Origin<'a> {
 
 /// What an event says of the call itself.
 #[derive(Debug, Clone, Copy)]
-pub struct EventContext<'a> {
+pub struct EventHeader<'a> {
     pub moment: Moment,
     /// Whether the request has a query string, even an empty one.
     pub has_query: bool,
@@ -80,8 +80,8 @@ pub struct EventWriter<'a> {
 
 impl<'a> EventWriter<'a> {
     /// Clears the buffer and writes the context.
-    pub fn begin(buffer: &'a mut Vec<u8>, context: &EventContext<'_>) -> Self {
-        let EventContext { moment, has_query, site, request_id, client_ip, edge_location } = *context;
+    pub fn begin(buffer: &'a mut Vec<u8>, context: &EventHeader<'_>) -> Self {
+        let EventHeader { moment, has_query, site, request_id, client_ip, edge_location } = *context;
         buffer.clear();
         buffer.extend_from_slice(&[VERSION, moment as u8, u8::from(has_query), 0]);
         let mut writer = EventWriter { buffer };
@@ -91,7 +91,7 @@ impl<'a> EventWriter<'a> {
         writer
     }
 
-    /// Goes on with an event that was begun before.
+    /// Continues an event that was begun before.
     pub fn resume(buffer: &'a mut Vec<u8>) -> Self {
         EventWriter { buffer }
     }
@@ -115,18 +115,18 @@ impl<'a> EventWriter<'a> {
         self.buffer[at..at + 2].copy_from_slice(&count.to_le_bytes());
     }
 
-    pub fn body(&mut self, body: Body<'_>) {
+    pub fn body(&mut self, body: EventBody<'_>) {
         let (kind, data): (u8, &[u8]) = match body {
-            Body::Hidden => (0, &[]),
-            Body::Whole(data) => (1, data),
-            Body::Truncated(data) => (2, data),
+            EventBody::Hidden => (0, &[]),
+            EventBody::Whole(data) => (1, data),
+            EventBody::Truncated(data) => (2, data),
         };
         self.buffer.push(kind);
         self.string(data);
     }
 
     /// `headers` must follow.
-    pub fn origin(&mut self, origin: &Origin<'_>) {
+    pub fn origin(&mut self, origin: &EventOrigin<'_>) {
         self.string(origin.id.as_bytes());
         self.string(origin.host.as_bytes());
         self.buffer.extend_from_slice(&origin.port.to_le_bytes());
@@ -149,7 +149,7 @@ impl<'a> EventWriter<'a> {
     }
 }
 
-/// One edit of an answer. Meanings: `docs/abi.md`.
+/// One edit in a reply. `docs/abi.md` has the meanings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op<'a> {
     SetUri(&'a str),
@@ -170,7 +170,7 @@ pub enum Op<'a> {
     OriginGroup { primary: &'a str, secondary: &'a str, statuses: Statuses<'a> },
 }
 
-/// A list of u16 in an answer, at most 16 of them.
+/// A list of at most 16 u16 in a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statuses<'a>(&'a [u8]);
 
@@ -180,10 +180,10 @@ impl Statuses<'_> {
     }
 }
 
-/// An answer that cannot be read.
+/// A reply that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed {
-    /// Byte offset in the answer.
+    /// Byte offset in the reply.
     pub at: usize,
     pub why: &'static str,
 }
@@ -196,7 +196,7 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Reads the ops of an answer in order; ends after the first error.
+/// Reads the ops of a reply in order; ends after the first error.
 pub struct Ops<'a> {
     answer: &'a [u8],
     at: usize,

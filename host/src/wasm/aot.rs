@@ -1,11 +1,10 @@
-//! Compiled components on disk: `DIR/<digest of component, engine and rewriting>.cwasm`, and beside each what is known
-//! of it, `.json`.
+//! Compiled components on disk: `DIR/<digest of component, engine and rewriting>.cwasm`, and beside each its description,
+//! `.json`.
 //!
-//! A file is written whole under another name, flushed, and then renamed: one that has the right name was
-//! written by us and is complete. Whoever can write here can run code in this process. So the directory must be
-//! our own user's and nobody else's (mode 0700), and is opened once: another one that is put under its name later is
-//! not looked at. A file counts only if it is a plain file of our own user that nobody else may write, and has no
-//! second name.
+//! A file is written whole under a temporary name, flushed, and then renamed: a file with the final name was
+//! written by us and is complete. Whoever can write here can run code in this process. So the directory must belong to
+//! our user and be closed to all others (mode 0700), and is opened once: a directory that is put under its name later is
+//! not used. A file is used only if it is a regular file of our user that nobody else may write, and has no second name.
 
 mod prune;
 
@@ -29,7 +28,7 @@ use crate::wasm::engine::config;
 use prune::{CODE, NOTE};
 
 const UNFINISHED: &str = "tmp";
-/// Between the making of a file and its lock lies less.
+/// More than the time between the creation of a file and its lock.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// See the module.
@@ -39,19 +38,19 @@ pub struct AotCache {
     path: PathBuf,
 }
 
-/// The name of what is kept of one compiled component, without its ending.
+/// The file name of one compiled component, without its extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key(String);
+pub struct AotKey(String);
 
-impl Key {
-    /// Of what has this digest, made by `engine` in the way that `how` names.
-    pub fn new(engine: &Engine, sha256: &[u8; 32], how: &str) -> Key {
+impl AotKey {
+    /// The key of a component with this digest, compiled by `engine` after the rewriting that `how` names.
+    pub fn new(engine: &Engine, sha256: &[u8; 32], how: &str) -> AotKey {
         let mut digest = Sha256::new();
         digest.update(config::digest(engine).to_le_bytes());
         digest.update(how.as_bytes());
         digest.update([0]);
         digest.update(sha256);
-        Key(hex::encode(digest.finalize()))
+        AotKey(hex::encode(digest.finalize()))
     }
 
     fn file(&self, ending: &str) -> String {
@@ -59,9 +58,9 @@ impl Key {
     }
 }
 
-/// A file that is being written; removed unless it is kept. Locked for as long as anybody has it open, so that one
-/// that was left behind can be told.
-pub struct Unfinished<'a> {
+/// A file that is being written; removed unless it is kept. It is locked while it is open, so that a file that was left
+/// behind can be recognised.
+pub struct UnfinishedFile<'a> {
     cache: &'a AotCache,
     name: String,
     pub file: File,
@@ -96,15 +95,15 @@ impl AotCache {
         Ok(cache)
     }
 
-    /// The component, and what was noted. None where there is nothing whole of ours; an error where it is nothing that
-    /// this engine takes.
-    pub fn load(&self, engine: &Engine, key: &Key) -> Option<wasmtime::Result<(Component, Vec<u8>)>> {
+    /// Loads a component and its description. `None` if there is no complete file of ours; an error if this engine refuses
+    /// the file.
+    pub fn load(&self, engine: &Engine, key: &AotKey) -> Option<wasmtime::Result<(Component, Vec<u8>)>> {
         let mut note = Vec::new();
         self.ours(&key.file(NOTE))?.take(NOTE_BYTES).read_to_end(&mut note).ok()?;
         let code = self.ours(&key.file(CODE))?;
-        // Used now, for `prune`; where the time cannot be set, it may go sooner.
+        // Marks the file as used for `prune`. If the time cannot be set, it may be removed sooner.
         let _ = code.set_times(FileTimes::new().set_accessed(SystemTime::now()));
-        // The file that was looked at, not another one that has its name by now.
+        // The file that was checked, not another one that has its name by now.
         let path = format!("/proc/self/fd/{}", code.as_raw_fd());
         // JUSTIFICATION: compiling takes a hundred times longer than mapping a compiled file, and wasmtime
         // cannot check machine code, so it has no safe call for this.
@@ -116,8 +115,8 @@ impl AotCache {
         Some(loaded.map(|component| (component, note)))
     }
 
-    /// Removes what was kept but cannot be used.
-    pub fn remove(&self, key: &Key) {
+    /// Removes a file that cannot be used.
+    pub fn remove(&self, key: &AotKey) {
         for ending in [CODE, NOTE] {
             if let Err(error) = rustix::fs::unlinkat(&self.directory, key.file(ending), AtFlags::empty()) {
                 tracing::debug!(path = %self.path.join(key.file(ending)).display(), %error, "compiled file stays");
@@ -125,7 +124,7 @@ impl AotCache {
         }
     }
 
-    /// A file that nobody but us could have written.
+    /// Opens a file that nobody but us could have written.
     fn ours(&self, name: &str) -> Option<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let path = self.path.join(name);
@@ -146,8 +145,8 @@ impl AotCache {
         Some(file)
     }
 
-    /// Gives back the pages of a compiled file that loading and starting it have touched. They stay in the kernel's
-    /// cache, and what is called finds them there; a function that nobody calls costs no memory for its code.
+    /// Releases the pages of a compiled file that loading and starting it have touched. They stay in the kernel's page
+    /// cache, where a call finds them; a function that nobody calls costs no memory for its code.
     pub fn release(&self, component: &Component) {
         let image = component.image_range();
         for pages in file_pages(&(image.start.addr()..image.end.addr())).unwrap_or_default() {
@@ -164,40 +163,40 @@ impl AotCache {
         }
     }
 
-    /// A file for what is being made.
-    pub fn begin(&self, key: &Key) -> io::Result<Unfinished<'_>> {
+    /// Creates a file for the code that is being compiled.
+    pub fn begin(&self, key: &AotKey) -> io::Result<UnfinishedFile<'_>> {
         self.unfinished(key)
     }
 
-    /// Keeps what was made, with what is to be noted of it.
-    pub fn keep(&self, key: &Key, code: Unfinished<'_>, note: &[u8]) -> io::Result<()> {
+    /// Keeps the compiled code with its description.
+    pub fn keep(&self, key: &AotKey, code: UnfinishedFile<'_>, note: &[u8]) -> io::Result<()> {
         let mut noted = self.unfinished(key)?;
         noted.file.write_all(note)?;
-        // Code without its note is not there.
+        // The description first: code without one is not found.
         noted.named(&key.file(NOTE))?;
         code.named(&key.file(CODE))?;
         match prune::prune(self.directory.as_fd(), limits::aot::BYTES, &key.file(CODE)) {
             Ok(0) => {}
             Ok(n) => {
-                tracing::info!(path = %self.path.display(), "{n} compiled files that were not used for long have been removed")
+                tracing::info!(path = %self.path.display(), "{n} compiled files that had not been used for long were removed")
             }
             Err(error) => tracing::warn!(path = %self.path.display(), %error, "compiled files stay"),
         }
         Ok(())
     }
 
-    fn unfinished(&self, key: &Key) -> io::Result<Unfinished<'_>> {
-        // Nobody else's: neither another process's nor another thread's.
+    fn unfinished(&self, key: &AotKey) -> io::Result<UnfinishedFile<'_>> {
+        // A name of its own: no other process and no other thread uses it.
         static BEGUN: AtomicU64 = AtomicU64::new(0);
         let begun = BEGUN.fetch_add(1, Ordering::Relaxed);
         let name = key.file(&format!("{}-{begun}.{UNFINISHED}", std::process::id()));
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(&self.directory, &name, flags, Mode::RUSR | Mode::WUSR)?);
         file.try_lock().map_err(io::Error::from)?;
-        Ok(Unfinished { cache: self, name, file })
+        Ok(UnfinishedFile { cache: self, name, file })
     }
 
-    /// Removes what was being written when a process ended. What another process writes is locked.
+    /// Removes files whose writer has ended. Files that another process writes are locked.
     fn sweep(&self) {
         let swept = || -> io::Result<()> {
             for entry in rustix::fs::Dir::read_from(&self.directory)? {
@@ -208,7 +207,7 @@ impl AotCache {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let in_work = rustix::fs::openat(&self.directory, &name, flags, Mode::empty()).is_ok_and(|file| {
                     let file = File::from(file);
-                    // One that was just made may not be locked yet.
+                    // A file that was just created may not be locked yet.
                     let age = file.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
                     let is_new = age.is_ok_and(|age| age.is_ok_and(|age| age < SETTLED));
                     is_new || file.try_lock().is_err()
@@ -225,7 +224,7 @@ impl AotCache {
     }
 }
 
-impl Unfinished<'_> {
+impl UnfinishedFile<'_> {
     fn named(mut self, name: &str) -> io::Result<()> {
         self.file.sync_all()?;
         rustix::fs::renameat(&self.cache.directory, &self.name, &self.cache.directory, name)?;
@@ -234,7 +233,7 @@ impl Unfinished<'_> {
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for UnfinishedFile<'_> {
     fn drop(&mut self) {
         if !self.name.is_empty() {
             let _ = rustix::fs::unlinkat(&self.cache.directory, &self.name, AtFlags::empty());
@@ -246,7 +245,7 @@ fn our_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The addresses of pages within a range that are mapped from a file, and not copies of our own. Rounded inwards.
+/// The addresses of pages within a range that are mapped from a file, without private copies. Rounded inwards.
 fn file_pages(range: &Range<usize>) -> io::Result<Vec<Range<usize>>> {
     // `Documentation/admin-guide/mm/pagemap.rst`: eight bytes for each page.
     const PRESENT: u64 = 1 << 63;

@@ -1,11 +1,11 @@
-//! Untrusted bytes become a component that can be called: examined, found out about, compiled, kept.
+//! Turns untrusted bytes into a component that can be called: examines, compiles and caches it.
 //!
-//!     source ──► kept already? ──no──► process (adapt, examine, charge, rewrite, compile) ──► aot ──► component
+//!     source ──► in the cache? ──no──► process (adapt, examine, charge, rewrite, compile) ──► aot ──► component
 //!                     └──yes─────────────────────────────────────────────────────────────────┘
 //!
-//! The host finds out what a component exports; nobody declares it. A component that exports nothing we
-//! know, or imports what we do not offer, is refused with both lists. Nothing here reads an untrusted byte in the
-//! process that serves but to hash it, unless the embedding asked for that (`Compiler::Unbounded`).
+//! The host detects what a component exports; no configuration declares it. A component that exports nothing known,
+//! or imports something that is not offered, is refused with both lists. The serving process reads untrusted bytes only
+//! to hash them, unless the embedding asked for more (`Compiler::Unbounded`).
 
 mod adapt;
 mod bulk;
@@ -27,28 +27,28 @@ use std::borrow::Cow;
 use wasmtime::component::Component;
 
 use crate::limits::{Compiling, Limit, Limits, Profile};
-use crate::wasm::aot::Key;
+use crate::wasm::aot::AotKey;
 use crate::wasm::engine::Engines;
 use crate::wasm::engine::config;
 use crate::wasm::restore;
 
 pub use crate::wasm::world::{HttpVersion, interface};
 pub use adapt::adapted;
-pub use error::{CodePlace, CompileError, Reason};
+pub use error::{CodePlace, CompileError, CompileErrorKind};
 pub use inspection::Inspection;
 use job::Job;
 pub use job::Note;
-pub use names::Offer;
+pub use names::AvailableImports;
 pub use process::{Compiler, serve};
 pub use size::Size;
-pub use source::Source;
+pub use source::ComponentSource;
 
-/// What a component is, and what stands against it, without compiling it; as `edgeward serve` would find with these
-/// limits. What cannot be told of a component that is not one is the error.
+/// Examines a component without compiling it, as `edgeward serve` would with these limits: what it is, and why it cannot be
+/// deployed.
 pub fn examine(component: &[u8], limits: &Limits) -> Result<Note, CompileError> {
     let profile = limits.profile();
     let engine = config::compiling(profile).map_err(CompileError::Wasmtime)?;
-    let offer = Offer::of(&engine, profile).map_err(CompileError::Wasmtime)?;
+    let offer = AvailableImports::of(&engine, profile).map_err(CompileError::Wasmtime)?;
     let component = adapted(component)?;
     let examined = examine::examined(&component, limits, &offer)?;
     let unsuitable = prepare::prepared(&component, &examined, limits)?.unsuitable;
@@ -60,7 +60,7 @@ pub fn outline(component: &[u8]) -> Result<Inspection, CompileError> {
     examine::outline(&adapted(component)?)
 }
 
-/// A component, or module, with functions that pay for their frames; itself where none has to.
+/// The component, or module, with functions that are charged for their frames; unchanged if none has to be.
 pub fn charged(bytes: &[u8], profile: Profile) -> Result<Cow<'_, [u8]>, CompileError> {
     frame::charged(bytes, &examine::validated(bytes, profile)?.held)
 }
@@ -69,24 +69,29 @@ pub fn charged(bytes: &[u8], profile: Profile) -> Result<Cow<'_, [u8]>, CompileE
 pub struct Compiled {
     pub component: Component,
     pub inspection: Inspection,
-    /// Whether instances of a viewer component can be put back; why not, for the log.
+    /// Whether instances of a viewer component can be restored; if not, why, for the log.
     pub restorable: Result<(), String>,
 }
 
-/// Has a component compiled within these bounds, or maps what was compiled before.
-pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Compiling) -> Result<Compiled, CompileError> {
+/// Compiles a component within these bounds, or maps the cached code.
+pub fn compiled(
+    engines: &Engines,
+    source: &ComponentSource,
+    limits: &Limits,
+    bounds: Compiling,
+) -> Result<Compiled, CompileError> {
     let (engine, memory_bytes) = match limits.profile() {
         Profile::Viewer => (&engines.viewer, limits.value(Limit::MemoryBytes)),
         Profile::Worker => (&engines.worker, 0),
     };
-    // Named by what was given, so that a file that is there spares the rewriting too.
+    // Named after the bytes that were given, so that a cached file saves the rewriting too.
     let how = match limits.profile() {
         Profile::Viewer => format!("viewer-{} {} {} {memory_bytes}", adapt::VERSION, frame::VERSION, restore::VERSION),
         Profile::Worker => {
             format!("worker-{} {} {} {}", adapt::VERSION, frame::VERSION, streams::VERSION, bulk::VERSION)
         }
     };
-    let key = Key::new(engine, &source.sha256, &how);
+    let key = AotKey::new(engine, &source.sha256, &how);
     let compiled = match kept(engines, engine, &key) {
         Some(Ok(compiled)) => compiled,
         before => {
@@ -101,8 +106,8 @@ pub fn compiled(engines: &Engines, source: &Source, limits: &Limits, bounds: Com
     Ok(compiled)
 }
 
-/// What was made before.
-fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Option<wasmtime::Result<Compiled>> {
+/// Loads cached code.
+fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Option<wasmtime::Result<Compiled>> {
     let (component, note) = match engines.aot.load(engine, key)? {
         Ok(loaded) => loaded,
         Err(error) => return Some(Err(error)),
@@ -111,18 +116,28 @@ fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Option<wasmt
     Some(Ok(Compiled { component, inspection: note.inspection, restorable: note.unsuitable.map_or(Ok(()), Err) }))
 }
 
-/// What was made just now. What cannot be loaded does not stay, to be found and made again at each start.
-fn loaded(engines: &Engines, engine: &wasmtime::Engine, key: &Key) -> Result<Compiled, CompileError> {
+/// Loads code that was just compiled. Code that cannot be loaded is removed, so that it is not found again at each start.
+fn loaded(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Result<Compiled, CompileError> {
     let why = match kept(engines, engine, key) {
         Some(Ok(compiled)) => return Ok(compiled),
         Some(Err(error)) => format!("what was compiled cannot be loaded: {error:#}"),
         None => "what was compiled is gone, or is not ours alone".to_owned(),
     };
     engines.aot.remove(key);
-    Err(CompileError::refused(Reason::Failed, why, "see whether a smaller component can be; `data_dir` must be Edgeward's own"))
+    Err(CompileError::refused(
+        CompileErrorKind::Failed,
+        why,
+        "see whether a smaller component can be; `data_dir` must be Edgeward's own",
+    ))
 }
 
-fn made(engines: &Engines, engine: &wasmtime::Engine, key: &Key, source: &Source, job: Job) -> Result<(), CompileError> {
+fn made(
+    engines: &Engines,
+    engine: &wasmtime::Engine,
+    key: &AotKey,
+    source: &ComponentSource,
+    job: Job,
+) -> Result<(), CompileError> {
     let failed = |error: std::io::Error| CompileError::failed(format!("compiled files: {error}"));
     let mut unfinished = engines.aot.begin(key).map_err(failed)?;
     let file = source.file().map_err(failed)?;
@@ -131,7 +146,7 @@ fn made(engines: &Engines, engine: &wasmtime::Engine, key: &Key, source: &Source
         Compiler::Unbounded => {
             use std::io::Write as _;
             let (bytes, _) = source::read(file).map_err(failed)?;
-            let offer = Offer::of(engine, job.profile).map_err(CompileError::Wasmtime)?;
+            let offer = AvailableImports::of(engine, job.profile).map_err(CompileError::Wasmtime)?;
             let (code, note) = job.done(engine, &offer, &bytes)?;
             unfinished.file.write_all(&code).map_err(failed)?;
             note
@@ -248,7 +263,8 @@ mod tests {
                 (why, told) => panic!("{why:?}, and not {told:?}"),
             }
             let engines = crate::wasm::engine::tests::engines();
-            let compiled = compiled(engines, &Source::from_bytes(&bytes).unwrap(), &limits, Compiling::default()).unwrap();
+            let compiled =
+                compiled(engines, &ComponentSource::from_bytes(&bytes).unwrap(), &limits, Compiling::default()).unwrap();
             assert_eq!(compiled.restorable.err(), note.unsuitable, "what serves says the same");
         }
     }
@@ -257,7 +273,7 @@ mod tests {
     fn a_compiled_file_that_cannot_be_loaded_is_told_and_does_not_stay() {
         use std::io::Write as _;
         let engines = crate::wasm::engine::tests::engines();
-        let key = Key::new(&engines.viewer, &[7; 32], "none");
+        let key = AotKey::new(&engines.viewer, &[7; 32], "none");
         let mut unfinished = engines.aot.begin(&key).unwrap();
         unfinished.file.write_all(b"no code").unwrap();
         engines.aot.keep(&key, unfinished, b"{}").unwrap();

@@ -1,15 +1,15 @@
-//! I decide where a function may connect to, and I carry its outgoing HTTP requests there.
+//! Decides where a function may connect to, and sends its outgoing HTTP requests.
 //!
-//! Nothing is reachable but what the configuration grants (`host:port` patterns). Everything else is
+//! Only what the configuration grants (`host:port` patterns) is reachable. Everything else is
 //! refused, with the reason in the function's log and a count in `edgeward_function_egress_total`.
 //!
 //!     wasi:http request ─► read ─► granted? ─► resolve a name ─► address public, or granted too? ─► connect to it
 //!     wasi:sockets TCP  ─► resolve a granted name ─► the same; or address granted? ─► connect
 //!
 //! A host is read once (`network::Target`), and what was read is what is granted, connected to and named in `Host`.
-//! A granted name says nothing about where its owner lets it point: an address inside (loopback, private,
-//! link-local, …) must be granted as well. What was checked is what is connected to; nothing is resolved
-//! twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
+//! The owner of a granted name decides where it points, so an internal address (loopback, private,
+//! link-local, …) must be granted as well. The address that was checked is the one that is connected to; nothing is
+//! resolved twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
 
 mod connections;
 mod policy;
@@ -21,31 +21,31 @@ use std::sync::Arc;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::limits::egress as limits;
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::wasm::worker::output::FunctionLog;
 
 pub use connections::Permit;
-pub use policy::{Egress, Refusal};
-pub use sockets::{Sockets, Unresolvable};
+pub use policy::{Egress, EgressDenial};
+pub use sockets::{RawSockets, Unresolvable};
 
-/// What wasi:http asks for an instance's outgoing requests.
-pub(super) struct Outgoing {
+/// The hooks that wasi:http calls for an instance's outgoing requests.
+pub(super) struct OutgoingHooks {
     pub(super) egress: Arc<Egress>,
     pub(super) log: FunctionLog,
-    /// Of the request that the call answers.
-    pub(super) passed: Passed,
+    /// The loop marks of the request that the call answers.
+    pub(super) passed: LoopMarks,
 }
 
-impl WasiHttpHooks for Outgoing {
+impl WasiHttpHooks for OutgoingHooks {
     fn send_request(
         &mut self,
         mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
-        // How the response was received by the guest: nothing here waits for it.
+        // Resolves when the guest has received the response; nothing here waits for it.
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Result<send::Sent, Error>> + Send> {
+    ) -> Box<dyn Future<Output = Result<send::SentRequest, Error>> + Send> {
         let (egress, log) = (self.egress.clone(), self.log.clone());
-        self.passed.put_on(request.headers_mut());
+        self.passed.append_to(request.headers_mut());
         Box::new(send::send(egress, log, request, options.unwrap_or_default()))
     }
 
@@ -95,7 +95,7 @@ mod tests {
         }
 
         async fn send(&self, request: http::Request<WasiBody>) -> Result<String, Error> {
-            let mut outgoing = Outgoing { egress: self.egress.clone(), log: self.log.clone(), passed: Passed::default() };
+            let mut outgoing = OutgoingHooks { egress: self.egress.clone(), log: self.log.clone(), passed: LoopMarks::default() };
             let (response, connection) = Box::into_pin(outgoing.send_request(request, None, Box::new(async { Ok(()) }))).await?;
             let (body, _) = tokio::join!(response.into_body().collect(), Box::into_pin(connection));
             Ok(String::from_utf8(body?.to_bytes().to_vec()).unwrap())
@@ -142,7 +142,8 @@ mod tests {
             http::Request::get(format!("http://127.0.0.1:{port}/")).body(body).unwrap()
         };
         let start = |port, options| {
-            let mut outgoing = Outgoing { egress: network.egress.clone(), log: network.log.clone(), passed: Passed::default() };
+            let mut outgoing =
+                OutgoingHooks { egress: network.egress.clone(), log: network.log.clone(), passed: LoopMarks::default() };
             Box::into_pin(outgoing.send_request(request(port), options, Box::new(async { Ok(()) })))
         };
         let first = start(port, None).await.unwrap();

@@ -3,7 +3,7 @@
 //! Fuel, support for concurrency and the geometry of the pool are per engine: a row of `limits::Profile` for each (facts
 //! measured in `docs/performance.md`):
 //! - *viewer*: 2 MiB memories in many slots, synchronous calls only, no asynchronous machinery;
-//! - *worker*: memories up to 4 GiB, asynchronous, leaves its thread to others after each slice of time.
+//! - *worker*: memories up to 4 GiB, asynchronous, yields its thread after each time slice.
 
 pub(super) mod config;
 
@@ -32,7 +32,7 @@ pub struct Engines {
     pub fuel: FuelScale,
     pub aot: AotCache,
     pub(super) compiler: Compiler,
-    /// Viewer instances that live now.
+    /// The number of live viewer instances.
     pub(super) viewer_live: Arc<AtomicU32>,
     pub(super) viewer_linker: Linker<ViewerState>,
     pub(super) worker_linker: Linker<WorkerState>,
@@ -54,16 +54,16 @@ fn running(profile: Profile) -> Result<Engine> {
     Engine::new(config(profile).allocation_strategy(InstanceAllocationStrategy::Pooling(pool(profile))))
 }
 
-/// `compile::Inspection::check` refuses what has no room in one instance.
+/// The room of one instance; `compile::Inspection::check` refuses components that do not fit.
 fn pool(profile: Profile) -> PoolingAllocationConfig {
     let (shape, room) = (profile.engine(), Size::room(profile));
     let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.max_memory_size(bytes(room.memory_bytes))
         .table_elements(bytes(room.table_elements))
-        // Between components that call each other the engine puts modules of its own, fewer than there are others.
+        // Between components that call each other the engine adds modules, fewer than there are others.
         .max_core_instances_per_component(number(2 * room.core_instances + 1))
-        // What is counted is what came; compiling adds a little to it.
+        // The size is that of the original component; compiling adds a little.
         .max_core_instance_size(bytes(2 * room.instance_bytes))
         .max_component_instance_size(bytes(2 * room.instance_bytes_all))
         .max_memories_per_component(number(room.memories))

@@ -1,16 +1,15 @@
 //! CPU time as fuel: what an operator costs, and how many units a microsecond of this machine is.
 //!
-//! One unit is an eighth of a cycle: a simple operator has 3, as if it could run beside one or two others. Common
-//! operators have the price of common use; rare and dear ones what they take when each waits for the last. What no
-//! price catches: caches and branch predictors that miss. `edgeward bench fuel` measures all of it, and
-//! `docs/limits.md` tells the worst.
+//! One unit is an eighth of a cycle: a simple operator costs 3, since it can run beside one or two others. Common
+//! operators have the price of common use; rare and expensive ones that of a dependent chain. No price covers misses of
+//! caches and branch predictors. `edgeward bench fuel` measures all of it, and `docs/limits.md` has the worst cases.
 
 use std::time::Instant;
 
 use wasm_encoder::{BlockType, CodeSection, ExportKind, ExportSection, FunctionSection, Module as Encoder, TypeSection, ValType};
 use wasmtime::{Engine, Instance, Module, OperatorCost, Result, Store};
 
-/// What `compile::frame` writes where a function's frame costs something.
+/// The price of the `nop` with which `compile::frame` charges for a function's frame.
 pub(super) const NOP: u8 = 32;
 
 /// The price list. Changing it changes the meaning of AOT files; wasmtime checks that they match.
@@ -19,7 +18,7 @@ pub(super) fn operator_costs() -> OperatorCost {
     macro_rules! price {
         ($units:tt: $($op:ident)*) => { $( cost.$op = $units; )* };
     }
-    // Vectors are dearer than numbers, unless said below.
+    // Vector operators cost more than scalar ones, unless listed below.
     macro_rules! each {
         ($( @$proposal:ident $op:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident ($($annotation:tt)*) )*) => {
             $( each!(@$proposal $op); )*
@@ -83,21 +82,21 @@ pub(super) fn operator_costs() -> OperatorCost {
     cost
 }
 
-/// What calls of a viewer hook into the host cost, in units. `edgeward bench fuel` measures each.
+/// The prices of a viewer hook's calls into the host, in units. `edgeward bench fuel` measures each.
 pub(super) mod host_call {
-    /// Any call: the way to the host and back, and the books.
+    /// Any call: the transition to the host and back, and the accounting.
     pub const CALL: u64 = 8_000;
-    /// The end of a handle; its way to the host is another, shorter one.
+    /// Dropping a handle, which has a shorter path to the host.
     pub const DROP: u64 = 2_000;
-    /// A handle is made.
+    /// Making a handle.
     pub const HANDLE: u64 = 1_000;
-    /// A key is looked up.
+    /// Looking up a key.
     pub const LOOKUP: u64 = 2_000;
-    /// A handle is looked at among others.
+    /// Polling one handle of a list.
     pub const POLLED: u64 = 500;
-    /// Eighths of a unit for each byte that is given to the guest: made or found, and copied twice.
+    /// Eighths of a unit for each byte that is given to the guest: produced, and copied twice.
     pub const GIVEN_BYTE_EIGHTHS: u64 = 48;
-    /// For each byte of text that is taken from the guest: found to be text, and cut into lines.
+    /// Eighths of a unit for each byte of text that is taken from the guest: validated, and split into lines.
     pub const TEXT_BYTE_EIGHTHS: u64 = 160;
 }
 
@@ -108,11 +107,11 @@ pub struct FuelScale {
 }
 
 impl FuelScale {
-    /// Between these lies every machine that was seen; a measurement outside is noise.
+    /// All measured machines are within these bounds; a measurement outside is noise.
     const SLOWEST: f64 = 7_000.0;
     const FASTEST: f64 = 60_000.0;
 
-    /// Guests run at half to all of the speed of the mix, whose operators seldom wait for one another.
+    /// Guests run at 50 to 100 % of the speed of the mix, whose operators seldom depend on one another.
     const OF_THE_MIX: f64 = 0.75;
 
     /// Runs an ordinary mix of operators a few times and takes the fastest run; about 1 ms.

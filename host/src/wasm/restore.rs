@@ -1,8 +1,8 @@
-//! I rewrite a component so that an instance can be put back to its first state after a call.
+//! Rewrites a component so that an instance can be restored to its initial state after a call.
 //!
 //! A request must not see what another left behind. Other hosts pay for that with a new instance per
-//! request (page faults, `mprotect`, cold caches) or do not keep it. Here the component's one core module
-//! with a memory is rewritten at deployment: it notes which kilobytes of its memory are written, and gains
+//! request (page faults, `mprotect`, cold caches) or do not guarantee it. Here the component's one core module
+//! with a memory is rewritten at deployment: it marks the kilobytes of its memory that are written, and gains
 //! a function that copies those back from the first image and resets the globals.
 //!
 //!     deploy:  component ─► plan ─► rewritten component (+ export `edgeward-restore`, `edgeward-pages`)
@@ -67,7 +67,7 @@ pub use unsuitable::Unsuitable;
 
 /// Part of an AOT file's name: changes whenever the rewriting does.
 pub const VERSION: &str = "restore-4";
-/// The memory of marks counts as ours, not the guest's.
+/// The size of the memory of marks, which counts as ours, not the guest's.
 pub const MARKS_BYTES: u64 = PAGE;
 pub const PAGE_BYTES: u64 = PAGE;
 
@@ -104,7 +104,7 @@ pub fn rewrite(component: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitabl
     Ok(out.finish())
 }
 
-/// As it was; a guarded module is given the main instance, for its marks, in addition.
+/// Writes an instance unchanged, except that a guarded module also gets the main instance, for its marks.
 fn write_instance(section: &mut InstanceSection, instance: &CoreInstance<'_>, plan: &Plan<'_>) {
     match instance {
         CoreInstance::Of { module, arguments } => {
@@ -120,7 +120,7 @@ fn write_instance(section: &mut InstanceSection, instance: &CoreInstance<'_>, pl
     }
 }
 
-/// Tags were refused when the component was read.
+/// Translates the kind of an export. Tags were refused when the component was read.
 fn export_kind(kind: ExternalKind) -> ExportKind {
     match kind {
         ExternalKind::Memory => ExportKind::Memory,
@@ -143,7 +143,7 @@ fn append_exports(out: &mut Component, plan: &Plan<'_>) {
     for (i, name) in (0u32..).zip([RESTORE, PAGES]) {
         aliases.alias(Alias::CoreInstanceExport { instance: plan.main_instance, kind: ExportKind::Func, name });
         lifts.lift(plan.core_funcs + i, plan.types + i, []);
-        // Each export takes an index of its own, after all the lifted functions.
+        // Each export has an index of its own, after all lifted functions.
         exports.export(name, ComponentExportKind::Func, plan.funcs + i, None);
     }
     out.section(&aliases);

@@ -1,12 +1,12 @@
-//! What a viewer hook may import: its log, its key-value store, and a WASI that leads nowhere.
+//! The imports of a viewer hook: its log, its key-value store, and a WASI without any access.
 //!
 //! Standard libraries import WASI even where a program uses none of it, and programs use it without thinking: a hash map
-//! is seeded, a panic is printed. So `wasi:{cli,clocks,filesystem,io,random}@0.2` is here, all of it, sealed: no argument,
-//! no variable, no file, clocks that stand still during a call, random numbers that are the call's own, input that has
-//! ended, and output that goes to the function's log. `INTERFACES` is all that there is: what it does not name is refused
+//! is seeded, a panic is printed. So all of `wasi:{cli,clocks,filesystem,io,random}@0.2` is here, sealed: no arguments,
+//! no variables, no files, clocks that stand still during a call, random numbers of the call's own, input at its end, and
+//! output that goes to the function's log. `INTERFACES` lists everything: another interface is refused
 //! at deployment, and so is a function that an interface does not have, or has with another type.
 //!
-//! A version of 0.2 is as good as any other: wasmtime takes what is defined at one for each other of the same track.
+//! Any version of 0.2 will do: wasmtime accepts a definition for every version of the same track.
 //!
 //! # What a call may change at the host's side
 //!
@@ -41,7 +41,7 @@ use crate::limits;
 use crate::wasm::state::ViewerState;
 
 pub use own::OWN;
-pub(super) use own::{Beside, count, get, line};
+pub(super) use own::{HostServices, count, get, line};
 
 type Define = fn(&mut LinkerInstance<'_, ViewerState>) -> Result<()>;
 
@@ -72,14 +72,14 @@ const INTERFACES: [(&str, Define); 23] = [
     ("wasi:random/random@0.2.12", random::random),
 ];
 
-/// Whether a viewer component may import an interface of this name: whether the linker finds one for it.
+/// Whether a viewer component may import an interface of this name, that is, whether the linker finds it.
 pub fn allows(import: &str) -> bool {
     let Some(wanted) = track(import) else { return false };
     INTERFACES.iter().any(|(name, _)| track(name) == Some(wanted))
 }
 
-/// Name and version of an interface, the latter as far as it must be equal: `0.2` of `0.2.6`. None without a version,
-/// or with one that is good for itself alone (`0.2.0-rc-1`, `0.0.1`).
+/// Name and version of an interface, the latter as far as it must be equal: `0.2` of `0.2.6`. `None` without a version,
+/// or with one that is compatible with no other (`0.2.0-rc-1`, `0.0.1`).
 fn track(import: &str) -> Option<(&str, &str)> {
     let (name, version) = import.split_once('@')?;
     let (numbers, _build) = version.split_once('+').unwrap_or((version, ""));
@@ -96,7 +96,7 @@ fn track(import: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// What may be imported, for a message.
+/// The imports that are allowed, for a message.
 pub fn allowed() -> String {
     format!("{}, and WASI 0.2 but its network (sealed: `wasm::sealed`)", OWN.join(", "))
 }
@@ -109,7 +109,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<ViewerState>> {
     Ok(linker)
 }
 
-/// Bounds what a guest may make the host hold for it, beside what `ViewerState` counts.
+/// Bounds what a guest may make the host hold, in addition to what `ViewerState` counts.
 pub(super) fn bound(store: &mut Store<ViewerState>) {
     store.set_hostcall_fuel(limits::host::CALL_BYTES);
     store.set_max_component_handles(limits::host::VIEWER_HANDLES);

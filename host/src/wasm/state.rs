@@ -1,4 +1,4 @@
-//! What the host keeps beside an instance during a call, and the limiter that watches its growth.
+//! The host's state of an instance during a call, and the limiter of its growth.
 
 mod log;
 
@@ -10,30 +10,30 @@ use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Result, Trap};
 use crate::failure::{Failure, Scope};
 use crate::limits::{Limit, Limits};
 
-pub use log::{CallLog, Stream};
+pub use log::{CallLog, StdStream};
 
 /// The key-value store of a function, by key.
 pub trait KeyValueStore: Send + Sync {
-    /// What the configuration calls it.
+    /// Its name in the configuration.
     fn name(&self) -> &str;
     fn get(&self, key: &str) -> Option<&[u8]>;
     fn count(&self) -> usize;
-    /// The key before which there are so many.
+    /// The key at this position in their order.
     fn key_at(&self, position: usize) -> Option<&str>;
-    /// So many keys, in their order, behind this one.
+    /// At most `max` keys, in their order, after this one.
     fn keys_after(&self, key: Option<&str>, max: usize) -> Vec<String>;
 }
 
-/// Counts what one instance has of memory and tables, all of them together.
+/// Counts and limits the memory and the table elements of one instance, all of them together.
 #[derive(Debug)]
 pub struct Growth {
-    /// Of the memory, what is the host's.
+    /// The part of the memory that belongs to the host.
     own_bytes: u64,
     memory_bytes: u64,
     memory_bytes_max: u64,
     table_elements: u64,
     table_elements_max: u64,
-    /// The first limit that refused, with its value.
+    /// The first limit that was hit, with its value.
     denied: Option<(Limit, u64)>,
 }
 
@@ -50,17 +50,17 @@ impl Growth {
         }
     }
 
-    /// What the guest has.
+    /// The memory of the guest.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes.saturating_sub(self.own_bytes)
     }
 
-    /// Whether so many bytes of the host's, beside what the guest has, are over its limit.
+    /// Whether so many bytes of the host's, added to the guest's memory, exceed its limit.
     pub fn has_no_room_for(&self, bytes: u64) -> bool {
         self.memory_bytes.saturating_add(bytes) > self.memory_bytes_max
     }
 
-    /// The limit that a growth ran into in this call. Asking forgets it.
+    /// Takes the limit that a growth hit in this call.
     pub fn take_denied(&mut self, limits: &Limits) -> Option<(Limit, u64)> {
         self.denied.take().map(|(limit, _)| (limit, limits.value(limit)))
     }
@@ -91,8 +91,8 @@ impl ResourceLimiter for Growth {
     }
 }
 
-/// What an error of wasmtime means: a limit if one was hit, else a trap. `exceeded` is a limit that a host
-/// call ran into.
+/// Translates an error of wasmtime: a limit if one was hit, else a trap. `exceeded` is a limit that a host
+/// call has hit.
 pub(super) fn failure(growth: &mut Growth, exceeded: Option<Limit>, limits: &Limits, error: &wasmtime::Error) -> Failure {
     let limit = |limit| Failure::Limit { limit, value: limits.value(limit) };
     if let Some((denied, _)) = growth.take_denied(limits) {
@@ -102,14 +102,14 @@ pub(super) fn failure(growth: &mut Growth, exceeded: Option<Limit>, limits: &Lim
         return limit(exceeded);
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        // Which of the pool's numbers it was is for us to know.
+        // Which number of the pool was exhausted is for our log only.
         tracing::debug!("the pool of instances is full: {error:#}");
         return Failure::Throttled(Scope::Instances);
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         return limit(Limit::Handles);
     }
-    // Two errors of the engine that have no type.
+    // The engine has no types for these two errors.
     let cause = error.root_cause().to_string();
     if cause.contains("handle limit exceeded") {
         return limit(Limit::Handles);
@@ -130,12 +130,12 @@ fn text(error: &wasmtime::Error) -> String {
     error.chain().skip(dump).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// The handles to what is the host's (streams, pollables) that a guest holds. The host keeps nothing for a handle but
-/// the number that it gave it (`rep`): its kind, and how many handles there were before it.
+/// Counts the handles to host resources (streams, pollables) that a guest holds. For each handle the host keeps only
+/// the number that it assigned (`rep`): its kind, and how many handles there were before it.
 ///
 /// A handle's index is the guest's to see, and the engine has no way to read or put back its table. The next handle that
 /// is made has the index of the one that was dropped last. So the guest sees those of a new instance if all handles were
-/// dropped, each before those that were made earlier: `as_at_first`.
+/// dropped, each before those that were made earlier: `is_initial`.
 #[derive(Debug)]
 pub struct Handles {
     live: u32,
@@ -151,7 +151,7 @@ impl Handles {
         Handles { live: 0, max: u32::try_from(limits.value(Limit::Handles)).unwrap_or(u32::MAX), disordered: false }
     }
 
-    /// Another handle's number; None over the limit.
+    /// The number of a new handle. `None` over the limit.
     fn made(&mut self, kind: u8) -> Option<u32> {
         let rep = (self.live << Self::KIND_BITS) | u32::from(kind);
         (self.live < self.max.min(u32::MAX >> Self::KIND_BITS)).then(|| {
@@ -161,7 +161,7 @@ impl Handles {
     }
 
     /// Whether the next handles have the indices that they have in a new instance.
-    pub fn as_at_first(&self) -> bool {
+    pub fn is_initial(&self) -> bool {
         self.live == 0 && !self.disordered
     }
 
@@ -175,17 +175,17 @@ impl Handles {
     }
 }
 
-/// Beside a viewer instance.
+/// The host's state of a viewer instance.
 pub struct ViewerState {
     pub growth: Growth,
     pub log: CallLog,
     pub(super) key_values: Option<Arc<dyn KeyValueStore>>,
     pub(super) host_calls_left: u64,
-    /// A limit that a host call ran into; the trap that it caused says only that the host refused.
+    /// A limit that a host call has hit; the trap that it caused says only that the host refused.
     pub(super) exceeded: Option<Limit>,
     /// Nanoseconds since 1970 at the start of the call: clocks do not move within one.
     pub(super) now_ns: u64,
-    /// Each call's own; deterministic from the request.
+    /// The state of the random numbers: each call has its own, derived from the request.
     pub(super) random: u64,
     pub(super) handles: Handles,
 }
@@ -204,7 +204,7 @@ impl ViewerState {
         }
     }
 
-    /// Before each call: nothing here is left of the one before but the handles, which are counted for the instance.
+    /// Resets everything before each call, except the handles, which are counted for the instance.
     pub(super) fn begin(&mut self, limits: &Limits, now_ns: u64, seed: u64) {
         let ViewerState { growth, log, key_values: _, host_calls_left, exceeded, now_ns: now, random, handles: _ } = self;
         growth.denied = None;
@@ -215,7 +215,7 @@ impl ViewerState {
         *random = seed;
     }
 
-    /// Counts a handle that is given to the guest; its number.
+    /// Counts a handle that is given to the guest. Returns its number.
     pub(super) fn handle(&mut self, kind: u8) -> Result<u32> {
         self.handles.made(kind).ok_or_else(|| {
             self.exceeded = Some(Limit::Handles);
@@ -256,7 +256,7 @@ mod tests {
             for index in drops {
                 state.handles.dropped(reps[*index]);
             }
-            assert_eq!(state.handles.as_at_first(), clean, "{drops:?}");
+            assert_eq!(state.handles.is_initial(), clean, "{drops:?}");
         }
     }
 
@@ -268,7 +268,7 @@ mod tests {
         state.handles.dropped(second);
         let again = state.handle(0).unwrap();
         state.handles.dropped(again);
-        assert_eq!((state.handles.live, state.handles.as_at_first()), (0, false));
+        assert_eq!((state.handles.live, state.handles.is_initial()), (0, false));
     }
 
     #[test]

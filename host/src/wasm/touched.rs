@@ -1,17 +1,17 @@
-//! Which pages of a memory were ever touched, as the kernel knows.
+//! Compares two memories by the pages that were ever touched, which the kernel knows.
 //!
-//! A page that nobody has touched since the memory was mapped is what the mapping says: the image of the component, or zeros. Two
-//! instances of one component have it in common, so that there is nothing in it to compare; and to look at it would make it, which
-//! costs a page fault and a place in the processor's caches that somebody else's data has. I read `/proc/self/pagemap`
-//! (Linux, Documentation/admin-guide/mm/pagemap.rst); where it cannot be read, every page counts as touched.
+//! A page that has not been touched since the memory was mapped has the content of the mapping: the image of the component,
+//! or zeros. Two instances of one component share it, so there is nothing to compare; and reading it would allocate it,
+//! which costs a page fault and room in the processor's caches. This reads `/proc/self/pagemap`
+//! (Linux, Documentation/admin-guide/mm/pagemap.rst); if that cannot be read, every page counts as touched.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-/// Bit 63: present; bit 62: swapped out, or marked otherwise.
+/// Bit 63: present; bit 62: swapped out, or otherwise marked.
 const TOUCHED: u64 = 0b11 << 62;
 
-/// The first byte by which two memories differ.
+/// The offset of the first byte that differs between two memories.
 pub(super) fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
     if one.len() != other.len() {
         return Some(one.len().min(other.len()));
@@ -27,7 +27,7 @@ pub(super) fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
     })
 }
 
-/// `None` if that is not known.
+/// Which pages were touched. `None` if that is unknown.
 fn touched(memory: &[u8], page_bytes: usize) -> Option<Vec<bool>> {
     let start = memory.as_ptr().addr();
     if !start.is_multiple_of(page_bytes) {

@@ -1,8 +1,8 @@
 //! Instances of a viewer component, and one call on one of them.
 //!
-//! A call is synchronous and on the caller's thread. What it costs besides the guest's own code: setting and
-//! reading fuel, one copy of the event into the guest and one of the answer out, and afterwards the copy of
-//! the kilobytes that the call has written, back from the image.
+//! A call is synchronous and runs on the caller's thread. Its overhead: setting and reading fuel, one copy of the event
+//! into the guest and one of the reply out of it, and afterwards the restoring of the kilobytes that the call has
+//! written from the image.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -32,7 +32,7 @@ pub struct ViewerCode {
     unrestorable: Option<String>,
 }
 
-/// One instance in its store. Clean until `call`.
+/// One instance in its store. Unused until `call`.
 pub struct ViewerInstance {
     store: Store<ViewerState>,
     instance: Instance,
@@ -41,7 +41,7 @@ pub struct ViewerInstance {
     _counted: Counted,
 }
 
-/// One of the instances that live, until it is dropped.
+/// Counts a live instance until it is dropped.
 struct Counted(Arc<AtomicU32>);
 
 impl Counted {
@@ -57,8 +57,8 @@ impl Drop for Counted {
     }
 }
 
-/// What a call gave, and what it used.
-pub struct Called {
+/// The result of a call, and the fuel it used.
+pub struct ViewerCallResult {
     pub result: Result<Vec<u8>, Failure>,
     pub fuel: u64,
 }
@@ -89,12 +89,12 @@ impl ViewerCode {
         })
     }
 
-    /// Why instances cannot be put back.
+    /// Why instances cannot be restored.
     pub fn unrestorable(&self) -> Option<&str> {
         self.unrestorable.as_deref()
     }
 
-    /// Whether so many instances live, of all functions, that none should be kept without need.
+    /// Whether so many instances of all functions are live that none should be kept without need.
     pub fn is_crowded(&self) -> bool {
         self.live.load(Relaxed) >= Profile::Viewer.engine().instances / 2
     }
@@ -135,14 +135,14 @@ impl ViewerCode {
 
 impl ViewerInstance {
     /// Runs one hook. After a failure the instance must be dropped: a trapped store is never entered again.
-    pub fn call(&mut self, code: &ViewerCode, moment: Moment, event: &[u8], now_ns: u64, seed: u64) -> Called {
+    pub fn call(&mut self, code: &ViewerCode, moment: Moment, event: &[u8], now_ns: u64, seed: u64) -> ViewerCallResult {
         self.store.data_mut().begin(&code.limits, now_ns, seed);
         let Some(handle) = self.handles[moment as usize] else {
             let why = format!("it does not export {}", interface(moment));
-            return Called { result: Err(Failure::NotRunnable(why)), fuel: 0 };
+            return ViewerCallResult { result: Err(Failure::NotRunnable(why)), fuel: 0 };
         };
         if let Err(error) = self.store.set_fuel(code.cpu_fuel) {
-            return Called { result: Err(host(error)), fuel: 0 };
+            return ViewerCallResult { result: Err(host(error)), fuel: 0 };
         }
         let result = call_with(handle, &mut self.store, event);
         let fuel = code.cpu_fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
@@ -152,22 +152,22 @@ impl ViewerInstance {
             Ok(answer) => Ok(answer),
             Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
         };
-        Called { result, fuel }
+        ViewerCallResult { result, fuel }
     }
 
-    /// Puts the instance back to its first state; false if that is not possible. Only after a call that
-    /// did not fail.
+    /// Restores the instance to its initial state. Returns false if that is not possible. To be called only after a call
+    /// that did not fail.
     pub fn restore(&mut self) -> bool {
         let Some(restore) = &self.restore else { return false };
-        self.store.data().handles.as_at_first()
+        self.store.data().handles.is_initial()
             && self.store.set_fuel(limits::restore::FUEL).is_ok()
             && restore.call(&mut self.store, ()).is_ok()
     }
 
-    /// Ends the instance, to read its state; none if it cannot be restored. Not after a call that failed.
-    pub fn into_state(mut self) -> Option<State> {
+    /// Ends the instance, to read its state. `None` if it cannot be restored. Not to be called after a call that failed.
+    pub fn into_state(mut self) -> Option<StoreState> {
         let restore = self.restore?;
-        // Without fuel it ends at its first instruction, and the engine notes all that the store has.
+        // Without fuel it traps at its first instruction, and the engine dumps everything in the store.
         self.store.set_fuel(0).ok()?;
         let error = restore.call(&mut self.store, ()).err()?;
         let dump = error.downcast_ref::<WasmCoreDump>()?;
@@ -176,15 +176,15 @@ impl ViewerInstance {
         for instance in dump.instances() {
             tables.extend(instance.exports(&mut self.store).filter_map(wasmtime::Export::into_table));
         }
-        Some(State { store: self.store, memories, globals, tables, _counted: self._counted })
+        Some(StoreState { store: self.store, memories, globals, tables, _counted: self._counted })
     }
 
     pub fn take_log(&mut self) -> String {
         self.store.data_mut().log.take()
     }
 
-    /// The memory as the guest sees it. Enters the guest where the instance can be restored, so that it is
-    /// for what shows the number, and only after a call that did not fail.
+    /// The size of the memory as the guest sees it. Calls the guest if the instance can be restored, so it is only for
+    /// reports, and only after a call that did not fail.
     pub fn memory_bytes(&mut self, code: &ViewerCode) -> Result<u64, Failure> {
         let Some(index) = code.pages else { return Ok(self.store.data().growth.memory_bytes()) };
         self.store.set_fuel(limits::restore::FUEL).map_err(host)?;
@@ -193,15 +193,15 @@ impl ViewerInstance {
         Ok(u64::from(pages) * restore::PAGE_BYTES)
     }
 
-    /// What the instance holds of memory, the host's own not counted: for a restorable one its limit.
+    /// The memory that the instance has mapped, without the host's: for a restorable one its limit.
     pub fn mapped_bytes(&self) -> u64 {
         self.store.data().growth.memory_bytes()
     }
 }
 
-/// All memories and globals of a store, our own marks among them, as the engine sees them: whatever instance they are
-/// of, exported or not. Of tables those that an instance exports; handles cannot be read by an embedder.
-pub struct State {
+/// All memories and globals of a store, including our marks, as the engine sees them, in any instance, exported or not.
+/// Of the tables those that an instance exports; an embedder cannot read handles.
+pub struct StoreState {
     store: Store<ViewerState>,
     memories: Vec<Memory>,
     globals: Vec<Global>,
@@ -209,10 +209,10 @@ pub struct State {
     _counted: Counted,
 }
 
-impl State {
-    /// The first difference to another instance of the same component, for people.
-    pub fn difference(&mut self, other: &mut State) -> Option<String> {
-        let counts = |state: &State| (state.memories.len(), state.globals.len(), state.tables.len());
+impl StoreState {
+    /// Describes the first difference to another instance of the same component.
+    pub fn difference(&mut self, other: &mut StoreState) -> Option<String> {
+        let counts = |state: &StoreState| (state.memories.len(), state.globals.len(), state.tables.len());
         if counts(self) != counts(other) {
             return Some("the stores have other memories, globals or tables".to_owned());
         }
@@ -234,7 +234,7 @@ impl State {
         None
     }
 
-    /// Which elements of a table are null. A function has no identity that two stores share.
+    /// Which elements of a table are null. Functions cannot be compared across stores.
     fn table(&mut self, number: usize) -> Vec<bool> {
         let (table, store) = (&self.tables[number], &mut self.store);
         let null = |element: Ref| matches!(element, Ref::Func(None) | Ref::Extern(None));
@@ -242,7 +242,7 @@ impl State {
     }
 }
 
-/// A value to compare; of a reference whether it is null.
+/// The bits of a value, to compare; of a reference, whether it is null.
 fn bits(value: &Val) -> u128 {
     match value {
         Val::I32(bits) => u128::from(bits.cast_unsigned()),
@@ -255,7 +255,7 @@ fn bits(value: &Val) -> u128 {
     }
 }
 
-/// Checking the type anew costs some ten nanoseconds, and lets the event be borrowed.
+/// Checking the type at each call costs some ten nanoseconds, and allows the event to be borrowed.
 fn call_with(handle: Func, store: &mut Store<ViewerState>, event: &[u8]) -> wasmtime::Result<Vec<u8>> {
     let typed = handle.typed::<(&[u8],), (Vec<u8>,)>(&*store)?;
     typed.call(store, (event,)).map(|(answer,)| answer)

@@ -1,10 +1,10 @@
 //! Instances of a worker component, and one call on one of them: an origin hook, or an HTTP request.
 //!
-//! A call is asynchronous. It runs on the thread that polls it, and gives that thread back after each
-//! `limits::worker::SLICE_US`, so that a busy guest holds up nobody (`meter`). It ends at the first of: its answer,
+//! A call is asynchronous. It runs on the thread that polls it, and yields that thread after each
+//! `limits::worker::SLICE_US`, so that a busy guest does not delay others (`meter`). It ends at the first of: its reply,
 //! its fuel, its deadline, a limit of its memory, tables, stack, handles or host calls.
 //!
-//! A call that failed, or whose future was dropped, leaves its store in the middle of something: such an
+//! A call that failed, or whose future was dropped, leaves its store in an unknown state: such an
 //! instance must be dropped, and is never entered again.
 
 mod cgi;
@@ -79,12 +79,12 @@ enum Http {
 pub struct WorkerInstance {
     store: Store<WorkerState>,
     handles: [Option<Func>; Moment::ALL.len()],
-    /// Shared with the call that runs, which holds the store.
+    /// Shared with the running call, which holds the store.
     http: Option<Arc<Http>>,
 }
 
-/// What a call gave, and what it used.
-pub struct Called<T> {
+/// The result of a call, and the fuel it used.
+pub struct WorkerCallResult<T> {
     pub result: Result<T, Failure>,
     pub fuel: u64,
 }
@@ -133,7 +133,7 @@ impl WorkerCode {
         u8::try_from(percent.min(100)).unwrap_or(100)
     }
 
-    /// Start functions run here, within `START_TIMEOUT`.
+    /// Makes an instance. Start functions run within `START_TIMEOUT`.
     pub async fn instantiate(&self) -> Result<WorkerInstance, Failure> {
         let mut store = Store::new(self.pre.engine(), WorkerState::new(&self.limits, &self.surroundings));
         store.limiter(|state| &mut state.growth);
@@ -174,7 +174,7 @@ impl WorkerCode {
 }
 
 impl WorkerInstance {
-    /// Makes the books of a new call.
+    /// Resets the accounting for a new call.
     fn begin(&mut self, code: &WorkerCode) -> Result<(), Failure> {
         let state = self.store.data_mut();
         state.meter.reset();
@@ -183,7 +183,7 @@ impl WorkerInstance {
         self.store.set_fuel(code.cpu_fuel).map_err(host)
     }
 
-    /// Runs `guest`, which is a call on a store, within the limits of time.
+    /// Runs `guest`, which is a call on a store, within its time limits.
     async fn within<T>(code: &WorkerCode, meter: &meter::Meter, guest: impl Future<Output = T>) -> Result<T, Failure> {
         match timeout(code.deadline, meter.run(guest, meter.polled_max())).await {
             Ok(Ok(output)) => Ok(output),
@@ -200,7 +200,7 @@ impl WorkerInstance {
         self.store.data().log.take()
     }
 
-    /// Whether the host still works for a call that is over. Such an instance must serve no other.
+    /// Whether the host still works for a call that has ended. Such an instance must serve no other call.
     pub fn is_busy(&mut self) -> bool {
         self.store.data_mut().is_busy()
     }

@@ -1,9 +1,9 @@
-//! I write an object's file, and read its blocks.
+//! Writes an object's file, and reads its blocks.
 //!
-//! A file grows under a temporary name with an empty prelude; only `commit` writes the prelude and gives the
-//! name. A writer that is dropped takes its file away. There is no fsync: what a power cut tears, the
-//! checksums find, and the object is missed.
-//! `Writer` blocks: it belongs on the blocking pool. `BlockReader` does not: it reads there.
+//! A file grows under a temporary name with an empty prelude; only `commit` writes the prelude and renames it.
+//! Dropping a writer removes its file. There is no fsync: the checksums detect what a power cut has torn, and the
+//! object is a miss.
+//! `FileWriter` blocks: it belongs on the blocking pool. `BlockReader` does not: it reads there.
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future as _;
@@ -19,13 +19,13 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use tokio::task::JoinHandle;
 
-use crate::cache::disk::format::{CRC_BYTES, Head, PRELUDE_BYTES, Prelude, crc};
+use crate::cache::disk::format::{CRC_BYTES, FileHead, PRELUDE_BYTES, Prelude, crc};
 use crate::cache::object::{BodyError, Meta};
 use crate::limits::cache::{DISK_BLOCK_BYTES, DISK_READ_BLOCKS};
 
 const BLOCK: u64 = DISK_BLOCK_BYTES as u64;
 
-pub(crate) struct Writer {
+pub(crate) struct FileWriter {
     file: Arc<File>,
     id: u64,
     head: Vec<u8>,
@@ -38,12 +38,12 @@ pub(crate) struct Writer {
     committed: bool,
 }
 
-impl Writer {
-    pub(crate) fn create(id: u64, head: &Head, temporary: PathBuf, finished: PathBuf) -> io::Result<Writer> {
+impl FileWriter {
+    pub(crate) fn create(id: u64, head: &FileHead, temporary: PathBuf, finished: PathBuf) -> io::Result<FileWriter> {
         let head = head.encode().ok_or_else(|| io::Error::other("the head is too large"))?;
         let file = open_regular(&temporary, OpenOptions::new().read(true).write(true).create_new(true))?;
         let at = (PRELUDE_BYTES + head.len()) as u64;
-        let writer = Writer {
+        let writer = FileWriter {
             file: Arc::new(file),
             id,
             head,
@@ -70,7 +70,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What `Blocks` of this file can read so far: whole blocks only.
+    /// How many bytes `Blocks` of this file can read so far: whole blocks only.
     pub(crate) fn readable(&self) -> u64 {
         self.blocks * BLOCK
     }
@@ -79,7 +79,7 @@ impl Writer {
         Blocks { file: self.file.clone(), id: self.id, body_at: (PRELUDE_BYTES + self.head.len()) as u64 }
     }
 
-    /// The file is whole from here on; its size.
+    /// Completes the file. Returns its size.
     pub(crate) fn commit(mut self) -> io::Result<u64> {
         let body_bytes = self.readable() + self.open.len() as u64;
         if !self.open.is_empty() {
@@ -103,10 +103,10 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for FileWriter {
     fn drop(&mut self) {
         if !self.committed {
-            // What cannot be removed now is removed when the cache is opened again.
+            // A file that cannot be removed now is removed when the cache is opened again.
             let _ = fs::remove_file(&self.temporary);
         }
     }
@@ -150,33 +150,33 @@ impl Blocks {
     }
 }
 
-/// An object whose file is open, and whose head was right.
+/// An object whose file is open, and whose head has been verified.
 #[derive(Clone)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedObject {
     pub(crate) meta: Arc<Meta>,
-    pub(crate) born: u64,
+    pub(crate) fill_epoch: u64,
     blocks: Blocks,
     length: u64,
-    /// The beginning of the body, as far as it has been read to see that it is right.
+    /// The beginning of the body, as far as it has been read to verify it.
     beginning: Bytes,
     damaged: Arc<dyn Fn() + Send + Sync>,
 }
 
-impl Opened {
-    /// Opens and checks all but the body. Blocks.
-    pub(crate) fn open(path: &Path, damaged: Arc<dyn Fn() + Send + Sync>) -> io::Result<(Opened, Head)> {
+impl OpenedObject {
+    /// Opens the file and verifies everything but the body. Blocks.
+    pub(crate) fn open(path: &Path, damaged: Arc<dyn Fn() + Send + Sync>) -> io::Result<(OpenedObject, FileHead)> {
         let (file, prelude, head) = read_head(path)?;
         let blocks = Blocks { file: Arc::new(file), id: prelude.id, body_at: prelude.body_at() };
         let meta = Arc::new(head.meta.clone().compact());
         let beginning = Bytes::new();
-        Ok((Opened { meta, born: head.born, blocks, length: prelude.body_bytes, beginning, damaged }, head))
+        Ok((OpenedObject { meta, fill_epoch: head.fill_epoch, blocks, length: prelude.body_bytes, beginning, damaged }, head))
     }
 
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
-    /// Reads the first blocks, before anything is said of a body that streams: if they are damaged, it is missed. Blocks.
+    /// Reads the first blocks before the response's head is sent: if they are damaged, the object is a miss. Blocks.
     pub(crate) fn read_beginning(&mut self) -> Result<(), BodyError> {
         if self.length > 0 {
             self.beginning = self.blocks.read(0, self.length, self.length)?;
@@ -202,16 +202,16 @@ impl Opened {
     }
 }
 
-/// Opens what is a file, and nothing that stands in its place: a link is not followed, and a pipe that nobody writes to
-/// does not stop the reader. A new file is its owner's only.
+/// Opens a regular file and nothing else: a link is not followed, and a pipe without a writer does not block the reader.
+/// A new file is readable by its owner only.
 pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = options.mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
 }
 
-/// Reads and checks the beginning of a file, and that it is as long as it says.
-pub(crate) fn read_head(path: &Path) -> io::Result<(File, Prelude, Head)> {
+/// Reads and verifies prelude and head of a file, and that the file has the length that they state.
+pub(crate) fn read_head(path: &Path) -> io::Result<(File, Prelude, FileHead)> {
     let damaged = || io::Error::from(io::ErrorKind::InvalidData);
     let file = open_regular(path, OpenOptions::new().read(true))?;
     let mut prelude = [0; PRELUDE_BYTES];
@@ -236,7 +236,7 @@ pub(crate) struct BlockReader {
     at: u64,
     until: u64,
     reading: Option<JoinHandle<Result<Bytes, BodyError>>>,
-    /// Has been read already; empty once it is given out.
+    /// Bytes that have been read already; empty once they are given out.
     beginning: Bytes,
     damaged: Option<Arc<dyn Fn() + Send + Sync>>,
 }

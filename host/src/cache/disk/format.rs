@@ -1,11 +1,11 @@
-//! I am the form of an object's file: a prelude, the head, the body in blocks.
+//! The format of an object's file: a prelude, the head, the body in blocks.
 //!
 //!     prelude (64 bytes) │ head │ block │ crc │ block │ crc │ …
 //!
-//! The prelude is written last; a file without a right one is none. It holds all lengths and the checksum of
+//! The prelude is written last; a file without a valid one is not used. It has all lengths and the checksum of
 //! itself and the head. The checksum of a block also covers the file's id and the block's number, so that a
-//! block of another file, or of another place, is not taken for a right one.
-//! Numbers are little-endian. Everything read is bounded before it is allocated.
+//! block of another file, or from another position, is not accepted.
+//! Numbers are little-endian. Every length is bounded before memory is allocated for it.
 
 use std::sync::Arc;
 
@@ -19,19 +19,19 @@ use crate::limits::cache::{DISK_BLOCK_BYTES, DISK_HEAD_BYTES};
 
 pub(crate) const PRELUDE_BYTES: usize = 64;
 pub(crate) const CRC_BYTES: usize = 4;
-/// The last letter is the version. It is another one where keys are made in another way, too: nobody would find what is there.
+/// The last character is the version. It also changes when keys are derived differently, since old objects would not be found.
 const MAGIC: [u8; 8] = *b"EWCACHE4";
-/// Of the prelude, what its checksum covers.
+/// The part of the prelude that its checksum covers.
 const COVERED: usize = PRELUDE_BYTES - CRC_BYTES;
 
-/// What the beginning of a file says.
+/// The head of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// The object's own key: of the variant, if it varies.
+pub(crate) struct FileHead {
+    /// The object's own key: that of the variant, if the response varies.
     pub(crate) key: Key,
     /// The key that leads to its variants.
     pub(crate) primary: Key,
-    pub(crate) born: u64,
+    pub(crate) fill_epoch: u64,
     pub(crate) meta: Meta,
 }
 
@@ -63,7 +63,7 @@ impl Prelude {
         out
     }
 
-    /// Whether an earlier or a later program has written this: it is of no use, and not damaged.
+    /// Whether another version of Edgeward has written this: the file is unusable, but not damaged.
     pub(crate) fn is_of_another_version(bytes: &[u8; PRELUDE_BYTES]) -> bool {
         bytes[..7] == MAGIC[..7] && bytes[7].is_ascii_digit() && bytes[7] != MAGIC[7]
     }
@@ -79,9 +79,9 @@ impl Prelude {
         right.then_some(prelude)
     }
 
-    pub(crate) fn decode_head(&self, head: &[u8]) -> Option<Head> {
+    pub(crate) fn decode_head(&self, head: &[u8]) -> Option<FileHead> {
         let whole = head.len() == self.head_bytes as usize && crc(self.id, u64::MAX, head) == self.head_crc;
-        let mut head = if whole { Head::decode(head)? } else { return None };
+        let mut head = if whole { FileHead::decode(head)? } else { return None };
         if head.meta.length.is_some_and(|length| length != self.body_bytes) {
             return None;
         }
@@ -93,7 +93,7 @@ impl Prelude {
         PRELUDE_BYTES as u64 + u64::from(self.head_bytes)
     }
 
-    /// `None` if the lengths are too large to be true.
+    /// `None` if the lengths overflow.
     pub(crate) fn file_bytes(&self) -> Option<u64> {
         let blocks = self.body_bytes.div_ceil(DISK_BLOCK_BYTES as u64);
         self.body_at().checked_add(self.body_bytes)?.checked_add(blocks.checked_mul(CRC_BYTES as u64)?)
@@ -109,8 +109,8 @@ pub(crate) fn crc(id: u64, place: u64, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-impl Head {
-    /// `None` if it is larger than a head may be.
+impl FileHead {
+    /// `None` if the head is larger than allowed.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(1024);
         let Meta { status, headers, times, vary, request_site, host, path_and_query, tags, length, stored_ms, original } =
@@ -118,7 +118,7 @@ impl Head {
         out.extend_from_slice(self.key.bytes());
         out.extend_from_slice(self.primary.bytes());
         for number in [
-            self.born,
+            self.fill_epoch,
             times.received_ms,
             times.age_ms,
             times.lifetime_ms,
@@ -155,11 +155,11 @@ impl Head {
         (out.len() <= DISK_HEAD_BYTES).then_some(out)
     }
 
-    fn decode(bytes: &[u8]) -> Option<Head> {
-        let mut input = Input(bytes);
+    fn decode(bytes: &[u8]) -> Option<FileHead> {
+        let mut input = HeadDecoder(bytes);
         let key = Key::from_bytes(input.array()?);
         let primary = Key::from_bytes(input.array()?);
-        let born = input.number()?;
+        let fill_epoch = input.number()?;
         let mut times = Times {
             received_ms: input.number()?,
             age_ms: input.number()?,
@@ -194,7 +194,7 @@ impl Head {
         };
         let vary = vary?.into();
         let meta = Meta { status, headers, times, vary, request_site, host, path_and_query, tags, length, stored_ms, original };
-        input.0.is_empty().then_some(Head { key, primary, born, meta })
+        input.0.is_empty().then_some(FileHead { key, primary, fill_epoch, meta })
     }
 }
 
@@ -207,9 +207,9 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-struct Input<'a>(&'a [u8]);
+struct HeadDecoder<'a>(&'a [u8]);
 
-impl<'a> Input<'a> {
+impl<'a> HeadDecoder<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
@@ -224,7 +224,7 @@ impl<'a> Input<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Of things that follow, each of which has a length of four bytes at least.
+    /// The number of items that follow, each of which takes four bytes at least.
     fn count(&mut self) -> Option<usize> {
         let count = u32::from_le_bytes(self.array()?) as usize;
         (count <= self.0.len() / 4).then_some(count)

@@ -1,16 +1,16 @@
-//! I find again, after a restart, what the files hold.
+//! Finds the objects of an earlier run after a restart.
 //!
-//! I read the heads only, one file after the other, on a thread of my own; requests go on meanwhile, and
-//! miss what I have not reached. What was stored in the meantime is newer and stays.
+//! The scan reads only the heads, one file after the other, on its own thread. Requests go on meanwhile, and
+//! miss what the scan has not reached. Objects that were stored in the meantime are newer and stay.
 
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use crate::cache::disk::{Disk, Place, file};
+use crate::cache::disk::{DiskEntry, DiskTier, file};
 
-impl Disk {
-    /// Files from after `epoch` come from a time of which no purge is known; they are removed.
-    /// `go_on` is asked before each file.
+impl DiskTier {
+    /// Removes files from after `epoch`, since the journal does not have the purges of that time.
+    /// Stops when `go_on`, which is called before each file, returns false.
     pub(crate) fn scan(&self, epoch: u64, go_on: impl Fn() -> bool) {
         for group in 0..=u8::MAX {
             let Ok(entries) = fs::read_dir(self.folder.join(format!("objects/{group:02x}"))) else { continue };
@@ -23,14 +23,14 @@ impl Disk {
                 let name = entry.file_name();
                 let named = name.to_str().and_then(|name| u64::from_str_radix(name, 16).ok());
                 let id = match file::read_head(&path) {
-                    // A file of this run may have been entered, or be about to be.
+                    // A file of this run is in the index, or about to be.
                     Ok((_, prelude, _)) if prelude.id >= self.first_id => continue,
-                    Ok((_, prelude, head)) if named == Some(prelude.id) && head.born <= epoch => {
+                    Ok((_, prelude, head)) if named == Some(prelude.id) && head.fill_epoch <= epoch => {
                         let file_bytes = prelude.file_bytes().unwrap_or(u64::MAX);
-                        let (id, body_bytes, born) = (prelude.id, prelude.body_bytes, head.born);
-                        let place = Place::File { id, body_bytes, file_bytes, born, renewed: None };
+                        let (id, body_bytes, fill_epoch) = (prelude.id, prelude.body_bytes, head.fill_epoch);
+                        let place = DiskEntry::File { id, body_bytes, file_bytes, fill_epoch, renewed: None };
                         match self.index.peek(&head.key) {
-                            Some(Place::File { id: other, .. }) if other > id => {}
+                            Some(DiskEntry::File { id: other, .. }) if other > id => {}
                             _ => {
                                 self.enter(head.key, head.primary, head.meta.vary, place);
                                 continue;
@@ -46,7 +46,7 @@ impl Disk {
                         named.unwrap_or_default()
                     }
                 };
-                tracing::debug!(id, "a file of the cache is of no use and is removed");
+                tracing::debug!(id, "an unusable file of the cache is removed");
                 let _ = fs::remove_file(path);
             }
         }

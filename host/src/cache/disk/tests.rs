@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::file::read_head;
-use super::format::Head;
+use super::format::FileHead;
 use super::*;
 use crate::cache::tests::{PATIENCE, duty, fill, fresh, hit, key, look, meta, metrics, nothing, open, settled, text, word};
 use crate::cache::{Cache, DiskOptions, Lookup, Options, Original, Purge};
@@ -26,31 +26,31 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     groups.flat_map(|group| fs::read_dir(group.unwrap().path()).unwrap()).map(|file| file.unwrap().path()).collect()
 }
 
-fn disk(folder: &Path) -> Arc<Disk> {
-    Disk::open(folder, 64 << 20, 8 << 20, metrics()).unwrap().0
+fn disk(folder: &Path) -> Arc<DiskTier> {
+    DiskTier::open(folder, 64 << 20, 8 << 20, metrics()).unwrap().0
 }
 
 /// Without the cache's thread: all is done when this returns.
-fn restarted(folder: &Path) -> Arc<Disk> {
+fn restarted(folder: &Path) -> Arc<DiskTier> {
     let disk = disk(folder);
     disk.scan(0, || true);
     disk
 }
 
-fn read(disk: &Disk, name: &str) -> Option<Bytes> {
+fn read(disk: &DiskTier, name: &str) -> Option<Bytes> {
     let place = disk.find(&key(name))?;
     let opened = disk.load(&key(name), &place)?;
     disk.read(&key(name), &place, &opened).ok()
 }
 
-fn store(disk: &Disk, name: &str, body: &[u8]) {
+fn store(disk: &DiskTier, name: &str, body: &[u8]) {
     disk.store(key(name), key(name), &meta(name, None), body, 0).unwrap();
 }
 
 /// Ends a cache and waits until its folder is free.
 async fn close(cache: Arc<Cache>, folder: &TempDir) {
     drop(cache);
-    while let Err(OpenError::InUse(_)) = Disk::open(folder.path(), 1 << 20, 1 << 10, metrics()) {
+    while let Err(OpenError::InUse(_)) = DiskTier::open(folder.path(), 1 << 20, 1 << 10, metrics()) {
         tokio::task::yield_now().await;
     }
 }
@@ -91,14 +91,14 @@ fn what_is_on_disk_survives_a_restart() {
 fn one_process_at_a_time() {
     let folder = TempDir::new().unwrap();
     let _first = disk(folder.path());
-    assert!(matches!(Disk::open(folder.path(), 1, 1, metrics()), Err(OpenError::InUse(_))));
+    assert!(matches!(DiskTier::open(folder.path(), 1, 1, metrics()), Err(OpenError::InUse(_))));
 }
 
 /// A process that is being spawned has copies of all descriptors until it executes its program.
 #[test]
 fn a_folder_is_free_when_its_disk_ends_whoever_has_copies_of_descriptors() {
     let folder = TempDir::new().unwrap();
-    for end in [drop::<Arc<Disk>>, |disk: Arc<Disk>| disk.release()] {
+    for end in [drop::<Arc<DiskTier>>, |disk: Arc<DiskTier>| disk.release()] {
         let disk = disk(folder.path());
         let _copy = disk.lock.read().unwrap().as_ref().unwrap().0.try_clone().unwrap();
         end(disk);
@@ -211,7 +211,7 @@ async fn a_disk_that_takes_no_more_breaks_no_answer() {
 #[test]
 fn the_disk_holds_no_more_than_it_may() {
     let folder = TempDir::new().unwrap();
-    let disk = Disk::open(folder.path(), 2 << 20, 64 << 10, metrics()).unwrap().0;
+    let disk = DiskTier::open(folder.path(), 2 << 20, 64 << 10, metrics()).unwrap().0;
     for at in 0..200 {
         store(&disk, &at.to_string(), &body(at, 30_000));
     }
@@ -423,7 +423,7 @@ fn a_pipe_in_the_place_of_a_list_does_not_stop_the_start() {
         let _ = fs::remove_file(&path);
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         // Whether it starts or says why not: it does not wait.
-        let _ = Disk::open(folder.path(), 64 << 20, 8 << 20, metrics());
+        let _ = DiskTier::open(folder.path(), 64 << 20, 8 << 20, metrics());
     }
 }
 
@@ -605,7 +605,7 @@ proptest! {
         meta.times.lifetime_ms = numbers[1];
         meta.times.must_revalidate = must_revalidate;
         meta.vary = [http::header::ACCEPT].into();
-        let head = Head { key: key("a"), primary: key("b"), born: numbers[2], meta };
+        let head = FileHead { key: key("a"), primary: key("b"), fill_epoch: numbers[2], meta };
         let encoded = head.encode().unwrap();
         let prelude = format::Prelude::new(numbers[3], &encoded, length.unwrap_or(7));
         let prelude = format::Prelude::decode(&prelude.encode()).unwrap();

@@ -50,7 +50,7 @@ impl Case {
         }
     }
 
-    fn admit(&self, answered: &[(&str, &str)]) -> Result<Times, Reason> {
+    fn admit(&self, answered: &[(&str, &str)]) -> Result<Times, UncacheableReason> {
         let fetched = Fetched {
             method: &self.method,
             asked: &self.asked,
@@ -73,16 +73,16 @@ impl Case {
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// Seconds that are left, or why it is not stored.
-type Left = Result<u64, Reason>;
+type Left = Result<u64, UncacheableReason>;
 
 #[test]
 fn standards_lifetimes() {
     let case = Case::of(Mode::Standards);
     let table: &[(Headers, Left)] = &[
-        (&[], Err(Reason::NotReusable)),
+        (&[], Err(UncacheableReason::NotReusable)),
         (&[("cache-control", "max-age=3600")], Ok(3600)),
         (&[("cache-control", "max-age=99999999999")], Ok(31_536_000)),
-        (&[("cache-control", "max-age=0")], Err(Reason::NotReusable)),
+        (&[("cache-control", "max-age=0")], Err(UncacheableReason::NotReusable)),
         (&[("cache-control", "max-age=0"), ("etag", "\"1\"")], Ok(0)),
         (&[("cache-control", "max-age=x"), ("expires", "@3600"), ("etag", "\"1\"")], Ok(0)),
         (&[("cache-control", "max-age=0"), ("expires", "@3600"), ("etag", "\"1\"")], Ok(0)),
@@ -104,7 +104,7 @@ fn standards_lifetimes() {
         (&[("expires", "@300"), ("date", "@400"), ("etag", "\"1\"")], Ok(0)),
         (&[("expires", "@-5000"), ("last-modified", "@-100000"), ("date", "@0")], Ok(0)),
         (&[("expires", "0"), ("last-modified", "@-100000"), ("date", "@0")], Ok(0)),
-        (&[("expires", "@0"), ("date", "@0")], Err(Reason::NotReusable)),
+        (&[("expires", "@0"), ("date", "@0")], Err(UncacheableReason::NotReusable)),
         (&[("expires", "@10"), ("date", "@-10"), ("age", "25")], Ok(0)),
         (&[("expires", "@20"), ("date", "@10"), ("age", "15")], Ok(0)),
         // Heuristic: a tenth of the content's age, at most a day.
@@ -116,27 +116,27 @@ fn standards_lifetimes() {
         (&[("cache-control", "foo"), ("last-modified", "@-3600")], Ok(360)),
         // no-cache, no-store, private.
         (&[("cache-control", "max-age=3600, no-cache"), ("etag", "\"1\"")], Ok(0)),
-        (&[("cache-control", "max-age=3600, no-cache")], Err(Reason::NotReusable)),
+        (&[("cache-control", "max-age=3600, no-cache")], Err(UncacheableReason::NotReusable)),
         (&[("cache-control", "max-age=3600, no-cache=\"a\"")], Ok(3600)),
-        (&[("cache-control", "max-age=3600, No-StOrE"), ("expires", "@3600")], Err(Reason::NoStore)),
-        (&[("cache-control", "max-age=3600, private")], Err(Reason::Private)),
+        (&[("cache-control", "max-age=3600, No-StOrE"), ("expires", "@3600")], Err(UncacheableReason::NoStore)),
+        (&[("cache-control", "max-age=3600, private")], Err(UncacheableReason::Private)),
         (&[("cache-control", "max-age=3600, private=\"set-cookie\"")], Ok(3600)),
         (&[("cache-control", "max-age=3600, no-store, must-understand")], Ok(3600)),
         (&[("cache-control", "max-age=3600"), ("set-cookie", "a=b")], Ok(3600)),
         (&[("cache-control", "max-age=3600"), ("pragma", "no-cache")], Ok(3600)),
         (&[("cache-control", "max-age=3600"), ("vary", "foo, bar")], Ok(3600)),
-        (&[("cache-control", "max-age=3600"), ("vary", "foo, *")], Err(Reason::Vary)),
+        (&[("cache-control", "max-age=3600"), ("vary", "foo, *")], Err(UncacheableReason::Vary)),
         // CDN-Cache-Control in the place of both others, if it is valid.
         (&[("cdn-cache-control", "max-age=60"), ("cache-control", "no-store"), ("expires", "@-5")], Ok(60)),
         (&[("cdn-cache-control", "max-age=1"), ("cache-control", "max-age=3600")], Ok(1)),
         (&[("cdn-cache-control", "max-age=3600"), ("age", "7200")], Ok(0)),
-        (&[("cdn-cache-control", "no-store"), ("cache-control", "max-age=3600")], Err(Reason::NoStore)),
-        (&[("cdn-cache-control", "private"), ("cache-control", "max-age=3600")], Err(Reason::Private)),
-        (&[("cdn-cache-control", "no-cache"), ("cache-control", "max-age=3600")], Err(Reason::NotReusable)),
-        (&[("cdn-cache-control", "max-age=0"), ("expires", "@3600")], Err(Reason::NotReusable)),
-        (&[("cdn-cache-control", "max-age=10000, &&&"), ("cache-control", "no-store")], Err(Reason::NoStore)),
-        (&[("cdn-cache-control", "max-age=\"10000\""), ("cache-control", "no-store")], Err(Reason::NoStore)),
-        (&[("cdn-cache-control", "foo"), ("cache-control", "max-age=3600")], Err(Reason::NotReusable)),
+        (&[("cdn-cache-control", "no-store"), ("cache-control", "max-age=3600")], Err(UncacheableReason::NoStore)),
+        (&[("cdn-cache-control", "private"), ("cache-control", "max-age=3600")], Err(UncacheableReason::Private)),
+        (&[("cdn-cache-control", "no-cache"), ("cache-control", "max-age=3600")], Err(UncacheableReason::NotReusable)),
+        (&[("cdn-cache-control", "max-age=0"), ("expires", "@3600")], Err(UncacheableReason::NotReusable)),
+        (&[("cdn-cache-control", "max-age=10000, &&&"), ("cache-control", "no-store")], Err(UncacheableReason::NoStore)),
+        (&[("cdn-cache-control", "max-age=\"10000\""), ("cache-control", "no-store")], Err(UncacheableReason::NoStore)),
+        (&[("cdn-cache-control", "foo"), ("cache-control", "max-age=3600")], Err(UncacheableReason::NotReusable)),
         (&[("surrogate-control", "max-age=60"), ("cache-control", "no-store")], Ok(60)),
     ];
     for (answered, expected) in table {
@@ -151,13 +151,15 @@ fn any_final_status_may_be_stored_when_the_origin_says_so() {
         assert_eq!(case.left(&[("cache-control", "max-age=60")]), Ok(60), "{status}");
         assert_eq!(case.left(&[("expires", "@60"), ("date", "@0")]), Ok(60), "{status}");
     }
-    for (status, reason) in [(206, Reason::Partial), (304, Reason::Status), (101, Reason::Status)] {
+    for (status, reason) in
+        [(206, UncacheableReason::Partial), (304, UncacheableReason::Status), (101, UncacheableReason::Status)]
+    {
         for mode in [Mode::Standards, Mode::CloudFront] {
             assert_eq!(Case { status, ..Case::of(mode) }.left(&[("cache-control", "max-age=60")]), Err(reason), "{status}");
         }
     }
     let strange = Case { status: 599, ..Case::of(Mode::Standards) };
-    assert_eq!(strange.left(&[("cache-control", "max-age=60, must-understand")]), Err(Reason::NotUnderstood));
+    assert_eq!(strange.left(&[("cache-control", "max-age=60, must-understand")]), Err(UncacheableReason::NotUnderstood));
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn a_lifetime_is_guessed_only_for_statuses_that_allow_it() {
     }
     for status in [201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599] {
         let case = Case { status, ..Case::of(Mode::Standards) };
-        assert_eq!(case.left(modified), Err(Reason::NotReusable), "{status}");
+        assert_eq!(case.left(modified), Err(UncacheableReason::NotReusable), "{status}");
         assert_eq!(case.left(&[modified, &[("cache-control", "public")]].concat()), Ok(8640), "{status}");
     }
 }
@@ -183,14 +185,14 @@ fn standards_bounds_of_the_operator() {
     let case = Case { status: 404, ..case };
     assert_eq!(case.left(&[]), Ok(90));
     assert_eq!(case.left(&[("cache-control", "max-age=1")]), Ok(1));
-    assert_eq!(Case { status: 503, ..case }.left(&[]), Err(Reason::NotReusable));
+    assert_eq!(Case { status: 503, ..case }.left(&[]), Err(UncacheableReason::NotReusable));
 }
 
 #[test]
 fn answers_to_credentials_are_one_persons() {
     for mode in [Mode::Standards, Mode::CloudFront] {
         let case = Case { asked: map(&[("authorization", "x")]), ..Case::of(mode) };
-        let refused = Err(Reason::Authorization);
+        let refused = Err(UncacheableReason::Authorization);
         assert_eq!(case.left(&[("expires", "@3600"), ("date", "@0")]), refused);
         assert_eq!(case.left(&[("cache-control", "max-age=3600, proxy-revalidate")]), refused);
         for directive in ["public", "must-revalidate", "s-maxage=60"] {
@@ -206,18 +208,18 @@ fn answers_to_credentials_are_one_persons() {
 fn only_answers_to_reads_are_stored() {
     for (mode, method, expected) in [
         (Mode::Standards, Method::GET, Ok(60)),
-        (Mode::Standards, Method::OPTIONS, Err(Reason::Method)),
+        (Mode::Standards, Method::OPTIONS, Err(UncacheableReason::Method)),
         (Mode::CloudFront, Method::OPTIONS, Ok(60)),
-        (Mode::CloudFront, Method::HEAD, Err(Reason::Method)),
-        (Mode::CloudFront, Method::POST, Err(Reason::Method)),
-        (Mode::Standards, Method::PUT, Err(Reason::Method)),
+        (Mode::CloudFront, Method::HEAD, Err(UncacheableReason::Method)),
+        (Mode::CloudFront, Method::POST, Err(UncacheableReason::Method)),
+        (Mode::Standards, Method::PUT, Err(UncacheableReason::Method)),
     ] {
         let case = Case { method: method.clone(), ..Case::of(mode) };
         assert_eq!(case.left(&[("cache-control", "max-age=60")]), expected, "{mode:?} {method}");
     }
     let asked = map(&[("cache-control", "no-store")]);
     let case = Case { asked, ..Case::of(Mode::Standards) };
-    assert_eq!(case.left(&[("cache-control", "max-age=60")]), Err(Reason::RequestNoStore));
+    assert_eq!(case.left(&[("cache-control", "max-age=60")]), Err(UncacheableReason::RequestNoStore));
     let case = Case { mode: Mode::CloudFront, ..case };
     assert_eq!(case.left(&[("cache-control", "max-age=60")]), Ok(60));
 }
@@ -242,12 +244,12 @@ fn cloudfront_ttls() {
         (&[], Ok(600), Ok(600)),
         (&[("cache-control", "public")], Ok(600), Ok(600)),
         (&[("last-modified", "@-36000")], Ok(600), Ok(600)),
-        (&[("cache-control", "no-store")], Err(Reason::NoStore), Ok(60)),
-        (&[("cache-control", "private, max-age=100")], Err(Reason::Private), Ok(60)),
+        (&[("cache-control", "no-store")], Err(UncacheableReason::NoStore), Ok(60)),
+        (&[("cache-control", "private, max-age=100")], Err(UncacheableReason::Private), Ok(60)),
         (&[("cache-control", "no-cache, max-age=100"), ("etag", "\"1\"")], Ok(0), Ok(60)),
-        (&[("cache-control", "no-cache")], Err(Reason::NotReusable), Ok(60)),
-        (&[("cache-control", "max-age=0")], Err(Reason::NotReusable), Ok(60)),
-        (&[("vary", "*")], Err(Reason::Vary), Ok(60)),
+        (&[("cache-control", "no-cache")], Err(UncacheableReason::NotReusable), Ok(60)),
+        (&[("cache-control", "max-age=0")], Err(UncacheableReason::NotReusable), Ok(60)),
+        (&[("vary", "*")], Err(UncacheableReason::Vary), Ok(60)),
         (&[("vary", "foo")], Ok(600), Ok(600)),
         // What another cache has held it for does not shorten the operator's bounds.
         (&[("cache-control", "max-age=100"), ("age", "30")], Ok(70), Ok(70)),
@@ -266,7 +268,7 @@ fn cloudfront_ttls() {
     let off = Ttls { min_ms: 0, default_ms: 0, max_ms: 0, ..zero };
     for mode in [Mode::CloudFront, Mode::Standards] {
         let case = Case { ttls: off, ..Case::of(mode) };
-        assert_eq!(case.left(&[("cache-control", "max-age=100"), ("etag", "\"1\"")]), Err(Reason::Disabled));
+        assert_eq!(case.left(&[("cache-control", "max-age=100"), ("etag", "\"1\"")]), Err(UncacheableReason::Disabled));
     }
 }
 
@@ -292,16 +294,16 @@ fn cloudfront_keeps_errors_for_a_moment() {
         }
     }
     for status in [400, 403, 405, 412, 415] {
-        assert_eq!(left(status, ""), Err(Reason::Status), "{status}");
+        assert_eq!(left(status, ""), Err(UncacheableReason::Status), "{status}");
         assert_eq!(left(status, "max-age=5"), Ok(10), "{status}");
         assert_eq!(left(status, "s-maxage=100"), Ok(100), "{status}");
-        assert_eq!(left(status, "max-age=100, no-store"), Err(Reason::NoStore), "{status}");
+        assert_eq!(left(status, "max-age=100, no-store"), Err(UncacheableReason::NoStore), "{status}");
     }
     for status in [401, 410, 416, 429, 599] {
-        assert_eq!(left(status, "max-age=100"), Err(Reason::Status), "{status}");
+        assert_eq!(left(status, "max-age=100"), Err(UncacheableReason::Status), "{status}");
     }
     let never = Ttls { error_min_ms: 0, ..ttls };
-    assert_eq!(Case { status: 503, ttls: never, ..Case::of(Mode::CloudFront) }.left(&[]), Err(Reason::NotReusable));
+    assert_eq!(Case { status: 503, ttls: never, ..Case::of(Mode::CloudFront) }.left(&[]), Err(UncacheableReason::NotReusable));
 }
 
 #[test]
@@ -311,7 +313,7 @@ fn cloudfront_keeps_redirects_and_little_else_by_default() {
     }
     for status in [201, 202, 226, 299, 305] {
         let case = Case { status, ..Case::of(Mode::CloudFront) };
-        assert_eq!(case.left(&[]), Err(Reason::Status), "{status}");
+        assert_eq!(case.left(&[]), Err(UncacheableReason::Status), "{status}");
         assert_eq!(case.left(&[("cache-control", "max-age=60")]), Ok(60), "{status}");
     }
 }
@@ -393,7 +395,7 @@ fn a_304_begins_a_new_life() {
     assert_eq!(renewed(stored, &[("date", "@80")]).0, Ok(40));
     assert_eq!(renewed(stored, &[("age", "50")]), (Ok(10), expected));
     assert_eq!(renewed(stored, &[("cache-control", "max-age=5")]).0, Ok(5));
-    assert_eq!(renewed(stored, &[("cache-control", "no-store")]).0, Err(Reason::NoStore));
+    assert_eq!(renewed(stored, &[("cache-control", "no-store")]).0, Err(UncacheableReason::NoStore));
     assert_eq!(renewed(stored, &[("a", "2")]).1["a"], "2");
 }
 
@@ -430,7 +432,7 @@ const STORED: Times = Times {
 
 #[test]
 fn a_response_is_fresh_then_stale_then_only_better_than_nothing() {
-    use Verdict::{Fresh, Revalidate, StaleWhileRevalidate};
+    use Freshness::{Fresh, Revalidate, StaleWhileRevalidate};
     for mode in [Mode::CloudFront, Mode::Standards] {
         for (after_s, expected) in [
             (0, Fresh),
@@ -451,8 +453,8 @@ fn a_response_is_fresh_then_stale_then_only_better_than_nothing() {
 
 #[test]
 fn the_asker_is_heard_in_standards_mode_only() {
-    use Verdict::{Fresh, Revalidate, StaleWhileRevalidate};
-    const ASK: Verdict = Revalidate { if_error: true };
+    use Freshness::{Fresh, Revalidate, StaleWhileRevalidate};
+    const ASK: Freshness = Revalidate { if_error: true };
     for (asked, after_s, expected) in [
         ("no-cache", 0, ASK),
         ("no-store", 0, Fresh),
@@ -486,8 +488,8 @@ fn the_asker_is_heard_in_standards_mode_only() {
 
 #[test]
 fn a_refusal_is_told_by_one_word() {
-    assert_eq!(Reason::RequestNoStore.name(), "request-no-store");
-    assert_eq!(Reason::NotReusable.to_string(), "it could never be reused");
+    assert_eq!(UncacheableReason::RequestNoStore.name(), "request-no-store");
+    assert_eq!(UncacheableReason::NotReusable.to_string(), "it could never be reused");
 }
 
 /// One response and one later request, of the kind that the oracle and we must agree about.
@@ -595,7 +597,7 @@ proptest! {
         };
         let times = match admit(Mode::Standards, &Ttls::STANDARDS, &fetched) {
             Ok(times) => times,
-            Err(Reason::NotReusable | Reason::Vary) => {
+            Err(UncacheableReason::NotReusable | UncacheableReason::Vary) => {
                 prop_assert_eq!(oracle.time_to_live(at(NOW_MS)), Duration::ZERO);
                 return Ok(());
             }
@@ -624,7 +626,7 @@ proptest! {
         let verdict = judge(Mode::Standards, &times, &Wishes::of(later.headers()), now_ms);
         if !guessed {
             let usable = matches!(oracle.before_request(&later, at(now_ms)), BeforeRequest::Fresh(_));
-            prop_assert_eq!(verdict == Verdict::Fresh, usable, "{:?}", verdict);
+            prop_assert_eq!(verdict == Freshness::Fresh, usable, "{:?}", verdict);
         }
     }
 }
@@ -642,7 +644,7 @@ fn what_sets_a_cookie_is_stored_only_where_that_is_wanted() {
         (SetCookie::Refuse, "max-age=60, private=\"x\"", false),
     ] {
         let case = Case { cookies, ..Case::of(Mode::Standards) };
-        let expected = if stored { Ok(60) } else { Err(Reason::SetCookie) };
+        let expected = if stored { Ok(60) } else { Err(UncacheableReason::SetCookie) };
         assert_eq!(case.left(&said(more)), expected, "{cookies:?} {more}");
     }
     let case = Case { cookies: SetCookie::Refuse, ..Case::of(Mode::Standards) };

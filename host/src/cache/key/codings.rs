@@ -11,7 +11,7 @@ pub struct Encodings {
 }
 
 impl Encodings {
-    /// Of these, the ones that the request names, or means by `*`, and does not refuse with `q=0`.
+    /// Those of these codings that the request accepts, by name or by `*`, and does not refuse with `q=0`.
     pub fn accepted(self, asked: &HeaderMap) -> Encodings {
         let mut accepted = Encodings::default();
         if self == accepted {
@@ -33,7 +33,7 @@ impl Encodings {
                 any = taken;
             }
         }
-        // The star is about codings that are not named beside it (RFC 9110 section 12.5.3).
+        // The star stands for codings that are not named (RFC 9110 section 12.5.3).
         let takes = |offered: bool, named: bool, accepted: bool| offered && if named { accepted } else { any };
         Encodings {
             gzip: takes(self.gzip, named.gzip, accepted.gzip),
@@ -42,7 +42,7 @@ impl Encodings {
         }
     }
 
-    /// What we compress with for whoever accepts these. For br over gzip that is CloudFront's preference.
+    /// The coding that we compress with for a client that accepts these. CloudFront also prefers br to gzip.
     pub fn preferred(self) -> Option<Coding> {
         if self.brotli {
             return Some(Coding::Brotli);
@@ -77,7 +77,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// As `Content-Encoding` has it.
+    /// The value of `Content-Encoding`.
     pub fn name(self) -> &'static str {
         match self {
             Coding::Gzip => "gzip",

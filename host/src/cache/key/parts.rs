@@ -1,12 +1,12 @@
-//! I am the table of what may choose an answer that many get.
+//! The table of the parts of a request that may select a shared response.
 //!
-//! Each row is a [`Part`] of the request. Two are made of them: the key, which hashes all of them, and, in CloudFront
-//! mode, the request that fills, which has nothing else of the client's. So nothing can be in one and not in the other.
-//! Beside the parts that request holds what an origin request policy adds, which is the operator's word, and what the
-//! edge says of itself and of the hop: `Via`, `X-Forwarded-For` with the client's address alone, `X-Amz-Cf-Id`,
-//! `traceparent` where requests are traced.
+//! Each row is a [`KeyPart`] of the request. Both the key, which hashes all of them, and, in CloudFront mode, the request to
+//! the origin, which has nothing else of the client's, are made from them. So a part cannot be in one and not in the other.
+//! In addition to the parts that request has what an origin request policy adds, which the operator decides, and the
+//! edge's own fields: `Via`, `X-Forwarded-For` with the client's address alone, `X-Amz-Cf-Id`, and `traceparent` if
+//! requests are traced.
 //!
-//! I know neither what a part becomes in the key nor how it is written for the origin.
+//! How a part is hashed, or written for the origin, is not decided here.
 
 use bytes::Bytes;
 use http::Method;
@@ -15,31 +15,31 @@ use http::header::{self, GetAll, HeaderMap, HeaderName, HeaderValue};
 use super::codings::Encodings;
 use super::policy::{Choice, KeyPolicy};
 
-/// What an origin sees of a request whatever the policy chooses.
+/// What an origin sees of a request, whatever the policy chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sees {
+pub struct OriginView {
     /// The viewer's `Host`, port included.
     pub host: bool,
-    /// Whether the viewer came by https; part of the URI, which is the key of RFC 9111 section 2.
+    /// Whether the viewer used https; a part of the URI, which is the key of RFC 9111 section 2.
     pub scheme: bool,
     pub forwarded: Forwarded,
 }
 
-/// Whose word an origin has for how the viewer asked: in `Forwarded` (RFC 7239) and `X-Forwarded-Proto`, `-Host`, `-Port`.
+/// Who sets `Forwarded` (RFC 7239) and `X-Forwarded-Proto`, `-Host`, `-Port`, which tell an origin how the viewer asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Forwarded {
-    /// These are fields like others, which the policy keys or does not.
+    /// They are fields like others, which the policy keys or does not.
     #[default]
     AsOthers,
-    /// That of the client, which is a proxy of the operator's: all of them are keyed.
+    /// The client, which is a proxy of the operator's: all of them are keyed.
     Theirs,
-    /// The edge's.
+    /// The edge.
     Ours,
 }
 
-/// How a viewer asked, as the edge says it: all of it follows from the scheme and the `Host`.
+/// The edge's own `Forwarded` fields, which follow from the scheme and the `Host`.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct ForwardedFields<'a> {
     pub secure: bool,
     pub host: Option<&'a HeaderValue>,
 }
@@ -49,15 +49,15 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
-/// The fields of which [`Forwarded`] says whose they are.
+/// The fields for which [`Forwarded`] says who sets them.
 pub static FORWARDED_FIELDS: [HeaderName; 4] = [FORWARDED, FORWARDED_HOST, FORWARDED_PORT, FORWARDED_PROTO];
 
-impl<'a> Told<'a> {
-    pub fn of(secure: bool, headers: &'a HeaderMap) -> Told<'a> {
-        Told { secure, host: headers.get(header::HOST) }
+impl<'a> ForwardedFields<'a> {
+    pub fn of(secure: bool, headers: &'a HeaderMap) -> ForwardedFields<'a> {
+        ForwardedFields { secure, host: headers.get(header::HOST) }
     }
 
-    /// In the place of what anybody else has said. `for` in `Forwarded` is added where the client's address is.
+    /// Replaces the fields. `for` in `Forwarded` is added where the client's address is known.
     pub fn write(&self, headers: &mut HeaderMap) {
         for (name, value) in self.fields() {
             match value {
@@ -67,7 +67,7 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// On the way of every request: a host in lower case and what is fixed are shared, not copied.
+    /// Runs for every request: a host in lower case and fixed values are shared, not copied.
     fn fields(&self) -> [(HeaderName, Option<HeaderValue>); 4] {
         let proto = if self.secure { "https" } else { "http" };
         let host = self.host.and_then(|host| match host.as_bytes().iter().any(u8::is_ascii_uppercase) {
@@ -95,7 +95,7 @@ impl<'a> Told<'a> {
     }
 }
 
-/// What follows the name or the bracketed address.
+/// The port after the name or the bracketed address.
 fn port(host: &[u8]) -> Option<&[u8]> {
     let colon = host.iter().rposition(|&byte| byte == b':')?;
     let port = &host[colon + 1..];
@@ -104,7 +104,7 @@ fn port(host: &[u8]) -> Option<&[u8]> {
 
 /// A request, as its key is derived from it: after the viewer-request hook.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct KeyRequest<'a> {
     pub secure: bool,
     pub method: &'a Method,
     pub path: &'a str,
@@ -112,69 +112,69 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// A piece of a request that its answer may depend on.
+/// A part of a request that its response may depend on.
 #[derive(Debug)]
-pub enum Part<'a> {
-    /// GET, of which HEAD is answered as well, or OPTIONS.
+pub enum KeyPart<'a> {
+    /// GET, which also answers HEAD, or OPTIONS.
     Method(&'a Method),
     Scheme {
         secure: bool,
     },
     Path(&'a str),
-    /// In any case.
+    /// Case-insensitive.
     Host(&'a [u8]),
-    /// All of it, as it was written.
+    /// The whole query string, unchanged.
     Query(&'a str),
-    /// `name=value`, in the order of the request: CloudFront takes another order for another object.
+    /// `name=value`, in the order of the request: for CloudFront another order is another object.
     Parameter(&'a str),
     Field(&'a HeaderName, GetAll<'a, HeaderValue>),
     /// `name=value`. Chosen ones come in the order of the choice, so that a client's order makes no difference.
     Cookie(&'a [u8]),
-    /// Those that the policy keys and the client accepts; absent if there are none.
+    /// The codings that the policy keys and the client accepts; absent if there are none.
     Codings(Encodings),
     /// In any case.
-    Told(Told<'a>),
+    ForwardedFields(ForwardedFields<'a>),
 }
 
-impl Part<'_> {
-    /// Tells the kinds from each other.
+impl KeyPart<'_> {
+    /// Distinguishes the kinds.
     pub(super) fn tag(&self) -> u8 {
         match self {
-            Part::Method(_) => b'm',
-            Part::Scheme { .. } => b's',
-            Part::Path(_) => b'/',
-            Part::Host(_) => b'h',
-            Part::Query(_) => b'q',
-            Part::Parameter(_) => b'p',
-            Part::Field(..) => b'f',
-            Part::Cookie(_) => b'c',
-            Part::Codings(_) => b'e',
-            Part::Told(_) => b't',
+            KeyPart::Method(_) => b'm',
+            KeyPart::Scheme { .. } => b's',
+            KeyPart::Path(_) => b'/',
+            KeyPart::Host(_) => b'h',
+            KeyPart::Query(_) => b'q',
+            KeyPart::Parameter(_) => b'p',
+            KeyPart::Field(..) => b'f',
+            KeyPart::Cookie(_) => b'c',
+            KeyPart::Codings(_) => b'e',
+            KeyPart::ForwardedFields(_) => b't',
         }
     }
 }
 
-/// Where a request has been. It must go on, or two proxies could send a request around for ever (RFC 8586 section 2.1).
+/// The proxies that a request has passed. It must be forwarded, or two proxies could loop for ever (RFC 8586 section 2.1).
 static CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
-/// All parts of a request that choose its answer, always in the same order.
-pub fn of<'a>(sees: Sees, policy: &'a KeyPolicy, asked: &Asked<'a>, mut take: impl FnMut(Part<'a>)) {
-    take(Part::Method(if *asked.method == Method::OPTIONS { &Method::OPTIONS } else { &Method::GET }));
+/// Visits all parts of a request that select its response, always in the same order.
+pub fn of<'a>(sees: OriginView, policy: &'a KeyPolicy, asked: &KeyRequest<'a>, mut take: impl FnMut(KeyPart<'a>)) {
+    take(KeyPart::Method(if *asked.method == Method::OPTIONS { &Method::OPTIONS } else { &Method::GET }));
     if sees.scheme {
-        take(Part::Scheme { secure: asked.secure });
+        take(KeyPart::Scheme { secure: asked.secure });
     }
-    take(Part::Path(asked.path));
+    take(KeyPart::Path(asked.path));
     if (sees.host || policy.host)
         && let Some(host) = asked.headers.get(header::HOST)
     {
-        take(Part::Host(host.as_bytes()));
+        take(KeyPart::Host(host.as_bytes()));
     }
     query(&policy.query, asked.query, &mut take);
     headers(&policy.headers, asked.headers, &mut take);
     cookies(&policy.cookies, asked.headers, &mut take);
     let codings = policy.encodings.accepted(asked.headers);
     if codings != Encodings::default() {
-        take(Part::Codings(codings));
+        take(KeyPart::Codings(codings));
     }
     match sees.forwarded {
         Forwarded::AsOthers => {}
@@ -182,39 +182,39 @@ pub fn of<'a>(sees: Sees, policy: &'a KeyPolicy, asked: &Asked<'a>, mut take: im
             for name in &FORWARDED_FIELDS {
                 let values = asked.headers.get_all(name);
                 if values.iter().next().is_some() {
-                    take(Part::Field(name, values));
+                    take(KeyPart::Field(name, values));
                 }
             }
         }
-        // The last: whatever else of these fields is keyed, the origin gets ours.
-        Forwarded::Ours => take(Part::Told(Told::of(asked.secure, asked.headers))),
+        // Last: whatever else of these fields is keyed, the origin gets ours.
+        Forwarded::Ours => take(KeyPart::ForwardedFields(ForwardedFields::of(asked.secure, asked.headers))),
     }
 }
 
-fn query<'a>(choice: &Choice<String>, query: Option<&'a str>, take: &mut impl FnMut(Part<'a>)) {
+fn query<'a>(choice: &Choice<String>, query: Option<&'a str>, take: &mut impl FnMut(KeyPart<'a>)) {
     match (choice, query) {
         (Choice::None, _) | (_, None) => {}
-        (Choice::All, Some(query)) => take(Part::Query(query)),
+        (Choice::All, Some(query)) => take(KeyPart::Query(query)),
         (Choice::Only(_) | Choice::Except(_), Some(query)) => {
             for pair in query.split('&').filter(|pair| !pair.is_empty()) {
                 if choice.takes(|listed| listed == parameter_name(pair)) {
-                    take(Part::Parameter(pair));
+                    take(KeyPart::Parameter(pair));
                 }
             }
         }
     }
 }
 
-/// Without its value.
+/// The name of a query parameter.
 pub fn parameter_name(pair: &str) -> &str {
     pair.split('=').next().unwrap_or_default()
 }
 
-fn headers<'a>(choice: &'a Choice<HeaderName>, asked: &'a HeaderMap, take: &mut impl FnMut(Part<'a>)) {
+fn headers<'a>(choice: &'a Choice<HeaderName>, asked: &'a HeaderMap, take: &mut impl FnMut(KeyPart<'a>)) {
     let mut one = |name: &'a HeaderName| {
         let values = asked.get_all(name);
         if values.iter().next().is_some() {
-            take(Part::Field(name, values));
+            take(KeyPart::Field(name, values));
         }
     };
     match choice {
@@ -231,23 +231,23 @@ fn headers<'a>(choice: &'a Choice<HeaderName>, asked: &'a HeaderMap, take: &mut 
     }
 }
 
-fn cookies<'a>(choice: &'a Choice<String>, asked: &'a HeaderMap, take: &mut impl FnMut(Part<'a>)) {
+fn cookies<'a>(choice: &'a Choice<String>, asked: &'a HeaderMap, take: &mut impl FnMut(KeyPart<'a>)) {
     let is_named = |pair: &[u8], name: &String| cookie_name(pair) == name.as_bytes();
     match choice {
         Choice::None => {}
         Choice::Only(list) => {
             for listed in list {
-                cookie_pairs(asked).filter(|pair| is_named(pair, listed)).for_each(|pair| take(Part::Cookie(pair)));
+                cookie_pairs(asked).filter(|pair| is_named(pair, listed)).for_each(|pair| take(KeyPart::Cookie(pair)));
             }
         }
         Choice::Except(_) | Choice::All => {
             let chosen = cookie_pairs(asked).filter(|pair| choice.takes(|listed| is_named(pair, listed)));
-            chosen.for_each(|pair| take(Part::Cookie(pair)));
+            chosen.for_each(|pair| take(KeyPart::Cookie(pair)));
         }
     }
 }
 
-/// All cookies of a request, whatever lines they are in.
+/// All cookies of a request, on any number of lines.
 pub fn cookie_pairs(asked: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = asked.get_all(header::COOKIE).into_iter();
     let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);

@@ -4,7 +4,7 @@ use http::header::{self, HeaderName};
 
 use super::codings::Encodings;
 
-/// Which of many named things are part of the key.
+/// Which headers, cookies or query parameters are part of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Choice<T> {
     #[default]
@@ -25,11 +25,11 @@ impl<T> Choice<T> {
     }
 }
 
-/// What the cache key is made of, beside the site, the method and the path. Names of query strings and cookies are
-/// case-sensitive and compared as they are written.
+/// What is part of the cache key, in addition to the site, the method and the path. Names of query parameters and cookies
+/// are case-sensitive and compared unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyPolicy {
-    /// The Host that the viewer asked for, beside the site.
+    /// The viewer's Host, in addition to the site.
     pub host: bool,
     pub query: Choice<String>,
     pub headers: Choice<HeaderName>,

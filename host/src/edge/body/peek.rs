@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 
 use crate::edge::body::PolledFrame;
 use crate::limits;
-use crate::net::BodyError;
+use crate::net::RequestBodyError;
 
 /// The beginning of a body, as an origin hook sees it.
 pub(crate) struct BodyPreview {
@@ -37,8 +37,8 @@ pub(crate) enum PeekError {
 impl PeekError {
     /// A client that stalls meets the body's own timeout, which is as long as that of `peek`.
     pub(crate) fn of(error: anyhow::Error) -> PeekError {
-        match error.downcast_ref::<BodyError>() {
-            Some(BodyError::Stalled(_) | BodyError::Slow(_)) => PeekError::Timeout,
+        match error.downcast_ref::<RequestBodyError>() {
+            Some(RequestBodyError::Stalled(_) | RequestBodyError::Slow(_)) => PeekError::Timeout,
             _ => PeekError::Broken(error),
         }
     }

@@ -53,7 +53,7 @@ async fn invalidate(route: &CacheRoute<'_>, trip: &Trip<'_>, asked: &RequestHead
     let Some(authority) = authority else { return };
     let scheme = if route.secure { Scheme::HTTPS } else { Scheme::HTTP };
     let host = route.keyed_host(asked);
-    let target = invalidation::Target { scheme: &scheme, authority: &authority, path_and_query: &asked.target };
+    let target = invalidation::InvalidationTarget { scheme: &scheme, authority: &authority, path_and_query: &asked.target };
     for target in invalidation::targets(&asked.method, &target, response.status(), response.headers()) {
         let head = RequestHead { target, ..asked.clone() };
         // The target under which objects are stored.

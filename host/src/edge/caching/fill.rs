@@ -17,7 +17,7 @@ use http_body::Body as _;
 
 use crate::cache::control::Wishes;
 use crate::cache::fields;
-use crate::cache::freshness::{self, Fetched, Mode, Reason, Spell, Times, Verdict};
+use crate::cache::freshness::{self, Fetched, Freshness, Mode, Period, Times, UncacheableReason};
 use crate::cache::key::Vary;
 use crate::cache::status::{CacheStatus, Forward};
 use crate::cache::{Decline, Duty, Hit, Meta, condition};
@@ -99,7 +99,7 @@ impl<'a> Fill<'a> {
         };
         let is_usable = prior.as_ref().is_some_and(|hit| {
             let verdict = freshness::judge(route.caching.mode(), &hit.meta.times, wishes, now_ms());
-            matches!(verdict, Verdict::Revalidate { if_error: true })
+            matches!(verdict, Freshness::Revalidate { if_error: true })
         });
         Fill { route, head, prior, is_usable, why }
     }
@@ -132,7 +132,7 @@ impl<'a> Fill<'a> {
             if let Some(hit) = &self.prior
                 && validated
             {
-                validated = condition::ask_whether_modified(&mut asked.headers, &hit.meta.as_sent());
+                validated = condition::make_conditional(&mut asked.headers, &hit.meta.as_sent());
             }
             let (sent, asked_ms) = (asked.headers.clone(), now_ms());
             let answer = match trip.fetch(first.clone(), &mut asked, &mut RequestBody::Empty).await {
@@ -189,7 +189,7 @@ impl<'a> Fill<'a> {
 
     /// Keeps the origin from being asked again for as long as an error of this status would be stored.
     fn hold(&self, duty: Duty, status: StatusCode) {
-        duty.hold(Spell { since_ms: now_ms(), lasts_ms: self.caching().ttls(status).error_min_ms });
+        duty.hold(Period { since_ms: now_ms(), lasts_ms: self.caching().ttls(status).error_min_ms });
     }
 
     fn present_stale(&self, hit: &Hit, status: Option<StatusCode>) -> Answer {
@@ -225,10 +225,10 @@ impl<'a> Fill<'a> {
     }
 
     /// Passes on what may not be stored.
-    fn pass_on(&self, duty: Duty, came: Came, reason: Reason) -> Answer {
+    fn pass_on(&self, duty: Duty, came: Came, reason: UncacheableReason) -> Answer {
         duty.decline(match reason {
             _ if reason.is_personal() => Decline::Personal,
-            Reason::Status => Decline::Failed,
+            UncacheableReason::Status => Decline::Failed,
             _ => Decline::Uncacheable,
         });
         let mut answer = came.answer;

@@ -13,7 +13,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use crate::cache::condition;
 use crate::cache::freshness::Mode;
 use crate::cache::invalidation;
-use crate::cache::key::parts::{self, Asked, Forwarded, Part, Sees, Told};
+use crate::cache::key::parts::{self, Forwarded, ForwardedFields, KeyPart, KeyRequest, OriginView};
 use crate::cache::key::{Choice, Encodings};
 use crate::config::{CachePolicy, Forwarding};
 use crate::edge::request::head::{RequestHead, with_query};
@@ -23,7 +23,7 @@ use crate::edge::request::head::{RequestHead, with_query};
 pub(super) struct ForwardRules<'a> {
     pub(super) policy: &'a CachePolicy,
     pub(super) also: Option<&'a Forwarding>,
-    pub(super) sees: Sees,
+    pub(super) sees: OriginView,
     pub(super) secure: bool,
 }
 
@@ -43,11 +43,11 @@ pub(super) fn shared(rules: ForwardRules<'_>, head: &RequestHead) -> RequestHead
                 sent.headers.insert(header::HOST, host.clone());
             }
             if rules.sees.forwarded == Forwarded::Ours {
-                Told::of(rules.secure, &head.headers).write(&mut sent.headers);
+                ForwardedFields::of(rules.secure, &head.headers).write(&mut sent.headers);
             }
         }
     }
-    condition::ask_for_all(&mut sent.headers);
+    condition::make_unconditional(&mut sent.headers);
     sent
 }
 
@@ -58,7 +58,7 @@ pub(super) fn unshared(rules: ForwardRules<'_>, head: &RequestHead) -> RequestHe
         sent.method = Method::GET;
     }
     own(rules, &mut sent);
-    condition::ask_for_all(&mut sent.headers);
+    condition::make_unconditional(&mut sent.headers);
     sent
 }
 
@@ -116,7 +116,7 @@ struct ForwardedParts {
 
 impl ForwardedParts {
     fn of(rules: ForwardRules<'_>, head: &RequestHead) -> ForwardedParts {
-        let asked = Asked {
+        let asked = KeyRequest {
             secure: rules.secure,
             method: &head.method,
             path: head.path(),
@@ -128,25 +128,25 @@ impl ForwardedParts {
         chosen
     }
 
-    fn take(&mut self, part: &Part<'_>, asked: &HeaderMap) {
+    fn take(&mut self, part: &KeyPart<'_>, asked: &HeaderMap) {
         match *part {
             // Of the connection, or in the target and the method that are there already.
-            Part::Method(_) | Part::Scheme { .. } | Part::Path(_) | Part::Query(_) => {}
-            Part::Host(host) => {
+            KeyPart::Method(_) | KeyPart::Scheme { .. } | KeyPart::Path(_) | KeyPart::Query(_) => {}
+            KeyPart::Host(host) => {
                 if let Ok(host) = HeaderValue::from_bytes(&host.to_ascii_lowercase()) {
                     self.headers.insert(header::HOST, host);
                 }
             }
-            Part::Parameter(pair) => {
+            KeyPart::Parameter(pair) => {
                 if !self.parameters.is_empty() {
                     self.parameters.push('&');
                 }
                 self.parameters.push_str(pair);
             }
-            Part::Field(name, _) => copy(asked, name, &mut self.headers),
-            Part::Cookie(pair) => self.cookie(pair),
-            Part::Codings(codings) => self.codings = codings,
-            Part::Told(told) => told.write(&mut self.headers),
+            KeyPart::Field(name, _) => copy(asked, name, &mut self.headers),
+            KeyPart::Cookie(pair) => self.cookie(pair),
+            KeyPart::Codings(codings) => self.codings = codings,
+            KeyPart::ForwardedFields(told) => told.write(&mut self.headers),
         }
     }
 

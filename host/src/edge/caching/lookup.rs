@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, Version, header};
 
 use crate::cache::control::Wishes;
-use crate::cache::freshness::{self, Mode, Reason, Verdict};
+use crate::cache::freshness::{self, Freshness, Mode, UncacheableReason};
 use crate::cache::key::Key;
 use crate::cache::status::{CacheStatus, Forward};
 use crate::cache::{Hit, Lookup, LookupResult, Meta, Wait};
@@ -37,7 +37,7 @@ pub(crate) struct CacheRequest<'a> {
 pub(crate) struct Peeked {
     pub(crate) meta: Arc<Meta>,
     pub(crate) tier: CacheTier,
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: Freshness,
     pub(crate) now_ms: u64,
 }
 
@@ -110,14 +110,14 @@ impl<'a> CacheRequest<'a> {
         }
         match result {
             LookupResult::Hit(hit) => Ok(self.hit(head, &hit, waits)),
-            LookupResult::Stale { hit, verdict: Verdict::Fresh | Verdict::StaleWhileRevalidate, duty } => {
+            LookupResult::Stale { hit, verdict: Freshness::Fresh | Freshness::StaleWhileRevalidate, duty } => {
                 if let Some(duty) = duty {
                     Renewal { trip: trip.own(), first, head: head.clone(), duty }.start();
                 }
                 Ok(self.hit(head, &hit, waits))
             }
             // The origin has failed a moment ago.
-            LookupResult::Stale { hit, verdict: Verdict::Revalidate { .. }, duty: None } => {
+            LookupResult::Stale { hit, verdict: Freshness::Revalidate { .. }, duty: None } => {
                 let status = CacheStatus { detail: Some("stale-if-error"), collapsed: waits, ..CacheStatus::HIT };
                 Ok(self.present(head, &hit, status))
             }
@@ -138,7 +138,7 @@ impl<'a> CacheRequest<'a> {
         let Lookup::Busy(wait) = lookup else { return None };
         if wait.is_for_a_fill() && caching.forwards_credentials(&head.headers) && !self.wishes.only_if_cached {
             // What comes for another client may be for that one alone, and what comes for this one not for those who wait.
-            return Some(detailed(Forward::Bypass, Reason::Authorization.name()));
+            return Some(detailed(Forward::Bypass, UncacheableReason::Authorization.name()));
         }
         caching.keeps_nothing().then(|| detailed(Forward::Bypass, "keeps-nothing"))
     }
@@ -147,11 +147,11 @@ impl<'a> CacheRequest<'a> {
     fn why_not_stored(&self, result: &LookupResult) -> Option<CacheStatus> {
         let owes = match result {
             LookupResult::Miss(_) => true,
-            LookupResult::Stale { verdict, duty, .. } => duty.is_some() && matches!(verdict, Verdict::Revalidate { .. }),
+            LookupResult::Stale { verdict, duty, .. } => duty.is_some() && matches!(verdict, Freshness::Revalidate { .. }),
             LookupResult::Hit(_) | LookupResult::Bypass(_) => false,
         };
         let refuses = owes && self.wishes.no_store && !self.wishes.only_if_cached;
-        refuses.then(|| detailed(Forward::Request, Reason::RequestNoStore.name()))
+        refuses.then(|| detailed(Forward::Request, UncacheableReason::RequestNoStore.name()))
     }
 
     async fn join(&self, wait: Wait, head: &RequestHead) -> LookupResult {
@@ -159,7 +159,7 @@ impl<'a> CacheRequest<'a> {
         wait.join(self.route.selecting(head), self.now_ms, |meta| self.judge(meta), patience).await
     }
 
-    fn judge(&self, meta: &Meta) -> Verdict {
+    fn judge(&self, meta: &Meta) -> Freshness {
         freshness::judge(self.route.caching.mode(), &meta.times, &self.wishes, self.now_ms)
     }
 

@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::cache::Hit;
-use crate::cache::condition::{self, Held};
+use crate::cache::condition::{self, ConditionResult};
 use crate::cache::fields::{self, SetCookie};
 use crate::cache::freshness::Mode;
 use crate::cache::key::Choice;
@@ -76,9 +76,9 @@ pub(super) fn present(mode: Mode, head: &RequestHead, hit: &Hit, now_ms: u64, pr
     headers.reserve(meta.headers.len() + OWN_HEADERS);
     headers.extend(meta.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     add_age_and_status(headers, &presentation, meta.times.age_s(now_ms));
-    let held = condition::hold(&head.method, &head.headers, meta.status, &meta.headers, meta.times.received_ms);
-    if held == Held::NotModified {
-        fields::describe_nothing(headers);
+    let held = condition::evaluate(&head.method, &head.headers, meta.status, &meta.headers, meta.times.received_ms);
+    if held == ConditionResult::NotModified {
+        fields::remove_content_fields(headers);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Answer { response, result };
     }

@@ -30,7 +30,7 @@ impl Renewal {
         let Renewal { trip, first, mut head, duty } = self;
         let Some((trip, caching)) = trip.lend() else { return };
         // No client waits whose wishes, conditions or ranges would count.
-        condition::ask_for_all(&mut head.headers);
+        condition::make_unconditional(&mut head.headers);
         head.method = Method::GET;
         head.interim = None;
         let route = CacheRoute::new(caching, &trip, first.as_ref(), head.version);

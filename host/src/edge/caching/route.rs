@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{self, HeaderName};
 use http::{Method, Version};
 
-use crate::cache::key::parts::Asked;
+use crate::cache::key::parts::KeyRequest;
 use crate::cache::key::{Base, Key, Selecting};
 use crate::edge::caching::forward::ForwardRules;
 use crate::edge::origin::backend::{Backend, Origin};
@@ -61,7 +61,7 @@ impl<'a> CacheRoute<'a> {
     }
 
     pub(super) fn key(&self, method: &Method, head: &RequestHead) -> Key {
-        let asked = Asked { secure: self.secure, method, path: head.path(), query: head.target.query(), headers: &head.headers };
+        let asked = KeyRequest { secure: self.secure, method, path: head.path(), query: head.target.query(), headers: &head.headers };
         Key::derive(&self.base, &self.caching.policy.key, &asked)
     }
 }

@@ -166,10 +166,10 @@ impl Origin {
     }
 
     /// The origin as hooks see it. Only a server has an address.
-    pub(crate) fn event(&self) -> (abi::Origin<'_>, &[(HeaderName, HeaderValue)]) {
+    pub(crate) fn event(&self) -> (abi::EventOrigin<'_>, &[(HeaderName, HeaderValue)]) {
         let ms = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         let OriginType::Server(server) = &self.kind else {
-            let origin = abi::Origin {
+            let origin = abi::EventOrigin {
                 id: &self.name,
                 host: "",
                 port: 0,
@@ -181,7 +181,7 @@ impl Origin {
             return (origin, &[]);
         };
         let address = server.endpoint.address();
-        let origin = abi::Origin {
+        let origin = abi::EventOrigin {
             id: &self.name,
             host: address.host(),
             port: address.port(),

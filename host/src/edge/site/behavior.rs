@@ -7,7 +7,7 @@ use http::Method;
 use http::header;
 
 use crate::cache::Cache;
-use crate::cache::key::parts::{FORWARDED_FIELDS, Told};
+use crate::cache::key::parts::{FORWARDED_FIELDS, ForwardedFields};
 use crate::config::{self, ForwardedHeaders, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
 use crate::edge::origin::backend::Backend;
 use crate::edge::origin::backends::Backends;
@@ -107,7 +107,7 @@ impl Behavior {
             ForwardedHeaders::Remove => remove_forwarded_fields(head),
             ForwardedHeaders::Set => {
                 let host = head.headers.get(header::HOST).cloned();
-                Told { secure, host: host.as_ref() }.write(&mut head.headers);
+                ForwardedFields { secure, host: host.as_ref() }.write(&mut head.headers);
             }
         }
     }

@@ -12,7 +12,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use crate::cache::Cache;
 use crate::cache::fields::SetCookie;
 use crate::cache::freshness::{Mode, Ttls};
-use crate::cache::key::parts::{Forwarded, Sees};
+use crate::cache::key::parts::{Forwarded, OriginView};
 use crate::cache::key::{Base, Identity};
 use crate::config::{self, CachePolicy, ForwardedHeaders, Forwarding};
 use crate::edge::origin::backend::{Backend, Origin};
@@ -147,11 +147,11 @@ impl OriginVisibility {
         }
     }
 
-    fn of(self, backend: &Backend, first: Option<&Arc<Origin>>) -> Sees {
+    fn of(self, backend: &Backend, first: Option<&Arc<Origin>>) -> OriginView {
         // A folder and a fixed answer see nothing of the request.
         let sees_headers = |origin: &Origin| origin.is_server() || origin.is_component() || self.hooked;
         let sees_host = |origin: &Origin| origin.host().is_none() && sees_headers(origin);
-        Sees {
+        OriginView {
             forwarded: if backend.origins(first).any(sees_headers) { self.forwarded } else { Forwarded::AsOthers },
             host: backend.origins(first).any(sees_host),
             scheme: self.scheme || self.may_be_component || backend.origins(first).any(Origin::is_component),

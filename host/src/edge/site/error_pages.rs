@@ -51,6 +51,6 @@ impl ErrorPages {
 pub(crate) fn page_headers(headers: &HeaderMap) -> HeaderMap {
     const KEPT: [HeaderName; 4] = [header::HOST, header::ACCEPT_ENCODING, header::ACCEPT_LANGUAGE, header::USER_AGENT];
     let mut kept: HeaderMap = KEPT.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect();
-    loops::Passed::of(headers).put_on(&mut kept);
+    loops::LoopMarks::of(headers).append_to(&mut kept);
     kept
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use serde::{Deserialize, Serialize};
 
-use crate::cache::freshness::Verdict;
+use crate::cache::freshness::Freshness;
 use crate::edge::body::request::RequestBody;
 use crate::edge::caching::lookup::CacheRequest;
 use crate::edge::caching::route::CacheRoute;
@@ -87,9 +87,9 @@ pub(crate) fn look_up(node: &Node, sites: &Sites, sought: &CacheInquiry) -> Resu
             CacheTier::Memory | CacheTier::Flight => "memory",
         },
         verdict: match peek.verdict {
-            Verdict::Fresh => "fresh",
-            Verdict::StaleWhileRevalidate => "stale-while-revalidate",
-            Verdict::Revalidate { .. } => "revalidate",
+            Freshness::Fresh => "fresh",
+            Freshness::StaleWhileRevalidate => "stale-while-revalidate",
+            Freshness::Revalidate { .. } => "revalidate",
         },
         status: peek.meta.status.as_u16(),
         age_s: peek.meta.times.age_s(peek.now_ms),

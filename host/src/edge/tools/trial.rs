@@ -24,7 +24,7 @@ use crate::function::call::{Call, HookCall, MemoryUse};
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::Profile;
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
 
@@ -164,7 +164,7 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
         trace: None,
     };
     let buffer = hook::event(context, moment, &head, response.as_ref());
-    let call = HookCall { memory: MemoryUse::Measured, ..HookCall::owned(moment, buffer, Passed::default()) };
+    let call = HookCall { memory: MemoryUse::Measured, ..HookCall::owned(moment, buffer, LoopMarks::default()) };
     let outcome = function.call(&lane, Call::Hook(call)).await.into_hook();
     let limits = function.limits();
     let output = outcome.result.and_then(|answer| match &mut response {

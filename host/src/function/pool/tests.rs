@@ -14,7 +14,8 @@ fn pool(policy: InstancePolicy, live_max: u64) -> (Arc<ViewerPool>, WorkerLane, 
     let limits = Limits::defaults(Profile::Viewer);
     let component = counter(Moment::ViewerRequest);
     let compiled =
-        compile::compiled(engines(), &compile::Source::from_bytes(&component).unwrap(), &limits, Compiling::default()).unwrap();
+        compile::compiled(engines(), &compile::ComponentSource::from_bytes(&component).unwrap(), &limits, Compiling::default())
+            .unwrap();
     let code = ViewerCode::new(engines(), &compiled, &limits, None).unwrap();
     let telemetry = Telemetry::new();
     let metrics = Arc::new(telemetry.function("counter"));

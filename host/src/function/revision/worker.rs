@@ -15,7 +15,7 @@ use crate::function::revision::Revision;
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
 use crate::telemetry::{InstanceEvent, Occasion};
-use crate::wasm::worker::exchange::{Head, Served};
+use crate::wasm::worker::exchange::{HeadSender, Served};
 
 /// The label of calls that ended because their caller had left.
 const ABANDONED: &str = "abandoned";
@@ -86,7 +86,7 @@ impl Revision {
         pool: Arc<WorkerPool>,
         mut instance: Instance,
         request: Request<StreamBody>,
-        head: Head,
+        head: HeadSender,
         failed: oneshot::Sender<Failure>,
         start: Instant,
     ) {

@@ -16,14 +16,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::ending;
 use super::service::BoxError;
 use crate::limits::request;
-use crate::net::guard::Guarded;
+use crate::net::guard::GuardedStream;
 use crate::net::relay;
-use crate::net::sweep::Entry;
+use crate::net::sweep::OpenConnection;
 
 /// hyper's settings, made once per worker.
 pub(super) fn builder() -> Builder {
     let mut http1 = Builder::new();
-    // Deadlines are the pulse's; hyper would arm a timer for each request. The number of headers stays
+    // The sweep keeps the deadlines; hyper would arm a timer for each request. The number of headers stays
     // hyper's default, because setting it moves them to the heap. `pipeline_flush` stays off: with it hyper
     // buffers a body without bound when the client does not read (`Conn::can_buffer_body`).
     http1.header_read_timeout(None).max_header_size(request::HEAD_BYTES).max_buf_size(request::H1_BUFFER_BYTES).half_close(false);
@@ -33,9 +33,9 @@ pub(super) fn builder() -> Builder {
 /// Serves requests until the connection ends; the error, if hyper ended it.
 pub(super) fn serve<'e, S, A, B>(
     builder: &Builder,
-    io: TokioIo<Guarded<S>>,
+    io: TokioIo<GuardedStream<S>>,
     service: A,
-    entry: &'e Entry,
+    entry: &'e OpenConnection,
 ) -> impl Future<Output = Option<hyper::Error>> + use<'e, S, A, B>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -44,38 +44,38 @@ where
     B::Error: Into<BoxError>,
 {
     let mut connection = builder.serve_connection(io, service);
-    let pulse = entry.pulse();
+    let state = entry.state();
     async move {
         let mut told = false;
         let end = poll_fn(|cx| {
-            pulse.attend(cx);
-            if pulse.is_draining() && pulse.exchanges() > 0 && !told {
-                // The answer that is under way says that it is the last.
+            state.attend(cx);
+            if state.is_draining() && state.exchanges() > 0 && !told {
+                // The response that is under way says that it is the last.
                 told = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
-            // Without a request it is left alone for a moment: one may be on its way (`Verdict::Drained`).
+            // Without a request the connection waits for a moment: one may be on its way (`CloseReason::Drained`).
             let polled = Pin::new(&mut connection).poll(cx);
-            match (polled, pulse.verdict()) {
+            match (polled, state.close_reason()) {
                 (Poll::Ready(result), None) => Poll::Ready(Ok(result)),
-                (_, Some(verdict)) => Poll::Ready(Err(verdict)),
+                (_, Some(close_reason)) => Poll::Ready(Err(close_reason)),
                 (Poll::Pending, None) => Poll::Pending,
             }
         })
         .await;
-        // What was refused before the switch is lost to the tunnel: there is none then.
-        if let (Ok(Ok(())), None, Some(tunnel)) = (&end, pulse.refusal(), pulse.take_switch()) {
+        // After a framing error before the switch there is no tunnel.
+        if let (Ok(Ok(())), None, Some(tunnel)) = (&end, state.refusal(), state.take_switch()) {
             let parts = connection.into_parts();
-            let end = Box::pin(relay::carry(parts.io.into_inner(), parts.read_buf, tunnel, pulse)).await;
-            if let Some(verdict) = end {
-                ending::count(verdict, entry);
+            let end = Box::pin(relay::carry(parts.io.into_inner(), parts.read_buf, tunnel, state)).await;
+            if let Some(close_reason) = end {
+                ending::count(close_reason, entry);
             }
             return None;
         }
         let stream = || connection.into_parts().io.into_inner().into_inner();
-        let refusal = pulse.refusal();
+        let refusal = state.refusal();
         if let (Ok(_), Some(refusal)) = (&end, refusal) {
-            // Of a body that broke in the middle of its exchange.
+            // The body was malformed in the middle of its exchange.
             entry.metrics().refused(refusal.name());
         }
         match end {
@@ -92,8 +92,8 @@ where
                 }
                 Some(error)
             }
-            Err(verdict) => {
-                Box::pin(ending::cut(stream(), verdict, entry, pulse.exchanges())).await;
+            Err(close_reason) => {
+                Box::pin(ending::cut(stream(), close_reason, entry, state.exchanges())).await;
                 None
             }
         }

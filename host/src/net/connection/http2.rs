@@ -17,9 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::ending;
 use super::service::BoxError;
 use crate::limits::request;
-use crate::net::guard::Guarded;
-use crate::net::pulse::Verdict;
-use crate::net::sweep::Entry;
+use crate::net::guard::GuardedStream;
+use crate::net::state::CloseReason;
+use crate::net::sweep::OpenConnection;
 
 /// hyper's settings, made once per worker.
 pub(super) fn builder() -> Builder<LocalExecutor> {
@@ -53,9 +53,9 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
 /// Serves requests until the connection ends; the error, if hyper ended it.
 pub(super) fn serve<'e, S, A, B>(
     builder: &Builder<LocalExecutor>,
-    io: TokioIo<Guarded<S>>,
+    io: TokioIo<GuardedStream<S>>,
     service: A,
-    entry: &'e Entry,
+    entry: &'e OpenConnection,
 ) -> impl Future<Output = Option<hyper::Error>> + use<'e, S, A, B>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -66,44 +66,44 @@ where
     LocalExecutor: Http2ServerConnExec<A::Future, B>,
 {
     let mut connection = Box::pin(builder.serve_connection(io, service));
-    let pulse = entry.pulse();
+    let state = entry.state();
     async move {
         let mut told = false;
         let end = poll_fn(|cx| {
-            pulse.attend(cx);
+            state.attend(cx);
             let mut polled = connection.as_mut().poll(cx);
             // An idle connection is asked to go before it is cut: its client may be about to send.
-            let idle = if told { None } else { pulse.take_idle() };
+            let idle = if told { None } else { state.take_idle() };
             if let Some(idle) = idle {
                 ending::count(idle, entry);
             }
-            // Who has come while we drain is answered first: sent away at once, it would only come again.
-            let drained = pulse.is_draining() && pulse.was_asked();
+            // A client that connects while we drain gets a response first: closed at once, it would only connect again.
+            let drained = state.is_draining() && state.has_served();
             if polled.is_pending() && (drained || idle.is_some()) && !told {
                 told = true;
-                pulse.is_told_to_go();
+                state.goaway_sent();
                 connection.as_mut().graceful_shutdown();
                 polled = connection.as_mut().poll(cx);
             }
-            if polled.is_pending() && pulse.verdict() == Some(Verdict::Shed) && !told {
-                // Others need its descriptor now: the GOAWAY goes out, and nobody waits for what is said to it.
+            if polled.is_pending() && state.close_reason() == Some(CloseReason::Shed) && !told {
+                // Other clients need its descriptor now: the GOAWAY is sent, and nothing is awaited.
                 told = true;
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.as_mut().poll(cx);
             }
-            match (polled, pulse.verdict()) {
+            match (polled, state.close_reason()) {
                 (Poll::Ready(result), _) => Poll::Ready(Ok(result)),
-                (Poll::Pending, Some(verdict)) => Poll::Ready(Err(verdict)),
+                (Poll::Pending, Some(close_reason)) => Poll::Ready(Err(close_reason)),
                 (Poll::Pending, None) => Poll::Pending,
             }
         })
         .await;
         match end {
             Ok(result) => result.err(),
-            Err(verdict) => {
-                ending::count(verdict, entry);
-                if let Verdict::Offence(_) = verdict {
-                    // The guard reads what still comes, until the client closes.
+            Err(close_reason) => {
+                ending::count(close_reason, entry);
+                if let CloseReason::Http2Error(_) = close_reason {
+                    // The guard reads what still arrives, until the client closes.
                     let rest = poll_fn(|cx| connection.as_mut().poll(cx));
                     let _ = Box::pin(tokio::time::timeout(ending::LINGER, rest)).await;
                 }

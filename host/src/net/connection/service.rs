@@ -18,8 +18,8 @@ use crate::net::body::ExchangeBody;
 use crate::net::client::Client;
 use crate::net::guard::Protocol;
 use crate::net::interim::Interim;
-use crate::net::pulse::ExchangeGuard;
-use crate::net::sweep::Entry;
+use crate::net::state::ExchangeGuard;
+use crate::net::sweep::OpenConnection;
 use crate::net::tunnel::Switch;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -29,20 +29,20 @@ pub(super) fn service<H, F, B>(
     handler: Rc<H>,
     client: Client,
     protocol: Protocol,
-    entry: &Entry,
+    entry: &OpenConnection,
 ) -> impl Service<Request<Incoming>, Response = Response<ExchangeBody<B>>, Error = Infallible, Future = Answering<F>> + use<H, F, B>
 where
     H: Fn(Arc<Client>, Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: Body,
 {
-    let (pulse, metrics) = (entry.pulse().clone(), entry.metrics().clone());
+    let (state, metrics) = (entry.state().clone(), entry.metrics().clone());
     // Shared by the requests of this connection.
     let client = Arc::new(client);
     service_fn(move |mut request: Request<Incoming>| {
-        let exchange = pulse.exchange();
+        let exchange = state.exchange();
         metrics.request(protocol == Protocol::Http2);
-        name_one_host(&mut request);
+        set_host_from_target(&mut request);
         let interim = client.interim.clone();
         Answering {
             answer: handler(client.clone(), request),
@@ -54,7 +54,7 @@ where
 }
 
 pin_project! {
-    /// An answer on its way, within its exchange. An async block would hold the handler's future twice.
+    /// The handler's future, within its exchange. An async block would hold the handler's future twice.
     pub(super) struct Answering<F> {
         #[pin]
         answer: F,
@@ -75,7 +75,7 @@ impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
         if let (Some(interim), Some(exchange)) = (this.interim, &exchange)
             && exchange.is_unflushed()
         {
-            // What could not go before the answer goes no more.
+            // Interim responses that could not be sent before this response are dropped.
             drop(interim.take());
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
@@ -90,12 +90,12 @@ impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
     }
 }
 
-/// Makes Host say what the request is for: a target with an authority (HTTP/2, or a whole URL in
-/// HTTP/1.1) outranks the header (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
-fn name_one_host(request: &mut Request<Incoming>) {
+/// Sets Host to the authority of the request's target, if it has one (HTTP/2, or an absolute URL in HTTP/1.1): it
+/// overrides the header (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
+fn set_host_from_target(request: &mut Request<Incoming>) {
     let Some(authority) = request.uri().authority() else { return };
     if request.headers().get_all(HOST).iter().nth(1).is_some() {
-        // Whoever reads the request refuses it: two of them are not made one.
+        // The handler refuses a request with two Host fields; they are not merged here.
         return;
     }
     // User information has no place in Host (RFC 9110 §4.2.4).

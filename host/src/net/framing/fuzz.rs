@@ -1,6 +1,6 @@
 //! For fuzz targets: where framing sees requests end, and that hyper sees them end there too.
 
-use super::{Framing, Refusal, State};
+use super::{Framing, FramingError, FramingState};
 use crate::net::fuzz::hyper_reads;
 
 /// The body of one request as framing delimits it.
@@ -39,7 +39,7 @@ pub(crate) fn framing(data: &[u8]) {
 }
 
 /// How many bytes were let through, and the requests in them.
-fn extents(bytes: &[u8]) -> (usize, Vec<Extent>, Result<(), Refusal>) {
+fn extents(bytes: &[u8]) -> (usize, Vec<Extent>, Result<(), FramingError>) {
     let mut framing = Framing::default();
     let mut extents: Vec<Extent> = Vec::new();
     for (at, byte) in bytes.iter().enumerate() {
@@ -47,11 +47,13 @@ fn extents(bytes: &[u8]) -> (usize, Vec<Extent>, Result<(), Refusal>) {
         if let Err(refusal) = framing.feed(std::slice::from_ref(byte)) {
             return (at, extents, Err(refusal));
         }
-        let ended = framing.state == State::Head;
+        let ended = framing.state == FramingState::HeadFraming;
         match (before, extents.last_mut()) {
-            (State::Head, _) if begun && !framing.head.begun => extents.push(Extent { body: Vec::new(), whole: ended }),
-            (State::Head, _) | (_, None) => {}
-            (State::Length(_) | State::ChunkData(_), Some(extent)) => {
+            (FramingState::HeadFraming, _) if begun && !framing.head.begun => {
+                extents.push(Extent { body: Vec::new(), whole: ended })
+            }
+            (FramingState::HeadFraming, _) | (_, None) => {}
+            (FramingState::Length(_) | FramingState::ChunkData(_), Some(extent)) => {
                 extent.body.push(*byte);
                 extent.whole = ended;
             }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{Bounds, Rules, Worker, quick, to_end};
+use super::{Bounds, ClientRules, Worker, quick, to_end};
 
 #[test]
 fn a_head_that_does_not_end_in_time_is_answered_with_408() {
@@ -42,7 +42,7 @@ fn a_body_that_stops_fails_where_it_is_read() {
 fn a_body_that_drips_fails_unless_dripping_is_allowed() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nConnection: close\r\n\r\n";
     for (rate, told) in [(240, "body=the client sent the body at less than 240 bytes a second"), (0, "body=xxxxxxxxxxxx\n")] {
-        let rules = Rules::default();
+        let rules = ClientRules::default();
         rules.set(None, rate);
         let worker = Worker::under(Bounds::default(), rules, None);
         let mut stream = worker.connect();

@@ -1,7 +1,7 @@
-//! Which compiled files go when all of them have too many bytes.
+//! Removes compiled files when all of them together are too large.
 //!
-//! Those that were neither written nor loaded for the longest time, until the rest fits. One that a revision uses may be
-//! among them: its code is mapped, and stays so without a name. It is compiled again when it is next loaded.
+//! The files that were neither written nor loaded for the longest time go first, until the rest fits. A revision may use
+//! one of them: its code stays mapped without a name, and is compiled again when it is next loaded.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType};
 pub(super) const CODE: &str = "cwasm";
 pub(super) const NOTE: &str = "json";
 
-/// Removes files until those that are left have at most `bytes_max`; the number of components that went. `kept` stays.
+/// Removes files until at most `bytes_max` are left. Returns the number of components removed. `kept` stays.
 pub(super) fn prune(directory: BorrowedFd<'_>, bytes_max: u64, kept: &str) -> io::Result<usize> {
     let mut found = Vec::new();
     for entry in rustix::fs::Dir::read_from(directory.as_fd())? {
@@ -21,7 +21,7 @@ pub(super) fn prune(directory: BorrowedFd<'_>, bytes_max: u64, kept: &str) -> io
         if Path::new(&name).extension().is_none_or(|ending| ending != CODE) {
             continue;
         }
-        // It may have gone since.
+        // It may have been removed since.
         let Ok(stat) = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             found.push(((stat.st_atime, stat.st_atime_nsec), u64::try_from(stat.st_size).unwrap_or_default(), name));
@@ -34,10 +34,10 @@ pub(super) fn prune(directory: BorrowedFd<'_>, bytes_max: u64, kept: &str) -> io
         if bytes <= bytes_max {
             break;
         }
-        // The code first: a note without code is as good as nothing.
+        // The code first: a description without code is ignored.
         rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
         let note = Path::new(name).with_extension(NOTE);
-        // Where there is none, none stays.
+        // It may be missing.
         let _ = rustix::fs::unlinkat(directory, &note, AtFlags::empty());
         bytes -= size;
         removed += 1;

@@ -1,7 +1,7 @@
-//! A program for WASI 0.1 becomes a component: a core module that is started by `_start` and knows the world by the
-//! functions of `wasi_snapshot_preview1`, beside an adapter that says the same in WASI 0.2.
+//! Turns a program for WASI 0.1 into a component: a core module that exports `_start` and imports
+//! `wasi_snapshot_preview1`, together with an adapter to WASI 0.2.
 //!
-//! What has no `_start` is no program: hooks and services are components by themselves.
+//! A core module without `_start` is not a program; hooks and services are components already.
 
 use std::borrow::Cow;
 
@@ -13,15 +13,15 @@ use wit_component::ComponentEncoder;
 
 use super::error::CompileError;
 
-/// Bumped when other code comes out, of another adapter too.
+/// Bumped when the output changes, also because of another adapter.
 pub(super) const VERSION: u32 = 1;
 
-/// The component that a program for WASI 0.1 is; other bytes are what they are.
+/// Adapts a program for WASI 0.1; other bytes are returned unchanged.
 pub fn adapted(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
     if !Parser::is_core_wasm(bytes) || !is_program(bytes) {
         return Ok(Cow::Borrowed(bytes));
     }
-    // The encoder panics on what is cut short. What comes of it is validated once more, like any component.
+    // The encoder panics on truncated input. Its output is validated once more, like any component.
     Validator::new().validate_all(bytes).map_err(|error| CompileError::Invalid(error.to_string()))?;
     let encoder = ComponentEncoder::default().validate(false).module(bytes);
     let component = encoder.and_then(|encoder| encoder.adapter(NAME, ADAPTER)).and_then(|mut encoder| encoder.encode());

@@ -1,13 +1,13 @@
-//! How much one bulk operation on memory may move.
+//! Bounds how much one bulk operation on memory moves at once.
 //!
 //! `memory.fill`, `memory.copy` and `memory.init` are one step for the engine, however much they move: a quarter of a
-//! gigabyte takes tens of milliseconds, in which nobody else has the thread. So each of them becomes a call of a function
-//! of ours, which does the same in parts of `limits::worker::BULK_BYTES`; a worker's guest gives way between two parts, as
+//! gigabyte takes tens of milliseconds, in which no other task has the thread. So each of them becomes a call of a function
+//! of ours, which does the same in parts of `limits::worker::BULK_BYTES`; a worker's guest yields between two parts, as
 //! it does in any loop.
 //!
-//! An operation that is out of bounds traps before it has written anything, as the standard wants: what does not fit into
-//! its memories is left to the operation itself. Parts of a copy within one memory go from its end where it moves up, so
-//! that none overwrites what a later one reads. Functions and types are added behind all others; nothing moves.
+//! An operation that is out of bounds traps before it has written anything, as the standard requires: an operation that
+//! does not fit into its memories is executed unchanged. A copy upwards within one memory begins at its end, so that no part
+//! overwrites what a later one reads. Functions and types are appended, so no index changes.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -25,10 +25,10 @@ use wasmparser::{
 use super::error::CompileError;
 use crate::limits::worker::BULK_BYTES;
 
-/// Bumped when other code comes out.
+/// Bumped when the output changes.
 pub(super) const VERSION: u32 = 1;
 
-/// The component with divided bulk operations; itself where it has none.
+/// The component with divided bulk operations; unchanged if it has none.
 pub(super) fn divided(component: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, CompileError> {
     let mut is_needed = false;
     for payload in Parser::new(0).parse_all(&component) {
@@ -56,7 +56,7 @@ fn invalid(error: BinaryReaderError) -> CompileError {
     CompileError::Invalid(error.to_string())
 }
 
-/// Writes a component as it is, but for the modules in it.
+/// Copies a component, and rewrites the modules in it.
 struct ModuleDivider;
 
 impl Reencode for ModuleDivider {
@@ -81,7 +81,7 @@ fn divided_module(module: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     Ok(Cow::Owned(divided.finish()))
 }
 
-/// An operation that may move more than a part.
+/// An operation that may move more than one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Operation {
     Fill { memory: u32 },
@@ -89,7 +89,7 @@ enum Operation {
     Init { memory: u32, segment: u32 },
 }
 
-/// What is known of a module, and what is added to it: a type and a function for each operation.
+/// A module, and what is added to it: a type and a function for each operation.
 #[derive(Default)]
 struct Divider {
     types: u32,
@@ -139,7 +139,7 @@ impl Divider {
                 _ => {}
             }
         }
-        // What is no longer than a part is one.
+        // A segment that is no longer than a part needs no division.
         let segments = &divider.segments;
         let is_long = |segment: u32| segments.get(segment as usize).is_some_and(|&bytes| bytes > BULK_BYTES);
         found.retain(|found| !matches!(found, Operation::Init { segment, .. } if !is_long(*segment)));
@@ -153,10 +153,10 @@ impl Divider {
         Some(self.functions + u32::try_from(at).ok()?)
     }
 
-    fn memory(&self, index: u32) -> Memory {
-        // Validated code names no other.
+    fn memory(&self, index: u32) -> BulkMemory {
+        // Validated code names existing memories only.
         let ty = self.memories.get(index as usize).copied();
-        Memory {
+        BulkMemory {
             index,
             address: if ty.is_some_and(|ty| ty.memory64) { ValType::I64 } else { ValType::I32 },
             page_shift: i64::from(ty.and_then(|ty| ty.page_size_log2).unwrap_or(16)),
@@ -210,7 +210,7 @@ impl Divider {
                     perform(whole, operation);
                     wide(whole, length);
                     whole.i64_const(BULK_BYTES.cast_signed()).i64_gt_u().br_if(0).end();
-                    // What is left lies at the beginning.
+                    // The rest is at the beginning.
                     whole.br(1).end();
                 }
             }
@@ -243,7 +243,7 @@ impl Divider {
 }
 
 #[derive(Clone, Copy)]
-struct Memory {
+struct BulkMemory {
     index: u32,
     address: ValType,
     page_shift: i64,
@@ -292,7 +292,7 @@ fn advance(f: &mut InstructionSink<'_>, (local, ty): Parameter, step: Step) {
 }
 
 /// Goes on to the operation itself, which traps, if a range does not lie within its memory.
-fn leave_if_outside(f: &mut InstructionSink<'_>, memory: Memory, start: Parameter, length: Parameter) {
+fn leave_if_outside(f: &mut InstructionSink<'_>, memory: BulkMemory, start: Parameter, length: Parameter) {
     let size = |f: &mut InstructionSink<'_>| {
         f.memory_size(memory.index);
         if memory.address == ValType::I32 {

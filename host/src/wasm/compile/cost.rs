@@ -1,25 +1,24 @@
-//! What compiling code will cost, told from its shape while it is validated.
+//! Estimates the cost of compiling code from its shape, while it is validated.
 //!
-//! A compiler's time and memory are not proportional to bytes. Three products are what makes it slow:
+//! A compiler's time and memory are not proportional to bytes. Three products make it slow:
 //!
-//! - values held × branches: for each value and each edge between blocks it may write down where the value is;
-//! - values held × instructions: values that wait for one another's registers are looked through for each instruction;
-//! - blocks × instructions: who dominates whom is found by going from block to block.
+//! - values held × branches: for each value and each edge between blocks it may record where the value is;
+//! - values held × instructions: for each instruction it searches the values that compete for registers;
+//! - blocks × instructions: it finds dominators by going from block to block.
 //!
-//! So a few hundred kilobytes of code can take gigabytes, or minutes. Beside that each instruction costs what it becomes:
-//! one of a few bytes may be twenty of the machine's. And what is declared beside the code becomes code too: a module's
-//! element segments and globals are set by a function that the compiler writes, each type of a function has its own ways in
-//! and out.
+//! So a few hundred kilobytes of code can take gigabytes, or minutes. In addition each instruction costs as many machine
+//! instructions as it becomes, up to twenty. And declarations become code too: the compiler writes a function that
+//! initialises a module's element segments and globals, and trampolines for each function type.
 //!
-//! I count all of these, for each function and in sum. `docs/limits.md` has what was measured. What I do not foretell is for
-//! the bounds of the process that compiles.
+//! All of these are counted, for each function and in sum. `docs/limits.md` has the measurements. The bounds of the compiling
+//! process catch what this estimate misses.
 
 use wasmparser::Operator;
 
 use super::error::{CodePlace, CompileError};
 use crate::limits::compile as limits;
 
-/// What a component's code costs so far.
+/// The cost of a component's code so far.
 #[derive(Debug, Default)]
 pub(super) struct Cost {
     functions: u64,
@@ -31,14 +30,14 @@ pub(super) struct Cost {
     settings: u64,
 }
 
-/// What one function costs, as its operators come.
+/// The cost of one function, operator by operator.
 #[derive(Debug, Default)]
 pub(super) struct FunctionCost {
     /// Edges between blocks.
     branches: u64,
-    /// Blocks that may come one behind the other.
+    /// Blocks that may follow one another.
     blocks: u64,
-    /// Instructions, each weighed by what it becomes.
+    /// Instructions, weighted by what each becomes.
     work: u64,
     depth: u64,
     depth_max: u64,
@@ -62,11 +61,11 @@ impl FunctionCost {
     }
 }
 
-/// Branches, blocks and work. A loop looks at the fuel that is left, and whatever reads an element of a table looks whether it
-/// was set yet: they are branches of the compiler's own. One of work is 2 µs.
+/// Branches, blocks and work. A loop checks the remaining fuel, and a read of a table element checks whether it is
+/// initialised: these are branches that the compiler adds. One unit of work is 2 µs.
 fn weigh(operator: &Operator<'_>) -> (u64, u64, u64) {
     match operator {
-        // It becomes nothing; the price of a function's frame is written in these (`frame`).
+        // Generates no code; `frame` charges for a function's frame with these.
         Operator::Nop => (0, 0, 0),
         Operator::Block { .. } => (1, 1, 1),
         Operator::Else => (1, 0, 1),
@@ -93,7 +92,7 @@ fn weigh(operator: &Operator<'_>) -> (u64, u64, u64) {
     }
 }
 
-/// Those that are no single instruction of the machine's.
+/// Operators that become more than one machine instruction.
 fn weigh_numeric(operator: &Operator<'_>) -> u64 {
     use Operator as Op;
     match operator {
@@ -115,7 +114,7 @@ fn weigh_numeric(operator: &Operator<'_>) -> u64 {
 }
 
 impl Cost {
-    /// Adds a function that holds so many values at most, and whose body has so many bytes.
+    /// Adds a function that holds at most `held` values, and whose body has `body_bytes`.
     pub(super) fn add(
         &mut self,
         place: CodePlace,
@@ -153,13 +152,13 @@ impl Cost {
         )
     }
 
-    /// Adds types of functions, each of which has code of its own.
+    /// Adds function types, each of which has code of its own.
     pub(super) fn add_types(&mut self, count: u32) -> Result<(), CompileError> {
         self.types += u64::from(count);
         within(CodePlace::Component, [("types in its modules", self.types, limits::TYPES)])
     }
 
-    /// Adds what the code that starts a module sets.
+    /// Adds what the code that initialises a module sets.
     pub(super) fn add_settings(&mut self, count: u32) -> Result<(), CompileError> {
         self.settings += u64::from(count);
         let what = "element segments, elements and globals that are computed when it starts";

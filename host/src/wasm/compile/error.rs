@@ -1,4 +1,4 @@
-//! Why bytes cannot be deployed, for the log and for `check`; and in one word, for a metric.
+//! Why a component cannot be deployed: in full for the log and for `check`, and in one word for a metric.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{Limit, Profile};
 use crate::wasm::worker::offered;
 
-/// Why bytes cannot be deployed.
+/// Why a component cannot be deployed.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     #[error("not a WebAssembly component: {0}")]
@@ -36,14 +36,14 @@ pub enum CompileError {
     Mismatch(String),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<CompileError>),
-    /// What the process that compiles has said, or what became of it.
+    /// The compiling process has refused it, or has failed.
     #[error("{message}")]
-    Refused { reason: Reason, message: String, remedy: String },
+    Refused { reason: CompileErrorKind, message: String, remedy: String },
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),
 }
 
-/// Where code is that is meant.
+/// The place in the code that an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodePlace {
     Component,
@@ -66,71 +66,73 @@ impl std::fmt::Display for CodePlace {
 /// The label of a refusal in metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// No valid component, or not one for this engine.
+pub enum CompileErrorKind {
+    /// Not a valid component, or not one for this engine.
     Invalid,
     /// It exports nothing that can be called.
     Exports,
     Imports,
-    /// More than an instance may have.
+    /// It is larger than an instance may be.
     Size,
-    /// What compiling it would cost, as foretold.
+    /// The estimated cost of compiling it is too high.
     Cost,
-    /// What compiling it did cost.
+    /// Compiling it took too much memory.
     Memory,
     Time,
     /// The file was written to while it was read.
     Changed,
-    /// The compiler failed, or something around it.
+    /// The compiler failed, or its environment.
     Failed,
 }
 
-impl Reason {
-    pub const ALL: [Reason; 9] = [
-        Reason::Invalid,
-        Reason::Exports,
-        Reason::Imports,
-        Reason::Size,
-        Reason::Cost,
-        Reason::Memory,
-        Reason::Time,
-        Reason::Changed,
-        Reason::Failed,
+impl CompileErrorKind {
+    pub const ALL: [CompileErrorKind; 9] = [
+        CompileErrorKind::Invalid,
+        CompileErrorKind::Exports,
+        CompileErrorKind::Imports,
+        CompileErrorKind::Size,
+        CompileErrorKind::Cost,
+        CompileErrorKind::Memory,
+        CompileErrorKind::Time,
+        CompileErrorKind::Changed,
+        CompileErrorKind::Failed,
     ];
 
     pub fn name(self) -> &'static str {
         match self {
-            Reason::Invalid => "invalid",
-            Reason::Exports => "exports",
-            Reason::Imports => "imports",
-            Reason::Size => "size",
-            Reason::Cost => "cost",
-            Reason::Memory => "memory",
-            Reason::Time => "time",
-            Reason::Changed => "changed",
-            Reason::Failed => "failed",
+            CompileErrorKind::Invalid => "invalid",
+            CompileErrorKind::Exports => "exports",
+            CompileErrorKind::Imports => "imports",
+            CompileErrorKind::Size => "size",
+            CompileErrorKind::Cost => "cost",
+            CompileErrorKind::Memory => "memory",
+            CompileErrorKind::Time => "time",
+            CompileErrorKind::Changed => "changed",
+            CompileErrorKind::Failed => "failed",
         }
     }
 }
 
 impl CompileError {
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> CompileErrorKind {
         match self {
-            CompileError::Invalid(_) | CompileError::CoreModule => Reason::Invalid,
-            CompileError::NothingToCall { .. } => Reason::Exports,
-            CompileError::Imports { .. } | CompileError::Functions { .. } | CompileError::Mismatch(_) => Reason::Imports,
+            CompileError::Invalid(_) | CompileError::CoreModule => CompileErrorKind::Invalid,
+            CompileError::NothingToCall { .. } => CompileErrorKind::Exports,
+            CompileError::Imports { .. } | CompileError::Functions { .. } | CompileError::Mismatch(_) => {
+                CompileErrorKind::Imports
+            }
             CompileError::TooCostly { .. }
             | CompileError::TooManyValues { .. }
             | CompileError::FramesTooLarge { .. }
-            | CompileError::Unwritable { .. } => Reason::Cost,
-            CompileError::TooMuch { .. } | CompileError::OverLimit { .. } => Reason::Size,
-            CompileError::Several(errors) => errors.first().map_or(Reason::Invalid, CompileError::reason),
+            | CompileError::Unwritable { .. } => CompileErrorKind::Cost,
+            CompileError::TooMuch { .. } | CompileError::OverLimit { .. } => CompileErrorKind::Size,
+            CompileError::Several(errors) => errors.first().map_or(CompileErrorKind::Invalid, CompileError::reason),
             CompileError::Refused { reason, .. } => *reason,
-            CompileError::Wasmtime(_) => Reason::Failed,
+            CompileError::Wasmtime(_) => CompileErrorKind::Failed,
         }
     }
 
-    /// What would help; empty where nothing can be said.
+    /// Advice to the author; empty if there is none.
     pub fn remedy(&self) -> String {
         match self {
             CompileError::Invalid(_) => {
@@ -165,7 +167,7 @@ impl CompileError {
         if remedy.is_empty() { self.to_string() } else { format!("{self}; {remedy}") }
     }
 
-    /// All of these together, if any.
+    /// Combines these errors, if any.
     pub(super) fn all(mut errors: Vec<CompileError>) -> Result<(), CompileError> {
         match errors.len() {
             0 => Ok(()),
@@ -175,21 +177,21 @@ impl CompileError {
     }
 
     pub(super) fn failed(message: impl Into<String>) -> CompileError {
-        CompileError::refused(Reason::Failed, message, "")
+        CompileError::refused(CompileErrorKind::Failed, message, "")
     }
 
-    pub(super) fn refused(reason: Reason, message: impl Into<String>, remedy: &str) -> CompileError {
+    pub(super) fn refused(reason: CompileErrorKind, message: impl Into<String>, remedy: &str) -> CompileError {
         CompileError::Refused { reason, message: message.into(), remedy: remedy.to_owned() }
     }
 }
 
-/// What is to be done about these names, where that is known, before what is to be done about any.
+/// Advice about these names, where there is any, followed by the general advice.
 fn advised(names: &[String], profile: Profile, about_any: String) -> String {
     let mut advice: Vec<&str> = match profile {
         Profile::Viewer => Vec::new(),
         Profile::Worker => names.iter().filter_map(|name| offered::advice(name)).collect(),
     };
-    // Many names may have the same.
+    // Many names may have the same advice.
     let mut told = BTreeSet::new();
     advice.retain(|advice| told.insert(*advice));
     advice.push(&about_any);

@@ -1,8 +1,8 @@
-//! Whether a component can be deployed, told without compiling it: the one place that says so. `serve` asks before it
-//! compiles, `check` and `inspect` ask and do no more; so they say the same.
+//! Decides whether a component can be deployed, without compiling it. `serve` asks before it compiles, `check` and
+//! `inspect` only ask; so they agree.
 //!
-//! Validation is the engine's own, with the features that it has. What is imported is asked of the linkers. What an
-//! instance needs is compared with what the pool and the function's limits give, and what the code costs to compile
+//! Validation is the engine's, with the features that it has. Imports are checked with the linkers. What an
+//! instance needs is compared with what the pool and the function's limits give, and the estimated cost of compiling
 //! with `limits::compile`.
 
 use wasmparser::types::Types;
@@ -15,28 +15,28 @@ use wasmparser::{
 use super::cost::{Cost, FunctionCost};
 use super::error::{CodePlace, CompileError};
 use super::inspection::Inspection;
-use super::names::{Linked, Offer};
+use super::names::{AvailableImports, Linked};
 use super::size::Size;
 use crate::limits::{Limits, Profile};
 use crate::wasm::abi::Moment;
 use crate::wasm::world::{HttpVersion, interface};
 
-/// What a block may take or give, and a function give: what one branch or return moves.
+/// How many values a block may take or give, and a function return: what one branch or return moves.
 pub(super) const VALUES_MAX: usize = 16;
 
 /// A component that can be deployed.
 pub(super) struct Examined {
     pub(super) inspection: Inspection,
-    /// What each function holds at most, in the order of the bytes.
+    /// How many values each function holds at most, in the order of the bytes.
     pub(super) held: Vec<u32>,
 }
 
-/// Everything that keeps a component from being deployed with these limits, where it is valid at all.
-pub(super) fn examined(component: &[u8], limits: &Limits, offer: &Offer) -> Result<Examined, CompileError> {
+/// Examines a component. The error has everything that keeps it from being deployed with these limits.
+pub(super) fn examined(component: &[u8], limits: &Limits, offer: &AvailableImports) -> Result<Examined, CompileError> {
     let inspection = outline(component)?;
     let valid = validated(component, limits.profile())?;
     let mut wrong = inspection.wrong(limits);
-    // What is refused by its interface need not be told again by its functions.
+    // If an interface is refused, its functions need not be reported again.
     if !wrong.iter().any(|error| matches!(error, CompileError::Imports { .. })) {
         match offer.linked(component, &inspection.imports, valid.types.as_ref()) {
             Linked::Yes => {}
@@ -48,7 +48,7 @@ pub(super) fn examined(component: &[u8], limits: &Limits, offer: &Offer) -> Resu
     Ok(Examined { inspection, held: valid.held })
 }
 
-/// What the engine of a profile validates with. `tests` hold them to the engines.
+/// The features of a profile's engine. `tests` compare them with the engines.
 pub(super) fn features(profile: Profile) -> WasmFeatures {
     // As `wasmtime::Config` has them, built without `gc` and `threads`, with what `wasm::engine` switches off.
     let off = WasmFeatures::GC_TYPES | WasmFeatures::EXCEPTIONS | WasmFeatures::THREADS | WasmFeatures::RELAXED_SIMD;
@@ -59,7 +59,7 @@ pub(super) fn features(profile: Profile) -> WasmFeatures {
     }
 }
 
-/// Reads a component without looking at its code.
+/// Reads a component's exports, imports and size, but not its code.
 pub(super) fn outline(bytes: &[u8]) -> Result<Inspection, CompileError> {
     if !bytes.starts_with(b"\0asm") {
         return Err(CompileError::Invalid("it does not begin with \\0asm".to_owned()));
@@ -123,7 +123,7 @@ pub(super) fn validated(bytes: &[u8], profile: Profile) -> Result<Valid, Compile
         }
     }
     let types = types.ok_or_else(|| CompileError::Invalid("it ends early".to_owned()))?;
-    // A body may name what comes after it.
+    // Bodies are validated last, since a body may name what follows it.
     let mut allocations = FuncValidatorAllocations::default();
     let mut held = Vec::with_capacity(functions.len());
     for (function, body) in functions {
@@ -132,7 +132,7 @@ pub(super) fn validated(bytes: &[u8], profile: Profile) -> Result<Valid, Compile
     Ok(Valid { types, held })
 }
 
-/// What costs the compiler something beside functions.
+/// Adds the declarations that cost the compiler something.
 fn declared(payload: &Payload<'_>, cost: &mut Cost) -> Result<(), CompileError> {
     match payload {
         Payload::TypeSection(types) => {
@@ -144,7 +144,7 @@ fn declared(payload: &Payload<'_>, cost: &mut Cost) -> Result<(), CompileError> 
         Payload::ElementSection(segments) => {
             for segment in segments.clone() {
                 let segment = segment.map_err(|error| invalid(&error))?;
-                // What is set from the start, by functions' numbers, is a table in the compiled file.
+                // A segment of function indices is a table in the compiled file.
                 cost.add_settings(match segment.items {
                     ElementItems::Expressions(_, items) => items.count().saturating_add(1),
                     ElementItems::Functions(_) => 1,
@@ -155,7 +155,7 @@ fn declared(payload: &Payload<'_>, cost: &mut Cost) -> Result<(), CompileError> 
             for global in globals.clone() {
                 let value = global.map_err(|error| invalid(&error))?.init_expr;
                 let mut operators = value.get_operators_reader().into_iter();
-                // A number and an end are no code.
+                // A constant and an end need no code.
                 let has_code =
                     operators.nth(2).is_some() || value.get_operators_reader().read().is_ok_and(|first| !is_number(&first));
                 if has_code {
@@ -175,7 +175,7 @@ fn is_number(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// What the function holds at most.
+/// Validates a function. Returns how many values it holds at most.
 fn function_validated(
     function: FuncToValidate<ValidatorResources>,
     body: &FunctionBody<'_>,
@@ -217,7 +217,7 @@ fn function_validated(
     Ok(held)
 }
 
-/// wasmparser takes the end of the bytes for the end of whatever is nested there.
+/// Refuses truncated nested parts: wasmparser takes the end of the bytes for the end of a nested module or component.
 fn nested_whole(payload: &Payload<'_>, bytes: &[u8]) -> Result<(), CompileError> {
     match payload {
         Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }

@@ -1,9 +1,9 @@
-//! What a call costs before its first operator: the function's frame.
+//! Charges for a function's frame, which a call sets up before its first operator.
 //!
-//! Fuel has a price for each operator and none for a function's beginning, where a thousand locals may have to become
-//! zero, and a frame of many pages is touched page by page. So that this is not free, a function that holds many
-//! values at once begins with `nop`s, which have a price (`wasm::fuel`) and make no code. A branch moves what its
-//! label takes, at one price for however many; how many that may be is bounded (`compile::examine`).
+//! Fuel has a price for each operator and none for a function's prologue, which may set a thousand locals to
+//! zero, and touches a large frame page by page. So that this is not free, a function that holds many
+//! values at once begins with `nop`s, which have a price (`wasm::fuel`) and generate no code. A branch moves the values of
+//! its label at one price, whatever their number; that number is bounded (`compile::examine`).
 
 use std::borrow::Cow;
 
@@ -12,19 +12,19 @@ use wasmparser::{BinaryReaderError, Chunk, FunctionBody, Parser, Payload};
 
 use super::error::CompileError;
 
-/// Bumped when other code comes out.
+/// Bumped when the output changes.
 pub(super) const VERSION: u32 = 1;
 
-/// What an ordinary function holds costs nothing beside the call.
+/// As many values as an ordinary function holds are free.
 const SLOTS_FREE: u32 = 16;
-/// A value costs about a store, an eighth of a `nop`.
+/// A value costs about as much as a store, an eighth of a `nop`.
 const SLOTS_PER_NOP: u32 = 8;
-/// A few bytes may declare fifty thousand locals: what is written for them is bounded by what came, and this.
+/// A few bytes may declare fifty thousand locals: the `nop`s for them are bounded by the component's size plus this.
 const NOPS_SPARE: usize = 1 << 20;
 const NOP: u8 = 0x01;
 
-/// A component, or module, with functions that pay for their frames; itself where none has to. `held` is what each
-/// function holds at most.
+/// The component, or module, with functions that are charged for their frames; unchanged if none has to be. `held` is how
+/// many values each function holds at most.
 pub(super) fn charged<'a>(component: &'a [u8], held: &[u32]) -> Result<Cow<'a, [u8]>, CompileError> {
     let nops: Vec<usize> = held.iter().map(|held| nops(*held)).collect();
     let all: usize = nops.iter().sum();
@@ -39,7 +39,7 @@ pub(super) fn charged<'a>(component: &'a [u8], held: &[u32]) -> Result<Cow<'a, [
     Ok(Cow::Owned(charged))
 }
 
-/// What so many slots cost.
+/// How many `nop`s so many slots cost.
 fn nops(slots: u32) -> usize {
     (slots.saturating_sub(SLOTS_FREE) / SLOTS_PER_NOP) as usize
 }
@@ -91,7 +91,7 @@ fn copy(bytes: &[u8], nops: &mut impl Iterator<Item = usize>, out: &mut Vec<u8>)
     }
 }
 
-/// A function's body, its operators behind so many `nop`s.
+/// A function's body, with so many `nop`s before its operators.
 fn paying(bytes: &[u8], body: &FunctionBody<'_>, nops: usize) -> Result<Vec<u8>, CompileError> {
     let range = body.range();
     let operators = body.get_operators_reader().map_err(invalid)?.original_position();

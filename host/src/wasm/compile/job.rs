@@ -1,34 +1,34 @@
-//! One component's way to machine code: adapted, examined, prepared, compiled.
+//! Compiles one component: adapts, examines, prepares and compiles it.
 //!
-//! This is the part that reads untrusted bytes and whose cost they decide. `process` has it done by a process with
-//! bounds; only an embedding that made its components itself does it in its own.
+//! This part reads untrusted bytes, which decide its cost. `process` runs it in a process with bounds; only an embedding
+//! that trusts its components runs it in its own process.
 
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
-use super::error::{CompileError, Reason};
+use super::error::{CompileError, CompileErrorKind};
 use super::inspection::Inspection;
-use super::names::Offer;
+use super::names::AvailableImports;
 use super::prepare::{self, Prepared};
-use super::source::Source;
+use super::source::ComponentSource;
 use super::{adapt, examine};
 use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::engine::config;
 
-/// What is to be made of a component.
+/// What is to be compiled, and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
     pub(super) profile: Profile,
-    /// Those of the function's limits that decide whether, and into what, it is compiled.
+    /// The limits of the function that affect whether and how it is compiled.
     pub(super) memory_bytes: u64,
     pub(super) table_elements: u64,
-    /// Of the component, and of the engine that will run it.
+    /// Digests of the component, and of the engine that will run it.
     pub(super) sha256: [u8; 32],
     pub(super) engine: u64,
     pub(super) bounds: Compiling,
 }
 
-/// What is known of a component that can be deployed, beside its code.
+/// The description of a deployable component, kept beside its code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     pub inspection: Inspection,
@@ -37,7 +37,7 @@ pub struct Note {
 }
 
 impl Job {
-    pub(super) fn new(engine: &Engine, source: &Source, limits: &Limits, bounds: Compiling) -> Job {
+    pub(super) fn new(engine: &Engine, source: &ComponentSource, limits: &Limits, bounds: Compiling) -> Job {
         Job {
             profile: limits.profile(),
             memory_bytes: limits.value(Limit::MemoryBytes),
@@ -54,8 +54,8 @@ impl Job {
         limits.map_err(|error| CompileError::failed(error.to_string()))
     }
 
-    /// `engine` has the settings of the one that will run it, `offer` what that has to import.
-    pub(super) fn done(&self, engine: &Engine, offer: &Offer, bytes: &[u8]) -> Result<(Vec<u8>, Note), CompileError> {
+    /// Compiles. `engine` has the settings of the one that will run the component, `offer` what it may import.
+    pub(super) fn done(&self, engine: &Engine, offer: &AvailableImports, bytes: &[u8]) -> Result<(Vec<u8>, Note), CompileError> {
         let component = adapt::adapted(bytes)?;
         let limits = self.limits()?;
         let examined = examine::examined(&component, &limits, offer)?;
@@ -65,9 +65,9 @@ impl Job {
     }
 }
 
-/// What the process that compiles says at its end.
+/// The last line of the compiling process.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Answer {
+pub(super) enum CompilerReply {
     Made(Note),
-    Refused { reason: Reason, message: String, remedy: String },
+    Refused { reason: CompileErrorKind, message: String, remedy: String },
 }

@@ -1,9 +1,9 @@
-//! Whether what a component imports is there, asked of the very linkers that instances are linked with.
+//! Checks whether a component's imports are offered, with the same linkers that link instances.
 //!
-//! A linker cannot be listed. But it can be asked with a component that has nothing but one import: what it says of
-//! that one, it would say of the whole, its rules for versions included. First the component's own imports are tried,
-//! all at once and with their types; only when that fails each function is asked for by name, so that all those that
-//! are missing can be told.
+//! A linker cannot be listed. But it can be tried with a component that has only one import: its answer for that import
+//! is its answer for the whole, including the rules for versions. First the component's own imports are tried,
+//! all at once and with their types. Only if that fails each function is tried by name, so that all missing ones can be
+//! reported.
 
 use wasm_encoder::{
     Alias, Component as Encoder, ComponentAliasSection, ComponentImportSection, ComponentOuterAliasKind, ComponentTypeRef,
@@ -23,29 +23,29 @@ use crate::wasm::worker::linker;
 use crate::wasm::worker::state::WorkerState;
 
 /// What components of a profile may import.
-pub enum Offer {
+pub enum AvailableImports {
     Viewer(Linker<ViewerState>),
     Worker(Linker<WorkerState>),
 }
 
-/// What became of the question for all imports at once.
+/// The result of trying all imports at once.
 pub(super) enum Linked {
     Yes,
-    /// Functions that are not there, `interface#function`.
+    /// Missing functions, as `interface#function`.
     Missing(Vec<String>),
-    /// Of another type, most likely; what the engine says.
+    /// An import of another type, most likely: the engine's message.
     Mismatch(String),
 }
 
-impl Offer {
-    pub fn of(engine: &Engine, profile: Profile) -> Result<Offer> {
+impl AvailableImports {
+    pub fn of(engine: &Engine, profile: Profile) -> Result<AvailableImports> {
         Ok(match profile {
-            Profile::Viewer => Offer::Viewer(sealed::linker(engine)?),
-            Profile::Worker => Offer::Worker(linker::linker(engine)?),
+            Profile::Viewer => AvailableImports::Viewer(sealed::linker(engine)?),
+            Profile::Worker => AvailableImports::Worker(linker::linker(engine)?),
         })
     }
 
-    /// `component` is valid, and `types` are those of it.
+    /// Tries the imports. `component` is valid, and `types` are its types.
     pub(super) fn linked(&self, component: &[u8], imports: &[String], types: TypesRef<'_>) -> Linked {
         let said = match imports_alone(component).map(|alone| self.asked(&alone)) {
             Some(Ok(())) => return Linked::Yes,
@@ -57,12 +57,12 @@ impl Offer {
         match said {
             _ if !missing.is_empty() => Linked::Missing(missing),
             Some(error) => Linked::Mismatch(format!("{error:#}")),
-            // It cannot be asked as a whole, and every function of it is there.
+            // It cannot be tried as a whole, and every function is offered.
             None => Linked::Yes,
         }
     }
 
-    /// At most so many functions are asked for: each costs a little, and a component may import as many as it likes.
+    /// Tries each function, at most `questions`: each costs a little, and a component may import any number.
     fn missing(&self, import: &str, types: TypesRef<'_>, questions: &mut usize) -> Vec<String> {
         let Some(item) = types.component_item_for_import(import) else { return Vec::new() };
         match item.ty {
@@ -89,25 +89,25 @@ impl Offer {
 
     fn asked(&self, component: &[u8]) -> Result<()> {
         match self {
-            Offer::Viewer(linker) => linker.instantiate_pre(&Component::new(linker.engine(), component)?).map(drop),
-            Offer::Worker(linker) => linker.instantiate_pre(&Component::new(linker.engine(), component)?).map(drop),
+            AvailableImports::Viewer(linker) => linker.instantiate_pre(&Component::new(linker.engine(), component)?).map(drop),
+            AvailableImports::Worker(linker) => linker.instantiate_pre(&Component::new(linker.engine(), component)?).map(drop),
         }
     }
 
-    /// Whether the only import is not there, of whatever type. The error has no type of its own; `tests` hold it to its text.
+    /// Whether the only import is missing, whatever its type. The error has no type of its own; `tests` check its text.
     fn lacks(&self, component: &[u8]) -> bool {
         let missing = |error: wasmtime::Error| error.root_cause().to_string() == "function implementation is missing";
         self.asked(component).is_err_and(missing)
     }
 }
 
-/// A component that imports one function of an interface, of no type in particular. None for a name that cannot stand
+/// A component that imports one function of an interface, with an arbitrary type. `None` for a name that cannot be imported
 /// alone.
 fn question(interface: &str, function: &str) -> Option<Vec<u8>> {
     let mut instance = InstanceType::new();
     let none: [(&str, ComponentValType); 0] = [];
     if let Some((kind, name)) = function.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        // Its name is allowed beside its resource only: type 0, and own or borrowed type 1.
+        // Such a name is allowed only together with its resource: type 0, and own or borrowed type 1.
         let resource = name.split('.').next()?;
         instance.export(resource, ComponentTypeRef::Type(TypeBounds::SubResource));
         match kind {
@@ -138,11 +138,10 @@ fn question(interface: &str, function: &str) -> Option<Vec<u8>> {
     Some(asked.finish())
 }
 
-/// A component that imports what this one does, and has no code. None where its imports refer to anything but types
-/// and other imports.
+/// A component with the same imports and no code. `None` if the imports refer to anything but types and other imports.
 fn imports_alone(component: &[u8]) -> Option<Vec<u8>> {
     let mut alone = Encoder::new();
-    // What comes behind the last import is not needed.
+    // Sections behind the last import are not needed.
     let mut whole = 0;
     let mut sections = Vec::new();
     let mut parser = Parser::new(0);
@@ -209,7 +208,7 @@ mod tests {
     use crate::wasm::compile::{CompileError, examine};
     use crate::wasm::engine::config;
 
-    fn missing(offer: &Offer, wat: &str) -> Vec<String> {
+    fn missing(offer: &AvailableImports, wat: &str) -> Vec<String> {
         let bytes = wat::parse_str(wat).unwrap();
         let valid = examine::validated(&bytes, Profile::Worker).unwrap();
         let imports = examine::outline(&bytes).unwrap().imports;
@@ -222,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_function_is_missing_where_the_linker_has_none_of_that_name_whatever_its_type() {
-        let offer = Offer::of(&config::compiling(Profile::Worker).unwrap(), Profile::Worker).unwrap();
+        let offer = AvailableImports::of(&config::compiling(Profile::Worker).unwrap(), Profile::Worker).unwrap();
         for (wat, expected) in [
             (
                 r#"(component (import "wasi:random/random@0.2.6" (instance (export "get-random-u64" (func (result u64))))))"#,
@@ -257,7 +256,7 @@ mod tests {
     #[test]
     fn a_viewer_component_may_import_what_is_sealed_and_is_told_what_is_not_there() {
         let engine = config::compiling(Profile::Viewer).unwrap();
-        let offer = Offer::of(&engine, Profile::Viewer).unwrap();
+        let offer = AvailableImports::of(&engine, Profile::Viewer).unwrap();
         let wat = r#"(component
             (import "edgeward:edge/log@0.1.0" (instance (export "line" (func (param "text" string)))))
             (import "wasi:filesystem/preopens@0.2.3" (instance (export "get-doors" (func)))))"#;

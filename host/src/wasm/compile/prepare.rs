@@ -1,9 +1,10 @@
-//! What is compiled of a component: charged for its frames, and made restorable, or its streams and bulk operations bounded.
+//! Rewrites a component before it is compiled: charges it for its frames, and makes it restorable, or bounds its streams and
+//! bulk operations.
 //!
-//! Rewriting adds to what came, and what came may be as large as the format allows: locals, function bodies, types,
-//! exports, segments. So what comes out is validated as what came in was. Where it is not valid, it is not used: a
+//! Rewriting adds to a component that may already be as large as the format allows: locals, function bodies, types,
+//! exports, segments. So the output is validated like the input. An invalid output is not used: a
 //! component that cannot be made restorable runs as it is, each call on a new instance; one that cannot be charged is
-//! refused. `serve`, `check` and `inspect` all ask here, so that they say the same.
+//! refused. `serve`, `check` and `inspect` all ask here, so that they agree.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use super::{bulk, frame, streams};
 use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::restore;
 
-/// A component as it is compiled.
+/// A component, ready to be compiled.
 pub(super) struct Prepared<'a> {
     pub(super) code: Cow<'a, [u8]>,
     /// Why instances of a viewer component cannot be restored.
@@ -36,17 +37,17 @@ pub(super) fn prepared<'a>(component: &'a [u8], examined: &Examined, limits: &Li
     }
 }
 
-/// A restorable component of the same meaning; or why there is none.
+/// The component rewritten to be restorable, or why that is impossible.
 fn restorable(code: &[u8], memory_bytes: u64) -> Result<Vec<u8>, String> {
     let rewritten = restore::rewrite(code, memory_bytes).map_err(|why| why.to_string())?;
     match examine::validated(&rewritten, Profile::Viewer) {
         Ok(_) => Ok(rewritten),
-        // The error names the limit; offsets in it are those of bytes that nobody sees.
+        // The error names the limit; its offsets refer to the rewritten bytes.
         Err(error) => Err(format!("what makes it restorable does not fit into it: {error}")),
     }
 }
 
-/// What came out of a rewriting, if it is valid. What was not rewritten has been validated before.
+/// Validates the output of a rewriting. Code that was not rewritten has been validated before.
 fn valid<'a>(code: Cow<'a, [u8]>, how: &str, profile: Profile) -> Result<Cow<'a, [u8]>, CompileError> {
     if let Cow::Owned(rewritten) = &code {
         examine::validated(rewritten, profile)

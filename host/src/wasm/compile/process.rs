@@ -1,14 +1,14 @@
-//! Compiling in a process of its own, which can be bounded as a thread cannot: memory, CPU time, time by the clock.
+//! Compiles in a process of its own, which can be bounded as a thread cannot: memory, CPU time, wall-clock time.
 //!
 //!     edge ── starts ──► edgeward compile JOB      standard input:  the component's file
 //!       │                   │ limits of its own     standard output: the file that becomes the compiled one
 //!       │ ◄── answer ───────┘ lowest priority       standard error:  the answer, a line of JSON; or its last words
 //!       └── kills it when it takes too long, or when the edge itself ends
 //!
-//! It is this program again, so that the engine is the same; it says of which engine its code is. It gets no
-//! environment, no descriptor beside these three (all others are close-on-exec), and a process group of its own, so
-//! that a signal for the edge's group is not for it. What it needs goes with it: nothing of what a component makes the
-//! compiler take stays in the edge.
+//! It runs this same program, so that the engine is the same; the job has the engine's digest to check that. It gets no
+//! environment, no descriptor except these three (all others are close-on-exec), and a process group of its own, so
+//! that a signal to the edge's group does not reach it. The memory that a component makes the compiler take ends with the
+//! process.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
-use super::error::{CompileError, Reason};
-use super::job::{Answer, Job, Note};
-use super::names::Offer;
+use super::error::{CompileError, CompileErrorKind};
+use super::job::{CompilerReply, Job, Note};
+use super::names::AvailableImports;
 use super::source;
 use crate::limits::{Compiling, compile as limits};
 use crate::wasm::engine::config;
@@ -38,15 +38,15 @@ pub enum Compiler {
 }
 
 impl Compiler {
-    /// The program that runs, whatever has become of its file.
+    /// The running program, even if its file has been replaced.
     pub fn this_program() -> Compiler {
         Compiler::Program(PathBuf::from("/proc/self/exe"))
     }
 }
 
-/// Has a job done. What comes out is written to `out`.
+/// Runs a job in a process. The compiled code is written to `out`.
 pub(super) fn run(program: &Path, job: &Job, component: File, out: File) -> Result<Note, CompileError> {
-    let _turn = Turn::wait();
+    let _turn = CompilerPermit::wait();
     let text = serde_json::to_string(job).map_err(|error| CompileError::failed(error.to_string()))?;
     let child = Command::new(program)
         .arg0("edgeward")
@@ -58,31 +58,31 @@ pub(super) fn run(program: &Path, job: &Job, component: File, out: File) -> Resu
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| CompileError::failed(format!("the compiler cannot be started: {error}")))?;
-    let (status, said) = Running(child).ended(patience(job.bounds))?;
+    let (status, said) = CompilerProcess(child).ended(patience(job.bounds))?;
     match serde_json::from_str(said.lines().last().unwrap_or_default()) {
-        Ok(Answer::Made(note)) if status.success() => Ok(note),
-        Ok(Answer::Refused { reason, message, remedy }) => Err(CompileError::Refused { reason, message, remedy }),
-        _ => Err(perished(status, &said, job.bounds)),
+        Ok(CompilerReply::Made(note)) if status.success() => Ok(note),
+        Ok(CompilerReply::Refused { reason, message, remedy }) => Err(CompileError::Refused { reason, message, remedy }),
+        _ => Err(exit_error(status, &said, job.bounds)),
     }
 }
 
 const MORE_TIME: &str = "if it must be, allow more by `compile_cpu_s` of [server]";
 
-/// By the clock.
+/// The wall-clock limit.
 fn patience(bounds: Compiling) -> Duration {
     Duration::from_secs(bounds.cpu_s) * limits::PATIENCE
 }
 
-/// A process that compiles; killed when dropped.
-struct Running(Child);
+/// A compiling process; killed when dropped.
+struct CompilerProcess(Child);
 
-impl Running {
-    /// Waits for its end, and gives all that it has said.
+impl CompilerProcess {
+    /// Waits for its end. Returns its status and its standard error.
     fn ended(mut self, patience: Duration) -> Result<(ExitStatus, String), CompileError> {
         let failed = |error: io::Error| CompileError::failed(format!("the compiler: {error}"));
         let said = self.0.stderr.take();
         let (sender, receiver) = mpsc::channel();
-        // It holds the other end until it ends, and says no more than fits.
+        // The process holds the other end until it ends; what it writes is bounded.
         let listen = move || {
             let mut text = Vec::new();
             let read = said.map(|said| said.take(limits::ANSWER_BYTES).read_to_end(&mut text));
@@ -93,101 +93,103 @@ impl Running {
             Ok(text) => Ok((self.0.wait().map_err(failed)?, text.map_err(failed)?)),
             Err(RecvTimeoutError::Timeout) => {
                 let message = format!("compiling it takes more than {} s", patience.as_secs());
-                Err(CompileError::refused(Reason::Time, message, MORE_TIME))
+                Err(CompileError::refused(CompileErrorKind::Time, message, MORE_TIME))
             }
             Err(RecvTimeoutError::Disconnected) => Err(CompileError::failed("nobody hears the compiler")),
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for CompilerProcess {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Why a process has ended without an answer.
-fn perished(status: ExitStatus, said: &str, bounds: Compiling) -> CompileError {
+/// Why a process has ended without a reply.
+fn exit_error(status: ExitStatus, said: &str, bounds: Compiling) -> CompileError {
     let signal = status.signal().and_then(Signal::from_named_raw);
     let refused = CompileError::refused;
-    // Of Rust's standard library, where an allocation fails, or there is no room for a thread's stack.
+    // Messages of Rust's standard library, when an allocation fails or a thread's stack does not fit.
     if said.contains("memory allocation of") || said.contains("Resource temporarily unavailable") {
         return out_of_memory(bounds);
     }
     match signal {
         Some(Signal::XCPU) => {
-            refused(Reason::Time, format!("compiling it takes more than {} s of CPU time", bounds.cpu_s), MORE_TIME)
+            refused(CompileErrorKind::Time, format!("compiling it takes more than {} s of CPU time", bounds.cpu_s), MORE_TIME)
         }
-        Some(Signal::XFSZ) => refused(Reason::Memory, format!("its machine code has more than {} bytes", limits::CODE_BYTES), ""),
-        // What the kernel does when memory is short.
-        Some(Signal::KILL) => refused(Reason::Memory, "the compiler was killed".to_owned(), "is memory short?"),
+        Some(Signal::XFSZ) => {
+            refused(CompileErrorKind::Memory, format!("its machine code has more than {} bytes", limits::CODE_BYTES), "")
+        }
+        // The kernel kills when memory is short.
+        Some(Signal::KILL) => refused(CompileErrorKind::Memory, "the compiler was killed".to_owned(), "is memory short?"),
         _ => {
             let tells = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
             let last = said.lines().rev().find(tells).unwrap_or("without a word");
-            refused(Reason::Failed, format!("the compiler failed ({status}): {last}"), "")
+            refused(CompileErrorKind::Failed, format!("the compiler failed ({status}): {last}"), "")
         }
     }
 }
 
 fn out_of_memory(bounds: Compiling) -> CompileError {
     let message = format!("compiling it takes more than {} bytes of memory", bounds.memory_bytes);
-    CompileError::refused(Reason::Memory, message, "if it must be, allow more by `compile_memory_bytes` of [server]")
+    CompileError::refused(CompileErrorKind::Memory, message, "if it must be, allow more by `compile_memory_bytes` of [server]")
 }
 
-/// One of the few who may have a compiler run.
-struct Turn;
+/// A permit to run a compiler; there are few.
+struct CompilerPermit;
 
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-impl Turn {
-    fn wait() -> Turn {
+impl CompilerPermit {
+    fn wait() -> CompilerPermit {
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut running = ENDED.wait_while(running, |n| *n >= limits::PROCESSES).unwrap_or_else(PoisonError::into_inner);
         *running += 1;
-        Turn
+        CompilerPermit
     }
 }
 
-impl Drop for Turn {
+impl Drop for CompilerPermit {
     fn drop(&mut self) {
         *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         ENDED.notify_one();
     }
 }
 
-/// The whole life of the process that compiles: `text` is a `Job`. False if there is no code.
+/// The main function of the compiling process: `text` is a `Job`. Returns false if there is no code.
 pub fn serve(text: &str) -> io::Result<bool> {
     let job: Job = serde_json::from_str(text)?;
     confine(job.bounds)?;
     let made = made(&job).map_err(|error| match error {
-        // The compiler maps some of its memory itself.
+        // The compiler maps some of its memory itself, so that running out is an error of the system.
         CompileError::Wasmtime(error) if format!("{error:#}").contains("(os error 12)") => out_of_memory(job.bounds),
         error => error,
     });
     let answer = match made {
-        Ok(note) => Answer::Made(note),
-        Err(error) => Answer::Refused { reason: error.reason(), message: error.to_string(), remedy: error.remedy() },
+        Ok(note) => CompilerReply::Made(note),
+        Err(error) => CompilerReply::Refused { reason: error.reason(), message: error.to_string(), remedy: error.remedy() },
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
     io::stderr().write_all(&line)?;
-    Ok(matches!(answer, Answer::Made(_)))
+    Ok(matches!(answer, CompilerReply::Made(_)))
 }
 
-/// Before the first untrusted byte.
+/// Limits this process, before it reads the first untrusted byte.
 fn confine(bounds: Compiling) -> io::Result<()> {
     let at_most = |value| Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(Resource::As, at_most(bounds.memory_bytes))?;
-    // The signal first, so that the end has a name.
+    // SIGXCPU before SIGKILL, so that the reason can be told.
     setrlimit(Resource::Cpu, Rlimit { current: Some(bounds.cpu_s), maximum: Some(bounds.cpu_s + 2) })?;
     setrlimit(Resource::Fsize, at_most(limits::CODE_BYTES))?;
     setrlimit(Resource::Core, at_most(0))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::process::nice(19)?;
-    // Where memory is short all the same, this process is the one to go. Not every system has that.
+    // If memory is short nevertheless, this process is killed first. Not every system supports this.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
 }
@@ -197,13 +199,13 @@ fn made(job: &Job) -> Result<Note, CompileError> {
     let (bytes, sha256) = source::read(io::stdin().lock()).map_err(failed)?;
     if sha256 != job.sha256 {
         let message = "the file was written to while it was read".to_owned();
-        return Err(CompileError::refused(Reason::Changed, message, "put a new file under its name instead"));
+        return Err(CompileError::refused(CompileErrorKind::Changed, message, "put a new file under its name instead"));
     }
     let engine = config::compiling(job.profile).map_err(CompileError::Wasmtime)?;
     if config::digest(&engine) != job.engine {
         return Err(CompileError::failed("the compiler is of another version of Edgeward"));
     }
-    let offer = Offer::of(&engine, job.profile).map_err(CompileError::Wasmtime)?;
+    let offer = AvailableImports::of(&engine, job.profile).map_err(CompileError::Wasmtime)?;
     let (code, note) = job.done(&engine, &offer, &bytes)?;
     io::stdout().lock().write_all(&code).map_err(failed)?;
     Ok(note)

@@ -1,8 +1,7 @@
-//! How much of a pool one instance of a component takes: core instances, memories, tables, and what the engine keeps beside.
+//! How much of a pool one instance of a component takes: core instances, memories, tables, and the engine's own data.
 //!
 //! Counted as the pool counts: everything that is instantiated, however deeply nested, and nothing that is
-//! only defined. Code that comes from outside of the component cannot be counted; a component that is given
-//! any is refused for its imports.
+//! only defined. Imported modules and components cannot be counted; a component that has any is refused for its imports.
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{
@@ -14,7 +13,7 @@ use wasmparser::{
 use crate::limits::compile::{INSTANCE_BYTES, INSTANCES};
 use crate::limits::{Limit, Profile};
 
-/// What one instance takes, or what an engine gives.
+/// What one instance takes, or what a pool has room for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     /// Instances of components in it, and of core modules.
@@ -25,14 +24,14 @@ pub struct Size {
     /// The most of any one module.
     pub memories_per_module: u64,
     pub tables_per_module: u64,
-    /// The largest of any memory or table, to begin with.
+    /// The initial size of the largest memory, and of the largest table.
     pub memory_bytes: u64,
     pub table_elements: u64,
-    /// Of all of them together.
+    /// The initial size of all memories together, and of all tables.
     pub memory_bytes_all: u64,
     pub table_elements_all: u64,
-    /// What the engine keeps for an instance of any one module, beside its memories and tables; and for all of them, and
-    /// the component's own.
+    /// The engine's data for the largest instance of a module, without memories and tables; and for all instances and the
+    /// component itself.
     pub instance_bytes: u64,
     pub instance_bytes_all: u64,
 }
@@ -70,7 +69,7 @@ impl Size {
         }
     }
 
-    /// Those of these numbers that are over their maximum: what it counts, the number, the maximum.
+    /// The numbers that are over their maximum: what is counted, the number, the maximum.
     pub(super) fn excess(&self, room: &Size) -> Vec<(&'static str, u64, u64)> {
         let counts = [
             ("instances of components and modules", self.instances, room.instances),
@@ -95,7 +94,7 @@ impl Size {
             ),
         ];
         let mut over: Vec<_> = counts.into_iter().filter(|(_, count, maximum)| count > maximum).collect();
-        // One that is too large alone is too large with the others.
+        // If a single one is too large, the sum need not be reported.
         if self.memory_bytes > room.memory_bytes || self.table_elements > room.table_elements {
             over.retain(|(what, ..)| !what.contains(" all,") && !what.contains("in all tables"));
         }
@@ -106,7 +105,7 @@ impl Size {
     }
 
     fn add(&mut self, other: Size) {
-        // A component can double what it has with a few bytes: sixty times is enough.
+        // Saturating: a few bytes can double a component's size, sixty times in a row.
         self.instances = self.instances.saturating_add(other.instances);
         self.core_instances = self.core_instances.saturating_add(other.core_instances);
         self.memories = self.memories.saturating_add(other.memories);
@@ -121,7 +120,7 @@ impl Size {
         self.instance_bytes_all = self.instance_bytes_all.saturating_add(other.instance_bytes_all);
     }
 
-    /// Of a component that has been validated.
+    /// Computes the size of a component.
     pub(super) fn of(component: &[u8]) -> Result<Size, BinaryReaderError> {
         let mut frames: Vec<Frame> = Vec::new();
         for payload in Parser::new(0).parse_all(component) {
@@ -146,12 +145,12 @@ impl Size {
 /// A module or component that is being read.
 struct Frame {
     encoding: Encoding,
-    /// Of a module what an instance of it takes, of a component what its instances so far take.
+    /// For a module, what an instance of it takes; for a component, what its instances so far take.
     total: Size,
-    /// Of a module: its functions, imported ones too, and how often one is exported or put into a table or global.
+    /// For a module: its functions, with imported ones, and how often one is exported or put into a table or global.
     functions: u64,
     named: u64,
-    /// The index spaces; what is unknown counts nothing.
+    /// The index spaces; unknown items count nothing.
     modules: Vec<Size>,
     components: Vec<Size>,
 }
@@ -172,7 +171,7 @@ impl Default for Frame {
 impl Frame {
     fn end(&mut self) {
         if self.encoding == Encoding::Module {
-            // Each function once, however often it is named.
+            // Each function counts once, however often it is named.
             let functions = OF_FUNCTION * self.named.min(self.functions);
             self.total.instance_bytes += OF_INSTANCE + functions;
             self.total.instance_bytes_all = self.total.instance_bytes;

@@ -1,7 +1,7 @@
-//! The bytes of a component as a file that stays open: whatever is put under its name later, these are meant.
+//! The bytes of a component as a file that stays open, whatever is put under its name later.
 //!
-//! The bytes are not kept in memory. They are hashed here, and read by the process that compiles them, which tells the
-//! digest of what it has read: a file that was written to in between is found out.
+//! The bytes are not kept in memory. They are hashed here, and read by the compiling process, which compares the
+//! digest of what it has read: a file that was written to in between is detected.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
@@ -16,29 +16,29 @@ use crate::limits;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// See the module.
-pub struct Source {
+pub struct ComponentSource {
     file: File,
     pub sha256: [u8; 32],
 }
 
-impl Source {
-    pub fn open(path: &Path) -> io::Result<Source> {
-        // A FIFO would be waited for, and a device may be endless.
+impl ComponentSource {
+    pub fn open(path: &Path) -> io::Result<ComponentSource> {
+        // Opening a FIFO would block, and a device may be endless.
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("not a file"));
         }
-        Source::of(file)
+        ComponentSource::of(file)
     }
 
-    pub fn from_bytes(bytes: &[u8]) -> io::Result<Source> {
+    pub fn from_bytes(bytes: &[u8]) -> io::Result<ComponentSource> {
         let mut file = File::from(memfd_create("component", MemfdFlags::CLOEXEC)?);
         file.write_all(bytes)?;
-        Source::of(file)
+        ComponentSource::of(file)
     }
 
-    fn of(mut file: File) -> io::Result<Source> {
+    fn of(mut file: File) -> io::Result<ComponentSource> {
         file.seek(SeekFrom::Start(0))?;
         let (mut digest, mut chunk, mut bytes) = (Sha256::new(), vec![0; CHUNK_BYTES], 0u64);
         loop {
@@ -52,7 +52,7 @@ impl Source {
             }
             digest.update(&chunk[..read]);
         }
-        Ok(Source { file, sha256: digest.finalize().into() })
+        Ok(ComponentSource { file, sha256: digest.finalize().into() })
     }
 
     /// The file, to be read from its beginning.
@@ -63,7 +63,7 @@ impl Source {
     }
 }
 
-/// All that is to be read, and its digest.
+/// Reads all bytes, and computes their digest.
 pub(super) fn read(file: impl Read) -> io::Result<(Vec<u8>, [u8; 32])> {
     let mut bytes = Vec::new();
     file.take(limits::config::COMPONENT_BYTES + 1).read_to_end(&mut bytes)?;

@@ -1,15 +1,14 @@
-//! How much one read or write of a stream may move.
+//! Bounds how much one read or write of a stream moves.
 //!
-//! A component of WASI 0.3 reads and writes its streams by functions of the engine, which copy as many items as it
-//! asks for before anybody else has the thread. So each of these functions is given to the component through one of
-//! ours that asks for `limits::worker::STREAM_ITEMS` at most: a read or write that moves less than it could is what
-//! every guest must expect.
+//! A component of WASI 0.3 reads and writes its streams with functions of the engine, which copy as many items as
+//! requested before another task gets the thread. So each of these functions is wrapped in one of ours that requests at
+//! most `limits::worker::STREAM_ITEMS`. Every guest must expect a short read or write.
 //!
 //! ```text
-//! (canon stream.write …) ──► (core module: min(items, STREAM_ITEMS)) ──► what the component had in its place
+//! (canon stream.write …) ──► (core module: min(items, STREAM_ITEMS)) ──► the component's import
 //! ```
 //!
-//! What is put in between moves the numbers of what follows in the same component: modules, instances, functions.
+//! The wrappers shift the indices of what follows in the same component: modules, instances, functions.
 
 use std::borrow::Cow;
 
@@ -27,15 +26,15 @@ use wasmparser::{
 use super::error::CompileError;
 use crate::limits::worker::STREAM_ITEMS;
 
-/// Bumped when other code comes out.
+/// Bumped when the output changes.
 pub(super) const VERSION: u32 = 1;
 
-/// The component with bounded streams; itself where it has none.
+/// The component with bounded streams; unchanged if it has none.
 pub fn bounded(component: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, CompileError> {
     if !has_streams(&component)? {
         return Ok(component);
     }
-    let (mut bounded, mut bounder) = (Component::new(), Bounder { scopes: vec![Scope::default()] });
+    let (mut bounded, mut bounder) = (Component::new(), Bounder { scopes: vec![ComponentScope::default()] });
     bounder
         .parse_component(&mut bounded, Parser::new(0), &component)
         .map_err(|error| CompileError::Invalid(error.to_string()))?;
@@ -62,17 +61,17 @@ fn moves_items(function: &CanonicalFunction) -> bool {
 
 /// Components that are being written, the innermost last.
 struct Bounder {
-    scopes: Vec<Scope>,
+    scopes: Vec<ComponentScope>,
 }
 
 #[derive(Default)]
-struct Scope {
+struct ComponentScope {
     modules: Space,
     instances: Space,
     functions: Space,
 }
 
-/// An index space: where what came is now.
+/// An index space: the new index of each original item.
 #[derive(Default)]
 struct Space {
     moved: Vec<u32>,
@@ -80,35 +79,35 @@ struct Space {
 }
 
 impl Space {
-    /// Something that came.
+    /// Adds an original item.
     fn keep(&mut self) {
         let index = self.insert();
         self.moved.push(index);
     }
 
-    /// Something of ours.
+    /// Adds an item of ours.
     fn insert(&mut self) -> u32 {
         self.next += 1;
         self.next - 1
     }
 
-    /// What was never defined stays so: compiling will say it.
+    /// An undefined index stays undefined: compiling reports it.
     fn find(&self, index: u32) -> u32 {
         self.moved.get(index as usize).copied().unwrap_or(u32::MAX)
     }
 }
 
 impl Bounder {
-    fn scope(&mut self) -> &mut Scope {
+    fn scope(&mut self) -> &mut ComponentScope {
         self.scopes.last_mut().expect("the outermost is never popped")
     }
 
-    fn outer(&self, count: u32) -> Option<&Scope> {
+    fn outer(&self, count: u32) -> Option<&ComponentScope> {
         self.scopes.iter().rev().nth(count as usize)
     }
 
-    /// Puts ours in front of the functions of these numbers, and gives theirs.
-    fn stand_before(&mut self, component: &mut Component, functions: &[u32]) -> Vec<u32> {
+    /// Wraps the functions with these indices, and returns the indices of the wrappers.
+    fn wrap(&mut self, component: &mut Component, functions: &[u32]) -> Vec<u32> {
         let names: Vec<String> = (0..functions.len()).map(|n| n.to_string()).collect();
         component.section(&ModuleSection(&between(&names)));
         let scope = self.scope();
@@ -172,14 +171,14 @@ impl ReencodeComponent for Bounder {
     }
 
     fn push_depth(&mut self) {
-        self.scopes.push(Scope::default());
+        self.scopes.push(ComponentScope::default());
     }
 
     fn pop_depth(&mut self) {
         self.scopes.pop();
     }
 
-    /// As it came: its numbers are its own.
+    /// Copied unchanged: a module has its own index spaces.
     fn parse_component_submodule(&mut self, component: &mut Component, _: Parser, module: &[u8]) -> Result<(), Error> {
         component.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data: module });
         self.scope().modules.keep();
@@ -201,7 +200,7 @@ impl ReencodeComponent for Bounder {
             if bounds {
                 bare.push(functions.insert());
                 places.push(functions.moved.len());
-                // Until ours is there, nothing can name it.
+                // Until the wrapper is defined, nothing can name it.
                 functions.moved.push(u32::MAX);
             } else if is_core {
                 functions.keep();
@@ -209,7 +208,7 @@ impl ReencodeComponent for Bounder {
         }
         component.section(&canonical);
         if !bare.is_empty() {
-            for (place, index) in places.into_iter().zip(self.stand_before(component, &bare)) {
+            for (place, index) in places.into_iter().zip(self.wrap(component, &bare)) {
                 self.scope().functions.moved[place] = index;
             }
         }

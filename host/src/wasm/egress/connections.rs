@@ -1,9 +1,9 @@
-//! How many connections functions may have open: each takes a file descriptor, of which the process has few.
+//! Limits the open connections of functions: each takes a file descriptor, and the process has few.
 //!
-//! One function may have as many as its limit `connections` says, and all functions together a part of what is there for
-//! clients and functions (`limits::descriptors`); so what origins, files and reloads need is left, whatever functions do.
-//! Who finds none free waits for one, within the time to connect. A permit lives as long as the connection: it is given
-//! back by `Drop`, however that ends.
+//! One function may have as many as its limit `connections`, and all functions together a share of the descriptors
+//! (`limits::descriptors`); so origins, files and reloads have the rest, whatever functions do.
+//! A request without a free permit waits for one, within its connect timeout. A permit lives as long as the connection:
+//! `Drop` returns it, however the connection ends.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::descriptors;
 
-/// Those of all functions. Counted when first needed: the limit of descriptors has been raised by then.
+/// The permits of all functions. Computed at first use, when the limit of descriptors has been raised.
 static ALL: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let most = descriptors::functions(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX));
     semaphore(most)
@@ -27,7 +27,7 @@ fn semaphore(permits: u64) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(usize::try_from(permits).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)))
 }
 
-/// See the module. Those of one function.
+/// The connections of one function. See the module.
 pub(super) struct Connections {
     own: Arc<Semaphore>,
     all: Arc<Semaphore>,
@@ -44,7 +44,7 @@ impl Connections {
         Connections { own: semaphore(most), all: ALL.clone() }
     }
 
-    /// Waits for a permit; its own first, so that a function that has used up its own stands in nobody's way.
+    /// Waits for a permit; the function's own first, so that a function that has used up its own delays no other.
     pub(super) async fn permit(&self) -> Permit {
         let never = "it is never closed";
         let own = self.own.clone().acquire_owned().await.expect(never);

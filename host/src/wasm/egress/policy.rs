@@ -8,11 +8,11 @@ use tokio::sync::Semaphore;
 
 use super::connections::Connections;
 use crate::limits::egress as limits;
-use crate::network::{Grants, InvalidTarget, Target, is_public};
+use crate::network::{Grants, HostPort, InvalidHostPort, is_public};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::worker::output::FunctionLog;
 
-/// The network as one function may use it. Shared by its instances.
+/// The network access of one function, shared by its instances.
 pub struct Egress {
     pub(super) grants: Grants,
     pub(super) metrics: Arc<FunctionMetrics>,
@@ -22,52 +22,52 @@ pub struct Egress {
 
 /// Why an outgoing connection was refused before it was tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum EgressDenial {
     #[error("{target} is not granted; granted: {granted}")]
-    Name { target: Target, granted: String },
+    Name { target: HostPort, granted: String },
     #[error("{host} resolves to {address}, which is not a public address; grant {address} too if it is meant")]
     Address { host: String, address: SocketAddr },
     #[error("{name} is granted at no port, and not resolved; granted: {granted}")]
     Resolution { name: String, granted: String },
     #[error("`{}` is no host to connect to: {why}", .authority.escape_debug())]
-    Authority { authority: String, why: InvalidTarget },
+    Authority { authority: String, why: InvalidHostPort },
 }
 
-impl Refusal {
+impl EgressDenial {
     pub(super) fn label(&self) -> &'static str {
         match self {
-            Refusal::Name { .. } | Refusal::Resolution { .. } => "not-granted",
-            Refusal::Address { .. } => "address-not-granted",
-            Refusal::Authority { .. } => "invalid-authority",
+            EgressDenial::Name { .. } | EgressDenial::Resolution { .. } => "not-granted",
+            EgressDenial::Address { .. } => "address-not-granted",
+            EgressDenial::Authority { .. } => "invalid-authority",
         }
     }
 }
 
 impl Egress {
-    /// With so many connections open at once.
+    /// With at most so many connections open at once.
     pub fn new(grants: Grants, connections: u64, metrics: Arc<FunctionMetrics>) -> Egress {
         let lookups = Arc::new(Semaphore::new(limits::LOOKUPS));
         Egress { grants, metrics, lookups, connections: Connections::new(connections) }
     }
 
-    /// Tells that a function wanted more connections than it may have, or than there are.
+    /// Reports that a function wanted more connections than it may have, or than are free.
     pub(super) fn exhausted(&self, log: &FunctionLog) {
         self.metrics.egress("connections-exhausted");
         log.line("network: too many connections are open (the function's limit `connections`, or what all functions may have)");
     }
 
-    /// Reads where a request goes, and whether it may.
-    pub(super) fn check(&self, authority: &str, default_port: u16) -> Result<Target, Refusal> {
-        let invalid = |why| Refusal::Authority { authority: authority.to_owned(), why };
-        let target = Target::parse(authority, default_port).map_err(invalid)?;
+    /// Parses the destination of a request, and checks that it is granted.
+    pub(super) fn check(&self, authority: &str, default_port: u16) -> Result<HostPort, EgressDenial> {
+        let invalid = |why| EgressDenial::Authority { authority: authority.to_owned(), why };
+        let target = HostPort::parse(authority, default_port).map_err(invalid)?;
         if self.grants.grant(&target) {
             return Ok(target);
         }
-        Err(Refusal::Name { target, granted: self.grants.to_string() })
+        Err(EgressDenial::Name { target, granted: self.grants.to_string() })
     }
 
-    /// Asks the system's resolver, which blocks a thread that nobody can call back: it keeps its turn although its caller
-    /// may have left.
+    /// Asks the system's resolver, which blocks a thread and cannot be cancelled: it keeps its permit even if its caller has
+    /// left.
     pub(super) async fn lookup(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let turn = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
         let name = name.to_owned();
@@ -83,14 +83,14 @@ impl Egress {
         &self,
         name: &str,
         resolved: impl Iterator<Item = SocketAddr>,
-    ) -> Result<Vec<SocketAddr>, Refusal> {
+    ) -> Result<Vec<SocketAddr>, EgressDenial> {
         let mut refused = None;
         let mut kept = Vec::new();
         for address in resolved {
             if may_lead_to(&self.grants, name, address) {
                 kept.push(address);
             } else {
-                refused = Some(Refusal::Address { host: name.to_owned(), address });
+                refused = Some(EgressDenial::Address { host: name.to_owned(), address });
             }
         }
         match refused {
@@ -99,14 +99,14 @@ impl Egress {
         }
     }
 
-    pub(super) fn refuse(&self, refusal: &Refusal, log: &FunctionLog) {
+    pub(super) fn refuse(&self, refusal: &EgressDenial, log: &FunctionLog) {
         self.metrics.egress(refusal.label());
         log.line(&format!("network: {refusal}"));
     }
 }
 
-/// Whether a granted name may lead to an address. `localhost` is this machine wherever it is granted (RFC 6761); no
-/// resolver may say otherwise.
+/// Whether a granted name may lead to an address. `localhost`, where it is granted, is always this machine (RFC 6761),
+/// whatever the resolver says.
 pub(super) fn may_lead_to(grants: &Grants, name: &str, address: SocketAddr) -> bool {
     let is_localhost = name == "localhost" && address.ip().is_loopback();
     is_localhost || is_public(address.ip()) || grants.grant_address(address)

@@ -23,14 +23,15 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use crate::limits::egress::{CONNECT_MS, HEAD_BYTES, HEADERS, READ_MS};
 use crate::loops;
-use crate::network::{Host, Target};
+use crate::network::{HostPort, NetworkHost};
 use crate::wasm::egress::connections::{Permit, Permitted};
-use crate::wasm::egress::policy::{Egress, Refusal};
+use crate::wasm::egress::policy::{Egress, EgressDenial};
 use crate::wasm::worker::output::FunctionLog;
 
-/// A response, and the rest of the work on its connection.
-pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+/// A response, and the future that drives its connection.
+pub(super) type SentRequest = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
+/// The timeouts if the guest sets none; the call's deadline is shorter by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(CONNECT_MS);
 const READ_TIMEOUT: Duration = Duration::from_millis(READ_MS);
 
@@ -39,14 +40,14 @@ pub(super) async fn send(
     log: FunctionLog,
     request: Request<WasiBody>,
     options: RequestOptions,
-) -> Result<Sent, Error> {
+) -> Result<SentRequest, Error> {
     let (target, tls) = match destination(&egress, request.uri()) {
         Ok(destination) => destination,
-        Err(Refused::Unreadable) => return Err(Error::HttpRequestUriInvalid),
-        Err(Refused::By(refusal)) => {
+        Err(DestinationError::Unreadable) => return Err(Error::HttpRequestUriInvalid),
+        Err(DestinationError::By(refusal)) => {
             egress.refuse(&refusal, &log);
             return Err(match refusal {
-                Refusal::Authority { .. } => Error::HttpRequestUriInvalid,
+                EgressDenial::Authority { .. } => Error::HttpRequestUriInvalid,
                 _ => Error::HttpRequestDenied,
             });
         }
@@ -67,7 +68,7 @@ pub(super) async fn send(
     };
     match &sent {
         Ok(_) => egress.metrics.egress("ok"),
-        // Counted, with the reason, where they were refused.
+        // Counted and logged where they were refused.
         Err(Error::HttpRequestDenied | Error::DestinationIpProhibited) => {}
         Err(error) => {
             egress.metrics.egress("failed");
@@ -77,22 +78,22 @@ pub(super) async fn send(
     sent
 }
 
-/// Why a request goes nowhere.
-enum Refused {
-    /// Without a host, or of a scheme that is not ours: wasi:http lets no guest come so far.
+/// Why a request is not sent.
+enum DestinationError {
+    /// Without a host, or with another scheme; wasi:http refuses that earlier.
     Unreadable,
-    By(Refusal),
+    By(EgressDenial),
 }
 
-/// Where a request goes, and whether in TLS.
-fn destination(egress: &Egress, uri: &Uri) -> Result<(Target, bool), Refused> {
-    let authority = uri.authority().ok_or(Refused::Unreadable)?;
+/// Where a request goes, and whether by TLS.
+fn destination(egress: &Egress, uri: &Uri) -> Result<(HostPort, bool), DestinationError> {
+    let authority = uri.authority().ok_or(DestinationError::Unreadable)?;
     let tls = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => true,
         Some(scheme) if *scheme == Scheme::HTTP => false,
-        _ => return Err(Refused::Unreadable),
+        _ => return Err(DestinationError::Unreadable),
     };
-    let target = egress.check(authority.as_str(), default_port(tls)).map_err(Refused::By)?;
+    let target = egress.check(authority.as_str(), default_port(tls)).map_err(DestinationError::By)?;
     Ok((target, tls))
 }
 
@@ -100,8 +101,9 @@ fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-/// Only a request to a proxy carries scheme and authority. What `Host` says is where it goes, not what the guest wrote.
-fn in_origin_form(mut request: Request<WasiBody>, target: &Target, tls: bool) -> Result<Request<WasiBody>, Error> {
+/// Rewrites the target to origin form: only a request to a proxy has scheme and authority. `Host` is set to the
+/// destination, whatever the guest wrote.
+fn in_origin_form(mut request: Request<WasiBody>, target: &HostPort, tls: bool) -> Result<Request<WasiBody>, Error> {
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
     let path = match request.uri().path() {
         "" => format!("/{query}"),
@@ -112,25 +114,25 @@ fn in_origin_form(mut request: Request<WasiBody>, target: &Target, tls: bool) ->
     *request.uri_mut() = Uri::from(path);
     let host = HeaderValue::from_maybe_shared(target.authority(default_port(tls)));
     request.headers_mut().insert(header::HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
-    // Whatever the guest says: what comes back to us by this is not served.
+    // Even if the guest removes it: a request that loops back here is refused.
     loops::mark(request.headers_mut());
     Ok(request)
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 async fn connect(
     egress: &Egress,
     log: &FunctionLog,
     permit: Permit,
-    target: &Target,
+    target: &HostPort,
     tls: bool,
-) -> Result<Box<dyn Stream>, Error> {
+) -> Result<Box<dyn ByteStream>, Error> {
     let (addresses, name) = match &target.host {
-        // Granted as it is: nobody is asked what it means.
-        Host::Address(address) => (vec![SocketAddr::new(*address, target.port)], ServerName::from(*address)),
-        Host::Name(name) => {
+        // Granted as an address: no resolver is asked.
+        NetworkHost::Address(address) => (vec![SocketAddr::new(*address, target.port)], ServerName::from(*address)),
+        NetworkHost::Name(name) => {
             let addresses = resolve(egress, log, name, target.port).await?;
             (addresses, ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?)
         }
@@ -143,7 +145,7 @@ async fn connect(
     Ok(Box::new(connector.connect(name, stream).await.map_err(Error::Tls)?))
 }
 
-/// The addresses of a granted name that it may lead to.
+/// Resolves a granted name to the addresses that it may lead to.
 async fn resolve(egress: &Egress, log: &FunctionLog, name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
     let resolved = egress.lookup(name, port).await;
     let resolved = resolved.map_err(|error| Error::DnsError { rcode: Some(error.to_string()), info_code: None })?;
@@ -153,7 +155,7 @@ async fn resolve(egress: &Egress, log: &FunctionLog, name: &str, port: u16) -> R
     })
 }
 
-/// A connection to the first of these that takes one.
+/// Connects to the first of these addresses that accepts.
 async fn connect_any(permit: Permit, addresses: &[SocketAddr]) -> Result<Permitted, Error> {
     let mut last = Error::DestinationNotFound;
     for address in addresses {
@@ -177,13 +179,17 @@ static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
     Arc::new(config.with_no_client_auth())
 });
 
-async fn exchange(stream: Box<dyn Stream>, request: Request<WasiBody>, options: RequestOptions) -> Result<Sent, Error> {
+async fn exchange(
+    stream: Box<dyn ByteStream>,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+) -> Result<SentRequest, Error> {
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
     let mut connection = Some(Box::pin(connection));
     let mut sending = pin!(timeout(options.first_byte_timeout.unwrap_or(READ_TIMEOUT), sender.send_request(request)));
-    // The connection moves only while it is polled, so both are, until the response's head is here.
+    // The connection makes progress only while it is polled, so both are polled until the response's head arrives.
     let response = std::future::poll_fn(|cx| {
         if let Some(open) = connection.as_mut()
             && let Poll::Ready(ended) = open.as_mut().poll(cx)
@@ -211,7 +217,7 @@ async fn exchange(stream: Box<dyn Stream>, request: Request<WasiBody>, options: 
     Ok((response, Box::new(rest)))
 }
 
-/// A response's body, which may not pause for too long.
+/// A response's body that fails if it pauses for too long.
 struct Received {
     body: Incoming,
     between_bytes: Duration,

@@ -1,48 +1,48 @@
-//! The raw sockets of one instance: the names it has resolved, and where it may connect to.
+//! The raw sockets of one instance: the names that it has resolved, and where it may connect to.
 //!
-//! A name resolves if it is granted with any port. What it led to may be connected to at the ports with which the name
-//! is granted, if the address is public or granted itself: the same rule as for HTTP. What is refused or not found is
-//! told to the guest as a name that cannot be resolved, and to the log with its reason.
+//! A name resolves if it is granted with any port. The guest may connect to its addresses at the ports with which the name
+//! is granted, if the address is public or granted itself: the same rule as for HTTP. If a name is refused or not found,
+//! the guest gets the error for a name that cannot be resolved, and the log the reason.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::egress::RESOLVED_NAMES;
-use crate::network::{Host, Target};
+use crate::network::{HostPort, NetworkHost};
 use crate::wasm::egress::connections::Permit;
-use crate::wasm::egress::policy::{Egress, Refusal, may_lead_to};
+use crate::wasm::egress::policy::{Egress, EgressDenial, may_lead_to};
 use crate::wasm::worker::output::FunctionLog;
 
 /// See the module. Shared by what resolves and what connects.
-pub struct Sockets {
+pub struct RawSockets {
     egress: Arc<Egress>,
     log: FunctionLog,
-    /// What a name led to, the oldest first.
+    /// Resolved names with their addresses, the oldest first.
     resolved: Mutex<Vec<(String, Vec<IpAddr>)>>,
 }
 
-/// The name leads nowhere, for all that the guest need know.
+/// The name cannot be resolved; the guest gets no reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unresolvable;
 
-impl Sockets {
-    pub fn new(egress: Arc<Egress>, log: FunctionLog) -> Sockets {
-        Sockets { egress, log, resolved: Mutex::default() }
+impl RawSockets {
+    pub fn new(egress: Arc<Egress>, log: FunctionLog) -> RawSockets {
+        RawSockets { egress, log, resolved: Mutex::default() }
     }
 
-    /// The addresses of a host; those of an address, which need no grant to be read, are itself.
+    /// Resolves a host. An address resolves to itself, without a grant.
     pub async fn resolve(&self, text: &str) -> Result<Vec<IpAddr>, Unresolvable> {
-        // Bare IPv6 addresses are names of sockets too.
+        // Unlike in URLs, IPv6 addresses come without brackets.
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(vec![address.to_canonical()]);
         }
-        let name = match Host::parse(text) {
-            Ok(Host::Address(address)) => return Ok(vec![address]),
-            Ok(Host::Name(name)) => name,
-            Err(why) => return Err(self.refuse(Refusal::Authority { authority: text.to_owned(), why })),
+        let name = match NetworkHost::parse(text) {
+            Ok(NetworkHost::Address(address)) => return Ok(vec![address]),
+            Ok(NetworkHost::Name(name)) => name,
+            Err(why) => return Err(self.refuse(EgressDenial::Authority { authority: text.to_owned(), why })),
         };
         if !self.egress.grants.grant_at_some_port(&name) {
-            return Err(self.refuse(Refusal::Resolution { name, granted: self.egress.grants.to_string() }));
+            return Err(self.refuse(EgressDenial::Resolution { name, granted: self.egress.grants.to_string() }));
         }
         let found = match self.egress.lookup(&name, 0).await {
             Ok(found) => found.iter().map(|address| address.ip().to_canonical()).collect::<Vec<_>>(),
@@ -68,13 +68,13 @@ impl Sockets {
         if granted {
             self.egress.metrics.egress("ok");
         } else {
-            let target = Target { host: Host::Address(canonical.ip()), port: canonical.port() };
-            self.refuse(Refusal::Name { target, granted: self.egress.grants.to_string() });
+            let target = HostPort { host: NetworkHost::Address(canonical.ip()), port: canonical.port() };
+            self.refuse(EgressDenial::Name { target, granted: self.egress.grants.to_string() });
         }
         granted
     }
 
-    /// The right to have one more socket; `None` where there is none left.
+    /// A permit for one more socket. `None` if none is free.
     pub fn permit(&self) -> Option<Permit> {
         let permit = self.egress.connections.try_permit();
         if permit.is_none() {
@@ -86,14 +86,14 @@ impl Sockets {
     fn was_resolved(&self, address: SocketAddr) -> bool {
         let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         resolved.iter().any(|(name, addresses)| {
-            let target = Target { host: Host::Name(name.clone()), port: address.port() };
+            let target = HostPort { host: NetworkHost::Name(name.clone()), port: address.port() };
             addresses.contains(&address.ip())
                 && self.egress.grants.grant(&target)
                 && may_lead_to(&self.egress.grants, name, address)
         })
     }
 
-    fn refuse(&self, refusal: Refusal) -> Unresolvable {
+    fn refuse(&self, refusal: EgressDenial) -> Unresolvable {
         self.egress.refuse(&refusal, &self.log);
         Unresolvable
     }
@@ -106,15 +106,15 @@ mod tests {
     use crate::network::Grants;
     use crate::telemetry::Telemetry;
 
-    fn sockets(patterns: &[&str]) -> (Sockets, FunctionLog, Telemetry) {
+    fn sockets(patterns: &[&str]) -> (RawSockets, FunctionLog, Telemetry) {
         let telemetry = Telemetry::new();
         let grants = Grants::parse(patterns.iter().copied()).unwrap();
         let log = FunctionLog::new(&Limits::defaults(Profile::Worker));
         let egress = Arc::new(Egress::new(grants, 1, Arc::new(telemetry.function("f"))));
-        (Sockets::new(egress, log.clone()), log, telemetry)
+        (RawSockets::new(egress, log.clone()), log, telemetry)
     }
 
-    fn connects(sockets: &Sockets, address: &str) -> bool {
+    fn connects(sockets: &RawSockets, address: &str) -> bool {
         sockets.connect(address.parse().unwrap())
     }
 

@@ -5,12 +5,12 @@ use wasmtime::{Config, Engine, Result};
 use crate::limits::{Calls, Limit, Profile};
 use crate::wasm::fuel;
 
-/// An engine that compiles what that of the profile will run. It has no pool, and so no room to run it.
+/// An engine that compiles for the engine of the profile. It has no pool, and so cannot run anything.
 pub(in crate::wasm) fn compiling(profile: Profile) -> Result<Engine> {
     Engine::new(&config(profile))
 }
 
-/// Equal for engines of which one takes what the other has compiled, in this process or another.
+/// Equal for engines that can load each other's compiled code, in this process or another.
 pub(in crate::wasm) fn digest(engine: &Engine) -> u64 {
     use std::hash::{Hash as _, Hasher as _};
     let mut digest = std::hash::DefaultHasher::new();
@@ -23,7 +23,7 @@ pub(super) fn config(profile: Profile) -> Config {
     let mut config = Config::new();
     config.consume_fuel(true).operator_cost(fuel::operator_costs()).wasm_relaxed_simd(false);
     config.memory_init_cow(true).async_stack_zeroing(false);
-    // Which byte of the component an instruction came from: a third of a compiled file, for the offsets in traps.
+    // The address map is a third of a compiled file, and only gives offsets in traps.
     config.generate_address_map(false);
     config.max_wasm_stack(stack_bytes);
     match profile.engine().calls {

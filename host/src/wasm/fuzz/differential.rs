@@ -13,7 +13,7 @@ use crate::wasm::compile::Compiler;
 use crate::wasm::compile::{self, Compiled, Inspection};
 use crate::wasm::engine::Engines;
 use crate::wasm::restore;
-use crate::wasm::viewer::{Called, ViewerCode, ViewerInstance};
+use crate::wasm::viewer::{ViewerCallResult, ViewerCode, ViewerInstance};
 
 /// The first bytes say what the component does, the last ones what it is sent.
 pub(crate) fn differential(data: &[u8]) {
@@ -38,7 +38,7 @@ pub(crate) fn compare(component: &[u8], events: &[Vec<u8>]) {
         let mut new = code.instantiate().unwrap_or_else(|failure| panic!("the second does not start: {failure}"));
         let call = |instance: &mut ViewerInstance| -> (String, String) {
             // Clock and random numbers tell one call from the next, and are the same for both.
-            let Called { result, fuel } = instance.call(&code, Moment::ViewerRequest, event, number << 40, number);
+            let ViewerCallResult { result, fuel } = instance.call(&code, Moment::ViewerRequest, event, number << 40, number);
             (format!("{result:?} with {fuel} units"), instance.take_log())
         };
         let (answer, expected) = (call(&mut kept), call(&mut new));

@@ -7,13 +7,13 @@ use wasmparser::types::TypesRef;
 
 use super::unsuitable::Unsuitable;
 
-/// Types that are looked into, over all functions of a component. A type may name another many times.
+/// How many types are visited, over all functions of a component. A type may name another many times.
 const TYPES_MAX: u32 = 1_000_000;
 
-/// Measures results.
+/// Computes the sizes of results.
 pub(super) struct Areas<'a> {
     types: TypesRef<'a>,
-    /// Types that were looked into.
+    /// How many types were visited.
     looked_at: &'a mut u32,
 }
 

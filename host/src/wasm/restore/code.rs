@@ -1,13 +1,13 @@
-//! The functions that a rewritten module gains: what marks, what grows, and what puts back.
+//! The functions that a rewritten module gains: to mark, to grow, and to restore.
 
 use wasm_encoder::{BlockType, Function, MemArg, ValType};
 
 use super::layout::{GRANULE_SHIFT, MARKS, MEMORY, PAGE};
-use super::source::Source;
+use super::source::MainModule;
 use super::unsuitable::Unsuitable;
 
 const GRANULE: i32 = 1 << GRANULE_SHIFT;
-/// The widest store; a mark also vouches for as many bytes past its granule, less one.
+/// The widest store; a mark also covers as many bytes past its granule, less one.
 const WIDEST_STORE: i32 = 16;
 
 /// Indices of what is appended.
@@ -55,7 +55,7 @@ pub(super) fn mark_body(added: &Added) -> Function {
 
 /// `grow(pages) -> old pages or -1`, as `memory.grow`. Where the limit and not the module's own maximum is
 /// in the way, the real instruction is asked, so that the host's limiter hears of it (and refuses).
-pub(super) fn grow_body(source: &Source<'_>, added: &Added) -> Function {
+pub(super) fn grow_body(source: &MainModule<'_>, added: &Added) -> Function {
     let mut function = Function::new([(1, ValType::I64)]);
     let (pages, wanted) = (0, 1);
     let own = source.maximum_pages.unwrap_or(u64::MAX >> 1).min(PAGE).cast_signed();
@@ -69,8 +69,8 @@ pub(super) fn grow_body(source: &Source<'_>, added: &Added) -> Function {
     function
 }
 
-/// Runs of marked granules are put back one by one; marks are cleared word by word.
-pub(super) fn restore_body(source: &Source<'_>, added: &Added) -> Result<Function, Unsuitable> {
+/// Restores marked granules one by one, and clears marks word by word.
+pub(super) fn restore_body(source: &MainModule<'_>, added: &Added) -> Result<Function, Unsuitable> {
     let size = i32::try_from(added.memory_pages * PAGE).map_err(|_| Unsuitable::Shape("its memory limit is over 2 GiB"))?;
     let image = i32::try_from(source.image.len()).map_err(|_| Unsuitable::Shape("its image is over 2 GiB"))?;
     let granules = size >> GRANULE_SHIFT;
@@ -89,7 +89,7 @@ pub(super) fn restore_body(source: &Source<'_>, added: &Added) -> Result<Functio
             // min(start + granule + the rest of a store that began at its last byte, size)
             f.local_get(start).i32_const(GRANULE + WIDEST_STORE - 1).i32_add().local_tee(end);
             f.i32_const(size).i32_gt_u().if_(BlockType::Empty).i32_const(size).local_set(end).end();
-            // What is behind the image is zero; what is before its end comes from it.
+            // Bytes behind the image are set to zero; bytes before its end are copied from it.
             f.local_get(end).i32_const(image).i32_gt_u().if_(BlockType::Empty);
             f.local_get(start).i32_const(image).local_get(start).i32_const(image).i32_gt_u().select();
             f.i32_const(0);

@@ -15,7 +15,7 @@ use super::unsuitable::Unsuitable;
 
 /// A function import whose results the host writes through its last parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Guarded {
+pub(super) struct GuardedImport {
     /// Among the imported functions.
     pub(super) import: u32,
     /// Bytes that the host may write.
@@ -40,7 +40,7 @@ pub(super) fn imported_funcs(module: &[u8]) -> Result<Vec<(&str, &str, u32)>, Un
     Ok(found)
 }
 
-pub(super) fn guard(module: &[u8], guarded: &[Guarded]) -> Result<Vec<u8>, Unsuitable> {
+pub(super) fn guard(module: &[u8], guarded: &[GuardedImport]) -> Result<Vec<u8>, Unsuitable> {
     let mut types = Vec::new();
     let mut defined = 0;
     for payload in Parser::new(0).parse_all(module) {
@@ -72,7 +72,7 @@ struct Guard<'g> {
     /// The types of imported functions.
     imports: Vec<u32>,
     defined: u32,
-    guarded: &'g [Guarded],
+    guarded: &'g [GuardedImport],
 }
 
 fn len<T>(items: &[T]) -> u32 {

@@ -1,5 +1,5 @@
-//! The rewriting of the one core module that has a memory. Indices are only appended, so every
-//! instruction that is not about memory is copied as it is.
+//! Rewrites the one core module that has a memory. Indices are only appended, so every
+//! instruction that does not concern memory is copied unchanged.
 
 use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ExportKind, ExportSection, Function, FunctionSection,
@@ -9,11 +9,11 @@ use wasmparser::{DataKind, ExternalKind, FunctionBody, Operator, Parser, Payload
 
 use super::code::{self, Added, arg};
 use super::layout::{GRANULE_SHIFT, MARK, MARKS, PAGE, PAGES, RESTORE};
-use super::source::{Source, known_type, len, reallocs};
+use super::source::{MainModule, known_type, len, reallocs};
 use super::unsuitable::Unsuitable;
 
 pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitable> {
-    let source = Source::read(module, memory_bytes)?;
+    let source = MainModule::read(module, memory_bytes)?;
     let memory_pages = memory_bytes / PAGE;
     let reallocs = reallocs(module, &source)?;
     let first = len(&source.funcs);
@@ -29,8 +29,8 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsui
     };
 
     let mut out = Module::new();
-    // Sections in the order of the format; those that are absent in the source are made when their turn comes.
-    let mut writer = Writer { out: &mut out, source: &source, added: &added, reallocs: &reallocs, done: 0 };
+    // Sections in the order of the format; those that the source lacks are inserted in their place.
+    let mut writer = ModuleWriter { out: &mut out, source: &source, added: &added, reallocs: &reallocs, done: 0 };
     let mut code = CodeSection::new();
     let mut names = None;
     for payload in Parser::new(0).parse_all(module) {
@@ -45,7 +45,7 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsui
                     writer.append_code(&mut code)?;
                 }
             }
-            // Indices are only appended, so what is called by a name still is; a trap tells it.
+            // Indices are only appended, so the names in traps are still right.
             Payload::CustomSection(section) if section.name() == "name" => names = Some(section.data()),
             Payload::CustomSection(_) => {}
             _ => {
@@ -62,9 +62,9 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsui
     Ok(out.finish())
 }
 
-struct Writer<'s, 'a> {
+struct ModuleWriter<'s, 'a> {
     out: &'s mut Module,
-    source: &'s Source<'a>,
+    source: &'s MainModule<'a>,
     added: &'s Added,
     reallocs: &'s [u32],
     /// The position of the last section written.
@@ -87,8 +87,8 @@ const ORDER: [SectionId; 12] = [
     SectionId::Data,
 ];
 
-impl Writer<'_, '_> {
-    /// Writes those of our sections that come before `id` and that the source did not have.
+impl ModuleWriter<'_, '_> {
+    /// Writes our sections that precede `id` and that the source lacks.
     fn before(&mut self, id: SectionId) -> Result<(), Unsuitable> {
         let position = ORDER.iter().position(|&known| known as u8 == id as u8).unwrap_or(0);
         while self.done < position {
@@ -258,11 +258,11 @@ fn const_expr(expr: &wasmparser::ConstExpr<'_>) -> ConstExpr {
     ConstExpr::raw(bytes[..length - 1].iter().copied())
 }
 
-/// Copies a body, and puts a mark before every store and a call where the memory's size is asked for.
+/// Copies a body: marks before every store, and replaces `memory.size` and `memory.grow`.
 fn rewrite_body(
     module: &[u8],
     body: &FunctionBody<'_>,
-    source: &Source<'_>,
+    source: &MainModule<'_>,
     added: &Added,
     index: u32,
 ) -> Result<Function, Unsuitable> {

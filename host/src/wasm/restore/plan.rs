@@ -10,15 +10,15 @@ use wasmparser::{
 };
 
 use super::area::Areas;
-use super::guard::{self, Guarded};
+use super::guard::{self, GuardedImport};
 use super::layout::{ARGUMENT, PAGES, RESTORE};
 use super::source;
 use super::unsuitable::Unsuitable;
 
 pub(super) struct CoreModule {
     pub(super) range: Range<usize>,
-    /// What of it must be guarded, for its one instance.
-    pub(super) guarded: Vec<Guarded>,
+    /// The imports that must be guarded, for its one instance.
+    pub(super) guarded: Vec<GuardedImport>,
 }
 
 /// A section of the top level, in order.
@@ -38,7 +38,7 @@ pub(super) enum CoreInstance<'a> {
     Exports(Vec<(&'a str, ExternalKind, u32)>),
 }
 
-/// What the top level of a component consists of, as far as it must be known to write it anew.
+/// The top level of a component, as far as it must be known to rewrite it.
 pub(super) struct Plan<'a> {
     pub(super) sections: Vec<Section>,
     pub(super) modules: Vec<CoreModule>,
@@ -66,14 +66,14 @@ enum CoreFunc<'a> {
     },
 }
 
-/// What a name leads to, once all renaming is seen through.
-enum Origin {
+/// Where a function comes from, once all renaming is resolved.
+enum FuncOrigin {
     Host { area: u32 },
     Guest { instance: u32 },
 }
 
 /// Reads one component from front to back.
-struct Reader<'a> {
+struct PlanReader<'a> {
     types: Types,
     sections: Vec<Section>,
     modules: Vec<CoreModule>,
@@ -87,7 +87,7 @@ struct Reader<'a> {
 impl<'a> Plan<'a> {
     pub(super) fn read(component: &'a [u8]) -> Result<Plan<'a>, Unsuitable> {
         let types = Validator::new_with_features(WasmFeatures::all()).validate_all(component)?;
-        let mut reader = Reader {
+        let mut reader = PlanReader {
             types,
             sections: Vec::new(),
             modules: Vec::new(),
@@ -101,7 +101,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PlanReader<'a> {
     fn top(&mut self, component: &'a [u8]) -> Result<(), Unsuitable> {
         let mut areas = 0;
         let mut parser = Parser::new(0);
@@ -253,16 +253,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Sees through instances that only rename. Each step leads to an earlier one, so that it ends.
-    fn origin(&self, mut func: CoreFunc<'a>) -> Result<Origin, Unsuitable> {
+    fn origin(&self, mut func: CoreFunc<'a>) -> Result<FuncOrigin, Unsuitable> {
         let lost = Unsuitable::Shape("a function of it leads nowhere");
         loop {
             let (instance, name) = match func {
-                CoreFunc::Lowered { area } => return Ok(Origin::Host { area }),
-                CoreFunc::Builtin => return Ok(Origin::Host { area: 0 }),
+                CoreFunc::Lowered { area } => return Ok(FuncOrigin::Host { area }),
+                CoreFunc::Builtin => return Ok(FuncOrigin::Host { area: 0 }),
                 CoreFunc::Export { instance, name } => (instance, name),
             };
             let exports = match self.instances.get(instance as usize) {
-                Some(CoreInstance::Of { .. }) => return Ok(Origin::Guest { instance }),
+                Some(CoreInstance::Of { .. }) => return Ok(FuncOrigin::Guest { instance }),
                 Some(CoreInstance::Exports(exports)) => exports,
                 None => return Err(lost),
             };
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn origin_of(&self, core_func: u32) -> Result<Origin, Unsuitable> {
+    fn origin_of(&self, core_func: u32) -> Result<FuncOrigin, Unsuitable> {
         let func = self.core_funcs.get(core_func as usize).ok_or(Unsuitable::Shape("a function of it leads nowhere"))?;
         self.origin(*func)
     }
@@ -283,12 +283,12 @@ impl<'a> Reader<'a> {
         let (main, main_instance) = self.main(component)?;
         for &func in &self.reallocs {
             match self.origin_of(func)? {
-                Origin::Guest { instance, .. } if instance == main_instance => {}
+                FuncOrigin::Guest { instance, .. } if instance == main_instance => {}
                 _ => return Err(Unsuitable::Shape("its allocator is not in its main module")),
             }
         }
         for &func in &self.called {
-            if let Origin::Host { .. } = self.origin_of(func)? {
+            if let FuncOrigin::Host { .. } = self.origin_of(func)? {
                 return Err(Unsuitable::Shape("it lifts a function of the host"));
             }
         }
@@ -296,7 +296,7 @@ impl<'a> Reader<'a> {
         let types = self.types.as_ref();
         let core_funcs = u32::try_from(self.core_funcs.len()).map_err(|_| Unsuitable::Shape("it has too many functions"))?;
         let (types, funcs) = (types.component_type_count(), types.component_function_count());
-        let Reader { sections, modules, instances, .. } = self;
+        let PlanReader { sections, modules, instances, .. } = self;
         Ok(Plan { sections, modules, instances, main, main_instance, types, funcs, core_funcs })
     }
 
@@ -335,8 +335,8 @@ impl<'a> Reader<'a> {
                     return Err(Unsuitable::Shape("an instance of it lacks an argument"));
                 };
                 match self.origin(CoreFunc::Export { instance, name })? {
-                    Origin::Host { area: 0 } | Origin::Guest { .. } => {}
-                    Origin::Host { area } => guarded.push(Guarded { import, area }),
+                    FuncOrigin::Host { area: 0 } | FuncOrigin::Guest { .. } => {}
+                    FuncOrigin::Host { area } => guarded.push(GuardedImport { import, area }),
                 }
             }
             if guarded.is_empty() {

@@ -1,4 +1,4 @@
-//! What is read off the main module, the one with a memory, before it is written anew; and what keeps a module from that.
+//! Reads the main module, the one with a memory, before it is rewritten; and checks what makes a module unsuitable.
 
 use wasmparser::{
     CompositeInnerType, DataKind, DataSectionReader, ExternalKind, FuncType, FunctionBody, GlobalSectionReader,
@@ -73,8 +73,8 @@ fn changes_tables_or_segments(body: &FunctionBody<'_>) -> Result<Option<&'static
     Ok(None)
 }
 
-/// What is read off the module before it is written anew.
-pub(super) struct Source<'a> {
+/// The main module, as far as it must be known to rewrite it.
+pub(super) struct MainModule<'a> {
     pub(super) types: Vec<FuncType>,
     /// Type of each function, imported ones first.
     pub(super) funcs: Vec<u32>,
@@ -88,9 +88,9 @@ pub(super) struct Source<'a> {
     pub(super) image: Vec<u8>,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn read(module: &'a [u8], memory_bytes: u64) -> Result<Source<'a>, Unsuitable> {
-        let mut source = Source {
+impl<'a> MainModule<'a> {
+    pub(super) fn read(module: &'a [u8], memory_bytes: u64) -> Result<MainModule<'a>, Unsuitable> {
+        let mut source = MainModule {
             types: Vec::new(),
             funcs: Vec::new(),
             imported_funcs: 0,
@@ -223,7 +223,7 @@ impl<'a> Source<'a> {
 }
 
 /// Exported functions of the type of `cabi_realloc`: each is replaced by one that marks what it returns.
-pub(super) fn reallocs(module: &[u8], source: &Source<'_>) -> Result<Vec<u32>, Unsuitable> {
+pub(super) fn reallocs(module: &[u8], source: &MainModule<'_>) -> Result<Vec<u32>, Unsuitable> {
     let mut found = Vec::new();
     for payload in Parser::new(0).parse_all(module) {
         if let Payload::ExportSection(reader) = payload? {

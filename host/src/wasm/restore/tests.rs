@@ -8,7 +8,7 @@ use super::{Unsuitable, rewrite};
 use crate::failure::Failure;
 use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::abi::Moment;
-use crate::wasm::compile::{self, Source};
+use crate::wasm::compile::{self, ComponentSource};
 use crate::wasm::engine::{Engines, tests::engines};
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
 
@@ -68,9 +68,13 @@ const FIRST_ANSWER: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 2, 0, 0, 0, 0xfb, 0xff, 
 
 fn code(engines: &Engines, wat: &str) -> ViewerCode {
     let limits = Limits::defaults(Profile::Viewer);
-    let compiled =
-        compile::compiled(engines, &Source::from_bytes(&wat::parse_str(wat).unwrap()).unwrap(), &limits, Compiling::default())
-            .unwrap();
+    let compiled = compile::compiled(
+        engines,
+        &ComponentSource::from_bytes(&wat::parse_str(wat).unwrap()).unwrap(),
+        &limits,
+        Compiling::default(),
+    )
+    .unwrap();
     compiled.restorable.as_ref().unwrap();
     ViewerCode::new(engines, &compiled, &limits, None).unwrap()
 }

@@ -1,13 +1,13 @@
-//! `wasi:cli`: nothing comes in, and what goes out goes to the function's log.
+//! `wasi:cli`: there is no input, and output goes to the function's log.
 
 use wasmtime::component::{LinkerInstance, Resource};
 use wasmtime::{Error, Result};
 
 use super::define::{func, handle, resource};
 use super::io::{InputStream, OutputStream};
-use crate::wasm::state::{Stream, ViewerState};
+use crate::wasm::state::{StdStream, ViewerState};
 
-/// Nobody has one: there is no terminal.
+/// Never given to a guest: there is no terminal.
 struct TerminalInput;
 struct TerminalOutput;
 
@@ -19,7 +19,7 @@ pub(super) fn environment(environment: Interface<'_, '_>) -> Result<()> {
     func(environment, "initial-cwd", |_, (): ()| Ok((None::<String>,)))
 }
 
-/// The end of the process is the end of the call, and it has no answer.
+/// Exiting ends the call without a reply.
 pub(super) fn exit(exit: Interface<'_, '_>) -> Result<()> {
     func(exit, "exit", |_, (status,): (std::result::Result<(), ()>,)| -> Result<()> { Err(exited(u8::from(status.is_err()))) })?;
     func(exit, "exit-with-code", |_, (code,): (u8,)| -> Result<()> { Err(exited(code)) })
@@ -34,11 +34,11 @@ pub(super) fn stdin(stdin: Interface<'_, '_>) -> Result<()> {
 }
 
 pub(super) fn stdout(stdout: Interface<'_, '_>) -> Result<()> {
-    func(stdout, "get-stdout", |store, (): ()| Ok((handle::<OutputStream>(store, Stream::Stdout as u8)?,)))
+    func(stdout, "get-stdout", |store, (): ()| Ok((handle::<OutputStream>(store, StdStream::Stdout as u8)?,)))
 }
 
 pub(super) fn stderr(stderr: Interface<'_, '_>) -> Result<()> {
-    func(stderr, "get-stderr", |store, (): ()| Ok((handle::<OutputStream>(store, Stream::Stderr as u8)?,)))
+    func(stderr, "get-stderr", |store, (): ()| Ok((handle::<OutputStream>(store, StdStream::Stderr as u8)?,)))
 }
 
 pub(super) fn terminal_input(terminal: Interface<'_, '_>) -> Result<()> {

@@ -1,6 +1,6 @@
-//! `wasi:clocks`: both clocks stand still at the start of the call, and whatever is waited for has happened.
+//! `wasi:clocks`: both clocks stand still at the start of the call, and every timer has expired.
 //!
-//! A hook cannot wait, and cannot measure: how long its own code or its neighbours' takes is not its business.
+//! A hook cannot wait, and cannot measure how long its own code or its neighbours' takes.
 
 use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower};
@@ -9,7 +9,7 @@ use super::define::{func, handle};
 use super::io::Pollable;
 use crate::wasm::state::ViewerState;
 
-/// Of a second; the call's time is as exact as that of the system.
+/// The stated resolution; the call's time is as exact as the system's.
 const RESOLUTION_NS: u64 = 1;
 const NS_PER_S: u64 = 1_000_000_000;
 

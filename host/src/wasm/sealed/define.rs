@@ -7,10 +7,10 @@ use crate::limits::Limit;
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::ViewerState;
 
-/// What a function here sees of the instance that calls it.
+/// The store of the calling instance.
 pub(super) type Caller<'a> = StoreContextMut<'a, ViewerState>;
 
-/// Defines a function; what each call costs by itself is paid before it runs.
+/// Defines a function; the base price of a call is charged before it runs.
 pub(super) fn func<P, R>(
     interface: &mut LinkerInstance<'_, ViewerState>,
     name: &str,
@@ -27,8 +27,8 @@ where
     })
 }
 
-/// Defines a function that nobody can call, since nobody can have what its first argument is a handle to. Its type is
-/// not looked at.
+/// Defines a function that no guest can call, since no guest can have the handle that is its first argument. Its type is
+/// not checked.
 pub(super) fn unreachable(interface: &mut LinkerInstance<'_, ViewerState>, name: &str) -> Result<()> {
     interface.func_new(name, |_, _, _, _| Err(Error::msg("a sealed hook has no such handle")))
 }
@@ -41,13 +41,13 @@ pub(super) fn resource<T: 'static>(interface: &mut LinkerInstance<'_, ViewerStat
     })
 }
 
-/// A handle for the guest, and what it costs.
+/// Makes a handle for the guest, and charges for it.
 pub(super) fn handle<T: 'static>(store: &mut Caller<'_>, kind: u8) -> Result<Resource<T>> {
     pay(store, host_call::HANDLE)?;
     Ok(Resource::new_own(store.data_mut().handle(kind)?))
 }
 
-/// Host code burns no fuel by itself: this takes what it costs (`fuel::host_call`) from what the call has left.
+/// Charges for host code (`fuel::host_call`), which burns no fuel by itself.
 pub(super) fn pay(store: &mut Caller<'_>, units: u64) -> Result<()> {
     match store.get_fuel()?.checked_sub(units) {
         Some(left) => store.set_fuel(left),

@@ -1,4 +1,4 @@
-//! `wasi:filesystem`: there is no directory to begin with, so nothing can be opened.
+//! `wasi:filesystem`: there are no preopened directories, so nothing can be opened.
 
 use wasmtime::Result;
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
@@ -7,7 +7,7 @@ use super::define::{func, resource, unreachable};
 use super::io::IoError;
 use crate::wasm::state::ViewerState;
 
-/// Nobody has one: there is no directory to open it in.
+/// Never given to a guest: there is no directory to open it in.
 pub(super) struct Descriptor;
 struct DirectoryEntryStream;
 
@@ -42,7 +42,7 @@ const METHODS: [&str; 28] = [
     "[method]directory-entry-stream.read-directory-entry",
 ];
 
-/// Of `wasi:filesystem/types`, by its place there; none is ever given.
+/// The error codes of `wasi:filesystem/types`, in its order; none is ever returned.
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
@@ -134,6 +134,6 @@ pub(super) fn types(types: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
     for method in METHODS {
         unreachable(types, method)?;
     }
-    // No stream here is a file's.
+    // No stream here belongs to a file.
     func(types, "filesystem-error-code", |_, (_error,): (Resource<IoError>,)| Ok((None::<ErrorCode>,)))
 }

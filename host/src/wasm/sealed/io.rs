@@ -1,7 +1,7 @@
-//! `wasi:io`: output is taken at once and goes to the function's log, input has ended, and everything is ready.
+//! `wasi:io`: output is written to the function's log at once, input is at its end, and every pollable is ready.
 //!
-//! A hook does not wait, so a pollable is always ready. Of a stream nothing is kept here: what has been written of a
-//! line that has not ended is in `ViewerState::log`.
+//! A hook does not wait, so a pollable is always ready. Streams have no state here: an unfinished line is in
+//! `ViewerState::log`.
 
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, WasmList};
 use wasmtime::{Error, Result};
@@ -9,12 +9,12 @@ use wasmtime::{Error, Result};
 use super::define::{Caller, func, handle, pay, pay_bytes, resource};
 use crate::limits::host::PERMIT_BYTES;
 use crate::wasm::fuel::host_call;
-use crate::wasm::state::{Handles, Stream, ViewerState};
+use crate::wasm::state::{Handles, StdStream, ViewerState};
 
 pub(super) struct OutputStream;
 pub(super) struct InputStream;
 pub(super) struct Pollable;
-/// Nobody has one: nothing fails.
+/// Never given to a guest: nothing fails.
 pub(super) struct IoError;
 
 #[derive(ComponentType, Lift, Lower)]
@@ -61,7 +61,7 @@ fn output(streams: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
     for name in ["[method]output-stream.write", "[method]output-stream.blocking-write-and-flush"] {
         func(streams, name, |store, (stream, contents): (Resource<OutputStream>, WasmList<u8>)| -> Result<Streamed<()>> {
             pay_bytes(store, contents.len(), host_call::TEXT_BYTE_EIGHTHS)?;
-            // The log takes no more than it has room for, and a byte to see that there was more.
+            // The log takes as much as it has room for, and one byte more to detect truncation.
             let bytes = contents.as_le_slice(&*store);
             let kept = bytes[..bytes.len().min(store.data().log.room() + 1)].to_vec();
             write(store, &stream, &kept);
@@ -95,7 +95,7 @@ fn output(streams: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
 }
 
 fn write(store: &mut Caller<'_>, stream: &Resource<OutputStream>, bytes: &[u8]) {
-    let stream = if Handles::kind(stream.rep()) == Stream::Stderr as u8 { Stream::Stderr } else { Stream::Stdout };
+    let stream = if Handles::kind(stream.rep()) == StdStream::Stderr as u8 { StdStream::Stderr } else { StdStream::Stdout };
     store.data_mut().log.write(stream, bytes);
 }
 

@@ -1,4 +1,4 @@
-//! Our own interfaces, `edgeward:edge`: the function's log, and its key-value store.
+//! The interfaces of `edgeward:edge`: the function's log, and its key-value store.
 //!
 //! Both profiles have them; a worker's linker wraps `line`, `get` and `count`.
 
@@ -12,31 +12,31 @@ use crate::limits;
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::{KeyValueStore, ViewerState};
 
-/// With their versions.
+/// The interfaces with their versions.
 pub const OWN: [&str; 2] = ["edgeward:edge/log@0.1.0", "edgeward:edge/key-value-store@0.1.0"];
 
-/// What these need to find beside a worker's instance.
-pub(in crate::wasm) trait Beside: Sized + 'static {
-    /// Counts a call of the guest into the host that moves so many bytes, or ends it.
+/// What these interfaces need of a worker's state.
+pub(in crate::wasm) trait HostServices: Sized + 'static {
+    /// Counts a call of the guest into the host that moves so many bytes; an error ends the call.
     fn charge(store: &mut StoreContextMut<'_, Self>, bytes: usize) -> Result<()>;
     fn log_line(&mut self, line: &str);
     fn key_values(&self) -> Option<Arc<dyn KeyValueStore>>;
 }
 
-/// `log.line`, for a worker; so are the next two.
-pub(in crate::wasm) fn line<S: Beside>(store: &mut StoreContextMut<'_, S>, text: &str) -> Result<()> {
+/// `log.line`, for a worker. The next two are for workers, too.
+pub(in crate::wasm) fn line<S: HostServices>(store: &mut StoreContextMut<'_, S>, text: &str) -> Result<()> {
     S::charge(store, text.len())?;
     store.data_mut().log_line(text);
     Ok(())
 }
 
-pub(in crate::wasm) fn get<S: Beside>(store: &mut StoreContextMut<'_, S>, key: &str) -> Result<Option<Vec<u8>>> {
+pub(in crate::wasm) fn get<S: HostServices>(store: &mut StoreContextMut<'_, S>, key: &str) -> Result<Option<Vec<u8>>> {
     let found = store.data().key_values().and_then(|values| values.get(key).map(<[u8]>::to_vec));
     S::charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
     Ok(found)
 }
 
-pub(in crate::wasm) fn count<S: Beside>(store: &mut StoreContextMut<'_, S>) -> Result<u32> {
+pub(in crate::wasm) fn count<S: HostServices>(store: &mut StoreContextMut<'_, S>) -> Result<u32> {
     S::charge(store, 0)?;
     Ok(counted(store.data().key_values().as_deref()))
 }
@@ -48,7 +48,7 @@ fn counted(values: Option<&dyn KeyValueStore>) -> u32 {
 pub(super) fn log(log: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
     func(log, "line", |store, (text,): (WasmStr,)| {
         let room = store.data().log.room();
-        // Of a long line only what is kept is copied; to know that all of it is text, it is read.
+        // Only the part of a long line that is kept is copied; all of it is validated as text.
         let (len, kept) = {
             let text = text.to_str(&*store)?;
             (text.len(), text[..text.floor_char_boundary(room + 1)].to_owned())

@@ -1,7 +1,7 @@
-//! `wasi:random`: numbers that are the call's own.
+//! `wasi:random`: random numbers of the call's own.
 //!
-//! SplitMix64 from the call's seed: good enough to seed hash maps, and to choose among servers. Nobody can make a secret
-//! of it, and the documentation says so.
+//! SplitMix64 from the call's seed: good enough to seed hash maps, and to choose among servers, but not for secrets, as the
+//! documentation says.
 
 use wasmtime::component::LinkerInstance;
 use wasmtime::{Error, Result};

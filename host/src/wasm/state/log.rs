@@ -1,11 +1,11 @@
 //! The log of one call: lines up to a number of bytes, then one line that says so.
 //!
-//! What a guest writes to its standard output and error is cut into lines; of a line that has not ended what is there is
-//! kept until it ends, or the call does.
+//! What a guest writes to its standard output and error is split into lines. An unfinished line is kept until it ends, or
+//! the call does.
 
-/// Where output without an end of line waits for it.
+/// A standard stream of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub enum StdStream {
     Stdout,
     Stderr,
 }
@@ -13,7 +13,7 @@ pub enum Stream {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct CallLog {
-    /// Each line with its end.
+    /// The lines, each with its line break.
     text: String,
     bytes_max: usize,
     truncated: bool,
@@ -25,12 +25,12 @@ impl CallLog {
         CallLog { bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX), ..CallLog::default() }
     }
 
-    /// Bytes of a line that would still be kept.
+    /// How many bytes of a line would still be kept.
     pub fn room(&self) -> usize {
         if self.truncated { 0 } else { self.bytes_max.saturating_sub(self.text.len() + 1) }
     }
 
-    /// Whether nothing that comes is kept any more.
+    /// Whether further lines are dropped.
     pub fn is_full(&self) -> bool {
         self.truncated
     }
@@ -39,7 +39,7 @@ impl CallLog {
         if self.truncated {
             return;
         }
-        // The end of a line takes room as well, or there would be no end to empty ones.
+        // A line break takes room as well, or empty lines would be unlimited.
         let full = self.text.len() >= self.bytes_max;
         let kept = line.floor_char_boundary(self.room());
         if !full {
@@ -53,7 +53,7 @@ impl CallLog {
     }
 
     /// Adds what was written to a stream.
-    pub fn write(&mut self, stream: Stream, mut bytes: &[u8]) {
+    pub fn write(&mut self, stream: StdStream, mut bytes: &[u8]) {
         while !self.truncated {
             let Some(end) = memchr::memchr(b'\n', bytes) else { break };
             self.unfinish(stream, &bytes[..end]);
@@ -63,14 +63,14 @@ impl CallLog {
         self.unfinish(stream, bytes);
     }
 
-    /// One byte more than there is room for says that there was more.
-    fn unfinish(&mut self, stream: Stream, bytes: &[u8]) {
+    /// Keeps one byte more than there is room for, to detect truncation.
+    fn unfinish(&mut self, stream: StdStream, bytes: &[u8]) {
         let room = self.room() + 1;
         let unfinished = &mut self.unfinished[stream as usize];
         unfinished.extend_from_slice(&bytes[..bytes.len().min(room.saturating_sub(unfinished.len()))]);
     }
 
-    fn finish(&mut self, stream: Stream) {
+    fn finish(&mut self, stream: StdStream) {
         let mut line = std::mem::take(&mut self.unfinished[stream as usize]);
         self.line(&String::from_utf8_lossy(&line));
         // The next line has its room; `take` gives it back.
@@ -78,9 +78,9 @@ impl CallLog {
         self.unfinished[stream as usize] = line;
     }
 
-    /// The whole log; the next call starts with an empty one.
+    /// Takes the whole log; the next call starts with an empty one.
     pub fn take(&mut self) -> String {
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in [StdStream::Stdout, StdStream::Stderr] {
             if !self.unfinished[stream as usize].is_empty() {
                 self.finish(stream);
             }
@@ -104,7 +104,7 @@ mod tests {
 
     const CUT: &str = "(log truncated: over log_bytes)";
 
-    fn written(bytes_max: u64, parts: &[(Stream, &[u8])]) -> String {
+    fn written(bytes_max: u64, parts: &[(StdStream, &[u8])]) -> String {
         let mut log = CallLog::new(bytes_max);
         for (stream, bytes) in parts {
             log.write(*stream, bytes);
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn output_is_cut_into_lines_and_each_stream_ends_its_own() {
-        use Stream::{Stderr, Stdout};
+        use StdStream::{Stderr, Stdout};
         for (parts, text) in [
             (&[(Stdout, &b"one\ntwo\n"[..])][..], "one\ntwo"),
             (&[(Stdout, b"on"), (Stderr, b"other\n"), (Stdout, b"e\n")], "other\none"),
@@ -131,8 +131,8 @@ mod tests {
         for (len, cut) in [(98, false), (99, false), (100, true), (5_000, true)] {
             let line = "x".repeat(len);
             for text in [
-                written(100, &[(Stream::Stdout, line.as_bytes())]),
-                written(100, &[(Stream::Stdout, format!("{line}\n").as_bytes())]),
+                written(100, &[(StdStream::Stdout, line.as_bytes())]),
+                written(100, &[(StdStream::Stdout, format!("{line}\n").as_bytes())]),
                 {
                     let mut log = CallLog::new(100);
                     log.line(&line);
@@ -147,17 +147,17 @@ mod tests {
 
     #[test]
     fn empty_lines_have_an_end() {
-        let text = written(100, &[(Stream::Stdout, &[b'\n'; 100_000])]);
+        let text = written(100, &[(StdStream::Stdout, &[b'\n'; 100_000])]);
         assert!(text.ends_with(CUT) && text.len() <= 100 + CUT.len(), "{}", text.len());
     }
 
     #[test]
     fn nothing_of_one_call_is_in_the_log_of_the_next() {
         let mut log = CallLog::new(10);
-        log.write(Stream::Stdout, b"a line that is far too long");
-        log.write(Stream::Stderr, b"unfinished");
+        log.write(StdStream::Stdout, b"a line that is far too long");
+        log.write(StdStream::Stderr, b"unfinished");
         log.clear();
-        log.write(Stream::Stderr, b"new\n");
+        log.write(StdStream::Stderr, b"new\n");
         assert_eq!(log.take(), "new");
         assert_eq!(log.take(), "");
     }

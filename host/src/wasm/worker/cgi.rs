@@ -3,8 +3,8 @@
 //!     request ──► environment, stdin ──► run ──► stdout ──► head ──► caller, with the body
 //!                                                              (while the program runs on)
 //!
-//! A program runs once in its instance: the next call gets another. It has answered when its head is whole; a program
-//! that fails before that fails the call, and later the body is torn, as with any service.
+//! A program runs once in its instance: the next call gets another. It has responded when its head is complete; a program
+//! that fails before that fails the call, and one that fails later truncates the body, as with any service.
 
 mod environment;
 mod head;
@@ -26,7 +26,7 @@ use crate::limits::Limit;
 use crate::wasm::worker::exchange::Exchange;
 use crate::wasm::worker::{WorkerCode, WorkerInstance, failure};
 use head::Read;
-use pipe::{Input, Output};
+use pipe::{Stdin, Stdout};
 
 impl WorkerInstance {
     pub(super) async fn serve_cgi(
@@ -37,9 +37,9 @@ impl WorkerInstance {
         exchange: &mut Exchange,
     ) -> Result<(), Failure> {
         let (request, body) = request.into_parts();
-        let output = Output::new();
+        let output = Stdout::new();
         let variables = environment::variables(&request, &code.surroundings.environment);
-        self.store.data_mut().run_as_program(&variables, Input::new(body), output.clone());
+        self.store.data_mut().run_as_program(&variables, Stdin::new(body), output.clone());
 
         let ended = {
             let mut run = pin!(async {
@@ -54,7 +54,7 @@ impl WorkerInstance {
                 ended = &mut run => (Some(ended), head.await),
             };
             match (ended, head) {
-                // How it ended says more than what it wrote until then.
+                // How it ended says more than what it had written.
                 (Some(ended), Err(unread)) => match how(ended) {
                     Ok(()) => return Err(unread),
                     failed => failed,
@@ -71,32 +71,32 @@ impl WorkerInstance {
             }
         };
         ended.map_err(|ended| match ended {
-            Ended::Failed(error) => failure(&mut self.store, &code.limits, &error),
-            Ended::Status(status) => Failure::Guest(format!("it exited with status {status}")),
+            ProgramEnd::Failed(error) => failure(&mut self.store, &code.limits, &error),
+            ProgramEnd::Status(status) => Failure::Guest(format!("it exited with status {status}")),
         })
     }
 }
 
-/// How a program ends when not well.
-enum Ended {
+/// How a program fails.
+enum ProgramEnd {
     Failed(wasmtime::Error),
     Status(i32),
 }
 
-fn how(returned: wasmtime::Result<Result<(), ()>>) -> Result<(), Ended> {
+fn how(returned: wasmtime::Result<Result<(), ()>>) -> Result<(), ProgramEnd> {
     match returned {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(())) => Err(Ended::Status(1)),
+        Ok(Err(())) => Err(ProgramEnd::Status(1)),
         Err(error) => match error.downcast_ref::<I32Exit>() {
             Some(I32Exit(0)) => Ok(()),
-            Some(I32Exit(status)) => Err(Ended::Status(*status)),
-            None => Err(Ended::Failed(error)),
+            Some(I32Exit(status)) => Err(ProgramEnd::Status(*status)),
+            None => Err(ProgramEnd::Failed(error)),
         },
     }
 }
 
-/// Waits for the head, and gives what was written behind it.
-async fn read_head(output: &Output, code: &WorkerCode) -> Result<(Response<()>, Bytes), Failure> {
+/// Waits for the head. Returns it and the bytes that were written behind it.
+async fn read_head(output: &Stdout, code: &WorkerCode) -> Result<(Response<()>, Bytes), Failure> {
     let bad = |why: &str| Failure::BadReply(format!("its output is no CGI response: {why}"));
     let mut written = BytesMut::new();
     while let Some(bytes) = std::future::poll_fn(|cx| output.poll_take(cx)).await {
@@ -106,7 +106,7 @@ async fn read_head(output: &Output, code: &WorkerCode) -> Result<(Response<()>, 
                 written.advance(at);
                 return Ok((response, written.freeze()));
             }
-            // The line ends and colons of a head are not counted where its headers are.
+            // Twice the limit, since line breaks and colons do not count as header bytes.
             Read::Part if written.len() as u64 > 2 * code.limits.value(Limit::HeaderBytes) => {
                 return Err(code.over(Limit::HeaderBytes));
             }
@@ -116,10 +116,10 @@ async fn read_head(output: &Output, code: &WorkerCode) -> Result<(Response<()>, 
     Err(bad("it ended before its head was whole"))
 }
 
-/// What a program writes behind its head.
+/// The body that a program writes behind its head.
 struct OutputBody {
     rest: Bytes,
-    output: Output,
+    output: Stdout,
 }
 
 impl Body for OutputBody {

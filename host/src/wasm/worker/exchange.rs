@@ -1,12 +1,12 @@
-//! One HTTP request through a component: the head of the response goes ahead, the guest goes on streaming.
+//! One HTTP request through a component: the head of the response is sent first, then the guest goes on streaming.
 //!
 //!     serve ──► guest runs ──► head ──► caller, with the body
 //!                  │                        ├─ read to its end ──► the guest may finish, until the deadline
-//!                  │                        ├─ given up ─────────► it has `LINGER` to finish
+//!                  │                        ├─ abandoned ────────► it has `LINGER` to finish
 //!                  │                        └─ over its limit ───► it ends
 //!                  └─ fails ──► the caller gets the failure, or an error where the body stops
 //!
-//! A body never ends well when its guest did not: a client can tell a whole response from a torn one.
+//! A body ends with an error if its guest failed: a client can tell a complete response from a truncated one.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -23,16 +23,16 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use crate::failure::Failure;
 use crate::limits::worker::LINGER_MS;
 use crate::limits::{Limit, Limits};
-use crate::loops::Passed;
-use crate::wasm::worker::{Called, Http, StreamBody, WorkerCode, WorkerInstance};
+use crate::loops::LoopMarks;
+use crate::wasm::worker::{Http, StreamBody, WorkerCallResult, WorkerCode, WorkerInstance};
 
-/// What a guest may still do for a client that has left.
+/// How long a guest may go on for a client that has left.
 const LINGER: Duration = Duration::from_millis(LINGER_MS);
 
-/// Where the head of a response goes, once.
-pub type Head = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
+/// Takes the head of a response, once.
+pub type HeadSender = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
 
-/// How a request ended that did not fail.
+/// How a request that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
     Whole,
@@ -40,7 +40,7 @@ pub enum Served {
     Abandoned,
 }
 
-/// What became of a response's body.
+/// The state of a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyState {
     /// The client has the head, or waits for it.
@@ -50,12 +50,12 @@ pub(super) enum BodyState {
     TooLong,
 }
 
-/// What a request's guest needs to hand its response over.
+/// Hands the response of a request's guest over to the caller.
 pub(super) struct Exchange {
-    head: Option<Head>,
+    head: Option<HeadSender>,
     /// Why the guest failed, for the body; set before the guest's end of the body is dropped.
     torn: Arc<OnceLock<&'static str>>,
-    /// Wakes the body when the call is over: it may not come from the guest, and know nothing of that.
+    /// Wakes the body when the call has ended: a body that does not come from the guest would not notice.
     over: Option<oneshot::Receiver<()>>,
     body: watch::Sender<BodyState>,
     limits: Limits,
@@ -63,9 +63,9 @@ pub(super) struct Exchange {
 
 impl WorkerInstance {
     /// Answers one request: the response's head goes to `head`, and the guest runs on until it has nothing
-    /// left to do. A failure after the head is here shows in the body. After a failure, or when the client
+    /// left to do. A failure after the head becomes an error of the body. After a failure, or when the client
     /// left, the instance must be dropped.
-    pub async fn serve(&mut self, code: &WorkerCode, request: Request<StreamBody>, head: Head) -> Called<Served> {
+    pub async fn serve(&mut self, code: &WorkerCode, request: Request<StreamBody>, head: HeadSender) -> WorkerCallResult<Served> {
         let (running, over) = oneshot::channel();
         let mut exchange = Exchange {
             head: Some(head),
@@ -74,7 +74,7 @@ impl WorkerInstance {
             body: watch::Sender::new(BodyState::Open),
             limits: code.limits.clone(),
         };
-        self.store.data_mut().asked_by(Passed::of(request.headers()));
+        self.store.data_mut().set_loop_marks(LoopMarks::of(request.headers()));
         let torn = exchange.torn.clone();
         let result = self.serve_within(code, request, &mut exchange).await;
         let fuel = self.fuel_used(code);
@@ -82,9 +82,9 @@ impl WorkerInstance {
             let _ = torn.set(failure.category());
         }
         drop(running);
-        // Its sender goes with it: a caller that still waits is told by `Called`.
+        // Its sender goes with it: a caller that still waits is told by `WorkerCallResult`.
         drop(exchange.head.take());
-        Called { result, fuel }
+        WorkerCallResult { result, fuel }
     }
 
     async fn serve_within(
@@ -109,15 +109,15 @@ impl WorkerInstance {
         };
         let guest = WorkerInstance::within(code, &meter, guest);
         let served = tokio::select! {
-            // Before the guest, which may end well although the client got an error.
+            // Before the guest, which may succeed although the client got an error.
             biased;
-            ended = given_up(body) => match ended {
+            ended = abandoned(body) => match ended {
                 BodyState::TooLong => Err(code.over(Limit::StreamBytes)),
                 _ => Ok(Served::Abandoned),
             },
             result = guest => result?.map(|()| Served::Whole),
         };
-        // A guest may not have noticed: nothing of it can be kept.
+        // A guest may have ignored the error; the instance must not be kept.
         match (served, self.store.data_mut().exceeded.take()) {
             (Ok(Served::Whole), Some(limit)) => Err(code.over(limit)),
             (served, _) => served,
@@ -125,8 +125,8 @@ impl WorkerInstance {
     }
 }
 
-/// Ends when the guest should: never for a response that is read as it should be.
-async fn given_up(mut body: watch::Receiver<BodyState>) -> BodyState {
+/// Resolves when the guest should end: never for a response that is read to its end.
+async fn abandoned(mut body: watch::Receiver<BodyState>) -> BodyState {
     let state = body.wait_for(|state| *state != BodyState::Open).await.map_or(BodyState::GivenUp, |state| *state);
     match state {
         BodyState::GivenUp => tokio::time::sleep(LINGER).await,
@@ -137,7 +137,7 @@ async fn given_up(mut body: watch::Receiver<BodyState>) -> BodyState {
 }
 
 impl Exchange {
-    /// Gives the head to the caller. Its headers are within limits, or the guest failed.
+    /// Gives the head to the caller. Fails if its headers exceed the limits.
     pub(super) fn respond(&mut self, response: Response<WasiBody>) -> Result<(), Failure> {
         check_head(response.headers(), &self.limits)?;
         let announced = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -145,7 +145,7 @@ impl Exchange {
         let (torn, state) = (self.torn.clone(), Some(self.body.clone()));
         let response = response.map(|inner| ReplyBody { inner, left, announced, torn, over, state }.boxed_unsync());
         if let Some(head) = self.head.take() {
-            // A caller that has left drops the body, and that is how we learn of it.
+            // A caller that has left drops the body, which `ReplyBody` notices.
             let _ = head.send(Ok(response));
         }
         Ok(())
@@ -155,7 +155,7 @@ impl Exchange {
         self.head.is_none()
     }
 
-    /// What becomes of the body.
+    /// Watches the state of the body.
     pub(super) fn body(&self) -> watch::Receiver<BodyState> {
         self.body.subscribe()
     }
@@ -175,13 +175,13 @@ fn check_head(headers: &HeaderMap, limits: &Limits) -> Result<(), Failure> {
 /// A response's body on its way to the client.
 struct ReplyBody {
     inner: WasiBody,
-    /// What is left of the limit.
+    /// How many bytes are left of the limit.
     left: u64,
-    /// What is left of the announced length.
+    /// How many bytes are left of the announced length.
     announced: Option<u64>,
     torn: Arc<OnceLock<&'static str>>,
     over: Option<oneshot::Receiver<()>>,
-    /// None when its end has been told.
+    /// `None` once its end has been reported.
     state: Option<watch::Sender<BodyState>>,
 }
 
@@ -239,7 +239,7 @@ impl Body for ReplyBody {
 
 impl Drop for ReplyBody {
     fn drop(&mut self) {
-        // A server need not ask for the end of a body whose length it knows.
+        // A server need not poll for the end of a body whose length it knows.
         let read = self.announced == Some(0) || self.inner.is_end_stream();
         self.end(if read { BodyState::Read } else { BodyState::GivenUp });
     }

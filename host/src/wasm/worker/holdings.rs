@@ -1,7 +1,7 @@
-//! What an instance's handles hold in the host: memory, and work that goes on by itself.
+//! What an instance's handles hold in the host: memory, and work in progress.
 //!
-//! A guest may keep as many `Fields` as it has handles, and each takes several times its text. So they are counted now
-//! and then, as if they were the guest's own memory.
+//! A guest may keep as many `Fields` as it has handles, and each takes several times its text. So they are counted
+//! from time to time, as if they were the guest's own memory.
 
 use http::HeaderValue;
 use wasmtime_wasi::ResourceTable;
@@ -15,10 +15,10 @@ use wasmtime_wasi_http::{FieldMap, p3};
 
 use crate::wasm::egress::Permit;
 
-/// An entry of a header map: its place, two names for it in the index, and the allocations of a short name and value.
+/// An entry of a header map: its slot, two index entries, and the allocations of a short name and value.
 const ENTRY_BYTES: u64 = 160;
 
-/// An estimate, rather too high: maps that are shared are counted for each of their handles.
+/// An estimate on the high side: shared maps are counted for each of their handles.
 pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
     table
         .iter_mut()
@@ -50,14 +50,13 @@ pub(super) struct Permits {
 }
 
 impl Permits {
-    /// Whether there may be connections that no handle tells of.
+    /// Whether there may be connections without a handle.
     pub(super) fn outlive_handles(&self) -> bool {
         !self.p3.is_empty()
     }
 }
 
-/// Whether something of a call is left that the host goes on with when the call is over: a request under way, a body,
-/// a connection.
+/// Whether the host still works for a call that has ended: on a request, a body, or a connection.
 pub(super) fn is_busy(table: &mut ResourceTable) -> bool {
     table.iter_mut().any(|entry| {
         entry.is::<HostFutureIncomingResponse>()

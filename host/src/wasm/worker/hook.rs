@@ -2,17 +2,23 @@
 
 use crate::failure::Failure;
 use crate::limits::Limit;
-use crate::loops::Passed;
+use crate::loops::LoopMarks;
 use crate::wasm::abi::Moment;
-use crate::wasm::worker::{Called, WorkerCode, WorkerInstance, failure, host};
+use crate::wasm::worker::{WorkerCallResult, WorkerCode, WorkerInstance, failure, host};
 use crate::wasm::world::interface;
 
 impl WorkerInstance {
     /// Runs one hook. After a failure the instance must be dropped.
-    pub async fn call(&mut self, code: &WorkerCode, moment: Moment, event: Vec<u8>, passed: Passed) -> Called<Vec<u8>> {
-        self.store.data_mut().asked_by(passed);
+    pub async fn call(
+        &mut self,
+        code: &WorkerCode,
+        moment: Moment,
+        event: Vec<u8>,
+        passed: LoopMarks,
+    ) -> WorkerCallResult<Vec<u8>> {
+        self.store.data_mut().set_loop_marks(passed);
         let result = self.call_within(code, moment, event).await;
-        Called { result, fuel: self.fuel_used(code) }
+        WorkerCallResult { result, fuel: self.fuel_used(code) }
     }
 
     async fn call_within(&mut self, code: &WorkerCode, moment: Moment, event: Vec<u8>) -> Result<Vec<u8>, Failure> {

@@ -14,10 +14,10 @@ use crate::failure::Failure;
 use crate::wasm::worker::exchange::Exchange;
 use crate::wasm::worker::{WorkerCode, WorkerInstance, failure, host};
 
-type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+type P2Response = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
 
 impl WorkerInstance {
-    /// The guest answers through an out-parameter while it runs; it ends when it returns.
+    /// The guest responds through an out-parameter while it runs; it ends when it returns.
     pub(super) async fn serve_p2(
         &mut self,
         code: &WorkerCode,
@@ -44,14 +44,14 @@ impl WorkerInstance {
                     respond(exchange, answer)?;
                     call.await
                 }
-                // The out-parameter was dropped unused: what the guest returns says why.
+                // The out-parameter was dropped unused: the guest's result says why.
                 Err(Err(_)) => call.await,
             }
         };
         if let Err(error) = returned {
             return Err(failure(&mut self.store, &code.limits, &error));
         }
-        // A guest that answers and returns without ever waiting.
+        // A guest that responds and returns without waiting.
         if let Ok(answer) = answer.try_recv() {
             return respond(exchange, answer);
         }
@@ -62,7 +62,7 @@ impl WorkerInstance {
     }
 }
 
-fn respond(exchange: &mut Exchange, answer: Answer) -> Result<(), Failure> {
+fn respond(exchange: &mut Exchange, answer: P2Response) -> Result<(), Failure> {
     match answer {
         Ok(response) => exchange.respond(response),
         Err(code) => Err(Failure::Guest(format!("{code:?}"))),

@@ -9,8 +9,8 @@ use crate::failure::Failure;
 use crate::wasm::worker::exchange::{BodyState, Exchange};
 use crate::wasm::worker::{WorkerCode, WorkerInstance, failure};
 
-/// How a guest's run ended short of its end.
-enum Ended {
+/// Why a guest's run ended early.
+enum RunError {
     Error(wasmtime::Error),
     Failure(Failure),
 }
@@ -27,22 +27,22 @@ impl WorkerInstance {
     ) -> Result<(), Failure> {
         let http = self.store.data_mut().http();
         let (request, received) = WasiRequest::from_http(http.hooks, request);
-        // A deadline does not work in here (wasmtime#11869): the caller keeps it.
+        // A timeout does not work in here (wasmtime#11869): the caller has it.
         let run = self.store.run_concurrent(async |accessor| {
-            let answer = service.handle(accessor, request).await.map_err(Ended::Error)?;
-            let response = answer.map_err(|code| Ended::Failure(Failure::Guest(format!("{code:?}"))))?;
-            let response = accessor.with(|mut store| response.into_http(&mut store, received)).map_err(Ended::Error)?;
-            exchange.respond(response).map_err(Ended::Failure)?;
+            let answer = service.handle(accessor, request).await.map_err(RunError::Error)?;
+            let response = answer.map_err(|code| RunError::Failure(Failure::Guest(format!("{code:?}"))))?;
+            let response = accessor.with(|mut store| response.into_http(&mut store, received)).map_err(RunError::Error)?;
+            exchange.respond(response).map_err(RunError::Failure)?;
             std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-            // A stream of the host that the guest has passed on moves only while the store runs.
+            // A stream of the host that the guest passes on makes progress only while the store runs.
             let mut body = exchange.body();
             let _ = body.wait_for(|state| *state != BodyState::Open).await;
             Ok(())
         });
         match run.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(Ended::Failure(failure))) => Err(failure),
-            Ok(Err(Ended::Error(error))) | Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
+            Ok(Err(RunError::Failure(failure))) => Err(failure),
+            Ok(Err(RunError::Error(error))) | Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
         }
     }
 }

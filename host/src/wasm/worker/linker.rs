@@ -1,4 +1,4 @@
-//! What a worker component may import: our own interfaces, WASI 0.2 and 0.3 with wasi:http, and what is `offered` beside.
+//! The imports of a worker component: our own interfaces, WASI 0.2 and 0.3 with wasi:http, and those in `offered`.
 
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Result, StoreContextMut};
@@ -22,7 +22,7 @@ pub fn allows(import: &str) -> bool {
         })
 }
 
-/// What may be imported, for a message; `offered::advice` says more of some names.
+/// The imports that are allowed, for a message; `offered::advice` has more about some names.
 pub fn allowed() -> String {
     let offered: Vec<&str> = offered::names().collect();
     format!("{}, {}, and WASI 0.2 and 0.3 ({})", sealed::OWN.join(", "), offered.join(", "), PACKAGES.join(", "))
@@ -44,7 +44,7 @@ pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
     Ok(linker)
 }
 
-/// As for viewers.
+/// The interfaces that viewers have, too.
 fn own(linker: &mut Linker<WorkerState>) -> Result<()> {
     linker
         .instance(sealed::OWN[0])?

@@ -1,10 +1,10 @@
-//! What a call costs the thread that it runs on, and when the others have their turn.
+//! Measures the thread time of a call, and decides when other tasks get the thread.
 //!
-//! Fuel bounds the guest's own instructions. What the host does for it burns none: WASI's functions, the engine's
+//! Fuel bounds the guest's own instructions. The host's work for it burns none: WASI's functions, the engine's
 //! own (streams, futures, tasks, growing memories), the engine's loop around asynchronous tasks. So the clock is read
-//! whenever the guest's code is left and entered again, and the time between is taken from its fuel. That is one
-//! place for all of them, and new interfaces are in it by themselves: `Store::call_hook` stands around everything that
-//! can fail. What it cannot do is interrupt the host; so what one call into it may ask for is bounded
+//! whenever the guest's code is left and entered again, and the time between is charged to its fuel (`toll`). One
+//! place covers all of them, and new interfaces too: `Store::call_hook` surrounds everything that
+//! can fail. It cannot interrupt the host; so what one call into the host may request is bounded
 //! (`limits::worker`).
 //!
 //! ```text
@@ -13,9 +13,8 @@
 //!       └────────────── next turn ◄──── give way ◄──── slice is over? ──────┘
 //! ```
 //!
-//! The clock is that of the time polled: it stands still while a call waits. It also sees what fuel does not, such as
-//! pages that are touched for the first time: where the guest's code takes longer than its fuel says, it is looked at
-//! more often.
+//! The clock counts only the time polled: it stands still while a call waits. It also covers what fuel does not, such as
+//! page faults: a guest whose code takes longer than its fuel says is checked more often.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -27,18 +26,18 @@ use tokio::task::coop::has_budget_remaining;
 
 use crate::limits::{Limit, Limits, worker};
 
-/// The books of the call that runs in an instance. All times are nanoseconds of the time polled.
+/// The accounting of the call that runs in an instance. All times are nanoseconds of the time polled.
 #[derive(Debug)]
 pub(super) struct Meter {
     epoch: Instant,
-    /// Of the time since `epoch`, what nobody polled.
+    /// The part of the time since `epoch` in which the call was not polled.
     waited: AtomicU64,
     stopped: AtomicU64,
-    /// When the guest's code was left last, and entered.
+    /// When the guest's code was last left, and entered.
     left: AtomicU64,
     entered: AtomicU64,
     slice_end: AtomicU64,
-    /// Fuel, in microseconds, until the guest is looked at.
+    /// Fuel, in microseconds, until the guest is checked.
     look_us: AtomicU64,
     host_calls: AtomicU64,
     host_calls_max: u64,
@@ -67,7 +66,7 @@ impl Meter {
         self.host_calls.store(0, Relaxed);
     }
 
-    /// Counts a call into the host; the guest ends when it comes back, if it was one too many.
+    /// Counts a call into the host. If it was one too many, the guest ends on its return.
     pub(super) fn enter(&self) {
         self.host_calls.fetch_add(1, Relaxed);
     }
@@ -76,12 +75,12 @@ impl Meter {
         self.host_calls.load(Relaxed) > self.host_calls_max
     }
 
-    /// How long a call may be polled for.
+    /// How long a call may be polled in all.
     pub(super) fn polled_max(&self) -> Duration {
         self.polled_max
     }
 
-    /// Runs a guest until it ends or is over a limit; then it is dropped where it stands.
+    /// Runs a guest until it ends or exceeds a limit; then it is dropped.
     pub(super) async fn run<F: Future>(&self, guest: F, polled_max: Duration) -> Result<F::Output, Limit> {
         let mut guest = pin!(guest);
         let alarm = Arc::new(Alarm::new());
@@ -101,12 +100,12 @@ impl Meter {
                     Poll::Ready(output) => Poll::Ready(Ok(output)),
                     Poll::Pending if self.is_over_host_calls() => Poll::Ready(Err(Limit::HostCalls)),
                     Poll::Pending if now > end => Poll::Ready(Err(Limit::CpuUs)),
-                    // It only gave way, and there is nobody to give way to yet.
+                    // It only yielded, and its slice is not over yet.
                     Poll::Pending if has_rung && now < self.slice_end.load(Relaxed) && has_budget_remaining() => continue,
                     Poll::Pending => Poll::Pending,
                 };
                 if poll.is_pending() && has_rung {
-                    // Behind everybody, and behind what the sockets bring: not just behind those that are ready now.
+                    // Yields behind all tasks and the I/O driver, not only behind the tasks that are ready now.
                     let _ = pin!(tokio::task::yield_now()).poll(cx);
                 }
                 return poll;
@@ -130,7 +129,7 @@ impl Meter {
         u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// The guest's code is left. Sets how long it may run next time before it is looked at.
+    /// The guest's code is left. Sets how long it may run next time before it is checked.
     pub(super) fn leave(&self) {
         let now = self.now();
         self.left.store(now, Relaxed);
@@ -142,12 +141,12 @@ impl Meter {
         }
     }
 
-    /// Fuel, in microseconds, until the guest is looked at next.
+    /// Fuel, in microseconds, until the guest is checked next.
     pub(super) fn look_us(&self) -> u64 {
         self.look_us.load(Relaxed)
     }
 
-    /// The guest's code is entered: how long it was left for, and whether the slice is over.
+    /// The guest's code is entered. Returns how long it was left for, and whether the slice is over.
     pub(super) fn come_back(&self) -> (u64, bool) {
         let now = self.now();
         self.entered.store(now, Relaxed);
@@ -156,7 +155,7 @@ impl Meter {
     }
 }
 
-/// The guest's waker: what rings while it is polled is remembered, and at other times passed on.
+/// The guest's waker: a wake-up while the guest is polled is remembered, one at other times is passed on.
 struct Alarm {
     state: AtomicU8,
     task: Mutex<Waker>,
@@ -175,7 +174,7 @@ impl Alarm {
         self.task.lock().unwrap_or_else(PoisonError::into_inner).clone_from(task);
     }
 
-    /// What rings between this and `release` is told by the latter; what rings after it reaches the task.
+    /// A wake-up between this and `release` is returned by the latter; one after it reaches the task.
     fn hold(&self) {
         self.state.store(HELD, SeqCst);
     }

@@ -1,8 +1,8 @@
-//! Interfaces beside WASI that components of other platforms link: settings, key-value stores, logs.
+//! Interfaces other than WASI that components of other platforms import: settings, key-value stores, logs.
 //!
-//! Each is another door to what a function has anyway: its environment, its key-value store, which no door lets it
-//! write to, and its log. Every call pays like one of our own interfaces. What I do not offer but know, I name with
-//! what to do instead (`advice`), for `check`, `inspect` and `serve` alike.
+//! Each is another way to what a function has anyway: its environment, its key-value store, which is always
+//! read-only, and its log. Every call is charged like one of our own interfaces. For known interfaces that are not
+//! offered there is `advice`, for `check`, `inspect` and `serve` alike.
 
 mod key_value;
 mod logging;
@@ -19,12 +19,12 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
     logging::add(linker)
 }
 
-/// The names of what is offered, with their versions: drafts have no order among them.
+/// The names of the offered interfaces, with their versions: drafts are not ordered.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     settings::NAMES.into_iter().chain(key_value::NAMES).chain(logging::NAMES)
 }
 
-/// What to do about an import or export that we know and do not take.
+/// Advice about a known import or export that is not supported.
 pub fn advice(name: &str) -> Option<&'static str> {
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));
     let package = interface.split_once('/').map_or(interface, |(package, _)| package);

@@ -1,5 +1,5 @@
-//! A guest's request without a path asks for the root, as WIT says ("an empty path and empty query"): the library
-//! answers that such a URI is invalid. Shadows its two ways of sending; what is sent is the library's affair.
+//! A guest's request without a path is for the root, as WIT says ("an empty path and empty query"); the library
+//! calls such a URI invalid. Shadows its two functions that send; the library does the rest.
 
 use http::uri::PathAndQuery;
 use wasmtime::component::{Accessor, Linker, Resource};
@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{RequestOptions, WasiHttp, WasiHttpView};
 
 use crate::wasm::worker::state::WorkerState;
 
-/// As the library names them: what is defined again must have the same name.
+/// The library's names: a definition that replaces one must have the same name.
 const P2: &str = "wasi:http/outgoing-handler@0.2.12";
 const P3: &str = "wasi:http/client@0.3.0";
 

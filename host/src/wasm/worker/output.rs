@@ -1,7 +1,7 @@
 //! The log of a function's call: what it writes through `edgeward:edge/log`, and to stdout and stderr.
 //!
-//! Output is cut into lines; a line without an end is kept until the call is over. Over `Limit::LogBytes`
-//! the rest of the call's output is taken from the guest and dropped.
+//! Output is split into lines; an unfinished line is kept until the call ends. Above `Limit::LogBytes`
+//! the rest of the call's output is accepted and dropped.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,15 +16,15 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::limits::worker::{LINE_BYTES, WRITE_BYTES};
 use crate::limits::{Limit, Limits};
-use crate::wasm::state::CallLog;
+use crate::wasm::state::{CallLog, StdStream};
 
-/// A handle on the log of the call that runs. One lock, held for the copy of a line.
+/// A handle to the log of the running call. Its one lock is held while a line is copied.
 #[derive(Clone)]
 pub struct FunctionLog(Arc<Mutex<Lines>>);
 
 struct Lines {
     log: CallLog,
-    /// What has been written to stdout and stderr since their last line ended.
+    /// The unfinished lines of stdout and stderr.
     unfinished: [Vec<u8>; 2],
 }
 
@@ -38,28 +38,28 @@ impl FunctionLog {
         self.lock().log.line(line);
     }
 
-    /// The whole log; the next call starts with an empty one.
+    /// Takes the whole log; the next call starts with an empty one.
     pub(in crate::wasm) fn take(&self) -> String {
         let mut lines = self.lock();
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in [StdStream::Stdout, StdStream::Stderr] {
             lines.finish(stream);
         }
         lines.log.take()
     }
 
-    pub(super) fn stream(&self, stream: Stream) -> LogStream {
+    pub(super) fn stream(&self, stream: StdStream) -> LogStream {
         LogStream { log: self.clone(), stream }
     }
 
-    /// Whoever panicked with the lock held left whole lines behind.
+    /// Ignores poisoning: a panic with the lock held leaves whole lines behind.
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lines {
-    /// Costs little for a byte whatever the bytes are: a guest may write nothing but ends of lines.
-    fn write(&mut self, stream: Stream, mut bytes: &[u8]) {
+    /// Costs little per byte, whatever the bytes are: a guest may write only line breaks.
+    fn write(&mut self, stream: StdStream, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.log.is_full() {
             let unfinished = &mut self.unfinished[stream as usize];
             if unfinished.is_empty() {
@@ -89,7 +89,7 @@ impl Lines {
         }
     }
 
-    fn finish(&mut self, stream: Stream) {
+    fn finish(&mut self, stream: StdStream) {
         let line = std::mem::take(&mut self.unfinished[stream as usize]);
         if !line.is_empty() {
             self.log.line(&String::from_utf8_lossy(&line));
@@ -97,16 +97,10 @@ impl Lines {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Stream {
-    Stdout,
-    Stderr,
-}
-
-/// A guest's stdout or stderr, always ready to be written to.
+/// A guest's stdout or stderr, always writable.
 pub(super) struct LogStream {
     log: FunctionLog,
-    stream: Stream,
+    stream: StdStream,
 }
 
 impl LogStream {
@@ -182,7 +176,7 @@ mod tests {
     #[test]
     fn output_is_cut_into_lines_and_the_streams_do_not_mix() {
         let log = log(1_000);
-        let (out, err) = (log.stream(Stream::Stdout), log.stream(Stream::Stderr));
+        let (out, err) = (log.stream(StdStream::Stdout), log.stream(StdStream::Stderr));
         out.write_all(b"hel");
         err.write_all(b"oops\n");
         out.write_all(b"lo\nwor");
@@ -193,11 +187,11 @@ mod tests {
     #[test]
     fn a_line_that_does_not_end_is_cut() {
         let log = log(1_000_000);
-        log.stream(Stream::Stdout).write_all(&vec![b'x'; 2 * LINE_BYTES + 1]);
+        log.stream(StdStream::Stdout).write_all(&vec![b'x'; 2 * LINE_BYTES + 1]);
         let lines: Vec<usize> = log.take().lines().map(str::len).collect();
         assert_eq!(lines, [LINE_BYTES, LINE_BYTES, 1]);
         // Nor does the end of a line that is just as long make one more; empty ones are not kept.
-        log.stream(Stream::Stdout).write_all(&[vec![b'x'; LINE_BYTES], b"\ny\n\nz".to_vec()].concat());
+        log.stream(StdStream::Stdout).write_all(&[vec![b'x'; LINE_BYTES], b"\ny\n\nz".to_vec()].concat());
         let lines: Vec<usize> = log.take().lines().map(str::len).collect();
         assert_eq!(lines, [LINE_BYTES, 1, 1]);
     }
@@ -205,7 +199,7 @@ mod tests {
     #[test]
     fn a_flood_is_dropped_and_the_log_says_so() {
         let log = log(100);
-        let out = log.stream(Stream::Stdout);
+        let out = log.stream(StdStream::Stdout);
         for _ in 0..1_000 {
             out.write_all(b"a flood of lines\n");
         }

@@ -1,7 +1,7 @@
-//! `wasi:sockets/ip-name-lookup`, of both generations of WASI, over the function's grants.
+//! `wasi:sockets/ip-name-lookup`, for WASI 0.2 and 0.3, restricted by the function's grants.
 //!
-//! In place of the library's, which resolves any name or none and tells nobody why. Resolving waits here, while others
-//! have the thread; what a guest gets is a list that is there.
+//! Replaces the library's, which resolves all names or none, and logs no reason. Resolving is awaited here, while other
+//! tasks have the thread; the guest gets a complete list.
 
 use std::net::IpAddr;
 
@@ -12,14 +12,14 @@ use wasmtime_wasi::p2::bindings::sockets::network;
 use wasmtime_wasi::p2::{DynPollable, Network, Pollable, subscribe};
 use wasmtime_wasi::p3::bindings::sockets::{ip_name_lookup, types};
 
-use crate::wasm::sealed::Beside as _;
+use crate::wasm::sealed::HostServices as _;
 use crate::wasm::worker::state::WorkerState;
 
-/// As the library names them: what is defined again must have the same name.
+/// The library's names: a definition that replaces one must have the same name.
 const P2: &str = "wasi:sockets/ip-name-lookup@0.2.12";
 const P3: &str = "wasi:sockets/ip-name-lookup@0.3.0";
 
-/// What a name led to, or still leads to.
+/// The remaining addresses of a resolved name.
 struct Addresses(std::vec::IntoIter<IpAddr>);
 
 #[async_trait]
@@ -27,7 +27,7 @@ impl Pollable for Addresses {
     async fn ready(&mut self) {}
 }
 
-/// Shadows what is there.
+/// Replaces the library's definitions.
 pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
     let mut lookup = linker.instance(P2)?;
     lookup.resource("resolve-address-stream", ResourceType::host::<Addresses>(), |mut store, rep| {

@@ -1,8 +1,8 @@
-//! The making of TCP sockets, of both generations of WASI: each takes one of the function's connections.
+//! Creates TCP sockets, for WASI 0.2 and 0.3: each takes one of the function's connections.
 //!
-//! In place of the library's, which makes as many as there are descriptors. A socket of WASI 0.2 lives as long as its
-//! handle, for its streams are handles below it: so it is counted. The streams of one of WASI 0.3 outlive its handle, and
-//! nobody sees them end: so it counts until its instance ends, and that serves no further call.
+//! Replaces the library's functions, which create as many as there are descriptors. A socket of WASI 0.2 lives as long as
+//! its handle, since its streams are child handles: so the handles are counted. The streams of a WASI 0.3 socket outlive
+//! its handle, and their end cannot be observed: so it counts until its instance ends, which serves no further call.
 
 use wasmtime::component::{Linker, Resource};
 use wasmtime::{Result, StoreContextMut};
@@ -15,11 +15,11 @@ use wasmtime_wasi::sockets::{TcpSocket, WasiSocketsView as _};
 use crate::wasm::worker::holdings;
 use crate::wasm::worker::state::WorkerState;
 
-/// As the library names them: what is defined again must have the same name.
+/// The library's names: a definition that replaces one must have the same name.
 const P2: &str = "wasi:sockets/tcp-create-socket@0.2.12";
 const P3: &str = "wasi:sockets/types@0.3.0";
 
-/// Shadows what is there.
+/// Replaces the library's definitions.
 pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
     linker.instance(P2)?.func_wrap(
         "create-tcp-socket",

@@ -1,7 +1,7 @@
-//! What the host keeps beside a worker instance.
+//! The host's state of a worker instance.
 //!
-//! No file, no argument; the environment is the configuration's, the clocks and randomness are real, output
-//! goes to the function's log, and the network is `egress`'s.
+//! There are no files and no arguments; the environment is the configuration's, the clocks and randomness are real, output
+//! goes to the function's log, and `egress` provides the network.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::worker::FIELD_CALLS_UNCOUNTED;
 use crate::limits::{Limit, Limits, worker};
-use crate::loops::Passed;
-use crate::wasm::egress::{Egress, Outgoing, Sockets};
-use crate::wasm::sealed::Beside;
-use crate::wasm::state::{Growth, KeyValueStore};
+use crate::loops::LoopMarks;
+use crate::wasm::egress::{Egress, OutgoingHooks, RawSockets};
+use crate::wasm::sealed::HostServices;
+use crate::wasm::state::{Growth, KeyValueStore, StdStream};
 use crate::wasm::worker::holdings::{self, Permits};
 use crate::wasm::worker::meter::Meter;
-use crate::wasm::worker::output::{FunctionLog, Stream};
+use crate::wasm::worker::output::FunctionLog;
 
-/// wasi-http counts so much for a name and its value beside their text.
+/// What wasi-http counts for a field in addition to the text of its name and value.
 const FIELD_OVERHEAD: usize = 72;
 
-/// The surroundings of a function's instances.
+/// What the instances of a function share.
 pub struct Surroundings {
     pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
@@ -37,24 +37,24 @@ pub struct WorkerState {
     pub(super) growth: Growth,
     pub(super) log: FunctionLog,
     pub(super) meter: Arc<Meter>,
-    /// A limit that a call into the host ran into.
+    /// A limit that a call into the host has hit.
     pub(super) exceeded: Option<Limit>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
-    pub(super) sockets: Arc<Sockets>,
+    pub(super) sockets: Arc<RawSockets>,
     pub(super) permits: Permits,
     key_values: Option<Arc<dyn KeyValueStore>>,
-    /// Calls of wasi:http since it was looked what their handles hold.
+    /// Calls of wasi:http since the memory of their handles was counted.
     uncounted: u32,
     pub(super) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outgoing: Outgoing,
+    outgoing: OutgoingHooks,
 }
 
 impl WorkerState {
     pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> WorkerState {
         let log = FunctionLog::new(limits);
-        let sockets = Arc::new(Sockets::new(surroundings.egress.clone(), log.clone()));
+        let sockets = Arc::new(RawSockets::new(surroundings.egress.clone(), log.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize_value(limits, Limit::Handles));
         let mut http = WasiHttpCtx::new();
@@ -72,12 +72,12 @@ impl WorkerState {
             sockets,
             permits: Permits::default(),
             http,
-            outgoing: Outgoing { egress: surroundings.egress.clone(), log: log.clone(), passed: Passed::default() },
+            outgoing: OutgoingHooks { egress: surroundings.egress.clone(), log: log.clone(), passed: LoopMarks::default() },
             log,
         }
     }
 
-    /// What runs next is a program: it has an environment and streams of its own.
+    /// Prepares the run of a program, which has an environment and streams of its own.
     pub(super) fn run_as_program(
         &mut self,
         environment: &BTreeMap<String, String>,
@@ -85,14 +85,14 @@ impl WorkerState {
         stdout: impl StdoutStream + 'static,
     ) {
         let mut wasi = wasi(environment, &self.log, self.sockets.clone());
-        // C's programs look at their name without asking whether they have one.
+        // Programs in C read their name without checking that there is one.
         self.wasi = wasi.arg("program").stdin(stdin).stdout(stdout).build();
     }
 }
 
 impl WorkerState {
-    /// What the next call asks of others is asked on behalf of a request that has been here.
-    pub(super) fn asked_by(&mut self, passed: Passed) {
+    /// Sets the loop marks for the requests that the next call sends.
+    pub(super) fn set_loop_marks(&mut self, passed: LoopMarks) {
         self.outgoing.passed = passed;
     }
 
@@ -100,7 +100,7 @@ impl WorkerState {
         self.permits.outlive_handles() || holdings::is_busy(&mut self.table)
     }
 
-    /// The limit of a call that is over one by what it did in the host.
+    /// The limit that a call has exceeded by its work in the host.
     pub(super) fn overrun(&mut self) -> Option<Limit> {
         if self.meter.is_over_host_calls() {
             return Some(Limit::HostCalls);
@@ -113,13 +113,13 @@ impl WorkerState {
     }
 }
 
-fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<Sockets>) -> WasiCtxBuilder {
+fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<RawSockets>) -> WasiCtxBuilder {
     let mut wasi = WasiCtx::builder();
     for (name, value) in environment {
         wasi.env(name, value);
     }
-    wasi.stdout(log.stream(Stream::Stdout))
-        .stderr(log.stream(Stream::Stderr))
+    wasi.stdout(log.stream(StdStream::Stdout))
+        .stderr(log.stream(StdStream::Stderr))
         .max_random_size(worker::RANDOM_BYTES)
         .allow_tcp(true)
         .allow_udp(false)
@@ -127,7 +127,7 @@ fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<
         .socket_addr_check(move |address, purpose| {
             let allowed = match purpose {
                 SocketAddrUse::TcpConnect => sockets.connect(address),
-                // The system binds a socket that connects to any free port; no other binding is of use.
+                // A connecting socket is bound to any free port; no other binding is useful.
                 SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
                 _ => false,
             };
@@ -136,7 +136,7 @@ fn wasi(environment: &BTreeMap<String, String>, log: &FunctionLog, sockets: Arc<
     wasi
 }
 
-/// WASI asks for its context in each of its functions: here its calls are counted.
+/// Each function of WASI asks for its context, so its calls are counted here.
 impl WasiView for WorkerState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.meter.enter();
@@ -152,8 +152,8 @@ impl WasiHttpView for WorkerState {
     }
 }
 
-impl Beside for WorkerState {
-    /// What it costs is measured, as for all of the host.
+impl HostServices for WorkerState {
+    /// The cost is measured by time, as for all host code.
     fn charge(store: &mut StoreContextMut<'_, WorkerState>, _bytes: usize) -> Result<()> {
         store.data_mut().meter.enter();
         Ok(())

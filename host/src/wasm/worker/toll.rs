@@ -1,4 +1,4 @@
-//! The hook between a guest's code and the host: it charges the time outside, and gives way when the slice is over.
+//! The hook between a guest's code and the host: it charges the time outside, and yields when the slice is over.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::wasm::fuel::FuelScale;
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::state::WorkerState;
 
-/// Stands between a guest's code and the host.
+/// The hook at every transition between a guest's code and the host.
 pub(super) struct Toll {
     pub(super) meter: Arc<Meter>,
     pub(super) fuel: FuelScale,
 }
 
 impl Toll {
-    /// Takes the time outside from the guest's fuel.
+    /// Charges the time outside to the guest's fuel.
     fn charge(&self, store: &mut StoreContextMut<'_, WorkerState>, outside_ns: u64) -> Result<()> {
-        // The thread may have waited for its core meanwhile.
+        // Bounded, since the thread may have been descheduled meanwhile.
         let price = self.fuel.fuel(outside_ns.min(worker::CHARGE_US_MAX * 1_000)) / 1_000;
         let left = store.get_fuel()?;
         if price >= left {
@@ -32,7 +32,7 @@ impl Toll {
     }
 }
 
-/// By hand and not by `async_trait`: a crossing where nothing is to be waited for allocates nothing.
+/// Without `async_trait`: a transition that need not wait allocates nothing.
 impl CallHookHandler<WorkerState> for Toll {
     fn handle_call_event<'a, 'b, 'c>(
         &'a self,
@@ -71,7 +71,7 @@ impl Future for Done {
     }
 }
 
-/// Leaves the thread to others once.
+/// Yields the thread once.
 struct GiveWay {
     gave: bool,
 }

@@ -29,7 +29,7 @@ fn policy(mode: Mode, key: KeyPolicy) -> CachePolicy {
 
 fn key_of(rules: ForwardRules<'_>, head: &RequestHead) -> Key {
     let identity = Identity::of("test", []);
-    let asked = Asked {
+    let asked = KeyRequest {
         secure: rules.secure,
         method: &head.method,
         path: head.path(),
@@ -144,7 +144,7 @@ proptest! {
         secure in any::<bool>(),
     ) {
         let policy = policy(Mode::CloudFront, key);
-        let rules = ForwardRules { policy: &policy, also: None, sees: Sees { host, scheme, forwarded }, secure };
+        let rules = ForwardRules { policy: &policy, also: None, sees: OriginView { host, scheme, forwarded }, secure };
         if key_of(rules, &left) == key_of(rules, &right) {
             prop_assert_eq!(sent(rules, &left), sent(rules, &right));
         }
@@ -158,7 +158,7 @@ proptest! {
         forwarded in whose(),
     ) {
         let policy = policy(Mode::Standards, key);
-        let rules = ForwardRules { policy: &policy, also: None, sees: Sees { host: true, scheme: true, forwarded }, secure: false };
+        let rules = ForwardRules { policy: &policy, also: None, sees: OriginView { host: true, scheme: true, forwarded }, secure: false };
         if key_of(rules, &left) == key_of(rules, &right) {
             let (left, right) = (shared(rules, &left), shared(rules, &right));
             let host = |head: &RequestHead| head.headers.get(header::HOST).cloned();
@@ -176,7 +176,7 @@ proptest! {
 #[test]
 fn the_scheme_is_in_the_key_where_an_origin_sees_it() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
-    let rules = |scheme, secure| ForwardRules { policy: &policy, also: None, sees: Sees { scheme, ..Sees::default() }, secure };
+    let rules = |scheme, secure| ForwardRules { policy: &policy, also: None, sees: OriginView { scheme, ..OriginView::default() }, secure };
     let head = head("GET", "/", &[]);
     assert_eq!(key_of(rules(false, true), &head), key_of(rules(false, false), &head));
     assert_ne!(key_of(rules(true, true), &head), key_of(rules(true, false), &head));
@@ -192,7 +192,7 @@ fn what_an_origin_request_policy_adds_comes_on_top() {
         headers: Choice::Only(vec![HeaderName::from_static("x-b"), header::ACCEPT_ENCODING]),
         cookies: only(&["b"]),
     };
-    let rules = ForwardRules { policy: &policy, also: Some(&also), sees: Sees::default(), secure: false };
+    let rules = ForwardRules { policy: &policy, also: Some(&also), sees: OriginView::default(), secure: false };
     let asked = head(
         "HEAD",
         "/x?b=2&&c=3&a=1",
@@ -220,7 +220,7 @@ fn what_an_origin_request_policy_adds_comes_on_top() {
 #[test]
 fn one_client_s_own_request_keeps_what_is_about_it() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
-    let rules = ForwardRules { policy: &policy, also: None, sees: Sees::default(), secure: false };
+    let rules = ForwardRules { policy: &policy, also: None, sees: OriginView::default(), secure: false };
     let fields = [
         ("host", "H"),
         ("content-type", "text/plain"),
@@ -254,7 +254,7 @@ fn an_origin_is_told_how_the_viewer_asked_and_nothing_that_a_client_says_of_it()
         (Mode::Standards, true, "[::1]:8443", ["host=\"[::1]:8443\";proto=https", "[::1]:8443", "8443", "https"]),
     ] {
         let policy = policy(mode, KeyPolicy { headers: Choice::All, ..KeyPolicy::default() });
-        let sees = Sees { forwarded: Forwarded::Ours, ..Sees::default() };
+        let sees = OriginView { forwarded: Forwarded::Ours, ..OriginView::default() };
         let rules = ForwardRules { policy: &policy, also: None, sees, secure };
         let said = [
             ("host", host),
@@ -275,7 +275,7 @@ fn an_origin_is_told_how_the_viewer_asked_and_nothing_that_a_client_says_of_it()
 fn who_asked_otherwise_gets_an_object_of_its_own_where_the_origin_is_told() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
     let of = |forwarded, secure, fields: &[(&str, &str)]| {
-        let rules = ForwardRules { policy: &policy, also: None, sees: Sees { forwarded, ..Sees::default() }, secure };
+        let rules = ForwardRules { policy: &policy, also: None, sees: OriginView { forwarded, ..OriginView::default() }, secure };
         key_of(rules, &head("GET", "/", fields))
     };
     let ours = of(Forwarded::Ours, true, &[("host", "a")]);

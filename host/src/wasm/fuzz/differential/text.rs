@@ -21,7 +21,7 @@ struct Shape {
 }
 
 /// A function of the host, as a core function that is lowered.
-struct Host {
+struct HostDefinition {
     name: &'static str,
     /// The component instance and its function.
     of: &'static str,
@@ -30,13 +30,13 @@ struct Host {
     result: &'static str,
 }
 
-const HOST: [Host; 6] = [
-    Host { name: "bytes", of: r#"$random "get-random-bytes""#, memory: true, params: "(param i64 i32)", result: "" },
-    Host { name: "number", of: r#"$random "get-random-u64""#, memory: false, params: "", result: "(result i64)" },
-    Host { name: "get", of: r#"$store "get""#, memory: true, params: "(param i32 i32 i32)", result: "" },
-    Host { name: "count", of: r#"$store "count""#, memory: false, params: "", result: "(result i32)" },
-    Host { name: "line", of: r#"$log "line""#, memory: true, params: "(param i32 i32)", result: "" },
-    Host { name: "seed", of: r#"$seed "insecure-seed""#, memory: true, params: "(param i32)", result: "" },
+const HOST: [HostDefinition; 6] = [
+    HostDefinition { name: "bytes", of: r#"$random "get-random-bytes""#, memory: true, params: "(param i64 i32)", result: "" },
+    HostDefinition { name: "number", of: r#"$random "get-random-u64""#, memory: false, params: "", result: "(result i64)" },
+    HostDefinition { name: "get", of: r#"$store "get""#, memory: true, params: "(param i32 i32 i32)", result: "" },
+    HostDefinition { name: "count", of: r#"$store "count""#, memory: false, params: "", result: "(result i32)" },
+    HostDefinition { name: "line", of: r#"$log "line""#, memory: true, params: "(param i32 i32)", result: "" },
+    HostDefinition { name: "seed", of: r#"$seed "insecure-seed""#, memory: true, params: "(param i32)", result: "" },
 ];
 
 const IMPORTS: &str = r#"(component
@@ -66,11 +66,11 @@ pub(super) fn component(choices: &mut Unstructured<'_>) -> Result<String> {
     main_module(&mut out, &shape, choices)?;
     let arguments = if shape.shim { r#" (with "host" (instance $shim))"# } else { "" };
     let _ = writeln!(out, "  (core instance $main (instantiate $Main{arguments}))");
-    for Host { name, of, memory, .. } in HOST {
+    for HostDefinition { name, of, memory, .. } in HOST {
         let memory = if memory { r#" (memory (core memory $main "memory")) (realloc (core func $main "realloc"))"# } else { "" };
         let _ = writeln!(out, "  (core func ${name} (canon lower (func {of}){memory}))");
     }
-    let all: String = HOST.iter().map(|Host { name, .. }| format!(" (export \"{name}\" (func ${name}))")).collect();
+    let all: String = HOST.iter().map(|HostDefinition { name, .. }| format!(" (export \"{name}\" (func ${name}))")).collect();
     let _ = writeln!(out, "  (core instance $host{all})");
     if shape.shim {
         let _ = writeln!(out, "  (core instance $for-fixup (export \"table\" (table $shim \"table\")){all})");
@@ -102,7 +102,7 @@ pub(super) fn component(choices: &mut Unstructured<'_>) -> Result<String> {
 }
 
 fn import_host(out: &mut String, from: &str) {
-    for Host { name, params, result, .. } in HOST {
+    for HostDefinition { name, params, result, .. } in HOST {
         let _ = writeln!(out, "    (import \"{from}\" \"{name}\" (func ${name} {params} {result}))");
     }
 }
@@ -110,7 +110,7 @@ fn import_host(out: &mut String, from: &str) {
 /// As wit-component makes it: functions that call what a table will hold.
 fn shim_module(out: &mut String) {
     *out += "  (core module $Shim (table (export \"table\") 6 6 funcref)\n";
-    for (index, Host { name, params, result, .. }) in HOST.iter().enumerate() {
+    for (index, HostDefinition { name, params, result, .. }) in HOST.iter().enumerate() {
         let count = params.matches("i32").count() + params.matches("i64").count();
         let arguments: String = (0..count).map(|i| format!("(local.get {i}) ")).collect();
         let call = format!("(call_indirect {params} {result} {arguments}(i32.const {index}))");
@@ -128,7 +128,7 @@ fn fixup_module(out: &mut String) {
 fn passing_module(out: &mut String) {
     *out += "  (core module $Passing\n";
     import_host(out, "host");
-    for Host { name, .. } in HOST {
+    for HostDefinition { name, .. } in HOST {
         let _ = writeln!(out, "    (export \"{name}\" (func ${name}))");
     }
     *out += "  )\n";

@@ -1,20 +1,20 @@
 //! A request as the environment of a CGI program (RFC 3875, section 4).
 //!
-//! Headers become `HTTP_` and their name in capitals, several of a name joined. Left out are those whose names would
-//! collide (a name with `_`), and `Proxy`, which HTTP clients take from `HTTP_PROXY`. The program is its own script:
-//! `SCRIPT_NAME` is empty, and `PATH_INFO` the whole path, decoded.
+//! Headers become `HTTP_` and their name in upper case; several of a name are joined. Headers whose names would
+//! collide (a name with `_`) are left out, and `Proxy`, which HTTP clients read from `HTTP_PROXY`. The program is its own
+//! script: `SCRIPT_NAME` is empty, and `PATH_INFO` the whole path, decoded.
 
 use std::collections::BTreeMap;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 
-use crate::network::Target;
+use crate::network::HostPort;
 
 /// All variables of a call: the function's own, then the request's, which win.
 pub(super) fn variables(request: &Parts, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut variables = own.clone();
-    // What a setting leaves behind must not pass for a client's header.
+    // A setting must not pass for a client's header.
     variables.retain(|name, _| !name.starts_with("HTTP_"));
     let mut set = |name: &str, value: String| drop(variables.insert(name.to_owned(), value));
     let tls = request.uri.scheme_str() == Some("https");
@@ -32,7 +32,7 @@ pub(super) fn variables(request: &Parts, own: &BTreeMap<String, String>) -> BTre
     }
     let authority = text(&request.headers, &header::HOST);
     let authority = authority.or_else(|| request.uri.authority().map(ToString::to_string)).unwrap_or_default();
-    if let Ok(server) = Target::parse(&authority, if tls { 443 } else { 80 }) {
+    if let Ok(server) = HostPort::parse(&authority, if tls { 443 } else { 80 }) {
         set("SERVER_NAME", server.host.to_string());
         set("SERVER_PORT", server.port.to_string());
     }
@@ -55,14 +55,14 @@ pub(super) fn variables(request: &Parts, own: &BTreeMap<String, String>) -> BTre
     variables
 }
 
-/// All values of a header; what is not UTF-8 is replaced, since variables are text.
+/// All values of a header, joined. Bytes that are not UTF-8 are replaced, since variables are text.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let separator = if *name == header::COOKIE { "; " } else { ", " };
     let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     (!values.is_empty()).then(|| values.join(separator).replace('\0', ""))
 }
 
-/// Percent-encodings are bytes; what they do not make text of, and a zero byte, stays encoded.
+/// Decodes percent-encodings. A zero byte stays encoded, and so does a path that would not be UTF-8.
 fn decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();

@@ -1,20 +1,19 @@
 //! The head of a CGI program's response (RFC 3875, section 6): lines of header fields, then an empty one.
 //!
-//! `Status` says the status; without it a `Location` is a redirect (302), and anything else is 200. A local redirect
-//! is sent to the client like any other: nothing is asked again inside. What belongs to a connection is the edge's and
-//! is left out.
+//! `Status` has the status; without it a response with `Location` is a redirect (302), and any other is 200. A local
+//! redirect is sent to the client like any other, not followed here. Connection headers are the edge's and are left out.
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-/// What was read so far.
+/// The result of reading.
 pub(super) enum Read {
-    /// There is more to come.
+    /// The head is incomplete.
     Part,
-    /// The head, and how many bytes it took.
+    /// The head, and how many bytes it has.
     Head(Response<()>, usize),
 }
 
-/// Reads a head that may not be whole yet.
+/// Reads a head that may be incomplete.
 pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
     let mut response = Response::new(());
     let (mut status, mut at, mut fields) = (None, 0, 0);
@@ -43,7 +42,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
                 return Err("its `Content-Length` is not one number");
             }
         }
-        if !is_the_edges(&name) {
+        if !is_connection_field(&name) {
             response.headers_mut().append(name, value);
         }
     }
@@ -55,7 +54,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, &'static str> {
     Ok(Read::Head(response, at))
 }
 
-fn is_the_edges(name: &HeaderName) -> bool {
+fn is_connection_field(name: &HeaderName) -> bool {
     const OTHERS: [&str; 2] = ["keep-alive", "proxy-connection"];
     [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TE, header::TRAILER].contains(name)
         || OTHERS.contains(&name.as_str())

@@ -1,7 +1,7 @@
-//! The standard streams of one call: stdin is the request's body, stdout goes to whoever reads the response.
+//! The standard streams of one call: stdin is the request's body, stdout becomes the response.
 //!
-//! Nothing is read ahead, and of what is written so much is kept as fits (`limits::cgi::PIPE_BYTES`): a program that
-//! writes faster than its client reads waits. All handles of a stream are one stream.
+//! Nothing is read ahead, and at most `limits::cgi::PIPE_BYTES` of output are buffered: a program that
+//! writes faster than its client reads waits. All handles of a stream share it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,23 +19,23 @@ use crate::limits::cgi::PIPE_BYTES;
 
 /// A program's stdin.
 #[derive(Clone)]
-pub(super) struct Input(Arc<Mutex<Incoming>>);
+pub(super) struct Stdin(Arc<Mutex<StdinState>>);
 
-struct Incoming {
-    /// None at its end.
+struct StdinState {
+    /// `None` at its end.
     body: Option<Pin<Box<WasiBody>>>,
     rest: Bytes,
     broken: bool,
 }
 
-impl Input {
-    pub(super) fn new(body: WasiBody) -> Input {
-        Input(Arc::new(Mutex::new(Incoming { body: Some(Box::pin(body)), rest: Bytes::new(), broken: false })))
+impl Stdin {
+    pub(super) fn new(body: WasiBody) -> Stdin {
+        Stdin(Arc::new(Mutex::new(StdinState { body: Some(Box::pin(body)), rest: Bytes::new(), broken: false })))
     }
 }
 
-impl Incoming {
-    /// Waits until something is there, or nothing will be.
+impl StdinState {
+    /// Waits until there are bytes, or the body has ended.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.rest.is_empty()
             && let Some(body) = &mut self.body
@@ -51,13 +51,13 @@ impl Incoming {
     }
 }
 
-impl IsTerminal for Input {
+impl IsTerminal for Stdin {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdinStream for Input {
+impl StdinStream for Stdin {
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
         Box::new(self.clone())
     }
@@ -68,13 +68,13 @@ impl StdinStream for Input {
 }
 
 #[async_trait]
-impl Pollable for Input {
+impl Pollable for Stdin {
     async fn ready(&mut self) {
         std::future::poll_fn(|cx| lock(&self.0).poll_fill(cx)).await;
     }
 }
 
-impl InputStream for Input {
+impl InputStream for Stdin {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         let mut incoming = lock(&self.0);
         let _ = incoming.poll_fill(&mut Context::from_waker(Waker::noop()));
@@ -89,7 +89,7 @@ impl InputStream for Input {
     }
 }
 
-impl AsyncRead for Input {
+impl AsyncRead for Stdin {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let mut incoming = lock(&self.0);
         ready!(incoming.poll_fill(cx));
@@ -103,34 +103,34 @@ impl AsyncRead for Input {
     }
 }
 
-/// A program's stdout: the end that it writes to, and the end that is read.
+/// A program's stdout: both the end that it writes to, and the end that is read.
 #[derive(Clone)]
-pub(super) struct Output(Arc<Mutex<Outgoing>>);
+pub(super) struct Stdout(Arc<Mutex<StdoutState>>);
 
-struct Outgoing {
+struct StdoutState {
     written: BytesMut,
     /// The program has ended.
     ended: bool,
-    /// Nobody reads any more.
+    /// The reader has gone.
     left: bool,
     reader: Option<Waker>,
     writers: Vec<Waker>,
 }
 
-impl Output {
-    pub(super) fn new() -> Output {
+impl Stdout {
+    pub(super) fn new() -> Stdout {
         let (reader, writers) = (None, Vec::new());
-        Output(Arc::new(Mutex::new(Outgoing { written: BytesMut::new(), ended: false, left: false, reader, writers })))
+        Stdout(Arc::new(Mutex::new(StdoutState { written: BytesMut::new(), ended: false, left: false, reader, writers })))
     }
 
-    /// Nothing more will be written.
+    /// The program has ended: nothing more will be written.
     pub(super) fn end(&self) {
         let mut outgoing = lock(&self.0);
         outgoing.ended = true;
         outgoing.wake_reader();
     }
 
-    /// What is written is lost from now on, and the program told.
+    /// The reader has gone: drops what is written from now on, and the program gets an error.
     pub(super) fn leave(&self) {
         let mut outgoing = lock(&self.0);
         outgoing.left = true;
@@ -138,7 +138,7 @@ impl Output {
         outgoing.wake_writers();
     }
 
-    /// What has been written, all of it; None at the end.
+    /// Takes everything that has been written. `None` at the end.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut outgoing = lock(&self.0);
         if !outgoing.written.is_empty() {
@@ -154,12 +154,12 @@ impl Output {
     }
 }
 
-impl Outgoing {
+impl StdoutState {
     fn room(&self) -> usize {
         PIPE_BYTES - self.written.len()
     }
 
-    /// So many of them as there is room for.
+    /// Writes as many bytes as there is room for.
     fn write(&mut self, bytes: &[u8]) -> usize {
         let bytes = &bytes[..bytes.len().min(self.room())];
         self.written.extend_from_slice(bytes);
@@ -188,13 +188,13 @@ impl Outgoing {
     }
 }
 
-impl IsTerminal for Output {
+impl IsTerminal for Stdout {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Output {
+impl StdoutStream for Stdout {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -205,13 +205,13 @@ impl StdoutStream for Output {
 }
 
 #[async_trait]
-impl Pollable for Output {
+impl Pollable for Stdout {
     async fn ready(&mut self) {
         std::future::poll_fn(|cx| lock(&self.0).poll_room(cx)).await;
     }
 }
 
-impl OutputStream for Output {
+impl OutputStream for Stdout {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut outgoing = lock(&self.0);
         if outgoing.left {
@@ -233,7 +233,7 @@ impl OutputStream for Output {
     }
 }
 
-impl AsyncWrite for Output {
+impl AsyncWrite for Stdout {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         let mut outgoing = lock(&self.0);
         ready!(outgoing.poll_room(cx));

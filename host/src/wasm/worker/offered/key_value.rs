@@ -1,7 +1,7 @@
-//! `wasi:keyvalue` and Spin's key-value store: the function's key-value store, to be read.
+//! `wasi:keyvalue` and Spin's key-value store: the function's key-value store, read-only.
 //!
-//! A function has one store or none. It opens by its name in the configuration, and as what the platforms call the one
-//! that is there without asking: the empty name and `default`. Writing is refused by the interface's own error. The two
+//! A function has one store or none. It opens by its name in the configuration, and by the platforms' names of the default
+//! store: the empty name and `default`. Writes get the interface's own error. The two
 //! drafts of `wasi:keyvalue` differ in cursors, counters and batches.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use wasmtime::{Result, StoreContextMut};
 
 use crate::limits::config::KV_KEY_BYTES;
 use crate::limits::offered::{BATCH_KEYS, KEY_LIST_BYTES, KEYS_COUNTED, KEYS_PER_PAGE};
-use crate::wasm::sealed::Beside as _;
+use crate::wasm::sealed::HostServices as _;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::worker::state::WorkerState;
 
@@ -22,7 +22,7 @@ const SPIN: &str = "fermyon:spin/key-value@2.0.0";
 
 pub(super) const NAMES: [&str; 7] = [STORE[0], STORE[1], ATOMICS[0], ATOMICS[1], BATCH[0], BATCH[1], SPIN];
 
-type Store<'a> = StoreContextMut<'a, WorkerState>;
+type WorkerStore<'a> = StoreContextMut<'a, WorkerState>;
 
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
@@ -35,7 +35,7 @@ enum StoreError {
     Other(String),
 }
 
-/// Spin's has one more, which never happens: nothing is written.
+/// Spin's error has one more case, which never happens, since nothing is written.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
 enum SpinError {
@@ -65,10 +65,10 @@ struct Page<C> {
     cursor: Option<C>,
 }
 
-/// A handle on the function's one store: there is nothing to tell two of them apart.
+/// A handle to the function's one store, without state.
 struct Bucket;
 
-/// A key that a guest means to swap.
+/// A key that a guest wants to swap.
 struct Cas {
     key: String,
 }
@@ -76,8 +76,8 @@ struct Cas {
 pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
     let mut store = linker.instance(STORE[0])?;
     bucket(&mut store)?;
-    store.func_wrap("[method]bucket.list-keys", |mut store: Store<'_>, (_, at): (Resource<Bucket>, Option<u64>)| {
-        // A cursor is a number of keys: they are counted each time.
+    store.func_wrap("[method]bucket.list-keys", |mut store: WorkerStore<'_>, (_, at): (Resource<Bucket>, Option<u64>)| {
+        // A cursor is a number of keys, which are counted each time.
         let at = usize::try_from(at.unwrap_or(0)).unwrap_or(usize::MAX);
         WorkerState::charge(&mut store, at.min(KEYS_COUNTED))?;
         if at > KEYS_COUNTED {
@@ -97,33 +97,39 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
     })?;
     let mut store = linker.instance(STORE[1])?;
     bucket(&mut store)?;
-    store.func_wrap("[method]bucket.list-keys", |mut store: Store<'_>, (_, after): (Resource<Bucket>, Option<String>)| {
-        let keys = keys(&mut store, after.as_deref(), KEYS_PER_PAGE)?;
-        let cursor = keys.last().filter(|_| keys.len() == KEYS_PER_PAGE).cloned();
-        Ok((Ok::<_, StoreError>(Page { keys, cursor }),))
-    })?;
+    store.func_wrap(
+        "[method]bucket.list-keys",
+        |mut store: WorkerStore<'_>, (_, after): (Resource<Bucket>, Option<String>)| {
+            let keys = keys(&mut store, after.as_deref(), KEYS_PER_PAGE)?;
+            let cursor = keys.last().filter(|_| keys.len() == KEYS_PER_PAGE).cloned();
+            Ok((Ok::<_, StoreError>(Page { keys, cursor }),))
+        },
+    )?;
     atomics(linker)?;
     batch(linker)?;
     spin(&mut linker.instance(SPIN)?)
 }
 
-/// What both drafts of `store` have.
+/// The functions of both drafts of `store`.
 fn bucket(store: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
     store.resource("bucket", ResourceType::host::<Bucket>(), |_, _| Ok(()))?;
-    store.func_wrap("open", |mut store: Store<'_>, (name,): (String,)| {
+    store.func_wrap("open", |mut store: WorkerStore<'_>, (name,): (String,)| {
         WorkerState::charge(&mut store, name.len())?;
         Ok((open(&store, &name).ok_or(StoreError::NoSuchStore),))
     })?;
-    store.func_wrap("[method]bucket.get", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+    store.func_wrap("[method]bucket.get", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
         Ok((Ok::<_, StoreError>(get(&mut store, &key)?),))
     })?;
-    store.func_wrap("[method]bucket.exists", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+    store.func_wrap("[method]bucket.exists", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
         Ok((Ok::<_, StoreError>(exists(&mut store, &key)?),))
     })?;
-    store.func_wrap("[method]bucket.set", |mut store: Store<'_>, (_, key, value): (Resource<Bucket>, String, Vec<u8>)| {
-        Ok((read_only(&mut store, key.len() + value.len())?,))
-    })?;
-    store.func_wrap("[method]bucket.delete", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+    store.func_wrap(
+        "[method]bucket.set",
+        |mut store: WorkerStore<'_>, (_, key, value): (Resource<Bucket>, String, Vec<u8>)| {
+            Ok((read_only(&mut store, key.len() + value.len())?,))
+        },
+    )?;
+    store.func_wrap("[method]bucket.delete", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
         Ok((read_only(&mut store, key.len())?,))
     })
 }
@@ -131,50 +137,55 @@ fn bucket(store: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
 fn atomics(linker: &mut Linker<WorkerState>) -> Result<()> {
     linker.instance(ATOMICS[0])?.func_wrap(
         "increment",
-        |mut store: Store<'_>, (_, key, _): (Resource<Bucket>, String, u64)| {
+        |mut store: WorkerStore<'_>, (_, key, _): (Resource<Bucket>, String, u64)| {
             Ok((read_only(&mut store, key.len())?.map(|()| 0_u64),))
         },
     )?;
     let mut atomics = linker.instance(ATOMICS[1])?;
-    atomics.func_wrap("increment", |mut store: Store<'_>, (_, key, _): (Resource<Bucket>, String, i64)| {
+    atomics.func_wrap("increment", |mut store: WorkerStore<'_>, (_, key, _): (Resource<Bucket>, String, i64)| {
         Ok((read_only(&mut store, key.len())?.map(|()| 0_i64),))
     })?;
     atomics.resource("cas", ResourceType::host::<Cas>(), |mut store, rep| {
         store.data_mut().table.delete(Resource::<Cas>::new_own(rep))?;
         Ok(())
     })?;
-    atomics.func_wrap("[static]cas.new", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+    atomics.func_wrap("[static]cas.new", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
         WorkerState::charge(&mut store, key.len())?;
         if key.len() > KV_KEY_BYTES {
             return Ok((Err(StoreError::Other(format!("a key has at most {KV_KEY_BYTES} bytes"))),));
         }
         Ok((Ok(store.data_mut().table.push(Cas { key })?),))
     })?;
-    atomics.func_wrap("[method]cas.current", |mut store: Store<'_>, (cas,): (Resource<Cas>,)| {
+    atomics.func_wrap("[method]cas.current", |mut store: WorkerStore<'_>, (cas,): (Resource<Cas>,)| {
         let key = store.data_mut().table.get(&cas)?.key.clone();
         Ok((Ok::<_, StoreError>(get(&mut store, &key)?),))
     })?;
-    atomics.func_wrap("swap", |mut store: Store<'_>, (cas, value): (Resource<Cas>, Vec<u8>)| {
+    atomics.func_wrap("swap", |mut store: WorkerStore<'_>, (cas, value): (Resource<Cas>, Vec<u8>)| {
         store.data_mut().table.delete(cas)?;
         Ok((read_only(&mut store, value.len())?.map_err(CasError::Store),))
     })
 }
 
 fn batch(linker: &mut Linker<WorkerState>) -> Result<()> {
-    linker.instance(BATCH[0])?.func_wrap("get-many", |mut store: Store<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
-        let found = get_many(&mut store, keys)?;
-        Ok((found.map(|found| found.into_iter().map(|(key, value)| Some((key, value?))).collect::<Vec<_>>()),))
-    })?;
-    linker.instance(BATCH[1])?.func_wrap("get-many", |mut store: Store<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
-        Ok((get_many(&mut store, keys)?,))
-    })?;
+    linker.instance(BATCH[0])?.func_wrap(
+        "get-many",
+        |mut store: WorkerStore<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
+            let found = get_many(&mut store, keys)?;
+            Ok((found.map(|found| found.into_iter().map(|(key, value)| Some((key, value?))).collect::<Vec<_>>()),))
+        },
+    )?;
+    linker
+        .instance(BATCH[1])?
+        .func_wrap("get-many", |mut store: WorkerStore<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
+            Ok((get_many(&mut store, keys)?,))
+        })?;
     for name in BATCH {
         let mut batch = linker.instance(name)?;
-        batch.func_wrap("set-many", |mut store: Store<'_>, (_, pairs): (Resource<Bucket>, Vec<(String, Vec<u8>)>)| {
+        batch.func_wrap("set-many", |mut store: WorkerStore<'_>, (_, pairs): (Resource<Bucket>, Vec<(String, Vec<u8>)>)| {
             let bytes = pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
             Ok((read_only(&mut store, bytes)?,))
         })?;
-        batch.func_wrap("delete-many", |mut store: Store<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
+        batch.func_wrap("delete-many", |mut store: WorkerStore<'_>, (_, keys): (Resource<Bucket>, Vec<String>)| {
             Ok((read_only(&mut store, keys.iter().map(String::len).sum())?,))
         })?;
     }
@@ -183,23 +194,23 @@ fn batch(linker: &mut Linker<WorkerState>) -> Result<()> {
 
 fn spin(spin: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
     spin.resource("store", ResourceType::host::<Bucket>(), |_, _| Ok(()))?;
-    spin.func_wrap("[static]store.open", |mut store: Store<'_>, (label,): (String,)| {
+    spin.func_wrap("[static]store.open", |mut store: WorkerStore<'_>, (label,): (String,)| {
         WorkerState::charge(&mut store, label.len())?;
         Ok((open(&store, &label).ok_or(SpinError::NoSuchStore),))
     })?;
-    spin.func_wrap("[method]store.get", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+    spin.func_wrap("[method]store.get", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
         Ok((Ok::<_, SpinError>(get(&mut store, &key)?),))
     })?;
-    spin.func_wrap("[method]store.exists", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+    spin.func_wrap("[method]store.exists", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
         Ok((Ok::<_, SpinError>(exists(&mut store, &key)?),))
     })?;
-    spin.func_wrap("[method]store.set", |mut store: Store<'_>, (_, key, value): (Resource<Bucket>, String, Vec<u8>)| {
+    spin.func_wrap("[method]store.set", |mut store: WorkerStore<'_>, (_, key, value): (Resource<Bucket>, String, Vec<u8>)| {
         Ok((read_only(&mut store, key.len() + value.len())?.map_err(SpinError::from),))
     })?;
-    spin.func_wrap("[method]store.delete", |mut store: Store<'_>, (_, key): (Resource<Bucket>, String)| {
+    spin.func_wrap("[method]store.delete", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
         Ok((read_only(&mut store, key.len())?.map_err(SpinError::from),))
     })?;
-    spin.func_wrap("[method]store.get-keys", |mut store: Store<'_>, (_,): (Resource<Bucket>,)| {
+    spin.func_wrap("[method]store.get-keys", |mut store: WorkerStore<'_>, (_,): (Resource<Bucket>,)| {
         let (mut all, mut bytes) = (Vec::new(), 0);
         loop {
             let page = keys(&mut store, all.last().map(String::as_str), KEYS_PER_PAGE)?;
@@ -227,37 +238,37 @@ impl From<StoreError> for SpinError {
     }
 }
 
-fn values(store: &Store<'_>) -> Option<Arc<dyn KeyValueStore>> {
+fn values(store: &WorkerStore<'_>) -> Option<Arc<dyn KeyValueStore>> {
     store.data().key_values()
 }
 
-fn open(store: &Store<'_>, name: &str) -> Option<Resource<Bucket>> {
+fn open(store: &WorkerStore<'_>, name: &str) -> Option<Resource<Bucket>> {
     let is_it = values(store).is_some_and(|values| name.is_empty() || name == "default" || name == values.name());
     is_it.then(|| Resource::new_own(0))
 }
 
-fn get(store: &mut Store<'_>, key: &str) -> Result<Option<Vec<u8>>> {
+fn get(store: &mut WorkerStore<'_>, key: &str) -> Result<Option<Vec<u8>>> {
     let found = values(store).and_then(|values| values.get(key).map(<[u8]>::to_vec));
     WorkerState::charge(store, key.len() + found.as_ref().map_or(0, Vec::len))?;
     Ok(found)
 }
 
-fn exists(store: &mut Store<'_>, key: &str) -> Result<bool> {
+fn exists(store: &mut WorkerStore<'_>, key: &str) -> Result<bool> {
     WorkerState::charge(store, key.len())?;
     Ok(values(store).is_some_and(|values| values.get(key).is_some()))
 }
 
-/// So many keys of the store, in order, behind this one.
-fn keys(store: &mut Store<'_>, after: Option<&str>, max: usize) -> Result<Vec<String>> {
+/// At most `max` keys of the store, in order, after this one.
+fn keys(store: &mut WorkerStore<'_>, after: Option<&str>, max: usize) -> Result<Vec<String>> {
     let keys = values(store).map_or_else(Vec::new, |values| values.keys_after(after, max));
     WorkerState::charge(store, keys.iter().map(String::len).sum())?;
     Ok(keys)
 }
 
-/// Keys with their values, in the order in which they were asked for.
-type Found = Vec<(String, Option<Vec<u8>>)>;
+/// Keys with their values, in the order of the request.
+type BatchResult = Vec<(String, Option<Vec<u8>>)>;
 
-fn get_many(store: &mut Store<'_>, keys: Vec<String>) -> Result<std::result::Result<Found, StoreError>> {
+fn get_many(store: &mut WorkerStore<'_>, keys: Vec<String>) -> Result<std::result::Result<BatchResult, StoreError>> {
     if keys.len() > BATCH_KEYS {
         return Ok(Err(StoreError::Other(format!("at most {BATCH_KEYS} keys at once"))));
     }
@@ -269,8 +280,8 @@ fn get_many(store: &mut Store<'_>, keys: Vec<String>) -> Result<std::result::Res
     Ok(Ok(found))
 }
 
-/// The answer to whoever would write.
-fn read_only(store: &mut Store<'_>, bytes: usize) -> Result<std::result::Result<(), StoreError>> {
+/// The error for writes.
+fn read_only(store: &mut WorkerStore<'_>, bytes: usize) -> Result<std::result::Result<(), StoreError>> {
     WorkerState::charge(store, bytes)?;
     Ok(Err(StoreError::AccessDenied))
 }

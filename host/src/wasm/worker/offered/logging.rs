@@ -3,7 +3,7 @@
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
-use crate::wasm::sealed::Beside as _;
+use crate::wasm::sealed::HostServices as _;
 use crate::wasm::worker::state::WorkerState;
 
 pub(super) const NAMES: [&str; 2] = ["wasi:logging/logging", "wasi:logging/logging@0.1.0-draft"];

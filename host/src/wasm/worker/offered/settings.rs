@@ -3,19 +3,19 @@
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
-use crate::wasm::sealed::Beside as _;
+use crate::wasm::sealed::HostServices as _;
 use crate::wasm::worker::state::WorkerState;
 
-/// `runtime` is what `store` was called at first.
+/// `runtime` is the former name of `store`.
 const CONFIG: [&str; 3] = ["wasi:config/store@0.2.0-rc.1", "wasi:config/store@0.2.0-draft", "wasi:config/runtime@0.2.0-draft"];
 const SPIN: &str = "fermyon:spin/variables@2.0.0";
 
 pub(super) const NAMES: [&str; 4] = [CONFIG[0], CONFIG[1], CONFIG[2], SPIN];
 
-/// Neither happens: all values are here.
+/// Neither case happens: all values are local.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
-enum ConfigError {
+enum WasiConfigError {
     #[component(name = "upstream")]
     Upstream(String),
     #[component(name = "io")]
@@ -41,13 +41,13 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
         config.func_wrap("get", |mut store: StoreContextMut<'_, WorkerState>, (key,): (String,)| {
             let found = store.data().environment.get(&key).cloned();
             WorkerState::charge(&mut store, key.len() + found.as_ref().map_or(0, String::len))?;
-            Ok((Ok::<_, ConfigError>(found),))
+            Ok((Ok::<_, WasiConfigError>(found),))
         })?;
         config.func_wrap("get-all", |mut store: StoreContextMut<'_, WorkerState>, (): ()| {
             let environment = store.data().environment.clone();
             WorkerState::charge(&mut store, environment.iter().map(|(name, value)| name.len() + value.len()).sum())?;
             let all: Vec<(String, String)> = environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-            Ok((Ok::<_, ConfigError>(all),))
+            Ok((Ok::<_, WasiConfigError>(all),))
         })?;
     }
     linker.instance(SPIN)?.func_wrap("get", |mut store: StoreContextMut<'_, WorkerState>, (name,): (String,)| {

@@ -6,7 +6,7 @@
 //!     Handshake ──► Idle ──first byte──► Head ──whole head──► Busy (n exchanges) ──last one ends──► Idle
 //!                                                                 └──101 is sent──► Tunnel (to its end)
 //!
-//! A connection's task is the only one that ends it: a verdict is left here, and wakes the task.
+//! A connection's task is the only one that ends it: a close reason is stored here, and wakes the task.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,78 +14,78 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use crate::limits::tunnel;
-use crate::net::frames::Offence;
-use crate::net::framing::Refusal;
+use crate::net::frames::Http2Error;
+use crate::net::framing::FramingError;
 use crate::net::stillness::Stillness;
 use crate::net::ticks::ticks;
 use crate::net::tunnel::Tunnel;
 
-/// Why a connection is to end.
+/// Why a connection must close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum CloseReason {
     Handshake,
     Idle,
     Head,
     Write,
     Stalled,
-    /// A tunnel through which nothing came.
+    /// A tunnel without traffic.
     Quiet,
-    Refused(Refusal),
-    /// Frames of HTTP/2 that are wrong, or too many.
-    Offence(Offence),
-    /// Idle while others have no room.
+    Refused(FramingError),
+    /// Invalid HTTP/2 frames, or too many.
+    Http2Error(Http2Error),
+    /// Idle while other clients need its descriptor.
     Shed,
     /// Idle while we drain.
     Drained,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum ConnectionStage {
     Handshake,
     Idle,
-    /// Some bytes of a request's head are here. HTTP/1.1 only: in HTTP/2 bytes may also be pings.
+    /// Some bytes of a request's head have arrived. HTTP/1.1 only: in HTTP/2 bytes may also be pings.
     Head,
     Busy,
-    /// Another protocol is spoken: there are no requests any more.
+    /// The connection has switched to another protocol.
     Tunnel,
 }
 
 /// One connection's state.
-pub(crate) struct Pulse {
+pub(crate) struct ConnectionState {
     clock: Rc<Cell<u32>>,
-    pub(super) stage: Cell<Stage>,
+    pub(super) stage: Cell<ConnectionStage>,
     since: Cell<u32>,
     exchanges: Cell<u32>,
-    was_asked: Cell<bool>,
-    /// When a write first found no room; 0: none waits.
+    has_served: Cell<bool>,
+    /// Since when a write waits; 0 if none does.
     write_blocked: Cell<u32>,
-    verdict: Cell<Option<Verdict>>,
+    close_reason: Cell<Option<CloseReason>>,
     draining: Cell<bool>,
-    /// The client was told by its protocol that we drain (HTTP/2): it needs no deadline for that.
+    /// The client has been sent a GOAWAY (HTTP/2), so that draining needs no deadline.
     is_told: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    /// What is to be carried once hyper has sent its answer 101.
+    /// The tunnel that begins once hyper has sent its response 101.
     switch: RefCell<Option<Box<Tunnel>>>,
     switched: Cell<bool>,
     unflushed: Cell<bool>,
-    /// Why the client is not read any further.
-    refusal: Cell<Option<Refusal>>,
+    /// The framing error after which the client is not read any further.
+    refusal: Cell<Option<FramingError>>,
     /// In ticks: how long a tunnel may be quiet.
     patience: Cell<u32>,
-    /// In ticks: how long an answer may be still, where that is longer than the bound.
+    /// In ticks: how long a response may pause, where that is longer than the bound.
     stillness: Stillness,
 }
 
-impl Pulse {
+impl ConnectionState {
     /// A connection that begins in this stage. `draining` if the worker drains already.
-    pub(super) fn new(clock: Rc<Cell<u32>>, stage: Stage, draining: bool) -> Pulse {
-        Pulse {
+    pub(super) fn new(clock: Rc<Cell<u32>>, stage: ConnectionStage, draining: bool) -> ConnectionState {
+        ConnectionState {
             stage: Cell::new(stage),
             since: Cell::new(clock.get()),
             exchanges: Cell::new(0),
-            was_asked: Cell::new(false),
+            has_served: Cell::new(false),
             write_blocked: Cell::new(0),
-            verdict: Cell::new(None),
+            close_reason: Cell::new(None),
             draining: Cell::new(draining),
             is_told: Cell::new(false),
             waker: RefCell::new(None),
@@ -110,23 +110,23 @@ impl Pulse {
         self.since.get()
     }
 
-    pub(crate) fn enter(&self, stage: Stage) {
+    pub(crate) fn enter(&self, stage: ConnectionStage) {
         self.stage.set(stage);
         self.since.set(self.clock.get());
     }
 
-    /// Bytes of an HTTP/1.1 connection have come. Slow bytes do not prolong a head.
+    /// Bytes of an HTTP/1.1 connection have arrived. Slow bytes do not prolong a head.
     pub(crate) fn received(&self) {
         match self.stage.get() {
-            Stage::Idle => self.enter(Stage::Head),
-            Stage::Busy | Stage::Tunnel => self.moved(),
-            Stage::Head | Stage::Handshake => {}
+            ConnectionStage::Idle => self.enter(ConnectionStage::Head),
+            ConnectionStage::Busy | ConnectionStage::Tunnel => self.moved(),
+            ConnectionStage::Head | ConnectionStage::Handshake => {}
         }
     }
 
-    /// Bytes went in or out while a request is answered, or through a tunnel.
+    /// Bytes were read or written while a request is answered, or through a tunnel.
     pub(crate) fn moved(&self) {
-        if matches!(self.stage.get(), Stage::Busy | Stage::Tunnel) {
+        if matches!(self.stage.get(), ConnectionStage::Busy | ConnectionStage::Tunnel) {
             self.since.set(self.clock.get());
         }
     }
@@ -137,28 +137,29 @@ impl Pulse {
         }
     }
 
-    /// The socket has taken what was written. Whether anything of an answer moved with it, the protocol knows.
+    /// The socket has taken what was written. Whether that was a part of a response depends on the protocol.
     pub(crate) fn wrote(&self) {
         self.write_blocked.set(0);
     }
 
-    /// The verdict, if it is that nobody has asked for anything. Taken back with this: the connection goes on
-    /// until its client has been told, and under all deadlines.
-    pub(crate) fn take_idle(&self) -> Option<Verdict> {
-        let idle = self.verdict.get().filter(|verdict| matches!(verdict, Verdict::Idle | Verdict::Drained));
+    /// Takes the close reason back if it is that the connection is idle: the connection goes on, under all deadlines,
+    /// until its client has been told.
+    pub(crate) fn take_idle(&self) -> Option<CloseReason> {
+        let idle =
+            self.close_reason.get().filter(|close_reason| matches!(close_reason, CloseReason::Idle | CloseReason::Drained));
         if idle.is_some() {
-            self.verdict.set(None);
-            self.enter(Stage::Idle);
+            self.close_reason.set(None);
+            self.enter(ConnectionStage::Idle);
         }
         idle
     }
 
-    /// Whether a request has ever come.
-    pub(crate) fn was_asked(&self) -> bool {
-        self.was_asked.get()
+    /// Whether a request has ever arrived.
+    pub(crate) fn has_served(&self) -> bool {
+        self.has_served.get()
     }
 
-    /// The answer that goes out now is the last of HTTP. What comes from here on is not looked at.
+    /// The response that is sent now is the last of HTTP. What arrives from here on is passed on unread.
     pub(crate) fn switch(&self, tunnel: Tunnel) {
         self.switched.set(true);
         *self.switch.borrow_mut() = Some(Box::new(tunnel));
@@ -172,7 +173,7 @@ impl Pulse {
         self.switch.borrow_mut().take().map(|tunnel| *tunnel)
     }
 
-    /// Whether something that hyper has written may still wait for room.
+    /// Whether bytes that hyper has written may still be unflushed.
     pub(crate) fn is_unflushed(&self) -> bool {
         self.unflushed.get()
     }
@@ -181,27 +182,27 @@ impl Pulse {
         self.unflushed.set(!flushed);
     }
 
-    /// The client has said something that two readers could understand differently. What it has asked for before is
-    /// answered first.
-    pub(crate) fn refuse(&self, refusal: Refusal) {
+    /// The client has sent something that two readers could understand differently. Its earlier requests are answered
+    /// first.
+    pub(crate) fn refuse(&self, refusal: FramingError) {
         self.refusal.set(Some(refusal));
     }
 
-    pub(crate) fn refusal(&self) -> Option<Refusal> {
+    pub(crate) fn refusal(&self) -> Option<FramingError> {
         self.refusal.get()
     }
 
-    /// Ends the connection for what was refused, once every answer is out.
+    /// Closes the connection for its framing error, once every response is sent.
     pub(crate) fn settle(&self) {
         if let (Some(refusal), 0, false) = (self.refusal.get(), self.exchanges.get(), self.unflushed.get()) {
-            self.end(Verdict::Refused(refusal));
+            self.end(CloseReason::Refused(refusal));
         }
     }
 
     /// A tunnel begins, and may be quiet for so long.
     pub(crate) fn tunnel(&self, patience: Duration) {
         self.patience.set(ticks(patience));
-        self.enter(Stage::Tunnel);
+        self.enter(ConnectionStage::Tunnel);
     }
 
     /// One side of the tunnel has closed.
@@ -213,34 +214,34 @@ impl Pulse {
         self.stillness.clone()
     }
 
-    /// A request has come; it lasts until the guard is dropped.
+    /// Begins an exchange, which lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ExchangeGuard {
         self.exchanges.set(self.exchanges.get() + 1);
-        self.was_asked.set(true);
-        self.enter(Stage::Busy);
-        ExchangeGuard { pulse: self.clone() }
+        self.has_served.set(true);
+        self.enter(ConnectionStage::Busy);
+        ExchangeGuard { state: self.clone() }
     }
 
     pub(crate) fn exchanges(&self) -> u32 {
         self.exchanges.get()
     }
 
-    pub(crate) fn end(&self, verdict: Verdict) {
-        if self.verdict.get().is_none() {
-            self.verdict.set(Some(verdict));
+    pub(crate) fn end(&self, close_reason: CloseReason) {
+        if self.close_reason.get().is_none() {
+            self.close_reason.set(Some(close_reason));
             self.wake();
         }
     }
 
-    pub(crate) fn verdict(&self) -> Option<Verdict> {
-        self.verdict.get()
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason.get()
     }
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
     }
 
-    /// The task to wake for a verdict or a drain.
+    /// Registers the task to wake for a close reason or a drain.
     pub(crate) fn attend(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -254,8 +255,8 @@ impl Pulse {
         }
     }
 
-    /// The client hears of the end by GOAWAY.
-    pub(crate) fn is_told_to_go(&self) {
+    /// The client has been sent a GOAWAY.
+    pub(crate) fn goaway_sent(&self) {
         self.is_told.set(true);
     }
 
@@ -264,63 +265,65 @@ impl Pulse {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.stage.get() == Stage::Idle && self.verdict.get().is_none()
+        self.stage.get() == ConnectionStage::Idle && self.close_reason.get().is_none()
     }
 
-    pub(super) fn judge(&self, ticks: &Ticks) -> Option<Verdict> {
+    pub(super) fn judge(&self, ticks: &Ticks) -> Option<CloseReason> {
         let now = self.clock.get();
         let blocked = self.write_blocked.get();
         if blocked != 0 && now - blocked > ticks.write {
-            return Some(Verdict::Write);
+            return Some(CloseReason::Write);
         }
         let lasted = now - self.since.get();
         match self.stage.get() {
-            Stage::Handshake => (lasted > ticks.handshake).then_some(Verdict::Handshake),
-            // A request may be on its way: it is still answered, and told that it was the last.
-            Stage::Idle if self.draining.get() && !self.is_told.get() => (lasted >= ticks.drain_idle).then_some(Verdict::Drained),
-            Stage::Idle => (lasted > ticks.idle).then_some(Verdict::Idle),
-            Stage::Head => (lasted > ticks.head).then_some(Verdict::Head),
-            // Whoever answers has shorter deadlines of its own; this one is the last resort.
-            Stage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(Verdict::Stalled),
-            Stage::Tunnel => (lasted > self.patience.get()).then_some(Verdict::Quiet),
+            ConnectionStage::Handshake => (lasted > ticks.handshake).then_some(CloseReason::Handshake),
+            // A request may be on its way: it is still answered, and its response says that it is the last.
+            ConnectionStage::Idle if self.draining.get() && !self.is_told.get() => {
+                (lasted >= ticks.drain_idle).then_some(CloseReason::Drained)
+            }
+            ConnectionStage::Idle => (lasted > ticks.idle).then_some(CloseReason::Idle),
+            ConnectionStage::Head => (lasted > ticks.head).then_some(CloseReason::Head),
+            // Origins and functions have shorter deadlines of their own; this one is the last resort.
+            ConnectionStage::Busy => (lasted > ticks.stall.max(self.stillness.ticks())).then_some(CloseReason::Stalled),
+            ConnectionStage::Tunnel => (lasted > self.patience.get()).then_some(CloseReason::Quiet),
         }
     }
 }
 
-/// A request that has come and whose answer has not wholly gone.
+/// A request whose response has not been sent entirely.
 pub(crate) struct ExchangeGuard {
-    pulse: Rc<Pulse>,
+    state: Rc<ConnectionState>,
 }
 
 impl ExchangeGuard {
-    /// Something of the answer has been asked for: its client takes what it is sent.
+    /// A part of the response has been taken: the client reads.
     pub(crate) fn moved(&self) {
-        self.pulse.moved();
+        self.state.moved();
     }
 
-    /// Whether an answer that begins now is the connection's last.
+    /// Whether a response that begins now is the connection's last.
     pub(crate) fn is_last(&self) -> bool {
-        self.pulse.is_draining()
+        self.state.is_draining()
     }
 
-    /// Whether what is written now would come after something of an earlier answer.
+    /// Whether a part of an earlier response is still unflushed.
     pub(crate) fn is_unflushed(&self) -> bool {
-        self.pulse.is_unflushed()
+        self.state.is_unflushed()
     }
 
-    /// This is the connection's last exchange: its answer is 101.
+    /// This is the connection's last exchange: its response is 101.
     pub(crate) fn switch(&self, tunnel: Tunnel) {
-        self.pulse.switch(tunnel);
+        self.state.switch(tunnel);
     }
 }
 
 impl Drop for ExchangeGuard {
     fn drop(&mut self) {
-        let left = self.pulse.exchanges.get() - 1;
-        self.pulse.exchanges.set(left);
+        let left = self.state.exchanges.get() - 1;
+        self.state.exchanges.set(left);
         if left == 0 {
-            self.pulse.stillness.end();
-            self.pulse.enter(Stage::Idle);
+            self.state.stillness.end();
+            self.state.enter(ConnectionStage::Idle);
         }
     }
 }
