@@ -61,7 +61,8 @@ impl<'a> CacheRoute<'a> {
     }
 
     pub(super) fn key(&self, method: &Method, head: &RequestHead) -> Key {
-        let asked = KeyRequest { secure: self.secure, method, path: head.path(), query: head.target.query(), headers: &head.headers };
+        let asked =
+            KeyRequest { secure: self.secure, method, path: head.path(), query: head.target.query(), headers: &head.headers };
         Key::derive(&self.base, &self.caching.policy.key, &asked)
     }
 }

@@ -176,7 +176,12 @@ proptest! {
 #[test]
 fn the_scheme_is_in_the_key_where_an_origin_sees_it() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
-    let rules = |scheme, secure| ForwardRules { policy: &policy, also: None, sees: OriginView { scheme, ..OriginView::default() }, secure };
+    let rules = |scheme, secure| ForwardRules {
+        policy: &policy,
+        also: None,
+        sees: OriginView { scheme, ..OriginView::default() },
+        secure,
+    };
     let head = head("GET", "/", &[]);
     assert_eq!(key_of(rules(false, true), &head), key_of(rules(false, false), &head));
     assert_ne!(key_of(rules(true, true), &head), key_of(rules(true, false), &head));
