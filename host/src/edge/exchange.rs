@@ -29,6 +29,7 @@ use crate::edge::record::RequestRecord;
 use crate::edge::request::head::RequestHead;
 use crate::edge::response::max_forwards;
 use crate::edge::response::rejection::Rejection;
+use crate::edge::site::behavior::Behavior;
 use crate::edge::site::error_pages::{ErrorPages, page_headers};
 use crate::edge::site::response_headers::ResponseHeaderPolicy;
 use crate::edge::site::{Site, Sites, signed};
@@ -55,104 +56,111 @@ pub(crate) async fn run(
     }
     record.site = Some(site.clone());
     let mut body = RequestBody::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
+    let visit = Visit { node, lane, record, site: &site };
     match &site.error_pages {
-        None => visit(node, lane, record, &site, &mut head, &mut body).await,
-        Some(pages) => Box::pin(visit_with_pages(pages, node, lane, record, &site, &mut head, &mut body)).await,
+        None => visit.serve(&mut head, &mut body).await,
+        Some(pages) => Box::pin(visit.serve_with_pages(pages, &mut head, &mut body)).await,
     }
 }
 
-/// Everything from the choice of a behavior on.
-async fn visit(
-    node: &Arc<Node>,
-    lane: &Rc<WorkerLane>,
-    record: &RequestRecord,
-    site: &Arc<Site>,
-    head: &mut RequestHead,
-    body: &mut RequestBody,
-) -> Result<Answer, Rejection> {
-    let (behavior, is_signed) = match admission::admit(site, head, body, record.client(), node.https_port)? {
-        Admitted::Serve { behavior, is_signed } => (behavior, is_signed),
-        Admitted::Redirect(answer) => return Ok(answer),
-    };
-    if let Some(answer) = max_forwards::answer_last_hop(head, behavior) {
-        return Ok(answer);
-    }
-    if is_signed {
-        // From here on nobody sees the signature: no hook, no key, no origin.
-        signed::strip(head);
-    }
-    behavior.forget_forwarded_fields(head);
-    let policy = behavior.response_header_policy(head);
-    if let Some(viewer_headers) = &behavior.viewer_headers {
-        viewer_headers.add_to(&mut head.headers, record.client(), head.version);
-    }
+/// One request at its site.
+struct Visit<'a> {
+    node: &'a Arc<Node>,
+    lane: &'a Rc<WorkerLane>,
+    record: &'a RequestRecord,
+    site: &'a Arc<Site>,
+}
 
-    let mut trip = Trip::new(node, lane, record, site, behavior);
-    let first = match viewer_hooks::request(&mut trip, head)? {
-        AfterViewerRequest::Proceed(first) => first,
-        AfterViewerRequest::Answer(mut answer) => {
-            apply(policy.as_ref(), &mut answer, node, record);
+impl Visit<'_> {
+    /// Everything from the choice of a behavior on.
+    async fn serve(&self, head: &mut RequestHead, body: &mut RequestBody) -> Result<Answer, Rejection> {
+        let Visit { node, record, site, .. } = *self;
+        let (behavior, is_signed) = match admission::admit(site, head, body, record.client(), node.https_port)? {
+            Admitted::Serve { behavior, is_signed } => (behavior, is_signed),
+            Admitted::Redirect(answer) => return Ok(answer),
+        };
+        if let Some(answer) = max_forwards::answer_last_hop(head, behavior) {
             return Ok(answer);
         }
-    };
-    if let Some(root) = &site.default_root_object
-        && NormalPath::of(head.path()).text() == "/"
-    {
-        head.target = with_path(&head.target, root);
+        if is_signed {
+            // From here on nobody sees the signature: no hook, no key, no origin.
+            signed::strip(head);
+        }
+        behavior.forget_forwarded_fields(head);
+        let policy = behavior.response_header_policy(head);
+        if let Some(viewer_headers) = &behavior.viewer_headers {
+            viewer_headers.add_to(&mut head.headers, record.client(), head.version);
+        }
+
+        let mut trip = self.trip(behavior);
+        let first = match viewer_hooks::request(&mut trip, head)? {
+            AfterViewerRequest::Proceed(first) => first,
+            AfterViewerRequest::Answer(mut answer) => {
+                self.apply(policy.as_ref(), &mut answer);
+                return Ok(answer);
+            }
+        };
+        if let Some(root) = &site.default_root_object
+            && NormalPath::of(head.path()).text() == "/"
+        {
+            head.target = with_path(&head.target, root);
+        }
+        let response_hook = behavior.hook(Moment::ViewerResponse);
+        let response_hook = response_hook.map(|hook| (hook, ResponseEvent::new(trip.context, Moment::ViewerResponse, head)));
+
+        // After the events of viewer hooks, which would be larger for it.
+        behavior.set_forwarded_fields(head, trip.secure);
+        let mut answer = obtain(&trip, first, head, body).await?;
+        self.apply(policy.as_ref(), &mut answer);
+
+        // Not for errors ("Restrictions on edge functions"), nor for a handshake's answer, which concerns its two ends alone.
+        if let Some((hook, event)) = response_hook
+            && (200..400).contains(&answer.response.status().as_u16())
+        {
+            viewer_hooks::response(&trip, hook, event, head, &mut answer)?;
+        }
+        Ok(answer)
     }
-    let response_hook = behavior.hook(Moment::ViewerResponse);
-    let response_hook = response_hook.map(|hook| (hook, ResponseEvent::new(trip.context, Moment::ViewerResponse, head)));
 
-    // After the events of viewer hooks, which would be larger for it.
-    behavior.set_forwarded_fields(head, trip.secure);
-    let mut answer = obtain(&trip, first, head, body).await?;
-    apply(policy.as_ref(), &mut answer, node, record);
-
-    // Not for errors ("Restrictions on edge functions"), nor for a handshake's answer, which concerns its two ends alone.
-    if let Some((hook, event)) = response_hook
-        && (200..400).contains(&answer.response.status().as_u16())
-    {
-        viewer_hooks::response(&trip, hook, event, head, &mut answer)?;
+    /// As `serve`, with the site's page in place of an error. The page is obtained as a client would get it: by the first
+    /// behavior that matches its path, through the cache, with origin hooks, without viewer hooks.
+    async fn serve_with_pages(
+        &self,
+        pages: &ErrorPages,
+        head: &mut RequestHead,
+        body: &mut RequestBody,
+    ) -> Result<Answer, Rejection> {
+        let Visit { node, record, site, .. } = *self;
+        let (headers, version) = (page_headers(&head.headers), head.version);
+        let policy = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.response_header_policy(head));
+        let answer = match self.serve(head, body).await {
+            Ok(answer) => answer,
+            Err(rejection) => rejection.answer(node, record.occasion()),
+        };
+        let Some(page) = pages.page(answer.response.status(), answer.result) else { return Ok(answer) };
+        let Some(behavior) = site.behavior(&NormalPath::of(page.target.path())) else { return Ok(answer) };
+        let method = if record.method == Method::HEAD { Method::HEAD } else { Method::GET };
+        let mut head = RequestHead::new(method, page.target.clone(), headers, version);
+        behavior.set_forwarded_fields(&mut head, record.client().tls.is_some());
+        let trip = self.trip(behavior);
+        let mut served = obtain(&trip, None, &mut head, &mut RequestBody::Empty).await?;
+        // A page that is missing keeps its own status.
+        if served.response.status() == StatusCode::OK {
+            *served.response.status_mut() = page.status;
+            served.result = answer.result;
+        }
+        self.apply(policy.as_ref(), &mut served);
+        Ok(served)
     }
-    Ok(answer)
-}
 
-/// As `visit`, with the site's page in place of an error. The page is obtained as a client would get it: by the first
-/// behavior that matches its path, through the cache, with origin hooks, without viewer hooks.
-async fn visit_with_pages(
-    pages: &ErrorPages,
-    node: &Arc<Node>,
-    lane: &Rc<WorkerLane>,
-    record: &RequestRecord,
-    site: &Arc<Site>,
-    head: &mut RequestHead,
-    body: &mut RequestBody,
-) -> Result<Answer, Rejection> {
-    let (headers, version) = (page_headers(&head.headers), head.version);
-    let policy = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.response_header_policy(head));
-    let answer = match visit(node, lane, record, site, head, body).await {
-        Ok(answer) => answer,
-        Err(rejection) => rejection.answer(node, record.occasion()),
-    };
-    let Some(page) = pages.page(answer.response.status(), answer.result) else { return Ok(answer) };
-    let Some(behavior) = site.behavior(&NormalPath::of(page.target.path())) else { return Ok(answer) };
-    let method = if record.method == Method::HEAD { Method::HEAD } else { Method::GET };
-    let mut head = RequestHead::new(method, page.target.clone(), headers, version);
-    behavior.set_forwarded_fields(&mut head, record.client().tls.is_some());
-    let trip = Trip::new(node, lane, record, site, behavior);
-    let mut served = obtain(&trip, None, &mut head, &mut RequestBody::Empty).await?;
-    // A page that is missing keeps its own status.
-    if served.response.status() == StatusCode::OK {
-        *served.response.status_mut() = page.status;
-        served.result = answer.result;
+    fn trip<'t>(&'t self, behavior: &'t Arc<Behavior>) -> Trip<'t> {
+        Trip::new(self.node, self.lane, self.record, self.site, behavior)
     }
-    apply(policy.as_ref(), &mut served, node, record);
-    Ok(served)
-}
 
-fn apply(policy: Option<&ResponseHeaderPolicy<'_>>, answer: &mut Answer, node: &Node, record: &RequestRecord) {
-    if let Some(policy) = policy {
-        policy.apply(answer.response.headers_mut(), answer.result, &record.id, &node.location);
+    fn apply(&self, policy: Option<&ResponseHeaderPolicy<'_>>, answer: &mut Answer) {
+        if let Some(policy) = policy {
+            policy.apply(answer.response.headers_mut(), answer.result, &self.record.id, &self.node.location);
+        }
     }
 }
 

@@ -313,5 +313,5 @@ fn the_future_of_a_request_is_small() {
         size_of::<F>()
     }
     let size = size(serve);
-    assert!(size <= 1_344, "{size} bytes");
+    assert!(size <= 1_280, "{size} bytes");
 }

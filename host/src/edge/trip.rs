@@ -220,7 +220,7 @@ impl<'a> Trip<'a> {
             }
         }
         if origin.may_be_left_by(head.path()) {
-            return Err(Rejection::Path("it leads out of the origin's own"));
+            return Err(Rejection::Path("it leads out of the path of the origin's URL"));
         }
         if let Ok(id) = HeaderValue::from_str(self.context.id.as_str()) {
             head.headers.insert(ID, id);

@@ -70,7 +70,7 @@ pub(super) fn admit<'a>(
         signers.admit(&signed())?;
     }
     if path.has_nul() {
-        return Err(Rejection::Path("it has a NUL"));
+        return Err(Rejection::Path("it contains a NUL"));
     }
     // A path that some server takes for another behavior's is neither served nor stored by the rules of this one.
     match site.other_reading(&path, behavior) {

@@ -16,18 +16,18 @@ pub(crate) enum FetchError {
     ReadTimeout(Duration),
     #[error("the connection broke: {0}")]
     Broken(hyper::Error),
-    #[error("its body has a transfer coding that it was not asked for")]
+    #[error("its body has a transfer coding that was not asked for")]
     Coding,
-    #[error("this machine has nothing left to ask it with: {0}")]
+    #[error("this machine has run out of descriptors, memory or ports: {0}")]
     Exhausted(std::io::Error),
-    #[error("this worker has {0} connections to it, as many as it may, and none came free in time")]
+    #[error("all {0} connections that this worker may have to it are in use, and none became free in time")]
     Connections(usize),
     /// The body that the client sends did not come.
     #[error("request body: {0}")]
     Body(PeekError),
     #[error(transparent)]
     Component(#[from] Failure),
-    #[error("it switched protocols, which it was not asked to do, or not to the one it was asked for")]
+    #[error("it switched protocols without being asked to, or to another one than it was asked for")]
     Switched,
     #[error("a hook may not send requests to {0}, which is not a public address or a declared origin")]
     Forbidden(String),

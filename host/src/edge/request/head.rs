@@ -19,7 +19,7 @@ pub(crate) enum HeadError {
     UrlTooLong,
     #[error("too many headers")]
     TooManyHeaders,
-    #[error("it has been here before")]
+    #[error("the request has passed this edge before")]
     Loop,
 }
 

@@ -50,7 +50,7 @@ pub(crate) enum Rejection {
     Hook { moment: Moment, function: String, failure: Failure },
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
-    #[error("this worker has as many WebSocket tunnels as it may")]
+    #[error("this worker has the maximum number of WebSocket tunnels")]
     Tunnels,
     #[error("origin: {0}")]
     Fetch(#[from] FetchError),

@@ -70,7 +70,7 @@ pub(crate) fn look_up(node: &Node, sites: &Sites, sought: &CacheInquiry) -> Resu
     let built = Request::get(target.as_str()).body(()).map_err(|_| format!("`{}` is not a path", target.escape_debug()))?;
     let mut parts = built.into_parts().0;
     parts.headers = fields;
-    let mut head = RequestHead::admit(parts).map_err(|_| "the edge would not take such a request".to_owned())?;
+    let mut head = RequestHead::admit(parts).map_err(|_| "the edge would refuse such a request".to_owned())?;
     let site = sites.find(head.host()).ok_or_else(|| format!("no site has the host `{}`", head.host()))?;
     let behavior = site.behavior(&NormalPath::of(head.path())).ok_or("no behavior has this path")?;
     let caching = behavior.caching.as_ref().ok_or("its behavior has no cache_policy")?;
