@@ -9,7 +9,7 @@ use bytes::Bytes;
 use edgeward::cache::freshness::{Freshness, Times};
 use edgeward::cache::key::parts::{KeyRequest, OriginView};
 use edgeward::cache::key::{Base, Identity, Key, KeyPolicy};
-use edgeward::cache::{Cache, Lookup, Meta, Options};
+use edgeward::cache::{Cache, Lookup, LookupResult, Meta, Options};
 use edgeward::telemetry::Telemetry;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -81,7 +81,9 @@ async fn fill(cache: &Arc<Cache>, base: &Base, path: &str, bytes: usize) {
     let headers = HeaderMap::new();
     let asked = KeyRequest { secure: false, method: &Method::GET, path, query: None, headers: &headers };
     let key = Key::derive(base, &KeyPolicy::default(), &asked);
-    let Lookup::Miss(duty) = cache.lookup(&key, (&headers).into(), 0, |_| Freshness::Fresh) else { panic!("a miss") };
+    let Lookup::Settled(LookupResult::Miss(duty)) = cache.lookup(&key, (&headers).into(), 0, |_| Freshness::Fresh) else {
+        panic!("a miss")
+    };
     let (meta, body) = came(path, bytes);
     let mut filler = duty.fill(meta, (&headers).into());
     filler.write(body).await.unwrap();

@@ -81,12 +81,11 @@ const BEING_RENAMED: &[&str] = &[
     "Grant",
     "Guarded",
     "Head",
-    "Hooked",
     "Host",
+    "Keys",
     "Incoming",
     "Input",
     "Key",
-    "Keys",
     "Memory",
     "Network",
     "Offer",
@@ -99,7 +98,6 @@ const BEING_RENAMED: &[&str] = &[
     "Pattern",
     "Phase",
     "Place",
-    "Queue",
     "Reader",
     "Reason",
     "Refusal",
@@ -430,11 +428,11 @@ fn statuses_for_failures_are_chosen_in_one_place() {
     for source in sources().iter().filter(|source| !source.is_test()) {
         let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
         let chooses = ["BAD_GATEWAY", "GATEWAY_TIMEOUT"].iter().any(|status| code.contains(status));
-        if chooses && source.path != "host/src/edge/response/refusal.rs" {
+        if chooses && source.path != "host/src/edge/response/rejection.rs" {
             broken.push(source.path.clone());
         }
     }
-    assert_none(&broken, "edge::response::refusal chooses the statuses for failures");
+    assert_none(&broken, "edge::response::rejection chooses the statuses for failures");
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub use bypass::BypassReason;
 pub use disk::OpenError;
 pub use duty::{Decline, Duty, Filler, WrongLength};
 pub use hit::{Hit, HitBody};
-pub use lookup::{Lookup, Wait};
+pub use lookup::{Lookup, LookupResult, Wait};
 pub use object::{BodyError, Meta, OVERHEAD_BYTES, Original};
 pub use purge::{Purge, PurgeError, no_path};
 

@@ -5,7 +5,7 @@
 //! finish on the one they began with.
 //!
 //! ```text
-//! serve ─► Head ─► Site ─► Behavior ─► [signed?] ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► ResponseBody
+//! serve ─► head ─► Site ─► Behavior ─► [signed?] ─► viewer-request ─► [cache] ─► Trip ─► viewer-response ─► ResponseBody
 //!                                                        │                        │ per origin that is tried:
 //!                                                        └─► answers itself       └ origin-request, fetch, origin-response
 //! ```
@@ -55,7 +55,7 @@ use hyper::body::Incoming;
 pub use response::body::ResponseBody;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use tools::fuzz;
-pub use tools::inquiry::{Found, Sought};
+pub use tools::inquiry::{CacheFinding, CacheInquiry};
 pub use tools::trial::{Trial, trial};
 
 use crate::cache::Cache;
@@ -66,8 +66,8 @@ use crate::net::Client;
 use crate::path::NormalPath;
 use crate::telemetry::Telemetry;
 use node::Node;
-use record::Record;
-use response::refusal::Refusal;
+use record::RequestRecord;
+use response::rejection::Rejection;
 use site::Sites;
 use site::behavior::SiteParts;
 
@@ -99,7 +99,7 @@ impl Edge {
     }
 
     /// What a GET for this would find in the cache; `None` if nothing is stored. Blocks for a look at the disk.
-    pub fn look_up(&self, sought: &Sought) -> Result<Option<Found>, String> {
+    pub fn look_up(&self, sought: &CacheInquiry) -> Result<Option<CacheFinding>, String> {
         tools::inquiry::look_up(&self.node, &self.sites, sought)
     }
 
@@ -113,7 +113,7 @@ impl Edge {
 /// For `bench/micro`: whether a request's head is taken.
 #[doc(hidden)]
 pub fn admits(parts: http::request::Parts) -> bool {
-    request::head::Head::admit(parts).is_ok()
+    request::head::RequestHead::admit(parts).is_ok()
 }
 
 /// Answers a request. Must run on a worker's `LocalSet`.
@@ -125,14 +125,14 @@ pub fn serve(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<ResponseBody>> {
-    let record = Record::open(edge.node.clone(), client, &request);
+    let record = RequestRecord::open(edge.node.clone(), client, &request);
     answer(edge, lane, record, Box::new(request))
 }
 
 async fn answer(
     edge: Arc<Edge>,
     lane: Rc<WorkerLane>,
-    mut record: Box<Record>,
+    mut record: Box<RequestRecord>,
     request: Box<Request<Incoming>>,
 ) -> Response<ResponseBody> {
     let answer = {
@@ -141,17 +141,17 @@ async fn answer(
     };
     let answer = match answer {
         Ok(answer) => answer,
-        Err(refusal) => refusal.answer(&edge.node, record.occasion()),
+        Err(rejection) => rejection.answer(&edge.node, record.occasion()),
     };
     response::finish::finish(&edge.node, record, answer)
 }
 
 /// The outcome of an exchange, or that it panicked: a bug of ours ends one request, and not all that share its connection.
 /// What requests share is whole after each statement that changes it.
-fn caught<T>(mut exchange: Pin<&mut impl Future<Output = Result<T, Refusal>>>) -> impl Future<Output = Result<T, Refusal>> {
+fn caught<T>(mut exchange: Pin<&mut impl Future<Output = Result<T, Rejection>>>) -> impl Future<Output = Result<T, Rejection>> {
     poll_fn(move |context| {
         let polled = catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(context)));
-        polled.unwrap_or_else(|panic| Poll::Ready(Err(Refusal::Panicked(panic_message(&*panic)))))
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(Rejection::Panicked(panic_message(&*panic)))))
     })
 }
 

@@ -1,6 +1,6 @@
 //! I name why a call failed, whose fault it was, and whether it may be retried.
 //!
-//! I deliberately know no HTTP status: `edge::response::refusal` chooses those. `Display` is the internal text, for
+//! I deliberately know no HTTP status: `edge::response::rejection` chooses those. `Display` is the internal text, for
 //! the log; a client sees only `category` and the request id.
 
 use crate::limits::Limit;

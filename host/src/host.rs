@@ -13,6 +13,7 @@ mod notify;
 mod publish;
 mod reload;
 mod roles;
+mod snapshot;
 mod sockets;
 mod worker;
 
@@ -29,18 +30,19 @@ use tokio::sync::watch;
 
 use crate::admin;
 use crate::cache::{self, Cache};
-use crate::config::{self, Config, Loaded, Server};
-use crate::edge::{Edge, Sought};
+use crate::config::{self, Loaded};
+use crate::edge::CacheInquiry;
 use crate::function::build::Builder;
-use crate::function::catalog::{Aliases, LIVE};
+use crate::function::catalog::LIVE;
 use crate::limits;
 use crate::net::{ClientRules, Departure, DeparturePhase, Descriptors, TlsSlot};
 use crate::telemetry::{HandoverResult, Telemetry};
 use crate::wasm::compile::Compiler;
 
 pub use notify::Notifier;
-use publish::{Outside, Publisher, Revisions};
+use publish::Publisher;
 pub use roles::{Role, wrong_roles};
+use snapshot::{Revisions, Snapshot};
 use sockets::Listening;
 pub use sockets::Passed;
 
@@ -105,21 +107,6 @@ struct Shared {
     /// True once a successor serves.
     handed_over: watch::Sender<bool>,
     notifier: Arc<Notifier>,
-}
-
-/// One configuration, deployed. Replaced whole.
-struct Snapshot {
-    server: Server,
-    cache: config::Cache,
-    tracing: Option<config::Tracing>,
-    /// What it was made of; of the above, what was asked for and not what is in force.
-    config: Config,
-    /// What it has published, and where its sites find it.
-    revisions: Revisions,
-    aliases: Aliases,
-    /// Of what the edge was built besides.
-    outside: Outside,
-    edge: Arc<Edge>,
 }
 
 impl Host {
@@ -331,7 +318,7 @@ impl Handle {
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
             site_of_host: Box::new(move |host| hosts.shared.snapshot.load().edge.site_of_host(host).map(str::to_owned)),
             look_up: Box::new(move |sought| {
-                let sought: Sought = serde_json::from_value(sought).map_err(|error| error.to_string())?;
+                let sought: CacheInquiry = serde_json::from_value(sought).map_err(|error| error.to_string())?;
                 let found = cached.shared.snapshot.load().edge.look_up(&sought)?;
                 serde_json::to_value(found).map_err(|error| error.to_string())
             }),

@@ -18,7 +18,7 @@ pub mod request;
 mod telemetry;
 mod wasm;
 
-pub use edge::{compression, generated, negotiation, origin, signed, trailers, tunnel};
+pub use edge::{compression, generated, hook_events, negotiation, origin, signed, trailers, tunnel};
 pub use function::{InstancePolicy, Limits, OverMaximum, audit, shelf, utilization};
 pub use limit::Limit;
 pub use profile::{Bound, Calls, EngineShape, InstanceShape, Profile, UNBOUNDED};

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use edgeward::failure::Failure;
-use edgeward::function::call::Outcome;
+use edgeward::function::call::HookOutcome;
 use edgeward::limits::Limit;
 
 use crate::component::{ECHO, LOOP, hook, hook_with, logging, waiting};
 use crate::{call, deploy, function, metric, try_deploy, with};
 
-fn assert_limit(outcome: &Outcome, limit: Limit, value: u64) {
+fn assert_limit(outcome: &HookOutcome, limit: Limit, value: u64) {
     match &outcome.result {
         Err(Failure::Limit { limit: hit, value: told }) => assert_eq!((*hit, *told), (limit, value)),
         other => panic!("{other:?}"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use edgeward::failure::Failure;
 use edgeward::function::build::Builder;
-use edgeward::function::call::{Call, HookCall, Outcome, StreamBody};
+use edgeward::function::call::{Call, HookCall, HookOutcome, StreamBody};
 use edgeward::function::lane::WorkerLane;
 use edgeward::function::revision::Revision;
 use edgeward::function::spec::{CodeDigest, Spec};
@@ -61,11 +61,11 @@ pub fn try_deploy(function: &Spec, wat: &str) -> anyhow::Result<Arc<Revision>> {
     Ok(Arc::new(HOST.builder.build(spec, &source, Compiling::default())?))
 }
 
-pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> Outcome {
+pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> HookOutcome {
     call_at(revision, Moment::OriginRequest, event).await
 }
 
-pub async fn call_at(revision: &Arc<Revision>, moment: Moment, event: &[u8]) -> Outcome {
+pub async fn call_at(revision: &Arc<Revision>, moment: Moment, event: &[u8]) -> HookOutcome {
     let call = HookCall::owned(moment, event.to_vec(), LoopMarks::default());
     revision.call(&WorkerLane::new(0), Call::Hook(call)).await.into_hook()
 }

@@ -14,10 +14,9 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
 
 use crate::config::AdminAccess;
+use crate::limits::admin::SHOWN_CHARS;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Maximum length of a name in a response.
-const SHOWN_CHARS: usize = 100;
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::limits::Limit;
 use crate::telemetry::Timestamp;
 
 #[derive(Serialize)]
-pub(super) struct Function {
+pub(super) struct FunctionReport {
     name: String,
     /// `sha256:` and the digest of the component's bytes.
     digest: String,
@@ -46,9 +46,9 @@ impl From<Cleanliness<'_>> for Instances {
     }
 }
 
-pub(super) async fn all(State(desk): State<Arc<Desk>>) -> JsonLine<Vec<Function>> {
+pub(super) async fn all(State(desk): State<Arc<Desk>>) -> JsonLine<Vec<FunctionReport>> {
     let revisions = (desk.revisions)();
-    let functions = revisions.iter().map(|revision| Function {
+    let functions = revisions.iter().map(|revision| FunctionReport {
         name: revision.name().to_owned(),
         digest: revision.spec().code.to_string(),
         deployed: Timestamp::of(revision.deployed()),

@@ -26,11 +26,9 @@ use crate::cache::object::{Meta, Stored};
 use crate::cache::purge::EpochGuard;
 use crate::cache::stream::{FillStream, StreamReader};
 use crate::cache::tiers::{LookupKeys, Tiers};
+use crate::limits::cache::SPOOL_BYTES;
 use crate::limits::cache::{COPIED_BYTES, READER_STALL_MS, WINDOW_BYTES};
 use crate::telemetry::FillResult;
-
-/// One trip to the blocking pool for so many bytes.
-const SPOOL_BYTES: u64 = 256 << 10;
 
 /// The duty to bring a key up to date.
 pub struct Duty {

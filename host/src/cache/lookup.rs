@@ -20,8 +20,15 @@ use crate::cache::purge::EpochGuard;
 use crate::cache::tiers::{LookupKeys, Tiers};
 use crate::cache::wait::{self, Landed};
 
-/// What a lookup finds.
+/// A lookup: its result, or the need to wait for it.
+#[expect(clippy::large_enum_variant, reason = "a hit must not allocate, and a lookup is moved once")]
 pub enum Lookup {
+    Settled(LookupResult),
+    Busy(Wait),
+}
+
+/// What a lookup finds.
+pub enum LookupResult {
     Hit(Hit),
     /// Without a duty, another request renews it; or, if it must be validated, the origin has just failed.
     Stale {
@@ -30,18 +37,23 @@ pub enum Lookup {
         duty: Option<Duty>,
     },
     Miss(Duty),
-    Busy(Wait),
     Bypass(BypassReason),
+}
+
+impl From<LookupResult> for Lookup {
+    fn from(result: LookupResult) -> Lookup {
+        Lookup::Settled(result)
+    }
 }
 
 impl Lookup {
     pub fn name(&self) -> &'static str {
         match self {
-            Lookup::Hit(_) => "hit",
-            Lookup::Stale { .. } => "stale",
-            Lookup::Miss(_) => "miss",
+            Lookup::Settled(LookupResult::Hit(_)) => "hit",
+            Lookup::Settled(LookupResult::Stale { .. }) => "stale",
+            Lookup::Settled(LookupResult::Miss(_)) => "miss",
+            Lookup::Settled(LookupResult::Bypass(_)) => "bypass",
             Lookup::Busy(_) => "busy",
-            Lookup::Bypass(_) => "bypass",
         }
     }
 }
@@ -75,9 +87,9 @@ pub(crate) fn lookup<J: Fn(&Meta) -> Freshness>(tiers: &Arc<Tiers>, request: &Lo
     }
     match tiers.flights.claim(slot) {
         Claimed::Claim(claim) => claimed(tiers, request, slot, claim),
-        Claimed::Waiter(_) if tiers.is_uncacheable(&slot, request.now_ms) => bypass(tiers, BypassReason::Uncacheable),
+        Claimed::Waiter(_) if tiers.is_uncacheable(&slot, request.now_ms) => bypass(tiers, BypassReason::Uncacheable).into(),
         Claimed::Waiter(waiter) => Lookup::Busy(Wait::collapsed(tiers, request.keys(slot), waiter)),
-        Claimed::Full => bypass(tiers, BypassReason::Crowded),
+        Claimed::Full => bypass(tiers, BypassReason::Crowded).into(),
     }
 }
 
@@ -103,7 +115,7 @@ fn claimed<J: Fn(&Meta) -> Freshness>(tiers: &Arc<Tiers>, request: &LookupReques
         }
         None => {
             tiers.metrics.miss();
-            Lookup::Miss(Duty::new(tiers.clone(), claim, tiers.purges.begin(), keys, None, request.now_ms))
+            LookupResult::Miss(Duty::new(tiers.clone(), claim, tiers.purges.begin(), keys, None, request.now_ms)).into()
         }
     }
 }
@@ -123,7 +135,7 @@ fn found<J: Fn(&Meta) -> Freshness>(
             claim.close(FlightPhase::Gone);
         }
         tiers.metrics.hit(hit.tier());
-        return Lookup::Hit(hit);
+        return LookupResult::Hit(hit).into();
     }
     tiers.metrics.stale();
     let now_ms = request.now_ms;
@@ -131,7 +143,7 @@ fn found<J: Fn(&Meta) -> Freshness>(
         if let Some(claim) = claim {
             claim.close(FlightPhase::Gone);
         }
-        return Lookup::Stale { hit, verdict, duty: None };
+        return LookupResult::Stale { hit, verdict, duty: None }.into();
     }
     let validates = matches!(verdict, Freshness::Revalidate { .. });
     let claimed = claim.map_or_else(|| tiers.flights.claim(slot), Claimed::Claim);
@@ -139,18 +151,18 @@ fn found<J: Fn(&Meta) -> Freshness>(
         Claimed::Claim(claim) => {
             let prior = Some(hit.clone());
             let duty = Duty::new(tiers.clone(), claim, tiers.purges.begin(), request.keys(slot), prior, now_ms);
-            Lookup::Stale { hit, verdict, duty: Some(duty) }
+            LookupResult::Stale { hit, verdict, duty: Some(duty) }.into()
         }
-        Claimed::Waiter(_) if validates && tiers.is_uncacheable(&slot, now_ms) => bypass(tiers, BypassReason::Uncacheable),
+        Claimed::Waiter(_) if validates && tiers.is_uncacheable(&slot, now_ms) => bypass(tiers, BypassReason::Uncacheable).into(),
         Claimed::Waiter(waiter) if validates => Lookup::Busy(Wait::collapsed(tiers, request.keys(slot), waiter)),
-        Claimed::Full if validates => bypass(tiers, BypassReason::Crowded),
-        Claimed::Waiter(_) | Claimed::Full => Lookup::Stale { hit, verdict, duty: None },
+        Claimed::Full if validates => bypass(tiers, BypassReason::Crowded).into(),
+        Claimed::Waiter(_) | Claimed::Full => LookupResult::Stale { hit, verdict, duty: None }.into(),
     }
 }
 
-fn bypass(tiers: &Tiers, reason: BypassReason) -> Lookup {
+fn bypass(tiers: &Tiers, reason: BypassReason) -> LookupResult {
     tiers.metrics.bypass(reason.name());
-    Lookup::Bypass(reason)
+    LookupResult::Bypass(reason)
 }
 
 /// A lookup that has to wait.
@@ -185,14 +197,14 @@ impl Wait {
         matches!(self.on, On::Flight(_))
     }
 
-    /// The arguments are those of the lookup; never `Lookup::Busy`.
+    /// Waits for the result. The arguments are those of the lookup.
     pub async fn join(
         mut self,
         asked: Selecting<'_>,
         now_ms: u64,
         judge: impl Fn(&Meta) -> Freshness,
         patience: Duration,
-    ) -> Lookup {
+    ) -> LookupResult {
         let deadline = Instant::now() + patience;
         let tiers = self.tiers.clone();
         let key = self.keys.primary;
@@ -209,16 +221,16 @@ impl Wait {
                     }
                     None => {
                         tiers.metrics.miss();
-                        Lookup::Miss(Duty::new(tiers.clone(), claim, guard, keys, None, now_ms))
+                        LookupResult::Miss(Duty::new(tiers.clone(), claim, guard, keys, None, now_ms)).into()
                     }
                 }),
                 On::Flight(waiter) => match wait::landed(&tiers, keys, &waiter, asked, epoch, deadline).await {
                     Landed::Claim(claim) => Some(claimed(&tiers, &request, slot, claim)),
                     Landed::Hit(hit) => {
                         tiers.metrics.hit(hit.tier());
-                        Some(Lookup::Hit(hit))
+                        Some(LookupResult::Hit(hit).into())
                     }
-                    Landed::Bypass(reason) => Some(bypass(&tiers, reason)),
+                    Landed::Bypass(reason) => Some(bypass(&tiers, reason).into()),
                     Landed::Again => None,
                 },
             };
@@ -226,14 +238,14 @@ impl Wait {
                 // Another thread may be about to store the object.
                 tokio::task::yield_now().await;
             }
-            match again {
-                Some(Lookup::Busy(wait)) => self = wait,
-                Some(lookup) => return lookup,
+            let again = match again {
+                Some(lookup) => lookup,
                 None if Instant::now() >= deadline => return bypass(&tiers, BypassReason::Patience),
-                None => match lookup(&tiers, &request) {
-                    Lookup::Busy(wait) => self = wait,
-                    lookup => return lookup,
-                },
+                None => lookup(&tiers, &request),
+            };
+            match again {
+                Lookup::Settled(result) => return result,
+                Lookup::Busy(wait) => self = wait,
             }
         }
     }

@@ -87,21 +87,21 @@ pub(super) fn look(cache: &Arc<Cache>, name: &str) -> Lookup {
     cache.lookup(&key(name), nothing(), NOW, fresh)
 }
 
-async fn join(wait: Wait) -> Lookup {
+async fn join(wait: Wait) -> LookupResult {
     wait.join(nothing(), NOW, fresh, PATIENCE).await
 }
 
-pub(super) async fn settled(cache: &Arc<Cache>, name: &str) -> Lookup {
+pub(super) async fn settled(cache: &Arc<Cache>, name: &str) -> LookupResult {
     match look(cache, name) {
         Lookup::Busy(wait) => join(wait).await,
-        lookup => lookup,
+        Lookup::Settled(result) => result,
     }
 }
 
 #[track_caller]
-pub(super) fn duty(lookup: Lookup) -> Duty {
-    match lookup {
-        Lookup::Miss(duty) => duty,
+pub(super) fn duty(lookup: impl Into<Lookup>) -> Duty {
+    match lookup.into() {
+        Lookup::Settled(LookupResult::Miss(duty)) => duty,
         other => panic!("not a miss but {}", word(&other)),
     }
 }
@@ -115,21 +115,17 @@ fn busy(lookup: Lookup) -> Wait {
 }
 
 #[track_caller]
-pub(super) fn hit(lookup: Lookup) -> Hit {
-    match lookup {
-        Lookup::Hit(hit) => hit,
+pub(super) fn hit(lookup: impl Into<Lookup>) -> Hit {
+    match lookup.into() {
+        Lookup::Settled(LookupResult::Hit(hit)) => hit,
         other => panic!("not a hit but {}", word(&other)),
     }
 }
 
 pub(super) fn word(lookup: &Lookup) -> &'static str {
     match lookup {
-        Lookup::Hit(_) => "hit",
-        Lookup::Stale { duty: Some(_), .. } => "stale with duty",
-        Lookup::Stale { .. } => "stale",
-        Lookup::Miss(_) => "miss",
-        Lookup::Busy(_) => "busy",
-        Lookup::Bypass(_) => "bypass",
+        Lookup::Settled(LookupResult::Stale { duty: Some(_), .. }) => "stale with duty",
+        lookup => lookup.name(),
     }
 }
 
@@ -195,8 +191,8 @@ fn ten_thousand_requests_of_four_workers_make_one_fill() {
                                 let (cache, fills) = (cache.clone(), fills.clone());
                                 tokio::task::spawn_local(async move {
                                     match settled(&cache, "a").await {
-                                        Lookup::Hit(hit) => assert_eq!(text(&hit).await, "body"),
-                                        Lookup::Miss(duty) => {
+                                        LookupResult::Hit(hit) => assert_eq!(text(&hit).await, "body"),
+                                        LookupResult::Miss(duty) => {
                                             fills.fetch_add(1, Ordering::Relaxed);
                                             tokio::task::yield_now().await;
                                             let mut filler = duty.fill(meta("a", Some(4)), nothing());
@@ -205,7 +201,7 @@ fn ten_thousand_requests_of_four_workers_make_one_fill() {
                                             filler.write("dy".into()).await.unwrap();
                                             filler.finish().await.unwrap();
                                         }
-                                        other => panic!("{}", word(&other)),
+                                        other => panic!("{}", word(&other.into())),
                                     }
                                 })
                             })
@@ -432,9 +428,12 @@ async fn nobody_waits_for_a_declined_key_for_a_time() {
     let owed = duty(look(&cache, "a"));
     let wait = busy(look(&cache, "a"));
     owed.decline(Decline::Uncacheable);
-    assert!(matches!(join(wait).await, Lookup::Bypass(BypassReason::Uncacheable)));
+    assert!(matches!(join(wait).await, LookupResult::Bypass(BypassReason::Uncacheable)));
     let scout = duty(look(&cache, "a"));
-    assert!(matches!(look(&cache, "a"), Lookup::Bypass(BypassReason::Uncacheable)), "one finds out, others do not wait");
+    assert!(
+        matches!(look(&cache, "a"), Lookup::Settled(LookupResult::Bypass(BypassReason::Uncacheable))),
+        "one finds out, others do not wait"
+    );
     let later = NOW + crate::limits::cache::UNCACHEABLE_MS;
     let look_later = || cache.lookup(&key("a"), nothing(), later, fresh);
     drop(busy(look_later()));
@@ -477,7 +476,7 @@ async fn patience_ends() {
     let owed = duty(look(&cache, "a"));
     let wait = busy(look(&cache, "a"));
     let waited = wait.join(nothing(), NOW, fresh, Duration::ZERO).await;
-    assert!(matches!(waited, Lookup::Bypass(BypassReason::Patience)));
+    assert!(matches!(waited, LookupResult::Bypass(BypassReason::Patience)));
     drop(owed);
     assert_eq!(cache.stats().flights, 0);
 }
@@ -487,11 +486,11 @@ async fn one_renews_what_is_stale_and_all_get_it() {
     let cache = memory_only();
     fill(&cache, "a", b"body").await;
     let look = |judge: fn(&Meta) -> Freshness| cache.lookup(&key("a"), nothing(), NOW, judge);
-    let Lookup::Stale { hit: old, duty: Some(owed), .. } = look(stale) else { panic!() };
+    let Lookup::Settled(LookupResult::Stale { hit: old, duty: Some(owed), .. }) = look(stale) else { panic!() };
     assert_eq!(text(&old).await, "body");
     let wait = busy(look(stale));
     // Meanwhile it may be used as it is, by whose judge says so; nobody else renews.
-    let Lookup::Stale { duty: None, .. } = look(|_| Freshness::StaleWhileRevalidate) else { panic!() };
+    let Lookup::Settled(LookupResult::Stale { duty: None, .. }) = look(|_| Freshness::StaleWhileRevalidate) else { panic!() };
     let mut headers = HeaderMap::new();
     headers.insert("etag", HeaderValue::from_static("\"2\""));
     let times = Times { lifetime_ms: 1, ..owed.prior().unwrap().meta.times };

@@ -9,14 +9,12 @@ use super::report::quoted;
 use super::{Cache, CachePolicy, DiskCache, Forwarding};
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, Encodings, KeyPolicy};
+use crate::limits::config::FORWARDED_NAMES;
 
 const MODES: [(&str, Mode); 2] = [("cloudfront", Mode::CloudFront), ("standards", Mode::Standards)];
 
 /// Ten years. CloudFront's console allows one, but its API takes more.
 pub(super) const TTL_S_MAX: u64 = 315_360_000;
-
-/// Maximum number of names in one list of a cache policy.
-const NAMES_MAX: usize = 100;
 
 /// CloudFront's managed cache policies ("Use managed cache policies"), which need no declaration.
 pub(super) const MANAGED: [&str; 4] =
@@ -164,8 +162,8 @@ fn mode(table: &mut TableReader<'_>) -> Mode {
 fn choice<T>(table: &mut TableReader<'_>, key: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<Choice<T>> {
     let value = table.value(key)?;
     let parse_all = |texts: Vec<Text<'_>>| {
-        if let Some(beyond) = texts.get(NAMES_MAX) {
-            table.report.error(beyond.span(), format!("too many names in `{key}`"), format!("at most {NAMES_MAX}"));
+        if let Some(beyond) = texts.get(FORWARDED_NAMES) {
+            table.report.error(beyond.span(), format!("too many names in `{key}`"), format!("at most {FORWARDED_NAMES}"));
         }
         let parsed = texts.iter().filter_map(|text| {
             let parsed = parse(text.get_ref());

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use super::ErrorPage;
 use super::cache::TTL_S_MAX;
 use super::reader::TableReader;
-
-const TARGET_BYTES_MAX: usize = 4_096;
+use crate::limits::config::ERROR_PAGE_TARGET_BYTES;
 
 pub(super) fn read(site: &mut TableReader<'_>) -> Vec<ErrorPage> {
     let mut pages: BTreeMap<u16, ErrorPage> = BTreeMap::new();
@@ -35,7 +34,8 @@ fn page(table: &mut TableReader<'_>) -> Option<ErrorPage> {
     if let Some(path) = &path
         && !is_path(path.get_ref())
     {
-        let remedy = format!("such as \"/errors/404.html\", of at most {TARGET_BYTES_MAX} printable characters, without a query");
+        let remedy =
+            format!("such as \"/errors/404.html\", of at most {ERROR_PAGE_TARGET_BYTES} printable characters, without a query");
         table.report.error(path.span(), "`path` is not an absolute path", remedy);
     }
     let response_status = table.integer("response_status", 200..=599);
@@ -64,5 +64,5 @@ fn page(table: &mut TableReader<'_>) -> Option<ErrorPage> {
 
 fn is_path(path: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte);
-    path.starts_with('/') && path.len() <= TARGET_BYTES_MAX && path.bytes().all(sound)
+    path.starts_with('/') && path.len() <= ERROR_PAGE_TARGET_BYTES && path.bytes().all(sound)
 }

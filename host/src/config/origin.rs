@@ -13,14 +13,11 @@ use super::function::Uses;
 use super::reader::{self, Declared, TableReader, Text};
 use super::report::quoted;
 use super::{Hidden, Origin, OriginGroup, OriginKind, UrlOrigin};
+use crate::limits::config::{
+    FIXED_BODY_BYTES, IDLE_CONNECTIONS_MAX, ORIGIN_HEADER_NAME_BYTES, ORIGIN_HEADER_VALUE_BYTES, ORIGIN_HEADERS,
+};
 use crate::limits::{Profile, origin as limits};
 
-/// CloudFront's quotas for custom headers ("Quotas", Developer Guide).
-const HEADERS_MAX: usize = 30;
-const HEADER_NAME_BYTES_MAX: usize = 256;
-const HEADER_VALUE_BYTES_MAX: usize = 1_783;
-const FIXED_BODY_BYTES_MAX: u64 = 1 << 20;
-const IDLE_MAX: u64 = 10_000;
 /// Headers that HTTP itself or another key of the origin sets.
 const FORBIDDEN: [&str; 9] =
     ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
@@ -75,7 +72,7 @@ fn url_origin(table: &mut TableReader<'_>, files: &mut Files<'_>) -> Option<UrlO
     let connect_attempts = table.integer("connect_attempts", 1..=3).unwrap_or(3);
     let read_timeout = seconds(table, "read_timeout_s", 1..=limits::READ_TIMEOUT_S_MAX, 30);
     let keepalive = seconds(table, "keepalive_s", 1..=120, 5);
-    let max_idle = table.integer("max_idle_per_worker", 0..=IDLE_MAX).unwrap_or(128);
+    let max_idle = table.integer("max_idle_per_worker", 0..=IDLE_CONNECTIONS_MAX).unwrap_or(128);
     let connections = table.integer("connections_per_worker", 1..=limits::CONNECTIONS_MAX).unwrap_or(limits::CONNECTIONS as u64);
     let ca = table.text("ca").map(|text| files.existing(table, &text));
     let Url { tls, host, port, path } = url?;
@@ -171,7 +168,7 @@ fn response(mut table: TableReader<'_>, files: &mut Files<'_>) -> Option<OriginK
         table.report.error(file.span(), "`body` and `body_file` exclude each other", "remove one of them");
     }
     let body = match (body, file) {
-        (_, Some(file)) => files.contents(&table, &file, FIXED_BODY_BYTES_MAX).map(Bytes::from),
+        (_, Some(file)) => files.contents(&table, &file, FIXED_BODY_BYTES).map(Bytes::from),
         (Some(body), None) => Some(Bytes::copy_from_slice(body.get_ref().as_bytes())),
         (None, None) => Some(Bytes::new()),
     };
@@ -197,14 +194,14 @@ pub(super) fn headers(table: &mut TableReader<'_>, key: &'static str) -> Hidden<
         };
         for value in values {
             let text = *value.get_ref();
-            if HeaderValue::from_str(text).is_err() || text.len() > HEADER_VALUE_BYTES_MAX {
-                let remedy = format!("at most {HEADER_VALUE_BYTES_MAX} characters, no line breaks");
+            if HeaderValue::from_str(text).is_err() || text.len() > ORIGIN_HEADER_VALUE_BYTES {
+                let remedy = format!("at most {ORIGIN_HEADER_VALUE_BYTES} characters, no line breaks");
                 table.report.error(value.span(), "this cannot be the value of a header", remedy);
             }
             headers.push((name.get_ref().to_ascii_lowercase(), text.to_owned()));
         }
-        if headers.len() > HEADERS_MAX {
-            table.report.error(name.span(), "too many headers", format!("at most {HEADERS_MAX}"));
+        if headers.len() > ORIGIN_HEADERS {
+            table.report.error(name.span(), "too many headers", format!("at most {ORIGIN_HEADERS}"));
             break;
         }
     }
@@ -214,7 +211,7 @@ pub(super) fn headers(table: &mut TableReader<'_>, key: &'static str) -> Hidden<
 pub(super) fn header_name(table: &TableReader<'_>, name: &Text<'_>) {
     let text = *name.get_ref();
     let lower = text.to_ascii_lowercase();
-    if HeaderName::from_bytes(text.as_bytes()).is_err() || text.len() > HEADER_NAME_BYTES_MAX {
+    if HeaderName::from_bytes(text.as_bytes()).is_err() || text.len() > ORIGIN_HEADER_NAME_BYTES {
         let remedy = "letters, digits and `-` are expected";
         table.report.error(name.span(), format!("`{}` cannot be the name of a header", text.escape_debug()), remedy);
     } else if lower == "host" {

@@ -6,10 +6,7 @@ use super::origin::{self, header_name};
 use super::reader::{TableReader, Text};
 use super::report::quoted;
 use super::{AllowedOrigins, Cors, ResponseHeaders};
-
-/// Maximum number of names in one list of a policy.
-const NAMES_MAX: usize = 100;
-const MAX_AGE_S_MAX: u64 = 86_400 * 365;
+use crate::limits::config::{RESPONSE_HEADER_NAMES, RESPONSE_MAX_AGE_S_MAX};
 
 /// CloudFront's managed policies ("Use managed response headers policies").
 pub(super) const MANAGED: [&str; 5] = [
@@ -53,7 +50,7 @@ pub(super) fn policy(_: &str, table: &mut TableReader<'_>) -> ResponseHeaders {
         header_name(table, name);
         HeaderName::from_bytes(name.get_ref().as_bytes()).ok()
     });
-    let remove: Vec<_> = remove.take(NAMES_MAX).collect();
+    let remove: Vec<_> = remove.take(RESPONSE_HEADER_NAMES).collect();
     let server_timing = table.integer("server_timing", 0..=100).and_then(|percent| u8::try_from(percent).ok()).unwrap_or(0);
     let cors = table.table("cors").map(|mut table| {
         let cors = cors(&mut table);
@@ -85,14 +82,14 @@ fn cors(table: &mut TableReader<'_>) -> Cors {
     let is_name = |name: &str| name == "*" || HeaderName::from_bytes(name.as_bytes()).is_ok();
     let headers = list(table, "allow_headers", is_name);
     let expose = list(table, "expose_headers", is_name);
-    let max_age = table.integer("max_age_s", 0..=MAX_AGE_S_MAX).map(HeaderValue::from);
+    let max_age = table.integer("max_age_s", 0..=RESPONSE_MAX_AGE_S_MAX).map(HeaderValue::from);
     let overrides = table.flag("override").unwrap_or(true);
     Cors { origins, credentials, methods, headers, expose, max_age, overrides }
 }
 
 fn origins(table: &TableReader<'_>, texts: &[Text<'_>], credentials: bool) -> AllowedOrigins {
-    if let Some(beyond) = texts.get(NAMES_MAX) {
-        table.report.error(beyond.span(), "too many origins", format!("at most {NAMES_MAX}"));
+    if let Some(beyond) = texts.get(RESPONSE_HEADER_NAMES) {
+        table.report.error(beyond.span(), "too many origins", format!("at most {RESPONSE_HEADER_NAMES}"));
     }
     if let Some(any) = texts.iter().find(|text| *text.get_ref() == "*") {
         if credentials {

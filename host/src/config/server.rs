@@ -14,15 +14,9 @@ use super::reader::{TableReader, Text, wrong_type};
 use super::report::{nearest, quoted};
 use super::{AccessLog, AdminAccess, Certificate, Server, Token};
 use crate::fields::Field;
+use crate::limits::config::{ADMIN_HOSTS, CERTIFICATES, DRAIN_S_MAX, EDGE_LOCATION_BYTES, LISTENERS, WORKERS};
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN, CHAIN_BYTES};
 use crate::limits::{Compiling, compile, request, tunnel};
-
-const WORKERS_MAX: u64 = 256;
-const DRAIN_S_MAX: u64 = 900;
-const LISTENERS_MAX: usize = 64;
-const CERTIFICATES_MAX: usize = 1_000;
-const EDGE_LOCATION_BYTES_MAX: usize = 64;
-const ADMIN_HOSTS_MAX: usize = 64;
 
 pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -31,7 +25,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         https: Vec::new(),
         admin: None,
         admin_access: Arc::default(),
-        workers: workers.min(usize::try_from(WORKERS_MAX).unwrap_or(usize::MAX)),
+        workers: workers.min(usize::try_from(WORKERS).unwrap_or(usize::MAX)),
         data_dir: files.resolve_at("edgeward-data", &root.span()),
         compiling: Compiling::default(),
         edge_location: "local".to_owned(),
@@ -54,7 +48,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
     server.https = addresses(&mut table, "https", &mut taken);
     server.admin = table.text("admin").and_then(|text| taken.address(&table, "admin", &text));
     server.admin_access = Arc::new(admin_access(&mut table, files));
-    if let Some(workers) = table.integer("workers", 1..=WORKERS_MAX) {
+    if let Some(workers) = table.integer("workers", 1..=WORKERS) {
         server.workers = usize::try_from(workers).unwrap_or(1);
     }
     if let Some(folder) = table.text("data_dir") {
@@ -145,16 +139,16 @@ fn check(table: &TableReader<'_>, server: &Server) {
         let remedy = "add [[server.certificate]] with `chain` and `key`";
         table.report.error(table.span(), "`https` needs a certificate", remedy);
     }
-    if server.certificates.len() > CERTIFICATES_MAX {
-        table.report.error(table.span(), "too many certificates", format!("at most {CERTIFICATES_MAX}"));
+    if server.certificates.len() > CERTIFICATES {
+        table.report.error(table.span(), "too many certificates", format!("at most {CERTIFICATES}"));
     }
 }
 
 /// The names and the token that the admin port accepts.
 fn admin_access(table: &mut TableReader<'_>, files: &mut Files<'_>) -> AdminAccess {
     let hosts = table.texts("admin_hosts").unwrap_or_default();
-    if let Some(beyond) = hosts.get(ADMIN_HOSTS_MAX) {
-        table.report.error(beyond.span(), "too many names in `admin_hosts`", format!("at most {ADMIN_HOSTS_MAX}"));
+    if let Some(beyond) = hosts.get(ADMIN_HOSTS) {
+        table.report.error(beyond.span(), "too many names in `admin_hosts`", format!("at most {ADMIN_HOSTS}"));
     }
     let name = |text: &Text<'_>| {
         let host = super::site::host(table, text)?;
@@ -179,8 +173,8 @@ fn admin_access(table: &mut TableReader<'_>, files: &mut Files<'_>) -> AdminAcce
 
 fn addresses(table: &mut TableReader<'_>, key: &'static str, taken: &mut Taken) -> Vec<SocketAddr> {
     let texts = table.texts(key).unwrap_or_default();
-    if let Some(beyond) = texts.get(LISTENERS_MAX) {
-        table.report.error(beyond.span(), format!("too many addresses in `{key}`"), format!("at most {LISTENERS_MAX}"));
+    if let Some(beyond) = texts.get(LISTENERS) {
+        table.report.error(beyond.span(), format!("too many addresses in `{key}`"), format!("at most {LISTENERS}"));
     }
     texts.iter().filter_map(|text| taken.address(table, key, text)).collect()
 }
@@ -225,10 +219,9 @@ fn is_token(byte: u8) -> bool {
 
 fn edge_location(table: &TableReader<'_>, location: &Text<'_>) -> String {
     let text = *location.get_ref();
-    let sound = (1..=EDGE_LOCATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_token);
+    let sound = (1..=EDGE_LOCATION_BYTES).contains(&text.len()) && text.bytes().all(is_token);
     if !sound {
-        let remedy =
-            format!("1 to {EDGE_LOCATION_BYTES_MAX} ASCII letters, digits and any of !#$%&'*+-.^_`|~, such as \"FRA50\"");
+        let remedy = format!("1 to {EDGE_LOCATION_BYTES} ASCII letters, digits and any of !#$%&'*+-.^_`|~, such as \"FRA50\"");
         table.report.error(location.span(), "`edge_location` is not valid in a header", remedy);
     }
     text.to_owned()

@@ -18,12 +18,10 @@ use super::{Behavior, CachePolicy, ForwardedHeaders, Forwarding, Geo, ResponseHe
 use crate::cache::freshness::Mode;
 use crate::cache::key::Encodings;
 use crate::limits::config::{BEHAVIORS_PER_SITE, PATH_PATTERN_BYTES};
+use crate::limits::config::{HOSTS_PER_SITE, METHOD_BYTES};
 use crate::limits::{Profile, tunnel};
 use crate::path::pattern::Pattern;
 
-const HOSTS_MAX: usize = 1_000;
-/// The longest registered method has 17 characters.
-const METHOD_BYTES_MAX: usize = 32;
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
 const PROTOCOLS: [(&str, ViewerProtocol); 3] = [
     ("allow-all", ViewerProtocol::AllowAll),
@@ -99,8 +97,8 @@ fn hosts(table: &mut TableReader<'_>, site: &str, taken: &mut BTreeMap<String, S
         let remedy = "name at least one host; \"*\" stands for all";
         table.report.error(table.span(), "`hosts` is empty", remedy);
     }
-    if let Some(beyond) = texts.get(HOSTS_MAX) {
-        table.report.error(beyond.span(), "too many hosts", format!("at most {HOSTS_MAX} for a site"));
+    if let Some(beyond) = texts.get(HOSTS_PER_SITE) {
+        table.report.error(beyond.span(), "too many hosts", format!("at most {HOSTS_PER_SITE} for a site"));
     }
     let mut hosts = Vec::new();
     for text in &texts {
@@ -373,13 +371,13 @@ fn wrong_method(name: &str) -> Option<String> {
     if matches!(name, "CONNECT" | "TRACE") {
         return Some("the edge does not forward this method; remove it".to_owned());
     }
-    if (1..=METHOD_BYTES_MAX).contains(&name.len()) && name.bytes().all(sound) {
+    if (1..=METHOD_BYTES).contains(&name.len()) && name.bytes().all(sound) {
         return None;
     }
     let near = nearest(&name.to_ascii_uppercase(), METHODS);
     let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
     Some(format!(
-        "{near}a method has up to {METHOD_BYTES_MAX} capital letters, digits, `-` and `_`: {}, \"PROPFIND\"",
+        "{near}a method has up to {METHOD_BYTES} capital letters, digits, `-` and `_`: {}, \"PROPFIND\"",
         quoted(METHODS)
     ))
 }

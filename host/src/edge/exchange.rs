@@ -1,7 +1,7 @@
 //! One request's life, in the order of CloudFront's (Developer Guide, "How CloudFront processes requests and responses").
 //!
 //! ```text
-//! run ─► Head ─► Site ─► visit: admission ─► viewer-request ─► obtain (cache, origin) ─► viewer-response
+//! run ─► head ─► Site ─► visit: admission ─► viewer-request ─► obtain (cache, origin) ─► viewer-response
 //!                          └─ an error that has a page ─► obtain the page
 //! ```
 //!
@@ -20,15 +20,15 @@ use hyper::body::Incoming;
 
 use crate::edge::answer::Answer;
 use crate::edge::body::request::RequestBody;
-use crate::edge::exchange::admission::Admission;
+use crate::edge::exchange::admission::Admitted;
 use crate::edge::exchange::obtain::obtain;
-use crate::edge::exchange::viewer_hooks::Hooked;
+use crate::edge::exchange::viewer_hooks::AfterViewerRequest;
 use crate::edge::hook::ResponseEvent;
 use crate::edge::node::Node;
-use crate::edge::record::Record;
-use crate::edge::request::head::Head;
+use crate::edge::record::RequestRecord;
+use crate::edge::request::head::RequestHead;
 use crate::edge::response::max_forwards;
-use crate::edge::response::refusal::Refusal;
+use crate::edge::response::rejection::Rejection;
 use crate::edge::site::error_pages::{ErrorPages, page_headers};
 use crate::edge::site::response_headers::ResponseHeaderPolicy;
 use crate::edge::site::{Site, Sites, signed};
@@ -43,11 +43,11 @@ pub(crate) async fn run(
     node: &Arc<Node>,
     sites: &Sites,
     lane: &Rc<WorkerLane>,
-    record: &mut Record,
+    record: &mut RequestRecord,
     request: Box<Request<Incoming>>,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Rejection> {
     let (parts, incoming) = (*request).into_parts();
-    let mut head = Head::admit(parts)?;
+    let mut head = RequestHead::admit(parts)?;
     record.saw(&head);
     let site = admission::site(sites, record.client(), &head)?.clone();
     if head.version == Version::HTTP_11 {
@@ -65,14 +65,14 @@ pub(crate) async fn run(
 async fn visit(
     node: &Arc<Node>,
     lane: &Rc<WorkerLane>,
-    record: &Record,
+    record: &RequestRecord,
     site: &Arc<Site>,
-    head: &mut Head,
+    head: &mut RequestHead,
     body: &mut RequestBody,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Rejection> {
     let (behavior, is_signed) = match admission::admit(site, head, body, record.client(), node.https_port)? {
-        Admission::Serve { behavior, is_signed } => (behavior, is_signed),
-        Admission::Redirect(answer) => return Ok(answer),
+        Admitted::Serve { behavior, is_signed } => (behavior, is_signed),
+        Admitted::Redirect(answer) => return Ok(answer),
     };
     if let Some(answer) = max_forwards::answer_last_hop(head, behavior) {
         return Ok(answer);
@@ -89,8 +89,8 @@ async fn visit(
 
     let mut trip = Trip::new(node, lane, record, site, behavior);
     let first = match viewer_hooks::request(&mut trip, head)? {
-        Hooked::Proceed(first) => first,
-        Hooked::Answer(mut answer) => {
+        AfterViewerRequest::Proceed(first) => first,
+        AfterViewerRequest::Answer(mut answer) => {
             apply(policy.as_ref(), &mut answer, node, record);
             return Ok(answer);
         }
@@ -123,21 +123,21 @@ async fn visit_with_pages(
     pages: &ErrorPages,
     node: &Arc<Node>,
     lane: &Rc<WorkerLane>,
-    record: &Record,
+    record: &RequestRecord,
     site: &Arc<Site>,
-    head: &mut Head,
+    head: &mut RequestHead,
     body: &mut RequestBody,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Rejection> {
     let (headers, version) = (page_headers(&head.headers), head.version);
     let policy = site.behavior(&NormalPath::of(head.path())).and_then(|behavior| behavior.response_header_policy(head));
     let answer = match visit(node, lane, record, site, head, body).await {
         Ok(answer) => answer,
-        Err(refusal) => refusal.answer(node, record.occasion()),
+        Err(rejection) => rejection.answer(node, record.occasion()),
     };
     let Some(page) = pages.page(answer.response.status(), answer.result) else { return Ok(answer) };
     let Some(behavior) = site.behavior(&NormalPath::of(page.target.path())) else { return Ok(answer) };
     let method = if record.method == Method::HEAD { Method::HEAD } else { Method::GET };
-    let mut head = Head::new(method, page.target.clone(), headers, version);
+    let mut head = RequestHead::new(method, page.target.clone(), headers, version);
     behavior.set_forwarded_fields(&mut head, record.client().tls.is_some());
     let trip = Trip::new(node, lane, record, site, behavior);
     let mut served = obtain(&trip, None, &mut head, &mut RequestBody::Empty).await?;
@@ -150,7 +150,7 @@ async fn visit_with_pages(
     Ok(served)
 }
 
-fn apply(policy: Option<&ResponseHeaderPolicy<'_>>, answer: &mut Answer, node: &Node, record: &Record) {
+fn apply(policy: Option<&ResponseHeaderPolicy<'_>>, answer: &mut Answer, node: &Node, record: &RequestRecord) {
     if let Some(policy) = policy {
         policy.apply(answer.response.headers_mut(), answer.result, &record.id, &node.location);
     }

@@ -16,12 +16,13 @@ use http::{HeaderMap, response};
 
 use crate::edge::body::peek::BodyPreview;
 use crate::edge::record::tally::Tally;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::id::RequestId;
 use crate::failure::Failure;
-use crate::function::call::{Call, HookCall, Outcome};
+use crate::function::call::{Call, HookCall, HookOutcome};
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
+use crate::limits::hook_events::{BUFFER_BYTES, BUFFERS};
 use crate::loops::LoopMarks;
 use crate::telemetry::{EdgeMetrics, Occasion, Trace};
 use crate::wasm::abi::{self, EventHeader, EventWriter, Moment};
@@ -57,14 +58,10 @@ thread_local! {
     static SPENT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// About as many as a busy worker has requests at their origins; each up to `SPENT_BYTES`.
-const SPENT_MAX: usize = 64;
-const SPENT_BYTES: usize = 16 << 10;
-
 pub(crate) fn viewer_request(
     context: HookContext<'_>,
     hook: &Arc<Revision>,
-    head: &mut Head,
+    head: &mut RequestHead,
     edits: &mut HookEdits,
 ) -> Result<Flow, Failure> {
     let moment = Moment::ViewerRequest;
@@ -85,7 +82,7 @@ pub(crate) struct ResponseEvent {
 }
 
 impl ResponseEvent {
-    pub(crate) fn new(context: HookContext<'_>, moment: Moment, head: &Head) -> ResponseEvent {
+    pub(crate) fn new(context: HookContext<'_>, moment: Moment, head: &RequestHead) -> ResponseEvent {
         let mut event = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(2_048));
         write_request(&mut event, context, moment, head, None);
         let passed = if moment.is_viewer() { LoopMarks::default() } else { LoopMarks::of(&head.headers) };
@@ -96,7 +93,7 @@ impl ResponseEvent {
 impl Drop for ResponseEvent {
     fn drop(&mut self) {
         SPENT.with_borrow_mut(|spent| {
-            if spent.len() < SPENT_MAX && self.event.capacity() <= SPENT_BYTES {
+            if spent.len() < BUFFERS && self.event.capacity() <= BUFFER_BYTES {
                 spent.push(std::mem::take(&mut self.event));
             }
         });
@@ -120,7 +117,7 @@ pub(crate) fn viewer_response(
 pub(crate) async fn origin_request(
     context: HookContext<'_>,
     hook: &Arc<Revision>,
-    head: &mut Head,
+    head: &mut RequestHead,
     preview: Option<&BodyPreview>,
     origin: &abi::EventOrigin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
@@ -157,7 +154,7 @@ pub(crate) async fn origin_response(
 }
 
 /// The whole event of a hook, without a body: for a trial.
-pub(crate) fn event(context: HookContext<'_>, moment: Moment, head: &Head, response: Option<&response::Parts>) -> Vec<u8> {
+pub(crate) fn event(context: HookContext<'_>, moment: Moment, head: &RequestHead, response: Option<&response::Parts>) -> Vec<u8> {
     let mut event = Vec::new();
     let mut writer = write_request(&mut event, context, moment, head, None);
     if !moment.is_viewer() {
@@ -175,7 +172,7 @@ fn write_request<'e>(
     event: &'e mut Vec<u8>,
     context: HookContext<'_>,
     moment: Moment,
-    head: &Head,
+    head: &RequestHead,
     preview: Option<&BodyPreview>,
 ) -> EventWriter<'e> {
     let query = head.target.query();
@@ -220,7 +217,7 @@ fn body(preview: Option<&BodyPreview>) -> abi::EventBody<'_> {
 }
 
 /// Counts and logs a call, and returns its answer.
-fn settle(context: HookContext<'_>, hook: &Arc<Revision>, moment: Moment, outcome: Outcome) -> Result<Vec<u8>, Failure> {
+fn settle(context: HookContext<'_>, hook: &Arc<Revision>, moment: Moment, outcome: HookOutcome) -> Result<Vec<u8>, Failure> {
     context.metrics.hook(moment as usize, outcome.usage.duration_us);
     context.tally.called(Duration::from_micros(outcome.usage.duration_us));
     if let Some(trace) = context.trace {

@@ -15,13 +15,13 @@ use http::{Method, Request, StatusCode, Version, response};
 
 use crate::edge::node::Node;
 use crate::edge::record::tally::Tally;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::id::RequestId;
 use crate::edge::site::Site;
 use crate::net::{Client, Side};
 use crate::telemetry::{Line, Occasion, ResultType, Timestamp, Trace};
 
-pub(crate) struct Record {
+pub(crate) struct RequestRecord {
     pub(crate) node: Arc<Node>,
     pub(crate) id: RequestId,
     client: Arc<Client>,
@@ -32,12 +32,12 @@ pub(crate) struct Record {
     /// As the client sent it.
     target: Option<PathAndQuery>,
     pub(crate) tally: Tally,
-    seen: Option<Seen>,
-    answer: Option<Answer>,
+    seen: Option<LoggedHeaders>,
+    answer: Option<AnswerSummary>,
     bytes: u64,
     /// `Some` for a tunnel.
     bytes_received: Option<u64>,
-    end: End,
+    end: RequestEnd,
     /// `None` if it is not traced.
     pub(crate) trace: Option<Box<Trace>>,
     /// The answer's `Cache-Status`; only kept for the trace.
@@ -45,11 +45,11 @@ pub(crate) struct Record {
 }
 
 /// Headers as the client sent them; only kept for the log. Cheap: values are shared, not copied.
-struct Seen {
+struct LoggedHeaders {
     headers: [Option<HeaderValue>; 5],
 }
 
-struct Answer {
+struct AnswerSummary {
     status: StatusCode,
     result: ResultType,
     /// Time to the head of the answer; only measured for the log and for tunnels.
@@ -61,20 +61,20 @@ struct Answer {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+enum RequestEnd {
     Complete,
     OriginBroke,
     ClientLeft,
 }
 
-impl Record {
-    pub(crate) fn open<B>(node: Arc<Node>, client: Arc<Client>, request: &Request<B>) -> Box<Record> {
+impl RequestRecord {
+    pub(crate) fn open<B>(node: Arc<Node>, client: Arc<Client>, request: &Request<B>) -> Box<RequestRecord> {
         node.metrics.opened();
         let trace = node.tracer.as_ref().and_then(|tracer| {
             let parent = request.headers().get("traceparent");
             tracer.begin(parent.map(HeaderValue::as_bytes))
         });
-        Box::new(Record {
+        Box::new(RequestRecord {
             node,
             id: RequestId::next(),
             client,
@@ -88,7 +88,7 @@ impl Record {
             answer: None,
             bytes: 0,
             bytes_received: None,
-            end: End::ClientLeft,
+            end: RequestEnd::ClientLeft,
             trace,
             cache_status: None,
         })
@@ -98,7 +98,7 @@ impl Record {
         &self.client
     }
 
-    pub(crate) fn saw(&mut self, head: &Head) {
+    pub(crate) fn saw(&mut self, head: &RequestHead) {
         self.target = Some(head.target.clone());
         if self.node.access.is_some() || self.trace.is_some() {
             let names = [
@@ -108,7 +108,7 @@ impl Record {
                 header::COOKIE,
                 header::HeaderName::from_static("x-forwarded-for"),
             ];
-            self.seen = Some(Seen { headers: names.map(|name| head.headers.get(name).cloned()) });
+            self.seen = Some(LoggedHeaders { headers: names.map(|name| head.headers.get(name).cloned()) });
         }
     }
 
@@ -118,7 +118,7 @@ impl Record {
         }
         let logged = self.node.access.is_some();
         let value = |name| response.headers.get(name).filter(|_| logged);
-        self.answer = Some(Answer {
+        self.answer = Some(AnswerSummary {
             status: response.status,
             result,
             after: if logged || self.bytes_received.is_some() { self.started.elapsed() } else { Duration::ZERO },
@@ -135,7 +135,7 @@ impl Record {
     /// The request goes on as a tunnel, whose end is no failure unless one is reported.
     pub(crate) fn switched(&mut self) {
         self.bytes_received = Some(0);
-        self.end = End::Complete;
+        self.end = RequestEnd::Complete;
     }
 
     pub(crate) fn received(&mut self, bytes: u64) {
@@ -143,15 +143,15 @@ impl Record {
     }
 
     pub(crate) fn tunnel_broke(&mut self, side: Side) {
-        self.end = if side == Side::Viewer { End::ClientLeft } else { End::OriginBroke };
+        self.end = if side == Side::Viewer { RequestEnd::ClientLeft } else { RequestEnd::OriginBroke };
     }
 
     pub(crate) fn complete(&mut self) {
-        self.end = End::Complete;
+        self.end = RequestEnd::Complete;
     }
 
     pub(crate) fn broke(&mut self, error: &anyhow::Error) {
-        self.end = End::OriginBroke;
+        self.end = RequestEnd::OriginBroke;
         let cause = &format_args!("response broke off: {error:#}");
         let occasion = Occasion { category: "response-broke", cause, ..self.occasion() };
         match self.tally.origin() {
@@ -209,9 +209,9 @@ impl Record {
             span.text("edgeward.result", answer.result.name());
             match self.end {
                 _ if answer.status.is_server_error() => span.fail(answer.status.as_str()),
-                End::Complete => {}
-                End::OriginBroke => span.fail("origin-broke"),
-                End::ClientLeft => span.fail("client-left"),
+                RequestEnd::Complete => {}
+                RequestEnd::OriginBroke => span.fail("origin-broke"),
+                RequestEnd::ClientLeft => span.fail("client-left"),
             }
         });
     }
@@ -241,12 +241,12 @@ impl Record {
             user_agent: header(2),
             cookie: header(3),
             forwarded_for: header(4),
-            result: if self.end == End::Complete { result } else { ResultType::Error.name() },
+            result: if self.end == RequestEnd::Complete { result } else { ResultType::Error.name() },
             response_result: result,
             detailed_result: match self.end {
-                End::Complete => result,
-                End::OriginBroke => "OriginCommError",
-                End::ClientLeft => "ClientCommError",
+                RequestEnd::Complete => result,
+                RequestEnd::OriginBroke => "OriginCommError",
+                RequestEnd::ClientLeft => "ClientCommError",
             },
             request_id: self.id.as_str(),
             site: self.site.as_ref().map_or("", |site| &site.name),
@@ -300,13 +300,13 @@ fn range(content_range: &HeaderValue) -> Option<(u64, u64)> {
     Some((first.parse().ok()?, rest.split_once('/')?.0.parse().ok()?))
 }
 
-impl Drop for Record {
+impl Drop for RequestRecord {
     fn drop(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
         self.node.metrics.closed();
         match (&self.site, &self.answer) {
             (Some(site), Some(answer)) => {
-                let result = if self.end == End::Complete { answer.result } else { ResultType::Error };
+                let result = if self.end == RequestEnd::Complete { answer.result } else { ResultType::Error };
                 // How long a tunnel lasts does not show how fast the edge is.
                 let seconds = if self.bytes_received.is_some() { answer.after.as_secs_f64() } else { seconds };
                 site.metrics.answered(answer.status.as_u16(), result, seconds, self.bytes);

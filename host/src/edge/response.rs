@@ -5,5 +5,5 @@ pub(crate) mod finish;
 pub(crate) mod generated;
 pub(crate) mod max_forwards;
 pub(crate) mod redirect;
-pub(crate) mod refusal;
+pub(crate) mod rejection;
 pub(crate) mod tunnel;

@@ -296,11 +296,11 @@ fn a_panic_is_one_requests_end() {
                 tokio::task::yield_now().await;
                 if message.is_empty() { Ok(()) } else { panic!("it happened {message}") }
             });
-            let refusal = caught(exchange).await.unwrap_err();
+            let rejection = caught(exchange).await.unwrap_err();
             let occasion = Occasion { site: "", path: "/", request_id: "id", category: "", cause: &"" };
-            let answer = refusal.answer(&edge.node, occasion);
-            assert_eq!((answer.response.status().as_u16(), refusal.category()), (500, "panic"));
-            assert_eq!(refusal.to_string(), format!("it panicked: it happened {message}"));
+            let answer = rejection.answer(&edge.node, occasion);
+            assert_eq!((answer.response.status().as_u16(), rejection.category()), (500, "panic"));
+            assert_eq!(rejection.to_string(), format!("it panicked: it happened {message}"));
         }
     });
 }
@@ -313,5 +313,5 @@ fn the_future_of_a_request_is_small() {
         size_of::<F>()
     }
     let size = size(serve);
-    assert!(size <= 2_816, "{size} bytes");
+    assert!(size <= 1_344, "{size} bytes");
 }

@@ -26,16 +26,16 @@ use crate::edge::hook::edits::{HookEdits, OriginEdits};
 use crate::edge::hook::{self, HookContext, ResponseEvent};
 use crate::edge::node::Node;
 use crate::edge::origin::announce::{announce, announce_for};
-use crate::edge::origin::backend::{Backend, Origin, OriginGroup};
+use crate::edge::origin::backend::{Backend, FailoverGroup, Origin};
 use crate::edge::origin::error::FetchError;
 use crate::edge::origin::fetch::fetch;
-use crate::edge::record::Record;
+use crate::edge::record::RequestRecord;
 use crate::edge::record::tally::Tally;
-use crate::edge::request::head::{Head, Trailers};
+use crate::edge::request::head::{RequestHead, Trailers};
 use crate::edge::request::header_rules::strip_response;
 use crate::edge::request::id::RequestId;
 use crate::edge::response::generated;
-use crate::edge::response::refusal::Refusal;
+use crate::edge::response::rejection::Rejection;
 use crate::edge::site::Site;
 use crate::edge::site::behavior::Behavior;
 use crate::edge::site::caching::Caching;
@@ -105,7 +105,7 @@ struct Attempt {
 
 /// What an origin-request hook leads to.
 #[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
-enum Hooked {
+enum AfterOriginRequest {
     /// Ask this origin.
     Ask(Arc<Origin>),
     Answer(Answer),
@@ -115,7 +115,7 @@ impl<'a> Trip<'a> {
     pub(crate) fn new(
         node: &'a Arc<Node>,
         lane: &'a Rc<WorkerLane>,
-        record: &'a Record,
+        record: &'a RequestRecord,
         site: &'a Arc<Site>,
         behavior: &'a Arc<Behavior>,
     ) -> Trip<'a> {
@@ -164,8 +164,8 @@ impl<'a> Trip<'a> {
     }
 
     /// Builds the error response.
-    pub(crate) fn refuse(&self, refusal: &Refusal, path: &str) -> Answer {
-        refusal.answer(self.node, self.context.occasion(path))
+    pub(crate) fn reject(&self, rejection: &Rejection, path: &str) -> Answer {
+        rejection.answer(self.node, self.context.occasion(path))
     }
 
     /// Asks the origin, or the second one of a group if the first fails. `first` is the primary as a hook has edited it.
@@ -173,9 +173,9 @@ impl<'a> Trip<'a> {
     pub(crate) async fn fetch(
         &self,
         first: Option<Arc<Origin>>,
-        head: &mut Head,
+        head: &mut RequestHead,
         body: &mut RequestBody,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, Rejection> {
         match &self.backend {
             Backend::One(origin) => {
                 let origin = first.as_ref().unwrap_or(origin);
@@ -187,11 +187,11 @@ impl<'a> Trip<'a> {
 
     async fn fetch_from_group(
         &self,
-        group: &OriginGroup,
+        group: &FailoverGroup,
         first: Option<Arc<Origin>>,
-        head: &mut Head,
+        head: &mut RequestHead,
         body: &mut RequestBody,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, Rejection> {
         let primary = first.as_ref().unwrap_or(&group.primary);
         if !head.is_safe() || !body.is_empty() {
             return Ok(self.attempt(primary, head, body).await?.answer);
@@ -200,9 +200,9 @@ impl<'a> Trip<'a> {
             Ok(attempt) if attempt.status.is_none_or(|status| !group.statuses.contains(&status.as_u16())) => {
                 return Ok(attempt.answer);
             }
-            Err(Refusal::Fetch(error)) if error.is_elsewhere() => return Err(Refusal::Fetch(error)),
-            Ok(_) | Err(Refusal::Fetch(_) | Refusal::OriginBody(_)) => {}
-            Err(refusal) => return Err(refusal),
+            Err(Rejection::Fetch(error)) if error.is_elsewhere() => return Err(Rejection::Fetch(error)),
+            Ok(_) | Err(Rejection::Fetch(_) | Rejection::OriginBody(_)) => {}
+            Err(rejection) => return Err(rejection),
         }
         primary.metrics.failed_over();
         self.context.tally.failed_over();
@@ -210,17 +210,17 @@ impl<'a> Trip<'a> {
     }
 
     /// Asks one origin, with its hooks. Their futures are boxed: a request without hooks does not pay for their size.
-    async fn attempt(&self, origin: &Arc<Origin>, head: &mut Head, body: &mut RequestBody) -> Result<Attempt, Refusal> {
+    async fn attempt(&self, origin: &Arc<Origin>, head: &mut RequestHead, body: &mut RequestBody) -> Result<Attempt, Rejection> {
         let mut origin = origin.clone();
         self.address(&origin, head);
         if let Some(alias) = self.behavior.hook(Moment::OriginRequest) {
             match Box::pin(self.run_origin_request(alias, origin, head, body)).await? {
-                Hooked::Ask(chosen) => origin = chosen,
-                Hooked::Answer(answer) => return Ok(Attempt { answer, status: None }),
+                AfterOriginRequest::Ask(chosen) => origin = chosen,
+                AfterOriginRequest::Answer(answer) => return Ok(Attempt { answer, status: None }),
             }
         }
         if origin.may_be_left_by(head.path()) {
-            return Err(Refusal::Path("it leads out of the origin's own"));
+            return Err(Rejection::Path("it leads out of the origin's own"));
         }
         if let Ok(id) = HeaderValue::from_str(self.context.id.as_str()) {
             head.headers.insert(ID, id);
@@ -240,7 +240,7 @@ impl<'a> Trip<'a> {
     }
 
     /// Adds what every origin is told: its `Host`, and who asks by way of whom.
-    fn address(&self, origin: &Origin, head: &mut Head) {
+    fn address(&self, origin: &Origin, head: &mut RequestHead) {
         if let Some(host) = origin.host() {
             head.headers.insert(header::HOST, host.clone());
         }
@@ -254,12 +254,12 @@ impl<'a> Trip<'a> {
         &self,
         alias: &Alias,
         origin: Arc<Origin>,
-        head: &mut Head,
+        head: &mut RequestHead,
         body: &mut RequestBody,
-    ) -> Result<Hooked, Refusal> {
+    ) -> Result<AfterOriginRequest, Rejection> {
         let (moment, hook) = (Moment::OriginRequest, &alias.hold());
         let preview = match self.behavior.include_body {
-            true => Some(body.peek(preview_bytes(hook)).await.map_err(Refusal::Body)?),
+            true => Some(body.peek(preview_bytes(hook)).await.map_err(Rejection::Body)?),
             false => None,
         };
         let mut edits = HookEdits::default();
@@ -267,7 +267,7 @@ impl<'a> Trip<'a> {
         let flow = hook::origin_request(self.context, hook, head, preview.as_ref(), &event, headers, &mut edits).await;
         if let Flow::Respond(response) = flow.map_err(hook_failed(self.context, head, moment, hook))? {
             hook.metrics().served_request();
-            return Ok(Hooked::Answer(generated::by_hook(response, moment)));
+            return Ok(AfterOriginRequest::Answer(generated::by_hook(response, moment)));
         }
         if let Some(replaced) = edits.body {
             *body = RequestBody::full(replaced);
@@ -285,7 +285,7 @@ impl<'a> Trip<'a> {
             }
         };
         hook.metrics().served_request();
-        Ok(Hooked::Ask(origin))
+        Ok(AfterOriginRequest::Ask(origin))
     }
 
     fn edit_origin(&self, origin: Arc<Origin>, edits: &OriginEdits) -> Result<Arc<Origin>, Failure> {
@@ -297,7 +297,12 @@ impl<'a> Trip<'a> {
     }
 
     /// Sends the request; returns when the head of the response has come.
-    async fn send(&self, origin: &Arc<Origin>, head: &mut Head, body: &mut RequestBody) -> Result<Response<Content>, Refusal> {
+    async fn send(
+        &self,
+        origin: &Arc<Origin>,
+        head: &mut RequestHead,
+        body: &mut RequestBody,
+    ) -> Result<Response<Content>, Rejection> {
         if let (Some(stillness), Some(timeout)) = (self.stillness, origin.read_timeout()) {
             stillness.allow(timeout);
         }
@@ -339,9 +344,9 @@ impl<'a> Trip<'a> {
         alias: &Alias,
         event: ResponseEvent,
         origin: &Arc<Origin>,
-        head: &Head,
+        head: &RequestHead,
         response: Response<Content>,
-    ) -> Result<Response<Content>, Refusal> {
+    ) -> Result<Response<Content>, Rejection> {
         let hook = &alias.hold();
         let (mut parts, mut content) = response.into_parts();
         let preview = match self.behavior.include_body {
@@ -362,7 +367,7 @@ impl<'a> Trip<'a> {
     }
 
     /// Opens the span of a request to an origin, and tells the origin that its work belongs to it.
-    fn open_fetch_span(&self, origin: &Origin, head: &mut Head) -> Option<OpenSpan<'_>> {
+    fn open_fetch_span(&self, origin: &Origin, head: &mut RequestHead) -> Option<OpenSpan<'_>> {
         const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         let mut open = self.context.trace?.open(head.method.as_str(), SpanKind::Client);
         if let Ok(traceparent) = HeaderValue::from_str(&open.traceparent()) {
@@ -382,22 +387,22 @@ impl<'a> Trip<'a> {
     }
 
     /// Logs that an origin has not answered, even if another one will.
-    fn not_answered(&self, origin: &Origin, head: &Head, error: FetchError) -> Refusal {
+    fn not_answered(&self, origin: &Origin, head: &RequestHead, error: FetchError) -> Rejection {
         let (elsewhere, reason) = (error.is_elsewhere(), error.reason());
-        let refusal = Refusal::Fetch(error);
+        let rejection = Rejection::Fetch(error);
         if !elsewhere {
             let occasion = self.context.occasion(head.path());
-            origin.metrics.failed(reason, Occasion { category: refusal.category(), cause: &refusal, ..occasion });
+            origin.metrics.failed(reason, Occasion { category: rejection.category(), cause: &rejection, ..occasion });
         }
-        refusal
+        rejection
     }
 
     /// Logs that the body of an origin's answer, which a hook was to see, did not come.
-    fn body_broke(&self, origin: &Origin, head: &Head, error: PeekError) -> Refusal {
-        let refusal = Refusal::OriginBody(error);
+    fn body_broke(&self, origin: &Origin, head: &RequestHead, error: PeekError) -> Rejection {
+        let rejection = Rejection::OriginBody(error);
         let occasion = self.context.occasion(head.path());
-        origin.metrics.broke(Occasion { category: refusal.category(), cause: &refusal, ..occasion });
-        refusal
+        origin.metrics.broke(Occasion { category: rejection.category(), cause: &rejection, ..occasion });
+        rejection
     }
 }
 
@@ -408,14 +413,14 @@ fn preview_bytes(hook: &Revision) -> usize {
 /// Logs that a hook has failed.
 pub(crate) fn hook_failed<'a>(
     context: HookContext<'a>,
-    head: &'a Head,
+    head: &'a RequestHead,
     moment: Moment,
     hook: &'a Revision,
-) -> impl FnOnce(Failure) -> Refusal + 'a {
+) -> impl FnOnce(Failure) -> Rejection + 'a {
     move |failure| {
-        let refusal = Refusal::Hook { moment, function: hook.name().to_owned(), failure };
+        let rejection = Rejection::Hook { moment, function: hook.name().to_owned(), failure };
         let occasion = context.occasion(head.path());
-        hook.metrics().failed_request(Occasion { category: refusal.category(), cause: &refusal, ..occasion });
-        refusal
+        hook.metrics().failed_request(Occasion { category: rejection.category(), cause: &rejection, ..occasion });
+        rejection
     }
 }

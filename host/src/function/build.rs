@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::failure::Failure;
-use crate::function::concurrency::admission::Admission;
+use crate::function::concurrency::throttle::UtilizationThrottle;
 use crate::function::pool::ViewerPool;
 use crate::function::revision::{Code, Revision};
 use crate::function::spec::{CodeDigest, Spec};
@@ -80,7 +80,7 @@ impl Builder {
         };
         self.engines.aot.release(&compiled.component);
         let (inspection, deployed) = (compiled.inspection, SystemTime::now());
-        Ok(Revision { spec, deployed, inspection, metrics, admission: Admission::default(), code })
+        Ok(Revision { spec, deployed, inspection, metrics, throttle: UtilizationThrottle::default(), code })
     }
 
     fn viewer_pool(

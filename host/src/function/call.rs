@@ -54,17 +54,17 @@ pub enum Calling<'a> {
     /// A viewer hook, which runs inline.
     Over(Reply),
     /// Dropped before it has ended, it takes the call and its instance with it.
-    Running(Running<'a>),
+    Running(CallFuture<'a>),
 }
 
 /// On the heap: the future of a request would be larger by kilobytes, and is moved.
-pub type Running<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+pub type CallFuture<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 
 impl<'a> IntoFuture for Calling<'a> {
     type Output = Reply;
-    type IntoFuture = Running<'a>;
+    type IntoFuture = CallFuture<'a>;
 
-    fn into_future(self) -> Running<'a> {
+    fn into_future(self) -> CallFuture<'a> {
         match self {
             Calling::Over(reply) => Box::pin(std::future::ready(reply)),
             Calling::Running(running) => running,
@@ -74,26 +74,26 @@ impl<'a> IntoFuture for Calling<'a> {
 
 impl Calling<'_> {
     /// The outcome of a viewer hook, for a caller that cannot wait.
-    pub fn inline(self) -> Outcome {
+    pub fn inline(self) -> HookOutcome {
         match self {
             Calling::Over(reply) => reply.into_hook(),
-            Calling::Running(_) => Outcome::refused(Failure::NotRunnable("it is a worker function".to_owned())),
+            Calling::Running(_) => HookOutcome::refused(Failure::NotRunnable("it is a worker function".to_owned())),
         }
     }
 }
 
 /// What came of a call.
 pub enum Reply {
-    Hook(Outcome),
+    Hook(HookOutcome),
     /// The component may go on after the head of its response is here: a task of its own runs it, within its deadline.
     Http(Result<Response<StreamBody>, Failure>),
 }
 
 impl Reply {
-    pub fn into_hook(self) -> Outcome {
+    pub fn into_hook(self) -> HookOutcome {
         match self {
             Reply::Hook(outcome) => outcome,
-            Reply::Http(_) => Outcome::refused(Failure::Host("a hook was called, and a request answered".to_owned())),
+            Reply::Http(_) => HookOutcome::refused(Failure::Host("a hook was called, and a request answered".to_owned())),
         }
     }
 
@@ -107,7 +107,7 @@ impl Reply {
 
 /// What came of a hook, and what it cost.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct HookOutcome {
     /// The packed answer (`wasm::abi::Ops`).
     pub result: Result<Vec<u8>, Failure>,
     pub usage: Usage,
@@ -115,10 +115,10 @@ pub struct Outcome {
     pub log: String,
 }
 
-impl Outcome {
+impl HookOutcome {
     /// A call that did not run.
-    pub(super) fn refused(failure: Failure) -> Outcome {
-        Outcome { result: Err(failure), usage: Usage::default(), log: String::new() }
+    pub(super) fn refused(failure: Failure) -> HookOutcome {
+        HookOutcome { result: Err(failure), usage: Usage::default(), log: String::new() }
     }
 }
 

@@ -10,5 +10,5 @@
 //! | provisioned | `min_warm`, as what its pool keeps on its shelves                            |
 //! | utilization | a function that keeps using up its CPU limit is refused for a while          |
 
-pub mod admission;
 pub(super) mod slot;
+pub mod throttle;

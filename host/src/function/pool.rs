@@ -90,7 +90,7 @@ pub enum Cleanliness<'a> {
 
 /// How a call came by its instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum InstanceSource {
     Warm,
     Reused,
     /// Made while the call waited.
@@ -165,12 +165,12 @@ impl ViewerPool {
     }
 
     /// A clean instance from the lane's shelf, or a new one, or a refusal; never a wait.
-    pub fn take(&self, lane: &WorkerLane, now: Instant) -> Result<(Instance, Source), Failure> {
+    pub fn take(&self, lane: &WorkerLane, now: Instant) -> Result<(Instance, InstanceSource), Failure> {
         let shelf = self.shelf(lane);
         loop {
             let Some(instance) = shelf.lock().instances.pop() else {
                 self.metrics.instance(InstanceEvent::Cold);
-                return Ok((self.make()?, Source::Cold));
+                return Ok((self.make()?, InstanceSource::Cold));
             };
             if let InstancePolicy::Reuse { max_idle, .. } = self.policy
                 && instance.calls > 0
@@ -180,7 +180,7 @@ impl ViewerPool {
                     continue;
                 }
                 self.metrics.instance(InstanceEvent::Reused);
-                return Ok((instance, Source::Reused));
+                return Ok((instance, InstanceSource::Reused));
             }
             // An audit has found that restoring does not hold what it promises.
             if instance.calls > 0 && self.unrestorable.get().is_some() {
@@ -188,7 +188,7 @@ impl ViewerPool {
                 continue;
             }
             self.metrics.instance(InstanceEvent::Warm);
-            return Ok((instance, Source::Warm));
+            return Ok((instance, InstanceSource::Warm));
         }
     }
 
@@ -207,7 +207,7 @@ impl ViewerPool {
                 }
                 drop(shelf);
                 self.metrics.instance(InstanceEvent::Retired("audit"));
-                return self.later(lane, Gone::Audited(instance));
+                return self.defer(lane, Discarded::Audited(instance));
             }
             InstancePolicy::Fresh => "used",
             InstancePolicy::Reuse { max_calls, .. } if instance.calls >= max_calls => "quota",
@@ -223,17 +223,17 @@ impl ViewerPool {
     /// Lets an instance go, and has the caretaker make another.
     pub fn replace(&self, lane: &WorkerLane, instance: Instance, reason: &'static str) {
         self.metrics.instance(InstanceEvent::Retired(reason));
-        self.later(lane, Gone::Dropped(instance));
+        self.defer(lane, Discarded::Dropped(instance));
     }
 
-    fn later(&self, lane: &WorkerLane, gone: Gone) {
+    fn defer(&self, lane: &WorkerLane, discarded: Discarded) {
         let pool = self.this.clone();
-        lane.later(Box::new(move |lane| {
+        lane.defer(Box::new(move |lane| {
             // A revision that is gone needs no instances.
             let Some(pool) = pool.upgrade() else { return };
-            match gone {
-                Gone::Dropped(instance) => drop(instance),
-                Gone::Audited(instance) => pool.audit(instance),
+            match discarded {
+                Discarded::Dropped(instance) => drop(instance),
+                Discarded::Audited(instance) => pool.audit(instance),
             }
             pool.refill(lane);
         }));
@@ -308,7 +308,7 @@ impl SlotOwner for ViewerPool {
 }
 
 /// What becomes of an instance that is let go.
-enum Gone {
+enum Discarded {
     Dropped(Instance),
     /// It was put back, and is looked at.
     Audited(Instance),

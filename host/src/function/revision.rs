@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, Scope};
-use crate::function::call::{Call, Calling, HookCall, MemoryUse, Outcome, Reply, Usage};
-use crate::function::concurrency::admission::Admission;
+use crate::function::call::{Call, Calling, HookCall, HookOutcome, MemoryUse, Reply, Usage};
+use crate::function::concurrency::throttle::UtilizationThrottle;
 use crate::function::lane::WorkerLane;
-use crate::function::pool::{Cleanliness, Source, ViewerPool};
+use crate::function::pool::{Cleanliness, InstanceSource, ViewerPool};
 use crate::function::spec::Spec;
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Limit, Limits, Profile};
@@ -24,7 +24,7 @@ pub struct Revision {
     pub(super) deployed: SystemTime,
     pub(super) inspection: Inspection,
     pub(super) metrics: Arc<FunctionMetrics>,
-    pub(super) admission: Admission,
+    pub(super) throttle: UtilizationThrottle,
     pub(super) code: Code,
 }
 
@@ -119,17 +119,17 @@ impl Revision {
     }
 
     /// Runs a viewer hook: synchronous, no lock waited for, at most the CPU limit long.
-    fn run_inline(&self, pool: &ViewerPool, lane: &WorkerLane, call: &HookCall<'_>) -> Outcome {
+    fn run_inline(&self, pool: &ViewerPool, lane: &WorkerLane, call: &HookCall<'_>) -> HookOutcome {
         let start = Instant::now();
-        if !self.admission.admits(start) {
+        if !self.throttle.admits(start) {
             self.metrics.failed("throttled:utilization", 0.0, 0);
-            return Outcome::refused(Failure::Throttled(Scope::Utilization));
+            return HookOutcome::refused(Failure::Throttled(Scope::Utilization));
         }
         let (mut instance, source) = match pool.take(lane, start) {
             Ok(taken) => taken,
             Err(failure) => {
                 self.metrics.failed(&failure.label(), start.elapsed().as_secs_f64(), 0);
-                return Outcome::refused(failure);
+                return HookOutcome::refused(failure);
             }
         };
         let now_ns = wall_ns(start);
@@ -145,12 +145,12 @@ impl Revision {
         let cpu = Duration::from_micros(self.limits().value(Limit::CpuUs));
         match &called.result {
             Ok(_) => {
-                self.admission.ended(start, elapsed, cpu);
+                self.throttle.ended(start, elapsed, cpu);
                 self.metrics.succeeded(elapsed.as_secs_f64(), called.fuel);
                 pool.put_back(lane, instance);
             }
             Err(failure) => {
-                self.admission.failed(start, elapsed, cpu, failure);
+                self.throttle.failed(start, elapsed, cpu, failure);
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), called.fuel);
                 pool.replace(lane, instance, failure.category());
             }
@@ -158,10 +158,10 @@ impl Revision {
         let usage = Usage {
             fuel: called.fuel,
             utilization: pool.code().utilization(called.fuel),
-            cold: source == Source::Cold,
+            cold: source == InstanceSource::Cold,
             memory_bytes,
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         };
-        Outcome { result: called.result, usage, log }
+        HookOutcome { result: called.result, usage, log }
     }
 }

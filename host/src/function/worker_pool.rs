@@ -8,7 +8,7 @@
 //!        │ └────► Wait ── Ready or Create, from whoever gives back first
 //!        └──────► Full
 //!
-//! One lock for the books of a revision. It is held for a few moves of pointers, never while something is
+//! One lock for the state of a pool. It is held for a few moves of pointers, never while something is
 //! made, dropped or awaited. Every instance owns a `InstanceSlot`, the right to exist; dropping it, wherever that
 //! happens, passes the right to the next who waits.
 //!
@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use crate::failure::{Failure, Scope};
 use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
-use crate::function::pool::Source;
+use crate::function::pool::InstanceSource;
 use crate::function::teardown;
 use crate::limits::{InstancePolicy, Limit, shelf, worker};
 use crate::telemetry::{FunctionMetrics, InstanceEvent};
@@ -39,30 +39,30 @@ pub struct WorkerPool {
     waiting_max: usize,
     wait_max: Duration,
     metrics: Arc<FunctionMetrics>,
-    books: Mutex<Books>,
+    state: Mutex<PoolState>,
     /// For slots: they must not keep the pool that keeps them.
     this: Weak<WorkerPool>,
 }
 
 /// Whenever somebody waits, all instances that may exist do, and none is on a shelf.
-struct Books {
+struct PoolState {
     /// SlotOwner that are out.
     live: usize,
     shelves: Box<[Vec<Instance>]>,
-    waiting: VecDeque<oneshot::Sender<Grant>>,
+    waiting: VecDeque<oneshot::Sender<InstanceGrant>>,
     /// Whether a task waits to retire what idles.
     sweeping: bool,
 }
 
 /// What a call gets.
-enum Grant {
+enum InstanceGrant {
     Ready(Instance),
     Create(InstanceSlot),
 }
 
-enum Offer {
-    Granted(Grant),
-    Wait(oneshot::Receiver<Grant>),
+enum InstanceOffer {
+    Granted(InstanceGrant),
+    Wait(oneshot::Receiver<InstanceGrant>),
     Full,
 }
 
@@ -108,7 +108,7 @@ impl WorkerPool {
     ) -> Arc<WorkerPool> {
         let limits = code.limits().clone();
         let limit = |limit| usize::try_from(limits.value(limit)).unwrap_or(usize::MAX);
-        let books = Books {
+        let state = PoolState {
             live: 0,
             shelves: (0..lanes.max(1)).map(|_| Vec::new()).collect(),
             waiting: VecDeque::new(),
@@ -121,7 +121,7 @@ impl WorkerPool {
             waiting_max: limit(Limit::Queue),
             wait_max: Duration::from_millis(limits.value(Limit::QueueWaitMs)),
             metrics,
-            books: Mutex::new(books),
+            state: Mutex::new(state),
             this: this.clone(),
             code: Arc::new(code),
         })
@@ -138,7 +138,7 @@ impl WorkerPool {
             let Some(slot) = self.slot() else { return Ok(()) };
             return self.make(0, slot).await.map(drop);
         }
-        let shelves = self.books().shelves.len();
+        let shelves = self.state().shelves.len();
         for lane in (0..count).flat_map(|_| 0..shelves) {
             let Some(slot) = self.slot() else { break };
             let instance = self.make(lane, slot).await?;
@@ -148,29 +148,29 @@ impl WorkerPool {
     }
 
     /// A clean instance (or, with policy `reuse`, one that is not too old), waiting for it within limits.
-    pub async fn acquire(&self, lane: usize) -> Result<(Instance, Source), Failure> {
+    pub async fn acquire(&self, lane: usize) -> Result<(Instance, InstanceSource), Failure> {
         let start = Instant::now();
         let grant = match self.offer(lane, start) {
-            Offer::Granted(grant) => grant,
-            Offer::Full => return Err(Failure::Throttled(Scope::Queue)),
-            Offer::Wait(turn) => match timeout(self.wait_max, turn).await {
+            InstanceOffer::Granted(grant) => grant,
+            InstanceOffer::Full => return Err(Failure::Throttled(Scope::Queue)),
+            InstanceOffer::Wait(turn) => match timeout(self.wait_max, turn).await {
                 Ok(Ok(grant)) => grant,
                 Ok(Err(_)) | Err(_) => return Err(Failure::Throttled(Scope::Instances)),
             },
         };
         let acquired = match grant {
-            Grant::Ready(mut instance) => {
+            InstanceGrant::Ready(mut instance) => {
                 instance.lane = lane;
-                let source = if instance.calls > 0 { Source::Reused } else { Source::Warm };
+                let source = if instance.calls > 0 { InstanceSource::Reused } else { InstanceSource::Warm };
                 (instance, source)
             }
-            Grant::Create(slot) => (self.make(lane, slot).await?, Source::Cold),
+            InstanceGrant::Create(slot) => (self.make(lane, slot).await?, InstanceSource::Cold),
         };
         self.metrics.waited(start.elapsed().as_secs_f64());
         self.metrics.instance(match acquired.1 {
-            Source::Warm => InstanceEvent::Warm,
-            Source::Reused => InstanceEvent::Reused,
-            Source::Cold => InstanceEvent::Cold,
+            InstanceSource::Warm => InstanceEvent::Warm,
+            InstanceSource::Reused => InstanceEvent::Reused,
+            InstanceSource::Cold => InstanceEvent::Cold,
         });
         Ok(acquired)
     }
@@ -210,10 +210,10 @@ impl WorkerPool {
         });
     }
 
-    fn offer(&self, lane: usize, now: Instant) -> Offer {
+    fn offer(&self, lane: usize, now: Instant) -> InstanceOffer {
         let mut stale = Vec::new();
         // The lock is gone before anything is dropped.
-        let offer = self.choose(&mut self.books(), lane, now, &mut stale);
+        let offer = self.choose(&mut self.state(), lane, now, &mut stale);
         for instance in stale {
             self.retire(instance, "idle");
         }
@@ -221,28 +221,28 @@ impl WorkerPool {
     }
 
     /// What has idled too long is set aside in `stale`.
-    fn choose(&self, books: &mut Books, lane: usize, now: Instant, stale: &mut Vec<Instance>) -> Offer {
-        let own = lane % books.shelves.len();
-        while let Some(instance) = books.shelves[own].pop() {
+    fn choose(&self, state: &mut PoolState, lane: usize, now: Instant, stale: &mut Vec<Instance>) -> InstanceOffer {
+        let own = lane % state.shelves.len();
+        while let Some(instance) = state.shelves[own].pop() {
             if !self.is_stale(&instance, now) {
-                return Offer::Granted(Grant::Ready(instance));
+                return InstanceOffer::Granted(InstanceGrant::Ready(instance));
             }
             stale.push(instance);
         }
-        if let Some(slot) = self.slot_in(books) {
-            return Offer::Granted(Grant::Create(slot));
+        if let Some(slot) = self.slot_in(state) {
+            return InstanceOffer::Granted(InstanceGrant::Create(slot));
         }
-        if let Some(instance) = books.shelves.iter_mut().find_map(Vec::pop) {
-            return Offer::Granted(Grant::Ready(instance));
+        if let Some(instance) = state.shelves.iter_mut().find_map(Vec::pop) {
+            return InstanceOffer::Granted(InstanceGrant::Ready(instance));
         }
         // Those whose calls have left do not count.
-        books.waiting.retain(|turn| !turn.is_closed());
-        if books.waiting.len() >= self.waiting_max {
-            return Offer::Full;
+        state.waiting.retain(|turn| !turn.is_closed());
+        if state.waiting.len() >= self.waiting_max {
+            return InstanceOffer::Full;
         }
         let (sender, turn) = oneshot::channel();
-        books.waiting.push_back(sender);
-        Offer::Wait(turn)
+        state.waiting.push_back(sender);
+        InstanceOffer::Wait(turn)
     }
 
     fn is_stale(&self, instance: &Instance, now: Instant) -> bool {
@@ -265,43 +265,43 @@ impl WorkerPool {
     /// Gives an instance to who has waited longest, or to a shelf.
     fn shelve(&self, instance: Instance) {
         let lane = instance.lane;
-        let mut instance = Grant::Ready(instance);
-        let mut books = self.books();
-        while let Some(turn) = books.waiting.pop_front() {
+        let mut instance = InstanceGrant::Ready(instance);
+        let mut state = self.state();
+        while let Some(turn) = state.waiting.pop_front() {
             match turn.send(instance) {
                 Ok(()) => return,
                 // Whoever waited has left.
                 Err(refused) => instance = refused,
             }
         }
-        let shelf = lane % books.shelves.len();
-        if let Grant::Ready(instance) = instance {
-            books.shelves[shelf].push(instance);
+        let shelf = lane % state.shelves.len();
+        if let InstanceGrant::Ready(instance) = instance {
+            state.shelves[shelf].push(instance);
         }
     }
 
     fn slot(&self) -> Option<InstanceSlot> {
-        self.slot_in(&mut self.books())
+        self.slot_in(&mut self.state())
     }
 
-    fn slot_in(&self, books: &mut Books) -> Option<InstanceSlot> {
-        (books.live < self.live_max).then(|| {
-            books.live += 1;
+    fn slot_in(&self, state: &mut PoolState) -> Option<InstanceSlot> {
+        (state.live < self.live_max).then(|| {
+            state.live += 1;
             InstanceSlot::of(self.this.clone())
         })
     }
 
     /// A slot for refilling a shelf that is not full.
     fn slot_for_shelf(&self, shelf: usize) -> Option<InstanceSlot> {
-        let mut books = self.books();
-        let shelf = shelf % books.shelves.len();
-        if books.shelves[shelf].len() < self.shelf_size { self.slot_in(&mut books) } else { None }
+        let mut state = self.state();
+        let shelf = shelf % state.shelves.len();
+        if state.shelves[shelf].len() < self.shelf_size { self.slot_in(&mut state) } else { None }
     }
 
     /// Retires what idles for longer than `max_idle`, even if no call comes. One task at a time; it ends
     /// when no used instance is left on a shelf, or the revision is gone.
     fn sweep_later(&self, max_idle: Duration) {
-        if std::mem::replace(&mut self.books().sweeping, true) {
+        if std::mem::replace(&mut self.state().sweeping, true) {
             return;
         }
         let this = self.this.clone();
@@ -319,39 +319,39 @@ impl WorkerPool {
     /// Whether used instances are left.
     fn sweep(&self, now: Instant) -> bool {
         let mut stale = Vec::new();
-        let mut books = self.books();
-        for shelf in &mut books.shelves {
+        let mut state = self.state();
+        for shelf in &mut state.shelves {
             stale.extend(shelf.extract_if(.., |instance| self.is_stale(instance, now)));
         }
-        books.sweeping = books.shelves.iter().flatten().any(|instance| instance.calls > 0);
-        let left = books.sweeping;
-        drop(books);
+        state.sweeping = state.shelves.iter().flatten().any(|instance| instance.calls > 0);
+        let left = state.sweeping;
+        drop(state);
         for _ in &stale {
             self.metrics.instance(InstanceEvent::Retired("idle"));
         }
         left
     }
 
-    /// A user that panicked left the books between two whole moves.
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A user that panicked left the state between two whole moves.
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SlotOwner for WorkerPool {
     fn vacated(self: Arc<Self>) {
-        let mut books = self.books();
+        let mut state = self.state();
         // The right itself is passed on to who has waited longest.
-        let mut grant = Grant::Create(InstanceSlot::of(self.this.clone()));
-        while let Some(turn) = books.waiting.pop_front() {
+        let mut grant = InstanceGrant::Create(InstanceSlot::of(self.this.clone()));
+        while let Some(turn) = state.waiting.pop_front() {
             match turn.send(grant) {
                 Ok(()) => return,
                 Err(refused) => grant = refused,
             }
         }
-        books.live -= 1;
-        drop(books);
-        if let Grant::Create(slot) = grant {
+        state.live -= 1;
+        drop(state);
+        if let InstanceGrant::Create(slot) = grant {
             slot.forget();
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
-use super::Snapshot;
+use super::snapshot::Snapshot;
 use crate::config::{Config, Geo, Server};
 use crate::limits::reload::NAMES_TOLD;
 

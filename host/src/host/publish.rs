@@ -7,14 +7,15 @@
 //!     Config ─► specs ─► revisions ─► roles fit? ─► edge, if need be ─┊─► publish
 //!                                         any error: nothing has changed
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Snapshot, changes, wrong_roles};
+use super::changes;
+use super::roles::wrong_roles;
+use super::snapshot::{Outside, Revisions, Snapshot};
 use crate::cache::Cache;
-use crate::config::{self, Config, FileStamp, OriginKind};
+use crate::config::{self, Config};
 use crate::edge::Edge;
 use crate::function::build::{Builder, DeployError};
 use crate::function::catalog::{Alias, Aliases, Catalog, LIVE};
@@ -27,14 +28,11 @@ use crate::wasm::compile::ComponentSource;
 /// A function of a configuration that cannot be deployed.
 #[derive(Debug, thiserror::Error)]
 #[error("function `{function}` ({}): {error}", .component.display())]
-pub(super) struct Refused {
+pub(super) struct RefusedFunction {
     function: String,
     component: PathBuf,
     error: DeployError,
 }
-
-/// By function name.
-pub(super) type Revisions = BTreeMap<String, Arc<Revision>>;
 
 /// The publisher of a configuration file.
 pub(super) struct Publisher {
@@ -42,11 +40,6 @@ pub(super) struct Publisher {
     pub(super) catalog: Catalog,
     telemetry: Arc<Telemetry>,
 }
-
-/// What an edge was built of that is not in its configuration: where the folders are that its origins name, and how the
-/// files look that it has read.
-#[derive(PartialEq, Eq)]
-pub(super) struct Outside(Vec<(Option<PathBuf>, Option<FileStamp>)>);
 
 impl Publisher {
     pub(super) fn new(builder: Builder, telemetry: Arc<Telemetry>) -> Publisher {
@@ -66,7 +59,7 @@ impl Publisher {
                 Err(error) => {
                     self.telemetry.deployment_refused(error.code());
                     let (function, component) = (function.name.clone(), function.component.clone());
-                    refused.push(Refused { function, component, error });
+                    refused.push(RefusedFunction { function, component, error });
                 }
             }
         }
@@ -140,17 +133,6 @@ fn aliases(revisions: &Revisions, before: Option<&Snapshot>) -> Aliases {
         (name.clone(), kept.cloned().unwrap_or_else(|| Alias::new(revision.clone())))
     };
     revisions.iter().map(alias).collect()
-}
-
-impl Outside {
-    fn of(config: &Config) -> Outside {
-        let place = |origin: &Arc<config::Origin>| match &origin.kind {
-            OriginKind::Folder { root, .. } => Some((root.canonicalize().ok(), None)),
-            OriginKind::Url(url) => url.ca.as_ref().map(|ca| (None, FileStamp::at(ca))),
-            OriginKind::Fixed { .. } | OriginKind::Component { .. } => None,
-        };
-        Outside(config.origins.values().filter_map(place).collect())
-    }
 }
 
 /// Whether an edge of one is as good as an edge of the other, as far as configurations can tell.

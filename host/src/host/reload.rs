@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::Shared;
 use super::changes::{self, listed};
-use super::{Shared, Snapshot};
+use super::snapshot::Snapshot;
 use crate::config::{self, InputSnapshot, Loaded, Server};
 use crate::function::revision::Revision;
 use crate::limits::reload;

@@ -58,7 +58,7 @@ fn run(
     tasks.block_on(runtime, async move {
         let lane = Rc::new(WorkerLane::new(index));
         let caretaker = lane.clone();
-        tokio::task::spawn_local(async move { caretaker.take_care().await });
+        tokio::task::spawn_local(async move { caretaker.run_deferred().await });
         tokio::task::spawn_local(let_go(snapshots.clone()));
         if let Some(beats) = beats {
             tokio::task::spawn_local(beats);

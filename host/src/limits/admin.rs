@@ -21,3 +21,5 @@ pub const CONNECTION_MS: u64 = 600_000;
 pub const METRICS_AT_ONCE: usize = 16;
 /// After an accept that failed.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// Of a name, as a response shows it.
+pub const SHOWN_CHARS: usize = 100;

@@ -38,3 +38,5 @@ pub const DISK_READ_BLOCKS: u64 = 4;
 pub const DISK_HEAD_BYTES: usize = 256 << 10;
 /// Whole objects on their way from memory to disk; above it an object stays in memory only.
 pub const DISK_WRITES: usize = 64;
+/// One trip to the blocking pool writes so many bytes.
+pub const SPOOL_BYTES: u64 = 256 << 10;

@@ -40,3 +40,28 @@ pub const REUSE_IDLE_S_MAX: u64 = 86_400;
 pub const GRANTS: usize = 256;
 /// Lambda's quota for environment variables.
 pub const ENVIRONMENT_BYTES: usize = 4_096;
+/// Worker threads.
+pub const WORKERS: u64 = 256;
+/// The longest drain.
+pub const DRAIN_S_MAX: u64 = 900;
+/// Addresses of `http` and of `https`.
+pub const LISTENERS: usize = 64;
+pub const CERTIFICATES: usize = 1_000;
+pub const EDGE_LOCATION_BYTES: usize = 64;
+pub const ADMIN_HOSTS: usize = 64;
+/// Headers that an origin is told besides, and of one its name and its value.
+pub const ORIGIN_HEADERS: usize = 30;
+pub const ORIGIN_HEADER_NAME_BYTES: usize = 256;
+pub const ORIGIN_HEADER_VALUE_BYTES: usize = 1_783;
+/// Of an origin that is a fixed response.
+pub const FIXED_BODY_BYTES: u64 = 1 << 20;
+/// Idle connections that an origin may be allowed.
+pub const IDLE_CONNECTIONS_MAX: u64 = 10_000;
+pub const HOSTS_PER_SITE: usize = 1_000;
+pub const METHOD_BYTES: usize = 32;
+/// Names of headers, cookies or parameters that a policy forwards.
+pub const FORWARDED_NAMES: usize = 100;
+pub const ERROR_PAGE_TARGET_BYTES: usize = 4_096;
+/// Names in one list of a response headers policy.
+pub const RESPONSE_HEADER_NAMES: usize = 100;
+pub const RESPONSE_MAX_AGE_S_MAX: u64 = 86_400 * 365;

@@ -22,6 +22,12 @@ pub mod origin {
     pub const FILE_TIMEOUT_MS: u64 = 30_000;
     /// A folder's file is read and sent in pieces of this size.
     pub const FILE_CHUNK_BYTES: usize = 64 << 10;
+    /// For an address that a hook made up: CloudFront's defaults.
+    pub const CONNECT_TIMEOUT_MS: u64 = 10_000;
+    pub const CONNECT_ATTEMPTS: u32 = 3;
+    pub const READ_TIMEOUT_MS: u64 = 30_000;
+    pub const KEEPALIVE_MS: u64 = 5_000;
+    pub const IDLE: usize = 32;
 }
 
 /// What bounds the body and headers of a response that a hook makes ("Quotas on Lambda@Edge").
@@ -82,4 +88,11 @@ pub mod signed {
     pub const EPOCH_S: u64 = 2_147_483_647;
     /// Verified signatures that a thread remembers, 32 bytes each.
     pub const VERIFIED: usize = 1_024;
+}
+
+/// What a worker keeps of the buffers that events are written to.
+pub mod hook_events {
+    /// About as many as a busy worker has requests at their origins; each up to `BUFFER_BYTES`.
+    pub const BUFFERS: usize = 64;
+    pub const BUFFER_BYTES: usize = 16 << 10;
 }

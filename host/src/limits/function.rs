@@ -81,7 +81,7 @@ pub mod shelf {
     pub const WORKER: usize = 1;
 }
 
-/// When a function that uses its CPU limit up is refused (`function::concurrency::admission`).
+/// When a function that uses its CPU limit up is refused (`function::concurrency::throttle`).
 pub mod utilization {
     /// Calls that ran into the limit, with none between that did not.
     pub const STRIKES: u32 = 16;

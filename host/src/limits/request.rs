@@ -44,3 +44,14 @@ pub const LEFTOVER_BLOCK_BYTES: usize = 8 << 20;
 /// A connection that is idle for so long is closed once we drain; and after a drain has begun under load, listening goes
 /// on for so long at least.
 pub const DRAIN_IDLE_MS: u64 = 1_000;
+/// What a client may still send after its offence.
+pub const OVER_BYTES: usize = 256 << 10;
+/// Connections that the kernel keeps for a listening socket until they are accepted.
+pub const BACKLOG: i32 = 4_096;
+/// Spare frames that a client earns by each stream it opens, and by each DATA frame that it is sent.
+pub const H2_EARNED_BY_STREAM: u32 = 20;
+pub const H2_EARNED_BY_DATA: u32 = 4;
+/// Streams that have ended and are remembered.
+pub const H2_ENDED_STREAMS: usize = 64;
+/// How long a client may take to notice that we have closed.
+pub const LINGER_MS: u64 = 1_000;

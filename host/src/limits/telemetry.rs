@@ -12,6 +12,12 @@ pub mod logging {
     pub const PATH_BYTES: usize = 256;
     /// Of the cause of a failure in a line.
     pub const CAUSE_BYTES: usize = 4_096;
+    /// Lines of the access log that wait for its reader; further ones are dropped.
+    pub const ACCESS_LINES: usize = 16_384;
+    /// Between two writes of it.
+    pub const ACCESS_FLUSH_MS: u64 = 20;
+    /// How long the end of the process waits for a reader that does not read.
+    pub const ACCESS_END_MS: u64 = 1_000;
 }
 
 /// What bounds traces on their way to the collector.

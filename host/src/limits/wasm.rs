@@ -72,6 +72,8 @@ pub mod compile {
 pub mod aot {
     /// Of all of them; over it, those go that were not used for the longest time.
     pub const BYTES: u64 = 4 << 30;
+    /// Of what is known of a component: exports and imports by name.
+    pub const NOTE_BYTES: u64 = 16 << 20;
 }
 
 /// What bounds putting an instance back to its first state after a call, beside its memory.
@@ -111,6 +113,10 @@ pub mod worker {
     pub const BULK_BYTES: u64 = 256 << 10;
     /// An instance with more memory takes milliseconds to let go: it is dropped on a thread of its own.
     pub const TEARDOWN_INLINE_BYTES: u64 = 4 << 20;
+    /// Calls that may make or fill `Fields`, until it is looked what they hold.
+    pub const FIELD_CALLS_UNCOUNTED: u32 = 64;
+    /// What a guest may still do for a client that has left.
+    pub const LINGER_MS: u64 = 500;
 }
 
 /// What bounds what one call of a viewer hook into the host may ask for.
@@ -122,6 +128,8 @@ pub mod host {
     /// Entries of all tables of handles, what is lent for a call among them. `Limit::Handles` bounds those that the
     /// host gives.
     pub const VIEWER_HANDLES: usize = 256;
+    /// What may be written at once, as guests that ask are told. More is taken all the same.
+    pub const PERMIT_BYTES: u64 = 64 << 10;
 }
 
 /// What bounds a function's way out, beside its limits.

@@ -11,15 +11,13 @@
 //!
 //! Cost: the nine bytes of each frame's head are read; payloads are skipped.
 
+use crate::limits::request::{H2_EARNED_BY_DATA, H2_EARNED_BY_STREAM, H2_ENDED_STREAMS};
 use crate::limits::request::{H2_SPARE_FRAMES, H2_SPARE_FRAMES_A_SECOND};
 use crate::net::ticks::TICKS_A_SECOND;
 
 const HEAD_BYTES: usize = 9;
 /// The largest payload that clients may send: the protocol's default, which hyper keeps.
 const PAYLOAD_BYTES_MAX: u32 = 16 << 10;
-/// How many frames a client earns with each stream it opens, and with each DATA frame that it is sent.
-const EARNED_BY_STREAM: u32 = 20;
-const EARNED_BY_DATA: u32 = 4;
 
 /// Why a connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,18 +58,16 @@ pub(crate) struct IncomingFrames {
     refilled: u32,
     /// The highest stream that was opened.
     last_stream: u32,
-    /// The streams that were ended last, in a ring. h2 judges older ones.
-    ended: [u32; ENDED_STREAMS],
+    /// The streams that were ended last, in a ring. An older one is h2's to judge.
+    ended: [u32; H2_ENDED_STREAMS],
     next_ended: usize,
 }
-
-const ENDED_STREAMS: usize = 64;
 
 impl IncomingFrames {
     /// `preface` bytes come before the first frame.
     pub(crate) fn after(preface: usize, now: u32) -> IncomingFrames {
         let heads = FrameHeads::after(preface);
-        let (spare, ended) = (H2_SPARE_FRAMES, [0; ENDED_STREAMS]);
+        let (spare, ended) = (H2_SPARE_FRAMES, [0; H2_ENDED_STREAMS]);
         IncomingFrames { heads, spare, refilled: now, last_stream: 0, ended, next_ended: 0 }
     }
 
@@ -91,7 +87,7 @@ impl IncomingFrames {
 
     /// Counts DATA frames that were sent to the client.
     pub(crate) fn sent(&mut self, data_frames: u32) {
-        self.earn(data_frames.saturating_mul(EARNED_BY_DATA));
+        self.earn(data_frames.saturating_mul(H2_EARNED_BY_DATA));
     }
 
     fn earn(&mut self, frames: u32) {
@@ -128,7 +124,7 @@ impl IncomingFrames {
             HEADERS => {
                 if stream > self.last_stream {
                     self.last_stream = stream;
-                    self.earn(EARNED_BY_STREAM);
+                    self.earn(H2_EARNED_BY_STREAM);
                 }
             }
             DATA if length > 0 || ends_stream => {}
@@ -139,7 +135,7 @@ impl IncomingFrames {
 
     fn end(&mut self, stream: u32) {
         self.ended[self.next_ended] = stream;
-        self.next_ended = (self.next_ended + 1) % ENDED_STREAMS;
+        self.next_ended = (self.next_ended + 1) % H2_ENDED_STREAMS;
     }
 
     /// Our last frame, a GOAWAY: the last stream that we know, and the reason.
@@ -283,10 +279,10 @@ mod tests {
         incoming.feed(&frame(HEADERS, 0x4, 1, b"x"), 1).unwrap();
         // Its trailers earn nothing.
         incoming.feed(&frame(HEADERS, 0x5, 1, b"x"), 1).unwrap();
-        assert_eq!(left(incoming, 1), EARNED_BY_STREAM);
+        assert_eq!(left(incoming, 1), H2_EARNED_BY_STREAM);
         let mut incoming = spent();
         incoming.sent(OutgoingFrames::new().feed(&[frame(DATA, 0, 1, b"abc"), frame(PING, 1, 0, &[0; 8])].concat()));
-        assert_eq!(left(incoming, 1), EARNED_BY_DATA);
+        assert_eq!(left(incoming, 1), H2_EARNED_BY_DATA);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
+use crate::limits::request::OVER_BYTES;
 use crate::net::frames::{self, Http2Error};
 use crate::net::framing::Framing;
 use crate::net::interim::Interim;
@@ -80,9 +81,6 @@ struct FrameGuard {
     /// After an error, how many bytes are still read, and dropped.
     over: Option<usize>,
 }
-
-/// What a client may still send after its error.
-const OVER_BYTES: usize = 256 << 10;
 
 impl<S> GuardedStream<S> {
     /// With `interim` for HTTP/1.1.

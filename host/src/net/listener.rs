@@ -2,9 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use crate::limits::request::BACKLOG;
 use socket2::{Domain, Protocol, Socket, Type};
-
-pub(super) const BACKLOG: i32 = 4_096;
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]

@@ -15,13 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, spawn_local};
 
 use crate::limits::descriptors::{PAUSE_MS, PAUSE_MS_MAX};
-use crate::limits::request::DRAIN_IDLE_MS;
+use crate::limits::request::{BACKLOG, DRAIN_IDLE_MS};
 use crate::net::client::Client;
 use crate::net::connection::{self, HttpServer};
 use crate::net::departure::{Departure, DeparturePhase};
 use crate::net::descriptors;
 use crate::net::leftover;
-use crate::net::listener::BACKLOG;
 use crate::net::rules::ClientRules;
 use crate::net::state::ConnectionStage;
 use crate::net::sweep::{Bounds, Sweep};

@@ -16,13 +16,13 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::fields::Field;
+use crate::limits::logging::{ACCESS_END_MS, ACCESS_FLUSH_MS, ACCESS_LINES};
 use crate::telemetry::Timestamp;
 use crate::telemetry::line::one_line_json;
 
-const LINES_WAITING: usize = 16_384;
-const FLUSH_EVERY: Duration = Duration::from_millis(20);
+const FLUSH_EVERY: Duration = Duration::from_millis(ACCESS_FLUSH_MS);
 /// How long the end of the process waits for a reader that does not read.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_PATIENCE: Duration = Duration::from_millis(ACCESS_END_MS);
 
 /// The fields of a line. Absent values are omitted.
 #[derive(Debug, Default)]
@@ -155,7 +155,7 @@ struct LogQueue {
 impl AccessLog {
     /// Starts the writer thread. `dropped` counts lines that did not fit into the queue.
     pub(super) fn to(sink: impl Write + Send + 'static, dropped: IntCounter) -> std::io::Result<AccessLog> {
-        let (lines, waiting) = sync_channel(LINES_WAITING);
+        let (lines, waiting) = sync_channel(ACCESS_LINES);
         let writer = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&waiting, sink))?;
         Ok(AccessLog { shared: Arc::new(LogQueue { lines: Some(lines), dropped, writer: Mutex::new(Some(writer)) }) })
     }
@@ -276,7 +276,7 @@ mod tests {
     fn every_line_is_written_or_counted_as_dropped() {
         let ((release, stuck), sink, dropped) = (std::sync::mpsc::channel(), Sink::default(), dropped());
         let log = AccessLog::to(Stuck(stuck, sink.clone()), dropped.clone()).unwrap();
-        let lines = 2 * LINES_WAITING;
+        let lines = 2 * ACCESS_LINES;
         for _ in 0..lines {
             log.write(&Line { path: "/a", ..Line::default() }, &[Field::Path]);
         }

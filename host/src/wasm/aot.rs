@@ -23,14 +23,13 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::limits;
+use crate::limits::aot::NOTE_BYTES;
 use crate::wasm::engine::config;
 use prune::{CODE, NOTE};
 
 const UNFINISHED: &str = "tmp";
 /// More than the time between the creation of a file and its lock.
 const SETTLED: Duration = Duration::from_secs(1);
-/// The most bytes of a description, which lists exports and imports.
-const NOTE_BYTES: u64 = 16 << 20;
 
 /// See the module.
 pub struct AotCache {

@@ -12,10 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Admin, Answers, PATIENCE};
+use crate::limits::check::NODES;
 
 const PORT: u16 = 9090;
-/// They are all asked at once.
-const NODES_MAX: usize = 256;
 
 /// One process.
 pub(super) struct CacheNode {
@@ -81,8 +80,8 @@ pub(super) async fn found(written: &[String]) -> anyhow::Result<Vec<CacheNode>> 
             }));
         }
     }
-    if nodes.len() > NODES_MAX {
-        bail!("{} nodes are too many: at most {NODES_MAX} are asked at once", nodes.len());
+    if nodes.len() > NODES {
+        bail!("{} nodes are too many: at most {NODES} are asked at once", nodes.len());
     }
     Ok(nodes)
 }

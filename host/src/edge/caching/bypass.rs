@@ -18,8 +18,8 @@ use crate::edge::caching::forward;
 use crate::edge::caching::present::{append_cache_status, drop_unforwarded_cookies};
 use crate::edge::caching::route::CacheRoute;
 use crate::edge::origin::backend::Origin;
-use crate::edge::request::head::Head;
-use crate::edge::response::refusal::Refusal;
+use crate::edge::request::head::RequestHead;
+use crate::edge::response::rejection::Rejection;
 use crate::edge::site::caching::Caching;
 use crate::edge::trip::Trip;
 
@@ -28,10 +28,10 @@ pub(crate) async fn bypass(
     caching: &Caching,
     trip: &Trip<'_>,
     first: Option<Arc<Origin>>,
-    head: &mut Head,
+    head: &mut RequestHead,
     body: &mut RequestBody,
     status: CacheStatus,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Rejection> {
     let asked = (!invalidation::is_safe(&head.method)).then(|| head.clone());
     let route = CacheRoute::new(caching, trip, first.as_ref(), head.version);
     forward::own(route.rules(), head);
@@ -47,7 +47,7 @@ pub(crate) async fn bypass(
 }
 
 /// Invalidates the URIs that an unsafe request may have changed (RFC 9111 section 4.4).
-async fn invalidate(route: &CacheRoute<'_>, trip: &Trip<'_>, asked: &Head, response: &Response<Content>) {
+async fn invalidate(route: &CacheRoute<'_>, trip: &Trip<'_>, asked: &RequestHead, response: &Response<Content>) {
     let caching = route.caching;
     let authority = asked.headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let Some(authority) = authority else { return };
@@ -55,7 +55,7 @@ async fn invalidate(route: &CacheRoute<'_>, trip: &Trip<'_>, asked: &Head, respo
     let host = route.keyed_host(asked);
     let target = invalidation::InvalidationTarget { scheme: &scheme, authority: &authority, path_and_query: &asked.target };
     for target in invalidation::targets(&asked.method, &target, response.status(), response.headers()) {
-        let head = Head { target, ..asked.clone() };
+        let head = RequestHead { target, ..asked.clone() };
         // The target under which objects are stored.
         let target = forward::shared(route.rules(), &head).target;
         if caching.cache.invalidate(&caching.site, &host, target.as_str(), trip.client_ip()) {

@@ -29,8 +29,8 @@ use crate::edge::caching::route::CacheRoute;
 use crate::edge::caching::store::{PersonalFields, now_ms, store, tags};
 use crate::edge::caching::{compress, forward};
 use crate::edge::origin::backend::Origin;
-use crate::edge::request::head::{Head, Trailers};
-use crate::edge::response::refusal::Refusal;
+use crate::edge::request::head::{RequestHead, Trailers};
+use crate::edge::response::rejection::Rejection;
 use crate::edge::site::caching::Caching;
 use crate::edge::trip::Trip;
 use crate::telemetry::ResultType;
@@ -39,15 +39,15 @@ pub(super) async fn fill(
     route: &CacheRoute<'_>,
     trip: &Trip<'_>,
     first: Option<Arc<Origin>>,
-    head: &Head,
+    head: &RequestHead,
     wishes: &Wishes,
     duty: Duty,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Rejection> {
     let _span = trip.open_span("cache fill");
     let fill = Fill::new(route, head, wishes, &duty);
     let came = match fill.ask(trip, first).await {
         Ok(came) => came,
-        Err(refusal) => return fill.after_failure(duty, refusal),
+        Err(rejection) => return fill.after_failure(duty, rejection),
     };
     let status = came.answer.response.status();
     let fetched = fill.fetched(&came);
@@ -68,7 +68,7 @@ pub(super) async fn fill(
 struct Fill<'a> {
     route: &'a CacheRoute<'a>,
     /// Of the request that asks first.
-    head: &'a Head,
+    head: &'a RequestHead,
     /// What is stored and stale.
     prior: Option<Hit>,
     /// Whether `prior` may be used when the origin fails.
@@ -89,7 +89,7 @@ struct Came {
 }
 
 impl<'a> Fill<'a> {
-    fn new(route: &'a CacheRoute<'a>, head: &'a Head, wishes: &Wishes, duty: &Duty) -> Fill<'a> {
+    fn new(route: &'a CacheRoute<'a>, head: &'a RequestHead, wishes: &Wishes, duty: &Duty) -> Fill<'a> {
         let prior = duty.prior().cloned();
         let why = match &prior {
             None if duty.is_for_a_variant() => Forward::VaryMiss,
@@ -118,7 +118,7 @@ impl<'a> Fill<'a> {
     }
 
     /// Asks the origin, at first only for something newer than what is stored.
-    async fn ask(&self, trip: &Trip<'_>, first: Option<Arc<Origin>>) -> Result<Came, Refusal> {
+    async fn ask(&self, trip: &Trip<'_>, first: Option<Arc<Origin>>) -> Result<Came, Rejection> {
         let mut validated = self.prior.is_some();
         loop {
             let rules = self.route.rules();
@@ -138,10 +138,10 @@ impl<'a> Fill<'a> {
             let answer = match trip.fetch(first.clone(), &mut asked, &mut RequestBody::Empty).await {
                 Ok(answer) => answer,
                 // Stored like an error that the origin sent.
-                Err(Refusal::Fetch(error)) if self.usable().is_none() && error.is_the_origins() => {
-                    trip.refuse(&Refusal::Fetch(error), self.head.path())
+                Err(Rejection::Fetch(error)) if self.usable().is_none() && error.is_the_origins() => {
+                    trip.reject(&Rejection::Fetch(error), self.head.path())
                 }
-                Err(refusal) => return Err(refusal),
+                Err(rejection) => return Err(rejection),
             };
             if let Some(hit) = &self.prior
                 && validated
@@ -170,19 +170,19 @@ impl<'a> Fill<'a> {
     }
 
     /// Answers when no response came: with the stale one, if it may be used.
-    fn after_failure(&self, duty: Duty, refusal: Refusal) -> Result<Answer, Refusal> {
-        match (&refusal, self.usable()) {
-            (Refusal::Fetch(error), Some(stale)) if error.is_elsewhere() => {
+    fn after_failure(&self, duty: Duty, rejection: Rejection) -> Result<Answer, Rejection> {
+        match (&rejection, self.usable()) {
+            (Rejection::Fetch(error), Some(stale)) if error.is_elsewhere() => {
                 duty.decline(Decline::Failed);
                 Ok(self.present_stale(stale, None))
             }
-            (Refusal::Fetch(_) | Refusal::OriginBody(_), Some(stale)) => {
-                self.hold(duty, refusal.status());
+            (Rejection::Fetch(_) | Rejection::OriginBody(_), Some(stale)) => {
+                self.hold(duty, rejection.status());
                 Ok(self.present_stale(stale, None))
             }
             _ => {
                 duty.decline(Decline::Failed);
-                Err(refusal)
+                Err(rejection)
             }
         }
     }

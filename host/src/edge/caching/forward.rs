@@ -16,11 +16,11 @@ use crate::cache::invalidation;
 use crate::cache::key::parts::{self, Forwarded, ForwardedFields, KeyPart, KeyRequest, OriginView};
 use crate::cache::key::{Choice, Encodings};
 use crate::config::{CachePolicy, Forwarding};
-use crate::edge::request::head::{Head, with_query};
+use crate::edge::request::head::{RequestHead, with_query};
 
 /// What decides what is forwarded.
 #[derive(Clone, Copy)]
-pub(super) struct Rules<'a> {
+pub(super) struct ForwardRules<'a> {
     pub(super) policy: &'a CachePolicy,
     pub(super) also: Option<&'a Forwarding>,
     pub(super) sees: OriginView,
@@ -28,13 +28,13 @@ pub(super) struct Rules<'a> {
 }
 
 /// The request whose answer is for all clients with its key: for the whole, without conditions.
-pub(super) fn shared(rules: Rules<'_>, head: &Head) -> Head {
+pub(super) fn shared(rules: ForwardRules<'_>, head: &RequestHead) -> RequestHead {
     let mut sent = head.clone();
     // HEAD is answered from what GET stores.
     if sent.method == Method::HEAD {
         sent.method = Method::GET;
     }
-    let chosen = Chosen::of(rules, head);
+    let chosen = ForwardedParts::of(rules, head);
     sent.target = with_chosen_query(rules, head, &chosen);
     match rules.policy.mode {
         Mode::CloudFront => sent.headers = headers(rules, head, chosen),
@@ -52,7 +52,7 @@ pub(super) fn shared(rules: Rules<'_>, head: &Head) -> Head {
 }
 
 /// A request like `shared` whose answer nobody will share: for the whole, without conditions.
-pub(super) fn unshared(rules: Rules<'_>, head: &Head) -> Head {
+pub(super) fn unshared(rules: ForwardRules<'_>, head: &RequestHead) -> RequestHead {
     let mut sent = head.clone();
     if sent.method == Method::HEAD {
         sent.method = Method::GET;
@@ -63,11 +63,11 @@ pub(super) fn unshared(rules: Rules<'_>, head: &Head) -> Head {
 }
 
 /// The request whose answer is for this client alone.
-pub(super) fn own(rules: Rules<'_>, head: &mut Head) {
+pub(super) fn own(rules: ForwardRules<'_>, head: &mut RequestHead) {
     if rules.policy.mode == Mode::Standards {
         return;
     }
-    let chosen = Chosen::of(rules, head);
+    let chosen = ForwardedParts::of(rules, head);
     let target = with_chosen_query(rules, head, &chosen);
     let mut sent = headers(rules, head, chosen);
     let writes = !invalidation::is_safe(&head.method);
@@ -107,15 +107,15 @@ fn concerns_one_client(name: &HeaderName) -> bool {
 
 /// The keyed parts of a request, as they are written for an origin.
 #[derive(Default)]
-struct Chosen {
+struct ForwardedParts {
     headers: HeaderMap,
     parameters: String,
     cookies: Vec<u8>,
     codings: Encodings,
 }
 
-impl Chosen {
-    fn of(rules: Rules<'_>, head: &Head) -> Chosen {
+impl ForwardedParts {
+    fn of(rules: ForwardRules<'_>, head: &RequestHead) -> ForwardedParts {
         let asked = KeyRequest {
             secure: rules.secure,
             method: &head.method,
@@ -123,7 +123,7 @@ impl Chosen {
             query: head.target.query(),
             headers: &head.headers,
         };
-        let mut chosen = Chosen::default();
+        let mut chosen = ForwardedParts::default();
         parts::of(rules.sees, &rules.policy.key, &asked, |part| chosen.take(&part, &head.headers));
         chosen
     }
@@ -169,7 +169,7 @@ fn copy(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap) {
     }
 }
 
-fn with_chosen_query(rules: Rules<'_>, head: &Head, chosen: &Chosen) -> http::uri::PathAndQuery {
+fn with_chosen_query(rules: ForwardRules<'_>, head: &RequestHead, chosen: &ForwardedParts) -> http::uri::PathAndQuery {
     let (keyed, also) = (&rules.policy.key.query, rules.also.map_or(&Choice::None, |also| &also.query));
     match (head.target.query(), keyed, also) {
         (None, ..) | (_, Choice::All, _) | (_, _, Choice::All) => head.target.clone(),
@@ -185,7 +185,7 @@ fn with_chosen_query(rules: Rules<'_>, head: &Head, chosen: &Chosen) -> http::ur
 }
 
 /// The chosen fields, and those that the origin request policy adds.
-fn headers(rules: Rules<'_>, head: &Head, mut chosen: Chosen) -> HeaderMap {
+fn headers(rules: ForwardRules<'_>, head: &RequestHead, mut chosen: ForwardedParts) -> HeaderMap {
     let keyed = &rules.policy.key;
     if let Some(also) = rules.also {
         for name in head.headers.keys() {

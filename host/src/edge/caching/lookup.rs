@@ -9,7 +9,7 @@ use crate::cache::control::Wishes;
 use crate::cache::freshness::{self, Freshness, Mode, UncacheableReason};
 use crate::cache::key::Key;
 use crate::cache::status::{CacheStatus, Forward};
-use crate::cache::{Hit, Lookup, Meta};
+use crate::cache::{Hit, Lookup, LookupResult, Meta, Wait};
 use crate::edge::answer::Answer;
 use crate::edge::body::request::RequestBody;
 use crate::edge::caching::bypass::bypass;
@@ -19,8 +19,8 @@ use crate::edge::caching::renewal::Renewal;
 use crate::edge::caching::route::CacheRoute;
 use crate::edge::caching::store::now_ms;
 use crate::edge::origin::backend::Origin;
-use crate::edge::request::head::Head;
-use crate::edge::response::refusal::Refusal;
+use crate::edge::request::head::RequestHead;
+use crate::edge::response::rejection::Rejection;
 use crate::edge::trip::Trip;
 use crate::limits;
 use crate::telemetry::{CacheTier, ResultType};
@@ -43,7 +43,7 @@ pub(crate) struct Peeked {
 
 impl<'a> CacheRequest<'a> {
     /// `None` if such a request is never answered from the cache.
-    pub(crate) fn new(route: CacheRoute<'a>, head: &mut Head, body: &RequestBody) -> Option<CacheRequest<'a>> {
+    pub(crate) fn new(route: CacheRoute<'a>, head: &mut RequestHead, body: &RequestBody) -> Option<CacheRequest<'a>> {
         let caching = route.caching;
         let cached = match head.method {
             Method::GET | Method::HEAD => true,
@@ -66,20 +66,20 @@ impl<'a> CacheRequest<'a> {
     }
 
     /// Never waits.
-    pub(crate) fn look_up(&self, head: &Head) -> Lookup {
+    pub(crate) fn look_up(&self, head: &RequestHead) -> Lookup {
         self.route.caching.cache.lookup(&self.key, self.route.selecting(head), self.now_ms, |meta| self.judge(meta))
     }
 
     /// What is stored, without asking for it; see `tools::inquiry`.
-    pub(crate) fn peek(&self, head: &Head) -> Option<Peeked> {
+    pub(crate) fn peek(&self, head: &RequestHead) -> Option<Peeked> {
         let (meta, tier) = self.route.caching.cache.peek(&self.key, self.route.selecting(head))?;
         Some(Peeked { verdict: self.judge(&meta), meta, tier, now_ms: self.now_ms })
     }
 
     /// Presents a fresh hit; `None` for anything else, which takes time.
-    pub(crate) fn answer_at_once(&self, head: &Head, lookup: &Lookup) -> Option<Answer> {
+    pub(crate) fn answer_at_once(&self, head: &RequestHead, lookup: &Lookup) -> Option<Answer> {
         match lookup {
-            Lookup::Hit(hit) if !asks_the_origin(head) => Some(self.hit(head, hit, false)),
+            Lookup::Settled(LookupResult::Hit(hit)) if !asks_the_origin(head) => Some(self.hit(head, hit, false)),
             _ => None,
         }
     }
@@ -90,48 +90,47 @@ impl<'a> CacheRequest<'a> {
         lookup: Lookup,
         trip: &Trip<'_>,
         first: Option<Arc<Origin>>,
-        head: &mut Head,
+        head: &mut RequestHead,
         body: &mut RequestBody,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, Rejection> {
         let caching = self.route.caching;
         let waits = matches!(lookup, Lookup::Busy(_));
         // A duty that is not used passes on to somebody who waits.
-        let lookup = match self.why_alone(head, &lookup) {
-            Some(status) => {
-                drop(lookup);
-                return bypass(caching, trip, first, head, body, status).await;
-            }
-            None => self.wait(lookup, head).await,
-        };
-        if let Some(status) = self.why_not_stored(&lookup) {
+        if let Some(status) = self.why_alone(head, &lookup) {
             drop(lookup);
             return bypass(caching, trip, first, head, body, status).await;
         }
-        match lookup {
-            Lookup::Hit(hit) => Ok(self.hit(head, &hit, waits)),
-            Lookup::Stale { hit, verdict: Freshness::Fresh | Freshness::StaleWhileRevalidate, duty } => {
+        let result = match lookup {
+            Lookup::Settled(result) => result,
+            Lookup::Busy(wait) => self.join(wait, head).await,
+        };
+        if let Some(status) = self.why_not_stored(&result) {
+            drop(result);
+            return bypass(caching, trip, first, head, body, status).await;
+        }
+        match result {
+            LookupResult::Hit(hit) => Ok(self.hit(head, &hit, waits)),
+            LookupResult::Stale { hit, verdict: Freshness::Fresh | Freshness::StaleWhileRevalidate, duty } => {
                 if let Some(duty) = duty {
                     Renewal { trip: trip.own(), first, head: head.clone(), duty }.start();
                 }
                 Ok(self.hit(head, &hit, waits))
             }
             // The origin has failed a moment ago.
-            Lookup::Stale { hit, verdict: Freshness::Revalidate { .. }, duty: None } => {
+            LookupResult::Stale { hit, verdict: Freshness::Revalidate { .. }, duty: None } => {
                 let status = CacheStatus { detail: Some("stale-if-error"), collapsed: waits, ..CacheStatus::HIT };
                 Ok(self.present(head, &hit, status))
             }
-            _ if self.wishes.only_if_cached => Err(Refusal::OnlyIfCached),
-            Lookup::Miss(duty) | Lookup::Stale { duty: Some(duty), .. } => {
+            _ if self.wishes.only_if_cached => Err(Rejection::OnlyIfCached),
+            LookupResult::Miss(duty) | LookupResult::Stale { duty: Some(duty), .. } => {
                 fill(&self.route, trip, first, head, &self.wishes, duty).await
             }
-            Lookup::Bypass(why) => bypass(caching, trip, first, head, body, detailed(Forward::Bypass, why.name())).await,
-            // `join` does not end busy.
-            Lookup::Busy(_) => bypass(caching, trip, first, head, body, CacheStatus::forward(Forward::Bypass)).await,
+            LookupResult::Bypass(why) => bypass(caching, trip, first, head, body, detailed(Forward::Bypass, why.name())).await,
         }
     }
 
     /// Why a request is neither answered from the cache nor waits for what others fetch.
-    fn why_alone(&self, head: &Head, lookup: &Lookup) -> Option<CacheStatus> {
+    fn why_alone(&self, head: &RequestHead, lookup: &Lookup) -> Option<CacheStatus> {
         let caching = self.route.caching;
         if asks_the_origin(head) {
             return Some(CacheStatus::forward(Forward::Request));
@@ -145,14 +144,17 @@ impl<'a> CacheRequest<'a> {
     }
 
     /// Why a request that owes the cache an answer fetches one for itself instead.
-    fn why_not_stored(&self, lookup: &Lookup) -> Option<CacheStatus> {
-        let owes = matches!(lookup, Lookup::Miss(_) | Lookup::Stale { verdict: Freshness::Revalidate { .. }, duty: Some(_), .. });
+    fn why_not_stored(&self, result: &LookupResult) -> Option<CacheStatus> {
+        let owes = match result {
+            LookupResult::Miss(_) => true,
+            LookupResult::Stale { verdict, duty, .. } => duty.is_some() && matches!(verdict, Freshness::Revalidate { .. }),
+            LookupResult::Hit(_) | LookupResult::Bypass(_) => false,
+        };
         let refuses = owes && self.wishes.no_store && !self.wishes.only_if_cached;
         refuses.then(|| detailed(Forward::Request, UncacheableReason::RequestNoStore.name()))
     }
 
-    async fn wait(&self, lookup: Lookup, head: &Head) -> Lookup {
-        let Lookup::Busy(wait) = lookup else { return lookup };
+    async fn join(&self, wait: Wait, head: &RequestHead) -> LookupResult {
         let patience = Duration::from_millis(limits::cache::WAIT_MS);
         wait.join(self.route.selecting(head), self.now_ms, |meta| self.judge(meta), patience).await
     }
@@ -161,11 +163,11 @@ impl<'a> CacheRequest<'a> {
         freshness::judge(self.route.caching.mode(), &meta.times, &self.wishes, self.now_ms)
     }
 
-    fn hit(&self, head: &Head, hit: &Hit, collapsed: bool) -> Answer {
+    fn hit(&self, head: &RequestHead, hit: &Hit, collapsed: bool) -> Answer {
         self.present(head, hit, CacheStatus { collapsed, ..CacheStatus::HIT })
     }
 
-    fn present(&self, head: &Head, hit: &Hit, status: CacheStatus) -> Answer {
+    fn present(&self, head: &RequestHead, hit: &Hit, status: CacheStatus) -> Answer {
         let left = i64::try_from(hit.meta.times.lifetime_ms).unwrap_or(i64::MAX)
             - i64::try_from(hit.meta.times.current_age_ms(self.now_ms)).unwrap_or(i64::MAX);
         let status = CacheStatus { ttl_s: Some(left / 1_000), ..status };
@@ -175,7 +177,7 @@ impl<'a> CacheRequest<'a> {
 }
 
 /// Whether a request has conditions that protect a change: only the origin can judge those.
-fn asks_the_origin(head: &Head) -> bool {
+fn asks_the_origin(head: &RequestHead) -> bool {
     head.headers.contains_key(header::IF_MATCH) || head.headers.contains_key(header::IF_UNMODIFIED_SINCE)
 }
 

@@ -16,7 +16,7 @@ use crate::cache::range::{self, Multipart, Selection};
 use crate::cache::status::{CacheStatus, MEMBER_BYTES};
 use crate::edge::answer::Answer;
 use crate::edge::body::content::Content;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::id::RequestId;
 use crate::edge::site::caching::Caching;
 use crate::telemetry::ResultType;
@@ -66,7 +66,7 @@ pub(super) fn drop_unforwarded_cookies(caching: &Caching, answered: &mut HeaderM
     }
 }
 
-pub(super) fn present(mode: Mode, head: &Head, hit: &Hit, now_ms: u64, presentation: Presentation) -> Answer {
+pub(super) fn present(mode: Mode, head: &RequestHead, hit: &Hit, now_ms: u64, presentation: Presentation) -> Answer {
     let meta = &hit.meta;
     // A stored error counts as an error.
     let result = if meta.status.as_u16() < 400 { presentation.result } else { ResultType::Error };

@@ -9,14 +9,14 @@ use crate::cache::{Duty, condition};
 use crate::edge::caching::fill::fill;
 use crate::edge::caching::route::CacheRoute;
 use crate::edge::origin::backend::Origin;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::trip::OwnedTrip;
 
 /// See the module.
 pub(super) struct Renewal {
     pub(super) trip: OwnedTrip,
     pub(super) first: Option<Arc<Origin>>,
-    pub(super) head: Head,
+    pub(super) head: RequestHead,
     pub(super) duty: Duty,
 }
 
@@ -34,8 +34,8 @@ impl Renewal {
         head.method = Method::GET;
         head.interim = None;
         let route = CacheRoute::new(caching, &trip, first.as_ref(), head.version);
-        if let Err(refusal) = fill(&route, &trip, first, &head, &Wishes::default(), duty).await {
-            tracing::debug!(target: "edgeward::cache", %refusal, "a renewal failed");
+        if let Err(rejection) = fill(&route, &trip, first, &head, &Wishes::default(), duty).await {
+            tracing::debug!(target: "edgeward::cache", %rejection, "a renewal failed");
         }
     }
 }

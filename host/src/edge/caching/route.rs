@@ -8,9 +8,9 @@ use http::{Method, Version};
 
 use crate::cache::key::parts::KeyRequest;
 use crate::cache::key::{Base, Key, Selecting};
-use crate::edge::caching::forward::Rules;
+use crate::edge::caching::forward::ForwardRules;
 use crate::edge::origin::backend::{Backend, Origin};
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::site::caching::Caching;
 use crate::edge::trip::Trip;
 
@@ -44,23 +44,23 @@ impl<'a> CacheRoute<'a> {
     }
 
     /// The fields by which a variant is selected.
-    pub(super) fn selecting<'s>(&'s self, head: &'s Head) -> Selecting<'s> {
+    pub(super) fn selecting<'s>(&'s self, head: &'s RequestHead) -> Selecting<'s> {
         Selecting { headers: &head.headers, added: self.added.as_ref().map_or(&[][..], |added| added) }
     }
 
-    pub(super) fn rules(&self) -> Rules<'_> {
+    pub(super) fn rules(&self) -> ForwardRules<'_> {
         let Caching { policy, forwarding, .. } = self.caching;
-        Rules { policy, also: forwarding.as_deref(), sees: self.base.sees(), secure: self.secure }
+        ForwardRules { policy, also: forwarding.as_deref(), sees: self.base.sees(), secure: self.secure }
     }
 
     /// The only host that an answer is for; empty if it is for all hosts of the site. A port makes another key, but not
     /// another host.
-    pub(super) fn keyed_host(&self, head: &Head) -> Box<str> {
+    pub(super) fn keyed_host(&self, head: &RequestHead) -> Box<str> {
         let keyed = self.base.sees().host || self.caching.policy.key.host;
         if keyed { head.host().to_ascii_lowercase().into() } else { Box::default() }
     }
 
-    pub(super) fn key(&self, method: &Method, head: &Head) -> Key {
+    pub(super) fn key(&self, method: &Method, head: &RequestHead) -> Key {
         let asked =
             KeyRequest { secure: self.secure, method, path: head.path(), query: head.target.query(), headers: &head.headers };
         Key::derive(&self.base, &self.caching.policy.key, &asked)

@@ -12,9 +12,9 @@ use crate::edge::caching::bypass;
 use crate::edge::caching::lookup::CacheRequest;
 use crate::edge::caching::route::CacheRoute;
 use crate::edge::origin::backend::Origin;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::websocket::check_handshake;
-use crate::edge::response::refusal::Refusal;
+use crate::edge::response::rejection::Rejection;
 use crate::edge::site::caching::Caching;
 use crate::edge::trip::Trip;
 
@@ -22,9 +22,9 @@ use crate::edge::trip::Trip;
 pub(super) async fn obtain(
     trip: &Trip<'_>,
     first: Option<Arc<Origin>>,
-    head: &mut Head,
+    head: &mut RequestHead,
     body: &mut RequestBody,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Rejection> {
     if head.websocket {
         // Only a server can be asked to switch protocols; for anything else this is an ordinary request.
         let primary = first.as_ref().unwrap_or_else(|| trip.backend.primary());
@@ -45,7 +45,7 @@ pub(super) async fn obtain(
 enum Cached<'f> {
     Answer(Answer),
     /// Anything but a fresh hit takes time, and a future of its own.
-    Later(Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + 'f>>),
+    Later(Pin<Box<dyn Future<Output = Result<Answer, Rejection>> + 'f>>),
 }
 
 /// Not an async function: what a lookup needs is then no part of the future of every request.
@@ -53,7 +53,7 @@ fn look_up<'f>(
     caching: &'f Caching,
     trip: &'f Trip<'_>,
     first: Option<Arc<Origin>>,
-    head: &'f mut Head,
+    head: &'f mut RequestHead,
     body: &'f mut RequestBody,
 ) -> Cached<'f> {
     let route = CacheRoute::new(caching, trip, first.as_ref(), head.version);
@@ -77,11 +77,11 @@ fn look_up<'f>(
 async fn handshake(
     trip: &Trip<'_>,
     first: Option<Arc<Origin>>,
-    head: &mut Head,
+    head: &mut RequestHead,
     body: &mut RequestBody,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Rejection> {
     check_handshake(&head.headers)?;
-    let permit = TunnelPermit::take(trip.node.tunnels_max, &trip.node.metrics).ok_or(Refusal::Tunnels)?;
+    let permit = TunnelPermit::take(trip.node.tunnels_max, &trip.node.metrics).ok_or(Rejection::Tunnels)?;
     let mut answer = match &trip.behavior.caching {
         None => trip.fetch(first, head, body).await?,
         Some(caching) => bypass(caching, trip, first, head, body, CacheStatus::forward(Forward::Bypass)).await?,

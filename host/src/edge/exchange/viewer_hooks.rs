@@ -10,32 +10,32 @@ use crate::edge::hook::edit::Flow;
 use crate::edge::hook::edits::HookEdits;
 use crate::edge::hook::{self, ResponseEvent};
 use crate::edge::origin::backend::Origin;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::response::generated;
-use crate::edge::response::refusal::Refusal;
+use crate::edge::response::rejection::Rejection;
 use crate::edge::trip::{Trip, hook_failed};
 use crate::function::catalog::Alias;
 use crate::wasm::abi::Moment;
 
 /// What a viewer-request hook leads to.
 #[expect(clippy::large_enum_variant, reason = "it lives for one statement")]
-pub(super) enum Hooked {
+pub(super) enum AfterViewerRequest {
     /// Ask for it; with the primary origin as the hook has edited it.
     Proceed(Option<Arc<Origin>>),
     Answer(Answer),
 }
 
 /// Runs the viewer-request hook, if there is one, and applies what it asks for to `trip` and `head`.
-pub(super) fn request(trip: &mut Trip<'_>, head: &mut Head) -> Result<Hooked, Refusal> {
+pub(super) fn request(trip: &mut Trip<'_>, head: &mut RequestHead) -> Result<AfterViewerRequest, Rejection> {
     let moment = Moment::ViewerRequest;
-    let Some(alias) = trip.behavior.hook(moment) else { return Ok(Hooked::Proceed(None)) };
+    let Some(alias) = trip.behavior.hook(moment) else { return Ok(AfterViewerRequest::Proceed(None)) };
     let hook = &alias.revision();
     let context = trip.context;
     let mut edits = HookEdits::default();
     let flow = hook::viewer_request(context, hook, head, &mut edits);
     if let Flow::Respond(response) = flow.map_err(hook_failed(context, head, moment, hook))? {
         hook.metrics().served_request();
-        return Ok(Hooked::Answer(generated::by_hook(response, moment)));
+        return Ok(AfterViewerRequest::Answer(generated::by_hook(response, moment)));
     }
     let mut first = None;
     if let Some(edits) = edits.origin {
@@ -46,7 +46,7 @@ pub(super) fn request(trip: &mut Trip<'_>, head: &mut Head) -> Result<Hooked, Re
         trip.backend = chosen;
     }
     hook.metrics().served_request();
-    Ok(Hooked::Proceed(first))
+    Ok(AfterViewerRequest::Proceed(first))
 }
 
 /// Runs the viewer-response hook on an answer.
@@ -54,9 +54,9 @@ pub(super) fn response(
     trip: &Trip<'_>,
     alias: &Alias,
     event: ResponseEvent,
-    head: &Head,
+    head: &RequestHead,
     answer: &mut Answer,
-) -> Result<(), Refusal> {
+) -> Result<(), Rejection> {
     let hook = &alias.revision();
     let (mut parts, mut content) = std::mem::replace(&mut answer.response, Response::new(Content::Empty)).into_parts();
     let replaced = hook::viewer_response(trip.context, hook, event, &mut parts);

@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::edge::hook::edits::{HookEdits, OriginChoice, OriginEdits};
 use crate::edge::origin::address::OriginAddress;
-use crate::edge::request::head::{Head, is_host};
+use crate::edge::request::head::{RequestHead, is_host};
 use crate::edge::request::header_rules::{is_disallowed, is_read_only};
 use crate::failure::Failure;
 use crate::limits::{self, Limit, Limits};
@@ -31,7 +31,7 @@ pub(crate) fn edit_request(
     moment: Moment,
     limits: &Limits,
     answer: &[u8],
-    head: &mut Head,
+    head: &mut RequestHead,
     edits: &mut HookEdits,
 ) -> Result<Flow, Failure> {
     let mut ops = Ops::parse(answer).map_err(bad)?;

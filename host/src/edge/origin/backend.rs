@@ -25,11 +25,11 @@ use crate::wasm::abi;
 #[derive(Clone)]
 pub(crate) enum Backend {
     One(Arc<Origin>),
-    Group(Arc<OriginGroup>),
+    Group(Arc<FailoverGroup>),
 }
 
 /// Two origins, of which the second is asked when the first fails.
-pub(crate) struct OriginGroup {
+pub(crate) struct FailoverGroup {
     pub(crate) primary: Arc<Origin>,
     pub(crate) secondary: Arc<Origin>,
     /// Answers of the primary that count as failures.

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use crate::config::Config;
 use crate::edge::hook::edits::{OriginChoice, OriginEdits};
 use crate::edge::origin::address::OriginAddress;
-use crate::edge::origin::backend::{Backend, Origin, OriginGroup, OriginType};
+use crate::edge::origin::backend::{Backend, FailoverGroup, Origin, OriginType};
 use crate::edge::origin::endpoint::{Endpoint, Reach};
 use crate::failure::Failure;
 use crate::function::catalog::Aliases;
@@ -79,7 +79,7 @@ impl Backends {
 
     fn group(&self, primary: &str, secondary: &str, statuses: Vec<u16>) -> Option<Backend> {
         let (primary, secondary) = (self.one(primary)?.clone(), self.one(secondary)?.clone());
-        Some(Backend::Group(Arc::new(OriginGroup { primary, secondary, statuses })))
+        Some(Backend::Group(Arc::new(FailoverGroup { primary, secondary, statuses })))
     }
 
     fn endpoint(&self, address: &OriginAddress) -> Result<Arc<Endpoint>, Failure> {

@@ -21,11 +21,11 @@ use crate::edge::origin::connect::OriginStream;
 use crate::edge::origin::endpoint::Endpoint;
 use crate::edge::origin::interim::{InterimReader, Interims};
 use crate::edge::origin::server::OriginServer;
-use crate::edge::origin::slots::Slot;
+use crate::edge::origin::slots::LaneSlot;
 use crate::limits;
 
 /// The right to a connection, which goes with it.
-pub(crate) type ConnectionSlot = Slot<Box<Connection>>;
+pub(crate) type ConnectionSlot = LaneSlot<Box<Connection>>;
 
 /// A connection, with the future that moves its bytes.
 pub(crate) struct Connection {

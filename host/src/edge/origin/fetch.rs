@@ -11,7 +11,7 @@ use crate::edge::origin::backend::{Origin, OriginType};
 use crate::edge::origin::error::FetchError;
 use crate::edge::origin::upstream;
 use crate::edge::record::tally::Tally;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::function::call::{Call, StreamBody};
 use crate::function::lane::WorkerLane;
 use crate::limits::origin::FILE_TIMEOUT_MS;
@@ -21,7 +21,7 @@ use crate::loops;
 pub(crate) async fn fetch(
     origin: &Origin,
     lane: &WorkerLane,
-    head: &mut Head,
+    head: &mut RequestHead,
     body: &mut RequestBody,
     tls: bool,
     now: Instant,
@@ -49,7 +49,7 @@ pub(crate) async fn fetch(
 }
 
 /// A component is asked for the whole URL, as wasi:http requires.
-fn component_request(head: &mut Head, scheme: &str, body: &mut RequestBody) -> Request<StreamBody> {
+fn component_request(head: &mut RequestHead, scheme: &str, body: &mut RequestBody) -> Request<StreamBody> {
     let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(head.target.clone()).build();
     loops::mark(&mut head.headers);

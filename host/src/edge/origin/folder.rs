@@ -25,11 +25,11 @@ use http::{Method, Response, StatusCode};
 use crate::edge::body::content::Content;
 use crate::edge::body::file::{FileContent, read_chunk};
 use crate::edge::origin::exhausted;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::limits::origin::FILE_TIMEOUT_MS;
 use crate::path::NormalPath;
-use beneath::Entry;
-use selection::{Outcome, Part, Validators, Wanted};
+use beneath::FolderEntry;
+use selection::{ConditionOutcome, FilePart, Validators, WantedRange};
 
 pub(crate) struct Folder {
     root: Arc<Path>,
@@ -52,7 +52,7 @@ impl Folder {
     ///
     /// # Errors
     /// This machine lacks what it takes to open a file.
-    pub(crate) async fn serve(&self, head: &Head) -> Option<io::Result<Response<Content>>> {
+    pub(crate) async fn serve(&self, head: &RequestHead) -> Option<io::Result<Response<Content>>> {
         if !matches!(head.method, Method::GET | Method::HEAD) {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -60,12 +60,12 @@ impl Folder {
         }
         let path = NormalPath::of(head.path());
         let Some(relative) = relative(path.text(), &self.index) else { return Some(Ok(plain(StatusCode::NOT_FOUND))) };
-        let (root, wanted, index) = (self.root.clone(), Wanted::of(head), self.index.clone());
+        let (root, wanted, index) = (self.root.clone(), WantedRange::of(head), self.index.clone());
         let finding = tokio::task::spawn_blocking(move || find(&root, &relative, &index, wanted.as_ref()));
         let found = tokio::time::timeout(Duration::from_millis(FILE_TIMEOUT_MS), finding).await.ok()?;
         Some(Ok(match found {
-            Ok(Ok(Found::File(file))) => file.answer(head),
-            Ok(Ok(Found::Folder)) => redirect(&path, head.target.query()),
+            Ok(Ok(FolderMatch::File(file))) => file.answer(head),
+            Ok(Ok(FolderMatch::Folder)) => redirect(&path, head.target.query()),
             Ok(Err(error)) if exhausted::is_own(&error) => return Some(Err(error)),
             Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => plain(StatusCode::FORBIDDEN),
             Ok(Err(_)) => plain(StatusCode::NOT_FOUND),
@@ -116,62 +116,62 @@ fn redirect(path: &NormalPath<'_>, query: Option<&str>) -> Response<Content> {
     answer(StatusCode::MOVED_PERMANENTLY, headers, Content::Empty)
 }
 
-enum Found {
-    File(FoundFile),
+enum FolderMatch {
+    File(MatchedFile),
     /// A folder with an index, asked for without the slash at its end.
     Folder,
 }
 
 /// A file, and the part of it that is asked for.
-struct FoundFile {
+struct MatchedFile {
     file: File,
     /// The beginning of the part.
     first: Vec<u8>,
     length: u64,
-    part: Part,
+    part: FilePart,
     validators: Validators,
     content_type: &'static str,
 }
 
-fn find(root: &Path, relative: &Path, index: &str, wanted: Option<&Wanted>) -> io::Result<Found> {
+fn find(root: &Path, relative: &Path, index: &str, wanted: Option<&WantedRange>) -> io::Result<FolderMatch> {
     let (mut file, metadata) = match beneath::open(root, relative)? {
-        Entry::File(file, metadata) => (file, metadata),
-        Entry::Folder => {
-            let has_index = !index.is_empty() && matches!(beneath::open(root, &relative.join(index)), Ok(Entry::File(..)));
-            return if has_index { Ok(Found::Folder) } else { Err(io::ErrorKind::NotFound.into()) };
+        FolderEntry::File(file, metadata) => (file, metadata),
+        FolderEntry::Folder => {
+            let has_index = !index.is_empty() && matches!(beneath::open(root, &relative.join(index)), Ok(FolderEntry::File(..)));
+            return if has_index { Ok(FolderMatch::Folder) } else { Err(io::ErrorKind::NotFound.into()) };
         }
     };
     let length = metadata.len();
     let validators = Validators::new(metadata.modified().unwrap_or(UNIX_EPOCH), length);
-    let part = wanted.map_or(Part::Whole, |wanted| wanted.part(&validators, length));
+    let part = wanted.map_or(FilePart::Whole, |wanted| wanted.part(&validators, length));
     let first = match part {
-        Part::Whole => read_chunk(&mut file, length)?,
-        Part::Of(start, length) => {
+        FilePart::Whole => read_chunk(&mut file, length)?,
+        FilePart::Of(start, length) => {
             file.seek(io::SeekFrom::Start(start))?;
             read_chunk(&mut file, length)?
         }
-        Part::Unsatisfiable => Vec::new(),
+        FilePart::Unsatisfiable => Vec::new(),
     };
     let content_type = content_type(relative);
-    Ok(Found::File(FoundFile { file, first, length, part, validators, content_type }))
+    Ok(FolderMatch::File(MatchedFile { file, first, length, part, validators, content_type }))
 }
 
-impl FoundFile {
-    fn answer(self, head: &Head) -> Response<Content> {
+impl MatchedFile {
+    fn answer(self, head: &RequestHead) -> Response<Content> {
         let mut headers = HeaderMap::with_capacity(8);
         self.validators.insert_into(&mut headers);
         match self.validators.check(&head.headers) {
-            Outcome::Send => {}
-            Outcome::NotModified => return answer(StatusCode::NOT_MODIFIED, headers, Content::Empty),
-            Outcome::Failed => return plain(StatusCode::PRECONDITION_FAILED),
+            ConditionOutcome::Send => {}
+            ConditionOutcome::NotModified => return answer(StatusCode::NOT_MODIFIED, headers, Content::Empty),
+            ConditionOutcome::Failed => return plain(StatusCode::PRECONDITION_FAILED),
         }
         let (status, length, range) = match self.part {
-            Part::Whole => (StatusCode::OK, self.length, None),
-            Part::Of(first, length) => {
+            FilePart::Whole => (StatusCode::OK, self.length, None),
+            FilePart::Of(first, length) => {
                 let range = format!("bytes {first}-{}/{}", first + length - 1, self.length);
                 (StatusCode::PARTIAL_CONTENT, length, HeaderValue::from_str(&range).ok())
             }
-            Part::Unsatisfiable => {
+            FilePart::Unsatisfiable => {
                 let mut response = plain(StatusCode::RANGE_NOT_SATISFIABLE);
                 let range = HeaderValue::from_str(&format!("bytes */{}", self.length));
                 response.headers_mut().extend(range.ok().map(|range| (header::CONTENT_RANGE, range)));
@@ -286,7 +286,7 @@ mod tests {
         let length = 3 * FILE_CHUNK_BYTES;
         for (after, whole) in [(length - 1, false), (length, true), (length + 1, true)] {
             std::fs::write(&path, vec![b'a'; length]).unwrap();
-            let Ok(Found::File(found)) = find(&root, Path::new("file"), "", None) else { panic!("it is there") };
+            let Ok(FolderMatch::File(found)) = find(&root, Path::new("file"), "", None) else { panic!("it is there") };
             std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(after as u64).unwrap();
             let mut file = FileContent::new(found.first, found.file, found.length);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

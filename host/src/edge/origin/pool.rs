@@ -17,7 +17,7 @@ use crate::edge::origin::connection::Connection;
 use crate::edge::origin::endpoint::Endpoint;
 use crate::edge::origin::error::FetchError;
 use crate::edge::origin::server::OriginServer;
-use crate::edge::origin::slots::{Entered, Lane, Turn};
+use crate::edge::origin::slots::{Entered, Lane, SlotOffer};
 use crate::telemetry::OriginMetrics;
 
 type ConnectionLane = Lane<Box<Connection>>;
@@ -99,9 +99,9 @@ async fn sweeper() {
 }
 
 /// Waits for a slot, or for an idle connection that somebody gives back. Called when `take` has found none.
-pub(crate) async fn turn(server: &OriginServer, metrics: &OriginMetrics) -> Result<Turn<Box<Connection>>, FetchError> {
+pub(crate) async fn turn(server: &OriginServer, metrics: &OriginMetrics) -> Result<SlotOffer<Box<Connection>>, FetchError> {
     let waiting = match lane_of(&server.endpoint).enter(server.connections_max) {
-        Entered::Slot(slot) => return Ok(Turn::New(slot)),
+        Entered::Slot(slot) => return Ok(SlotOffer::New(slot)),
         Entered::Waits(waiting) => waiting,
         Entered::Full => return Err(FetchError::Connections(server.connections_max)),
     };

@@ -13,7 +13,7 @@ use crate::edge::body::request::RequestBody;
 use crate::edge::hook::edits::OriginEdits;
 use crate::edge::origin::address::OriginAddress;
 use crate::edge::origin::endpoint::{Endpoint, Reach};
-use crate::edge::request::head::{Head, Trailers};
+use crate::edge::request::head::{RequestHead, Trailers};
 use crate::limits::origin as limits;
 use crate::loops;
 
@@ -65,11 +65,11 @@ impl OriginServer {
             endpoint,
             path: "".into(),
             headers: Arc::new([]),
-            connect_timeout: Duration::from_secs(10),
-            connect_attempts: 3,
-            read_timeout: Duration::from_secs(30),
-            keepalive: Duration::from_secs(5),
-            max_idle: 32,
+            connect_timeout: Duration::from_millis(limits::CONNECT_TIMEOUT_MS),
+            connect_attempts: limits::CONNECT_ATTEMPTS,
+            read_timeout: Duration::from_millis(limits::READ_TIMEOUT_MS),
+            keepalive: Duration::from_millis(limits::KEEPALIVE_MS),
+            max_idle: limits::IDLE,
             connections_max: limits::CONNECTIONS,
         }
     }
@@ -98,7 +98,7 @@ impl OriginServer {
     }
 
     /// The request to send. Takes the headers out of `head` and the body out of `body`.
-    pub(crate) fn request(&self, head: &mut Head, body: &mut RequestBody) -> Request<RequestBody> {
+    pub(crate) fn request(&self, head: &mut RequestHead, body: &mut RequestBody) -> Request<RequestBody> {
         let mut headers = std::mem::take(&mut head.headers);
         let target = if head.asterisk && head.path() == "/" {
             PathAndQuery::from_static("*")

@@ -1,9 +1,9 @@
 //! How many connections may be open, and who waits for one. Knows nothing of connections but that some are idle.
 //!
 //! ```text
-//! enter ──► room left? ──► a Slot (to connect with)
-//!            └─ none ──► a place in the queue, first come first served ──► Turn::New, when a connection has ended
-//!                          │                                          └──► Turn::Idle, when one is done
+//! enter ──► room left? ──► a LaneSlot (to connect with)
+//!            └─ none ──► a place in the queue, first come first served ──► SlotOffer::New, when a connection has ended
+//!                          │                                          └──► SlotOffer::Idle, when one is done
 //!                          └─ the queue is full: `Full`
 //! ```
 //!
@@ -19,38 +19,38 @@ use crate::limits::origin::WAITING;
 
 /// The connections (`C`) of one worker to one endpoint.
 pub(crate) struct Lane<C> {
-    queue: Mutex<Queue<C>>,
+    queue: Mutex<SlotQueue<C>>,
 }
 
-struct Queue<C> {
+struct SlotQueue<C> {
     open: usize,
-    waiting: VecDeque<oneshot::Sender<Turn<C>>>,
+    waiting: VecDeque<oneshot::Sender<SlotOffer<C>>>,
 }
 
 /// What somebody who waits is given.
-pub(crate) enum Turn<C> {
+pub(crate) enum SlotOffer<C> {
     /// A connection that somebody else has done with.
     Idle(C),
     /// The right to make a new one.
-    New(Slot<C>),
+    New(LaneSlot<C>),
 }
 
 /// The right to one connection. Dropped, it goes to whoever has waited longest.
-pub(crate) struct Slot<C> {
+pub(crate) struct LaneSlot<C> {
     lane: Option<Arc<Lane<C>>>,
 }
 
 /// What `Lane::enter` says.
 pub(crate) enum Entered<C> {
-    Slot(Slot<C>),
-    Waits(oneshot::Receiver<Turn<C>>),
+    Slot(LaneSlot<C>),
+    Waits(oneshot::Receiver<SlotOffer<C>>),
     /// No slot is free, and too many wait.
     Full,
 }
 
 impl<C> Default for Lane<C> {
     fn default() -> Lane<C> {
-        Lane { queue: Mutex::new(Queue { open: 0, waiting: VecDeque::new() }) }
+        Lane { queue: Mutex::new(SlotQueue { open: 0, waiting: VecDeque::new() }) }
     }
 }
 
@@ -61,7 +61,7 @@ impl<C> Lane<C> {
         if queue.open < max {
             queue.open += 1;
             drop(queue);
-            return Entered::Slot(Slot { lane: Some(self) });
+            return Entered::Slot(LaneSlot { lane: Some(self) });
         }
         // Some may have left while they waited.
         queue.waiting.retain(|waiting| !waiting.is_closed());
@@ -73,12 +73,12 @@ impl<C> Lane<C> {
         Entered::Waits(receiver)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<C>> {
+    fn lock(&self) -> MutexGuard<'_, SlotQueue<C>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<C> Slot<C> {
+impl<C> LaneSlot<C> {
     /// The lane whose slot this is, if somebody waits there. As a rule nobody does.
     pub(crate) fn awaited(&self) -> Option<Arc<Lane<C>>> {
         self.lane.as_ref().filter(|lane| !lane.lock().waiting.is_empty()).cloned()
@@ -88,7 +88,7 @@ impl<C> Slot<C> {
 impl<C> Lane<C> {
     /// Gives an idle connection to whoever has waited longest; gives it back if nobody waits any more.
     pub(crate) fn hand_over(&self, idle: C) -> Option<C> {
-        let mut turn = Turn::Idle(idle);
+        let mut turn = SlotOffer::Idle(idle);
         loop {
             let next = self.lock().waiting.pop_front();
             let Some(next) = next else { break };
@@ -98,13 +98,13 @@ impl<C> Lane<C> {
             }
         }
         match turn {
-            Turn::Idle(idle) => Some(idle),
-            Turn::New(_) => None,
+            SlotOffer::Idle(idle) => Some(idle),
+            SlotOffer::New(_) => None,
         }
     }
 }
 
-impl<C> Drop for Slot<C> {
+impl<C> Drop for LaneSlot<C> {
     fn drop(&mut self) {
         let Some(lane) = self.lane.take() else { return };
         loop {
@@ -117,10 +117,10 @@ impl<C> Drop for Slot<C> {
                 next
             };
             let Some(next) = next else { return };
-            match next.send(Turn::New(Slot { lane: Some(lane.clone()) })) {
+            match next.send(SlotOffer::New(LaneSlot { lane: Some(lane.clone()) })) {
                 // The receiver has left: the slot goes to the next one, or to nobody.
-                Err(Turn::New(mut slot)) => drop(slot.lane.take()),
-                Ok(()) | Err(Turn::Idle(_)) => return,
+                Err(SlotOffer::New(mut slot)) => drop(slot.lane.take()),
+                Ok(()) | Err(SlotOffer::Idle(_)) => return,
             }
         }
     }
@@ -130,14 +130,14 @@ impl<C> Drop for Slot<C> {
 mod tests {
     use super::*;
 
-    fn slot(lane: &Arc<Lane<u8>>) -> Slot<u8> {
+    fn slot(lane: &Arc<Lane<u8>>) -> LaneSlot<u8> {
         match lane.clone().enter(1) {
             Entered::Slot(slot) => slot,
             Entered::Waits(_) | Entered::Full => panic!("there is room"),
         }
     }
 
-    fn waiting(lane: &Arc<Lane<u8>>) -> oneshot::Receiver<Turn<u8>> {
+    fn waiting(lane: &Arc<Lane<u8>>) -> oneshot::Receiver<SlotOffer<u8>> {
         match lane.clone().enter(1) {
             Entered::Waits(waiting) => waiting,
             Entered::Slot(_) | Entered::Full => panic!("it waits"),
@@ -151,7 +151,7 @@ mod tests {
         let [left, mut second, mut third] = [waiting(&lane), waiting(&lane), waiting(&lane)];
         drop(left);
         drop(first);
-        let Ok(Turn::New(place)) = second.try_recv() else { panic!("the second has it") };
+        let Ok(SlotOffer::New(place)) = second.try_recv() else { panic!("the second has it") };
         assert!(third.try_recv().is_err());
         // Given, and left before it was taken.
         drop(place);
@@ -169,7 +169,7 @@ mod tests {
         let (left, mut next) = (waiting(&lane), waiting(&lane));
         drop(left);
         assert_eq!(slot.awaited().expect("somebody waits").hand_over(2), None);
-        assert!(matches!(next.try_recv(), Ok(Turn::Idle(2))));
+        assert!(matches!(next.try_recv(), Ok(SlotOffer::Idle(2))));
     }
 
     #[test]

@@ -24,9 +24,9 @@ use crate::edge::origin::connection::{Connection, ConnectionSlot};
 use crate::edge::origin::error::FetchError;
 use crate::edge::origin::pool;
 use crate::edge::origin::server::OriginServer;
-use crate::edge::origin::slots::Turn;
+use crate::edge::origin::slots::SlotOffer;
 use crate::edge::record::tally::Tally;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::header_rules::strip_response;
 use crate::edge::request::websocket;
 use crate::net::Interim;
@@ -49,7 +49,7 @@ impl From<FetchError> for SendError {
 pub(crate) async fn fetch(
     server: &OriginServer,
     metrics: &OriginMetrics,
-    head: &mut Head,
+    head: &mut RequestHead,
     body: &mut RequestBody,
     mut now: Instant,
     tally: &Tally,
@@ -62,11 +62,11 @@ pub(crate) async fn fetch(
     let (idle, fresh) = match pool::take(server, now) {
         Some(connection) => (Some(connection), None),
         None => match Box::pin(pool::turn(server, metrics)).await? {
-            Turn::Idle(connection) => {
+            SlotOffer::Idle(connection) => {
                 now = Instant::now();
                 (Some(connection), None)
             }
-            Turn::New(slot) => (None, Some(slot)),
+            SlotOffer::New(slot) => (None, Some(slot)),
         },
     };
     if let Some(connection) = idle {
@@ -117,8 +117,8 @@ async fn open(
     let slot = match slot {
         Some(slot) => slot,
         None => match pool::turn(server, metrics).await? {
-            Turn::New(slot) => slot,
-            Turn::Idle(connection) => connection.into_slot(),
+            SlotOffer::New(slot) => slot,
+            SlotOffer::Idle(connection) => connection.into_slot(),
         },
     };
     let started = Instant::now();
@@ -177,11 +177,11 @@ fn send(
     }
     connection.interims.asked();
     let response = Box::pin(connection.sender.try_send_request(request));
-    answered(connection, response, timeout, Sent { purpose, is_head, progress, interim })
+    answered(connection, response, timeout, SentRequest { purpose, is_head, progress, interim })
 }
 
 /// What is known of a request that is on its way.
-struct Sent<'i> {
+struct SentRequest<'i> {
     purpose: Purpose,
     is_head: bool,
     /// How the sending of its body proceeds.
@@ -203,7 +203,7 @@ async fn answered<F>(
     mut connection: Box<Connection>,
     mut response: Pin<Box<F>>,
     timeout: Duration,
-    Sent { purpose, is_head, progress, interim }: Sent<'_>,
+    SentRequest { purpose, is_head, progress, interim }: SentRequest<'_>,
 ) -> Result<Response<Content>, SendError>
 where
     F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,

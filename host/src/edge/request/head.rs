@@ -26,7 +26,7 @@ pub(crate) enum HeadError {
 /// Method, target and headers, as hooks see and change them. `Host` is there once, and valid; only a request of HTTP/1.0
 /// may have none.
 #[derive(Debug, Clone)]
-pub(crate) struct Head {
+pub(crate) struct RequestHead {
     pub(crate) method: Method,
     pub(crate) target: PathAndQuery,
     pub(crate) headers: HeaderMap,
@@ -56,10 +56,10 @@ pub(crate) enum Trailers {
     Wanted,
 }
 
-impl Head {
+impl RequestHead {
     /// For a request that no client has sent.
-    pub(crate) fn new(method: Method, target: PathAndQuery, headers: HeaderMap, version: Version) -> Head {
-        Head {
+    pub(crate) fn new(method: Method, target: PathAndQuery, headers: HeaderMap, version: Version) -> RequestHead {
+        RequestHead {
             method,
             target,
             headers,
@@ -74,7 +74,7 @@ impl Head {
     }
 
     /// Checks a head. Also removes what may not pass a proxy.
-    pub(crate) fn admit(parts: request::Parts) -> Result<Head, HeadError> {
+    pub(crate) fn admit(parts: request::Parts) -> Result<RequestHead, HeadError> {
         let request::Parts { method, uri, version, mut headers, .. } = parts;
         if headers.len() > limits::request::HEADERS {
             return Err(HeadError::TooManyHeaders);
@@ -107,7 +107,7 @@ impl Head {
         };
         let trailer = noted.trailer.map(Box::new);
         let forwarded = noted.forwarded;
-        Ok(Head { method, target, headers, version, websocket, asterisk, forwarded, trailers, trailer, interim: None })
+        Ok(RequestHead { method, target, headers, version, websocket, asterisk, forwarded, trailers, trailer, interim: None })
     }
 
     /// The host without its port; empty if a request of HTTP/1.0 names none.
@@ -257,12 +257,12 @@ pub(crate) fn with_query(target: &PathAndQuery, query: &str) -> PathAndQuery {
 mod tests {
     use super::*;
 
-    fn admit(uri: &str, headers: &[(&str, &str)]) -> Result<Head, HeadError> {
+    fn admit(uri: &str, headers: &[(&str, &str)]) -> Result<RequestHead, HeadError> {
         let mut request = http::Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Head::admit(request.body(()).unwrap().into_parts().0)
+        RequestHead::admit(request.body(()).unwrap().into_parts().0)
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
         let admit = |path: &'static str, value: &'static str| {
             let uri = Uri::builder().scheme("http").authority("a").path_and_query(path).build().unwrap();
             let request = http::Request::builder().version(Version::HTTP_2).uri(uri).header("x", value).body(()).unwrap();
-            Head::admit(request.into_parts().0)
+            RequestHead::admit(request.into_parts().0)
         };
         assert!(admit("/?x", "a b").is_ok());
         for (path, value) in [("?x", "v"), ("/", " v"), ("/", "v\t"), ("/", " ")] {
@@ -336,7 +336,7 @@ mod tests {
     fn only_http_1_0_may_name_no_host() {
         for (version, taken) in [(Version::HTTP_10, true), (Version::HTTP_11, false), (Version::HTTP_2, false)] {
             let request = http::Request::builder().version(version).body(()).unwrap();
-            let head = Head::admit(request.into_parts().0);
+            let head = RequestHead::admit(request.into_parts().0);
             assert_eq!(head.as_ref().is_ok_and(|head| head.host().is_empty()), taken, "{version:?}");
         }
     }
@@ -345,7 +345,7 @@ mod tests {
     fn a_question_about_the_whole_server_is_known_for_one() {
         let ask = |method: &str| {
             let request = http::Request::builder().method(method).uri("*").header("host", "a").body(()).unwrap();
-            Head::admit(request.into_parts().0)
+            RequestHead::admit(request.into_parts().0)
         };
         let head = ask("OPTIONS").unwrap();
         assert!(head.asterisk && head.path() == "/");

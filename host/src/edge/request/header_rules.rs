@@ -74,7 +74,7 @@ pub(crate) fn is_read_only(moment: Moment, name: &str) -> bool {
 
 /// What was found among a request's headers that needs attention.
 #[derive(Debug, Default)]
-pub(crate) struct Noted {
+pub(crate) struct HeaderFindings {
     /// It has passed other proxies, or this one.
     pub(crate) passed: bool,
     /// It says how its sender was asked, in one of `FORWARDED_FIELDS`.
@@ -97,8 +97,8 @@ pub(crate) fn clean_trailers(mut frame: Frame<Bytes>) -> Frame<Bytes> {
 
 /// Removes what a request may not carry to a hook or an origin: hop-by-hop headers, those that `Connection`
 /// names, and CloudFront's disallowed ones. Framing (`Content-Length`, `Transfer-Encoding`) stays.
-pub(crate) fn strip_request(headers: &mut HeaderMap) -> Noted {
-    let mut noted = Noted::default();
+pub(crate) fn strip_request(headers: &mut HeaderMap) -> HeaderFindings {
+    let mut noted = HeaderFindings::default();
     let (mut te, mut trailer) = (false, false);
     let gone = named_by_connection(headers);
     // One pass over the headers finds everything.

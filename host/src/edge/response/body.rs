@@ -8,19 +8,19 @@ use http_body::{Body as HttpBody, SizeHint};
 
 use crate::edge::body::PolledFrame;
 use crate::edge::body::content::Content;
-use crate::edge::record::Record;
+use crate::edge::record::RequestRecord;
 
 /// See the module.
 pub struct ResponseBody {
     content: Content,
     /// `None` once it is closed, or when it goes on without this body.
-    record: Option<Box<Record>>,
+    record: Option<Box<RequestRecord>>,
     /// Why the body ends too early, returned once what came before has had its turn to be written.
     broken: Option<anyhow::Error>,
 }
 
 impl ResponseBody {
-    pub(crate) fn new(content: Content, record: Box<Record>) -> ResponseBody {
+    pub(crate) fn new(content: Content, record: Box<RequestRecord>) -> ResponseBody {
         ResponseBody { content, record: Some(record), broken: None }
     }
 

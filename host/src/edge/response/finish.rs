@@ -9,13 +9,13 @@ use http_body::Body as _;
 use crate::edge::answer::Answer;
 use crate::edge::body::content::Content;
 use crate::edge::node::Node;
-use crate::edge::record::Record;
+use crate::edge::record::RequestRecord;
 use crate::edge::response::body::ResponseBody;
 use crate::edge::response::tunnel;
 use crate::telemetry::ResultType;
 
 /// See the module.
-pub(crate) fn finish(node: &Node, mut record: Box<Record>, answer: Answer) -> Response<ResponseBody> {
+pub(crate) fn finish(node: &Node, mut record: Box<RequestRecord>, answer: Answer) -> Response<ResponseBody> {
     const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
     const POP: HeaderName = HeaderName::from_static("x-amz-cf-pop");
     const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");

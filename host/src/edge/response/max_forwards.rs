@@ -6,12 +6,12 @@ use http::{Method, Response, StatusCode};
 
 use crate::edge::answer::Answer;
 use crate::edge::body::content::Content;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::site::behavior::Behavior;
 use crate::telemetry::ResultType;
 
 /// Answers a request that may go no further; counts down the hops of any other.
-pub(crate) fn answer_last_hop(head: &mut Head, behavior: &Behavior) -> Option<Answer> {
+pub(crate) fn answer_last_hop(head: &mut RequestHead, behavior: &Behavior) -> Option<Answer> {
     if head.method != Method::OPTIONS {
         return None;
     }

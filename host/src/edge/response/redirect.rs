@@ -6,21 +6,21 @@ use http::{Method, Response, StatusCode, Version};
 
 use crate::edge::answer::Answer;
 use crate::edge::body::content::Content;
-use crate::edge::request::head::Head;
-use crate::edge::response::refusal::Refusal;
+use crate::edge::request::head::RequestHead;
+use crate::edge::response::rejection::Rejection;
 use crate::telemetry::ResultType;
 
 /// Redirects to the same URL by HTTPS. A client that names a port reached the port that we listen on, and so will its next
 /// request: `https_port` is named, unless it is 443. One that names no port came to port 80, whatever maps that to ours. A
 /// request other than GET and HEAD must be repeated unchanged, for which HTTP/1.0 has no status ("Require HTTPS for
 /// communication between viewers and CloudFront").
-pub(crate) fn redirect_to_https(head: &Head, https_port: Option<u16>) -> Result<Answer, Refusal> {
+pub(crate) fn redirect_to_https(head: &RequestHead, https_port: Option<u16>) -> Result<Answer, Rejection> {
     if head.host().is_empty() {
-        return Err(Refusal::HttpsOnly);
+        return Err(Rejection::HttpsOnly);
     }
     let status = match head.method {
         Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
-        _ if head.version < Version::HTTP_11 => return Err(Refusal::HttpsOnly),
+        _ if head.version < Version::HTTP_11 => return Err(Rejection::HttpsOnly),
         _ => StatusCode::TEMPORARY_REDIRECT,
     };
     let port = https_port.filter(|&port| port != 443 && head.names_port()).map_or_else(String::new, |port| format!(":{port}"));
@@ -51,7 +51,7 @@ mod tests {
             ("[::1]", Some(8443), "https://[::1]/b?c"),
         ] {
             let headers = http::HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
-            let head = Head::new(Method::GET, http::uri::PathAndQuery::from_static("/b?c"), headers, Version::HTTP_11);
+            let head = RequestHead::new(Method::GET, http::uri::PathAndQuery::from_static("/b?c"), headers, Version::HTTP_11);
             let answer = redirect_to_https(&head, port).unwrap();
             assert_eq!(answer.response.headers()[header::LOCATION], there, "{host} {port:?}");
         }

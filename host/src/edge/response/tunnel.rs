@@ -1,7 +1,7 @@
 //! What a request becomes when its origin has agreed to go on as WebSocket.
 //!
 //! ```text
-//! Head ─► TunnelPermit ─► origin, over a connection of its own ─► 101 ─► Switched ─► `net` carries bytes ─► Record
+//! head ─► TunnelPermit ─► origin, over a connection of its own ─► 101 ─► Switched ─► `net` carries bytes ─► record
 //!                                                                └─ anything else is an ordinary answer
 //! ```
 //!
@@ -14,7 +14,7 @@ use http::{Response, response};
 
 use crate::edge::body::switched::{Switched, TunnelPermit};
 use crate::edge::origin::connection::ConnectionSlot;
-use crate::edge::record::Record;
+use crate::edge::record::RequestRecord;
 use crate::edge::request::websocket;
 use crate::edge::response::body::ResponseBody;
 use crate::net::{Side, Switch, Tunnel, Witness};
@@ -25,7 +25,7 @@ pub(crate) fn begin(
     switched: Switched,
     mut parts: response::Parts,
     result: ResultType,
-    mut record: Box<Record>,
+    mut record: Box<RequestRecord>,
 ) -> Response<ResponseBody> {
     let Switched { stream, early, slot, permit } = switched;
     // An answer that another protocol follows has no body, whatever the origin says.
@@ -43,7 +43,7 @@ pub(crate) fn begin(
 
 /// Counts what a tunnel carries until it ends.
 struct TunnelRecord {
-    record: Box<Record>,
+    record: Box<RequestRecord>,
     _permit: Option<TunnelPermit>,
     _slot: ConnectionSlot,
 }

@@ -11,7 +11,7 @@ use crate::cache::key::parts::{FORWARDED_FIELDS, ForwardedFields};
 use crate::config::{self, ForwardedHeaders, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
 use crate::edge::origin::backend::Backend;
 use crate::edge::origin::backends::Backends;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::site::caching::{Caching, CachingContext};
 use crate::edge::site::response_headers::ResponseHeaderPolicy;
 use crate::edge::site::signed::Signers;
@@ -93,7 +93,7 @@ impl Behavior {
 
     /// Removes what a client says in `Forwarded` and `X-Forwarded-*`, unless the operator has said that clients are
     /// proxies: hooks would believe it.
-    pub(crate) fn forget_forwarded_fields(&self, head: &mut Head) {
+    pub(crate) fn forget_forwarded_fields(&self, head: &mut RequestHead) {
         if head.forwarded && self.forwarded_headers != ForwardedHeaders::Pass {
             remove_forwarded_fields(head);
         }
@@ -101,7 +101,7 @@ impl Behavior {
 
     /// Sets, passes or removes `Forwarded` and `X-Forwarded-*` for the key and the origin, whatever a client or a hook has
     /// said there.
-    pub(crate) fn set_forwarded_fields(&self, head: &mut Head, secure: bool) {
+    pub(crate) fn set_forwarded_fields(&self, head: &mut RequestHead, secure: bool) {
         match self.forwarded_headers {
             ForwardedHeaders::Pass => {}
             ForwardedHeaders::Remove => remove_forwarded_fields(head),
@@ -113,7 +113,7 @@ impl Behavior {
     }
 
     /// `None` leaves responses as they are.
-    pub(crate) fn response_header_policy(&self, head: &Head) -> Option<ResponseHeaderPolicy<'_>> {
+    pub(crate) fn response_header_policy(&self, head: &RequestHead) -> Option<ResponseHeaderPolicy<'_>> {
         self.response_headers.as_ref().map(|policy| ResponseHeaderPolicy::new(policy, head))
     }
 
@@ -137,7 +137,7 @@ impl Behavior {
     }
 }
 
-fn remove_forwarded_fields(head: &mut Head) {
+fn remove_forwarded_fields(head: &mut RequestHead) {
     for name in &FORWARDED_FIELDS {
         head.headers.remove(name);
     }

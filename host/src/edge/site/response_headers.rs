@@ -9,7 +9,7 @@ use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::{AllowedOrigins, Cors, ResponseHeaders};
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::id::RequestId;
 use crate::telemetry::ResultType;
 
@@ -22,7 +22,7 @@ pub(crate) struct ResponseHeaderPolicy<'a> {
 
 impl<'a> ResponseHeaderPolicy<'a> {
     /// Called before the request's head is taken apart.
-    pub(crate) fn new(policy: &'a ResponseHeaders, head: &Head) -> ResponseHeaderPolicy<'a> {
+    pub(crate) fn new(policy: &'a ResponseHeaders, head: &RequestHead) -> ResponseHeaderPolicy<'a> {
         let origin = policy.cors.as_ref().and_then(|_| head.headers.get(header::ORIGIN)).cloned();
         let preflight = origin.is_some()
             && head.method == Method::OPTIONS

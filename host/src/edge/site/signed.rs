@@ -29,12 +29,12 @@ use http::header;
 use http::uri::PathAndQuery;
 
 use crate::config::PublicKey;
-use crate::edge::request::head::{Head, with_query};
+use crate::edge::request::head::{RequestHead, with_query};
 use crate::edge::request::header_rules::retain_cookies;
 use crate::limits;
 use crate::path::NormalPath;
 use denied::Denied;
-use policy::Policy;
+use policy::SignedPolicy;
 use verified::Algorithm;
 
 /// With this prefix, each of the parameters is the name of a cookie.
@@ -47,7 +47,7 @@ pub(crate) struct Signers {
 }
 
 /// A request that a signature must allow.
-pub(crate) struct Asked<'a> {
+pub(crate) struct SignedRequest<'a> {
     pub(crate) secure: bool,
     /// As the client sends it, with its port.
     pub(crate) host: &'a str,
@@ -65,8 +65,8 @@ impl Signers {
         (!keys.is_empty()).then(|| Signers { keys: keys.to_vec() })
     }
 
-    pub(crate) fn admit(&self, asked: &Asked<'_>) -> Result<(), Denied> {
-        let ticket = Ticket::of(asked).ok_or(Denied::NoKey)?;
+    pub(crate) fn admit(&self, asked: &SignedRequest<'_>) -> Result<(), Denied> {
+        let ticket = SignatureParameters::of(asked).ok_or(Denied::NoKey)?;
         let id = ticket.key.ok_or(Denied::NoKey)?;
         let key = self.keys.iter().find(|key| key.id == id).ok_or(Denied::UnknownKey)?;
         let algorithm = Algorithm::of(key.kind, ticket.hash).ok_or(Denied::Algorithm)?;
@@ -75,12 +75,13 @@ impl Signers {
         let (text, policy) = match (ticket.policy, ticket.expires) {
             (Some(policy), _) => {
                 let text = decode(policy, limits::signed::POLICY_BYTES).ok_or(Denied::Policy)?;
-                let policy = Policy::read(&text).ok_or(Denied::Policy)?;
+                let policy = SignedPolicy::read(&text).ok_or(Denied::Policy)?;
                 (text, policy)
             }
-            (None, Some(expires)) => {
-                (policy::canned(&asked.url(), expires).ok_or(Denied::Policy)?, Policy::until(expires).ok_or(Denied::Policy)?)
-            }
+            (None, Some(expires)) => (
+                policy::canned(&asked.url(), expires).ok_or(Denied::Policy)?,
+                SignedPolicy::until(expires).ok_or(Denied::Policy)?,
+            ),
             (None, None) => return Err(Denied::Policy),
         };
         policy.admits(asked.client, asked.now_s)?;
@@ -97,11 +98,11 @@ impl Signers {
     }
 }
 
-impl<'a> Asked<'a> {
-    pub(crate) fn new(head: &'a Head, path: &'a NormalPath<'a>, secure: bool, client: IpAddr) -> Asked<'a> {
+impl<'a> SignedRequest<'a> {
+    pub(crate) fn new(head: &'a RequestHead, path: &'a NormalPath<'a>, secure: bool, client: IpAddr) -> SignedRequest<'a> {
         let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Asked { secure, host, target: &head.target, path, headers: &head.headers, client, now_s: now.as_secs() }
+        SignedRequest { secure, host, target: &head.target, path, headers: &head.headers, client, now_s: now.as_secs() }
     }
 
     fn scheme(&self) -> &'static str {
@@ -130,7 +131,7 @@ impl<'a> Asked<'a> {
 /// What a signer adds to a URL, or to a client's cookies. If a parameter is there twice, the first counts; both are
 /// removed from what the origin sees.
 #[derive(Default)]
-struct Ticket<'a> {
+struct SignatureParameters<'a> {
     expires: Option<&'a str>,
     policy: Option<&'a str>,
     signature: Option<&'a str>,
@@ -138,9 +139,9 @@ struct Ticket<'a> {
     hash: Option<&'a str>,
 }
 
-impl<'a> Ticket<'a> {
+impl<'a> SignatureParameters<'a> {
     /// A URL with any of the parameters is a signed URL: its cookies are ignored, as in CloudFront.
-    fn of(asked: &Asked<'a>) -> Option<Ticket<'a>> {
+    fn of(asked: &SignedRequest<'a>) -> Option<SignatureParameters<'a>> {
         let query = asked.target.query().into_iter().flat_map(|query| query.split('&'));
         let cookies = || {
             // Other cookies may contain any bytes.
@@ -148,11 +149,11 @@ impl<'a> Ticket<'a> {
             let pairs = lines.flat_map(|line| line.split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
             pairs.filter_map(|pair| str::from_utf8(pair.strip_prefix(COOKIE_PREFIX.as_bytes())?).ok())
         };
-        Ticket::collect(query).or_else(|| Ticket::collect(cookies()))
+        SignatureParameters::collect(query).or_else(|| SignatureParameters::collect(cookies()))
     }
 
-    fn collect(pairs: impl Iterator<Item = &'a str>) -> Option<Ticket<'a>> {
-        let mut ticket = Ticket::default();
+    fn collect(pairs: impl Iterator<Item = &'a str>) -> Option<SignatureParameters<'a>> {
+        let mut ticket = SignatureParameters::default();
         let mut found = false;
         for pair in pairs {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -173,7 +174,7 @@ impl<'a> Ticket<'a> {
 }
 
 /// Removes what a signer has added to a request.
-pub(crate) fn strip(head: &mut Head) {
+pub(crate) fn strip(head: &mut RequestHead) {
     if let Some(query) = head.target.query()
         && query.split('&').any(is_signers)
     {

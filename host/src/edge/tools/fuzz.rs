@@ -8,9 +8,9 @@ use http::{Request, Response};
 use crate::config::{KeyKind, PublicKey};
 use crate::edge::hook::edit::{Flow, edit_request, edit_response};
 use crate::edge::hook::edits::HookEdits;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::header_rules::{is_disallowed, is_read_only};
-use crate::edge::site::signed::{self, Asked, Signers};
+use crate::edge::site::signed::{self, SignedRequest, Signers};
 use crate::edge::tools::trial;
 use crate::limits::{self, Limit, Limits, Profile};
 use crate::net::fuzz::hyper_reads;
@@ -67,14 +67,14 @@ fn response_answer(moment: Moment, limits: &Limits, answer: &[u8]) {
 /// The heads of whatever HTTP/1 requests hyper finds in these bytes.
 pub(crate) fn head(data: &[u8]) {
     for message in hyper_reads(data) {
-        let Ok(head) = Head::admit(message.parts) else { continue };
+        let Ok(head) = RequestHead::admit(message.parts) else { continue };
         check_head(&head);
         let mut again = Request::new(());
         *again.method_mut() = head.method.clone();
         *again.uri_mut() = head.target.clone().into();
         *again.version_mut() = head.version;
         *again.headers_mut() = head.headers.clone();
-        let Ok(again) = Head::admit(again.into_parts().0) else { panic!("admitted once, but not again: {head:?}") };
+        let Ok(again) = RequestHead::admit(again.into_parts().0) else { panic!("admitted once, but not again: {head:?}") };
         assert_eq!((&again.target, &again.headers), (&head.target, &head.headers));
     }
 }
@@ -82,7 +82,7 @@ pub(crate) fn head(data: &[u8]) {
 /// The JSON that `edgeward test` reads.
 pub(crate) fn event(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(opened) = trial::Opened::read(text) else { return };
+    let Ok(opened) = trial::TrialEvent::read(text) else { return };
     assert!(opened.head.path().starts_with('/'), "{}", opened.head.target);
     assert_eq!(opened.response.is_none(), opened.moment.is_request());
     opened.shown();
@@ -97,36 +97,36 @@ pub(crate) fn signed(data: &[u8]) {
     let (Ok(target), Ok(cookies)) = (PathAndQuery::try_from(target.as_slice()), header::HeaderValue::from_bytes(cookies)) else {
         return;
     };
-    let mut head = Head { target, ..sample_head() };
+    let mut head = RequestHead { target, ..sample_head() };
     head.headers.insert(header::COOKIE, cookies);
     let key = |id: &str, kind| PublicKey { id: id.to_owned(), kind, bytes: vec![4; 65] }.into();
     let Some(signers) = Signers::new(&[key("R", KeyKind::Rsa), key("E", KeyKind::EcdsaP256)]) else { return };
     let client = std::net::IpAddr::from([192, 0, 2, 1]);
     let path = NormalPath::of(head.path());
-    assert!(signers.admit(&Asked { now_s: 1, ..Asked::new(&head, &path, true, client) }).is_err());
+    assert!(signers.admit(&SignedRequest { now_s: 1, ..SignedRequest::new(&head, &path, true, client) }).is_err());
     signed::strip(&mut head);
     check_head(&head);
     let once = head.clone();
     signed::strip(&mut head);
     assert_eq!((&head.target, &head.headers), (&once.target, &once.headers));
-    if let Some(policy) = signed::policy::Policy::read(policy) {
+    if let Some(policy) = signed::policy::SignedPolicy::read(policy) {
         let _ =
             (policy.admits(client, 1), policy.covers("https", "www.example.com", || String::from_utf8_lossy(query).into_owned()));
     }
 }
 
 /// A head as it reaches hooks.
-fn sample_head() -> Head {
+fn sample_head() -> RequestHead {
     let mut headers = HeaderMap::new();
     for (name, value) in [("host", "example.com"), ("accept", "a"), ("accept", "b"), ("via", "1.1 a"), ("content-length", "3")] {
         headers.append(name, header::HeaderValue::from_static(value));
     }
     let target = PathAndQuery::from_static("/old?q=1");
-    Head::new(http::Method::GET, target, headers, http::Version::HTTP_11)
+    RequestHead::new(http::Method::GET, target, headers, http::Version::HTTP_11)
 }
 
-/// What `Head` promises.
-fn check_head(head: &Head) {
+/// What `RequestHead` promises.
+fn check_head(head: &RequestHead) {
     assert!(head.path().starts_with('/'), "{}", head.target);
     assert!(head.target.as_str().len() <= limits::request::URL_BYTES);
     let hosts = head.headers.get_all(header::HOST).iter().count();

@@ -12,7 +12,7 @@ use crate::edge::body::request::RequestBody;
 use crate::edge::caching::lookup::CacheRequest;
 use crate::edge::caching::route::CacheRoute;
 use crate::edge::node::Node;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::site::Sites;
 use crate::path::NormalPath;
 use crate::telemetry::CacheTier;
@@ -20,7 +20,7 @@ use crate::telemetry::CacheTier;
 /// A request that is not made.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sought {
+pub struct CacheInquiry {
     pub host: String,
     /// With its query string, as a viewer-request hook leaves them.
     pub path: String,
@@ -37,7 +37,7 @@ pub struct Sought {
 
 /// What is stored for a request, and what would be done with it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
+pub struct CacheFinding {
     pub site: String,
     /// `memory` or `disk`.
     pub tier: &'static str,
@@ -56,8 +56,8 @@ pub struct Found {
 }
 
 /// See `Edge::look_up`.
-pub(crate) fn look_up(node: &Node, sites: &Sites, sought: &Sought) -> Result<Option<Found>, String> {
-    let Sought { host, path: target, headers, https, origin } = sought;
+pub(crate) fn look_up(node: &Node, sites: &Sites, sought: &CacheInquiry) -> Result<Option<CacheFinding>, String> {
+    let CacheInquiry { host, path: target, headers, https, origin } = sought;
     let mut fields = HeaderMap::new();
     for (name, value) in headers {
         let name =
@@ -70,7 +70,7 @@ pub(crate) fn look_up(node: &Node, sites: &Sites, sought: &Sought) -> Result<Opt
     let built = Request::get(target.as_str()).body(()).map_err(|_| format!("`{}` is not a path", target.escape_debug()))?;
     let mut parts = built.into_parts().0;
     parts.headers = fields;
-    let mut head = Head::admit(parts).map_err(|_| "the edge would not take such a request".to_owned())?;
+    let mut head = RequestHead::admit(parts).map_err(|_| "the edge would not take such a request".to_owned())?;
     let site = sites.find(head.host()).ok_or_else(|| format!("no site has the host `{}`", head.host()))?;
     let behavior = site.behavior(&NormalPath::of(head.path())).ok_or("no behavior has this path")?;
     let caching = behavior.caching.as_ref().ok_or("its behavior has no cache_policy")?;
@@ -80,7 +80,7 @@ pub(crate) fn look_up(node: &Node, sites: &Sites, sought: &Sought) -> Result<Opt
     };
     let route = CacheRoute::supposed(caching, *https, backend);
     let Some(request) = CacheRequest::new(route, &mut head, &RequestBody::Empty) else { return Ok(None) };
-    Ok(request.peek(&head).map(|peek| Found {
+    Ok(request.peek(&head).map(|peek| CacheFinding {
         site: site.name.to_string(),
         tier: match peek.tier {
             CacheTier::Disk => "disk",

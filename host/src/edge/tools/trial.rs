@@ -18,7 +18,7 @@ use crate::edge::hook::edit::{Flow, edit_request, edit_response};
 use crate::edge::hook::edits::HookEdits;
 use crate::edge::hook::{self, HookContext};
 use crate::edge::record::tally::Tally;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 use crate::edge::request::id::RequestId;
 use crate::function::call::{Call, HookCall, MemoryUse};
 use crate::function::lane::WorkerLane;
@@ -44,7 +44,7 @@ pub struct Trial {
 
 #[derive(Debug, Deserialize)]
 struct Event {
-    context: EventContext,
+    context: TrialContext,
     #[serde(default)]
     viewer: Viewer,
     request: EventRequest,
@@ -53,7 +53,7 @@ struct Event {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct EventContext {
+struct TrialContext {
     event_type: String,
     #[serde(default)]
     distribution_id: String,
@@ -73,9 +73,9 @@ struct EventRequest {
     #[serde(default)]
     querystring: Value,
     #[serde(default)]
-    headers: BTreeMap<String, Values>,
+    headers: BTreeMap<String, EventValue>,
     #[serde(default)]
-    cookies: BTreeMap<String, Values>,
+    cookies: BTreeMap<String, EventValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,40 +83,40 @@ struct EventRequest {
 struct EventResponse {
     status_code: u16,
     #[serde(default)]
-    headers: BTreeMap<String, Values>,
+    headers: BTreeMap<String, EventValue>,
     #[serde(default)]
-    cookies: BTreeMap<String, Values>,
+    cookies: BTreeMap<String, EventValue>,
 }
 
 /// `{value, multiValue?}`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Values {
+struct EventValue {
     #[serde(default)]
     value: String,
     #[serde(default)]
     attributes: String,
     #[serde(default)]
-    multi_value: Vec<Values>,
+    multi_value: Vec<EventValue>,
 }
 
-impl Values {
-    fn all(&self) -> Vec<&Values> {
+impl EventValue {
+    fn all(&self) -> Vec<&EventValue> {
         if self.multi_value.is_empty() { vec![self] } else { self.multi_value.iter().collect() }
     }
 }
 
 /// A parsed event.
-pub(crate) struct Opened {
+pub(crate) struct TrialEvent {
     pub(crate) moment: Moment,
     site: String,
     client_ip: String,
-    pub(crate) head: Head,
+    pub(crate) head: RequestHead,
     pub(crate) response: Option<response::Parts>,
 }
 
-impl Opened {
-    pub(crate) fn read(event: &str) -> anyhow::Result<Opened> {
+impl TrialEvent {
+    pub(crate) fn read(event: &str) -> anyhow::Result<TrialEvent> {
         let event: Event = serde_json::from_str(event).context("not an event object of version 1.0")?;
         let name = &event.context.event_type;
         let moment = Moment::ALL.into_iter().find(|moment| moment.name() == name);
@@ -129,7 +129,7 @@ impl Opened {
             (Some(response), false) => Some(response_parts(response)?),
             (None, false) => bail!("an event of {name} has a `response`"),
         };
-        Ok(Opened { moment, site: event.context.distribution_id, client_ip: event.viewer.ip, head, response })
+        Ok(TrialEvent { moment, site: event.context.distribution_id, client_ip: event.viewer.ip, head, response })
     }
 
     /// How a result looks that changes nothing.
@@ -142,7 +142,7 @@ impl Opened {
 
 /// Runs the hook that the event's `context.eventType` names.
 pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry) -> anyhow::Result<Trial> {
-    let Opened { moment, site, client_ip, mut head, mut response } = Opened::read(event)?;
+    let TrialEvent { moment, site, client_ip, mut head, mut response } = TrialEvent::read(event)?;
     if moment.is_viewer() != (function.profile() == Profile::Viewer) || !function.moments().contains(&moment) {
         let hooks: Vec<_> = function.moments().iter().map(|moment| moment.name()).collect();
         bail!(
@@ -189,12 +189,12 @@ pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry)
     })
 }
 
-fn request_head(event: &EventRequest) -> anyhow::Result<Head> {
+fn request_head(event: &EventRequest) -> anyhow::Result<RequestHead> {
     let query = match &event.querystring {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         map => {
-            let map: BTreeMap<String, Values> = serde_json::from_value(map.clone()).context("request.querystring")?;
+            let map: BTreeMap<String, EventValue> = serde_json::from_value(map.clone()).context("request.querystring")?;
             let pairs = map.iter().flat_map(|(name, values)| values.all().into_iter().map(move |value| (name, &value.value)));
             pairs
                 .map(|(name, value)| if value.is_empty() { name.clone() } else { format!("{name}={value}") })
@@ -219,7 +219,7 @@ fn request_head(event: &EventRequest) -> anyhow::Result<Head> {
     }
     let (parts, ()) = request.into_parts();
     let target = parts.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    Ok(Head::new(parts.method, target, parts.headers, parts.version))
+    Ok(RequestHead::new(parts.method, target, parts.headers, parts.version))
 }
 
 fn response_parts(event: &EventResponse) -> anyhow::Result<response::Parts> {
@@ -236,7 +236,7 @@ fn response_parts(event: &EventResponse) -> anyhow::Result<response::Parts> {
     Ok(response.into_parts().0)
 }
 
-fn headers(event: &BTreeMap<String, Values>) -> anyhow::Result<HeaderMap> {
+fn headers(event: &BTreeMap<String, EventValue>) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, values) in event {
         let name: HeaderName = name.parse().with_context(|| format!("`{name}`"))?;
@@ -247,7 +247,7 @@ fn headers(event: &BTreeMap<String, Values>) -> anyhow::Result<HeaderMap> {
     Ok(headers)
 }
 
-fn shown_request(head: &Head) -> Value {
+fn shown_request(head: &RequestHead) -> Value {
     json!({
         "method": head.method.as_str(),
         "uri": head.path(),
@@ -295,7 +295,7 @@ mod tests {
     fn an_event_whose_uri_is_no_path_is_refused() {
         for (uri, fine) in [("/a", true), ("//a", true), ("", false), ("*", false), ("x", false), ("http://a/b", false)] {
             let event = json!({ "context": { "eventType": "viewer-request" }, "request": { "method": "OPTIONS", "uri": uri } });
-            let opened = Opened::read(&event.to_string());
+            let opened = TrialEvent::read(&event.to_string());
             assert_eq!(opened.is_ok(), fine, "{uri:?}");
         }
     }

@@ -1,14 +1,16 @@
 //! Calls of worker revisions: origin hooks, and requests to HTTP components.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, Uri};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::failure::{Failure, Scope};
-use crate::function::call::{HookCall, Outcome, StreamBody, Usage};
-use crate::function::pool::Source;
+use crate::function::call::{HookCall, HookOutcome, StreamBody, Usage};
+use crate::function::pool::InstanceSource;
 use crate::function::revision::Revision;
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
@@ -20,13 +22,13 @@ const ABANDONED: &str = "abandoned";
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits.
-    pub(super) async fn run_hook(&self, pool: &Arc<WorkerPool>, lane: usize, call: HookCall<'_>) -> Outcome {
+    pub(super) async fn run_hook(&self, pool: &Arc<WorkerPool>, lane: usize, call: HookCall<'_>) -> HookOutcome {
         let start = Instant::now();
         let (mut instance, source) = match self.acquire(pool, lane, start).await {
             Ok(acquired) => acquired,
-            Err(failure) => return Outcome::refused(failure),
+            Err(failure) => return HookOutcome::refused(failure),
         };
-        let unfinished = Unfinished { revision: self, start };
+        let unfinished = UnfinishedCall { revision: self, start };
         let called = instance.inner().call(pool.code(), call.moment, call.event.into_owned(), call.passed).await;
         unfinished.end();
         let log = instance.inner().take_log();
@@ -36,12 +38,12 @@ impl Revision {
         let usage = Usage {
             fuel: called.fuel,
             utilization: if overran { 100 } else { pool.code().utilization(called.fuel) },
-            cold: source == Source::Cold,
+            cold: source == InstanceSource::Cold,
             memory_bytes: instance.inner().memory_bytes(),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         };
         self.finish(pool, instance, start, elapsed, called.fuel, called.result.as_ref().map(|_| Served::Whole));
-        Outcome { result: called.result, usage, log }
+        HookOutcome { result: called.result, usage, log }
     }
 
     /// Lets a wasi:http component answer a request. Dropped before the head of the response is here, it takes the task
@@ -59,7 +61,7 @@ impl Revision {
         let (tell, mut failed) = oneshot::channel();
         let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool.clone(), instance, request, sender, tell, start))));
         let answer = head.await;
-        task.0 = None;
+        let task = task.0.take();
         match answer {
             Ok(answer) => {
                 // It may have failed since; from now on nobody listens.
@@ -70,7 +72,10 @@ impl Revision {
                 answer
             }
             // The head will not come. The task says why, unless it panicked.
-            Err(_) => Err(failed.await.unwrap_or_else(|_| Failure::Host("the task of the call is gone".to_owned()))),
+            Err(_) => match failed.await {
+                Ok(failure) => Err(failure),
+                Err(_) => Err(gone(task).await),
+            },
         }
     }
 
@@ -86,7 +91,7 @@ impl Revision {
         start: Instant,
     ) {
         let about = About::of(&request);
-        let unfinished = Unfinished { revision: &self, start };
+        let unfinished = UnfinishedCall { revision: &self, start };
         let called = instance.inner().serve(pool.code(), request, head).await;
         unfinished.end();
         let log = instance.inner().take_log();
@@ -113,9 +118,9 @@ impl Revision {
         });
     }
 
-    async fn acquire(&self, pool: &WorkerPool, lane: usize, start: Instant) -> Result<(Instance, Source), Failure> {
+    async fn acquire(&self, pool: &WorkerPool, lane: usize, start: Instant) -> Result<(Instance, InstanceSource), Failure> {
         let acquired =
-            if self.admission.admits(start) { pool.acquire(lane).await } else { Err(Failure::Throttled(Scope::Utilization)) };
+            if self.throttle.admits(start) { pool.acquire(lane).await } else { Err(Failure::Throttled(Scope::Utilization)) };
         if let Err(failure) = &acquired {
             self.metrics.failed(&failure.label(), start.elapsed().as_secs_f64(), 0);
         }
@@ -134,7 +139,7 @@ impl Revision {
     ) {
         match served {
             Ok(Served::Whole) => {
-                self.admission.kept();
+                self.throttle.kept();
                 self.metrics.succeeded(elapsed.as_secs_f64(), fuel);
                 pool.put_back(instance);
             }
@@ -145,7 +150,7 @@ impl Revision {
             Err(failure) => {
                 // A flood of calls into the host is CPU time too.
                 if matches!(failure, Failure::Limit { limit: Limit::CpuUs | Limit::HostCalls, .. }) {
-                    self.admission.overran(start);
+                    self.throttle.overran(start);
                 }
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), fuel);
                 pool.retire(instance, failure.category());
@@ -167,26 +172,37 @@ impl About {
 }
 
 /// A call that runs. Dropped with it, together with its instance, when the caller leaves.
-struct Unfinished<'a> {
+struct UnfinishedCall<'a> {
     revision: &'a Revision,
     start: Instant,
 }
 
-impl Unfinished<'_> {
+impl UnfinishedCall<'_> {
     fn end(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for UnfinishedCall<'_> {
     fn drop(&mut self) {
         self.revision.metrics.failed(ABANDONED, self.start.elapsed().as_secs_f64(), 0);
         self.revision.metrics.instance(InstanceEvent::Retired(ABANDONED));
     }
 }
 
+/// Why a task is gone that has said nothing. A panic goes on here, to the boundary of the request.
+async fn gone(task: Option<JoinHandle<()>>) -> Failure {
+    if let Some(task) = task
+        && let Err(error) = task.await
+        && error.is_panic()
+    {
+        resume_unwind(error.into_panic());
+    }
+    Failure::Host("the task of the call is gone".to_owned())
+}
+
 /// The task of a call whose caller still waits for the head of the response.
-struct AbortOnDrop(Option<tokio::task::JoinHandle<()>>);
+struct AbortOnDrop(Option<JoinHandle<()>>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

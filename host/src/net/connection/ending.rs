@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use crate::limits::request::LINGER_MS;
 use crate::net::state::CloseReason;
 use crate::net::sweep::OpenConnection;
 
@@ -42,7 +43,7 @@ pub(super) async fn cut<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// How long a client may take to notice that we have closed.
-pub(super) const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_millis(LINGER_MS);
 
 /// Reads what still arrives after our last response: closing with unread bytes would reset the
 /// connection, and the client might lose the response.

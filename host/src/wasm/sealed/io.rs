@@ -7,6 +7,7 @@ use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, 
 use wasmtime::{Error, Result};
 
 use super::define::{Caller, func, handle, pay, pay_bytes, resource};
+use crate::limits::host::PERMIT_BYTES;
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::{Handles, StdStream, ViewerState};
 
@@ -26,9 +27,6 @@ enum StreamError {
 }
 
 type Streamed<T> = (std::result::Result<T, StreamError>,);
-
-/// The size that `check-write` reports. Larger writes are accepted nevertheless.
-const PERMIT: u64 = 64 << 10;
 
 pub(super) fn error(error: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
     resource::<IoError>(error, "error")?;
@@ -58,7 +56,7 @@ pub(super) fn streams(streams: &mut LinkerInstance<'_, ViewerState>) -> Result<(
 
 fn output(streams: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
     func(streams, "[method]output-stream.check-write", |_, (_stream,): (Resource<OutputStream>,)| -> Result<Streamed<u64>> {
-        Ok((Ok(PERMIT),))
+        Ok((Ok(PERMIT_BYTES),))
     })?;
     for name in ["[method]output-stream.write", "[method]output-stream.blocking-write-and-flush"] {
         func(streams, name, |store, (stream, contents): (Resource<OutputStream>, WasmList<u8>)| -> Result<Streamed<()>> {

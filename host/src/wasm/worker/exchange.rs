@@ -21,12 +21,13 @@ use tokio::sync::{oneshot, watch};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::failure::Failure;
+use crate::limits::worker::LINGER_MS;
 use crate::limits::{Limit, Limits};
 use crate::loops::LoopMarks;
 use crate::wasm::worker::{Http, StreamBody, WorkerCallResult, WorkerCode, WorkerInstance};
 
-/// How long a guest may go on for a client that has left.
-const LINGER: Duration = Duration::from_millis(500);
+/// What a guest may still do for a client that has left.
+const LINGER: Duration = Duration::from_millis(LINGER_MS);
 
 /// Takes the head of a response, once.
 pub type HeadSender = oneshot::Sender<Result<Response<StreamBody>, Failure>>;

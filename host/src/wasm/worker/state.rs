@@ -12,6 +12,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::limits::worker::FIELD_CALLS_UNCOUNTED;
 use crate::limits::{Limit, Limits, worker};
 use crate::loops::LoopMarks;
 use crate::wasm::egress::{Egress, OutgoingHooks, RawSockets};
@@ -23,8 +24,6 @@ use crate::wasm::worker::output::FunctionLog;
 
 /// What wasi-http counts for a field in addition to the text of its name and value.
 const FIELD_OVERHEAD: usize = 72;
-/// How many calls that may make or fill `Fields` pass before their memory is counted.
-const CALLS_UNCOUNTED: u32 = 64;
 
 /// What the instances of a function share.
 pub struct Surroundings {
@@ -106,7 +105,7 @@ impl WorkerState {
         if self.meter.is_over_host_calls() {
             return Some(Limit::HostCalls);
         }
-        if self.uncounted < CALLS_UNCOUNTED {
+        if self.uncounted < FIELD_CALLS_UNCOUNTED {
             return None;
         }
         self.uncounted = 0;

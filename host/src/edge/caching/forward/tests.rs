@@ -9,12 +9,12 @@ use crate::cache::freshness::Ttls;
 use crate::cache::key::{Base, Identity, Key, KeyPolicy};
 use crate::edge::origin::announce::announce;
 
-fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Head {
+fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> RequestHead {
     let mut request = http::Request::builder().method(method).uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let mut head = Head::admit(http::Request::get("/").header("host", "h").body(()).unwrap().into_parts().0).unwrap();
+    let mut head = RequestHead::admit(http::Request::get("/").header("host", "h").body(()).unwrap().into_parts().0).unwrap();
     let parts = request.body(()).unwrap().into_parts().0;
     head.method = parts.method;
     head.target = target.parse::<PathAndQuery>().unwrap();
@@ -27,7 +27,7 @@ fn policy(mode: Mode, key: KeyPolicy) -> CachePolicy {
     CachePolicy { name: "p".to_owned(), mode, ttls: Ttls::CLOUDFRONT, key, store_set_cookie: false }
 }
 
-fn key_of(rules: Rules<'_>, head: &Head) -> Key {
+fn key_of(rules: ForwardRules<'_>, head: &RequestHead) -> Key {
     let identity = Identity::of("test", []);
     let asked = KeyRequest {
         secure: rules.secure,
@@ -40,7 +40,7 @@ fn key_of(rules: Rules<'_>, head: &Head) -> Key {
 }
 
 /// What the origin gets, byte for byte: method, target, and fields in their order.
-fn sent(rules: Rules<'_>, head: &Head) -> (Method, String, Vec<(String, Vec<u8>)>) {
+fn sent(rules: ForwardRules<'_>, head: &RequestHead) -> (Method, String, Vec<(String, Vec<u8>)>) {
     let mut sent = shared(rules, head);
     announce(&mut sent.headers, "192.0.2.1", &HeaderValue::from_static("1.1 here (edgeward)"));
     let fields = sent.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
@@ -116,7 +116,7 @@ fn requests() -> impl Strategy<Value = (String, String, Vec<(&'static str, Strin
 }
 
 /// A request, and one that may well have the same key: the same with other fields, another order, another query.
-fn pairs() -> impl Strategy<Value = (Head, Head)> {
+fn pairs() -> impl Strategy<Value = (RequestHead, RequestHead)> {
     (requests(), requests(), any::<[bool; 3]>(), fields()).prop_map(|(left, right, [method, target, headers], more)| {
         let made = |(method, target, headers): &(String, String, Vec<(&'static str, String)>)| {
             let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -144,7 +144,7 @@ proptest! {
         secure in any::<bool>(),
     ) {
         let policy = policy(Mode::CloudFront, key);
-        let rules = Rules { policy: &policy, also: None, sees: OriginView { host, scheme, forwarded }, secure };
+        let rules = ForwardRules { policy: &policy, also: None, sees: OriginView { host, scheme, forwarded }, secure };
         if key_of(rules, &left) == key_of(rules, &right) {
             prop_assert_eq!(sent(rules, &left), sent(rules, &right));
         }
@@ -158,13 +158,13 @@ proptest! {
         forwarded in whose(),
     ) {
         let policy = policy(Mode::Standards, key);
-        let rules = Rules { policy: &policy, also: None, sees: OriginView { host: true, scheme: true, forwarded }, secure: false };
+        let rules = ForwardRules { policy: &policy, also: None, sees: OriginView { host: true, scheme: true, forwarded }, secure: false };
         if key_of(rules, &left) == key_of(rules, &right) {
             let (left, right) = (shared(rules, &left), shared(rules, &right));
-            let host = |head: &Head| head.headers.get(header::HOST).cloned();
+            let host = |head: &RequestHead| head.headers.get(header::HOST).cloned();
             if forwarded != Forwarded::AsOthers {
                 for name in &parts::FORWARDED_FIELDS {
-                    let all = |head: &Head| head.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+                    let all = |head: &RequestHead| head.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
                     prop_assert_eq!(all(&left), all(&right));
                 }
             }
@@ -176,8 +176,12 @@ proptest! {
 #[test]
 fn the_scheme_is_in_the_key_where_an_origin_sees_it() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
-    let rules =
-        |scheme, secure| Rules { policy: &policy, also: None, sees: OriginView { scheme, ..OriginView::default() }, secure };
+    let rules = |scheme, secure| ForwardRules {
+        policy: &policy,
+        also: None,
+        sees: OriginView { scheme, ..OriginView::default() },
+        secure,
+    };
     let head = head("GET", "/", &[]);
     assert_eq!(key_of(rules(false, true), &head), key_of(rules(false, false), &head));
     assert_ne!(key_of(rules(true, true), &head), key_of(rules(true, false), &head));
@@ -193,7 +197,7 @@ fn what_an_origin_request_policy_adds_comes_on_top() {
         headers: Choice::Only(vec![HeaderName::from_static("x-b"), header::ACCEPT_ENCODING]),
         cookies: only(&["b"]),
     };
-    let rules = Rules { policy: &policy, also: Some(&also), sees: OriginView::default(), secure: false };
+    let rules = ForwardRules { policy: &policy, also: Some(&also), sees: OriginView::default(), secure: false };
     let asked = head(
         "HEAD",
         "/x?b=2&&c=3&a=1",
@@ -221,7 +225,7 @@ fn what_an_origin_request_policy_adds_comes_on_top() {
 #[test]
 fn one_client_s_own_request_keeps_what_is_about_it() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
-    let rules = Rules { policy: &policy, also: None, sees: OriginView::default(), secure: false };
+    let rules = ForwardRules { policy: &policy, also: None, sees: OriginView::default(), secure: false };
     let fields = [
         ("host", "H"),
         ("content-type", "text/plain"),
@@ -256,7 +260,7 @@ fn an_origin_is_told_how_the_viewer_asked_and_nothing_that_a_client_says_of_it()
     ] {
         let policy = policy(mode, KeyPolicy { headers: Choice::All, ..KeyPolicy::default() });
         let sees = OriginView { forwarded: Forwarded::Ours, ..OriginView::default() };
-        let rules = Rules { policy: &policy, also: None, sees, secure };
+        let rules = ForwardRules { policy: &policy, also: None, sees, secure };
         let said = [
             ("host", host),
             ("forwarded", "host=evil"),
@@ -276,7 +280,7 @@ fn an_origin_is_told_how_the_viewer_asked_and_nothing_that_a_client_says_of_it()
 fn who_asked_otherwise_gets_an_object_of_its_own_where_the_origin_is_told() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
     let of = |forwarded, secure, fields: &[(&str, &str)]| {
-        let rules = Rules { policy: &policy, also: None, sees: OriginView { forwarded, ..OriginView::default() }, secure };
+        let rules = ForwardRules { policy: &policy, also: None, sees: OriginView { forwarded, ..OriginView::default() }, secure };
         key_of(rules, &head("GET", "/", fields))
     };
     let ours = of(Forwarded::Ours, true, &[("host", "a")]);

@@ -43,12 +43,12 @@ impl Answer {
     }
 }
 
-fn head() -> Head {
+fn head() -> RequestHead {
     let mut headers = HeaderMap::new();
     headers.insert("host", "example.com".parse().unwrap());
     headers.append("accept", "a".parse().unwrap());
     headers.append("accept", "b".parse().unwrap());
-    Head::new(http::Method::GET, "/old?q=1".parse().unwrap(), headers, http::Version::HTTP_11)
+    RequestHead::new(http::Method::GET, "/old?q=1".parse().unwrap(), headers, http::Version::HTTP_11)
 }
 
 fn limits() -> Limits {
@@ -56,7 +56,7 @@ fn limits() -> Limits {
 }
 
 /// The request after the edit, or the category and text of the failure.
-fn request_at(moment: Moment, answer: &Answer) -> Result<(Head, Flow, HookEdits), String> {
+fn request_at(moment: Moment, answer: &Answer) -> Result<(RequestHead, Flow, HookEdits), String> {
     let (mut head, mut edits) = (head(), HookEdits::default());
     match edit_request(moment, &limits(), &answer.0, &mut head, &mut edits) {
         Ok(flow) => Ok((head, flow, edits)),
@@ -64,7 +64,7 @@ fn request_at(moment: Moment, answer: &Answer) -> Result<(Head, Flow, HookEdits)
     }
 }
 
-fn request(answer: &Answer) -> Result<(Head, Flow, HookEdits), String> {
+fn request(answer: &Answer) -> Result<(RequestHead, Flow, HookEdits), String> {
     request_at(Moment::ViewerRequest, answer)
 }
 

@@ -17,30 +17,30 @@ use rustix::io::Errno;
 
 /// What a path names.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(super) enum FolderEntry {
     File(File, Metadata),
     Folder,
 }
 
 /// `root` is without links. Blocks as long as the file system does.
-pub(super) fn open(root: &Path, relative: &Path) -> io::Result<Entry> {
+pub(super) fn open(root: &Path, relative: &Path) -> io::Result<FolderEntry> {
     open_by(resolve, root, relative)
 }
 
 type Resolve = fn(&OwnedFd, &Path, &Path, OFlags) -> io::Result<OwnedFd>;
 
-fn open_by(resolve: Resolve, root: &Path, relative: &Path) -> io::Result<Entry> {
+fn open_by(resolve: Resolve, root: &Path, relative: &Path) -> io::Result<FolderEntry> {
     let folder = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let looked_at = resolve(&folder, root, relative, OFlags::PATH)?;
     match FileType::from_raw_mode(rustix::fs::fstat(&looked_at)?.st_mode) {
         FileType::RegularFile => {}
-        FileType::Directory => return Ok(Entry::Folder),
+        FileType::Directory => return Ok(FolderEntry::Folder),
         _ => return Err(io::ErrorKind::NotFound.into()),
     }
     // The path may name something else by now.
     let file = File::from(resolve(&folder, root, relative, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok(Entry::File(file, metadata)) } else { Err(io::ErrorKind::NotFound.into()) }
+    if metadata.is_file() { Ok(FolderEntry::File(file, metadata)) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 fn resolve(folder: &OwnedFd, root: &Path, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
@@ -88,12 +88,12 @@ mod tests {
 
     fn text(resolve: Resolve, root: &Path, relative: &str) -> Option<String> {
         match open_by(resolve, root, Path::new(relative)) {
-            Ok(Entry::File(mut file, _)) => {
+            Ok(FolderEntry::File(mut file, _)) => {
                 let mut text = String::new();
                 file.read_to_string(&mut text).unwrap();
                 Some(text)
             }
-            Ok(Entry::Folder) => Some("a folder".to_owned()),
+            Ok(FolderEntry::Folder) => Some("a folder".to_owned()),
             Err(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, Method};
 
 use crate::cache;
-use crate::edge::request::head::Head;
+use crate::edge::request::head::RequestHead;
 
 /// What distinguishes one state of a file from another.
 pub(super) struct Validators {
@@ -19,7 +19,7 @@ pub(super) struct Validators {
 
 /// What the conditions of a request say.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ConditionOutcome {
     Send,
     NotModified,
     Failed,
@@ -43,20 +43,20 @@ impl Validators {
     }
 
     /// In the order of RFC 9110 section 13.2.2: where there is a tag, it decides alone.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Outcome {
+    pub(super) fn check(&self, headers: &HeaderMap) -> ConditionOutcome {
         if headers.contains_key(header::IF_MATCH) {
             if !tags(headers, &header::IF_MATCH).any(|tag| tag == "*" || tag == self.tag) {
-                return Outcome::Failed;
+                return ConditionOutcome::Failed;
             }
         } else if date(headers, &header::IF_UNMODIFIED_SINCE).is_some_and(|since| seconds(self.modified) > since) {
-            return Outcome::Failed;
+            return ConditionOutcome::Failed;
         }
         let unchanged = if headers.contains_key(header::IF_NONE_MATCH) {
             tags(headers, &header::IF_NONE_MATCH).any(|tag| tag == "*" || tag.trim_start_matches("W/") == self.tag)
         } else {
             date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|since| seconds(self.modified) <= since)
         };
-        if unchanged { Outcome::NotModified } else { Outcome::Send }
+        if unchanged { ConditionOutcome::NotModified } else { ConditionOutcome::Send }
     }
 }
 
@@ -77,14 +77,14 @@ fn seconds(time: SystemTime) -> u64 {
 
 /// The range that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    bytes: Bytes,
+pub(super) struct WantedRange {
+    bytes: ByteRange,
     /// `If-Range`: if it does not hold, the whole file is sent.
     condition: Option<HeaderValue>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Bytes {
+enum ByteRange {
     /// First and last, both inclusive.
     From(u64, Option<u64>),
     Last(u64),
@@ -92,15 +92,15 @@ enum Bytes {
 
 /// Which bytes of a file are sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum FilePart {
     Whole,
     /// First and length.
     Of(u64, u64),
     Unsatisfiable,
 }
 
-impl Wanted {
-    pub(super) fn of(head: &Head) -> Option<Wanted> {
+impl WantedRange {
+    pub(super) fn of(head: &RequestHead) -> Option<WantedRange> {
         let mut ranges = head.headers.get_all(header::RANGE).iter();
         let (Some(range), None, &Method::GET) = (ranges.next(), ranges.next(), &head.method) else { return None };
         let (unit, range) = range.to_str().ok()?.split_once('=')?;
@@ -109,30 +109,30 @@ impl Wanted {
         }
         let (first, last) = range.trim().split_once('-')?;
         let bytes = match (first, last) {
-            ("", last) => Bytes::Last(number(last)?),
-            (first, "") => Bytes::From(number(first)?, None),
-            (first, last) => Bytes::From(number(first)?, Some(number(last)?)),
+            ("", last) => ByteRange::Last(number(last)?),
+            (first, "") => ByteRange::From(number(first)?, None),
+            (first, last) => ByteRange::From(number(first)?, Some(number(last)?)),
         };
-        if matches!(bytes, Bytes::From(first, Some(last)) if last < first) {
+        if matches!(bytes, ByteRange::From(first, Some(last)) if last < first) {
             return None;
         }
-        Some(Wanted { bytes, condition: head.headers.get(header::IF_RANGE).cloned() })
+        Some(WantedRange { bytes, condition: head.headers.get(header::IF_RANGE).cloned() })
     }
 
-    pub(super) fn part(&self, validators: &Validators, length: u64) -> Part {
+    pub(super) fn part(&self, validators: &Validators, length: u64) -> FilePart {
         // Only an identical file can be completed, so a weak tag never matches.
         let holds = self.condition.as_ref().is_none_or(|condition| {
             condition.as_bytes() == validators.tag.as_bytes()
                 || condition.as_bytes() == httpdate::fmt_http_date(validators.modified).as_bytes()
         });
         match self.bytes {
-            _ if !holds => Part::Whole,
-            Bytes::Last(0) => Part::Unsatisfiable,
+            _ if !holds => FilePart::Whole,
+            ByteRange::Last(0) => FilePart::Unsatisfiable,
             // An empty file has no range.
-            Bytes::Last(_) if length == 0 => Part::Whole,
-            Bytes::Last(n) => Part::Of(length - n.min(length), n.min(length)),
-            Bytes::From(first, _) if first >= length => Part::Unsatisfiable,
-            Bytes::From(first, last) => Part::Of(first, last.unwrap_or(u64::MAX).min(length - 1) - first + 1),
+            ByteRange::Last(_) if length == 0 => FilePart::Whole,
+            ByteRange::Last(n) => FilePart::Of(length - n.min(length), n.min(length)),
+            ByteRange::From(first, _) if first >= length => FilePart::Unsatisfiable,
+            ByteRange::From(first, last) => FilePart::Of(first, last.unwrap_or(u64::MAX).min(length - 1) - first + 1),
         }
     }
 }
@@ -147,12 +147,12 @@ fn number(digits: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn head(method: Method, headers: &[(&'static str, &str)]) -> Head {
+    fn head(method: Method, headers: &[(&'static str, &str)]) -> RequestHead {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        Head::new(method, "/".parse().unwrap(), map, http::Version::HTTP_11)
+        RequestHead::new(method, "/".parse().unwrap(), map, http::Version::HTTP_11)
     }
 
     fn validators() -> Validators {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn one_range_is_a_part_and_anything_else_the_whole() {
-        use Part::{Of, Unsatisfiable, Whole};
+        use FilePart::{Of, Unsatisfiable, Whole};
         for (range, length, part) in [
             ("bytes=0-0", 10, Of(0, 1)),
             ("bytes=2-5", 10, Of(2, 4)),
@@ -188,11 +188,11 @@ mod tests {
             ("lines=1-2", 10, Whole),
             ("", 10, Whole),
         ] {
-            let wanted = Wanted::of(&head(Method::GET, &[("range", range)]));
+            let wanted = WantedRange::of(&head(Method::GET, &[("range", range)]));
             assert_eq!(wanted.map_or(Whole, |wanted| wanted.part(&validators(), length)), part, "{range:?} of {length}");
         }
-        assert_eq!(Wanted::of(&head(Method::HEAD, &[("range", "bytes=0-0")])), None);
-        assert_eq!(Wanted::of(&head(Method::GET, &[("range", "bytes=0-0"), ("range", "bytes=1-1")])), None);
+        assert_eq!(WantedRange::of(&head(Method::HEAD, &[("range", "bytes=0-0")])), None);
+        assert_eq!(WantedRange::of(&head(Method::GET, &[("range", "bytes=0-0"), ("range", "bytes=1-1")])), None);
     }
 
     #[test]
@@ -201,14 +201,14 @@ mod tests {
         for (condition, holds) in
             [("\"t\"", true), ("W/\"t\"", false), ("\"x\"", false), (&*modified, true), ("Thu, 01 Jan 1970 00:00:00 GMT", false)]
         {
-            let wanted = Wanted::of(&head(Method::GET, &[("range", "bytes=0-0"), ("if-range", condition)])).unwrap();
-            assert_eq!(wanted.part(&validators(), 10) == Part::Of(0, 1), holds, "{condition}");
+            let wanted = WantedRange::of(&head(Method::GET, &[("range", "bytes=0-0"), ("if-range", condition)])).unwrap();
+            assert_eq!(wanted.part(&validators(), 10) == FilePart::Of(0, 1), holds, "{condition}");
         }
     }
 
     #[test]
     fn validators_answer_whether_a_file_changed() {
-        use Outcome::{Failed, NotModified, Send};
+        use ConditionOutcome::{Failed, NotModified, Send};
         let (same, before) = (httpdate::fmt_http_date(validators().modified), httpdate::fmt_http_date(UNIX_EPOCH));
         for (headers, outcome) in [
             (&[][..], Send),

@@ -14,25 +14,25 @@ use crate::edge::site::signed::denied::Denied;
 use crate::limits::signed::{EPOCH_S, RESOURCE_WILDCARDS};
 use crate::path::pattern::Pattern;
 
-pub(crate) struct Policy {
+pub(crate) struct SignedPolicy {
     /// `None` covers everything.
     resource: Option<Resource>,
     until_s: u64,
     from_s: Option<u64>,
-    source: Option<Network>,
+    source: Option<Cidr>,
 }
 
-impl Policy {
+impl SignedPolicy {
     /// A canned policy, whose resource is the URL itself.
-    pub(crate) fn until(expires: &str) -> Option<Policy> {
-        Some(Policy { resource: None, until_s: time(expires)?, from_s: None, source: None })
+    pub(crate) fn until(expires: &str) -> Option<SignedPolicy> {
+        Some(SignedPolicy { resource: None, until_s: time(expires)?, from_s: None, source: None })
     }
 
     /// A custom policy.
-    pub(crate) fn read(text: &[u8]) -> Option<Policy> {
+    pub(crate) fn read(text: &[u8]) -> Option<SignedPolicy> {
         let Object(Document { statement: [Object(statement)] }) = serde_json::from_slice(text).ok()?;
         let Object(condition) = statement.condition;
-        let source = condition.ip_address.map(|address| Network::read(&address.0.source_ip));
+        let source = condition.ip_address.map(|address| Cidr::read(&address.0.source_ip));
         let times = [Some(condition.date_less_than.0.epoch_time), condition.date_greater_than.map(|date| date.0.epoch_time)];
         if times.iter().flatten().any(|&time| time > EPOCH_S) || source == Some(None) {
             return None;
@@ -41,7 +41,7 @@ impl Policy {
             None => None,
             Some(text) => Some(Resource::read(&text)?),
         };
-        Some(Policy { resource, until_s: times[0]?, from_s: times[1], source: source.flatten() })
+        Some(SignedPolicy { resource, until_s: times[0]?, from_s: times[1], source: source.flatten() })
     }
 
     pub(crate) fn admits(&self, client: IpAddr, now_s: u64) -> Result<(), Denied> {
@@ -125,14 +125,14 @@ fn length(bits: &str) -> Option<u8> {
 
 /// Addresses with the same first bits.
 #[derive(PartialEq)]
-struct Network {
+struct Cidr {
     address: IpAddr,
     bits: u8,
 }
 
-impl Network {
+impl Cidr {
     /// `192.0.2.0/24`, or one address.
-    fn read(text: &str) -> Option<Network> {
+    fn read(text: &str) -> Option<Cidr> {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let written: IpAddr = address.parse().ok()?;
         let most = if written.is_ipv4() { 32 } else { 128 };
@@ -140,7 +140,7 @@ impl Network {
         // Clients are compared in canonical form, so networks are, too (RFC 4291 section 2.5.5.2).
         let address = written.to_canonical();
         let bits = if address.is_ipv4() && written.is_ipv6() { bits.checked_sub(96)? } else { bits };
-        Some(Network { address, bits })
+        Some(Cidr { address, bits })
     }
 
     fn contains(&self, client: IpAddr) -> bool {
@@ -177,7 +177,7 @@ struct Condition {
     #[serde(default, deserialize_with = "not_null")]
     date_greater_than: Option<Object<Date>>,
     #[serde(default, deserialize_with = "not_null")]
-    ip_address: Option<Object<Address>>,
+    ip_address: Option<Object<SourceAddress>>,
 }
 
 #[derive(Deserialize)]
@@ -189,7 +189,7 @@ struct Date {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Address {
+struct SourceAddress {
     #[serde(rename = "AWS:SourceIp")]
     source_ip: String,
 }

@@ -32,17 +32,17 @@ fn signers() -> Signers {
     Signers { keys: vec![key("KRSA", KeyKind::Rsa, &rsa[24..]), key("KECDSA", KeyKind::EcdsaP256, &ecdsa[26..])] }
 }
 
-fn head(target: &str, cookies: &[&str]) -> Head {
+fn head(target: &str, cookies: &[&str]) -> RequestHead {
     let mut request = http::Request::builder().uri(target).header("host", "www.example.com");
     for cookies in cookies.iter().filter(|cookies| !cookies.is_empty()) {
         request = request.header("cookie", *cookies);
     }
-    Head::admit(request.body(()).unwrap().into_parts().0).unwrap_or_else(|refusal| panic!("{target}: {refusal}"))
+    RequestHead::admit(request.body(()).unwrap().into_parts().0).unwrap_or_else(|rejection| panic!("{target}: {rejection}"))
 }
 
-fn admit(signers: &Signers, head: &Head) -> Result<(), Denied> {
+fn admit(signers: &Signers, head: &RequestHead) -> Result<(), Denied> {
     let path = NormalPath::of(head.path());
-    signers.admit(&Asked { now_s: NOW_S, ..Asked::new(head, &path, false, IpAddr::from([127, 0, 0, 1])) })
+    signers.admit(&SignedRequest { now_s: NOW_S, ..SignedRequest::new(head, &path, false, IpAddr::from([127, 0, 0, 1])) })
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn addresses_are_compared_by_their_first_bits() {
             "{{\"Statement\":[{{\"Condition\":{{{},\"IpAddress\":{{\"AWS:SourceIp\":\"{network}\"}}}}}}]}}",
             until(NOW_S + 1)
         );
-        let policy = Policy::read(text.as_bytes()).unwrap_or_else(|| panic!("{network}"));
+        let policy = SignedPolicy::read(text.as_bytes()).unwrap_or_else(|| panic!("{network}"));
         let admitted = policy.admits(client.parse().unwrap(), NOW_S) == Ok(());
         assert_eq!(admitted, contains, "{client} in {network}");
     }
@@ -313,12 +313,12 @@ fn a_policy_with_anything_that_is_not_understood_is_none() {
         (format!("{{\"Statement\":[{{\"Condition\":{{\"DateLessThan\":{time},\"IpAddress\":[\"::1\"]}}}}]}}"), false),
         (format!("{{\"Statement\":[{{\"Condition\":{{\"DateLessThan\":{time},\"DateLessThan\":{time}}}}}]}}"), false),
     ] {
-        assert_eq!(policy::Policy::read(policy.as_bytes()).is_some(), is_read, "{policy}");
+        assert_eq!(policy::SignedPolicy::read(policy.as_bytes()).is_some(), is_read, "{policy}");
     }
     for (wildcards, is_read) in [(limits::signed::RESOURCE_WILDCARDS, true), (limits::signed::RESOURCE_WILDCARDS + 1, false)] {
         let resource = "?".repeat(wildcards);
         let policy = format!("{{\"Statement\":[{{\"Resource\":\"{resource}\",\"Condition\":{{\"DateLessThan\":{time}}}}}]}}");
-        assert_eq!(policy::Policy::read(policy.as_bytes()).is_some(), is_read, "{wildcards}");
+        assert_eq!(policy::SignedPolicy::read(policy.as_bytes()).is_some(), is_read, "{wildcards}");
     }
 }
 

@@ -22,9 +22,9 @@ use crate::wasm::abi::Moment;
 
 /// Why a request ends without the answer of an origin or a hook.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum Rejection {
     #[error(transparent)]
-    Head(#[from] HeadError),
+    RequestHead(#[from] HeadError),
     #[error("the path can be read in several ways: {0}")]
     Path(&'static str),
     #[error("no site has this host")]
@@ -59,37 +59,39 @@ pub(crate) enum Refusal {
     Panicked(String),
 }
 
-impl Refusal {
+impl Rejection {
     /// The status, the result type and the word for the client and the metrics.
     fn verdict(&self) -> (StatusCode, ResultType, &'static str) {
         use ResultType::Error;
         match self {
-            Refusal::Head(HeadError::Malformed(_)) | Refusal::Handshake(HandshakeError::Key) => {
+            Rejection::RequestHead(HeadError::Malformed(_)) | Rejection::Handshake(HandshakeError::Key) => {
                 (StatusCode::BAD_REQUEST, Error, "malformed-request")
             }
-            Refusal::Path(_) => (StatusCode::BAD_REQUEST, Error, "ambiguous-path"),
-            Refusal::Head(HeadError::UrlTooLong) => (StatusCode::URI_TOO_LONG, Error, "url-too-long"),
-            Refusal::Head(HeadError::TooManyHeaders) => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Error, "too-many-headers"),
-            Refusal::UnknownHost => (StatusCode::FORBIDDEN, Error, "unknown-host"),
+            Rejection::Path(_) => (StatusCode::BAD_REQUEST, Error, "ambiguous-path"),
+            Rejection::RequestHead(HeadError::UrlTooLong) => (StatusCode::URI_TOO_LONG, Error, "url-too-long"),
+            Rejection::RequestHead(HeadError::TooManyHeaders) => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Error, "too-many-headers")
+            }
+            Rejection::UnknownHost => (StatusCode::FORBIDDEN, Error, "unknown-host"),
             // RFC 8586 leaves the status open; this one fits (RFC 5842 section 7.2).
-            Refusal::Head(HeadError::Loop) => (StatusCode::LOOP_DETECTED, Error, "loop"),
-            Refusal::Misdirected => (StatusCode::MISDIRECTED_REQUEST, Error, "misdirected"),
-            Refusal::HttpsOnly => (StatusCode::FORBIDDEN, Error, "https-only"),
-            Refusal::Method => (StatusCode::FORBIDDEN, Error, "method-not-allowed"),
-            Refusal::BodyOfGet => (StatusCode::FORBIDDEN, Error, "body-not-allowed"),
-            Refusal::Unsigned(denied) => (StatusCode::FORBIDDEN, Error, denied_category(*denied)),
-            Refusal::OnlyIfCached => (StatusCode::GATEWAY_TIMEOUT, Error, "not-cached"),
-            Refusal::Body(error) | Refusal::Fetch(FetchError::Body(error)) => match error {
+            Rejection::RequestHead(HeadError::Loop) => (StatusCode::LOOP_DETECTED, Error, "loop"),
+            Rejection::Misdirected => (StatusCode::MISDIRECTED_REQUEST, Error, "misdirected"),
+            Rejection::HttpsOnly => (StatusCode::FORBIDDEN, Error, "https-only"),
+            Rejection::Method => (StatusCode::FORBIDDEN, Error, "method-not-allowed"),
+            Rejection::BodyOfGet => (StatusCode::FORBIDDEN, Error, "body-not-allowed"),
+            Rejection::Unsigned(denied) => (StatusCode::FORBIDDEN, Error, denied_category(*denied)),
+            Rejection::OnlyIfCached => (StatusCode::GATEWAY_TIMEOUT, Error, "not-cached"),
+            Rejection::Body(error) | Rejection::Fetch(FetchError::Body(error)) => match error {
                 PeekError::Timeout => (StatusCode::REQUEST_TIMEOUT, Error, "body-timeout"),
                 PeekError::Broken(_) => (StatusCode::BAD_REQUEST, Error, "body-broken"),
             },
-            Refusal::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
-            Refusal::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
-            Refusal::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
-            Refusal::Panicked(_) => (StatusCode::INTERNAL_SERVER_ERROR, Error, "panic"),
-            Refusal::Handshake(HandshakeError::Version) => (StatusCode::UPGRADE_REQUIRED, Error, "websocket-version"),
-            Refusal::Tunnels => (StatusCode::SERVICE_UNAVAILABLE, Error, "tunnels"),
-            Refusal::Fetch(error) => match error {
+            Rejection::OriginBody(PeekError::Timeout) => (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout"),
+            Rejection::OriginBody(PeekError::Broken(_)) => (StatusCode::BAD_GATEWAY, Error, "origin-broken"),
+            Rejection::Hook { moment, failure, .. } => hook_verdict(*moment, failure),
+            Rejection::Panicked(_) => (StatusCode::INTERNAL_SERVER_ERROR, Error, "panic"),
+            Rejection::Handshake(HandshakeError::Version) => (StatusCode::UPGRADE_REQUIRED, Error, "websocket-version"),
+            Rejection::Tunnels => (StatusCode::SERVICE_UNAVAILABLE, Error, "tunnels"),
+            Rejection::Fetch(error) => match error {
                 FetchError::ConnectTimeout(_) | FetchError::ReadTimeout(_) => {
                     (StatusCode::GATEWAY_TIMEOUT, Error, "origin-timeout")
                 }
@@ -123,8 +125,8 @@ impl Refusal {
         node.metrics.refused(category);
         let Occasion { site, path, request_id: id, .. } = occasion;
         match self {
-            Refusal::Fetch(FetchError::Exhausted(_)) => node.metrics.exhausted(Occasion { category, cause: self, ..occasion }),
-            Refusal::Panicked(_) => node.metrics.panicked(Occasion { category, cause: self, ..occasion }),
+            Rejection::Fetch(FetchError::Exhausted(_)) => node.metrics.exhausted(Occasion { category, cause: self, ..occasion }),
+            Rejection::Panicked(_) => node.metrics.panicked(Occasion { category, cause: self, ..occasion }),
             _ => {}
         }
         if tracing::enabled!(target: "edgeward::edge", tracing::Level::DEBUG) {
@@ -132,14 +134,14 @@ impl Refusal {
             tracing::debug!(target: "edgeward::edge", site, path, request_id = id, category, status, "{self}");
         }
         let (content_type, text) = match self {
-            Refusal::Unsigned(denied) => ("text/xml", Bytes::from_static(denied_body(*denied).as_bytes())),
+            Rejection::Unsigned(denied) => ("text/xml", Bytes::from_static(denied_body(*denied).as_bytes())),
             _ => ("text/plain; charset=utf-8", format!("{status}\ncategory: {category}\nrequest id: {id}\n").into()),
         };
         let mut response = Response::new(Content::Full(text));
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Refusal::Handshake(HandshakeError::Version) = self {
+        if let Rejection::Handshake(HandshakeError::Version) = self {
             // Says what would be right (RFC 6455 section 4.4, RFC 9110 section 15.5.22).
             response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, websocket::VERSION);
             response.headers_mut().insert(header::UPGRADE, websocket::PROTOCOL);
@@ -233,7 +235,7 @@ mod tests {
 
     #[test]
     fn an_origin_that_is_late_is_504_and_one_that_is_away_502() {
-        let verdict = |error: FetchError| Refusal::Fetch(error).verdict().0.as_u16();
+        let verdict = |error: FetchError| Rejection::Fetch(error).verdict().0.as_u16();
         let timeout = std::time::Duration::from_secs(1);
         assert_eq!(verdict(FetchError::ConnectTimeout(timeout)), 504);
         assert_eq!(verdict(FetchError::ReadTimeout(timeout)), 504);
@@ -256,7 +258,7 @@ mod tests {
             (Failure::Throttled(Scope::Queue), 503, "LambdaLimitExceeded"),
             (Failure::BadReply("x".into()), 502, "LambdaValidationError"),
         ] {
-            let (said, kind, _) = Refusal::Fetch(FetchError::Component(failure)).verdict();
+            let (said, kind, _) = Rejection::Fetch(FetchError::Component(failure)).verdict();
             assert_eq!((said.as_u16(), kind.name()), (status, result));
         }
     }

@@ -19,7 +19,7 @@ use crate::limits::utilization::{REST_DOUBLINGS, REST_MS, STRIKES, TIME_PER_CPU}
 const REST_MIN: Duration = Duration::from_millis(REST_MS);
 
 /// See the module. All fields may be read torn between threads: a call more or less is refused, no more.
-pub struct Admission {
+pub struct UtilizationThrottle {
     start: Instant,
     strikes: AtomicU32,
     /// Milliseconds since `start` until which calls are refused; 0 while open.
@@ -27,9 +27,9 @@ pub struct Admission {
     relapses: AtomicU32,
 }
 
-impl Default for Admission {
-    fn default() -> Admission {
-        Admission {
+impl Default for UtilizationThrottle {
+    fn default() -> UtilizationThrottle {
+        UtilizationThrottle {
             start: Instant::now(),
             strikes: AtomicU32::new(0),
             resting_until_ms: AtomicU64::new(0),
@@ -38,7 +38,7 @@ impl Default for Admission {
     }
 }
 
-impl Admission {
+impl UtilizationThrottle {
     /// Whether a call may run now.
     pub fn admits(&self, now: Instant) -> bool {
         let until = self.resting_until_ms.load(Relaxed);
@@ -104,36 +104,36 @@ fn ms(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn rested(admission: &Admission) -> Instant {
-        admission.start + Duration::from_millis(admission.resting_until_ms.load(Relaxed))
+    fn rested(throttle: &UtilizationThrottle) -> Instant {
+        throttle.start + Duration::from_millis(throttle.resting_until_ms.load(Relaxed))
     }
 
     #[test]
     fn a_function_that_keeps_overrunning_is_refused_until_it_has_rested() {
-        let admission = Admission::default();
-        let now = admission.start;
+        let throttle = UtilizationThrottle::default();
+        let now = throttle.start;
         for _ in 0..STRIKES {
-            assert!(admission.admits(now));
-            admission.overran(now);
+            assert!(throttle.admits(now));
+            throttle.overran(now);
         }
-        assert!(!admission.admits(now));
-        assert!(!admission.admits(rested(&admission) - Duration::from_millis(1)));
-        let later = rested(&admission);
-        assert!(admission.admits(later), "one call probes");
-        assert!(!admission.admits(later), "and only one");
-        admission.kept();
-        assert!(admission.admits(later));
+        assert!(!throttle.admits(now));
+        assert!(!throttle.admits(rested(&throttle) - Duration::from_millis(1)));
+        let later = rested(&throttle);
+        assert!(throttle.admits(later), "one call probes");
+        assert!(!throttle.admits(later), "and only one");
+        throttle.kept();
+        assert!(throttle.admits(later));
     }
 
     #[test]
     fn what_takes_far_longer_than_its_fuel_says_is_an_overrun() {
         let cpu = Duration::from_millis(1);
         for (took, rests) in [(Duration::from_millis(4), false), (Duration::from_micros(4_001), true)] {
-            let admission = Admission::default();
+            let throttle = UtilizationThrottle::default();
             for _ in 0..STRIKES {
-                admission.ended(admission.start, took, cpu);
+                throttle.ended(throttle.start, took, cpu);
             }
-            assert_eq!(!admission.admits(admission.start), rests, "{took:?}");
+            assert_eq!(!throttle.admits(throttle.start), rests, "{took:?}");
         }
     }
 
@@ -149,36 +149,36 @@ mod tests {
             (short, Failure::Trap("a trap".to_owned()), false),
             (Duration::from_micros(4_001), Failure::Trap("a trap, late".to_owned()), true),
         ] {
-            let admission = Admission::default();
+            let throttle = UtilizationThrottle::default();
             for _ in 0..STRIKES {
-                admission.failed(admission.start, took, cpu, &failure);
+                throttle.failed(throttle.start, took, cpu, &failure);
             }
-            assert_eq!(!admission.admits(admission.start), rests, "{failure}");
+            assert_eq!(!throttle.admits(throttle.start), rests, "{failure}");
         }
     }
 
     #[test]
     fn each_relapse_doubles_the_rest_up_to_a_maximum() {
-        let admission = Admission::default();
-        let mut now = admission.start;
+        let throttle = UtilizationThrottle::default();
+        let mut now = throttle.start;
         for _ in 0..STRIKES {
-            admission.overran(now);
+            throttle.overran(now);
         }
         for relapse in 1..10u32 {
-            now = rested(&admission);
-            assert!(admission.admits(now));
-            admission.overran(now);
-            assert_eq!(rested(&admission) - now, REST_MIN * (1 << relapse.min(REST_DOUBLINGS)));
+            now = rested(&throttle);
+            assert!(throttle.admits(now));
+            throttle.overran(now);
+            assert_eq!(rested(&throttle) - now, REST_MIN * (1 << relapse.min(REST_DOUBLINGS)));
         }
     }
 
     #[test]
     fn overruns_now_and_then_are_forgiven() {
-        let admission = Admission::default();
+        let throttle = UtilizationThrottle::default();
         for _ in 0..10 * STRIKES {
-            admission.overran(admission.start);
-            admission.kept();
+            throttle.overran(throttle.start);
+            throttle.kept();
         }
-        assert!(admission.admits(admission.start));
+        assert!(throttle.admits(throttle.start));
     }
 }
