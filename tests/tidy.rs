@@ -65,61 +65,6 @@ const ONLY: [(&str, &[&str]); 14] = [
 /// Names that several types have, and why: the module in front tells them apart, and no other name would be as plain.
 const SHARED_NAMES: [(&str, &str); 1] = [("Args", "the arguments of one command, always written with its module: `serve::Args`")];
 
-/// Names that several types still have: being renamed. No new one belongs here, and the list is empty in the end.
-const BEING_RENAMED: &[&str] = &[
-    "Address",
-    "Admission",
-    "Answer",
-    "Asked",
-    "BodyError",
-    "Called",
-    "ConfigError",
-    "End",
-    "Ended",
-    "Entry",
-    "Found",
-    "Grant",
-    "Guarded",
-    "Head",
-    "Host",
-    "Keys",
-    "Incoming",
-    "Input",
-    "Key",
-    "Memory",
-    "Network",
-    "Offer",
-    "Opened",
-    "Origin",
-    "Outcome",
-    "Outgoing",
-    "Part",
-    "Passed",
-    "Pattern",
-    "Phase",
-    "Place",
-    "Reader",
-    "Reason",
-    "Refusal",
-    "Refused",
-    "Reply",
-    "Rules",
-    "Running",
-    "Scope",
-    "Sent",
-    "Sockets",
-    "Source",
-    "State",
-    "Store",
-    "Stream",
-    "Target",
-    "Turn",
-    "Unfinished",
-    "Verdict",
-    "Wanted",
-    "Writer",
-];
-
 struct Source {
     /// From the root of the repository.
     path: String,
@@ -448,7 +393,7 @@ fn a_type_has_a_name_of_its_own() {
     let is_shared = |name: &str| SHARED_NAMES.iter().any(|(shared, _)| *shared == name);
     let mut broken: Vec<String> = homes
         .iter()
-        .filter(|(name, _)| !is_shared(name) && !BEING_RENAMED.contains(&name.as_str()))
+        .filter(|(name, _)| !is_shared(name))
         .map(|(name, paths)| format!("`{name}` is declared in {}", Vec::from_iter(paths.iter().map(String::as_str)).join(", ")))
         .collect();
     let stale = SHARED_NAMES.iter().filter(|(name, _)| !homes.contains_key(*name));

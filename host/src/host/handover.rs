@@ -60,8 +60,8 @@ pub(super) enum Wish {
     Replace,
 }
 
-/// What became of asking.
-pub(super) enum Asked {
+/// The answer of a running process to the request for its sockets.
+pub(super) enum HandoverReply {
     /// There is nobody, or nobody who has sockets left.
     Nobody,
     /// There was one, whose file is still there.
@@ -78,13 +78,13 @@ pub(super) struct Predecessor {
 }
 
 impl Predecessor {
-    pub(super) fn ask(data_dir: &Path, wish: Wish) -> Asked {
+    pub(super) fn ask(data_dir: &Path, wish: Wish) -> HandoverReply {
         match ask(data_dir, wish) {
             Ok(asked) => asked,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Asked::Nobody,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => HandoverReply::Nobody,
             Err(error) => {
                 tracing::debug!(%error, "no predecessor answers");
-                Asked::Gone
+                HandoverReply::Gone
             }
         }
     }
@@ -107,12 +107,12 @@ impl Predecessor {
     }
 }
 
-fn ask(data_dir: &Path, wish: Wish) -> io::Result<Asked> {
+fn ask(data_dir: &Path, wish: Wish) -> io::Result<HandoverReply> {
     let file = Address::of(data_dir, FILE)?;
     let mut stream = UnixStream::connect(file.path())?;
     if !is_our_own(&stream) {
         tracing::warn!("the process at {} is another user's and is not asked for its sockets", data_dir.join(FILE).display());
-        return Ok(Asked::Nobody);
+        return Ok(HandoverReply::Nobody);
     }
     let patience = Some(Duration::from_millis(ANSWER_MS));
     stream.set_read_timeout(patience)?;
@@ -120,15 +120,15 @@ fn ask(data_dir: &Path, wish: Wish) -> io::Result<Asked> {
     stream.write_all(if wish == Wish::Take { TAKE } else { REPLACE }.as_bytes())?;
     let answer = line(&mut stream)?;
     let count = match answer.as_str() {
-        SERVING => return Ok(Asked::Serving),
-        CLOSED => return Ok(Asked::Gone),
+        SERVING => return Ok(HandoverReply::Serving),
+        CLOSED => return Ok(HandoverReply::Gone),
         sockets => sockets.trim_end().strip_prefix("sockets ").and_then(|count| count.parse().ok()).unwrap_or(0),
     };
     if !(1..=SOCKETS).contains(&count) {
         return Err(io::Error::other(format!("not an answer: {answer:?}")));
     }
     let sockets = (0..count).map(|_| receive(&stream).map(TcpListener::from)).collect::<io::Result<_>>()?;
-    Ok(Asked::Given(Predecessor { sockets, stream }))
+    Ok(HandoverReply::Given(Predecessor { sockets, stream }))
 }
 
 /// Answers successors until the process ends. None of it is needed to serve: what fails is told.

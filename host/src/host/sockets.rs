@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::handover::{Asked, Predecessor, Wish};
+use super::handover::{HandoverReply, Predecessor, Wish};
 use crate::config::Server;
 use crate::limits::handover::{ASK_AGAIN_MS, TAKE_MS};
 use crate::net;
@@ -104,12 +104,12 @@ pub(super) fn gather(server: &Server, passed: Passed, wish: Wish) -> anyhow::Res
     let begin = Instant::now();
     loop {
         let (predecessor, patience_ms) = match Predecessor::ask(&server.data_dir, wish) {
-            Asked::Given(predecessor) => (Some(predecessor), 0),
+            HandoverReply::Given(predecessor) => (Some(predecessor), 0),
             // It may have been told to leave, and not have heard it yet.
-            Asked::Serving => (None, TAKE_MS),
+            HandoverReply::Serving => (None, TAKE_MS),
             // Or be just ending.
-            Asked::Gone => (None, ASK_AGAIN_MS * 10),
-            Asked::Nobody => (None, 0),
+            HandoverReply::Gone => (None, ASK_AGAIN_MS * 10),
+            HandoverReply::Nobody => (None, 0),
         };
         let result = claimed.try_clone()?.bound(predecessor);
         let is_taken =

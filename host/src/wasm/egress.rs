@@ -43,7 +43,7 @@ impl WasiHttpHooks for OutgoingHooks {
         options: Option<RequestOptions>,
         // Resolves when the guest has received the response; nothing here waits for it.
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Result<send::SentRequest, Error>> + Send> {
+    ) -> Box<dyn Future<Output = Result<send::DrivenResponse, Error>> + Send> {
         let (egress, log) = (self.egress.clone(), self.log.clone());
         self.passed.append_to(request.headers_mut());
         Box::new(send::send(egress, log, request, options.unwrap_or_default()))

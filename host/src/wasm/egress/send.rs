@@ -29,7 +29,7 @@ use crate::wasm::egress::policy::{Egress, EgressDenial};
 use crate::wasm::worker::output::FunctionLog;
 
 /// A response, and the future that drives its connection.
-pub(super) type SentRequest = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+pub(super) type DrivenResponse = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 /// The timeouts if the guest sets none; the call's deadline is shorter by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(CONNECT_MS);
@@ -40,7 +40,7 @@ pub(super) async fn send(
     log: FunctionLog,
     request: Request<WasiBody>,
     options: RequestOptions,
-) -> Result<SentRequest, Error> {
+) -> Result<DrivenResponse, Error> {
     let (target, tls) = match destination(&egress, request.uri()) {
         Ok(destination) => destination,
         Err(DestinationError::Unreadable) => return Err(Error::HttpRequestUriInvalid),
@@ -183,7 +183,7 @@ async fn exchange(
     stream: Box<dyn ByteStream>,
     request: Request<WasiBody>,
     options: RequestOptions,
-) -> Result<SentRequest, Error> {
+) -> Result<DrivenResponse, Error> {
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
