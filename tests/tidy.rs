@@ -63,7 +63,19 @@ const ONLY: [(&str, &[&str]); 14] = [
 ];
 
 /// Names that several types have, and why: the module in front tells them apart, and no other name would be as plain.
-const SHARED_NAMES: [(&str, &str); 1] = [("Args", "the arguments of one command, always written with its module: `serve::Args`")];
+const SHARED_NAMES: [(&str, &str); 9] = [
+    ("AccessLog", CONFIGURED),
+    ("Args", "the arguments of one command, always written with its module: `serve::Args`"),
+    ("Behavior", CONFIGURED),
+    ("Cache", CONFIGURED),
+    ("Function", CONFIGURED),
+    ("Instance", "what each of the two pools keeps; nobody has both"),
+    ("KeyValues", CONFIGURED),
+    ("Origin", CONFIGURED),
+    ("Site", CONFIGURED),
+];
+
+const CONFIGURED: &str = "what the configuration says of it, always written with its module, and what is made of that";
 
 struct Source {
     /// From the root of the repository.
@@ -110,7 +122,8 @@ impl Source {
 
 /// The types that a file declares at its top level. What stands in functions, macros and tests is nobody's vocabulary.
 fn types_of(source: &Source) -> impl Iterator<Item = String> {
-    let code = source.code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    // Tests that are a file of their own are told by their path; `mod tests;` may stand anywhere.
+    let code = source.code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     code.lines().filter_map(|line| {
         let line = match line.strip_prefix("pub") {
             Some(rest) => rest.split_once(' ')?.1,
