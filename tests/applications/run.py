@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -73,6 +74,11 @@ def chromium():
     return found
 
 
+def two_lines(text):
+    lines = text.split("\n")
+    return lines[:2] if len(lines) >= 2 and lines[1] else None
+
+
 class Browser:
     def __init__(self, folder):
         port_file = folder / "profile" / "DevToolsActivePort"
@@ -85,8 +91,13 @@ class Browser:
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )
-        lines = until("Chromium", lambda: port_file.exists() and port_file.read_text().split("\n"))
-        self.socket = connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", max_size=None, legacy=True)
+        try:
+            # Two lines, the port and the path; the file is there before they are.
+            port, path = until("Chromium", lambda: port_file.exists() and two_lines(port_file.read_text()))
+            self.socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None, legacy=True)
+        except BaseException:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
         self.ids = itertools.count(1)
 
     def ask(self, method, session=None, **params):
