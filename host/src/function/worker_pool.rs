@@ -26,7 +26,7 @@ use crate::failure::{Failure, Scope};
 use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
 use crate::function::pool::InstanceSource;
 use crate::function::teardown;
-use crate::limits::{InstancePolicy, Limit, shelf, worker};
+use crate::limits::{InstancePolicy, Limit, shelf};
 use crate::telemetry::{FunctionMetrics, InstanceEvent};
 use crate::wasm::worker::{WorkerCode, WorkerInstance};
 
@@ -91,7 +91,7 @@ impl Instance {
 /// However it ends: after its call, with a request that was given up, with its revision.
 impl Drop for Instance {
     fn drop(&mut self) {
-        if let Some(life) = self.life.take_if(|life| life.inner.memory_bytes() > worker::TEARDOWN_INLINE_BYTES) {
+        if let Some(life) = self.life.take_if(|life| life.inner.is_slow_to_drop()) {
             teardown::let_go(life);
         }
     }

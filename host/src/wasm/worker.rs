@@ -208,6 +208,13 @@ impl WorkerInstance {
     pub fn memory_bytes(&self) -> u64 {
         self.store.data().growth.memory_bytes()
     }
+
+    /// Whether to drop it takes milliseconds: its memory is given back to the system, and what its handles hold in the
+    /// host is freed piece by piece.
+    pub fn is_slow_to_drop(&mut self) -> bool {
+        self.memory_bytes() > worker::TEARDOWN_INLINE_BYTES
+            || self.store.data_mut().holds_more_than(worker::TEARDOWN_INLINE_HANDLES)
+    }
 }
 
 fn failure(store: &mut Store<WorkerState>, limits: &Limits, error: &wasmtime::Error) -> Failure {

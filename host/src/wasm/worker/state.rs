@@ -100,6 +100,10 @@ impl WorkerState {
         self.permits.outlive_handles() || holdings::is_busy(&mut self.table)
     }
 
+    pub(super) fn holds_more_than(&mut self, handles: usize) -> bool {
+        self.table.iter_mut().nth(handles).is_some()
+    }
+
     /// The limit that a call has exceeded by its work in the host.
     pub(super) fn overrun(&mut self) -> Option<Limit> {
         if self.meter.is_over_host_calls() {
