@@ -17,7 +17,9 @@ pub(super) fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
         return Some(one.len().min(other.len()));
     }
     let page_bytes = rustix::param::page_size();
-    let (in_one, in_other) = (touched(one, page_bytes), touched(other, page_bytes));
+    let pagemap = File::open("/proc/self/pagemap").ok();
+    let touched = |memory| touched(pagemap.as_ref()?, memory, page_bytes);
+    let (in_one, in_other) = (touched(one), touched(other));
     let is_touched = |pages: &Option<Vec<bool>>, page: usize| pages.as_ref().is_none_or(|pages| pages[page]);
     let pages = one.chunks(page_bytes).zip(other.chunks(page_bytes)).enumerate();
     let mut looked_at = pages.filter(|(page, _)| is_touched(&in_one, *page) || is_touched(&in_other, *page));
@@ -28,14 +30,14 @@ pub(super) fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
 }
 
 /// Which pages were touched. `None` if that is unknown.
-fn touched(memory: &[u8], page_bytes: usize) -> Option<Vec<bool>> {
+fn touched(pagemap: &File, memory: &[u8], page_bytes: usize) -> Option<Vec<bool>> {
     let start = memory.as_ptr().addr();
     if !start.is_multiple_of(page_bytes) {
         return None;
     }
     let mut entries = vec![0; memory.len().div_ceil(page_bytes) * size_of::<u64>()];
     let offset = (start / page_bytes * size_of::<u64>()) as u64;
-    File::open("/proc/self/pagemap").and_then(|pagemap| pagemap.read_exact_at(&mut entries, offset)).ok()?;
+    pagemap.read_exact_at(&mut entries, offset).ok()?;
     let entries = entries.chunks_exact(size_of::<u64>()).filter_map(|entry| entry.try_into().ok());
     Some(entries.map(|entry| u64::from_ne_bytes(entry) & TOUCHED != 0).collect())
 }
@@ -59,7 +61,8 @@ mod tests {
         let page_bytes = rustix::param::page_size();
         let (mut memory, first) = memory();
         memory[first + 20_000_000] = 0;
-        let pages = touched(&memory[first..first + BYTES], page_bytes).expect("Linux tells a process of its own pages");
+        let pagemap = File::open("/proc/self/pagemap").expect("Linux tells a process of its own pages");
+        let pages = touched(&pagemap, &memory[first..first + BYTES], page_bytes).unwrap();
         assert_eq!(pages.len(), BYTES / page_bytes);
         assert!(pages[20_000_000 / page_bytes]);
         // The kernel may make 2 MiB at once.
