@@ -12,32 +12,26 @@ pub(crate) trait SlotOwner: Send + Sync {
 }
 
 /// See the module. Does not keep the pool that keeps its instance.
-pub(crate) struct InstanceSlot(Weak<dyn SlotOwner>);
+pub(crate) struct InstanceSlot(Option<Weak<dyn SlotOwner>>);
 
 impl InstanceSlot {
     /// One that has been counted.
     pub(crate) fn of(slots: Weak<dyn SlotOwner>) -> InstanceSlot {
-        InstanceSlot(slots)
+        InstanceSlot(Some(slots))
     }
 
     /// Ends without going back: whoever gave it out has counted that already.
     pub(crate) fn forget(mut self) {
-        self.0 = Weak::<Nobody>::new();
+        self.0 = None;
     }
 }
 
 impl Drop for InstanceSlot {
     fn drop(&mut self) {
-        if let Some(slots) = self.0.upgrade() {
+        if let Some(slots) = self.0.take().and_then(|slots| slots.upgrade()) {
             slots.vacated();
         }
     }
-}
-
-struct Nobody;
-
-impl SlotOwner for Nobody {
-    fn vacated(self: Arc<Self>) {}
 }
 
 #[cfg(test)]
