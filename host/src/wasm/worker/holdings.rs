@@ -37,6 +37,11 @@ pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
         .sum()
 }
 
+/// Whether there are more handles than that; looks at no more of them than it needs to.
+pub(super) fn are_more_than(table: &mut ResourceTable, handles: usize) -> bool {
+    table.iter_mut().nth(handles).is_some()
+}
+
 /// Sockets of WASI 0.2.
 pub(super) fn sockets(table: &mut ResourceTable) -> usize {
     table.iter_mut().filter(|entry| entry.is::<p2::TcpSocket>()).count()
@@ -67,4 +72,29 @@ pub(super) fn is_busy(table: &mut ResourceTable) -> bool {
             || entry.is::<TcpSocket>()
             || entry.is::<p3::Response>()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::worker::TEARDOWN_INLINE_HANDLES;
+
+    #[test]
+    fn an_instance_is_slow_to_drop_from_one_handle_more_than_the_limit_on() {
+        for (handles, slow) in [
+            (0, false),
+            (TEARDOWN_INLINE_HANDLES - 1, false),
+            (TEARDOWN_INLINE_HANDLES, false),
+            (TEARDOWN_INLINE_HANDLES + 1, true),
+        ] {
+            let mut table = ResourceTable::new();
+            let mut held: Vec<_> = (0..handles).map(|_| table.push(FieldMap::default()).unwrap()).collect();
+            assert_eq!(are_more_than(&mut table, TEARDOWN_INLINE_HANDLES), slow, "{handles}");
+            // Handles that were dropped are not counted.
+            if let Some(one) = held.pop() {
+                table.delete(one).unwrap();
+                assert!(!are_more_than(&mut table, TEARDOWN_INLINE_HANDLES), "{handles}");
+            }
+        }
+    }
 }

@@ -101,7 +101,7 @@ impl WorkerState {
     }
 
     pub(super) fn holds_more_than(&mut self, handles: usize) -> bool {
-        self.table.iter_mut().nth(handles).is_some()
+        holdings::are_more_than(&mut self.table, handles)
     }
 
     /// The limit that a call has exceeded by its work in the host.
