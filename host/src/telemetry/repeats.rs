@@ -66,23 +66,17 @@ pub(super) enum Recurring {
 }
 
 impl Recurring {
-    const ALL: [Recurring; 9] = {
-        use Recurring::{
-            CacheJournal, EdgeExhausted, EdgePanic, FunctionLog, HookFailure, OriginBroke, OriginFailure, ResponseBroke,
-            ServiceFailure,
-        };
-        [
-            OriginFailure,
-            OriginBroke,
-            HookFailure,
-            ServiceFailure,
-            EdgeExhausted,
-            EdgePanic,
-            ResponseBroke,
-            CacheJournal,
-            FunctionLog,
-        ]
-    };
+    const ALL: [Recurring; 9] = [
+        Recurring::OriginFailure,
+        Recurring::OriginBroke,
+        Recurring::HookFailure,
+        Recurring::ServiceFailure,
+        Recurring::EdgeExhausted,
+        Recurring::EdgePanic,
+        Recurring::ResponseBroke,
+        Recurring::CacheJournal,
+        Recurring::FunctionLog,
+    ];
 
     fn name(self) -> &'static str {
         match self {
