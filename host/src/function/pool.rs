@@ -17,7 +17,7 @@
 //!
 //! An instance ends when its call failed, when it cannot be restored (policy `fresh`), or when it has served
 //! its quota or idled too long (policy `reuse`). It belongs to the revision that made it: one that was
-//! replaced meanwhile keeps its instances until the last call is over, and they go with it. Each owns a `InstanceSlot`, the right
+//! replaced meanwhile keeps its instances until the last call is over, and they go with it. Each owns an `InstanceSlot`, the right
 //! to exist: an instance that is lost in a panic gives it back like any other.
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ pub struct ViewerPool {
     code: ViewerCode,
     policy: InstancePolicy,
     min_warm: Option<usize>,
-    /// SlotOwner that are out.
+    /// Slots that are out.
     live: AtomicU64,
     live_max: u64,
     shelves: Box<[Shelf]>,

@@ -9,7 +9,7 @@
 //!        └──────► Full
 //!
 //! One lock for the state of a pool. It is held for a few moves of pointers, never while something is
-//! made, dropped or awaited. Every instance owns a `InstanceSlot`, the right to exist; dropping it, wherever that
+//! made, dropped or awaited. Every instance owns an `InstanceSlot`, the right to exist; dropping it, wherever that
 //! happens, passes the right to the next who waits.
 //!
 //! The instances of a lane's shelf were made or used there. They may go to another lane when that one
@@ -46,7 +46,7 @@ pub struct WorkerPool {
 
 /// Whenever somebody waits, all instances that may exist do, and none is on a shelf.
 struct PoolState {
-    /// SlotOwner that are out.
+    /// Slots that are out.
     live: usize,
     shelves: Box<[Vec<Instance>]>,
     waiting: VecDeque<oneshot::Sender<InstanceGrant>>,
