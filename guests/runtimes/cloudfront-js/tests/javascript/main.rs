@@ -1,0 +1,11 @@
+//! What functions may do and what comes of it, case by case. The code is that of the component, without a host.
+
+mod bytes;
+mod generated;
+mod globals;
+mod harness;
+mod hostile;
+mod origins;
+mod request;
+mod response;
+mod sources;
