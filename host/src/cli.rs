@@ -14,6 +14,7 @@ mod log;
 mod output;
 mod serve;
 mod shell;
+mod source;
 mod test;
 
 use std::ffi::OsString;

@@ -15,6 +15,7 @@ use crate::function::revision::Revision;
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
 use crate::telemetry::{InstanceEvent, Occasion};
+use crate::wasm::abi;
 use crate::wasm::worker::exchange::{HeadSender, Served};
 
 /// The label of calls that ended because their caller had left.
@@ -42,8 +43,9 @@ impl Revision {
             memory_bytes: instance.inner().memory_bytes(),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         };
-        self.finish(pool, instance, start, elapsed, called.fuel, called.result.as_ref().map(|_| Served::Whole));
-        HookOutcome { result: called.result, usage, log }
+        let result = called.result.and_then(|answer| abi::reported(&answer).map_or(Ok(answer), Err));
+        self.finish(pool, instance, start, elapsed, called.fuel, result.as_ref().map(|_| Served::Whole));
+        HookOutcome { result, usage, log }
     }
 
     /// Lets a wasi:http component answer a request. Dropped before the head of the response is here, it takes the task
