@@ -3,7 +3,7 @@
 use cloudfront_js::Function;
 use cloudfront_js::host::native::WORLD;
 
-pub type Headers = Vec<(&'static str, &'static [u8])>;
+pub type Headers = Vec<(&'static str, Vec<u8>)>;
 
 /// A request, or a response to it.
 #[derive(Clone)]
@@ -17,7 +17,13 @@ pub struct Event {
 
 /// `GET /a/b` with two headers and nothing else.
 pub fn get() -> Event {
-    Event { method: "GET", uri: "/a/b", query: None, headers: vec![("host", b"example.com"), ("accept", b"*/*")], response: None }
+    Event {
+        method: "GET",
+        uri: "/a/b",
+        query: None,
+        headers: vec![("host", b"example.com".to_vec()), ("accept", b"*/*".to_vec())],
+        response: None,
+    }
 }
 
 impl Event {
@@ -31,13 +37,13 @@ impl Event {
         self
     }
 
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Event {
-        self.headers.push((name, value.as_bytes()));
+    pub fn header(mut self, name: &'static str, value: &str) -> Event {
+        self.headers.push((name, value.as_bytes().to_vec()));
         self
     }
 
-    pub fn response(mut self, status: u16, headers: &[(&'static str, &'static str)]) -> Event {
-        self.response = Some((status, "OK", headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect()));
+    pub fn response(mut self, status: u16, headers: &[(&'static str, &str)]) -> Event {
+        self.response = Some((status, "OK", headers.iter().map(|(name, value)| (*name, value.as_bytes().to_vec())).collect()));
         self
     }
 
@@ -60,7 +66,7 @@ impl Event {
     }
 }
 
-fn headers(out: &mut Vec<u8>, headers: &[(&str, &[u8])]) {
+fn headers(out: &mut Vec<u8>, headers: &[(&str, Vec<u8>)]) {
     out.extend((headers.len() as u16).to_le_bytes());
     for (name, value) in headers {
         string(out, name.as_bytes());

@@ -220,9 +220,9 @@ fn getters_are_run_once_and_may_throw() {
 #[test]
 fn bytes_that_are_not_utf8_are_shown_as_latin1_and_kept_where_untouched() {
     let mut event = get();
-    event.headers.push(("x-old", b"caf\xe9"));
-    event.headers.push(("x-list", b"\xe9"));
-    event.headers.push(("x-list", b"b"));
+    event.headers.push(("x-old", b"caf\xe9".to_vec()));
+    event.headers.push(("x-list", b"\xe9".to_vec()));
+    event.headers.push(("x-list", b"b".to_vec()));
     assert_eq!(run(&handler("console.log(request.headers['x-old'].value)"), &event), "log café");
     assert_eq!(run(&handler("request.headers['x-list'].multiValue[1].value = 'c'"), &event), "set x-list: \\xe9\nadd x-list: c");
 }
