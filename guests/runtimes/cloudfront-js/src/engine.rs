@@ -91,7 +91,8 @@ impl Function {
         let engine = Engine::new(dialect).ok_or("there is no memory for the engine")?;
         let function = Function(engine);
         let engine = function.engine();
-        let loaded = globals::install(engine, source).map_err(Refusal::from).and_then(|()| engine.run(&file, source));
+        let installed = event::keep_shapes(engine).and_then(|()| globals::install(engine, source));
+        let loaded = installed.map_err(Refusal::from).and_then(|()| engine.run(&file, source));
         clock::begin();
         match loaded {
             Ok(()) => Ok(function),

@@ -130,6 +130,28 @@ pub struct Response<'e> {
     pub cookies: Pairs<'e>,
 }
 
+/// Keeps an object of every shape that `objects` passes through, up to its last. A new one then takes these shapes as it
+/// grows; without them it would make each anew and throw the last one away.
+pub fn keep_shapes(engine: &Engine) -> Js<()> {
+    let (ctx, atoms) = (engine.ctx, &engine.atoms);
+    let shapes: [&[js::Atom]; 7] = [
+        &[atoms.version, atoms.context, atoms.viewer, atoms.request, atoms.response],
+        &[atoms.distribution_domain_name, atoms.distribution_id, atoms.event_type, atoms.request_id],
+        &[atoms.ip],
+        &[atoms.method, atoms.uri, atoms.querystring, atoms.headers, atoms.cookies],
+        &[atoms.status_code, atoms.status_description, atoms.headers, atoms.cookies],
+        &[atoms.value, atoms.multi_value],
+        &[atoms.value, atoms.attributes, atoms.multi_value],
+    ];
+    for shape in shapes {
+        for len in 0..=shape.len() {
+            let object = js::object(ctx)?;
+            shape[..len].iter().try_for_each(|name| js::define(ctx, object, *name, js::JS_UNDEFINED))?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the objects.
 pub fn objects<'e>(engine: &Engine, event: &Event<'e>) -> Js<Objects<'e>> {
     let (ctx, atoms, constants) = (engine.ctx, &engine.atoms, &engine.constants);

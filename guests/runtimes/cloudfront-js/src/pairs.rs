@@ -14,6 +14,9 @@ pub enum Kind {
     WithAttributes,
 }
 
+/// So many are looked through faster than the object answers.
+const FEW: usize = 32;
+
 /// An object, and what was put into it.
 pub struct Pairs<'e> {
     pub object: Value,
@@ -55,7 +58,11 @@ impl<'e> Pairs<'e> {
     pub fn insert(&mut self, engine: &Engine, name: &'e [u8], arrived: Arrived<'e>) -> Js<()> {
         let ctx = engine.ctx;
         let atom = js::atom(ctx, name)?;
-        if !js::has_own(ctx, self.object, atom)? {
+        let is_new = match self.entries.len() {
+            0..=FEW => self.entries.iter().all(|entry| entry.atom != atom),
+            _ => !js::has_own(ctx, self.object, atom)?,
+        };
+        if is_new {
             let first = Item::new(engine, arrived)?;
             js::define(ctx, self.object, atom, js::dup(ctx, first.object))?;
             self.entries.push(Entry { name, atom, first, items: Vec::new(), array: js::JS_UNDEFINED });
