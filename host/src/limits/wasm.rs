@@ -158,6 +158,12 @@ pub mod cgi {
     pub const PIPE_BYTES: usize = 64 << 10;
 }
 
+/// What bounds an HTTP request that a function gets as an event.
+pub mod event {
+    /// Of its body: Lambda's limit of a synchronous event, 6 MB, less a third for base64.
+    pub const BODY_BYTES: usize = 4_500_000;
+}
+
 /// What bounds one call of the interfaces that are offered beside WASI.
 pub mod offered {
     /// Keys that a store lists at once.

@@ -95,7 +95,7 @@ impl WorkerInstance {
     ) -> Result<Served, Failure> {
         self.begin(code)?;
         let Some(http) = self.http.clone() else {
-            return Err(Failure::NotRunnable("it exports neither a wasi:http handler nor wasi:cli/run".to_owned()));
+            return Err(Failure::NotRunnable("it exports neither a wasi:http handler, nor edgeward:function/handler, nor wasi:cli/run".to_owned()));
         };
         let body = exchange.body.subscribe();
         let meter = self.store.data().meter.clone();
@@ -104,6 +104,7 @@ impl WorkerInstance {
             match &*http {
                 Http::P2(proxy) => self.serve_p2(code, proxy, request, exchange).await,
                 Http::P3(service) => self.serve_p3(code, service, request, exchange).await,
+                Http::Event => self.serve_event(code, request, exchange).await,
                 Http::Cgi(program) => self.serve_cgi(code, program, request, exchange).await,
             }
         };

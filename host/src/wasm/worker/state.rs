@@ -27,6 +27,8 @@ const FIELD_OVERHEAD: usize = 72;
 
 /// What the instances of a function share.
 pub struct Surroundings {
+    /// Of the function, for its context.
+    pub name: Arc<str>,
     pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
     pub egress: Arc<Egress>,
