@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, Scope};
-use crate::function::call::{Call, Calling, HookCall, HookOutcome, MemoryUse, Reply, Usage};
+use crate::function::call::{Call, Calling, HookCall, HookOutcome, InvokeOutcome, MemoryUse, Reply, Usage};
 use crate::function::concurrency::throttle::UtilizationThrottle;
 use crate::function::lane::WorkerLane;
 use crate::function::pool::{Cleanliness, InstanceSource, ViewerPool};
@@ -107,6 +107,10 @@ impl Revision {
                 let why = "it is a viewer function".to_owned();
                 Calling::Over(Reply::Http(Err(Failure::NotRunnable(why))))
             }
+            (Code::Viewer(_), Call::Invoke(_)) => {
+                let failure = Failure::NotRunnable("it is a viewer function".to_owned());
+                Calling::Over(Reply::Invoke(Box::new(InvokeOutcome::refused(failure))))
+            }
             (Code::Worker(pool), Call::Hook(hook)) => {
                 let lane = lane.number();
                 Calling::Running(Box::pin(async move { Reply::Hook(self.run_hook(pool, lane, hook).await) }))
@@ -114,6 +118,10 @@ impl Revision {
             (Code::Worker(pool), Call::Http(request)) => {
                 let lane = lane.number();
                 Calling::Running(Box::pin(async move { Reply::Http(self.serve_http(pool, lane, request).await) }))
+            }
+            (Code::Worker(pool), Call::Invoke(invocation)) => {
+                let lane = lane.number();
+                Calling::Running(Box::pin(async move { Reply::Invoke(Box::new(self.run_invoke(pool, lane, invocation).await)) }))
             }
         }
     }
@@ -161,6 +169,7 @@ impl Revision {
             cold: source == InstanceSource::Cold,
             memory_bytes,
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            waited_us: 0,
         };
         HookOutcome { result: called.result, usage, log }
     }

@@ -139,10 +139,7 @@ impl WorkerInstance {
             Err(ProgramEnd::Failed(error)) => Err(failure(&mut self.store, &code.limits, &error)),
             Err(ProgramEnd::Status(status)) => Ok(Err(HandlerError {
                 error_type: "Runtime.ExitError".to_owned(),
-                message: format!(
-                    "RequestId: {} Error: Runtime exited with error: exit status {status}",
-                    context.request_id
-                ),
+                message: format!("RequestId: {} Error: Runtime exited with error: exit status {status}", context.request_id),
                 stack_trace: Vec::new(),
             })),
         }

@@ -46,7 +46,8 @@ impl WorkerInstance {
         let event = event::of(&head, &body, &context.request_id, now);
         match self.handle(code, handler, event.into(), &context).await? {
             Ok(reply) => {
-                let response = reply::response(&reply).map_err(|why| Failure::BadReply(format!("its reply is no response: {why}")))?;
+                let response =
+                    reply::response(&reply).map_err(|why| Failure::BadReply(format!("its reply is no response: {why}")))?;
                 exchange.respond(response.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync()))
             }
             Err(HandlerError { error_type, message, stack_trace }) => {

@@ -148,7 +148,8 @@ fn decoded(text: &str) -> String {
 
 /// Which bodies Lambda passes on as text; all others are in base64.
 fn is_text(headers: &HeaderMap) -> bool {
-    const TYPES: [&str; 4] = ["application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded"];
+    const TYPES: [&str; 4] =
+        ["application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded"];
     if headers.contains_key(header::CONTENT_ENCODING) {
         return false;
     }
