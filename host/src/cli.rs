@@ -15,6 +15,7 @@ mod log;
 mod output;
 mod serve;
 mod shell;
+mod source;
 mod test;
 
 use std::ffi::OsString;

@@ -23,4 +23,4 @@ pub use function::{InstancePolicy, Limits, OverMaximum, audit, invoke, shelf, ut
 pub use limit::Limit;
 pub use profile::{Bound, Calls, EngineShape, InstanceShape, Profile, UNBOUNDED};
 pub use telemetry::{logging, tracing};
-pub use wasm::{Compiling, aot, cgi, compile, egress, event, host, instantiation, offered, restore, worker};
+pub use wasm::{Compiling, aot, cgi, compile, egress, event, host, init, instantiation, offered, restore, worker};

@@ -15,7 +15,7 @@ use crate::function::spec::Spec;
 use crate::function::worker_pool::WorkerPool;
 use crate::limits::{Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
-use crate::wasm::abi::Moment;
+use crate::wasm::abi::{self, Moment};
 use crate::wasm::compile::Inspection;
 
 /// See the module.
@@ -79,6 +79,10 @@ impl Revision {
 
     pub fn limits(&self) -> &Limits {
         &self.spec.limits
+    }
+
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
     }
 
     /// Which hooks the component exports.
@@ -151,13 +155,20 @@ impl Revision {
             (MemoryUse::Measured, Err(_)) => instance.inner().mapped_bytes(),
         };
         let cpu = Duration::from_micros(self.limits().value(Limit::CpuUs));
-        match &called.result {
-            Ok(_) => {
+        // The instance of a call that reports a failure is as good as any.
+        let reported = called.result.as_ref().ok().and_then(|answer| abi::reported(answer));
+        match (&called.result, &reported) {
+            (Ok(_), None) => {
                 self.throttle.ended(start, elapsed, cpu);
                 self.metrics.succeeded(elapsed.as_secs_f64(), called.fuel);
                 pool.put_back(lane, instance);
             }
-            Err(failure) => {
+            (Ok(_), Some(failure)) => {
+                self.throttle.ended(start, elapsed, cpu);
+                self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), called.fuel);
+                pool.put_back(lane, instance);
+            }
+            (Err(failure), _) => {
                 self.throttle.failed(start, elapsed, cpu, failure);
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), called.fuel);
                 pool.replace(lane, instance, failure.category());
@@ -171,6 +182,6 @@ impl Revision {
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             waited_us: 0,
         };
-        HookOutcome { result: called.result, usage, log }
+        HookOutcome { result: reported.map_or(called.result, Err), usage, log }
     }
 }

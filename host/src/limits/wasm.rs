@@ -83,6 +83,22 @@ pub mod restore {
     pub const GLOBALS: usize = 1_000;
     /// Putting back the whole of the memory takes a few thousand units per kilobyte at most.
     pub const FUEL: u64 = 1 << 32;
+    /// The memory of a Runtime's overlay: what INIT may have changed, in kilobytes that differ, and where each is.
+    pub const OVERLAY_BYTES: u64 = 1 << 20;
+}
+
+/// What bounds INIT: a source is read, compiled and run once, at deployment.
+pub mod init {
+    /// CPU time. No call of it waits for anything, so that it is the deadline as well.
+    pub const CPU_US: u64 = 1_000_000;
+    /// Source bytes of a CloudFront function (CloudFront's quota).
+    pub const CLOUDFRONT_SOURCE_BYTES: u64 = 10_240;
+    /// What the host takes from the guest at once: the overlay, or a message with its stack.
+    pub const HOST_CALL_BYTES: usize = 2 << 20;
+    /// Of such a message, what is kept.
+    pub const MESSAGE_BYTES: usize = 4 << 10;
+    /// A Runtime's file.
+    pub const RUNTIME_BYTES: u64 = 64 << 20;
 }
 
 /// How a worker component shares its thread, and what one call of it into the host may ask for.
@@ -130,6 +146,8 @@ pub mod host {
     /// Entries of all tables of handles, what is lent for a call among them. `Limit::Handles` bounds those that the
     /// host gives.
     pub const VIEWER_HANDLES: usize = 256;
+    /// What is kept of a message that a hook reports instead of an answer.
+    pub const REPORT_BYTES: usize = 4 << 10;
     /// What may be written at once, as guests that ask are told. More is taken all the same.
     pub const PERMIT_BYTES: u64 = 64 << 10;
 }

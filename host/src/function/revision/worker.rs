@@ -15,6 +15,7 @@ use crate::function::revision::Revision;
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
 use crate::telemetry::{InstanceEvent, Occasion};
+use crate::wasm::abi;
 use crate::wasm::worker::WorkerCallResult;
 use crate::wasm::worker::exchange::{HeadSender, Served};
 
@@ -35,6 +36,8 @@ impl Revision {
         let unfinished = UnfinishedCall { revision: self, start };
         let called = instance.inner().call(pool.code(), call.moment, call.event.into_owned(), call.passed).await;
         unfinished.end();
+        let result = called.result.and_then(|answer| abi::reported(&answer).map_or(Ok(answer), Err));
+        let called = WorkerCallResult { result, fuel: called.fuel };
         self.concluded(pool, instance, acquired, called, |_| Served::Whole)
     }
 
