@@ -16,7 +16,7 @@ use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::engine::config;
 
 /// What is to be compiled, and how.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     pub(super) profile: Profile,
     /// The limits of the function that affect whether and how it is compiled.
