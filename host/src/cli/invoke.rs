@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 use super::UsageError;
 use super::output::say;
-use crate::function::build::Builder;
+use super::source::Workshop;
+use crate::function::build::CodeFile;
 use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
-use crate::function::spec::{CodeDigest, Spec};
-use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile, invoke as limits};
+use crate::function::spec::Spec;
+use crate::limits::{InstancePolicy, Limit, Limits, Profile, invoke as limits};
 use crate::network::Grants;
-use crate::telemetry::Telemetry;
-use crate::wasm::compile::{Compiler, ComponentSource};
+use crate::runtime::RuntimeFolder;
 
 /// Run a function on an event, as AWS Lambda does.
 ///
@@ -64,21 +64,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             .map_err(|error| UsageError(format!("--client-context is no JSON object: {error}")))?;
     }
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let source = ComponentSource::from_bytes(&bytes)?;
-    let spec = spec(args, &source)?;
-
-    let directory = std::env::temp_dir().join(format!("edgeward-invoke-{}", std::process::id()));
-    let builder = Builder::new(1, &directory, Compiler::this_program(), Arc::new(Telemetry::new()))?;
-    let revision = builder.build(spec, &source, Compiling::default()).map(Arc::new);
+    let code = Workshop::component(&bytes)?;
+    let spec = spec(args, &code)?;
+    let workshop = Workshop::open("invoke", RuntimeFolder::find(None))?;
+    let revision = workshop.deploy(spec, &code).with_context(|| args.file.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let succeeded = match revision {
-        Ok(revision) => tokio::task::LocalSet::new().block_on(&runtime, invoke_all(args, &revision, &event)),
-        Err(error) => Err(anyhow::Error::from(error).context(args.file.display().to_string())),
-    };
-    // It contains only compiled files of this run.
-    let _ = std::fs::remove_dir_all(&directory);
+    let succeeded = tokio::task::LocalSet::new().block_on(&runtime, invoke_all(args, &revision, &event))?;
+    drop((revision, workshop));
     // The error has been printed; only the exit code is left.
-    if succeeded? { Ok(()) } else { std::process::exit(i32::from(super::FAILED)) }
+    if succeeded { Ok(()) } else { std::process::exit(i32::from(super::FAILED)) }
 }
 
 /// The event's bytes, which must be JSON, as for Lambda's Invoke.
@@ -102,7 +96,7 @@ fn event(file: Option<&Path>) -> anyhow::Result<Bytes> {
     Ok(bytes.into())
 }
 
-fn spec(args: &Args, source: &ComponentSource) -> anyhow::Result<Spec> {
+fn spec(args: &Args, code: &CodeFile) -> anyhow::Result<Spec> {
     let mut environment = BTreeMap::new();
     for pair in &args.env {
         let pair = pair.split_once('=').filter(|(name, _)| !name.is_empty());
@@ -125,7 +119,7 @@ fn spec(args: &Args, source: &ComponentSource) -> anyhow::Result<Spec> {
         min_warm: Some(0),
         environment: Arc::new(environment),
         grants: Grants::parse(args.network.iter().map(String::as_str)).map_err(|error| UsageError(error.to_string()))?,
-        ..Spec::new(&name, CodeDigest(source.sha256), Profile::Worker)
+        ..Spec::new(&name, code.id(), Profile::Worker)
     })
 }
 

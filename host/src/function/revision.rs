@@ -13,7 +13,7 @@ use crate::function::lane::WorkerLane;
 use crate::function::pool::{Cleanliness, InstanceSource, ViewerPool};
 use crate::function::spec::Spec;
 use crate::function::worker_pool::WorkerPool;
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{CLOCK_ANCHOR_MS, Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::abi::{self, Moment};
 use crate::wasm::compile::Inspection;
@@ -44,7 +44,7 @@ thread_local! {
 fn wall_ns(now: Instant) -> u64 {
     if let Some((anchor, ns)) = ANCHOR.get() {
         let since = now.saturating_duration_since(anchor);
-        if since < Duration::from_secs(1) {
+        if since < Duration::from_millis(CLOCK_ANCHOR_MS) {
             return ns + u64::from(since.subsec_nanos());
         }
     }

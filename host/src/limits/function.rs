@@ -99,3 +99,6 @@ pub mod utilization {
     pub const REST_MS: u64 = 500;
     pub const REST_DOUBLINGS: u32 = 6;
 }
+
+/// Between two readings of the wall clock by one thread, for the time that a call is told.
+pub const CLOCK_ANCHOR_MS: u64 = 1_000;
