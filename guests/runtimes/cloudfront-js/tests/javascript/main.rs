@@ -6,6 +6,7 @@ mod generated;
 mod globals;
 mod harness;
 mod hostile;
+mod njs;
 mod origins;
 mod request;
 mod response;
