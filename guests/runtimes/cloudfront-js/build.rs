@@ -23,7 +23,7 @@ fn main() {
 
     if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("wasm32") {
         // The stack is at the bottom of memory, so that an overflow traps; `engine::STACK_BYTES` is below it.
-        println!("cargo::rustc-link-arg-cdylib=-zstack-size=131072");
+        println!("cargo::rustc-link-arg-cdylib=-zstack-size=98304");
         // The heap is what of this is left (`alloc`); the memory does not grow.
         println!("cargo::rustc-link-arg-cdylib=--initial-memory=1114112");
     }

@@ -57,8 +57,9 @@ unsafe extern "C" fn init(
         match Function::load(&text(&dialect), &text(&file), &source) {
             Ok(function) => *FUNCTION.0.get() = Some(function),
             Err(message) => {
-                let message: &'static str = message.leak();
                 *outcome = Outcome { error: 1, message: Returned { data: message.as_ptr(), len: message.len() } };
+                // The host reads it after the return; the instance is of no more use.
+                std::mem::forget(message);
             }
         }
         drop((dialect, file, source));

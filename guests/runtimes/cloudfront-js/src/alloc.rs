@@ -7,7 +7,8 @@
 //! `seal` ends the time of `init`: what was freed until then is scattered over the image, and a call that used it would
 //! touch many kilobytes, each of which the host puts back afterwards. Calls get memory behind the image, from the
 //! beginning of a kilobyte, and those old blocks only when that is used up. When nothing is left I refuse, which
-//! QuickJS tells the function as an `InternalError: out of memory`.
+//! QuickJS tells the function as an `InternalError: out of memory`; for that error and what follows a reserve is kept until
+//! the first refusal.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::arch::wasm32::memory_size;
@@ -23,6 +24,8 @@ const HEADER: usize = 4;
 const ALIGN: usize = 8;
 /// Blocks up to this many bytes have a class for each multiple of `ALIGN`, bigger ones four for each doubling.
 const FINE: usize = 512;
+/// For what must be said when all else is used up.
+const RESERVE: usize = 16 * KILOBYTE;
 const CLASSES: usize = FINE / ALIGN + 1 + 4 * 11;
 
 unsafe extern "C" {
@@ -31,7 +34,7 @@ unsafe extern "C" {
 }
 
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(State { free: [0; CLASSES], old: [0; CLASSES], next: 0, end: 0 }));
+static HEAP: Heap = Heap(UnsafeCell::new(State { free: [0; CLASSES], old: [0; CLASSES], next: 0, end: 0, is_scarce: false }));
 
 struct Heap(UnsafeCell<State>);
 
@@ -46,6 +49,8 @@ struct State {
     /// The part that has never been handed out. `end` is 0 before the first use.
     next: usize,
     end: usize,
+    /// Whether there was a refusal, so that the reserve is in `end`.
+    is_scarce: bool,
 }
 
 /// The class of a block for `size` bytes, and what such a block takes with its header.
@@ -82,7 +87,7 @@ impl State {
             return head;
         }
         if self.end == 0 {
-            self.end = memory_size(0) * PAGE;
+            self.end = memory_size(0) * PAGE - RESERVE;
             // Headers stand before multiples of `ALIGN`.
             self.next = (&raw const __heap_base as usize).next_multiple_of(ALIGN) + HEADER;
         }
@@ -106,6 +111,9 @@ impl State {
                 *head = unsafe { *(block as *const usize) };
                 return block;
             }
+        }
+        if !std::mem::replace(&mut self.is_scarce, true) {
+            self.end += RESERVE;
         }
         0
     }

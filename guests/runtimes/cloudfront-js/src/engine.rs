@@ -9,12 +9,18 @@ use rquickjs_sys as q;
 use crate::answer::{self, Answer};
 use crate::atoms::{self, Atoms};
 use crate::event::{self, Event};
+use crate::globals::{Compiled, Piece};
 use crate::js::{self, Ctx, Js, Thrown, Value};
 use crate::result::{self, Refusal};
 use crate::{clock, error, globals};
 
-/// How deep a source may recurse: less than the stack of the instance (`build.rs`), more than any sensible function needs.
-const STACK_BYTES: u32 = 96 * 1024;
+/// How deep a source may recurse, in bytes of the instance's own stack (`build.rs`): about 170 calls. WebAssembly's stack, of
+/// which the host gives 256 KiB, fills four times as fast, and its end would be a trap instead of a `RangeError`.
+#[cfg(target_arch = "wasm32")]
+const STACK_BYTES: u32 = 48 * 1024;
+/// Frames of the machine's own are several times as big.
+#[cfg(not(target_arch = "wasm32"))]
+const STACK_BYTES: u32 = 512 * 1024;
 
 /// Two languages: what is there for a source, and what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +50,8 @@ pub struct Engine {
     pub dialect: Dialect,
     pub atoms: Atoms,
     pub constants: Constants,
+    native: Cell<Value>,
+    pieces: [Cell<Option<Value>>; Piece::COUNT],
     handler: Cell<Value>,
     call: RefCell<Call>,
 }
@@ -88,7 +96,7 @@ impl Function {
         match loaded {
             Ok(()) => Ok(function),
             Err(Refusal::Thrown) => Err(error::take(engine.ctx)),
-            Err(Refusal::Invalid(message)) => Err(message),
+            Err(Refusal::Failed(message) | Refusal::Invalid(message)) => Err(message),
         }
     }
 
@@ -107,6 +115,7 @@ impl Function {
         match engine.handle(&event, &mut Answer::begin(answer)) {
             Ok(()) => {}
             Err(Refusal::Thrown) => answer::failed(answer, &error::take(engine.ctx)),
+            Err(Refusal::Failed(message)) => answer::failed(answer, &message),
             Err(Refusal::Invalid(message)) => answer::invalid(answer, &message),
         }
     }
@@ -126,6 +135,7 @@ impl Engine {
             q::JS_SetMaxStackSize(runtime, STACK_BYTES.into());
             // Calls are short and their memory is thrown away: looking for cycles would only cost.
             q::JS_SetGCThreshold(runtime, q::size_t::MAX);
+            globals::set_loader(runtime);
             q::JS_SetHostPromiseRejectionTracker(runtime, Some(track), std::ptr::null_mut());
             let ctx = q::JS_NewContextRaw(runtime);
             // No `Proxy`, no `WeakRef`, no `performance`: CloudFront has none of them.
@@ -144,10 +154,19 @@ impl Engine {
             }
             let parts = || Some((Atoms::new(ctx).ok()?, Constants::new(ctx, dialect).ok()?, atoms::intern(ctx).ok()?));
             let (atoms, constants, ()) = parts()?;
-            let (handler, call) = (Cell::new(js::JS_UNDEFINED), RefCell::default());
-            let engine = Box::leak(Box::new(Engine { ctx, dialect, atoms, constants, handler, call }));
-            q::JS_SetContextOpaque(ctx, std::ptr::from_mut(engine).cast());
-            Some(NonNull::from(engine))
+            // For as long as the instance.
+            let engine = Box::into_raw(Box::new(Engine {
+                ctx,
+                dialect,
+                atoms,
+                constants,
+                native: Cell::new(js::JS_UNDEFINED),
+                pieces: [const { Cell::new(None) }; Piece::COUNT],
+                handler: Cell::new(js::JS_UNDEFINED),
+                call: RefCell::default(),
+            }));
+            q::JS_SetContextOpaque(ctx, engine.cast());
+            NonNull::new(engine)
         }
     }
 
@@ -165,37 +184,53 @@ impl Engine {
         read(&mut self.call.borrow_mut())
     }
 
+    /// Runs what was compiled.
+    fn evaluate(&self, compiled: Value) -> Js<Value> {
+        // SAFETY: the engine takes what it compiled.
+        js::checked(unsafe { q::JS_EvalFunction(self.ctx, compiled) })
+    }
+
+    /// What a piece of JavaScript gave, if it was asked for before.
+    pub fn piece(&self, piece: Piece) -> Option<Value> {
+        self.pieces[piece as usize].get()
+    }
+
+    pub fn set_piece(&self, piece: Piece, made: Value) {
+        self.pieces[piece as usize].set(Some(made));
+    }
+
+    /// The functions that the pieces are built on.
+    pub fn native(&self) -> Value {
+        self.native.get()
+    }
+
+    pub fn set_native(&self, native: Value) {
+        self.native.set(native);
+    }
+
     /// Runs the source and keeps its handler.
     fn run(&self, file: &CStr, source: &[u8]) -> Result<(), Refusal> {
         let ctx = self.ctx;
-        let text = |source: Vec<u8>| match CString::new(source) {
-            Ok(source) => Ok(source),
-            Err(_) => result::refuse("the source has a zero byte"),
-        };
-        let handler = match self.dialect == Dialect::Two && globals::is_module(source) {
-            false => {
-                js::eval(ctx, &text(source.to_vec())?, file, q::JS_EVAL_TYPE_GLOBAL | q::JS_EVAL_FLAG_STRICT)?;
+        /// Modules keep their names to themselves.
+        const GIVE: &str = ";globalThis[Symbol.for('handler')] = typeof handler === 'function' ? handler : undefined;";
+        let find = match globals::compile(self, file, source, GIVE)? {
+            Compiled::Script(script) => {
+                self.evaluate(script)?;
                 // A second script sees what the first declared with `const` as well.
-                let find = c"typeof handler === 'function' ? handler : undefined";
-                js::eval(ctx, find, c"handler", q::JS_EVAL_TYPE_GLOBAL | q::JS_EVAL_FLAG_STRICT)?
+                c"typeof handler === 'function' ? handler : undefined"
             }
-            true => {
-                // On a line of its own: the source may end in a comment.
-                let source = text(
-                    [source, b"\n;globalThis[Symbol.for('handler')]=typeof handler==='function'?handler:undefined;"].concat(),
-                )?;
-                let done = js::eval(ctx, &source, file, q::JS_EVAL_TYPE_MODULE)?;
+            Compiled::Module(module) => {
+                let done = self.evaluate(module)?;
                 self.settled(done)?;
-                let find = c"(() => { const key = Symbol.for('handler'), found = globalThis[key]; delete globalThis[key]; return found })()";
-                js::eval(ctx, find, c"handler", q::JS_EVAL_TYPE_GLOBAL | q::JS_EVAL_FLAG_STRICT)?
+                c"(() => { const key = Symbol.for('handler'), found = globalThis[key]; delete globalThis[key]; return found })()"
             }
         };
+        let handler = js::eval(ctx, find, c"handler", q::JS_EVAL_TYPE_GLOBAL | q::JS_EVAL_FLAG_STRICT)?;
         self.run_jobs()?;
         if !js::is_function(ctx, handler) {
             return result::refuse("the source declares no function `handler`");
         }
         self.handler.set(handler);
-        globals::restrict(self)?;
         self.report_rejected();
         // SAFETY: nothing runs.
         unsafe { q::JS_RunGC(q::JS_GetRuntime(ctx)) };

@@ -10,7 +10,7 @@ use std::ops::Deref;
 
 use rquickjs_sys as q;
 
-pub use q::{JS_EXCEPTION, JS_FALSE, JS_NULL, JS_TRUE, JS_UNDEFINED, JSAtom as Atom, JSContext, JSValue as Value};
+pub use q::{JS_EXCEPTION, JS_FALSE, JS_TRUE, JS_UNDEFINED, JSAtom as Atom, JSContext, JSValue as Value};
 
 pub type Ctx = *mut JSContext;
 
@@ -149,11 +149,6 @@ pub fn define(ctx: Ctx, object: Value, name: Atom, value: Value) -> Js<()> {
     }
 }
 
-/// Defines a property that is not enumerated.
-pub fn define_hidden(ctx: Ctx, object: Value, name: &str, value: Value) -> Js<()> {
-    define_hidden_atom(ctx, object, atom(ctx, name.as_bytes())?, value)
-}
-
 pub fn define_hidden_atom(ctx: Ctx, object: Value, name: Atom, value: Value) -> Js<()> {
     // SAFETY: values of this context.
     match unsafe { q::JS_DefinePropertyValue(ctx, object, name, value, HIDDEN) } {
@@ -204,10 +199,6 @@ pub fn has_own(ctx: Ctx, object: Value, name: Atom) -> Js<bool> {
 pub fn get(ctx: Ctx, object: Value, name: Atom) -> Js<Value> {
     // SAFETY: values of this context.
     checked(unsafe { q::JS_GetProperty(ctx, object, name) })
-}
-
-pub fn get_str(ctx: Ctx, object: Value, name: &str) -> Js<Value> {
-    get(ctx, object, atom(ctx, name.as_bytes())?)
 }
 
 /// An element of an array, as JavaScript reads it.
@@ -302,11 +293,6 @@ pub fn dup(ctx: Ctx, value: Value) -> Value {
     unsafe { q::JS_DupValue(ctx, value) }
 }
 
-pub fn global(ctx: Ctx) -> Value {
-    // SAFETY: the context is alive.
-    unsafe { q::JS_GetGlobalObject(ctx) }
-}
-
 pub type Function = unsafe extern "C" fn(Ctx, Value, i32, *mut Value) -> Value;
 
 pub fn function(ctx: Ctx, name: &CStr, length: i32, body: Function) -> Js<Value> {
@@ -366,7 +352,6 @@ pub fn call(ctx: Ctx, function: Value, this: Value, arguments: &mut [Value]) -> 
 }
 
 /// Lengths have the width of the platform's `size_t` in the bindings.
-#[expect(clippy::useless_conversion, reason = "the bindings of some platforms have another type")]
 fn len(len: usize) -> q::size_t {
-    len.try_into().expect("memory is smaller")
+    len as q::size_t
 }

@@ -4,7 +4,9 @@
 //! first image; `handle` is one call on that image. So nothing is given back after a call, and what a call finds is what
 //! `load` left.
 //!
-//!     event bytes ─ event ─► JavaScript objects ─ handler ─► what it returned ─ result ─► ops (docs/abi.md)
+//! ```text
+//! event bytes ─ event ─► JavaScript objects ─ handler ─► what it returned ─ result ─► ops (docs/abi.md)
+//! ```
 //!
 //! | file | knows |
 //! |-|-|

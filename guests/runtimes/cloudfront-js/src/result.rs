@@ -16,6 +16,8 @@ use crate::pairs::{Kind, Now, Pairs, Written, compare, excerpt, text_of};
 pub enum Refusal {
     /// JavaScript threw.
     Thrown,
+    /// The same, and this is its text.
+    Failed(String),
     /// The result is not what a handler may return.
     Invalid(String),
 }
