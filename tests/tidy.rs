@@ -6,6 +6,8 @@
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/numbers.rs"]
+mod numbers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -49,6 +49,7 @@ use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::fields::Field;
 use crate::language::Language;
+use crate::limits::config::report::SYNTAX_ERRORS;
 use crate::limits::{self, Compiling, InstancePolicy, Limits, Profile};
 use crate::network::Grants;
 
@@ -508,9 +509,6 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// A file with more is no TOML at all.
-const SYNTAX_ERRORS_MAX: usize = 10;
-
 /// Reads and checks a configuration file.
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     load_judged(path, None)
@@ -584,7 +582,7 @@ fn merged<'s>(
         for error in &errors {
             let span = error.span().unwrap_or_default();
             let line = source.text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count();
-            if lines.len() < SYNTAX_ERRORS_MAX && lines.insert(line) {
+            if lines.len() < SYNTAX_ERRORS && lines.insert(line) {
                 let span = span.start + source.start..span.end + source.start;
                 report.error(span, format!("not TOML: {}", error.message()), "");
             }

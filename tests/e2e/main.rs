@@ -21,6 +21,7 @@ mod faults;
 mod files;
 mod folders;
 mod foreign;
+mod functions;
 mod greedy;
 mod handover;
 mod hooks;

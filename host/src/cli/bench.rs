@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::UsageError;
 use super::output::say;
 use super::source::{self, LanguageOption};
+use crate::limits::command::OPERATORS;
 use crate::measure::{self, Class, ColdWarmReport, MeasuredCode, Prices, human};
 use crate::runtime::Runtimes;
 use crate::wasm::compile::Compiler;
@@ -124,9 +125,6 @@ fn fuel(args: &Fuel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Summarizes the operators: there are hundreds, and most are alike.
-const OPERATORS_SHOWN: usize = 10;
-
 fn print_prices(prices: &Prices) {
     say!("{:.0} units of fuel stand for a microsecond of this machine\n", prices.units_per_us);
     say!("{:<36}{:>10}{:>10}{:>24}", "", "takes", "units", "a limit of 1 ms ends");
@@ -134,8 +132,8 @@ fn print_prices(prices: &Prices) {
         let mut kinds: Vec<_> = prices.kinds.iter().filter(|kind| kind.class == class).collect();
         if class == Class::Operator {
             kinds.sort_by(|a, b| b.factor.total_cmp(&a.factor));
-            say!("{} (the {OPERATORS_SHOWN} longest of {})", class.name(), kinds.len());
-            kinds.truncate(OPERATORS_SHOWN);
+            say!("{} (the {OPERATORS} longest of {})", class.name(), kinds.len());
+            kinds.truncate(OPERATORS);
         } else {
             say!("{}", class.name());
         }

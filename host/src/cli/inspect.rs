@@ -107,6 +107,7 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> InspectedFile {
     roles.extend(inspection.http.map(|version| match version {
         HttpVersion::P2 => "wasi:http 0.2 handler".to_owned(),
         HttpVersion::P3 => "wasi:http 0.3 handler".to_owned(),
+        HttpVersion::Event => "function (edgeward:function/handler)".to_owned(),
         HttpVersion::Cgi => "CGI program (wasi:cli/run 0.2)".to_owned(),
     }));
     if !is_valid {

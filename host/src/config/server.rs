@@ -14,7 +14,7 @@ use super::reader::{TableReader, Text, wrong_type};
 use super::report::{nearest, quoted};
 use super::{AccessLog, AdminAccess, Certificate, Server, Token};
 use crate::fields::Field;
-use crate::limits::config::{ADMIN_HOSTS, CERTIFICATES, DRAIN_S_MAX, EDGE_LOCATION_BYTES, LISTENERS, WORKERS};
+use crate::limits::config::{ADMIN_HOSTS, CERTIFICATES, DRAIN_S, DRAIN_S_MAX, EDGE_LOCATION_BYTES, LISTENERS, WORKERS};
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN, CHAIN_BYTES};
 use crate::limits::{Compiling, compile, request, tunnel};
 
@@ -30,7 +30,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         runtimes: None,
         compiling: Compiling::default(),
         edge_location: "local".to_owned(),
-        drain: Duration::from_secs(30),
+        drain: Duration::from_secs(DRAIN_S),
         drain_listen: None,
         access_log: Some(AccessLog::default()),
         websockets_per_worker: usize::try_from(tunnel::PER_WORKER).unwrap_or(usize::MAX),

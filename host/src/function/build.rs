@@ -184,6 +184,7 @@ impl Builder {
     ) -> Result<Arc<WorkerPool>, DeployError> {
         let connections = spec.limits.value(Limit::Connections);
         let surroundings = Surroundings {
+            name: spec.name.as_str().into(),
             environment: spec.environment.clone(),
             key_values: key_values(spec),
             egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),

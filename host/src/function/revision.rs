@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, Scope};
-use crate::function::call::{Call, Calling, HookCall, HookOutcome, MemoryUse, Reply, Usage};
+use crate::function::call::{Call, Calling, HookCall, HookOutcome, InvokeOutcome, MemoryUse, Reply, Usage};
 use crate::function::concurrency::throttle::UtilizationThrottle;
 use crate::function::lane::WorkerLane;
 use crate::function::pool::{Cleanliness, InstanceSource, ViewerPool};
 use crate::function::spec::Spec;
 use crate::function::worker_pool::WorkerPool;
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{CLOCK_ANCHOR_MS, Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::abi::{self, Moment};
 use crate::wasm::compile::Inspection;
@@ -44,7 +44,7 @@ thread_local! {
 fn wall_ns(now: Instant) -> u64 {
     if let Some((anchor, ns)) = ANCHOR.get() {
         let since = now.saturating_duration_since(anchor);
-        if since < Duration::from_secs(1) {
+        if since < Duration::from_millis(CLOCK_ANCHOR_MS) {
             return ns + u64::from(since.subsec_nanos());
         }
     }
@@ -111,6 +111,10 @@ impl Revision {
                 let why = "it is a viewer function".to_owned();
                 Calling::Over(Reply::Http(Err(Failure::NotRunnable(why))))
             }
+            (Code::Viewer(_), Call::Invoke(_)) => {
+                let failure = Failure::NotRunnable("it is a viewer function".to_owned());
+                Calling::Over(Reply::Invoke(Box::new(InvokeOutcome::refused(failure))))
+            }
             (Code::Worker(pool), Call::Hook(hook)) => {
                 let lane = lane.number();
                 Calling::Running(Box::pin(async move { Reply::Hook(self.run_hook(pool, lane, hook).await) }))
@@ -118,6 +122,10 @@ impl Revision {
             (Code::Worker(pool), Call::Http(request)) => {
                 let lane = lane.number();
                 Calling::Running(Box::pin(async move { Reply::Http(self.serve_http(pool, lane, request).await) }))
+            }
+            (Code::Worker(pool), Call::Invoke(invocation)) => {
+                let lane = lane.number();
+                Calling::Running(Box::pin(async move { Reply::Invoke(Box::new(self.run_invoke(pool, lane, invocation).await)) }))
             }
         }
     }
@@ -172,6 +180,7 @@ impl Revision {
             cold: source == InstanceSource::Cold,
             memory_bytes,
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            waited_us: 0,
         };
         HookOutcome { result: reported.map_or(called.result, Err), usage, log }
     }

@@ -58,6 +58,15 @@ pub mod compile {
     pub const SETTINGS: u64 = 20_000;
     /// Functions that are asked for by name when not all imports are there.
     pub const NAMES_ASKED: usize = 1_000;
+    /// Names that an error lists of one kind; the rest is counted.
+    pub const NAMES_TOLD: usize = 20;
+    /// Refused components that are remembered, each with an error of at most so many bytes.
+    pub const REFUSALS: usize = 256;
+    pub const REFUSAL_BYTES: usize = 16 << 10;
+    /// Read of a component at once.
+    pub const CHUNK_BYTES: usize = 64 << 10;
+    /// A few bytes may declare fifty thousand locals: the `nop`s for them are bounded by the component's size plus this.
+    pub const NOPS_SPARE: usize = 1 << 20;
     /// Instances of components and modules in one component.
     pub const INSTANCES: u64 = 1_000;
     /// Of one core instance, what the engine keeps for it beside memories and tables: globals, functions that are exported or
@@ -74,6 +83,8 @@ pub mod aot {
     pub const BYTES: u64 = 4 << 30;
     /// Of what is known of a component: exports and imports by name.
     pub const NOTE_BYTES: u64 = 16 << 20;
+    /// An unfinished file without a lock is removed after so long: more than the time between its creation and its lock.
+    pub const SETTLED_MS: u64 = 1_000;
 }
 
 /// What bounds putting an instance back to its first state after a call, beside its memory.
@@ -85,6 +96,8 @@ pub mod restore {
     pub const FUEL: u64 = 1 << 32;
     /// The memory of a Runtime's overlay: what INIT may have changed, in kilobytes that differ, and where each is.
     pub const OVERLAY_BYTES: u64 = 1 << 20;
+    /// Types that are visited over all functions of a component, as one type may name another many times.
+    pub const TYPES: u32 = 1_000_000;
 }
 
 /// What bounds INIT: a source is read, compiled and run once, at deployment.
@@ -133,6 +146,10 @@ pub mod worker {
     pub const TEARDOWN_INLINE_HANDLES: usize = 64;
     /// Calls that may make or fill `Fields`, until it is looked what they hold.
     pub const FIELD_CALLS_UNCOUNTED: u32 = 64;
+    /// What an entry of a header map counts for: its slot, two index entries, and the allocations of a short name and value.
+    pub const FIELD_ENTRY_BYTES: u64 = 160;
+    /// What wasi-http counts for a field in addition to the text of its name and value.
+    pub const FIELD_OVERHEAD_BYTES: usize = 72;
     /// What a guest may still do for a client that has left.
     pub const LINGER_MS: u64 = 500;
 }
@@ -174,6 +191,12 @@ pub mod egress {
 pub mod cgi {
     /// What it has written and nobody has read; then it waits.
     pub const PIPE_BYTES: usize = 64 << 10;
+}
+
+/// What bounds an HTTP request that a function gets as an event.
+pub mod event {
+    /// Of its body: Lambda's limit of a synchronous event, 6 MB, less a third for base64.
+    pub const BODY_BYTES: usize = 4_500_000;
 }
 
 /// What bounds one call of the interfaces that are offered beside WASI.

@@ -3,6 +3,8 @@
 //!     source ──► in the cache? ──no──► process (adapt, examine, charge, rewrite, compile) ──► aot ──► component
 //!                     └──yes─────────────────────────────────────────────────────────────────┘
 //!
+//! A component that was refused is not compiled again by the next reload (`refusals`).
+//!
 //! The host detects what a component exports; no configuration declares it. A component that exports nothing known,
 //! or imports something that is not offered, is refused with both lists. The serving process reads untrusted bytes only
 //! to hash them, unless the embedding asked for more (`Compiler::Unbounded`).
@@ -18,6 +20,7 @@ mod job;
 mod names;
 mod prepare;
 pub(super) mod process;
+pub(super) mod refusals;
 pub(super) mod size;
 mod source;
 mod streams;
@@ -116,7 +119,11 @@ pub fn compiled_as(
             if let Some(Err(error)) = before {
                 tracing::warn!(error = format!("{error:#}"), "a compiled file cannot be used; compiling again");
             }
-            made(engines, engine, &key, source, Job::new(engine, source, limits, bounds, flavour))?;
+            let job = Job::new(engine, source, limits, bounds, flavour);
+            if let Some(refused) = engines.refusals.of(&job) {
+                return Err(refused);
+            }
+            made(engines, engine, &key, source, &job).inspect_err(|error| engines.refusals.remember(&job, error))?;
             loaded(engines, engine, &key, flavour)?
         }
     };
@@ -155,13 +162,13 @@ fn made(
     engine: &wasmtime::Engine,
     key: &AotKey,
     source: &ComponentSource,
-    job: Job,
+    job: &Job,
 ) -> Result<(), CompileError> {
     let failed = |error: std::io::Error| CompileError::failed(format!("compiled files: {error}"));
     let mut unfinished = engines.aot.begin(key).map_err(failed)?;
     let file = source.file().map_err(failed)?;
     let note = match &engines.compiler {
-        Compiler::Program(program) => process::run(program, &job, file, unfinished.file.try_clone().map_err(failed)?)?,
+        Compiler::Program(program) => process::run(program, job, file, unfinished.file.try_clone().map_err(failed)?)?,
         Compiler::Unbounded => {
             use std::io::Write as _;
             let (bytes, _) = source::read(file).map_err(failed)?;
@@ -290,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compiled_file_that_cannot_be_loaded_is_told_and_does_not_stay() {
+    fn a_compiled_file_that_cannot_be_loaded_is_reported_and_removed() {
         use std::io::Write as _;
         let engines = crate::wasm::engine::tests::engines();
         let key = AotKey::new(&engines.viewer, &[7; 32], "none");

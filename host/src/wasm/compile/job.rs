@@ -17,7 +17,7 @@ use crate::wasm::engine::config;
 use crate::wasm::restore::Flavour;
 
 /// What is to be compiled, and how.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     pub(super) profile: Profile,
     pub(super) flavour: Flavour,

@@ -114,7 +114,7 @@ fn whatever_a_call_writes_a_restored_instance_equals_a_new_one() {
 }
 
 #[test]
-fn a_store_across_the_end_of_a_granule_is_put_back_whole() {
+fn a_store_across_two_granules_is_restored() {
     let engines = engines();
     let code = code(engines, INTERPRETER);
     for op in [1, 2, 4, 5] {
@@ -147,7 +147,7 @@ fn memory_grows_to_the_limit_and_is_small_again() {
 }
 
 #[test]
-fn the_size_that_is_shown_is_the_guests() {
+fn the_memory_size_that_is_shown_excludes_the_hosts() {
     let code = code(engines(), INTERPRETER);
     let mut instance = code.instantiate().unwrap();
     for (grow, pages) in [(0, 2), (3, 5), (1, 3)] {

@@ -13,10 +13,8 @@ use wasmtime_wasi_http::p2::types::{
 };
 use wasmtime_wasi_http::{FieldMap, p3};
 
+use crate::limits::worker::FIELD_ENTRY_BYTES;
 use crate::wasm::egress::Permit;
-
-/// An entry of a header map: its slot, two index entries, and the allocations of a short name and value.
-const ENTRY_BYTES: u64 = 160;
 
 /// An estimate on the high side: shared maps are counted for each of their handles.
 pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
@@ -32,7 +30,7 @@ pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
         })
         .map(|fields| {
             let text: usize = fields.values().map(HeaderValue::len).sum();
-            fields.capacity() as u64 * ENTRY_BYTES + text as u64
+            fields.capacity() as u64 * FIELD_ENTRY_BYTES + text as u64
         })
         .sum()
 }
@@ -80,7 +78,7 @@ mod tests {
     use crate::limits::worker::TEARDOWN_INLINE_HANDLES;
 
     #[test]
-    fn an_instance_is_slow_to_drop_from_one_handle_more_than_the_limit_on() {
+    fn an_instance_with_more_handles_than_the_limit_is_dropped_on_another_thread() {
         for (handles, slow) in [
             (0, false),
             (TEARDOWN_INLINE_HANDLES - 1, false),
