@@ -119,17 +119,17 @@ pub struct ColdWarmReport {
 }
 
 /// What is measured.
-pub enum Subject<'a> {
+pub enum MeasuredCode<'a> {
     Component(&'a [u8]),
     /// A source, with the Runtimes of this measurement.
     Source(&'a Runtimes, &'a SourceCode),
 }
 
-impl Subject<'_> {
+impl MeasuredCode<'_> {
     fn bytes(&self) -> usize {
         match self {
-            Subject::Component(bytes) => bytes.len(),
-            Subject::Source(_, source) => source.text.len(),
+            MeasuredCode::Component(bytes) => bytes.len(),
+            MeasuredCode::Source(_, source) => source.text.len(),
         }
     }
 
@@ -137,11 +137,11 @@ impl Subject<'_> {
     fn code(&self, engines: &Engines) -> anyhow::Result<(ViewerCode, Vec<Moment>)> {
         let (limits, bounds) = (Limits::defaults(Profile::Viewer), Compiling::default());
         match self {
-            Subject::Component(bytes) => {
+            MeasuredCode::Component(bytes) => {
                 let compiled = compile::compiled(engines, &ComponentSource::from_bytes(bytes)?, &limits, bounds)?;
                 Ok((ViewerCode::new(engines, &compiled, &limits, None)?, compiled.inspection.moments))
             }
-            Subject::Source(runtimes, source) => {
+            MeasuredCode::Source(runtimes, source) => {
                 let (runtime, code, _) = runtimes.function(engines, source, &limits, bounds, None)?;
                 Ok((code, runtime.inspection.moments.clone()))
             }
@@ -152,7 +152,7 @@ impl Subject<'_> {
 /// Measures a viewer hook with `rounds` samples per stage. `progress` is called with the completed fraction.
 pub fn cold_warm(
     engines: &Engines,
-    subject: &Subject<'_>,
+    subject: &MeasuredCode<'_>,
     rounds: usize,
     mut progress: impl FnMut(f64),
 ) -> anyhow::Result<ColdWarmReport> {
@@ -170,8 +170,8 @@ pub fn cold_warm(
         drop(code);
     }
     let loaded = match subject {
-        Subject::Component(_) => InstanceStage::FromDisk,
-        Subject::Source(..) => InstanceStage::Init,
+        MeasuredCode::Component(_) => InstanceStage::FromDisk,
+        MeasuredCode::Source(..) => InstanceStage::Init,
     };
     stages.push(Distribution::of(loaded, load));
     progress(0.2);

@@ -27,11 +27,11 @@ pub use folder::{MissingRuntime, RuntimeFolder};
 pub struct Runtimes {
     folder: RuntimeFolder,
     /// By the names of their files.
-    compiled: Mutex<BTreeMap<&'static str, Arc<Mutex<Option<Loaded>>>>>,
+    compiled: Mutex<BTreeMap<&'static str, Arc<Mutex<Option<CompiledRuntime>>>>>,
 }
 
 #[derive(Clone)]
-struct Loaded {
+struct CompiledRuntime {
     sha256: [u8; 32],
     compiled: Arc<Compiled>,
 }
@@ -93,7 +93,7 @@ impl Runtimes {
             Some(loaded) => loaded.compiled.clone(),
             None => {
                 let compiled = Arc::new(compiled_as(engines, &source.runtime, limits, bounds, Flavour::Runtime)?);
-                *loaded = Some(Loaded { sha256: source.runtime.sha256, compiled: compiled.clone() });
+                *loaded = Some(CompiledRuntime { sha256: source.runtime.sha256, compiled: compiled.clone() });
                 compiled
             }
         };

@@ -29,6 +29,12 @@ pub fn component(name: &str) -> String {
     path.display().to_string()
 }
 
+/// Builds the Runtimes of sources, unless they are there.
+pub fn with_runtimes() {
+    let runtime = components::components().with_file_name("runtimes").join("cloudfront-js.wasm");
+    assert!(runtime.exists(), "{} is missing", runtime.display());
+}
+
 /// How long anything that must happen may take before the test fails. Generous: the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -42,6 +42,7 @@ mod response_headers;
 mod sealed;
 mod signed;
 mod snapshots;
+mod sources;
 mod tracing;
 mod translate;
 mod viewer;

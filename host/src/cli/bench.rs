@@ -11,7 +11,7 @@ use super::UsageError;
 use super::output::say;
 use super::source::{self, LanguageOption};
 use crate::limits::command::OPERATORS;
-use crate::measure::{self, Class, ColdWarmReport, Prices, Subject, human};
+use crate::measure::{self, Class, ColdWarmReport, MeasuredCode, Prices, human};
 use crate::runtime::Runtimes;
 use crate::wasm::compile::Compiler;
 use crate::wasm::engine::Engines;
@@ -90,13 +90,13 @@ fn cold_warm(args: &ColdWarm) -> anyhow::Result<()> {
             let runtimes = Runtimes::new(args.language.runtimes.found());
             let source = runtimes.code(language, file, source::read(file, language)?);
             let source = source.map_err(|missing| UsageError(missing.told()))?;
-            let subject = Subject::Source(&runtimes, &source);
+            let subject = MeasuredCode::Source(&runtimes, &source);
             measured(|engines, progress| measure::cold_warm(engines, &subject, rounds, progress))?
         }
         (file, _) => {
             let read = |file: &PathBuf| std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
             let bytes = file.as_ref().map_or_else(|| Ok(measure::minimal_hook()), read)?;
-            measured(|engines, progress| measure::cold_warm(engines, &Subject::Component(&bytes), rounds, progress))?
+            measured(|engines, progress| measure::cold_warm(engines, &MeasuredCode::Component(&bytes), rounds, progress))?
         }
     };
 

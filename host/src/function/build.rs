@@ -36,14 +36,14 @@ pub enum DeployError {
     #[error("{}", .0.told())]
     Runtime(#[from] MissingRuntime),
     /// INIT of a source has failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Init(#[from] InitError),
     #[error("a source can be a viewer hook, and not run at or as an origin; take a component there")]
     SourceAtOrigin,
     #[error("{}", .0.told())]
     Code(#[from] CompileError),
     /// No instance of it starts.
-    #[error("{0}")]
+    #[error(transparent)]
     Start(#[from] Failure),
 }
 

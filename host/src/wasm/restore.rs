@@ -86,7 +86,7 @@ use crate::limits::restore as limits;
 use layout::{ARGUMENT, OVERLAY_MEMORY, OVERLAY_REALLOC, PAGE};
 use plan::{CoreInstance, CoreModule, Plan, Section};
 
-pub use layout::{LOAD, PAGES, RESTORE, SAVE};
+pub use layout::{Flavour, LOAD, PAGES, RESTORE, SAVE};
 pub use unsuitable::Unsuitable;
 
 /// Part of an AOT file's name: changes whenever the rewriting does.
@@ -96,15 +96,6 @@ pub const MARKS_BYTES: u64 = PAGE;
 /// The size of the memory of a Runtime's overlay, which is ours as well.
 pub const OVERLAY_BYTES: u64 = limits::OVERLAY_BYTES;
 pub const PAGE_BYTES: u64 = PAGE;
-
-/// What a component is rewritten for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Flavour {
-    /// It is a function: its first image is that of its segments.
-    Function,
-    /// It runs the sources of functions: the first image of each is that of the segments, with an overlay.
-    Runtime,
-}
 
 /// Rewrites a component that has been validated. `memory_bytes` is the revision's memory limit; the
 /// guest's memory gets that size, mapped but untouched, at once.

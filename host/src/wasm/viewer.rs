@@ -15,7 +15,7 @@ use crate::limits::{self, Limit, Limits, Profile, instantiation};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{CompileError, Compiled};
 use crate::wasm::engine::Engines;
-use crate::wasm::init::{self, InitError, Source};
+use crate::wasm::init::source::{self, InitError, Source};
 use crate::wasm::restore::Flavour;
 use crate::wasm::state::{self, KeyValueStore, ViewerState};
 use crate::wasm::world::interface;
@@ -209,16 +209,16 @@ impl ViewerInstance {
 
     /// Runs INIT on an instance that has no overlay yet, with a budget of its own, and returns what it has changed. The
     /// instance must be dropped.
-    pub(super) fn init(&mut self, code: &ViewerCode, source: &Source<'_>) -> Result<Vec<u8>, InitError> {
+    pub(super) fn init(&mut self, code: &ViewerCode, given: &Source<'_>) -> Result<Vec<u8>, InitError> {
         let store = &mut self.store;
-        store.data_mut().begin(&code.limits, source.now_ns, source.seed);
+        store.data_mut().begin(&code.limits, given.now_ns, given.seed);
         store.set_hostcall_fuel(limits::init::HOST_CALL_BYTES);
-        let ran = store.set_fuel(source.fuel).and_then(|()| {
-            let interface = self.instance.get_export_index(&mut *store, None, init::INTERFACE);
+        let ran = store.set_fuel(given.fuel).and_then(|()| {
+            let interface = self.instance.get_export_index(&mut *store, None, source::INTERFACE);
             let init = interface.and_then(|index| self.instance.get_export_index(&mut *store, Some(&index), "init"));
             let init = init.ok_or_else(|| wasmtime::Error::msg("it is no Runtime"))?;
             let init = self.instance.get_typed_func::<(&str, &str, &str), (Result<(), String>,)>(&mut *store, init)?;
-            init.call(&mut *store, (source.dialect, source.file, source.text))
+            init.call(&mut *store, (given.dialect, given.file, given.text))
         });
         match ran {
             Ok((Ok(()),)) => {}

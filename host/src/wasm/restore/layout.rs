@@ -1,5 +1,14 @@
 //! The names and numbers that the rewritten modules of a component share.
 
+/// What a component is rewritten for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Flavour {
+    /// It is a function: its first image is that of its segments.
+    Function,
+    /// It runs the sources of functions: the first image of each is that of the segments, with an overlay.
+    Runtime,
+}
+
 /// The export that puts an instance back: `func()`.
 pub const RESTORE: &str = "edgeward-restore";
 /// `func() -> u32`: the pages that the guest's memory has for the guest.

@@ -7,11 +7,12 @@ use wasm_encoder::{
 };
 use wasmparser::{DataKind, ExternalKind, FunctionBody, Operator, Parser, Payload};
 
-use super::Flavour;
 use super::code::{self, Added, arg};
-use super::layout::{GRANULE_SHIFT, LOAD, MARK, MARKS, OVERLAY, OVERLAY_MEMORY, OVERLAY_REALLOC, PAGE, PAGES, RESTORE, SAVE};
+use super::layout::{
+    Flavour, GRANULE_SHIFT, LOAD, MARK, MARKS, OVERLAY, OVERLAY_MEMORY, OVERLAY_REALLOC, PAGE, PAGES, RESTORE, SAVE,
+};
 use super::overlay::{self, OverlayLayout};
-use super::source::{MainModule, known_type, len, reallocs};
+use super::source::{MainModule, known_type, len, reallocs, val_type};
 use super::unsuitable::Unsuitable;
 
 pub(super) fn rewrite(module: &[u8], memory_bytes: u64, flavour: Flavour) -> Result<Vec<u8>, Unsuitable> {
@@ -264,19 +265,6 @@ impl ModuleWriter<'_, '_> {
         }
         self.out.section(code);
         Ok(())
-    }
-}
-
-/// Types other than these were refused when the source was read.
-pub(super) fn val_type(ty: wasmparser::ValType) -> ValType {
-    match ty {
-        wasmparser::ValType::I32 => ValType::I32,
-        wasmparser::ValType::I64 => ValType::I64,
-        wasmparser::ValType::F32 => ValType::F32,
-        wasmparser::ValType::F64 => ValType::F64,
-        wasmparser::ValType::V128 => ValType::V128,
-        wasmparser::ValType::Ref(ty) if ty.is_extern_ref() => ValType::EXTERNREF,
-        wasmparser::ValType::Ref(_) => ValType::FUNCREF,
     }
 }
 

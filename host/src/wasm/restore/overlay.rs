@@ -56,7 +56,7 @@ impl OverlayLayout {
         let mut globals = Vec::new();
         for (index, global) in (source.imported_globals..).zip(&source.globals) {
             if global.ty.mutable {
-                globals.push((index, super::module::val_type(global.ty.content_type)));
+                globals.push((index, super::source::val_type(global.ty.content_type)));
             }
         }
         if globals.iter().any(|(_, ty)| matches!(ty, ValType::Ref(_))) {
