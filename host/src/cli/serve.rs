@@ -22,9 +22,15 @@ pub(super) struct Args {
     /// Take over from a running edge with the same data folder: it stops when this one is ready.
     #[arg(long)]
     replace: bool,
+    /// End with the process that has started this one.
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.with_parent {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    }
     // No other threads exist yet.
     let launch = Launch { passed: Passed::from_environment()?, notifier: Notifier::from_environment()?, replace: args.replace };
     // First, since until then a signal ends the process.
