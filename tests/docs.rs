@@ -155,6 +155,9 @@ fn help_offers_what_works() {
     let mut all = String::new();
     for command in [
         "",
+        " new",
+        " build",
+        " dev",
         " init",
         " serve",
         " check",

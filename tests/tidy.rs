@@ -61,7 +61,7 @@ const ONLY: [(&str, &[&str]); 14] = [
     ("clap_mangen", &["cli"]),
     ("axum", &["admin"]),
     ("toml", &["config"]),
-    ("notify", &["host"]),
+    ("notify", &["host", "cli"]),
     ("socket2", &["net"]),
     ("flate2", &["edge"]),
     ("brotli", &["edge"]),

@@ -7,6 +7,7 @@ mod harness;
 
 mod admin;
 mod agreement;
+mod author;
 mod blame;
 mod cache;
 mod cli;

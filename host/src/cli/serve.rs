@@ -25,9 +25,15 @@ pub(super) struct Args {
     replace: bool,
     #[command(flatten)]
     runtimes: RuntimesOption,
+    /// End with the process that has started this one.
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.with_parent {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    }
     // No other threads exist yet.
     let launch = Launch {
         passed: Passed::from_environment()?,

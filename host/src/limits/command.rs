@@ -12,5 +12,7 @@ pub const NODE_ANSWER_BYTES: usize = 1 << 20;
 pub const PURGE_MS: u64 = 1_000;
 /// Between two questions whether one is.
 pub const PURGE_POLL_MS: u64 = 50;
+/// Files of a project whose changes `edgeward dev` notices.
+pub const SOURCE_FILES: usize = 20_000;
 /// Operators that `edgeward bench` lists by name: there are hundreds, and most are alike.
 pub const OPERATORS: usize = 10;

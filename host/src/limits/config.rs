@@ -72,6 +72,9 @@ pub const RESPONSE_MAX_AGE_S_MAX: u64 = 86_400 * 365;
 pub const TTL_S_MAX: u64 = 315_360_000;
 /// Of the name of a site, origin, function or policy, which metrics, logs and headers repeat.
 pub const NAME_BYTES: usize = 64;
+/// Words of the command of a `[build]` table, and files and folders that are its sources.
+pub const BUILD_WORDS: usize = 256;
+pub const BUILD_SOURCES: usize = 256;
 
 /// What bounds the report about a configuration that is refused.
 pub mod report {

@@ -36,7 +36,7 @@ use crate::wasm::engine::config;
 use crate::wasm::restore::{self, Flavour};
 
 pub use crate::wasm::world::{HttpVersion, interface};
-pub use adapt::adapted;
+pub use adapt::{adapted, componentized};
 pub use error::{CodePlace, CompileError, CompileErrorKind};
 pub use inspection::Inspection;
 use job::Job;

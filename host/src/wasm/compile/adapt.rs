@@ -30,6 +30,18 @@ pub fn adapted(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
         .map_err(|error| CompileError::Invalid(format!("a program for WASI 0.1 that cannot be adapted: {error:#}")))
 }
 
+/// Makes a component of a core module that says which worlds it implements, as the SDK's macros do. Components, and programs
+/// for WASI 0.1, stay as they are.
+pub fn componentized(module: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+    if !Parser::is_core_wasm(module) || is_program(module) {
+        return Ok(Cow::Borrowed(module));
+    }
+    Validator::new().validate_all(module).map_err(|error| CompileError::Invalid(error.to_string()))?;
+    let component = ComponentEncoder::default().validate(false).module(module).and_then(|mut encoder| encoder.encode());
+    let failed = |error| CompileError::Invalid(format!("a core module that cannot be made a component: {error:#}"));
+    component.map(Cow::Owned).map_err(failed)
+}
+
 fn is_program(module: &[u8]) -> bool {
     let mut exports = Parser::new(0).parse_all(module).filter_map(|payload| match payload {
         Ok(Payload::ExportSection(exports)) => Some(exports),
