@@ -2,15 +2,16 @@
 
 use std::process::Output;
 
-use crate::harness::{Config, Edge, Origin, edgeward, eventually, with_runtimes};
+use crate::harness::{Config, Edge, Origin, edgeward, eventually, runtimes};
 
-const REWRITE: &str = "function handler(event) {\n  var request = event.request;\n  request.uri = '/one' + request.uri;\n  return request;\n}\n";
+const REWRITE: &str =
+    "function handler(event) {\n  var request = event.request;\n  request.uri = '/one' + request.uri;\n  return request;\n}\n";
 
 const EVENT: &str = r#"{"version":"1.0","context":{"eventType":"viewer-request"},"viewer":{"ip":"192.0.2.1"},
     "request":{"method":"GET","uri":"/a","querystring":{},"headers":{},"cookies":{}}}"#;
 
 fn folder_with(source: &str) -> tempfile::TempDir {
-    with_runtimes();
+    runtimes();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("f.js"), source).unwrap();
     folder

@@ -22,7 +22,7 @@ use crate::wasm::compile;
 
 /// Build the components of a project, as the `[build]` tables of its configuration say.
 ///
-/// `edgeward new` writes such a table. Each command runs in the folder of the configuration.
+/// A new project has such a table. Each command runs in the folder of the file that has its table.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  edgeward build\n  edgeward build -c project/edge.toml")]
 pub(super) struct Args {

@@ -31,6 +31,7 @@ pub(super) struct Args {
     /// The folder of the project; its last part names the function.
     #[arg(value_name = "NAME", value_hint = clap::ValueHint::DirPath)]
     path: PathBuf,
+    /// The language of the source.
     #[arg(long, value_enum, value_name = "LANGUAGE")]
     lang: Language,
     /// What the function is used for [default: the first kind that the language can be used for]

@@ -60,6 +60,9 @@ pub mod compile {
     pub const NAMES_ASKED: usize = 1_000;
     /// Names that an error lists of one kind; the rest is counted.
     pub const NAMES_TOLD: usize = 20;
+    /// The heap of a program that Go's compiler has made, in pages of 64 KiB: 60 MiB, twice which and its data are within the
+    /// default of `memory_bytes`. Memory that it does not touch costs nothing.
+    pub const GO_HEAP_PAGES: u64 = 960;
     /// Refused components that are remembered, each with an error of at most so many bytes.
     pub const REFUSALS: usize = 256;
     pub const REFUSAL_BYTES: usize = 16 << 10;
