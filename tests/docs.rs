@@ -163,6 +163,7 @@ fn help_offers_what_works() {
         " check",
         " inspect",
         " test",
+        " invoke",
         " bench",
         " bench cold-warm",
         " bench fuel",

@@ -49,6 +49,7 @@ use values::Substitution;
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::fields::Field;
+use crate::language::Language;
 use crate::limits::config::report::SYNTAX_ERRORS;
 use crate::limits::{self, Compiling, InstancePolicy, Limits, Profile};
 use crate::network::Grants;
@@ -82,6 +83,8 @@ pub struct Server {
     pub workers: usize,
     /// The AOT cache lives here.
     pub data_dir: PathBuf,
+    /// Where the Runtimes of sources are; None: where they are installed.
+    pub runtimes: Option<PathBuf>,
     /// What compiling one component may cost. Heard at a reload.
     pub compiling: Compiling,
     pub edge_location: String,
@@ -317,7 +320,7 @@ pub struct KeyValues {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
     pub name: String,
-    pub component: PathBuf,
+    pub code: FunctionCode,
     /// Viewer if any viewer moment of a site refers to it, else Worker.
     pub profile: Profile,
     pub limits: Limits,
@@ -329,6 +332,26 @@ pub struct Function {
     pub network: Grants,
     /// Environment variables of a worker component.
     pub environment: Hidden<Arc<BTreeMap<String, String>>>,
+}
+
+/// What a function runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FunctionCode {
+    Component(PathBuf),
+    /// A source in a language whose Runtime runs it.
+    Source {
+        file: PathBuf,
+        language: Language,
+        text: Arc<str>,
+    },
+}
+
+impl FunctionCode {
+    pub fn file(&self) -> &Path {
+        match self {
+            FunctionCode::Component(file) | FunctionCode::Source { file, .. } => file,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -78,12 +78,13 @@ fn start(project: &Path, command: &str) -> Running {
         // A toolchain may build its standard library first.
         let Ok(line) = lines.recv_timeout(10 * PATIENCE) else {
             let _ = child.kill();
+            let _ = child.wait();
             panic!("`edgeward {command}` does not serve:\n{said}{}", out.try_iter().collect::<Vec<_>>().join("\n"));
         };
         if line.contains("serving http") {
             let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
-            let address = address.and_then(|text| text.trim_matches('"').parse().ok()).unwrap_or_else(|| panic!("{line}"));
-            return Running { child, address, lines, out };
+            let address = address.and_then(|text| text.trim_matches('"').parse().ok());
+            return Running { child, address: address.expect("an address"), lines, out };
         }
         said += &(line + "\n");
     }

@@ -27,6 +27,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         admin_access: Arc::default(),
         workers: workers.min(usize::try_from(WORKERS).unwrap_or(usize::MAX)),
         data_dir: files.resolve_at("edgeward-data", &root.span()),
+        runtimes: None,
         compiling: Compiling::default(),
         edge_location: "local".to_owned(),
         drain: Duration::from_secs(DRAIN_S),
@@ -54,6 +55,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
     if let Some(folder) = table.text("data_dir") {
         server.data_dir = files.folder_to_be(&table, &folder);
     }
+    server.runtimes = table.text("runtimes").and_then(|folder| files.existing_folder(&table, &folder));
     if let Some(bytes) = table.integer("compile_memory_bytes", compile::MEMORY_BYTES_MIN..=compile::MEMORY_BYTES_MAX) {
         server.compiling.memory_bytes = bytes;
     }

@@ -61,6 +61,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
     let has_group = origins.iter().any(|(name, _)| *name == "dead");
     Config {
         server: Server {
+            runtimes: None,
             compiling: Default::default(),
             http: vec![],
             https: vec![],

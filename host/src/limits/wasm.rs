@@ -97,8 +97,24 @@ pub mod restore {
     pub const GLOBALS: usize = 1_000;
     /// Putting back the whole of the memory takes a few thousand units per kilobyte at most.
     pub const FUEL: u64 = 1 << 32;
+    /// The memory of a Runtime's overlay: what INIT may have changed, in kilobytes that differ, and where each is.
+    pub const OVERLAY_BYTES: u64 = 1 << 20;
     /// Types that are visited over all functions of a component, as one type may name another many times.
     pub const TYPES: u32 = 1_000_000;
+}
+
+/// What bounds INIT: a source is read, compiled and run once, at deployment.
+pub mod init {
+    /// CPU time. No call of it waits for anything, so that it is the deadline as well.
+    pub const CPU_US: u64 = 1_000_000;
+    /// Source bytes of a CloudFront function (CloudFront's quota).
+    pub const CLOUDFRONT_SOURCE_BYTES: u64 = 10_240;
+    /// What the host takes from the guest at once: the overlay, or a message with its stack.
+    pub const HOST_CALL_BYTES: usize = 2 << 20;
+    /// Of such a message, what is kept.
+    pub const MESSAGE_BYTES: usize = 4 << 10;
+    /// A Runtime's file.
+    pub const RUNTIME_BYTES: u64 = 64 << 20;
 }
 
 /// How a worker component shares its thread, and what one call of it into the host may ask for.
@@ -150,6 +166,8 @@ pub mod host {
     /// Entries of all tables of handles, what is lent for a call among them. `Limit::Handles` bounds those that the
     /// host gives.
     pub const VIEWER_HANDLES: usize = 256;
+    /// What is kept of a message that a hook reports instead of an answer.
+    pub const REPORT_BYTES: usize = 4 << 10;
     /// What may be written at once, as guests that ask are told. More is taken all the same.
     pub const PERMIT_BYTES: u64 = 64 << 10;
 }
@@ -176,6 +194,12 @@ pub mod egress {
 pub mod cgi {
     /// What it has written and nobody has read; then it waits.
     pub const PIPE_BYTES: usize = 64 << 10;
+}
+
+/// What bounds an HTTP request that a function gets as an event.
+pub mod event {
+    /// Of its body: Lambda's limit of a synchronous event, 6 MB, less a third for base64.
+    pub const BODY_BYTES: usize = 4_500_000;
 }
 
 /// What bounds one call of the interfaces that are offered beside WASI.

@@ -48,10 +48,11 @@ mod tests {
     use crate::limits::{Compiling, Limit, Limits, Profile};
     use crate::wasm::compile::{ComponentSource, compiled};
     use crate::wasm::engine::tests::engines;
+    use crate::wasm::restore::Flavour;
 
     fn job(number: u64) -> Job {
         let source = ComponentSource::from_bytes(&number.to_le_bytes()).unwrap();
-        Job::new(&engines().viewer, &source, &Limits::defaults(Profile::Viewer), Compiling::default())
+        Job::new(&engines().viewer, &source, &Limits::defaults(Profile::Viewer), Compiling::default(), Flavour::Function)
     }
 
     #[test]

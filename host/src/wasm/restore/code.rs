@@ -6,9 +6,9 @@ use super::layout::{GRANULE_SHIFT, MARKS, MEMORY, PAGE};
 use super::source::MainModule;
 use super::unsuitable::Unsuitable;
 
-const GRANULE: i32 = 1 << GRANULE_SHIFT;
+pub(super) const GRANULE: i32 = 1 << GRANULE_SHIFT;
 /// The widest store; a mark also covers as many bytes past its granule, less one.
-const WIDEST_STORE: i32 = 16;
+pub(super) const WIDEST_STORE: i32 = 16;
 
 /// Indices of what is appended.
 pub(super) struct Added {

@@ -24,6 +24,8 @@ use crate::wasm::worker::output::FunctionLog;
 
 /// What the instances of a function share.
 pub struct Surroundings {
+    /// Of the function, for its context.
+    pub name: Arc<str>,
     pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
     pub egress: Arc<Egress>,
