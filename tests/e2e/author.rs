@@ -144,6 +144,23 @@ fn a_function_in_go_is_created_built_and_served() {
     works(&["--lang", "go"], false);
 }
 
+/// It has nothing to build: the edge runs the source, and takes it again when it is saved.
+#[test]
+fn a_viewer_hook_in_javascript_is_created_and_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path(), &["--lang", "js"]);
+    let (code, out, errors) = run(&project, &["check"]);
+    assert_eq!(code, Some(0), "{out}{errors}");
+    let dev = start(&project, "dev");
+    let says = |text: &str| get(dev.address, "example.com", "/hello", "").text().starts_with(text);
+    assert!(says("hello from my-app"));
+    assert!(get(dev.address, "example.com", "/", "").text().contains("<h1>my-app</h1>"));
+    let source = project.join("handler.js");
+    let written = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, written.replace("hello from", "good day from")).unwrap();
+    eventually("the saved source is served", || says("good day from my-app"));
+}
+
 /// The tests of a hook need no host, and the SDK may be somewhere else.
 #[test]
 fn the_unit_tests_of_a_new_hook_pass_with_the_sdk_in_its_place() {

@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The `[build]` tables of a configuration; one at least.
-pub(super) fn builds(path: &Path) -> anyhow::Result<Vec<Build>> {
+fn builds(path: &Path) -> anyhow::Result<Vec<Build>> {
     let builds = config::builds(path)?;
     if builds.is_empty() {
         let message =

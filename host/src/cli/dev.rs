@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::build;
 use super::configuration::ConfigFile;
 use super::output::say;
-use crate::config::Build;
+use crate::config::{self, Build};
 use sources::WatchedSources;
 
 /// Build and serve a project, and do both again when a source changes.
@@ -51,7 +51,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let path = args.file.path()?;
     let (events, happened) = mpsc::channel();
     hear_signals(events.clone())?;
-    let builds = build::builds(path)?;
+    // A function may need no build: the edge reloads its source by itself.
+    let builds = config::builds(path)?;
     let mut sources = {
         let events = events.clone();
         // The other end goes with the program.
@@ -74,7 +75,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             if changed.is_empty() {
                 continue;
             }
-            match build::builds(path) {
+            match config::builds(path) {
                 Ok(builds) => {
                     sources.follow(&builds);
                     // A first build that failed is tried as a whole.

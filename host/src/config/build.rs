@@ -15,7 +15,8 @@ use crate::limits::config::{BUILD_SOURCES, BUILD_WORDS};
 pub(super) fn read_alone(root: &mut TableReader<'_>, files: &Files<'_>) -> Vec<Build> {
     let functions = Declared::collect(root, "function");
     let components = root.named("function").into_iter().filter_map(|(name, mut table)| {
-        let component = table.required_text("component", "\"function.wasm\"")?;
+        // A function may have a source and no component.
+        let component = table.text("component")?;
         Some(((*name.get_ref()).to_owned(), files.resolve(&component)))
     });
     let components: BTreeMap<String, PathBuf> = components.collect();

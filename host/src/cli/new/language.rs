@@ -76,7 +76,8 @@ impl Language {
         match self {
             Language::Rust => &[Kind::Viewer, Kind::Origin, Kind::Function],
             Language::C | Language::Cpp | Language::Zig | Language::Go => &[Kind::Function],
-            Language::JavaScript | Language::TypeScript | Language::AssemblyScript | Language::Python => &[],
+            Language::JavaScript => &[Kind::Viewer],
+            Language::TypeScript | Language::AssemblyScript | Language::Python => &[],
         }
     }
 
@@ -137,10 +138,10 @@ mod tests {
         let text = refusal(Language::Go, Kind::Viewer);
         assert_eq!(
             text,
-            "there is no template for a viewer hook in Go; `--kind viewer` works with `--lang` rust; `--lang go` with `--kind` function"
+            "there is no template for a viewer hook in Go; `--kind viewer` works with `--lang` rust, js; `--lang go` with `--kind` function"
         );
         assert!(!refusal(Language::Python, Kind::Function).contains("--lang python"));
-        assert!(no_kind(Language::Python).ends_with("the languages are: rust, c, cpp, zig, go"));
+        assert!(no_kind(Language::Python).ends_with("the languages are: rust, js, c, cpp, zig, go"));
     }
 
     #[test]

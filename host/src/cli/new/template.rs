@@ -41,7 +41,8 @@ impl Template<'_> {
             (Language::Cpp, _) => vec![("src/main.cpp", template!("cpp/main.cpp"))],
             (Language::Zig, _) => vec![("src/main.zig", template!("zig/main.zig"))],
             (Language::Go, _) => vec![("go.mod", template!("go/go.mod")), ("main.go", template!("go/main.go"))],
-            (Language::JavaScript | Language::TypeScript | Language::AssemblyScript | Language::Python, _) => Vec::new(),
+            (Language::JavaScript, _) => vec![("handler.js", template!("js/handler.js"))],
+            (Language::TypeScript | Language::AssemblyScript | Language::Python, _) => Vec::new(),
         });
         if hook {
             files.push(("www/index.html", template!("www/index.html")));
@@ -55,7 +56,12 @@ impl Template<'_> {
         let site = if self.kind == Kind::Function { template!("site-function.toml") } else { template!("site-hook.toml") };
         let moment = if self.kind == Kind::Origin { "origin_request" } else { "viewer_request" };
         let sdk = self.sdk.map_or_else(|| SDK.to_owned(), |folder| folder.display().to_string());
-        text.replace("{{build}}\n", &self.build())
+        let function = match self.language {
+            Language::JavaScript => template!("function-source.toml"),
+            _ => template!("function-built.toml"),
+        };
+        text.replace("{{function}}\n", function)
+            .replace("{{build}}\n", &self.build())
             .replace("{{site}}\n", site)
             .replace("{{what}}", &format!("{} in {}", self.kind.what(), self.language.name()))
             .replace("{{moment}}", moment)
