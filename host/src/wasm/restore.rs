@@ -66,7 +66,7 @@ pub use layout::{PAGES, RESTORE};
 pub use unsuitable::Unsuitable;
 
 /// Part of an AOT file's name: changes whenever the rewriting does.
-pub const VERSION: &str = "restore-4";
+pub const VERSION: &str = "restore-5";
 /// The size of the memory of marks, which counts as ours, not the guest's.
 pub const MARKS_BYTES: u64 = PAGE;
 pub const PAGE_BYTES: u64 = PAGE;
