@@ -11,13 +11,13 @@ use prometheus::core::{Metric, MetricVec, MetricVecBuilder};
 use prometheus::{HistogramOpts, Result, proto};
 
 /// A family of histograms, told apart by the values of its labels.
-pub(super) type HistogramVec = MetricVec<Builder>;
+pub(super) type HistogramVec = MetricVec<HistogramBuilder>;
 
 /// Makes an empty family.
 pub(super) fn family(name: &str, help: &str, labels: &[&str], bounds: Vec<f64>) -> Result<HistogramVec> {
     let mut opts = HistogramOpts::new(name, help).buckets(bounds);
     opts.common_opts = opts.common_opts.variable_labels(labels.iter().map(ToString::to_string).collect());
-    MetricVec::create(proto::MetricType::HISTOGRAM, Builder, opts)
+    MetricVec::create(proto::MetricType::HISTOGRAM, HistogramBuilder, opts)
 }
 
 /// A handle; clones count into the same buckets.
@@ -73,9 +73,9 @@ impl Metric for Histogram {
 
 /// Makes the histograms of a family.
 #[derive(Clone)]
-pub(super) struct Builder;
+pub(super) struct HistogramBuilder;
 
-impl MetricVecBuilder for Builder {
+impl MetricVecBuilder for HistogramBuilder {
     type M = Histogram;
     type P = HistogramOpts;
 
