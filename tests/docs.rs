@@ -110,7 +110,7 @@ fn commands_do_what_the_documents_say() {
 }
 
 #[test]
-fn the_lines_that_the_demo_prints_can_be_followed() {
+fn the_commands_that_the_demo_prints_work() {
     let script = fs::read_to_string(root().join("demo/run")).unwrap();
     let mut folder = Folder::new();
     folder.run("python3 demo/origin.py 8081 &");
@@ -155,11 +155,15 @@ fn help_offers_what_works() {
     let mut all = String::new();
     for command in [
         "",
+        " new",
+        " build",
+        " dev",
         " init",
         " serve",
         " check",
         " inspect",
         " test",
+        " invoke",
         " bench",
         " bench cold-warm",
         " bench fuel",

@@ -6,6 +6,8 @@
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/numbers.rs"]
+mod numbers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,7 +21,7 @@ const LINES_MAX: usize = 700;
 const UNSAFE_ALLOWED: [&str; 1] = ["host/src/wasm/aot.rs"];
 
 /// What a room must not name.
-const WALLS: [(&str, &[&str]); 19] = [
+const WALLS: [(&str, &[&str]); 20] = [
     ("wasm", &["function", "edge", "host", "admin", "cli", "net", "config", "cache", "runtime", "aws", "events", "store"]),
     ("function", &["edge", "host", "admin", "cli", "net", "cache", "config", "aws", "events"]),
     ("edge", &["host", "admin", "cli", "aws", "events", "store", "runtime"]),
@@ -33,6 +35,10 @@ const WALLS: [(&str, &[&str]); 19] = [
     ("telemetry", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "cache"]),
     ("network", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "cache"]),
     ("fields", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache", "limits"]),
+    (
+        "language",
+        &["wasm", "function", "runtime", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache"],
+    ),
     ("limits", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache"]),
     ("path", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "failure", "cache", "measure"]),
     ("failure", &["wasm", "function", "edge", "net", "host", "admin", "cli", "config", "telemetry", "cache"]),
@@ -42,7 +48,7 @@ const WALLS: [(&str, &[&str]); 19] = [
 ];
 
 /// Rooms that are not there yet, and whose walls are. One that has been built is taken from this list.
-const ROOMS_TO_COME: [&str; 4] = ["runtime", "aws", "events", "store"];
+const ROOMS_TO_COME: [&str; 3] = ["aws", "events", "store"];
 
 /// Crates that only some rooms may name.
 const ONLY: [(&str, &[&str]); 14] = [
@@ -55,7 +61,7 @@ const ONLY: [(&str, &[&str]); 14] = [
     ("clap_mangen", &["cli"]),
     ("axum", &["admin"]),
     ("toml", &["config"]),
-    ("notify", &["host"]),
+    ("notify", &["host", "cli"]),
     ("socket2", &["net"]),
     ("flate2", &["edge"]),
     ("brotli", &["edge"]),

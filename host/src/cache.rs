@@ -46,7 +46,7 @@ pub use disk::OpenError;
 pub use duty::{Decline, Duty, Filler, WrongLength};
 pub use hit::{Hit, HitBody};
 pub use lookup::{Lookup, LookupResult, Wait};
-pub use object::{BodyError, Meta, OVERHEAD_BYTES, Original};
+pub use object::{BodyError, Meta, Original};
 pub use purge::{Purge, PurgeError, no_path};
 
 use std::net::IpAddr;

@@ -3,17 +3,22 @@
 //! Exit codes: 0 done, 1 could not start or serve, 64 usage or configuration.
 
 pub mod bench;
+mod build;
 mod cache;
 mod check;
 mod compile;
 mod configuration;
+mod dev;
 mod hints;
 mod init;
 pub mod inspect;
+mod invoke;
 mod log;
+mod new;
 mod output;
 mod serve;
 mod shell;
+mod source;
 mod test;
 
 use std::ffi::OsString;
@@ -31,7 +36,7 @@ const USAGE: u8 = 64;
 #[command(
     name = "edgeward",
     version,
-    after_help = "Examples:\n  edgeward init\n  edgeward serve\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward test hook.wasm event.json\n  edgeward bench cold-warm hook.wasm\n\nEnvironment:\n  EDGEWARD_LOG  which log lines are written, such as `debug` or `warn,edgeward::edge=debug`; default: info"
+    after_help = "Examples:\n  edgeward new rules --lang rust && cd rules && edgeward dev\n  edgeward init\n  edgeward serve\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward test hook.wasm event.json\n  edgeward invoke function.wasm event.json\n  edgeward bench cold-warm hook.wasm\n\nEnvironment:\n  EDGEWARD_LOG  which log lines are written, such as `debug` or `warn,edgeward::edge=debug`; default: info"
 )]
 struct Arguments {
     /// How logs are written to stderr: text by default on a terminal, else JSON.
@@ -43,11 +48,15 @@ struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    New(new::Args),
+    Build(build::Args),
+    Dev(dev::Args),
     Init(init::Args),
     Serve(serve::Args),
     Check(check::Args),
     Inspect(inspect::Args),
     Test(test::Args),
+    Invoke(invoke::Args),
     Bench(bench::Args),
     Cache(cache::Args),
     Completions(shell::Completions),
@@ -69,11 +78,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = log::start(arguments.log).and_then(|()| match arguments.command {
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Dev(args) => dev::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Invoke(args) => invoke::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Completions(args) => {

@@ -3,6 +3,7 @@
 //! These are the checked values; `config::parse` reads the file and reports every error at once, with its
 //! place. Names are resolved: an origin that is referred to exists. I know no runtime types.
 
+mod build;
 mod cache;
 mod error_page;
 mod files;
@@ -48,6 +49,8 @@ use values::Substitution;
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::fields::Field;
+use crate::language::Language;
+use crate::limits::config::report::SYNTAX_ERRORS;
 use crate::limits::{self, Compiling, InstancePolicy, Limits, Profile};
 use crate::network::Grants;
 
@@ -80,6 +83,8 @@ pub struct Server {
     pub workers: usize,
     /// The AOT cache lives here.
     pub data_dir: PathBuf,
+    /// Where the Runtimes of sources are; None: where they are installed.
+    pub runtimes: Option<PathBuf>,
     /// What compiling one component may cost. Heard at a reload.
     pub compiling: Compiling,
     pub edge_location: String,
@@ -315,7 +320,7 @@ pub struct KeyValues {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
     pub name: String,
-    pub component: PathBuf,
+    pub code: FunctionCode,
     /// Viewer if any viewer moment of a site refers to it, else Worker.
     pub profile: Profile,
     pub limits: Limits,
@@ -327,6 +332,26 @@ pub struct Function {
     pub network: Grants,
     /// Environment variables of a worker component.
     pub environment: Hidden<Arc<BTreeMap<String, String>>>,
+}
+
+/// What a function runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FunctionCode {
+    Component(PathBuf),
+    /// A source in a language whose Runtime runs it.
+    Source {
+        file: PathBuf,
+        language: Language,
+        text: Arc<str>,
+    },
+}
+
+impl FunctionCode {
+    pub fn file(&self) -> &Path {
+        match self {
+            FunctionCode::Component(file) | FunctionCode::Source { file, .. } => file,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -475,6 +500,23 @@ pub enum ViewerProtocol {
     RedirectToHttps,
 }
 
+/// `[build.NAME]`: how `edgeward build` makes the component of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    pub function: String,
+    /// Where the command runs: the folder of the file that has the table.
+    pub folder: PathBuf,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    pub environment: BTreeMap<String, String>,
+    /// The file that the command makes.
+    pub module: PathBuf,
+    /// The function's, which is made of that.
+    pub component: PathBuf,
+    /// Files and folders whose changes `edgeward dev` notices.
+    pub sources: Vec<PathBuf>,
+}
+
 /// A configuration, and what it was made of.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -485,9 +527,6 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// A file with more is no TOML at all.
-const SYNTAX_ERRORS_MAX: usize = 10;
-
 /// Reads and checks a configuration file.
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     load_judged(path, None)
@@ -496,7 +535,21 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 /// The same, and has the files looked into that it names.
 pub fn load_judged(path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
     let look = FileStamp::at(path);
-    let text = files::read_bounded(path, limits::config::FILE_BYTES)
+    let mut loaded = text(path).and_then(|text| parse_loaded(&text, path, judges));
+    let seen = loaded.as_mut().map_or_else(|errors| &mut errors.seen, |loaded| &mut loaded.files);
+    seen.files.insert(path.to_owned(), look);
+    loaded
+}
+
+/// Reads the `[build]` tables of a configuration, and of the rest only what has to do with them: it may name components that
+/// are not built yet.
+pub fn builds(path: &Path) -> Result<Vec<Build>, ConfigErrors> {
+    let text = text(path)?;
+    with_tables(&text, path, None, |mut root, files| build::read_alone(&mut root, files)).map(|(builds, _)| builds)
+}
+
+fn text(path: &Path) -> Result<String, ConfigErrors> {
+    files::read_bounded(path, limits::config::FILE_BYTES)
         .map_err(|error| {
             let message = format!("cannot read the configuration: {}", files::reason(&error));
             ConfigErrors::file(path, message, "write one, as `edgeward init` does, or name another file")
@@ -506,11 +559,7 @@ pub fn load_judged(path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, C
                 let at = error.utf8_error().valid_up_to();
                 ConfigErrors::file(path, format!("byte {at} is not UTF-8"), "TOML is UTF-8 text")
             })
-        });
-    let mut loaded = text.and_then(|text| parse_loaded(&text, path, judges));
-    let seen = loaded.as_mut().map_or_else(|errors| &mut errors.seen, |loaded| &mut loaded.files);
-    seen.files.insert(path.to_owned(), look);
-    loaded
+        })
 }
 
 /// Checks the text of a configuration file; files that it refers to are looked for beside `path`.
@@ -519,6 +568,18 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigErrors> {
 }
 
 fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, ConfigErrors> {
+    let ((config, mut warnings), (files, mut all_warnings)) = with_tables(text, path, judges, read)?;
+    all_warnings.append(&mut warnings);
+    Ok(Loaded { config, files, warnings: all_warnings })
+}
+
+/// What is read of the tables of a configuration's files, what the files were, and warnings.
+fn with_tables<T>(
+    text: &str,
+    path: &Path,
+    judges: Option<&Judges<'_>>,
+    read: impl for<'a> FnOnce(reader::TableReader<'a>, &mut files::Files<'_>) -> T,
+) -> Result<(T, (InputSnapshot, Vec<String>)), ConfigErrors> {
     let main = Sources::new(path, text);
     let (report, mut files) = (report::Report::new(&main, report::Findings::default()), files::Files::new(&main, judges));
     let included = include::find(&main, &report, &mut files);
@@ -530,18 +591,15 @@ fn parse_loaded(text: &str, path: &Path, judges: Option<&Judges<'_>>) -> Result<
     }
     let report = report::Report::new(&sources, found);
     let mut files = files::Files::new(&sources, judges).continued(seen);
-    let mut read_all = || {
+    let read_all = || {
         let root = merged(&sources, &report, &mut files)?;
-        let (config, warnings) = read(reader::TableReader::root(&report, &root), &mut files);
-        report.finish((config, warnings))
+        let read = read(reader::TableReader::root(&report, &root), &mut files);
+        report.finish(read)
     };
     let read = read_all();
-    let (seen, mut all_warnings) = files.into_parts();
+    let (seen, warnings) = files.into_parts();
     match read {
-        Ok((config, warnings)) => {
-            all_warnings.extend(warnings);
-            Ok(Loaded { config, files: seen, warnings: all_warnings })
-        }
+        Ok(read) => Ok((read, (seen, warnings))),
         Err(errors) => Err(ConfigErrors { seen, ..errors }),
     }
 }
@@ -561,7 +619,7 @@ fn merged<'s>(
         for error in &errors {
             let span = error.span().unwrap_or_default();
             let line = source.text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count();
-            if lines.len() < SYNTAX_ERRORS_MAX && lines.insert(line) {
+            if lines.len() < SYNTAX_ERRORS && lines.insert(line) {
                 let span = span.start + source.start..span.end + source.start;
                 report.error(span, format!("not TOML: {}", error.message()), "");
             }
@@ -625,6 +683,7 @@ fn read<'a>(mut root: reader::TableReader<'a>, files: &mut files::Files<'_>) -> 
     let origin_groups = origin::read_groups(&mut root, &origins);
     let origins = origin::read(&mut root, files, &functions, &mut uses);
     let key_value_stores = key_value::read(&mut root, files);
+    build::check(&mut root, files, &functions);
     let mut functions = function::read(&mut root, files, &uses, &stores, &key_value_stores);
     root.finish();
     // Nobody can call it, and its profile, so its limits, would be a guess.

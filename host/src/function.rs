@@ -7,6 +7,7 @@ pub mod build;
 pub mod call;
 pub mod catalog;
 pub mod concurrency;
+pub mod error_payload;
 pub mod lane;
 pub mod pool;
 pub mod revision;

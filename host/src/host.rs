@@ -36,6 +36,7 @@ use crate::function::build::Builder;
 use crate::function::catalog::LIVE;
 use crate::limits;
 use crate::net::{ClientRules, Departure, DeparturePhase, Descriptors, TlsSlot};
+use crate::runtime::RuntimeFolder;
 use crate::telemetry::{HandoverResult, Telemetry};
 use crate::wasm::compile::Compiler;
 
@@ -83,6 +84,8 @@ pub struct Launch {
     pub notifier: Notifier,
     /// Take over from an edge that serves, not only from one that leaves.
     pub replace: bool,
+    /// Where the Runtimes are, whatever the configuration says.
+    pub runtimes: Option<PathBuf>,
 }
 
 /// What may be asked of a running host, from any thread.
@@ -141,7 +144,8 @@ impl Host {
         }
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
-        let builder = Builder::new(server.workers, &server.data_dir, compiler, telemetry.clone())?;
+        let runtimes = RuntimeFolder::find(launch.runtimes.as_deref().or(server.runtimes.as_deref()));
+        let builder = Builder::new(server.workers, &server.data_dir, compiler, runtimes, telemetry.clone())?;
         let publisher = Publisher::new(builder, telemetry.clone());
         // What takes long, and may fail, while a predecessor still has everything; below it is there already.
         let mut built = Revisions::default();

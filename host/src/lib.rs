@@ -21,11 +21,13 @@ pub mod function;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod host;
+pub mod language;
 pub mod limits;
 pub mod loops;
 pub mod measure;
 pub mod net;
 pub mod network;
 pub mod path;
+pub mod runtime;
 pub mod telemetry;
 pub mod wasm;

@@ -5,7 +5,7 @@
 
 pub mod admin;
 pub mod cache;
-pub mod check;
+pub mod command;
 pub mod config;
 pub mod descriptors;
 mod edge;
@@ -19,8 +19,8 @@ mod telemetry;
 mod wasm;
 
 pub use edge::{compression, generated, hook_events, negotiation, origin, signed, trailers, tunnel};
-pub use function::{InstancePolicy, Limits, OverMaximum, audit, shelf, utilization};
+pub use function::{CLOCK_ANCHOR_MS, InstancePolicy, Limits, OverMaximum, audit, invoke, shelf, utilization};
 pub use limit::Limit;
 pub use profile::{Bound, Calls, EngineShape, InstanceShape, Profile, UNBOUNDED};
 pub use telemetry::{logging, tracing};
-pub use wasm::{Compiling, aot, cgi, compile, egress, host, instantiation, offered, restore, worker};
+pub use wasm::{Compiling, aot, cgi, compile, egress, event, host, init, instantiation, offered, restore, worker};

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::function::lane::WorkerLane;
 use crate::function::pool::ViewerPool;
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
+use crate::runtime::{Runtimes, SourceCode};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::{EventBody, EventHeader, EventWriter, Moment};
 use crate::wasm::compile::{self, ComponentSource};
@@ -41,6 +42,8 @@ pub enum InstanceStage {
     Compile,
     /// Mapping and linking the compiled file, for a function that this process has not run yet.
     FromDisk,
+    /// INIT of a source, with a Runtime that is there: what deploying one more function takes.
+    Init,
     /// Creating a store and an instance.
     Instantiate,
     /// Taking a ready instance from the shelf.
@@ -62,6 +65,7 @@ impl InstanceStage {
         match self {
             InstanceStage::Compile => "compile",
             InstanceStage::FromDisk => "from disk",
+            InstanceStage::Init => "init",
             InstanceStage::Instantiate => "instantiate",
             InstanceStage::Checkout => "shelf checkout",
             InstanceStage::FirstCall => "first call",
@@ -114,36 +118,65 @@ pub struct ColdWarmReport {
     pub stages: Vec<Distribution>,
 }
 
-/// Measures a viewer component with `rounds` samples per stage. `progress` is called with the completed fraction.
+/// What is measured.
+pub enum MeasuredCode<'a> {
+    Component(&'a [u8]),
+    /// A source, with the Runtimes of this measurement.
+    Source(&'a Runtimes, &'a SourceCode),
+}
+
+impl MeasuredCode<'_> {
+    fn bytes(&self) -> usize {
+        match self {
+            MeasuredCode::Component(bytes) => bytes.len(),
+            MeasuredCode::Source(_, source) => source.text.len(),
+        }
+    }
+
+    /// Its code, and which hooks it has.
+    fn code(&self, engines: &Engines) -> anyhow::Result<(ViewerCode, Vec<Moment>)> {
+        let (limits, bounds) = (Limits::defaults(Profile::Viewer), Compiling::default());
+        match self {
+            MeasuredCode::Component(bytes) => {
+                let compiled = compile::compiled(engines, &ComponentSource::from_bytes(bytes)?, &limits, bounds)?;
+                Ok((ViewerCode::new(engines, &compiled, &limits, None)?, compiled.inspection.moments))
+            }
+            MeasuredCode::Source(runtimes, source) => {
+                let (runtime, code, _) = runtimes.function(engines, source, &limits, bounds, None)?;
+                Ok((code, runtime.inspection.moments.clone()))
+            }
+        }
+    }
+}
+
+/// Measures a viewer hook with `rounds` samples per stage. `progress` is called with the completed fraction.
 pub fn cold_warm(
     engines: &Engines,
-    bytes: &[u8],
+    subject: &MeasuredCode<'_>,
     rounds: usize,
     mut progress: impl FnMut(f64),
 ) -> anyhow::Result<ColdWarmReport> {
-    let source = ComponentSource::from_bytes(bytes)?;
-    let limits = Limits::defaults(Profile::Viewer);
-    let bounds = Compiling::default();
-
     let start = Instant::now();
-    let inspection = compile::compiled(engines, &source, &limits, bounds)?.inspection;
-    let moment = *inspection.moments.iter().find(|moment| moment.is_viewer()).ok_or_else(|| anyhow::anyhow!("no viewer hook"))?;
+    let (_, moments) = subject.code(engines)?;
+    let moment = moments.into_iter().find(|moment| moment.is_viewer()).ok_or_else(|| anyhow::anyhow!("no viewer hook"))?;
     let event = sample_event(moment);
     let mut stages = vec![Distribution::of(InstanceStage::Compile, vec![ns(start.elapsed())])];
 
     let mut load = Vec::new();
     for _ in 0..(rounds / 20).max(1) {
         let start = Instant::now();
-        let compiled = compile::compiled(engines, &source, &limits, bounds)?;
-        let code = ViewerCode::new(engines, &compiled, &limits, None)?;
+        let (code, _) = subject.code(engines)?;
         load.push(ns(start.elapsed()));
         drop(code);
     }
-    stages.push(Distribution::of(InstanceStage::FromDisk, load));
+    let loaded = match subject {
+        MeasuredCode::Component(_) => InstanceStage::FromDisk,
+        MeasuredCode::Source(..) => InstanceStage::Init,
+    };
+    stages.push(Distribution::of(loaded, load));
     progress(0.2);
 
-    let compiled = compile::compiled(engines, &source, &limits, bounds)?;
-    let code = ViewerCode::new(engines, &compiled, &limits, None)?;
+    let (code, _) = subject.code(engines)?;
     let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
     let mut last = ViewerCallResult { result: Ok(Vec::new()), fuel: 0 };
     for _ in 0..rounds {
@@ -188,16 +221,15 @@ pub fn cold_warm(
     }
     stages.push(Distribution::of(InstanceStage::ReusedCall, reused));
     progress(0.9);
-    stages.push(Distribution::of(InstanceStage::Checkout, checkout(engines, bytes, &limits, rounds)?));
+    stages.push(Distribution::of(InstanceStage::Checkout, checkout(subject.code(engines)?.0, rounds)?));
     stages.push(Distribution::of(InstanceStage::Teardown, teardown));
     progress(1.0);
 
-    let restorable = compiled.restorable.is_ok();
     Ok(ColdWarmReport {
-        component_bytes: bytes.len(),
+        component_bytes: subject.bytes(),
         hook: moment.name(),
-        restorable,
-        not_restorable_because: compiled.restorable.err().map(|why| why.to_string()),
+        restorable: code.is_restorable(),
+        not_restorable_because: code.unrestorable().map(str::to_owned),
         fuel_per_call: last.fuel,
         utilization_percent: code.utilization(last.fuel),
         stages,
@@ -212,11 +244,10 @@ fn call(code: &ViewerCode, instance: &mut ViewerInstance, moment: Moment, event:
     }
 }
 
-fn checkout(engines: &Engines, bytes: &[u8], limits: &Limits, rounds: usize) -> anyhow::Result<Vec<u64>> {
+fn checkout(code: ViewerCode, rounds: usize) -> anyhow::Result<Vec<u64>> {
     let metrics = Arc::new(Telemetry::new().function("bench"));
-    let compiled = compile::compiled(engines, &ComponentSource::from_bytes(bytes)?, limits, Compiling::default())?;
-    let code = ViewerCode::new(engines, &compiled, limits, None)?;
-    let pool = ViewerPool::new(code, InstancePolicy::Fresh, None, limits.value(Limit::Instances), 1, metrics);
+    let live_max = Limits::defaults(Profile::Viewer).value(Limit::Instances);
+    let pool = ViewerPool::new(code, InstancePolicy::Fresh, None, live_max, 1, metrics);
     pool.warm_up()?;
     let lane = WorkerLane::new(0);
     let mut samples = Vec::with_capacity(rounds);

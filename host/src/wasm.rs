@@ -10,6 +10,7 @@ pub mod engine;
 pub mod fuel;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+pub mod init;
 pub mod restore;
 pub mod sealed;
 pub mod state;

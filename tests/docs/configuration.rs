@@ -16,13 +16,14 @@ const ORIGIN: &str = "[origin.app]\nfixed = {}\n";
 const SITE: &str = "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n";
 
 /// Headings of the document, and a configuration with a place for a key of that table.
-const TABLES: [(&str, &str); 26] = [
+const TABLES: [(&str, &str); 27] = [
     ("Top level", "KEY\n"),
     ("[server]", "[server]\nhttp = [\"127.0.0.1:8080\"]\nKEY\n"),
     ("access_log", "[server]\nhttp = [\"127.0.0.1:8080\"]\naccess_log = { KEY }\n"),
     ("[[server.certificate]]", "[[server.certificate]]\nKEY\n"),
     ("[key_value_store.NAME]", "[key_value_store.k]\nKEY\n"),
     ("[function.NAME]", "[function.f]\nKEY\n"),
+    ("[build.NAME]", "[build.rules]\nKEY\n"),
     ("policy", "[function.f]\npolicy = { reuse = { KEY } }\n"),
     ("limits", "[function.f]\nlimits = { KEY }\n"),
     ("url", "[origin.o]\nurl = \"http://a\"\nKEY\n"),

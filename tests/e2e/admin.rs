@@ -21,7 +21,7 @@ fn edge_with(config: Config) -> Edge {
 }
 
 #[test]
-fn a_page_of_another_site_can_neither_drain_nor_read() {
+fn a_page_of_another_site_can_neither_drain_the_edge_nor_read_its_metrics() {
     let edge = edge_with(site());
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let all = format!("Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\n{form}");
@@ -75,7 +75,7 @@ fn with_a_token_only_health_is_told_without_it() {
 }
 
 #[test]
-fn a_token_that_could_be_guessed_is_refused() {
+fn a_short_admin_token_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (token, accepted) in
         [("0123456789abcde", false), ("0123456789abcdef", true), (" 0123456789abcdef \n", true), ("0123456789 abcdef", false)]
@@ -103,7 +103,7 @@ fn wait_for_room(address: &str) {
 }
 
 #[test]
-fn a_thousand_idle_connections_and_slow_heads_take_the_admin_port_from_nobody_for_long() {
+fn idle_connections_and_slow_heads_do_not_block_the_admin_port() {
     use std::io::{Read as _, Write as _};
     let edge = edge_with(site());
     let address = edge.admin_address();

@@ -109,7 +109,7 @@ fn without_descriptors_a_file_is_not_missing() {
 }
 
 #[test]
-fn what_may_be_asked_twice_is_asked_again_when_a_kept_connection_ends() {
+fn idempotent_requests_are_retried_when_a_kept_connection_ends() {
     for (method, body, again) in [
         ("GET", "", true),
         ("PUT", "", true),

@@ -71,7 +71,7 @@ fn conditions_and_ranges_are_answered_from_what_is_stored() {
 }
 
 #[test]
-fn what_is_stale_is_validated() {
+fn stale_responses_are_validated() {
     let origin = Origin::start(|seen| {
         let valid = seen.header("if-none-match") == "\"v1\"";
         Reply::new(if valid { 304 } else { 200 }, if valid { "" } else { "body" })
@@ -87,7 +87,7 @@ fn what_is_stale_is_validated() {
 }
 
 #[test]
-fn what_may_not_be_stored_is_not() {
+fn uncacheable_responses_are_not_stored() {
     let origin = counting(&[("cache-control", "no-store")]);
     let edge = standards(&origin);
     for n in 1..=3 {
@@ -148,7 +148,7 @@ fn ten_thousand_requests_for_a_cold_key_are_one_fetch() {
 }
 
 #[test]
-fn a_stale_answer_is_better_than_a_failing_origin() {
+fn a_stale_response_is_served_while_the_origin_fails() {
     let fails = Arc::new(AtomicU32::new(0));
     let origin = {
         let fails = fails.clone();
@@ -178,7 +178,7 @@ fn a_body_that_is_cut_short_is_not_stored() {
 }
 
 #[test]
-fn a_purge_is_seen_at_once() {
+fn a_purge_takes_effect_at_once() {
     let origin = counting(&[("cache-control", "max-age=60"), ("surrogate-key", "news front")]);
     let edge = cloudfront(&origin);
     let purge = |body: &str| {
@@ -291,7 +291,7 @@ fn variants_are_kept_apart() {
 }
 
 #[test]
-fn an_unsafe_request_makes_what_is_stored_doubtful() {
+fn an_unsafe_request_invalidates_stored_responses() {
     let origin = counting(&[("cache-control", "max-age=60")]);
     let edge = standards(&origin);
     assert_eq!(edge.get("/a").text(), "answer 1");

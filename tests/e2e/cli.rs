@@ -111,7 +111,7 @@ fn bench_prices_code_of_every_kind() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_a_command_without_a_panic() {
+fn a_closed_pipe_ends_a_command_without_a_panic() {
     use std::process::Stdio;
 
     let mut child =

@@ -181,7 +181,7 @@ fn the_origin_validates_by_its_own_tag_and_nothing_is_compressed_again() {
 }
 
 #[test]
-fn the_disk_remembers_what_the_origin_called_it() {
+fn the_disk_tier_keeps_the_origins_entity_tag() {
     let origin = strict(Arc::new(AtomicU32::new(1)));
     let text = config(&origin, STANDARDS).table("cache.disk").set("folder", "cache").set("bytes", 100_000_000);
     let edge = Edge::start(&text);
@@ -283,7 +283,7 @@ fn a_client_that_leaves_does_not_end_it() {
 }
 
 #[test]
-fn what_breaks_off_is_not_stored() {
+fn an_incomplete_response_is_not_stored() {
     let origin = Origin::start(|_| html(page()).cut_at(50_000));
     let edge = start(&origin);
     for n in 1..=2 {

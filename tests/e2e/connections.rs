@@ -14,7 +14,7 @@ fn site(origin: &Origin) -> Config {
 }
 
 #[test]
-fn idle_clients_do_not_take_the_descriptors_that_others_need() {
+fn idle_clients_do_not_exhaust_the_descriptors() {
     let origin = Origin::echo();
     let edge = Edge::start_behind("ulimit -n 120", site(&origin));
     assert_eq!(edge.metric("edgeward_net_descriptors{of=\"process\"}"), 120.0);
@@ -47,7 +47,7 @@ fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
 }
 
 #[test]
-fn an_address_has_its_number_of_connections_and_the_next_one_is_closed() {
+fn connections_over_the_maximum_of_an_address_are_closed() {
     let origin = Origin::echo();
     let edge = Edge::start(site(&origin).server("connections_per_client", 3));
     let from = Ipv4Addr::new(127, 0, 0, 7);
@@ -174,7 +174,7 @@ fn a_frame_of_a_stream_that_was_ended_is_a_stream_closed_error() {
 const KEPT_BYTES: u64 = 32 << 20;
 
 #[test]
-fn closed_connections_give_their_memory_back_without_new_load() {
+fn the_memory_of_closed_connections_is_released_without_new_load() {
     let origin = Origin::echo();
     let edge = Edge::start(site(&origin).set("viewer_request", "f").function("f", component("spa-rewrite")));
     for _ in 0..100 {

@@ -141,7 +141,7 @@ fn a_component_that_would_cost_too_much_leaves_the_old_one_in_force() {
 }
 
 #[test]
-fn compiling_ends_when_its_time_is_up_and_the_edge_serves_on() {
+fn compilation_ends_at_its_time_limit_and_the_edge_keeps_serving() {
     let origin = Origin::echo();
     let edge = Edge::start_in(folder_with(&good()), config(&origin).server("compile_cpu_s", 1));
     assert_eq!(edge.get("/route").text(), "GET /index.html\n");
@@ -176,7 +176,7 @@ fn compiling_ends_when_its_time_is_up_and_the_edge_serves_on() {
 }
 
 #[test]
-fn compiling_ends_when_its_memory_is_used_up() {
+fn compilation_ends_at_its_memory_limit() {
     let (origin, folder) = (Origin::echo(), folder_with(&long(2_000)));
     let (code, log) = Starting::new(folder.path(), config(&origin).server("compile_memory_bytes", 268_435_456)).ended();
     assert_eq!(code, Some(1));
@@ -211,7 +211,7 @@ fn follow(mut starting: Starting, until: &str) -> String {
 }
 
 #[test]
-fn an_edge_that_is_told_to_end_while_it_compiles_ends_at_once_and_takes_the_compiler_along() {
+fn a_sigterm_during_compilation_ends_the_edge_and_the_compiler() {
     let (origin, folder) = (Origin::echo(), folder_with(&long(2_000)));
     let starting = Starting::new(folder.path(), config(&origin));
     let compiler = compiling(starting.0.id());
@@ -224,7 +224,7 @@ fn an_edge_that_is_told_to_end_while_it_compiles_ends_at_once_and_takes_the_comp
 }
 
 #[test]
-fn an_edge_that_is_told_to_end_right_after_its_first_answer_drains() {
+fn a_sigterm_right_after_the_first_response_drains() {
     let origin = Origin::echo();
     for _ in 0..5 {
         let mut edge = Edge::start_in(folder_with(&good()), config(&origin));
@@ -235,7 +235,7 @@ fn an_edge_that_is_told_to_end_right_after_its_first_answer_drains() {
 }
 
 #[test]
-fn a_killed_compiler_is_one_refused_deployment() {
+fn a_killed_compiler_refuses_one_deployment_only() {
     let origin = Origin::echo();
     let edge = Edge::start_in(folder_with(&good()), config(&origin));
     edge.put("hook.wasm", &long(2_000));
@@ -277,7 +277,7 @@ fn code_file(aot: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_compiled_file_that_somebody_else_may_have_written_is_made_anew() {
+fn a_compiled_file_that_another_user_could_have_written_is_compiled_again() {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
     type Tamper = (&'static str, fn(&Path));
     let mut tampers: Vec<Tamper> = vec![
@@ -324,7 +324,7 @@ fn a_folder_of_compiled_files_that_is_a_link_or_another_users_is_refused_by_name
 }
 
 #[test]
-fn what_a_killed_edge_left_unfinished_is_swept_out() {
+fn unfinished_files_of_a_killed_edge_are_removed() {
     let (origin, folder) = (Origin::echo(), folder_with(&good()));
     let aot = folder.path().join("data/aot");
     std::fs::create_dir_all(&aot).unwrap();

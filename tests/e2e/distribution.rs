@@ -99,7 +99,7 @@ fn how_long_an_answer_is_good_for() {
 }
 
 #[test]
-fn what_a_viewer_says_of_caching_is_not_heard() {
+fn cache_directives_of_a_viewer_are_ignored() {
     let origin = obedient();
     let edge = Edge::start(config(&origin, "default_ttl_s = 60", ""));
     edge.get("/a");

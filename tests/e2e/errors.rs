@@ -39,7 +39,7 @@ fn broken_origin() -> (String, Arc<AtomicU32>) {
 }
 
 #[test]
-fn a_page_stands_in_place_of_an_error() {
+fn an_error_page_replaces_the_error_response() {
     let (origin, pages) = (Origin::start(|_| Reply::new(404, "bare")), pages());
     let config = config(&origin.url(), &pages).error_page(404).set("path", "/errors/404.html").set("response_status", 200);
     let edge = Edge::start(config);
@@ -60,7 +60,7 @@ fn a_page_stands_in_place_of_an_error() {
 }
 
 #[test]
-fn an_origin_that_is_away_has_a_page_too() {
+fn an_error_page_replaces_the_error_of_an_unreachable_origin() {
     let pages = pages();
     let config = config(&format!("http://127.0.0.1:{}", closed_port()), &pages);
     let edge = Edge::start(config.error_page(502).set("path", "/errors/502.html"));
@@ -70,7 +70,7 @@ fn an_origin_that_is_away_has_a_page_too() {
 }
 
 #[test]
-fn a_page_that_is_not_there_says_so_itself() {
+fn a_missing_error_page_is_answered_with_404() {
     let (origin, pages) = (Origin::start(|_| Reply::new(500, "bare")), pages());
     let config = config(&origin.url(), &pages).error_page(500).set("path", "/errors/away.html").set("response_status", 200);
     let edge = Edge::start(config);
@@ -99,7 +99,7 @@ fn what_a_viewer_hook_answers_is_left_alone() {
 }
 
 #[test]
-fn an_origin_that_fails_is_not_asked_by_everybody() {
+fn a_failing_origin_gets_one_request_for_many_clients() {
     let (origin, count) = broken_origin();
     let pages = pages();
     let edge = Edge::start(config(&origin, &pages));
@@ -117,7 +117,7 @@ fn an_origin_that_fails_is_not_asked_by_everybody() {
 }
 
 #[test]
-fn how_long_an_error_is_remembered_is_the_sites_choice() {
+fn the_site_chooses_how_long_errors_are_cached() {
     let (origin, pages) = (Origin::start(|_| Reply::new(404, "bare")), pages());
     let edge = Edge::start(config(&origin.url(), &pages).error_page(404).set("min_ttl_s", 0));
     for asked in 1..=2 {
@@ -127,7 +127,7 @@ fn how_long_an_error_is_remembered_is_the_sites_choice() {
 }
 
 #[test]
-fn what_is_stale_is_used_for_a_while_after_the_origin_failed() {
+fn stale_responses_are_used_for_a_while_after_the_origin_failed() {
     let count = AtomicU32::new(0);
     let origin = Origin::start(move |seen| match (seen.target.as_str(), count.fetch_add(1, SeqCst)) {
         ("/a", 0) => Reply::new(200, "good").header("cache-control", "max-age=0").header("etag", "\"v\""),

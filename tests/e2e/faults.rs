@@ -53,7 +53,7 @@ fn config(url: &str, error_ttl_s: u32) -> Config {
 const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngood";
 
 #[test]
-fn an_origin_that_lies_is_not_believed_and_what_it_said_is_not_kept() {
+fn a_response_that_contradicts_itself_is_neither_trusted_nor_stored() {
     let kept = "Cache-Control: max-age=60\r\n";
     let lies = [
         // Less than it says, more than it says, and two lengths.
@@ -94,7 +94,7 @@ fn an_origin_that_lies_is_not_believed_and_what_it_said_is_not_kept() {
 }
 
 #[test]
-fn an_origin_that_says_more_than_it_announced_is_cut_where_it_said() {
+fn a_body_longer_than_its_content_length_is_truncated() {
     let long = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\ngoodHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad";
     let origin = Raw::start(vec![long.to_vec(), GOOD.to_vec()]);
     let edge = Edge::start(config(&origin.url, 0));
@@ -105,7 +105,7 @@ fn an_origin_that_says_more_than_it_announced_is_cut_where_it_said() {
 }
 
 #[test]
-fn an_origin_that_stops_in_the_middle_holds_nobody_for_ever() {
+fn an_origin_that_stops_in_a_body_ends_its_readers_after_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let edge = Edge::start(config(&url, 0));
@@ -132,7 +132,7 @@ fn an_origin_that_stops_in_the_middle_holds_nobody_for_ever() {
 }
 
 #[test]
-fn a_disk_that_is_full_breaks_no_answer() {
+fn a_full_disk_breaks_no_response() {
     let origin = Origin::start(|seen| Reply::new(200, seen.target.repeat(100_000)).header("cache-control", "max-age=60"));
     let cache = "[cache]\nmemory_bytes = 0\n[cache.disk]\nfolder = \"cache\"\nbytes = 67_108_864\n";
     // No file may be longer than 256 KiB: as with a full disk, a write fails after some that did not.
@@ -150,7 +150,7 @@ fn a_disk_that_is_full_breaks_no_answer() {
 }
 
 #[test]
-fn a_clock_that_jumps_makes_nothing_fresh_for_longer() {
+fn a_clock_change_extends_no_lifetime() {
     const DAY_S: i64 = 86_400;
     let origin = Raw::start(vec![GOOD.to_vec()]);
     let clock = Clock::new();
@@ -170,7 +170,7 @@ fn a_clock_that_jumps_makes_nothing_fresh_for_longer() {
 }
 
 #[test]
-fn an_origin_is_not_spared_for_longer_because_the_clock_was_set_back() {
+fn setting_the_clock_back_does_not_prolong_a_cached_failure() {
     let answers = [GOOD, b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", GOOD];
     let origin = Raw::start(answers.map(<[u8]>::to_vec).to_vec());
     let clock = Clock::new();

@@ -114,7 +114,7 @@ fn a_value_of_a_file_is_replaced_and_shown_nowhere() {
 }
 
 #[test]
-fn a_value_of_the_environment_is_there_or_named() {
+fn a_missing_environment_variable_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("edge.toml");
     std::fs::write(&file, format!("[server]\nhttp = [\"127.0.0.1:${{EDGE_PORT}}\"]\n{}", main_site().tables())).unwrap();

@@ -19,7 +19,7 @@ fn mkfifo(path: &Path) {
 }
 
 #[test]
-fn what_is_no_file_is_not_there_and_a_drain_ends() {
+fn pipes_and_devices_are_not_found_and_do_not_block_a_drain() {
     let mut edge = serving(|root| {
         mkfifo(&root.join("fifo"));
         std::fs::create_dir(root.join("folder")).unwrap();
@@ -87,7 +87,7 @@ fn links_lead_to_what_lies_inside_only() {
 }
 
 #[test]
-fn a_pipe_in_place_of_a_file_of_the_configuration_is_told() {
+fn a_pipe_in_place_of_a_configuration_file_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     mkfifo(&folder.path().join("pipe"));
     let config = Config::new().https("pipe", "pipe").function("f", "pipe").folder("o", ".").site("o");

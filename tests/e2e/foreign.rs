@@ -41,7 +41,7 @@ fn a_service_goes_where_it_is_granted_however_the_host_is_written() {
 }
 
 #[test]
-fn an_authority_that_could_be_read_twice_goes_nowhere() {
+fn an_ambiguous_authority_is_not_connected_to() {
     let origin = Origin::start(|seen| Reply::new(200, format!("{} {}", seen.target, seen.header("host"))));
     let port = origin.address.port();
     let edge = serving("service-p2", "network = [\"127.0.0.1:*\", \"localhost:*\"]");

@@ -125,7 +125,7 @@ fn a_greedy_service_holds_up_no_other_site() {
 }
 
 #[test]
-fn clients_that_leave_take_their_instances_with_them() {
+fn the_instance_of_a_client_that_leaves_is_dropped() {
     for service in ["greedy-p2", "greedy-p3"] {
         let edge = edge(service, &["slow", "body", "late"], "limits = { instances = 16, cpu_us = 200_000 }");
         let events = |event: &str| edge.metric(&format!("edgeward_function_instances_total{{event=\"{event}\""));
@@ -170,7 +170,7 @@ fn what_a_call_leaves_running_ends_with_it_also_where_instances_are_used_again()
 }
 
 #[test]
-fn an_instance_that_left_a_request_under_way_serves_no_other_call() {
+fn an_instance_with_an_unfinished_request_serves_no_other_call() {
     // Takes the connection, and never answers.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -171,7 +171,7 @@ fn a_process_is_replaced_while_it_serves() {
 }
 
 #[test]
-fn a_successor_that_cannot_start_takes_nothing_with_it() {
+fn a_successor_that_cannot_start_leaves_the_sockets_to_the_old_process() {
     let (origin, _gate) = origin_with_a_gate();
     let old = Edge::start_at(free(), site(&origin));
     let config = std::fs::read_to_string(old.folder().join("edge.toml")).unwrap();
@@ -267,7 +267,7 @@ fn a_socket_that_is_passed_must_be_wanted() {
 }
 
 #[test]
-fn the_service_manager_hears_of_start_reload_life_and_end() {
+fn the_service_manager_is_notified_of_start_reload_watchdog_and_stop() {
     let (origin, _gate) = origin_with_a_gate();
     let folder = tempfile::tempdir().unwrap();
     let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();

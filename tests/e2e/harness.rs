@@ -29,6 +29,13 @@ pub fn component(name: &str) -> String {
     path.display().to_string()
 }
 
+/// The folder of the Runtimes that run sources; they are built unless they are there.
+pub fn runtimes() -> std::path::PathBuf {
+    let runtimes = components::components().with_file_name("runtimes");
+    assert!(runtimes.join("cloudfront-js.wasm").exists(), "{} lacks a Runtime", runtimes.display());
+    runtimes
+}
+
 /// How long anything that must happen may take before the test fails. Generous: the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 

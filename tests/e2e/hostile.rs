@@ -41,7 +41,7 @@ fn an_infinite_loop_is_stopped_by_its_cpu_limit() {
 }
 
 #[test]
-fn an_infinite_loop_at_the_origin_side_is_stopped_too() {
+fn an_infinite_loop_in_an_origin_hook_is_stopped() {
     let (edge, _origin) = edge_with("hostile-infinite-loop", "origin_request", "limits = { cpu_us = 10_000 }");
     for _ in 0..10 {
         let answer = edge.get("/bad/x");
@@ -51,7 +51,7 @@ fn an_infinite_loop_at_the_origin_side_is_stopped_too() {
 }
 
 #[test]
-fn half_of_the_traffic_in_a_loop_does_not_stop_the_other_half() {
+fn looping_calls_do_not_stop_the_others() {
     let (edge, _origin) = edge_with("hostile-infinite-loop", "viewer_request", "");
     let address = edge.http();
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -76,7 +76,7 @@ fn half_of_the_traffic_in_a_loop_does_not_stop_the_other_half() {
 }
 
 #[test]
-fn each_is_stopped_in_its_own_way_and_its_neighbour_notices_nothing() {
+fn each_hostile_guest_is_stopped_and_its_neighbour_is_not_affected() {
     let mut wrong = Vec::new();
     for (guest, status, result) in [
         ("trap", 503, "trap"),
@@ -179,7 +179,7 @@ fn a_function_that_keeps_looping_is_throttled_and_its_neighbour_is_not() {
 }
 
 #[test]
-fn a_log_flood_is_cut_and_harms_nobody() {
+fn a_log_flood_is_truncated_and_affects_no_other_request() {
     for (guest, status) in [("hostile-log-flood", 503), ("hostile-log-huge-line", 200)] {
         let (edge, _origin) = edge_with(guest, "viewer_request", "");
         for _ in 0..10 {

@@ -16,7 +16,7 @@ fn between_calls(edge: &Edge) -> serde_json::Value {
 }
 
 #[test]
-fn a_second_module_cannot_have_the_host_write_what_stays() {
+fn memory_that_the_host_writes_for_a_second_module_is_restored() {
     let (edge, _origin) = edge_with("hostile-second-module");
     assert_eq!(between_calls(&edge)["between_calls"], "restored");
     let counts: Vec<String> = (0..50).map(|_| edge.get("/").header("x-count").to_owned()).collect();
@@ -29,7 +29,7 @@ fn a_second_module_cannot_have_the_host_write_what_stays() {
 }
 
 #[test]
-fn a_stock_hook_of_std_is_put_back_after_each_call() {
+fn a_hook_that_uses_rusts_std_is_restored_after_each_call() {
     let (edge, _origin) = edge_with("stock-rewrite");
     assert_eq!(between_calls(&edge)["between_calls"], "restored");
     for _ in 0..30 {

@@ -40,7 +40,7 @@ fn two_behaviors_have_no_object_in_common_whatever_a_hook_makes_of_the_path() {
 }
 
 #[test]
-fn nobody_plants_an_object_for_those_whom_a_signer_lets_in() {
+fn an_unsigned_request_cannot_fill_the_cache_of_a_signed_behavior() {
     let origin = Origin::start(|seen| Reply::new(200, format!("{} {}", seen.target, seen.header("x-who"))));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rsa.pem"), include_bytes!("signed/rsa.pem")).unwrap();
@@ -115,7 +115,7 @@ fn a_host_that_is_forwarded_is_in_the_key_with_its_port() {
 }
 
 #[test]
-fn a_host_that_nobody_sees_makes_no_difference() {
+fn a_host_that_is_not_forwarded_is_not_in_the_key() {
     let origin = named("o");
     let edge = Edge::start(site(&origin).cached());
     assert_eq!(get(edge.http(), "a.test", "/", "").text(), "o 1");

@@ -14,7 +14,7 @@ fn config(origin: &Origin) -> Config {
 }
 
 #[test]
-fn a_killed_edge_starts_again_from_what_it_left() {
+fn a_killed_edge_starts_again_with_its_files() {
     let origin = Origin::echo();
     let edge = Edge::start(config(&origin));
     assert_eq!(edge.get("/route").status, 200);
@@ -32,7 +32,7 @@ fn compiled(edge: &Edge) -> BTreeMap<PathBuf, SystemTime> {
 }
 
 #[test]
-fn a_damaged_aot_cache_is_made_anew() {
+fn a_damaged_aot_cache_is_rebuilt() {
     let origin = Origin::echo();
     let edge = Edge::start(config(&origin));
     let mut damaged = 0;
@@ -102,7 +102,7 @@ fn a_request_that_does_not_end_is_cut_at_the_deadline_of_the_drain() {
 }
 
 #[test]
-fn a_taken_port_is_told_with_its_address() {
+fn a_taken_port_is_reported_with_its_address() {
     let origin = Origin::echo();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("edge.toml"), config(&origin).at(origin.address)).unwrap();

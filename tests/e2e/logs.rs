@@ -125,7 +125,7 @@ fn fields_are_chosen_and_a_reload_chooses_others() {
 }
 
 #[test]
-fn an_origin_that_is_away_has_a_line_at_the_beginning_and_one_at_the_end() {
+fn an_unreachable_origin_is_logged_once_and_its_recovery_once() {
     const REQUESTS: usize = 300;
     let port = closed_port();
     let mut edge = Edge::start(site(&format!("http://127.0.0.1:{port}")));
@@ -172,7 +172,7 @@ fn what_was_kept_back_is_told_before_the_end() {
 
 /// In an interval's time, without another request.
 #[test]
-fn the_last_failures_before_a_silence_are_told() {
+fn the_last_failures_before_a_pause_are_summarized() {
     let edge = Edge::start(site(&format!("http://127.0.0.1:{}", closed_port())));
     for n in 0..4 {
         edge.get(&format!("/{n}"));

@@ -131,7 +131,7 @@ fn a_certificate_tells_when_it_expires_and_a_new_one_at_once() {
 }
 
 #[test]
-fn a_refused_reload_is_seen_until_it_is_put_right() {
+fn a_refused_reload_is_shown_until_the_file_is_corrected() {
     let origin = origin();
     let edge = Edge::start(config(&origin));
     assert_eq!(edge.metric("edgeward_config_last_reload_ok"), 1.0);

@@ -36,7 +36,7 @@ fn connections_to_an_origin_are_reused() {
 
 /// A copy is kept of requests that may be sent twice; it must never be taken for that of another request.
 #[test]
-fn a_request_that_broke_is_never_answered_with_an_earlier_one() {
+fn a_failed_request_never_gets_an_earlier_response() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -77,7 +77,7 @@ fn head(stream: &mut BufReader<TcpStream>) -> Option<String> {
 }
 
 #[test]
-fn an_origin_that_is_away_is_502_and_one_that_is_silent_504() {
+fn an_unreachable_origin_is_502_and_a_silent_one_504() {
     let slow = Origin::start(|_| Reply::new(200, "late").after(Duration::from_secs(20)));
     let origins = Config::new()
         .origin("away", format!("http://127.0.0.1:{}", closed_port()))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use crate::harness::Edge;
+use crate::harness::{Edge, runtimes};
 
 /// How much a service may do that it need not, of 10, as `systemd-analyze security` counts; ours is at 1.8.
 const EXPOSURE_MAX: &str = "20";
@@ -27,7 +27,8 @@ fn run(debian: &str, command: &mut Command) -> String {
 fn built(out: &Path) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/build-deb");
     let mut command = Command::new(script);
-    command.args(["--binary", env!("CARGO_BIN_EXE_edgeward"), "--out"]).arg(out);
+    command.args(["--binary", env!("CARGO_BIN_EXE_edgeward"), "--runtimes"]).arg(runtimes());
+    command.arg("--out").arg(out);
     // What these are by default is the repository's; and a package for a test is not worth an hour of compressing.
     command.env("SOURCE_DATE_EPOCH", "1790000000").env("DEBFULLNAME", "Edgeward").env("DEBEMAIL", "edgeward@example.com");
     command.env("DPKG_DEB_COMPRESSOR_TYPE", "gzip").env("DPKG_DEB_COMPRESSOR_LEVEL", "1").env_remove("EDGEWARD_LOG");
@@ -107,6 +108,7 @@ fn the_debian_package_is_installed_serves_is_upgraded_and_leaves_nothing() {
     machine.systemd_analyze(&["security", "--offline=true", "--threshold", EXPOSURE_MAX, "edgeward.service"]);
 
     the_shell_and_the_manual_know_it(&machine);
+    it_runs_sources(&machine);
 
     // As it is installed it is right; the ports and folder of this test are not those of a machine.
     let configuration = "/etc/edgeward/edge.toml";
@@ -144,6 +146,15 @@ fn the_debian_package_is_installed_serves_is_upgraded_and_leaves_nothing() {
         );
         assert_eq!(left, "", "left in {path}");
     }
+}
+
+/// With the Runtime that is installed beside the program.
+fn it_runs_sources(machine: &Machine) {
+    fs::write(machine.path("/f.js"), "function handler(event) { return event.request; }").unwrap();
+    let mut command = Command::new(machine.path("/usr/bin/edgeward"));
+    command.arg("inspect").arg(machine.path("/f.js")).args(["--runtime", "cloudfront-js-2.0"]);
+    let shown = run("edgeward", command.env_remove("EDGEWARD_RUNTIMES"));
+    assert!(shown.contains("viewer-request hook"), "{shown}");
 }
 
 fn the_shell_and_the_manual_know_it(machine: &Machine) {

@@ -187,7 +187,7 @@ fn a_pattern_is_read_like_a_path() {
 }
 
 #[test]
-fn nothing_climbs_out_of_an_origins_own_path() {
+fn no_path_leaves_the_path_of_the_origins_url() {
     let origin = Origin::echo();
     let edge = Edge::start(Config::new().origin("o", format!("{}/public", origin.url())).site("o"));
     for target in [
@@ -269,7 +269,7 @@ fn is_hit(edge: &Edge, target: &str) -> bool {
 }
 
 #[test]
-fn an_unsafe_request_makes_one_uri_doubtful_and_no_pattern() {
+fn an_unsafe_request_invalidates_one_uri_and_no_pattern() {
     let (_origin, edge) = counting("");
     for (target, location, doubtful) in [
         ("/*", "", &[][..]),
@@ -297,7 +297,7 @@ fn an_unsafe_request_makes_one_uri_doubtful_and_no_pattern() {
 }
 
 #[test]
-fn what_is_keyed_by_more_than_the_uri_is_doubtful_for_everybody() {
+fn an_invalidation_applies_to_all_variants_of_the_uri() {
     let (_origin, edge) = counting("headers = [\"x-user\"]");
     let get = |user: &str| edge.get_with("/home", &format!("X-User: {user}\r\n"));
     get("alice");
@@ -307,7 +307,7 @@ fn what_is_keyed_by_more_than_the_uri_is_doubtful_for_everybody() {
 }
 
 #[test]
-fn strangers_requests_leave_operators_their_purges() {
+fn client_invalidations_do_not_use_up_the_operators_purges() {
     let gate = std::sync::Arc::new(tokio::sync::Notify::new());
     let held = gate.clone();
     let origin = Origin::start(move |seen| {
@@ -350,7 +350,7 @@ fn strangers_requests_leave_operators_their_purges() {
 }
 
 #[test]
-fn a_purge_means_what_a_path_names_and_counts_what_went() {
+fn a_purge_matches_normalized_paths_and_counts_removed_responses() {
     let (_origin, edge) = counting("");
     let purge = |path: &str| {
         let output = edgeward()

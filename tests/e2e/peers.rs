@@ -31,7 +31,7 @@ fn values(seen: &crate::harness::Seen, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn edges_that_serve_each_others_error_pages_do_not_ask_each_other_for_ever() {
+fn edges_that_serve_each_others_error_pages_do_not_loop() {
     let one = Edge::start(away("http://127.0.0.1:1/app"));
     let other = Edge::start(away(&format!("http://{}/app", one.http())));
     one.reconfigure(away(&format!("http://{}/app", other.http())));
@@ -125,7 +125,7 @@ fn an_origin_that_has_a_whole_upload_is_waited_for_no_longer_than_its_time() {
 }
 
 #[test]
-fn an_answer_is_judged_by_all_that_it_says_of_the_cache() {
+fn all_cache_control_fields_of_a_response_count() {
     for mode in ["standards", "cloudfront"] {
         for (said, name) in [
             ("Cache-Control: private, no-store", "Cache-Control"),
@@ -165,7 +165,7 @@ fn what_connection_names_is_removed_whatever_else_it_names() {
 }
 
 #[test]
-fn a_change_makes_what_is_stored_for_its_own_host_doubtful() {
+fn a_change_invalidates_stored_responses_of_its_own_host_only() {
     let origin = Origin::start(|_| Reply::new(200, "ok").header("cache-control", "max-age=60"));
     let start = |host: bool| {
         Edge::start(
@@ -214,7 +214,7 @@ fn options_go_as_far_as_they_may() {
 }
 
 #[test]
-fn a_handshake_that_is_wrong_is_its_clients_fault() {
+fn an_invalid_websocket_handshake_is_refused_as_a_client_error() {
     let origin = Script::saying("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
     let edge = Edge::start(site(&origin.url));
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

@@ -73,7 +73,7 @@ fn a_configuration_is_replaced_under_load_without_a_failed_request() {
 }
 
 #[test]
-fn a_wrong_configuration_leaves_the_old_one_and_says_why() {
+fn an_invalid_configuration_leaves_the_old_one_in_force_and_says_why() {
     let origin = Origin::echo();
     let guest = component("spa-rewrite");
     let edge = Edge::start(config(&guest, &origin));
@@ -88,7 +88,7 @@ fn a_wrong_configuration_leaves_the_old_one_and_says_why() {
 }
 
 #[test]
-fn a_wrong_component_leaves_the_old_one() {
+fn an_invalid_component_leaves_the_old_one_in_force() {
     let origin = Origin::echo();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("hook.wasm"), guest("spa-rewrite")).unwrap();

@@ -107,7 +107,7 @@ fn managed_policies_need_no_declaration() {
 }
 
 #[test]
-fn a_hook_has_the_last_word_and_generated_answers_are_dressed() {
+fn viewer_response_hooks_run_after_the_policy_and_generated_responses_get_it_too() {
     let origin = Origin::echo();
     let hooks = Config::new()
         .set("viewer_response", "security")
@@ -125,7 +125,7 @@ fn a_hook_has_the_last_word_and_generated_answers_are_dressed() {
 }
 
 #[test]
-fn an_error_page_is_dressed_as_what_it_stands_for() {
+fn an_error_page_has_the_headers_of_the_error_that_it_replaces() {
     let origin = plain();
     let pages = Config::new().error_page(404).set("path", "/page");
     let edge = edge(&origin, "set = { x-set = \"s\" }\nremove = [\"server\"]", pages);

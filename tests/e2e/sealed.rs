@@ -48,7 +48,7 @@ fn failed(answer: &Answer, what: &str) {
 }
 
 #[test]
-fn a_stock_std_hook_runs_and_finds_an_empty_system() {
+fn a_hook_that_uses_rusts_std_runs_in_an_empty_system() {
     let (edge, _origin) = edge_with("hostile-std");
     let wrong = ask(
         &edge,
@@ -98,7 +98,7 @@ fn what_ends_a_std_hook_is_told_by_the_log_with_its_place() {
 }
 
 #[test]
-fn a_panic_of_an_sdk_hook_is_told_by_the_log_with_its_place() {
+fn the_log_has_the_text_and_place_of_a_panic_in_an_sdk_hook() {
     let (edge, _origin) = edge_with("hostile-panics");
     for what in ["static", "formatted", "index", "unwrap"] {
         failed(&edge.get(&format!("/bad/{what}")), what);

@@ -85,7 +85,7 @@ fn what_is_not_private_needs_no_signature_and_keeps_its_parameters() {
 }
 
 #[test]
-fn all_who_are_admitted_share_what_is_stored() {
+fn all_admitted_clients_share_stored_responses() {
     let origin = Origin::start(|_| Reply::new(200, "secret").header("cache-control", "max-age=60"));
     let edge = private(
         &origin,
@@ -108,7 +108,7 @@ fn all_who_are_admitted_share_what_is_stored() {
 }
 
 #[test]
-fn a_key_that_is_no_longer_trusted_opens_nothing() {
+fn a_removed_key_no_longer_admits_anybody() {
     let origin = Origin::echo();
     let edge = private(&origin, "");
     let (old, new) = (case("canned").target, case("canned, ECDSA").target);

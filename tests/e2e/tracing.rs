@@ -136,7 +136,7 @@ fn what_is_not_sampled_passes_untouched_and_a_drain_sends_the_rest() {
 }
 
 #[test]
-fn a_collector_that_is_away_costs_spans_and_nothing_else() {
+fn an_unreachable_collector_loses_spans_and_delays_no_request() {
     let origin = Origin::echo();
     let edge = Edge::start(config(&format!("http://127.0.0.1:{}", closed_port()), &origin, 1.0));
     assert_eq!(edge.get("/a.html").status, 200);

@@ -53,7 +53,7 @@ async fn cookies_of_several_lines_reach_the_origin_as_one() {
 }
 
 #[test]
-fn what_precedes_an_answer_is_passed_on_and_the_answer_is_not_hurt() {
+fn interim_responses_are_forwarded_and_leave_the_response_intact() {
     let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\n";
     let answer = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nbody";
     let origin = Script::saying(&format!("{hint}HTTP/1.1 100 Continue\r\n\r\n{hint}{answer}"));
@@ -87,7 +87,7 @@ fn interim(client: &mut crate::harness::Client) -> Answer {
 }
 
 #[test]
-fn what_precedes_an_answer_without_end_is_cut_off() {
+fn endless_interim_responses_are_ended() {
     let origin = Script::start(|request, _| match request.starts_with("GET /good ") {
         true => Says::Answer(OK.into()),
         false => Says::Endless(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n".to_vec()),
@@ -105,7 +105,7 @@ fn what_precedes_an_answer_without_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn over_http2_the_answer_comes_without_what_precedes_it() {
+async fn over_http2_the_response_comes_without_interim_responses() {
     let origin = Script::saying(&format!("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n{OK}"));
     let edge = Edge::start(site(&origin.url));
     let request = http::Request::get("http://www.example.com/").body(nothing()).unwrap();
@@ -126,7 +126,7 @@ fn a_client_that_expects_to_be_told_to_continue_is_told() {
 }
 
 #[test]
-fn a_transfer_coding_that_nobody_has_asked_for_is_a_broken_answer_and_not_stored() {
+fn an_unsupported_transfer_coding_is_a_broken_response_and_not_stored() {
     for coding in [
         "Transfer-Encoding: gzip, chunked",
         "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
@@ -183,6 +183,10 @@ fn a_request_has_one_target_and_one_host() {
         ("GET http://one.example?q HTTP/1.1\r\nHost: two.example\r\n\r\n", "GET /?q HTTP/1.1", "one.example"),
         ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1", "a"),
         ("OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS / HTTP/1.1", "a"),
+        ("OPTIONS http://one.example HTTP/1.1\r\nHost: two.example\r\n\r\n", "OPTIONS * HTTP/1.1", "one.example"),
+        ("OPTIONS HTTP://one.example:81 HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1", "one.example:81"),
+        ("OPTIONS http://one.example/ HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS / HTTP/1.1", "one.example"),
+        ("OPTIONS http://one.example?q HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS /?q HTTP/1.1", "one.example"),
         ("GET /a HTTP/1.2\r\nHost: a\r\n\r\n", "GET /a HTTP/1.1", "a"),
         ("GET /a HTTP/1.9\r\nHost: a\r\n\r\n", "GET /a HTTP/1.1", "a"),
         ("GET /a HTTP/1.0\r\nHost: a\r\n\r\n", "GET /a HTTP/1.1", "a"),
@@ -198,6 +202,7 @@ fn a_request_has_one_target_and_one_host() {
         "GET file:///etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n",
         "GET /a HTTP/1.1\r\nHost: .\r\n\r\n",
         "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "OPTIONS ftp://example.com HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /a HTTP/1.1\r\nHost:\r\n\r\n",
         "GET /a HTTP/1.1\r\n\r\n",
         "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n",

@@ -73,7 +73,7 @@ fn an_origin_is_told_what_the_databases_know() {
 }
 
 #[test]
-fn what_a_client_says_of_itself_is_not_believed() {
+fn forwarding_headers_of_a_client_are_not_trusted() {
     let origin = Origin::echo();
     let edge = edge(
         &origin,

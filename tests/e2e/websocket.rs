@@ -77,7 +77,7 @@ async fn messages_of_all_kinds_pass_both_ways_and_the_end_is_logged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_origin_that_refuses_is_an_ordinary_answer() {
+async fn a_refused_websocket_handshake_is_an_ordinary_response() {
     let origin = EchoSocket::start();
     let edge = Edge::start(site(&origin.url(), ""));
     let answer = Socket::try_open(edge.http(), "/forbidden", &[]).await.err().expect("no WebSocket");
@@ -131,7 +131,7 @@ async fn a_hook_may_rewrite_or_answer_and_none_sees_the_101() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_behavior_that_caches_is_passed_by() {
+async fn websocket_bypasses_the_cache_of_its_behavior() {
     let origin = EchoSocket::start();
     let edge = Edge::start(site(&origin.url(), "cache_policy = \"CachingOptimized\""));
     for n in 1..=2 {
@@ -170,7 +170,7 @@ fn where_websocket_is_not_to_be_had_the_answer_is_ordinary() {
 }
 
 #[test]
-fn shapes_that_two_readers_could_take_differently_are_no_handshake() {
+fn ambiguous_websocket_requests_are_no_handshake() {
     let origin = Origin::echo();
     let edge = Edge::start(site(&origin.url(), ""));
     let ws = "Upgrade: websocket\r\n";
@@ -247,7 +247,7 @@ fn head(stream: &mut TcpStream) -> String {
 }
 
 #[test]
-fn a_switch_that_was_not_asked_for_is_a_broken_origin() {
+fn an_unrequested_101_is_a_broken_response() {
     for (request, agreed) in [
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), AGREED),
         (handshake("/", ""), b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
@@ -273,7 +273,7 @@ fn a_switch_that_was_not_asked_for_is_a_broken_origin() {
 }
 
 #[test]
-fn each_side_may_close_its_way_and_bytes_before_the_switch_are_not_lost() {
+fn each_side_may_half_close_and_bytes_before_the_switch_are_not_lost() {
     let (url, origin) = raw(|mut stream| {
         stream.write_all(&[AGREED, b"early"].concat()).unwrap();
         let mut all = Vec::new();
@@ -381,7 +381,7 @@ async fn a_hundred_tunnels_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_has_so_many_tunnels_and_no_more() {
+async fn a_worker_has_a_maximum_number_of_tunnels() {
     let origin = EchoSocket::start();
     // The harness gives two workers: of three tunnels one finds no place.
     let page = Config::new().behavior("/page").set("origin", "f").fixed("f", "f");
@@ -423,7 +423,7 @@ async fn whoever_vanishes_takes_the_other_side_along() {
 }
 
 #[test]
-fn no_other_kind_of_tunnel_is_dug() {
+fn no_other_upgrade_becomes_a_tunnel() {
     let origin = EchoSocket::start();
     let edge = Edge::start(site(&origin.url(), ""));
     let mut client = edge.connect();

@@ -30,7 +30,7 @@ fn cached(answer: &Answer) -> bool {
 }
 
 #[test]
-fn one_client_s_wish_is_not_remembered_for_the_others() {
+fn the_directives_of_one_request_do_not_affect_others() {
     let origin = counting(|_, reply| reply.header("cache-control", "max-age=60").header("etag", "\"1\""));
     let edge = edge(&origin, "");
     for (path, wish) in [
@@ -68,7 +68,7 @@ fn an_answer_for_one_client_is_not_remembered_for_the_others() {
 }
 
 #[test]
-fn those_who_wait_are_not_sent_away_by_one_who_brings_credentials() {
+fn a_request_with_credentials_does_not_end_the_waiting_of_others() {
     let gate = Arc::new(Notify::new());
     let origin = {
         let gate = gate.clone();
@@ -125,7 +125,7 @@ fn what_sets_a_cookie_is_for_the_one_who_asked() {
 }
 
 #[test]
-fn a_validation_brings_its_cookie_to_the_one_who_asked() {
+fn a_cookie_of_a_validation_reaches_only_the_client_that_caused_it() {
     let origin = Origin::start(|seen| {
         let valid = seen.header("if-none-match") == "\"1\"";
         let reply = Reply::new(if valid { 304 } else { 200 }, if valid { "" } else { "body" });

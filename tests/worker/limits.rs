@@ -37,7 +37,7 @@ async fn a_loop_ends_at_its_cpu_limit_and_its_neighbours_have_their_turns() {
 }
 
 #[tokio::test]
-async fn a_function_that_keeps_looping_rests() {
+async fn a_function_that_keeps_looping_is_refused_for_a_while() {
     let revision = deploy(&with(function("looping"), Limit::CpuUs, 1_000), &hook(LOOP));
     for _ in 0..16 {
         assert_limit(&call(&revision, b"").await, Limit::CpuUs, 1_000);
@@ -57,7 +57,7 @@ async fn memory_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_component_that_is_born_too_large_is_not_deployed() {
+async fn a_component_whose_initial_memory_is_over_the_limit_is_refused() {
     let error = try_deploy(&with(function("born"), Limit::MemoryBytes, 1 << 16), &hook(ECHO)).err().unwrap().to_string();
     assert!(error.contains("memory_bytes"), "{error}");
 }
@@ -160,7 +160,7 @@ async fn one_call_cannot_pass_the_host_more_than_it_takes() {
 }
 
 #[tokio::test]
-async fn a_flood_of_log_lines_lets_its_neighbours_have_their_turns() {
+async fn a_function_that_floods_its_log_does_not_block_other_functions() {
     let flood = format!("(loop (call $log (i32.const 0) (i32.const 65536)) (br 0)) {LOOP}");
     let revision = deploy(&with(function("shouting"), Limit::HostCalls, 3_000), &logging(&flood));
     let shouting = call(&revision, b"");

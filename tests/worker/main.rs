@@ -9,13 +9,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use edgeward::failure::Failure;
-use edgeward::function::build::Builder;
+use edgeward::function::build::{Builder, CodeFile};
 use edgeward::function::call::{Call, HookCall, HookOutcome, StreamBody};
 use edgeward::function::lane::WorkerLane;
 use edgeward::function::revision::Revision;
-use edgeward::function::spec::{CodeDigest, Spec};
+use edgeward::function::spec::{CodeDigest, CodeId, Spec};
 use edgeward::limits::{Compiling, InstancePolicy, Limit, Profile};
 use edgeward::loops::LoopMarks;
+use edgeward::runtime::RuntimeFolder;
 use edgeward::telemetry::Telemetry;
 use edgeward::wasm::abi::Moment;
 use edgeward::wasm::compile::{Compiler, ComponentSource};
@@ -26,7 +27,7 @@ static HOST: LazyLock<Host> = LazyLock::new(|| {
     let telemetry = Arc::new(Telemetry::new());
     let directory = tempfile::tempdir().unwrap();
     let compiler = Compiler::Program(env!("CARGO_BIN_EXE_edgeward").into());
-    let builder = Builder::new(1, directory.path(), compiler, telemetry.clone()).unwrap();
+    let builder = Builder::new(1, directory.path(), compiler, RuntimeFolder::find(None), telemetry.clone()).unwrap();
     Host { builder, telemetry, _directory: directory }
 });
 
@@ -38,7 +39,7 @@ struct Host {
 
 /// A function's settings, from the defaults.
 pub fn function(name: &str) -> Spec {
-    Spec { min_warm: Some(1), ..Spec::new(name, CodeDigest([0; 32]), Profile::Worker) }
+    Spec { min_warm: Some(1), ..Spec::new(name, CodeId::Component(CodeDigest([0; 32])), Profile::Worker) }
 }
 
 pub fn with(mut function: Spec, limit: Limit, value: u64) -> Spec {
@@ -56,9 +57,9 @@ pub fn deploy(function: &Spec, wat: &str) -> Arc<Revision> {
 }
 
 pub fn try_deploy(function: &Spec, wat: &str) -> anyhow::Result<Arc<Revision>> {
-    let source = ComponentSource::from_bytes(&wat::parse_str(wat)?)?;
-    let spec = Spec { code: CodeDigest(source.sha256), ..function.clone() };
-    Ok(Arc::new(HOST.builder.build(spec, &source, Compiling::default())?))
+    let code = CodeFile::Component(ComponentSource::from_bytes(&wat::parse_str(wat)?)?);
+    let spec = Spec { code: code.id(), ..function.clone() };
+    Ok(Arc::new(HOST.builder.build(spec, &code, Compiling::default())?))
 }
 
 pub async fn call(revision: &Arc<Revision>, event: &[u8]) -> HookOutcome {

@@ -106,7 +106,7 @@ async fn the_shelf_is_filled_again_off_the_path() {
 }
 
 #[tokio::test]
-async fn instances_go_with_their_revision() {
+async fn instances_are_dropped_with_their_revision() {
     let revision = deploy(&function("gone"), &slow());
     let gone = std::sync::Arc::downgrade(&revision);
     let last = {

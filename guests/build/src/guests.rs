@@ -13,7 +13,26 @@ const DEFAULT_TARGET: &str = "wasm32-unknown-unknown";
 pub struct Guest {
     /// The name of the component.
     pub name: String,
+    pub kind: Kind,
     pub source: Source,
+}
+
+/// What a component is for, and so the folder in `target` that it belongs in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Guest,
+    Runtime,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 2] = [Kind::Guest, Kind::Runtime];
+
+    pub fn folder(self) -> &'static str {
+        match self {
+            Kind::Guest => "components",
+            Kind::Runtime => "runtimes",
+        }
+    }
 }
 
 pub enum Source {
@@ -71,6 +90,8 @@ struct Tables {
 struct Settings {
     target: Option<String>,
     component: Option<String>,
+    #[serde(default)]
+    runtime: bool,
 }
 
 /// All guests, by name.
@@ -86,7 +107,8 @@ pub fn find(root: &Path) -> Result<Vec<Guest>> {
     for entry in fs::read_dir(&hostile).with_context(|| format!("cannot read {}", hostile.display()))? {
         let path = entry?.path();
         if let (Some("wat"), Some(name)) = (path.extension().and_then(|x| x.to_str()), path.file_stem()) {
-            guests.push(Guest { name: format!("hostile-{}", name.to_string_lossy()), source: Source::Text(path) });
+            let name = format!("hostile-{}", name.to_string_lossy());
+            guests.push(Guest { name, kind: Kind::Guest, source: Source::Text(path) });
         }
     }
     guests.sort_by(|a, b| a.name.cmp(&b.name));
@@ -102,6 +124,7 @@ fn guest(package: Package) -> Option<Guest> {
     let settings = settings.unwrap_or_default();
     Some(Guest {
         name: settings.component.unwrap_or_else(|| package.name.clone()),
+        kind: if settings.runtime { Kind::Runtime } else { Kind::Guest },
         source: Source::Package {
             file,
             package: package.name,

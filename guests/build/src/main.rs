@@ -1,13 +1,15 @@
-//! I build every guest of this workspace into `target/components/NAME.wasm`, and print what came out.
+//! I build every guest of this workspace into `target/components/NAME.wasm`, every Runtime into
+//! `target/runtimes/NAME.wasm`, and print what came out.
 //!
 //!     cargo run --release -p build               everything
 //!     cargo run --release -p build -- NAME...    only these
 //!
 //! A guest is a package that makes a `cdylib`, or a file in `hostile/*.wat`. Those for
 //! `wasm32-unknown-unknown` become components here; `wasm32-wasip2` modules leave the linker as components.
-//! Names in `[package.metadata.edgeward]` of a package: `target`, and `component` if it is not the package's.
+//! Names in `[package.metadata.edgeward]` of a package: `target`, `component` if it is not the package's, and
+//! `runtime = true`. Runtimes have C in them: they need Debian's packages clang-19 and llvm-19.
 //!
-//! What is up to date is not built again; what no guest makes any more is removed from that folder. I end
+//! What is up to date is not built again; what no guest makes any more is removed from those folders. I end
 //! with an error when any guest is missing in the end.
 
 mod guests;
@@ -19,7 +21,7 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use guests::{Guest, Source};
+use guests::{Guest, Kind, Source};
 use worlds::Worlds;
 
 fn main() -> ExitCode {
@@ -41,9 +43,12 @@ fn run(wanted: Vec<String>) -> Result<()> {
         let known: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
         bail!("no guest is called `{unknown}`; there are: {}", known.join(", "));
     }
-    let names: Vec<String> = guests.iter().map(|guest| guest.name.clone()).collect();
+    let names: Vec<(Kind, String)> = guests.iter().map(|guest| (guest.kind, guest.name.clone())).collect();
     guests.retain(|guest| wanted.is_empty() || wanted.contains(&guest.name));
 
+    if guests.iter().any(|guest| guest.kind == Kind::Runtime) {
+        require_c()?;
+    }
     for target in ["wasm32-unknown-unknown", "wasm32-wasip2"] {
         let packages: Vec<_> = guests.iter().filter_map(|guest| guest.package_for(target)).collect();
         if !packages.is_empty() {
@@ -52,27 +57,32 @@ fn run(wanted: Vec<String>) -> Result<()> {
         }
     }
 
-    let out = root.join("target/components");
-    fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    let out = |kind: Kind| root.join("target").join(kind.folder());
+    for kind in Kind::ALL {
+        fs::create_dir_all(out(kind)).with_context(|| format!("cannot make {}", out(kind).display()))?;
+    }
     let mut total = 0;
     for guest in &guests {
         let bytes = component(root, guest, &worlds).with_context(|| format!("guest `{}`", guest.name))?;
-        let path = out.join(format!("{}.wasm", guest.name));
+        let path = out(guest.kind).join(format!("{}.wasm", guest.name));
         write_if_changed(&path, &bytes)?;
         println!("{:<28} {:>9}  {}", guest.name, bytes.len(), guest.target());
         total += bytes.len();
     }
-    remove_stale(&out, &names)?;
-    println!("{:<28} {total:>9}  {}", format!("{} components", guests.len()), out.display());
+    for kind in Kind::ALL {
+        let names: Vec<_> = names.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str()).collect();
+        remove_stale(&out(kind), &names)?;
+    }
+    println!("{:<28} {total:>9}  {}", format!("{} components", guests.len()), root.join("target").display());
     Ok(())
 }
 
 /// A component whose guest was renamed or removed would be tested and deployed for ever.
-fn remove_stale(out: &Path, names: &[String]) -> Result<()> {
+fn remove_stale(out: &Path, names: &[&str]) -> Result<()> {
     for entry in fs::read_dir(out).with_context(|| format!("cannot read {}", out.display()))? {
         let path = entry?.path();
         let of_a_guest = path.extension().is_some_and(|extension| extension == "wasm")
-            && path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| names.iter().any(|name| name == stem));
+            && path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| names.contains(&stem));
         if !of_a_guest && path.is_file() {
             fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
             println!("removed {}", path.display());
@@ -95,6 +105,15 @@ fn require(target: &str) -> Result<()> {
         added.is_ok_and(|status| status.success()) && libdir.is_dir(),
         "the target {target} is missing; install it with: rustup target add {target}"
     );
+    Ok(())
+}
+
+/// The compiler and the archiver for C, which `.cargo/config.toml` names.
+fn require_c() -> Result<()> {
+    for (tool, package) in [("clang-19", "clang-19"), ("llvm-ar-19", "llvm-19")] {
+        let found = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+        ensure!(found, "{tool} is missing, which the Runtimes are built with; install it with: apt-get install {package}");
+    }
     Ok(())
 }
 

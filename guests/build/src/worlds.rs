@@ -72,3 +72,24 @@ impl Shape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With `UPDATE_EXPECT=1` they are written anew.
+    #[test]
+    fn the_sdk_has_the_worlds_of_wit() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let worlds = Worlds::load(&root.join("wit/edge")).unwrap();
+        for (moment, id) in MOMENTS.iter().zip(worlds.ids) {
+            let encoded = wit_component::metadata::encode(&worlds.resolve, id, StringEncoding::UTF8, None).unwrap();
+            let path = root.join("guests/sdk/src/worlds").join(moment);
+            if std::env::var_os("UPDATE_EXPECT").is_some() {
+                std::fs::write(&path, &encoded).unwrap();
+            }
+            let is_same = std::fs::read(&path).is_ok_and(|bytes| bytes == encoded);
+            assert!(is_same, "{} is not what wit/edge says; run this test with UPDATE_EXPECT=1", path.display());
+        }
+    }
+}

@@ -9,11 +9,11 @@
 #![allow(unsafe_code)]
 #![allow(missing_docs, reason = "hidden: for the macros only")]
 
-/// A world as the component linker wants it; `build.rs` encodes them from `wit/`.
+/// A world as the component linker wants it, encoded from `wit/edge`. The files are committed, so that the SDK can be used
+/// from anywhere and needs no other crate; a test of `guests/build` compares them with `wit/edge`.
 macro_rules! world {
     ($name:ident, $moment:literal) => {
-        pub const $name: &[u8; include_bytes!(concat!(env!("OUT_DIR"), "/", $moment)).len()] =
-            include_bytes!(concat!(env!("OUT_DIR"), "/", $moment));
+        pub const $name: &[u8; include_bytes!(concat!("worlds/", $moment)).len()] = include_bytes!(concat!("worlds/", $moment));
     };
 }
 

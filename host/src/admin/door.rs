@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_can_send_changes_nothing() {
+    fn requests_that_a_form_can_send_change_nothing() {
         let access = AdminAccess::default();
         for kind in [
             "application/x-www-form-urlencoded",

@@ -8,14 +8,18 @@ use serde::Serialize;
 
 use super::{Desk, JsonLine};
 use crate::function::pool::Cleanliness;
+use crate::function::spec::CodeId;
 use crate::limits::Limit;
 use crate::telemetry::Timestamp;
 
 #[derive(Serialize)]
 pub(super) struct FunctionReport {
     name: String,
-    /// `sha256:` and the digest of the component's bytes.
+    /// `sha256:` and the digest of the component's bytes, or of the source's.
     digest: String,
+    /// Of a source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<RuntimeReport>,
     /// When this code was deployed with these settings.
     deployed: Timestamp,
     profile: &'static str,
@@ -25,6 +29,23 @@ pub(super) struct FunctionReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     instances: Option<Instances>,
     limits: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct RuntimeReport {
+    name: &'static str,
+    digest: String,
+}
+
+impl RuntimeReport {
+    fn of(code: &CodeId) -> Option<RuntimeReport> {
+        match code {
+            CodeId::Component(_) => None,
+            CodeId::Source { language, runtime, .. } => {
+                Some(RuntimeReport { name: language.name(), digest: runtime.to_string() })
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -51,6 +72,7 @@ pub(super) async fn all(State(desk): State<Arc<Desk>>) -> JsonLine<Vec<FunctionR
     let functions = revisions.iter().map(|revision| FunctionReport {
         name: revision.name().to_owned(),
         digest: revision.spec().code.to_string(),
+        runtime: RuntimeReport::of(&revision.spec().code),
         deployed: Timestamp::of(revision.deployed()),
         profile: revision.profile().name(),
         moments: revision.moments().iter().map(|moment| moment.name()).collect(),

@@ -8,13 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::limits::cache::COPIED_BYTES;
-
-/// The size of an entry of a `HeaderMap`, with its index; and of a further line of the same name.
-const ENTRY_BYTES: u64 = 112;
-const LINE_BYTES: u64 = 80;
-
-/// The overhead of a `HeaderName` that is not a standard one: it has text of its own, and reference counts.
-const NAME_BYTES: usize = 64;
+use crate::limits::cache::weight::{FIELD_BYTES, FIELD_LINE_BYTES, FIELD_NAME_BYTES};
 
 /// Copies fields, with one allocation for all values.
 pub(crate) fn headers(headers: &HeaderMap) -> HeaderMap {
@@ -66,12 +60,12 @@ pub(crate) fn header_bytes(headers: &HeaderMap) -> u64 {
     let names: usize = headers.keys().map(name_bytes).sum();
     let more_lines = (headers.len() - headers.keys_len()) as u64;
     // A growing vector may have twice the room.
-    headers.capacity() as u64 * ENTRY_BYTES + 2 * more_lines * LINE_BYTES + taken(values as u64) + names as u64
+    headers.capacity() as u64 * FIELD_BYTES + 2 * more_lines * FIELD_LINE_BYTES + taken(values as u64) + names as u64
 }
 
 /// The memory of a name, on the high side: standard names are numbers and take none.
 pub(crate) fn name_bytes(name: &HeaderName) -> usize {
-    name.as_str().len() + NAME_BYTES
+    name.as_str().len() + FIELD_NAME_BYTES
 }
 
 #[cfg(test)]

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn if_modified_since_is_held_against_the_best_date_we_have() {
+    fn if_modified_since_is_compared_with_the_best_available_date() {
         for (since, stored, expected) in [
             (NOW, &[("last-modified", EARLIER)][..], ConditionResult::NotModified),
             (EARLIER, &[("last-modified", EARLIER)], ConditionResult::NotModified),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_origin_is_asked_by_our_validators_and_not_the_askers() {
+    fn a_revalidation_uses_the_stored_validators_and_not_the_clients() {
         let asker = map(&[
             ("if-none-match", "\"theirs\""),
             ("if-modified-since", NOW),
@@ -265,7 +265,7 @@ mod tests {
         }
 
         #[test]
-        fn anything_at_all_is_held(line in "[ -~\t]{0,60}", tag in "[ -~]{0,10}") {
+        fn any_condition_is_evaluated_without_a_panic(line in "[ -~\t]{0,60}", tag in "[ -~]{0,10}") {
             let _ = held(&[("if-none-match", &line), ("if-modified-since", &line)], &[("etag", &tag)]);
         }
     }

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn max_age_is_read_as_leniently_as_is_careful() {
+    fn max_age_is_parsed_leniently_but_safely() {
         for (line, seconds) in [
             ("max-age=3600", Some(3600)),
             ("MaX-aGe=3600", Some(3600)),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_is_not_closed_hides_nothing() {
+    fn an_unclosed_quote_hides_no_directive() {
         assert!(said(&["foo=\"bar, no-store"]).no_store);
         assert!(said(&["foo=\"bar", "no-store"]).no_store);
         assert!(!said(&["foo=\"bar, no-store\""]).no_store);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_wish() {
+    fn the_directives_of_a_request_are_parsed() {
         let wishes = |values| Wishes::of(&lines("cache-control", values));
         assert_eq!(
             wishes(&["no-cache, no-store, only-if-cached", "max-age=1, min-fresh=2, max-stale=3"]),
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn surrogates_are_told_by_their_own_field_unless_a_cdn_is() {
+    fn surrogate_control_applies_unless_cdn_cache_control_is_present() {
         let mut headers = lines("surrogate-control", &["max-age=60+30, content=\"ESI/1.0\""]);
         assert_eq!(crate::cache::targeted::control(&headers).unwrap().max_age_ms, Some(60_000));
         headers.insert("cdn-cache-control", HeaderValue::from_static("max-age=5"));

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_weekday_is_no_wrong_date() {
+    fn a_date_with_a_wrong_weekday_is_valid() {
         for text in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Tue, 06 Nov 1994 08:49:37 GMT",

@@ -34,17 +34,15 @@ use quick_cache::sync::Cache as Shards;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cache::key::Key;
-use crate::cache::object::{BodyError, Meta, OVERHEAD_BYTES};
+use crate::cache::object::{BodyError, Meta};
 use crate::cache::purge::{Journal, lock};
 use crate::limits;
+use crate::limits::cache::weight::{FILE_BLOCK_BYTES, OBJECT_BYTES};
 use crate::telemetry::CacheMetrics;
 use format::FileHead;
 
 /// More names than a run can use: at 10,000 a second they last for three years. There are enough for 16 million runs.
 const NAMES_OF_A_RUN: u64 = 1 << 40;
-
-/// A file takes whole blocks of the file system.
-const FILE_SYSTEM_BLOCK: u64 = 4_096;
 
 /// What a key leads to.
 #[derive(Clone)]
@@ -319,7 +317,7 @@ impl DiskTier {
     /// Renews the head of an object whose file stays as it is. With too many renewed heads in memory the file's head stays
     /// in force, and is stale.
     pub(crate) fn renew(&self, key: &Key, meta: Arc<Meta>) {
-        let bytes = meta.bytes() + OVERHEAD_BYTES;
+        let bytes = meta.bytes() + OBJECT_BYTES;
         let (total, before) = (self.renewed_bytes.clone(), self.renewed_bytes.fetch_add(bytes, Ordering::Relaxed));
         let renewed = Renewed { meta, bytes, total };
         if before + bytes > limits::cache::RENEWED_BYTES {
@@ -517,8 +515,8 @@ struct DiskWeight;
 impl Weighter<Key, DiskEntry> for DiskWeight {
     fn weight(&self, _: &Key, place: &DiskEntry) -> u64 {
         match place {
-            DiskEntry::File { file_bytes, .. } => file_bytes.next_multiple_of(FILE_SYSTEM_BLOCK),
-            DiskEntry::Vary(_) => FILE_SYSTEM_BLOCK,
+            DiskEntry::File { file_bytes, .. } => file_bytes.next_multiple_of(FILE_BLOCK_BYTES),
+            DiskEntry::Vary(_) => FILE_BLOCK_BYTES,
         }
     }
 }

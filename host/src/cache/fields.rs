@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_304_says_nothing_about_the_content() {
+    fn a_304_has_no_content_fields() {
         let mut headers = map(&[
             ("etag", "\"1\""),
             ("last-modified", "x"),

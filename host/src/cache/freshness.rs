@@ -20,9 +20,6 @@ use crate::cache::key::Vary;
 use crate::cache::targeted;
 use crate::limits;
 
-/// A heuristic lifetime is a tenth of the age of the content, at most this (RFC 9111 section 4.2.2).
-const HEURISTIC_MAX_MS: u64 = 24 * 3600 * SECOND_MS;
-
 /// Which rules a behavior follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -381,7 +378,7 @@ fn explicit_ms(said: &Control, with_expires: bool, fetched: &Fetched) -> Option<
 
 fn heuristic_ms(fetched: &Fetched) -> Option<u64> {
     let modified_ms = control::date_ms(fetched.answered, header::LAST_MODIFIED)?;
-    Some((date_ms(fetched).saturating_sub(modified_ms) / 10).min(HEURISTIC_MAX_MS))
+    Some((date_ms(fetched).saturating_sub(modified_ms) / 10).min(limits::cache::HEURISTIC_MS))
 }
 
 /// The date of a response; without one, the time at which it arrived.

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn each_client_has_its_room_and_all_together() {
+    fn invalidations_are_bounded_for_each_client_and_in_total() {
         let invalidated = Invalidated::default();
         for n in 0..INVALIDATIONS_PER_CLIENT {
             assert!(invalidated.add(uri(n), client(1), 1));

@@ -5,7 +5,7 @@ use std::sync::{Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::cache::tiers::Tiers;
-use crate::limits::cache::INVALIDATIONS_WRITTEN_MS;
+use crate::limits::cache::{INVALIDATIONS_WRITTEN_MS, SWEEP_PATIENCE_MS};
 
 /// What the keeper is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Tiers {
         if !self.purges.wants_sweeping() {
             return true;
         }
-        if !self.purges.older_work_ended(epoch, Duration::from_millis(100)) {
+        if !self.purges.older_work_ended(epoch, Duration::from_millis(SWEEP_PATIENCE_MS)) {
             return false;
         }
         self.memory.sweep(|stored| !self.purges.take(&stored.meta, stored.fill_epoch));

@@ -499,7 +499,7 @@ mod tests {
     proptest! {
         /// With everything in the key, two keys are equal only when the requests are.
         #[test]
-        fn nothing_that_is_keyed_is_confused(
+        fn different_values_of_keyed_parts_have_different_keys(
             left in ("/[ab]{0,2}", "[ab&=]{0,4}", prop::collection::vec(("[ab]", "[ab,]{0,2}"), 0..3)),
             right in ("/[ab]{0,2}", "[ab&=]{0,4}", prop::collection::vec(("[ab]", "[ab,]{0,2}"), 0..3)),
         ) {

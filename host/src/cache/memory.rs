@@ -5,7 +5,7 @@
 //! shard's lock for reading, allocates nothing, and copies two counted references.
 //!
 //! Bytes: an object's weight is what the allocator takes for the body and for the names and values of the head, which are
-//! copies of exact size (`compact`), and `OVERHEAD_BYTES` for what holds them (`an_object_costs_no_more_than_is_stated`).
+//! copies of exact size (`compact`), and `OBJECT_BYTES` for what holds them (`an_object_costs_no_more_than_is_stated`).
 //! The sum never exceeds the capacity, and equals what is resident (`tests/memory.rs`).
 //!
 //! The tier does not know freshness or purges; callers check what they get.
@@ -18,7 +18,8 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::cache::compact;
 use crate::cache::key::Key;
-use crate::cache::object::{OVERHEAD_BYTES, Stored};
+use crate::cache::object::Stored;
+use crate::limits::cache::weight::OBJECT_BYTES;
 use crate::telemetry::CacheMetrics;
 
 /// What a key leads to.
@@ -38,7 +39,7 @@ impl MemoryTier {
     /// `object_bytes` is the size of the largest body that the tier takes.
     pub(crate) fn new(bytes: u64, object_bytes: u64, metrics: CacheMetrics) -> MemoryTier {
         // A shard must hold several of the largest objects, or they would evict each other.
-        let room = bytes / (4 * (object_bytes + OVERHEAD_BYTES)).max(1);
+        let room = bytes / (4 * (object_bytes + OBJECT_BYTES)).max(1);
         let shards = usize::try_from(room.clamp(1, 64)).unwrap_or(1).next_power_of_two();
         let shards = if shards as u64 > room.max(1) { shards / 2 } else { shards };
         let items = usize::try_from(bytes / 8_192).unwrap_or(usize::MAX).max(32 * shards);
@@ -104,7 +105,7 @@ impl Weighter<Key, MemoryEntry> for MemoryWeight {
             MemoryEntry::Object(stored) => stored.bytes(),
             MemoryEntry::Vary(names) => {
                 let names: usize = names.iter().map(|name| size_of::<HeaderName>() + compact::name_bytes(name)).sum();
-                OVERHEAD_BYTES + names as u64
+                OBJECT_BYTES + names as u64
             }
         }
     }

@@ -11,9 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::cache::compact;
 use crate::cache::freshness::Times;
-
-/// What an object costs beyond its bytes: slot and key in the shard, its ghost, `Arc`s, the `Meta` itself.
-pub const OVERHEAD_BYTES: u64 = 768;
+use crate::limits::cache::weight::OBJECT_BYTES;
 
 /// A stored response without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +60,7 @@ impl Meta {
         Meta { headers: compact::headers(&self.headers), original: self.original.map(etag), ..self }
     }
 
-    /// The bytes that it holds in memory, in addition to `OVERHEAD_BYTES`.
+    /// The bytes that it holds in memory, in addition to `OBJECT_BYTES`.
     pub(crate) fn bytes(&self) -> u64 {
         let tags: usize = self.tags.iter().map(|tag| tag.len() + size_of::<Box<str>>() + 16).sum();
         let vary: usize = self.vary.iter().map(|name| size_of::<HeaderName>() + compact::name_bytes(name)).sum();
@@ -86,7 +84,7 @@ pub(crate) struct Stored {
 
 impl Stored {
     pub(crate) fn new(meta: Arc<Meta>, body: Bytes, fill_epoch: u64) -> Stored {
-        let bytes = compact::taken(body.len() as u64) + meta.bytes() + OVERHEAD_BYTES;
+        let bytes = compact::taken(body.len() as u64) + meta.bytes() + OBJECT_BYTES;
         Stored { meta, body, fill_epoch, checked: AtomicU64::new(fill_epoch), bytes }
     }
 

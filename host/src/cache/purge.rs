@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_are_bounded_and_everything_makes_room() {
+    fn purge_rules_are_bounded_and_a_purge_of_everything_replaces_them() {
         let purges = Purges::new(Journal::default());
         let one = || Purge::Tag { site: None, tag: "t".into() };
         for _ in 0..limits::cache::PURGES {
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_knows_how_much_it_took_out() {
+    fn a_purge_rule_counts_what_it_removed() {
         let purges = Purges::new(Journal::default());
         let meta = crate::cache::tests::meta("/a", None);
         let first = purges.add(Purge::Path { site: "site".into(), pattern: "/%61".into() }).unwrap();
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn older_work_holds_a_rule_back() {
+    fn a_purge_rule_waits_for_older_fills() {
         let purges = Purges::new(Journal::default());
         let fill_epoch = purges.begin();
         let epoch = purges.add(Purge::Everything).unwrap();

@@ -258,13 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn cloudfront_wants_them_in_order() {
+    fn cloudfront_requires_ranges_in_order() {
         assert_eq!(of_10(Mode::CloudFront, "bytes=3-4,0-1"), Selection::Whole);
         assert_eq!(of_10(Mode::Standards, "bytes=3-4,0-1"), Selection::Several(vec![3..5, 0..2]));
     }
 
     #[test]
-    fn many_ranges_are_the_whole() {
+    fn too_many_ranges_get_the_whole_body() {
         let ranges = |n: usize| {
             let list = (0..n).map(|n| format!("{0}-{0}", 2 * n)).collect::<Vec<_>>().join(",");
             parse(Mode::Standards, format!("bytes={list}").as_bytes(), 1000)

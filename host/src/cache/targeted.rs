@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_fields_are_not_there() {
+    fn invalid_fields_are_ignored() {
         for line in [
             "",
             " ",

@@ -18,6 +18,7 @@ use super::memory::{MemoryEntry, MemoryTier};
 use super::object::Stored;
 use super::stream::FillStream;
 use super::*;
+use crate::limits::cache::weight::OBJECT_BYTES;
 use crate::telemetry::Telemetry;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -220,7 +221,7 @@ fn ten_thousand_requests_of_four_workers_make_one_fill() {
 }
 
 #[tokio::test]
-async fn a_duty_that_is_dropped_at_any_step_passes_on() {
+async fn a_duty_that_is_dropped_at_any_step_passes_to_the_next_waiter() {
     for step in ["duty", "head", "first bytes", "short", "long"] {
         let cache = memory_only();
         let owed = duty(look(&cache, "a"));
@@ -360,7 +361,7 @@ async fn an_object_too_large_for_any_tier_passes_through_and_is_not_stored() {
 }
 
 #[tokio::test]
-async fn a_purge_strikes_what_began_before_it_and_nothing_after() {
+async fn a_purge_removes_fills_that_began_before_it_and_none_after() {
     let purges = [
         Purge::Everything,
         Purge::Site { site: "site".into() },
@@ -406,7 +407,7 @@ async fn a_purge_strikes_what_began_before_it_and_nothing_after() {
 }
 
 #[tokio::test]
-async fn a_purge_spares_what_it_does_not_match() {
+async fn a_purge_keeps_responses_that_it_does_not_match() {
     let cache = memory_only();
     fill(&cache, "a", b"body").await;
     for purge in [
@@ -423,7 +424,7 @@ async fn a_purge_spares_what_it_does_not_match() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_declined_key_for_a_time() {
+async fn a_declined_key_disables_waiting_for_a_while() {
     let cache = memory_only();
     let owed = duty(look(&cache, "a"));
     let wait = busy(look(&cache, "a"));
@@ -444,7 +445,7 @@ async fn nobody_waits_for_a_declined_key_for_a_time() {
 }
 
 #[tokio::test]
-async fn what_may_be_stored_after_all_ends_the_bypass() {
+async fn a_cacheable_response_ends_the_bypass() {
     let cache = memory_only();
     duty(look(&cache, "a")).decline(Decline::Uncacheable);
     let scout = duty(look(&cache, "a"));
@@ -471,7 +472,7 @@ async fn what_was_personal_says_nothing_about_others() {
 }
 
 #[tokio::test]
-async fn patience_ends() {
+async fn waiting_for_a_fill_ends_at_its_deadline() {
     let cache = memory_only();
     let owed = duty(look(&cache, "a"));
     let wait = busy(look(&cache, "a"));
@@ -482,7 +483,7 @@ async fn patience_ends() {
 }
 
 #[tokio::test]
-async fn one_renews_what_is_stale_and_all_get_it() {
+async fn one_request_revalidates_for_all() {
     let cache = memory_only();
     fill(&cache, "a", b"body").await;
     let look = |judge: fn(&Meta) -> Freshness| cache.lookup(&key("a"), nothing(), NOW, judge);
@@ -539,12 +540,12 @@ fn an_object_costs_no_more_than_is_stated() {
     // An `Arc` has two counts; the first clone of a `Bytes` makes a shared one of three words.
     let own = size_of::<Stored>() + 16 + size_of::<Meta>() + 16 + 24;
     let each = memory.structure_bytes() / OBJECTS + own as u64;
-    assert!(each <= OVERHEAD_BYTES, "{each}");
-    assert!(each >= OVERHEAD_BYTES / 2, "stated much too high: {each}");
+    assert!(each <= OBJECT_BYTES, "{each}");
+    assert!(each >= OBJECT_BYTES / 2, "stated much too high: {each}");
 }
 
 #[test]
-fn a_scan_does_not_empty_memory() {
+fn a_scan_does_not_evict_popular_objects() {
     // So large that the part of a shard for what has been asked for once, three in a hundred, holds some objects.
     let memory = MemoryTier::new(32 << 20, 4 << 10, metrics());
     let stored = || MemoryEntry::Object(Arc::new(Stored::new(Arc::new(meta("a", None)), Bytes::from(vec![0; 1024]), 0)));
@@ -582,7 +583,7 @@ proptest! {
 
     /// Memory may forget, but never gives what was replaced or swept, and never holds more than it may.
     #[test]
-    fn memory_gives_the_last_or_nothing(steps in prop::collection::vec(step(), 1..400)) {
+    fn memory_returns_the_last_object_or_nothing(steps in prop::collection::vec(step(), 1..400)) {
         const BYTES: u64 = 200_000;
         let memory = MemoryTier::new(BYTES, 16_384, metrics());
         let mut model = std::collections::HashMap::new();

@@ -7,8 +7,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::UsageError;
 use super::output::say;
-use crate::measure::{self, Class, ColdWarmReport, Prices, human};
+use super::source::{self, LanguageOption};
+use crate::limits::command::OPERATORS;
+use crate::measure::{self, Class, ColdWarmReport, MeasuredCode, Prices, human};
+use crate::runtime::Runtimes;
 use crate::wasm::compile::Compiler;
 use crate::wasm::engine::Engines;
 
@@ -42,8 +46,10 @@ struct Fuel {
 
 #[derive(Debug, clap::Args)]
 struct ColdWarm {
-    /// A component that exports a viewer hook [default: a built-in minimal hook]
+    /// A component that exports a viewer hook, or a source with `--runtime` [default: a built-in minimal hook]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    language: LanguageOption,
     /// Samples of each stage, 100 to 10,000,000.
     #[arg(long, value_name = "NUMBER", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     rounds: u32,
@@ -77,13 +83,22 @@ fn measured<T>(measure: impl FnOnce(&Engines, &mut dyn FnMut(f64)) -> anyhow::Re
 }
 
 fn cold_warm(args: &ColdWarm) -> anyhow::Result<()> {
-    let (title, bytes) = match &args.file {
-        Some(file) => {
-            (file.display().to_string(), std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?)
+    let title = args.file.as_ref().map_or("the built-in minimal hook".to_owned(), |file| file.display().to_string());
+    let rounds = args.rounds as usize;
+    let report = match (&args.file, args.language.runtime) {
+        (Some(file), Some(language)) => {
+            let runtimes = Runtimes::new(args.language.runtimes.found());
+            let source = runtimes.code(language, file, source::read(file, language)?);
+            let source = source.map_err(|missing| UsageError(missing.told()))?;
+            let subject = MeasuredCode::Source(&runtimes, &source);
+            measured(|engines, progress| measure::cold_warm(engines, &subject, rounds, progress))?
         }
-        None => ("the built-in minimal hook".to_owned(), measure::minimal_hook()),
+        (file, _) => {
+            let read = |file: &PathBuf| std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+            let bytes = file.as_ref().map_or_else(|| Ok(measure::minimal_hook()), read)?;
+            measured(|engines, progress| measure::cold_warm(engines, &MeasuredCode::Component(&bytes), rounds, progress))?
+        }
     };
-    let report = measured(|engines, progress| measure::cold_warm(engines, &bytes, args.rounds as usize, progress))?;
 
     if let Some(path) = &args.svg {
         std::fs::write(path, measure::svg(&report, &title)).with_context(|| format!("cannot write {}", path.display()))?;
@@ -110,9 +125,6 @@ fn fuel(args: &Fuel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Summarizes the operators: there are hundreds, and most are alike.
-const OPERATORS_SHOWN: usize = 10;
-
 fn print_prices(prices: &Prices) {
     say!("{:.0} units of fuel stand for a microsecond of this machine\n", prices.units_per_us);
     say!("{:<36}{:>10}{:>10}{:>24}", "", "takes", "units", "a limit of 1 ms ends");
@@ -120,8 +132,8 @@ fn print_prices(prices: &Prices) {
         let mut kinds: Vec<_> = prices.kinds.iter().filter(|kind| kind.class == class).collect();
         if class == Class::Operator {
             kinds.sort_by(|a, b| b.factor.total_cmp(&a.factor));
-            say!("{} (the {OPERATORS_SHOWN} longest of {})", class.name(), kinds.len());
-            kinds.truncate(OPERATORS_SHOWN);
+            say!("{} (the {OPERATORS} longest of {})", class.name(), kinds.len());
+            kinds.truncate(OPERATORS);
         } else {
             say!("{}", class.name());
         }

@@ -18,13 +18,11 @@ use nodes::CacheNode;
 
 use super::output::say;
 use crate::cache::no_path;
+use crate::limits::command::{NODE_ANSWER_BYTES, NODE_MS, PURGE_MS, PURGE_POLL_MS};
 use crate::telemetry::one_line_json;
 
-/// The admin port answers at once, except while a purge is written to disk.
-const PATIENCE: Duration = Duration::from_secs(30);
-const ANSWER_BYTES: usize = 1 << 20;
-/// Most purges are completed by then, so that the number of responses is known.
-const SOON: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(NODE_MS);
+const SOON: Duration = Duration::from_millis(PURGE_MS);
 
 /// Show what a running edge's cache holds, or purge it.
 #[derive(Debug, clap::Args)]
@@ -226,7 +224,7 @@ async fn purge(admin: &Admin, asked: &Value, wait: bool) -> anyhow::Result<Strin
     let mut state = ask(admin, Method::POST, "/cache/purges", asked).await?;
     let soon = Instant::now() + SOON;
     while state["status"] != "Completed" && (wait || Instant::now() < soon) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(PURGE_POLL_MS)).await;
         state = ask(admin, Method::GET, &format!("/cache/purges/{}", state["number"]), &Value::Null).await?;
     }
     let number = &state["number"];
@@ -253,7 +251,8 @@ async fn ask(admin: &Admin, method: Method, path: &str, body: &Value) -> anyhow:
         }
         let response = sender.send_request(request.body(Full::new(body))?).await?;
         let status = response.status();
-        let bytes = Limited::new(response.into_body(), ANSWER_BYTES).collect().await.map_err(|error| anyhow::anyhow!(error))?;
+        let bytes =
+            Limited::new(response.into_body(), NODE_ANSWER_BYTES).collect().await.map_err(|error| anyhow::anyhow!(error))?;
         driver.abort();
         anyhow::Ok((status, bytes.to_bytes()))
     };

@@ -2,7 +2,7 @@
 
 mod resolve;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,9 @@ use serde_json::json;
 use super::UsageError;
 use super::configuration::ConfigFile;
 use super::output::say;
-use crate::config::{self, Certificate, Config, ConfigErrors, Fault, Judges, Loaded};
+use super::source::{RuntimesOption, Workshop};
+use crate::config::{self, Certificate, Config, ConfigErrors, Fault, FunctionCode, Judges, Loaded};
+use crate::function::spec::Spec;
 use crate::host::wrong_roles;
 use crate::limits::Limits;
 use crate::net::TlsSlot;
@@ -28,13 +30,20 @@ pub(super) struct Args {
     /// Print JSON on stdout.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    runtimes: RuntimesOption,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let path = args.file.path()?;
     let file = path.display();
     let components = RefCell::default();
-    let judges = Judges { component: &|path, limits| component(&components, path, limits), certificate: &certificate };
+    let workshop = OnceCell::new();
+    let judges = Judges {
+        component: &|path, limits| component(&components, path, limits),
+        source: &|code, limits| source(&components, &workshop, &args.runtimes, code, limits),
+        certificate: &certificate,
+    };
     match config::load_judged(path, Some(&judges)) {
         Err(errors) if args.json => {
             say!("{:#}", json!({ "ok": false, "file": errors.file, "errors": errors.errors, "omitted": errors.omitted }));
@@ -45,7 +54,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             warnings.extend(resolve::unresolved(&config));
             let components = components.take();
             let exports = |name: &str| {
-                let inspection = components.get(&config.functions.get(name)?.component)?;
+                let inspection = components.get(config.functions.get(name)?.code.file())?;
                 Some((inspection.moments.clone(), inspection.http.is_some()))
             };
             let errors: Vec<String> = wrong_roles(&config, exports).iter().map(ToString::to_string).collect();
@@ -85,6 +94,35 @@ fn component(components: &RefCell<Components>, path: &Path, limits: &Limits) -> 
             Vec::new()
         }
         Err(faults) => faults,
+    }
+}
+
+/// Deploys a source as `serve` does: what is wrong with it shows when it is run. The first one compiles the Runtime.
+fn source(
+    components: &RefCell<Components>,
+    workshop: &OnceCell<Result<Workshop, String>>,
+    runtimes: &RuntimesOption,
+    code: &FunctionCode,
+    limits: &Limits,
+) -> Vec<Fault> {
+    let FunctionCode::Source { file, language, text } = code else { return Vec::new() };
+    let fault = |message: String, remedy: String| vec![Fault { message, remedy }];
+    let opened = workshop.get_or_init(|| Workshop::open("check", runtimes.found()).map_err(|error| format!("{error:#}")));
+    let workshop = match opened {
+        Ok(workshop) => workshop,
+        Err(error) => return fault(format!("it cannot be tried: {error}"), String::new()),
+    };
+    let code = match workshop.source(*language, file, text) {
+        Ok(code) => code,
+        Err(missing) => return fault(missing.to_string(), missing.remedy()),
+    };
+    let spec = Spec { limits: limits.clone(), min_warm: Some(0), ..Spec::new("check", code.id(), limits.profile()) };
+    match workshop.deploy(spec, &code) {
+        Ok(revision) => {
+            components.borrow_mut().insert(file.clone(), revision.inspection().clone());
+            Vec::new()
+        }
+        Err(error) => fault(error.to_string(), String::new()),
     }
 }
 

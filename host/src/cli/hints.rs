@@ -4,7 +4,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Commands of other programs, and ours.
-const LIKELY: [(&[&str], &str); 8] = [
+const LIKELY: [(&[&str], &str); 10] = [
     (&["purge", "invalidate", "flush", "ban", "clear"], "`edgeward cache purge` purges stored responses"),
     (&["stats", "lookup"], "`edgeward cache stats` and `edgeward cache lookup` show the cache"),
     (&["run", "start", "up", "server", "daemon"], "`edgeward serve` serves"),
@@ -14,7 +14,9 @@ const LIKELY: [(&[&str], &str); 8] = [
         "a running edge reloads a changed configuration by itself, and on SIGHUP; `edgeward serve --replace` takes over from it",
     ),
     (&["stop", "drain", "quit", "shutdown"], "a running edge drains and ends on SIGTERM, or on POST /drain to its admin port"),
-    (&["new", "create", "setup", "config-init"], "`edgeward init` writes a first configuration"),
+    (&["create", "scaffold", "generate"], "`edgeward new` writes a project, `edgeward init` a first configuration"),
+    (&["setup", "config-init"], "`edgeward init` writes a first configuration"),
+    (&["watch", "develop"], "`edgeward dev` builds and serves a project"),
     (&["status", "health", "ready"], "the admin port serves GET /readyz and /metrics"),
 ];
 

@@ -5,19 +5,41 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::UsageError;
 use super::output::say;
+use super::source::{self, LanguageOption, Workshop};
+use crate::function::spec::{CodeId, Spec};
+use crate::language::Language;
 use crate::limits::{Limit, Limits, Profile, UNBOUNDED};
+use crate::wasm::abi::Moment;
 use crate::wasm::compile::{self, CompileErrorKind, HttpVersion, Inspection};
 
 /// Show what a component is, without running it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  edgeward inspect guests/target/components/spa-rewrite.wasm")]
 pub struct Args {
-    /// A WebAssembly component.
+    /// A WebAssembly component, or a source with `--runtime`.
     file: PathBuf,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    language: LanguageOption,
+}
+
+/// What a source is, after INIT.
+#[derive(Serialize)]
+struct InspectedSource {
+    file: String,
+    bytes: usize,
+    runtime: &'static str,
+    /// `sha256:` and the digest of the Runtime, and of the source.
+    runtime_digest: String,
+    digest: String,
+    roles: Vec<String>,
+    /// Whether INIT has run to its end; else why not.
+    init: String,
+    limits: Vec<ShownLimit>,
 }
 
 #[derive(Serialize)]
@@ -45,8 +67,17 @@ struct ShownLimit {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(language) = args.language.runtime {
+        let shown = inspected_source(args, language)?;
+        if args.json {
+            say!("{}", serde_json::to_string_pretty(&shown)?);
+        } else {
+            print_source(&shown);
+        }
+        return Ok(());
+    }
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let inspection = compile::outline(&bytes).with_context(|| args.file.display().to_string())?;
+    let inspection = compile::outline(&bytes).with_context(|| source::named(&args.file))?;
     let shown = shown(args, &bytes, inspection);
     if args.json {
         say!("{}", serde_json::to_string_pretty(&shown)?);
@@ -72,21 +103,16 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> InspectedFile {
     // Invalid bytes fit no profile, whatever they export.
     let is_valid =
         examined.iter().any(|examined| examined.as_ref().err().is_none_or(|why| why.reason() != CompileErrorKind::Invalid));
-    let mut roles: Vec<String> = inspection.moments.iter().map(|moment| format!("{} hook", moment.name())).collect();
+    let mut roles = hooks(&inspection.moments);
     roles.extend(inspection.http.map(|version| match version {
         HttpVersion::P2 => "wasi:http 0.2 handler".to_owned(),
         HttpVersion::P3 => "wasi:http 0.3 handler".to_owned(),
+        HttpVersion::Event => "function (edgeward:function/handler)".to_owned(),
         HttpVersion::Cgi => "CGI program (wasi:cli/run 0.2)".to_owned(),
     }));
     if !is_valid {
         roles.clear();
     }
-    let limits = Limit::ALL.map(|limit| ShownLimit {
-        name: limit.name(),
-        unit: limit.unit(),
-        default: limit.default(profile),
-        maximum: limit.maximum(profile),
-    });
     InspectedFile {
         file: args.file.display().to_string(),
         bytes: bytes.len(),
@@ -96,16 +122,66 @@ fn shown(args: &Args, bytes: &[u8], inspection: Inspection) -> InspectedFile {
         viewer,
         worker,
         restorable,
-        limits: limits.into(),
+        limits: limits(profile),
     }
+}
+
+fn inspected_source(args: &Args, language: Language) -> anyhow::Result<InspectedSource> {
+    let text = source::read(&args.file, language)?;
+    let workshop = Workshop::open("inspect", args.language.runtimes.found())?;
+    let code = workshop.source(language, &args.file, &text);
+    let code = code.map_err(|missing| UsageError(missing.told()))?;
+    let id = code.id();
+    let CodeId::Source { runtime, .. } = &id else { anyhow::bail!("it is a component") };
+    let spec = Spec { min_warm: Some(0), ..Spec::new("inspect", id.clone(), Profile::Viewer) };
+    let (roles, init) = match workshop.deploy(spec, &code) {
+        Ok(revision) => (hooks(revision.moments()), "yes".to_owned()),
+        Err(why) => (Vec::new(), why.to_string()),
+    };
+    Ok(InspectedSource {
+        file: args.file.display().to_string(),
+        bytes: text.len(),
+        runtime: language.name(),
+        runtime_digest: runtime.to_string(),
+        digest: id.digest().to_string(),
+        roles,
+        init,
+        limits: limits(Profile::Viewer),
+    })
+}
+
+fn hooks(moments: &[Moment]) -> Vec<String> {
+    moments.iter().map(|moment| format!("{} hook", moment.name())).collect()
+}
+
+fn limits(profile: Profile) -> Vec<ShownLimit> {
+    let shown = |limit: Limit| ShownLimit {
+        name: limit.name(),
+        unit: limit.unit(),
+        default: limit.default(profile),
+        maximum: limit.maximum(profile),
+    };
+    Limit::ALL.map(shown).into()
 }
 
 fn bound(value: u64) -> String {
     if value == UNBOUNDED { "none".to_owned() } else { value.to_string() }
 }
 
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "none".to_owned() } else { items.join("\n            ") }
+}
+
+fn print_source(shown: &InspectedSource) {
+    say!("{}: {} bytes of {}", shown.file, shown.bytes, shown.runtime);
+    say!("digest      {}", shown.digest);
+    say!("runtime     {}", shown.runtime_digest);
+    say!("can be      {}", list(&shown.roles));
+    say!("starts      {}", shown.init.replace('\n', "\n            "));
+    print_limits(&shown.limits);
+}
+
 fn print(shown: &InspectedFile) {
-    let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join("\n            ") };
     say!("{}: {} bytes", shown.file, shown.bytes);
     say!("can be      {}", list(&shown.roles));
     say!("exports     {}", list(&shown.exports));
@@ -115,8 +191,12 @@ fn print(shown: &InspectedFile) {
     if let Some(restorable) = &shown.restorable {
         say!("restorable  {restorable}");
     }
+    print_limits(&shown.limits);
+}
+
+fn print_limits(limits: &[ShownLimit]) {
     say!("\n{:<16}{:>14}{:>14}  unit", "limit", "default", "maximum");
-    for limit in &shown.limits {
+    for limit in limits {
         say!("{:<16}{:>14}{:>14}  {}", limit.name, bound(limit.default), bound(limit.maximum), limit.unit);
     }
 }

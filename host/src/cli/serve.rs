@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::FAILED;
 use super::configuration::ConfigFile;
+use super::source::RuntimesOption;
 use crate::config;
 use crate::host::{Asked, Drain, Host, Launch, Notifier, Passed};
 use crate::wasm::compile::Compiler;
@@ -22,11 +23,24 @@ pub(super) struct Args {
     /// Take over from a running edge with the same data folder: it stops when this one is ready.
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    runtimes: RuntimesOption,
+    /// End with the process that has started this one.
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.with_parent {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    }
     // No other threads exist yet.
-    let launch = Launch { passed: Passed::from_environment()?, notifier: Notifier::from_environment()?, replace: args.replace };
+    let launch = Launch {
+        passed: Passed::from_environment()?,
+        notifier: Notifier::from_environment()?,
+        replace: args.replace,
+        runtimes: args.runtimes.folder.clone(),
+    };
     // First, since until then a signal ends the process.
     let (asked, ear) = Asked::new();
     obey_signals(asked.clone())?;

@@ -8,12 +8,12 @@ use anyhow::Context as _;
 
 use super::UsageError;
 use super::output::say;
+use super::source::{self, LanguageOption, Workshop};
 use crate::edge::{Trial, trial};
-use crate::function::build::Builder;
-use crate::function::spec::{CodeDigest, KeyValues, Spec};
-use crate::limits::{Compiling, Profile};
-use crate::telemetry::Telemetry;
-use crate::wasm::compile::{self, Compiler, ComponentSource};
+use crate::function::build::CodeFile;
+use crate::function::spec::{KeyValues, Spec};
+use crate::limits::Profile;
+use crate::wasm::compile;
 
 /// Run one hook on an event, as CloudFront's TestFunction does.
 ///
@@ -21,10 +21,10 @@ use crate::wasm::compile::{self, Compiler, ComponentSource};
 /// The exit code is 1 if the hook fails or its answer is invalid.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  edgeward test hook.wasm event.json\n  edgeward test jwt-check.wasm event.json --key-values keys.json --json | jq .FunctionOutput"
+    after_help = "Examples:\n  edgeward test hook.wasm event.json\n  edgeward test jwt-check.wasm event.json --key-values keys.json --json | jq .FunctionOutput\n  edgeward test rewrite.js event.json --runtime cloudfront-js-2.0"
 )]
 pub(super) struct Args {
-    /// The component.
+    /// The component, or a source with `--runtime`.
     file: PathBuf,
     /// The event, as JSON.
     event: PathBuf,
@@ -34,29 +34,31 @@ pub(super) struct Args {
     /// Print the whole result as JSON, with TestFunction's names.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    language: LanguageOption,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let event = std::fs::read_to_string(&args.event).with_context(|| format!("cannot read {}", args.event.display()))?;
-    let inspection = compile::outline(&bytes).with_context(|| args.file.display().to_string())?;
-    let profile = if inspection.moments.iter().any(|moment| moment.is_viewer()) { Profile::Viewer } else { Profile::Worker };
-    let (name, source) = (args.file.file_stem().unwrap_or_default().to_string_lossy(), ComponentSource::from_bytes(&bytes)?);
+    let workshop = Workshop::open("test", args.language.runtimes.found())?;
+    let (code, profile) = match args.language.runtime {
+        Some(language) => {
+            let text = source::read(&args.file, language)?;
+            let code = workshop.source(language, &args.file, &text);
+            (code.map_err(|missing| UsageError(missing.told()))?, Profile::Viewer)
+        }
+        None => component(&args.file)?,
+    };
+    let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let spec = Spec {
         min_warm: Some(1),
         key_values: args.key_values.as_deref().map(key_values).transpose()?,
-        ..Spec::new(&name, CodeDigest(source.sha256), profile)
+        ..Spec::new(&name, code.id(), profile)
     };
-    let directory = std::env::temp_dir().join(format!("edgeward-test-{}", std::process::id()));
-    let telemetry = Arc::new(Telemetry::new());
-    let builder = Builder::new(1, &directory, Compiler::this_program(), telemetry.clone())?;
-    let revision = builder.build(spec, &source, Compiling::default()).map(Arc::new).map_err(anyhow::Error::from);
+    let revision = workshop.deploy(spec, &code)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result =
-        revision.and_then(|revision| tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &telemetry)));
-    // It contains only compiled files of this run.
-    let _ = std::fs::remove_dir_all(&directory);
-    let result = result?;
+    let result = tokio::task::LocalSet::new().block_on(&runtime, trial(&revision, &event, &workshop.telemetry))?;
+    drop((revision, workshop));
     if args.json {
         say!("{}", serde_json::to_string_pretty(&result)?)
     } else {
@@ -64,6 +66,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     // The result has been printed; only the exit code is left.
     if result.function_error_message.is_some() { std::process::exit(i32::from(super::FAILED)) } else { Ok(()) }
+}
+
+fn component(file: &Path) -> anyhow::Result<(CodeFile, Profile)> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let inspection = compile::outline(&bytes).with_context(|| source::named(file))?;
+    let profile = if inspection.moments.iter().any(|moment| moment.is_viewer()) { Profile::Viewer } else { Profile::Worker };
+    Ok((Workshop::component(&bytes)?, profile))
 }
 
 fn key_values(file: &Path) -> anyhow::Result<Arc<KeyValues>> {

@@ -9,12 +9,10 @@ use super::report::quoted;
 use super::{Cache, CachePolicy, DiskCache, Forwarding};
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, Encodings, KeyPolicy};
-use crate::limits::config::FORWARDED_NAMES;
+use crate::limits::cache::tiers;
+use crate::limits::config::{FORWARDED_NAMES, TTL_S_MAX};
 
 const MODES: [(&str, Mode); 2] = [("cloudfront", Mode::CloudFront), ("standards", Mode::Standards)];
-
-/// Ten years. CloudFront's console allows one, but its API takes more.
-pub(super) const TTL_S_MAX: u64 = 315_360_000;
 
 /// CloudFront's managed cache policies ("Use managed cache policies"), which need no declaration.
 pub(super) const MANAGED: [&str; 4] =
@@ -51,26 +49,26 @@ pub(super) fn managed(name: &str) -> CachePolicy {
 }
 
 pub(super) fn read(root: &mut TableReader<'_>, files: &Files<'_>) -> Cache {
-    let mut cache = Cache { memory_bytes: 256 << 20, memory_object_bytes: 8 << 20, disk: None };
+    let mut cache = Cache { memory_bytes: tiers::MEMORY_BYTES, memory_object_bytes: tiers::MEMORY_OBJECT_BYTES, disk: None };
     let Some(mut table) = root.table("cache") else { return cache };
-    if let Some(bytes) = table.integer("memory_bytes", 0..=1 << 42) {
+    if let Some(bytes) = table.integer("memory_bytes", 0..=tiers::MEMORY_BYTES_MAX) {
         cache.memory_bytes = bytes;
         // The default: an object must not evict the whole cache.
         cache.memory_object_bytes = cache.memory_object_bytes.min(bytes / 4);
     }
-    if let Some(bytes) = table.integer("memory_object_bytes", 0..=1 << 32) {
+    if let Some(bytes) = table.integer("memory_object_bytes", 0..=tiers::MEMORY_OBJECT_BYTES_MAX) {
         cache.memory_object_bytes = bytes;
     }
     if let Some(mut disk) = table.table("disk") {
         let folder = disk.required_text("folder", "\"cache\"").map(|text| files.folder_to_be(&disk, &text));
-        let bytes = disk.integer("bytes", 64 << 20..=1 << 50);
+        let bytes = disk.integer("bytes", tiers::DISK_BYTES_MIN..=tiers::DISK_BYTES_MAX);
         if !disk.has("bytes") {
             disk.missing("bytes", "10_737_418_240");
         }
-        let object_bytes = disk.integer("object_bytes", 1..=50 << 30);
+        let object_bytes = disk.integer("object_bytes", 1..=tiers::DISK_OBJECT_BYTES);
         disk.finish();
         if let (Some(folder), Some(bytes)) = (folder, bytes) {
-            let object_bytes = object_bytes.unwrap_or(50 << 30).min(bytes / 8);
+            let object_bytes = object_bytes.unwrap_or(tiers::DISK_OBJECT_BYTES).min(bytes / 8);
             cache.disk = Some(DiskCache { folder, bytes, object_bytes });
         }
     }

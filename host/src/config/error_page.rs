@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::ErrorPage;
-use super::cache::TTL_S_MAX;
 use super::reader::TableReader;
-use crate::limits::config::ERROR_PAGE_TARGET_BYTES;
+use crate::limits::config::{ERROR_PAGE_TARGET_BYTES, TTL_S_MAX};
 
 pub(super) fn read(site: &mut TableReader<'_>) -> Vec<ErrorPage> {
     let mut pages: BTreeMap<u16, ErrorPage> = BTreeMap::new();

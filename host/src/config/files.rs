@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::Certificate;
 use super::reader::{TableReader, Text};
 use super::sources::{InputSnapshot, Sources};
+use super::{Certificate, FunctionCode};
 use crate::limits::Limits;
 
 pub(super) struct Files<'a> {
@@ -23,6 +23,7 @@ pub(super) struct Files<'a> {
 /// like all others. Each returns the error and a remedy.
 pub struct Judges<'a> {
     pub component: &'a dyn Fn(&Path, &Limits) -> Vec<Fault>,
+    pub source: &'a dyn Fn(&FunctionCode, &Limits) -> Vec<Fault>,
     pub certificate: &'a dyn Fn(&Certificate) -> Vec<Fault>,
 }
 
@@ -76,6 +77,13 @@ impl<'a> Files<'a> {
     /// Validates a component, if there is a validator.
     pub(super) fn judge_component(&self, table: &TableReader<'_>, text: &Text<'_>, path: &Path, limits: &Limits) {
         for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.component)(path, limits)) {
+            table.report.error(text.span(), format!("`{}`: {message}", text.get_ref().escape_debug()), remedy);
+        }
+    }
+
+    /// Runs INIT of a source, if somebody wants to know.
+    pub(super) fn judge_source(&self, table: &TableReader<'_>, text: &Text<'_>, code: &FunctionCode, limits: &Limits) {
+        for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.source)(code, limits)) {
             table.report.error(text.span(), format!("`{}`: {message}", text.get_ref().escape_debug()), remedy);
         }
     }

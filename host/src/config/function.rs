@@ -1,4 +1,4 @@
-//! `[function.NAME]`: a component and its settings. Its use in sites decides its profile.
+//! `[function.NAME]`: a component or a source, and its settings. Its use in sites decides its profile.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +11,8 @@ use toml::de::DeValue;
 use super::files::Files;
 use super::reader::{self, Declared, TableReader, Text};
 use super::report::{nearest, quoted};
-use super::{Function, Hidden, KeyValues};
+use super::{Function, FunctionCode, Hidden, KeyValues};
+use crate::language::Language;
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};
 use crate::network::Grants;
 
@@ -48,6 +49,16 @@ impl Uses {
             (None, _) => Profile::Worker,
         }
     }
+
+    /// The one profile of a source.
+    fn source(&self, table: &TableReader<'_>, name: &str) -> Profile {
+        if let Some(worker) = self.worker.get(name) {
+            let message = format!("function `{name}` is a source, which can only be a viewer hook");
+            let remedy = "use it as `viewer_request` or `viewer_response`, or use a function with a `component` here";
+            table.report.error(worker.clone(), message, remedy);
+        }
+        Profile::Viewer
+    }
 }
 
 pub(super) fn read(
@@ -59,10 +70,9 @@ pub(super) fn read(
 ) -> BTreeMap<String, Arc<Function>> {
     let functions = root.named("function").into_iter().filter_map(|(name, mut table)| {
         let name = (*name.get_ref()).to_owned();
-        let profile = uses.profile(&table, &name);
-        let component = table.required_text("component", "\"function.wasm\"");
+        let profile = if table.has("source") { uses.source(&table, &name) } else { uses.profile(&table, &name) };
         let limits = limits(&mut table, profile);
-        let component = component.and_then(|text| component_file(&table, &text, uses.contains(&name).then_some(&limits), files));
+        let code = code(&mut table, uses.contains(&name).then_some(&limits), files);
         let policy = policy(&mut table);
         let min_warm = min_warm(&mut table, &limits);
         let store = table.text("key_value_store");
@@ -72,7 +82,7 @@ pub(super) fn read(
         table.finish();
         let function = Function {
             name: name.clone(),
-            component: component?,
+            code: code?,
             profile,
             limits,
             policy,
@@ -84,6 +94,72 @@ pub(super) fn read(
         Some((name, Arc::new(function)))
     });
     functions.collect()
+}
+
+/// `component`, or `source` with `runtime`.
+fn code(table: &mut TableReader<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<FunctionCode> {
+    const EXAMPLE: &str = "\"function.wasm\"";
+    let (component, source, runtime) = (table.text("component"), table.text("source"), table.text("runtime"));
+    match (component, source, runtime) {
+        (Some(_), Some(source), _) => {
+            let remedy = "take one out: `component` names WebAssembly, `source` what a Runtime runs";
+            table.report.error(source.span(), format!("{} has a `component` and a `source`", table.place()), remedy);
+            None
+        }
+        (component, None, Some(runtime)) => {
+            let remedy = "add `source = \"function.js\"`, or take `runtime` out";
+            table.report.error(runtime.span(), format!("{} has a `runtime` and no `source`", table.place()), remedy);
+            component.and(None)
+        }
+        (Some(component), None, None) => component_file(table, &component, limits, files).map(FunctionCode::Component),
+        (None, Some(source), Some(runtime)) => source_file(table, &source, &runtime, limits, files),
+        (None, Some(_), None) => {
+            if !table.has("runtime") {
+                table.missing("runtime", &format!("\"{}\"", Language::CloudfrontJs2));
+            }
+            None
+        }
+        (None, None, None) => {
+            if !["component", "source", "runtime"].into_iter().any(|key| table.has(key)) {
+                table.missing("component", EXAMPLE);
+            }
+            None
+        }
+    }
+}
+
+fn source_file(
+    table: &TableReader<'_>,
+    source: &Text<'_>,
+    runtime: &Text<'_>,
+    limits: Option<&Limits>,
+    files: &mut Files<'_>,
+) -> Option<FunctionCode> {
+    let language = Language::named(runtime.get_ref());
+    if language.is_none() {
+        let names = || Language::ALL.iter().map(|language| language.name());
+        let near = nearest(runtime.get_ref(), names()).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+        let message = format!("unknown runtime `{}`", runtime.get_ref().escape_debug());
+        table.report.error(runtime.span(), message, format!("{near}the runtimes are: {}", quoted(names())));
+    }
+    let file = files.existing(table, source)?;
+    let (language, bytes) = (language?, std::fs::metadata(&file).map_or(0, |metadata| metadata.len()));
+    let most = language.source_bytes_max();
+    if bytes > most {
+        let message = format!("`{}` has {bytes} bytes", source.get_ref().escape_debug());
+        table.report.error(source.span(), message, format!("a source of {language} may have at most {most}"));
+        return None;
+    }
+    let Ok(text) = String::from_utf8(files.contents(table, source, most)?) else {
+        let message = format!("`{}` is not UTF-8", source.get_ref().escape_debug());
+        table.report.error(source.span(), message, "save it as UTF-8 text");
+        return None;
+    };
+    let code = FunctionCode::Source { file, language, text: text.into() };
+    if let Some(limits) = limits {
+        files.judge_source(table, source, &code, limits);
+    }
+    Some(code)
 }
 
 /// `limits` is `None` for an unused function: it is not deployed and has no profile to validate against.

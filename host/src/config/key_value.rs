@@ -7,10 +7,7 @@ use super::files::Files;
 use super::reader::{TableReader, Text};
 use super::report::quoted;
 use super::{Hidden, KeyValues};
-use crate::limits::config::{KV_KEY_BYTES, KV_STORE_BYTES, KV_VALUE_BYTES};
-
-/// JSON is larger than its content: quotes, escapes, white space.
-const JSON_BYTES_MAX: u64 = 8 * KV_STORE_BYTES as u64;
+use crate::limits::config::{KV_FILE_BYTES, KV_KEY_BYTES, KV_STORE_BYTES, KV_VALUE_BYTES};
 
 pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<KeyValues>> {
     let stores = root.named("key_value_store").into_iter().filter_map(|(name, mut table)| {
@@ -24,7 +21,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> BTreeMa
 }
 
 fn values(table: &TableReader<'_>, file: &Text<'_>, files: &mut Files<'_>) -> Option<BTreeMap<String, Vec<u8>>> {
-    let bytes = files.contents(table, file, JSON_BYTES_MAX)?;
+    let bytes = files.contents(table, file, KV_FILE_BYTES)?;
     match serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(&bytes) {
         Ok(entries) => checked(table, file, entries),
         Err(error) => {

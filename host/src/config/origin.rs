@@ -68,11 +68,13 @@ fn url_origin(table: &mut TableReader<'_>, files: &mut Files<'_>) -> Option<UrlO
         table.report.error(host.span(), "`host_header` and `forward_host` exclude each other", "remove one of them");
     }
     let headers = headers(table, "headers");
-    let connect_timeout = seconds(table, "connect_timeout_s", 1..=10, 10);
-    let connect_attempts = table.integer("connect_attempts", 1..=3).unwrap_or(3);
-    let read_timeout = seconds(table, "read_timeout_s", 1..=limits::READ_TIMEOUT_S_MAX, 30);
-    let keepalive = seconds(table, "keepalive_s", 1..=120, 5);
-    let max_idle = table.integer("max_idle_per_worker", 0..=IDLE_CONNECTIONS_MAX).unwrap_or(128);
+    let connect_timeout =
+        seconds(table, "connect_timeout_s", 1..=limits::CONNECT_TIMEOUT_S_MAX, limits::CONNECT_TIMEOUT_MS / 1_000);
+    let connect_attempts =
+        table.integer("connect_attempts", 1..=u64::from(limits::CONNECT_ATTEMPTS)).unwrap_or(u64::from(limits::CONNECT_ATTEMPTS));
+    let read_timeout = seconds(table, "read_timeout_s", 1..=limits::READ_TIMEOUT_S_MAX, limits::READ_TIMEOUT_MS / 1_000);
+    let keepalive = seconds(table, "keepalive_s", 1..=limits::KEEPALIVE_S_MAX, limits::KEEPALIVE_MS / 1_000);
+    let max_idle = table.integer("max_idle_per_worker", 0..=IDLE_CONNECTIONS_MAX).unwrap_or(limits::IDLE_CONNECTIONS);
     let connections = table.integer("connections_per_worker", 1..=limits::CONNECTIONS_MAX).unwrap_or(limits::CONNECTIONS as u64);
     let ca = table.text("ca").map(|text| files.existing(table, &text));
     let Url { tls, host, port, path } = url?;

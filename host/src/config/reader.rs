@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::report::{Report, nearest, quoted};
+use crate::limits::config::NAME_BYTES;
 
 /// A string of the file, with its span.
 pub(super) type Text<'a> = Spanned<&'a str>;
@@ -290,15 +291,14 @@ pub(super) fn unknown(report: &Report<'_>, kind: &str, name: &Text<'_>, declared
 
 /// Names appear in metrics, logs and headers.
 pub(super) fn name_is_sound(report: &Report<'_>, name: &Text<'_>) -> bool {
-    const NAME_BYTES_MAX: usize = 64;
     let text = name.get_ref();
-    let sound = (1..=NAME_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let sound =
+        (1..=NAME_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if !sound {
         report.error(
             name.span(),
             format!("`{}` cannot be a name", text.escape_debug()),
-            format!("1 to {NAME_BYTES_MAX} of the letters a-z and A-Z, digits, `-`, `_` and `.`"),
+            format!("1 to {NAME_BYTES} of the letters a-z and A-Z, digits, `-`, `_` and `.`"),
         );
     }
     sound

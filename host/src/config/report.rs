@@ -1,7 +1,7 @@
 //! I collect the errors of a configuration and display them as a compiler does: place, line, remedy.
 //!
 //! Reading continues after an error, so that a person sees all of them at once. I display at most
-//! `SHOWN_MAX` and count the rest: a generated file can have a million errors.
+//! `ERRORS` and count the rest: a generated file can have a million errors.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -12,10 +12,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::sources::{InputSnapshot, SourceFile, Sources};
-
-const SHOWN_MAX: usize = 100;
-/// Maximum displayed length of a line, in characters.
-const LINE_MAX: usize = 160;
+use crate::limits::config::report::{ERRORS, LINE_CHARS, NAMES, SECRET_BYTES_MIN};
 
 /// Every error of a configuration. `Display` shows them all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
@@ -178,8 +175,8 @@ impl<'s> Report<'s> {
     pub(super) fn errors(&self) -> ConfigErrors {
         let Findings { mut problems, hidden, .. } = self.found.take();
         problems.sort_by_key(|problem| problem.span.start);
-        let omitted = problems.len().saturating_sub(SHOWN_MAX);
-        problems.truncate(SHOWN_MAX);
+        let omitted = problems.len().saturating_sub(ERRORS);
+        problems.truncate(ERRORS);
         let errors = problems.into_iter().map(|problem| {
             let source = self.sources.at(problem.span.start);
             ConfigError {
@@ -198,14 +195,13 @@ impl<'s> Report<'s> {
 /// Whole values appear in backquotes; parts of them may appear anywhere. A part that is too short to be a secret is
 /// replaced in backquotes only, or every `a` of the message would disappear.
 fn as_written(mut message: String, span: &Range<usize>, hidden: &[HiddenText]) -> String {
-    const SHORT: usize = 4;
     for HiddenText { span: place, texts } in hidden {
         let is_meant = place.start < span.end.max(span.start + 1) && span.start < place.end;
         for (text, written) in texts {
             let escaped = text.escape_debug().to_string();
             let blanked: String = text.chars().map(printable).collect();
             for text in [text, &escaped, &blanked] {
-                if text.len() >= SHORT {
+                if text.len() >= SECRET_BYTES_MIN {
                     message = replaced(&message, text, written);
                 } else if is_meant && !text.is_empty() {
                     message = replaced(&message, &format!("`{text}`"), &format!("`{written}`"));
@@ -245,9 +241,8 @@ pub(super) fn nearest<'k>(wanted: &str, known: impl IntoIterator<Item = &'k str>
 
 /// Formats "`a`, `b`" for a remedy.
 pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
-    const NAMES_MAX: usize = 40;
     let mut names = names.into_iter().map(|name| format!("`{name}`"));
-    let mut list = names.by_ref().take(NAMES_MAX).collect::<Vec<_>>().join(", ");
+    let mut list = names.by_ref().take(NAMES).collect::<Vec<_>>().join(", ");
     let rest = names.count();
     if rest > 0 {
         let _ = write!(list, " and {rest} more");
@@ -265,11 +260,11 @@ fn place(file: &SourceFile, span: &Range<usize>) -> SourceLocation {
     let column = source[line_start..at].chars().count();
     let width = source[at..end].chars().count();
     // The window moves right only as far as the carets need.
-    let skipped = if column + width < LINE_MAX { 0 } else { column.saturating_sub(LINE_MAX / 4) };
+    let skipped = if column + width < LINE_CHARS { 0 } else { column.saturating_sub(LINE_CHARS / 4) };
     let shown = source[line_start..line_end].trim_end_matches('\r');
-    let shown: String = shown.chars().skip(skipped).take(LINE_MAX).map(printable).collect();
+    let shown: String = shown.chars().skip(skipped).take(LINE_CHARS).map(printable).collect();
     let start = column - skipped;
-    let carets = start..(start + width).min(LINE_MAX.max(start));
+    let carets = start..(start + width).min(LINE_CHARS.max(start));
     let line = source[..line_start].matches('\n').count() + 1;
     let file = file.path.display().to_string();
     SourceLocation { file, line, column: column + 1, shown, carets }

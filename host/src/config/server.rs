@@ -14,7 +14,7 @@ use super::reader::{TableReader, Text, wrong_type};
 use super::report::{nearest, quoted};
 use super::{AccessLog, AdminAccess, Certificate, Server, Token};
 use crate::fields::Field;
-use crate::limits::config::{ADMIN_HOSTS, CERTIFICATES, DRAIN_S_MAX, EDGE_LOCATION_BYTES, LISTENERS, WORKERS};
+use crate::limits::config::{ADMIN_HOSTS, CERTIFICATES, DRAIN_S, DRAIN_S_MAX, EDGE_LOCATION_BYTES, LISTENERS, WORKERS};
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN, CHAIN_BYTES};
 use crate::limits::{Compiling, compile, request, tunnel};
 
@@ -27,9 +27,10 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         admin_access: Arc::default(),
         workers: workers.min(usize::try_from(WORKERS).unwrap_or(usize::MAX)),
         data_dir: files.resolve_at("edgeward-data", &root.span()),
+        runtimes: None,
         compiling: Compiling::default(),
         edge_location: "local".to_owned(),
-        drain: Duration::from_secs(30),
+        drain: Duration::from_secs(DRAIN_S),
         drain_listen: None,
         access_log: Some(AccessLog::default()),
         websockets_per_worker: usize::try_from(tunnel::PER_WORKER).unwrap_or(usize::MAX),
@@ -54,6 +55,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
     if let Some(folder) = table.text("data_dir") {
         server.data_dir = files.folder_to_be(&table, &folder);
     }
+    server.runtimes = table.text("runtimes").and_then(|folder| files.existing_folder(&table, &folder));
     if let Some(bytes) = table.integer("compile_memory_bytes", compile::MEMORY_BYTES_MIN..=compile::MEMORY_BYTES_MAX) {
         server.compiling.memory_bytes = bytes;
     }

@@ -61,6 +61,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
     let has_group = origins.iter().any(|(name, _)| *name == "dead");
     Config {
         server: Server {
+            runtimes: None,
             compiling: Default::default(),
             http: vec![],
             https: vec![],
@@ -284,7 +285,7 @@ fn refusals_and_failovers_have_their_statuses() {
 }
 
 #[test]
-fn a_panic_is_one_requests_end() {
+fn a_panic_ends_one_request_only() {
     worker(async {
         let telemetry = Telemetry::new();
         let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };

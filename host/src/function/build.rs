@@ -5,17 +5,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::failure::Failure;
 use crate::function::concurrency::throttle::UtilizationThrottle;
 use crate::function::pool::ViewerPool;
 use crate::function::revision::{Code, Revision};
-use crate::function::spec::{CodeDigest, Spec};
+use crate::function::spec::{CodeDigest, CodeId, Spec};
 use crate::function::worker_pool::WorkerPool;
+use crate::language::Language;
 use crate::limits::{Compiling, InstancePolicy, Limit, Profile};
+use crate::runtime::{MissingRuntime, RuntimeFolder, Runtimes, SourceCode};
 use crate::telemetry::{FunctionMetrics, Telemetry};
-use crate::wasm::compile::{self, CompileError, Compiled, Compiler, ComponentSource, HttpVersion};
+use crate::wasm::compile::{self, CompileError, Compiled, Compiler, ComponentSource, HttpVersion, Inspection};
 use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
+use crate::wasm::init::InitError;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
 use crate::wasm::worker::WorkerCode;
@@ -29,9 +34,16 @@ pub enum DeployError {
     #[error("its bytes have the digest {found}, and not the {wanted} that is to be deployed")]
     OtherCode { wanted: CodeDigest, found: CodeDigest },
     #[error("{}", .0.told())]
+    Runtime(#[from] MissingRuntime),
+    /// INIT of a source has failed.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    #[error("a source can be a viewer hook, and not run at or as an origin; take a component there")]
+    SourceAtOrigin,
+    #[error("{}", .0.told())]
     Code(#[from] CompileError),
     /// No instance of it starts.
-    #[error("{0}")]
+    #[error(transparent)]
     Start(#[from] Failure),
 }
 
@@ -42,7 +54,31 @@ impl DeployError {
             DeployError::Unreadable(_) => "read",
             DeployError::OtherCode { .. } => compile::CompileErrorKind::Changed.name(),
             DeployError::Code(error) => error.reason().name(),
+            DeployError::Runtime(_) => "runtime",
+            DeployError::Init(InitError::Runtime(error)) => error.reason().name(),
+            DeployError::Init(_) => "init",
+            DeployError::SourceAtOrigin => "profile",
             DeployError::Start(_) => "start",
+        }
+    }
+}
+
+/// The bytes of a function.
+pub enum CodeFile {
+    Component(ComponentSource),
+    Source(SourceCode),
+}
+
+impl CodeFile {
+    pub fn id(&self) -> CodeId {
+        match self {
+            CodeFile::Component(component) => CodeId::Component(CodeDigest(component.sha256)),
+            CodeFile::Source(SourceCode { language, runtime, file, text }) => CodeId::Source {
+                language: *language,
+                runtime: CodeDigest(runtime.sha256),
+                source: CodeDigest(Sha256::digest(text).into()),
+                file: file.clone(),
+            },
         }
     }
 }
@@ -52,47 +88,87 @@ pub struct Builder {
     /// Threads that call revisions.
     lanes: usize,
     engines: Arc<Engines>,
+    runtimes: Runtimes,
     telemetry: Arc<Telemetry>,
 }
 
 impl Builder {
     /// `lanes` is the number of threads that call revisions; compiled files are kept in `data_dir`, and made by `compiler`.
-    pub fn new(lanes: usize, data_dir: &Path, compiler: Compiler, telemetry: Arc<Telemetry>) -> anyhow::Result<Builder> {
+    pub fn new(
+        lanes: usize,
+        data_dir: &Path,
+        compiler: Compiler,
+        runtimes: RuntimeFolder,
+        telemetry: Arc<Telemetry>,
+    ) -> anyhow::Result<Builder> {
         let engines = Arc::new(Engines::new(data_dir, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
-        Ok(Builder { lanes, engines, telemetry })
+        Ok(Builder { lanes, engines, runtimes: Runtimes::new(runtimes), telemetry })
     }
 
-    /// Compiles the component, unless that was done before, and starts instances. Blocks for as long as that takes:
-    /// never call it on a thread that serves.
+    /// A source, with the Runtime that is installed for its language.
+    pub fn source(&self, language: Language, file: &Path, text: String) -> Result<CodeFile, MissingRuntime> {
+        self.runtimes.code(language, file, text).map(CodeFile::Source)
+    }
+
+    /// Compiles the component, unless that was done before, or runs INIT of the source; and starts instances. Blocks for as
+    /// long as that takes: never call it on a thread that serves.
     ///
     /// # Errors
-    /// All that is wrong with the component under this specification.
-    pub fn build(&self, spec: Spec, source: &ComponentSource, bounds: Compiling) -> Result<Revision, DeployError> {
-        let found = CodeDigest(source.sha256);
+    /// All that is wrong with the code under this specification.
+    pub fn build(&self, spec: Spec, code: &CodeFile, bounds: Compiling) -> Result<Revision, DeployError> {
+        let found = code.id();
         if spec.code != found {
-            return Err(DeployError::OtherCode { wanted: spec.code, found });
+            return Err(DeployError::OtherCode { wanted: spec.code.digest(), found: found.digest() });
         }
-        let compiled = compile::compiled(&self.engines, source, &spec.limits, bounds)?;
         let metrics = Arc::new(self.telemetry.function(&spec.name));
-        let code = match spec.profile() {
-            Profile::Viewer => Code::Viewer(self.viewer_pool(&spec, &compiled, &metrics)?),
-            Profile::Worker => Code::Worker(self.worker_pool(&spec, &compiled, &metrics)?),
+        let (code, inspection) = match code {
+            CodeFile::Component(component) => self.component(&spec, component, bounds, &metrics)?,
+            CodeFile::Source(source) => self.frozen(&spec, source, bounds, &metrics)?,
         };
-        self.engines.aot.release(&compiled.component);
-        let (inspection, deployed) = (compiled.inspection, SystemTime::now());
+        let deployed = SystemTime::now();
         Ok(Revision { spec, deployed, inspection, metrics, throttle: UtilizationThrottle::default(), code })
     }
 
-    fn viewer_pool(
+    fn component(
         &self,
         spec: &Spec,
-        compiled: &Compiled,
+        component: &ComponentSource,
+        bounds: Compiling,
         metrics: &Arc<FunctionMetrics>,
-    ) -> Result<Arc<ViewerPool>, DeployError> {
-        if let Err(why) = &compiled.restorable {
-            tracing::info!(function = spec.name, reason = %why, "instances cannot be restored; each call takes a new one");
+    ) -> Result<(Code, Inspection), DeployError> {
+        let compiled = compile::compiled(&self.engines, component, &spec.limits, bounds)?;
+        let code = match spec.profile() {
+            Profile::Viewer => {
+                let code = ViewerCode::new(&self.engines, &compiled, &spec.limits, key_values(spec))?;
+                Code::Viewer(self.viewer_pool(spec, code, metrics)?)
+            }
+            Profile::Worker => Code::Worker(self.worker_pool(spec, &compiled, metrics)?),
+        };
+        self.engines.aot.release(&compiled.component);
+        Ok((code, compiled.inspection))
+    }
+
+    fn frozen(
+        &self,
+        spec: &Spec,
+        source: &SourceCode,
+        bounds: Compiling,
+        metrics: &Arc<FunctionMetrics>,
+    ) -> Result<(Code, Inspection), DeployError> {
+        if spec.profile() != Profile::Viewer {
+            return Err(DeployError::SourceAtOrigin);
         }
-        let code = ViewerCode::new(&self.engines, compiled, &spec.limits, key_values(spec))?;
+        let (runtime, code, log) = self.runtimes.function(&self.engines, source, &spec.limits, bounds, key_values(spec))?;
+        if !log.is_empty() && metrics.may_speak() {
+            tracing::info!(target: "edgeward::function", function = spec.name, "at deployment: {log}");
+        }
+        Ok((Code::Viewer(self.viewer_pool(spec, code, metrics)?), runtime.inspection.clone()))
+    }
+
+    fn viewer_pool(&self, spec: &Spec, code: ViewerCode, metrics: &Arc<FunctionMetrics>) -> Result<Arc<ViewerPool>, DeployError> {
+        if let Some(reason) = code.unrestorable() {
+            tracing::info!(function = spec.name, reason, "instances cannot be restored; each call takes a new one");
+        }
         let live_max = spec.limits.value(Limit::Instances);
         let pool = ViewerPool::new(code, spec.policy, spec.min_warm, live_max, self.lanes, metrics.clone());
         // At least one instance is made now: what fails to start must fail the deployment.
@@ -108,6 +184,7 @@ impl Builder {
     ) -> Result<Arc<WorkerPool>, DeployError> {
         let connections = spec.limits.value(Limit::Connections);
         let surroundings = Surroundings {
+            name: spec.name.as_str().into(),
             environment: spec.environment.clone(),
             key_values: key_values(spec),
             egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),
@@ -141,8 +218,11 @@ fn block_on(started: impl Future<Output = Result<(), Failure>> + Send) -> Result
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::function::call::{Call, HookCall};
+    use crate::function::lane::WorkerLane;
     use crate::wasm::abi::Moment;
     use crate::wasm::engine::tests::engines;
+    use crate::wasm::init;
 
     /// A viewer hook that counts its calls, in its memory, and answers with the count.
     pub(crate) fn counter(moment: Moment) -> Vec<u8> {
@@ -164,33 +244,72 @@ pub(crate) mod tests {
 
     /// On the engines of all tests.
     pub(crate) fn builder(telemetry: &Arc<Telemetry>) -> Builder {
-        Builder { lanes: 1, engines: engines().clone(), telemetry: telemetry.clone() }
+        let runtimes = Runtimes::new(RuntimeFolder::at(Path::new("/nonexistent")));
+        Builder { lanes: 1, engines: engines().clone(), runtimes, telemetry: telemetry.clone() }
     }
 
-    fn spec(source: &ComponentSource) -> Spec {
-        Spec::new("counter", CodeDigest(source.sha256), Profile::Viewer)
+    fn component(bytes: &[u8]) -> CodeFile {
+        CodeFile::Component(ComponentSource::from_bytes(bytes).unwrap())
+    }
+
+    fn spec(code: &CodeFile) -> Spec {
+        Spec::new("counter", code.id(), Profile::Viewer)
     }
 
     pub(crate) fn revision() -> Arc<Revision> {
-        let source = ComponentSource::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
+        let source = component(&counter(Moment::ViewerRequest));
         Arc::new(builder(&Arc::new(Telemetry::new())).build(spec(&source), &source, Compiling::default()).unwrap())
     }
 
     #[test]
     fn a_deployment_that_fails_says_why_in_a_word_that_stays() {
         let builder = builder(&Arc::new(Telemetry::new()));
-        let refused =
-            |spec: Spec, source: &ComponentSource| builder.build(spec, source, Compiling::default()).map(drop).unwrap_err();
-        let source = ComponentSource::from_bytes(&counter(Moment::ViewerRequest)).unwrap();
-        let other = Spec { code: CodeDigest([7; 32]), ..spec(&source) };
+        let refused = |spec: Spec, code: &CodeFile| builder.build(spec, code, Compiling::default()).map(drop).unwrap_err();
+        let source = component(&counter(Moment::ViewerRequest));
+        let other = Spec { code: CodeId::Component(CodeDigest([7; 32])), ..spec(&source) };
         assert_eq!(refused(other, &source).code(), "changed");
-        let worker = Spec::new("counter", CodeDigest(source.sha256), Profile::Worker);
+        let worker = Spec::new("counter", source.id(), Profile::Worker);
         assert_eq!(refused(worker, &source).code(), "exports");
-        let junk = ComponentSource::from_bytes(b"junk").unwrap();
+        let junk = component(b"junk");
         assert_eq!(refused(spec(&junk), &junk).code(), "invalid");
         let unreadable = DeployError::from(ComponentSource::open(Path::new("/nonexistent")).map(drop).unwrap_err());
         assert_eq!(unreadable.code(), "read");
         let start = DeployError::from(Failure::Trap("it does not start".to_owned()));
         assert_eq!((start.code(), start.to_string().as_str()), ("start", "trap: it does not start"));
+        let missing = builder.source(Language::CloudfrontJs2, Path::new("f.js"), String::new()).map(drop).unwrap_err();
+        assert_eq!(DeployError::from(missing).code(), "runtime");
+    }
+
+    /// A source of the Runtime of `wasm::init`'s tests.
+    fn source(text: &str) -> CodeFile {
+        let runtime = ComponentSource::from_bytes(&wat::parse_str(init::tests::RUNTIME).unwrap()).unwrap();
+        let language = Language::CloudfrontJs2;
+        CodeFile::Source(SourceCode { language, runtime, file: "f.js".to_owned(), text: text.to_owned() })
+    }
+
+    #[test]
+    fn a_source_is_deployed_or_refused_by_what_its_init_does() {
+        let builder = builder(&Arc::new(Telemetry::new()));
+        let built = |text: &str, profile: Profile| {
+            let code = source(text);
+            builder.build(Spec::new("source", code.id(), profile), &code, Compiling::default()).map(Arc::new)
+        };
+        let lane = WorkerLane::new(0);
+        let call = |revision: &Arc<Revision>| {
+            let called = revision.call(&lane, Call::Hook(HookCall::lent(Moment::ViewerRequest, b""))).inline();
+            String::from_utf8(called.result.unwrap()[4..].to_vec()).unwrap()
+        };
+        let (one, other) = (built("a one", Profile::Viewer).unwrap(), built("a two", Profile::Viewer).unwrap());
+        for _ in 0..5 {
+            assert_eq!((call(&one).as_str(), call(&other).as_str()), ("b one", "b two"));
+        }
+        assert_eq!(one.moments(), [Moment::ViewerRequest]);
+        assert_ne!(one.spec().code, other.spec().code);
+        for (text, profile, code) in
+            [("!no", Profile::Viewer, "init"), ("Loop", Profile::Viewer, "init"), ("a", Profile::Worker, "profile")]
+        {
+            let error = built(text, profile).map(drop).unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::pin::Pin;
 
+use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::failure::Failure;
@@ -10,12 +11,22 @@ use crate::loops::LoopMarks;
 use crate::wasm::abi::Moment;
 
 pub use crate::wasm::worker::StreamBody;
+pub use crate::wasm::worker::invoke::{Answer, HandlerError, InvokeContext};
 
 /// One call of a revision.
 pub enum Call<'a> {
     Hook(HookCall<'a>),
     /// A request to a component that answers HTTP; bodies stream both ways.
     Http(Request<StreamBody>),
+    /// An event to a function.
+    Invoke(Invocation),
+}
+
+/// One event for a function.
+pub struct Invocation {
+    /// By convention JSON; not read here.
+    pub event: Bytes,
+    pub context: InvokeContext,
 }
 
 /// One hook of one request.
@@ -87,38 +98,56 @@ pub enum Reply {
     Hook(HookOutcome),
     /// The component may go on after the head of its response is here: a task of its own runs it, within its deadline.
     Http(Result<Response<StreamBody>, Failure>),
+    /// On the heap, since no request waits for it.
+    Invoke(Box<InvokeOutcome>),
 }
 
 impl Reply {
     pub fn into_hook(self) -> HookOutcome {
         match self {
             Reply::Hook(outcome) => outcome,
-            Reply::Http(_) => HookOutcome::refused(Failure::Host("a hook was called, and a request answered".to_owned())),
+            Reply::Http(_) | Reply::Invoke(_) => {
+                HookOutcome::refused(Failure::Host("a hook was called, and something else answered".to_owned()))
+            }
         }
     }
 
     pub fn into_http(self) -> Result<Response<StreamBody>, Failure> {
         match self {
             Reply::Http(response) => response,
-            Reply::Hook(_) => Err(Failure::Host("a request was sent, and a hook called".to_owned())),
+            Reply::Hook(_) | Reply::Invoke(_) => Err(Failure::Host("a request was sent, and something else called".to_owned())),
+        }
+    }
+
+    pub fn into_invoke(self) -> InvokeOutcome {
+        match self {
+            Reply::Invoke(outcome) => *outcome,
+            Reply::Hook(_) | Reply::Http(_) => {
+                InvokeOutcome::refused(Failure::Host("a function was invoked, and something else called".to_owned()))
+            }
         }
     }
 }
 
-/// What came of a hook, and what it cost.
+/// What came of a hook: the packed answer (`wasm::abi::Ops`).
+pub type HookOutcome = Outcome<Vec<u8>>;
+
+/// What came of an invocation: a reply, or the function's own error.
+pub type InvokeOutcome = Outcome<Answer>;
+
+/// What came of a call, and what it cost.
 #[derive(Debug)]
-pub struct HookOutcome {
-    /// The packed answer (`wasm::abi::Ops`).
-    pub result: Result<Vec<u8>, Failure>,
+pub struct Outcome<T> {
+    pub result: Result<T, Failure>,
     pub usage: Usage,
     /// What the function logged, lines joined by `\n`; empty without a log.
     pub log: String,
 }
 
-impl HookOutcome {
+impl<T> Outcome<T> {
     /// A call that did not run.
-    pub(super) fn refused(failure: Failure) -> HookOutcome {
-        HookOutcome { result: Err(failure), usage: Usage::default(), log: String::new() }
+    pub(super) fn refused(failure: Failure) -> Outcome<T> {
+        Outcome { result: Err(failure), usage: Usage::default(), log: String::new() }
     }
 }
 
@@ -134,4 +163,6 @@ pub struct Usage {
     /// `MemoryUse::Measured` tells it, else it is 0.
     pub memory_bytes: u64,
     pub duration_us: u64,
+    /// The part of it in which the call waited for its instance, or for one to be made.
+    pub waited_us: u64,
 }

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_goes_with_the_last_alias_and_the_last_call() {
+    fn a_revision_is_dropped_with_its_last_alias_and_call() {
         let (function, first) = (Function::default(), revision());
         let weak = Arc::downgrade(&first);
         function.publish(LIVE, first);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_away_leads_nowhere() {
+    fn a_removed_name_leads_to_no_function() {
         let catalog = Catalog::default();
         catalog.function("f").publish(LIVE, revision());
         let alias = catalog.get("f").unwrap().alias(LIVE).unwrap();

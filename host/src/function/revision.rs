@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, Scope};
-use crate::function::call::{Call, Calling, HookCall, HookOutcome, MemoryUse, Reply, Usage};
+use crate::function::call::{Call, Calling, HookCall, HookOutcome, InvokeOutcome, MemoryUse, Reply, Usage};
 use crate::function::concurrency::throttle::UtilizationThrottle;
 use crate::function::lane::WorkerLane;
 use crate::function::pool::{Cleanliness, InstanceSource, ViewerPool};
 use crate::function::spec::Spec;
 use crate::function::worker_pool::WorkerPool;
-use crate::limits::{Limit, Limits, Profile};
+use crate::limits::{CLOCK_ANCHOR_MS, Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
-use crate::wasm::abi::Moment;
+use crate::wasm::abi::{self, Moment};
 use crate::wasm::compile::Inspection;
 
 /// See the module.
@@ -44,7 +44,7 @@ thread_local! {
 fn wall_ns(now: Instant) -> u64 {
     if let Some((anchor, ns)) = ANCHOR.get() {
         let since = now.saturating_duration_since(anchor);
-        if since < Duration::from_secs(1) {
+        if since < Duration::from_millis(CLOCK_ANCHOR_MS) {
             return ns + u64::from(since.subsec_nanos());
         }
     }
@@ -81,6 +81,10 @@ impl Revision {
         &self.spec.limits
     }
 
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
     /// Which hooks the component exports.
     pub fn moments(&self) -> &[Moment] {
         &self.inspection.moments
@@ -107,6 +111,10 @@ impl Revision {
                 let why = "it is a viewer function".to_owned();
                 Calling::Over(Reply::Http(Err(Failure::NotRunnable(why))))
             }
+            (Code::Viewer(_), Call::Invoke(_)) => {
+                let failure = Failure::NotRunnable("it is a viewer function".to_owned());
+                Calling::Over(Reply::Invoke(Box::new(InvokeOutcome::refused(failure))))
+            }
             (Code::Worker(pool), Call::Hook(hook)) => {
                 let lane = lane.number();
                 Calling::Running(Box::pin(async move { Reply::Hook(self.run_hook(pool, lane, hook).await) }))
@@ -114,6 +122,10 @@ impl Revision {
             (Code::Worker(pool), Call::Http(request)) => {
                 let lane = lane.number();
                 Calling::Running(Box::pin(async move { Reply::Http(self.serve_http(pool, lane, request).await) }))
+            }
+            (Code::Worker(pool), Call::Invoke(invocation)) => {
+                let lane = lane.number();
+                Calling::Running(Box::pin(async move { Reply::Invoke(Box::new(self.run_invoke(pool, lane, invocation).await)) }))
             }
         }
     }
@@ -143,13 +155,20 @@ impl Revision {
             (MemoryUse::Measured, Err(_)) => instance.inner().mapped_bytes(),
         };
         let cpu = Duration::from_micros(self.limits().value(Limit::CpuUs));
-        match &called.result {
-            Ok(_) => {
+        // The instance of a call that reports a failure is as good as any.
+        let reported = called.result.as_ref().ok().and_then(|answer| abi::reported(answer));
+        match (&called.result, &reported) {
+            (Ok(_), None) => {
                 self.throttle.ended(start, elapsed, cpu);
                 self.metrics.succeeded(elapsed.as_secs_f64(), called.fuel);
                 pool.put_back(lane, instance);
             }
-            Err(failure) => {
+            (Ok(_), Some(failure)) => {
+                self.throttle.ended(start, elapsed, cpu);
+                self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), called.fuel);
+                pool.put_back(lane, instance);
+            }
+            (Err(failure), _) => {
                 self.throttle.failed(start, elapsed, cpu, failure);
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), called.fuel);
                 pool.replace(lane, instance, failure.category());
@@ -161,7 +180,8 @@ impl Revision {
             cold: source == InstanceSource::Cold,
             memory_bytes,
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            waited_us: 0,
         };
-        HookOutcome { result: called.result, usage, log }
+        HookOutcome { result: reported.map_or(called.result, Err), usage, log }
     }
 }

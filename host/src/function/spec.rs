@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::language::Language;
 use crate::limits::{InstancePolicy, Limits, Profile};
 use crate::network::Grants;
 use crate::wasm::state::KeyValueStore;
@@ -18,8 +19,7 @@ use crate::wasm::state::KeyValueStore;
 pub struct Spec {
     /// The function's name, in logs and metrics.
     pub name: String,
-    /// The component's bytes.
-    pub code: CodeDigest,
+    pub code: CodeId,
     /// For its profile, too.
     pub limits: Limits,
     pub policy: InstancePolicy,
@@ -32,7 +32,36 @@ pub struct Spec {
     pub key_values: Option<Arc<KeyValues>>,
 }
 
-/// SHA-256 of a component's bytes.
+/// What runs, by the digests of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeId {
+    Component(CodeDigest),
+    /// A source, run by a Runtime: another one of either makes another function.
+    Source {
+        language: Language,
+        runtime: CodeDigest,
+        source: CodeDigest,
+        /// The source's name in messages.
+        file: String,
+    },
+}
+
+impl CodeId {
+    /// Of the component, or of the source.
+    pub fn digest(&self) -> CodeDigest {
+        match self {
+            CodeId::Component(digest) | CodeId::Source { source: digest, .. } => *digest,
+        }
+    }
+}
+
+impl fmt::Display for CodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.digest().fmt(f)
+    }
+}
+
+/// SHA-256 of a component's bytes, or of a source's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeDigest(pub [u8; 32]);
 
@@ -51,7 +80,7 @@ pub struct KeyValues {
 
 impl Spec {
     /// A function with the defaults of its profile, which may do nothing outside.
-    pub fn new(name: &str, code: CodeDigest, profile: Profile) -> Spec {
+    pub fn new(name: &str, code: CodeId, profile: Profile) -> Spec {
         Spec {
             name: name.to_owned(),
             code,

@@ -15,22 +15,22 @@ use super::changes;
 use super::roles::wrong_roles;
 use super::snapshot::{Outside, Revisions, Snapshot};
 use crate::cache::Cache;
-use crate::config::{self, Config};
+use crate::config::{self, Config, FunctionCode};
 use crate::edge::Edge;
-use crate::function::build::{Builder, DeployError};
+use crate::function::build::{Builder, CodeFile, DeployError};
 use crate::function::catalog::{Alias, Aliases, Catalog, LIVE};
 use crate::function::revision::Revision;
-use crate::function::spec::{CodeDigest, KeyValues, Spec};
+use crate::function::spec::{CodeId, KeyValues, Spec};
 use crate::limits::Compiling;
 use crate::telemetry::Telemetry;
 use crate::wasm::compile::ComponentSource;
 
 /// A function of a configuration that cannot be deployed.
 #[derive(Debug, thiserror::Error)]
-#[error("function `{function}` ({}): {error}", .component.display())]
+#[error("function `{function}` ({}): {error}", .file.display())]
 pub(super) struct RefusedFunction {
     function: String,
-    component: PathBuf,
+    file: PathBuf,
     error: DeployError,
 }
 
@@ -58,8 +58,8 @@ impl Publisher {
                 Ok(revision) => drop(revisions.insert(function.name.clone(), revision)),
                 Err(error) => {
                     self.telemetry.deployment_refused(error.code());
-                    let (function, component) = (function.name.clone(), function.component.clone());
-                    refused.push(RefusedFunction { function, component, error });
+                    let (function, file) = (function.name.clone(), function.code.file().to_owned());
+                    refused.push(RefusedFunction { function, file, error });
                 }
             }
         }
@@ -157,16 +157,19 @@ fn revision(
     builder: &Builder,
     bounds: Compiling,
 ) -> Result<Arc<Revision>, DeployError> {
-    let source = ComponentSource::open(&function.component)?;
-    let spec = spec(function, CodeDigest(source.sha256));
+    let code = match &function.code {
+        FunctionCode::Component(file) => CodeFile::Component(ComponentSource::open(file)?),
+        FunctionCode::Source { file, language, text } => builder.source(*language, file, text.to_string())?,
+    };
+    let spec = spec(function, code.id());
     match before {
         Some(before) if *before.spec() == spec => Ok(before.clone()),
-        _ => builder.build(spec, &source, bounds).map(Arc::new),
+        _ => builder.build(spec, &code, bounds).map(Arc::new),
     }
 }
 
 /// What a configuration says of a function.
-fn spec(function: &config::Function, code: CodeDigest) -> Spec {
+fn spec(function: &config::Function, code: CodeId) -> Spec {
     let store = function.key_value_store.as_ref();
     Spec {
         name: function.name.clone(),

@@ -171,8 +171,8 @@ impl Reloader {
             tracing::warn!(setting, "a change of this setting takes effect after a restart");
         }
         // What is compared with next time is what is in force.
-        let Server { http, https, admin, workers, data_dir, .. } = before.server.clone();
-        next.server = Server { http, https, admin, workers, data_dir, ..config.server };
+        let Server { http, https, admin, workers, data_dir, runtimes, .. } = before.server.clone();
+        next.server = Server { http, https, admin, workers, data_dir, runtimes, ..config.server };
         self.shared.rules.set(next.server.connections_per_client, next.server.upload_bytes_per_s);
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
@@ -246,6 +246,7 @@ fn needs_restart(now: &Server, next: &Server) -> Vec<&'static str> {
         ("admin", now.admin != next.admin),
         ("workers", now.workers != next.workers),
         ("data_dir", now.data_dir != next.data_dir),
+        ("runtimes", now.runtimes != next.runtimes),
     ];
     settings.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

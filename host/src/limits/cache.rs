@@ -1,4 +1,17 @@
-//! What bounds the cache, beside the sizes that the configuration gives its tiers.
+//! What bounds the cache.
+
+/// The sizes that the configuration may give its tiers.
+pub mod tiers {
+    pub const MEMORY_BYTES: u64 = 256 << 20;
+    pub const MEMORY_BYTES_MAX: u64 = 1 << 42;
+    /// Of one object; a larger one is not kept in memory.
+    pub const MEMORY_OBJECT_BYTES: u64 = 8 << 20;
+    pub const MEMORY_OBJECT_BYTES_MAX: u64 = 1 << 32;
+    pub const DISK_BYTES_MIN: u64 = 64 << 20;
+    pub const DISK_BYTES_MAX: u64 = 1 << 50;
+    /// Of one object: CloudFront's quota of a response, which is the default, too.
+    pub const DISK_OBJECT_BYTES: u64 = 50 << 30;
+}
 
 /// Keys that are being filled, renewed or loaded; above it a request goes to the origin alone.
 pub const FLIGHTS: usize = 65_536;
@@ -40,3 +53,20 @@ pub const DISK_HEAD_BYTES: usize = 256 << 10;
 pub const DISK_WRITES: usize = 64;
 /// One trip to the blocking pool writes so many bytes.
 pub const SPOOL_BYTES: u64 = 256 << 10;
+/// A lifetime that is estimated is a tenth of the age of the content, at most this (RFC 9111 section 4.2.2).
+pub const HEURISTIC_MS: u64 = 24 * 3_600 * 1_000;
+/// How long one attempt to sweep waits for fills that are older than the purge.
+pub const SWEEP_PATIENCE_MS: u64 = 100;
+
+/// What stored objects count for beside their text, as measured (`an_object_costs_no_more_than_is_stated`).
+pub mod weight {
+    /// An object: slot and key in the shard, its ghost, `Arc`s, the `Meta` itself.
+    pub const OBJECT_BYTES: u64 = 768;
+    /// An entry of a `HeaderMap`, with its index; and a further line of the same name.
+    pub const FIELD_BYTES: u64 = 112;
+    pub const FIELD_LINE_BYTES: u64 = 80;
+    /// A `HeaderName` that is not a standard one: it has text of its own, and reference counts.
+    pub const FIELD_NAME_BYTES: usize = 64;
+    /// A file takes whole blocks of the file system.
+    pub const FILE_BLOCK_BYTES: u64 = 4_096;
+}

@@ -22,6 +22,8 @@ pub const PUBLIC_KEY_FILE_BYTES: u64 = 16 << 10;
 pub const KV_KEY_BYTES: usize = 512;
 pub const KV_VALUE_BYTES: usize = 1_024;
 pub const KV_STORE_BYTES: usize = 5 << 20;
+/// The JSON file of a store is larger than its content: quotes, escapes, white space.
+pub const KV_FILE_BYTES: u64 = 8 * KV_STORE_BYTES as u64;
 /// Of a chain of certificates, of which only the first one's dates are read.
 pub const CHAIN_BYTES: u64 = 1 << 20;
 /// A certificate with less time left is warned of.
@@ -42,7 +44,8 @@ pub const GRANTS: usize = 256;
 pub const ENVIRONMENT_BYTES: usize = 4_096;
 /// Worker threads.
 pub const WORKERS: u64 = 256;
-/// The longest drain.
+/// A drain, unless the configuration says otherwise, and the longest that it may say.
+pub const DRAIN_S: u64 = 30;
 pub const DRAIN_S_MAX: u64 = 900;
 /// Addresses of `http` and of `https`.
 pub const LISTENERS: usize = 64;
@@ -65,3 +68,24 @@ pub const ERROR_PAGE_TARGET_BYTES: usize = 4_096;
 /// Names in one list of a response headers policy.
 pub const RESPONSE_HEADER_NAMES: usize = 100;
 pub const RESPONSE_MAX_AGE_S_MAX: u64 = 86_400 * 365;
+/// Ten years. CloudFront's console allows one, but its API takes more.
+pub const TTL_S_MAX: u64 = 315_360_000;
+/// Of the name of a site, origin, function or policy, which metrics, logs and headers repeat.
+pub const NAME_BYTES: usize = 64;
+/// Words of the command of a `[build]` table, and files and folders that are its sources.
+pub const BUILD_WORDS: usize = 256;
+pub const BUILD_SOURCES: usize = 256;
+
+/// What bounds the report about a configuration that is refused.
+pub mod report {
+    /// Errors that are listed; the rest is counted.
+    pub const ERRORS: usize = 100;
+    /// Errors of syntax that are listed. A file with more is no TOML at all.
+    pub const SYNTAX_ERRORS: usize = 10;
+    /// Of a line of the file, as an error shows it.
+    pub const LINE_CHARS: usize = 160;
+    /// Names that a remedy lists; the rest is counted.
+    pub const NAMES: usize = 40;
+    /// A shorter part of a value that is hidden is no secret: it is replaced where it is quoted, and not everywhere.
+    pub const SECRET_BYTES_MIN: usize = 4;
+}

@@ -22,12 +22,22 @@ pub mod origin {
     pub const FILE_TIMEOUT_MS: u64 = 30_000;
     /// A folder's file is read and sent in pieces of this size.
     pub const FILE_CHUNK_BYTES: usize = 64 << 10;
-    /// For an address that a hook made up: CloudFront's defaults.
+    /// CloudFront's defaults, also for an address that a hook made up, and its maximums.
     pub const CONNECT_TIMEOUT_MS: u64 = 10_000;
+    pub const CONNECT_TIMEOUT_S_MAX: u64 = 10;
     pub const CONNECT_ATTEMPTS: u32 = 3;
     pub const READ_TIMEOUT_MS: u64 = 30_000;
     pub const KEEPALIVE_MS: u64 = 5_000;
+    pub const KEEPALIVE_S_MAX: u64 = 120;
+    /// Connections that one worker keeps idle to an origin, unless the configuration says otherwise; and to an address that a
+    /// hook made up.
+    pub const IDLE_CONNECTIONS: u64 = 128;
     pub const IDLE: usize = 32;
+    /// Between two searches for kept connections that were idle for too long.
+    pub const SWEEP_MS: u64 = 1_000;
+    /// Attempts to open a folder's file: while folders are being moved, the kernel may be unable to tell whether the path
+    /// leads out, and asks for another attempt.
+    pub const OPEN_ATTEMPTS: usize = 16;
 }
 
 /// What bounds the body and headers of a response that a hook makes ("Quotas on Lambda@Edge").
@@ -74,6 +84,15 @@ pub mod compression {
     pub const SLICE_BYTES: usize = 16 << 10;
     /// Bodies in work in the whole process, up to 3 MiB of memory each; further ones are stored as they come.
     pub const AT_ONCE: usize = 64;
+    /// Levels for content that is compressed while a client waits: 80, 50 and 300 MB/s for content that shrinks to a fourth.
+    /// Higher levels cost twice as much and gain a few percent.
+    pub const GZIP_LEVEL: u32 = 6;
+    pub const BROTLI_LEVEL: u32 = 5;
+    pub const ZSTD_LEVEL: i32 = 3;
+    /// How far back an encoder looks, as a power of two: 1 MiB. A larger window gains little and costs memory.
+    pub const WINDOW_LOG: u32 = 20;
+    /// brotli writes its output in pieces of this size.
+    pub const BROTLI_BUFFER_BYTES: usize = 4 << 10;
 }
 
 /// What bounds a signed URL or signed cookies.

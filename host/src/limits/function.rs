@@ -65,6 +65,14 @@ pub struct OverMaximum {
     pub maximum: u64,
 }
 
+/// What Lambda lets an event and a reply be, in bytes.
+pub mod invoke {
+    /// 6 MB.
+    pub const EVENT_BYTES: usize = 6 << 20;
+    /// As recorded from AWS.
+    pub const REPLY_BYTES: u64 = 6_291_556;
+}
+
 /// How often a viewer instance that was put back is compared with a new one (`function::pool`).
 pub mod audit {
     /// The first restores of a revision, on each worker: none of them serves a second call before a comparison.
@@ -93,3 +101,6 @@ pub mod utilization {
     pub const REST_MS: u64 = 500;
     pub const REST_DOUBLINGS: u32 = 6;
 }
+
+/// Between two readings of the wall clock by one thread, for the time that a call is told.
+pub const CLOCK_ANCHOR_MS: u64 = 1_000;

@@ -41,7 +41,8 @@ pub(super) struct Row {
 #[derive(Debug, Clone, Copy)]
 pub struct EngineShape {
     /// Live instances in the process. Each viewer instance takes two memory slots (one for marks) of 4 GiB of address
-    /// space, and at most seven mappings of the kernel's `vm.max_map_count`.
+    /// space, and at most seven mappings of the kernel's `vm.max_map_count`; one of a source function takes three slots, so
+    /// that there can be two thirds as many.
     pub instances: u32,
     /// What one instance may be made of.
     pub one: InstanceShape,
@@ -113,9 +114,9 @@ static VIEWER: Row = Row {
         instances: 6_000,
         one: InstanceShape {
             core_instances: 20,
-            // One of them is for the marks of `wasm::restore`.
-            memories: 3,
-            memories_per_module: 2,
+            // Two of them are for the marks and the overlay of `wasm::restore`.
+            memories: 4,
+            memories_per_module: 3,
             tables: 8,
             tables_per_module: 1,
             memory_bytes: 2 * MIB,

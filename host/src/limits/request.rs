@@ -57,3 +57,12 @@ pub const H2_EARNED_BY_DATA: u32 = 4;
 pub const H2_ENDED_STREAMS: usize = 64;
 /// How long a client may take to notice that we have closed.
 pub const LINGER_MS: u64 = 1_000;
+/// What a stream keeps to be sent; what its client may send ahead of being read, by stream and by connection.
+pub const H2_SEND_BYTES: usize = 64 << 10;
+pub const H2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// After so long without a frame a client is asked for a sign of life, and so long it may take.
+pub const H2_PING_MS: u64 = 20_000;
+pub const H2_PONG_MS: u64 = 10_000;
+/// How often a worker looks at the deadlines of all its connections.
+pub const SWEEPS_A_SECOND: u32 = 4;

@@ -14,6 +14,8 @@ pub mod logging {
     pub const CAUSE_BYTES: usize = 4_096;
     /// Lines of the access log that wait for its reader; further ones are dropped.
     pub const ACCESS_LINES: usize = 16_384;
+    /// Lines that are written at once.
+    pub const ACCESS_GATHERED_BYTES: usize = 256 << 10;
     /// Between two writes of it.
     pub const ACCESS_FLUSH_MS: u64 = 20;
     /// How long the end of the process waits for a reader that does not read.
@@ -36,5 +38,7 @@ pub mod tracing {
     pub const SEND_MS: u64 = 2_000;
     /// At the end of the process.
     pub const FLUSH_MS: u64 = 5_000;
+    /// Between two attempts to tell an exporter of that whose queue is full.
+    pub const FLUSH_RETRY_MS: u64 = 10;
     pub const SERVICE_NAME_BYTES: usize = 255;
 }

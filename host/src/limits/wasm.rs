@@ -58,6 +58,18 @@ pub mod compile {
     pub const SETTINGS: u64 = 20_000;
     /// Functions that are asked for by name when not all imports are there.
     pub const NAMES_ASKED: usize = 1_000;
+    /// Names that an error lists of one kind; the rest is counted.
+    pub const NAMES_TOLD: usize = 20;
+    /// The heap of a program that Go's compiler has made, in pages of 64 KiB: 60 MiB, twice which and its data are within the
+    /// default of `memory_bytes`. Memory that it does not touch costs nothing.
+    pub const GO_HEAP_PAGES: u64 = 960;
+    /// Refused components that are remembered, each with an error of at most so many bytes.
+    pub const REFUSALS: usize = 256;
+    pub const REFUSAL_BYTES: usize = 16 << 10;
+    /// Read of a component at once.
+    pub const CHUNK_BYTES: usize = 64 << 10;
+    /// A few bytes may declare fifty thousand locals: the `nop`s for them are bounded by the component's size plus this.
+    pub const NOPS_SPARE: usize = 1 << 20;
     /// Instances of components and modules in one component.
     pub const INSTANCES: u64 = 1_000;
     /// Of one core instance, what the engine keeps for it beside memories and tables: globals, functions that are exported or
@@ -74,6 +86,8 @@ pub mod aot {
     pub const BYTES: u64 = 4 << 30;
     /// Of what is known of a component: exports and imports by name.
     pub const NOTE_BYTES: u64 = 16 << 20;
+    /// An unfinished file without a lock is removed after so long: more than the time between its creation and its lock.
+    pub const SETTLED_MS: u64 = 1_000;
 }
 
 /// What bounds putting an instance back to its first state after a call, beside its memory.
@@ -83,6 +97,24 @@ pub mod restore {
     pub const GLOBALS: usize = 1_000;
     /// Putting back the whole of the memory takes a few thousand units per kilobyte at most.
     pub const FUEL: u64 = 1 << 32;
+    /// The memory of a Runtime's overlay: what INIT may have changed, in kilobytes that differ, and where each is.
+    pub const OVERLAY_BYTES: u64 = 1 << 20;
+    /// Types that are visited over all functions of a component, as one type may name another many times.
+    pub const TYPES: u32 = 1_000_000;
+}
+
+/// What bounds INIT: a source is read, compiled and run once, at deployment.
+pub mod init {
+    /// CPU time. No call of it waits for anything, so that it is the deadline as well.
+    pub const CPU_US: u64 = 1_000_000;
+    /// Source bytes of a CloudFront function (CloudFront's quota).
+    pub const CLOUDFRONT_SOURCE_BYTES: u64 = 10_240;
+    /// What the host takes from the guest at once: the overlay, or a message with its stack.
+    pub const HOST_CALL_BYTES: usize = 2 << 20;
+    /// Of such a message, what is kept.
+    pub const MESSAGE_BYTES: usize = 4 << 10;
+    /// A Runtime's file.
+    pub const RUNTIME_BYTES: u64 = 64 << 20;
 }
 
 /// How a worker component shares its thread, and what one call of it into the host may ask for.
@@ -120,6 +152,10 @@ pub mod worker {
     pub const TEARDOWN_NICE: i32 = 15;
     /// Calls that may make or fill `Fields`, until it is looked what they hold.
     pub const FIELD_CALLS_UNCOUNTED: u32 = 64;
+    /// What an entry of a header map counts for: its slot, two index entries, and the allocations of a short name and value.
+    pub const FIELD_ENTRY_BYTES: u64 = 160;
+    /// What wasi-http counts for a field in addition to the text of its name and value.
+    pub const FIELD_OVERHEAD_BYTES: usize = 72;
     /// What a guest may still do for a client that has left.
     pub const LINGER_MS: u64 = 500;
 }
@@ -133,6 +169,8 @@ pub mod host {
     /// Entries of all tables of handles, what is lent for a call among them. `Limit::Handles` bounds those that the
     /// host gives.
     pub const VIEWER_HANDLES: usize = 256;
+    /// What is kept of a message that a hook reports instead of an answer.
+    pub const REPORT_BYTES: usize = 4 << 10;
     /// What may be written at once, as guests that ask are told. More is taken all the same.
     pub const PERMIT_BYTES: u64 = 64 << 10;
 }
@@ -159,6 +197,12 @@ pub mod egress {
 pub mod cgi {
     /// What it has written and nobody has read; then it waits.
     pub const PIPE_BYTES: usize = 64 << 10;
+}
+
+/// What bounds an HTTP request that a function gets as an event.
+pub mod event {
+    /// Of its body: Lambda's limit of a synchronous event, 6 MB, less a third for base64.
+    pub const BODY_BYTES: usize = 4_500_000;
 }
 
 /// What bounds one call of the interfaces that are offered beside WASI.

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_earns_time_by_its_bytes() {
+    fn each_byte_of_a_body_extends_its_deadline() {
         let pace = Pace { stall: Duration::from_secs(30), bytes_per_s: 240, grace: Duration::from_secs(30) };
         for (bytes, seconds) in [(0, 30.0), (1, 30.0 + 1.0 / 240.0), (240, 31.0), (2_400, 40.0), (240 << 20, 30.0 + 1_048_576.0)]
         {

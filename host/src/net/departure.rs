@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listening_ends_when_all_workers_have_nothing_left_from_before() {
+    fn listening_ends_when_all_workers_have_finished_their_requests() {
         let departure = Departure::new(2);
         assert_eq!(departure.phase(), DeparturePhase::Serving);
         assert!(departure.begin(None) && !departure.begin(None));

@@ -65,7 +65,7 @@ mod tests {
     use crate::limits::descriptors::{RESERVE_MAX, functions};
 
     #[test]
-    fn a_part_is_kept_back_and_of_many_not_more_than_needed() {
+    fn some_descriptors_are_reserved_and_at_most_the_maximum() {
         for (limit, for_clients) in
             [(0, 0), (120, 90), (1_024, 768), (4 * RESERVE_MAX, 3 * RESERVE_MAX), (1 << 20, (1 << 20) - RESERVE_MAX)]
         {

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn time_streams_and_what_is_sent_earn_more_but_never_beyond_the_ration() {
+    fn time_streams_and_sent_data_allow_more_frames_up_to_the_maximum() {
         let ping = frame(PING, 0, 0, &[0; 8]);
         let spent = || {
             let mut incoming = IncomingFrames::after(0, 1);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_no_flood_however_small_its_pieces() {
+    fn small_data_frames_of_a_body_are_not_counted_as_a_flood() {
         let mut incoming = IncomingFrames::after(0, 1);
         for _ in 0..10 * H2_SPARE_FRAMES {
             assert_eq!(incoming.feed(&frame(DATA, 0, 1, b"x"), 1), Ok(()));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_cannot_be_are_told() {
+    fn impossible_lengths_are_reported() {
         for (kind, flags, right, wrong) in [
             (PRIORITY, 0, vec![5], vec![4, 6]),
             (RST_STREAM, 0, vec![4], vec![3, 5]),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_its_sender_has_ended_carries_nothing_more() {
+    fn no_data_is_accepted_on_a_stream_that_its_sender_has_ended() {
         let (headers, data) = (|flags| frame(HEADERS, flags, 1, b"x"), |flags| frame(DATA, flags, 1, b"x"));
         let reset = frame(RST_STREAM, 0, 1, &[0; 4]);
         for (frames, expected) in [
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_farewell_names_the_last_stream_and_the_reason() {
+    fn the_goaway_has_the_last_stream_and_the_reason() {
         let mut incoming = IncomingFrames::after(0, 1);
         incoming.feed(&[frame(HEADERS, 5, 3, b"x"), frame(HEADERS, 5, 7, b"x")].concat(), 1).unwrap();
         assert_eq!(incoming.farewell(Http2Error::Flood).to_vec(), frame(GOAWAY, 0, 0, &[0, 0, 0, 7, 0, 0, 0, 0xb]));

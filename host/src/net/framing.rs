@@ -81,6 +81,8 @@ pub(crate) struct Framing {
     sound: usize,
     /// Offsets, in the bytes that were fed last, of the digits of versions newer than 1.1.
     newer: Vec<usize>,
+    /// For each request OPTIONS that names its host in its target, of those that were fed last: whether nothing follows the host.
+    options: Vec<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -120,6 +122,12 @@ impl Framing {
     /// section 2.5).
     pub(crate) fn newer(&mut self) -> std::vec::Drain<'_, usize> {
         self.newer.drain(..)
+    }
+
+    /// Of the requests OPTIONS in the bytes of the last call whose target has a host: whether it has no path and no query. hyper
+    /// makes a `/` of that, but it means `*` (RFC 9112 section 3.2.4).
+    pub(crate) fn options(&mut self) -> std::vec::Drain<'_, bool> {
+        self.options.drain(..)
     }
 
     /// Takes the next bytes of the connection.
@@ -214,6 +222,7 @@ impl Framing {
                     // Empty lines before a request are to be ignored (RFC 9112 §2.2).
                     self.head.begun = true;
                     self.head.http_1_0 = line.ends_with(b" HTTP/1.0");
+                    self.options.extend(asks_a_host(line));
                 }
             }
             FramingState::ChunkSize => {
@@ -278,6 +287,17 @@ impl HeadFraming {
             (Some(length), false) => Ok(FramingState::Length(length)),
         }
     }
+}
+
+/// Of the line of a request OPTIONS whose target begins with neither `/` nor `*`: whether the target is a host only.
+fn asks_a_host(line: &[u8]) -> Option<bool> {
+    let rest = line.strip_prefix(b"OPTIONS ")?;
+    let target = &rest[..memchr(b' ', rest).unwrap_or(rest.len())];
+    if matches!(target.first(), None | Some(b'/' | b'*')) {
+        return None;
+    }
+    let host = memchr::memmem::find(target, b"://").map_or(target, |at| &target[at + 3..]);
+    Some(!host.iter().any(|byte| b"/?#".contains(byte)))
 }
 
 /// The value of a header line if it has this name (lower case, with its colon).
@@ -349,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_two_readers_could_end_differently_is_refused() {
+    fn ambiguous_framing_is_refused() {
         for (head, refusal) in [
             ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", FramingError::LengthAndChunked),
             ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", FramingError::LengthAndChunked),

@@ -242,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
             for digit in framing.newer() {
                 buf.filled_mut()[before + digit] = b'1';
             }
+            framing.options().for_each(|is_host_only| this.state.options_asked(is_host_only));
             if let Err(refusal) = fed {
                 // hyper gets the bytes before the error; every message that ends in them is valid.
                 let sound = framing.sound();

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_side_without_room_holds_the_other_up_after_one_chunk() {
+    async fn a_slow_receiver_stops_the_sender_after_one_chunk() {
         let Scene { entry, mut origin, viewer, near, tunnel, seen, .. } = scene();
         let carrying = carry(near, Bytes::new(), tunnel, entry.state());
         let written = std::cell::Cell::new(0);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_side_ends_both_and_is_named() {
+    async fn an_error_on_one_side_closes_both_and_names_the_side() {
         for side in [Side::Viewer, Side::Far] {
             let Scene { entry, mut origin, mut viewer, near, tunnel, seen, .. } = scene();
             let far_end = async {

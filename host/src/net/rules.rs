@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_its_number_and_no_more_until_one_goes() {
+    fn a_client_address_has_a_maximum_number_of_connections() {
         let rules = Arc::new(ClientRules::default());
         rules.set(Some(3), 0);
         let mut places = admitted(&rules, "127.0.0.1", 5);

@@ -9,6 +9,7 @@
 //! A connection's task is the only one that ends it: a close reason is stored here, and wakes the task.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -70,6 +71,9 @@ pub(crate) struct ConnectionState {
     unflushed: Cell<bool>,
     /// The framing error after which the client is not read any further.
     refusal: Cell<Option<FramingError>>,
+    /// For each OPTIONS with a host in its target that hyper has not passed on yet: whether it is about the whole server.
+    /// hyper's buffer bounds how many there are.
+    options: Cell<VecDeque<bool>>,
     /// In ticks: how long a tunnel may be quiet.
     patience: Cell<u32>,
     /// In ticks: how long a response may pause, where that is longer than the bound.
@@ -93,6 +97,7 @@ impl ConnectionState {
             switched: Cell::new(false),
             unflushed: Cell::new(false),
             refusal: Cell::new(None),
+            options: Cell::default(),
             patience: Cell::new(0),
             stillness: Stillness::default(),
             clock,
@@ -103,6 +108,21 @@ impl ConnectionState {
     pub(super) fn drain(&self) {
         self.draining.set(true);
         self.wake();
+    }
+
+    /// A request OPTIONS with a host in its target has been read; whether the target is nothing else.
+    pub(crate) fn options_asked(&self, is_host_only: bool) {
+        let mut asked = self.options.take();
+        asked.push_back(is_host_only);
+        self.options.set(asked);
+    }
+
+    /// The same of the next such request that hyper passes on.
+    pub(crate) fn is_about_the_server(&self) -> bool {
+        let mut asked = self.options.take();
+        let is_about_the_server = asked.pop_front().unwrap_or(false);
+        self.options.set(asked);
+        is_about_the_server
     }
 
     /// The tick in which the stage began, or something last moved.

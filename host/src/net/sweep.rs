@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn each_stage_ends_one_tick_after_its_patience() {
+    fn each_stage_ends_one_tick_after_its_deadline() {
         for (stage, expected) in [
             (ConnectionStage::Handshake, Some((3, CloseReason::Handshake))),
             (ConnectionStage::Head, Some((4, CloseReason::Head))),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_may_be_still_for_as_long_as_its_origin_may_and_the_next_one_may_not() {
+    fn a_longer_read_timeout_applies_to_its_own_response_only() {
         let (sweep, silence) = (sweep(), Duration::from_secs(200));
         let entry = enter(&sweep, ConnectionStage::Idle);
         let exchange = entry.state().exchange();
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_ends_one_tick_after_its_patience_and_sooner_when_half_closed() {
+    fn a_tunnel_ends_one_tick_after_its_deadline_and_sooner_when_half_closed() {
         let half = ticks(Duration::from_millis(tunnel::HALF_CLOSED_MS));
         for (patience, closed, expected) in [(6, false, Some(7)), (6, true, Some(7)), (half + 9, true, Some(half + 1))] {
             let sweep = sweep();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_entry_makes_room() {
+    fn a_dropped_entry_frees_its_place() {
         let sweep = sweep();
         let first = enter(&sweep, ConnectionStage::Idle);
         assert!(!sweep.is_full());

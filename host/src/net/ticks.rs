@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-pub(crate) const TICKS_A_SECOND: u32 = 4;
+pub(crate) use crate::limits::request::SWEEPS_A_SECOND as TICKS_A_SECOND;
+
 pub(crate) const TICK: Duration = Duration::from_millis(1_000 / TICKS_A_SECOND as u64);
 
 /// How many ticks a time lasts; at least one.

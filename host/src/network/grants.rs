@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_inside_are_not_public() {
+    fn private_addresses_are_not_public() {
         for ip in [
             "0.0.0.0",
             "10.0.0.1",

@@ -17,7 +17,7 @@ fn others(raw: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_path_is_what_it_names_and_not_how_it_is_written() {
+fn paths_are_compared_after_normalization() {
     for (raw, normal) in [
         ("/", "/"),
         ("", "/"),
@@ -139,7 +139,7 @@ fn what_servers_read_in_different_ways_is_told() {
 }
 
 #[test]
-fn what_nobody_writes_in_good_faith_is_told() {
+fn suspicious_settings_are_warned_about() {
     for (raw, nul, too_doubtful) in [
         ("/a", false, false),
         ("/a%00", true, false),
@@ -260,7 +260,7 @@ proptest! {
     }
 
     #[test]
-    fn a_path_that_is_written_otherwise_is_the_same_path(raw in raw_path(), choices in prop::collection::vec(any::<u8>(), 1..20)) {
+    fn another_spelling_of_a_path_reaches_the_same_behavior(raw in raw_path(), choices in prop::collection::vec(any::<u8>(), 1..20)) {
         let other = respelled(&raw, &choices);
         prop_assert_eq!(text(&other), text(&raw), "{}", other);
     }

@@ -16,7 +16,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::fields::Field;
-use crate::limits::logging::{ACCESS_END_MS, ACCESS_FLUSH_MS, ACCESS_LINES};
+use crate::limits::logging::{ACCESS_END_MS, ACCESS_FLUSH_MS, ACCESS_GATHERED_BYTES, ACCESS_LINES};
 use crate::telemetry::Timestamp;
 use crate::telemetry::line::one_line_json;
 
@@ -214,7 +214,7 @@ fn write_lines(lines: &Receiver<WriterMessage>, mut sink: impl Write) {
                 Err(TryRecvError::Empty) => break false,
                 Err(TryRecvError::Disconnected) => break true,
             }
-            if gathered.len() >= 256 << 10 {
+            if gathered.len() >= ACCESS_GATHERED_BYTES {
                 break false;
             }
         };

@@ -65,52 +65,63 @@ impl CacheMetrics {
         let family = |name: &str, help: &str, label: &str| register.counters(name, help, &[label]);
         let counter = |name: &str, help: &str| register.counter(name, help);
         let gauge = |name: &str, help: &str| register.gauges(name, help, &["tier"]);
-        let hits = family("edgeward_cache_hits_total", "Fresh answers from the cache, by tier.", "tier");
-        let evictions = family("edgeward_cache_evictions_total", "Objects that had to make room, by tier.", "tier");
+        let hits = family(
+            "edgeward_cache_hits_total",
+            "Requests that were answered with a fresh response from the cache, by tier.",
+            "tier",
+        );
+        let evictions =
+            family("edgeward_cache_evictions_total", "Objects that were evicted to make room for others, by tier.", "tier");
         let invalidations = family(
             "edgeward_cache_invalidations_total",
-            "URIs that unsafe requests have made doubtful, by result; `refused`: the client had used up its room.",
+            "URIs that unsafe requests have invalidated, by result: remembered, or refused (the client was over its limit).",
             "result",
         );
-        let fills = family("edgeward_cache_fills_total", "Fills and renewals that ended, by result.", "result");
-        let fill_seconds =
-            register.histogram("edgeward_cache_fill_seconds", "From taking the duty to the end of the fill.", readable(-4, 2));
+        let fills = family("edgeward_cache_fills_total", "Fills and renewals that have ended, by result.", "result");
+        let fill_seconds = register.histogram(
+            "edgeward_cache_fill_seconds",
+            "Duration of a fill, from the lookup that began it to its end.",
+            readable(-4, 2),
+        );
         CacheMetrics {
             hits: TIERS.map(|tier| hits.with_label_values(&[tier])),
-            stale: counter("edgeward_cache_stale_total", "Lookups that found only something stale."),
-            misses: counter("edgeward_cache_misses_total", "Lookups that found nothing and took the duty to fill."),
-            collapsed: counter("edgeward_cache_collapsed_total", "Lookups that waited for another request's fill."),
+            stale: counter("edgeward_cache_stale_total", "Lookups that found a stale response."),
+            misses: counter("edgeward_cache_misses_total", "Lookups that found nothing and began a fill."),
+            collapsed: counter("edgeward_cache_collapsed_total", "Lookups that waited for the fill of another request."),
             bypasses: family(
                 "edgeward_cache_bypasses_total",
-                "Lookups that sent a request to the origin on its own, by reason.",
+                "Requests that went to the origin without using the cache, by reason.",
                 "reason",
             ),
-            bytes: gauge("edgeward_cache_bytes", "Bytes held, by tier; of a flight the bytes that no tier holds yet."),
-            objects: gauge("edgeward_cache_objects", "Objects held, by tier."),
+            bytes: gauge(
+                "edgeward_cache_bytes",
+                "Bytes stored, by tier; for flight, the bytes of fills in progress that no tier stores yet.",
+            ),
+            objects: gauge("edgeward_cache_objects", "Objects stored, by tier."),
             evictions: [TIERS[0], TIERS[1]].map(|tier| evictions.with_label_values(&[tier])),
             fills: FILLS.map(|result| fills.with_label_values(&[result])),
             fill_seconds,
             invalidations: ["remembered", "refused"].map(|result| invalidations.with_label_values(&[result])),
             disk_failures: family(
                 "edgeward_cache_disk_failures_total",
-                "Objects that the disk tier lost or did not take, by reason.",
+                "Objects that the disk tier lost or did not accept, by reason.",
                 "reason",
             ),
             compressions: family("edgeward_cache_compressions_total", "Bodies compressed for the cache, by coding.", "coding"),
             compression_input: family(
                 "edgeward_cache_compression_input_bytes_total",
-                "Bytes that were to be compressed, by coding.",
+                "Bytes before compression, by coding.",
                 "coding",
             ),
             compression_output: family(
                 "edgeward_cache_compression_output_bytes_total",
-                "Bytes that compression left, by coding.",
+                "Bytes after compression, by coding.",
                 "coding",
             ),
             journal,
             uncompressed: family(
                 "edgeward_cache_uncompressed_total",
-                "Bodies that should have been compressed and were not, by reason.",
+                "Bodies that were stored uncompressed although the behavior compresses, by reason.",
                 "reason",
             ),
         }

@@ -52,26 +52,30 @@ impl FunctionFamilies {
         FunctionFamilies {
             calls: register.counters(
                 "edgeward_function_calls_total",
-                "Calls by function and result (ok or a failure category, with the limit).",
+                "Calls, by function and result: ok, or the category of the failure with the limit.",
                 &["function", "result"],
             ),
-            duration: histogram("edgeward_function_call_seconds", "Time in the guest, host calls included.", readable(-6, 2)),
-            fuel: histogram("edgeward_function_fuel", "Fuel used by a call.", powers_of_ten(2, 11)),
-            instantiate: histogram("edgeward_function_instantiate_seconds", "Time to make an instance.", readable(-6, 0)),
-            wait: histogram("edgeward_function_wait_seconds", "Time a call waited for an instance.", readable(-6, 1)),
+            duration: histogram(
+                "edgeward_function_call_seconds",
+                "Duration of a call in the guest, including host calls.",
+                readable(-6, 2),
+            ),
+            fuel: histogram("edgeward_function_fuel", "Fuel that a call used.", powers_of_ten(2, 11)),
+            instantiate: histogram("edgeward_function_instantiate_seconds", "Time to create an instance.", readable(-6, 0)),
+            wait: histogram("edgeward_function_wait_seconds", "Time that a call waited for an instance.", readable(-6, 1)),
             instances: register.counters(
                 "edgeward_function_instances_total",
-                "Instances by event: warm, cold, reused, made, restored, retired (with the reason).",
+                "Instances, by function and event: warm, cold, reused, made, restored, retired (with the reason).",
                 &["function", "event", "reason"],
             ),
             egress: register.counters(
                 "edgeward_function_egress_total",
-                "Outgoing requests and connections of functions, by result (ok, or why not).",
+                "Outgoing requests and connections of functions, by result: ok, or the reason of the refusal.",
                 &["function", "result"],
             ),
             audits: register.counters(
                 "edgeward_function_audits_total",
-                "Restored instances that were compared with a new one, by result (same, different, unread).",
+                "Restored instances that were compared with a new instance, by result: same, different, unread.",
                 &["function", "result"],
             ),
         }

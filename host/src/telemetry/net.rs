@@ -18,15 +18,15 @@ pub struct NetMetrics {
 
 impl NetMetrics {
     pub(super) fn register(register: &Register) -> NetMetrics {
-        let requests = register.counters("edgeward_net_requests_total", "Requests by protocol.", &["protocol"]);
+        let requests = register.counters("edgeward_net_requests_total", "Requests, by protocol.", &["protocol"]);
         NetMetrics {
-            open: register.gauge("edgeward_net_connections_open", "Open connections."),
-            accepted: register.counter("edgeward_net_connections_accepted_total", "Accepted connections."),
+            open: register.gauge("edgeward_net_connections_open", "Open client connections."),
+            accepted: register.counter("edgeward_net_connections_accepted_total", "Client connections that were accepted."),
             http1: requests.with_label_values(&["http/1.1"]),
             http2: requests.with_label_values(&["h2"]),
             refused: register.counters(
                 "edgeward_net_refused_total",
-                "Connections and requests refused before a handler saw them, by reason.",
+                "Connections and requests that were refused before a request was complete, by reason.",
                 &["reason"],
             ),
             ended: register.counters(

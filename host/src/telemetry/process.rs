@@ -16,13 +16,13 @@ impl Process {
     pub(super) fn register(register: &Register) -> Process {
         let kind = |name: &str| if name.ends_with("_total") { FamilyKind::Counter } else { FamilyKind::Gauge };
         register.collector(ProcessCollector::for_self(), kind);
-        let help = "Always 1; what runs is in the labels.";
+        let help = "Always 1; the versions are in the labels.";
         let build = register.gauges("edgeward_build_info", help, &["version", "wasmtime", "target"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("EDGEWARD_WASMTIME"), env!("EDGEWARD_TARGET")]).set(1);
         Process {
             certificates: register.gauges(
                 "edgeward_certificate_not_after_seconds",
-                "When a certificate expires, in seconds since the epoch, by the file of its chain and its first host.",
+                "Time at which a certificate expires, in seconds since the epoch, by the file of its chain and its first host.",
                 &["chain", "host"],
             ),
         }

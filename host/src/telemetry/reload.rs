@@ -26,7 +26,7 @@ pub(super) struct Handovers(IntCounterVec);
 
 impl Handovers {
     pub(super) fn register(register: &Register) -> Handovers {
-        let help = "Hand-overs of the listening sockets by result: taken, given, or lost with a successor that did not start.";
+        let help = "Handovers of the listening sockets, by result: taken, given, or lost (the successor did not start).";
         Handovers(register.counters("edgeward_handovers_total", help, &["result"]))
     }
 
@@ -49,14 +49,12 @@ pub(super) struct Reloads {
 
 impl Reloads {
     pub(super) fn register(register: &Register) -> Reloads {
-        let help = "Configuration reloads by result: ok, or refused with the old one kept.";
+        let help = "Configuration reloads, by result: ok, or refused (the old configuration stays in force).";
         let reloads = register.counters("edgeward_config_reloads_total", help, &["result"]);
-        let help = "Functions that could not be deployed, by reason: what their component is, or would cost to compile.";
+        let help = "Functions that could not be deployed, by reason.";
         let deployments = register.counters("edgeward_deployments_refused_total", help, &["reason"]);
-        let latest_ok = register.gauge(
-            "edgeward_config_last_reload_ok",
-            "Whether the configuration in the file is in force: 1, or 0 after a reload that was refused.",
-        );
+        let latest_ok = register
+            .gauge("edgeward_config_last_reload_ok", "1 if the configuration in the file is in force, 0 after a refused reload.");
         latest_ok.set(1);
         Reloads {
             ok: reloads.with_label_values(&["ok"]),

@@ -109,7 +109,7 @@ struct All {
 
 impl Recurrences {
     pub(super) fn register(register: &Register) -> Recurrences {
-        let help = "Lines that were not written to the log since they would have repeated others, by kind.";
+        let help = "Log lines that were suppressed because they repeated others, by kind.";
         let suppressed = register.counters("edgeward_log_lines_suppressed_total", help, &["kind"]);
         for recurring in Recurring::ALL {
             suppressed.with_label_values(&[recurring.name()]);
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_and_goes_has_two_lines_per_interval() {
+    fn an_intermittent_failure_has_two_lines_per_interval() {
         let (mut state, begin) = (RepeatState::default(), Instant::now());
         let mut lines = 0;
         let mut told = 0;
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_end_everything_is_due() {
+    fn at_the_end_all_summaries_are_written() {
         let (mut state, begin) = (RepeatState::default(), Instant::now());
         assert_eq!(state.due(None), None);
         state.occurred(begin);

@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+use crate::failure::Failure;
+use crate::limits;
+
 /// When a hook runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
@@ -39,6 +42,19 @@ impl Moment {
 }
 
 const VERSION: u8 = 1;
+const FAILED: u8 = 32;
+const INVALID: u8 = 33;
+
+/// What an answer says that reports a failure instead of giving edits. Seldom asked for more than one byte.
+pub fn reported(answer: &[u8]) -> Option<Failure> {
+    let [_, FAILED | INVALID, ..] = answer else { return None };
+    let kept = |message: &str| message[..message.floor_char_boundary(limits::host::REPORT_BYTES)].to_owned();
+    match Ops::parse(answer).ok()?.next()? {
+        Ok(Op::Failed(message)) => Some(Failure::Guest(kept(message))),
+        Ok(Op::Invalid(message)) => Some(Failure::BadReply(kept(message))),
+        _ => None,
+    }
+}
 
 /// What a hook sees of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +184,8 @@ pub enum Op<'a> {
     ClearOriginHeaders,
     OriginTimeouts { connect_ms: u32, read_ms: u32, attempts: u8 },
     OriginGroup { primary: &'a str, secondary: &'a str, statuses: Statuses<'a> },
+    Failed(&'a str),
+    Invalid(&'a str),
 }
 
 /// A list of at most 16 u16 in a reply.
@@ -238,6 +256,8 @@ impl<'a> Ops<'a> {
                 }
                 Op::OriginGroup { primary, secondary, statuses: Statuses(self.take(count * 2)?) }
             }
+            FAILED => Op::Failed(self.text()?),
+            INVALID => Op::Invalid(self.text()?),
             _ => return Err(Malformed { at: start, why: "unknown op code" }),
         })
     }
@@ -304,6 +324,15 @@ mod tests {
         let answer = [&[1u8, 1][..], &2u32.to_le_bytes(), b"/x", &[7, 200, 0], &2u32.to_le_bytes(), b"OK"].concat();
         let ops: Vec<_> = Ops::parse(&answer).unwrap().map(Result::unwrap).collect();
         assert_eq!(ops, [Op::SetUri("/x"), Op::SetStatus { status: 200, reason: "OK" }]);
+    }
+
+    #[test]
+    fn an_answer_that_begins_with_a_failure_is_one() {
+        let answer = |code: u8| [&[1u8, code][..], &3u32.to_le_bytes(), b"why"].concat();
+        assert!(matches!(reported(&answer(32)), Some(Failure::Guest(why)) if why == "why"));
+        assert!(matches!(reported(&answer(33)), Some(Failure::BadReply(why)) if why == "why"));
+        assert!(reported(&answer(1)).is_none() && reported(&[1]).is_none());
+        assert!(reported(&answer(32)[..8]).is_none(), "it is malformed, which is told elsewhere");
     }
 
     #[test]

@@ -28,8 +28,6 @@ use crate::wasm::engine::config;
 use prune::{CODE, NOTE};
 
 const UNFINISHED: &str = "tmp";
-/// More than the time between the creation of a file and its lock.
-const SETTLED: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct AotCache {
@@ -209,7 +207,7 @@ impl AotCache {
                     let file = File::from(file);
                     // A file that was just created may not be locked yet.
                     let age = file.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
-                    let is_new = age.is_ok_and(|age| age.is_ok_and(|age| age < SETTLED));
+                    let is_new = age.is_ok_and(|age| age.is_ok_and(|age| age < Duration::from_millis(limits::aot::SETTLED_MS)));
                     is_new || file.try_lock().is_err()
                 });
                 if !in_work {

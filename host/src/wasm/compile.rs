@@ -3,6 +3,8 @@
 //!     source ──► in the cache? ──no──► process (adapt, examine, charge, rewrite, compile) ──► aot ──► component
 //!                     └──yes─────────────────────────────────────────────────────────────────┘
 //!
+//! A component that was refused is not compiled again by the next reload (`refusals`).
+//!
 //! The host detects what a component exports; no configuration declares it. A component that exports nothing known,
 //! or imports something that is not offered, is refused with both lists. The serving process reads untrusted bytes only
 //! to hash them, unless the embedding asked for more (`Compiler::Unbounded`).
@@ -18,6 +20,7 @@ mod job;
 mod names;
 mod prepare;
 pub(super) mod process;
+pub(super) mod refusals;
 pub(super) mod size;
 mod source;
 mod streams;
@@ -30,10 +33,10 @@ use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::aot::AotKey;
 use crate::wasm::engine::Engines;
 use crate::wasm::engine::config;
-use crate::wasm::restore;
+use crate::wasm::restore::{self, Flavour};
 
 pub use crate::wasm::world::{HttpVersion, interface};
-pub use adapt::adapted;
+pub use adapt::{adapted, componentized};
 pub use error::{CodePlace, CompileError, CompileErrorKind};
 pub use inspection::Inspection;
 use job::Job;
@@ -46,12 +49,16 @@ pub use source::ComponentSource;
 /// Examines a component without compiling it, as `edgeward serve` would with these limits: what it is, and why it cannot be
 /// deployed.
 pub fn examine(component: &[u8], limits: &Limits) -> Result<Note, CompileError> {
+    examine_as(component, limits, Flavour::Function)
+}
+
+fn examine_as(component: &[u8], limits: &Limits, flavour: Flavour) -> Result<Note, CompileError> {
     let profile = limits.profile();
     let engine = config::compiling(profile).map_err(CompileError::Wasmtime)?;
     let offer = AvailableImports::of(&engine, profile).map_err(CompileError::Wasmtime)?;
     let component = adapted(component)?;
     let examined = examine::examined(&component, limits, &offer)?;
-    let unsuitable = prepare::prepared(&component, &examined, limits)?.unsuitable;
+    let unsuitable = prepare::prepared(&component, &examined, limits, flavour)?.unsuitable;
     Ok(Note { inspection: examined.inspection, unsuitable })
 }
 
@@ -71,6 +78,7 @@ pub struct Compiled {
     pub inspection: Inspection,
     /// Whether instances of a viewer component can be restored; if not, why, for the log.
     pub restorable: Result<(), String>,
+    pub flavour: Flavour,
 }
 
 /// Compiles a component within these bounds, or maps the cached code.
@@ -80,26 +88,43 @@ pub fn compiled(
     limits: &Limits,
     bounds: Compiling,
 ) -> Result<Compiled, CompileError> {
+    compiled_as(engines, source, limits, bounds, Flavour::Function)
+}
+
+/// The same, of a component that is a function or that runs the sources of functions.
+pub fn compiled_as(
+    engines: &Engines,
+    source: &ComponentSource,
+    limits: &Limits,
+    bounds: Compiling,
+    flavour: Flavour,
+) -> Result<Compiled, CompileError> {
     let (engine, memory_bytes) = match limits.profile() {
         Profile::Viewer => (&engines.viewer, limits.value(Limit::MemoryBytes)),
         Profile::Worker => (&engines.worker, 0),
     };
     // Named after the bytes that were given, so that a cached file saves the rewriting too.
     let how = match limits.profile() {
-        Profile::Viewer => format!("viewer-{} {} {} {memory_bytes}", adapt::VERSION, frame::VERSION, restore::VERSION),
+        Profile::Viewer => {
+            format!("viewer-{} {} {} {flavour:?} {memory_bytes}", adapt::VERSION, frame::VERSION, restore::VERSION)
+        }
         Profile::Worker => {
             format!("worker-{} {} {} {}", adapt::VERSION, frame::VERSION, streams::VERSION, bulk::VERSION)
         }
     };
     let key = AotKey::new(engine, &source.sha256, &how);
-    let compiled = match kept(engines, engine, &key) {
+    let compiled = match kept(engines, engine, &key, flavour) {
         Some(Ok(compiled)) => compiled,
         before => {
             if let Some(Err(error)) = before {
                 tracing::warn!(error = format!("{error:#}"), "a compiled file cannot be used; compiling again");
             }
-            made(engines, engine, &key, source, Job::new(engine, source, limits, bounds))?;
-            loaded(engines, engine, &key)?
+            let job = Job::new(engine, source, limits, bounds, flavour);
+            if let Some(refused) = engines.refusals.of(&job) {
+                return Err(refused);
+            }
+            made(engines, engine, &key, source, &job).inspect_err(|error| engines.refusals.remember(&job, error))?;
+            loaded(engines, engine, &key, flavour)?
         }
     };
     compiled.inspection.check(limits)?;
@@ -107,18 +132,19 @@ pub fn compiled(
 }
 
 /// Loads cached code.
-fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Option<wasmtime::Result<Compiled>> {
+fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey, flavour: Flavour) -> Option<wasmtime::Result<Compiled>> {
     let (component, note) = match engines.aot.load(engine, key)? {
         Ok(loaded) => loaded,
         Err(error) => return Some(Err(error)),
     };
     let note: Note = serde_json::from_slice(&note).ok()?;
-    Some(Ok(Compiled { component, inspection: note.inspection, restorable: note.unsuitable.map_or(Ok(()), Err) }))
+    let restorable = note.unsuitable.map_or(Ok(()), Err);
+    Some(Ok(Compiled { component, inspection: note.inspection, restorable, flavour }))
 }
 
 /// Loads code that was just compiled. Code that cannot be loaded is removed, so that it is not found again at each start.
-fn loaded(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey) -> Result<Compiled, CompileError> {
-    let why = match kept(engines, engine, key) {
+fn loaded(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey, flavour: Flavour) -> Result<Compiled, CompileError> {
+    let why = match kept(engines, engine, key, flavour) {
         Some(Ok(compiled)) => return Ok(compiled),
         Some(Err(error)) => format!("what was compiled cannot be loaded: {error:#}"),
         None => "what was compiled is gone, or is not ours alone".to_owned(),
@@ -136,13 +162,13 @@ fn made(
     engine: &wasmtime::Engine,
     key: &AotKey,
     source: &ComponentSource,
-    job: Job,
+    job: &Job,
 ) -> Result<(), CompileError> {
     let failed = |error: std::io::Error| CompileError::failed(format!("compiled files: {error}"));
     let mut unfinished = engines.aot.begin(key).map_err(failed)?;
     let file = source.file().map_err(failed)?;
     let note = match &engines.compiler {
-        Compiler::Program(program) => process::run(program, &job, file, unfinished.file.try_clone().map_err(failed)?)?,
+        Compiler::Program(program) => process::run(program, job, file, unfinished.file.try_clone().map_err(failed)?)?,
         Compiler::Unbounded => {
             use std::io::Write as _;
             let (bytes, _) = source::read(file).map_err(failed)?;
@@ -183,7 +209,8 @@ mod tests {
         for end in 8..whole.len() {
             // Where only names are missing, or whole sections, what is left is a component.
             if examine::validated(&whole[..end], Profile::Viewer).is_ok() {
-                restore::rewrite(&whole[..end], 2 << 20).ok();
+                restore::rewrite(&whole[..end], 2 << 20, Flavour::Function).ok();
+                restore::rewrite(&whole[..end], 2 << 20, Flavour::Runtime).ok();
             }
         }
     }
@@ -203,8 +230,8 @@ mod tests {
             (
                 "viewer-request",
                 Profile::Viewer,
-                "(memory 1) (memory 1)",
-                Some("it has 3 memories in one module; a viewer component may have at most 2"),
+                "(memory 1) (memory 1) (memory 1)",
+                Some("it has 4 memories in one module; a viewer component may have at most 3"),
             ),
             (
                 "viewer-request",
@@ -270,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compiled_file_that_cannot_be_loaded_is_told_and_does_not_stay() {
+    fn a_compiled_file_that_cannot_be_loaded_is_reported_and_removed() {
         use std::io::Write as _;
         let engines = crate::wasm::engine::tests::engines();
         let key = AotKey::new(&engines.viewer, &[7; 32], "none");
@@ -278,7 +305,7 @@ mod tests {
         unfinished.file.write_all(b"no code").unwrap();
         engines.aot.keep(&key, unfinished, b"{}").unwrap();
         assert!(engines.aot.load(&engines.viewer, &key).is_some_and(|loaded| loaded.is_err()));
-        let told = loaded(engines, &engines.viewer, &key).err().unwrap().to_string();
+        let told = loaded(engines, &engines.viewer, &key, Flavour::Function).err().unwrap().to_string();
         assert!(told.starts_with("what was compiled cannot be loaded: "), "{told}");
         assert!(engines.aot.load(&engines.viewer, &key).is_none());
     }
@@ -291,6 +318,7 @@ mod tests {
         for (moment, engine, profile, inside) in [
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 31) (table 20000 funcref)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 1) (memory 1)"),
+            ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 1) (memory 1) (memory 1)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(table 1 funcref) (table 1 funcref)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(memory 33)"),
             ("viewer-request", &engines.viewer, Profile::Viewer, "(table 20001 funcref)"),

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_authority_that_could_be_read_twice_is_refused() {
+    async fn an_ambiguous_authority_is_refused() {
         let network = Network::granting(&["localhost:*", "127.0.0.1:*", "*:*"]);
         for authority in ["user@localhost", "127.0.0.1:1@localhost", "localhost:+80", "localhost:0", "127.0.0.256", "a..b"] {
             let refused = network.get(&format!("http://{authority}/")).await;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_granted_name_must_not_lead_inside() {
+    fn a_granted_name_that_resolves_to_a_private_address_is_refused() {
         let inside: SocketAddr = "169.254.169.254:80".parse().unwrap();
         let outside: SocketAddr = "1.1.1.1:80".parse().unwrap();
         let named = Network::granting(&["rebound.example.com:80"]).egress;

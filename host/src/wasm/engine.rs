@@ -17,6 +17,7 @@ use wasmtime::{Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationCon
 use crate::limits::{Calls, Profile};
 use crate::wasm::aot::AotCache;
 use crate::wasm::compile::process::Compiler;
+use crate::wasm::compile::refusals::Refusals;
 use crate::wasm::compile::size::Size;
 use crate::wasm::fuel::FuelScale;
 use crate::wasm::sealed;
@@ -32,6 +33,7 @@ pub struct Engines {
     pub fuel: FuelScale,
     pub aot: AotCache,
     pub(super) compiler: Compiler,
+    pub(super) refusals: Refusals,
     /// The number of live viewer instances.
     pub(super) viewer_live: Arc<AtomicU32>,
     pub(super) viewer_linker: Linker<ViewerState>,
@@ -46,7 +48,8 @@ impl Engines {
         let fuel = FuelScale::measure(&viewer)?;
         let viewer_linker = sealed::linker(&viewer)?;
         let worker_linker = linker::linker(&worker)?;
-        Ok(Engines { viewer, worker, fuel, aot, compiler, viewer_live: Arc::default(), viewer_linker, worker_linker })
+        let (refusals, viewer_live) = (Refusals::default(), Arc::default());
+        Ok(Engines { viewer, worker, fuel, aot, compiler, refusals, viewer_live, viewer_linker, worker_linker })
     }
 }
 

@@ -13,7 +13,7 @@ use wasmparser::{CompositeInnerType, Parser, Payload, TypeRef, Validator, WasmFe
 
 use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::compile::{self, CompileError};
-use crate::wasm::restore::{self, Unsuitable};
+use crate::wasm::restore::{self, Flavour, Unsuitable};
 
 pub(crate) use differential::differential;
 
@@ -72,7 +72,13 @@ fn rewritten_is_valid(bytes: &[u8]) {
         Err(error) => panic!("it was valid, but cannot be charged: {error}"),
     };
     assert!(compile::charged(&charged, Profile::Viewer).is_ok(), "charged, it is not valid");
-    match restore::rewrite(&charged, limit) {
+    for flavour in [Flavour::Function, Flavour::Runtime] {
+        restorable_is_valid(&charged, limit, flavour);
+    }
+}
+
+fn restorable_is_valid(charged: &[u8], limit: u64, flavour: Flavour) {
+    match restore::rewrite(charged, limit, flavour) {
         Ok(rewritten) => {
             let features = WasmFeatures::default() | WasmFeatures::CM_ASYNC;
             let valid = Validator::new_with_features(features).validate_all(&rewritten);

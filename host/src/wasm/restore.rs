@@ -8,6 +8,13 @@
 //!     deploy:  component ─► plan ─► rewritten component (+ export `edgeward-restore`, `edgeward-pages`)
 //!     call:    handle(event) ─► answer ─► edgeward-restore() ─► back on the shelf
 //!
+//! A *Runtime* runs sources: what INIT of one has written is saved once, as an overlay, and from then on belongs to the
+//! first image (`overlay`). All functions of a Runtime have its code, and each has an overlay:
+//!
+//!     deploy:  instance ─► init(source) ─► edgeward-save() ─► overlay, kept by the host; the instance is dropped
+//!     start:   new instance ─► edgeward-load(overlay) ─► as INIT has left it
+//!     call:    handle(event) ─► answer ─► edgeward-restore() ─► back on the shelf
+//!
 //! # What must hold
 //!
 //! After `edgeward-restore`, an instance cannot be told from a new one, by no call and by nothing that the embedder
@@ -35,6 +42,21 @@
 //! | fuel | the guest | set at each call |
 //! | the engine's own flags of an instance | a call that does not end | a call that trapped does not return here: its store is dropped |
 //!
+//! With an overlay, "a new one" is a new instance that was given it, and this comes on top:
+//!
+//! | what could go wrong | why it does not |
+//! |-|-|
+//! | the overlay lacks what INIT has changed | the same table: INIT is a call, so that what it can change is marked memory, globals and the size. `save` looks at every marked granule and the one after it, into which the last store of a marked one may reach, and leaves out only those that equal the image |
+//! | an instance lacks what the overlay has | `load` writes every record of it and sets every global, in a new instance that no guest code has run in |
+//! | a granule is put back from the wrong image | `load` notes for each granule of the overlay where it is; `restore` takes it from there, and any other from the segments' image, which is in whole granules |
+//! | the beginning of the granule after a marked one | put back with it, from its own image; see `restore_body` |
+//! | the overlay's memory changes | only `save` (on an instance that is dropped), `load` (once, before the first call) and its allocator write there; no index of the guest reaches it |
+//! | the guest calls `save` or `load` | they are exports of the main instance that no module of the component imports: a component that knew such names is refused |
+//! | INIT leaves tables, segments, handles changed | the first two are refused in all modules; with a handle alive, or others than in a new instance to come, INIT has failed (`viewer::init`) |
+//! | references in globals | refused: they cannot be saved |
+//! | another function's overlay | the host keeps one with the code of one revision, and gives no other to its instances |
+//! | its size | `limits::restore::OVERLAY_BYTES`: what does not fit refuses the deployment |
+//!
 //! Threads, exceptions and garbage-collected objects are off in the engine; the viewer engine's tests say so.
 //!
 //! This argument is not trusted: `viewer::State` reads memories and globals of a store with the engine's own eyes, and
@@ -46,6 +68,7 @@ mod code;
 mod guard;
 mod layout;
 mod module;
+mod overlay;
 mod plan;
 mod source;
 #[cfg(test)]
@@ -53,27 +76,30 @@ mod tests;
 mod unsuitable;
 
 use wasm_encoder::{
-    Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentExportKind, ComponentExportSection,
-    ComponentSectionId, ComponentTypeSection, ComponentValType, ExportKind, InstanceSection, ModuleArg, PrimitiveValType,
-    RawSection,
+    Alias, CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection, ComponentExportKind,
+    ComponentExportSection, ComponentSectionId, ComponentTypeSection, ComponentValType, ExportKind, InstanceSection, ModuleArg,
+    PrimitiveValType, RawSection,
 };
 use wasmparser::ExternalKind;
 
-use layout::{ARGUMENT, PAGE};
+use crate::limits::restore as limits;
+use layout::{ARGUMENT, OVERLAY_MEMORY, OVERLAY_REALLOC, PAGE};
 use plan::{CoreInstance, CoreModule, Plan, Section};
 
-pub use layout::{PAGES, RESTORE};
+pub use layout::{Flavour, LOAD, PAGES, RESTORE, SAVE};
 pub use unsuitable::Unsuitable;
 
 /// Part of an AOT file's name: changes whenever the rewriting does.
-pub const VERSION: &str = "restore-5";
+pub const VERSION: &str = "restore-6";
 /// The size of the memory of marks, which counts as ours, not the guest's.
 pub const MARKS_BYTES: u64 = PAGE;
+/// The size of the memory of a Runtime's overlay, which is ours as well.
+pub const OVERLAY_BYTES: u64 = limits::OVERLAY_BYTES;
 pub const PAGE_BYTES: u64 = PAGE;
 
 /// Rewrites a component that has been validated. `memory_bytes` is the revision's memory limit; the
 /// guest's memory gets that size, mapped but untouched, at once.
-pub fn rewrite(component: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitable> {
+pub fn rewrite(component: &[u8], memory_bytes: u64, flavour: Flavour) -> Result<Vec<u8>, Unsuitable> {
     let plan = Plan::read(component)?;
     let mut out = Component::new();
     let (mut modules, mut instances) = (0.., plan.instances.iter());
@@ -87,7 +113,7 @@ pub fn rewrite(component: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitabl
                 let CoreModule { range, guarded } = &plan.modules[index];
                 let source = &component[range.clone()];
                 let data = match index {
-                    _ if index == plan.main => module::rewrite(source, memory_bytes)?,
+                    _ if index == plan.main => module::rewrite(source, memory_bytes, flavour)?,
                     _ if guarded.is_empty() => source.to_vec(),
                     _ => guard::guard(source, guarded)?,
                 };
@@ -101,6 +127,9 @@ pub fn rewrite(component: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitabl
         }
     }
     append_exports(&mut out, &plan);
+    if flavour == Flavour::Runtime {
+        append_overlay_exports(&mut out, &plan);
+    }
     Ok(out.finish())
 }
 
@@ -148,5 +177,39 @@ fn append_exports(out: &mut Component, plan: &Plan<'_>) {
     }
     out.section(&aliases);
     out.section(&lifts);
+    out.section(&exports);
+}
+
+/// Behind the two exports of every component, and their two types and functions.
+fn append_overlay_exports(out: &mut Component, plan: &Plan<'_>) {
+    let none: [(&str, ComponentValType); 0] = [];
+    let mut types = ComponentTypeSection::new();
+    let (list, save, load) = (plan.types + 2, plan.types + 3, plan.types + 4);
+    types.defined_type().list(ComponentValType::Primitive(PrimitiveValType::U8));
+    types.function().params(none).result(Some(ComponentValType::Type(list)));
+    types.function().params([("overlay", ComponentValType::Type(list))]).result(None);
+    out.section(&types);
+
+    let mut aliases = ComponentAliasSection::new();
+    let mut alias = |kind, name| {
+        aliases.alias(Alias::CoreInstanceExport { instance: plan.main_instance, kind, name });
+    };
+    alias(ExportKind::Func, SAVE);
+    alias(ExportKind::Func, LOAD);
+    alias(ExportKind::Func, OVERLAY_REALLOC);
+    alias(ExportKind::Memory, OVERLAY_MEMORY);
+    out.section(&aliases);
+
+    let first = plan.core_funcs + 2;
+    let memory = CanonicalOption::Memory(plan.core_memories);
+    let mut lifts = CanonicalFunctionSection::new();
+    lifts.lift(first, save, [memory]);
+    lifts.lift(first + 1, load, [memory, CanonicalOption::Realloc(first + 2)]);
+    out.section(&lifts);
+
+    // The two exports before have made two functions each.
+    let mut exports = ComponentExportSection::new();
+    exports.export(SAVE, ComponentExportKind::Func, plan.funcs + 4, None);
+    exports.export(LOAD, ComponentExportKind::Func, plan.funcs + 5, None);
     out.section(&exports);
 }

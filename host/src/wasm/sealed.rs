@@ -17,7 +17,7 @@
 //! | `log` | `log.line`, output streams | `ViewerState::begin` |
 //! | `host_calls_left` | every function | `ViewerState::begin` |
 //! | `exceeded` | a call that is refused | `ViewerState::begin` |
-//! | `now_ns` | nothing; it is read | `ViewerState::begin` |
+//! | `now_ns`, `seed` | nothing; they are read | `ViewerState::begin` |
 //! | `random` | `wasi:random` | `ViewerState::begin` |
 //! | `growth.denied` | a growth of memory or a table that is refused | `ViewerState::begin` |
 //! | fuel of the store | every function | set before each call |
@@ -40,15 +40,16 @@ use wasmtime::{Engine, Result, Store};
 use crate::limits;
 use crate::wasm::state::ViewerState;
 
-pub use own::OWN;
+pub use own::{CALL, OWN};
 pub(super) use own::{HostServices, count, get, line};
 
 type Define = fn(&mut LinkerInstance<'_, ViewerState>) -> Result<()>;
 
 /// Every interface there is, and how its functions are defined. The version is the newest; see the module.
-const INTERFACES: [(&str, Define); 23] = [
+const INTERFACES: [(&str, Define); 24] = [
     (OWN[0], own::log),
     (OWN[1], own::key_value_store),
+    (CALL, own::call),
     ("wasi:cli/environment@0.2.12", cli::environment),
     ("wasi:cli/exit@0.2.12", cli::exit),
     ("wasi:cli/stderr@0.2.12", cli::stderr),

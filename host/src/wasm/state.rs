@@ -187,6 +187,8 @@ pub struct ViewerState {
     pub(super) now_ns: u64,
     /// The state of the random numbers: each call has its own, derived from the request.
     pub(super) random: u64,
+    /// Where they began.
+    pub(super) seed: u64,
     pub(super) handles: Handles,
 }
 
@@ -200,19 +202,22 @@ impl ViewerState {
             exceeded: None,
             now_ns: 0,
             random: 0,
+            seed: 0,
             handles: Handles::new(limits),
         }
     }
 
     /// Resets everything before each call, except the handles, which are counted for the instance.
     pub(super) fn begin(&mut self, limits: &Limits, now_ns: u64, seed: u64) {
-        let ViewerState { growth, log, key_values: _, host_calls_left, exceeded, now_ns: now, random, handles: _ } = self;
+        let ViewerState { growth, log, key_values: _, host_calls_left, exceeded, now_ns: now, random, seed: first, handles: _ } =
+            self;
         growth.denied = None;
         log.clear();
         *host_calls_left = limits.value(Limit::HostCalls);
         *exceeded = None;
         *now = now_ns;
         *random = seed;
+        *first = seed;
     }
 
     /// Counts a handle that is given to the guest. Returns its number.

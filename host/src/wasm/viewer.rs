@@ -15,6 +15,8 @@ use crate::limits::{self, Limit, Limits, Profile, instantiation};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::{CompileError, Compiled};
 use crate::wasm::engine::Engines;
+use crate::wasm::init::source::{self, InitError, Source};
+use crate::wasm::restore::Flavour;
 use crate::wasm::state::{self, KeyValueStore, ViewerState};
 use crate::wasm::world::interface;
 use crate::wasm::{restore, sealed, touched};
@@ -25,11 +27,20 @@ pub struct ViewerCode {
     handles: [Option<ComponentExportIndex>; Moment::ALL.len()],
     restore: Option<ComponentExportIndex>,
     pages: Option<ComponentExportIndex>,
+    /// Of a Runtime: what INIT has made of its source, and what puts that into an instance.
+    overlay: Option<Overlay>,
+    /// Memory of an instance that is ours.
+    own_bytes: u64,
     limits: Limits,
     cpu_fuel: u64,
     live: Arc<AtomicU32>,
     key_values: Option<Arc<dyn KeyValueStore>>,
     unrestorable: Option<String>,
+}
+
+struct Overlay {
+    bytes: Arc<[u8]>,
+    load: ComponentExportIndex,
 }
 
 /// One instance in its store. Unused until `call`.
@@ -76,17 +87,31 @@ impl ViewerCode {
             let instance = component.get_export_index(None, interface(moment).as_str())?;
             component.get_export_index(Some(&instance), "handle")
         });
+        let own_bytes = match (&compiled.restorable, compiled.flavour) {
+            (Ok(()), Flavour::Function) => restore::MARKS_BYTES,
+            (Ok(()), Flavour::Runtime) => restore::MARKS_BYTES + restore::OVERLAY_BYTES,
+            (Err(_), _) => 0,
+        };
         Ok(ViewerCode {
             pre,
             handles,
             restore: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::RESTORE)).flatten(),
             pages: compiled.restorable.is_ok().then(|| component.get_export_index(None, restore::PAGES)).flatten(),
+            overlay: None,
+            own_bytes,
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(limits.value(Limit::CpuUs)),
             live: engines.viewer_live.clone(),
             key_values,
             unrestorable: compiled.restorable.as_ref().err().map(ToString::to_string),
         })
+    }
+
+    /// The code of a Runtime with what INIT has made of a source.
+    pub fn with_overlay(self, compiled: &Compiled, bytes: Arc<[u8]>) -> Result<ViewerCode, CompileError> {
+        let load = compiled.component.get_export_index(None, restore::LOAD);
+        let load = load.ok_or_else(|| CompileError::Invalid("it is no Runtime".to_owned()))?;
+        Ok(ViewerCode { overlay: Some(Overlay { bytes, load }), ..self })
     }
 
     /// Why instances cannot be restored.
@@ -114,8 +139,7 @@ impl ViewerCode {
     }
 
     pub fn instantiate(&self) -> Result<ViewerInstance, Failure> {
-        let own_bytes = if self.is_restorable() { restore::MARKS_BYTES } else { 0 };
-        let mut store = Store::new(self.pre.engine(), ViewerState::new(&self.limits, own_bytes, self.key_values.clone()));
+        let mut store = Store::new(self.pre.engine(), ViewerState::new(&self.limits, self.own_bytes, self.key_values.clone()));
         store.limiter(|state| &mut state.growth);
         sealed::bound(&mut store);
         store.data_mut().begin(&self.limits, 0, 0);
@@ -124,6 +148,10 @@ impl ViewerCode {
             Ok(instance) => instance,
             Err(error) => return Err(failure(&mut store, &self.limits, &error)),
         };
+        if let Some(Overlay { bytes, load }) = &self.overlay {
+            let load = instance.get_typed_func::<(&[u8],), ()>(&mut store, load).map_err(host)?;
+            load.call(&mut store, (bytes,)).map_err(host)?;
+        }
         let mut handles = [None; Moment::ALL.len()];
         for (handle, index) in handles.iter_mut().zip(&self.handles) {
             *handle = index.and_then(|index| instance.get_func(&mut store, index));
@@ -177,6 +205,39 @@ impl ViewerInstance {
             tables.extend(instance.exports(&mut self.store).filter_map(wasmtime::Export::into_table));
         }
         Some(StoreState { store: self.store, memories, globals, tables, _counted: self._counted })
+    }
+
+    /// Runs INIT on an instance that has no overlay yet, with a budget of its own, and returns what it has changed. The
+    /// instance must be dropped.
+    pub(super) fn init(&mut self, code: &ViewerCode, given: &Source<'_>) -> Result<Vec<u8>, InitError> {
+        let store = &mut self.store;
+        store.data_mut().begin(&code.limits, given.now_ns, given.seed);
+        store.set_hostcall_fuel(limits::init::HOST_CALL_BYTES);
+        let ran = store.set_fuel(given.fuel).and_then(|()| {
+            let interface = self.instance.get_export_index(&mut *store, None, source::INTERFACE);
+            let init = interface.and_then(|index| self.instance.get_export_index(&mut *store, Some(&index), "init"));
+            let init = init.ok_or_else(|| wasmtime::Error::msg("it is no Runtime"))?;
+            let init = self.instance.get_typed_func::<(&str, &str, &str), (Result<(), String>,)>(&mut *store, init)?;
+            init.call(&mut *store, (given.dialect, given.file, given.text))
+        });
+        match ran {
+            Ok((Ok(()),)) => {}
+            Ok((Err(message),)) => return Err(InitError::thrown(message)),
+            Err(error) => return Err(InitError::Failed(failure(store, &code.limits, &error))),
+        }
+        if !store.data().handles.is_initial() {
+            return Err(InitError::Handles);
+        }
+        let saved = store.set_fuel(limits::restore::FUEL).and_then(|()| {
+            let save = self.instance.get_typed_func::<(), (Vec<u8>,)>(&mut *store, restore::SAVE)?;
+            save.call(&mut *store, ())
+        });
+        match saved {
+            // A list has the globals at least.
+            Ok((overlay,)) if overlay.is_empty() => Err(InitError::TooLarge),
+            Ok((overlay,)) => Ok(overlay),
+            Err(error) => Err(InitError::Failed(host(error))),
+        }
     }
 
     pub fn take_log(&mut self) -> String {

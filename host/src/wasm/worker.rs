@@ -13,11 +13,13 @@ mod holdings;
 mod hook;
 mod http_p2;
 mod http_p3;
+pub mod invoke;
 pub(super) mod linker;
 mod meter;
 pub(super) mod offered;
 mod outgoing;
 pub(super) mod output;
+mod payload;
 mod resolve;
 mod sockets;
 pub mod state;
@@ -43,7 +45,7 @@ use crate::wasm::engine::Engines;
 use crate::wasm::fuel::FuelScale;
 use crate::wasm::state as shared;
 use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
-use crate::wasm::world::{HttpVersion, interface};
+use crate::wasm::world::{HANDLER, HttpVersion, interface};
 
 /// A body that streams through a component.
 pub type StreamBody = UnsyncBoxBody<Bytes, anyhow::Error>;
@@ -54,6 +56,7 @@ const START_TIMEOUT: Duration = Duration::from_millis(instantiation::WORKER_MS);
 pub struct WorkerCode {
     pre: InstancePre<WorkerState>,
     handles: [Option<ComponentExportIndex>; Moment::ALL.len()],
+    handler: Option<ComponentExportIndex>,
     http: Option<HttpIndices>,
     limits: Limits,
     cpu_fuel: u64,
@@ -66,12 +69,14 @@ pub struct WorkerCode {
 enum HttpIndices {
     P2(ProxyIndices),
     P3(ServiceIndices),
+    Event,
     Cgi(CommandIndices),
 }
 
 enum Http {
     P2(Proxy),
     P3(Service),
+    Event,
     Cgi(Command),
 }
 
@@ -79,6 +84,7 @@ enum Http {
 pub struct WorkerInstance {
     store: Store<WorkerState>,
     handles: [Option<Func>; Moment::ALL.len()],
+    handler: Option<Func>,
     /// Shared with the running call, which holds the store.
     http: Option<Arc<Http>>,
 }
@@ -103,16 +109,20 @@ impl WorkerCode {
             let instance = component.get_export_index(None, interface(moment))?;
             component.get_export_index(Some(&instance), "handle")
         });
+        let handler = component.get_export_index(None, HANDLER);
+        let handler = handler.and_then(|instance| component.get_export_index(Some(&instance), "handle"));
         let http = match http {
             None => None,
             Some(HttpVersion::P2) => Some(HttpIndices::P2(ProxyIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
             Some(HttpVersion::P3) => Some(HttpIndices::P3(ServiceIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
+            Some(HttpVersion::Event) => Some(HttpIndices::Event),
             Some(HttpVersion::Cgi) => Some(HttpIndices::Cgi(CommandIndices::new(&pre).map_err(CompileError::Wasmtime)?)),
         };
         let cpu_us = limits.value(Limit::CpuUs);
         Ok(WorkerCode {
             pre,
             handles,
+            handler,
             http,
             limits: limits.clone(),
             cpu_fuel: engines.fuel.fuel(cpu_us),
@@ -159,13 +169,15 @@ impl WorkerCode {
         for (handle, index) in handles.iter_mut().zip(&self.handles) {
             *handle = index.and_then(|index| instance.get_func(&mut store, index));
         }
+        let handler = self.handler.and_then(|index| instance.get_func(&mut store, index));
         let http = match &self.http {
             None => None,
             Some(HttpIndices::P2(indices)) => Some(Http::P2(indices.load(&mut store, &instance).map_err(host)?)),
             Some(HttpIndices::P3(indices)) => Some(Http::P3(indices.load(&mut store, &instance).map_err(host)?)),
+            Some(HttpIndices::Event) => Some(Http::Event),
             Some(HttpIndices::Cgi(indices)) => Some(Http::Cgi(indices.load(&mut store, &instance).map_err(host)?)),
         };
-        Ok(WorkerInstance { store, handles, http: http.map(Arc::new) })
+        Ok(WorkerInstance { store, handles, handler, http: http.map(Arc::new) })
     }
 
     fn over(&self, limit: Limit) -> Failure {

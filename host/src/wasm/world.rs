@@ -11,24 +11,28 @@ pub enum HttpVersion {
     P2,
     /// `wasi:http/handler@0.3`.
     P3,
+    /// `edgeward:function/handler`: each request is an event of payload format 2.0.
+    Event,
     /// None: `wasi:cli/run@0.2`, a program of the CGI kind.
     Cgi,
 }
 
 impl HttpVersion {
-    /// How a component with these exports does. A program is one only where it handles no requests as such.
+    /// How a component with these exports does. A function or a program is one only where it handles no requests as such.
     pub(super) fn of(exports: &[String]) -> Option<HttpVersion> {
-        let mut versions = exports.iter().filter_map(|export| HttpVersion::named(export));
-        let first = versions.next()?;
-        if first == HttpVersion::Cgi {
-            versions.find(|version| *version != HttpVersion::Cgi).or(Some(first))
-        } else {
-            Some(first)
-        }
+        // The first that handles requests as such wins; of the others, a function.
+        exports.iter().filter_map(|export| HttpVersion::named(export)).min_by_key(|version| match version {
+            HttpVersion::P2 | HttpVersion::P3 => 0,
+            HttpVersion::Event => 1,
+            HttpVersion::Cgi => 2,
+        })
     }
 
     /// The version that an export of this name handles. A release candidate is none: its types have changed since.
     fn named(export: &str) -> Option<HttpVersion> {
+        if export == HANDLER {
+            return Some(HttpVersion::Event);
+        }
         let (interface, version) = export.split_once('@')?;
         let released = |minor: &str| {
             let patch = version.strip_prefix(minor);
@@ -42,6 +46,9 @@ impl HttpVersion {
         }
     }
 }
+
+/// The interface that a function exports.
+pub const HANDLER: &str = "edgeward:function/handler@0.1.0";
 
 /// The interface that a hook of this moment exports.
 pub fn interface(moment: Moment) -> String {

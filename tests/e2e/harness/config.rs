@@ -47,6 +47,11 @@ impl Config {
         self.table(&format!("function.{name}")).set("component", component.as_ref())
     }
 
+    /// A source, for CloudFront's runtime 2.0.
+    pub fn source(self, name: &str, source: &str) -> Config {
+        self.table(&format!("function.{name}")).set("source", source).set("runtime", "cloudfront-js-2.0")
+    }
+
     /// An origin with a URL.
     pub fn origin(self, name: &str, url: impl AsRef<str>) -> Config {
         self.table(&format!("origin.{name}")).set("url", url.as_ref())

@@ -13,6 +13,8 @@ use super::{Answer, Client, Config, PATIENCE, eventually, get};
 pub fn edgeward() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edgeward"));
     command.env_remove("EDGEWARD_LOG");
+    // Not installed, and not beside the program.
+    command.env("EDGEWARD_RUNTIMES", Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/target/runtimes"));
     command
 }
 

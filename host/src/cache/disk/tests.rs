@@ -122,7 +122,7 @@ async fn a_small_object_comes_back_to_memory() {
 }
 
 #[tokio::test]
-async fn many_who_ask_for_what_is_on_disk_all_get_it() {
+async fn many_clients_can_read_an_object_from_disk_at_once() {
     let folder = TempDir::new().unwrap();
     let cache = open(Some(&folder));
     fill(&cache, "a", &body(3, 100_000)).await;
@@ -189,7 +189,7 @@ async fn a_fill_that_is_dropped_leaves_no_file() {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_no_more_breaks_no_answer() {
+async fn a_failing_disk_tier_breaks_no_response() {
     let folder = TempDir::new().unwrap();
     let disk = DiskOptions { folder: folder.path().into(), bytes: 8 << 20, object_bytes: 8 << 20 };
     let options = Options { memory_bytes: 8 << 20, memory_object_bytes: 256 << 10, disk: Some(disk) };
@@ -209,7 +209,7 @@ async fn a_disk_that_takes_no_more_breaks_no_answer() {
 }
 
 #[test]
-fn the_disk_holds_no_more_than_it_may() {
+fn the_disk_tier_stays_within_its_size() {
     let folder = TempDir::new().unwrap();
     let disk = DiskTier::open(folder.path(), 2 << 20, 64 << 10, metrics()).unwrap().0;
     for at in 0..200 {
@@ -251,7 +251,7 @@ fn a_folder_of_an_earlier_version_is_read() {
 }
 
 #[test]
-fn what_another_version_has_stored_goes() {
+fn objects_of_another_format_version_are_removed() {
     let folder = TempDir::new().unwrap();
     store(&disk(folder.path()), "a", b"a");
     let path = files(folder.path()).remove(0);
@@ -263,7 +263,7 @@ fn what_another_version_has_stored_goes() {
 }
 
 #[test]
-fn what_is_stored_goes_once_when_names_or_purges_are_not_known() {
+fn the_disk_tier_is_emptied_once_when_its_names_or_purges_are_lost() {
     for (file, damage) in
         [("names", ""), ("names", "no number at all, and long"), ("names", "ffffffffffffffff"), ("purges", ""), ("purges", "{")]
     {
@@ -343,7 +343,7 @@ async fn what_was_read_to_see_that_it_is_right_is_given_out_once() {
 }
 
 #[test]
-fn everything_is_its_owner_s_only() {
+fn files_of_the_disk_tier_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let parent = TempDir::new().unwrap();
     let folder = parent.path().join("cache");
@@ -415,7 +415,7 @@ async fn what_stands_in_the_place_of_a_file_is_missed_and_not_waited_for() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_a_list_does_not_stop_the_start() {
+fn a_pipe_in_the_disk_tiers_folder_does_not_block_the_start() {
     for name in ["purges", "names", "lock"] {
         let folder = TempDir::new().unwrap();
         drop(disk(folder.path()));
@@ -428,7 +428,7 @@ fn a_pipe_in_the_place_of_a_list_does_not_stop_the_start() {
 }
 
 #[tokio::test]
-async fn damage_that_a_reader_meets_ends_it_and_takes_the_object_out() {
+async fn damage_ends_the_reader_and_removes_the_object() {
     let folder = TempDir::new().unwrap();
     let cache = open(Some(&folder));
     fill(&cache, "a", &body(1, 2_000_000)).await;
@@ -557,7 +557,7 @@ proptest! {
 
     /// Whatever happens to the files, each name gives its own right bytes or nothing.
     #[test]
-    fn damaged_files_give_right_bytes_or_nothing(
+    fn damaged_files_never_produce_wrong_bytes(
         damages in prop::collection::vec(damage(), 1..4),
         size in prop_oneof![0..2_000usize, 60_000..140_000usize],
     ) {
@@ -616,7 +616,7 @@ proptest! {
 }
 
 #[test]
-fn a_head_of_another_file_is_not_taken() {
+fn a_head_with_the_id_of_another_file_is_refused() {
     let folder = TempDir::new().unwrap();
     {
         store(&disk(folder.path()), "a", b"body");

@@ -189,7 +189,7 @@ fn standards_bounds_of_the_operator() {
 }
 
 #[test]
-fn answers_to_credentials_are_one_persons() {
+fn responses_to_authorized_requests_are_private() {
     for mode in [Mode::Standards, Mode::CloudFront] {
         let case = Case { asked: map(&[("authorization", "x")]), ..Case::of(mode) };
         let refused = Err(UncacheableReason::Authorization);
@@ -273,7 +273,7 @@ fn cloudfront_ttls() {
 }
 
 #[test]
-fn cloudfront_keeps_errors_for_a_moment() {
+fn cloudfront_caches_errors_briefly() {
     let ttls = Ttls { max_ms: 3_600_000, ..Ttls::CLOUDFRONT };
     let left = |status, said: &str| {
         let answered: Headers = if said.is_empty() { &[] } else { &[("cache-control", said)] };
@@ -319,7 +319,7 @@ fn cloudfront_keeps_redirects_and_little_else_by_default() {
 }
 
 #[test]
-fn what_may_be_stale() {
+fn the_bounds_of_staleness() {
     let day = 86_400_000;
     let table = [
         (Mode::Standards, 200, "max-age=1", (0, day, false)),
@@ -371,7 +371,7 @@ fn delay_counts_only_behind_another_cache() {
 }
 
 #[test]
-fn a_304_begins_a_new_life() {
+fn a_304_restarts_the_lifetime() {
     let later_ms = NOW_MS + 100_000;
     let renewed = |stored: Headers, answered: Headers| {
         let (mut stored, answered) = (map(stored), map(answered));
@@ -431,7 +431,7 @@ const STORED: Times = Times {
 };
 
 #[test]
-fn a_response_is_fresh_then_stale_then_only_better_than_nothing() {
+fn a_response_becomes_stale_and_then_usable_only_on_errors() {
     use Freshness::{Fresh, Revalidate, StaleWhileRevalidate};
     for mode in [Mode::CloudFront, Mode::Standards] {
         for (after_s, expected) in [
@@ -452,7 +452,7 @@ fn a_response_is_fresh_then_stale_then_only_better_than_nothing() {
 }
 
 #[test]
-fn the_asker_is_heard_in_standards_mode_only() {
+fn request_directives_count_in_standards_mode_only() {
     use Freshness::{Fresh, Revalidate, StaleWhileRevalidate};
     const ASK: Freshness = Revalidate { if_error: true };
     for (asked, after_s, expected) in [
@@ -487,7 +487,7 @@ fn the_asker_is_heard_in_standards_mode_only() {
 }
 
 #[test]
-fn a_refusal_is_told_by_one_word() {
+fn each_refusal_has_a_name() {
     assert_eq!(UncacheableReason::RequestNoStore.name(), "request-no-store");
     assert_eq!(UncacheableReason::NotReusable.to_string(), "it could never be reused");
 }

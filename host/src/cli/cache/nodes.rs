@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Admin, Answers, PATIENCE};
-use crate::limits::check::NODES;
+use crate::limits::command::NODES;
 
 const PORT: u16 = 9090;
 

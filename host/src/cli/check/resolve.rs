@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, OriginKind};
-use crate::limits::check::{NAMES, RESOLVE_MS};
+use crate::limits::command::{NAMES, RESOLVE_MS};
 
 pub(super) fn unresolved(config: &Config) -> Vec<String> {
     let mut origins: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -74,7 +74,7 @@ fn a_site_has_a_file_of_its_own() {
 }
 
 #[test]
-fn an_error_is_told_in_the_file_that_has_it() {
+fn an_error_names_the_file_that_has_it() {
     let wrong = "[origin.o]\nurl = \"ftp://x\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"nobody\"\nincluded = 1\n";
     check(
         &[("sites/a.toml", wrong), ("edge.toml", &main("include = [\"sites/*.toml\"]\nporst = 1\n"))],
@@ -221,14 +221,14 @@ fn wrong_includes_are_told_in_their_places() {
 }
 
 #[test]
-fn a_pattern_that_leads_nowhere_is_a_warning() {
+fn an_include_pattern_without_files_is_a_warning() {
     let (folder, loaded) = read(&[("edge.toml", &main("include = [\"sites/*.toml\"]\n"))]);
     let warnings = loaded.unwrap().warnings;
     assert_eq!(shown(&folder, &warnings.join("\n")), "edge.toml:1: `sites/*.toml` leads to no file\n");
 }
 
 #[test]
-fn what_is_read_twice_is_taken_once() {
+fn a_file_that_is_included_twice_is_read_once() {
     let main = main("include = [\"sites/*.toml\", \"sites/blog.toml\"]\n");
     assert_eq!(good(&[("sites/blog.toml", BLOG), ("edge.toml", &main)]).sites.len(), 2);
 }
@@ -263,7 +263,7 @@ fn values_come_from_the_environment_and_from_files() {
 }
 
 #[test]
-fn a_value_that_cannot_be_had_is_told_once() {
+fn a_missing_value_is_reported_once() {
     let long = "x".repeat(65_537);
     check(
         &[
@@ -417,14 +417,14 @@ hosts = ["${file:host}"]
 }
 
 #[test]
-fn a_prefix_that_means_nothing_is_warned_of() {
+fn a_prefix_without_a_meaning_is_warned_about() {
     let (folder, loaded) = read(&[("edge.toml", &with("[origin.u]\nurl = \"http://a\"\nheaders = { a = \"file:token\" }\n"))]);
     let warnings = shown(&folder, &loaded.unwrap().warnings.join("\n"));
     assert!(warnings.starts_with("edge.toml:11: a value that begins with `file:`"), "{warnings}");
 }
 
 #[test]
-fn a_file_that_cannot_be_used_says_what_is_watched() {
+fn an_invalid_file_still_names_the_files_to_watch() {
     let (folder, loaded) = read(&[("sites/a.toml", "[origin.o\n"), ("edge.toml", &main("include = [\"sites/*.toml\"]\n"))]);
     let seen = loaded.unwrap_err().seen;
     assert!(

@@ -12,7 +12,7 @@ fn hints(text: &str) -> Vec<String> {
 const APP: &str = "[origin.app]\nurl = \"http://127.0.0.1:1\"\n[[site.behavior]]\n";
 
 #[test]
-fn a_policy_that_swallows_logins_is_told_of() {
+fn a_policy_that_drops_cookies_of_logins_is_warned_about() {
     for (behavior, swallows) in [
         ("cache_policy = \"CachingOptimized\"\nallowed_methods = [\"GET\", \"POST\"]\n", true),
         ("cache_policy = \"CachingOptimized\"\nallowed_methods = [\"GET\"]\n", false),
@@ -47,7 +47,7 @@ fn a_hook_that_a_behavior_does_not_inherit_is_told_of() {
 }
 
 #[test]
-fn a_certificate_that_ends_is_told_of() {
+fn a_certificate_that_expires_soon_is_warned_about() {
     let folder = folder();
     let path = folder.path().join("edge.toml");
     let text = with("[[server.certificate]]\nchain = \"dated.pem\"\nkey = \"key.pem\"\n");
@@ -64,7 +64,7 @@ fn a_certificate_that_ends_is_told_of() {
 }
 
 #[test]
-fn a_certificate_is_told_of_a_month_before_it_ends() {
+fn a_certificate_is_warned_about_a_month_before_it_expires() {
     let certificate = |not_after_s| crate::config::Certificate {
         hosts: Vec::new(),
         chain: "c.pem".into(),

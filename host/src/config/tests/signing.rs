@@ -23,7 +23,7 @@ fn a_behavior_trusts_the_keys_of_all_its_groups_once() {
 }
 
 #[test]
-fn key_files_are_read_to_their_numbers() {
+fn key_files_are_parsed_to_modulus_and_exponent() {
     let lines = "[public_key.a]\nfile = \"key.pem\"\n[public_key.b]\nfile = \"rsa-1024.pem\"\n[public_key.c]\nfile = \"ecdsa-p384.pem\"\n[public_key.d]\nfile = \"none.pem\"\n[public_key.e]\n";
     check(
         &with(lines),
@@ -76,7 +76,7 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> String {
 }
 
 #[test]
-fn an_rsa_key_with_which_everybody_could_sign_is_none() {
+fn an_rsa_key_with_an_insecure_exponent_is_refused() {
     let modulus = |bytes: usize, last: u8| [&[0, 0xc5][..], &vec![0x5a; bytes - 2], &[last]].concat();
     let good_one = modulus(256, 1);
     for (modulus, exponent, error) in [

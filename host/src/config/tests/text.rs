@@ -28,7 +28,7 @@ fn broken_toml_is_shown_in_its_place() {
 }
 
 #[test]
-fn a_name_in_the_file_brings_no_escape_sequence_into_a_message() {
+fn messages_escape_control_characters_of_the_file() {
     let text =
         "[origin.\"\\u001b[31m\"]\n\"\\u0007x\" = 1\n[[site]]\nname = \"w\"\nhosts = [\"\\u001b*\"]\norigin = \"\\u001b\"\n";
     let shown = parse(text, Path::new("edge.toml")).unwrap_err().to_string();

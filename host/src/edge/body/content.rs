@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_body_is_whole() {
+    async fn an_empty_body_is_complete() {
         let seen = Content::Empty.peek(10).await.unwrap();
         assert!(seen.data.is_empty() && !seen.truncated);
     }

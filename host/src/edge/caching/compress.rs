@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_become_weak() {
+    fn entity_tags_of_compressed_bodies_become_weak() {
         for (etag, expected) in [
             ("\"1\"", Some("W/\"1\"")),
             ("\"\"", Some("W/\"\"")),

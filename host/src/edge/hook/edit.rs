@@ -20,6 +20,9 @@ use crate::failure::Failure;
 use crate::limits::{self, Limit, Limits};
 use crate::wasm::abi::{Moment, Op, Ops};
 
+/// What begins with a report is none of the answers that come here (`wasm::abi::reported`).
+const REPORT_ALONE: &str = "a report of a failure must be the first op of its answer";
+
 /// Where a request goes after a hook.
 #[derive(Debug)]
 pub(crate) enum Flow {
@@ -84,6 +87,7 @@ pub(crate) fn edit_response(
                 coded |= matches!(op, Op::SetHeader { name, .. } | Op::AppendHeader { name, .. } if name.eq_ignore_ascii_case("content-encoding"));
                 edit_header(moment, &mut response.headers, op)?;
             }
+            Op::Failed(_) | Op::Invalid(_) => return Err(bad(REPORT_ALONE)),
             _ => return Err(bad(format!("an op for requests was used in {}", moment.name()))),
         }
     }
@@ -224,6 +228,7 @@ fn edit_origin(moment: Moment, edits: &mut OriginEdits, op: Op<'_>) -> Result<()
             (edits.connect_timeout, edits.read_timeout) = (set(connect_ms), set(read_ms));
             edits.connect_attempts = NonZeroU8::new(attempts);
         }
+        Op::Failed(_) | Op::Invalid(_) => return Err(bad(REPORT_ALONE)),
         _ => return Err(bad("an op for responses was used on a request")),
     }
     Ok(())

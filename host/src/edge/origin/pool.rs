@@ -18,6 +18,7 @@ use crate::edge::origin::endpoint::Endpoint;
 use crate::edge::origin::error::FetchError;
 use crate::edge::origin::server::OriginServer;
 use crate::edge::origin::slots::{Entered, Lane, SlotOffer};
+use crate::limits::origin;
 use crate::telemetry::OriginMetrics;
 
 type ConnectionLane = Lane<Box<Connection>>;
@@ -79,7 +80,7 @@ pub(crate) fn put(mut connection: Box<Connection>) {
 /// Once a second closes what was idle for too long; ends when nothing is left.
 async fn sweeper() {
     loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(origin::SWEEP_MS)).await;
         let now = Instant::now();
         let (_expired, left) = POOL.with_borrow_mut(|pool| {
             let mut expired = Vec::new();

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_wait_than_may() {
+    fn the_number_of_waiting_requests_is_bounded() {
         let lane = Arc::new(Lane::default());
         let _slot = slot(&lane);
         let all: Vec<_> = (0..WAITING).map(|_| waiting(&lane)).collect();

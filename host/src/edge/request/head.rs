@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_that_could_be_read_in_two_ways_are_refused() {
+    fn ambiguous_heads_are_refused() {
         for headers in [
             &[][..],
             &[("host", "a"), ("host", "b")],
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_about_the_whole_server_is_known_for_one() {
+    fn options_asterisk_is_recognized() {
         let ask = |method: &str| {
             let request = http::Request::builder().method(method).uri("*").header("host", "a").body(()).unwrap();
             RequestHead::admit(request.into_parts().0)
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_request_that_all_readers_take_for_websocket_asks_for_it() {
+    fn only_an_unambiguous_upgrade_request_is_a_websocket_handshake() {
         let asks = |method: Method, version: Version, headers: &[(&'static str, &'static str)]| {
             let mut map = HeaderMap::new();
             for (name, value) in headers {

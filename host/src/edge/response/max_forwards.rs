@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hops_are_a_number_or_nothing() {
+    fn max_forwards_is_a_number_or_ignored() {
         for (lines, hops) in [
             (&[][..], None),
             (&["0"], Some(0)),

@@ -214,7 +214,7 @@ mod tests {
     use crate::failure::Scope;
 
     #[test]
-    fn failures_of_hooks_have_cloudfronts_statuses() {
+    fn failures_of_hooks_have_the_statuses_of_cloudfront() {
         use Moment::{OriginRequest, ViewerRequest};
         let limit = |limit| Failure::Limit { limit, value: 1 };
         for (moment, failure, status, result) in [
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_is_late_is_504_and_one_that_is_away_502() {
+    fn a_slow_origin_is_504_and_an_unreachable_one_502() {
         let verdict = |error: FetchError| Rejection::Fetch(error).verdict().0.as_u16();
         let timeout = std::time::Duration::from_secs(1);
         assert_eq!(verdict(FetchError::ConnectTimeout(timeout)), 504);

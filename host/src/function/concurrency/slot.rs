@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_goes_back_once_however_it_ends() {
+    fn a_slot_is_returned_exactly_once() {
         let count = Arc::new(Count(AtomicUsize::new(0)));
         drop(slot(&count));
         assert_eq!(count.0.load(Relaxed), 0);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_may_outlive_who_gave_it_out() {
+    fn a_slot_may_outlive_its_pool() {
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let held = slot(&count);
         drop(count);

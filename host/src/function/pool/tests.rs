@@ -27,7 +27,7 @@ fn call(pool: &ViewerPool, instance: &mut Instance) -> u8 {
 }
 
 #[test]
-fn an_instance_that_is_not_like_a_new_one_ends_restoring_for_all() {
+fn a_difference_from_a_new_instance_ends_restoring_for_the_function() {
     let (pool, lane, telemetry) = pool(InstancePolicy::Fresh, 100);
     let now = Instant::now();
     assert_eq!(pool.cleanliness(), Cleanliness::Restored);

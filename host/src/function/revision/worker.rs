@@ -9,16 +9,20 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::failure::{Failure, Scope};
-use crate::function::call::{HookCall, HookOutcome, StreamBody, Usage};
+use crate::function::call::{HookCall, HookOutcome, Invocation, InvokeOutcome, Outcome, StreamBody, Usage};
 use crate::function::pool::InstanceSource;
 use crate::function::revision::Revision;
 use crate::function::worker_pool::{Instance, WorkerPool};
 use crate::limits::Limit;
 use crate::telemetry::{InstanceEvent, Occasion};
+use crate::wasm::abi;
+use crate::wasm::worker::WorkerCallResult;
 use crate::wasm::worker::exchange::{HeadSender, Served};
 
 /// The label of calls that ended because their caller had left.
 const ABANDONED: &str = "abandoned";
+/// The label of calls that ended with the function's own error. The instance goes on, as in Lambda.
+const FUNCTION_ERROR: &str = "function-error";
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits.
@@ -28,22 +32,55 @@ impl Revision {
             Ok(acquired) => acquired,
             Err(failure) => return HookOutcome::refused(failure),
         };
+        let acquired = Acquired { source, start, waited: start.elapsed() };
         let unfinished = UnfinishedCall { revision: self, start };
         let called = instance.inner().call(pool.code(), call.moment, call.event.into_owned(), call.passed).await;
         unfinished.end();
+        let result = called.result.and_then(|answer| abi::reported(&answer).map_or(Ok(answer), Err));
+        let called = WorkerCallResult { result, fuel: called.fuel };
+        self.concluded(pool, instance, acquired, called, |_| Served::Whole)
+    }
+
+    /// Runs a function, waiting for an instance within the queue limits.
+    pub(super) async fn run_invoke(&self, pool: &Arc<WorkerPool>, lane: usize, invocation: Invocation) -> InvokeOutcome {
+        let start = Instant::now();
+        let (mut instance, source) = match self.acquire(pool, lane, start).await {
+            Ok(acquired) => acquired,
+            Err(failure) => return InvokeOutcome::refused(failure),
+        };
+        let acquired = Acquired { source, start, waited: start.elapsed() };
+        let unfinished = UnfinishedCall { revision: self, start };
+        let called = instance.inner().invoke(pool.code(), invocation.event, invocation.context).await;
+        unfinished.end();
+        self.concluded(pool, instance, acquired, called, |answer| match answer {
+            Ok(_) => Served::Whole,
+            Err(_) => Served::FunctionError,
+        })
+    }
+
+    /// Decides about the instance of a call that has ended, and tells what it cost.
+    fn concluded<T>(
+        &self,
+        pool: &Arc<WorkerPool>,
+        mut instance: Instance,
+        acquired: Acquired,
+        called: WorkerCallResult<T>,
+        served: impl FnOnce(&T) -> Served,
+    ) -> Outcome<T> {
         let log = instance.inner().take_log();
-        let elapsed = start.elapsed();
+        let elapsed = acquired.start.elapsed();
         // The limit may have been hit by time in the host, which is not in the fuel.
         let overran = matches!(called.result, Err(Failure::Limit { limit: Limit::CpuUs, .. }));
         let usage = Usage {
             fuel: called.fuel,
             utilization: if overran { 100 } else { pool.code().utilization(called.fuel) },
-            cold: source == InstanceSource::Cold,
+            cold: acquired.source == InstanceSource::Cold,
             memory_bytes: instance.inner().memory_bytes(),
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            waited_us: u64::try_from(acquired.waited.as_micros()).unwrap_or(u64::MAX),
         };
-        self.finish(pool, instance, start, elapsed, called.fuel, called.result.as_ref().map(|_| Served::Whole));
-        HookOutcome { result: called.result, usage, log }
+        self.finish(pool, instance, acquired.start, elapsed, called.fuel, called.result.as_ref().map(served));
+        Outcome { result: called.result, usage, log }
     }
 
     /// Lets a wasi:http component answer a request. Dropped before the head of the response is here, it takes the task
@@ -143,6 +180,11 @@ impl Revision {
                 self.metrics.succeeded(elapsed.as_secs_f64(), fuel);
                 pool.put_back(instance);
             }
+            Ok(Served::FunctionError) => {
+                self.throttle.kept();
+                self.metrics.failed(FUNCTION_ERROR, elapsed.as_secs_f64(), fuel);
+                pool.put_back(instance);
+            }
             Ok(Served::Abandoned) => {
                 self.metrics.failed(ABANDONED, elapsed.as_secs_f64(), fuel);
                 pool.retire(instance, ABANDONED);
@@ -169,6 +211,13 @@ impl About {
     fn of(request: &Request<StreamBody>) -> About {
         About { uri: request.uri().clone(), id: request.headers().get("x-amz-cf-id").cloned() }
     }
+}
+
+/// How a call came to its instance.
+struct Acquired {
+    source: InstanceSource,
+    start: Instant,
+    waited: Duration,
 }
 
 /// A call that runs. Dropped with it, together with its instance, when the caller leaves.

@@ -75,7 +75,7 @@ fn other(component: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_new_component_of_one_function_leaves_all_else_as_it_is() {
+fn a_new_component_replaces_only_its_function() {
     let host = Host::new();
     let first = host.first();
     host.write("ask.wasm", &other(&counter(Moment::ViewerRequest)));
@@ -92,7 +92,7 @@ fn a_new_component_of_one_function_leaves_all_else_as_it_is() {
 }
 
 #[test]
-fn other_settings_of_one_function_leave_all_else_as_it_is() {
+fn new_settings_replace_only_their_function() {
     let host = Host::new();
     let first = host.first();
     host.configure(SITE, "limits = { cpu_us = 2000 }");
@@ -131,7 +131,7 @@ fn a_deployment_with_one_error_changes_nothing() {
 }
 
 #[test]
-fn a_function_that_is_gone_is_in_the_catalog_no_more() {
+fn a_removed_function_is_removed_from_the_catalog() {
     let host = Host::new();
     let first = host.first();
     host.configure(&SITE.replace("viewer_response = \"answer\"\n", ""), "");

@@ -30,11 +30,11 @@ pub(super) fn builder() -> Builder<LocalExecutor> {
         .max_header_list_size(u32::try_from(request::HEAD_BYTES).expect("a small number"))
         .max_pending_accept_reset_streams(request::H2_RESETS)
         .max_local_error_reset_streams(request::H2_RESETS)
-        .max_send_buf_size(64 << 10)
-        .initial_stream_window_size(256 << 10)
-        .initial_connection_window_size(1 << 20)
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(10));
+        .max_send_buf_size(request::H2_SEND_BYTES)
+        .initial_stream_window_size(request::H2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(request::H2_CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(Duration::from_millis(request::H2_PING_MS))
+        .keep_alive_timeout(Duration::from_millis(request::H2_PONG_MS));
     http2
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::{CONNECTION, HOST};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::uri::Scheme;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -18,7 +19,7 @@ use crate::net::body::ExchangeBody;
 use crate::net::client::Client;
 use crate::net::guard::Protocol;
 use crate::net::interim::Interim;
-use crate::net::state::ExchangeGuard;
+use crate::net::state::{ConnectionState, ExchangeGuard};
 use crate::net::sweep::OpenConnection;
 use crate::net::tunnel::Switch;
 
@@ -43,6 +44,9 @@ where
         let exchange = state.exchange();
         metrics.request(protocol == Protocol::Http2);
         set_host_from_target(&mut request);
+        if protocol == Protocol::Http1 {
+            restore_asterisk(&mut request, &state);
+        }
         let interim = client.interim.clone();
         Answering {
             answer: handler(client.clone(), request),
@@ -87,6 +91,16 @@ impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(response.map(|body| ExchangeBody::new(body, exchange))))
+    }
+}
+
+/// `OPTIONS http://example.com` is `OPTIONS *` of that host (RFC 9112 section 3.2.4), but `http::Uri` reads `/`.
+fn restore_asterisk(request: &mut Request<Incoming>, state: &ConnectionState) {
+    if request.method() == Method::OPTIONS && request.uri().authority().is_some() {
+        let is_web = request.uri().scheme().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
+        if state.is_about_the_server() && is_web {
+            *request.uri_mut() = Uri::from_static("*");
+        }
     }
 }
 

@@ -15,14 +15,14 @@ fn a_head_that_does_not_end_in_time_is_answered_with_408() {
 }
 
 #[test]
-fn the_first_bytes_of_the_http2_preface_do_not_buy_time() {
+fn the_first_bytes_of_the_http2_preface_do_not_extend_the_deadline() {
     let worker = Worker::with(quick(), None);
     let answer = worker.exchange("PRI * HTT");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn an_idle_connection_is_closed_without_a_response() {
     let worker = Worker::with(quick(), None);
     assert_eq!(worker.exchange(""), "");
     let after_a_request = worker.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -39,7 +39,7 @@ fn a_body_that_stops_fails_where_it_is_read() {
 
 /// Each byte comes in time, and all of them would take for ever.
 #[test]
-fn a_body_that_drips_fails_unless_dripping_is_allowed() {
+fn a_slow_body_fails_unless_slow_bodies_are_allowed() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nConnection: close\r\n\r\n";
     for (rate, told) in [(240, "body=the client sent the body at less than 240 bytes a second"), (0, "body=xxxxxxxxxxxx\n")] {
         let rules = ClientRules::default();
@@ -63,7 +63,7 @@ fn a_body_that_drips_fails_unless_dripping_is_allowed() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_cut_off() {
+fn a_client_that_does_not_read_is_disconnected() {
     let worker = Worker::with(quick(), None);
     let mut stream = worker.connect();
     stream.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();

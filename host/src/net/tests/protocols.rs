@@ -167,7 +167,7 @@ async fn an_http2_connection_without_requests_is_asked_to_go() {
 
 /// Its pings are answered, so that bytes go both ways; what it asked for does not move.
 #[tokio::test]
-async fn an_http2_client_that_takes_nothing_is_cut_off() {
+async fn an_http2_client_that_reads_nothing_is_disconnected() {
     let worker = Worker::with(Bounds { stall: Duration::from_secs(1), ..quick() }, None);
     let stream = tokio::net::TcpStream::connect(worker.address).await.unwrap();
     let mut client = http2::Builder::new(TokioExecutor::new());
@@ -184,7 +184,7 @@ async fn an_http2_client_that_takes_nothing_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_http2_client_that_comes_as_we_drain_is_answered_before_it_is_sent_away() {
+async fn a_new_http2_client_during_a_drain_is_answered_before_the_goaway() {
     let worker = Worker::start();
     let mut busy = worker.connect();
     busy.write_all(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();

@@ -3,7 +3,7 @@
 use super::Worker;
 
 #[test]
-fn a_request_of_uncertain_extent_is_refused_and_the_connection_closed() {
+fn a_request_with_an_ambiguous_length_is_refused_and_the_connection_closed() {
     let worker = Worker::start();
     for (name, status, head) in [
         ("length, then chunked", "400", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
@@ -56,7 +56,7 @@ fn http_1_0_knows_no_chunks() {
 }
 
 #[test]
-fn a_chunk_that_lies_ends_the_connection() {
+fn a_chunk_with_a_wrong_size_closes_the_connection() {
     let worker = Worker::start();
     for body in ["4\r\nabcde\r\n0\r\n\r\n", "0x4\r\nabcd\r\n0\r\n\r\n", "4\nabcd\r\n0\r\n\r\n", "4;\nabcd\r\n0\r\n\r\n"] {
         let answer = worker.exchange(format!(

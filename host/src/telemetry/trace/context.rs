@@ -47,7 +47,7 @@ mod tests {
     const VALID: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_objects_are_read_back() {
         let parent = parse(VALID.as_bytes()).unwrap();
         assert_eq!(
             parent,
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_valid_is_not_there() {
+    fn invalid_traceparents_are_ignored() {
         for text in [
             "",
             "00",

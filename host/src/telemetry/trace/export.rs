@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::{Dropped, Finished, TraceSettings, otlp};
-use crate::limits::tracing::{BATCH_MS, BATCH_SPANS, FLUSH_MS, SEND_MS, WAITING_BYTES, WAITING_TRACES};
+use crate::limits::tracing::{BATCH_MS, BATCH_SPANS, FLUSH_MS, FLUSH_RETRY_MS, SEND_MS, WAITING_BYTES, WAITING_TRACES};
 
 pub(super) struct Exporter {
     waiting: SyncSender<ExporterMessage>,
@@ -57,7 +57,7 @@ impl Exporter {
             if Instant::now() >= until {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(FLUSH_RETRY_MS));
         }
         // Continue in either case.
         let _ = answer.recv_timeout(until.saturating_duration_since(Instant::now()));

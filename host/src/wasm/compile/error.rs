@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::compile::NAMES_TOLD;
 use crate::limits::{Limit, Profile};
 use crate::wasm::worker::offered;
 
@@ -39,6 +40,9 @@ pub enum CompileError {
     /// The compiling process has refused it, or has failed.
     #[error("{message}")]
     Refused { reason: CompileErrorKind, message: String, remedy: String },
+    /// The compiling process was ended for a reason that may not be the component's.
+    #[error("{message}")]
+    Interrupted { reason: CompileErrorKind, message: String, remedy: String },
     #[error("{0:#}")]
     Wasmtime(wasmtime::Error),
 }
@@ -127,7 +131,7 @@ impl CompileError {
             | CompileError::Unwritable { .. } => CompileErrorKind::Cost,
             CompileError::TooMuch { .. } | CompileError::OverLimit { .. } => CompileErrorKind::Size,
             CompileError::Several(errors) => errors.first().map_or(CompileErrorKind::Invalid, CompileError::reason),
-            CompileError::Refused { reason, .. } => *reason,
+            CompileError::Refused { reason, .. } | CompileError::Interrupted { reason, .. } => *reason,
             CompileError::Wasmtime(_) => CompileErrorKind::Failed,
         }
     }
@@ -155,9 +159,18 @@ impl CompileError {
                 let remedies = errors.iter().map(CompileError::remedy).filter(|remedy| !remedy.is_empty());
                 remedies.collect::<Vec<_>>().join("; ")
             }
-            CompileError::Refused { remedy, .. } => remedy.clone(),
+            CompileError::Refused { remedy, .. } | CompileError::Interrupted { remedy, .. } => remedy.clone(),
             CompileError::Unwritable { error, .. } => error.remedy(),
             CompileError::FramesTooLarge { .. } | CompileError::TooMuch { .. } | CompileError::Wasmtime(_) => String::new(),
+        }
+    }
+
+    /// Whether the component is the reason, so that it is refused again unless something changes.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            CompileError::Interrupted { .. } => false,
+            CompileError::Several(errors) => errors.iter().all(CompileError::is_final),
+            error => !matches!(error.reason(), CompileErrorKind::Changed | CompileErrorKind::Failed),
         }
     }
 
@@ -199,10 +212,9 @@ fn advised(names: &[String], profile: Profile, about_any: String) -> String {
 }
 
 fn listed(names: &[String]) -> String {
-    const SHOWN_MAX: usize = 20;
-    let mut list = names.iter().take(SHOWN_MAX).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN_MAX {
-        list += &format!(" and {} more", names.len() - SHOWN_MAX);
+    let mut list = names.iter().take(NAMES_TOLD).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > NAMES_TOLD {
+        list += &format!(" and {} more", names.len() - NAMES_TOLD);
     }
     list
 }

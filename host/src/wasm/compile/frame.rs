@@ -11,6 +11,7 @@ use wasm_encoder::{CodeSection, ComponentSectionId, RawSection, Section as _};
 use wasmparser::{BinaryReaderError, Chunk, FunctionBody, Parser, Payload};
 
 use super::error::CompileError;
+use crate::limits::compile::NOPS_SPARE;
 
 /// Bumped when the output changes.
 pub(super) const VERSION: u32 = 1;
@@ -19,8 +20,6 @@ pub(super) const VERSION: u32 = 1;
 const SLOTS_FREE: u32 = 16;
 /// A value costs about as much as a store, an eighth of a `nop`.
 const SLOTS_PER_NOP: u32 = 8;
-/// A few bytes may declare fifty thousand locals: the `nop`s for them are bounded by the component's size plus this.
-const NOPS_SPARE: usize = 1 << 20;
 const NOP: u8 = 0x01;
 
 /// The component, or module, with functions that are charged for their frames; unchanged if none has to be. `held` is how
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_with_many_slots_pays_and_the_rest_stays_as_it_was() {
+    fn only_a_function_with_a_large_frame_is_charged_for_it() {
         let before = core(&format!(
             "(memory 1) (func $many (local {}) local.get 3 drop) (func (export \"few\") call $many) (data (i32.const 0) \"abc\")",
             "i32 ".repeat(87)

@@ -8,7 +8,7 @@ use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::abi::Moment;
 use crate::wasm::sealed;
 use crate::wasm::worker::linker;
-use crate::wasm::world::{HttpVersion, interface};
+use crate::wasm::world::{HANDLER, HttpVersion, interface};
 
 /// What a component is, from its bytes alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,7 @@ impl Inspection {
                 needed.extend([
                     "wasi:http/incoming-handler@0.2".to_owned(),
                     "wasi:http/handler@0.3".to_owned(),
+                    HANDLER.to_owned(),
                     "wasi:cli/run@0.2".to_owned(),
                 ]);
             }

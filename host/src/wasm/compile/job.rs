@@ -14,11 +14,13 @@ use super::source::ComponentSource;
 use super::{adapt, examine};
 use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::engine::config;
+use crate::wasm::restore::Flavour;
 
 /// What is to be compiled, and how.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     pub(super) profile: Profile,
+    pub(super) flavour: Flavour,
     /// The limits of the function that affect whether and how it is compiled.
     pub(super) memory_bytes: u64,
     pub(super) table_elements: u64,
@@ -37,9 +39,10 @@ pub struct Note {
 }
 
 impl Job {
-    pub(super) fn new(engine: &Engine, source: &ComponentSource, limits: &Limits, bounds: Compiling) -> Job {
+    pub(super) fn new(engine: &Engine, source: &ComponentSource, limits: &Limits, bounds: Compiling, flavour: Flavour) -> Job {
         Job {
             profile: limits.profile(),
+            flavour,
             memory_bytes: limits.value(Limit::MemoryBytes),
             table_elements: limits.value(Limit::TableElements),
             sha256: source.sha256,
@@ -59,7 +62,7 @@ impl Job {
         let component = adapt::adapted(bytes)?;
         let limits = self.limits()?;
         let examined = examine::examined(&component, &limits, offer)?;
-        let Prepared { code, unsuitable } = prepare::prepared(&component, &examined, &limits)?;
+        let Prepared { code, unsuitable } = prepare::prepared(&component, &examined, &limits, self.flavour)?;
         let compiled = engine.precompile_component(&code).map_err(CompileError::Wasmtime)?;
         Ok((compiled, Note { inspection: examined.inspection, unsuitable }))
     }

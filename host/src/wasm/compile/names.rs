@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_viewer_component_may_import_what_is_sealed_and_is_told_what_is_not_there() {
+    fn a_viewer_component_may_import_the_sealed_wasi_and_nothing_else() {
         let engine = config::compiling(Profile::Viewer).unwrap();
         let offer = AvailableImports::of(&engine, Profile::Viewer).unwrap();
         let wat = r#"(component

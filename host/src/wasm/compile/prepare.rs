@@ -8,11 +8,11 @@
 
 use std::borrow::Cow;
 
-use super::error::CompileError;
+use super::error::{CompileError, CompileErrorKind};
 use super::examine::{self, Examined};
 use super::{bulk, frame, streams};
 use crate::limits::{Limit, Limits, Profile};
-use crate::wasm::restore;
+use crate::wasm::restore::{self, Flavour};
 
 /// A component, ready to be compiled.
 pub(super) struct Prepared<'a> {
@@ -21,7 +21,12 @@ pub(super) struct Prepared<'a> {
     pub(super) unsuitable: Option<String>,
 }
 
-pub(super) fn prepared<'a>(component: &'a [u8], examined: &Examined, limits: &Limits) -> Result<Prepared<'a>, CompileError> {
+pub(super) fn prepared<'a>(
+    component: &'a [u8],
+    examined: &Examined,
+    limits: &Limits,
+    flavour: Flavour,
+) -> Result<Prepared<'a>, CompileError> {
     let profile = limits.profile();
     let code = valid(frame::charged(component, &examined.held)?, "with the price of its frames", profile)?;
     match profile {
@@ -30,16 +35,20 @@ pub(super) fn prepared<'a>(component: &'a [u8], examined: &Examined, limits: &Li
             let code = valid(bounded, "with its streams and bulk operations bounded", profile)?;
             Ok(Prepared { code, unsuitable: None })
         }
-        Profile::Viewer => Ok(match restorable(&code, limits.value(Limit::MemoryBytes)) {
-            Ok(rewritten) => Prepared { code: rewritten.into(), unsuitable: None },
-            Err(why) => Prepared { code, unsuitable: Some(why) },
-        }),
+        Profile::Viewer => match (restorable(&code, limits.value(Limit::MemoryBytes), flavour), flavour) {
+            (Ok(rewritten), _) => Ok(Prepared { code: rewritten.into(), unsuitable: None }),
+            (Err(why), Flavour::Function) => Ok(Prepared { code, unsuitable: Some(why) }),
+            // What cannot be put back cannot be saved either.
+            (Err(why), Flavour::Runtime) => {
+                Err(CompileError::refused(CompileErrorKind::Invalid, format!("it cannot run sources: {why}"), ""))
+            }
+        },
     }
 }
 
 /// The component rewritten to be restorable, or why that is impossible.
-fn restorable(code: &[u8], memory_bytes: u64) -> Result<Vec<u8>, String> {
-    let rewritten = restore::rewrite(code, memory_bytes).map_err(|why| why.to_string())?;
+fn restorable(code: &[u8], memory_bytes: u64, flavour: Flavour) -> Result<Vec<u8>, String> {
+    let rewritten = restore::rewrite(code, memory_bytes, flavour).map_err(|why| why.to_string())?;
     match examine::validated(&rewritten, Profile::Viewer) {
         Ok(_) => Ok(rewritten),
         // The error names the limit; its offsets refer to the rewritten bytes.

@@ -93,7 +93,7 @@ impl CompilerProcess {
             Ok(text) => Ok((self.0.wait().map_err(failed)?, text.map_err(failed)?)),
             Err(RecvTimeoutError::Timeout) => {
                 let message = format!("compiling it takes more than {} s", patience.as_secs());
-                Err(CompileError::refused(CompileErrorKind::Time, message, MORE_TIME))
+                Err(interrupted(CompileErrorKind::Time, message, MORE_TIME))
             }
             Err(RecvTimeoutError::Disconnected) => Err(CompileError::failed("nobody hears the compiler")),
         }
@@ -124,13 +124,17 @@ fn exit_error(status: ExitStatus, said: &str, bounds: Compiling) -> CompileError
             refused(CompileErrorKind::Memory, format!("its machine code has more than {} bytes", limits::CODE_BYTES), "")
         }
         // The kernel kills when memory is short.
-        Some(Signal::KILL) => refused(CompileErrorKind::Memory, "the compiler was killed".to_owned(), "is memory short?"),
+        Some(Signal::KILL) => interrupted(CompileErrorKind::Memory, "the compiler was killed".to_owned(), "is memory short?"),
         _ => {
             let tells = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
             let last = said.lines().rev().find(tells).unwrap_or("without a word");
             refused(CompileErrorKind::Failed, format!("the compiler failed ({status}): {last}"), "")
         }
     }
+}
+
+fn interrupted(reason: CompileErrorKind, message: String, remedy: &str) -> CompileError {
+    CompileError::Interrupted { reason, message, remedy: remedy.to_owned() }
 }
 
 fn out_of_memory(bounds: Compiling) -> CompileError {

@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_that_doubles_itself_again_and_again_does_not_overflow() {
+    fn counting_exponentially_nested_components_does_not_overflow() {
         let mut wat =
             "(core module $m (memory 1)) (component $c0 (alias outer $o $m (core module $x)) (core instance (instantiate $x)))"
                 .to_owned();

@@ -13,8 +13,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::limits;
 
-const CHUNK_BYTES: usize = 64 << 10;
-
 /// See the module.
 pub struct ComponentSource {
     file: File,
@@ -40,7 +38,7 @@ impl ComponentSource {
 
     fn of(mut file: File) -> io::Result<ComponentSource> {
         file.seek(SeekFrom::Start(0))?;
-        let (mut digest, mut chunk, mut bytes) = (Sha256::new(), vec![0; CHUNK_BYTES], 0u64);
+        let (mut digest, mut chunk, mut bytes) = (Sha256::new(), vec![0; limits::compile::CHUNK_BYTES], 0u64);
         loop {
             let read = file.read(&mut chunk)?;
             if read == 0 {

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_granted_name_opens_what_it_leads_to_at_its_ports() {
+    async fn a_granted_name_allows_its_addresses_at_the_granted_ports() {
         let (sockets, _, _) = sockets(&["localhost:7000"]);
         assert!(!connects(&sockets, "127.0.0.1:7000"), "not before it is resolved");
         let found = sockets.resolve("LOCALHOST.").await.unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_nowhere_is_told_and_logged() {
+    async fn a_name_that_cannot_be_resolved_is_reported_and_logged() {
         let (sockets, log, _) = sockets(&["*.invalid:80"]);
         for (name, told) in [
             ("db.example.com", "network: db.example.com is granted at no port, and not resolved; granted: *.invalid:80"),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_resolves_to_itself_and_opens_nothing() {
+    async fn resolving_an_address_grants_no_connection() {
         let (sockets, _, _) = sockets(&["*:*", "*.*.*.*:*"]);
         for (text, address) in
             [("127.1", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1"), ("::ffff:8.8.8.8", "8.8.8.8"), ("8.8.8.8", "8.8.8.8")]

@@ -12,7 +12,7 @@ use crate::wasm::abi::Moment;
 use crate::wasm::compile::Compiler;
 use crate::wasm::compile::{self, Compiled, Inspection};
 use crate::wasm::engine::Engines;
-use crate::wasm::restore;
+use crate::wasm::restore::{self, Flavour};
 use crate::wasm::viewer::{ViewerCallResult, ViewerCode, ViewerInstance};
 
 /// The first bytes say what the component does, the last ones what it is sent.
@@ -29,9 +29,11 @@ pub(crate) fn compare(component: &[u8], events: &[Vec<u8>]) {
     let engines = engines();
     let limits = Limits::defaults(Profile::Viewer);
     let Ok(charged) = compile::charged(component, Profile::Viewer) else { return };
-    let Ok(rewritten) = restore::rewrite(&charged, limits.value(crate::limits::Limit::MemoryBytes)) else { return };
+    let Ok(rewritten) = restore::rewrite(&charged, limits.value(crate::limits::Limit::MemoryBytes), Flavour::Function) else {
+        return;
+    };
     let component = Component::new(&engines.viewer, &rewritten).unwrap_or_else(|error| panic!("{error:#}"));
-    let compiled = Compiled { component, inspection: Inspection::default(), restorable: Ok(()) };
+    let compiled = Compiled { component, inspection: Inspection::default(), restorable: Ok(()), flavour: Flavour::Function };
     let code = ViewerCode::new(engines, &compiled, &limits, None).unwrap_or_else(|error| panic!("{error}"));
     let Ok(mut kept) = code.instantiate() else { return };
     for (number, event) in (0u64..).zip(events) {

@@ -6,9 +6,7 @@ use wasmparser::component_types::{ComponentDefinedType, ComponentFuncTypeId, Com
 use wasmparser::types::TypesRef;
 
 use super::unsuitable::Unsuitable;
-
-/// How many types are visited, over all functions of a component. A type may name another many times.
-const TYPES_MAX: u32 = 1_000_000;
+use crate::limits::restore::TYPES;
 
 /// Computes the sizes of results.
 pub(super) struct Areas<'a> {
@@ -61,7 +59,7 @@ impl<'a> Areas<'a> {
 
     fn of(&mut self, ty: ComponentValType) -> Result<Layout, Unsuitable> {
         *self.looked_at += 1;
-        if *self.looked_at > TYPES_MAX {
+        if *self.looked_at > TYPES {
             return Err(Unsuitable::Shape("its types are too large"));
         }
         let id = match ty {

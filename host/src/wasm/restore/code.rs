@@ -10,8 +10,9 @@ use super::unsuitable::Unsuitable;
 const CHUNK: i32 = 64;
 /// A word of marks, all set: a mark is the byte 1.
 const ALL_MARKED: i64 = 0x0101_0101_0101_0101;
+pub(super) const GRANULE: i32 = 1 << GRANULE_SHIFT;
 /// The widest store; a mark also covers as many bytes past its granule, less one.
-const WIDEST_STORE: i32 = 16;
+pub(super) const WIDEST_STORE: i32 = 16;
 
 /// Indices of what is appended.
 pub(super) struct Added {

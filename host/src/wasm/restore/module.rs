@@ -8,12 +8,19 @@ use wasm_encoder::{
 use wasmparser::{DataKind, ExternalKind, FunctionBody, Operator, Parser, Payload};
 
 use super::code::{self, Added, arg};
-use super::layout::{GRANULE_SHIFT, MARK, MARKS, PAGE, PAGES, RESTORE};
-use super::source::{MainModule, known_type, len, reallocs};
+use super::layout::{
+    Flavour, GRANULE_SHIFT, LOAD, MARK, MARKS, OVERLAY, OVERLAY_MEMORY, OVERLAY_REALLOC, PAGE, PAGES, RESTORE, SAVE,
+};
+use super::overlay::{self, OverlayLayout};
+use super::source::{MainModule, known_type, len, reallocs, val_type};
 use super::unsuitable::Unsuitable;
 
-pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsuitable> {
-    let source = MainModule::read(module, memory_bytes)?;
+pub(super) fn rewrite(module: &[u8], memory_bytes: u64, flavour: Flavour) -> Result<Vec<u8>, Unsuitable> {
+    let mut source = MainModule::read(module, memory_bytes)?;
+    let overlay = match flavour {
+        Flavour::Function => None,
+        Flavour::Runtime => Some(OverlayLayout::of(&mut source, memory_bytes)?),
+    };
     let memory_pages = memory_bytes / PAGE;
     let reallocs = reallocs(module, &source)?;
     let first = len(&source.funcs);
@@ -30,7 +37,8 @@ pub(super) fn rewrite(module: &[u8], memory_bytes: u64) -> Result<Vec<u8>, Unsui
 
     let mut out = Module::new();
     // Sections in the order of the format; those that the source lacks are inserted in their place.
-    let mut writer = ModuleWriter { out: &mut out, source: &source, added: &added, reallocs: &reallocs, done: 0 };
+    let overlay = overlay.as_ref();
+    let mut writer = ModuleWriter { out: &mut out, source: &source, added: &added, reallocs: &reallocs, overlay, done: 0 };
     let mut code = CodeSection::new();
     let mut names = None;
     for payload in Parser::new(0).parse_all(module) {
@@ -67,6 +75,8 @@ struct ModuleWriter<'s, 'a> {
     source: &'s MainModule<'a>,
     added: &'s Added,
     reallocs: &'s [u32],
+    /// Of a Runtime.
+    overlay: Option<&'s OverlayLayout>,
     /// The position of the last section written.
     done: usize,
 }
@@ -161,6 +171,9 @@ impl ModuleWriter<'_, '_> {
             section.function(first);
         }
         section.function(first + 1).function(first + 2).function(first + 3).function(first + 4);
+        if self.overlay.is_some() {
+            section.function(first + 4).function(first + 1).function(first);
+        }
         self.out.section(&section);
     }
 
@@ -169,6 +182,9 @@ impl ModuleWriter<'_, '_> {
         let memory = |pages| MemoryType { minimum: pages, maximum: None, memory64: false, shared: false, page_size_log2: None };
         section.memory(memory(self.added.memory_pages));
         section.memory(MemoryType { maximum: Some(1), ..memory(1) });
+        if self.overlay.is_some() {
+            section.memory(MemoryType { maximum: Some(overlay::PAGES), ..memory(overlay::PAGES) });
+        }
         self.out.section(&section);
     }
 
@@ -204,6 +220,13 @@ impl ModuleWriter<'_, '_> {
         section.export(RESTORE, ExportKind::Func, self.added.restore);
         section.export(PAGES, ExportKind::Func, self.added.pages);
         section.export(MARK, ExportKind::Func, self.added.mark);
+        if self.overlay.is_some() {
+            let first = self.added.pages + 1;
+            section.export(SAVE, ExportKind::Func, first);
+            section.export(LOAD, ExportKind::Func, first + 1);
+            section.export(OVERLAY_REALLOC, ExportKind::Func, first + 2);
+            section.export(OVERLAY_MEMORY, ExportKind::Memory, OVERLAY);
+        }
         self.out.section(&section);
         Ok(())
     }
@@ -230,23 +253,18 @@ impl ModuleWriter<'_, '_> {
         }
         code.function(&code::mark_body(self.added));
         code.function(&code::grow_body(self.source, self.added));
-        code.function(&code::restore_body(self.source, self.added)?);
+        code.function(&match self.overlay {
+            None => code::restore_body(self.source, self.added)?,
+            Some(overlay) => overlay.restore_body(self.added),
+        });
         code.function(&code::pages_body(self.added));
+        if let Some(overlay) = self.overlay {
+            code.function(&overlay.save_body(self.added));
+            code.function(&overlay.load_body());
+            code.function(&overlay.realloc_body());
+        }
         self.out.section(code);
         Ok(())
-    }
-}
-
-/// Types other than these were refused when the source was read.
-fn val_type(ty: wasmparser::ValType) -> ValType {
-    match ty {
-        wasmparser::ValType::I32 => ValType::I32,
-        wasmparser::ValType::I64 => ValType::I64,
-        wasmparser::ValType::F32 => ValType::F32,
-        wasmparser::ValType::F64 => ValType::F64,
-        wasmparser::ValType::V128 => ValType::V128,
-        wasmparser::ValType::Ref(ty) if ty.is_extern_ref() => ValType::EXTERNREF,
-        wasmparser::ValType::Ref(_) => ValType::FUNCREF,
     }
 }
 

@@ -11,7 +11,7 @@ use wasmparser::{
 
 use super::area::Areas;
 use super::guard::{self, GuardedImport};
-use super::layout::{ARGUMENT, PAGES, RESTORE};
+use super::layout::{ARGUMENT, LOAD, PAGES, RESTORE, SAVE};
 use super::source;
 use super::unsuitable::Unsuitable;
 
@@ -49,6 +49,7 @@ pub(super) struct Plan<'a> {
     pub(super) types: u32,
     pub(super) funcs: u32,
     pub(super) core_funcs: u32,
+    pub(super) core_memories: u32,
 }
 
 /// Where a core function comes from.
@@ -164,7 +165,7 @@ impl<'a> PlanReader<'a> {
                 Payload::ComponentExportSection(reader) => {
                     for export in reader {
                         let export = export?;
-                        if [RESTORE, PAGES].contains(&export.name.name) {
+                        if [RESTORE, PAGES, SAVE, LOAD].contains(&export.name.name) {
                             return Err(Unsuitable::Shape("it exports a reserved name"));
                         }
                         match export.kind {
@@ -295,9 +296,10 @@ impl<'a> PlanReader<'a> {
         self.find_guarded(component, main, main_instance)?;
         let types = self.types.as_ref();
         let core_funcs = u32::try_from(self.core_funcs.len()).map_err(|_| Unsuitable::Shape("it has too many functions"))?;
+        let core_memories = types.memory_count();
         let (types, funcs) = (types.component_type_count(), types.component_function_count());
         let PlanReader { sections, modules, instances, .. } = self;
-        Ok(Plan { sections, modules, instances, main, main_instance, types, funcs, core_funcs })
+        Ok(Plan { sections, modules, instances, main, main_instance, types, funcs, core_funcs, core_memories })
     }
 
     /// The one module with a memory, and its one instance. No other may have anything that a call could change.

@@ -1,5 +1,6 @@
 //! Reads the main module, the one with a memory, before it is rewritten; and checks what makes a module unsuitable.
 
+use wasm_encoder::ValType;
 use wasmparser::{
     CompositeInnerType, DataKind, DataSectionReader, ExternalKind, FuncType, FunctionBody, GlobalSectionReader,
     ImportSectionReader, MemorySectionReader, Operator, Parser, Payload, TypeRef, TypeSectionReader,
@@ -255,4 +256,17 @@ pub(super) fn known_type(ty: wasmparser::ValType) -> Result<(), Unsuitable> {
 
 pub(super) fn len<T>(items: &[T]) -> u32 {
     u32::try_from(items.len()).expect("a validated module has fewer than 2^32 of anything")
+}
+
+/// Types other than these were refused when the source was read.
+pub(super) fn val_type(ty: wasmparser::ValType) -> ValType {
+    match ty {
+        wasmparser::ValType::I32 => ValType::I32,
+        wasmparser::ValType::I64 => ValType::I64,
+        wasmparser::ValType::F32 => ValType::F32,
+        wasmparser::ValType::F64 => ValType::F64,
+        wasmparser::ValType::V128 => ValType::V128,
+        wasmparser::ValType::Ref(ty) if ty.is_extern_ref() => ValType::EXTERNREF,
+        wasmparser::ValType::Ref(_) => ValType::FUNCREF,
+    }
 }

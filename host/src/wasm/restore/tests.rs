@@ -1,10 +1,11 @@
 //! After any call that returned, a restored instance has the state of a new one, as the engine sees it.
 
+mod overlay;
 mod shapes;
 
 use proptest::prelude::*;
 
-use super::{Unsuitable, rewrite};
+use super::{Flavour, Unsuitable, rewrite};
 use crate::failure::Failure;
 use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::abi::Moment;
@@ -113,7 +114,7 @@ fn whatever_a_call_writes_a_restored_instance_equals_a_new_one() {
 }
 
 #[test]
-fn a_store_across_the_end_of_a_granule_is_put_back_whole() {
+fn a_store_across_two_granules_is_restored() {
     let engines = engines();
     let code = code(engines, INTERPRETER);
     for op in [1, 2, 4, 5] {
@@ -146,7 +147,7 @@ fn memory_grows_to_the_limit_and_is_small_again() {
 }
 
 #[test]
-fn the_size_that_is_shown_is_the_guests() {
+fn the_memory_size_that_is_shown_excludes_the_hosts() {
     let code = code(engines(), INTERPRETER);
     let mut instance = code.instantiate().unwrap();
     for (grow, pages) in [(0, 2), (3, 5), (1, 3)] {
@@ -178,7 +179,7 @@ fn what_cannot_be_restored_is_refused_by_its_reason() {
     let check = |from: &str, to: &str, reason: &str| {
         let wat = INTERPRETER.replace(from, to);
         assert_ne!(wat, INTERPRETER);
-        let error = rewrite(&wat::parse_str(&wat).unwrap(), 2 << 20).unwrap_err();
+        let error = rewrite(&wat::parse_str(&wat).unwrap(), 2 << 20, Flavour::Function).unwrap_err();
         assert_eq!(error.to_string(), reason);
     };
     check("(data $passive", "(func $s) (start $s) (data $passive", "a module has a start function");
@@ -195,9 +196,9 @@ fn what_cannot_be_restored_is_refused_by_its_reason() {
         "its main module is not instantiated exactly once",
     );
     let bare = "(component (core module $m (memory 1)) (core instance (instantiate $m)))";
-    let error = rewrite(&wat::parse_str(bare).unwrap(), 2 << 20).unwrap_err();
+    let error = rewrite(&wat::parse_str(bare).unwrap(), 2 << 20, Flavour::Function).unwrap_err();
     assert_eq!(error.to_string(), "its main module has no code");
-    let shape: Result<Vec<u8>, Unsuitable> = rewrite(&wat::parse_str("(component)").unwrap(), 2 << 20);
+    let shape: Result<Vec<u8>, Unsuitable> = rewrite(&wat::parse_str("(component)").unwrap(), 2 << 20, Flavour::Function);
     assert_eq!(shape.unwrap_err().to_string(), "it has no memory");
 }
 
@@ -205,6 +206,6 @@ fn what_cannot_be_restored_is_refused_by_its_reason() {
 fn a_module_that_exports_nothing_is_rewritten_into_a_valid_one() {
     let hidden =
         "(component (core module $m (memory 1) (func (i32.store (i32.const 0) (i32.const 1)))) (core instance (instantiate $m)))";
-    let rewritten = rewrite(&wat::parse_str(hidden).unwrap(), 2 << 20).unwrap();
+    let rewritten = rewrite(&wat::parse_str(hidden).unwrap(), 2 << 20, Flavour::Function).unwrap();
     assert!(compile::charged(&rewritten, Profile::Viewer).is_ok());
 }

@@ -1,4 +1,4 @@
-//! The interfaces of `edgeward:edge`: the function's log, and its key-value store.
+//! The interfaces of `edgeward:edge`, the function's log and its key-value store; and that of `edgeward:runtime` for a call.
 //!
 //! Both profiles have them; a worker's linker wraps `line`, `get` and `count`.
 
@@ -8,12 +8,17 @@ use wasmtime::component::{LinkerInstance, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
 use super::define::{Caller, func, pay, pay_bytes};
+use super::random;
 use crate::limits;
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::{KeyValueStore, ViewerState};
 
 /// The interfaces with their versions.
 pub const OWN: [&str; 2] = ["edgeward:edge/log@0.1.0", "edgeward:edge/key-value-store@0.1.0"];
+
+/// What a Runtime asks of a call: the clock of `sealed::clocks` and the numbers of `sealed::random`, without handles and
+/// lists.
+pub const CALL: &str = "edgeward:runtime/call@0.1.0";
 
 /// What these interfaces need of a worker's state.
 pub(in crate::wasm) trait HostServices: Sized + 'static {
@@ -57,6 +62,14 @@ pub(super) fn log(log: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
         store.data_mut().log.line(&kept);
         Ok(())
     })
+}
+
+pub(super) fn call(call: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
+    const NS_PER_MS: u64 = 1_000_000;
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are below 2^53")]
+    func(call, "now-ms", |store, (): ()| Ok(((store.data().now_ns / NS_PER_MS) as f64,)))?;
+    // The same however often a call asks.
+    func(call, "seed", |store, (): ()| Ok((random::next(&mut store.data().seed.clone()),)))
 }
 
 pub(super) fn key_value_store(values: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_lines_have_an_end() {
+    fn the_number_of_empty_lines_before_a_request_is_bounded() {
         let text = written(100, &[(StdStream::Stdout, &[b'\n'; 100_000])]);
         assert!(text.ends_with(CUT) && text.len() <= 100 + CUT.len(), "{}", text.len());
     }

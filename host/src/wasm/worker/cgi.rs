@@ -26,7 +26,7 @@ use crate::limits::Limit;
 use crate::wasm::worker::exchange::Exchange;
 use crate::wasm::worker::{WorkerCode, WorkerInstance, failure};
 use head::Read;
-use pipe::{Stdin, Stdout};
+pub(super) use pipe::{Stdin, Stdout};
 
 impl WorkerInstance {
     pub(super) async fn serve_cgi(
@@ -55,7 +55,7 @@ impl WorkerInstance {
             };
             match (ended, head) {
                 // How it ended says more than what it had written.
-                (Some(ended), Err(unread)) => match how(ended) {
+                (Some(ended), Err(unread)) => match how_it_ended(ended) {
                     Ok(()) => return Err(unread),
                     failed => failed,
                 },
@@ -63,7 +63,7 @@ impl WorkerInstance {
                     let (response, rest) = head?;
                     let body = OutputBody { rest, output: output.clone() };
                     exchange.respond(response.map(|()| body.boxed_unsync()))?;
-                    how(match ended {
+                    how_it_ended(match ended {
                         Some(ended) => ended,
                         None => run.await,
                     })
@@ -78,12 +78,12 @@ impl WorkerInstance {
 }
 
 /// How a program fails.
-enum ProgramEnd {
+pub(super) enum ProgramEnd {
     Failed(wasmtime::Error),
     Status(i32),
 }
 
-fn how(returned: wasmtime::Result<Result<(), ()>>) -> Result<(), ProgramEnd> {
+pub(super) fn how_it_ended(returned: wasmtime::Result<Result<(), ()>>) -> Result<(), ProgramEnd> {
     match returned {
         Ok(Ok(())) => Ok(()),
         Ok(Err(())) => Err(ProgramEnd::Status(1)),

@@ -32,10 +32,12 @@ const LINGER: Duration = Duration::from_millis(LINGER_MS);
 /// Takes the head of a response, once.
 pub type HeadSender = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
 
-/// How a request that did not fail ended.
+/// How a call that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
     Whole,
+    /// The function returned an error of its own.
+    FunctionError,
     /// The client left before the end of the response.
     Abandoned,
 }
@@ -95,7 +97,9 @@ impl WorkerInstance {
     ) -> Result<Served, Failure> {
         self.begin(code)?;
         let Some(http) = self.http.clone() else {
-            return Err(Failure::NotRunnable("it exports neither a wasi:http handler nor wasi:cli/run".to_owned()));
+            return Err(Failure::NotRunnable(
+                "it exports neither a wasi:http handler, nor edgeward:function/handler, nor wasi:cli/run".to_owned(),
+            ));
         };
         let body = exchange.body.subscribe();
         let meter = self.store.data().meter.clone();
@@ -104,6 +108,7 @@ impl WorkerInstance {
             match &*http {
                 Http::P2(proxy) => self.serve_p2(code, proxy, request, exchange).await,
                 Http::P3(service) => self.serve_p3(code, service, request, exchange).await,
+                Http::Event => self.serve_event(code, request, exchange).await,
                 Http::Cgi(program) => self.serve_cgi(code, program, request, exchange).await,
             }
         };

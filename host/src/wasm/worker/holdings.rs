@@ -13,10 +13,8 @@ use wasmtime_wasi_http::p2::types::{
 };
 use wasmtime_wasi_http::{FieldMap, p3};
 
+use crate::limits::worker::FIELD_ENTRY_BYTES;
 use crate::wasm::egress::Permit;
-
-/// An entry of a header map: its slot, two index entries, and the allocations of a short name and value.
-const ENTRY_BYTES: u64 = 160;
 
 /// A map of no more fields is measured, a larger one estimated.
 const FEW_FIELDS: usize = 4;
@@ -40,7 +38,7 @@ pub(super) fn held_bytes(table: &mut ResourceTable, size_max: usize) -> u64 {
                 0..=FEW_FIELDS => fields.values().map(HeaderValue::len).sum(),
                 many => size_max.saturating_sub(many * size_of::<HeaderValue>()),
             };
-            fields.capacity().max(fields.len()) as u64 * ENTRY_BYTES + text as u64
+            fields.capacity().max(fields.len()) as u64 * FIELD_ENTRY_BYTES + text as u64
         })
         .sum()
 }
@@ -88,7 +86,7 @@ mod tests {
     use crate::limits::worker::TEARDOWN_INLINE_HANDLES;
 
     #[test]
-    fn an_instance_is_slow_to_drop_from_one_handle_more_than_the_limit_on() {
+    fn an_instance_with_more_handles_than_the_limit_is_dropped_on_another_thread() {
         for (handles, slow) in [
             (0, false),
             (TEARDOWN_INLINE_HANDLES - 1, false),
@@ -117,7 +115,7 @@ mod tests {
                 let name = http::HeaderName::from_bytes(format!("x{}", n % names).as_bytes()).unwrap();
                 map.append_raw(name, HeaderValue::from_bytes(&vec![b'v'; length]).unwrap()).unwrap();
             }
-            let (text, room) = ((fields * length) as u64, map.capacity().max(map.len()) as u64 * ENTRY_BYTES);
+            let (text, room) = ((fields * length) as u64, map.capacity().max(map.len()) as u64 * FIELD_ENTRY_BYTES);
             let mut table = ResourceTable::new();
             table.push(map).unwrap();
             let held = held_bytes(&mut table, SIZE_MAX);

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_does_not_end_is_cut() {
+    fn a_log_line_without_an_end_is_split_at_the_limit() {
         let log = log(1_000_000);
         log.stream(StdStream::Stdout).write_all(&vec![b'x'; 2 * LINE_BYTES + 1]);
         let lines: Vec<usize> = log.take().lines().map(str::len).collect();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_dropped_and_the_log_says_so() {
+    fn log_lines_over_the_limit_are_dropped_and_counted() {
         let log = log(100);
         let out = log.stream(StdStream::Stdout);
         for _ in 0..1_000 {

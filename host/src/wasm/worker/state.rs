@@ -12,7 +12,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::limits::worker::FIELD_CALLS_UNCOUNTED;
+use crate::limits::worker::{FIELD_CALLS_UNCOUNTED, FIELD_OVERHEAD_BYTES};
 use crate::limits::{Limit, Limits, worker};
 use crate::loops::LoopMarks;
 use crate::wasm::egress::{Egress, OutgoingHooks, RawSockets};
@@ -22,11 +22,10 @@ use crate::wasm::worker::holdings::{self, Permits};
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::FunctionLog;
 
-/// What wasi-http counts for a field in addition to the text of its name and value.
-const FIELD_OVERHEAD: usize = 72;
-
 /// What the instances of a function share.
 pub struct Surroundings {
+    /// Of the function, for its context.
+    pub name: Arc<str>,
     pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
     pub egress: Arc<Egress>,
@@ -61,7 +60,7 @@ impl WorkerState {
         table.set_max_capacity(usize_value(limits, Limit::Handles));
         let mut http = WasiHttpCtx::new();
         let (bytes, count) = (usize_value(limits, Limit::HeaderBytes), usize_value(limits, Limit::HeaderCount));
-        let field_size_max = bytes + FIELD_OVERHEAD * count;
+        let field_size_max = bytes + FIELD_OVERHEAD_BYTES * count;
         http.set_field_size_limit(field_size_max);
         WorkerState {
             growth: Growth::new(limits, 0),

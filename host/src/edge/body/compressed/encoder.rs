@@ -3,18 +3,7 @@
 use std::io::{self, Write as _};
 
 use crate::cache::key::Coding;
-
-/// Levels for content that is compressed while a client waits: 80, 50 and 300 MB/s for content that shrinks to a fourth.
-/// Higher levels cost twice as much and gain a few percent.
-const GZIP_LEVEL: u32 = 6;
-const BROTLI_LEVEL: u32 = 5;
-const ZSTD_LEVEL: i32 = 3;
-
-/// How far back an encoder looks, as a power of two: 1 MiB. A larger window gains little and costs memory.
-const WINDOW_LOG: u32 = 20;
-
-/// brotli writes its output in pieces of this size.
-const BROTLI_BUFFER_BYTES: usize = 4 << 10;
+use crate::limits::compression::{BROTLI_BUFFER_BYTES, BROTLI_LEVEL, GZIP_LEVEL, WINDOW_LOG, ZSTD_LEVEL};
 
 pub(super) enum Encoder {
     Gzip(flate2::write::GzEncoder<Vec<u8>>),

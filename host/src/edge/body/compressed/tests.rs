@@ -150,7 +150,7 @@ fn a_body_of_another_length_than_it_said_is_an_error() {
 }
 
 #[test]
-fn a_body_that_breaks_off_breaks_off() {
+fn a_body_that_ends_early_ends_the_response_early() {
     for coding in CODINGS {
         let pieces = vec![Ok(Bytes::from(text(20_000))), Err(())];
         let (frames, _, result) = run(compressed(coding, 40_000, pieces));
@@ -159,7 +159,7 @@ fn a_body_that_breaks_off_breaks_off() {
 }
 
 #[test]
-fn permits_are_few_and_come_back() {
+fn permits_are_bounded_and_returned() {
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
     let mut permits: Vec<_> = (0..3).map(|_| CompressionPermit::take(&TAKEN, 3).unwrap()).collect();
     assert!(CompressionPermit::take(&TAKEN, 3).is_none());

@@ -223,7 +223,7 @@ fn what_an_origin_request_policy_adds_comes_on_top() {
 }
 
 #[test]
-fn one_client_s_own_request_keeps_what_is_about_it() {
+fn a_request_that_fills_no_cache_keeps_its_own_fields() {
     let policy = policy(Mode::CloudFront, KeyPolicy::default());
     let rules = ForwardRules { policy: &policy, also: None, sees: OriginView::default(), secure: false };
     let fields = [

@@ -140,7 +140,7 @@ fn rules_about_headers_hold_at_every_moment() {
 }
 
 #[test]
-fn a_host_that_is_none_is_refused() {
+fn an_invalid_host_is_refused() {
     for (host, fine) in [("b.example:80", true), ("[::1]", true), ("", false), ("a b", false), ("user@a", false), ("a/b", false)]
     {
         for answer in [Answer::new().set("host", host), Answer::new().op(19).str(host)] {

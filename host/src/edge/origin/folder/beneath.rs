@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
+use crate::limits::origin;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -44,10 +45,8 @@ fn open_by(resolve: Resolve, root: &Path, relative: &Path) -> io::Result<FolderE
 }
 
 fn resolve(folder: &OwnedFd, root: &Path, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    /// While folders are being moved, the kernel may be unable to tell whether the path leaves, and asks for another try.
-    const TRIES: usize = 16;
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    for _ in 0..TRIES {
+    for _ in 0..origin::OPEN_ATTEMPTS {
         match rustix::fs::openat2(folder, relative, flags | OFlags::CLOEXEC, Mode::empty(), beneath) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             // A link leads out and may lead in again; or the kernel, or its sandbox, does not offer `openat2`.
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_opened() {
+    fn only_regular_files_are_opened() {
         let (_place, root) = place();
         rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), FileType::Fifo, 0o600.into(), 0).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
@@ -161,7 +160,7 @@ mod tests {
 
     /// Somebody who may write into the folder replaces a file, or the folder around it, by a link out.
     #[test]
-    fn a_link_that_is_swapped_in_meanwhile_leads_nowhere() {
+    fn a_link_that_replaces_a_folder_meanwhile_is_not_followed() {
         const ROUNDS: usize = 4_000;
         let (place, root) = place();
         symlink(place.path().join("outside"), root.join("trap")).unwrap();

@@ -240,7 +240,7 @@ fn a_resource_is_the_whole_url() {
 }
 
 #[test]
-fn a_resource_is_what_a_path_names_for_every_reader() {
+fn a_signed_resource_matches_only_unambiguous_paths() {
     let signer = Signer::new();
     let (pub_, all) = ("http://www.example.com/members/pub/*", "*");
     for (resource, url, covered) in [
@@ -293,7 +293,7 @@ fn a_resource_is_what_a_path_names_for_every_reader() {
 }
 
 #[test]
-fn a_policy_with_anything_that_is_not_understood_is_none() {
+fn a_policy_with_unknown_members_is_refused() {
     let time = "{\"AWS:EpochTime\":17}";
     for (policy, is_read) in [
         (format!("{{\"Statement\":[{{\"Condition\":{{\"DateLessThan\":{time}}}}}]}}"), true),
@@ -323,7 +323,7 @@ fn a_policy_with_anything_that_is_not_understood_is_none() {
 }
 
 #[test]
-fn a_canned_policy_cannot_be_made_to_say_more() {
+fn a_canned_policy_accepts_no_additional_content() {
     let signer = Signer::new();
     // Whoever may put a quote into a URL would write conditions of his own.
     assert_eq!(policy::canned("http://a/\",\"Condition\":{}", "1"), None);
@@ -351,7 +351,7 @@ fn other_cookies_do_not_hide_those_of_a_signer() {
 }
 
 #[test]
-fn what_is_too_long_is_not_decoded() {
+fn values_that_are_too_long_are_not_decoded() {
     for (bytes, decoded) in [(0, false), (1, true), (30, true), (31, false), (300, false)] {
         let text = "A".repeat((bytes * 4_usize).div_ceil(3));
         assert_eq!(decode(&text, 30).is_some(), decoded, "{bytes}");
@@ -363,7 +363,7 @@ fn what_is_too_long_is_not_decoded() {
 }
 
 #[test]
-fn only_what_the_signer_added_is_taken_out() {
+fn only_signature_parameters_are_removed_from_the_url() {
     for (before, after) in [
         ("/a?Expires=1&b=2&Signature=x&Key-Pair-Id=y&c", "/a?b=2&c"),
         ("/a?Policy=1&Hash-Algorithm=SHA256", "/a"),
@@ -405,7 +405,7 @@ proptest! {
 
     /// Nothing that a stranger sends is admitted, and what is left of it says nothing of signers.
     #[test]
-    fn no_stranger_is_admitted(query in "((Expires|Policy|Signature|Key-Pair-Id|Hash-Algorithm|a)=?(KRSA|KECDSA|SHA256|17|[A-Za-z0-9~_-]{0,12})&?){0,7}") {
+    fn no_unsigned_query_is_admitted(query in "((Expires|Policy|Signature|Key-Pair-Id|Hash-Algorithm|a)=?(KRSA|KECDSA|SHA256|17|[A-Za-z0-9~_-]{0,12})&?){0,7}") {
         let mut head = head(&format!("/a?{query}"), &[]);
         prop_assert!(admit(&signers(), &head).is_err());
         strip(&mut head);

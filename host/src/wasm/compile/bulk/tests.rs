@@ -108,7 +108,7 @@ fn at_the_bounds_of_parts_and_memories() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn in_parts_is_as_at_once(
+    fn a_body_in_parts_is_the_same_as_a_body_at_once(
         wide: bool,
         steps in proptest::collection::vec(
             (proptest::sample::select(&NAMES[..]), [0..u32::try_from(PART * 5).unwrap(), 0..u32::try_from(PART * 5).unwrap(), 0..u32::try_from(PART * 4).unwrap()]),

@@ -123,14 +123,14 @@ fn a_result_is_guarded_where_the_canonical_abi_writes_it_and_nowhere_else() {
         let plan = Plan::read(&bytes).unwrap();
         let areas: Vec<u32> = plan.modules.iter().flat_map(|module| &module.guarded).map(|guarded| guarded.area).collect();
         assert_eq!(areas, Vec::from_iter(area), "{ty}");
-        let rewritten = rewrite(&bytes, 2 << 20).unwrap();
+        let rewritten = rewrite(&bytes, 2 << 20, Flavour::Function).unwrap();
         compile::charged(&rewritten, Profile::Viewer).unwrap_or_else(|error| panic!("{ty}: {error}"));
     }
 }
 
 #[track_caller]
 fn refused(text: &str, reason: &str) {
-    let error = rewrite(&wat::parse_str(text).unwrap(), 2 << 20).unwrap_err();
+    let error = rewrite(&wat::parse_str(text).unwrap(), 2 << 20, Flavour::Function).unwrap_err();
     assert_eq!(error.to_string(), reason);
 }
 

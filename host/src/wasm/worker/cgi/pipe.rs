@@ -19,7 +19,7 @@ use crate::limits::cgi::PIPE_BYTES;
 
 /// A program's stdin.
 #[derive(Clone)]
-pub(super) struct Stdin(Arc<Mutex<StdinState>>);
+pub(in crate::wasm::worker) struct Stdin(Arc<Mutex<StdinState>>);
 
 struct StdinState {
     /// `None` at its end.
@@ -29,7 +29,7 @@ struct StdinState {
 }
 
 impl Stdin {
-    pub(super) fn new(body: WasiBody) -> Stdin {
+    pub(in crate::wasm::worker) fn new(body: WasiBody) -> Stdin {
         Stdin(Arc::new(Mutex::new(StdinState { body: Some(Box::pin(body)), rest: Bytes::new(), broken: false })))
     }
 }
@@ -105,7 +105,7 @@ impl AsyncRead for Stdin {
 
 /// A program's stdout: both the end that it writes to, and the end that is read.
 #[derive(Clone)]
-pub(super) struct Stdout(Arc<Mutex<StdoutState>>);
+pub(in crate::wasm::worker) struct Stdout(Arc<Mutex<StdoutState>>);
 
 struct StdoutState {
     written: BytesMut,
@@ -118,20 +118,20 @@ struct StdoutState {
 }
 
 impl Stdout {
-    pub(super) fn new() -> Stdout {
+    pub(in crate::wasm::worker) fn new() -> Stdout {
         let (reader, writers) = (None, Vec::new());
         Stdout(Arc::new(Mutex::new(StdoutState { written: BytesMut::new(), ended: false, left: false, reader, writers })))
     }
 
     /// The program has ended: nothing more will be written.
-    pub(super) fn end(&self) {
+    pub(in crate::wasm::worker) fn end(&self) {
         let mut outgoing = lock(&self.0);
         outgoing.ended = true;
         outgoing.wake_reader();
     }
 
     /// The reader has gone: drops what is written from now on, and the program gets an error.
-    pub(super) fn leave(&self) {
+    pub(in crate::wasm::worker) fn leave(&self) {
         let mut outgoing = lock(&self.0);
         outgoing.left = true;
         outgoing.written = BytesMut::new();
@@ -139,7 +139,7 @@ impl Stdout {
     }
 
     /// Takes everything that has been written. `None` at the end.
-    pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(in crate::wasm::worker) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut outgoing = lock(&self.0);
         if !outgoing.written.is_empty() {
             let bytes = outgoing.written.split().freeze();

@@ -1,0 +1,254 @@
+//! I read an event and make the objects of it that a handler is given.
+//!
+//! The layout is that of `docs/abi.md`, the objects those of CloudFront's event structure, version 1.0. Nothing is decoded:
+//! names and values of query strings and cookies are as on the wire.
+
+use crate::engine::Engine;
+use crate::js::{self, Js, Value};
+use crate::pairs::{Arrived, Pairs};
+
+/// An event cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
+
+pub struct Event<'e> {
+    pub is_response: bool,
+    pub has_query: bool,
+    site: &'e [u8],
+    request_id: &'e [u8],
+    client_ip: &'e [u8],
+    pub edge_location: &'e [u8],
+    method: &'e [u8],
+    uri: &'e [u8],
+    pub query: &'e [u8],
+    request_headers: Headers<'e>,
+    response: Option<(u16, &'e [u8], Headers<'e>)>,
+}
+
+#[derive(Clone, Copy)]
+struct Headers<'e> {
+    count: usize,
+    pairs: Cursor<'e>,
+}
+
+impl<'e> Event<'e> {
+    pub fn read(bytes: &'e [u8]) -> Result<Event<'e>, Malformed> {
+        let mut cursor = Cursor(bytes);
+        let (version, moment, flags) = (cursor.u8()?, cursor.u8()?, cursor.u16()?);
+        let is_response = moment == 3;
+        if version != 1 || !(moment == 0 || is_response) {
+            return Err(Malformed);
+        }
+        let mut event = Event {
+            is_response,
+            has_query: flags & 1 != 0,
+            site: cursor.bytes()?,
+            request_id: cursor.bytes()?,
+            client_ip: cursor.bytes()?,
+            edge_location: cursor.bytes()?,
+            method: cursor.bytes()?,
+            uri: cursor.bytes()?,
+            query: cursor.bytes()?,
+            request_headers: cursor.headers()?,
+            response: None,
+        };
+        cursor.body()?;
+        if is_response {
+            event.response = Some((cursor.u16()?, cursor.bytes()?, cursor.headers()?));
+            cursor.body()?;
+        }
+        Ok(event)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Cursor<'e>(&'e [u8]);
+
+impl<'e> Cursor<'e> {
+    fn take(&mut self, len: usize) -> Result<&'e [u8], Malformed> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn u8(&mut self) -> Result<u8, Malformed> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16, Malformed> {
+        Ok(u16::from_le_bytes(self.take(2)?.try_into().map_err(|_| Malformed)?))
+    }
+
+    fn bytes(&mut self) -> Result<&'e [u8], Malformed> {
+        let len = u32::from_le_bytes(self.take(4)?.try_into().map_err(|_| Malformed)?);
+        self.take(len as usize)
+    }
+
+    fn headers(&mut self) -> Result<Headers<'e>, Malformed> {
+        let count = usize::from(self.u16()?);
+        let pairs = *self;
+        for _ in 0..count * 2 {
+            self.bytes()?;
+        }
+        Ok(Headers { count, pairs })
+    }
+
+    fn body(&mut self) -> Result<(), Malformed> {
+        self.u8()?;
+        self.bytes().map(drop)
+    }
+}
+
+impl<'e> Iterator for Headers<'e> {
+    type Item = (&'e [u8], &'e [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.count = self.count.checked_sub(1)?;
+        Some((self.pairs.bytes().ok()?, self.pairs.bytes().ok()?))
+    }
+}
+
+/// What a handler is given, and all that must be known to see what it has changed.
+pub struct Objects<'e> {
+    pub event: Value,
+    pub request: Request<'e>,
+    pub response: Option<Response<'e>>,
+}
+
+pub struct Request<'e> {
+    pub method: &'e [u8],
+    pub uri: Value,
+    pub query: Pairs<'e>,
+    pub headers: Pairs<'e>,
+    pub cookies: Pairs<'e>,
+}
+
+pub struct Response<'e> {
+    pub status: u16,
+    pub reason: Value,
+    pub headers: Pairs<'e>,
+    pub cookies: Pairs<'e>,
+}
+
+/// Keeps an object of every shape that `objects` passes through, up to its last. A new one then takes these shapes as it
+/// grows; without them it would make each anew and throw the last one away.
+pub fn keep_shapes(engine: &Engine) -> Js<()> {
+    let (ctx, atoms) = (engine.ctx, &engine.atoms);
+    let shapes: [&[js::Atom]; 7] = [
+        &[atoms.version, atoms.context, atoms.viewer, atoms.request, atoms.response],
+        &[atoms.distribution_domain_name, atoms.distribution_id, atoms.event_type, atoms.request_id],
+        &[atoms.ip],
+        &[atoms.method, atoms.uri, atoms.querystring, atoms.headers, atoms.cookies],
+        &[atoms.status_code, atoms.status_description, atoms.headers, atoms.cookies],
+        &[atoms.value, atoms.multi_value],
+        &[atoms.value, atoms.attributes, atoms.multi_value],
+    ];
+    for shape in shapes {
+        for len in 0..=shape.len() {
+            let object = js::object(ctx)?;
+            shape[..len].iter().try_for_each(|name| js::define(ctx, object, *name, js::JS_UNDEFINED))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the objects.
+pub fn objects<'e>(engine: &Engine, event: &Event<'e>) -> Js<Objects<'e>> {
+    let (ctx, atoms, constants) = (engine.ctx, &engine.atoms, &engine.constants);
+    let put = |object: Value, name, value: Value| js::define(ctx, object, name, value);
+
+    let top = js::object(ctx)?;
+    put(top, atoms.version, js::dup(ctx, constants.version))?;
+
+    let context = js::object(ctx)?;
+    let site = js::string(ctx, event.site)?;
+    put(context, atoms.distribution_domain_name, js::dup(ctx, site))?;
+    put(context, atoms.distribution_id, site)?;
+    let moment = if event.is_response { constants.viewer_response } else { constants.viewer_request };
+    put(context, atoms.event_type, js::dup(ctx, moment))?;
+    put(context, atoms.request_id, js::string(ctx, event.request_id)?)?;
+    put(top, atoms.context, context)?;
+
+    let viewer = js::object(ctx)?;
+    put(viewer, atoms.ip, js::string(ctx, event.client_ip)?)?;
+    put(top, atoms.viewer, viewer)?;
+
+    let object = js::object(ctx)?;
+    let uri = js::string(ctx, event.uri)?;
+    let method = if event.method == b"GET" { js::dup(ctx, constants.get) } else { js::string(ctx, event.method)? };
+    let query = query(engine, event.query)?;
+    let (headers, cookies) = headers(engine, event.request_headers, b"cookie")?;
+    put(object, atoms.method, method)?;
+    put(object, atoms.uri, js::dup(ctx, uri))?;
+    put(object, atoms.querystring, js::dup(ctx, query.object))?;
+    put(object, atoms.headers, js::dup(ctx, headers.object))?;
+    put(object, atoms.cookies, js::dup(ctx, cookies.object))?;
+    if let Some(raw_query_string) = constants.raw_query_string {
+        js::define_hidden_atom(ctx, object, atoms.raw_query_string, js::dup(ctx, raw_query_string))?;
+    }
+    put(top, atoms.request, object)?;
+    let request = Request { method: event.method, uri, query, headers, cookies };
+
+    let mut response = None;
+    if let Some((status, reason, arrived)) = event.response {
+        let object = js::object(ctx)?;
+        let reason = js::string(ctx, reason)?;
+        let (headers, cookies) = self::headers(engine, arrived, b"set-cookie")?;
+        put(object, atoms.status_code, js::int(i32::from(status)))?;
+        put(object, atoms.status_description, js::dup(ctx, reason))?;
+        put(object, atoms.headers, js::dup(ctx, headers.object))?;
+        put(object, atoms.cookies, js::dup(ctx, cookies.object))?;
+        put(top, atoms.response, object)?;
+        response = Some(Response { status, reason, headers, cookies });
+    }
+    Ok(Objects { event: top, request, response })
+}
+
+/// Headers, and the cookies that are in those of one name.
+fn headers<'e>(engine: &Engine, arrived: Headers<'e>, jar: &[u8]) -> Js<(Pairs<'e>, Pairs<'e>)> {
+    let mut headers = Pairs::new(engine, arrived.count)?;
+    let mut cookies = Pairs::new(engine, 0)?;
+    for (name, value) in arrived {
+        match name == jar {
+            true if jar == b"cookie" => request_cookies(engine, &mut cookies, value)?,
+            true => response_cookie(engine, &mut cookies, value)?,
+            false => headers.insert(engine, name, Arrived { raw: value, value, attributes: None })?,
+        }
+    }
+    headers.finish(engine)?;
+    cookies.finish(engine)?;
+    Ok((headers, cookies))
+}
+
+fn request_cookies<'e>(engine: &Engine, cookies: &mut Pairs<'e>, header: &'e [u8]) -> Js<()> {
+    for raw in header.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|raw| !raw.is_empty()) {
+        let (name, value) = pair(raw);
+        cookies.insert(engine, name, Arrived { raw, value, attributes: None })?;
+    }
+    Ok(())
+}
+
+fn response_cookie<'e>(engine: &Engine, cookies: &mut Pairs<'e>, raw: &'e [u8]) -> Js<()> {
+    let end = raw.iter().position(|byte| *byte == b';');
+    let (cookie, attributes) = end.map_or((raw, &[][..]), |end| (&raw[..end], &raw[end + 1..]));
+    let (name, value) = pair(cookie.trim_ascii());
+    cookies.insert(engine, name, Arrived { raw, value, attributes: Some(attributes.trim_ascii()) })
+}
+
+fn query<'e>(engine: &Engine, query: &'e [u8]) -> Js<Pairs<'e>> {
+    let mut pairs = Pairs::new(engine, 0)?;
+    for raw in query.split(|byte| *byte == b'&').filter(|raw| !raw.is_empty()) {
+        let (name, value) = pair(raw);
+        pairs.insert(engine, name, Arrived { raw, value, attributes: None })?;
+    }
+    pairs.finish(engine)?;
+    Ok(pairs)
+}
+
+/// Splits at the first `=`; without one there is no value.
+fn pair(raw: &[u8]) -> (&[u8], &[u8]) {
+    match raw.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&raw[..at], &raw[at + 1..]),
+        None => (raw, &[]),
+    }
+}

@@ -1,0 +1,117 @@
+//! The files of a new project.
+
+use std::path::Path;
+
+use super::language::{Kind, Language};
+
+/// The folder of the SDK in a project.
+pub(super) const SDK: &str = "edgeward-sdk";
+
+macro_rules! template {
+    ($path:literal) => {
+        include_str!(concat!("../../../templates/", $path))
+    };
+}
+
+/// What a project is made of.
+pub(super) struct Template<'a> {
+    pub(super) name: &'a str,
+    pub(super) language: Language,
+    pub(super) kind: Kind,
+    /// The folder of the SDK, if it is not to be a part of the project.
+    pub(super) sdk: Option<&'a Path>,
+}
+
+impl Template<'_> {
+    /// By their paths in the project.
+    pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let hook = self.kind != Kind::Function;
+        let mut files = vec![(".gitignore", template!("gitignore"))];
+        files.extend(match (self.language, self.kind) {
+            (Language::Rust, Kind::Viewer) => {
+                vec![("Cargo.toml", template!("rust/hook.toml")), ("src/lib.rs", template!("rust/viewer.rs"))]
+            }
+            (Language::Rust, Kind::Origin) => {
+                vec![("Cargo.toml", template!("rust/hook.toml")), ("src/lib.rs", template!("rust/origin.rs"))]
+            }
+            (Language::Rust, Kind::Function) => {
+                vec![("Cargo.toml", template!("rust/function.toml")), ("src/main.rs", template!("rust/function.rs"))]
+            }
+            (Language::C, _) => vec![("src/main.c", template!("c/main.c"))],
+            (Language::Cpp, _) => vec![("src/main.cpp", template!("cpp/main.cpp"))],
+            (Language::Zig, _) => vec![("src/main.zig", template!("zig/main.zig"))],
+            (Language::Go, _) => vec![("go.mod", template!("go/go.mod")), ("main.go", template!("go/main.go"))],
+            (Language::JavaScript | Language::TypeScript | Language::AssemblyScript | Language::Python, _) => Vec::new(),
+        });
+        if hook {
+            files.push(("www/index.html", template!("www/index.html")));
+        }
+        // Last, since its existence means that everything exists.
+        files.push(("edge.toml", template!("edge.toml")));
+        files.into_iter().map(|(path, text)| (path.to_owned(), self.filled(text).into_bytes())).collect()
+    }
+
+    fn filled(&self, text: &str) -> String {
+        let site = if self.kind == Kind::Function { template!("site-function.toml") } else { template!("site-hook.toml") };
+        let moment = if self.kind == Kind::Origin { "origin_request" } else { "viewer_request" };
+        let sdk = self.sdk.map_or_else(|| SDK.to_owned(), |folder| folder.display().to_string());
+        text.replace("{{build}}\n", &self.build())
+            .replace("{{site}}\n", site)
+            .replace("{{what}}", &format!("{} in {}", self.kind.what(), self.language.name()))
+            .replace("{{moment}}", moment)
+            .replace("{{sdk}}", &sdk)
+            .replace("{{name}}", self.name)
+    }
+
+    /// The keys of the `[build]` table.
+    fn build(&self) -> String {
+        let (command, module, sources, environment) = match (self.language, self.kind) {
+            (Language::Rust, Kind::Function) => (
+                "cargo build --release --target wasm32-wasip2 --target-dir target",
+                "target/wasm32-wasip2/release/{{name}}.wasm".to_owned(),
+                "src Cargo.toml",
+                "",
+            ),
+            (Language::Rust, _) => (
+                "cargo build --release --target wasm32-unknown-unknown --target-dir target",
+                format!("target/wasm32-unknown-unknown/release/{}.wasm", self.name.replace('-', "_")),
+                "src Cargo.toml",
+                "",
+            ),
+            (Language::C, _) => {
+                ("clang-19 --target=wasm32-wasi -O2 -Wall -o build/module.wasm src/main.c", MODULE.to_owned(), "src", "")
+            }
+            (Language::Cpp, _) => (
+                "clang++-19 --target=wasm32-wasi -O2 -Wall -fno-exceptions -o build/module.wasm src/main.cpp",
+                MODULE.to_owned(),
+                "src",
+                "",
+            ),
+            // Zig's default stack makes a memory of 16 MiB.
+            (Language::Zig, _) => (
+                "zig build-exe src/main.zig -target wasm32-wasi -O ReleaseSmall --stack 1048576 -femit-bin=build/module.wasm",
+                MODULE.to_owned(),
+                "src",
+                "",
+            ),
+            (Language::Go, _) => (
+                "go build -trimpath -ldflags=-s -o build/module.wasm .",
+                MODULE.to_owned(),
+                "main.go go.mod",
+                "environment = { GOOS = \"wasip1\", GOARCH = \"wasm\" }\n",
+            ),
+            (Language::JavaScript | Language::TypeScript | Language::AssemblyScript | Language::Python, _) => {
+                ("", String::new(), "", "")
+            }
+        };
+        let list = |words: &str| words.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        format!(
+            "command = [{}]\n{environment}# What the command makes, and the sources that `edgeward dev` watches.\nmodule = \"{module}\"\nsources = [{}]\n\n",
+            list(command),
+            list(sources)
+        )
+    }
+}
+
+/// What compilers write that can name their output.
+const MODULE: &str = "build/module.wasm";

@@ -1,0 +1,99 @@
+//! Sources on the command line: which Runtime is theirs, and a place to deploy them without serving.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::UsageError;
+use crate::function::build::{Builder, CodeFile, DeployError};
+use crate::function::revision::Revision;
+use crate::function::spec::Spec;
+use crate::language::Language;
+use crate::limits::Compiling;
+use crate::runtime::{MissingRuntime, RuntimeFolder};
+use crate::telemetry::Telemetry;
+use crate::wasm::compile::{Compiler, ComponentSource};
+
+/// Where the Runtimes are.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct RuntimesOption {
+    /// The folder of the Runtimes that run sources [default: where Edgeward is installed]
+    #[arg(long = "runtimes", value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// The Runtime of a source.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct LanguageOption {
+    /// The file is a source, for this Runtime: cloudfront-js-1.0, cloudfront-js-2.0.
+    #[arg(long, value_name = "RUNTIME", value_parser = language)]
+    pub(super) runtime: Option<Language>,
+    #[command(flatten)]
+    pub(super) runtimes: RuntimesOption,
+}
+
+fn language(name: &str) -> Result<Language, String> {
+    let names = Language::ALL.map(Language::name).join(", ");
+    Language::named(name).ok_or_else(|| format!("the runtimes are: {names}"))
+}
+
+impl RuntimesOption {
+    pub(super) fn found(&self) -> RuntimeFolder {
+        RuntimeFolder::find(self.folder.as_deref())
+    }
+}
+
+/// A file that is no component, in a message: perhaps `--runtime` was forgotten.
+pub(super) fn named(file: &Path) -> String {
+    let is_source = file.extension().is_some_and(|extension| ["js", "mjs", "cjs"].iter().any(|known| extension == *known));
+    let hint = if is_source { " (a source needs `--runtime`, such as `--runtime cloudfront-js-2.0`)" } else { "" };
+    format!("{}{hint}", file.display())
+}
+
+/// Reads a source, as a configuration would.
+pub(super) fn read(file: &Path, language: Language) -> anyhow::Result<String> {
+    let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let most = language.source_bytes_max();
+    if text.len() as u64 > most {
+        let (file, bytes) = (file.display(), text.len());
+        return Err(UsageError(format!("{file} has {bytes} bytes; a source of {language} may have at most {most}")).into());
+    }
+    String::from_utf8(text).map_err(|_| UsageError(format!("{} is not UTF-8", file.display())).into())
+}
+
+/// Deploys functions for this process only, in a folder that goes with it.
+pub(super) struct Workshop {
+    builder: Builder,
+    pub(super) telemetry: Arc<Telemetry>,
+    directory: PathBuf,
+}
+
+impl Workshop {
+    /// `purpose` names the folder.
+    pub(super) fn open(purpose: &str, runtimes: RuntimeFolder) -> anyhow::Result<Workshop> {
+        let directory = std::env::temp_dir().join(format!("edgeward-{purpose}-{}", std::process::id()));
+        let telemetry = Arc::new(Telemetry::new());
+        let builder = Builder::new(1, &directory, Compiler::this_program(), runtimes, telemetry.clone())?;
+        Ok(Workshop { builder, telemetry, directory })
+    }
+
+    pub(super) fn source(&self, language: Language, file: &Path, text: &str) -> Result<CodeFile, MissingRuntime> {
+        self.builder.source(language, file, text.to_owned())
+    }
+
+    pub(super) fn component(bytes: &[u8]) -> std::io::Result<CodeFile> {
+        ComponentSource::from_bytes(bytes).map(CodeFile::Component)
+    }
+
+    pub(super) fn deploy(&self, spec: Spec, code: &CodeFile) -> Result<Arc<Revision>, DeployError> {
+        self.builder.build(spec, code, Compiling::default()).map(Arc::new)
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // It contains only compiled files of this process.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,101 @@
+//! Where the Runtimes are installed.
+
+use std::path::{Path, PathBuf};
+
+use crate::language::Language;
+use crate::wasm::compile::ComponentSource;
+
+/// Names a folder before all others.
+const VARIABLE: &str = "EDGEWARD_RUNTIMES";
+/// From the folder of the program.
+const INSTALLED: &str = "../share/edgeward/runtimes";
+/// From a folder above the program, or above the current one: a checkout.
+const BUILT: &str = "guests/target/runtimes";
+
+/// The folder, or those where it is looked for.
+#[derive(Debug, Clone)]
+pub struct RuntimeFolder {
+    candidates: Vec<PathBuf>,
+}
+
+/// A language's Runtime is not installed, or cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the Runtime of {language}, `{}`, is not installed; looked for in {}: {why}", .language.file(), listed(.candidates))]
+pub struct MissingRuntime {
+    language: Language,
+    candidates: Vec<PathBuf>,
+    why: String,
+}
+
+impl MissingRuntime {
+    /// The error and its remedy.
+    pub fn told(&self) -> String {
+        format!("{self}; {}", self.remedy())
+    }
+
+    pub fn remedy(&self) -> String {
+        format!("install Edgeward's package, or name the folder: `--runtimes`, `runtimes` of [server], or {VARIABLE}")
+    }
+}
+
+impl RuntimeFolder {
+    /// This folder and no other.
+    pub fn at(folder: &Path) -> RuntimeFolder {
+        RuntimeFolder { candidates: vec![folder.to_owned()] }
+    }
+
+    /// The folder that was asked for; else that of the environment; else that of the installation, or of a checkout.
+    pub fn find(asked: Option<&Path>) -> RuntimeFolder {
+        if let Some(folder) = asked {
+            return RuntimeFolder::at(folder);
+        }
+        if let Some(folder) = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
+            return RuntimeFolder::at(Path::new(&folder));
+        }
+        let program = std::env::current_exe().unwrap_or_default();
+        let beside = program.parent().unwrap_or(Path::new("."));
+        let current = std::env::current_dir().unwrap_or_default();
+        let mut candidates = vec![beside.join(INSTALLED)];
+        let above = program.ancestors().skip(1).chain(current.ancestors());
+        candidates.extend(above.map(|folder| folder.join(BUILT)).filter(|folder| folder.is_dir()).take(1));
+        RuntimeFolder { candidates }
+    }
+
+    pub(super) fn path(&self, language: Language) -> Option<PathBuf> {
+        self.candidates.iter().map(|folder| folder.join(language.file())).find(|path| path.is_file())
+    }
+
+    pub(super) fn open(&self, language: Language) -> Result<ComponentSource, MissingRuntime> {
+        let missing = |why: String| MissingRuntime { language, candidates: self.candidates.clone(), why };
+        let path = self.path(language).ok_or_else(|| missing("no such file".to_owned()))?;
+        ComponentSource::open(&path).map_err(|error| missing(error.to_string()))
+    }
+}
+
+fn listed(folders: &[PathBuf]) -> String {
+    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_is_not_there_is_told_with_all_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtimes = RuntimeFolder::at(folder.path());
+        let missing = runtimes.open(Language::CloudfrontJs2).map(drop).unwrap_err();
+        let told = missing.to_string();
+        assert!(told.starts_with("the Runtime of cloudfront-js-2.0, `cloudfront-js.wasm`, is not installed"), "{told}");
+        assert!(told.contains(&folder.path().display().to_string()), "{told}");
+        std::fs::write(folder.path().join("cloudfront-js.wasm"), "not yet looked at").unwrap();
+        assert!(runtimes.open(Language::CloudfrontJs1).is_ok(), "one Runtime has both dialects");
+    }
+
+    #[test]
+    fn a_folder_that_is_asked_for_is_the_only_one() {
+        let asked = RuntimeFolder::find(Some(Path::new("/nowhere")));
+        assert_eq!(asked.candidates, [PathBuf::from("/nowhere")]);
+        assert!(!RuntimeFolder::find(None).candidates.is_empty());
+    }
+}

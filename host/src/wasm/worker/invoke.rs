@@ -1,0 +1,174 @@
+//! One call of a function: an event and a context go in, a reply or the function's own error comes out.
+//!
+//! A component that exports `edgeward:function/handler` is called. A program (`wasi:cli/run`) gets the event on stdin and
+//! the context in its environment; its stdout is the reply, and an exit status other than 0 an error.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use wasmtime::component::{ComponentType, Func, Lift, Lower};
+use wasmtime_wasi::p2::bindings::Command;
+
+use crate::failure::Failure;
+use crate::limits::Limit;
+use crate::wasm::worker::cgi::{ProgramEnd, Stdin, Stdout, how_it_ended};
+use crate::wasm::worker::{Http, WorkerCallResult, WorkerCode, WorkerInstance, failure, host};
+use crate::wasm::world::HANDLER;
+
+/// The call, as `edgeward:function/handler` describes it.
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lower)]
+#[component(record)]
+pub struct InvokeContext {
+    #[component(name = "request-id")]
+    pub request_id: String,
+    #[component(name = "function-name")]
+    pub function_name: String,
+    /// `$LATEST`, or a number.
+    #[component(name = "function-version")]
+    pub function_version: String,
+    #[component(name = "invoked-function-arn")]
+    pub invoked_function_arn: String,
+    #[component(name = "memory-limit-mb")]
+    pub memory_limit_mb: u32,
+    /// Milliseconds since 1970.
+    #[component(name = "deadline-ms")]
+    pub deadline_ms: u64,
+    #[component(name = "log-group-name")]
+    pub log_group_name: String,
+    #[component(name = "log-stream-name")]
+    pub log_stream_name: String,
+    /// A JSON object.
+    #[component(name = "client-context")]
+    pub client_context: Option<String>,
+    #[component(name = "trace-id")]
+    pub trace_id: Option<String>,
+}
+
+/// An error that the function itself returned.
+#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
+#[component(record)]
+pub struct HandlerError {
+    #[component(name = "error-type")]
+    pub error_type: String,
+    #[component(name = "error-message")]
+    pub message: String,
+    #[component(name = "stack-trace")]
+    pub stack_trace: Vec<String>,
+}
+
+/// What a function answers with, if nothing kept it from doing so.
+pub type Answer = Result<Vec<u8>, HandlerError>;
+
+impl WorkerInstance {
+    /// Runs one call. After a failure the instance must be dropped; an error of the function's own is none.
+    pub async fn invoke(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> WorkerCallResult<Answer> {
+        let result = self.invoke_within(code, event, context).await;
+        WorkerCallResult { result, fuel: self.fuel_used(code) }
+    }
+
+    async fn invoke_within(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> Result<Answer, Failure> {
+        self.begin(code)?;
+        let meter = self.store.data().meter.clone();
+        match (self.handler, self.http.clone().as_deref()) {
+            (Some(handler), _) => WorkerInstance::within(code, &meter, self.handle(code, handler, event, &context)).await?,
+            (None, Some(Http::Cgi(program))) => {
+                WorkerInstance::within(code, &meter, self.run_program(code, program, event, &context)).await?
+            }
+            (None, _) => Err(Failure::NotRunnable(format!("it exports neither {HANDLER} nor wasi:cli/run"))),
+        }
+    }
+
+    /// Calls `handle`. It does not end with the call's deadline by itself: `within` sees to that.
+    pub(super) async fn handle(
+        &mut self,
+        code: &WorkerCode,
+        handler: Func,
+        event: Bytes,
+        context: &InvokeContext,
+    ) -> Result<Answer, Failure> {
+        let typed = handle_type(&handler, self)?;
+        match typed.call_async(&mut self.store, (&event, context)).await {
+            Ok((Ok(reply),)) if reply.len() as u64 > code.limits.value(Limit::ReplyBytes) => Err(code.over(Limit::ReplyBytes)),
+            Ok((answer,)) => Ok(answer),
+            Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
+        }
+    }
+
+    async fn run_program(
+        &mut self,
+        code: &WorkerCode,
+        program: &Command,
+        event: Bytes,
+        context: &InvokeContext,
+    ) -> Result<Answer, Failure> {
+        let output = Stdout::new();
+        let stdin = Stdin::new(Full::new(event).map_err(|never| match never {}).boxed_unsync());
+        self.store.data_mut().run_as_program(&variables(context, &code.surroundings.environment), stdin, output.clone());
+        let reply_max = usize::try_from(code.limits.value(Limit::ReplyBytes)).unwrap_or(usize::MAX);
+        let mut reply = Vec::new();
+        let ended = {
+            let mut run = pin!(async {
+                let returned = program.wasi_cli_run().call_run(&mut self.store).await;
+                output.end();
+                returned
+            });
+            let mut read = pin!(async {
+                while let Some(bytes) = poll_fn(|cx| output.poll_take(cx)).await {
+                    if reply.len() + bytes.len() > reply_max {
+                        return Err(code.over(Limit::ReplyBytes));
+                    }
+                    reply.extend_from_slice(&bytes);
+                }
+                Ok(())
+            });
+            let (ended, read) = tokio::select! {
+                ended = &mut run => (Some(ended), read.await),
+                read = &mut read => (None, read),
+            };
+            read?;
+            how_it_ended(match ended {
+                Some(ended) => ended,
+                None => run.await,
+            })
+        };
+        match ended {
+            Ok(()) => Ok(Ok(reply)),
+            Err(ProgramEnd::Failed(error)) => Err(failure(&mut self.store, &code.limits, &error)),
+            Err(ProgramEnd::Status(status)) => Ok(Err(HandlerError {
+                error_type: "Runtime.ExitError".to_owned(),
+                message: format!("RequestId: {} Error: Runtime exited with error: exit status {status}", context.request_id),
+                stack_trace: Vec::new(),
+            })),
+        }
+    }
+}
+
+type Handle<'a> = wasmtime::component::TypedFunc<(&'a [u8], &'a InvokeContext), (Answer,)>;
+
+fn handle_type<'a>(handler: &Func, instance: &WorkerInstance) -> Result<Handle<'a>, Failure> {
+    handler.typed(&instance.store).map_err(host)
+}
+
+/// The function's own variables, then the context under the names that Lambda's runtimes have for it.
+fn variables(context: &InvokeContext, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut variables = own.clone();
+    let mut set = |name: &str, value: String| drop(variables.insert(name.to_owned(), value));
+    set("AWS_LAMBDA_FUNCTION_NAME", context.function_name.clone());
+    set("AWS_LAMBDA_FUNCTION_VERSION", context.function_version.clone());
+    set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", context.memory_limit_mb.to_string());
+    set("AWS_LAMBDA_LOG_GROUP_NAME", context.log_group_name.clone());
+    set("AWS_LAMBDA_LOG_STREAM_NAME", context.log_stream_name.clone());
+    set("LAMBDA_RUNTIME_AWS_REQUEST_ID", context.request_id.clone());
+    set("LAMBDA_RUNTIME_DEADLINE_MS", context.deadline_ms.to_string());
+    set("LAMBDA_RUNTIME_INVOKED_FUNCTION_ARN", context.invoked_function_arn.clone());
+    if let Some(client_context) = &context.client_context {
+        set("LAMBDA_RUNTIME_CLIENT_CONTEXT", client_context.clone());
+    }
+    if let Some(trace_id) = &context.trace_id {
+        set("_X_AMZN_TRACE_ID", trace_id.clone());
+    }
+    variables
+}
