@@ -154,6 +154,8 @@ pub mod worker {
     pub const FIELD_CALLS_UNCOUNTED: u32 = 64;
     /// What an entry of a header map counts for: its slot, two index entries, and the allocations of a short name and value.
     pub const FIELD_ENTRY_BYTES: u64 = 160;
+    /// The text of a map of no more fields is added up, that of a larger one estimated.
+    pub const FEW_FIELDS: usize = 4;
     /// What wasi-http counts for a field in addition to the text of its name and value.
     pub const FIELD_OVERHEAD_BYTES: usize = 72;
     /// What a guest may still do for a client that has left.

@@ -13,11 +13,8 @@ use wasmtime_wasi_http::p2::types::{
 };
 use wasmtime_wasi_http::{FieldMap, p3};
 
-use crate::limits::worker::FIELD_ENTRY_BYTES;
+use crate::limits::worker::{FEW_FIELDS, FIELD_ENTRY_BYTES};
 use crate::wasm::egress::Permit;
-
-/// A map of no more fields is measured, a larger one estimated.
-const FEW_FIELDS: usize = 4;
 
 /// An estimate on the high side: shared maps are counted for each of their handles, and all but small ones with as much
 /// text as wasi-http lets them have, which counts its values' own size too. To look at each field of thousands of maps
