@@ -7,6 +7,7 @@ mod admin;
 mod cache;
 mod edge;
 mod function;
+mod histogram;
 mod line;
 mod net;
 mod process;

@@ -16,7 +16,7 @@ const UNIT: &str = "a unit";
 const MARK: &str = "a value that no count reaches";
 
 /// Constants outside of `limits` that have a number, by file, and what the number is.
-const NUMBERS: [(&str, &str, &str); 29] = [
+const NUMBERS: [(&str, &str, &str); 30] = [
     ("cache/control.rs", "SECONDS_MAX", PROTOCOL),
     ("cache/control.rs", "SECOND_MS", UNIT),
     ("cache/disk.rs", "NAMES_OF_A_RUN", FORMAT),
@@ -28,6 +28,7 @@ const NUMBERS: [(&str, &str, &str); 29] = [
     ("config/hints.rs", "DAY_S", UNIT),
     ("edge/caching/present.rs", "AGE_BYTES OWN_HEADERS", CAPACITY),
     ("edge/origin/interim.rs", "STATUS_BYTES", PROTOCOL),
+    ("edge/trip.rs", "OWN_HEADERS", CAPACITY),
     ("host/notify.rs", "ENDED", MARK),
     ("net/frames.rs", "HEAD_BYTES PAYLOAD_BYTES_MAX", PROTOCOL),
     ("net/guard.rs", "PING_BYTES", PROTOCOL),
@@ -49,7 +50,7 @@ const NUMBERS: [(&str, &str, &str); 29] = [
         "BUDGET CALL DROP FASTEST GIVEN_BYTE_EIGHTHS HANDLE LOOKUP OF_THE_MIX POLLED ROUNDS SLOWEST TEXT_BYTE_EIGHTHS",
         PRICE,
     ),
-    ("wasm/restore/code.rs", "GRANULE WIDEST_STORE", ENGINE),
+    ("wasm/restore/code.rs", "ALL_MARKED CHUNK GRANULE WIDEST_STORE", ENGINE),
     ("wasm/restore/layout.rs", "GRANULE_SHIFT PAGE", ENGINE),
     ("wasm/sealed/clocks.rs", "NS_PER_S RESOLUTION_NS", UNIT),
     ("wasm/state.rs", "KIND_BITS", FORMAT),

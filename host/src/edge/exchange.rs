@@ -27,6 +27,7 @@ use crate::edge::hook::ResponseEvent;
 use crate::edge::node::Node;
 use crate::edge::record::RequestRecord;
 use crate::edge::request::head::RequestHead;
+use crate::edge::request::spare;
 use crate::edge::response::max_forwards;
 use crate::edge::response::rejection::Rejection;
 use crate::edge::site::behavior::Behavior;
@@ -57,10 +58,12 @@ pub(crate) async fn run(
     record.site = Some(site.clone());
     let mut body = RequestBody::viewer(incoming, Pace::of(record.client().upload_bytes_per_s));
     let visit = Visit { node, lane, record, site: &site };
-    match &site.error_pages {
+    let answer = match &site.error_pages {
         None => visit.serve(&mut head, &mut body).await,
         Some(pages) => Box::pin(visit.serve_with_pages(pages, &mut head, &mut body)).await,
-    }
+    };
+    spare::keep(head.headers);
+    answer
 }
 
 /// One request at its site.

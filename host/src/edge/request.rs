@@ -4,4 +4,5 @@ pub(crate) mod device;
 pub(crate) mod head;
 pub(crate) mod header_rules;
 pub(crate) mod id;
+pub(crate) mod spare;
 pub(crate) mod websocket;

@@ -16,7 +16,6 @@ use std::time::Instant;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode, Version};
 
-use crate::config::ForwardedHeaders;
 use crate::edge::answer::Answer;
 use crate::edge::body::content::Content;
 use crate::edge::body::peek::PeekError;
@@ -25,7 +24,7 @@ use crate::edge::hook::edit::Flow;
 use crate::edge::hook::edits::{HookEdits, OriginEdits};
 use crate::edge::hook::{self, HookContext, ResponseEvent};
 use crate::edge::node::Node;
-use crate::edge::origin::announce::{announce, announce_for};
+use crate::edge::origin::announce::announce;
 use crate::edge::origin::backend::{Backend, FailoverGroup, Origin};
 use crate::edge::origin::error::FetchError;
 use crate::edge::origin::fetch::fetch;
@@ -49,6 +48,10 @@ use crate::telemetry::{Occasion, OpenSpan, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
 const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
+
+/// Headers that are added to a request for an origin, so that their map grows once: `Forwarded` and `X-Forwarded-*` (5),
+/// `Via`, `User-Agent`, `X-Amz-Cf-Id` and `CDN-Loop`.
+const OWN_HEADERS: usize = 9;
 
 /// See the module.
 pub(crate) struct Trip<'a> {
@@ -241,13 +244,12 @@ impl<'a> Trip<'a> {
 
     /// Adds what every origin is told: its `Host`, and who asks by way of whom.
     fn address(&self, origin: &Origin, head: &mut RequestHead) {
+        head.headers.reserve(OWN_HEADERS);
+        self.behavior.set_forwarded_fields_of(self.context.client_ip, head, self.secure);
         if let Some(host) = origin.host() {
             head.headers.insert(header::HOST, host.clone());
         }
         announce(&mut head.headers, self.context.client_ip, self.node.via_onwards.of(head.version));
-        if self.behavior.forwarded_headers == ForwardedHeaders::Set {
-            announce_for(&mut head.headers, self.context.client_ip);
-        }
     }
 
     async fn run_origin_request(

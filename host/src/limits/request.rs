@@ -7,6 +7,8 @@ pub const URL_BYTES: usize = 8_192;
 /// Ways in one path by which servers may read it differently (`path`); each doubles the readings that are looked at.
 pub const PATH_DOUBTS: u32 = 4;
 pub const HEADERS: usize = 100;
+/// Room in a header map that a thread keeps for its next response.
+pub const SPARE_HEADERS: usize = 128;
 /// From the first byte of a request to the end of its headers.
 pub const HEAD_TIMEOUT_MS: u64 = 10_000;
 /// A connection without a request.

@@ -145,12 +145,17 @@ pub mod worker {
     pub const BULK_BYTES: u64 = 256 << 10;
     /// An instance with more memory takes milliseconds to let go: it is dropped on a thread of its own.
     pub const TEARDOWN_INLINE_BYTES: u64 = 4 << 20;
-    /// And so is one with more handles to what the host holds for it: a hundred thousand header fields take as long.
+    /// And so is one with more handles to what the host holds for it, or more tasks, futures and streams under way: a
+    /// hundred thousand header fields, or waits, take as long.
     pub const TEARDOWN_INLINE_HANDLES: usize = 64;
+    /// The niceness of that thread: of a core that both want it gets a thirtieth.
+    pub const TEARDOWN_NICE: i32 = 15;
     /// Calls that may make or fill `Fields`, until it is looked what they hold.
     pub const FIELD_CALLS_UNCOUNTED: u32 = 64;
     /// What an entry of a header map counts for: its slot, two index entries, and the allocations of a short name and value.
     pub const FIELD_ENTRY_BYTES: u64 = 160;
+    /// The text of a map of no more fields is added up, that of a larger one estimated.
+    pub const FEW_FIELDS: usize = 4;
     /// What wasi-http counts for a field in addition to the text of its name and value.
     pub const FIELD_OVERHEAD_BYTES: usize = 72;
     /// What a guest may still do for a client that has left.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
 
+use super::histogram::Histogram;
 use super::register::{Register, readable};
 use super::repeats::{Occasion, Repeats};
 

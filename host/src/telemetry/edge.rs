@@ -5,8 +5,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
+use super::histogram::{Histogram, HistogramVec};
 use super::register::{Register, readable};
 use super::repeats::{Occasion, Repeats};
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{IntCounter, IntCounterVec};
 
+use super::histogram::{Histogram, HistogramVec};
 use super::register::{Register, powers_of_ten, readable};
 use super::repeats::{Chatter, Occasion, Repeats};
 

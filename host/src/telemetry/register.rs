@@ -5,7 +5,9 @@ use std::sync::Mutex;
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+
+use super::histogram::{self, Histogram, HistogramVec};
 
 /// The Prometheus type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,11 +62,11 @@ impl Register {
     }
 
     pub(super) fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
-        self.add(FamilyKind::Histogram, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
+        self.add(FamilyKind::Histogram, histogram::family(name, help, &[], buckets)).with_label_values::<&str>(&[])
     }
 
     pub(super) fn histograms(&self, name: &str, help: &str, label: &str, buckets: Vec<f64>) -> HistogramVec {
-        self.add(FamilyKind::Histogram, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label]))
+        self.add(FamilyKind::Histogram, histogram::family(name, help, &[label], buckets))
     }
 
     /// Registers a collector that gathers its values on each scrape. `kind` returns the type of each of its families.

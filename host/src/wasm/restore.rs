@@ -90,7 +90,7 @@ pub use layout::{Flavour, LOAD, PAGES, RESTORE, SAVE};
 pub use unsuitable::Unsuitable;
 
 /// Part of an AOT file's name: changes whenever the rewriting does.
-pub const VERSION: &str = "restore-5";
+pub const VERSION: &str = "restore-6";
 /// The size of the memory of marks, which counts as ours, not the guest's.
 pub const MARKS_BYTES: u64 = PAGE;
 /// The size of the memory of a Runtime's overlay, which is ours as well.

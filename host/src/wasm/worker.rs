@@ -222,10 +222,12 @@ impl WorkerInstance {
     }
 
     /// Whether to drop it takes milliseconds: its memory is given back to the system, and what its handles hold in the
-    /// host is freed piece by piece.
+    /// host, and what it waits for, is freed piece by piece.
     pub fn is_slow_to_drop(&mut self) -> bool {
+        let most = worker::TEARDOWN_INLINE_HANDLES;
         self.memory_bytes() > worker::TEARDOWN_INLINE_BYTES
-            || self.store.data_mut().holds_more_than(worker::TEARDOWN_INLINE_HANDLES)
+            || self.store.data_mut().holds_more_than(most)
+            || self.store.concurrent_resource_table().is_some_and(|tasks| holdings::are_more_than(tasks, most))
     }
 }
 

@@ -57,9 +57,9 @@ impl<'a> ForwardedFields<'a> {
         ForwardedFields { secure, host: headers.get(header::HOST) }
     }
 
-    /// Replaces the fields. `for` in `Forwarded` is added where the client's address is known.
-    pub fn write(&self, headers: &mut HeaderMap) {
-        for (name, value) in self.fields() {
+    /// Replaces the fields. Without a client, `for` in `Forwarded` is added where its address is known.
+    pub fn write(&self, client_ip: Option<&str>, headers: &mut HeaderMap) {
+        for (name, value) in self.fields(client_ip) {
             match value {
                 Some(value) => drop(headers.insert(name, value)),
                 None => drop(headers.remove(name)),
@@ -68,7 +68,7 @@ impl<'a> ForwardedFields<'a> {
     }
 
     /// Runs for every request: a host in lower case and fixed values are shared, not copied.
-    fn fields(&self) -> [(HeaderName, Option<HeaderValue>); 4] {
+    fn fields(&self, client_ip: Option<&str>) -> [(HeaderName, Option<HeaderValue>); 4] {
         let proto = if self.secure { "https" } else { "http" };
         let host = self.host.and_then(|host| match host.as_bytes().iter().any(u8::is_ascii_uppercase) {
             true => HeaderValue::from_bytes(&host.as_bytes().to_ascii_lowercase()).ok(),
@@ -78,14 +78,13 @@ impl<'a> ForwardedFields<'a> {
             Some(port) => HeaderValue::from_bytes(port).ok(),
             None => Some(HeaderValue::from_static(if self.secure { "443" } else { "80" })),
         };
-        let forwarded = match &host {
+        let [open, client, close] = client_ip.map_or([&b""[..]; 3], forwarded_for);
+        let parts = match &host {
             // Quoted, since a token has no colon.
-            Some(host) => {
-                let parts = [b"host=\"", host.as_bytes(), b"\";proto=", proto.as_bytes()];
-                HeaderValue::from_maybe_shared(Bytes::from(parts.concat())).ok()
-            }
-            None => Some(HeaderValue::from_static(if self.secure { "proto=https" } else { "proto=http" })),
+            Some(host) => [open, client, close, b"host=\"", host.as_bytes(), b"\";proto=", proto.as_bytes()],
+            None => [open, client, close, b"", b"", b"proto=", proto.as_bytes()],
         };
+        let forwarded = HeaderValue::from_maybe_shared(Bytes::from(parts.concat())).ok();
         [
             (FORWARDED, forwarded),
             (FORWARDED_HOST, host),
@@ -93,6 +92,13 @@ impl<'a> ForwardedFields<'a> {
             (FORWARDED_PROTO, Some(HeaderValue::from_static(proto))),
         ]
     }
+}
+
+/// `for=`, to stand before the rest of `Forwarded` (RFC 7239 section 5.2).
+pub fn forwarded_for(client_ip: &str) -> [&[u8]; 3] {
+    // An address with colons is quoted, in brackets.
+    let (open, close) = if client_ip.contains(':') { ("for=\"[", "]\";") } else { ("for=", ";") };
+    [open.as_bytes(), client_ip.as_bytes(), close.as_bytes()]
 }
 
 /// The port after the name or the bracketed address.

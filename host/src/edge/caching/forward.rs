@@ -43,7 +43,7 @@ pub(super) fn shared(rules: ForwardRules<'_>, head: &RequestHead) -> RequestHead
                 sent.headers.insert(header::HOST, host.clone());
             }
             if rules.sees.forwarded == Forwarded::Ours {
-                ForwardedFields::of(rules.secure, &head.headers).write(&mut sent.headers);
+                ForwardedFields::of(rules.secure, &head.headers).write(None, &mut sent.headers);
             }
         }
     }
@@ -146,7 +146,7 @@ impl ForwardedParts {
             KeyPart::Field(name, _) => copy(asked, name, &mut self.headers),
             KeyPart::Cookie(pair) => self.cookie(pair),
             KeyPart::Codings(codings) => self.codings = codings,
-            KeyPart::ForwardedFields(told) => told.write(&mut self.headers),
+            KeyPart::ForwardedFields(told) => told.write(None, &mut self.headers),
         }
     }
 

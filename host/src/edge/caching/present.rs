@@ -18,6 +18,7 @@ use crate::edge::answer::Answer;
 use crate::edge::body::content::Content;
 use crate::edge::request::head::RequestHead;
 use crate::edge::request::id::RequestId;
+use crate::edge::request::spare;
 use crate::edge::site::caching::Caching;
 use crate::telemetry::ResultType;
 
@@ -72,6 +73,7 @@ pub(super) fn present(mode: Mode, head: &RequestHead, hit: &Hit, now_ms: u64, pr
     let result = if meta.status.as_u16() < 400 { presentation.result } else { ResultType::Error };
     let mut response = Response::new(Content::Empty);
     *response.status_mut() = meta.status;
+    *response.headers_mut() = spare::take();
     let headers = response.headers_mut();
     headers.reserve(meta.headers.len() + OWN_HEADERS);
     headers.extend(meta.headers.iter().map(|(name, value)| (name.clone(), value.clone())));

@@ -15,6 +15,7 @@ use crate::edge::hook::edits::{HookEdits, OriginChoice, OriginEdits};
 use crate::edge::origin::address::OriginAddress;
 use crate::edge::request::head::{RequestHead, is_host};
 use crate::edge::request::header_rules::{is_disallowed, is_read_only};
+use crate::edge::request::spare;
 use crate::failure::Failure;
 use crate::limits::{self, Limit, Limits};
 use crate::wasm::abi::{Moment, Op, Ops};
@@ -106,8 +107,9 @@ pub(crate) fn edit_response(
 
 fn generate(moment: Moment, limits: &Limits, status: u16, reason: &str, ops: Ops<'_>) -> Result<http::Response<Bytes>, Failure> {
     let mut response = http::Response::new(Bytes::new());
+    *response.headers_mut() = spare::take();
     // Most hooks' headers and the edge's own fit; a map that begins empty grows twice on the way.
-    *response.headers_mut() = HeaderMap::with_capacity(12);
+    response.headers_mut().reserve(12);
     *response.status_mut() = self::status(status)?;
     set_reason(response.extensions_mut(), self::status(status)?, reason)?;
     for op in ops {

@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 
+use crate::cache::key::parts::forwarded_for;
+
 /// Adds what CloudFront adds to a request for an origin.
 pub(crate) fn announce(headers: &mut HeaderMap, client_ip: &str, via: &HeaderValue) {
     const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -29,9 +31,8 @@ pub(crate) fn announce(headers: &mut HeaderMap, client_ip: &str, via: &HeaderVal
 /// Adds the client's address to the edge's own `Forwarded` (`for=`, RFC 7239 section 5.2).
 pub(crate) fn announce_for(headers: &mut HeaderMap, client_ip: &str) {
     let Some(said) = headers.get(header::FORWARDED) else { return };
-    // An address with colons is quoted, in brackets.
-    let (before, after) = if client_ip.contains(':') { ("for=\"[", "]\";") } else { ("for=", ";") };
-    let value = [before.as_bytes(), client_ip.as_bytes(), after.as_bytes(), said.as_bytes()].concat();
+    let [open, client, close] = forwarded_for(client_ip);
+    let value = [open, client, close, said.as_bytes()].concat();
     if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
         headers.insert(header::FORWARDED, value);
     }

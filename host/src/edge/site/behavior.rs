@@ -9,6 +9,7 @@ use http::header;
 use crate::cache::Cache;
 use crate::cache::key::parts::{FORWARDED_FIELDS, ForwardedFields};
 use crate::config::{self, ForwardedHeaders, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
+use crate::edge::origin::announce::announce_for;
 use crate::edge::origin::backend::Backend;
 use crate::edge::origin::backends::Backends;
 use crate::edge::request::head::RequestHead;
@@ -100,15 +101,22 @@ impl Behavior {
     }
 
     /// Sets, passes or removes `Forwarded` and `X-Forwarded-*` for the key and the origin, whatever a client or a hook has
-    /// said there.
+    /// said there. Where there is no key, `set_forwarded_fields_of` does it.
     pub(crate) fn set_forwarded_fields(&self, head: &mut RequestHead, secure: bool) {
         match self.forwarded_headers {
             ForwardedHeaders::Pass => {}
             ForwardedHeaders::Remove => remove_forwarded_fields(head),
-            ForwardedHeaders::Set => {
-                let host = head.headers.get(header::HOST).cloned();
-                ForwardedFields { secure, host: host.as_ref() }.write(&mut head.headers);
-            }
+            ForwardedHeaders::Set if self.caching.is_none() => {}
+            ForwardedHeaders::Set => write_forwarded_fields(head, secure, None),
+        }
+    }
+
+    /// Completes what the origin is told of the viewer's request: by the viewer's address, which is in no key.
+    pub(crate) fn set_forwarded_fields_of(&self, client_ip: &str, head: &mut RequestHead, secure: bool) {
+        match self.forwarded_headers {
+            ForwardedHeaders::Pass | ForwardedHeaders::Remove => {}
+            ForwardedHeaders::Set if self.caching.is_none() => write_forwarded_fields(head, secure, Some(client_ip)),
+            ForwardedHeaders::Set => announce_for(&mut head.headers, client_ip),
         }
     }
 
@@ -135,6 +143,11 @@ impl Behavior {
     pub(crate) fn hook(&self, moment: Moment) -> Option<&Alias> {
         self.hooks[moment as usize].as_deref()
     }
+}
+
+fn write_forwarded_fields(head: &mut RequestHead, secure: bool, client_ip: Option<&str>) {
+    let host = head.headers.get(header::HOST).cloned();
+    ForwardedFields { secure, host: host.as_ref() }.write(client_ip, &mut head.headers);
 }
 
 fn remove_forwarded_fields(head: &mut RequestHead) {

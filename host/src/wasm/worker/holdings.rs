@@ -13,11 +13,13 @@ use wasmtime_wasi_http::p2::types::{
 };
 use wasmtime_wasi_http::{FieldMap, p3};
 
-use crate::limits::worker::FIELD_ENTRY_BYTES;
+use crate::limits::worker::{FEW_FIELDS, FIELD_ENTRY_BYTES};
 use crate::wasm::egress::Permit;
 
-/// An estimate on the high side: shared maps are counted for each of their handles.
-pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
+/// An estimate on the high side: shared maps are counted for each of their handles, and all but small ones with as much
+/// text as wasi-http lets them have, which counts its values' own size too. To look at each field of thousands of maps
+/// takes milliseconds, in which the thread does nothing else.
+pub(super) fn held_bytes(table: &mut ResourceTable, size_max: usize) -> u64 {
     table
         .iter_mut()
         .filter_map(|entry| {
@@ -29,8 +31,11 @@ pub(super) fn held_bytes(table: &mut ResourceTable) -> u64 {
             fields.or_else(|| Some(&entry.downcast_ref::<p3::Response>()?.headers))
         })
         .map(|fields| {
-            let text: usize = fields.values().map(HeaderValue::len).sum();
-            fields.capacity() as u64 * FIELD_ENTRY_BYTES + text as u64
+            let text = match fields.len() {
+                0..=FEW_FIELDS => fields.values().map(HeaderValue::len).sum(),
+                many => size_max.saturating_sub(many * size_of::<HeaderValue>()),
+            };
+            fields.capacity().max(fields.len()) as u64 * FIELD_ENTRY_BYTES + text as u64
         })
         .sum()
 }
@@ -93,6 +98,25 @@ mod tests {
                 table.delete(one).unwrap();
                 assert!(!are_more_than(&mut table, TEARDOWN_INLINE_HANDLES), "{handles}");
             }
+        }
+    }
+
+    #[test]
+    fn maps_are_never_counted_for_less_than_they_hold() {
+        const SIZE_MAX: usize = 10_000;
+        let few = [(0, 1, 0), (1, 1, 9_000), (FEW_FIELDS, 10, 2_000)];
+        let many = [(FEW_FIELDS + 1, 10, 1_900), (100, 100, 20), (100, 1, 50), (130, 200, 1), (240, 1, 1)];
+        for (fields, names, length) in few.into_iter().chain(many) {
+            let mut map = FieldMap::new_mutable(SIZE_MAX);
+            for n in 0..fields {
+                let name = http::HeaderName::from_bytes(format!("x{}", n % names).as_bytes()).unwrap();
+                map.append_raw(name, HeaderValue::from_bytes(&vec![b'v'; length]).unwrap()).unwrap();
+            }
+            let (text, room) = ((fields * length) as u64, map.capacity().max(map.len()) as u64 * FIELD_ENTRY_BYTES);
+            let mut table = ResourceTable::new();
+            table.push(map).unwrap();
+            let held = held_bytes(&mut table, SIZE_MAX);
+            assert!((text + room..=SIZE_MAX as u64 + room).contains(&held), "{fields} {held}");
         }
     }
 }

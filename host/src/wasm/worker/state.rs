@@ -42,6 +42,8 @@ pub struct WorkerState {
     pub(super) sockets: Arc<RawSockets>,
     pub(super) permits: Permits,
     key_values: Option<Arc<dyn KeyValueStore>>,
+    /// What wasi-http lets one `Fields` have, as it counts.
+    field_size_max: usize,
     /// Calls of wasi:http since the memory of their handles was counted.
     uncounted: u32,
     pub(super) table: ResourceTable,
@@ -58,12 +60,14 @@ impl WorkerState {
         table.set_max_capacity(usize_value(limits, Limit::Handles));
         let mut http = WasiHttpCtx::new();
         let (bytes, count) = (usize_value(limits, Limit::HeaderBytes), usize_value(limits, Limit::HeaderCount));
-        http.set_field_size_limit(bytes + FIELD_OVERHEAD_BYTES * count);
+        let field_size_max = bytes + FIELD_OVERHEAD_BYTES * count;
+        http.set_field_size_limit(field_size_max);
         WorkerState {
             growth: Growth::new(limits, 0),
             meter: Arc::new(Meter::new(limits)),
             exceeded: None,
             key_values: surroundings.key_values.clone(),
+            field_size_max,
             uncounted: 0,
             table,
             environment: surroundings.environment.clone(),
@@ -112,7 +116,8 @@ impl WorkerState {
             return None;
         }
         self.uncounted = 0;
-        self.growth.has_no_room_for(holdings::held_bytes(&mut self.table)).then_some(Limit::MemoryBytes)
+        let held = holdings::held_bytes(&mut self.table, self.field_size_max);
+        self.growth.has_no_room_for(held).then_some(Limit::MemoryBytes)
     }
 }
 
