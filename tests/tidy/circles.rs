@@ -25,6 +25,7 @@ const KNOWN: [(&str, &[&str], &str); 5] = [
             "cli/configuration.rs",
             "cli/init.rs",
             "cli/inspect.rs",
+            "cli/invoke.rs",
             "cli/log.rs",
             "cli/serve.rs",
             "cli/shell.rs",
