@@ -164,7 +164,7 @@ fn a_source_is_inspected_and_tried_like_a_component() {
     let tried = run(REWRITE, "", &[&["test", "f.js", "event.json", "--json"], &runtime[..]].concat());
     let result: serde_json::Value = serde_json::from_slice(&tried.stdout).unwrap_or_else(|_| panic!("{}", said(&tried)));
     assert_eq!(result["FunctionOutput"]["request"]["uri"], "/one/a");
-    let logs = "function handler(event) {\n  console.log('seen');\n  return null.x;\n}\n";
+    let logs = "function handler(event) {\n  console.log('seen');\n  return event.none.x;\n}\n";
     let tried = run(logs, "", &[&["test", "f.js", "event.json", "--json"], &runtime[..]].concat());
     let result: serde_json::Value = serde_json::from_slice(&tried.stdout).unwrap_or_else(|_| panic!("{}", said(&tried)));
     assert_eq!(tried.status.code(), Some(1));
