@@ -52,6 +52,7 @@ impl Folder {
         folder.write("tls/key.pem", &certificate.signing_key.serialize_pem());
         folder.write("keys/signer.pem", include_str!("../e2e/signed/rsa.pem"));
         folder.write("secrets.json", r#"{"jwt:default": "secret"}"#);
+        folder.write("rewrite.js", "function handler(event) { return event.request; }\n");
         folder.write("www/index.html", "hello\n");
         folder.write("secrets/token", "s3cret\n");
         folder.write("sites/blog.toml", "[[site]]\nname = \"blog\"\nhosts = [\"blog.example.com\"]\norigin = \"app\"\n");

@@ -1,6 +1,10 @@
 //! Functions that are sources: deployed by running them once, and as clean at each call as any component.
 
-use std::process::Output;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::OnceLock;
 
 use crate::harness::{Config, Edge, Origin, edgeward, eventually, runtimes};
 
@@ -13,8 +17,33 @@ const EVENT: &str = r#"{"version":"1.0","context":{"eventType":"viewer-request"}
 fn folder_with(source: &str) -> tempfile::TempDir {
     runtimes();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("f.js"), source).unwrap();
+    fs::write(folder.path().join("f.js"), source).unwrap();
     folder
+}
+
+/// The compiled Runtime: an edge has made it, which takes longer than a test waits where the program is not optimised.
+fn compiled() -> &'static [PathBuf] {
+    static COMPILED: OnceLock<(tempfile::TempDir, Vec<PathBuf>)> = OnceLock::new();
+    let (_, files) = COMPILED.get_or_init(|| {
+        let folder = folder_with(REWRITE);
+        let config = Config::new().source("f", "f.js").fixed("o", "x").site("o").set("viewer_request", "f");
+        fs::write(folder.path().join("edge.toml"), config.file()).unwrap();
+        let mut command = edgeward();
+        command.args(["serve", "-c", "edge.toml"]).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut edge = command.spawn().unwrap();
+        let files =
+            |folder: &Path| fs::read_dir(folder.join("data/aot")).into_iter().flatten().map(|entry| entry.unwrap().path());
+        // A file has its name when it is complete.
+        let is_code = |path: PathBuf| path.extension().is_some_and(|extension| extension == "cwasm");
+        while !files(folder.path()).any(is_code) && edge.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        edge.kill().unwrap();
+        edge.wait().unwrap();
+        let kept = files(folder.path()).filter(|path| path.extension().is_some_and(|extension| extension != "tmp")).collect();
+        (folder, kept)
+    });
+    files
 }
 
 fn config(origin: &Origin) -> Config {
@@ -23,15 +52,21 @@ fn config(origin: &Origin) -> Config {
 
 fn start(source: &str) -> (Origin, Edge) {
     let origin = Origin::echo();
-    let edge = Edge::start_in(folder_with(source), config(&origin));
+    let folder = folder_with(source);
+    let aot = folder.path().join("data/aot");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&aot).unwrap();
+    for file in compiled() {
+        fs::copy(file, aot.join(file.file_name().unwrap())).unwrap();
+    }
+    let edge = Edge::start_in(folder, config(&origin));
     (origin, edge)
 }
 
 /// Runs the program in a folder with this source and `edge.toml`.
 fn run(source: &str, edge: &str, arguments: &[&str]) -> Output {
     let folder = folder_with(source);
-    std::fs::write(folder.path().join("edge.toml"), edge).unwrap();
-    std::fs::write(folder.path().join("event.json"), EVENT).unwrap();
+    fs::write(folder.path().join("edge.toml"), edge).unwrap();
+    fs::write(folder.path().join("event.json"), EVENT).unwrap();
     edgeward().args(arguments).current_dir(folder.path()).output().unwrap()
 }
 
@@ -129,7 +164,7 @@ fn a_source_is_inspected_and_tried_like_a_component() {
     let tried = run(REWRITE, "", &[&["test", "f.js", "event.json", "--json"], &runtime[..]].concat());
     let result: serde_json::Value = serde_json::from_slice(&tried.stdout).unwrap_or_else(|_| panic!("{}", said(&tried)));
     assert_eq!(result["FunctionOutput"]["request"]["uri"], "/one/a");
-    let logs = "function handler(event) {\n  console.log('seen');\n  return null.x;\n}\n";
+    let logs = "function handler(event) {\n  console.log('seen');\n  return event.none.x;\n}\n";
     let tried = run(logs, "", &[&["test", "f.js", "event.json", "--json"], &runtime[..]].concat());
     let result: serde_json::Value = serde_json::from_slice(&tried.stdout).unwrap_or_else(|_| panic!("{}", said(&tried)));
     assert_eq!(tried.status.code(), Some(1));

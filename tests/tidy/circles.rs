@@ -27,6 +27,7 @@ const KNOWN: [(&str, &[&str], &str); 5] = [
             "cli/dev.rs",
             "cli/init.rs",
             "cli/inspect.rs",
+            "cli/invoke.rs",
             "cli/log.rs",
             "cli/new.rs",
             "cli/serve.rs",

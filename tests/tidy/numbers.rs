@@ -16,7 +16,7 @@ const UNIT: &str = "a unit";
 const MARK: &str = "a value that no count reaches";
 
 /// Constants outside of `limits` that have a number, by file, and what the number is.
-const NUMBERS: [(&str, &str, &str); 30] = [
+const NUMBERS: [(&str, &str, &str); 32] = [
     ("cache/control.rs", "SECONDS_MAX", PROTOCOL),
     ("cache/control.rs", "SECOND_MS", UNIT),
     ("cache/disk.rs", "NAMES_OF_A_RUN", FORMAT),
@@ -52,7 +52,9 @@ const NUMBERS: [(&str, &str, &str); 30] = [
     ),
     ("wasm/restore/code.rs", "ALL_MARKED CHUNK GRANULE WIDEST_STORE", ENGINE),
     ("wasm/restore/layout.rs", "GRANULE_SHIFT PAGE", ENGINE),
+    ("wasm/restore/overlay.rs", "CELL OVERLAY_END", FORMAT),
     ("wasm/sealed/clocks.rs", "NS_PER_S RESOLUTION_NS", UNIT),
+    ("wasm/sealed/own.rs", "NS_PER_MS", UNIT),
     ("wasm/state.rs", "KIND_BITS", FORMAT),
     ("wasm/touched.rs", "TOUCHED", ENGINE),
 ];
@@ -61,7 +63,7 @@ const NUMBERS: [(&str, &str, &str); 30] = [
 const TYPES: [&str; 8] = ["Duration", "f64", "i32", "i64", "u128", "u32", "u64", "usize"];
 
 /// Indices and versions, which are no sizes whatever their type is.
-const NO_SIZES: [&str; 6] = ["FROM", "LENGTH", "MARKS", "MEMORY", "TO", "VERSION"];
+const NO_SIZES: [&str; 7] = ["FROM", "LENGTH", "MARKS", "MEMORY", "OVERLAY", "TO", "VERSION"];
 
 /// The code without the tests at its end.
 fn outside_tests(source: &Source) -> &str {
