@@ -28,6 +28,7 @@ mod handover;
 mod hooks;
 mod hostile;
 mod isolation;
+mod javascript;
 mod keys;
 mod kills;
 mod lifecycle;
