@@ -8,6 +8,7 @@ mod config;
 mod edge;
 pub mod mmdb;
 mod origin;
+pub mod runtime;
 mod script;
 mod websocket;
 

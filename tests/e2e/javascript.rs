@@ -1,6 +1,6 @@
 //! CloudFront Functions as they are, through HTTP: the examples of `guests/examples-js`, and sources that mean harm.
 
-use crate::harness::{Config, Edge, Origin, Reply, eventually, with_runtimes};
+use crate::harness::{Config, Edge, Origin, Reply, eventually, runtime};
 
 macro_rules! example {
     ($name:literal) => {
@@ -10,8 +10,8 @@ macro_rules! example {
 
 /// An edge with this source at these moments of every request.
 fn edge(origin: &Origin, source: &str, moments: &[&str], more: impl Into<Config>) -> Edge {
-    with_runtimes();
     let folder = tempfile::tempdir().unwrap();
+    runtime::compiled_in(folder.path());
     std::fs::write(folder.path().join("f.js"), source).unwrap();
     std::fs::write(
         folder.path().join("keys.json"),

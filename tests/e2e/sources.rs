@@ -1,12 +1,9 @@
 //! Functions that are sources: deployed by running them once, and as clean at each call as any component.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::sync::OnceLock;
+use std::process::Output;
 
-use crate::harness::{Config, Edge, Origin, edgeward, eventually, runtimes};
+use crate::harness::{Config, Edge, Origin, edgeward, eventually, runtime, runtimes};
 
 const REWRITE: &str =
     "function handler(event) {\n  var request = event.request;\n  request.uri = '/one' + request.uri;\n  return request;\n}\n";
@@ -21,31 +18,6 @@ fn folder_with(source: &str) -> tempfile::TempDir {
     folder
 }
 
-/// The compiled Runtime: an edge has made it, which takes longer than a test waits where the program is not optimised.
-fn compiled() -> &'static [PathBuf] {
-    static COMPILED: OnceLock<(tempfile::TempDir, Vec<PathBuf>)> = OnceLock::new();
-    let (_, files) = COMPILED.get_or_init(|| {
-        let folder = folder_with(REWRITE);
-        let config = Config::new().source("f", "f.js").fixed("o", "x").site("o").set("viewer_request", "f");
-        fs::write(folder.path().join("edge.toml"), config.file()).unwrap();
-        let mut command = edgeward();
-        command.args(["serve", "-c", "edge.toml"]).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut edge = command.spawn().unwrap();
-        let files =
-            |folder: &Path| fs::read_dir(folder.join("data/aot")).into_iter().flatten().map(|entry| entry.unwrap().path());
-        // A file has its name when it is complete.
-        let is_code = |path: PathBuf| path.extension().is_some_and(|extension| extension == "cwasm");
-        while !files(folder.path()).any(is_code) && edge.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        edge.kill().unwrap();
-        edge.wait().unwrap();
-        let kept = files(folder.path()).filter(|path| path.extension().is_some_and(|extension| extension != "tmp")).collect();
-        (folder, kept)
-    });
-    files
-}
-
 fn config(origin: &Origin) -> Config {
     Config::new().source("f", "f.js").origin("o", origin.url()).site("o").set("viewer_request", "f")
 }
@@ -53,11 +25,7 @@ fn config(origin: &Origin) -> Config {
 fn start(source: &str) -> (Origin, Edge) {
     let origin = Origin::echo();
     let folder = folder_with(source);
-    let aot = folder.path().join("data/aot");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&aot).unwrap();
-    for file in compiled() {
-        fs::copy(file, aot.join(file.file_name().unwrap())).unwrap();
-    }
+    runtime::compiled_in(folder.path());
     let edge = Edge::start_in(folder, config(&origin));
     (origin, edge)
 }

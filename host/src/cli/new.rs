@@ -16,7 +16,7 @@ use anyhow::Context as _;
 
 use super::UsageError;
 use super::output::say;
-use language::{Kind, Language};
+use language::{Kind, ProjectLanguage};
 use template::Template;
 
 /// Write a new project: the source of one function, and a configuration that builds and serves it.
@@ -33,7 +33,7 @@ pub(super) struct Args {
     path: PathBuf,
     /// The language of the source.
     #[arg(long, value_enum, value_name = "LANGUAGE")]
-    lang: Language,
+    lang: ProjectLanguage,
     /// What the function is used for [default: the first kind that the language can be used for]
     #[arg(long, value_enum, value_name = "KIND")]
     kind: Option<Kind>,
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let sdk = args.sdk.as_deref().map(absolute).transpose()?;
     let mut files = Template { name, language: args.lang, kind, sdk: sdk.as_deref() }.files();
-    if args.lang == Language::Rust && kind != Kind::Function && sdk.is_none() {
+    if args.lang == ProjectLanguage::Rust && kind != Kind::Function && sdk.is_none() {
         files.extend(sdk::files().map(|(path, bytes)| (format!("{}/{path}", template::SDK), bytes)));
     }
     for (path, bytes) in &files {

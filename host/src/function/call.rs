@@ -11,7 +11,7 @@ use crate::loops::LoopMarks;
 use crate::wasm::abi::Moment;
 
 pub use crate::wasm::worker::StreamBody;
-pub use crate::wasm::worker::invoke::{Answer, HandlerError, InvokeContext};
+pub use crate::wasm::worker::invoke::{HandlerError, HandlerResult, InvokeContext};
 
 /// One call of a revision.
 pub enum Call<'a> {
@@ -133,7 +133,7 @@ impl Reply {
 pub type HookOutcome = Outcome<Vec<u8>>;
 
 /// What came of an invocation: a reply, or the function's own error.
-pub type InvokeOutcome = Outcome<Answer>;
+pub type InvokeOutcome = Outcome<HandlerResult>;
 
 /// What came of a call, and what it cost.
 #[derive(Debug)]

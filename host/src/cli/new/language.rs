@@ -2,7 +2,7 @@
 
 /// A language that a function is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Language {
+pub(super) enum ProjectLanguage {
     Rust,
     #[value(name = "js", alias = "javascript")]
     JavaScript,
@@ -29,55 +29,55 @@ pub(super) enum Kind {
     Function,
 }
 
-const LANGUAGES: [Language; 9] = [
-    Language::Rust,
-    Language::JavaScript,
-    Language::TypeScript,
-    Language::C,
-    Language::Cpp,
-    Language::Zig,
-    Language::Go,
-    Language::AssemblyScript,
-    Language::Python,
+const LANGUAGES: [ProjectLanguage; 9] = [
+    ProjectLanguage::Rust,
+    ProjectLanguage::JavaScript,
+    ProjectLanguage::TypeScript,
+    ProjectLanguage::C,
+    ProjectLanguage::Cpp,
+    ProjectLanguage::Zig,
+    ProjectLanguage::Go,
+    ProjectLanguage::AssemblyScript,
+    ProjectLanguage::Python,
 ];
 
-impl Language {
+impl ProjectLanguage {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Language::Rust => "Rust",
-            Language::JavaScript => "JavaScript",
-            Language::TypeScript => "TypeScript",
-            Language::C => "C",
-            Language::Cpp => "C++",
-            Language::Zig => "Zig",
-            Language::Go => "Go",
-            Language::AssemblyScript => "AssemblyScript",
-            Language::Python => "Python",
+            ProjectLanguage::Rust => "Rust",
+            ProjectLanguage::JavaScript => "JavaScript",
+            ProjectLanguage::TypeScript => "TypeScript",
+            ProjectLanguage::C => "C",
+            ProjectLanguage::Cpp => "C++",
+            ProjectLanguage::Zig => "Zig",
+            ProjectLanguage::Go => "Go",
+            ProjectLanguage::AssemblyScript => "AssemblyScript",
+            ProjectLanguage::Python => "Python",
         }
     }
 
     /// The word on the command line.
     fn word(self) -> &'static str {
         match self {
-            Language::Rust => "rust",
-            Language::JavaScript => "js",
-            Language::TypeScript => "ts",
-            Language::C => "c",
-            Language::Cpp => "cpp",
-            Language::Zig => "zig",
-            Language::Go => "go",
-            Language::AssemblyScript => "assemblyscript",
-            Language::Python => "python",
+            ProjectLanguage::Rust => "rust",
+            ProjectLanguage::JavaScript => "js",
+            ProjectLanguage::TypeScript => "ts",
+            ProjectLanguage::C => "c",
+            ProjectLanguage::Cpp => "cpp",
+            ProjectLanguage::Zig => "zig",
+            ProjectLanguage::Go => "go",
+            ProjectLanguage::AssemblyScript => "assemblyscript",
+            ProjectLanguage::Python => "python",
         }
     }
 
     /// What there is a template for; the first is the default.
     pub(super) fn kinds(self) -> &'static [Kind] {
         match self {
-            Language::Rust => &[Kind::Viewer, Kind::Origin, Kind::Function],
-            Language::C | Language::Cpp | Language::Zig | Language::Go => &[Kind::Function],
-            Language::JavaScript => &[Kind::Viewer],
-            Language::TypeScript | Language::AssemblyScript | Language::Python => &[],
+            ProjectLanguage::Rust => &[Kind::Viewer, Kind::Origin, Kind::Function],
+            ProjectLanguage::C | ProjectLanguage::Cpp | ProjectLanguage::Zig | ProjectLanguage::Go => &[Kind::Function],
+            ProjectLanguage::JavaScript => &[Kind::Viewer],
+            ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript | ProjectLanguage::Python => &[],
         }
     }
 
@@ -105,7 +105,7 @@ impl Kind {
 }
 
 /// Why there is no project of this kind in this language, and which there are.
-pub(super) fn refusal(language: Language, kind: Kind) -> String {
+pub(super) fn refusal(language: ProjectLanguage, kind: Kind) -> String {
     let languages: Vec<&str> = LANGUAGES.iter().filter(|other| other.can(kind)).map(|other| other.word()).collect();
     let mut text = format!(
         "there is no template for {} in {}; `--kind {}` works with `--lang` {}",
@@ -122,7 +122,7 @@ pub(super) fn refusal(language: Language, kind: Kind) -> String {
 }
 
 /// The same for a language without any template.
-pub(super) fn no_kind(language: Language) -> String {
+pub(super) fn no_kind(language: ProjectLanguage) -> String {
     let languages: Vec<&str> = LANGUAGES.iter().filter(|other| !other.kinds().is_empty()).map(|other| other.word()).collect();
     format!("there is no template for {} yet; the languages are: {}", language.name(), languages.join(", "))
 }
@@ -135,13 +135,13 @@ mod tests {
 
     #[test]
     fn a_refusal_says_which_combinations_work() {
-        let text = refusal(Language::Go, Kind::Viewer);
+        let text = refusal(ProjectLanguage::Go, Kind::Viewer);
         assert_eq!(
             text,
             "there is no template for a viewer hook in Go; `--kind viewer` works with `--lang` rust, js; `--lang go` with `--kind` function"
         );
-        assert!(!refusal(Language::Python, Kind::Function).contains("--lang python"));
-        assert!(no_kind(Language::Python).ends_with("the languages are: rust, js, c, cpp, zig, go"));
+        assert!(!refusal(ProjectLanguage::Python, Kind::Function).contains("--lang python"));
+        assert!(no_kind(ProjectLanguage::Python).ends_with("the languages are: rust, js, c, cpp, zig, go"));
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
         for language in LANGUAGES {
             assert_eq!(language.to_possible_value().unwrap().get_name(), language.word());
         }
-        assert_eq!(Language::value_variants().len(), LANGUAGES.len());
+        assert_eq!(ProjectLanguage::value_variants().len(), LANGUAGES.len());
         for kind in Kind::value_variants() {
             assert_eq!(kind.to_possible_value().unwrap().get_name(), kind.word());
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::language::{Kind, Language};
+use super::language::{Kind, ProjectLanguage};
 
 /// The folder of the SDK in a project.
 pub(super) const SDK: &str = "edgeward-sdk";
@@ -16,7 +16,7 @@ macro_rules! template {
 /// What a project is made of.
 pub(super) struct Template<'a> {
     pub(super) name: &'a str,
-    pub(super) language: Language,
+    pub(super) language: ProjectLanguage,
     pub(super) kind: Kind,
     /// The folder of the SDK, if it is not to be a part of the project.
     pub(super) sdk: Option<&'a Path>,
@@ -28,21 +28,21 @@ impl Template<'_> {
         let hook = self.kind != Kind::Function;
         let mut files = vec![(".gitignore", template!("gitignore"))];
         files.extend(match (self.language, self.kind) {
-            (Language::Rust, Kind::Viewer) => {
+            (ProjectLanguage::Rust, Kind::Viewer) => {
                 vec![("Cargo.toml", template!("rust/hook.toml")), ("src/lib.rs", template!("rust/viewer.rs"))]
             }
-            (Language::Rust, Kind::Origin) => {
+            (ProjectLanguage::Rust, Kind::Origin) => {
                 vec![("Cargo.toml", template!("rust/hook.toml")), ("src/lib.rs", template!("rust/origin.rs"))]
             }
-            (Language::Rust, Kind::Function) => {
+            (ProjectLanguage::Rust, Kind::Function) => {
                 vec![("Cargo.toml", template!("rust/function.toml")), ("src/main.rs", template!("rust/function.rs"))]
             }
-            (Language::C, _) => vec![("src/main.c", template!("c/main.c"))],
-            (Language::Cpp, _) => vec![("src/main.cpp", template!("cpp/main.cpp"))],
-            (Language::Zig, _) => vec![("src/main.zig", template!("zig/main.zig"))],
-            (Language::Go, _) => vec![("go.mod", template!("go/go.mod")), ("main.go", template!("go/main.go"))],
-            (Language::JavaScript, _) => vec![("handler.js", template!("js/handler.js"))],
-            (Language::TypeScript | Language::AssemblyScript | Language::Python, _) => Vec::new(),
+            (ProjectLanguage::C, _) => vec![("src/main.c", template!("c/main.c"))],
+            (ProjectLanguage::Cpp, _) => vec![("src/main.cpp", template!("cpp/main.cpp"))],
+            (ProjectLanguage::Zig, _) => vec![("src/main.zig", template!("zig/main.zig"))],
+            (ProjectLanguage::Go, _) => vec![("go.mod", template!("go/go.mod")), ("main.go", template!("go/main.go"))],
+            (ProjectLanguage::JavaScript, _) => vec![("handler.js", template!("js/handler.js"))],
+            (ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript | ProjectLanguage::Python, _) => Vec::new(),
         });
         if hook {
             files.push(("www/index.html", template!("www/index.html")));
@@ -57,7 +57,7 @@ impl Template<'_> {
         let moment = if self.kind == Kind::Origin { "origin_request" } else { "viewer_request" };
         let sdk = self.sdk.map_or_else(|| SDK.to_owned(), |folder| folder.display().to_string());
         let function = match self.language {
-            Language::JavaScript => template!("function-source.toml"),
+            ProjectLanguage::JavaScript => template!("function-source.toml"),
             _ => template!("function-built.toml"),
         };
         text.replace("{{function}}\n", function)
@@ -72,43 +72,47 @@ impl Template<'_> {
     /// The keys of the `[build]` table.
     fn build(&self) -> String {
         let (command, module, sources, environment) = match (self.language, self.kind) {
-            (Language::Rust, Kind::Function) => (
+            (ProjectLanguage::Rust, Kind::Function) => (
                 "cargo build --release --target wasm32-wasip2 --target-dir target",
                 "target/wasm32-wasip2/release/{{name}}.wasm".to_owned(),
                 "src Cargo.toml",
                 "",
             ),
-            (Language::Rust, _) => (
+            (ProjectLanguage::Rust, _) => (
                 "cargo build --release --target wasm32-unknown-unknown --target-dir target",
                 format!("target/wasm32-unknown-unknown/release/{}.wasm", self.name.replace('-', "_")),
                 "src Cargo.toml",
                 "",
             ),
-            (Language::C, _) => {
+            (ProjectLanguage::C, _) => {
                 ("clang-19 --target=wasm32-wasi -O2 -Wall -o build/module.wasm src/main.c", MODULE.to_owned(), "src", "")
             }
-            (Language::Cpp, _) => (
+            (ProjectLanguage::Cpp, _) => (
                 "clang++-19 --target=wasm32-wasi -O2 -Wall -fno-exceptions -o build/module.wasm src/main.cpp",
                 MODULE.to_owned(),
                 "src",
                 "",
             ),
             // Zig's default stack makes a memory of 16 MiB.
-            (Language::Zig, _) => (
+            (ProjectLanguage::Zig, _) => (
                 "zig build-exe src/main.zig -target wasm32-wasi -O ReleaseSmall --stack 1048576 -femit-bin=build/module.wasm",
                 MODULE.to_owned(),
                 "src",
                 "",
             ),
-            (Language::Go, _) => (
+            (ProjectLanguage::Go, _) => (
                 "go build -trimpath -ldflags=-s -o build/module.wasm .",
                 MODULE.to_owned(),
                 "main.go go.mod",
                 "environment = { GOOS = \"wasip1\", GOARCH = \"wasm\" }\n",
             ),
-            (Language::JavaScript | Language::TypeScript | Language::AssemblyScript | Language::Python, _) => {
-                ("", String::new(), "", "")
-            }
+            (
+                ProjectLanguage::JavaScript
+                | ProjectLanguage::TypeScript
+                | ProjectLanguage::AssemblyScript
+                | ProjectLanguage::Python,
+                _,
+            ) => ("", String::new(), "", ""),
         };
         let list = |words: &str| words.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         format!(

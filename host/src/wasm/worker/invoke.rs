@@ -60,16 +60,16 @@ pub struct HandlerError {
 }
 
 /// What a function answers with, if nothing kept it from doing so.
-pub type Answer = Result<Vec<u8>, HandlerError>;
+pub type HandlerResult = Result<Vec<u8>, HandlerError>;
 
 impl WorkerInstance {
     /// Runs one call. After a failure the instance must be dropped; an error of the function's own is none.
-    pub async fn invoke(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> WorkerCallResult<Answer> {
+    pub async fn invoke(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> WorkerCallResult<HandlerResult> {
         let result = self.invoke_within(code, event, context).await;
         WorkerCallResult { result, fuel: self.fuel_used(code) }
     }
 
-    async fn invoke_within(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> Result<Answer, Failure> {
+    async fn invoke_within(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> Result<HandlerResult, Failure> {
         self.begin(code)?;
         let meter = self.store.data().meter.clone();
         match (self.handler, self.http.clone().as_deref()) {
@@ -88,7 +88,7 @@ impl WorkerInstance {
         handler: Func,
         event: Bytes,
         context: &InvokeContext,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<HandlerResult, Failure> {
         let typed = handle_type(&handler, self)?;
         match typed.call_async(&mut self.store, (&event, context)).await {
             Ok((Ok(reply),)) if reply.len() as u64 > code.limits.value(Limit::ReplyBytes) => Err(code.over(Limit::ReplyBytes)),
@@ -103,7 +103,7 @@ impl WorkerInstance {
         program: &Command,
         event: Bytes,
         context: &InvokeContext,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<HandlerResult, Failure> {
         let output = Stdout::new();
         let stdin = Stdin::new(Full::new(event).map_err(|never| match never {}).boxed_unsync());
         self.store.data_mut().run_as_program(&variables(context, &code.surroundings.environment), stdin, output.clone());
@@ -146,9 +146,9 @@ impl WorkerInstance {
     }
 }
 
-type Handle<'a> = wasmtime::component::TypedFunc<(&'a [u8], &'a InvokeContext), (Answer,)>;
+type HandleFunc<'a> = wasmtime::component::TypedFunc<(&'a [u8], &'a InvokeContext), (HandlerResult,)>;
 
-fn handle_type<'a>(handler: &Func, instance: &WorkerInstance) -> Result<Handle<'a>, Failure> {
+fn handle_type<'a>(handler: &Func, instance: &WorkerInstance) -> Result<HandleFunc<'a>, Failure> {
     handler.typed(&instance.store).map_err(host)
 }
 

@@ -8,7 +8,7 @@
 mod event;
 mod reply;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -77,15 +77,10 @@ fn context(code: &WorkerCode, head: &http::request::Parts, now: SystemTime) -> I
         function_version: "$LATEST".to_owned(),
         invoked_function_arn: format!("arn:aws:lambda:local:000000000000:function:{name}"),
         memory_limit_mb: u32::try_from(code.limits.value(Limit::MemoryBytes) >> 20).unwrap_or(u32::MAX),
-        deadline_ms: milliseconds(deadline),
+        deadline_ms: event::milliseconds(deadline),
         log_group_name: format!("/aws/lambda/{name}"),
         log_stream_name: "$LATEST".to_owned(),
         client_context: None,
         trace_id: None,
     }
-}
-
-/// Since 1970.
-fn milliseconds(time: SystemTime) -> u64 {
-    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

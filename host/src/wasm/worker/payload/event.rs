@@ -1,6 +1,6 @@
 //! A request as an event of payload format 2.0.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Event<'a> {
+struct PayloadEvent<'a> {
     version: &'static str,
     route_key: &'static str,
     raw_path: &'a str,
@@ -34,7 +34,7 @@ struct RequestContext<'a> {
     api_id: &'a str,
     domain_name: &'a str,
     domain_prefix: &'a str,
-    http: Http<'a>,
+    http: RequestLine<'a>,
     request_id: &'a str,
     route_key: &'static str,
     stage: &'static str,
@@ -44,7 +44,7 @@ struct RequestContext<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Http<'a> {
+struct RequestLine<'a> {
     method: &'a str,
     path: &'a str,
     protocol: &'static str,
@@ -60,7 +60,7 @@ pub(super) fn of(head: &Parts, body: &[u8], request_id: &str, now: SystemTime) -
     let client = text(HeaderName::from_static("x-forwarded-for")).rsplit(',').next().unwrap_or_default().trim();
     let is_text = body.is_empty() || is_text(&head.headers) && std::str::from_utf8(body).is_ok();
     let encoded = || if is_text { String::from_utf8_lossy(body).into_owned() } else { BASE64.encode(body) };
-    let event = Event {
+    let event = PayloadEvent {
         version: "2.0",
         route_key: "$default",
         raw_path: head.uri.path(),
@@ -73,7 +73,7 @@ pub(super) fn of(head: &Parts, body: &[u8], request_id: &str, now: SystemTime) -
             api_id: host.split('.').next().unwrap_or_default(),
             domain_name: host,
             domain_prefix: host.split('.').next().unwrap_or_default(),
-            http: Http {
+            http: RequestLine {
                 method: head.method.as_str(),
                 path: head.uri.path(),
                 protocol: "HTTP/1.1",
@@ -84,7 +84,7 @@ pub(super) fn of(head: &Parts, body: &[u8], request_id: &str, now: SystemTime) -
             route_key: "$default",
             stage: "$default",
             time: log_time(now),
-            time_epoch: super::milliseconds(now),
+            time_epoch: milliseconds(now),
         },
         body: (!body.is_empty()).then(encoded),
         is_base64_encoded: !is_text,
@@ -158,6 +158,11 @@ fn is_text(headers: &HeaderMap) -> bool {
     essence.starts_with("text/") || essence.ends_with("+json") || essence.ends_with("+xml") || TYPES.contains(&essence.as_str())
 }
 
+/// Since 1970.
+pub(super) fn milliseconds(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// As in access logs: `12/Mar/2020:19:03:58 +0000`.
 fn log_time(time: SystemTime) -> String {
     // Of `Thu, 12 Mar 2020 19:03:58 GMT`.
@@ -170,7 +175,7 @@ fn log_time(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::Duration;
 
     use http::Request;
     use serde_json::json;
