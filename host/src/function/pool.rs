@@ -12,9 +12,8 @@
 //! `min_warm` of its own keeps none, and each call makes one.
 //!
 //! That a restored instance is like a new one is proved (`wasm::restore`), and looked at all the same: the first that a
-//! shelf puts back after a deployment, and then one in a thousand, at most ten a second, go to the caretaker instead of the
-//! shelf, which compares all their memories and globals with those of a new one. A difference ends restoring for this
-//! revision, on all shelves.
+//! shelf puts back after a deployment, and then one in a thousand, go to the caretaker instead of the shelf, which compares
+//! all their memories and globals with those of a new one. A difference ends restoring for this revision, on all shelves.
 //!
 //! An instance ends when its call failed, when it cannot be restored (policy `fresh`), or when it has served
 //! its quota or idled too long (policy `reuse`). It belongs to the revision that made it: one that was
@@ -26,7 +25,7 @@ mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::failure::{Failure, Scope};
 use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
@@ -34,8 +33,6 @@ use crate::function::lane::WorkerLane;
 use crate::limits::{InstancePolicy, audit, shelf};
 use crate::telemetry::{Audit, FunctionMetrics, InstanceEvent};
 use crate::wasm::viewer::{ViewerCode, ViewerInstance};
-
-const AUDIT_PAUSE: Duration = Duration::from_millis(audit::PAUSE_MS);
 
 /// See the module.
 pub struct ViewerPool {
@@ -63,27 +60,6 @@ struct Shelved {
     instances: Vec<Instance>,
     /// How many were put back here.
     restored: u64,
-    /// When one of them was last given to the caretaker.
-    audited: Option<Instant>,
-}
-
-impl Shelved {
-    /// Counts an instance that was put back. Returns whether it is to be looked at. The clock is read when that depends on it.
-    fn is_audit_due(&mut self, now: impl FnOnce() -> Instant) -> bool {
-        self.restored += 1;
-        if self.restored <= audit::FIRST {
-            return true;
-        }
-        if !self.restored.is_multiple_of(audit::EVERY) {
-            return false;
-        }
-        let now = now();
-        let due = self.audited.is_none_or(|last| now.saturating_duration_since(last) >= AUDIT_PAUSE);
-        if due {
-            self.audited = Some(now);
-        }
-        due
-    }
 }
 
 /// An instance and how much it has served.
@@ -224,7 +200,8 @@ impl ViewerPool {
             InstancePolicy::Fresh if self.unrestorable.get().is_none() && instance.inner.restore() => {
                 self.metrics.instance(InstanceEvent::Restored);
                 let mut shelf = self.shelf(lane).lock();
-                if !shelf.is_audit_due(Instant::now) {
+                shelf.restored += 1;
+                if shelf.restored > audit::FIRST && !shelf.restored.is_multiple_of(audit::EVERY) {
                     shelf.instances.push(instance);
                     return;
                 }

@@ -77,10 +77,8 @@ pub mod invoke {
 pub mod audit {
     /// The first restores of a revision, on each worker: none of them serves a second call before a comparison.
     pub const FIRST: u64 = 16;
-    /// After that, one in so many,
+    /// After that, one in so many.
     pub const EVERY: u64 = 1_000;
-    /// and of those none sooner than this after the last: one in a thousand alone was 60 ns a call of a busy function.
-    pub const PAUSE_MS: u64 = 100;
 }
 
 /// What a pool keeps ready for each lane, if `min_warm` does not say more.
