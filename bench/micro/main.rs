@@ -122,7 +122,7 @@ fn hook(c: &mut Criterion) {
     let metrics = Arc::new(Telemetry::new().function("micro"));
     let pool = ViewerPool::new(code(), InstancePolicy::Fresh, None, limits.value(Limit::Instances), 1, metrics);
     let lane = WorkerLane::new(0);
-    pool.warm_up().expect("instances");
+    pool.warm_up(edgeward::limits::shelf::VIEWER).expect("instances");
     let clean_call = |moment: Moment, event: &[u8]| {
         let (mut instance, _) = pool.take(&lane, Instant::now()).expect("an instance");
         let called = instance.inner().call(pool.code(), moment, event, 0, 0);

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::function::lane::WorkerLane;
 use crate::function::pool::ViewerPool;
-use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
+use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile, shelf};
 use crate::runtime::{Runtimes, SourceCode};
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::{EventBody, EventHeader, EventWriter, Moment};
@@ -248,7 +248,7 @@ fn checkout(code: ViewerCode, rounds: usize) -> anyhow::Result<Vec<u64>> {
     let metrics = Arc::new(Telemetry::new().function("bench"));
     let live_max = Limits::defaults(Profile::Viewer).value(Limit::Instances);
     let pool = ViewerPool::new(code, InstancePolicy::Fresh, None, live_max, 1, metrics);
-    pool.warm_up()?;
+    pool.warm_up(shelf::VIEWER)?;
     let lane = WorkerLane::new(0);
     let mut samples = Vec::with_capacity(rounds);
     for _ in 0..rounds {

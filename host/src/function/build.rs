@@ -14,7 +14,7 @@ use crate::function::revision::{Code, Revision};
 use crate::function::spec::{CodeDigest, CodeId, Spec};
 use crate::function::worker_pool::WorkerPool;
 use crate::language::Language;
-use crate::limits::{Compiling, InstancePolicy, Limit, Profile};
+use crate::limits::{Compiling, InstancePolicy, Limit, Profile, shelf};
 use crate::runtime::{MissingRuntime, RuntimeFolder, Runtimes, SourceCode};
 use crate::telemetry::{FunctionMetrics, Telemetry};
 use crate::wasm::compile::{self, CompileError, Compiled, Compiler, ComponentSource, HttpVersion, Inspection};
@@ -140,7 +140,7 @@ impl Builder {
         let code = match spec.profile() {
             Profile::Viewer => {
                 let code = ViewerCode::new(&self.engines, &compiled, &spec.limits, key_values(spec))?;
-                Code::Viewer(self.viewer_pool(spec, code, metrics)?)
+                Code::Viewer(self.viewer_pool(spec, code, shelf::VIEWER, metrics)?)
             }
             Profile::Worker => Code::Worker(self.worker_pool(spec, &compiled, metrics)?),
         };
@@ -162,17 +162,25 @@ impl Builder {
         if !log.is_empty() && metrics.may_speak() {
             tracing::info!(target: "edgeward::function", function = spec.name, "at deployment: {log}");
         }
-        Ok((Code::Viewer(self.viewer_pool(spec, code, metrics)?), runtime.inspection.clone()))
+        // An instance of a Runtime takes half a megabyte: until the first call there is none.
+        Ok((Code::Viewer(self.viewer_pool(spec, code, 0, metrics)?), runtime.inspection.clone()))
     }
 
-    fn viewer_pool(&self, spec: &Spec, code: ViewerCode, metrics: &Arc<FunctionMetrics>) -> Result<Arc<ViewerPool>, DeployError> {
+    /// Without a promise of more, so many instances are ready for each lane.
+    fn viewer_pool(
+        &self,
+        spec: &Spec,
+        code: ViewerCode,
+        ready: usize,
+        metrics: &Arc<FunctionMetrics>,
+    ) -> Result<Arc<ViewerPool>, DeployError> {
         if let Some(reason) = code.unrestorable() {
             tracing::info!(function = spec.name, reason, "instances cannot be restored; each call takes a new one");
         }
         let live_max = spec.limits.value(Limit::Instances);
         let pool = ViewerPool::new(code, spec.policy, spec.min_warm, live_max, self.lanes, metrics.clone());
         // At least one instance is made now: what fails to start must fail the deployment.
-        pool.warm_up()?;
+        pool.warm_up(ready)?;
         Ok(pool)
     }
 

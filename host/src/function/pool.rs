@@ -137,11 +137,11 @@ impl ViewerPool {
     }
 
     /// Makes an instance, which shows that the component starts, and fills the shelves: with what was promised,
-    /// or else with what there is room for.
-    pub fn warm_up(&self) -> Result<(), Failure> {
+    /// or else with so many, while there is room.
+    pub fn warm_up(&self, unpromised: usize) -> Result<(), Failure> {
         let mut first = Some(self.make()?);
         for shelf in &self.shelves {
-            for _ in 0..self.min_warm.unwrap_or(shelf::VIEWER) {
+            for _ in 0..self.min_warm.unwrap_or(unpromised) {
                 if self.spares_none() {
                     break;
                 }
