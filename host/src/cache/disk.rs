@@ -207,6 +207,13 @@ impl DiskTier {
         self.index.get(key)
     }
 
+    /// Whether this file is still what the key leads to. A sweep removes an object from the index before it retires the
+    /// rule that struck it: who has found no rule, and then this, has an object that was not struck.
+    pub(crate) fn holds(&self, key: &Key, place: &DiskEntry) -> bool {
+        let DiskEntry::File { id, .. } = place else { return false };
+        matches!(self.index.peek(key), Some(DiskEntry::File { id: held, .. }) if held == *id)
+    }
+
     pub(crate) fn object_bytes(&self) -> u64 {
         self.object_bytes
     }

@@ -61,6 +61,11 @@ impl MemoryTier {
         self.shards.insert(key, entry);
     }
 
+    /// Whether the key leads to this very object.
+    pub(crate) fn holds(&self, key: &Key, stored: &Arc<Stored>) -> bool {
+        matches!(self.shards.peek(key), Some(MemoryEntry::Object(held)) if Arc::ptr_eq(&held, stored))
+    }
+
     /// Removes this very object, not one that has replaced it.
     pub(crate) fn remove(&self, key: &Key, stored: &Arc<Stored>) {
         self.shards.remove_if(key, |entry| matches!(entry, MemoryEntry::Object(held) if Arc::ptr_eq(held, stored)));

@@ -66,6 +66,10 @@ impl Tiers {
                 self.memory.remove(&slot, &stored);
                 return (slot, None);
             }
+            // A rule that struck it may have been swept and retired since it was found. Then it is gone from the tier.
+            if !self.memory.holds(&slot, &stored) {
+                return (slot, None);
+            }
             stored.checked.fetch_max(epoch, Ordering::Relaxed);
         }
         (slot, Some(stored))

@@ -84,7 +84,7 @@ pub(super) async fn opened(tiers: &Tiers, slot: Key, place: DiskEntry) -> Option
             disk.forget(&slot, &place);
             return None;
         }
-        Some(opened)
+        disk.holds(&slot, &place).then_some(opened)
     });
     let opened = opened.await?;
     Some(Hit { meta: opened.meta.clone(), source: BodySource::Disk(opened) })
@@ -92,12 +92,16 @@ pub(super) async fn opened(tiers: &Tiers, slot: Key, place: DiskEntry) -> Option
 
 /// Brings an object from disk to memory. `None` if it cannot be read, or a purge has struck it.
 pub(super) async fn loaded(tiers: &Tiers, slot: Key, place: DiskEntry) -> Option<Hit> {
+    let asked = place.clone();
     let read = on_disk(tiers, move |disk| {
-        let opened = disk.load(&slot, &place)?;
-        let body = disk.read(&slot, &place, &opened).ok()?;
+        let opened = disk.load(&slot, &asked)?;
+        let body = disk.read(&slot, &asked, &opened).ok()?;
         Some((opened, body))
     });
     let (opened, body) = read.await.filter(|(opened, _)| !tiers.purges.strike(&opened.meta, opened.fill_epoch))?;
+    if tiers.disk.as_ref().is_none_or(|disk| !disk.holds(&slot, &place)) {
+        return None;
+    }
     let stored = Arc::new(Stored::new(opened.meta, body, opened.fill_epoch));
     tiers.memory.insert(slot, MemoryEntry::Object(stored.clone()));
     Some(Hit::in_memory(&stored))

@@ -14,6 +14,7 @@ use super::file::read_head;
 use super::format::FileHead;
 use super::*;
 use crate::cache::tests::{PATIENCE, duty, fill, fresh, hit, key, look, meta, metrics, nothing, open, settled, text, word};
+use crate::cache::wait;
 use crate::cache::{Cache, DiskOptions, Lookup, Options, Original, Purge};
 use crate::telemetry::CacheTier;
 
@@ -310,6 +311,27 @@ async fn a_purge_outlives_a_restart() {
     assert_eq!(text(&hit(settled(&cache, "b").await)).await, body(1, 1_000));
     cache.purge_swept(1).await;
     assert_eq!(files(folder.path()).len(), 1);
+}
+
+/// As if it had been opened just before: the sweep removes the file and its rule, and only then are the rules asked.
+#[tokio::test]
+async fn an_object_that_a_purge_sweeps_while_it_is_read_is_a_miss() {
+    let folder = TempDir::new().unwrap();
+    let cache = open(Some(&folder));
+    fill(&cache, "a", &body(1, 1_000)).await;
+    written(&cache, 1).await;
+    close(cache, &folder).await;
+    let cache = open(Some(&folder));
+    scanned(&cache).await;
+    let (slot, place) = (key("a"), cache.tiers.on_disk(&key("a")).unwrap());
+    let (path, copy) = (files(folder.path()).remove(0), folder.path().join("copy"));
+    fs::copy(&path, &copy).unwrap();
+    let number = cache.purge(Purge::Path { site: "site".into(), pattern: "a".into() }).await.unwrap();
+    cache.purge_swept(number).await;
+    fs::rename(&copy, &path).unwrap();
+    assert!(wait::opened(&cache.tiers, slot, place.clone()).await.is_none());
+    assert!(wait::loaded(&cache.tiers, slot, place).await.is_none());
+    drop(duty(settled(&cache, "a").await));
 }
 
 #[tokio::test]
