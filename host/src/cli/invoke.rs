@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::UsageError;
 use super::output::say;
-use super::source::Workshop;
+use super::source::{LanguageOption, Workshop};
 use crate::function::build::CodeFile;
 use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome};
 use crate::function::error_payload::ErrorPayload;
@@ -21,7 +21,6 @@ use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, invoke as limits};
 use crate::network::Grants;
-use crate::runtime::RuntimeFolder;
 
 /// Run a function on an event, as AWS Lambda does.
 ///
@@ -33,7 +32,7 @@ use crate::runtime::RuntimeFolder;
     after_help = "Examples:\n  edgeward invoke function.wasm event.json\n  echo '{\"n\": 3}' | edgeward invoke function.wasm - --repeat 5\n  edgeward invoke function.wasm event.json --env TABLE=orders --network api.example.com:443 --timeout 10"
 )]
 pub(super) struct Args {
-    /// The component, or WASI 0.1 module.
+    /// The component or WASI 0.1 module; with `--runtime`, the file or folder of a function.
     file: PathBuf,
     /// The event, as JSON; `-` reads it from stdin. Without one it is `{}`.
     event: Option<PathBuf>,
@@ -52,6 +51,11 @@ pub(super) struct Args {
     /// A JSON object that the function finds in its context.
     #[arg(long, value_name = "JSON")]
     client_context: Option<String>,
+    #[command(flatten)]
+    language: LanguageOption,
+    /// The handler, as Lambda names it [default: that of the file, such as lambda_function.lambda_handler].
+    #[arg(long, value_name = "HANDLER", requires = "runtime")]
+    handler: Option<String>,
     /// How often to invoke it, one call after the other: the first is cold, the others are warm.
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     repeat: u32,
@@ -63,16 +67,29 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
             .map_err(|error| UsageError(format!("--client-context is no JSON object: {error}")))?;
     }
-    let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let code = Workshop::component(&bytes)?;
+    let workshop = Workshop::open("invoke", args.language.runtimes.found())?;
+    let code = code(args, &workshop)?;
     let spec = spec(args, &code)?;
-    let workshop = Workshop::open("invoke", RuntimeFolder::find(None))?;
     let revision = workshop.deploy(spec, &code).with_context(|| args.file.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let succeeded = tokio::task::LocalSet::new().block_on(&runtime, invoke_all(args, &revision, &event))?;
     drop((revision, workshop));
     // The error has been printed; only the exit code is left.
     if succeeded { Ok(()) } else { std::process::exit(i32::from(super::FAILED)) }
+}
+
+/// The component, or the file or folder of a function.
+fn code(args: &Args, workshop: &Workshop) -> anyhow::Result<CodeFile> {
+    let Some(language) = args.language.runtime else {
+        let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+        return Ok(Workshop::component(&bytes)?);
+    };
+    if language.profile() != Profile::Worker {
+        return Err(UsageError(format!("{language} runs viewer hooks; `edgeward test` calls one")).into());
+    }
+    let stem = args.file.file_stem().and_then(|stem| stem.to_str()).filter(|_| !args.file.is_dir());
+    let handler = args.handler.clone().unwrap_or_else(|| language.handler(stem));
+    Ok(workshop.package(language, &args.file, &handler)?)
 }
 
 /// The event's bytes, which must be JSON, as for Lambda's Invoke.

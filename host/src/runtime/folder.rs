@@ -20,7 +20,7 @@ pub struct RuntimeFolder {
 
 /// A language's Runtime is not installed, or cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the Runtime of {language}, `{}`, is not installed; looked for in {}: {why}", .language.file(), listed(.candidates))]
+#[error("the Runtime of {language}, `{}`, is not installed; looked for in {}: {why}", .language.files().runtime, listed(.candidates))]
 pub struct MissingRuntime {
     language: Language,
     candidates: Vec<PathBuf>,
@@ -62,13 +62,26 @@ impl RuntimeFolder {
     }
 
     pub(super) fn path(&self, language: Language) -> Option<PathBuf> {
-        self.candidates.iter().map(|folder| folder.join(language.file())).find(|path| path.is_file())
+        self.candidates.iter().map(|folder| folder.join(language.files().runtime)).find(|path| path.is_file())
     }
 
     pub(super) fn open(&self, language: Language) -> Result<ComponentSource, MissingRuntime> {
         let missing = |why: String| MissingRuntime { language, candidates: self.candidates.clone(), why };
         let path = self.path(language).ok_or_else(|| missing("no such file".to_owned()))?;
         ComponentSource::open(&path).map_err(|error| missing(error.to_string()))
+    }
+}
+
+impl RuntimeFolder {
+    /// The folder of a language's library, and where its Runtime finds that.
+    pub(super) fn library(&self, language: Language) -> Result<Option<(PathBuf, &'static str)>, MissingRuntime> {
+        let Some((library, guest)) = language.files().library else { return Ok(None) };
+        let path = self.path(language).unwrap_or_default().with_file_name(library);
+        if path.is_dir() {
+            return Ok(Some((path, guest)));
+        }
+        let why = format!("its library is not beside it: {}", path.display());
+        Err(MissingRuntime { language, candidates: self.candidates.clone(), why })
     }
 }
 
