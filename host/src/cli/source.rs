@@ -10,8 +10,8 @@ use crate::function::build::{Builder, CodeFile, DeployError};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::language::Language;
-use crate::limits::Compiling;
 use crate::limits::init::CLOUDFRONT_SOURCE_BYTES;
+use crate::limits::{Compiling, Profile};
 use crate::runtime::{MissingRuntime, RuntimeFolder};
 use crate::telemetry::Telemetry;
 use crate::wasm::compile::{Compiler, ComponentSource};
@@ -52,8 +52,11 @@ pub(super) fn named(file: &Path) -> String {
     format!("{}{hint}", file.display())
 }
 
-/// Reads a source, as a configuration would.
+/// Reads the source of a hook, as a configuration would.
 pub(super) fn read(file: &Path, language: Language) -> anyhow::Result<String> {
+    if language.profile() != Profile::Viewer {
+        return Err(UsageError(format!("{language} runs functions, and no hooks; `edgeward invoke` calls one")).into());
+    }
     let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let most = CLOUDFRONT_SOURCE_BYTES;
     if text.len() as u64 > most {

@@ -64,7 +64,7 @@ impl Uses {
             Profile::Worker => {
                 if let Some(viewer) = self.viewer.get(name) {
                     let message = format!("function `{name}` is a source of {language}, which cannot be a viewer hook");
-                    table.report.error(viewer.clone(), message, "use it as an origin: `origin = { function = \"…\" }`");
+                    table.report.error(viewer.clone(), message, "name it as the `component` of an origin");
                 }
             }
         }

@@ -5,12 +5,13 @@
 //! it either.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
+use zip::ZipArchive;
 
 use crate::limits::init::{PACKAGE_BYTES, PACKAGE_DEPTH, PACKAGE_FILES, PACKAGES_UNUSED};
 
@@ -37,6 +38,8 @@ pub struct Package {
 pub enum PackageError {
     #[error("{}: {error}", .path.display())]
     Unreadable { path: PathBuf, error: io::Error },
+    #[error("{}: {why}", .path.display())]
+    Archive { path: PathBuf, why: String },
     #[error("{} is neither a file nor a folder; leave it out", .0.display())]
     Odd(PathBuf),
     #[error("{} is no name in UTF-8", .0.display())]
@@ -62,7 +65,7 @@ impl PackageStore {
         PackageStore { directory }
     }
 
-    /// Copies a file, or a folder with everything in it.
+    /// Copies a file, or a folder or the contents of a zip archive with everything in it.
     pub fn keep(&self, source: &Path) -> Result<Package, PackageError> {
         static KEPT: AtomicU64 = AtomicU64::new(0);
         let kept = |error| PackageError::Unreadable { path: self.directory.clone(), error };
@@ -126,46 +129,120 @@ impl PackageStore {
     }
 }
 
-/// Copies the files, and returns the digest of their names and contents.
+/// Copies the files, and returns the digest of their names and contents: the same for a folder and for an archive of it.
 fn copy(source: &Path, target: &Path) -> Result<[u8; 32], PackageError> {
-    let mut digest = Sha256::new();
-    let mut left = PACKAGE_BYTES;
-    let mut buffer = vec![0; 64 << 10];
-    for Member { name, path } in members(source)? {
-        let unreadable = |error| PackageError::Unreadable { path: path.clone(), error };
-        let to = target.join(&name);
-        if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder).map_err(unreadable)?;
+    let mut copier = Copier { target, digest: Sha256::new(), left: PACKAGE_BYTES, buffer: vec![0; 64 << 10] };
+    let metadata = read(source)?;
+    if metadata.is_file() && source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
+        extract(source, &mut copier)?;
+    } else {
+        for Member { name, path } in members(source, &metadata)? {
+            let unreadable = |error| PackageError::Unreadable { path: path.clone(), error };
+            let mut from = File::open(&path).map_err(unreadable)?;
+            copier.add(&name, &mut from).map_err(|error| error.at(&path))?;
         }
-        let (mut from, mut to) = (File::open(&path).map_err(unreadable)?, File::create_new(&to).map_err(unreadable)?);
+    }
+    Ok(copier.digest.finalize().into())
+}
+
+/// Copies the files of an archive.
+fn extract(archive: &Path, copier: &mut Copier<'_>) -> Result<(), PackageError> {
+    let wrong = |why: String| PackageError::Archive { path: archive.to_owned(), why };
+    let unreadable = |error| PackageError::Unreadable { path: archive.to_owned(), error };
+    let file = File::open(archive).map_err(unreadable)?;
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
+    if zip.len() > PACKAGE_FILES {
+        return Err(PackageError::Files);
+    }
+    let mut members = Vec::new();
+    for index in 0..zip.len() {
+        let member = zip.by_index(index).map_err(|error| wrong(error.to_string()))?;
+        if member.is_dir() {
+            continue;
+        }
+        // A name that leads out of the folder, or a link, may name any file of the host.
+        let name = member.enclosed_name().filter(|_| !member.is_symlink());
+        let name =
+            name.ok_or_else(|| wrong(format!("`{}` is no file within it", member.name().unwrap_or_default().escape_debug())))?;
+        let name = name.to_str().ok_or_else(|| PackageError::Name(name.clone()))?;
+        if !name.split('/').any(|part| LEFT_OUT.contains(&part)) {
+            members.push((name.to_owned(), index));
+        }
+    }
+    members.sort();
+    for (name, index) in members {
+        let mut member = zip.by_index(index).map_err(|error| wrong(error.to_string()))?;
+        copier.add(&name, &mut member).map_err(|error| match error {
+            CopyError::Io(error) => wrong(format!("`{}`: {error}", name.escape_debug())),
+            error => error.at(archive),
+        })?;
+    }
+    Ok(())
+}
+
+/// Copies files into a new package.
+struct Copier<'a> {
+    target: &'a Path,
+    digest: Sha256,
+    /// Bytes that it may still have.
+    left: u64,
+    buffer: Vec<u8>,
+}
+
+enum CopyError {
+    Io(io::Error),
+    Bytes,
+}
+
+impl CopyError {
+    fn at(self, path: &Path) -> PackageError {
+        match self {
+            CopyError::Io(error) => PackageError::Unreadable { path: path.to_owned(), error },
+            CopyError::Bytes => PackageError::Bytes,
+        }
+    }
+}
+
+impl From<io::Error> for CopyError {
+    fn from(error: io::Error) -> CopyError {
+        CopyError::Io(error)
+    }
+}
+
+impl Copier<'_> {
+    fn add(&mut self, name: &str, from: &mut impl Read) -> Result<(), CopyError> {
+        let path = self.target.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut to = File::create_new(&path)?;
         let (mut contents, mut bytes) = (Sha256::new(), 0);
         loop {
-            let count = from.read(&mut buffer).map_err(unreadable)?;
+            let count = from.read(&mut self.buffer)?;
             if count == 0 {
                 break;
             }
-            left = left.checked_sub(count as u64).ok_or(PackageError::Bytes)?;
+            self.left = self.left.checked_sub(count as u64).ok_or(CopyError::Bytes)?;
             bytes += count as u64;
-            contents.update(&buffer[..count]);
-            to.write_all(&buffer[..count]).map_err(unreadable)?;
+            contents.update(&self.buffer[..count]);
+            to.write_all(&self.buffer[..count])?;
         }
-        digest.update((name.len() as u64).to_le_bytes());
-        digest.update(name.as_bytes());
-        digest.update(bytes.to_le_bytes());
-        digest.update(contents.finalize());
+        self.digest.update((name.len() as u64).to_le_bytes());
+        self.digest.update(name.as_bytes());
+        self.digest.update(bytes.to_le_bytes());
+        self.digest.update(contents.finalize());
+        Ok(())
     }
-    Ok(digest.finalize().into())
 }
 
 /// The files of a package, by name.
-fn members(source: &Path) -> Result<Vec<Member>, PackageError> {
+fn members(source: &Path, metadata: &Metadata) -> Result<Vec<Member>, PackageError> {
     let mut members = Vec::new();
-    let metadata = read(source)?;
     if metadata.is_dir() {
         list(source, "", 0, &mut members)?;
     } else {
         let name = source.file_name().unwrap_or_default();
-        members.push(member(source, &metadata, name.to_str().map(str::to_owned))?);
+        members.push(member(source, metadata, name.to_str().map(str::to_owned))?);
     }
     members.sort();
     Ok(members)
@@ -244,6 +321,39 @@ mod tests {
         assert_eq!(std::fs::read_to_string(first.folder.join("lib/a.js")).unwrap(), "two", "it stays as it was deployed");
         let one = store.keep(&code.join("index.js")).unwrap();
         assert_eq!(std::fs::read_to_string(one.folder.join("index.js")).unwrap(), "one");
+    }
+
+    fn zip(path: &Path, files: &[(&str, &str)]) {
+        let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
+        for (name, text) in files {
+            let options = zip::write::SimpleFileOptions::default();
+            zip.start_file(*name, options.compression_method(zip::CompressionMethod::Deflated)).unwrap();
+            zip.write_all(text.as_bytes()).unwrap();
+        }
+        zip.finish().unwrap();
+    }
+
+    #[test]
+    fn an_archive_is_as_good_as_the_folder_that_was_archived() {
+        let (folder, store) = store();
+        let code = folder.path().join("code");
+        write(&code.join("index.js"), "one");
+        write(&code.join("lib/a.js"), "two");
+        let archive = folder.path().join("code.zip");
+        zip(&archive, &[("lib/a.js", "two"), ("index.js", "one"), (".git/HEAD", "left out")]);
+        let (from_folder, from_archive) = (store.keep(&code).unwrap(), store.keep(&archive).unwrap());
+        assert_eq!(from_archive.sha256, from_folder.sha256);
+
+        let refused = |files: &[(&str, &str)]| {
+            zip(&archive, files);
+            store.keep(&archive).map(drop).unwrap_err().to_string()
+        };
+        assert!(refused(&[("../outside.js", "x")]).ends_with("`../outside.js` is no file within it"));
+        assert!(!folder.path().join("packages/outside.js").exists());
+        let bomb = "x".repeat(usize::try_from(PACKAGE_BYTES).unwrap() + 1);
+        assert_eq!(refused(&[("bomb", &bomb)]), "it has more than 262144000 bytes");
+        write(&archive, "no archive");
+        assert!(store.keep(&archive).map(drop).unwrap_err().to_string().contains("code.zip: "));
     }
 
     #[test]
