@@ -1,6 +1,7 @@
 //! I name the languages that sources may be written in. What runs them is in `runtime`.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::limits::Profile;
 
@@ -59,15 +60,17 @@ impl Language {
         }
     }
 
-    /// What a function is called if nobody says otherwise, in a file or, in a folder, in the file that Lambda's console
-    /// makes.
-    pub fn handler(self, file: Option<&str>) -> String {
+    /// What a function is called if nobody says otherwise: in a file, or, in a folder or archive, in the file that Lambda's
+    /// console makes.
+    pub fn handler_of(self, files: &Path) -> String {
         let (module, function) = match self {
             Language::CloudfrontJs1 | Language::CloudfrontJs2 => ("function", "handler"),
             Language::Python314 => ("lambda_function", "lambda_handler"),
             Language::Nodejs24 => ("index", "handler"),
         };
-        format!("{}.{function}", file.unwrap_or(module))
+        let is_one_file = files.extension().is_some_and(|extension| !extension.eq_ignore_ascii_case("zip")) && !files.is_dir();
+        let stem = files.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_one_file);
+        format!("{}.{function}", stem.unwrap_or(module))
     }
 }
 

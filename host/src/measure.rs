@@ -123,6 +123,13 @@ pub struct ColdWarmReport {
     pub stages: Vec<Distribution>,
 }
 
+impl ColdWarmReport {
+    /// What was measured, in words.
+    pub fn kind(&self) -> String {
+        if self.memory_bytes.is_some() { self.hook.to_owned() } else { format!("{} hook", self.hook) }
+    }
+}
+
 /// What is measured.
 pub enum MeasuredCode<'a> {
     Component(&'a [u8]),

@@ -84,12 +84,7 @@ fn code(args: &Args, workshop: &Workshop) -> anyhow::Result<CodeFile> {
         let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
         return Ok(Workshop::component(&bytes)?);
     };
-    if language.profile() != Profile::Worker {
-        return Err(UsageError(format!("{language} runs viewer hooks; `edgeward test` calls one")).into());
-    }
-    let stem = args.file.file_stem().and_then(|stem| stem.to_str()).filter(|_| !args.file.is_dir());
-    let handler = args.handler.clone().unwrap_or_else(|| language.handler(stem));
-    Ok(workshop.package(language, &args.file, &handler)?)
+    workshop.function(language, &args.file, args.handler.as_deref())
 }
 
 /// The event's bytes, which must be JSON, as for Lambda's Invoke.

@@ -90,6 +90,15 @@ impl Workshop {
         self.builder.package(language, files, handler)
     }
 
+    /// The file, folder or archive of a function; without a `handler`, that which such files have.
+    pub(super) fn function(&self, language: Language, files: &Path, handler: Option<&str>) -> anyhow::Result<CodeFile> {
+        if language.profile() != Profile::Worker {
+            return Err(UsageError(format!("{language} runs viewer hooks; `edgeward test` calls one")).into());
+        }
+        let handler = handler.map_or_else(|| language.handler_of(files), str::to_owned);
+        self.package(language, files, &handler).map_err(|error| anyhow::anyhow!("{}: {error}", files.display()))
+    }
+
     pub(super) fn component(bytes: &[u8]) -> std::io::Result<CodeFile> {
         ComponentSource::from_bytes(bytes).map(CodeFile::Component)
     }

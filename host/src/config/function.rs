@@ -170,16 +170,15 @@ fn package(
 ) -> Option<FunctionCode> {
     let handler = table.text("handler");
     let path = files.tree(table, source)?;
-    let stem = if path.is_dir() { None } else { path.file_stem().and_then(|stem| stem.to_str()) };
     let handler = match handler {
         Some(handler) if handler.get_ref().contains('.') => (*handler.get_ref()).to_owned(),
         Some(handler) => {
             let message = format!("`{}` is no handler", handler.get_ref().escape_debug());
-            let remedy = format!("name the file and the function in it, such as `{}`", language.handler(stem));
+            let remedy = format!("name the file and the function in it, such as `{}`", language.handler_of(&path));
             table.report.error(handler.span(), message, remedy);
             return None;
         }
-        None => language.handler(stem),
+        None => language.handler_of(&path),
     };
     let code = FunctionCode::Package { files: path, language, handler };
     if let Some(limits) = limits {
