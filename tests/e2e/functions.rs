@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Config, Edge, component, edgeward};
+use crate::harness::{Config, Edge, component, edgeward, eventually};
 
 /// What `edgeward invoke` wrote.
 struct Invoked {
@@ -167,6 +167,39 @@ fn an_event_that_is_no_json_is_refused_before_anything_runs() {
     let hook = invoke_file(&component("spa-rewrite"), "{}", &[]);
     assert_eq!(hook.code, Some(1));
     assert!(hook.log.contains("edgeward:function/handler@0.1.0"), "{}", hook.log);
+}
+
+/// An edge with one worker, so that its next call finds the instance of the call before, if that was kept.
+fn origin(limits: &Value) -> Edge {
+    let function = Config::new().function("api", component("function-behaviors"));
+    let function = function.set("policy", json!({ "reuse": {} })).set("limits", limits);
+    Edge::start(function.service("app", "api").site("app").server("workers", 1))
+}
+
+#[test]
+fn an_instance_serves_on_after_an_error_of_its_own_and_is_replaced_after_a_failure() {
+    let edge = origin(&json!({}));
+    // Each call is counted; what follows an error is how many calls the instance has had.
+    for (target, status, category, calls) in [
+        ("/count", 200, "1", "2"),
+        ("/error", 503, "category: guest-error", "4"),
+        ("/bytes", 502, "category: bad-reply", "6"),
+        ("/panic", 503, "category: trap", "1"),
+    ] {
+        let answer = edge.get(target);
+        assert_eq!(answer.status, status, "{target}: {answer:?}");
+        assert!(answer.text().contains(category), "{target}: {answer:?}");
+        assert_eq!(edge.get("/count").text(), calls, "after {target}");
+    }
+    for (result, calls) in [("ok", 5.0), ("guest-error", 1.0), ("bad-reply", 1.0), ("trap", 1.0)] {
+        let counted = edge.metric(&format!("edgeward_function_calls_total{{function=\"api\",result=\"{result}\"}}"));
+        assert_eq!(counted, calls, "{result}");
+    }
+    // Clients are told no more than the category; the log has the rest.
+    eventually("the log has the error and its stack", || {
+        let log = edge.log();
+        log.contains("OutOfStock: no apples left") && log.contains("in sell")
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, Response, Uri};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::failure::{Failure, Scope};
+use crate::failure::{Failure, GUEST_ERROR, Scope};
 use crate::function::call::{HookCall, HookOutcome, Invocation, InvokeOutcome, Outcome, StreamBody, Usage};
 use crate::function::pool::InstanceSource;
 use crate::function::revision::Revision;
@@ -21,8 +21,6 @@ use crate::wasm::worker::exchange::{HeadSender, Served};
 
 /// The label of calls that ended because their caller had left.
 const ABANDONED: &str = "abandoned";
-/// The label of calls that ended with the function's own error. The instance goes on, as in Lambda.
-const FUNCTION_ERROR: &str = "function-error";
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits.
@@ -36,9 +34,13 @@ impl Revision {
         let unfinished = UnfinishedCall { revision: self, start };
         let called = instance.inner().call(pool.code(), call.moment, call.event.into_owned(), call.passed).await;
         unfinished.end();
-        let result = called.result.and_then(|answer| abi::reported(&answer).map_or(Ok(answer), Err));
-        let called = WorkerCallResult { result, fuel: called.fuel };
-        self.concluded(pool, instance, acquired, called, |_| Served::Whole)
+        let reported = called.result.as_ref().ok().and_then(|answer| abi::reported(answer));
+        let served = reported.as_ref().map_or(Served::Whole, |failure| Served::Refused(failure.category()));
+        let outcome = self.concluded(pool, instance, acquired, called, |_| served);
+        match reported {
+            Some(failure) => Outcome { result: Err(failure), ..outcome },
+            None => outcome,
+        }
     }
 
     /// Runs a function, waiting for an instance within the queue limits.
@@ -54,7 +56,7 @@ impl Revision {
         unfinished.end();
         self.concluded(pool, instance, acquired, called, |answer| match answer {
             Ok(_) => Served::Whole,
-            Err(_) => Served::FunctionError,
+            Err(_) => Served::Refused(GUEST_ERROR),
         })
     }
 
@@ -180,9 +182,9 @@ impl Revision {
                 self.metrics.succeeded(elapsed.as_secs_f64(), fuel);
                 pool.put_back(instance);
             }
-            Ok(Served::FunctionError) => {
+            Ok(Served::Refused(category)) => {
                 self.throttle.kept();
-                self.metrics.failed(FUNCTION_ERROR, elapsed.as_secs_f64(), fuel);
+                self.metrics.failed(category, elapsed.as_secs_f64(), fuel);
                 pool.put_back(instance);
             }
             Ok(Served::Abandoned) => {

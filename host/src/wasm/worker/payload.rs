@@ -45,18 +45,20 @@ impl WorkerInstance {
         let context = context(code, &head, now);
         let event = event::of(&head, &body, &context.request_id, now);
         match self.handle(code, handler, event.into(), &context).await? {
-            Ok(reply) => {
-                let response =
-                    reply::response(&reply).map_err(|why| Failure::BadReply(format!("its reply is no response: {why}")))?;
-                exchange.respond(response.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync()))
-            }
+            Ok(reply) => match reply::response(&reply) {
+                Ok(response) => {
+                    exchange.respond(response.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync()))?;
+                }
+                Err(why) => exchange.refuse(Failure::BadReply(format!("its reply is no response: {why}"))),
+            },
             Err(HandlerError { error_type, message, stack_trace }) => {
                 for line in &stack_trace {
                     self.store.data().log.line(line);
                 }
-                Err(Failure::Guest(format!("{error_type}: {message}")))
+                exchange.refuse(Failure::Guest(format!("{error_type}: {message}")));
             }
         }
+        Ok(())
     }
 }
 
