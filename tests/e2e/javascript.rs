@@ -80,6 +80,26 @@ fn the_examples_of_responses_do_what_they_say() {
 }
 
 #[test]
+fn the_language_lacks_what_the_document_says_and_no_more() {
+    let origin = Origin::echo();
+    let edge = of_requests(
+        &origin,
+        "const all = 'AggregateError Array ArrayBuffer Atomics BigInt BigInt64Array BigUint64Array Boolean DataView Date Error EvalError \
+         FinalizationRegistry Float32Array Float64Array Function Int8Array Int16Array Int32Array JSON Map Math Number Object Promise \
+         Proxy RangeError ReferenceError Reflect RegExp Set SharedArrayBuffer String Symbol SyntaxError TypeError URIError Uint8Array \
+         Uint8ClampedArray Uint16Array Uint32Array WeakMap WeakRef WeakSet decodeURI encodeURIComponent globalThis parseInt'; \
+         request.uri = `/${all.split(' ').filter(name => !(name in globalThis)).join()}`; return request",
+    );
+    let expected = ["Atomics", "FinalizationRegistry", "Proxy", "SharedArrayBuffer", "WeakRef"];
+    assert_eq!(edge.get("/").text(), format!("GET /{}\n", expected.join(",")));
+    let document = include_str!("../../docs/javascript.md").split_once("all of ES2023 but").unwrap().1;
+    let document = document.split_once("in both runtimes").unwrap().0;
+    let mut told: Vec<&str> = document.split('`').skip(1).step_by(2).collect();
+    told.sort_unstable();
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn chance_and_time_are_those_of_the_call() {
     let origin = Origin::echo();
     let edge = of_requests(
