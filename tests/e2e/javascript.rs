@@ -1,6 +1,7 @@
 //! CloudFront Functions as they are, through HTTP: the examples of `guests/examples-js`, and sources that mean harm.
 
-use crate::harness::{Config, Edge, Origin, Reply, eventually, runtime};
+use crate::harness::runtime::{Runtime, compiled_in};
+use crate::harness::{Config, Edge, Origin, Reply, eventually};
 
 macro_rules! example {
     ($name:literal) => {
@@ -11,7 +12,7 @@ macro_rules! example {
 /// An edge with this source at these moments of every request.
 fn edge(origin: &Origin, source: &str, moments: &[&str], more: impl Into<Config>) -> Edge {
     let folder = tempfile::tempdir().unwrap();
-    runtime::compiled_in(folder.path());
+    compiled_in(folder.path(), Runtime::CloudfrontJs);
     std::fs::write(folder.path().join("f.js"), source).unwrap();
     std::fs::write(
         folder.path().join("keys.json"),
