@@ -89,12 +89,13 @@ impl Python {
         remove(&out)?;
         fs::create_dir_all(&out)?;
         let mut tool = self.tool("library-writer")?;
-        tool.args(["componentize", "stdlib", "--output"]).arg(self.work.join("unused.wasm"));
+        tool.args(["componentize", "stdlib", "--output"]).arg(out.join("unused.wasm"));
         tool.arg("--python-path").arg(&sources).arg("--python-path").arg(&out);
         run(&mut tool)?;
         // In one step, so that nobody finds half a library.
         remove(&self.library)?;
-        fs::rename(out.join("library"), &self.library).context("componentize-py has written no library")
+        fs::rename(out.join("library"), &self.library).context("componentize-py has written no library")?;
+        remove(&out)
     }
 
     fn copy_of_sources(&self) -> Result<PathBuf> {

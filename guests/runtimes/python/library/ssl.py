@@ -143,36 +143,38 @@ class SSLSession:
     pass
 
 
-class SSLObject:
-    def __init__(self, *_args, **_kwargs):
-        raise SSLError(1, "TLS is the host's: there is none apart from a socket")
-
-
 class MemoryBIO:
     def __init__(self):
-        raise SSLError(1, "TLS is the host's: there is none apart from a socket")
+        self._data = bytearray()
+        self._ended = False
+
+    @property
+    def pending(self):
+        return len(self._data)
+
+    @property
+    def eof(self):
+        return self._ended and not self._data
+
+    def read(self, size=-1):
+        data = bytes(self._data if size < 0 else self._data[:size])
+        del self._data[: len(data)]
+        return data
+
+    def write(self, data):
+        self._data += data
+        return len(data)
+
+    def write_eof(self):
+        self._ended = True
 
 
-class SSLSocket(_socket.socket):
-    """A socket whose request the host makes over TLS."""
+class _Inert:
+    """What both kinds of connection know of it: nothing."""
 
-    @classmethod
-    def _over(cls, sock, context, server_hostname):
-        secured = cls.__new__(cls)
-        secured.__dict__.update(sock.__dict__)
-        secured.secure = True
-        secured.context = context
-        secured.server_hostname = server_hostname
-        # The plain one has handed over its connection.
-        sock._closed = True
-        return secured
-
-    server_side = False
     session = None
     session_reused = False
-
-    def do_handshake(self, _block=False):
-        pass
+    server_side = False
 
     def getpeercert(self, binary_form=False):
         return b"" if binary_form else {}
@@ -197,6 +199,56 @@ class SSLSocket(_socket.socket):
 
     def get_channel_binding(self, _type="tls-unique"):
         return None
+
+
+class SSLObject(_Inert):
+    """What goes through is not changed. The first bytes tell the socket at the other end that the host shall do TLS."""
+
+    def __init__(self, incoming, outgoing, context, server_hostname):
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._greeted = False
+        self.context = context
+        self.server_hostname = server_hostname
+
+    def do_handshake(self):
+        if not self._greeted:
+            self._greeted = True
+            self._outgoing.write(_socket.socket.SECURE)
+
+    def read(self, length=1024, buffer=None):
+        if not self._incoming.pending and not self._incoming.eof:
+            raise SSLWantReadError(SSLErrorNumber.SSL_ERROR_WANT_READ, "nothing to read yet")
+        data = self._incoming.read(length if buffer is None else min(length, len(buffer)))
+        if buffer is None:
+            return data
+        buffer[: len(data)] = data
+        return len(data)
+
+    def write(self, data):
+        return self._outgoing.write(data)
+
+    def pending(self):
+        return self._incoming.pending
+
+    def unwrap(self):
+        pass
+
+
+class SSLSocket(_Inert, _socket.socket):
+    """A socket whose request the host makes over TLS."""
+
+    @classmethod
+    def _over(cls, sock, context, server_hostname):
+        secured = cls.__new__(cls)
+        secured.take(sock)
+        secured.secure = True
+        secured.context = context
+        secured.server_hostname = server_hostname
+        return secured
+
+    def do_handshake(self, _block=False):
+        pass
 
     def pending(self):
         return 0
@@ -269,14 +321,18 @@ class SSLContext:
         server_hostname=None,
         session=None,
     ):
+        self._check(server_side, server_hostname)
+        return self.sslsocket_class._over(sock, self, server_hostname)
+
+    def wrap_bio(self, incoming, outgoing, server_side=False, server_hostname=None, session=None):
+        self._check(server_side, server_hostname)
+        return self.sslobject_class(incoming, outgoing, self, server_hostname)
+
+    def _check(self, server_side, server_hostname):
         if server_side:
             raise SSLError(1, "TLS is the host's: a function is no server")
         if self.check_hostname and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
-        return self.sslsocket_class._over(sock, self, server_hostname)
-
-    def wrap_bio(self, *_args, **_kwargs):
-        return self.sslobject_class()
 
 
 def create_default_context(purpose=Purpose.SERVER_AUTH, *, cafile=None, capath=None, cadata=None):

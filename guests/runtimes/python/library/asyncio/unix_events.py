@@ -13,16 +13,15 @@ __all__ = ("SelectorEventLoop", "EventLoop")
 
 
 class _Clock(selectors.SelectSelector):
-    """Waits for time alone where there is no file to wait for."""
+    """Waits for time alone: what can be read from a socket is there now, or when this thread has sent more."""
 
     def select(self, timeout=None):
-        if self.get_map():
-            return super().select(timeout)
-        if timeout is None:
-            raise RuntimeError("the event loop has nothing left to wait for, and would wait for ever")
-        if timeout > 0:
-            time.sleep(timeout)
-        return []
+        ready = super().select(0) if self.get_map() else []
+        if not ready:
+            if timeout is None:
+                raise RuntimeError("the event loop has nothing left to wait for, and would wait for ever")
+            time.sleep(max(0, timeout))
+        return ready
 
 
 class _UnixSelectorEventLoop(selector_events.BaseSelectorEventLoop):

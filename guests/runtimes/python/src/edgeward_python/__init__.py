@@ -41,6 +41,8 @@ from . import call, load, missing, sockets  # noqa: E402
 sockets.install()
 missing.install()
 
+import ssl  # noqa: E402, F401
+
 
 class Code(exports.Code):
     def init(self, handler: str) -> None:

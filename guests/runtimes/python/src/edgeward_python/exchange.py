@@ -1,13 +1,13 @@
 """One HTTP request and its response, made by the host. The host resolves the name, does TLS, and applies the egress policy.
 
-Errors are the exceptions that sockets raise. What I hold of the host's is given back when the response is closed, or at the
-end of INIT at the latest: see `close_all`.
+Errors are the exceptions that sockets raise. What a response holds of the host's has to be given back in order, a child before
+its parent, and Python's collector knows no order: whoever has a response closes it, by `weakref.finalize` if need be, so that
+the response itself never is garbage.
 """
 
 import errno
 import socket
-import ssl
-import weakref
+import sys
 
 from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler, types
@@ -28,7 +28,7 @@ _METHODS = {
 _HOP_BY_HOP = frozenset(
     b"connection expect host http2-settings keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
 )
-_open = weakref.WeakSet()
+_open = set()
 
 
 class Response:
@@ -60,7 +60,7 @@ class Response:
         return b""
 
     def close(self) -> None:
-        # A child is given back before its parent.
+        _open.discard(self)
         for name in ("_stream", "_body", "_incoming"):
             resource, _ = getattr(self, name), setattr(self, name, None)
             if resource is not None:
@@ -68,6 +68,7 @@ class Response:
 
 
 def close_all() -> None:
+    """At the end of INIT: nothing of the host's outlasts it."""
     for response in list(_open):
         response.close()
 
@@ -85,6 +86,10 @@ def send(secure: bool, authority: str, method: str, target: str, headers, body: 
     outgoing = request.body()
     try:
         future = outgoing_handler.handle(request, _options(timeout))
+    except Err as error:
+        _drop(outgoing)
+        raise _exception(error.value, authority) from None
+    try:
         _write(outgoing, body)
         outcome = _wait(future)
     except Err as error:
@@ -117,11 +122,11 @@ def _write(outgoing, body: bytes) -> None:
                     else:
                         writable.block()
                 stream.blocking_flush()
-        types.OutgoingBody.finish(outgoing, None)
-    except Err as error:
+    except Err:
         # The server may answer without reading all; its answer, or its absence, says what is the matter.
-        if isinstance(error.value, types.ErrorCode):
-            raise
+        _drop(outgoing)
+    else:
+        types.OutgoingBody.finish(outgoing, None)
 
 
 def _wait(future):
@@ -138,6 +143,8 @@ def _drop(resource) -> None:
 
 def _exception(code, authority: str) -> OSError:
     name = type(code).__name__.removeprefix("ErrorCode_")
+    # Imported after me, since its socket derives from ours.
+    ssl = sys.modules["ssl"]
     text = f"{authority}: {name}"
     match name:
         case "DnsError" | "DestinationNotFound":

@@ -5,9 +5,13 @@ Such a socket can always be written to, and read from as soon as it was sent a w
 
 import itertools
 import select
+import weakref
 
 # The number of a socket of ours is this one, or greater: no descriptor's is.
 FIRST = 1 << 20
+
+# By their numbers.
+sockets = weakref.WeakValueDictionary()
 
 _system_poll, _system_select = select.poll, select.select
 
@@ -28,7 +32,7 @@ class Poll:
         if number < FIRST:
             self._system.register(number, events)
         else:
-            self._ours[number] = (file, events)
+            self._ours[number] = events
 
     def modify(self, file, events):
         if _number(file) in self._ours:
@@ -43,8 +47,8 @@ class Poll:
     def poll(self, timeout=None):
         if not self._ours:
             return self._system.poll(timeout)
-        events = ((number, wanted & _events(file)) for number, (file, wanted) in self._ours.items())
-        return [(number, found) for number, found in events if found]
+        found = ((number, wanted & _events(number)) for number, wanted in self._ours.items())
+        return [(number, events) for number, events in found if events]
 
 
 # Not a function, which would become a method of the class in `selectors` that keeps it.
@@ -52,12 +56,12 @@ class Select:
     def __call__(self, readers, writers, exceptional, timeout=None):
         if all(_number(file) < FIRST for file in itertools.chain(readers, writers)):
             return _system_select(readers, writers, exceptional, timeout)
-        return [file for file in readers if _events(file) & select.POLLIN], list(writers), []
+        return [file for file in readers if _events(_number(file)) & select.POLLIN], list(writers), []
 
 
-def _events(file) -> int:
-    readable = getattr(file, "readable", None)
-    return select.POLLOUT | (select.POLLIN if readable is not None and readable() else 0)
+def _events(number: int) -> int:
+    socket = sockets.get(number)
+    return select.POLLOUT | (select.POLLIN if socket is not None and socket.readable() else 0)
 
 
 def _number(file) -> int:

@@ -13,6 +13,7 @@ import http
 import io
 import itertools
 import socket
+import weakref
 
 from . import exchange, readiness
 
@@ -55,6 +56,9 @@ def _unsupported(*_args, **_kwargs):
 
 
 class Socket:
+    # What `ssl` sends first where it sees no socket, but only what goes through one.
+    SECURE = b"\x16\x03\x01 TLS is the host's\n"
+
     def __init__(self, family=socket.AF_INET, type=socket.SOCK_STREAM, proto=0, fileno=None):
         if fileno is not None or type & 0xF != socket.SOCK_STREAM & 0xF:
             _unsupported()
@@ -69,7 +73,15 @@ class Socket:
         self._closed = False
         self._sent = bytearray()
         self._response = None
+        self._close_response = lambda: None
         self._received = bytearray()
+        readiness.sockets[self._number] = self
+
+    def take(self, other):
+        """Becomes the other one, which is closed."""
+        self.__dict__.update(other.__dict__)
+        readiness.sockets[self._number] = self
+        other.detach()
 
     def __enter__(self):
         return self
@@ -126,10 +138,12 @@ class Socket:
         pass
 
     def fileno(self):
-        return -1 if self._closed else self._number
+        return self._number
 
     def detach(self):
-        return self.fileno()
+        number, self._number = self._number, -1
+        self._closed = True
+        return number
 
     def shutdown(self, _how):
         pass
@@ -140,16 +154,20 @@ class Socket:
     close = socket.socket.close
 
     def _real_close(self):
-        if self._response is not None:
-            self._response.close()
-            self._response = None
+        self._close_response()
+        self._response = None
+        self._number = -1
 
     bind = listen = accept = sendto = recvfrom = recvfrom_into = recvmsg = recvmsg_into = sendfile = _unsupported
 
     def send(self, data, _flags=0):
-        data = memoryview(data).cast("B")
+        data = bytes(data)
         self._check()
-        self._sent += data
+        if not self._sent and data.startswith(self.SECURE):
+            self.secure = True
+            self._sent += data[len(self.SECURE) :]
+        else:
+            self._sent += data
         return len(data)
 
     def sendall(self, data, flags=0):
@@ -175,13 +193,15 @@ class Socket:
         return bool(self._received) or self._response is not None or _request(self._sent) is not None
 
     def _check(self):
-        if self._closed:
+        if self._number < 0:
             raise OSError(errno.EBADF, "Bad file descriptor")
         if self._peer is None:
             raise OSError(errno.ENOTCONN, "Socket not connected")
 
     def _receive(self, length) -> bytes:
         self._check()
+        if self._timeout == 0 and not self.readable():
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
         if not self._received:
             if self._response is None and self._sent:
                 self._exchange()
@@ -204,7 +224,9 @@ class Socket:
         method, target, headers, body = request
         self._sent.clear()
         authority = _authority(self._peer, self.secure)
+        self._close_response()
         self._response = exchange.send(self.secure, authority, method, target, headers, body, self._timeout)
+        self._close_response = weakref.finalize(self, self._response.close)
         self._received += _head(self._response)
 
 
