@@ -104,7 +104,11 @@ fn what_is_wrong_with_a_source_is_told_by_check_with_its_place() {
         (REWRITE, good.replace("runtime = \"cloudfront-js-2.0\"", ""), "add `runtime = \"cloudfront-js-2.0\"`"),
         (REWRITE, good.replace("source = \"f.js\"", ""), "has a `runtime` and no `source`"),
         (REWRITE, good.replace("source =", "component = \"f.js\"\nsource ="), "has a `component` and a `source`"),
-        (REWRITE, good.replace("viewer_request", "origin_request"), "is a source, which can only be a viewer hook"),
+        (
+            REWRITE,
+            good.replace("viewer_request", "origin_request"),
+            "is a source of cloudfront-js-2.0, which can only be a viewer hook",
+        ),
     ] {
         let checked = run(source, &edge, &["check"]);
         assert_eq!(checked.status.code(), Some(64), "{edge}");

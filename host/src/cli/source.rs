@@ -10,7 +10,8 @@ use crate::function::build::{Builder, CodeFile, DeployError};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::language::Language;
-use crate::limits::Compiling;
+use crate::limits::init::CLOUDFRONT_SOURCE_BYTES;
+use crate::limits::{Compiling, Profile};
 use crate::runtime::{MissingRuntime, RuntimeFolder};
 use crate::telemetry::Telemetry;
 use crate::wasm::compile::{Compiler, ComponentSource};
@@ -26,7 +27,7 @@ pub(super) struct RuntimesOption {
 /// The Runtime of a source.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct LanguageOption {
-    /// The file is a source, for this Runtime: cloudfront-js-1.0, cloudfront-js-2.0.
+    /// The file is a source, for this Runtime: cloudfront-js-1.0, cloudfront-js-2.0, python3.14, nodejs24.x.
     #[arg(long, value_name = "RUNTIME", value_parser = language)]
     pub(super) runtime: Option<Language>,
     #[command(flatten)]
@@ -51,10 +52,13 @@ pub(super) fn named(file: &Path) -> String {
     format!("{}{hint}", file.display())
 }
 
-/// Reads a source, as a configuration would.
+/// Reads the source of a hook, as a configuration would.
 pub(super) fn read(file: &Path, language: Language) -> anyhow::Result<String> {
+    if language.profile() != Profile::Viewer {
+        return Err(UsageError(format!("{language} runs functions, and no hooks; `edgeward invoke` calls one")).into());
+    }
     let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let most = language.source_bytes_max();
+    let most = CLOUDFRONT_SOURCE_BYTES;
     if text.len() as u64 > most {
         let (file, bytes) = (file.display(), text.len());
         return Err(UsageError(format!("{file} has {bytes} bytes; a source of {language} may have at most {most}")).into());
@@ -80,6 +84,19 @@ impl Workshop {
 
     pub(super) fn source(&self, language: Language, file: &Path, text: &str) -> Result<CodeFile, MissingRuntime> {
         self.builder.source(language, file, text.to_owned())
+    }
+
+    pub(super) fn package(&self, language: Language, files: &Path, handler: &str) -> Result<CodeFile, DeployError> {
+        self.builder.package(language, files, handler)
+    }
+
+    /// The file, folder or archive of a function; without a `handler`, that which such files have.
+    pub(super) fn function(&self, language: Language, files: &Path, handler: Option<&str>) -> anyhow::Result<CodeFile> {
+        if language.profile() != Profile::Worker {
+            return Err(UsageError(format!("{language} runs viewer hooks; `edgeward test` calls one")).into());
+        }
+        let handler = handler.map_or_else(|| language.handler_of(files), str::to_owned);
+        self.package(language, files, &handler).map_err(|error| anyhow::anyhow!("{}: {error}", files.display()))
     }
 
     pub(super) fn component(bytes: &[u8]) -> std::io::Result<CodeFile> {

@@ -107,6 +107,18 @@ pub mod restore {
 pub mod init {
     /// CPU time. No call of it waits for anything, so that it is the deadline as well.
     pub const CPU_US: u64 = 1_000_000;
+    /// The same of a function (Lambda's INIT phase), and by the clock; unless one of its calls may take longer.
+    pub const FUNCTION_CPU_US: u64 = 10_000_000;
+    pub const FUNCTION_MS: u64 = 10_000;
+    /// For reading the state that INIT has left, which takes a few instructions for each global.
+    pub const SAVE_FUEL: u64 = 1 << 32;
+    /// Files of a function's code and its dependencies, and all their bytes (Lambda's quota for an unzipped package).
+    pub const PACKAGE_FILES: usize = 20_000;
+    pub const PACKAGE_BYTES: u64 = 250 << 20;
+    /// Folders within one another.
+    pub const PACKAGE_DEPTH: usize = 32;
+    /// Packages that are kept for functions which are not deployed any more.
+    pub const PACKAGES_UNUSED: usize = 16;
     /// Source bytes of a CloudFront function (CloudFront's quota).
     pub const CLOUDFRONT_SOURCE_BYTES: u64 = 10_240;
     /// What the host takes from the guest at once: the overlay, or a message with its stack.
