@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use crate::harness::runtime::{Runtime, cache_with, compiled_in};
+use crate::harness::runtime::{Runtime, compiled_in};
 use crate::harness::{PATIENCE, edgeward, eventually, get};
 
 /// The toolchains of `tests/tools`, before what is installed.
@@ -150,8 +150,7 @@ fn source_works(arguments: &[&str], runtime: Runtime, source: &str) {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path(), arguments);
     compiled_in(&project, runtime);
-    let cache = cache_with(runtime);
-    let check = edgeward().arg("check").current_dir(&project).env("XDG_CACHE_HOME", cache.path()).output().unwrap();
+    let check = edgeward().arg("check").current_dir(&project).output().unwrap();
     assert!(check.status.success(), "{check:?}");
     let dev = start(&project, "dev");
     let says = |text: &str| get(dev.address, "example.com", "/hello", "").text().starts_with(text);

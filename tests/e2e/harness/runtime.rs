@@ -26,17 +26,6 @@ pub fn compiled_in(folder: &Path, runtime: Runtime) {
     }
 }
 
-/// The folder of a user's cache that has the compiled Runtime: for `XDG_CACHE_HOME`.
-pub fn cache_with(runtime: Runtime) -> tempfile::TempDir {
-    let cache = tempfile::tempdir().unwrap();
-    let aot = cache.path().join("edgeward/aot");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&aot).unwrap();
-    for file in runtime.compiled() {
-        fs::copy(file, aot.join(file.file_name().unwrap())).unwrap();
-    }
-    cache
-}
-
 impl Runtime {
     /// What an edge has made of it.
     fn compiled(self) -> &'static [PathBuf] {
