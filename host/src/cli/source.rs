@@ -111,7 +111,8 @@ impl Workshop {
     }
 
     pub(super) fn deploy(&self, spec: Spec, code: &CodeFile) -> Result<Arc<Revision>, DeployError> {
-        self.builder.build(spec, code, Compiling::default()).map(Arc::new)
+        // Somebody waits for it, and nobody is served.
+        self.builder.build(spec, code, Compiling { niceness: 0, ..Compiling::default() }).map(Arc::new)
     }
 }
 
