@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -145,7 +145,9 @@ async fn invoke_all(args: &Args, revision: &Arc<Revision>, event: &Bytes) -> any
     let lane = WorkerLane::new(0);
     let mut succeeded = true;
     for _ in 0..args.repeat {
-        let context = context(args, revision);
+        let id = Uuid::new_v4().to_string();
+        let local = InvokeContext::local(revision.name(), id, revision.limits(), SystemTime::now());
+        let context = InvokeContext { client_context: args.client_context.clone(), ..local };
         let (request_id, call) = (context.request_id.clone(), Invocation { event: event.clone(), context });
         eprintln!("START RequestId: {request_id} Version: $LATEST");
         let outcome = revision.call(&lane, Call::Invoke(call)).await.into_invoke();
@@ -157,24 +159,6 @@ async fn invoke_all(args: &Args, revision: &Arc<Revision>, event: &Bytes) -> any
         succeeded &= print(&outcome, &request_id, revision)?;
     }
     Ok(succeeded)
-}
-
-fn context(args: &Args, revision: &Revision) -> InvokeContext {
-    let name = revision.name().to_owned();
-    let now = SystemTime::now();
-    let deadline = (now + Duration::from_secs(args.timeout)).duration_since(UNIX_EPOCH).unwrap_or_default();
-    InvokeContext {
-        request_id: Uuid::new_v4().to_string(),
-        function_version: "$LATEST".to_owned(),
-        invoked_function_arn: format!("arn:aws:lambda:local:000000000000:function:{name}"),
-        memory_limit_mb: u32::try_from(args.memory).unwrap_or(u32::MAX),
-        deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
-        log_group_name: format!("/aws/lambda/{name}"),
-        log_stream_name: "$LATEST".to_owned(),
-        client_context: args.client_context.clone(),
-        trace_id: None,
-        function_name: name,
-    }
 }
 
 /// As Lambda writes it, with its tabs.
