@@ -14,10 +14,10 @@ use http::{HeaderMap, StatusCode};
 use crate::edge::hook::edits::{HookEdits, OriginChoice, OriginEdits};
 use crate::edge::origin::address::OriginAddress;
 use crate::edge::request::head::{RequestHead, is_host};
-use crate::edge::request::header_rules::{is_disallowed, is_read_only};
 use crate::edge::request::spare;
 use crate::failure::Failure;
 use crate::limits::{self, Limit, Limits};
+use crate::wasm::abi::header_rules::{is_disallowed, is_read_only};
 use crate::wasm::abi::{Moment, Op, Ops};
 
 /// What begins with a report is none of the answers that come here (`wasm::abi::reported`).
