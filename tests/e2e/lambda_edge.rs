@@ -9,7 +9,9 @@ fn edge(origin: &Origin, more: impl FnOnce(Config) -> Config) -> Edge {
     let function = Config::new().server("workers", 1).function("f", component("function-behaviors"));
     let config = more(function.set("policy", json!({ "reuse": {} })).origin("o", origin.url())).site("o");
     let request = config.behavior("/oq/*").set("origin_request", "f").set("include_body", true);
-    Edge::start(request.behavior("/or/*").set("origin_response", "f"))
+    let config = request.behavior("/or/*").set("origin_response", "f");
+    // So the log has every failure, however many there are.
+    Edge::start_by_level("debug", tempfile::tempdir().unwrap(), config)
 }
 
 fn header(name: &str, value: impl ToString) -> String {

@@ -117,13 +117,13 @@ pub struct AnswerWriter(Vec<u8>);
 
 impl AnswerWriter {
     /// An answer that changes nothing.
-    pub fn new() -> AnswerWriter {
+    pub fn begin() -> AnswerWriter {
         AnswerWriter(vec![VERSION])
     }
 
     /// An answer of this op alone.
     pub fn only(op: &Op<'_>) -> Vec<u8> {
-        let mut writer = AnswerWriter::new();
+        let mut writer = AnswerWriter::begin();
         writer.op(op);
         writer.finish()
     }
@@ -277,7 +277,7 @@ mod tests {
             Op::Failed("why"),
             Op::Invalid("é"),
         ];
-        let mut writer = AnswerWriter::new();
+        let mut writer = AnswerWriter::begin();
         ops.iter().for_each(|op| writer.op(op));
         let answer = writer.finish();
         let read: Vec<_> = Ops::parse(&answer).unwrap().map(Result::unwrap).collect();

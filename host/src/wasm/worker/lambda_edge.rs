@@ -10,6 +10,8 @@
 //! An error of the function's own, and a reply that is not valid, are reports (ops 32 and 33).
 
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::wasm) mod fuzz;
 mod reply;
 
 use std::time::SystemTime;

@@ -6,14 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
+use crate::limits::origin::{KEEPALIVE_MS, READ_TIMEOUT_MS};
 use crate::wasm::abi::guest_side::{EventResponse, OriginEvent};
 use crate::wasm::abi::header_rules::is_disallowed;
 use crate::wasm::abi::{EventBody, EventOrigin};
-
-/// CloudFront's default, in seconds. The edge keeps connections as it sees fit.
-const KEEPALIVE_S: u64 = 5;
-/// CloudFront's default, in seconds, for an origin that is no server.
-const READ_S: u64 = 30;
 
 /// The event's JSON.
 pub(super) fn of(event: &OriginEvent<'_>) -> Vec<u8> {
@@ -64,7 +60,7 @@ impl<'a> Origin<'a> {
     pub(super) fn shown(origin: &EventOrigin<'a>) -> Origin<'a> {
         let EventOrigin { id, host, port, tls, path, read_timeout_ms, .. } = *origin;
         if host.is_empty() {
-            return Origin { host: id, port: 80, tls: false, path: "", read_timeout_s: READ_S };
+            return Origin { host: id, port: 80, tls: false, path: "", read_timeout_s: READ_TIMEOUT_MS / 1_000 };
         }
         Origin { host, port, tls, path, read_timeout_s: u64::from(read_timeout_ms.div_ceil(1_000)) }
     }
@@ -73,7 +69,8 @@ impl<'a> Origin<'a> {
         json!({
             "customHeaders": headers(custom_headers),
             "domainName": self.host,
-            "keepaliveTimeout": KEEPALIVE_S,
+            // Not known here, and without effect: the default.
+            "keepaliveTimeout": KEEPALIVE_MS / 1_000,
             "path": self.path,
             "port": self.port,
             "protocol": if self.tls { "https" } else { "http" },

@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
 use super::event::{Origin, shown};
-use crate::limits::generated;
+use crate::limits::{generated, lambda_edge as limits};
 use crate::wasm::abi::guest_side::{AnswerWriter, EventResponse, OriginEvent};
 use crate::wasm::abi::header_rules::is_read_only;
 use crate::wasm::abi::{Moment, Op};
@@ -26,7 +27,7 @@ type Headers<'a> = BTreeMap<String, Vec<Cow<'a, str>>>;
 pub(super) fn answer(event: &OriginEvent<'_>, reply: &[u8]) -> Result<Vec<u8>, String> {
     let value: Value = serde_json::from_slice(reply).map_err(|error| format!("its reply is no JSON: {error}"))?;
     let Value::Object(reply) = value else { return Err(format!("its reply is {}, and no object", kind(&value))) };
-    let mut answer = AnswerWriter::new();
+    let mut answer = AnswerWriter::begin();
     match &event.response {
         Some(response) => edit_response(response, &reply, &mut answer)?,
         None if present(&reply, "status").is_some() => generate(&reply, &mut answer)?,
@@ -71,7 +72,7 @@ fn request_body(body: &Object) -> Result<Option<Cow<'_, [u8]>>, String> {
     match text(body, "action")? {
         None | Some("read-only") => return Ok(None),
         Some("replace") => {}
-        Some(other) => return Err(format!("`body.action` is `{other}`, and neither `read-only` nor `replace`")),
+        Some(other) => return Err(format!("`body.action` is `{}`, and neither `read-only` nor `replace`", excerpt(other))),
     }
     let data = text(body, "data")?.ok_or("`body.data` is missing")?;
     let body = decoded(data, "body.data", text(body, "encoding")?.unwrap_or("base64"), "body.encoding")?;
@@ -207,19 +208,19 @@ fn custom_origin<'a>(custom: &'a Object, before: &Origin<'a>) -> Result<Origin<'
     };
     let port = number(custom, "port")?.ok_or_else(|| missing("port"))?;
     // What is as it was is right, whatever it is.
-    if host != before.host && !is_host(host, 253) {
+    if host != before.host && !is_host(host, limits::DOMAIN_NAME_BYTES) {
         return Err(format!("`origin.custom.domainName` is `{}`, and no name of a host", excerpt(host)));
     }
     let may_be_port = |port: u64| matches!(port, 80 | 443 | 1_024..=65_535) || port == u64::from(before.port);
     let port = u16::try_from(port).ok().filter(|&port| may_be_port(port.into()));
     let port = port.ok_or("`origin.custom.port` is neither 80, nor 443, nor from 1024 to 65535")?;
     let read_timeout_s = number(custom, "readTimeout")?.unwrap_or(before.read_timeout_s);
-    if read_timeout_s != before.read_timeout_s && !(4..=60).contains(&read_timeout_s) {
-        return Err("`origin.custom.readTimeout` is not from 4 to 60 seconds".to_owned());
+    if read_timeout_s != before.read_timeout_s {
+        within("readTimeout", read_timeout_s, &limits::READ_TIMEOUT_S)?;
     }
     // The edge keeps connections as it sees fit.
-    if number(custom, "keepaliveTimeout")?.is_some_and(|seconds| !(1..=60).contains(&seconds)) {
-        return Err("`origin.custom.keepaliveTimeout` is not from 1 to 60 seconds".to_owned());
+    if let Some(seconds) = number(custom, "keepaliveTimeout")? {
+        within("keepaliveTimeout", seconds, &limits::KEEPALIVE_S)?;
     }
     match present(custom, "sslProtocols") {
         None => {}
@@ -232,7 +233,7 @@ fn custom_origin<'a>(custom: &'a Object, before: &Origin<'a>) -> Result<Origin<'
 /// A bucket is asked by HTTPS.
 fn bucket_origin<'a>(bucket: &'a Object, before: &Origin<'a>) -> Result<Origin<'a>, String> {
     let host = text(bucket, "domainName")?.ok_or("`origin.s3.domainName` is missing")?;
-    if !is_host(host, 128) || host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    if !is_host(host, limits::BUCKET_DOMAIN_NAME_BYTES) || host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(format!("`origin.s3.domainName` is `{}`, and no name of a bucket's host", excerpt(host)));
     }
     match text(bucket, "authMethod")? {
@@ -245,6 +246,12 @@ fn bucket_origin<'a>(bucket: &'a Object, before: &Origin<'a>) -> Result<Origin<'
     text(bucket, "region")?;
     let path = text(bucket, "path")?.unwrap_or_default();
     Ok(Origin { host, port: 443, tls: true, path, read_timeout_s: before.read_timeout_s })
+}
+
+fn within(name: &str, seconds: u64, allowed: &RangeInclusive<u64>) -> Result<(), String> {
+    let (least, most) = (allowed.start(), allowed.end());
+    let right = allowed.contains(&seconds);
+    if right { Ok(()) } else { Err(format!("`origin.custom.{name}` is not from {least} to {most} seconds")) }
 }
 
 fn is_host(host: &str, most: usize) -> bool {
