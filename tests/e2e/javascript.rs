@@ -11,7 +11,7 @@ macro_rules! example {
 /// An edge with this source at these moments of every request.
 fn edge(origin: &Origin, source: &str, moments: &[&str], more: impl Into<Config>) -> Edge {
     let folder = tempfile::tempdir().unwrap();
-    runtime::compiled_in(folder.path());
+    runtime::compiled_in(folder.path(), "cloudfront-js-2.0");
     std::fs::write(folder.path().join("f.js"), source).unwrap();
     std::fs::write(
         folder.path().join("keys.json"),

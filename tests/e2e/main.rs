@@ -31,6 +31,7 @@ mod isolation;
 mod javascript;
 mod keys;
 mod kills;
+mod languages;
 mod lifecycle;
 mod logs;
 mod metrics;

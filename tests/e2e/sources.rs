@@ -25,7 +25,7 @@ fn config(origin: &Origin) -> Config {
 fn start(source: &str) -> (Origin, Edge) {
     let origin = Origin::echo();
     let folder = folder_with(source);
-    runtime::compiled_in(folder.path());
+    runtime::compiled_in(folder.path(), "cloudfront-js-2.0");
     let edge = Edge::start_in(folder, config(&origin));
     (origin, edge)
 }
