@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Config, Edge, Origin, Reply, closed_port, eventually, get, runtime};
+use crate::harness::runtime::{Runtime, compiled_in};
+use crate::harness::{Answer, Config, Edge, Origin, Reply, closed_port, eventually, get};
 
 struct Language {
-    runtime: &'static str,
+    name: &'static str,
+    runtime: Runtime,
     /// In `languages`.
     folder: &'static str,
     /// Of the function's main file.
@@ -27,7 +29,8 @@ struct Language {
 }
 
 const PYTHON: Language = Language {
-    runtime: "python3.14",
+    name: "python3.14",
+    runtime: Runtime::Python,
     folder: "python",
     file: "lambda_function.py",
     handler: "lambda_function.lambda_handler",
@@ -63,7 +66,7 @@ impl Language {
     /// An edge with one worker, whose function keeps its instance.
     fn start(&self) -> Edge {
         let folder = tempfile::tempdir().unwrap();
-        runtime::compiled_in(folder.path(), self.runtime);
+        compiled_in(folder.path(), self.runtime);
         let package = folder.path().join("package");
         fs::create_dir(&package).unwrap();
         for file in fs::read_dir(self.files()).unwrap() {
@@ -83,7 +86,7 @@ impl Language {
         let functions = [("f", &roomy, json!(["127.0.0.1:*"])), ("alone", &roomy, json!([])), ("narrow", &narrow, json!([]))];
         let mut config = Config::new().server("workers", 1);
         for (name, limits, network) in functions {
-            config = config.table(&format!("function.{name}")).set("source", "package").set("runtime", self.runtime);
+            config = config.table(&format!("function.{name}")).set("source", "package").set("runtime", self.name);
             config = config.set("handler", self.handler).set("policy", json!({ "reuse": {} })).set("limits", limits);
             config = config.set("network", network).set("environment", json!({ "TABLE": "orders" })).service(name, name);
         }
@@ -115,7 +118,7 @@ fn a_function_does_what_it_does_on_lambda() {
             ("/environment", "[\"TABLE\"]"),
         ] {
             let answer = edge.get(target);
-            assert_eq!((answer.status, answer.text()), (200, body.to_owned()), "{} {target}\n{}", language.runtime, edge.log());
+            assert_eq!((answer.status, answer.text()), (200, body.to_owned()), "{} {target}\n{}", language.name, edge.log());
         }
         assert_eq!(edge.get("/binary").body, b"\xff\x00\xfe");
         assert_eq!(edge.get("/big").body.len(), 100_000);
@@ -124,7 +127,7 @@ fn a_function_does_what_it_does_on_lambda() {
             "name": "f", "version": "$LATEST", "arn": "arn:aws:lambda:local:000000000000:function:f", "memory": "256",
             "group": "/aws/lambda/f", "stream": "$LATEST", "in time": true,
         });
-        assert_eq!(about, known, "{}", language.runtime);
+        assert_eq!(about, known, "{}", language.name);
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Output;
 
-use crate::harness::{Config, Edge, Origin, edgeward, eventually, runtime, runtimes};
+use crate::harness::runtime::{Runtime, compiled_in};
+use crate::harness::{Config, Edge, Origin, edgeward, eventually, runtimes};
 
 const REWRITE: &str =
     "function handler(event) {\n  var request = event.request;\n  request.uri = '/one' + request.uri;\n  return request;\n}\n";
@@ -25,7 +26,7 @@ fn config(origin: &Origin) -> Config {
 fn start(source: &str) -> (Origin, Edge) {
     let origin = Origin::echo();
     let folder = folder_with(source);
-    runtime::compiled_in(folder.path(), "cloudfront-js-2.0");
+    compiled_in(folder.path(), Runtime::CloudfrontJs);
     let edge = Edge::start_in(folder, config(&origin));
     (origin, edge)
 }

@@ -7,8 +7,8 @@
 //! A guest is a package that makes a `cdylib`, a file in `hostile/*.wat`, or the Runtime for Python. Those for
 //! `wasm32-unknown-unknown` become components here; `wasm32-wasip2` modules leave the linker as components.
 //! Names in `[package.metadata.edgeward]` of a package: `target`, `component` if it is not the package's, and
-//! `runtime = true`. Those Runtimes have C in them: they need Debian's packages clang-19 and llvm-19. The one for Python needs
-//! `python3` with `venv` and `pip`.
+//! `runtime = true`. Those Runtimes have C in them: they need Debian's packages clang-19, llvm-19 and wasi-libc. The one for
+//! Python needs `python3` with `venv` and `pip`.
 //!
 //! What is up to date is not built again; what no guest makes any more is removed from those folders. I end
 //! with an error when any guest is missing in the end.
@@ -110,12 +110,14 @@ fn require(target: &str) -> Result<()> {
     Ok(())
 }
 
-/// The compiler and the archiver for C, which `.cargo/config.toml` names.
+/// The compiler, the archiver and the headers for C, which `.cargo/config.toml` names.
 fn require_c() -> Result<()> {
     for (tool, package) in [("clang-19", "clang-19"), ("llvm-ar-19", "llvm-19")] {
         let found = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
         ensure!(found, "{tool} is missing, which the Runtimes are built with; install it with: apt-get install {package}");
     }
+    let has_headers = Path::new("/usr/include/wasm32-wasi/stdio.h").exists();
+    ensure!(has_headers, "wasi-libc is missing, which the Runtimes are built with; install it with: apt-get install wasi-libc");
     Ok(())
 }
 

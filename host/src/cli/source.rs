@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::UsageError;
-use crate::function::build::{Builder, CodeFile, DeployError};
+use crate::function::build::{BuildFolders, Builder, CodeFile, DeployError};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::language::Language;
@@ -66,7 +66,8 @@ pub(super) fn read(file: &Path, language: Language) -> anyhow::Result<String> {
     String::from_utf8(text).map_err(|_| UsageError(format!("{} is not UTF-8", file.display())).into())
 }
 
-/// Deploys functions for this process only, in a folder that goes with it.
+/// Deploys functions for this process only, in a folder that goes with it. What is compiled stays in the user's cache: a
+/// Runtime takes seconds.
 pub(super) struct Workshop {
     builder: Builder,
     pub(super) telemetry: Arc<Telemetry>,
@@ -78,7 +79,13 @@ impl Workshop {
     pub(super) fn open(purpose: &str, runtimes: RuntimeFolder) -> anyhow::Result<Workshop> {
         let directory = std::env::temp_dir().join(format!("edgeward-{purpose}-{}", std::process::id()));
         let telemetry = Arc::new(Telemetry::new());
-        let builder = Builder::new(1, &directory, Compiler::this_program(), runtimes, telemetry.clone())?;
+        let build = |compiled: &Path| {
+            let folders = BuildFolders { compiled, packages: &directory };
+            Builder::new(1, folders, Compiler::this_program(), runtimes.clone(), telemetry.clone())
+        };
+        // A cache that cannot be written to is done without.
+        let cached = user_cache().filter(|cache| is_writable(cache)).map(|cache| build(&cache));
+        let builder = cached.unwrap_or_else(|| build(&directory))?;
         Ok(Workshop { builder, telemetry, directory })
     }
 
@@ -104,8 +111,20 @@ impl Workshop {
     }
 
     pub(super) fn deploy(&self, spec: Spec, code: &CodeFile) -> Result<Arc<Revision>, DeployError> {
-        self.builder.build(spec, code, Compiling::default()).map(Arc::new)
+        // Somebody waits for it, and nobody is served.
+        self.builder.build(spec, code, Compiling { niceness: 0, ..Compiling::default() }).map(Arc::new)
     }
+}
+
+/// By the XDG Base Directory Specification.
+fn user_cache() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(cache.join("edgeward"))
+}
+
+fn is_writable(folder: &Path) -> bool {
+    std::fs::create_dir_all(folder).is_ok() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 impl Drop for Workshop {

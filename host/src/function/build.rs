@@ -98,6 +98,12 @@ impl CodeFile {
     }
 }
 
+/// Where compiled files and the packages of functions are kept.
+pub struct BuildFolders<'a> {
+    pub compiled: &'a Path,
+    pub packages: &'a Path,
+}
+
 /// What every revision is built with. One for the process: engines reserve much address space.
 pub struct Builder {
     /// Threads that call revisions.
@@ -109,17 +115,16 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// `lanes` is the number of threads that call revisions; compiled files and packages are kept in `data_dir`, the former
-    /// made by `compiler`.
+    /// `lanes` is the number of threads that call revisions; `compiler` makes the compiled files.
     pub fn new(
         lanes: usize,
-        data_dir: &Path,
+        folders: BuildFolders<'_>,
         compiler: Compiler,
         runtimes: RuntimeFolder,
         telemetry: Arc<Telemetry>,
     ) -> anyhow::Result<Builder> {
-        let engines = Arc::new(Engines::new(data_dir, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
-        let (runtimes, packages) = (Runtimes::new(runtimes), PackageStore::at(data_dir.join("packages")));
+        let engines = Arc::new(Engines::new(folders.compiled, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+        let (runtimes, packages) = (Runtimes::new(runtimes), PackageStore::at(folders.packages.join("packages")));
         Ok(Builder { lanes, engines, runtimes, packages, telemetry })
     }
 

@@ -9,11 +9,13 @@ pub struct Compiling {
     pub memory_bytes: u64,
     /// CPU time of all its threads; by the clock it may take `compile::PATIENCE` times as long.
     pub cpu_s: u64,
+    /// Of the process, from 0 to 19: whoever serves has the CPU first.
+    pub niceness: i32,
 }
 
 impl Default for Compiling {
     fn default() -> Compiling {
-        Compiling { memory_bytes: compile::MEMORY_BYTES, cpu_s: compile::CPU_S }
+        Compiling { memory_bytes: compile::MEMORY_BYTES, cpu_s: compile::CPU_S, niceness: compile::NICENESS }
     }
 }
 
@@ -26,6 +28,8 @@ pub mod compile {
     /// CPU time of it, summed over its threads.
     pub const CPU_S: u64 = 120;
     pub const CPU_S_MAX: u64 = 3_600;
+    /// Of the process, where others are served.
+    pub const NICENESS: i32 = 19;
     /// By the clock it may take so many times its CPU time: it has the lowest priority, and others may want the CPU.
     pub const PATIENCE: u32 = 4;
     /// Such processes at once.

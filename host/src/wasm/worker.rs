@@ -89,6 +89,7 @@ pub struct WorkerInstance {
     instance: Instance,
     handles: [Option<Func>; Moment::ALL.len()],
     handler: Option<Func>,
+    exited: bool,
     /// Shared with the running call, which holds the store.
     http: Option<Arc<Http>>,
 }
@@ -190,7 +191,7 @@ impl WorkerCode {
             Some(HttpIndices::Event) => Some(Http::Event),
             Some(HttpIndices::Cgi(indices)) => Some(Http::Cgi(indices.load(&mut store, &instance).map_err(host)?)),
         };
-        Ok(WorkerInstance { store, instance, handles, handler, http: http.map(Arc::new) })
+        Ok(WorkerInstance { store, instance, handles, handler, exited: false, http: http.map(Arc::new) })
     }
 
     fn over(&self, limit: Limit) -> Failure {
@@ -223,6 +224,11 @@ impl WorkerInstance {
 
     pub fn take_log(&mut self) -> String {
         self.store.data().log.take()
+    }
+
+    /// Whether the function has said that its process has ended. Such an instance must serve no other call.
+    pub fn has_exited(&self) -> bool {
+        self.exited
     }
 
     /// Whether the host still works for a call that has ended. Such an instance must serve no other call.

@@ -1,5 +1,6 @@
 //! Calls of worker revisions: origin hooks, and requests to HTTP components.
 
+use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ impl Revision {
             Ok(acquired) => acquired,
             Err(failure) => return HookOutcome::refused(failure),
         };
-        let unfinished = UnfinishedCall { revision: self, start: acquired.start };
+        let unfinished = UnfinishedCall::of(self, acquired.start);
         let called = instance.inner().call(pool.code(), call.moment, call.event.into_owned(), call.passed).await;
         unfinished.end();
         let reported = called.result.as_ref().ok().and_then(|answer| abi::reported(answer));
@@ -47,7 +48,7 @@ impl Revision {
             Ok(acquired) => acquired,
             Err(failure) => return InvokeOutcome::refused(failure),
         };
-        let unfinished = UnfinishedCall { revision: self, start: acquired.start };
+        let unfinished = UnfinishedCall::of(self, acquired.start);
         let called = instance.inner().invoke(pool.code(), invocation.event, invocation.context).await;
         unfinished.end();
         self.concluded(pool, instance, acquired, called, |answer| match answer {
@@ -93,7 +94,10 @@ impl Revision {
         let about = About::of(&request);
         let (sender, head) = oneshot::channel();
         let (tell, mut failed) = oneshot::channel();
-        let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool.clone(), instance, request, sender, tell, start))));
+        // From here on: a task may be aborted before it begins.
+        let unfinished = UnfinishedCall::of(self.clone(), start);
+        let serve = self.clone().serve(pool.clone(), instance, request, sender, tell, unfinished);
+        let mut task = AbortOnDrop(Some(tokio::spawn(serve)));
         let answer = head.await;
         let task = task.0.take();
         match answer {
@@ -122,10 +126,10 @@ impl Revision {
         request: Request<StreamBody>,
         head: HeadSender,
         failed: oneshot::Sender<Failure>,
-        start: Instant,
+        unfinished: UnfinishedCall<Arc<Self>>,
     ) {
         let about = About::of(&request);
-        let unfinished = UnfinishedCall { revision: &self, start };
+        let start = unfinished.start;
         let called = instance.inner().serve(pool.code(), request, head).await;
         unfinished.end();
         let log = instance.inner().take_log();
@@ -224,19 +228,27 @@ struct Acquired {
 }
 
 /// A call that runs. Dropped with it, together with its instance, when the caller leaves.
-struct UnfinishedCall<'a> {
-    revision: &'a Revision,
+struct UnfinishedCall<R: Deref<Target = Revision>> {
+    revision: R,
     start: Instant,
+    ended: bool,
 }
 
-impl UnfinishedCall<'_> {
-    fn end(self) {
-        std::mem::forget(self);
+impl<R: Deref<Target = Revision>> UnfinishedCall<R> {
+    fn of(revision: R, start: Instant) -> UnfinishedCall<R> {
+        UnfinishedCall { revision, start, ended: false }
+    }
+
+    fn end(mut self) {
+        self.ended = true;
     }
 }
 
-impl Drop for UnfinishedCall<'_> {
+impl<R: Deref<Target = Revision>> Drop for UnfinishedCall<R> {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
         self.revision.metrics.failed(ABANDONED, self.start.elapsed().as_secs_f64(), 0);
         self.revision.metrics.instance(InstanceEvent::Retired(ABANDONED));
     }

@@ -32,7 +32,8 @@ impl WorkerInstance {
             let answer = service.handle(accessor, request).await.map_err(RunError::Error)?;
             match answer {
                 Ok(response) => {
-                    let response = accessor.with(|mut store| response.into_http(&mut store, received)).map_err(RunError::Error)?;
+                    let response =
+                        accessor.with(|mut store| response.into_http(&mut store, received)).map_err(RunError::Error)?;
                     exchange.respond(response).map_err(RunError::Failure)?;
                 }
                 Err(code) => exchange.refuse(Failure::Guest(format!("{code:?}"))),

@@ -84,6 +84,13 @@ pub struct HandlerError {
     pub stack_trace: Vec<String>,
 }
 
+impl HandlerError {
+    /// Whether Lambda's process would have ended with it.
+    fn is_exit(&self) -> bool {
+        ["Runtime.ExitError", "Runtime.NodeJsExit", "Runtime.UnhandledPromiseRejection"].contains(&self.error_type.as_str())
+    }
+}
+
 /// What a function answers with, if nothing kept it from doing so.
 pub type HandlerResult = Result<Vec<u8>, HandlerError>;
 
@@ -117,7 +124,10 @@ impl WorkerInstance {
         let typed = handle_type(&handler, self)?;
         match typed.call_async(&mut self.store, (&event, context)).await {
             Ok((Ok(reply),)) if reply.len() as u64 > code.limits.value(Limit::ReplyBytes) => Err(code.over(Limit::ReplyBytes)),
-            Ok((answer,)) => Ok(answer),
+            Ok((answer,)) => {
+                self.exited = answer.as_ref().is_err_and(HandlerError::is_exit);
+                Ok(answer)
+            }
             Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
         }
     }

@@ -1,0 +1,72 @@
+//! Writes the sources of Node's modules, which the crate `wasm-rquickjs` carries as a skeleton for its generated crates, into
+//! OUT_DIR, with the changes that `src/lib.rs` relies on. What the crate generates beside them is not used.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use camino::Utf8Path;
+use wasm_rquickjs::{EmbeddingMode, JsModuleSpec};
+
+/// A part of a file, and what stands there instead.
+struct Change {
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+}
+
+const CHANGES: &[Change] = &[
+    // The folders above a mounted one are not there to be asked.
+    Change {
+        file: "builtin/fs.rs",
+        from: "let metadata = std::fs::symlink_metadata(&current)?;",
+        to: "let metadata = match std::fs::symlink_metadata(&current) {
+            Err(_) if index + 1 < todo.len() => {
+                index += 1;
+                continue;
+            }
+            metadata => metadata?,
+        };",
+    },
+    // What happens after a snapshot, under the host's control.
+    Change { file: "internal/mod.rs", from: "fn restore_runtime_state()", to: "pub(crate) fn restore_runtime_state()" },
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../../../wit");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let wit = out.join("wit");
+    write(&wit.join("world.wit"), "package edgeward:skeleton;\nworld skeleton {}\n");
+    let script = out.join("empty.js");
+    write(&script, "");
+    let skeleton = out.join("skeleton");
+    let module = JsModuleSpec { name: "empty".to_owned(), mode: EmbeddingMode::EmbedFile(utf8(&script).to_owned()) };
+    wasm_rquickjs::generate_wrapper_crate(utf8(&wit), &[module], utf8(&skeleton), None).expect("the skeleton");
+
+    let sources = skeleton.join("src");
+    for change in CHANGES {
+        let path = sources.join(change.file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(text.matches(change.from).count(), 1, "{} has another version of: {}", change.file, change.from);
+        write(&path, &text.replace(change.from, change.to));
+    }
+    let modules = ["builtin", "internal", "modules", "wrappers"];
+    let modules = modules.map(|module| format!("#[allow(warnings, clippy::all)]\nmod {module};\n"));
+    write(&sources.join("skeleton.rs"), &modules.concat());
+
+    // The stack is at the bottom of memory, so that an overflow traps.
+    println!("cargo::rustc-link-arg-cdylib=-zstack-size=1048576");
+}
+
+/// Leaves the file alone if it is as it should be.
+fn write(path: &Path, text: &str) {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return;
+    }
+    let folder = path.parent().expect("a file is in a folder");
+    fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+fn utf8(path: &Path) -> &Utf8Path {
+    Utf8Path::from_path(path).expect("the path of the build folder is UTF-8")
+}
