@@ -32,6 +32,7 @@ mod javascript;
 mod keys;
 mod kills;
 mod lambda_edge;
+mod languages;
 mod lifecycle;
 mod logs;
 mod metrics;

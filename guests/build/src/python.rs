@@ -2,7 +2,8 @@
 //!
 //! The work is componentize-py's, which I install into a virtual environment of my own, with `pip`. It takes half a minute
 //! for the component and a minute for the library, so I look first whether anything has changed: the component is made of the
-//! folder and the interfaces, the library of `stdlib.py`, `library/` and the tool's version.
+//! folder and the interfaces, the library of `stdlib.py`, `library/`, `library.txt`
+//! and the tool's version.
 //!
 //! ```text
 //! target/python/venv       the tool
@@ -51,7 +52,7 @@ impl Python {
     fn build(&self) -> Result<Vec<u8>> {
         fs::create_dir_all(&self.work).with_context(|| format!("cannot make {}", self.work.display()))?;
         let requirements = self.folder.join("requirements.txt");
-        let library = [requirements.clone(), self.folder.join("stdlib.py"), self.folder.join("library")];
+        let library = ["requirements.txt", "stdlib.py", "library", "library.txt"].map(|name| self.folder.join(name));
         self.once("library", &library, &self.library, || self.write_library())?;
         let component = self.work.join(format!("{NAME}.wasm"));
         let sources = [requirements, self.folder.join("src"), self.folder.join("wit"), self.wit.clone(), self.folder.join("library")];
@@ -92,10 +93,16 @@ impl Python {
         tool.args(["componentize", "stdlib", "--output"]).arg(out.join("unused.wasm"));
         tool.arg("--python-path").arg(&sources).arg("--python-path").arg(&out);
         run(&mut tool)?;
+        let packages = self.folder.join("library.txt");
+        run(pip(&self.environment(), &packages).args(["--no-compile", "--no-deps", "--target"]).arg(out.join("library")))?;
         // In one step, so that nobody finds half a library.
         remove(&self.library)?;
         fs::rename(out.join("library"), &self.library).context("componentize-py has written no library")?;
         remove(&out)
+    }
+
+    fn environment(&self) -> PathBuf {
+        self.work.join("venv")
     }
 
     fn copy_of_sources(&self) -> Result<PathBuf> {
@@ -111,7 +118,7 @@ impl Python {
 
     /// componentize-py for one of the worlds in `wit/python.wit`.
     fn tool(&self, world: &str) -> Result<Command> {
-        let environment = self.work.join("venv");
+        let environment = self.environment();
         let wanted = fs::read_to_string(self.folder.join("requirements.txt"))?;
         let installed = environment.join("installed.txt");
         if !fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
@@ -139,9 +146,14 @@ fn install(environment: &Path, requirements: &Path) -> Result<()> {
         "`{} -m venv` failed, which componentize-py is installed with; install it with: apt-get install python3-venv",
         python.display()
     );
+    run(&mut pip(environment, requirements))
+}
+
+/// What installs the packages of this file.
+fn pip(environment: &Path, requirements: &Path) -> Command {
     let mut pip = Command::new(environment.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
-    run(&mut pip)
+    pip
 }
 
 fn run(command: &mut Command) -> Result<()> {

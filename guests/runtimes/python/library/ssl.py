@@ -240,6 +240,8 @@ class SSLSocket(_Inert, _socket.socket):
 
     @classmethod
     def _over(cls, sock, context, server_hostname):
+        if sock.is_tcp():
+            raise SSLError(1, "TLS is the host's: there is none but for HTTP")
         secured = cls.__new__(cls)
         secured.take(sock)
         secured.secure = True

@@ -1,13 +1,17 @@
-"""Sockets that speak HTTP only, so that every library which speaks it over a socket works as it is.
+"""Sockets over which libraries speak HTTP as ever, while the host makes the requests.
 
     http.client, urllib3, requests, botocore … ── bytes of HTTP/1.1 ──► Socket ── request ──► the host (`exchange`)
                                                ◄── bytes of HTTP/1.1 ──        ◄── response ──
 
 `connect` connects to nothing. What is sent is kept until it is a whole request; the first `recv` after that has the host make it,
 and returns the response. The connection is closed after one response, and says so. TLS is the host's: `ssl` marks a socket
-as secure. Bytes that are no request, and everything else that sockets can do, raise OSError.
+as secure.
+
+If the first bytes are no request, or the other side is to speak first, the socket becomes one of the system's, for TCP
+without TLS. What else sockets can do raises OSError.
 """
 
+import contextlib
 import errno
 import http
 import io
@@ -18,6 +22,8 @@ import weakref
 from . import exchange, readiness
 
 _numbers = itertools.count(readiness.FIRST)
+# The system's.
+_Tcp, _lookup = socket.socket, socket.getaddrinfo
 _PORTS = {"http": 80, "https": 443, "": 0, None: 0}
 _HEAD_LENGTH_MAX = 1 << 20
 
@@ -52,7 +58,7 @@ def _no_lookup(name):
 
 
 def _unsupported(*_args, **_kwargs):
-    raise OSError(errno.EOPNOTSUPP, "python3.14 has no sockets but for HTTP requests")
+    raise OSError(errno.EOPNOTSUPP, "python3.14 has no sockets but for TCP connections to others")
 
 
 class Socket:
@@ -71,6 +77,9 @@ class Socket:
         self._peer = None
         self._io_refs = 0
         self._closed = False
+        # Once it is clear that it is not for HTTP.
+        self._tcp = None
+        self._options = []
         self._sent = bytearray()
         self._response = None
         self._close_response = lambda: None
@@ -93,6 +102,9 @@ class Socket:
     def __repr__(self):
         return f"<edgeward socket to {self._peer}{' over TLS' if self.secure else ''}>"
 
+    def is_tcp(self):
+        return self._tcp is not None
+
     def connect(self, address):
         host, port = address[:2]
         if isinstance(host, (bytes, bytearray)):
@@ -109,10 +121,12 @@ class Socket:
         return self._peer
 
     def getsockname(self):
-        return ("127.0.0.1", 0)
+        return ("127.0.0.1", 0) if self._tcp is None else self._tcp.getsockname()
 
     def settimeout(self, value):
         self._timeout = value
+        if self._tcp is not None:
+            self._tcp.settimeout(value)
 
     def gettimeout(self):
         return self._timeout
@@ -120,13 +134,13 @@ class Socket:
     timeout = property(gettimeout)
 
     def setblocking(self, flag):
-        self._timeout = None if flag else 0.0
+        self.settimeout(None if flag else 0.0)
 
     def getblocking(self):
         return self._timeout != 0
 
-    def setsockopt(self, *_):
-        pass
+    def setsockopt(self, *option):
+        self._options.append(option)
 
     def getsockopt(self, _level, _name, length=None):
         return bytes(length) if length else 0
@@ -138,45 +152,62 @@ class Socket:
         pass
 
     def fileno(self):
-        return self._number
+        return self._number if self._tcp is None else self._tcp.fileno()
 
     def detach(self):
         number, self._number = self._number, -1
         self._closed = True
         return number
 
-    def shutdown(self, _how):
-        pass
+    def shutdown(self, how):
+        if self._tcp is not None:
+            self._tcp.shutdown(how)
 
     # The counting of files made of a socket is that of the library.
-    makefile = socket.socket.makefile
-    _decref_socketios = socket.socket._decref_socketios
-    close = socket.socket.close
+    makefile = _Tcp.makefile
+    _decref_socketios = _Tcp._decref_socketios
+    close = _Tcp.close
 
     def _real_close(self):
         self._close_response()
         self._response = None
         self._number = -1
+        if self._tcp is not None:
+            self._tcp.close()
 
     bind = listen = accept = sendto = recvfrom = recvfrom_into = recvmsg = recvmsg_into = sendfile = _unsupported
 
-    def send(self, data, _flags=0):
+    def send(self, data, flags=0):
         data = bytes(data)
         self._check()
-        if not self._sent and data.startswith(self.SECURE):
-            self.secure = True
-            self._sent += data[len(self.SECURE) :]
-        else:
+        if self._tcp is not None:
+            return self._tcp.send(data, flags)
+        if self._sent:
             self._sent += data
+        elif data.startswith(self.SECURE):
+            self.secure = True
+        elif _may_be_request(data):
+            self._sent += data
+        else:
+            self._become_tcp()
+            return self._tcp.send(data, flags)
         return len(data)
 
     def sendall(self, data, flags=0):
-        self.send(data, flags)
+        sent = self.send(data, flags)
+        if self._tcp is not None:
+            self._tcp.sendall(bytes(data)[sent:], flags)
 
     def sendmsg(self, buffers, _ancillary=(), flags=0, _address=None):
         return sum(self.send(buffer, flags) for buffer in buffers)
 
     def recv(self, length, flags=0):
+        self._check()
+        # The other side is to speak first.
+        if self._tcp is None and not self._sent and self._response is None and self._timeout != 0:
+            self._become_tcp()
+        if self._tcp is not None:
+            return self._tcp.recv(length, flags)
         data = self._receive(length)
         if not flags & socket.MSG_PEEK:
             del self._received[: len(data)]
@@ -198,8 +229,32 @@ class Socket:
         if self._peer is None:
             raise OSError(errno.ENOTCONN, "Socket not connected")
 
+    def _become_tcp(self):
+        if self.secure:
+            raise OSError(errno.EPROTO, "python3.14 has no TLS but for HTTP: it is the host's")
+        if self._timeout == 0:
+            raise OSError(errno.EOPNOTSUPP, "python3.14 has no sockets for asyncio but for HTTP")
+        host, port = self._peer
+        error = OSError(errno.EADDRNOTAVAIL, f"{host} has no address")
+        for family, kind, proto, _, address in _lookup(host, port, 0, socket.SOCK_STREAM):
+            tcp = _Tcp(family, kind, proto)
+            try:
+                # Connecting waits in any case: the caller believes that it has been done.
+                tcp.settimeout(self._timeout or None)
+                tcp.connect(address)
+            except OSError as failed:
+                tcp.close()
+                error = failed
+                continue
+            for option in self._options:
+                with contextlib.suppress(OSError):
+                    tcp.setsockopt(*option)
+            tcp.settimeout(self._timeout)
+            self._tcp = tcp
+            return
+        raise error
+
     def _receive(self, length) -> bytes:
-        self._check()
         if self._timeout == 0 and not self.readable():
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
         if not self._received:
@@ -220,7 +275,7 @@ class Socket:
             if b"\r\n\r\n" in self._sent and b"100-continue" in self._sent.lower():
                 self._received += b"HTTP/1.1 100 Continue\r\n\r\n"
                 return
-            raise OSError(errno.EPROTO, f"python3.14 has no sockets but for HTTP requests; {self._peer} was sent no whole one")
+            raise OSError(errno.EPROTO, f"{self._peer} is waited for, and was sent no whole HTTP request")
         method, target, headers, body = request
         self._sent.clear()
         authority = _authority(self._peer, self.secure)
@@ -237,17 +292,22 @@ def _authority(peer, secure: bool) -> str:
     return host if port == (443 if secure else 80) else f"{host}:{port}"
 
 
+def _may_be_request(data: bytes) -> bool:
+    method, blank, _ = data.partition(b" ")
+    return bool(blank) and method.isalpha() and method.isupper() and b"HTTP/1." in data
+
+
 def _request(sent: bytearray):
     """Method, target, headers and body, or None if it is not whole."""
     end = sent.find(b"\r\n\r\n")
     if end < 0:
         if len(sent) > _HEAD_LENGTH_MAX:
-            raise OSError(errno.EPROTO, "python3.14 has no sockets but for HTTP requests")
+            raise OSError(errno.EPROTO, "the head of an HTTP request is too long")
         return None
     first, *lines = bytes(sent[:end]).split(b"\r\n")
     words = first.decode("latin-1").split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise OSError(errno.EPROTO, "python3.14 has no sockets but for HTTP/1.1 requests")
+        raise OSError(errno.EPROTO, "this is no request of HTTP/1.1")
     method, target, _ = words
     if method == "CONNECT" or not target.startswith(("/", "*")):
         raise OSError(errno.EOPNOTSUPP, "python3.14 has no HTTP proxies: the host connects to the server itself")

@@ -1,0 +1,232 @@
+//! Functions as they are written for AWS Lambda, in each language that has a Runtime: what a program may do, and what that
+//! leads to.
+//!
+//! A language has a folder in `languages`, whose function does by the path of a request what the tables here say. An edge
+//! serves it three times: as it is, without the network, and under limits that are soon reached.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::harness::runtime::{Runtime, compiled_in};
+use crate::harness::{Answer, Config, Edge, Origin, Reply, closed_port, eventually, get};
+
+struct Language {
+    name: &'static str,
+    runtime: Runtime,
+    /// In `languages`.
+    folder: &'static str,
+    /// Of the function's main file.
+    file: &'static str,
+    handler: &'static str,
+    /// What the log says of an error that the function raises.
+    raised: &'static [&'static str],
+    /// Main files that INIT refuses, and what the log says then.
+    refused: &'static [(&'static str, &'static str)],
+    /// What `fetch` tells of a destination that was not granted, and of one where nobody listens.
+    unreachable: [&'static str; 2],
+}
+
+const PYTHON: Language = Language {
+    name: "python3.14",
+    runtime: Runtime::Python,
+    folder: "python",
+    file: "lambda_function.py",
+    handler: "lambda_function.lambda_handler",
+    raised: &[
+        "[ERROR] ValueError: no apples left",
+        "Traceback (most recent call last):",
+        "File \\\"/var/task/lambda_function.py\\\", line 64, in fail",
+        "raise ValueError(\\\"no apples left\\\")",
+    ],
+    refused: &[
+        (
+            "import apples\n",
+            "Runtime.ImportModuleError: Unable to import module 'lambda_function': No module named 'apples'",
+        ),
+        (
+            "def lambda_handler(event context):\n    pass\n",
+            "Runtime.UserCodeSyntaxError: Syntax error in module 'lambda_function': invalid syntax. Perhaps you forgot a comma? (lambda_function.py, line 1)",
+        ),
+        (
+            "def handler(event, context):\n    pass\n",
+            "Runtime.HandlerNotFound: Handler 'lambda_handler' missing on module 'lambda_function'",
+        ),
+        ("apples = {}\napples[1]\n", "KeyError: 1"),
+        ("import sys\nsys.exit(3)\n", "Runtime.ExitError: RequestId:  Error: Runtime exited with error: exit status 3"),
+        ("while True:\n    pass\n", "CPU time"),
+    ],
+    unreachable: ["PermissionError", "ConnectionRefusedError"],
+};
+
+const LANGUAGES: [Language; 1] = [PYTHON];
+
+impl Language {
+    /// An edge with one worker, whose function keeps its instance.
+    fn start(&self) -> Edge {
+        let folder = tempfile::tempdir().unwrap();
+        compiled_in(folder.path(), self.runtime);
+        let package = folder.path().join("package");
+        fs::create_dir(&package).unwrap();
+        for file in fs::read_dir(self.files()).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), package.join(file.file_name())).unwrap();
+        }
+        Edge::start_in(folder, self.config())
+    }
+
+    fn files(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/languages").join(self.folder)
+    }
+
+    fn config(&self) -> Config {
+        let roomy = json!({ "cpu_us": 60_000_000, "deadline_ms": 20_000, "memory_bytes": 256 << 20 });
+        let narrow = json!({ "cpu_us": 1_000_000, "deadline_ms": 20_000, "memory_bytes": 48 << 20, "reply_bytes": 50_000 });
+        let functions = [("f", &roomy, json!(["127.0.0.1:*"])), ("alone", &roomy, json!([])), ("narrow", &narrow, json!([]))];
+        let mut config = Config::new().server("workers", 1);
+        for (name, limits, network) in functions {
+            config = config.table(&format!("function.{name}")).set("source", "package").set("runtime", self.name);
+            config = config.set("handler", self.handler).set("policy", json!({ "reuse": {} })).set("limits", limits);
+            config = config.set("network", network).set("environment", json!({ "TABLE": "orders" })).service(name, name);
+        }
+        config.site_named("alone", "alone.example.com", "alone").site_named("narrow", "narrow.example.com", "narrow").site("f")
+    }
+}
+
+/// An answer of the function that is not granted the network, or of the one under narrow limits.
+fn of(edge: &Edge, function: &str, target: &str) -> Answer {
+    get(edge.http(), &format!("{function}.example.com"), target, "")
+}
+
+#[test]
+fn a_function_does_what_it_does_on_lambda() {
+    for language in LANGUAGES {
+        let edge = language.start();
+        let echoed = edge.request("POST", "/echo", "Content-Type: text/plain\r\n", "né \u{1f600}".as_bytes());
+        assert_eq!((echoed.status, echoed.header("x-function"), echoed.text()), (201, "echo", "né \u{1f600}".into()));
+        for (target, body) in [
+            ("/json", "{\"text\": \"né \u{1f600}\", \"list\": [1, 2.5, true, null]}"),
+            ("/nothing", "null"),
+            ("/text", "né"),
+            ("/env", "orders"),
+            ("/file", "data of the package"),
+            ("/late", "later"),
+            // Each call was one of this instance's.
+            ("/count", "8"),
+            ("/count", "9"),
+            ("/environment", "[\"TABLE\"]"),
+        ] {
+            let answer = edge.get(target);
+            assert_eq!((answer.status, answer.text()), (200, body.to_owned()), "{} {target}\n{}", language.name, edge.log());
+        }
+        assert_eq!(edge.get("/binary").body, b"\xff\x00\xfe");
+        assert_eq!(edge.get("/big").body.len(), 100_000);
+        let about: Value = serde_json::from_str(&edge.get("/about").text()).unwrap();
+        let known = json!({
+            "name": "f", "version": "$LATEST", "arn": "arn:aws:lambda:local:000000000000:function:f", "memory": "256",
+            "group": "/aws/lambda/f", "stream": "$LATEST", "in time": true,
+        });
+        assert_eq!(about, known, "{}", language.name);
+    }
+}
+
+#[test]
+fn what_a_function_writes_is_in_the_log() {
+    for language in LANGUAGES {
+        let edge = language.start();
+        let id = edge.get("/log").text();
+        let lines = ["printed in INIT", "printed", "complained", "warned of 3 apples", "without an end"];
+        eventually("the log has each line", || lines.iter().all(|line| edge.log().contains(line)));
+        // As Lambda's own formatter writes it, with the call's id.
+        let warned = edge.log().lines().find(|line| line.contains("warned of")).unwrap().to_owned();
+        assert!(warned.contains(&id), "{warned}");
+    }
+}
+
+#[test]
+fn an_error_of_a_function_is_told_with_its_stack() {
+    for language in LANGUAGES {
+        let edge = language.start();
+        let answer = edge.get("/fail");
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.text().contains("category: guest-error") && !answer.text().contains("apples"), "{answer:?}");
+        let (mut at, log) = (0, edge.log());
+        for line in language.raised {
+            at += log[at..].find(line).unwrap_or_else(|| panic!("no `{line}` after {at} in:\n{log}"));
+        }
+        assert_eq!(edge.get("/nonsense").status, 503);
+        eventually("the log says why", || edge.log().contains("Runtime.MarshalError: Unable to marshal response: "));
+        // The instance serves on.
+        assert_eq!(edge.get("/count").text(), "3");
+    }
+}
+
+#[test]
+fn a_function_that_ends_or_exceeds_a_limit_is_begun_anew() {
+    for language in LANGUAGES {
+        let edge = language.start();
+        assert_eq!(edge.get("/count").text(), "1");
+        assert_eq!(edge.get("/abort").status, 503);
+        assert_eq!(edge.get("/count").text(), "1");
+        let exited = edge.get("/exit");
+        assert_eq!(exited.status, 503, "{exited:?}");
+        eventually("the log says how", || edge.log().contains("Runtime exited with error: exit status 3"));
+        for target in ["/loop", "/grow"] {
+            let over = of(&edge, "narrow", target);
+            assert_eq!(over.status, 503, "{target}: {over:?}");
+            assert_eq!(of(&edge, "narrow", "/count").text(), "1", "after {target}");
+        }
+        let large = of(&edge, "narrow", "/big");
+        assert_eq!(large.status, 502, "{large:?}");
+    }
+}
+
+#[test]
+fn instances_draw_different_numbers_after_the_same_beginning() {
+    for language in LANGUAGES {
+        let edge = language.start();
+        let drawn = || serde_json::from_str::<Value>(&edge.get("/random").text()).unwrap();
+        let first = drawn();
+        assert_eq!(edge.get("/abort").status, 503);
+        let second = drawn();
+        assert_eq!(first["init"], second["init"], "what INIT drew is part of the state");
+        assert_ne!(first["call"], second["call"]);
+    }
+}
+
+#[test]
+fn a_function_reaches_what_it_is_granted() {
+    let origin = Origin::start(|seen| Reply::new(202, format!("{} bytes", seen.body.len())).header("x-server", "origin"));
+    for language in LANGUAGES {
+        let edge = language.start();
+        let fetch = |to: &str, bytes: usize| format!("/fetch?bytes={bytes}&to={to}");
+        for bytes in [0, 200_000] {
+            let answer = edge.get(&fetch(&origin.url(), bytes)).text();
+            let told: Value = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+            assert_eq!(told, json!({ "status": 202, "server": "origin", "body": format!("{bytes} bytes") }));
+            assert_eq!(origin.last().header("x-test"), "1");
+        }
+        let [denied, refused] = language.unreachable;
+        let answer = of(&edge, "alone", &fetch(&origin.url(), 1));
+        assert!(answer.text().contains(denied), "{answer:?}");
+        let nobody = format!("http://127.0.0.1:{}/", closed_port());
+        let answer = edge.get(&fetch(&nobody, 1));
+        assert!(answer.text().contains(refused), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_function_that_cannot_be_loaded_leaves_the_old_one_in_force() {
+    for language in LANGUAGES {
+        let edge = language.start();
+        for (refused, (source, told)) in (1u32..).zip(language.refused) {
+            // In one step, as an editor does.
+            let new = edge.put("new", source.as_bytes());
+            fs::rename(new, edge.folder().join("package").join(language.file)).unwrap();
+            edge.wait_for_metric("edgeward_deployments_refused_total{reason=\"init\"}", (3 * refused).into());
+            eventually("the log says why", || edge.log().contains(told));
+            assert_eq!(edge.get("/text").text(), "né");
+        }
+    }
+}
