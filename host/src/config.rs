@@ -344,12 +344,18 @@ pub enum FunctionCode {
         language: Language,
         text: Arc<str>,
     },
+    /// A function's file or folder, in a language whose Runtime runs it.
+    Package {
+        files: PathBuf,
+        language: Language,
+        handler: String,
+    },
 }
 
 impl FunctionCode {
     pub fn file(&self) -> &Path {
         match self {
-            FunctionCode::Component(file) | FunctionCode::Source { file, .. } => file,
+            FunctionCode::Component(file) | FunctionCode::Source { file, .. } | FunctionCode::Package { files: file, .. } => file,
         }
     }
 }

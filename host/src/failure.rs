@@ -5,6 +5,9 @@
 
 use crate::limits::Limit;
 
+/// The category of errors that a function gives of its own accord.
+pub const GUEST_ERROR: &str = "guest-error";
+
 /// Why a call did not give a usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -23,7 +26,7 @@ pub enum Failure {
     /// The revision cannot run here: not the world that was asked for, or it failed to instantiate.
     #[error("not runnable: {0}")]
     NotRunnable(String),
-    /// The guest reported an error of its own (an HTTP component's error code).
+    /// The guest reported an error of its own: a function's `error`, a hook's report, an HTTP component's error code.
     #[error("guest error: {0}")]
     Guest(String),
     /// Our own fault.
@@ -61,7 +64,7 @@ impl Failure {
             Failure::BadReply(_) => "bad-reply",
             Failure::Throttled(_) => "throttled",
             Failure::NotRunnable(_) => "not-runnable",
-            Failure::Guest(_) => "guest-error",
+            Failure::Guest(_) => GUEST_ERROR,
             Failure::Host(_) => "host",
         }
     }

@@ -32,7 +32,7 @@ use crate::admin;
 use crate::cache::{self, Cache};
 use crate::config::{self, Loaded};
 use crate::edge::CacheInquiry;
-use crate::function::build::Builder;
+use crate::function::build::{BuildFolders, Builder};
 use crate::function::catalog::LIVE;
 use crate::limits;
 use crate::net::{ClientRules, Departure, DeparturePhase, Descriptors, TlsSlot};
@@ -145,7 +145,8 @@ impl Host {
         std::fs::create_dir_all(&server.data_dir)
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
         let runtimes = RuntimeFolder::find(launch.runtimes.as_deref().or(server.runtimes.as_deref()));
-        let builder = Builder::new(server.workers, &server.data_dir, compiler, runtimes, telemetry.clone())?;
+        let folders = BuildFolders { compiled: &server.data_dir, packages: &server.data_dir };
+        let builder = Builder::new(server.workers, folders, compiler, runtimes, telemetry.clone())?;
         let publisher = Publisher::new(builder, telemetry.clone());
         // What takes long, and may fail, while a predecessor still has everything; below it is there already.
         let mut built = Revisions::default();

@@ -5,11 +5,13 @@
 
 mod chart;
 mod fuel;
+mod function;
 mod host_calls;
 mod minimal;
 
 pub use chart::{human, svg};
 pub use fuel::{Class, Prices};
+pub use function::{MeasuredFunction, function_cold_warm};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -115,7 +117,17 @@ pub struct ColdWarmReport {
     pub not_restorable_because: Option<String>,
     pub fuel_per_call: u64,
     pub utilization_percent: u8,
+    /// Of an instance of a function, after a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     pub stages: Vec<Distribution>,
+}
+
+impl ColdWarmReport {
+    /// What was measured, in words.
+    pub fn kind(&self) -> String {
+        if self.memory_bytes.is_some() { self.hook.to_owned() } else { format!("{} hook", self.hook) }
+    }
 }
 
 /// What is measured.
@@ -232,6 +244,7 @@ pub fn cold_warm(
         not_restorable_because: code.unrestorable().map(str::to_owned),
         fuel_per_call: last.fuel,
         utilization_percent: code.utilization(last.fuel),
+        memory_bytes: None,
         stages,
     })
 }

@@ -6,9 +6,10 @@
 //! component. I know neither functions nor who wants one.
 
 mod folder;
+mod package;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,6 +23,7 @@ use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
 
 pub use folder::{MissingRuntime, RuntimeFolder};
+pub use package::{Package, PackageError, PackageStore};
 
 /// The Runtimes of this process, each compiled when it is first used.
 pub struct Runtimes {
@@ -36,7 +38,7 @@ struct CompiledRuntime {
     compiled: Arc<Compiled>,
 }
 
-/// A source, and the Runtime that is to run it.
+/// The source of a hook, and the Runtime that is to run it.
 pub struct SourceCode {
     pub language: Language,
     pub runtime: ComponentSource,
@@ -45,9 +47,53 @@ pub struct SourceCode {
     pub text: String,
 }
 
+/// The package of a function, and the Runtime that is to run it.
+pub struct PackageCode {
+    pub language: Language,
+    pub runtime: ComponentSource,
+    /// A folder that the Runtime needs, and where it finds that.
+    pub library: Option<(PathBuf, &'static str)>,
+    pub package: Arc<Package>,
+    /// As Lambda names one: "lambda_function.lambda_handler".
+    pub handler: String,
+}
+
+/// Why there is no such package.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageCodeError {
+    #[error("{}", .0.told())]
+    Runtime(#[from] MissingRuntime),
+    #[error(transparent)]
+    Package(#[from] PackageError),
+}
+
 impl Runtimes {
     pub fn new(folder: RuntimeFolder) -> Runtimes {
         Runtimes { folder, compiled: Mutex::default() }
+    }
+
+    /// The package of a file or folder, with the Runtime that is installed for its language. The files are copied.
+    pub fn package(
+        &self,
+        packages: &PackageStore,
+        language: Language,
+        files: &Path,
+        handler: &str,
+    ) -> Result<PackageCode, PackageCodeError> {
+        let (runtime, library) = (self.folder.open(language)?, self.folder.library(language)?);
+        let package = Arc::new(packages.keep(files)?);
+        Ok(PackageCode { language, runtime, library, package, handler: handler.to_owned() })
+    }
+
+    /// The Runtime of a package, compiled.
+    pub fn of_package(
+        &self,
+        engines: &Engines,
+        code: &PackageCode,
+        limits: &Limits,
+        bounds: Compiling,
+    ) -> Result<Arc<Compiled>, CompileError> {
+        self.compiled(engines, code.language, &code.runtime, limits, bounds)
     }
 
     /// A source, with the Runtime that is installed for its language.
@@ -66,11 +112,11 @@ impl Runtimes {
         bounds: Compiling,
         key_values: Option<Arc<dyn KeyValueStore>>,
     ) -> Result<(Arc<Compiled>, ViewerCode, String), InitError> {
-        let compiled = self.compiled(engines, source, limits, bounds)?;
+        let compiled = self.compiled(engines, source.language, &source.runtime, limits, bounds)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let now_ns = u64::try_from(now).unwrap_or(u64::MAX);
-        let dialect = source.language.dialect();
-        let init = Source::new(engines, dialect, &source.file, &source.text, now_ns, now_ns.rotate_left(32));
+        // The Runtime knows its dialects by the names that configurations have for them.
+        let init = Source::new(engines, source.language.name(), &source.file, &source.text, now_ns, now_ns.rotate_left(32));
         let (code, log) = init::function(engines, &compiled, limits, key_values, &init)?;
         Ok((compiled, code, log))
     }
@@ -79,21 +125,23 @@ impl Runtimes {
     fn compiled(
         &self,
         engines: &Engines,
-        source: &SourceCode,
+        language: Language,
+        runtime: &ComponentSource,
         limits: &Limits,
         bounds: Compiling,
     ) -> Result<Arc<Compiled>, CompileError> {
         let cell = {
             let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-            compiled.entry(source.language.file()).or_default().clone()
+            compiled.entry(language.files().runtime).or_default().clone()
         };
         let mut loaded = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        // All viewer functions have the same memory, which is in the code; other limits are checked against its size.
-        let compiled = match loaded.as_ref().filter(|loaded| loaded.sha256 == source.runtime.sha256) {
+        // All viewer functions have the same memory, which is in the code; that of others is not. Limits are checked against
+        // the Runtime's size.
+        let compiled = match loaded.as_ref().filter(|loaded| loaded.sha256 == runtime.sha256) {
             Some(loaded) => loaded.compiled.clone(),
             None => {
-                let compiled = Arc::new(compiled_as(engines, &source.runtime, limits, bounds, Flavour::Runtime)?);
-                *loaded = Some(CompiledRuntime { sha256: source.runtime.sha256, compiled: compiled.clone() });
+                let compiled = Arc::new(compiled_as(engines, runtime, limits, bounds, Flavour::Runtime)?);
+                *loaded = Some(CompiledRuntime { sha256: runtime.sha256, compiled: compiled.clone() });
                 compiled
             }
         };

@@ -13,6 +13,7 @@ pub(crate) mod fuzz;
 pub mod init;
 pub mod restore;
 pub mod sealed;
+pub mod snapshot;
 pub mod state;
 mod touched;
 pub mod viewer;

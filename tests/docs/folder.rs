@@ -114,6 +114,7 @@ impl Folder {
         let mut shell = Command::new("sh");
         shell.args(["-c", command]).current_dir(self.folder.path()).stdin(Stdio::null());
         shell.env("PATH", path.unwrap()).env_remove("EDGEWARD_LOG").process_group(0);
+        shell.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         shell
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
+use crate::harness::runtime::{Runtime, compiled_in};
 use crate::harness::{PATIENCE, edgeward, eventually, get};
 
 /// The toolchains of `tests/tools`, before what is installed.
@@ -144,21 +145,35 @@ fn a_function_in_go_is_created_built_and_served() {
     works(&["--lang", "go"], false);
 }
 
-/// It has nothing to build: the edge runs the source, and takes it again when it is saved.
-#[test]
-fn a_viewer_hook_in_javascript_is_created_and_served() {
+/// There is nothing to build: the edge runs the source, and takes it again when it is saved.
+fn source_works(arguments: &[&str], runtime: Runtime, source: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let project = project(folder.path(), &["--lang", "js"]);
-    let (code, out, errors) = run(&project, &["check"]);
-    assert_eq!(code, Some(0), "{out}{errors}");
+    let project = project(folder.path(), arguments);
+    compiled_in(&project, runtime);
+    let check = edgeward().arg("check").current_dir(&project).output().unwrap();
+    assert!(check.status.success(), "{check:?}");
     let dev = start(&project, "dev");
     let says = |text: &str| get(dev.address, "example.com", "/hello", "").text().starts_with(text);
     assert!(says("hello from my-app"));
-    assert!(get(dev.address, "example.com", "/", "").text().contains("<h1>my-app</h1>"));
-    let source = project.join("handler.js");
+    let source = project.join(source);
     let written = std::fs::read_to_string(&source).unwrap();
     std::fs::write(&source, written.replace("hello from", "good day from")).unwrap();
     eventually("the saved source is served", || says("good day from my-app"));
+}
+
+#[test]
+fn a_viewer_hook_in_javascript_is_created_and_served() {
+    source_works(&["--lang", "js"], Runtime::CloudfrontJs, "handler.js");
+}
+
+#[test]
+fn a_function_in_javascript_is_created_and_served() {
+    source_works(&["--lang", "js", "--kind", "function"], Runtime::Nodejs, "index.mjs");
+}
+
+#[test]
+fn a_function_in_python_is_created_and_served() {
+    source_works(&["--lang", "python"], Runtime::Python, "lambda_function.py");
 }
 
 /// The tests of a hook need no host, and the SDK may be somewhere else.
@@ -241,7 +256,7 @@ fn only_combinations_that_work_get_a_project() {
             &["a", "--lang", "go", "--kind", "viewer"][..],
             "there is no template for a viewer hook in Go; `--kind viewer` works with",
         ),
-        (&["a", "--lang", "python"], "there is no template for Python yet; the languages are: rust"),
+        (&["a", "--lang", "ts"], "there is no template for TypeScript yet; the languages are: rust"),
         (&["Big_Name", "--lang", "c"], "`Big_Name` cannot name a function"),
         (&["a", "--lang", "rust", "--sdk", "."], "is not the folder of a Rust package"),
     ] {

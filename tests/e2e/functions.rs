@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Config, Edge, component, edgeward};
+use crate::harness::{Config, Edge, component, edgeward, eventually, get};
 
 /// What `edgeward invoke` wrote.
 struct Invoked {
@@ -55,15 +55,21 @@ fn a_function_answers_an_event() {
     assert_eq!(stdout, b"\xff\x00\xfe\n");
 }
 
+/// Since 1970.
+fn milliseconds() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
 #[test]
 fn the_context_says_who_is_called_and_until_when() {
+    let began = milliseconds();
     let invoked = invoke(&json!({"do": "context"}), &["--memory", "256", "--timeout", "7", "--client-context", "{\"a\":1}"]);
     let context = invoked.json();
     let id = context["requestId"].as_str().unwrap();
     assert!(id.len() == 36 && invoked.log.starts_with(&format!("START RequestId: {id} Version: $LATEST\n")), "{}", invoked.log);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-    let left = i128::from(context["deadline"].as_u64().unwrap()) - i128::try_from(now).unwrap();
-    assert!(left <= 7_000, "{left}");
+    let deadline = context["deadline"].as_u64().unwrap();
+    assert!((began + 7_000..=milliseconds() + 7_000).contains(&deadline), "{deadline} after {began}");
     let known = json!({
         "requestId": id, "name": "function-behaviors", "version": "$LATEST",
         "arn": "arn:aws:lambda:local:000000000000:function:function-behaviors", "memory": 256, "deadline": context["deadline"],
@@ -167,6 +173,105 @@ fn an_event_that_is_no_json_is_refused_before_anything_runs() {
     let hook = invoke_file(&component("spa-rewrite"), "{}", &[]);
     assert_eq!(hook.code, Some(1));
     assert!(hook.log.contains("edgeward:function/handler@0.1.0"), "{}", hook.log);
+}
+
+/// An edge with one worker, so that its next call finds the instance of the call before, if that was kept.
+fn origin(limits: &Value) -> Edge {
+    let function = Config::new().function("api", component("function-behaviors"));
+    let function = function.set("policy", json!({ "reuse": {} })).set("limits", limits);
+    Edge::start(function.service("app", "api").site("app").server("workers", 1))
+}
+
+#[test]
+fn an_instance_serves_on_after_an_error_of_its_own_and_is_replaced_after_a_failure() {
+    let edge = origin(&json!({}));
+    // Each call is counted; what follows an error is how many calls the instance has had.
+    for (target, status, category, calls) in [
+        ("/count", 200, "1", "2"),
+        ("/error", 503, "category: guest-error", "4"),
+        ("/bytes", 502, "category: bad-reply", "6"),
+        ("/panic", 503, "category: trap", "1"),
+    ] {
+        let answer = edge.get(target);
+        assert_eq!(answer.status, status, "{target}: {answer:?}");
+        assert!(answer.text().contains(category), "{target}: {answer:?}");
+        assert_eq!(edge.get("/count").text(), calls, "after {target}");
+    }
+    for (result, calls) in [("ok", 5.0), ("guest-error", 1.0), ("bad-reply", 1.0), ("trap", 1.0)] {
+        let counted = edge.metric(&format!("edgeward_function_calls_total{{function=\"api\",result=\"{result}\"}}"));
+        assert_eq!(counted, calls, "{result}");
+    }
+    // Clients are told no more than the category; the log has the rest.
+    eventually("the log has the error and its stack", || {
+        let log = edge.log();
+        log.contains("OutOfStock: no apples left") && log.contains("in sell")
+    });
+}
+
+#[test]
+fn a_function_as_an_origin_is_told_who_is_called_and_until_when() {
+    let edge = origin(&json!({ "deadline_ms": 20_000, "memory_bytes": 64 << 20 }));
+    let began = milliseconds();
+    let answer = edge.get("/context");
+    let context: Value = serde_json::from_str(&answer.text()).unwrap();
+    let deadline = context["deadline"].as_u64().unwrap();
+    assert!((began + 20_000..=milliseconds() + 20_000).contains(&deadline), "{deadline} after {began}");
+    let known = json!({
+        "requestId": answer.header("x-amz-cf-id"), "name": "api", "version": "$LATEST",
+        "arn": "arn:aws:lambda:local:000000000000:function:api", "memory": 64, "deadline": deadline,
+        "group": "/aws/lambda/api", "stream": "$LATEST", "client": null, "trace": null,
+    });
+    assert_eq!(context, known);
+}
+
+#[test]
+fn a_function_over_a_limit_is_told_by_the_limit_and_replaced() {
+    let cases = [
+        ("cpu_us", 200_000, "/loop", 503, "LambdaLimitExceeded"),
+        ("deadline_ms", 1_000, "/loop", 503, "LambdaLimitExceeded"),
+        ("memory_bytes", 16 << 20, "/grow", 503, "LambdaExecutionError"),
+        ("reply_bytes", 64, "/context", 502, "LambdaValidationError"),
+    ];
+    let mut config = Config::new().server("workers", 1);
+    for (limit, value, ..) in cases {
+        let limits = match limit {
+            // Else its CPU time is over first.
+            "deadline_ms" => json!({ "deadline_ms": value, "cpu_us": 900_000_000 }),
+            _ => json!({ limit: value }),
+        };
+        let function = config.function(limit, component("function-behaviors"));
+        config = function.set("policy", json!({ "reuse": {} })).set("limits", limits).service(limit, limit);
+    }
+    for (limit, ..) in cases {
+        config = config.site_named(limit, &format!("{}.example.com", limit.replace('_', "-")), limit);
+    }
+    let edge = Edge::start(config);
+    for (limit, _, target, status, result) in cases {
+        let get = |target| get(edge.http(), &format!("{}.example.com", limit.replace('_', "-")), target, "");
+        assert_eq!(get("/count").text(), "1", "{limit}");
+        let over = get(target);
+        assert_eq!((over.status, over.header("x-cache")), (status, format!("{result} from cloudfront").as_str()), "{over:?}");
+        assert!(over.text().contains("category: limit"), "{limit}: {over:?}");
+        assert_eq!(get("/count").text(), "1", "{limit}");
+        let counted = format!("edgeward_function_calls_total{{function=\"{limit}\",result=\"limit:{limit}\"}}");
+        assert_eq!(edge.metric(&counted), 1.0, "{limit}");
+    }
+}
+
+#[test]
+fn a_body_may_have_as_many_bytes_as_an_event_has_room_for() {
+    // The guest tells of each body by another one.
+    let edge = origin(&json!({ "reply_bytes": 16 << 20, "cpu_us": 60_000_000, "deadline_ms": 60_000 }));
+    let post = |bytes: usize| edge.request("POST", "/a", "Content-Type: text/plain\r\n", &vec![b'x'; bytes]);
+    for bytes in [4_499_999, 4_500_000] {
+        let answer = post(bytes);
+        assert_eq!(answer.status, 201, "{bytes}: {}", answer.text().chars().take(200).collect::<String>());
+        let shown: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(shown["body"].as_str().unwrap().len(), bytes);
+    }
+    let over = post(4_500_001);
+    assert_eq!((over.status, over.body.len()), (413, 0));
+    assert_eq!(edge.get("/count").text(), "3", "the function is not called, and its instance goes on");
 }
 
 #[test]

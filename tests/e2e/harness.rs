@@ -33,7 +33,9 @@ pub fn component(name: &str) -> String {
 /// The folder of the Runtimes that run sources; they are built unless they are there.
 pub fn runtimes() -> std::path::PathBuf {
     let runtimes = components::components().with_file_name("runtimes");
-    assert!(runtimes.join("cloudfront-js.wasm").exists(), "{} lacks a Runtime", runtimes.display());
+    for runtime in ["cloudfront-js", "nodejs", "python3.14"] {
+        assert!(runtimes.join(format!("{runtime}.wasm")).exists(), "{} lacks {runtime}", runtimes.display());
+    }
     runtimes
 }
 

@@ -1,6 +1,7 @@
 //! CloudFront Functions as they are, through HTTP: the examples of `guests/examples-js`, and sources that mean harm.
 
-use crate::harness::{Config, Edge, Origin, Reply, eventually, runtime};
+use crate::harness::runtime::{Runtime, compiled_in};
+use crate::harness::{Config, Edge, Origin, Reply, eventually};
 
 macro_rules! example {
     ($name:literal) => {
@@ -11,7 +12,7 @@ macro_rules! example {
 /// An edge with this source at these moments of every request.
 fn edge(origin: &Origin, source: &str, moments: &[&str], more: impl Into<Config>) -> Edge {
     let folder = tempfile::tempdir().unwrap();
-    runtime::compiled_in(folder.path());
+    compiled_in(folder.path(), Runtime::CloudfrontJs);
     std::fs::write(folder.path().join("f.js"), source).unwrap();
     std::fs::write(
         folder.path().join("keys.json"),
@@ -77,6 +78,26 @@ fn the_examples_of_responses_do_what_they_say() {
     assert_eq!(first.header("set-cookie"), format!("group={group}; Path=/; Max-Age=2592000; SameSite=Lax"));
     let again = split.get_with("/", &format!("cookie: group={group}\r\n"));
     assert_eq!((again.header("set-cookie"), origin.last().header("x-group")), ("", group.as_str()));
+}
+
+#[test]
+fn the_language_lacks_what_the_document_says_and_no_more() {
+    let origin = Origin::echo();
+    let edge = of_requests(
+        &origin,
+        "const all = 'AggregateError Array ArrayBuffer Atomics BigInt BigInt64Array BigUint64Array Boolean DataView Date Error EvalError \
+         FinalizationRegistry Float32Array Float64Array Function Int8Array Int16Array Int32Array JSON Map Math Number Object Promise \
+         Proxy RangeError ReferenceError Reflect RegExp Set SharedArrayBuffer String Symbol SyntaxError TypeError URIError Uint8Array \
+         Uint8ClampedArray Uint16Array Uint32Array WeakMap WeakRef WeakSet decodeURI encodeURIComponent globalThis parseInt'; \
+         request.uri = `/${all.split(' ').filter(name => !(name in globalThis)).join()}`; return request",
+    );
+    let expected = ["Atomics", "FinalizationRegistry", "Proxy", "SharedArrayBuffer", "WeakRef"];
+    assert_eq!(edge.get("/").text(), format!("GET /{}\n", expected.join(",")));
+    let document = include_str!("../../docs/javascript.md").split_once("all of ES2023 but").unwrap().1;
+    let document = document.split_once("in both runtimes").unwrap().0;
+    let mut told: Vec<&str> = document.split('`').skip(1).step_by(2).collect();
+    told.sort_unstable();
+    assert_eq!(told, expected);
 }
 
 #[test]

@@ -187,6 +187,21 @@ fn services_of_wasi_http_run_unchanged_as_origins() {
 }
 
 #[test]
+fn a_service_that_refuses_a_request_serves_the_next_one() {
+    for service in ["service-p2", "service-p3"] {
+        let function = Config::new().function("service", component(service)).set("policy", json!({ "reuse": {} }));
+        let edge = Edge::start(function.service("app", "service").site("app").server("workers", 1));
+        let refused = edge.get("/refuse");
+        assert_eq!((refused.status, refused.header("x-cache")), (503, "LambdaExecutionError from cloudfront"), "{service}");
+        assert!(refused.text().contains("category: guest-error"), "{service}: {refused:?}");
+        // Its guest may have gone on for a moment.
+        edge.wait_for_metric("edgeward_function_calls_total{function=\"service\",result=\"guest-error\"}", 1.0);
+        assert_eq!(edge.get("/page").status, 200, "{service}");
+        assert_eq!(edge.metric("edgeward_function_instances_total{event=\"reused\",function=\"service\""), 1.0, "{service}");
+    }
+}
+
+#[test]
 fn a_component_over_its_limit_is_told_as_a_hook_over_its_limit() {
     for service in ["service-p2", "service-p3"] {
         let function =

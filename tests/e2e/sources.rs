@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Output;
 
-use crate::harness::{Config, Edge, Origin, edgeward, eventually, runtime, runtimes};
+use crate::harness::runtime::{Runtime, compiled_in};
+use crate::harness::{Config, Edge, Origin, edgeward, eventually, runtimes};
 
 const REWRITE: &str =
     "function handler(event) {\n  var request = event.request;\n  request.uri = '/one' + request.uri;\n  return request;\n}\n";
@@ -25,7 +26,7 @@ fn config(origin: &Origin) -> Config {
 fn start(source: &str) -> (Origin, Edge) {
     let origin = Origin::echo();
     let folder = folder_with(source);
-    runtime::compiled_in(folder.path());
+    compiled_in(folder.path(), Runtime::CloudfrontJs);
     let edge = Edge::start_in(folder, config(&origin));
     (origin, edge)
 }
@@ -104,7 +105,11 @@ fn what_is_wrong_with_a_source_is_told_by_check_with_its_place() {
         (REWRITE, good.replace("runtime = \"cloudfront-js-2.0\"", ""), "add `runtime = \"cloudfront-js-2.0\"`"),
         (REWRITE, good.replace("source = \"f.js\"", ""), "has a `runtime` and no `source`"),
         (REWRITE, good.replace("source =", "component = \"f.js\"\nsource ="), "has a `component` and a `source`"),
-        (REWRITE, good.replace("viewer_request", "origin_request"), "is a source, which can only be a viewer hook"),
+        (
+            REWRITE,
+            good.replace("viewer_request", "origin_request"),
+            "is a source of cloudfront-js-2.0, which can only be a viewer hook",
+        ),
     ] {
         let checked = run(source, &edge, &["check"]);
         assert_eq!(checked.status.code(), Some(64), "{edge}");

@@ -53,6 +53,8 @@ pub fn hook_with(imports: &str, lowered: &str, core: &str, body: &str) -> String
 pub const ECHO: &str = "(call $answer (local.get $event) (local.get $bytes))";
 /// Answers with the number of calls this instance has had, one byte.
 pub const COUNT: &str = "(i32.store8 (i32.const 32) (global.get $calls)) (call $answer (i32.const 32) (i32.const 1))";
+/// Answers with the event, or, if that is empty, as `COUNT` does.
+pub const COUNT_OR_ECHO: &str = "(i32.store8 (i32.const 32) (global.get $calls)) (if (result i32) (local.get $bytes) (then (call $answer (local.get $event) (local.get $bytes))) (else (call $answer (i32.const 32) (i32.const 1))))";
 pub const LOOP: &str = "(loop (br 0)) unreachable";
 
 /// A hook that can wait: `$wait` takes nanoseconds.

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use edgeward::failure::Failure;
-use edgeward::function::build::{Builder, CodeFile};
+use edgeward::function::build::{BuildFolders, Builder, CodeFile};
 use edgeward::function::call::{Call, HookCall, HookOutcome, StreamBody};
 use edgeward::function::lane::WorkerLane;
 use edgeward::function::revision::Revision;
@@ -27,7 +27,8 @@ static HOST: LazyLock<Host> = LazyLock::new(|| {
     let telemetry = Arc::new(Telemetry::new());
     let directory = tempfile::tempdir().unwrap();
     let compiler = Compiler::Program(env!("CARGO_BIN_EXE_edgeward").into());
-    let builder = Builder::new(1, directory.path(), compiler, RuntimeFolder::find(None), telemetry.clone()).unwrap();
+    let folders = BuildFolders { compiled: directory.path(), packages: directory.path() };
+    let builder = Builder::new(1, folders, compiler, RuntimeFolder::find(None), telemetry.clone()).unwrap();
     Host { builder, telemetry, _directory: directory }
 });
 

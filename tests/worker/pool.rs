@@ -6,7 +6,7 @@ use edgeward::failure::{Failure, Scope};
 use edgeward::limits::Limit;
 use tokio::join;
 
-use crate::component::{COUNT, ECHO, hook, waiting};
+use crate::component::{COUNT, COUNT_OR_ECHO, ECHO, hook, waiting};
 use crate::{call, deploy, function, metric, reuse, with};
 
 /// Waits 20 ms for an event that is not empty.
@@ -25,6 +25,21 @@ async fn reused_instances_keep_their_state_until_their_quota() {
     }
     assert_eq!(seen, [1, 2, 3, 1, 2, 3, 1]);
     assert_eq!(metric(r#"edgeward_function_instances_total{event="retired",function="reuse",reason="quota"}"#), 2);
+}
+
+#[tokio::test]
+async fn an_instance_is_kept_when_a_hook_reports_that_it_failed() {
+    let revision = deploy(&reuse(function("reports"), 100, Duration::from_secs(60)), &hook(COUNT_OR_ECHO));
+    assert_eq!(call(&revision, b"").await.result.unwrap(), [1]);
+    // Ops 32 and 33 with the message `x`.
+    for (op, told) in [(32, "guest error: x"), (33, "bad reply: x")] {
+        let outcome = call(&revision, &[1, op, 1, 0, 0, 0, b'x']).await;
+        assert_eq!(outcome.result.unwrap_err().to_string(), told);
+    }
+    assert_eq!(call(&revision, b"").await.result.unwrap(), [4]);
+    for category in ["guest-error", "bad-reply"] {
+        assert_eq!(metric(&format!(r#"edgeward_function_calls_total{{function="reports",result="{category}"}}"#)), 1);
+    }
 }
 
 #[tokio::test]

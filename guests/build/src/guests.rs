@@ -1,5 +1,5 @@
 //! I find out what there is to build: packages of the workspace that are a `cdylib` or, where they name a target, a
-//! program; and text modules.
+//! program; text modules; and the Runtime for Python, whose folder is no package.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +7,8 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
+
+use crate::python;
 
 const DEFAULT_TARGET: &str = "wasm32-unknown-unknown";
 
@@ -43,6 +45,8 @@ pub enum Source {
         target: String,
     },
     Text(PathBuf),
+    /// What `python` builds.
+    Python,
 }
 
 impl Guest {
@@ -57,6 +61,7 @@ impl Guest {
         match &self.source {
             Source::Package { target, .. } => target,
             Source::Text(_) => "wat",
+            Source::Python => "componentize-py",
         }
     }
 }
@@ -111,6 +116,7 @@ pub fn find(root: &Path) -> Result<Vec<Guest>> {
             guests.push(Guest { name, kind: Kind::Guest, source: Source::Text(path) });
         }
     }
+    guests.push(Guest { name: python::NAME.to_owned(), kind: Kind::Runtime, source: Source::Python });
     guests.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(guests)
 }

@@ -4,15 +4,17 @@
 //!     cargo run --release -p build               everything
 //!     cargo run --release -p build -- NAME...    only these
 //!
-//! A guest is a package that makes a `cdylib`, or a file in `hostile/*.wat`. Those for
+//! A guest is a package that makes a `cdylib`, a file in `hostile/*.wat`, or the Runtime for Python. Those for
 //! `wasm32-unknown-unknown` become components here; `wasm32-wasip2` modules leave the linker as components.
 //! Names in `[package.metadata.edgeward]` of a package: `target`, `component` if it is not the package's, and
-//! `runtime = true`. Runtimes have C in them: they need Debian's packages clang-19, llvm-19 and wasi-libc.
+//! `runtime = true`. Those Runtimes have C in them: they need Debian's packages clang-19, llvm-19 and wasi-libc. The one for
+//! Python needs `python3` with `venv` and `pip`.
 //!
 //! What is up to date is not built again; what no guest makes any more is removed from those folders. I end
 //! with an error when any guest is missing in the end.
 
 mod guests;
+mod python;
 mod worlds;
 
 use std::path::{Path, PathBuf};
@@ -46,7 +48,7 @@ fn run(wanted: Vec<String>) -> Result<()> {
     let names: Vec<(Kind, String)> = guests.iter().map(|guest| (guest.kind, guest.name.clone())).collect();
     guests.retain(|guest| wanted.is_empty() || wanted.contains(&guest.name));
 
-    if guests.iter().any(|guest| guest.kind == Kind::Runtime) {
+    if guests.iter().any(|guest| guest.kind == Kind::Runtime && guest.package_for("wasm32-unknown-unknown").is_some()) {
         require_c()?;
     }
     for target in ["wasm32-unknown-unknown", "wasm32-wasip2"] {
@@ -135,6 +137,7 @@ fn compile(root: &Path, target: &str, packages: &[&str]) -> Result<()> {
 fn component(root: &Path, guest: &Guest, worlds: &Worlds) -> Result<Vec<u8>> {
     match &guest.source {
         Source::Text(path) => worlds.componentize(&wat::parse_file(path)?),
+        Source::Python => python::build(root),
         Source::Package { target, file, .. } => {
             let path = root.join("target").join(target).join("guest").join(format!("{file}.wasm"));
             worlds.componentize(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?)

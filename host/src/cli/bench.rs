@@ -2,18 +2,26 @@
 //! how long code of different kinds runs under a CPU limit.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::UsageError;
 use super::output::say;
-use super::source::{self, LanguageOption};
+use super::source::{self, LanguageOption, Workshop};
+use crate::function::call::{Invocation, InvokeContext};
+use crate::function::revision::Revision;
+use crate::function::spec::Spec;
+use crate::language::Language;
 use crate::limits::command::OPERATORS;
-use crate::measure::{self, Class, ColdWarmReport, MeasuredCode, Prices, human};
+use crate::limits::{InstancePolicy, Profile};
+use crate::measure::{self, Class, ColdWarmReport, MeasuredCode, MeasuredFunction, Prices, human};
 use crate::runtime::Runtimes;
-use crate::wasm::compile::Compiler;
+use crate::wasm::compile::{self, Compiler, HttpVersion};
 use crate::wasm::engine::Engines;
 
 /// Measure cold against warm starts, and fuel against time.
@@ -25,7 +33,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum BenchCommand {
-    /// Measure the stages of one viewer hook: load from disk, instantiate, first call, warm call, reused call, teardown.
+    /// Measure the stages of one viewer hook or function: load from disk or INIT, instantiate, first call, warm call, reused
+    /// call, teardown.
     #[command(
         after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json"
     )]
@@ -46,10 +55,17 @@ struct Fuel {
 
 #[derive(Debug, clap::Args)]
 struct ColdWarm {
-    /// A component that exports a viewer hook, or a source with `--runtime` [default: a built-in minimal hook]
+    /// A component that exports a viewer hook or is a function; or a source with `--runtime` [default: a built-in minimal
+    /// hook]
     file: Option<PathBuf>,
     #[command(flatten)]
     language: LanguageOption,
+    /// The handler of a function, as Lambda names it [default: that of the file].
+    #[arg(long, value_name = "HANDLER", requires = "runtime")]
+    handler: Option<String>,
+    /// The event of a function, as JSON [default: {}]
+    #[arg(long, value_name = "FILE")]
+    event: Option<PathBuf>,
     /// Samples of each stage, 100 to 10,000,000.
     #[arg(long, value_name = "NUMBER", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     rounds: u32,
@@ -72,9 +88,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 fn measured<T>(measure: impl FnOnce(&Engines, &mut dyn FnMut(f64)) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let directory = std::env::temp_dir().join(format!("edgeward-bench-{}", std::process::id()));
     let engines = Engines::new(&directory, Compiler::this_program()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let bar = ProgressBar::new(100).with_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}")?);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
-    let measured = measure(&engines, &mut |share| bar.set_position((share * 100.0) as u64));
+    let bar = progress()?;
+    let measured = measure(&engines, &mut |share| advance(&bar, share));
     bar.finish_and_clear();
     drop(engines);
     // It contains only compiled files of this run.
@@ -86,6 +101,8 @@ fn cold_warm(args: &ColdWarm) -> anyhow::Result<()> {
     let title = args.file.as_ref().map_or("the built-in minimal hook".to_owned(), |file| file.display().to_string());
     let rounds = args.rounds as usize;
     let report = match (&args.file, args.language.runtime) {
+        (Some(file), Some(language)) if language.profile() == Profile::Worker => function(args, file, Some(language))?,
+        (Some(file), None) if is_function(file) => function(args, file, None)?,
         (Some(file), Some(language)) => {
             let runtimes = Runtimes::new(args.language.runtimes.found());
             let source = runtimes.code(language, file, source::read(file, language)?);
@@ -113,6 +130,48 @@ fn cold_warm(args: &ColdWarm) -> anyhow::Result<()> {
         None => print_table(&report, &title),
     }
     Ok(())
+}
+
+/// A component that is a function, and no hook.
+fn is_function(file: &Path) -> bool {
+    let outline = std::fs::read(file).ok().and_then(|bytes| compile::outline(&bytes).ok());
+    outline
+        .is_some_and(|outline| outline.moments.is_empty() && matches!(outline.http, Some(HttpVersion::Event | HttpVersion::Cgi)))
+}
+
+fn function(args: &ColdWarm, file: &Path, language: Option<Language>) -> anyhow::Result<ColdWarmReport> {
+    let event = match &args.event {
+        Some(event) => Bytes::from(std::fs::read(event).with_context(|| format!("cannot read {}", event.display()))?),
+        None => Bytes::from_static(b"{}"),
+    };
+    let workshop = Workshop::open("bench", args.language.runtimes.found())?;
+    let code = match language {
+        Some(language) => workshop.function(language, file, args.handler.as_deref())?,
+        None => Workshop::component(&std::fs::read(file)?)?,
+    };
+    let deploy = |policy: InstancePolicy| {
+        let spec = Spec { policy, min_warm: Some(0), ..Spec::new("bench", code.id(), Profile::Worker) };
+        Ok::<Arc<Revision>, anyhow::Error>(workshop.deploy(spec, &code)?)
+    };
+    let invocation = |revision: &Revision| {
+        let context = InvokeContext::local(revision.name(), "bench".to_owned(), revision.limits(), SystemTime::now());
+        Invocation { event: event.clone(), context }
+    };
+    let bytes = usize::try_from(std::fs::metadata(file)?.len()).unwrap_or(usize::MAX);
+    let function = MeasuredFunction { bytes, deploy: &deploy, invocation: &invocation };
+    let bar = progress()?;
+    let report = measure::function_cold_warm(&function, args.rounds as usize, |share| advance(&bar, share));
+    bar.finish_and_clear();
+    report
+}
+
+fn progress() -> anyhow::Result<ProgressBar> {
+    Ok(ProgressBar::new(100).with_style(ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}")?))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+fn advance(bar: &ProgressBar, share: f64) {
+    bar.set_position((share * 100.0) as u64);
 }
 
 fn fuel(args: &Fuel) -> anyhow::Result<()> {
@@ -144,10 +203,11 @@ fn print_prices(prices: &Prices) {
 }
 
 fn print_table(report: &ColdWarmReport, title: &str) {
-    say!("{title}: {} hook, {} bytes", report.hook, report.component_bytes);
-    match &report.not_restorable_because {
-        None => say!("an instance is put back to its first state after each call"),
-        Some(why) => say!("each call takes a new instance: {why}"),
+    say!("{title}: {}, {} bytes", report.kind(), report.component_bytes);
+    match (&report.not_restorable_because, report.memory_bytes) {
+        (_, Some(memory)) => say!("an instance has {} KB of memory after a call", memory / 1_000),
+        (None, None) => say!("an instance is put back to its first state after each call"),
+        (Some(why), None) => say!("each call takes a new instance: {why}"),
     }
     say!("{} fuel a call, {} % of the CPU limit\n", report.fuel_per_call, report.utilization_percent);
     say!("{:<20}{:>10}{:>12}{:>12}{:>12}{:>12}", "", "samples", "p50", "p90", "p99", "p99.9");

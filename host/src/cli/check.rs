@@ -13,6 +13,7 @@ use super::configuration::ConfigFile;
 use super::output::say;
 use super::source::{RuntimesOption, Workshop};
 use crate::config::{self, Certificate, Config, ConfigErrors, Fault, FunctionCode, Judges, Loaded};
+use crate::function::build::DeployError;
 use crate::function::spec::Spec;
 use crate::host::wrong_roles;
 use crate::limits::Limits;
@@ -105,21 +106,27 @@ fn source(
     code: &FunctionCode,
     limits: &Limits,
 ) -> Vec<Fault> {
-    let FunctionCode::Source { file, language, text } = code else { return Vec::new() };
     let fault = |message: String, remedy: String| vec![Fault { message, remedy }];
     let opened = workshop.get_or_init(|| Workshop::open("check", runtimes.found()).map_err(|error| format!("{error:#}")));
     let workshop = match opened {
         Ok(workshop) => workshop,
         Err(error) => return fault(format!("it cannot be tried: {error}"), String::new()),
     };
-    let code = match workshop.source(*language, file, text) {
+    let file = code.file();
+    let opened = match code {
+        FunctionCode::Component(_) => return Vec::new(),
+        FunctionCode::Source { file, language, text } => workshop.source(*language, file, text).map_err(DeployError::from),
+        FunctionCode::Package { files, language, handler } => workshop.package(*language, files, handler),
+    };
+    let code = match opened {
         Ok(code) => code,
-        Err(missing) => return fault(missing.to_string(), missing.remedy()),
+        Err(DeployError::Runtime(missing)) => return fault(missing.to_string(), missing.remedy()),
+        Err(error) => return fault(error.to_string(), String::new()),
     };
     let spec = Spec { limits: limits.clone(), min_warm: Some(0), ..Spec::new("check", code.id(), limits.profile()) };
     match workshop.deploy(spec, &code) {
         Ok(revision) => {
-            components.borrow_mut().insert(file.clone(), revision.inspection().clone());
+            components.borrow_mut().insert(file.to_owned(), revision.inspection().clone());
             Vec::new()
         }
         Err(error) => fault(error.to_string(), String::new()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::UsageError;
 use super::output::say;
-use super::source::Workshop;
+use super::source::{LanguageOption, Workshop};
 use crate::function::build::CodeFile;
 use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome};
 use crate::function::error_payload::ErrorPayload;
@@ -21,7 +21,6 @@ use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, invoke as limits};
 use crate::network::Grants;
-use crate::runtime::RuntimeFolder;
 
 /// Run a function on an event, as AWS Lambda does.
 ///
@@ -33,7 +32,7 @@ use crate::runtime::RuntimeFolder;
     after_help = "Examples:\n  edgeward invoke function.wasm event.json\n  echo '{\"n\": 3}' | edgeward invoke function.wasm - --repeat 5\n  edgeward invoke function.wasm event.json --env TABLE=orders --network api.example.com:443 --timeout 10"
 )]
 pub(super) struct Args {
-    /// The component, or WASI 0.1 module.
+    /// The component or WASI 0.1 module; with `--runtime`, the file or folder of a function.
     file: PathBuf,
     /// The event, as JSON; `-` reads it from stdin. Without one it is `{}`.
     event: Option<PathBuf>,
@@ -52,6 +51,11 @@ pub(super) struct Args {
     /// A JSON object that the function finds in its context.
     #[arg(long, value_name = "JSON")]
     client_context: Option<String>,
+    #[command(flatten)]
+    language: LanguageOption,
+    /// The handler, as Lambda names it [default: that of the file, such as lambda_function.lambda_handler].
+    #[arg(long, value_name = "HANDLER", requires = "runtime")]
+    handler: Option<String>,
     /// How often to invoke it, one call after the other: the first is cold, the others are warm.
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     repeat: u32,
@@ -63,16 +67,24 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
             .map_err(|error| UsageError(format!("--client-context is no JSON object: {error}")))?;
     }
-    let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let code = Workshop::component(&bytes)?;
+    let workshop = Workshop::open("invoke", args.language.runtimes.found())?;
+    let code = code(args, &workshop)?;
     let spec = spec(args, &code)?;
-    let workshop = Workshop::open("invoke", RuntimeFolder::find(None))?;
     let revision = workshop.deploy(spec, &code).with_context(|| args.file.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let succeeded = tokio::task::LocalSet::new().block_on(&runtime, invoke_all(args, &revision, &event))?;
     drop((revision, workshop));
     // The error has been printed; only the exit code is left.
     if succeeded { Ok(()) } else { std::process::exit(i32::from(super::FAILED)) }
+}
+
+/// The component, or the file or folder of a function.
+fn code(args: &Args, workshop: &Workshop) -> anyhow::Result<CodeFile> {
+    let Some(language) = args.language.runtime else {
+        let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+        return Ok(Workshop::component(&bytes)?);
+    };
+    workshop.function(language, &args.file, args.handler.as_deref())
 }
 
 /// The event's bytes, which must be JSON, as for Lambda's Invoke.
@@ -128,7 +140,9 @@ async fn invoke_all(args: &Args, revision: &Arc<Revision>, event: &Bytes) -> any
     let lane = WorkerLane::new(0);
     let mut succeeded = true;
     for _ in 0..args.repeat {
-        let context = context(args, revision);
+        let id = Uuid::new_v4().to_string();
+        let local = InvokeContext::local(revision.name(), id, revision.limits(), SystemTime::now());
+        let context = InvokeContext { client_context: args.client_context.clone(), ..local };
         let (request_id, call) = (context.request_id.clone(), Invocation { event: event.clone(), context });
         eprintln!("START RequestId: {request_id} Version: $LATEST");
         let outcome = revision.call(&lane, Call::Invoke(call)).await.into_invoke();
@@ -140,24 +154,6 @@ async fn invoke_all(args: &Args, revision: &Arc<Revision>, event: &Bytes) -> any
         succeeded &= print(&outcome, &request_id, revision)?;
     }
     Ok(succeeded)
-}
-
-fn context(args: &Args, revision: &Revision) -> InvokeContext {
-    let name = revision.name().to_owned();
-    let now = SystemTime::now();
-    let deadline = (now + Duration::from_secs(args.timeout)).duration_since(UNIX_EPOCH).unwrap_or_default();
-    InvokeContext {
-        request_id: Uuid::new_v4().to_string(),
-        function_version: "$LATEST".to_owned(),
-        invoked_function_arn: format!("arn:aws:lambda:local:000000000000:function:{name}"),
-        memory_limit_mb: u32::try_from(args.memory).unwrap_or(u32::MAX),
-        deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
-        log_group_name: format!("/aws/lambda/{name}"),
-        log_stream_name: "$LATEST".to_owned(),
-        client_context: args.client_context.clone(),
-        trace_id: None,
-        function_name: name,
-    }
 }
 
 /// As Lambda writes it, with its tabs.

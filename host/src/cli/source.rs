@@ -6,11 +6,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::UsageError;
-use crate::function::build::{Builder, CodeFile, DeployError};
+use crate::function::build::{BuildFolders, Builder, CodeFile, DeployError};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::language::Language;
-use crate::limits::Compiling;
+use crate::limits::init::CLOUDFRONT_SOURCE_BYTES;
+use crate::limits::{Compiling, Profile};
 use crate::runtime::{MissingRuntime, RuntimeFolder};
 use crate::telemetry::Telemetry;
 use crate::wasm::compile::{Compiler, ComponentSource};
@@ -26,7 +27,7 @@ pub(super) struct RuntimesOption {
 /// The Runtime of a source.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct LanguageOption {
-    /// The file is a source, for this Runtime: cloudfront-js-1.0, cloudfront-js-2.0.
+    /// The file is a source, for this Runtime: cloudfront-js-1.0, cloudfront-js-2.0, python3.14, nodejs24.x.
     #[arg(long, value_name = "RUNTIME", value_parser = language)]
     pub(super) runtime: Option<Language>,
     #[command(flatten)]
@@ -51,10 +52,13 @@ pub(super) fn named(file: &Path) -> String {
     format!("{}{hint}", file.display())
 }
 
-/// Reads a source, as a configuration would.
+/// Reads the source of a hook, as a configuration would.
 pub(super) fn read(file: &Path, language: Language) -> anyhow::Result<String> {
+    if language.profile() != Profile::Viewer {
+        return Err(UsageError(format!("{language} runs functions, and no hooks; `edgeward invoke` calls one")).into());
+    }
     let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let most = language.source_bytes_max();
+    let most = CLOUDFRONT_SOURCE_BYTES;
     if text.len() as u64 > most {
         let (file, bytes) = (file.display(), text.len());
         return Err(UsageError(format!("{file} has {bytes} bytes; a source of {language} may have at most {most}")).into());
@@ -62,7 +66,8 @@ pub(super) fn read(file: &Path, language: Language) -> anyhow::Result<String> {
     String::from_utf8(text).map_err(|_| UsageError(format!("{} is not UTF-8", file.display())).into())
 }
 
-/// Deploys functions for this process only, in a folder that goes with it.
+/// Deploys functions for this process only, in a folder that goes with it. What is compiled stays in the user's cache: a
+/// Runtime takes seconds.
 pub(super) struct Workshop {
     builder: Builder,
     pub(super) telemetry: Arc<Telemetry>,
@@ -74,7 +79,13 @@ impl Workshop {
     pub(super) fn open(purpose: &str, runtimes: RuntimeFolder) -> anyhow::Result<Workshop> {
         let directory = std::env::temp_dir().join(format!("edgeward-{purpose}-{}", std::process::id()));
         let telemetry = Arc::new(Telemetry::new());
-        let builder = Builder::new(1, &directory, Compiler::this_program(), runtimes, telemetry.clone())?;
+        let build = |compiled: &Path| {
+            let folders = BuildFolders { compiled, packages: &directory };
+            Builder::new(1, folders, Compiler::this_program(), runtimes.clone(), telemetry.clone())
+        };
+        // A cache that cannot be written to is done without.
+        let cached = user_cache().filter(|cache| is_writable(cache)).map(|cache| build(&cache));
+        let builder = cached.unwrap_or_else(|| build(&directory))?;
         Ok(Workshop { builder, telemetry, directory })
     }
 
@@ -82,13 +93,38 @@ impl Workshop {
         self.builder.source(language, file, text.to_owned())
     }
 
+    pub(super) fn package(&self, language: Language, files: &Path, handler: &str) -> Result<CodeFile, DeployError> {
+        self.builder.package(language, files, handler)
+    }
+
+    /// The file, folder or archive of a function; without a `handler`, that which such files have.
+    pub(super) fn function(&self, language: Language, files: &Path, handler: Option<&str>) -> anyhow::Result<CodeFile> {
+        if language.profile() != Profile::Worker {
+            return Err(UsageError(format!("{language} runs viewer hooks; `edgeward test` calls one")).into());
+        }
+        let handler = handler.map_or_else(|| language.handler_of(files), str::to_owned);
+        self.package(language, files, &handler).map_err(|error| anyhow::anyhow!("{}: {error}", files.display()))
+    }
+
     pub(super) fn component(bytes: &[u8]) -> std::io::Result<CodeFile> {
         ComponentSource::from_bytes(bytes).map(CodeFile::Component)
     }
 
     pub(super) fn deploy(&self, spec: Spec, code: &CodeFile) -> Result<Arc<Revision>, DeployError> {
-        self.builder.build(spec, code, Compiling::default()).map(Arc::new)
+        // Somebody waits for it, and nobody is served.
+        self.builder.build(spec, code, Compiling { niceness: 0, ..Compiling::default() }).map(Arc::new)
     }
+}
+
+/// By the XDG Base Directory Specification.
+fn user_cache() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(cache.join("edgeward"))
+}
+
+fn is_writable(folder: &Path) -> bool {
+    std::fs::create_dir_all(folder).is_ok() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 impl Drop for Workshop {

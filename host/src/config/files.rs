@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::reader::{TableReader, Text};
 use super::sources::{InputSnapshot, Sources};
 use super::{Certificate, FunctionCode};
-use crate::limits::Limits;
+use crate::limits::{Limits, config};
 
 pub(super) struct Files<'a> {
     sources: &'a Sources,
@@ -109,6 +109,28 @@ impl<'a> Files<'a> {
         self.look(&path);
         let opened = open(&path).map(drop);
         self.found(table, text, path, opened)
+    }
+
+    /// A file, or a folder with everything in it, that exists and is watched; of a large folder, only its first files are.
+    pub(super) fn tree(&mut self, table: &TableReader<'_>, text: &Text<'_>) -> Option<PathBuf> {
+        let path = self.resolve(text);
+        self.look(&path);
+        if !path.is_dir() {
+            return self.existing(table, text);
+        }
+        let mut folders = vec![path.clone()];
+        let mut left = config::WATCHED_FILES;
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            for entry in entries.flatten().take(left) {
+                left -= 1;
+                self.look(&entry.path());
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(entry.path());
+                }
+            }
+        }
+        Some(path)
     }
 
     /// Reads a file of at most `bytes_max` bytes.

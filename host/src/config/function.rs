@@ -13,6 +13,7 @@ use super::reader::{self, Declared, TableReader, Text};
 use super::report::{nearest, quoted};
 use super::{Function, FunctionCode, Hidden, KeyValues};
 use crate::language::Language;
+use crate::limits::init::CLOUDFRONT_SOURCE_BYTES;
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};
 use crate::network::Grants;
 
@@ -50,14 +51,24 @@ impl Uses {
         }
     }
 
-    /// The one profile of a source.
-    fn source(&self, table: &TableReader<'_>, name: &str) -> Profile {
-        if let Some(worker) = self.worker.get(name) {
-            let message = format!("function `{name}` is a source, which can only be a viewer hook");
-            let remedy = "use it as `viewer_request` or `viewer_response`, or use a function with a `component` here";
-            table.report.error(worker.clone(), message, remedy);
+    /// The one profile of a source in this language.
+    fn source(&self, table: &TableReader<'_>, name: &str, language: Language) -> Profile {
+        match language.profile() {
+            Profile::Viewer => {
+                if let Some(worker) = self.worker.get(name) {
+                    let message = format!("function `{name}` is a source of {language}, which can only be a viewer hook");
+                    let remedy = "use it as `viewer_request` or `viewer_response`, or use a function with a `component` here";
+                    table.report.error(worker.clone(), message, remedy);
+                }
+            }
+            Profile::Worker => {
+                if let Some(viewer) = self.viewer.get(name) {
+                    let message = format!("function `{name}` is a source of {language}, which cannot be a viewer hook");
+                    table.report.error(viewer.clone(), message, "name it as the `component` of an origin");
+                }
+            }
         }
-        Profile::Viewer
+        language.profile()
     }
 }
 
@@ -70,7 +81,11 @@ pub(super) fn read(
 ) -> BTreeMap<String, Arc<Function>> {
     let functions = root.named("function").into_iter().filter_map(|(name, mut table)| {
         let name = (*name.get_ref()).to_owned();
-        let profile = if table.has("source") { uses.source(&table, &name) } else { uses.profile(&table, &name) };
+        let language = table.peek("runtime").and_then(Language::named).filter(|_| table.has("source"));
+        let profile = match language {
+            Some(language) => uses.source(&table, &name, language),
+            None => uses.profile(&table, &name),
+        };
         let limits = limits(&mut table, profile);
         let code = code(&mut table, uses.contains(&name).then_some(&limits), files);
         let policy = policy(&mut table);
@@ -96,7 +111,7 @@ pub(super) fn read(
     functions.collect()
 }
 
-/// `component`, or `source` with `runtime`.
+/// `component`, or `source` with `runtime` and, for a function, `handler`.
 fn code(table: &mut TableReader<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<FunctionCode> {
     const EXAMPLE: &str = "\"function.wasm\"";
     let (component, source, runtime) = (table.text("component"), table.text("source"), table.text("runtime"));
@@ -112,7 +127,13 @@ fn code(table: &mut TableReader<'_>, limits: Option<&Limits>, files: &mut Files<
             component.and(None)
         }
         (Some(component), None, None) => component_file(table, &component, limits, files).map(FunctionCode::Component),
-        (None, Some(source), Some(runtime)) => source_file(table, &source, &runtime, limits, files),
+        (None, Some(source), Some(runtime)) => {
+            let language = language(table, &runtime)?;
+            match language.profile() {
+                Profile::Viewer => source_file(table, &source, language, limits, files),
+                Profile::Worker => package(table, &source, language, limits, files),
+            }
+        }
         (None, Some(_), None) => {
             if !table.has("runtime") {
                 table.missing("runtime", &format!("\"{}\"", Language::CloudfrontJs2));
@@ -128,13 +149,7 @@ fn code(table: &mut TableReader<'_>, limits: Option<&Limits>, files: &mut Files<
     }
 }
 
-fn source_file(
-    table: &TableReader<'_>,
-    source: &Text<'_>,
-    runtime: &Text<'_>,
-    limits: Option<&Limits>,
-    files: &mut Files<'_>,
-) -> Option<FunctionCode> {
+fn language(table: &TableReader<'_>, runtime: &Text<'_>) -> Option<Language> {
     let language = Language::named(runtime.get_ref());
     if language.is_none() {
         let names = || Language::ALL.iter().map(|language| language.name());
@@ -142,9 +157,46 @@ fn source_file(
         let message = format!("unknown runtime `{}`", runtime.get_ref().escape_debug());
         table.report.error(runtime.span(), message, format!("{near}the runtimes are: {}", quoted(names())));
     }
+    language
+}
+
+/// A function's file, or folder of files.
+fn package(
+    table: &mut TableReader<'_>,
+    source: &Text<'_>,
+    language: Language,
+    limits: Option<&Limits>,
+    files: &mut Files<'_>,
+) -> Option<FunctionCode> {
+    let handler = table.text("handler");
+    let path = files.tree(table, source)?;
+    let handler = match handler {
+        Some(handler) if handler.get_ref().contains('.') => (*handler.get_ref()).to_owned(),
+        Some(handler) => {
+            let message = format!("`{}` is no handler", handler.get_ref().escape_debug());
+            let remedy = format!("name the file and the function in it, such as `{}`", language.handler_of(&path));
+            table.report.error(handler.span(), message, remedy);
+            return None;
+        }
+        None => language.handler_of(&path),
+    };
+    let code = FunctionCode::Package { files: path, language, handler };
+    if let Some(limits) = limits {
+        files.judge_source(table, source, &code, limits);
+    }
+    Some(code)
+}
+
+fn source_file(
+    table: &TableReader<'_>,
+    source: &Text<'_>,
+    language: Language,
+    limits: Option<&Limits>,
+    files: &mut Files<'_>,
+) -> Option<FunctionCode> {
     let file = files.existing(table, source)?;
-    let (language, bytes) = (language?, std::fs::metadata(&file).map_or(0, |metadata| metadata.len()));
-    let most = language.source_bytes_max();
+    let bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+    let most = CLOUDFRONT_SOURCE_BYTES;
     if bytes > most {
         let message = format!("`{}` has {bytes} bytes", source.get_ref().escape_debug());
         table.report.error(source.span(), message, format!("a source of {language} may have at most {most}"));

@@ -62,6 +62,14 @@ impl<'a> TableReader<'a> {
         self.entries.contains_key(key)
     }
 
+    /// A text that is read later. What is wrong with it is told then.
+    pub(super) fn peek(&self, key: &str) -> Option<&str> {
+        match self.entries.get(key)?.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     pub(super) fn text(&mut self, key: &'static str) -> Option<Text<'a>> {
         let value = self.value(key)?;
         text(self.report, key, value)

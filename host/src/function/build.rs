@@ -15,16 +15,19 @@ use crate::function::spec::{CodeDigest, CodeId, Spec};
 use crate::function::worker_pool::WorkerPool;
 use crate::language::Language;
 use crate::limits::{Compiling, InstancePolicy, Limit, Profile, shelf};
-use crate::runtime::{MissingRuntime, RuntimeFolder, Runtimes, SourceCode};
+use crate::runtime::{
+    MissingRuntime, PackageCode, PackageCodeError, PackageError, PackageStore, RuntimeFolder, Runtimes, SourceCode,
+};
 use crate::telemetry::{FunctionMetrics, Telemetry};
-use crate::wasm::compile::{self, CompileError, Compiled, Compiler, ComponentSource, HttpVersion, Inspection};
+use crate::wasm::compile::{self, CompileError, Compiler, ComponentSource, HttpVersion, Inspection};
 use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
 use crate::wasm::init::InitError;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
 use crate::wasm::worker::WorkerCode;
-use crate::wasm::worker::state::Surroundings;
+use crate::wasm::worker::init::initial_state;
+use crate::wasm::worker::state::{MountedFolder, Surroundings};
 
 /// Why a component cannot be deployed with its specification.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +41,12 @@ pub enum DeployError {
     /// INIT of a source has failed.
     #[error(transparent)]
     Init(#[from] InitError),
-    #[error("a source can be a viewer hook, and not run at or as an origin; take a component there")]
-    SourceAtOrigin,
+    #[error("a source of {0} can be a viewer hook, and not run at or as an origin; take a component there, or a function")]
+    SourceAtOrigin(Language),
+    #[error("a source of {0} is a function, which can be an origin, and no viewer hook")]
+    FunctionAtViewer(Language),
+    #[error("its files: {0}")]
+    Package(#[from] PackageError),
     #[error("{}", .0.told())]
     Code(#[from] CompileError),
     /// No instance of it starts.
@@ -57,7 +64,8 @@ impl DeployError {
             DeployError::Runtime(_) => "runtime",
             DeployError::Init(InitError::Runtime(error)) => error.reason().name(),
             DeployError::Init(_) => "init",
-            DeployError::SourceAtOrigin => "profile",
+            DeployError::SourceAtOrigin(_) | DeployError::FunctionAtViewer(_) => "profile",
+            DeployError::Package(_) => "package",
             DeployError::Start(_) => "start",
         }
     }
@@ -67,6 +75,7 @@ impl DeployError {
 pub enum CodeFile {
     Component(ComponentSource),
     Source(SourceCode),
+    Package(PackageCode),
 }
 
 impl CodeFile {
@@ -79,8 +88,20 @@ impl CodeFile {
                 source: CodeDigest(Sha256::digest(text).into()),
                 file: file.clone(),
             },
+            CodeFile::Package(PackageCode { language, runtime, package, handler, .. }) => CodeId::Source {
+                language: *language,
+                runtime: CodeDigest(runtime.sha256),
+                source: CodeDigest(package.sha256),
+                file: handler.clone(),
+            },
         }
     }
+}
+
+/// Where compiled files and the packages of functions are kept.
+pub struct BuildFolders<'a> {
+    pub compiled: &'a Path,
+    pub packages: &'a Path,
 }
 
 /// What every revision is built with. One for the process: engines reserve much address space.
@@ -89,20 +110,31 @@ pub struct Builder {
     lanes: usize,
     engines: Arc<Engines>,
     runtimes: Runtimes,
+    packages: PackageStore,
     telemetry: Arc<Telemetry>,
 }
 
 impl Builder {
-    /// `lanes` is the number of threads that call revisions; compiled files are kept in `data_dir`, and made by `compiler`.
+    /// `lanes` is the number of threads that call revisions; `compiler` makes the compiled files.
     pub fn new(
         lanes: usize,
-        data_dir: &Path,
+        folders: BuildFolders<'_>,
         compiler: Compiler,
         runtimes: RuntimeFolder,
         telemetry: Arc<Telemetry>,
     ) -> anyhow::Result<Builder> {
-        let engines = Arc::new(Engines::new(data_dir, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
-        Ok(Builder { lanes, engines, runtimes: Runtimes::new(runtimes), telemetry })
+        let engines = Arc::new(Engines::new(folders.compiled, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+        let (runtimes, packages) = (Runtimes::new(runtimes), PackageStore::at(folders.packages.join("packages")));
+        Ok(Builder { lanes, engines, runtimes, packages, telemetry })
+    }
+
+    /// The files of a function, which are copied, with the Runtime that is installed for its language.
+    pub fn package(&self, language: Language, files: &Path, handler: &str) -> Result<CodeFile, DeployError> {
+        let code = self.runtimes.package(&self.packages, language, files, handler);
+        code.map(CodeFile::Package).map_err(|error| match error {
+            PackageCodeError::Runtime(missing) => missing.into(),
+            PackageCodeError::Package(error) => error.into(),
+        })
     }
 
     /// A source, with the Runtime that is installed for its language.
@@ -124,6 +156,7 @@ impl Builder {
         let (code, inspection) = match code {
             CodeFile::Component(component) => self.component(&spec, component, bounds, &metrics)?,
             CodeFile::Source(source) => self.frozen(&spec, source, bounds, &metrics)?,
+            CodeFile::Package(package) => self.package_function(&spec, package, bounds, &metrics)?,
         };
         let deployed = SystemTime::now();
         Ok(Revision { spec, deployed, inspection, metrics, throttle: UtilizationThrottle::default(), code })
@@ -142,7 +175,11 @@ impl Builder {
                 let code = ViewerCode::new(&self.engines, &compiled, &spec.limits, key_values(spec))?;
                 Code::Viewer(self.viewer_pool(spec, code, shelf::VIEWER, metrics)?)
             }
-            Profile::Worker => Code::Worker(self.worker_pool(spec, &compiled, metrics)?),
+            Profile::Worker => {
+                let surroundings = surroundings(spec, Arc::default(), metrics);
+                let code = WorkerCode::new(&self.engines, &compiled, None, &spec.limits, surroundings)?;
+                Code::Worker(self.worker_pool(spec, code, compiled.inspection.http, metrics)?)
+            }
         };
         self.engines.aot.release(&compiled.component);
         Ok((code, compiled.inspection))
@@ -156,14 +193,36 @@ impl Builder {
         metrics: &Arc<FunctionMetrics>,
     ) -> Result<(Code, Inspection), DeployError> {
         if spec.profile() != Profile::Viewer {
-            return Err(DeployError::SourceAtOrigin);
+            return Err(DeployError::SourceAtOrigin(source.language));
         }
         let (runtime, code, log) = self.runtimes.function(&self.engines, source, &spec.limits, bounds, key_values(spec))?;
-        if !log.is_empty() && metrics.may_speak() {
-            tracing::info!(target: "edgeward::function", function = spec.name, "at deployment: {log}");
-        }
+        tell_log(spec, metrics, &log);
         // An instance of a Runtime takes half a megabyte: until the first call there is none.
         Ok((Code::Viewer(self.viewer_pool(spec, code, 0, metrics)?), runtime.inspection.clone()))
+    }
+
+    /// A function whose instances begin as INIT of its package has ended.
+    fn package_function(
+        &self,
+        spec: &Spec,
+        code: &PackageCode,
+        bounds: Compiling,
+        metrics: &Arc<FunctionMetrics>,
+    ) -> Result<(Code, Inspection), DeployError> {
+        if spec.profile() != Profile::Worker {
+            return Err(DeployError::FunctionAtViewer(code.language));
+        }
+        let runtime = self.runtimes.of_package(&self.engines, code, &spec.limits, bounds)?;
+        let library = code.library.clone().map(|(host, guest)| MountedFolder { host, guest, kept: None });
+        let package = code.package.clone();
+        let task = MountedFolder { host: package.folder.clone(), guest: "/var/task", kept: Some(package) };
+        let surroundings = surroundings(spec, [task].into_iter().chain(library).collect(), metrics);
+        let init = initial_state(&self.engines, &runtime, &code.handler, &spec.limits, surroundings.clone());
+        let state = block_on(init)?;
+        tell_log(spec, metrics, &state.log);
+        let worker = WorkerCode::new(&self.engines, &runtime, Some(&state.module), &spec.limits, surroundings)?;
+        let pool = self.worker_pool(spec, worker, runtime.inspection.http, metrics)?;
+        Ok((Code::Worker(pool), runtime.inspection.clone()))
     }
 
     /// Without a promise of more, so many instances are ready for each lane.
@@ -187,18 +246,10 @@ impl Builder {
     fn worker_pool(
         &self,
         spec: &Spec,
-        compiled: &Compiled,
+        code: WorkerCode,
+        http: Option<HttpVersion>,
         metrics: &Arc<FunctionMetrics>,
     ) -> Result<Arc<WorkerPool>, DeployError> {
-        let connections = spec.limits.value(Limit::Connections);
-        let surroundings = Surroundings {
-            name: spec.name.as_str().into(),
-            environment: spec.environment.clone(),
-            key_values: key_values(spec),
-            egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),
-        };
-        let http = compiled.inspection.http;
-        let code = WorkerCode::new(&self.engines, &compiled.component, http, &spec.limits, surroundings)?;
         let min_warm = spec.min_warm.unwrap_or(1);
         // A program runs once in its instance.
         let policy = if http == Some(HttpVersion::Cgi) { InstancePolicy::Fresh } else { spec.policy };
@@ -208,19 +259,37 @@ impl Builder {
     }
 }
 
+fn surroundings(spec: &Spec, folders: Arc<[MountedFolder]>, metrics: &Arc<FunctionMetrics>) -> Surroundings {
+    let connections = spec.limits.value(Limit::Connections);
+    Surroundings {
+        name: spec.name.as_str().into(),
+        environment: spec.environment.clone(),
+        key_values: key_values(spec),
+        egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),
+        folders,
+    }
+}
+
+/// What INIT has logged.
+fn tell_log(spec: &Spec, metrics: &FunctionMetrics, log: &str) {
+    if !log.is_empty() && metrics.may_speak() {
+        tracing::info!(target: "edgeward::function", function = spec.name, "at deployment: {log}");
+    }
+}
+
 fn key_values(spec: &Spec) -> Option<Arc<dyn KeyValueStore>> {
     spec.key_values.clone().map(|values| values as Arc<dyn KeyValueStore>)
 }
 
 /// Instances of workers start asynchronously, with timers. Whatever runtime the caller's thread belongs to
 /// must not be blocked on, so this one has a thread of its own.
-fn block_on(started: impl Future<Output = Result<(), Failure>> + Send) -> Result<(), Failure> {
+fn block_on<T: Send, E: From<Failure> + Send>(started: impl Future<Output = Result<T, E>> + Send) -> Result<T, E> {
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| Failure::Host(format!("no runtime to start it on: {error}")))?.block_on(started)
     };
     let ran = std::thread::scope(|scope| scope.spawn(run).join());
-    ran.unwrap_or_else(|_| Err(Failure::Host("its start panicked".to_owned())))
+    ran.unwrap_or_else(|_| Err(Failure::Host("its start panicked".to_owned()).into()))
 }
 
 #[cfg(test)]
@@ -253,7 +322,8 @@ pub(crate) mod tests {
     /// On the engines of all tests.
     pub(crate) fn builder(telemetry: &Arc<Telemetry>) -> Builder {
         let runtimes = Runtimes::new(RuntimeFolder::at(Path::new("/nonexistent")));
-        Builder { lanes: 1, engines: engines().clone(), runtimes, telemetry: telemetry.clone() }
+        let packages = PackageStore::at(std::env::temp_dir().join("edgeward-test-packages"));
+        Builder { lanes: 1, engines: engines().clone(), runtimes, packages, telemetry: telemetry.clone() }
     }
 
     fn component(bytes: &[u8]) -> CodeFile {

@@ -181,6 +181,7 @@ impl WorkerPool {
         match self.policy {
             InstancePolicy::Fresh => self.retire(instance, "used"),
             InstancePolicy::Reuse { max_calls, .. } if instance.calls >= max_calls => self.retire(instance, "quota"),
+            InstancePolicy::Reuse { .. } if instance.inner().has_exited() => self.retire(instance, "exited"),
             InstancePolicy::Reuse { .. } if instance.inner().is_busy() => self.retire(instance, "busy"),
             InstancePolicy::Reuse { max_idle, .. } => {
                 instance.idle_since = Instant::now();

@@ -160,6 +160,7 @@ fn revision(
     let code = match &function.code {
         FunctionCode::Component(file) => CodeFile::Component(ComponentSource::open(file)?),
         FunctionCode::Source { file, language, text } => builder.source(*language, file, text.to_string())?,
+        FunctionCode::Package { files, language, handler } => builder.package(*language, files, handler)?,
     };
     let spec = spec(function, code.id());
     match before {

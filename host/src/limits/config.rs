@@ -10,6 +10,8 @@ pub const VALUE_FILE_BYTES: u64 = 64 << 10;
 /// Values from the environment and from files in one configuration, and the bytes of all of them.
 pub const INSERTED_VALUES: usize = 10_000;
 pub const INSERTED_BYTES: usize = 16 << 20;
+/// Files of one function's folder that are watched for changes.
+pub const WATCHED_FILES: usize = 1_000;
 pub const COMPONENT_BYTES: u64 = 256 << 20;
 pub const BEHAVIORS_PER_SITE: usize = 75;
 pub const PATH_PATTERN_BYTES: usize = 255;

@@ -9,11 +9,13 @@ pub struct Compiling {
     pub memory_bytes: u64,
     /// CPU time of all its threads; by the clock it may take `compile::PATIENCE` times as long.
     pub cpu_s: u64,
+    /// Of the process, from 0 to 19: whoever serves has the CPU first.
+    pub niceness: i32,
 }
 
 impl Default for Compiling {
     fn default() -> Compiling {
-        Compiling { memory_bytes: compile::MEMORY_BYTES, cpu_s: compile::CPU_S }
+        Compiling { memory_bytes: compile::MEMORY_BYTES, cpu_s: compile::CPU_S, niceness: compile::NICENESS }
     }
 }
 
@@ -26,6 +28,8 @@ pub mod compile {
     /// CPU time of it, summed over its threads.
     pub const CPU_S: u64 = 120;
     pub const CPU_S_MAX: u64 = 3_600;
+    /// Of the process, where others are served.
+    pub const NICENESS: i32 = 19;
     /// By the clock it may take so many times its CPU time: it has the lowest priority, and others may want the CPU.
     pub const PATIENCE: u32 = 4;
     /// Such processes at once.
@@ -107,6 +111,18 @@ pub mod restore {
 pub mod init {
     /// CPU time. No call of it waits for anything, so that it is the deadline as well.
     pub const CPU_US: u64 = 1_000_000;
+    /// The same of a function (Lambda's INIT phase), and by the clock; unless one of its calls may take longer.
+    pub const FUNCTION_CPU_US: u64 = 10_000_000;
+    pub const FUNCTION_MS: u64 = 10_000;
+    /// For reading the state that INIT has left, which takes a few instructions for each global.
+    pub const SAVE_FUEL: u64 = 1 << 32;
+    /// Files of a function's code and its dependencies, and all their bytes (Lambda's quota for an unzipped package).
+    pub const PACKAGE_FILES: usize = 20_000;
+    pub const PACKAGE_BYTES: u64 = 250 << 20;
+    /// Folders within one another.
+    pub const PACKAGE_DEPTH: usize = 32;
+    /// Packages that are kept for functions which are not deployed any more.
+    pub const PACKAGES_UNUSED: usize = 16;
     /// Source bytes of a CloudFront function (CloudFront's quota).
     pub const CLOUDFRONT_SOURCE_BYTES: u64 = 10_240;
     /// What the host takes from the guest at once: the overlay, or a message with its stack.

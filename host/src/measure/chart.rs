@@ -21,10 +21,10 @@ pub fn svg(report: &ColdWarmReport, title: &str) -> String {
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="13">
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="20" y="28" font-size="17" font-weight="600">{}</text>
-<text x="20" y="48" fill="#57606a">{} hook, {} bytes, {} fuel a call; bar: p50 to p99.9, marks: p90 and p99</text>
+<text x="20" y="48" fill="#57606a">{}, {} bytes, {} fuel a call; bar: p50 to p99.9, marks: p90 and p99</text>
 "##,
         escape(title),
-        report.hook,
+        report.kind(),
         report.component_bytes,
         report.fuel_per_call,
     );

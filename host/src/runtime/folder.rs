@@ -20,7 +20,7 @@ pub struct RuntimeFolder {
 
 /// A language's Runtime is not installed, or cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the Runtime of {language}, `{}`, is not installed; looked for in {}: {why}", .language.file(), listed(.candidates))]
+#[error("the Runtime of {language}, `{}`, is not installed; looked for in {}: {why}", .language.files().runtime, listed(.candidates))]
 pub struct MissingRuntime {
     language: Language,
     candidates: Vec<PathBuf>,
@@ -46,15 +46,18 @@ impl RuntimeFolder {
 
     /// The folder that was asked for; else that of the environment; else that of the installation, or of a checkout.
     pub fn find(asked: Option<&Path>) -> RuntimeFolder {
-        if let Some(folder) = asked {
+        let variable = std::env::var_os(VARIABLE);
+        let program = std::env::current_exe().unwrap_or_default();
+        let current = std::env::current_dir().unwrap_or_default();
+        RuntimeFolder::of(asked, variable.as_deref().map(Path::new), &program, &current)
+    }
+
+    fn of(asked: Option<&Path>, variable: Option<&Path>, program: &Path, current: &Path) -> RuntimeFolder {
+        let variable = variable.filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = asked.or(variable) {
             return RuntimeFolder::at(folder);
         }
-        if let Some(folder) = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
-            return RuntimeFolder::at(Path::new(&folder));
-        }
-        let program = std::env::current_exe().unwrap_or_default();
         let beside = program.parent().unwrap_or(Path::new("."));
-        let current = std::env::current_dir().unwrap_or_default();
         let mut candidates = vec![beside.join(INSTALLED)];
         let above = program.ancestors().skip(1).chain(current.ancestors());
         candidates.extend(above.map(|folder| folder.join(BUILT)).filter(|folder| folder.is_dir()).take(1));
@@ -62,13 +65,26 @@ impl RuntimeFolder {
     }
 
     pub(super) fn path(&self, language: Language) -> Option<PathBuf> {
-        self.candidates.iter().map(|folder| folder.join(language.file())).find(|path| path.is_file())
+        self.candidates.iter().map(|folder| folder.join(language.files().runtime)).find(|path| path.is_file())
     }
 
     pub(super) fn open(&self, language: Language) -> Result<ComponentSource, MissingRuntime> {
         let missing = |why: String| MissingRuntime { language, candidates: self.candidates.clone(), why };
         let path = self.path(language).ok_or_else(|| missing("no such file".to_owned()))?;
         ComponentSource::open(&path).map_err(|error| missing(error.to_string()))
+    }
+}
+
+impl RuntimeFolder {
+    /// The folder of a language's library, and where its Runtime finds that.
+    pub(super) fn library(&self, language: Language) -> Result<Option<(PathBuf, &'static str)>, MissingRuntime> {
+        let Some((library, guest)) = language.files().library else { return Ok(None) };
+        let path = self.path(language).unwrap_or_default().with_file_name(library);
+        if path.is_dir() {
+            return Ok(Some((path, guest)));
+        }
+        let why = format!("its library is not beside it: {}", path.display());
+        Err(MissingRuntime { language, candidates: self.candidates.clone(), why })
     }
 }
 
@@ -93,9 +109,28 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_asked_for_is_the_only_one() {
-        let asked = RuntimeFolder::find(Some(Path::new("/nowhere")));
-        assert_eq!(asked.candidates, [PathBuf::from("/nowhere")]);
-        assert!(!RuntimeFolder::find(None).candidates.is_empty());
+    fn a_folder_that_is_named_is_the_only_one_and_else_the_program_and_the_checkouts_around_it_are_asked() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        for checkout in ["mine", "other"] {
+            std::fs::create_dir_all(at(checkout).join(BUILT)).unwrap();
+        }
+        let (installed, built) = ("bin/../share/edgeward/runtimes", "mine/guests/target/runtimes");
+        let beside = "mine/target/debug/../share/edgeward/runtimes";
+        for (asked, variable, program, current, expected) in [
+            (Some("asked"), Some("variable"), "mine/target/debug/edgeward", "other", &["asked"][..]),
+            (None, Some("variable"), "mine/target/debug/edgeward", "other", &["variable"]),
+            (None, None, "bin/edgeward", "elsewhere", &[installed]),
+            (None, None, "bin/edgeward", "mine/host/src", &[installed, built]),
+            // The program's own checkout comes before the one that it is called in.
+            (None, None, "mine/target/debug/edgeward", "other", &[beside, built]),
+        ] {
+            let [asked, variable] = [asked, variable].map(|folder| folder.map(at));
+            let found = RuntimeFolder::of(asked.as_deref(), variable.as_deref(), &at(program), &at(current));
+            assert_eq!(found.candidates, expected.iter().map(|path| at(path)).collect::<Vec<_>>(), "{program} in {current}");
+        }
+        // A variable that is set to nothing names no folder.
+        let empty = RuntimeFolder::of(None, Some(Path::new("")), &at("bin/edgeward"), root.path());
+        assert_eq!(empty.candidates, [at(installed)]);
     }
 }

@@ -34,6 +34,7 @@ use crate::wasm::aot::AotKey;
 use crate::wasm::engine::Engines;
 use crate::wasm::engine::config;
 use crate::wasm::restore::{self, Flavour};
+use crate::wasm::snapshot::{self, StateLayout};
 
 pub use crate::wasm::world::{HttpVersion, interface};
 pub use adapt::{adapted, componentized};
@@ -58,8 +59,8 @@ fn examine_as(component: &[u8], limits: &Limits, flavour: Flavour) -> Result<Not
     let offer = AvailableImports::of(&engine, profile).map_err(CompileError::Wasmtime)?;
     let component = adapted(component)?;
     let examined = examine::examined(&component, limits, &offer)?;
-    let unsuitable = prepare::prepared(&component, &examined, limits, flavour)?.unsuitable;
-    Ok(Note { inspection: examined.inspection, unsuitable })
+    let prepared = prepare::prepared(&component, &examined, limits, flavour)?;
+    Ok(Note { inspection: examined.inspection, unsuitable: prepared.unsuitable, state: prepared.state })
 }
 
 /// Reads a component without looking at its code: what it exports and imports, whether or not that can be deployed.
@@ -79,6 +80,8 @@ pub struct Compiled {
     /// Whether instances of a viewer component can be restored; if not, why, for the log.
     pub restorable: Result<(), String>,
     pub flavour: Flavour,
+    /// Of a Runtime for functions.
+    pub state: Option<StateLayout>,
 }
 
 /// Compiles a component within these bounds, or maps the cached code.
@@ -109,7 +112,11 @@ pub fn compiled_as(
             format!("viewer-{} {} {} {flavour:?} {memory_bytes}", adapt::VERSION, frame::VERSION, restore::VERSION)
         }
         Profile::Worker => {
-            format!("worker-{} {} {} {}", adapt::VERSION, frame::VERSION, streams::VERSION, bulk::VERSION)
+            let how = format!("worker-{} {} {} {}", adapt::VERSION, frame::VERSION, streams::VERSION, bulk::VERSION);
+            match flavour {
+                Flavour::Function => how,
+                Flavour::Runtime => format!("{how} snapshot-{}", snapshot::VERSION),
+            }
         }
     };
     let key = AotKey::new(engine, &source.sha256, &how);
@@ -139,7 +146,7 @@ fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey, flavour: Fla
     };
     let note: Note = serde_json::from_slice(&note).ok()?;
     let restorable = note.unsuitable.map_or(Ok(()), Err);
-    Some(Ok(Compiled { component, inspection: note.inspection, restorable, flavour }))
+    Some(Ok(Compiled { component, inspection: note.inspection, restorable, flavour, state: note.state }))
 }
 
 /// Loads code that was just compiled. Code that cannot be loaded is removed, so that it is not found again at each start.

@@ -223,7 +223,13 @@ impl ViewerInstance {
         match ran {
             Ok((Ok(()),)) => {}
             Ok((Err(message),)) => return Err(InitError::thrown(message)),
-            Err(error) => return Err(InitError::Failed(failure(store, &code.limits, &error))),
+            Err(error) => {
+                // The budget of INIT is not that of a call.
+                return Err(InitError::Failed(match failure(store, &code.limits, &error) {
+                    Failure::Limit { limit: limit @ Limit::CpuUs, .. } => Failure::Limit { limit, value: limits::init::CPU_US },
+                    failure => failure,
+                }));
+            }
         }
         if !store.data().handles.is_initial() {
             return Err(InitError::Handles);

@@ -13,6 +13,7 @@ mod holdings;
 mod hook;
 mod http_p2;
 mod http_p3;
+pub mod init;
 pub mod invoke;
 pub(super) mod linker;
 mod meter;
@@ -31,8 +32,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::timeout;
-use wasmtime::Store;
-use wasmtime::component::{Component, ComponentExportIndex, Func, InstancePre};
+use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre};
+use wasmtime::{Module, Store};
 use wasmtime_wasi::p2::bindings::{Command, CommandIndices};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyIndices};
 use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
@@ -40,9 +41,11 @@ use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits, instantiation, worker};
 use crate::wasm::abi::Moment;
+use crate::wasm::compile::Compiled;
 use crate::wasm::compile::error::CompileError;
 use crate::wasm::engine::Engines;
 use crate::wasm::fuel::FuelScale;
+use crate::wasm::snapshot;
 use crate::wasm::state as shared;
 use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
 use crate::wasm::world::{HANDLER, HttpVersion, interface};
@@ -83,8 +86,10 @@ enum Http {
 /// One instance in its store.
 pub struct WorkerInstance {
     store: Store<WorkerState>,
+    instance: Instance,
     handles: [Option<Func>; Moment::ALL.len()],
     handler: Option<Func>,
+    exited: bool,
     /// Shared with the running call, which holds the store.
     http: Option<Arc<Http>>,
 }
@@ -96,15 +101,23 @@ pub struct WorkerCallResult<T> {
 }
 
 impl WorkerCode {
-    /// `http` is how the component answers HTTP requests, if it does.
+    /// `state` is what the instances of a function of a Runtime begin with.
     pub fn new(
         engines: &Engines,
-        component: &Component,
-        http: Option<HttpVersion>,
+        compiled: &Compiled,
+        state: Option<&Module>,
         limits: &Limits,
         surroundings: Surroundings,
     ) -> Result<WorkerCode, CompileError> {
-        let pre = engines.worker_linker.instantiate_pre(component).map_err(CompileError::Wasmtime)?;
+        let (component, http) = (&compiled.component, compiled.inspection.http);
+        let pre = match state {
+            None => engines.worker_linker.instantiate_pre(component),
+            Some(state) => {
+                let mut linker = engines.worker_linker.clone();
+                linker.root().module(snapshot::STATE, state).and_then(|()| linker.instantiate_pre(component))
+            }
+        };
+        let pre = pre.map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
             let instance = component.get_export_index(None, interface(moment))?;
             component.get_export_index(Some(&instance), "handle")
@@ -145,7 +158,8 @@ impl WorkerCode {
 
     /// Makes an instance. Start functions run within `START_TIMEOUT`.
     pub async fn instantiate(&self) -> Result<WorkerInstance, Failure> {
-        let mut store = Store::new(self.pre.engine(), WorkerState::new(&self.limits, &self.surroundings));
+        let state = WorkerState::new(&self.limits, &self.surroundings).map_err(host)?;
+        let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.growth);
         let handles_max = usize_value(&self.limits, Limit::Handles);
         store.set_max_component_handles(handles_max);
@@ -177,7 +191,7 @@ impl WorkerCode {
             Some(HttpIndices::Event) => Some(Http::Event),
             Some(HttpIndices::Cgi(indices)) => Some(Http::Cgi(indices.load(&mut store, &instance).map_err(host)?)),
         };
-        Ok(WorkerInstance { store, handles, handler, http: http.map(Arc::new) })
+        Ok(WorkerInstance { store, instance, handles, handler, exited: false, http: http.map(Arc::new) })
     }
 
     fn over(&self, limit: Limit) -> Failure {
@@ -210,6 +224,11 @@ impl WorkerInstance {
 
     pub fn take_log(&mut self) -> String {
         self.store.data().log.take()
+    }
+
+    /// Whether the function has said that its process has ended. Such an instance must serve no other call.
+    pub fn has_exited(&self) -> bool {
+        self.exited
     }
 
     /// Whether the host still works for a call that has ended. Such an instance must serve no other call.

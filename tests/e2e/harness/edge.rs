@@ -14,6 +14,8 @@ pub fn edgeward() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edgeward"));
     command.env_remove("EDGEWARD_LOG");
     // Not installed, and not beside the program.
+    // Not the home of whoever runs the tests; it stays, so that the Runtimes are not compiled by each test.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.env("EDGEWARD_RUNTIMES", Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/target/runtimes"));
     command
 }

@@ -1,5 +1,9 @@
 //! I am where the host enters and where the Runtime calls out: the canonical ABI of its world, by hand, for
 //! the reasons that the SDK's `abi` has.
+//!
+//! It does not use the SDK's own: with the SDK comes its allocator, and a component can have only one, which is `alloc` here. To leave
+//! that feature out would not help: Cargo unifies the features of a dependency over all guests that it builds at once, and the
+//! examples ask for the allocator.
 
 use std::alloc::{Layout, alloc, realloc};
 use std::cell::UnsafeCell;

@@ -15,7 +15,8 @@
 //! | `big` | a reply of `bytes` bytes |
 //! | `bytes` | a reply that is no JSON |
 //!
-//! Any other event is a request of payload format 2.0: the reply is a response that shows what came.
+//! A request of payload format 2.0 asks by its path, as `/error` does; for any other path the reply is a response that shows what
+//! came.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -37,7 +38,8 @@ impl Guest for Behaviors {
             error_message: error.to_string(),
             stack_trace: Vec::new(),
         })?;
-        let reply = match value["do"].as_str() {
+        let asked = value["do"].as_str().or_else(|| value["rawPath"].as_str()?.strip_prefix('/'));
+        let reply = match asked {
             Some("echo") => return Ok(event),
             Some("add") => json!(value["numbers"].as_array().into_iter().flatten().filter_map(Value::as_i64).sum::<i64>()),
             Some("context") => shown(&context),

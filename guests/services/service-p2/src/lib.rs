@@ -9,6 +9,7 @@
 //! | `/hoard?N,M` | N header maps of M fields, held until all are made |
 //! | `/send?AUTHORITY,PATH` | the status and body of a request to there, or the error; no path for `-` |
 //! | `/connect?HOST:PORT` | the line that a TCP server says first, or the error |
+//! | `/refuse` | none: an error of its own, `HTTP-request-denied` |
 //! | `/trap` | none: it panics |
 //! | `/trap-in-body` | a head and a line, then it panics |
 
@@ -18,7 +19,7 @@ use std::net::TcpStream;
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    Fields, IncomingRequest, Method, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme,
+    ErrorCode, Fields, IncomingRequest, Method, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme,
 };
 use wasip2::io::streams::{InputStream, OutputStream};
 
@@ -71,6 +72,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Service {
                     write(body, told.as_bytes());
                 });
             }
+            "/refuse" => ResponseOutparam::set(out, Err(ErrorCode::HttpRequestDenied)),
             "/trap" => panic!("as asked for"),
             "/trap-in-body" => respond(out, 200, &[], |body| {
                 write(body, b"so far so good\n");
@@ -79,7 +81,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Service {
             _ => respond(out, 404, &[], |body| {
                 write(
                     body,
-                    b"try /echo, /page, /slow?N, /keep, /hoard?N,M, /send?AUTHORITY,PATH, /connect?HOST:PORT, /trap or /trap-in-body\n",
+                    b"try /echo, /page, /slow?N, /keep, /hoard?N,M, /send?AUTHORITY,PATH, /connect?HOST:PORT, /refuse, /trap or /trap-in-body\n",
                 );
             }),
         }

@@ -5,6 +5,7 @@
 //! | `/echo` | the request: `x-method`, `x-path`, its headers as `x-echo-NAME`, its body while it arrives |
 //! | `/page` | 1 KiB of text |
 //! | `/slow?N` | N lines (10 at most by default), one every 100 ms |
+//! | `/refuse` | none: an error of its own, `HTTP-request-denied` |
 //! | `/trap` | none: it panics |
 //! | `/trap-in-body` | a head and a line, then it panics |
 
@@ -32,6 +33,7 @@ impl wasip3::exports::http::handler::Guest for Service {
                 text(200, headers, PAGE.to_vec())
             }
             "/slow" => slow(query.parse().unwrap_or(10u32).min(1_000)),
+            "/refuse" => return Err(ErrorCode::HttpRequestDenied),
             "/trap" => panic!("as asked for"),
             "/trap-in-body" => {
                 let (mut body, reader) = wit_stream::new();
@@ -41,7 +43,7 @@ impl wasip3::exports::http::handler::Guest for Service {
                 });
                 respond(200, Fields::new(), reader)
             }
-            _ => text(404, Fields::new(), b"try /echo, /page, /slow?N, /trap or /trap-in-body\n".to_vec()),
+            _ => text(404, Fields::new(), b"try /echo, /page, /slow?N, /refuse, /trap or /trap-in-body\n".to_vec()),
         })
     }
 }

@@ -76,8 +76,9 @@ impl ProjectLanguage {
         match self {
             ProjectLanguage::Rust => &[Kind::Viewer, Kind::Origin, Kind::Function],
             ProjectLanguage::C | ProjectLanguage::Cpp | ProjectLanguage::Zig | ProjectLanguage::Go => &[Kind::Function],
-            ProjectLanguage::JavaScript => &[Kind::Viewer],
-            ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript | ProjectLanguage::Python => &[],
+            ProjectLanguage::JavaScript => &[Kind::Viewer, Kind::Function],
+            ProjectLanguage::Python => &[Kind::Function],
+            ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript => &[],
         }
     }
 
@@ -140,8 +141,8 @@ mod tests {
             text,
             "there is no template for a viewer hook in Go; `--kind viewer` works with `--lang` rust, js; `--lang go` with `--kind` function"
         );
-        assert!(!refusal(ProjectLanguage::Python, Kind::Function).contains("--lang python"));
-        assert!(no_kind(ProjectLanguage::Python).ends_with("the languages are: rust, js, c, cpp, zig, go"));
+        assert!(!refusal(ProjectLanguage::TypeScript, Kind::Function).contains("--lang ts"));
+        assert!(no_kind(ProjectLanguage::TypeScript).ends_with("the languages are: rust, js, c, cpp, zig, go, python"));
     }
 
     #[test]

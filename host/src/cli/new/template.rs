@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::language::{Kind, ProjectLanguage};
+use crate::language::Language;
 
 /// The folder of the SDK in a project.
 pub(super) const SDK: &str = "edgeward-sdk";
@@ -41,8 +42,10 @@ impl Template<'_> {
             (ProjectLanguage::Cpp, _) => vec![("src/main.cpp", template!("cpp/main.cpp"))],
             (ProjectLanguage::Zig, _) => vec![("src/main.zig", template!("zig/main.zig"))],
             (ProjectLanguage::Go, _) => vec![("go.mod", template!("go/go.mod")), ("main.go", template!("go/main.go"))],
+            (ProjectLanguage::JavaScript, Kind::Function) => vec![("index.mjs", template!("nodejs/index.mjs"))],
             (ProjectLanguage::JavaScript, _) => vec![("handler.js", template!("js/handler.js"))],
-            (ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript | ProjectLanguage::Python, _) => Vec::new(),
+            (ProjectLanguage::Python, _) => vec![("lambda_function.py", template!("python/lambda_function.py"))],
+            (ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript, _) => Vec::new(),
         });
         if hook {
             files.push(("www/index.html", template!("www/index.html")));
@@ -56,11 +59,19 @@ impl Template<'_> {
         let site = if self.kind == Kind::Function { template!("site-function.toml") } else { template!("site-hook.toml") };
         let moment = if self.kind == Kind::Origin { "origin_request" } else { "viewer_request" };
         let sdk = self.sdk.map_or_else(|| SDK.to_owned(), |folder| folder.display().to_string());
-        let function = match self.language {
-            ProjectLanguage::JavaScript => template!("function-source.toml"),
-            _ => template!("function-built.toml"),
+        let source = match (self.language, self.kind) {
+            (ProjectLanguage::JavaScript, Kind::Function) => Some(("index.mjs", Language::Nodejs24)),
+            (ProjectLanguage::JavaScript, _) => Some(("handler.js", Language::CloudfrontJs2)),
+            (ProjectLanguage::Python, _) => Some(("lambda_function.py", Language::Python314)),
+            _ => None,
         };
-        text.replace("{{function}}\n", function)
+        let function = match source {
+            Some((file, language)) => {
+                template!("function-source.toml").replace("{{source}}", file).replace("{{runtime}}", language.name())
+            }
+            None => template!("function-built.toml").to_owned(),
+        };
+        text.replace("{{function}}\n", &function)
             .replace("{{build}}\n", &self.build())
             .replace("{{site}}\n", site)
             .replace("{{what}}", &format!("{} in {}", self.kind.what(), self.language.name()))

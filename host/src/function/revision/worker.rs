@@ -1,5 +1,6 @@
 //! Calls of worker revisions: origin hooks, and requests to HTTP components.
 
+use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use http::{HeaderValue, Request, Response, Uri};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::failure::{Failure, Scope};
+use crate::failure::{Failure, GUEST_ERROR, Scope};
 use crate::function::call::{HookCall, HookOutcome, Invocation, InvokeOutcome, Outcome, StreamBody, Usage};
 use crate::function::pool::InstanceSource;
 use crate::function::revision::Revision;
@@ -21,40 +22,38 @@ use crate::wasm::worker::exchange::{HeadSender, Served};
 
 /// The label of calls that ended because their caller had left.
 const ABANDONED: &str = "abandoned";
-/// The label of calls that ended with the function's own error. The instance goes on, as in Lambda.
-const FUNCTION_ERROR: &str = "function-error";
 
 impl Revision {
     /// Runs an origin hook, waiting for an instance within the queue limits.
     pub(super) async fn run_hook(&self, pool: &Arc<WorkerPool>, lane: usize, call: HookCall<'_>) -> HookOutcome {
-        let start = Instant::now();
-        let (mut instance, source) = match self.acquire(pool, lane, start).await {
+        let (mut instance, acquired) = match self.acquire(pool, lane).await {
             Ok(acquired) => acquired,
             Err(failure) => return HookOutcome::refused(failure),
         };
-        let acquired = Acquired { source, start, waited: start.elapsed() };
-        let unfinished = UnfinishedCall { revision: self, start };
+        let unfinished = UnfinishedCall::of(self, acquired.start);
         let called = instance.inner().call(pool.code(), call.moment, call.event.into_owned(), call.passed).await;
         unfinished.end();
-        let result = called.result.and_then(|answer| abi::reported(&answer).map_or(Ok(answer), Err));
-        let called = WorkerCallResult { result, fuel: called.fuel };
-        self.concluded(pool, instance, acquired, called, |_| Served::Whole)
+        let reported = called.result.as_ref().ok().and_then(|answer| abi::reported(answer));
+        let served = reported.as_ref().map_or(Served::Whole, |failure| Served::Refused(failure.category()));
+        let outcome = self.concluded(pool, instance, acquired, called, |_| served);
+        match reported {
+            Some(failure) => Outcome { result: Err(failure), ..outcome },
+            None => outcome,
+        }
     }
 
     /// Runs a function, waiting for an instance within the queue limits.
     pub(super) async fn run_invoke(&self, pool: &Arc<WorkerPool>, lane: usize, invocation: Invocation) -> InvokeOutcome {
-        let start = Instant::now();
-        let (mut instance, source) = match self.acquire(pool, lane, start).await {
+        let (mut instance, acquired) = match self.acquire(pool, lane).await {
             Ok(acquired) => acquired,
             Err(failure) => return InvokeOutcome::refused(failure),
         };
-        let acquired = Acquired { source, start, waited: start.elapsed() };
-        let unfinished = UnfinishedCall { revision: self, start };
+        let unfinished = UnfinishedCall::of(self, acquired.start);
         let called = instance.inner().invoke(pool.code(), invocation.event, invocation.context).await;
         unfinished.end();
         self.concluded(pool, instance, acquired, called, |answer| match answer {
             Ok(_) => Served::Whole,
-            Err(_) => Served::FunctionError,
+            Err(_) => Served::Refused(GUEST_ERROR),
         })
     }
 
@@ -91,12 +90,14 @@ impl Revision {
         lane: usize,
         request: Request<StreamBody>,
     ) -> Result<Response<StreamBody>, Failure> {
-        let start = Instant::now();
-        let (instance, _) = self.acquire(pool, lane, start).await?;
+        let (instance, Acquired { start, .. }) = self.acquire(pool, lane).await?;
         let about = About::of(&request);
         let (sender, head) = oneshot::channel();
         let (tell, mut failed) = oneshot::channel();
-        let mut task = AbortOnDrop(Some(tokio::spawn(self.clone().serve(pool.clone(), instance, request, sender, tell, start))));
+        // From here on: a task may be aborted before it begins.
+        let unfinished = UnfinishedCall::of(self.clone(), start);
+        let serve = self.clone().serve(pool.clone(), instance, request, sender, tell, unfinished);
+        let mut task = AbortOnDrop(Some(tokio::spawn(serve)));
         let answer = head.await;
         let task = task.0.take();
         match answer {
@@ -125,10 +126,10 @@ impl Revision {
         request: Request<StreamBody>,
         head: HeadSender,
         failed: oneshot::Sender<Failure>,
-        start: Instant,
+        unfinished: UnfinishedCall<Arc<Self>>,
     ) {
         let about = About::of(&request);
-        let unfinished = UnfinishedCall { revision: &self, start };
+        let start = unfinished.start;
         let called = instance.inner().serve(pool.code(), request, head).await;
         unfinished.end();
         let log = instance.inner().take_log();
@@ -155,13 +156,19 @@ impl Revision {
         });
     }
 
-    async fn acquire(&self, pool: &WorkerPool, lane: usize, start: Instant) -> Result<(Instance, InstanceSource), Failure> {
+    /// Begins a call: an instance for it, within the queue limits. A call that gets none is over, and in the books.
+    async fn acquire(&self, pool: &WorkerPool, lane: usize) -> Result<(Instance, Acquired), Failure> {
+        let start = Instant::now();
         let acquired =
             if self.throttle.admits(start) { pool.acquire(lane).await } else { Err(Failure::Throttled(Scope::Utilization)) };
-        if let Err(failure) = &acquired {
-            self.metrics.failed(&failure.label(), start.elapsed().as_secs_f64(), 0);
+        let waited = start.elapsed();
+        match acquired {
+            Ok((instance, source)) => Ok((instance, Acquired { source, start, waited })),
+            Err(failure) => {
+                self.metrics.failed(&failure.label(), waited.as_secs_f64(), 0);
+                Err(failure)
+            }
         }
-        acquired
     }
 
     /// Writes a call into the books, and decides about its instance.
@@ -180,9 +187,9 @@ impl Revision {
                 self.metrics.succeeded(elapsed.as_secs_f64(), fuel);
                 pool.put_back(instance);
             }
-            Ok(Served::FunctionError) => {
+            Ok(Served::Refused(category)) => {
                 self.throttle.kept();
-                self.metrics.failed(FUNCTION_ERROR, elapsed.as_secs_f64(), fuel);
+                self.metrics.failed(category, elapsed.as_secs_f64(), fuel);
                 pool.put_back(instance);
             }
             Ok(Served::Abandoned) => {
@@ -213,7 +220,7 @@ impl About {
     }
 }
 
-/// How a call came to its instance.
+/// How a call came to its instance, and when it began.
 struct Acquired {
     source: InstanceSource,
     start: Instant,
@@ -221,19 +228,27 @@ struct Acquired {
 }
 
 /// A call that runs. Dropped with it, together with its instance, when the caller leaves.
-struct UnfinishedCall<'a> {
-    revision: &'a Revision,
+struct UnfinishedCall<R: Deref<Target = Revision>> {
+    revision: R,
     start: Instant,
+    ended: bool,
 }
 
-impl UnfinishedCall<'_> {
-    fn end(self) {
-        std::mem::forget(self);
+impl<R: Deref<Target = Revision>> UnfinishedCall<R> {
+    fn of(revision: R, start: Instant) -> UnfinishedCall<R> {
+        UnfinishedCall { revision, start, ended: false }
+    }
+
+    fn end(mut self) {
+        self.ended = true;
     }
 }
 
-impl Drop for UnfinishedCall<'_> {
+impl<R: Deref<Target = Revision>> Drop for UnfinishedCall<R> {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
         self.revision.metrics.failed(ABANDONED, self.start.elapsed().as_secs_f64(), 0);
         self.revision.metrics.instance(InstanceEvent::Retired(ABANDONED));
     }

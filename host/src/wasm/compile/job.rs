@@ -15,6 +15,7 @@ use super::{adapt, examine};
 use crate::limits::{Compiling, Limit, Limits, Profile};
 use crate::wasm::engine::config;
 use crate::wasm::restore::Flavour;
+use crate::wasm::snapshot::StateLayout;
 
 /// What is to be compiled, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct Note {
     pub inspection: Inspection,
     /// Why its instances cannot be restored, if it is a viewer component.
     pub unsuitable: Option<String>,
+    /// The state that was taken out of it, if it is a Runtime for functions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateLayout>,
 }
 
 impl Job {
@@ -62,9 +66,9 @@ impl Job {
         let component = adapt::adapted(bytes)?;
         let limits = self.limits()?;
         let examined = examine::examined(&component, &limits, offer)?;
-        let Prepared { code, unsuitable } = prepare::prepared(&component, &examined, &limits, self.flavour)?;
+        let Prepared { code, unsuitable, state } = prepare::prepared(&component, &examined, &limits, self.flavour)?;
         let compiled = engine.precompile_component(&code).map_err(CompileError::Wasmtime)?;
-        Ok((compiled, Note { inspection: examined.inspection, unsuitable }))
+        Ok((compiled, Note { inspection: examined.inspection, unsuitable, state }))
     }
 }
 

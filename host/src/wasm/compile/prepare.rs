@@ -1,5 +1,5 @@
 //! Rewrites a component before it is compiled: charges it for its frames, and makes it restorable, or bounds its streams and
-//! bulk operations.
+//! bulk operations. The state of a Runtime for functions is taken out.
 //!
 //! Rewriting adds to a component that may already be as large as the format allows: locals, function bodies, types,
 //! exports, segments. So the output is validated like the input. An invalid output is not used: a
@@ -13,12 +13,15 @@ use super::examine::{self, Examined};
 use super::{bulk, frame, streams};
 use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::restore::{self, Flavour};
+use crate::wasm::snapshot::{self, StateLayout};
 
 /// A component, ready to be compiled.
 pub(super) struct Prepared<'a> {
     pub(super) code: Cow<'a, [u8]>,
     /// Why instances of a viewer component cannot be restored.
     pub(super) unsuitable: Option<String>,
+    /// The state that was taken out of a Runtime for functions.
+    pub(super) state: Option<StateLayout>,
 }
 
 pub(super) fn prepared<'a>(
@@ -33,17 +36,24 @@ pub(super) fn prepared<'a>(
         Profile::Worker => {
             let bounded = bulk::divided(streams::bounded(code)?)?;
             let code = valid(bounded, "with its streams and bulk operations bounded", profile)?;
-            Ok(Prepared { code, unsuitable: None })
+            if flavour == Flavour::Function {
+                return Ok(Prepared { code, unsuitable: None, state: None });
+            }
+            let split = snapshot::split(&code).map_err(no_runtime)?;
+            let code = valid(split.component.into(), "without its state", profile)?;
+            Ok(Prepared { code, unsuitable: None, state: Some(split.layout) })
         }
         Profile::Viewer => match (restorable(&code, limits.value(Limit::MemoryBytes), flavour), flavour) {
-            (Ok(rewritten), _) => Ok(Prepared { code: rewritten.into(), unsuitable: None }),
-            (Err(why), Flavour::Function) => Ok(Prepared { code, unsuitable: Some(why) }),
+            (Ok(rewritten), _) => Ok(Prepared { code: rewritten.into(), unsuitable: None, state: None }),
+            (Err(why), Flavour::Function) => Ok(Prepared { code, unsuitable: Some(why), state: None }),
             // What cannot be put back cannot be saved either.
-            (Err(why), Flavour::Runtime) => {
-                Err(CompileError::refused(CompileErrorKind::Invalid, format!("it cannot run sources: {why}"), ""))
-            }
+            (Err(why), Flavour::Runtime) => Err(no_runtime(why)),
         },
     }
+}
+
+fn no_runtime(why: impl std::fmt::Display) -> CompileError {
+    CompileError::refused(CompileErrorKind::Invalid, format!("it cannot run sources: {why}"), "")
 }
 
 /// The component rewritten to be restorable, or why that is impossible.

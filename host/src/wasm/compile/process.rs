@@ -192,7 +192,7 @@ fn confine(bounds: Compiling) -> io::Result<()> {
     setrlimit(Resource::Fsize, at_most(limits::CODE_BYTES))?;
     setrlimit(Resource::Core, at_most(0))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    rustix::process::nice(19)?;
+    rustix::process::nice(bounds.niceness)?;
     // If memory is short nevertheless, this process is killed first. Not every system supports this.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())

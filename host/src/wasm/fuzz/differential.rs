@@ -33,7 +33,8 @@ pub(crate) fn compare(component: &[u8], events: &[Vec<u8>]) {
         return;
     };
     let component = Component::new(&engines.viewer, &rewritten).unwrap_or_else(|error| panic!("{error:#}"));
-    let compiled = Compiled { component, inspection: Inspection::default(), restorable: Ok(()), flavour: Flavour::Function };
+    let (inspection, flavour) = (Inspection::default(), Flavour::Function);
+    let compiled = Compiled { component, inspection, restorable: Ok(()), flavour, state: None };
     let code = ViewerCode::new(engines, &compiled, &limits, None).unwrap_or_else(|error| panic!("{error}"));
     let Ok(mut kept) = code.instantiate() else { return };
     for (number, event) in (0u64..).zip(events) {

@@ -34,7 +34,7 @@ pub enum InitError {
     #[error("{0}")]
     Thrown(String),
     #[error("{}", failed(.0))]
-    Failed(Failure),
+    Failed(#[from] Failure),
     #[error("it holds streams or other things of the host when it ends")]
     Handles,
     #[error("it leaves more than {} bytes in memory", crate::limits::restore::OVERLAY_BYTES)]
@@ -53,11 +53,10 @@ impl InitError {
     }
 }
 
-/// The budget of INIT is not that of a call.
 fn failed(failure: &Failure) -> String {
     match failure {
-        Failure::Limit { limit: Limit::CpuUs, .. } => {
-            format!("its code outside of the handler takes more than {} µs of CPU time", limits::CPU_US)
+        Failure::Limit { limit: Limit::CpuUs, value } => {
+            format!("its code outside of the handler takes more than {value} µs of CPU time")
         }
         failure => format!("its code outside of the handler failed: {failure}"),
     }

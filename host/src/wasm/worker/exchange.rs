@@ -4,6 +4,7 @@
 //!                  │                        ├─ read to its end ──► the guest may finish, until the deadline
 //!                  │                        ├─ abandoned ────────► it has `LINGER` to finish
 //!                  │                        └─ over its limit ───► it ends
+//!                  ├─ refuses ─► the caller gets the error that the guest chose; the guest may finish, until the deadline
 //!                  └─ fails ──► the caller gets the failure, or an error where the body stops
 //!
 //! A body ends with an error if its guest failed: a client can tell a complete response from a truncated one.
@@ -36,8 +37,8 @@ pub type HeadSender = oneshot::Sender<Result<Response<StreamBody>, Failure>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
     Whole,
-    /// The function returned an error of its own.
-    FunctionError,
+    /// The function gave an error of its own, of this category. Its instance is as good as any.
+    Refused(&'static str),
     /// The client left before the end of the response.
     Abandoned,
 }
@@ -60,6 +61,8 @@ pub(super) struct Exchange {
     /// Wakes the body when the call has ended: a body that does not come from the guest would not notice.
     over: Option<oneshot::Receiver<()>>,
     body: watch::Sender<BodyState>,
+    /// The category of the error that the guest chose.
+    refused: Option<&'static str>,
     limits: Limits,
 }
 
@@ -74,6 +77,7 @@ impl WorkerInstance {
             torn: Arc::default(),
             over: Some(over),
             body: watch::Sender::new(BodyState::Open),
+            refused: None,
             limits: code.limits.clone(),
         };
         self.store.data_mut().set_loop_marks(LoopMarks::of(request.headers()));
@@ -122,10 +126,11 @@ impl WorkerInstance {
             },
             result = guest => result?.map(|()| Served::Whole),
         };
-        // A guest may have ignored the error; the instance must not be kept.
-        match (served, self.store.data_mut().exceeded.take()) {
-            (Ok(Served::Whole), Some(limit)) => Err(code.over(limit)),
-            (served, _) => served,
+        match (served, self.store.data_mut().exceeded.take(), exchange.refused) {
+            // A guest may have ignored the error; the instance must not be kept.
+            (Ok(Served::Whole), Some(limit), _) => Err(code.over(limit)),
+            (Ok(Served::Whole), None, Some(category)) => Ok(Served::Refused(category)),
+            (served, _, _) => served,
         }
     }
 }
@@ -156,6 +161,18 @@ impl Exchange {
         Ok(())
     }
 
+    /// Gives the caller an error that the guest chose itself, in place of a response.
+    pub(super) fn refuse(&mut self, error: Failure) {
+        self.refused = Some(error.category());
+        // There is no body that anybody could give up: the guest may finish.
+        self.body.send_replace(BodyState::Read);
+        if let Some(head) = self.head.take() {
+            // A caller that has left needs no error.
+            let _ = head.send(Err(error));
+        }
+    }
+
+    /// Or has refused to.
     pub(super) fn has_responded(&self) -> bool {
         self.head.is_none()
     }

@@ -55,16 +55,19 @@ impl WorkerInstance {
         if let Ok(answer) = answer.try_recv() {
             return respond(exchange, answer);
         }
-        if exchange.has_responded() {
-            return Ok(());
+        if !exchange.has_responded() {
+            exchange.refuse(Failure::Guest("it returned without a response".to_owned()));
         }
-        Err(Failure::Guest("it returned without a response".to_owned()))
+        Ok(())
     }
 }
 
 fn respond(exchange: &mut Exchange, answer: P2Response) -> Result<(), Failure> {
     match answer {
         Ok(response) => exchange.respond(response),
-        Err(code) => Err(Failure::Guest(format!("{code:?}"))),
+        Err(code) => {
+            exchange.refuse(Failure::Guest(format!("{code:?}")));
+            Ok(())
+        }
     }
 }

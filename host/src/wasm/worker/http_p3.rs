@@ -30,9 +30,14 @@ impl WorkerInstance {
         // A timeout does not work in here (wasmtime#11869): the caller has it.
         let run = self.store.run_concurrent(async |accessor| {
             let answer = service.handle(accessor, request).await.map_err(RunError::Error)?;
-            let response = answer.map_err(|code| RunError::Failure(Failure::Guest(format!("{code:?}"))))?;
-            let response = accessor.with(|mut store| response.into_http(&mut store, received)).map_err(RunError::Error)?;
-            exchange.respond(response).map_err(RunError::Failure)?;
+            match answer {
+                Ok(response) => {
+                    let response =
+                        accessor.with(|mut store| response.into_http(&mut store, received)).map_err(RunError::Error)?;
+                    exchange.respond(response).map_err(RunError::Failure)?;
+                }
+                Err(code) => exchange.refuse(Failure::Guest(format!("{code:?}"))),
+            }
             std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
             // A stream of the host that the guest passes on makes progress only while the store runs.
             let mut body = exchange.body();

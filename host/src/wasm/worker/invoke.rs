@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -13,7 +14,7 @@ use wasmtime::component::{ComponentType, Func, Lift, Lower};
 use wasmtime_wasi::p2::bindings::Command;
 
 use crate::failure::Failure;
-use crate::limits::Limit;
+use crate::limits::{Limit, Limits};
 use crate::wasm::worker::cgi::{ProgramEnd, Stdin, Stdout, how_it_ended};
 use crate::wasm::worker::{Http, WorkerCallResult, WorkerCode, WorkerInstance, failure, host};
 use crate::wasm::world::HANDLER;
@@ -47,6 +48,30 @@ pub struct InvokeContext {
     pub trace_id: Option<String>,
 }
 
+impl InvokeContext {
+    /// Of a call that begins now, of a function that is in no account and has neither versions nor aliases.
+    pub fn local(name: &str, request_id: String, limits: &Limits, now: SystemTime) -> InvokeContext {
+        const LATEST: &str = "$LATEST";
+        InvokeContext {
+            request_id,
+            function_name: name.to_owned(),
+            function_version: LATEST.to_owned(),
+            invoked_function_arn: format!("arn:aws:lambda:local:000000000000:function:{name}"),
+            memory_limit_mb: u32::try_from(limits.value(Limit::MemoryBytes) >> 20).unwrap_or(u32::MAX),
+            deadline_ms: milliseconds(now + Duration::from_millis(limits.value(Limit::DeadlineMs))),
+            log_group_name: format!("/aws/lambda/{name}"),
+            log_stream_name: LATEST.to_owned(),
+            client_context: None,
+            trace_id: None,
+        }
+    }
+}
+
+/// Since 1970.
+pub(super) fn milliseconds(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// An error that the function itself returned.
 #[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
 #[component(record)]
@@ -57,6 +82,13 @@ pub struct HandlerError {
     pub message: String,
     #[component(name = "stack-trace")]
     pub stack_trace: Vec<String>,
+}
+
+impl HandlerError {
+    /// Whether Lambda's process would have ended with it.
+    fn is_exit(&self) -> bool {
+        ["Runtime.ExitError", "Runtime.NodeJsExit", "Runtime.UnhandledPromiseRejection"].contains(&self.error_type.as_str())
+    }
 }
 
 /// What a function answers with, if nothing kept it from doing so.
@@ -92,7 +124,10 @@ impl WorkerInstance {
         let typed = handle_type(&handler, self)?;
         match typed.call_async(&mut self.store, (&event, context)).await {
             Ok((Ok(reply),)) if reply.len() as u64 > code.limits.value(Limit::ReplyBytes) => Err(code.over(Limit::ReplyBytes)),
-            Ok((answer,)) => Ok(answer),
+            Ok((answer,)) => {
+                self.exited = answer.as_ref().is_err_and(HandlerError::is_exit);
+                Ok(answer)
+            }
             Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
         }
     }

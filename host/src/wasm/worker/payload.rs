@@ -8,7 +8,7 @@
 mod event;
 mod reply;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -16,7 +16,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::failure::Failure;
-use crate::limits::{Limit, event as limits};
+use crate::limits::event as limits;
 use crate::wasm::worker::exchange::Exchange;
 use crate::wasm::worker::invoke::{HandlerError, InvokeContext};
 use crate::wasm::worker::{WorkerCode, WorkerInstance};
@@ -32,6 +32,8 @@ impl WorkerInstance {
         let Some(handler) = self.handler else {
             return Err(Failure::NotRunnable(format!("it does not export {HANDLER}")));
         };
+        // The deadline counts from here: what the body takes to come is part of the call.
+        let now = SystemTime::now();
         let (head, body) = request.into_parts();
         let body = match Limited::new(body, limits::BODY_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
@@ -41,22 +43,25 @@ impl WorkerInstance {
             // The client has left in the middle of it.
             Err(_) => return exchange.respond(empty(StatusCode::BAD_REQUEST)),
         };
-        let now = SystemTime::now();
-        let context = context(code, &head, now);
+        // The edge's own id of the request is the call's.
+        let id = head.headers.get("x-amz-cf-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let context = InvokeContext::local(&code.surroundings.name, id.to_owned(), &code.limits, now);
         let event = event::of(&head, &body, &context.request_id, now);
         match self.handle(code, handler, event.into(), &context).await? {
-            Ok(reply) => {
-                let response =
-                    reply::response(&reply).map_err(|why| Failure::BadReply(format!("its reply is no response: {why}")))?;
-                exchange.respond(response.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync()))
-            }
+            Ok(reply) => match reply::response(&reply) {
+                Ok(response) => {
+                    exchange.respond(response.map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync()))?;
+                }
+                Err(why) => exchange.refuse(Failure::BadReply(format!("its reply is no response: {why}"))),
+            },
             Err(HandlerError { error_type, message, stack_trace }) => {
                 for line in &stack_trace {
                     self.store.data().log.line(line);
                 }
-                Err(Failure::Guest(format!("{error_type}: {message}")))
+                exchange.refuse(Failure::Guest(format!("{error_type}: {message}")));
             }
         }
+        Ok(())
     }
 }
 
@@ -64,23 +69,4 @@ fn empty(status: StatusCode) -> Response<WasiBody> {
     let mut response = Response::new(Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;
     response
-}
-
-/// The edge's own id of the request is the call's.
-fn context(code: &WorkerCode, head: &http::request::Parts, now: SystemTime) -> InvokeContext {
-    let request_id = head.headers.get("x-amz-cf-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-    let name = &code.surroundings.name;
-    let deadline = now + Duration::from_millis(code.limits.value(Limit::DeadlineMs));
-    InvokeContext {
-        request_id,
-        function_name: name.to_string(),
-        function_version: "$LATEST".to_owned(),
-        invoked_function_arn: format!("arn:aws:lambda:local:000000000000:function:{name}"),
-        memory_limit_mb: u32::try_from(code.limits.value(Limit::MemoryBytes) >> 20).unwrap_or(u32::MAX),
-        deadline_ms: event::milliseconds(deadline),
-        log_group_name: format!("/aws/lambda/{name}"),
-        log_stream_name: "$LATEST".to_owned(),
-        client_context: None,
-        trace_id: None,
-    }
 }

@@ -1,15 +1,17 @@
 //! The host's state of a worker instance.
 //!
-//! There are no files and no arguments; the environment is the configuration's, the clocks and randomness are real, output
-//! goes to the function's log, and `egress` provides the network.
+//! There are no files but those of a package, and no arguments; the environment is the configuration's, the clocks and
+//! randomness are real, output goes to the function's log, and `egress` provides the network.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::sockets::SocketAddrUse;
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::limits::worker::{FIELD_CALLS_UNCOUNTED, FIELD_OVERHEAD_BYTES};
@@ -23,12 +25,24 @@ use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::FunctionLog;
 
 /// What the instances of a function share.
+#[derive(Clone)]
 pub struct Surroundings {
     /// Of the function, for its context.
     pub name: Arc<str>,
     pub environment: Arc<BTreeMap<String, String>>,
     pub key_values: Option<Arc<dyn KeyValueStore>>,
     pub egress: Arc<Egress>,
+    /// What it can read.
+    pub folders: Arc<[MountedFolder]>,
+}
+
+/// A folder of the host that a function can read, and not write.
+pub struct MountedFolder {
+    pub host: PathBuf,
+    /// Where the function finds it.
+    pub guest: &'static str,
+    /// What must not be dropped before.
+    pub kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// See the module.
@@ -53,7 +67,9 @@ pub struct WorkerState {
 }
 
 impl WorkerState {
-    pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> WorkerState {
+    /// # Errors
+    /// A folder cannot be opened.
+    pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> Result<WorkerState> {
         let log = FunctionLog::new(limits);
         let sockets = Arc::new(RawSockets::new(surroundings.egress.clone(), log.clone()));
         let mut table = ResourceTable::new();
@@ -62,7 +78,11 @@ impl WorkerState {
         let (bytes, count) = (usize_value(limits, Limit::HeaderBytes), usize_value(limits, Limit::HeaderCount));
         let field_size_max = bytes + FIELD_OVERHEAD_BYTES * count;
         http.set_field_size_limit(field_size_max);
-        WorkerState {
+        let mut wasi = wasi(&surroundings.environment, &log, sockets.clone());
+        for MountedFolder { host, guest, .. } in &*surroundings.folders {
+            wasi.preopened_dir(host, guest, FsPerms::ReadOnly)?;
+        }
+        Ok(WorkerState {
             growth: Growth::new(limits, 0),
             meter: Arc::new(Meter::new(limits)),
             exceeded: None,
@@ -71,13 +91,13 @@ impl WorkerState {
             uncounted: 0,
             table,
             environment: surroundings.environment.clone(),
-            wasi: wasi(&surroundings.environment, &log, sockets.clone()).build(),
+            wasi: wasi.build(),
             sockets,
             permits: Permits::default(),
             http,
             outgoing: OutgoingHooks { egress: surroundings.egress.clone(), log: log.clone(), passed: LoopMarks::default() },
             log,
-        }
+        })
     }
 
     /// Prepares the run of a program, which has an environment and streams of its own.

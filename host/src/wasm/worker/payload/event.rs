@@ -1,6 +1,6 @@
 //! A request as an event of payload format 2.0.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,6 +8,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use crate::wasm::worker::invoke::milliseconds;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -158,11 +160,6 @@ fn is_text(headers: &HeaderMap) -> bool {
     essence.starts_with("text/") || essence.ends_with("+json") || essence.ends_with("+xml") || TYPES.contains(&essence.as_str())
 }
 
-/// Since 1970.
-pub(super) fn milliseconds(time: SystemTime) -> u64 {
-    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
-}
-
 /// As in access logs: `12/Mar/2020:19:03:58 +0000`.
 fn log_time(time: SystemTime) -> String {
     // Of `Thu, 12 Mar 2020 19:03:58 GMT`.
@@ -175,7 +172,7 @@ fn log_time(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use http::Request;
     use serde_json::json;

@@ -1,0 +1,88 @@
+//! The stages in the life of a function's environment, through the same door as in production.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{ColdWarmReport, Distribution, InstanceStage, ns};
+use crate::function::call::{Call, Invocation, InvokeOutcome};
+use crate::function::lane::WorkerLane;
+use crate::function::revision::Revision;
+use crate::limits::InstancePolicy;
+
+/// What is measured.
+pub struct MeasuredFunction<'a> {
+    pub bytes: usize,
+    /// Deploys it once more with this policy: the second time, nothing is compiled.
+    pub deploy: &'a dyn Fn(InstancePolicy) -> anyhow::Result<Arc<Revision>>,
+    pub invocation: &'a dyn Fn(&Revision) -> Invocation,
+}
+
+/// Measures a function with `rounds` samples of each stage of a call; a deployment is measured a few times only.
+pub fn function_cold_warm(
+    function: &MeasuredFunction<'_>,
+    rounds: usize,
+    mut progress: impl FnMut(f64),
+) -> anyhow::Result<ColdWarmReport> {
+    let start = Instant::now();
+    drop((function.deploy)(InstancePolicy::Fresh)?);
+    let mut stages = vec![Distribution::of(InstanceStage::Compile, vec![ns(start.elapsed())])];
+    progress(0.3);
+    let mut init = Vec::new();
+    for _ in 0..DEPLOYMENTS {
+        let start = Instant::now();
+        drop((function.deploy)(InstancePolicy::Fresh)?);
+        init.push(ns(start.elapsed()));
+    }
+    stages.push(Distribution::of(InstanceStage::Init, init));
+    progress(0.5);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = tokio::task::LocalSet::new();
+    let lane = WorkerLane::new(0);
+    let call = |revision: &Arc<Revision>| -> anyhow::Result<(InvokeOutcome, Duration)> {
+        let call = Call::Invoke((function.invocation)(revision));
+        let start = Instant::now();
+        let outcome = tasks.block_on(&runtime, async { revision.call(&lane, call).await }).into_invoke();
+        let took = start.elapsed();
+        match &outcome.result {
+            Ok(Ok(_)) => Ok((outcome, took)),
+            Ok(Err(error)) => anyhow::bail!("{}: {}", error.error_type, error.message),
+            Err(failure) => anyhow::bail!("{failure}"),
+        }
+    };
+
+    let fresh = (function.deploy)(InstancePolicy::Fresh)?;
+    let (mut instantiate, mut first, mut last) = (Vec::new(), Vec::new(), None);
+    for _ in 0..rounds {
+        let (outcome, _) = call(&fresh)?;
+        instantiate.push(outcome.usage.waited_us * 1_000);
+        first.push(outcome.usage.duration_us.saturating_sub(outcome.usage.waited_us) * 1_000);
+        last = Some(outcome.usage);
+    }
+    progress(0.8);
+    let reuse = InstancePolicy::Reuse { max_calls: u64::MAX, max_idle: Duration::from_secs(3_600) };
+    let kept = (function.deploy)(reuse)?;
+    drop(call(&kept)?);
+    let mut reused = Vec::new();
+    for _ in 0..rounds {
+        reused.push(ns(call(&kept)?.1));
+    }
+    stages.push(Distribution::of(InstanceStage::Instantiate, instantiate));
+    stages.push(Distribution::of(InstanceStage::FirstCall, first));
+    stages.push(Distribution::of(InstanceStage::ReusedCall, reused));
+    progress(1.0);
+    let usage = last.unwrap_or_default();
+    Ok(ColdWarmReport {
+        component_bytes: function.bytes,
+        hook: "function",
+        restorable: false,
+        not_restorable_because: None,
+        fuel_per_call: usage.fuel,
+        utilization_percent: usage.utilization,
+        memory_bytes: Some(usage.memory_bytes),
+        stages,
+    })
+}
+
+/// Each takes milliseconds to seconds.
+const DEPLOYMENTS: usize = 5;

@@ -1,0 +1,386 @@
+//! Packages: the files of functions, each under the digest of its contents: `DIR/<digest>/…`.
+//!
+//! A function keeps the files that it was deployed with, whatever becomes of the folder they came from. A package is
+//! copied under a temporary name and then renamed; one that is in use is locked, so that another process does not remove
+//! it either.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+use zip::ZipArchive;
+
+use crate::limits::init::{PACKAGE_BYTES, PACKAGE_DEPTH, PACKAGE_FILES, PACKAGES_UNUSED};
+
+/// What no package has: what was compiled for another machine, and what belongs to a version control system.
+const LEFT_OUT: [&str; 2] = ["__pycache__", ".git"];
+const UNFINISHED: &str = "tmp";
+
+/// Where packages are kept.
+pub struct PackageStore {
+    directory: PathBuf,
+}
+
+/// The files of a function. As long as I live, they stay.
+#[derive(Debug)]
+pub struct Package {
+    pub sha256: [u8; 32],
+    pub folder: PathBuf,
+    /// Locked.
+    _in_use: File,
+}
+
+/// Why files cannot be a package.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    #[error("{}: {error}", .path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("{}: {why}", .path.display())]
+    Archive { path: PathBuf, why: String },
+    #[error("{} is neither a file nor a folder; leave it out", .0.display())]
+    Odd(PathBuf),
+    #[error("{} is no name in UTF-8", .0.display())]
+    Name(PathBuf),
+    #[error("it has more than {PACKAGE_FILES} files")]
+    Files,
+    #[error("it has more than {PACKAGE_BYTES} bytes")]
+    Bytes,
+    #[error("{} is in more than {PACKAGE_DEPTH} folders", .0.display())]
+    Depth(PathBuf),
+}
+
+/// A file of a package: where it is, and its name in the package.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Member {
+    name: String,
+    path: PathBuf,
+}
+
+impl PackageStore {
+    /// `directory` is made when it is first needed.
+    pub fn at(directory: PathBuf) -> PackageStore {
+        PackageStore { directory }
+    }
+
+    /// Copies a file, or a folder or the contents of a zip archive with everything in it.
+    pub fn keep(&self, source: &Path) -> Result<Package, PackageError> {
+        static KEPT: AtomicU64 = AtomicU64::new(0);
+        let kept = |error| PackageError::Unreadable { path: self.directory.clone(), error };
+        let number = KEPT.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.directory.join(format!("{}-{number}.{UNFINISHED}", std::process::id()));
+        std::fs::create_dir_all(&unfinished).map_err(kept)?;
+        let locked = File::open(&unfinished).and_then(|folder| folder.lock_shared().map(|()| folder)).map_err(kept)?;
+        let copied = copy(source, &unfinished);
+        let package = copied.and_then(|sha256| self.named(&unfinished, locked, sha256).map_err(kept));
+        if package.is_err() {
+            // What is left over is removed by `prune`.
+            drop(std::fs::remove_dir_all(&unfinished));
+        }
+        if let Err(error) = self.prune() {
+            tracing::warn!(path = %self.directory.display(), %error, "packages that are not used stay");
+        }
+        package
+    }
+
+    fn named(&self, unfinished: &Path, locked: File, sha256: [u8; 32]) -> io::Result<Package> {
+        let folder = self.directory.join(hex::encode(sha256));
+        loop {
+            match File::open(&folder) {
+                Ok(in_use) => {
+                    in_use.lock_shared()?;
+                    // It may have been removed before it was locked.
+                    if folder.exists() {
+                        let _ = std::fs::remove_dir_all(unfinished);
+                        return Ok(Package { sha256, folder, _in_use: in_use });
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    match std::fs::rename(unfinished, &folder) {
+                        Ok(()) => return Ok(Package { sha256, folder, _in_use: locked }),
+                        // Another one was faster.
+                        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes the packages that have not been used for the longest time, and what a process has left unfinished.
+    fn prune(&self) -> io::Result<()> {
+        let mut unused: Vec<(SystemTime, PathBuf, File)> = Vec::new();
+        for entry in std::fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let Ok(folder) = File::open(&path) else { continue };
+            if folder.try_lock().is_ok() {
+                let modified = folder.metadata().and_then(|metadata| metadata.modified());
+                unused.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), path, folder));
+            }
+        }
+        unused.sort_by_key(|(modified, ..)| std::cmp::Reverse(*modified));
+        for (_, path, _locked) in unused.drain(..).skip(PACKAGES_UNUSED) {
+            std::fs::remove_dir_all(&path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Copies the files, and returns the digest of their names and contents: the same for a folder and for an archive of it.
+fn copy(source: &Path, target: &Path) -> Result<[u8; 32], PackageError> {
+    let mut copier = Copier { target, digest: Sha256::new(), left: PACKAGE_BYTES, buffer: vec![0; 64 << 10] };
+    let metadata = read(source)?;
+    if metadata.is_file() && source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
+        extract(source, &mut copier)?;
+    } else {
+        for Member { name, path } in members(source, &metadata)? {
+            let unreadable = |error| PackageError::Unreadable { path: path.clone(), error };
+            let mut from = File::open(&path).map_err(unreadable)?;
+            copier.add(&name, &mut from).map_err(|error| error.at(&path))?;
+        }
+    }
+    Ok(copier.digest.finalize().into())
+}
+
+/// Copies the files of an archive.
+fn extract(archive: &Path, copier: &mut Copier<'_>) -> Result<(), PackageError> {
+    let wrong = |why: String| PackageError::Archive { path: archive.to_owned(), why };
+    let unreadable = |error| PackageError::Unreadable { path: archive.to_owned(), error };
+    let file = File::open(archive).map_err(unreadable)?;
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
+    if zip.len() > PACKAGE_FILES {
+        return Err(PackageError::Files);
+    }
+    let mut members = Vec::new();
+    for index in 0..zip.len() {
+        let member = zip.by_index(index).map_err(|error| wrong(error.to_string()))?;
+        if member.is_dir() {
+            continue;
+        }
+        // A name that leads out of the folder, or a link, may name any file of the host.
+        let name = member.enclosed_name().filter(|_| !member.is_symlink());
+        let name =
+            name.ok_or_else(|| wrong(format!("`{}` is no file within it", member.name().unwrap_or_default().escape_debug())))?;
+        let name = name.to_str().ok_or_else(|| PackageError::Name(name.clone()))?;
+        if !name.split('/').any(|part| LEFT_OUT.contains(&part)) {
+            members.push((name.to_owned(), index));
+        }
+    }
+    members.sort();
+    for (name, index) in members {
+        let mut member = zip.by_index(index).map_err(|error| wrong(error.to_string()))?;
+        copier.add(&name, &mut member).map_err(|error| match error {
+            CopyError::Io(error) => wrong(format!("`{}`: {error}", name.escape_debug())),
+            error => error.at(archive),
+        })?;
+    }
+    Ok(())
+}
+
+/// Copies files into a new package.
+struct Copier<'a> {
+    target: &'a Path,
+    digest: Sha256,
+    /// Bytes that it may still have.
+    left: u64,
+    buffer: Vec<u8>,
+}
+
+enum CopyError {
+    Io(io::Error),
+    Bytes,
+}
+
+impl CopyError {
+    fn at(self, path: &Path) -> PackageError {
+        match self {
+            CopyError::Io(error) => PackageError::Unreadable { path: path.to_owned(), error },
+            CopyError::Bytes => PackageError::Bytes,
+        }
+    }
+}
+
+impl From<io::Error> for CopyError {
+    fn from(error: io::Error) -> CopyError {
+        CopyError::Io(error)
+    }
+}
+
+impl Copier<'_> {
+    fn add(&mut self, name: &str, from: &mut impl Read) -> Result<(), CopyError> {
+        let path = self.target.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut to = File::create_new(&path)?;
+        let (mut contents, mut bytes) = (Sha256::new(), 0);
+        loop {
+            let count = from.read(&mut self.buffer)?;
+            if count == 0 {
+                break;
+            }
+            self.left = self.left.checked_sub(count as u64).ok_or(CopyError::Bytes)?;
+            bytes += count as u64;
+            contents.update(&self.buffer[..count]);
+            to.write_all(&self.buffer[..count])?;
+        }
+        self.digest.update((name.len() as u64).to_le_bytes());
+        self.digest.update(name.as_bytes());
+        self.digest.update(bytes.to_le_bytes());
+        self.digest.update(contents.finalize());
+        Ok(())
+    }
+}
+
+/// The files of a package, by name.
+fn members(source: &Path, metadata: &Metadata) -> Result<Vec<Member>, PackageError> {
+    let mut members = Vec::new();
+    if metadata.is_dir() {
+        list(source, "", 0, &mut members)?;
+    } else {
+        let name = source.file_name().unwrap_or_default();
+        members.push(member(source, metadata, name.to_str().map(str::to_owned))?);
+    }
+    members.sort();
+    Ok(members)
+}
+
+fn list(folder: &Path, prefix: &str, depth: usize, members: &mut Vec<Member>) -> Result<(), PackageError> {
+    if depth > PACKAGE_DEPTH {
+        return Err(PackageError::Depth(folder.to_owned()));
+    }
+    let unreadable = |error| PackageError::Unreadable { path: folder.to_owned(), error };
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        let Ok(name) = entry.file_name().into_string() else { return Err(PackageError::Name(path)) };
+        if LEFT_OUT.contains(&name.as_str()) {
+            continue;
+        }
+        let metadata = read(&path)?;
+        let name = format!("{prefix}{name}");
+        if metadata.is_dir() {
+            list(&path, &format!("{name}/"), depth + 1, members)?;
+        } else {
+            members.push(member(&path, &metadata, Some(name))?);
+        }
+        if members.len() > PACKAGE_FILES {
+            return Err(PackageError::Files);
+        }
+    }
+    Ok(())
+}
+
+/// Of what a link leads to.
+fn read(path: &Path) -> Result<Metadata, PackageError> {
+    std::fs::metadata(path).map_err(|error| PackageError::Unreadable { path: path.to_owned(), error })
+}
+
+fn member(path: &Path, metadata: &Metadata, name: Option<String>) -> Result<Member, PackageError> {
+    // A pipe or a device may never end.
+    if !metadata.is_file() {
+        return Err(PackageError::Odd(path.to_owned()));
+    }
+    let name = name.ok_or_else(|| PackageError::Name(path.to_owned()))?;
+    Ok(Member { name, path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, PackageStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PackageStore::at(folder.path().join("packages"));
+        (folder, store)
+    }
+
+    fn write(path: &Path, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn a_package_has_its_files_and_a_digest_of_them() {
+        let (folder, store) = store();
+        let code = folder.path().join("code");
+        write(&code.join("index.js"), "one");
+        write(&code.join("lib/a.js"), "two");
+        write(&code.join("lib/__pycache__/a.pyc"), "left out");
+        let first = store.keep(&code).unwrap();
+        assert_eq!(std::fs::read_to_string(first.folder.join("lib/a.js")).unwrap(), "two");
+        assert!(!first.folder.join("lib/__pycache__").exists());
+        let same = store.keep(&code).unwrap();
+        assert_eq!((same.sha256, &same.folder), (first.sha256, &first.folder));
+        write(&code.join("lib/a.js"), "three");
+        let other = store.keep(&code).unwrap();
+        assert_ne!(other.sha256, first.sha256);
+        assert_eq!(std::fs::read_to_string(first.folder.join("lib/a.js")).unwrap(), "two", "it stays as it was deployed");
+        let one = store.keep(&code.join("index.js")).unwrap();
+        assert_eq!(std::fs::read_to_string(one.folder.join("index.js")).unwrap(), "one");
+    }
+
+    fn zip(path: &Path, files: &[(&str, &str)]) {
+        let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
+        for (name, text) in files {
+            let options = zip::write::SimpleFileOptions::default();
+            zip.start_file(*name, options.compression_method(zip::CompressionMethod::Deflated)).unwrap();
+            zip.write_all(text.as_bytes()).unwrap();
+        }
+        zip.finish().unwrap();
+    }
+
+    #[test]
+    fn an_archive_is_as_good_as_the_folder_that_was_archived() {
+        let (folder, store) = store();
+        let code = folder.path().join("code");
+        write(&code.join("index.js"), "one");
+        write(&code.join("lib/a.js"), "two");
+        let archive = folder.path().join("code.zip");
+        zip(&archive, &[("lib/a.js", "two"), ("index.js", "one"), (".git/HEAD", "left out")]);
+        let (from_folder, from_archive) = (store.keep(&code).unwrap(), store.keep(&archive).unwrap());
+        assert_eq!(from_archive.sha256, from_folder.sha256);
+
+        let refused = |files: &[(&str, &str)]| {
+            zip(&archive, files);
+            store.keep(&archive).map(drop).unwrap_err().to_string()
+        };
+        assert!(refused(&[("../outside.js", "x")]).ends_with("`../outside.js` is no file within it"));
+        assert!(!folder.path().join("packages/outside.js").exists());
+        let bomb = "x".repeat(usize::try_from(PACKAGE_BYTES).unwrap() + 1);
+        assert_eq!(refused(&[("bomb", &bomb)]), "it has more than 262144000 bytes");
+        write(&archive, "no archive");
+        assert!(store.keep(&archive).map(drop).unwrap_err().to_string().contains("code.zip: "));
+    }
+
+    #[test]
+    fn packages_that_are_used_stay_and_a_few_others() {
+        let (folder, store) = store();
+        let file = folder.path().join("f.py");
+        write(&file, "used");
+        let used = store.keep(&file).unwrap();
+        for number in 0..PACKAGES_UNUSED + 5 {
+            write(&file, &number.to_string());
+            store.keep(&file).unwrap();
+        }
+        assert!(used.folder.join("f.py").exists());
+        // The last one was in use while the others were counted.
+        assert_eq!(std::fs::read_dir(&store.directory).unwrap().count(), PACKAGES_UNUSED + 2);
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_with_its_path() {
+        let (folder, store) = store();
+        let code = folder.path().join("code");
+        write(&code.join("index.js"), "one");
+        let pipe = code.join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        let refused = store.keep(&code).map(drop).unwrap_err().to_string();
+        assert_eq!(refused, format!("{} is neither a file nor a folder; leave it out", pipe.display()));
+        assert_eq!(std::fs::read_dir(&store.directory).unwrap().count(), 0, "nothing is left over");
+        assert!(store.keep(&folder.path().join("none")).map(drop).unwrap_err().to_string().contains("No such file"));
+    }
+}

@@ -1,0 +1,264 @@
+//! Reads one core module of a component, and writes it anew with its state imported.
+
+use wasm_encoder::reencode::{Error, Reencode};
+use wasm_encoder::{
+    CodeSection, DataSection, ElementSection, EntityType, ExportSection, GlobalSection, GlobalType, ImportSection, MemoryType,
+    Module, RawSection, SectionId, TableSection,
+};
+use wasmparser::{DataKind, ExternalKind, Global, Operator, Parser, Payload, TypeRef};
+
+use super::outline::Taken;
+use super::{CannotSnapshot, STATE, state};
+
+/// What must be known of a module.
+pub(super) struct ModuleOutline<'a> {
+    /// In the order of their numbers: module and field.
+    pub(super) imported_globals: Vec<(&'a str, &'a str)>,
+    pub(super) globals: Vec<Global<'a>>,
+    pub(super) memories: Vec<wasmparser::MemoryType>,
+    /// Data segments that are copied at the start.
+    pub(super) segments: Vec<(wasmparser::ConstExpr<'a>, &'a [u8])>,
+    /// The globals that some code of it sets.
+    pub(super) set: Vec<u32>,
+    exports: Vec<(&'a str, ExternalKind, u32)>,
+    /// Which of its own globals become the state's, and of which types.
+    pub(super) taken: Taken,
+    pub(super) state_types: Vec<GlobalType>,
+    pub(super) memory: MemoryType,
+}
+
+impl<'a> ModuleOutline<'a> {
+    pub(super) fn read(module: &'a [u8]) -> Result<ModuleOutline<'a>, CannotSnapshot> {
+        let memory = state::StateLayout::default().memory_type();
+        let mut outline = ModuleOutline {
+            imported_globals: Vec::new(),
+            globals: Vec::new(),
+            memories: Vec::new(),
+            segments: Vec::new(),
+            set: Vec::new(),
+            exports: Vec::new(),
+            taken: Taken::new(),
+            state_types: Vec::new(),
+            memory,
+        };
+        for payload in Parser::new(0).parse_all(module) {
+            match payload? {
+                Payload::ImportSection(reader) => {
+                    for import in reader.into_imports() {
+                        let import = import?;
+                        if import.module == STATE {
+                            return Err(CannotSnapshot::Shape("it imports or exports a reserved name"));
+                        }
+                        if let TypeRef::Global(_) = import.ty {
+                            outline.imported_globals.push((import.module, import.name));
+                        }
+                    }
+                }
+                Payload::MemorySection(reader) => {
+                    for memory in reader {
+                        outline.memories.push(memory?);
+                    }
+                }
+                Payload::GlobalSection(reader) => {
+                    for global in reader {
+                        outline.globals.push(global?);
+                    }
+                }
+                Payload::ExportSection(reader) => {
+                    for export in reader {
+                        let export = export?;
+                        outline.exports.push((export.name, export.kind, export.index));
+                    }
+                }
+                Payload::DataSection(reader) => {
+                    for data in reader {
+                        let data = data?;
+                        if let DataKind::Active { offset_expr, .. } = data.kind {
+                            outline.segments.push((offset_expr, data.data));
+                        }
+                    }
+                }
+                Payload::TagSection(_) => return Err(CannotSnapshot::Shape("it uses exceptions")),
+                Payload::StartSection { .. } => return Err(CannotSnapshot::Shape("a module has a start function")),
+                Payload::CodeSectionEntry(body) => {
+                    for operator in body.get_operators_reader()? {
+                        outline.operator(&operator?)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        outline.set.sort_unstable();
+        outline.set.dedup();
+        Ok(outline)
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>) -> Result<(), CannotSnapshot> {
+        match operator {
+            Operator::GlobalSet { global_index } => self.set.push(*global_index),
+            Operator::TableSet { .. }
+            | Operator::TableGrow { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableInit { .. }
+            | Operator::ElemDrop { .. } => return Err(CannotSnapshot::Shape("its code changes a table")),
+            Operator::DataDrop { .. } => return Err(CannotSnapshot::Shape("its code drops a data segment")),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn exports(&self, name: &str, kind: ExternalKind) -> Option<u32> {
+        self.exports.iter().find(|(known, of, _)| *known == name && *of == kind).map(|(_, _, index)| *index)
+    }
+
+    /// Whether an instance of it has state of its own.
+    pub(super) fn has_state(&self) -> bool {
+        !self.memories.is_empty() || !self.set.is_empty() || !self.segments.is_empty()
+    }
+
+    pub(super) fn is_given_state(&self) -> bool {
+        !self.memories.is_empty() || !self.taken.is_empty()
+    }
+
+    pub(super) fn is_rewritten(&self) -> bool {
+        self.is_given_state() || !self.segments.is_empty()
+    }
+
+    fn imported(&self) -> u32 {
+        u32::try_from(self.imported_globals.len()).expect("as many as a module has")
+    }
+}
+
+/// Writes a module with its memory and the taken globals imported, and its segments empty.
+pub(super) fn rewritten(module: &[u8], outline: &ModuleOutline<'_>) -> Result<Vec<u8>, CannotSnapshot> {
+    let mut rewriter = Rewriter { outline };
+    let mut out = Module::new();
+    let mut imports = Some(rewriter.state_imports());
+    let mut code = CodeSection::new();
+    let mut bodies = 0;
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        let id = payload.as_section().map(|(id, _)| id);
+        // A module may have no imports yet: ours come behind the types.
+        if id.is_some_and(|id| id > u8::from(SectionId::Import))
+            && let Some(ours) = imports.take()
+            && !ours.is_empty()
+        {
+            out.section(&ours);
+        }
+        rewriter.payload(&mut out, &mut imports, &mut code, &mut bodies, module, &payload).map_err(|error| match error {
+            Error::ParseError(error) => CannotSnapshot::Parse(error),
+            error => CannotSnapshot::Write(error.to_string()),
+        })?;
+    }
+    Ok(out.finish())
+}
+
+struct Rewriter<'s, 'a> {
+    outline: &'s ModuleOutline<'a>,
+}
+
+impl Reencode for Rewriter<'_, '_> {
+    type Error = std::convert::Infallible;
+
+    /// Taken globals follow those that were imported before; the others close the gaps.
+    fn global_index(&mut self, global: u32) -> Result<u32, Error> {
+        let (imported, taken) = (self.outline.imported(), &self.outline.taken);
+        if global < imported {
+            return Ok(global);
+        }
+        let before = u32::try_from(taken.range(..global).count()).expect("as many as a module has");
+        if taken.contains_key(&global) {
+            return Ok(imported + before);
+        }
+        Ok(global + u32::try_from(taken.len()).expect("as many as a module has") - before)
+    }
+}
+
+impl Rewriter<'_, '_> {
+    fn state_imports(&self) -> ImportSection {
+        let mut imports = ImportSection::new();
+        self.import_state(&mut imports);
+        imports
+    }
+
+    fn import_state(&self, imports: &mut ImportSection) {
+        if !self.outline.memories.is_empty() {
+            imports.import(STATE, state::MEMORY, EntityType::Memory(self.outline.memory));
+        }
+        for (number, ty) in self.outline.taken.values().zip(&self.outline.state_types) {
+            imports.import(STATE, &number.to_string(), EntityType::Global(*ty));
+        }
+    }
+
+    fn payload(
+        &mut self,
+        out: &mut Module,
+        imports: &mut Option<ImportSection>,
+        code: &mut CodeSection,
+        bodies: &mut u32,
+        module: &[u8],
+        payload: &Payload<'_>,
+    ) -> Result<(), Error> {
+        match payload {
+            Payload::ImportSection(reader) => {
+                let mut section = ImportSection::new();
+                self.parse_import_section(&mut section, reader.clone())?;
+                self.import_state(&mut section);
+                out.section(&section);
+                *imports = None;
+            }
+            Payload::TableSection(reader) => {
+                let mut section = TableSection::new();
+                self.parse_table_section(&mut section, reader.clone())?;
+                out.section(&section);
+            }
+            Payload::MemorySection(_) => {}
+            Payload::GlobalSection(reader) => {
+                let mut section = GlobalSection::new();
+                for (index, global) in (self.outline.imported()..).zip(reader.clone()) {
+                    if !self.outline.taken.contains_key(&index) {
+                        self.parse_global(&mut section, global?)?;
+                    }
+                }
+                out.section(&section);
+            }
+            Payload::ExportSection(reader) => {
+                let mut section = ExportSection::new();
+                self.parse_export_section(&mut section, reader.clone())?;
+                out.section(&section);
+            }
+            Payload::ElementSection(reader) => {
+                let mut section = ElementSection::new();
+                self.parse_element_section(&mut section, reader.clone())?;
+                out.section(&section);
+            }
+            Payload::CodeSectionStart { count, .. } => *bodies = *count,
+            Payload::CodeSectionEntry(body) => {
+                self.parse_function_body(code, body.clone())?;
+                if code.len() == *bodies {
+                    out.section(code);
+                }
+            }
+            Payload::DataSection(reader) => {
+                let mut section = DataSection::new();
+                for data in reader.clone() {
+                    let data = data?;
+                    match data.kind {
+                        DataKind::Passive => section.passive(data.data.iter().copied()),
+                        // What was copied at the start has nothing left that could be copied.
+                        DataKind::Active { .. } => section.passive([]),
+                    };
+                }
+                out.section(&section);
+            }
+            payload => {
+                if let Some((id, range)) = payload.as_section() {
+                    out.section(&RawSection { id, data: &module[range] });
+                }
+            }
+        }
+        Ok(())
+    }
+}
