@@ -34,6 +34,7 @@ mod kills;
 mod lifecycle;
 mod logs;
 mod metrics;
+mod nodejs;
 mod origins;
 mod package;
 mod paths;

@@ -362,7 +362,7 @@ function logError(message, error) {
 
 /** What programs ask to find out where they are. */
 function identify() {
-    const major = /nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV ?? '')?.[1] ?? '22';
+    const major = /nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV ?? '')?.[1] ?? '24';
     process.version = `v${major}.0.0`;
     process.versions.node = `${major}.0.0`;
     process.platform = 'linux';
