@@ -36,6 +36,7 @@ mod languages;
 mod lifecycle;
 mod logs;
 mod metrics;
+mod nodejs;
 mod origins;
 mod package;
 mod paths;
