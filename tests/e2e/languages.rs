@@ -41,10 +41,7 @@ const PYTHON: Language = Language {
         "raise ValueError(\\\"no apples left\\\")",
     ],
     refused: &[
-        (
-            "import apples\n",
-            "Runtime.ImportModuleError: Unable to import module 'lambda_function': No module named 'apples'",
-        ),
+        ("import apples\n", "Runtime.ImportModuleError: Unable to import module 'lambda_function': No module named 'apples'"),
         (
             "def lambda_handler(event context):\n    pass\n",
             "Runtime.UserCodeSyntaxError: Syntax error in module 'lambda_function': invalid syntax. Perhaps you forgot a comma? (lambda_function.py, line 1)",
