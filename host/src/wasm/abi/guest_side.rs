@@ -23,11 +23,11 @@ pub struct OriginEvent<'a> {
     /// What is added to a request to this origin.
     pub origin_headers: Fields<'a>,
     /// In origin-response only.
-    pub response: Option<EventResponse<'a>>,
+    pub response: Option<ResponseHead<'a>>,
 }
 
 /// The origin's response, but for its body.
-pub struct EventResponse<'a> {
+pub struct ResponseHead<'a> {
     pub status: u16,
     pub reason: &'a str,
     pub headers: Fields<'a>,
@@ -56,7 +56,7 @@ impl<'a> OriginEvent<'a> {
         };
         let origin_headers = reader.fields()?;
         let response = match is_response {
-            true => Some(EventResponse { status: reader.u16()?, reason: reader.text()?, headers: reader.fields()? }),
+            true => Some(ResponseHead { status: reader.u16()?, reason: reader.text()?, headers: reader.fields()? }),
             false => None,
         };
         Some(OriginEvent { site, request_id, client_ip, method, uri, query, headers, body, origin, origin_headers, response })

@@ -13,6 +13,8 @@ mod event;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(in crate::wasm) mod fuzz;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::time::SystemTime;
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use crate::limits::origin::{KEEPALIVE_MS, READ_TIMEOUT_MS};
-use crate::wasm::abi::guest_side::{EventResponse, OriginEvent};
+use crate::wasm::abi::guest_side::{OriginEvent, ResponseHead};
 use crate::wasm::abi::header_rules::is_disallowed;
 use crate::wasm::abi::{EventBody, EventOrigin};
 
@@ -39,7 +39,7 @@ pub(super) fn of(event: &OriginEvent<'_>) -> Vec<u8> {
         },
         "request": request,
     });
-    if let Some(EventResponse { status, reason, headers: all }) = &event.response {
+    if let Some(ResponseHead { status, reason, headers: all }) = &event.response {
         cf["response"] = json!({ "status": status.to_string(), "statusDescription": reason, "headers": headers(all) });
     }
     json!({ "Records": [{ "cf": cf }] }).to_string().into_bytes()
@@ -116,57 +116,9 @@ fn capitalized(name: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::wasm::abi::guest_side::Fields;
-
-    pub(in super::super) const ORIGIN: EventOrigin<'static> = EventOrigin {
-        id: "shop",
-        host: "example.com",
-        port: 443,
-        tls: true,
-        path: "/v1",
-        connect_timeout_ms: 10_000,
-        read_timeout_ms: 29_001,
-    };
-
-    fn fields<const N: usize>(fields: [(&'static str, &'static [u8]); N]) -> Fields<'static> {
-        fields.to_vec()
-    }
-
-    pub(in super::super) fn request() -> OriginEvent<'static> {
-        OriginEvent {
-            site: "www",
-            request_id: "id-1",
-            client_ip: "192.0.2.7",
-            method: "POST",
-            uri: "/a%20b",
-            query: "x=1&x=2",
-            headers: fields([
-                ("host", b"example.com"),
-                ("via", b"1.1 edge"),
-                ("x-many", b"one"),
-                ("x-many", b"two"),
-                ("x-latin", b"caf\xe9"),
-                ("x-cache", b"hidden"),
-            ]),
-            body: EventBody::Hidden,
-            origin: ORIGIN,
-            origin_headers: fields([("x-key", b"secret")]),
-            response: None,
-        }
-    }
-
-    pub(in super::super) fn response() -> OriginEvent<'static> {
-        let headers = fields([
-            ("content-length", b"3"),
-            ("content-type", b"text/plain"),
-            ("set-cookie", b"a=1"),
-            ("set-cookie", b"b=2"),
-            ("x-amzn-requestid", b"hidden"),
-        ]);
-        OriginEvent { response: Some(EventResponse { status: 200, reason: "OK", headers }), ..request() }
-    }
+    use crate::wasm::worker::lambda_edge::tests::{ORIGIN, request, response};
 
     fn shown(event: &OriginEvent<'_>) -> Value {
         let mut event: Value = serde_json::from_slice(&of(event)).unwrap();

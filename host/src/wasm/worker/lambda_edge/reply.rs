@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 
 use super::event::{Origin, shown};
 use crate::limits::{generated, lambda_edge as limits};
-use crate::wasm::abi::guest_side::{AnswerWriter, EventResponse, OriginEvent};
+use crate::wasm::abi::guest_side::{AnswerWriter, OriginEvent, ResponseHead};
 use crate::wasm::abi::header_rules::is_read_only;
 use crate::wasm::abi::{Moment, Op};
 
-type Object = Map<String, Value>;
+type JsonObject = Map<String, Value>;
 
 /// Values by the name in lower case.
 type Headers<'a> = BTreeMap<String, Vec<Cow<'a, str>>>;
@@ -36,7 +36,7 @@ pub(super) fn answer(event: &OriginEvent<'_>, reply: &[u8]) -> Result<Vec<u8>, S
     Ok(answer.finish())
 }
 
-fn edit_request(event: &OriginEvent<'_>, reply: &Object, answer: &mut AnswerWriter) -> Result<(), String> {
+fn edit_request(event: &OriginEvent<'_>, reply: &JsonObject, answer: &mut AnswerWriter) -> Result<(), String> {
     let Some(uri) = text(reply, "uri")? else {
         return Err("its reply is neither a response, which has a `status`, nor a request, which has a `uri`".to_owned());
     };
@@ -68,7 +68,7 @@ fn edit_request(event: &OriginEvent<'_>, reply: &Object, answer: &mut AnswerWrit
 }
 
 /// The body that takes the place of the request's, if there is one.
-fn request_body(body: &Object) -> Result<Option<Cow<'_, [u8]>>, String> {
+fn request_body(body: &JsonObject) -> Result<Option<Cow<'_, [u8]>>, String> {
     match text(body, "action")? {
         None | Some("read-only") => return Ok(None),
         Some("replace") => {}
@@ -83,7 +83,7 @@ fn request_body(body: &Object) -> Result<Option<Cow<'_, [u8]>>, String> {
     Ok(Some(body))
 }
 
-fn generate(reply: &Object, answer: &mut AnswerWriter) -> Result<(), String> {
+fn generate(reply: &JsonObject, answer: &mut AnswerWriter) -> Result<(), String> {
     let status = status(reply)?.ok_or("`status` is missing")?;
     answer.op(&Op::Respond { status, reason: text(reply, "statusDescription")?.unwrap_or_default() });
     for (name, values) in &headers(reply, "headers")?.unwrap_or_default() {
@@ -101,7 +101,7 @@ fn generate(reply: &Object, answer: &mut AnswerWriter) -> Result<(), String> {
     Ok(())
 }
 
-fn edit_response(before: &EventResponse<'_>, reply: &Object, answer: &mut AnswerWriter) -> Result<(), String> {
+fn edit_response(before: &ResponseHead<'_>, reply: &JsonObject, answer: &mut AnswerWriter) -> Result<(), String> {
     let Some(status) = status(reply)? else { return Err("its reply is no response: `status` is missing".to_owned()) };
     let reason = text(reply, "statusDescription")?.unwrap_or_default();
     if (status, reason) != (before.status, before.reason) {
@@ -116,13 +116,13 @@ fn edit_response(before: &EventResponse<'_>, reply: &Object, answer: &mut Answer
     Ok(())
 }
 
-fn response_body(reply: &Object) -> Result<Option<Cow<'_, [u8]>>, String> {
+fn response_body(reply: &JsonObject) -> Result<Option<Cow<'_, [u8]>>, String> {
     let encoding = text(reply, "bodyEncoding")?.unwrap_or("text");
     text(reply, "body")?.map(|body| decoded(body, "body", encoding, "bodyEncoding")).transpose()
 }
 
 /// A number from 200 to 599, or its text.
-fn status(reply: &Object) -> Result<Option<u16>, String> {
+fn status(reply: &JsonObject) -> Result<Option<u16>, String> {
     let Some(value) = present(reply, "status") else { return Ok(None) };
     let number = match value {
         Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
@@ -155,7 +155,7 @@ fn edit_headers(before: &Headers<'_>, now: &Headers<'_>, may_go: impl Fn(&str) -
 
 fn edit_origin(
     event: &OriginEvent<'_>,
-    reply: &Object,
+    reply: &JsonObject,
     headers_now: &Headers<'_>,
     answer: &mut AnswerWriter,
 ) -> Result<(), String> {
@@ -198,7 +198,7 @@ fn edit_origin(
     Ok(())
 }
 
-fn custom_origin<'a>(custom: &'a Object, before: &Origin<'a>) -> Result<Origin<'a>, String> {
+fn custom_origin<'a>(custom: &'a JsonObject, before: &Origin<'a>) -> Result<Origin<'a>, String> {
     let missing = |name: &str| format!("`origin.custom.{name}` is missing");
     let host = text(custom, "domainName")?.ok_or_else(|| missing("domainName"))?;
     let tls = match text(custom, "protocol")?.ok_or_else(|| missing("protocol"))? {
@@ -231,7 +231,7 @@ fn custom_origin<'a>(custom: &'a Object, before: &Origin<'a>) -> Result<Origin<'
 }
 
 /// A bucket is asked by HTTPS.
-fn bucket_origin<'a>(bucket: &'a Object, before: &Origin<'a>) -> Result<Origin<'a>, String> {
+fn bucket_origin<'a>(bucket: &'a JsonObject, before: &Origin<'a>) -> Result<Origin<'a>, String> {
     let host = text(bucket, "domainName")?.ok_or("`origin.s3.domainName` is missing")?;
     if !is_host(host, limits::BUCKET_DOMAIN_NAME_BYTES) || host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(format!("`origin.s3.domainName` is `{}`, and no name of a bucket's host", excerpt(host)));
@@ -262,12 +262,12 @@ fn is_ssl_protocol(protocol: &Value) -> bool {
     matches!(protocol.as_str(), Some("TLSv1.2" | "TLSv1.1" | "TLSv1" | "SSLv3"))
 }
 
-fn headers<'a>(object: &'a Object, name: &str) -> Result<Option<Headers<'a>>, String> {
+fn headers<'a>(object: &'a JsonObject, name: &str) -> Result<Option<Headers<'a>>, String> {
     headers_at(object, name, name)
 }
 
 /// `{"name": [{"key": "Name", "value": "…"}]}`. A name without values is a header that is not there.
-fn headers_at<'a>(object: &'a Object, name: &str, place: &str) -> Result<Option<Headers<'a>>, String> {
+fn headers_at<'a>(object: &'a JsonObject, name: &str, place: &str) -> Result<Option<Headers<'a>>, String> {
     let lists = match present(object, name) {
         None => return Ok(None),
         Some(Value::Object(lists)) => lists,
@@ -309,22 +309,22 @@ fn by_name<'a>(fields: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> Headers
 }
 
 /// The value of a key; `None` without it, or with `null`.
-fn present<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
+fn present<'a>(object: &'a JsonObject, name: &str) -> Option<&'a Value> {
     object.get(name).filter(|value| !value.is_null())
 }
 
-fn text<'a>(object: &'a Object, name: &str) -> Result<Option<&'a str>, String> {
+fn text<'a>(object: &'a JsonObject, name: &str) -> Result<Option<&'a str>, String> {
     present(object, name)
         .map(|value| value.as_str().ok_or_else(|| format!("`{name}` is {}, and no text", kind(value))))
         .transpose()
 }
 
-fn number(object: &Object, name: &str) -> Result<Option<u64>, String> {
+fn number(object: &JsonObject, name: &str) -> Result<Option<u64>, String> {
     let number = |value: &Value| value.as_u64().ok_or_else(|| format!("`{name}` is {}, and no number", kind(value)));
     present(object, name).map(number).transpose()
 }
 
-fn object<'a>(object: &'a Object, name: &str) -> Result<Option<&'a Object>, String> {
+fn object<'a>(object: &'a JsonObject, name: &str) -> Result<Option<&'a JsonObject>, String> {
     let inner = |value: &'a Value| value.as_object().ok_or_else(|| format!("`{name}` is {}, and no object", kind(value)));
     present(object, name).map(inner).transpose()
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::event;
-use super::super::event::tests::{request, response};
+use super::super::tests::{request, response};
 use super::answer;
 use crate::limits::generated;
 use crate::wasm::abi::guest_side::OriginEvent;
