@@ -55,7 +55,8 @@ impl Python {
         let library = ["requirements.txt", "stdlib.py", "library", "library.txt"].map(|name| self.folder.join(name));
         self.once("library", &library, &self.library, || self.write_library())?;
         let component = self.work.join(format!("{NAME}.wasm"));
-        let sources = [requirements, self.folder.join("src"), self.folder.join("wit"), self.wit.clone(), self.folder.join("library")];
+        let sources =
+            [requirements, self.folder.join("src"), self.folder.join("wit"), self.wit.clone(), self.folder.join("library")];
         self.once("component", &sources, &component, || self.componentize(&component))?;
         fs::read(&component).with_context(|| format!("cannot read {}", component.display()))
     }
