@@ -15,8 +15,9 @@ use crate::{edge, net, path, wasm};
 /// The name of a target's binary and of its folder of seeds, and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("hook-answer", edge::fuzz::hook_answer),
+    ("edge-reply", wasm::fuzz::edge_reply),
     ("framing", net::fuzz::framing),
     ("config", config),
     ("component", wasm::fuzz::component),

@@ -18,7 +18,7 @@ pub mod request;
 mod telemetry;
 mod wasm;
 
-pub use edge::{compression, generated, hook_events, negotiation, origin, signed, trailers, tunnel};
+pub use edge::{compression, generated, hook_events, lambda_edge, negotiation, origin, signed, trailers, tunnel};
 pub use function::{CLOCK_ANCHOR_MS, InstancePolicy, Limits, OverMaximum, audit, invoke, shelf, utilization};
 pub use limit::Limit;
 pub use profile::{Bound, Calls, EngineShape, InstanceShape, Profile, UNBOUNDED};

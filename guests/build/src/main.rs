@@ -48,7 +48,7 @@ fn run(wanted: Vec<String>) -> Result<()> {
     let names: Vec<(Kind, String)> = guests.iter().map(|guest| (guest.kind, guest.name.clone())).collect();
     guests.retain(|guest| wanted.is_empty() || wanted.contains(&guest.name));
 
-    if guests.iter().any(|guest| guest.kind == Kind::Runtime && guest.package_for("wasm32-unknown-unknown").is_some()) {
+    if guests.iter().any(|guest| guest.kind == Kind::Runtime && matches!(guest.source, Source::Package { .. })) {
         require_c()?;
     }
     for target in ["wasm32-unknown-unknown", "wasm32-wasip2"] {

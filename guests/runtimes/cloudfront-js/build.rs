@@ -11,11 +11,11 @@ fn main() {
     println!("cargo::rerun-if-changed={}", wit.display());
     let mut resolve = Resolve::default();
     let mut package = None;
-    for folder in ["edge", "runtime"] {
+    for folder in ["edge", "function", "runtime"] {
         let path = wit.join(folder);
         package = Some(resolve.push_dir(&path).unwrap_or_else(|error| panic!("{}: {error:#}", path.display())).0);
     }
-    let package = package.expect("two packages");
+    let package = package.expect("three packages");
     let world = resolve.select_world(&[package], Some("viewer-runtime")).expect("the Runtime's world");
     let bytes = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None).expect("a world");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

@@ -27,6 +27,55 @@ const CHANGES: &[Change] = &[
             metadata => metadata?,
         };",
     },
+    // Who asked for a module that is not there, up to the handler's.
+    Change {
+        file: "builtin/module.js",
+        from: "    const err = new Error(\"Cannot find module '\" + id + \"'\");
+    err.code = 'MODULE_NOT_FOUND';
+    throw err;
+}
+
+function decorateRequire(",
+        to: "    const err = new Error(\"Cannot find module '\" + id + \"'\");
+    err.code = 'MODULE_NOT_FOUND';
+    throw addRequireStackToModuleNotFound(err, id, parentFilename, parentModule);
+}
+
+function decorateRequire(",
+    },
+    Change {
+        file: "builtin/module.js",
+        from: "            throw addRequireStackToModuleNotFound(err, id, parentFilename);
+        }
+        cjsSetPath",
+        to: "            throw addRequireStackToModuleNotFound(err, id, parentFilename, parentModule);
+        }
+        cjsSetPath",
+    },
+    Change {
+        file: "builtin/module.js",
+        from: "function addRequireStackToModuleNotFound(err, request, parentFilename) {",
+        to: "function addRequireStackToModuleNotFound(err, request, parentFilename, parentModule) {",
+    },
+    Change {
+        file: "builtin/module.js",
+        from: "    err.requireStack = [parentFilename];
+    err.message = \"Cannot find module '\" + request + \"'\\nRequire stack:\\n- \" + parentFilename;
+",
+        to: "    err.requireStack = [parentFilename];
+    for (let parent = parentModule?.parent; parent; parent = parent.parent) {
+        if (typeof parent.filename === 'string') err.requireStack.push(parent.filename);
+    }
+    err.message = \"Cannot find module '\" + request + \"'\\nRequire stack:\\n- \" + err.requireStack.join('\\n- ');
+",
+    },
+    // Before anything runs: QuickJS's own limit is larger than the stack.
+    Change {
+        file: "internal/runtime_services.rs",
+        from: "rt.set_memory_limit(0).await;",
+        to: "rt.set_memory_limit(0).await;
+        rt.set_max_stack_size(crate::JS_STACK_BYTES).await;",
+    },
     // What happens after a snapshot, under the host's control.
     Change { file: "internal/mod.rs", from: "fn restore_runtime_state()", to: "pub(crate) fn restore_runtime_state()" },
 ];
@@ -54,8 +103,8 @@ fn main() {
     let modules = modules.map(|module| format!("#[allow(warnings, clippy::all)]\nmod {module};\n"));
     write(&sources.join("skeleton.rs"), &modules.concat());
 
-    // The stack is at the bottom of memory, so that an overflow traps.
-    println!("cargo::rustc-link-arg-cdylib=-zstack-size=1048576");
+    // The stack is at the bottom of memory, so that an overflow traps; `JS_STACK_BYTES` is below it.
+    println!("cargo::rustc-link-arg-cdylib=-zstack-size=524288");
 }
 
 /// Leaves the file alone if it is as it should be.

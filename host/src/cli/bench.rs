@@ -144,7 +144,7 @@ fn function(args: &ColdWarm, file: &Path, language: Option<Language>) -> anyhow:
         Some(event) => Bytes::from(std::fs::read(event).with_context(|| format!("cannot read {}", event.display()))?),
         None => Bytes::from_static(b"{}"),
     };
-    let workshop = Workshop::open("bench", args.language.runtimes.found())?;
+    let workshop = Workshop::empty("bench", args.language.runtimes.found())?;
     let code = match language {
         Some(language) => workshop.function(language, file, args.handler.as_deref())?,
         None => Workshop::component(&std::fs::read(file)?)?,

@@ -54,11 +54,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Ok(Loaded { config, mut warnings, .. }) => {
             warnings.extend(resolve::unresolved(&config));
             let components = components.take();
-            let exports = |name: &str| {
-                let inspection = components.get(config.functions.get(name)?.code.file())?;
-                Some((inspection.moments.clone(), inspection.http.is_some()))
-            };
-            let errors: Vec<String> = wrong_roles(&config, exports).iter().map(ToString::to_string).collect();
+            let inspected = |name: &str| components.get(config.functions.get(name)?.code.file());
+            let errors: Vec<String> = wrong_roles(&config, inspected).iter().map(ToString::to_string).collect();
             if args.json {
                 let errors: Vec<_> =
                     errors.iter().map(|message| json!({ "message": message, "remedy": "", "place": null })).collect();

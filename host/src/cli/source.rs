@@ -77,15 +77,20 @@ pub(super) struct Workshop {
 impl Workshop {
     /// `purpose` names the folder.
     pub(super) fn open(purpose: &str, runtimes: RuntimeFolder) -> anyhow::Result<Workshop> {
+        // A cache that cannot be written to is done without.
+        Workshop::with(purpose, runtimes, user_cache().filter(|cache| is_writable(cache)))
+    }
+
+    /// Compiles everything anew.
+    pub(super) fn empty(purpose: &str, runtimes: RuntimeFolder) -> anyhow::Result<Workshop> {
+        Workshop::with(purpose, runtimes, None)
+    }
+
+    fn with(purpose: &str, runtimes: RuntimeFolder, cache: Option<PathBuf>) -> anyhow::Result<Workshop> {
         let directory = std::env::temp_dir().join(format!("edgeward-{purpose}-{}", std::process::id()));
         let telemetry = Arc::new(Telemetry::new());
-        let build = |compiled: &Path| {
-            let folders = BuildFolders { compiled, packages: &directory };
-            Builder::new(1, folders, Compiler::this_program(), runtimes.clone(), telemetry.clone())
-        };
-        // A cache that cannot be written to is done without.
-        let cached = user_cache().filter(|cache| is_writable(cache)).map(|cache| build(&cache));
-        let builder = cached.unwrap_or_else(|| build(&directory))?;
+        let folders = BuildFolders { compiled: cache.as_deref().unwrap_or(&directory), packages: &directory };
+        let builder = Builder::new(1, folders, Compiler::this_program(), runtimes, telemetry.clone())?;
         Ok(Workshop { builder, telemetry, directory })
     }
 

@@ -76,8 +76,7 @@ impl Publisher {
         cache: &Arc<Cache>,
     ) -> anyhow::Result<Snapshot> {
         let revisions = self.revisions(config, built)?;
-        let exports = |name: &str| revisions.get(name).map(|revision| (revision.moments().to_vec(), revision.is_http()));
-        let wrong = wrong_roles(config, exports);
+        let wrong = wrong_roles(config, |name| revisions.get(name).map(|revision| revision.inspection()));
         if !wrong.is_empty() {
             return Err(joined(&wrong));
         }

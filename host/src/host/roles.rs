@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::{Config, OriginKind};
 use crate::wasm::abi::Moment;
+use crate::wasm::compile::Inspection;
 
 /// A use of a component, by the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,25 +15,24 @@ pub enum Role {
 
 /// A component that cannot do what it is used for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("function `{function}` is {role}, but {}", exported(.moments, *.is_http))]
+#[error("function `{function}` is {role}, but {exported}")]
 pub struct WrongRole {
     function: String,
     role: Role,
-    moments: Vec<Moment>,
-    is_http: bool,
+    exported: String,
 }
 
-/// `exports` gives the moments of a function, and whether it is a wasi:http handler.
-pub fn wrong_roles(config: &Config, exports: impl Fn(&str) -> Option<(Vec<Moment>, bool)>) -> Vec<WrongRole> {
+/// `inspected` gives what a function is; of one that is not known, nothing is wrong.
+pub fn wrong_roles<'a>(config: &Config, inspected: impl Fn(&str) -> Option<&'a Inspection>) -> Vec<WrongRole> {
     let mut wrong = Vec::new();
     for (function, role) in roles(config) {
-        let Some((moments, is_http)) = exports(function) else { continue };
+        let Some(inspection) = inspected(function) else { continue };
         let fits = match &role {
-            Role::Hook { moment, .. } => moments.contains(moment),
-            Role::Origin { .. } => is_http,
+            Role::Hook { moment, .. } => inspection.can_be_hook(*moment),
+            Role::Origin { .. } => inspection.http.is_some(),
         };
         if !fits {
-            wrong.push(WrongRole { function: function.to_owned(), role, moments, is_http });
+            wrong.push(WrongRole { function: function.to_owned(), role, exported: exported(inspection) });
         }
     }
     wrong
@@ -73,9 +73,9 @@ impl fmt::Display for Role {
     }
 }
 
-fn exported(moments: &[Moment], is_http: bool) -> String {
-    let mut roles: Vec<_> = moments.iter().map(|moment| moment.name()).collect();
-    if is_http {
+fn exported(inspection: &Inspection) -> String {
+    let mut roles: Vec<_> = inspection.moments.iter().map(|moment| moment.name()).collect();
+    if inspection.http.is_some() {
         roles.push("a service");
     }
     if roles.is_empty() { "it exports nothing known".to_owned() } else { format!("it exports only {}", roles.join(", ")) }

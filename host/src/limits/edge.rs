@@ -46,6 +46,16 @@ pub mod generated {
     pub const ORIGIN_BYTES: usize = 1 << 20;
 }
 
+/// What Lambda@Edge lets a function say of an origin.
+pub mod lambda_edge {
+    use std::ops::RangeInclusive;
+
+    pub const READ_TIMEOUT_S: RangeInclusive<u64> = 4..=60;
+    pub const KEEPALIVE_S: RangeInclusive<u64> = 1..=60;
+    pub const DOMAIN_NAME_BYTES: usize = 253;
+    pub const BUCKET_DOMAIN_NAME_BYTES: usize = 128;
+}
+
 /// What bounds what one message may ask of the cache.
 pub mod negotiation {
     /// Names in a `Vary`; more of them are taken for `*`.

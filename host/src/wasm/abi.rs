@@ -4,6 +4,9 @@
 //! `Ops` reads a reply without copying. It checks the form only (lengths, codes, UTF-8 where text is
 //! needed); `edge::hook` decides what a moment allows.
 
+pub mod guest_side;
+pub mod header_rules;
+
 use std::fmt;
 
 use crate::failure::Failure;

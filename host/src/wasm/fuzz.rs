@@ -14,8 +14,14 @@ use wasmparser::{CompositeInnerType, Parser, Payload, TypeRef, Validator, WasmFe
 use crate::limits::{Limit, Limits, Profile};
 use crate::wasm::compile::{self, CompileError};
 use crate::wasm::restore::{self, Flavour, Unsuitable};
+use crate::wasm::worker::lambda_edge::fuzz as lambda_edge;
 
 pub(crate) use differential::differential;
+
+/// What a function replies to a Lambda@Edge event.
+pub(crate) fn edge_reply(data: &[u8]) {
+    lambda_edge::edge_reply(data);
+}
 
 /// What a stranger deploys.
 pub(crate) fn component(bytes: &[u8]) {

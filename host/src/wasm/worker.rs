@@ -15,6 +15,7 @@ mod http_p2;
 mod http_p3;
 pub mod init;
 pub mod invoke;
+pub(super) mod lambda_edge;
 pub(super) mod linker;
 mod meter;
 pub(super) mod offered;

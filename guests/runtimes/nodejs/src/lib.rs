@@ -36,10 +36,13 @@ static JS_ADDITIONAL_MODULES: LazyLock<Vec<(&str, GetModuleFn)>> = LazyLock::new
 
 unsafe extern "C" {
     fn __wasilibc_reset_preopens();
+    fn __wasilibc_init_stdio() -> i32;
+    fn close(number: i32) -> i32;
 }
 
-/// What QuickJS takes of the stack before it throws a RangeError; `build.rs` sets the size of the whole.
-const JS_STACK_BYTES: usize = 512 << 10;
+/// What QuickJS takes of the stack in memory before it throws a RangeError. The host's own stack, of 1 MiB, ends later: a call of
+/// a function takes 800 bytes there and 260 here.
+const JS_STACK_BYTES: usize = 256 << 10;
 /// How long INIT waits for requests that the code has begun and not awaited.
 const SETTLE_AT_MOST: Duration = Duration::from_secs(3);
 
@@ -58,10 +61,7 @@ impl code::Guest for Runtime {
         // An empty package has no folder to be in.
         let _ = std::env::set_current_dir("/var/task");
         let state = internal::get_js_state();
-        let started = wstd::runtime::block_on(async {
-            state.rt.set_max_stack_size(JS_STACK_BYTES).await;
-            state.ctx.with(|ctx| start(&ctx).catch(&ctx).map_err(|error| error.to_string())).await
-        });
+        let started = wstd::runtime::block_on(state.ctx.with(|ctx| start(&ctx).catch(&ctx).map_err(|error| error.to_string())));
         started.map_err(|message| failure(&message))?;
         let loaded = call("init", [handler, String::new()]);
         freeze();
@@ -76,7 +76,7 @@ impl handler::Guest for Runtime {
             internal::restore_runtime_state();
         }
         let event = String::from_utf8(event).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        call("handle", [event, describe(&context)]).map(String::into_bytes)
+        call("handle", [event, describe(&context)])
     }
 }
 
@@ -91,14 +91,14 @@ fn start(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     Ok(())
 }
 
-/// Calls an export of `runtime.js`, and runs the event loop until there is an answer: text, or a description of an error.
-fn call(name: &'static str, args: [String; 2]) -> Result<String, Error> {
+/// Calls an export of `runtime.js`, and runs the event loop until there is an answer: the reply, or a description of an error.
+fn call(name: &'static str, args: [String; 2]) -> Result<Vec<u8>, Error> {
     // When nothing is left that could bring the answer, the client knows what that means.
     let answer = wstd::runtime::run(answer(name, args)).or_else(|| wstd::runtime::run(answer("exhausted", Default::default())));
     answer.unwrap_or_else(|| Err(failure("the function waits for nothing")))
 }
 
-async fn answer(name: &'static str, [first, second]: [String; 2]) -> Result<String, Error> {
+async fn answer(name: &'static str, [first, second]: [String; 2]) -> Result<Vec<u8>, Error> {
     let state = internal::get_js_state();
     with_component_context(&state.ctx, async |ctx| {
         let answer = async {
@@ -107,9 +107,12 @@ async fn answer(name: &'static str, [first, second]: [String; 2]) -> Result<Stri
             let promise: Promise = function.call((first, second))?;
             let answer = promise.into_future::<Value>().await?;
             if let Some(text) = answer.as_string() {
-                return Ok(Ok(text.to_string()?));
+                return Ok(Ok(text.to_string()?.into_bytes()));
             }
             let error = Object::from_value(answer)?;
+            if let Some(bytes) = error.as_typed_array::<u8>().and_then(wrappers::copy_typed_array_bytes) {
+                return Ok(Ok(bytes));
+            }
             Ok(Err(Error {
                 error_type: error.get("errorType")?,
                 error_message: error.get("errorMessage")?,
@@ -135,8 +138,15 @@ fn freeze() {
         state.rt.run_gc().await;
     });
     wstd::runtime::freeze();
-    // SAFETY: a function of wasi-libc without conditions. It closes the mounted folders; the next use of one opens them anew.
-    unsafe { __wasilibc_reset_preopens() };
+    // SAFETY: functions of wasi-libc, called when nothing uses a file. They close the mounted folders, which the next use of
+    // one opens anew, and the streams of stdin, stdout and stderr. What was closed last is the next number that is free.
+    unsafe {
+        __wasilibc_reset_preopens();
+        for number in [2, 1, 0] {
+            close(number);
+        }
+        __wasilibc_init_stdio();
+    }
     IS_FROZEN.set(true);
 }
 

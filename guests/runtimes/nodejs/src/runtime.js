@@ -1,5 +1,5 @@
 // What Lambda's own runtime client is in Node.js: it loads the handler, and makes of an event a call of it. `lib.rs` calls the
-// exports. An answer is text (the reply, as JSON), or `{ errorType, errorMessage, trace }`.
+// exports. An answer is the reply, as JSON text or a stream's bytes, or `{ errorType, errorMessage, trace }`.
 
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -43,9 +43,12 @@ export function setup(exit) {
 }
 
 export async function init(name) {
-    return settle(async () => {
+    return settle('Uncaught Exception', async (call) => {
+        call.exhausted = () => call.fail(new ExitError('Error: Runtime exited with error: exit status 13'));
         handler = await load(name);
-        return null;
+        // So that a rejection which nothing has handled by now is told here.
+        await new Promise((resolve) => setImmediate(resolve));
+        call.succeed(null);
     });
 }
 
@@ -57,7 +60,7 @@ export async function handle(text, description) {
     else delete process.env._X_AMZN_TRACE_ID;
     context.getRemainingTimeInMillis = () => deadline - Date.now();
     context.identity = undefined;
-    return settle((call) => {
+    return settle('Invoke Error', (call) => {
         context.clientContext = clientContext ? JSON.parse(clientContext) : undefined;
         const event = text === '' ? {} : JSON.parse(text);
         return handler[STREAMING] ? stream(call, event, context) : invoke(call, event, context);
@@ -88,24 +91,27 @@ class Call {
         try {
             reply = JSON.stringify(result === undefined ? null : result) ?? 'null';
         } catch {
-            this.fail(new Error('Unable to stringify response body'));
+            const error = new Error('Unable to stringify response body');
+            logError('Invoke Error', error);
+            this.fail(error);
             return;
         }
-        this.#resolve(reply);
+        this.reply(reply);
     };
+
+    reply = (bytes) => this.#resolve(bytes);
 
     fail = (error) => this.#resolve(describe(error));
 }
 
 /** Runs what answers the call, or throws. */
-async function settle(run) {
+async function settle(message, run) {
     const call = new Call();
     current = call;
     try {
-        const result = await run(call);
-        if (result === null) call.succeed(null);
+        await run(call);
     } catch (error) {
-        logError('Invoke Error', error);
+        logError(message, error);
         call.fail(error);
     }
     return call.answer;
@@ -153,16 +159,17 @@ async function stream(call, event, context) {
             done();
         },
     });
-    call.exhausted = () => call.fail('Response stream is not finished.');
+    call.exhausted = () => call.fail(new Error('Response stream is not finished.'));
     response.setContentType = () => {};
     response.on('error', call.fail);
+    context.callbackWaitsForEmptyEventLoop = true;
     const result = handler(event, response, context);
-    if (typeof result?.then !== 'function') throw 'Streaming does not support non-async handlers.';
+    if (typeof result?.then !== 'function') throw new Error('Streaming does not support non-async handlers.');
     if ((await result) !== undefined) console.warn('Streaming handlers ignore return values.');
     if (!response.writableFinished) {
         await new Promise((resolve) => response.on('finish', resolve));
     }
-    call.reply(Buffer.concat(chunks).toString());
+    call.reply(new Uint8Array(Buffer.concat(chunks)));
 }
 
 function streamifyResponse(handler, options) {
@@ -214,10 +221,18 @@ async function evaluate(folder, module) {
         }
         return require(require.resolve(module, { paths: [ROOT, path.join(ROOT, folder)] }));
     } catch (error) {
-        if (error instanceof SyntaxError) throw new UserCodeSyntaxError(error);
+        if (error instanceof SyntaxError) throw syntaxError(error);
         if (error?.code === 'MODULE_NOT_FOUND') throw new ImportModuleError(error);
         throw error;
     }
+}
+
+/** With the place in the code, which Lambda leaves out. */
+function syntaxError(cause) {
+    const error = new UserCodeSyntaxError(cause);
+    const place = trace(cause).find((line) => line.includes(ROOT));
+    if (place) error.stack = error.stack.replace('\n', `\n${place.startsWith(' ') ? place : `    at ${place}`}\n`);
+    return error;
 }
 
 const importFile = (file) => import(file);
@@ -257,6 +272,7 @@ class HandlerNotFound extends RuntimeError {}
 class MalformedHandlerName extends RuntimeError {}
 class UserCodeSyntaxError extends RuntimeError {}
 class UnhandledPromiseRejection extends RuntimeError {}
+class ExitError extends RuntimeError {}
 class NodeJsExit extends RuntimeError {
     constructor() {
         super('The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise that was never settled.');
@@ -266,7 +282,9 @@ class NodeJsExit extends RuntimeError {
 function describe(error) {
     try {
         if (types.isNativeError(error) || (error?.name && error.message && error.stack)) {
-            return { errorType: String(error.name), errorMessage: String(error.message), trace: trace(error) };
+            // Node.js has the code of its own errors in the stack, not in the name.
+            const errorType = String(error.name).replace(/ \[ERR_\w+\]$/, '');
+            return { errorType, errorMessage: String(error.message), trace: trace(error) };
         }
         return { errorType: typeof error, errorMessage: String(error), trace: [] };
     } catch {
@@ -344,7 +362,7 @@ function logError(message, error) {
 
 /** What programs ask to find out where they are. */
 function identify() {
-    const major = /nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV ?? '')?.[1] ?? '22';
+    const major = /nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV ?? '')?.[1] ?? '24';
     process.version = `v${major}.0.0`;
     process.versions.node = `${major}.0.0`;
     process.platform = 'linux';

@@ -17,6 +17,9 @@
 //!
 //! A request of payload format 2.0 asks by its path, as `/error` does; for any other path the reply is a response that shows what
 //! came.
+//!
+//! A Lambda@Edge event asks by headers of its request: `x-do` is as above, or `show`, for a response whose body is the event.
+//! `x-reply` is the reply as it is. Otherwise the reply is the event's response, or its request, merged with `x-patch` (RFC 7396).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -38,7 +41,12 @@ impl Guest for Behaviors {
             error_message: error.to_string(),
             stack_trace: Vec::new(),
         })?;
-        let asked = value["do"].as_str().or_else(|| value["rawPath"].as_str()?.strip_prefix('/'));
+        let cf = &value["Records"][0]["cf"];
+        let header = |name: &str| cf["request"]["headers"][name][0]["value"].as_str();
+        if let Some(reply) = header("x-reply") {
+            return Ok(reply.as_bytes().to_vec());
+        }
+        let asked = value["do"].as_str().or_else(|| value["rawPath"].as_str()?.strip_prefix('/')).or_else(|| header("x-do"));
         let reply = match asked {
             Some("echo") => return Ok(event),
             Some("add") => json!(value["numbers"].as_array().into_iter().flatten().filter_map(Value::as_i64).sum::<i64>()),
@@ -70,6 +78,16 @@ impl Guest for Behaviors {
             }
             Some("big") => json!("x".repeat(value["bytes"].as_u64().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0))),
             Some("bytes") => return Ok(vec![0xff, 0x00, 0xfe]),
+            Some("show") if cf.is_object() => {
+                let mut response = if cf["response"].is_null() { json!({"status": "200"}) } else { cf["response"].clone() };
+                response["body"] = json!({"cf": cf, "calls": calls}).to_string().into();
+                response
+            }
+            _ if cf.is_object() => {
+                let mut reply = cf[if cf["response"].is_null() { "request" } else { "response" }].clone();
+                merge(&mut reply, header("x-patch").and_then(|patch| serde_json::from_str(patch).ok()).unwrap_or(json!({})));
+                reply
+            }
             _ => json!({
                 "statusCode": 201,
                 "headers": {"x-function": context.function_name, "content-type": "application/json"},
@@ -82,6 +100,25 @@ impl Guest for Behaviors {
             }),
         };
         Ok(reply.to_string().into_bytes())
+    }
+}
+
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            if let Some(target) = target.as_object_mut() {
+                target.remove(&name);
+            }
+        } else {
+            merge(&mut target[name], value);
+        }
     }
 }
 

@@ -14,10 +14,10 @@ use http::{HeaderMap, StatusCode};
 use crate::edge::hook::edits::{HookEdits, OriginChoice, OriginEdits};
 use crate::edge::origin::address::OriginAddress;
 use crate::edge::request::head::{RequestHead, is_host};
-use crate::edge::request::header_rules::{is_disallowed, is_read_only};
 use crate::edge::request::spare;
 use crate::failure::Failure;
 use crate::limits::{self, Limit, Limits};
+use crate::wasm::abi::header_rules::{is_disallowed, is_read_only};
 use crate::wasm::abi::{Moment, Op, Ops};
 
 /// What begins with a report is none of the answers that come here (`wasm::abi::reported`).
@@ -191,8 +191,9 @@ fn edit_origin(moment: Moment, edits: &mut OriginEdits, op: Op<'_>) -> Result<()
             edits.address = Some(OriginAddress::new(&host.to_ascii_lowercase(), port, tls).map_err(bad)?);
         }
         Op::OriginPath(path) => {
-            let valid = path.is_empty() || (path.starts_with('/') && !path.ends_with('/') && path.len() <= 255);
-            if !valid || PathAndQuery::try_from(path).is_err() || path.contains(['?', '#']) {
+            let is_prefix = path.starts_with('/') && !path.ends_with('/') && path.len() <= 255 && !path.contains(['?', '#']);
+            let is_path = path.is_empty() || (is_prefix && PathAndQuery::try_from(path).is_ok());
+            if !is_path {
                 return Err(bad(format!("the origin's path `{}` is not empty or like `/x`", excerpt(path))));
             }
             edits.path = Some(path.to_owned());

@@ -9,13 +9,13 @@ use crate::config::{KeyKind, PublicKey};
 use crate::edge::hook::edit::{Flow, edit_request, edit_response};
 use crate::edge::hook::edits::HookEdits;
 use crate::edge::request::head::RequestHead;
-use crate::edge::request::header_rules::{is_disallowed, is_read_only};
 use crate::edge::site::signed::{self, SignedRequest, Signers};
 use crate::edge::tools::trial;
 use crate::limits::{self, Limit, Limits, Profile};
 use crate::net::fuzz::hyper_reads;
 use crate::path::NormalPath;
 use crate::wasm::abi::Moment;
+use crate::wasm::abi::header_rules::{is_disallowed, is_read_only};
 
 /// A hook's answer; its first byte says at which moment.
 pub(crate) fn hook_answer(data: &[u8]) {

@@ -143,7 +143,7 @@ impl TrialEvent {
 /// Runs the hook that the event's `context.eventType` names.
 pub async fn trial(function: &Arc<Revision>, event: &str, telemetry: &Telemetry) -> anyhow::Result<Trial> {
     let TrialEvent { moment, site, client_ip, mut head, mut response } = TrialEvent::read(event)?;
-    if moment.is_viewer() != (function.profile() == Profile::Viewer) || !function.moments().contains(&moment) {
+    if moment.is_viewer() != (function.profile() == Profile::Viewer) || !function.inspection().can_be_hook(moment) {
         let hooks: Vec<_> = function.moments().iter().map(|moment| moment.name()).collect();
         bail!(
             "the event is for {}, but the component's hooks are: {}",

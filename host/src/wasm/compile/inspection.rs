@@ -25,6 +25,17 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Whether it can be the hook of this moment: with the hook's interface, or, at the origin, as a function that takes
+    /// Lambda@Edge's events.
+    pub fn can_be_hook(&self, moment: Moment) -> bool {
+        self.moments.contains(&moment) || (!moment.is_viewer() && self.is_function())
+    }
+
+    /// Whether it exports `edgeward:function/handler`.
+    pub fn is_function(&self) -> bool {
+        self.exports.iter().any(|export| export == HANDLER)
+    }
+
     /// Everything that its outline has against it under these limits.
     pub(super) fn wrong(&self, limits: &Limits) -> Vec<CompileError> {
         let profile = limits.profile();

@@ -1,4 +1,5 @@
-//! One call of an origin hook.
+//! One call of an origin hook. A function that does not speak the hook's interface takes a Lambda@Edge event
+//! (`lambda_edge`).
 
 use crate::failure::Failure;
 use crate::limits::Limit;
@@ -23,8 +24,10 @@ impl WorkerInstance {
 
     async fn call_within(&mut self, code: &WorkerCode, moment: Moment, event: Vec<u8>) -> Result<Vec<u8>, Failure> {
         self.begin(code)?;
-        let Some(handle) = self.handles[moment as usize] else {
-            return Err(Failure::NotRunnable(format!("it does not export {}", interface(moment))));
+        let handle = match (self.handles[moment as usize], self.handler) {
+            (Some(handle), _) => handle,
+            (None, Some(handler)) if !moment.is_viewer() => return self.call_handler(code, handler, &event).await,
+            (None, _) => return Err(Failure::NotRunnable(format!("it does not export {}", interface(moment)))),
         };
         let typed = handle.typed::<(Vec<u8>,), (Vec<u8>,)>(&self.store).map_err(host)?;
         let meter = self.store.data().meter.clone();

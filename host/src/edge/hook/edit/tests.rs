@@ -197,11 +197,15 @@ fn an_origin_is_changed_in_every_way() {
     assert_eq!((edits.path.as_deref(), edits.clear_headers, edits.headers.len()), (Some("/v1"), true, 1));
     assert_eq!((edits.connect_timeout, edits.read_timeout), (Some(Duration::from_millis(500)), None));
     assert_eq!(edits.connect_attempts, NonZeroU8::new(2));
+    let edits = request(&Answer::new().op(18).str("")).unwrap().2.origin.unwrap();
+    assert_eq!(edits.path.as_deref(), Some(""));
     for refused in [
         Answer::new().op(17).str("a/b").u16(80).op(0),
         Answer::new().op(17).str("a").u16(0).op(0),
         Answer::new().op(18).str("x"),
         Answer::new().op(18).str("/x/"),
+        Answer::new().op(18).str("/x?"),
+        Answer::new().op(18).str("/x y"),
         Answer::new().op(20).str("host").str("x"),
         Answer::new().op(22).u32(10_001).u32(0).op(0),
     ] {

@@ -1,0 +1,157 @@
+//! Functions in JavaScript as Node.js runs them on Lambda, and what they find there.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::runtime::{Runtime, compiled_in};
+use crate::harness::{Config, Edge, Origin, Reply, edgeward, eventually, runtimes};
+
+const REUSE: &str = "policy = { reuse = { max_calls = 1000, max_idle_s = 600 } }";
+
+/// The package of `tests/e2e/nodejs`, and one that is installed in it.
+fn package(folder: &Path) {
+    let files = [
+        ("index.js", include_str!("nodejs/index.js")),
+        ("data.json", include_str!("nodejs/data.json")),
+        ("late.mjs", include_str!("nodejs/late.mjs")),
+        ("lib/double.js", include_str!("nodejs/lib/double.js")),
+        ("node_modules/greeter/package.json", r#"{ "exports": { "require": "./main.js", "import": "./other.js" } }"#),
+        ("node_modules/greeter/main.js", "exports.greeting = 'hello';\n"),
+    ];
+    for (name, text) in files {
+        let path = folder.join("package").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+/// An edge whose only site is the package.
+fn serving(settings: impl Into<Config>) -> Edge {
+    runtimes();
+    let folder = tempfile::tempdir().unwrap();
+    package(folder.path());
+    compiled_in(folder.path(), Runtime::Nodejs);
+    let function = Config::new().table("function.f").set("source", "package").set("runtime", "nodejs24.x");
+    let function = function.set("handler", "index.handler").with(settings);
+    Edge::start_in(folder, function.table("origin.o").set("component", "f").site("o"))
+}
+
+#[track_caller]
+fn value(edge: &Edge, target: &str) -> Value {
+    let answer = edge.get(target);
+    serde_json::from_str(&answer.text()).unwrap_or_else(|error| panic!("{target}: {error}: {answer:?}\n{}", edge.log()))
+}
+
+#[test]
+fn a_node_function_finds_what_node_has() {
+    let edge = serving("environment = { TABLE = \"orders\" }");
+    for (target, expected) in [
+        ("/modules", json!([42, 42, "hello", 17, "/var/task/index.js", "/var/task"])),
+        ("/nothing", Value::Null),
+        ("/timers", json!("tick,promise,immediate,timeout")),
+        ("/callback", json!("later")),
+        ("/succeed", json!("succeeded")),
+        ("/env", json!("orders")),
+        ("/hash", json!("2d711642")),
+        ("/readonly", json!("EROFS")),
+        ("/recursion", json!("RangeError: Maximum call stack size exceeded")),
+        ("/waits", json!("waited")),
+    ] {
+        // A string is the body without its quotes.
+        let text = edge.get(target).text();
+        let found = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        assert_eq!(found, expected, "{target}\n{}", edge.log());
+    }
+    let echo: Value = serde_json::from_slice(&edge.request("POST", "/echo?a=b", "", "né\n".as_bytes()).body).unwrap();
+    assert_eq!(echo, json!({"body": "né\n", "query": {"a": "b"}, "text": "żółć 🎉"}));
+    let binary = edge.get("/binary");
+    assert_eq!((binary.status, binary.body.as_slice()), (201, [0, 255, 128].as_slice()));
+    assert_eq!(edge.get("/big").body.len(), 1_000_000);
+    let context = value(&edge, "/context");
+    assert_eq!((&context["name"], &context["left"], &context["functionVersion"]), (&json!("f"), &json!(true), &json!("$LATEST")));
+    assert!(context["memoryLimitInMB"].is_string() && context["awsRequestId"].is_string(), "{context}");
+}
+
+#[test]
+fn each_instance_has_random_numbers_and_state_of_its_own() {
+    let fresh = serving("");
+    let randoms = [value(&fresh, "/random"), value(&fresh, "/random")];
+    // What was made while loading is the snapshot's.
+    assert_eq!(randoms[0][0], randoms[1][0]);
+    assert!(randoms[0][1] != randoms[1][1] && randoms[0][2] != randoms[1][2], "{randoms:?}");
+    assert_eq!([value(&fresh, "/calls"), value(&fresh, "/calls")], [json!(1), json!(1)]);
+    let reused = serving(REUSE);
+    let calls = [(); 3].map(|()| value(&reused, "/calls"));
+    assert_eq!(calls, [json!(1), json!(2), json!(3)]);
+}
+
+#[test]
+fn what_is_pending_after_an_answer_goes_on_in_the_next_call() {
+    let edge = serving(REUSE);
+    assert_eq!(edge.get("/leaves").text(), "at once");
+    assert_eq!(edge.get("/waits").text(), "waited");
+    eventually("the timer of the first call has run", || edge.log().contains("left behind"));
+}
+
+#[test]
+fn errors_of_a_node_function_are_lambdas() {
+    let edge = serving(REUSE);
+    for (target, told) in [
+        ("/fails", "RangeError"),
+        ("/fail", "called back"),
+        ("/rejects", "Runtime.UnhandledPromiseRejection"),
+        ("/never", "Runtime.NodeJsExit"),
+        ("/circle", "Unable to stringify response body"),
+    ] {
+        assert_eq!(edge.get(target).status, 503, "{target}");
+        eventually(target, || edge.log().contains(told));
+    }
+    assert!(edge.log().contains("/var/task/index.js:"), "{}", edge.log());
+}
+
+#[test]
+fn the_log_has_lambdas_lines() {
+    let edge = serving("");
+    assert_eq!(value(&edge, "/log"), json!(1));
+    eventually("the lines are there", || {
+        let log = edge.log();
+        log.contains("INFO\\thello { a: [ 1 ] }") || log.contains("INFO\thello { a: [ 1 ] }")
+    });
+    assert!(edge.log().contains("ERROR"), "{}", edge.log());
+}
+
+#[test]
+fn a_node_function_goes_where_it_is_granted() {
+    let origin = Origin::start(|seen| Reply::new(200, format!("{} {}", seen.method, seen.target)));
+    let edge = serving(Config::new().set("network", [origin.address.to_string()]));
+    let url = origin.url();
+    assert_eq!(value(&edge, &format!("/fetch?{url}/a")), json!([200, "POST /a"]));
+    assert_eq!(value(&edge, &format!("/get?{url}/b")), json!([200, "GET /b"]));
+    let denied = serving("");
+    let told = denied.get(&format!("/fetch?{url}/a")).text();
+    assert!(told.contains("Error"), "{told}");
+    assert_eq!(origin.seen().len(), 2);
+}
+
+#[test]
+fn a_handler_that_cannot_be_loaded_is_refused_with_lambdas_message() {
+    runtimes();
+    for (file, source, told) in [
+        ("index.js", "exports.other = 1;\n", "Runtime.HandlerNotFound: index.handler is undefined or not exported"),
+        ("index.js", "exports.handler = 1;\n", "Runtime.HandlerNotFound: index.handler is not a function"),
+        ("index.js", "require('missing');\n", "Runtime.ImportModuleError: Error: Cannot find module 'missing'"),
+        ("index.mjs", "export const handler = async () => {\n", "Runtime.UserCodeSyntaxError: SyntaxError: "),
+        ("index.mjs", "throw new TypeError('at load');\n", "TypeError: at load"),
+        ("index.mjs", "await new Promise(() => {});\n", "Runtime.ExitError: Error: Runtime exited with error: exit status 13"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(file), source).unwrap();
+        let mut command = edgeward();
+        command.args(["invoke", "--runtime", "nodejs24.x", "--handler", "index.handler", file]).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(told), "{source}: {said}");
+    }
+}
