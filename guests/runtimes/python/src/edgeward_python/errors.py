@@ -33,7 +33,8 @@ def failed(error: BaseException, request_id: str) -> Err:
     elif isinstance(error, Exception):
         record = Error(type(error).__name__, _text(error), _trace(error))
     else:
-        return Err(Error("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited {_exit(error)}", []))
+        call = f"RequestId: {request_id} " if request_id else ""
+        return Err(Error("Runtime.ExitError", f"{call}Error: Runtime exited {_exit(error)}", []))
     logs.failure(record.error_type, record.error_message, record.stack_trace, request_id)
     return Err(record)
 
