@@ -57,7 +57,7 @@ fn a_node_function_finds_what_node_has() {
         ("/succeed", json!("succeeded")),
         ("/env", json!("orders")),
         ("/hash", json!("2d711642")),
-        ("/readonly", json!("EROFS")),
+        ("/readonly", json!("EACCES")),
         ("/recursion", json!("RangeError: Maximum call stack size exceeded")),
         ("/waits", json!("waited")),
     ] {

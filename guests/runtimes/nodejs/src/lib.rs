@@ -138,14 +138,15 @@ fn freeze() {
         state.rt.run_gc().await;
     });
     wstd::runtime::freeze();
-    // SAFETY: functions of wasi-libc, called when nothing uses a file. They close the mounted folders, which the next use of
-    // one opens anew, and the streams of stdin, stdout and stderr. What was closed last is the next number that is free.
+    // SAFETY: functions of wasi-libc, called when nothing uses a file. They close the streams of stdin, stdout and stderr, whose
+    // numbers are taken anew in this order, and then the mounted folders, which the next use of one opens anew: `close` would
+    // open them as well.
     unsafe {
-        __wasilibc_reset_preopens();
         for number in [2, 1, 0] {
             close(number);
         }
         __wasilibc_init_stdio();
+        __wasilibc_reset_preopens();
     }
     IS_FROZEN.set(true);
 }
