@@ -2,7 +2,7 @@
 //! ports that nobody else has.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -54,6 +54,13 @@ impl Folder {
         folder.write("secrets.json", r#"{"jwt:default": "secret"}"#);
         folder.write("rewrite.js", "function handler(event) { return event.request; }\n");
         folder.write("www/index.html", "hello\n");
+        folder.write("event.json", "{}\n");
+        let mut orders = zip::ZipWriter::new(fs::File::create(folder.folder.path().join("orders.zip")).unwrap());
+        for (name, handler) in [("lambda_function.py", "lambda_handler"), ("app/orders.py", "handler")] {
+            orders.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            write!(orders, "def {handler}(event, context):\n    return event\n").unwrap();
+        }
+        orders.finish().unwrap();
         folder.write("secrets/token", "s3cret\n");
         folder.write("sites/blog.toml", "[[site]]\nname = \"blog\"\nhosts = [\"blog.example.com\"]\norigin = \"app\"\n");
         folder

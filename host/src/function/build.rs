@@ -1,5 +1,6 @@
 //! Bytes and a specification become a revision, whose instances are made and warm; or an error with a code.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,6 +98,9 @@ impl CodeFile {
         }
     }
 }
+
+/// Where a function finds its files.
+const TASK: &str = "/var/task";
 
 /// Where compiled files and the packages of functions are kept.
 pub struct BuildFolders<'a> {
@@ -215,8 +219,9 @@ impl Builder {
         let runtime = self.runtimes.of_package(&self.engines, code, &spec.limits, bounds)?;
         let library = code.library.clone().map(|(host, guest)| MountedFolder { host, guest, kept: None });
         let package = code.package.clone();
-        let task = MountedFolder { host: package.folder.clone(), guest: "/var/task", kept: Some(package) };
-        let surroundings = surroundings(spec, [task].into_iter().chain(library).collect(), metrics);
+        let task = MountedFolder { host: package.folder.clone(), guest: TASK, kept: Some(package) };
+        let mut surroundings = surroundings(spec, [task].into_iter().chain(library).collect(), metrics);
+        surroundings.environment = Arc::new(lambda_environment(spec, code.language));
         let init = initial_state(&self.engines, &runtime, &code.handler, &spec.limits, surroundings.clone());
         let state = block_on(init)?;
         tell_log(spec, metrics, &state.log);
@@ -268,6 +273,25 @@ fn surroundings(spec: &Spec, folders: Arc<[MountedFolder]>, metrics: &Arc<Functi
         egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),
         folders,
     }
+}
+
+/// The function's own variables, and those that Lambda's runtimes find
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>). There is no region.
+fn lambda_environment(spec: &Spec, language: Language) -> BTreeMap<String, String> {
+    let memory_mb = spec.limits.value(Limit::MemoryBytes) >> 20;
+    let mut environment: BTreeMap<String, String> = [
+        ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{language}")),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mb.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", spec.name.clone()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start".to_owned()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name)),
+        ("LAMBDA_TASK_ROOT", TASK.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    environment.extend(spec.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
+    environment
 }
 
 /// What INIT has logged.

@@ -116,6 +116,10 @@ pub mod init {
     pub const FUNCTION_MS: u64 = 10_000;
     /// For reading the state that INIT has left, which takes a few instructions for each global.
     pub const SAVE_FUEL: u64 = 1 << 32;
+    /// Zeroes up to so many bytes are kept in a function's state.
+    pub const SNAPSHOT_BLOCK_BYTES: usize = 4_096;
+    /// Globals of a Runtime that its code sets: as many as can be read from one page of memory.
+    pub const SNAPSHOT_GLOBALS: usize = 8_000;
     /// Files of a function's code and its dependencies, and all their bytes (Lambda's quota for an unzipped package).
     pub const PACKAGE_FILES: usize = 20_000;
     pub const PACKAGE_BYTES: u64 = 250 << 20;

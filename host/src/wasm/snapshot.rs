@@ -19,12 +19,13 @@
 //! - tables and element segments: filled anew in each instance, as in that of INIT; refused if any code changes one;
 //! - functions that run at the start: refused;
 //! - what the host holds, such as open files: not part of a snapshot. What the C library of WASI knows of it is reset
-//!   (`keeper::RESETS`).
+//!   (`names::RESETS`).
 //!
 //! Shared memories, 64-bit ones, exceptions and objects are off in the engine.
 
 mod keeper;
 mod module;
+mod names;
 mod outline;
 mod state;
 
@@ -38,32 +39,11 @@ use wasmparser::{Instance, Parser};
 
 use outline::Outline;
 
+pub use names::{CannotSnapshot, GLOBALS, LOAD, MEMORY, STATE};
 pub use state::{StateLayout, StateValue, state_module};
 
 /// Bumped when the output changes.
 pub const VERSION: u32 = 1;
-/// The import of a split component: its state module.
-pub const STATE: &str = "edgeward-state";
-/// `func()`: copies the data segments of the Runtime; called once, before INIT.
-pub const LOAD: &str = "edgeward-load";
-/// `func() -> list<u8>`: the memory, called after INIT. The instance cannot be used any more, except for the globals.
-pub const MEMORY: &str = "edgeward-memory";
-/// `func() -> list<u64>`: the globals' bits in the layout's order, called after `MEMORY`.
-pub const GLOBALS: &str = "edgeward-globals";
-
-const RESERVED: [&str; 4] = [STATE, LOAD, MEMORY, GLOBALS];
-
-/// Why there can be no snapshot of instances of a component.
-#[derive(Debug, thiserror::Error)]
-pub enum CannotSnapshot {
-    #[error("{0}")]
-    Shape(&'static str),
-    #[error("{0}")]
-    Parse(#[from] wasmparser::BinaryReaderError),
-    #[error("it cannot be written anew: {0}")]
-    Write(String),
-}
-
 /// A component without its state.
 pub struct Split {
     pub component: Vec<u8>,

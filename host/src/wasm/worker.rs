@@ -68,6 +68,8 @@ pub struct WorkerCode {
     fuel: FuelScale,
     deadline: Duration,
     surroundings: Surroundings,
+    /// A Runtime has written a function's own error to the log itself, with its stack.
+    is_runtime: bool,
 }
 
 enum HttpIndices {
@@ -144,6 +146,7 @@ impl WorkerCode {
             fuel: engines.fuel,
             deadline: Duration::from_millis(limits.value(Limit::DeadlineMs)),
             surroundings,
+            is_runtime: state.is_some(),
         })
     }
 

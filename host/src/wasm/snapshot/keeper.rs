@@ -5,13 +5,8 @@ use wasm_encoder::{
     InstructionSink, MemArg, Module, TypeSection, ValType,
 };
 
-use super::outline::Segment;
-use super::state::{self, StateLayout, StateValue};
-use super::{GLOBALS, LOAD, MEMORY, STATE};
-
-/// Exports of core modules that forget what the host holds for them, so that it is asked for again when it is needed: of the
-/// adapter of WASI 0.1, and of wasi-libc (`preopens.c`).
-pub(super) const RESETS: [&str; 2] = ["reset_adapter_state", "__wasilibc_reset_preopens"];
+use super::names::{GLOBALS, LOAD, MEMORY, STATE};
+use super::state::{self, Segment, StateLayout, StateValue};
 
 const PAGE_SHIFT: i32 = 16;
 
@@ -93,9 +88,6 @@ fn globals(layout: &StateLayout) -> Function {
 
 /// From the start of the added page.
 const VALUES: u32 = 8;
-
-/// As many globals as have room in the added page.
-pub(super) const GLOBALS_MAX: usize = (65_536 - VALUES as usize) / 8;
 
 fn arg(offset: u64) -> MemArg {
     MemArg { offset, align: 2, memory_index: 0 }

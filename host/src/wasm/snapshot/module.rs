@@ -1,5 +1,7 @@
 //! Reads one core module of a component, and writes it anew with its state imported.
 
+use std::collections::BTreeMap;
+
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{
     CodeSection, DataSection, ElementSection, EntityType, ExportSection, GlobalSection, GlobalType, ImportSection, MemoryType,
@@ -7,8 +9,8 @@ use wasm_encoder::{
 };
 use wasmparser::{DataKind, ExternalKind, Global, Operator, Parser, Payload, TypeRef};
 
-use super::outline::Taken;
-use super::{CannotSnapshot, STATE, state};
+use super::names::{CannotSnapshot, STATE};
+use super::state;
 
 /// What must be known of a module.
 pub(super) struct ModuleOutline<'a> {
@@ -21,8 +23,8 @@ pub(super) struct ModuleOutline<'a> {
     /// The globals that some code of it sets.
     pub(super) set: Vec<u32>,
     exports: Vec<(&'a str, ExternalKind, u32)>,
-    /// Which of its own globals become the state's, and of which types.
-    pub(super) taken: Taken,
+    /// Which of its own globals become which of the state's, by their numbers; and of which types.
+    pub(super) taken: BTreeMap<u32, u32>,
     pub(super) state_types: Vec<GlobalType>,
     pub(super) memory: MemoryType,
 }
@@ -37,7 +39,7 @@ impl<'a> ModuleOutline<'a> {
             segments: Vec::new(),
             set: Vec::new(),
             exports: Vec::new(),
-            taken: Taken::new(),
+            taken: BTreeMap::new(),
             state_types: Vec::new(),
             memory,
         };

@@ -1,16 +1,15 @@
 //! What a component is made of, as far as it must be known to take its state out; and the rules under which that can be
 //! done. See `snapshot`.
 
-use std::collections::BTreeMap;
-
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, Encoding, ExternalKind, Instance, Operator,
     Parser, Payload, Validator, WasmFeatures,
 };
 
-use super::keeper::{GLOBALS_MAX, RESETS};
 use super::module::ModuleOutline;
-use super::{CannotSnapshot, RESERVED, StateLayout, StateValue};
+use super::names::{CannotSnapshot, RESERVED, RESETS};
+use super::state::{Segment, StateLayout, StateValue};
+use crate::limits::init::SNAPSHOT_GLOBALS;
 
 /// See the module.
 pub(super) struct Outline<'a> {
@@ -18,15 +17,9 @@ pub(super) struct Outline<'a> {
     pub(super) layout: StateLayout,
     /// In the order in which they are copied.
     pub(super) segments: Vec<Segment<'a>>,
-    /// The functions of `keeper::RESETS` that there are, and the core instances that have them.
+    /// The functions of `names::RESETS` that there are, and the core instances that have them.
     pub(super) resets: Vec<(&'static str, u32)>,
     pub(super) end: End,
-}
-
-/// Bytes that an instance's memory begins with.
-pub(super) struct Segment<'a> {
-    pub(super) offset: u32,
-    pub(super) bytes: &'a [u8],
 }
 
 /// The number of items of each kind that a component has.
@@ -39,7 +32,7 @@ pub(super) struct End {
     pub(super) functions: u32,
 }
 
-enum CoreInstance<'a> {
+enum ModuleInstance<'a> {
     Of { module: usize, arguments: Vec<(&'a str, u32)> },
     Exports(Vec<(&'a str, ExternalKind, u32)>),
 }
@@ -48,7 +41,7 @@ enum CoreInstance<'a> {
 #[derive(Default)]
 struct Top<'a> {
     modules: Vec<ModuleOutline<'a>>,
-    instances: Vec<CoreInstance<'a>>,
+    instances: Vec<ModuleInstance<'a>>,
     /// Core globals that have been given a number: of an instance, by name.
     globals: Vec<(u32, &'a str)>,
 }
@@ -74,9 +67,9 @@ impl<'a> Outline<'a> {
         top.read(component)?;
         let layout = top.take_state()?;
         let segments = top.segments()?;
-        let exports = |instance: &CoreInstance<'_>, name: &str| match instance {
-            CoreInstance::Of { module, .. } => top.modules[*module].exports(name, ExternalKind::Func).is_some(),
-            CoreInstance::Exports(_) => false,
+        let exports = |instance: &ModuleInstance<'_>, name: &str| match instance {
+            ModuleInstance::Of { module, .. } => top.modules[*module].exports(name, ExternalKind::Func).is_some(),
+            ModuleInstance::Exports(_) => false,
         };
         let reset = |name: &'static str| {
             let mut instances = (0u32..).zip(&top.instances);
@@ -168,8 +161,8 @@ impl<'a> Top<'a> {
     /// The instances of modules, each with its arguments, in order.
     fn of_modules(&self) -> impl Iterator<Item = (usize, usize)> {
         self.instances.iter().enumerate().filter_map(|(index, instance)| match instance {
-            CoreInstance::Of { module, .. } => Some((index, *module)),
-            CoreInstance::Exports(_) => None,
+            ModuleInstance::Of { module, .. } => Some((index, *module)),
+            ModuleInstance::Exports(_) => None,
         })
     }
 
@@ -189,7 +182,7 @@ impl<'a> Top<'a> {
         }
         set.sort_unstable();
         set.dedup();
-        if set.len() > GLOBALS_MAX {
+        if set.len() > SNAPSHOT_GLOBALS {
             return Err(CannotSnapshot::Shape("it sets too many globals"));
         }
         let mut layout = StateLayout::default();
@@ -217,8 +210,8 @@ impl<'a> Top<'a> {
 
     fn module_of(&self, instance: usize) -> Option<usize> {
         match self.instances.get(instance)? {
-            CoreInstance::Of { module, .. } => Some(*module),
-            CoreInstance::Exports(_) => None,
+            ModuleInstance::Of { module, .. } => Some(*module),
+            ModuleInstance::Exports(_) => None,
         }
     }
 
@@ -227,7 +220,7 @@ impl<'a> Top<'a> {
     fn definition(&self, instance: usize, global: u32) -> Result<Defined, CannotSnapshot> {
         let (mut instance, mut global) = (instance, global);
         loop {
-            let Some(CoreInstance::Of { module, arguments }) = self.instances.get(instance) else { return Err(LOST) };
+            let Some(ModuleInstance::Of { module, arguments }) = self.instances.get(instance) else { return Err(LOST) };
             let Some(&(from, field)) = self.modules[*module].imported_globals.get(global as usize) else {
                 return Ok((instance, global));
             };
@@ -241,11 +234,11 @@ impl<'a> Top<'a> {
         let (mut instance, mut name) = (instance, name);
         loop {
             match self.instances.get(instance as usize).ok_or(LOST)? {
-                CoreInstance::Of { module, .. } => {
+                ModuleInstance::Of { module, .. } => {
                     let global = self.modules[*module].exports(name, ExternalKind::Global).ok_or(LOST)?;
                     return Ok((instance as usize, global));
                 }
-                CoreInstance::Exports(exports) => {
+                ModuleInstance::Exports(exports) => {
                     let found = exports.iter().find(|(known, kind, _)| *known == name && *kind == ExternalKind::Global);
                     let &(_, _, index) = found.ok_or(LOST)?;
                     (instance, name) = *self.globals.get(index as usize).ok_or(LOST)?;
@@ -295,14 +288,14 @@ impl<'a> Top<'a> {
     }
 }
 
-fn core_instance(instance: Instance<'_>) -> CoreInstance<'_> {
+fn core_instance(instance: Instance<'_>) -> ModuleInstance<'_> {
     match instance {
-        Instance::Instantiate { module_index, args } => CoreInstance::Of {
+        Instance::Instantiate { module_index, args } => ModuleInstance::Of {
             module: module_index as usize,
             arguments: args.iter().map(|argument| (argument.name, argument.index)).collect(),
         },
         Instance::FromExports(exports) => {
-            CoreInstance::Exports(exports.iter().map(|export| (export.name, export.kind, export.index)).collect())
+            ModuleInstance::Exports(exports.iter().map(|export| (export.name, export.kind, export.index)).collect())
         }
     }
 }
@@ -310,6 +303,3 @@ fn core_instance(instance: Instance<'_>) -> CoreInstance<'_> {
 fn reserved(name: &str) -> Result<(), CannotSnapshot> {
     if RESERVED.contains(&name) { Err(CannotSnapshot::Shape("it imports or exports a reserved name")) } else { Ok(()) }
 }
-
-/// By their numbers, which globals were taken out of a module, and as which of the state's.
-pub(super) type Taken = BTreeMap<u32, u32>;

@@ -6,13 +6,11 @@ use wasm_encoder::{
     ModuleType, ValType,
 };
 
+use crate::limits::init::SNAPSHOT_BLOCK_BYTES;
 use crate::wasm::restore::PAGE_BYTES;
 
 /// The name of its export; globals are exported by their number.
 pub(super) const MEMORY: &str = "memory";
-
-/// Zeroes up to so many bytes are cheaper in a segment than between two.
-const BLOCK_BYTES: usize = 4_096;
 
 /// What a state module has, apart from its contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +64,12 @@ impl StateValue {
     }
 }
 
+/// Bytes that an instance's memory begins with.
+pub(super) struct Segment<'a> {
+    pub(super) offset: u32,
+    pub(super) bytes: &'a [u8],
+}
+
 impl StateLayout {
     pub(super) fn memory_type(&self) -> MemoryType {
         memory_type(self.memory_min, self.memory_max)
@@ -115,11 +119,11 @@ pub fn state_module(layout: &StateLayout, memory: &[u8], globals: &[StateValue])
 /// The runs of blocks that are not all zero.
 fn written(memory: &[u8]) -> Vec<(u32, &[u8])> {
     let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
-    for (number, block) in memory.chunks(BLOCK_BYTES).enumerate() {
+    for (number, block) in memory.chunks(SNAPSHOT_BLOCK_BYTES).enumerate() {
         if block.iter().all(|&byte| byte == 0) {
             continue;
         }
-        let start = number * BLOCK_BYTES;
+        let start = number * SNAPSHOT_BLOCK_BYTES;
         match runs.last_mut() {
             Some(run) if run.end == start => run.end += block.len(),
             _ => runs.push(start..start + block.len()),
@@ -135,11 +139,11 @@ mod tests {
 
     #[test]
     fn only_what_is_not_zero_is_in_segments() {
-        let mut memory = vec![0; 5 * BLOCK_BYTES];
+        let mut memory = vec![0; 5 * SNAPSHOT_BLOCK_BYTES];
         assert!(written(&memory).is_empty());
-        memory[BLOCK_BYTES] = 1;
-        memory[3 * BLOCK_BYTES - 1] = 2;
-        memory[5 * BLOCK_BYTES - 1] = 3;
+        memory[SNAPSHOT_BLOCK_BYTES] = 1;
+        memory[3 * SNAPSHOT_BLOCK_BYTES - 1] = 2;
+        memory[5 * SNAPSHOT_BLOCK_BYTES - 1] = 3;
         let runs: Vec<_> = written(&memory).into_iter().map(|(start, bytes)| (start, bytes.len())).collect();
         assert_eq!(runs, [(4_096, 8_192), (16_384, 4_096)]);
     }

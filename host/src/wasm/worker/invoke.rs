@@ -132,6 +132,16 @@ impl WorkerInstance {
         }
     }
 
+    /// Where nobody gets the stack of a function's own error, the log has it.
+    pub(super) fn log_stack(&self, code: &WorkerCode, stack_trace: &[String]) {
+        if code.is_runtime {
+            return;
+        }
+        for line in stack_trace {
+            self.store.data().log.line(line);
+        }
+    }
+
     async fn run_program(
         &mut self,
         code: &WorkerCode,

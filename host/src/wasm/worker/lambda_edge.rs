@@ -36,9 +36,7 @@ impl WorkerInstance {
         Ok(match WorkerInstance::within(code, &meter, handled).await?? {
             Ok(reply) => reply::answer(&event, &reply).unwrap_or_else(|why| AnswerWriter::only(&Op::Invalid(&why))),
             Err(HandlerError { error_type, message, stack_trace }) => {
-                for line in &stack_trace {
-                    self.store.data().log.line(line);
-                }
+                self.log_stack(code, &stack_trace);
                 AnswerWriter::only(&Op::Failed(&format!("{error_type}: {message}")))
             }
         })

@@ -55,9 +55,7 @@ impl WorkerInstance {
                 Err(why) => exchange.refuse(Failure::BadReply(format!("its reply is no response: {why}"))),
             },
             Err(HandlerError { error_type, message, stack_trace }) => {
-                for line in &stack_trace {
-                    self.store.data().log.line(line);
-                }
+                self.log_stack(code, &stack_trace);
                 exchange.refuse(Failure::Guest(format!("{error_type}: {message}")));
             }
         }
