@@ -33,7 +33,7 @@ fn serving(settings: impl Into<Config>) -> Edge {
     let folder = tempfile::tempdir().unwrap();
     package(folder.path());
     compiled_in(folder.path(), Runtime::Nodejs);
-    let function = Config::new().table("function.f").set("source", "package").set("runtime", "nodejs24.x");
+    let function = Config::new().server("workers", 1).table("function.f").set("source", "package").set("runtime", "nodejs24.x");
     let function = function.set("handler", "index.handler").with(settings);
     Edge::start_in(folder, function.table("origin.o").set("component", "f").site("o"))
 }
@@ -66,7 +66,9 @@ fn a_node_function_finds_what_node_has() {
         let found = serde_json::from_str(&text).unwrap_or(Value::String(text));
         assert_eq!(found, expected, "{target}\n{}", edge.log());
     }
-    let echo: Value = serde_json::from_slice(&edge.request("POST", "/echo?a=b", "", "né\n".as_bytes()).body).unwrap();
+    let echo: Value =
+        serde_json::from_slice(&edge.request("POST", "/echo?a=b", "Content-Type: text/plain\r\n", "né\n".as_bytes()).body)
+            .unwrap();
     assert_eq!(echo, json!({"body": "né\n", "query": {"a": "b"}, "text": "żółć 🎉"}));
     let binary = edge.get("/binary");
     assert_eq!((binary.status, binary.body.as_slice()), (201, [0, 255, 128].as_slice()));

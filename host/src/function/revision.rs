@@ -17,6 +17,7 @@ use crate::limits::{CLOCK_ANCHOR_MS, Limit, Limits, Profile};
 use crate::telemetry::FunctionMetrics;
 use crate::wasm::abi::{self, Moment};
 use crate::wasm::compile::Inspection;
+use crate::wasm::worker::WorkerCode;
 
 /// See the module.
 pub struct Revision {
@@ -55,6 +56,14 @@ fn wall_ns(now: Instant) -> u64 {
 }
 
 impl Revision {
+    /// What makes instances of it, for whoever measures that; none of a viewer hook.
+    pub fn worker_code(&self) -> Option<&WorkerCode> {
+        match &self.code {
+            Code::Viewer(_) => None,
+            Code::Worker(pool) => Some(pool.code()),
+        }
+    }
+
     /// What it was made of.
     pub fn spec(&self) -> &Spec {
         &self.spec

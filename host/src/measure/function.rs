@@ -52,10 +52,21 @@ pub fn function_cold_warm(
     };
 
     let fresh = (function.deploy)(InstancePolicy::Fresh)?;
-    let (mut instantiate, mut first, mut last) = (Vec::new(), Vec::new(), None);
+    let code = fresh.worker_code().ok_or_else(|| anyhow::anyhow!("it is no function"))?;
+    let (mut instantiate, mut teardown) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let start = Instant::now();
+        let instance = tasks.block_on(&runtime, code.instantiate())?;
+        let made = Instant::now();
+        drop(instance);
+        teardown.push(ns(made.elapsed()));
+        instantiate.push(ns(made - start));
+    }
+    progress(0.7);
+    // The pool makes the next instance while nobody calls, so that these need not wait for theirs.
+    let (mut first, mut last) = (Vec::new(), None);
     for _ in 0..rounds {
         let (outcome, _) = call(&fresh)?;
-        instantiate.push(outcome.usage.waited_us * 1_000);
         first.push(outcome.usage.duration_us.saturating_sub(outcome.usage.waited_us) * 1_000);
         last = Some(outcome.usage);
     }
@@ -70,6 +81,7 @@ pub fn function_cold_warm(
     stages.push(Distribution::of(InstanceStage::Instantiate, instantiate));
     stages.push(Distribution::of(InstanceStage::FirstCall, first));
     stages.push(Distribution::of(InstanceStage::ReusedCall, reused));
+    stages.push(Distribution::of(InstanceStage::Teardown, teardown));
     progress(1.0);
     let usage = last.unwrap_or_default();
     Ok(ColdWarmReport {
