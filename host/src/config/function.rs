@@ -115,6 +115,13 @@ pub(super) fn read(
 fn code(table: &mut TableReader<'_>, limits: Option<&Limits>, files: &mut Files<'_>) -> Option<FunctionCode> {
     const EXAMPLE: &str = "\"function.wasm\"";
     let (component, source, runtime) = (table.text("component"), table.text("source"), table.text("runtime"));
+    let handler = table.text("handler");
+    let is_function = runtime.as_ref().and_then(|runtime| Language::named(runtime.get_ref()));
+    let is_function = is_function.is_some_and(|language| language.profile() == Profile::Worker);
+    if let Some(handler) = handler.as_ref().filter(|_| !is_function) {
+        let message = format!("{} has a `handler`, and is no function in a language that names one", table.place());
+        table.report.error(handler.span(), message, "take it out: a component exports its handler, a hook's is called `handler`");
+    }
     match (component, source, runtime) {
         (Some(_), Some(source), _) => {
             let remedy = "take one out: `component` names WebAssembly, `source` what a Runtime runs";
@@ -131,7 +138,7 @@ fn code(table: &mut TableReader<'_>, limits: Option<&Limits>, files: &mut Files<
             let language = language(table, &runtime)?;
             match language.profile() {
                 Profile::Viewer => source_file(table, &source, language, limits, files),
-                Profile::Worker => package(table, &source, language, limits, files),
+                Profile::Worker => package(table, &source, handler.as_ref(), language, limits, files),
             }
         }
         (None, Some(_), None) => {
@@ -162,13 +169,13 @@ fn language(table: &TableReader<'_>, runtime: &Text<'_>) -> Option<Language> {
 
 /// A function's file, or folder of files.
 fn package(
-    table: &mut TableReader<'_>,
+    table: &TableReader<'_>,
     source: &Text<'_>,
+    handler: Option<&Text<'_>>,
     language: Language,
     limits: Option<&Limits>,
     files: &mut Files<'_>,
 ) -> Option<FunctionCode> {
-    let handler = table.text("handler");
     let path = files.tree(table, source)?;
     let handler = match handler {
         Some(handler) if handler.get_ref().contains('.') => (*handler.get_ref()).to_owned(),
