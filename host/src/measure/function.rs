@@ -53,23 +53,21 @@ pub fn function_cold_warm(
 
     let fresh = (function.deploy)(InstancePolicy::Fresh)?;
     let code = fresh.worker_code().ok_or_else(|| anyhow::anyhow!("it is no function"))?;
-    let (mut instantiate, mut teardown) = (Vec::new(), Vec::new());
+    let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
+        let Invocation { event, context } = (function.invocation)(&fresh);
         let start = Instant::now();
-        let instance = tasks.block_on(&runtime, code.instantiate())?;
+        let mut instance = tasks.block_on(&runtime, code.instantiate())?;
         let made = Instant::now();
+        let called = tasks.block_on(&runtime, instance.invoke(code, event, context));
+        let over = Instant::now();
         drop(instance);
-        teardown.push(ns(made.elapsed()));
+        teardown.push(ns(over.elapsed()));
         instantiate.push(ns(made - start));
+        first.push(ns(over - made));
+        drop(called.result?);
     }
-    progress(0.7);
-    // The pool makes the next instance while nobody calls, so that these need not wait for theirs.
-    let (mut first, mut last) = (Vec::new(), None);
-    for _ in 0..rounds {
-        let (outcome, _) = call(&fresh)?;
-        first.push(outcome.usage.duration_us.saturating_sub(outcome.usage.waited_us) * 1_000);
-        last = Some(outcome.usage);
-    }
+    let usage = call(&fresh)?.0.usage;
     progress(0.8);
     let reuse = InstancePolicy::Reuse { max_calls: u64::MAX, max_idle: Duration::from_secs(3_600) };
     let kept = (function.deploy)(reuse)?;
@@ -83,7 +81,6 @@ pub fn function_cold_warm(
     stages.push(Distribution::of(InstanceStage::ReusedCall, reused));
     stages.push(Distribution::of(InstanceStage::Teardown, teardown));
     progress(1.0);
-    let usage = last.unwrap_or_default();
     Ok(ColdWarmReport {
         component_bytes: function.bytes,
         hook: "function",
