@@ -1,7 +1,7 @@
 //! What is not wrong, but probably not meant.
 
 use super::{folder, with};
-use crate::config::parse_loaded;
+use crate::config::load::parse_loaded;
 
 /// What is warned of, in lines.
 fn hints(text: &str) -> Vec<String> {
