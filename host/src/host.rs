@@ -42,6 +42,7 @@ use crate::wasm::compile::Compiler;
 
 pub use notify::Notifier;
 use publish::Publisher;
+pub use publish::{code_of, spec_of};
 pub use roles::{Role, wrong_roles};
 use snapshot::{Revisions, Snapshot};
 use sockets::Listening;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::harness::runtime::{Runtime, compiled_in};
-use crate::harness::{Answer, Config, Edge, Origin, Reply, closed_port, eventually, get};
+use crate::harness::{Answer, Config, Edge, Origin, Reply, closed_port, edgeward, eventually, get};
 
 struct Language {
     name: &'static str,
@@ -231,4 +231,25 @@ fn a_function_that_cannot_be_loaded_leaves_the_old_one_in_force() {
             assert_eq!(edge.get("/text").text(), "né");
         }
     }
+}
+
+#[test]
+fn a_check_loads_a_function_with_its_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("f.py"),
+        "import os\n\nTABLE = os.environ[\"TABLE\"]\n\n\ndef lambda_handler(event, context):\n    return TABLE\n",
+    )
+    .unwrap();
+    let checked = |environment: Value| {
+        let config = Config::new().table("function.f").set("source", "f.py").set("runtime", PYTHON.name);
+        let config = config.set("environment", environment).service("o", "f").site("o");
+        fs::write(folder.path().join("edge.toml"), config.file()).unwrap();
+        let output = edgeward().arg("check").current_dir(folder.path()).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (right, said) = checked(json!({ "TABLE": "orders" }));
+    assert!(right, "{said}");
+    let (right, said) = checked(json!({}));
+    assert!(!right && said.contains("KeyError: 'TABLE'"), "{said}");
 }

@@ -12,9 +12,8 @@ use super::UsageError;
 use super::configuration::ConfigFile;
 use super::output::say;
 use super::source::{RuntimesOption, Workshop};
-use crate::config::{self, Certificate, Config, ConfigErrors, Fault, FunctionCode, Judges, Loaded};
+use crate::config::{self, Certificate, Config, ConfigErrors, Fault, Function, Judges, Loaded};
 use crate::function::build::DeployError;
-use crate::function::spec::Spec;
 use crate::host::wrong_roles;
 use crate::limits::Limits;
 use crate::net::TlsSlot;
@@ -42,7 +41,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let workshop = OnceCell::new();
     let judges = Judges {
         component: &|path, limits| component(&components, path, limits),
-        source: &|code, limits| source(&components, &workshop, &args.runtimes, code, limits),
+        source: &|function| source(&components, &workshop, &args.runtimes, function),
         certificate: &certificate,
     };
     match config::load_judged(path, Some(&judges)) {
@@ -100,8 +99,7 @@ fn source(
     components: &RefCell<Components>,
     workshop: &OnceCell<Result<Workshop, String>>,
     runtimes: &RuntimesOption,
-    code: &FunctionCode,
-    limits: &Limits,
+    function: &Function,
 ) -> Vec<Fault> {
     let fault = |message: String, remedy: String| vec![Fault { message, remedy }];
     let opened = workshop.get_or_init(|| Workshop::open("check", runtimes.found()).map_err(|error| format!("{error:#}")));
@@ -109,23 +107,12 @@ fn source(
         Ok(workshop) => workshop,
         Err(error) => return fault(format!("it cannot be tried: {error}"), String::new()),
     };
-    let file = code.file();
-    let opened = match code {
-        FunctionCode::Component(_) => return Vec::new(),
-        FunctionCode::Source { file, language, text } => workshop.source(*language, file, text).map_err(DeployError::from),
-        FunctionCode::Package { files, language, handler } => workshop.package(*language, files, handler),
-    };
-    let code = match opened {
-        Ok(code) => code,
-        Err(DeployError::Runtime(missing)) => return fault(missing.to_string(), missing.remedy()),
-        Err(error) => return fault(error.to_string(), String::new()),
-    };
-    let spec = Spec { limits: limits.clone(), min_warm: Some(0), ..Spec::new("check", code.id(), limits.profile()) };
-    match workshop.deploy(spec, &code) {
+    match workshop.publish(function) {
         Ok(revision) => {
-            components.borrow_mut().insert(file.to_owned(), revision.inspection().clone());
+            components.borrow_mut().insert(function.code.file().to_owned(), revision.inspection().clone());
             Vec::new()
         }
+        Err(DeployError::Runtime(missing)) => fault(missing.to_string(), missing.remedy()),
         Err(error) => fault(error.to_string(), String::new()),
     }
 }

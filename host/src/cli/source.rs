@@ -6,9 +6,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::UsageError;
+use crate::config;
 use crate::function::build::{BuildFolders, Builder, CodeFile, DeployError};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
+use crate::host::{code_of, spec_of};
 use crate::language::Language;
 use crate::limits::init::CLOUDFRONT_SOURCE_BYTES;
 use crate::limits::{Compiling, Profile};
@@ -98,17 +100,19 @@ impl Workshop {
         self.builder.source(language, file, text.to_owned())
     }
 
-    pub(super) fn package(&self, language: Language, files: &Path, handler: &str) -> Result<CodeFile, DeployError> {
-        self.builder.package(language, files, handler)
-    }
-
     /// The file, folder or archive of a function; without a `handler`, that which such files have.
     pub(super) fn function(&self, language: Language, files: &Path, handler: Option<&str>) -> anyhow::Result<CodeFile> {
         if language.profile() != Profile::Worker {
             return Err(UsageError(format!("{language} runs viewer hooks; `edgeward test` calls one")).into());
         }
         let handler = handler.map_or_else(|| language.handler_of(files), str::to_owned);
-        self.package(language, files, &handler).map_err(|error| anyhow::anyhow!("{}: {error}", files.display()))
+        self.builder.package(language, files, &handler).map_err(|error| anyhow::anyhow!("{}: {error}", files.display()))
+    }
+
+    /// Deploys a function of a configuration as `serve` does, with no instance waiting for calls.
+    pub(super) fn publish(&self, function: &config::Function) -> Result<Arc<Revision>, DeployError> {
+        let code = code_of(function, &self.builder)?;
+        self.deploy(Spec { min_warm: Some(0), ..spec_of(function, code.id()) }, &code)
     }
 
     pub(super) fn component(bytes: &[u8]) -> std::io::Result<CodeFile> {
@@ -134,7 +138,7 @@ fn is_writable(folder: &Path) -> bool {
 
 impl Drop for Workshop {
     fn drop(&mut self) {
-        // It contains only compiled files of this process.
+        // It contains only compiled files and packages of this process.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::reader::{TableReader, Text};
+use super::report::Report;
 use super::sources::{InputSnapshot, Sources};
-use super::{Certificate, FunctionCode};
+use super::{Certificate, Function};
 use crate::limits::{Limits, config};
 
 pub(super) struct Files<'a> {
@@ -23,7 +24,7 @@ pub(super) struct Files<'a> {
 /// like all others. Each returns the error and a remedy.
 pub struct Judges<'a> {
     pub component: &'a dyn Fn(&Path, &Limits) -> Vec<Fault>,
-    pub source: &'a dyn Fn(&FunctionCode, &Limits) -> Vec<Fault>,
+    pub source: &'a dyn Fn(&Function) -> Vec<Fault>,
     pub certificate: &'a dyn Fn(&Certificate) -> Vec<Fault>,
 }
 
@@ -81,10 +82,10 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Runs INIT of a source, if somebody wants to know.
-    pub(super) fn judge_source(&self, table: &TableReader<'_>, text: &Text<'_>, code: &FunctionCode, limits: &Limits) {
-        for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.source)(code, limits)) {
-            table.report.error(text.span(), format!("`{}`: {message}", text.get_ref().escape_debug()), remedy);
+    /// Runs INIT of a function's source, if somebody wants to know.
+    pub(super) fn judge_source(&self, report: &Report<'_>, text: &Text<'_>, function: &Function) {
+        for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.source)(function)) {
+            report.error(text.span(), format!("`{}`: {message}", text.get_ref().escape_debug()), remedy);
         }
     }
 

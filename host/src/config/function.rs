@@ -87,13 +87,17 @@ pub(super) fn read(
             None => uses.profile(&table, &name),
         };
         let limits = limits(&mut table, profile);
-        let code = code(&mut table, uses.contains(&name).then_some(&limits), files);
+        let is_used = uses.contains(&name);
+        let code = code(&mut table, is_used.then_some(&limits), files);
+        let is_source = !matches!(code, None | Some(FunctionCode::Component(_)));
+        let source = is_source.then(|| table.text("source")).flatten();
         let policy = policy(&mut table);
         let min_warm = min_warm(&mut table, &limits);
         let store = table.text("key_value_store");
         let store = store.and_then(|store| declared_stores.resolve(table.report, &store));
         let network = network(&mut table, profile);
         let environment = environment(&mut table, profile);
+        let report = table.report;
         table.finish();
         let function = Function {
             name: name.clone(),
@@ -106,6 +110,10 @@ pub(super) fn read(
             network,
             environment: Hidden(Arc::new(environment)),
         };
+        // Its INIT needs all of it.
+        if let (true, Some(source)) = (is_used, &source) {
+            files.judge_source(report, source, &function);
+        }
         Some((name, Arc::new(function)))
     });
     functions.collect()
@@ -137,8 +145,8 @@ fn code(table: &mut TableReader<'_>, limits: Option<&Limits>, files: &mut Files<
         (None, Some(source), Some(runtime)) => {
             let language = language(table, &runtime)?;
             match language.profile() {
-                Profile::Viewer => source_file(table, &source, language, limits, files),
-                Profile::Worker => package(table, &source, handler.as_ref(), language, limits, files),
+                Profile::Viewer => source_file(table, &source, language, files),
+                Profile::Worker => package(table, &source, handler.as_ref(), language, files),
             }
         }
         (None, Some(_), None) => {
@@ -173,7 +181,6 @@ fn package(
     source: &Text<'_>,
     handler: Option<&Text<'_>>,
     language: Language,
-    limits: Option<&Limits>,
     files: &mut Files<'_>,
 ) -> Option<FunctionCode> {
     let path = files.tree(table, source)?;
@@ -187,20 +194,10 @@ fn package(
         }
         None => language.handler_of(&path),
     };
-    let code = FunctionCode::Package { files: path, language, handler };
-    if let Some(limits) = limits {
-        files.judge_source(table, source, &code, limits);
-    }
-    Some(code)
+    Some(FunctionCode::Package { files: path, language, handler })
 }
 
-fn source_file(
-    table: &TableReader<'_>,
-    source: &Text<'_>,
-    language: Language,
-    limits: Option<&Limits>,
-    files: &mut Files<'_>,
-) -> Option<FunctionCode> {
+fn source_file(table: &TableReader<'_>, source: &Text<'_>, language: Language, files: &mut Files<'_>) -> Option<FunctionCode> {
     let file = files.existing(table, source)?;
     let bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     let most = CLOUDFRONT_SOURCE_BYTES;
@@ -214,11 +211,7 @@ fn source_file(
         table.report.error(source.span(), message, "save it as UTF-8 text");
         return None;
     };
-    let code = FunctionCode::Source { file, language, text: text.into() };
-    if let Some(limits) = limits {
-        files.judge_source(table, source, &code, limits);
-    }
-    Some(code)
+    Some(FunctionCode::Source { file, language, text: text.into() })
 }
 
 /// `limits` is `None` for an unused function: it is not deployed and has no profile to validate against.

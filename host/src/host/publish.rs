@@ -156,20 +156,25 @@ fn revision(
     builder: &Builder,
     bounds: Compiling,
 ) -> Result<Arc<Revision>, DeployError> {
-    let code = match &function.code {
-        FunctionCode::Component(file) => CodeFile::Component(ComponentSource::open(file)?),
-        FunctionCode::Source { file, language, text } => builder.source(*language, file, text.to_string())?,
-        FunctionCode::Package { files, language, handler } => builder.package(*language, files, handler)?,
-    };
-    let spec = spec(function, code.id());
+    let code = code_of(function, builder)?;
+    let spec = spec_of(function, code.id());
     match before {
         Some(before) if *before.spec() == spec => Ok(before.clone()),
         _ => builder.build(spec, &code, bounds).map(Arc::new),
     }
 }
 
+/// The bytes that a configuration names for a function.
+pub fn code_of(function: &config::Function, builder: &Builder) -> Result<CodeFile, DeployError> {
+    match &function.code {
+        FunctionCode::Component(file) => Ok(CodeFile::Component(ComponentSource::open(file)?)),
+        FunctionCode::Source { file, language, text } => Ok(builder.source(*language, file, text.to_string())?),
+        FunctionCode::Package { files, language, handler } => builder.package(*language, files, handler),
+    }
+}
+
 /// What a configuration says of a function.
-fn spec(function: &config::Function, code: CodeId) -> Spec {
+pub fn spec_of(function: &config::Function, code: CodeId) -> Spec {
     let store = function.key_value_store.as_ref();
     Spec {
         name: function.name.clone(),
