@@ -18,6 +18,10 @@ pub enum Language {
     Nodejs24,
 }
 
+/// Folders that are in no package of a function: what was compiled for another machine, and what belongs to a version control
+/// system.
+pub const NOT_IN_PACKAGES: [&str; 2] = ["__pycache__", ".git"];
+
 /// What is installed for a language.
 pub struct LanguageFiles {
     /// The Runtime, a component.

@@ -9,7 +9,7 @@ mod folder;
 mod package;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,14 +22,20 @@ use crate::wasm::restore::Flavour;
 use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
 
-pub use folder::{MissingRuntime, RuntimeFolder};
+pub use folder::{InstalledRuntime, MissingRuntime, RuntimeFolder};
 pub use package::{Package, PackageError, PackageStore};
 
-/// The Runtimes of this process, each compiled when it is first used.
+/// The Runtimes of this process, each read and compiled when it is first used, and again when another is installed.
 pub struct Runtimes {
     folder: RuntimeFolder,
     /// By the names of their files.
-    compiled: Mutex<BTreeMap<&'static str, Arc<Mutex<Option<CompiledRuntime>>>>>,
+    known: Mutex<BTreeMap<&'static str, Arc<KnownRuntime>>>,
+}
+
+#[derive(Default)]
+struct KnownRuntime {
+    installed: Mutex<Option<Arc<InstalledRuntime>>>,
+    compiled: Mutex<Option<CompiledRuntime>>,
 }
 
 #[derive(Clone)]
@@ -41,7 +47,7 @@ struct CompiledRuntime {
 /// The source of a hook, and the Runtime that is to run it.
 pub struct SourceCode {
     pub language: Language,
-    pub runtime: ComponentSource,
+    pub runtime: Arc<InstalledRuntime>,
     /// Its name in messages, without folders.
     pub file: String,
     pub text: String,
@@ -50,56 +56,35 @@ pub struct SourceCode {
 /// The package of a function, and the Runtime that is to run it.
 pub struct PackageCode {
     pub language: Language,
-    pub runtime: ComponentSource,
-    /// A folder that the Runtime needs, and where it finds that.
-    pub library: Option<(PathBuf, &'static str)>,
+    pub runtime: Arc<InstalledRuntime>,
     pub package: Arc<Package>,
     /// As Lambda names one: "lambda_function.lambda_handler".
     pub handler: String,
 }
 
-/// Why there is no such package.
-#[derive(Debug, thiserror::Error)]
-pub enum PackageCodeError {
-    #[error("{}", .0.told())]
-    Runtime(#[from] MissingRuntime),
-    #[error(transparent)]
-    Package(#[from] PackageError),
-}
-
 impl Runtimes {
     pub fn new(folder: RuntimeFolder) -> Runtimes {
-        Runtimes { folder, compiled: Mutex::default() }
+        Runtimes { folder, known: Mutex::default() }
     }
 
-    /// The package of a file or folder, with the Runtime that is installed for its language. The files are copied.
-    pub fn package(
-        &self,
-        packages: &PackageStore,
-        language: Language,
-        files: &Path,
-        handler: &str,
-    ) -> Result<PackageCode, PackageCodeError> {
-        let (runtime, library) = (self.folder.open(language)?, self.folder.library(language)?);
-        let package = Arc::new(packages.keep(files)?);
-        Ok(PackageCode { language, runtime, library, package, handler: handler.to_owned() })
-    }
-
-    /// The Runtime of a package, compiled.
-    pub fn of_package(
-        &self,
-        engines: &Engines,
-        code: &PackageCode,
-        limits: &Limits,
-        bounds: Compiling,
-    ) -> Result<Arc<Compiled>, CompileError> {
-        self.compiled(engines, code.language, &code.runtime, limits, bounds)
+    /// The Runtime that is installed for a language.
+    pub fn installed(&self, language: Language) -> Result<Arc<InstalledRuntime>, MissingRuntime> {
+        let known = self.known(language);
+        let mut installed = known.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.folder.installed(language, installed.as_ref())?;
+        *installed = Some(found.clone());
+        Ok(found)
     }
 
     /// A source, with the Runtime that is installed for its language.
     pub fn code(&self, language: Language, file: &Path, text: String) -> Result<SourceCode, MissingRuntime> {
         let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-        Ok(SourceCode { language, runtime: self.folder.open(language)?, file: name, text })
+        Ok(SourceCode { language, runtime: self.installed(language)?, file: name, text })
+    }
+
+    fn known(&self, language: Language) -> Arc<KnownRuntime> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(language.files().runtime).or_default().clone()
     }
 
     /// Runs INIT of a source. Blocks for as long as that takes, and the first time for the compiling of the Runtime.
@@ -112,7 +97,7 @@ impl Runtimes {
         bounds: Compiling,
         key_values: Option<Arc<dyn KeyValueStore>>,
     ) -> Result<(Arc<Compiled>, ViewerCode, String), InitError> {
-        let compiled = self.compiled(engines, source.language, &source.runtime, limits, bounds)?;
+        let compiled = self.compiled(engines, source.language, &source.runtime.component, limits, bounds)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let now_ns = u64::try_from(now).unwrap_or(u64::MAX);
         // The Runtime knows its dialects by the names that configurations have for them.
@@ -121,8 +106,9 @@ impl Runtimes {
         Ok((compiled, code, log))
     }
 
-    /// Several functions of one Runtime are deployed at once: the first compiles it, the others wait for that.
-    fn compiled(
+    /// A Runtime, compiled. Several functions of one are deployed at once: the first compiles it, the others wait for that, so
+    /// that nobody else reads its file meanwhile.
+    pub fn compiled(
         &self,
         engines: &Engines,
         language: Language,
@@ -130,11 +116,8 @@ impl Runtimes {
         limits: &Limits,
         bounds: Compiling,
     ) -> Result<Arc<Compiled>, CompileError> {
-        let cell = {
-            let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-            compiled.entry(language.files().runtime).or_default().clone()
-        };
-        let mut loaded = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known(language);
+        let mut loaded = known.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         // All viewer functions have the same memory, which is in the code; that of others is not. Limits are checked against
         // the Runtime's size.
         let compiled = match loaded.as_ref().filter(|loaded| loaded.sha256 == runtime.sha256) {

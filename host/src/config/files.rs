@@ -11,6 +11,7 @@ use super::reader::{TableReader, Text};
 use super::report::Report;
 use super::sources::{InputSnapshot, Sources};
 use super::{Certificate, Function};
+use crate::language::NOT_IN_PACKAGES;
 use crate::limits::{Limits, config};
 
 pub(super) struct Files<'a> {
@@ -123,7 +124,8 @@ impl<'a> Files<'a> {
         let mut left = config::WATCHED_FILES;
         while let Some(folder) = folders.pop() {
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-            for entry in entries.flatten().take(left) {
+            let belongs = |entry: &std::fs::DirEntry| NOT_IN_PACKAGES.iter().all(|name| entry.file_name() != *name);
+            for entry in entries.flatten().filter(belongs).take(left) {
                 left -= 1;
                 self.look(&entry.path());
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -64,7 +64,11 @@ impl Uses {
             Profile::Worker => {
                 if let Some(viewer) = self.viewer.get(name) {
                     let message = format!("function `{name}` is a source of {language}, which cannot be a viewer hook");
-                    table.report.error(viewer.clone(), message, "name it as the `component` of an origin");
+                    table.report.error(
+                        viewer.clone(),
+                        message,
+                        "name it as the `component` of an origin, as `origin_request` or `origin_response`",
+                    );
                 }
             }
         }

@@ -16,9 +16,7 @@ use crate::function::spec::{CodeDigest, CodeId, Spec};
 use crate::function::worker_pool::WorkerPool;
 use crate::language::Language;
 use crate::limits::{Compiling, InstancePolicy, Limit, Profile, shelf};
-use crate::runtime::{
-    MissingRuntime, PackageCode, PackageCodeError, PackageError, PackageStore, RuntimeFolder, Runtimes, SourceCode,
-};
+use crate::runtime::{MissingRuntime, PackageCode, PackageError, PackageStore, RuntimeFolder, Runtimes, SourceCode};
 use crate::telemetry::{FunctionMetrics, Telemetry};
 use crate::wasm::compile::{self, CompileError, Compiler, ComponentSource, HttpVersion, Inspection};
 use crate::wasm::egress::Egress;
@@ -44,7 +42,7 @@ pub enum DeployError {
     Init(#[from] InitError),
     #[error("a source of {0} can be a viewer hook, and not run at or as an origin; take a component there, or a function")]
     SourceAtOrigin(Language),
-    #[error("a source of {0} is a function, which can be an origin, and no viewer hook")]
+    #[error("a source of {0} is a function, which can be an origin or a hook there, and no viewer hook")]
     FunctionAtViewer(Language),
     #[error("its files: {0}")]
     Package(#[from] PackageError),
@@ -85,13 +83,13 @@ impl CodeFile {
             CodeFile::Component(component) => CodeId::Component(CodeDigest(component.sha256)),
             CodeFile::Source(SourceCode { language, runtime, file, text }) => CodeId::Source {
                 language: *language,
-                runtime: CodeDigest(runtime.sha256),
+                runtime: CodeDigest(runtime.component.sha256),
                 source: CodeDigest(Sha256::digest(text).into()),
                 file: file.clone(),
             },
             CodeFile::Package(PackageCode { language, runtime, package, handler, .. }) => CodeId::Source {
                 language: *language,
-                runtime: CodeDigest(runtime.sha256),
+                runtime: CodeDigest(runtime.component.sha256),
                 source: CodeDigest(package.sha256),
                 file: handler.clone(),
             },
@@ -134,11 +132,9 @@ impl Builder {
 
     /// The files of a function, which are copied, with the Runtime that is installed for its language.
     pub fn package(&self, language: Language, files: &Path, handler: &str) -> Result<CodeFile, DeployError> {
-        let code = self.runtimes.package(&self.packages, language, files, handler);
-        code.map(CodeFile::Package).map_err(|error| match error {
-            PackageCodeError::Runtime(missing) => missing.into(),
-            PackageCodeError::Package(error) => error.into(),
-        })
+        let runtime = self.runtimes.installed(language)?;
+        let package = Arc::new(self.packages.keep(files)?);
+        Ok(CodeFile::Package(PackageCode { language, runtime, package, handler: handler.to_owned() }))
     }
 
     /// A source, with the Runtime that is installed for its language.
@@ -216,8 +212,9 @@ impl Builder {
         if spec.profile() != Profile::Worker {
             return Err(DeployError::FunctionAtViewer(code.language));
         }
-        let runtime = self.runtimes.of_package(&self.engines, code, &spec.limits, bounds)?;
-        let library = code.library.clone().map(|(host, guest)| MountedFolder { host, guest, kept: None });
+        let component = &code.runtime.component;
+        let runtime = self.runtimes.compiled(&self.engines, code.language, component, &spec.limits, bounds)?;
+        let library = code.runtime.library.clone().map(|(host, guest)| MountedFolder { host, guest, kept: None });
         let package = code.package.clone();
         let task = MountedFolder { host: package.folder.clone(), guest: TASK, kept: Some(package) };
         let mut surroundings = surroundings(spec, [task].into_iter().chain(library).collect(), metrics);
@@ -384,9 +381,11 @@ pub(crate) mod tests {
 
     /// A source of the Runtime of `wasm::init`'s tests.
     fn source(text: &str) -> CodeFile {
-        let runtime = ComponentSource::from_bytes(&wat::parse_str(init::tests::RUNTIME).unwrap()).unwrap();
-        let language = Language::CloudfrontJs2;
-        CodeFile::Source(SourceCode { language, runtime, file: "f.js".to_owned(), text: text.to_owned() })
+        let (folder, language) = (tempfile::tempdir().unwrap(), Language::CloudfrontJs2);
+        let runtime = wat::parse_str(init::tests::RUNTIME).unwrap();
+        std::fs::write(folder.path().join(language.files().runtime), runtime).unwrap();
+        let runtimes = Runtimes::new(RuntimeFolder::at(folder.path()));
+        CodeFile::Source(runtimes.code(language, Path::new("f.js"), text.to_owned()).unwrap())
     }
 
     #[test]

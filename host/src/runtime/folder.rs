@@ -1,6 +1,10 @@
 //! Where the Runtimes are installed.
 
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::language::Language;
 use crate::wasm::compile::ComponentSource;
@@ -64,27 +68,53 @@ impl RuntimeFolder {
         RuntimeFolder { candidates }
     }
 
-    pub(super) fn path(&self, language: Language) -> Option<PathBuf> {
+    fn path(&self, language: Language) -> Option<PathBuf> {
         self.candidates.iter().map(|folder| folder.join(language.files().runtime)).find(|path| path.is_file())
     }
 
-    pub(super) fn open(&self, language: Language) -> Result<ComponentSource, MissingRuntime> {
+    /// What is installed for a language: `before`, if its file has not been touched since.
+    pub(super) fn installed(
+        &self,
+        language: Language,
+        before: Option<&Arc<InstalledRuntime>>,
+    ) -> Result<Arc<InstalledRuntime>, MissingRuntime> {
         let missing = |why: String| MissingRuntime { language, candidates: self.candidates.clone(), why };
         let path = self.path(language).ok_or_else(|| missing("no such file".to_owned()))?;
-        ComponentSource::open(&path).map_err(|error| missing(error.to_string()))
+        let touched = Touched::of(&path).map_err(|error| missing(error.to_string()))?;
+        if let Some(before) = before.filter(|before| before.touched == touched) {
+            return Ok(before.clone());
+        }
+        let library = language.files().library.map(|(library, guest)| (path.with_file_name(library), guest));
+        if let Some((library, _)) = library.as_ref().filter(|(library, _)| !library.is_dir()) {
+            return Err(missing(format!("its library is not beside it: {}", library.display())));
+        }
+        let component = ComponentSource::open(&path).map_err(|error| missing(error.to_string()))?;
+        Ok(Arc::new(InstalledRuntime { component, library, touched }))
     }
 }
 
-impl RuntimeFolder {
-    /// The folder of a language's library, and where its Runtime finds that.
-    pub(super) fn library(&self, language: Language) -> Result<Option<(PathBuf, &'static str)>, MissingRuntime> {
-        let Some((library, guest)) = language.files().library else { return Ok(None) };
-        let path = self.path(language).unwrap_or_default().with_file_name(library);
-        if path.is_dir() {
-            return Ok(Some((path, guest)));
-        }
-        let why = format!("its library is not beside it: {}", path.display());
-        Err(MissingRuntime { language, candidates: self.candidates.clone(), why })
+/// The files of a language.
+pub struct InstalledRuntime {
+    pub component: ComponentSource,
+    /// A folder that the Runtime needs, and where it finds that.
+    pub library: Option<(PathBuf, &'static str)>,
+    touched: Touched,
+}
+
+/// Which file it was, and in which state.
+#[derive(Debug, PartialEq, Eq)]
+struct Touched {
+    path: PathBuf,
+    inode: u64,
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Touched {
+    fn of(path: &Path) -> io::Result<Touched> {
+        let metadata = std::fs::metadata(path)?;
+        let (inode, bytes) = (metadata.ino(), metadata.len());
+        Ok(Touched { path: path.to_owned(), inode, bytes, modified: metadata.modified().ok() })
     }
 }
 
@@ -100,12 +130,36 @@ mod tests {
     fn a_runtime_that_is_not_there_is_told_with_all_places() {
         let folder = tempfile::tempdir().unwrap();
         let runtimes = RuntimeFolder::at(folder.path());
-        let missing = runtimes.open(Language::CloudfrontJs2).map(drop).unwrap_err();
+        let missing = runtimes.installed(Language::CloudfrontJs2, None).map(drop).unwrap_err();
         let told = missing.to_string();
         assert!(told.starts_with("the Runtime of cloudfront-js-2.0, `cloudfront-js.wasm`, is not installed"), "{told}");
         assert!(told.contains(&folder.path().display().to_string()), "{told}");
         std::fs::write(folder.path().join("cloudfront-js.wasm"), "not yet looked at").unwrap();
-        assert!(runtimes.open(Language::CloudfrontJs1).is_ok(), "one Runtime has both dialects");
+        assert!(runtimes.installed(Language::CloudfrontJs1, None).is_ok(), "one Runtime has both dialects");
+    }
+
+    #[test]
+    fn a_runtime_is_read_again_when_its_file_was_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let (runtimes, language) = (RuntimeFolder::at(folder.path()), Language::Nodejs24);
+        let write = |text: &str| std::fs::write(folder.path().join("nodejs.wasm"), text).unwrap();
+        write("one");
+        let first = runtimes.installed(language, None).unwrap();
+        assert!(Arc::ptr_eq(&first, &runtimes.installed(language, Some(&first)).unwrap()));
+        write("another");
+        let second = runtimes.installed(language, Some(&first)).unwrap();
+        assert_ne!(first.component.sha256, second.component.sha256);
+    }
+
+    #[test]
+    fn a_runtime_without_its_library_is_not_installed() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtimes = RuntimeFolder::at(folder.path());
+        std::fs::write(folder.path().join("python3.14.wasm"), "not yet looked at").unwrap();
+        let told = runtimes.installed(Language::Python314, None).map(drop).unwrap_err().to_string();
+        assert!(told.contains("its library is not beside it: ") && told.ends_with("/python3.14"), "{told}");
+        std::fs::create_dir(folder.path().join("python3.14")).unwrap();
+        assert_eq!(runtimes.installed(Language::Python314, None).unwrap().library.as_ref().unwrap().1, "/python");
     }
 
     #[test]

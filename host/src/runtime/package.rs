@@ -1,7 +1,7 @@
 //! Packages: the files of functions, each under the digest of its contents: `DIR/<digest>/…`.
 //!
 //! A function keeps the files that it was deployed with, whatever becomes of the folder they came from. A package is
-//! copied under a temporary name and then renamed; one that is in use is locked, so that another process does not remove
+//! copied under a temporary name, flushed, and then renamed; one that is in use is locked, so that another process does not remove
 //! it either.
 
 use std::fs::{File, Metadata};
@@ -13,10 +13,9 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 
+use crate::language::NOT_IN_PACKAGES;
 use crate::limits::init::{PACKAGE_BYTES, PACKAGE_DEPTH, PACKAGE_FILES, PACKAGES_UNUSED};
 
-/// What no package has: what was compiled for another machine, and what belongs to a version control system.
-const LEFT_OUT: [&str; 2] = ["__pycache__", ".git"];
 const UNFINISHED: &str = "tmp";
 
 /// Where packages are kept.
@@ -65,15 +64,20 @@ impl PackageStore {
         PackageStore { directory }
     }
 
-    /// Copies a file, or a folder or the contents of a zip archive with everything in it.
+    /// Keeps a file, or a folder or the contents of a zip archive with everything in it. What is kept already is not copied.
     pub fn keep(&self, source: &Path) -> Result<Package, PackageError> {
-        static KEPT: AtomicU64 = AtomicU64::new(0);
         let kept = |error| PackageError::Unreadable { path: self.directory.clone(), error };
+        let sha256 = copy(source, None)?;
+        if let Some(package) = self.kept(sha256).map_err(kept)? {
+            return Ok(package);
+        }
+        static KEPT: AtomicU64 = AtomicU64::new(0);
         let number = KEPT.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.directory.join(format!("{}-{number}.{UNFINISHED}", std::process::id()));
         std::fs::create_dir_all(&unfinished).map_err(kept)?;
         let locked = File::open(&unfinished).and_then(|folder| folder.lock_shared().map(|()| folder)).map_err(kept)?;
-        let copied = copy(source, &unfinished);
+        // The files may have changed since they were read.
+        let copied = copy(source, Some(&unfinished));
         let package = copied.and_then(|sha256| self.named(&unfinished, locked, sha256).map_err(kept));
         if package.is_err() {
             // What is left over is removed by `prune`.
@@ -85,27 +89,33 @@ impl PackageStore {
         package
     }
 
+    /// The package with this digest, if there is one.
+    fn kept(&self, sha256: [u8; 32]) -> io::Result<Option<Package>> {
+        let folder = self.directory.join(hex::encode(sha256));
+        let in_use = match File::open(&folder) {
+            Ok(in_use) => in_use,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        in_use.lock_shared()?;
+        // It may have been removed before it was locked.
+        Ok(folder.exists().then_some(Package { sha256, folder, _in_use: in_use }))
+    }
+
     fn named(&self, unfinished: &Path, locked: File, sha256: [u8; 32]) -> io::Result<Package> {
         let folder = self.directory.join(hex::encode(sha256));
+        // A folder with the final name is complete, even after a crash.
+        rustix::fs::syncfs(&locked)?;
         loop {
-            match File::open(&folder) {
-                Ok(in_use) => {
-                    in_use.lock_shared()?;
-                    // It may have been removed before it was locked.
-                    if folder.exists() {
-                        let _ = std::fs::remove_dir_all(unfinished);
-                        return Ok(Package { sha256, folder, _in_use: in_use });
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    match std::fs::rename(unfinished, &folder) {
-                        Ok(()) => return Ok(Package { sha256, folder, _in_use: locked }),
-                        // Another one was faster.
-                        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-                        Err(error) => return Err(error),
-                    }
-                }
+            match std::fs::rename(unfinished, &folder) {
+                Ok(()) => return Ok(Package { sha256, folder, _in_use: locked }),
+                // Another one was faster.
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
                 Err(error) => return Err(error),
+            }
+            if let Some(package) = self.kept(sha256)? {
+                let _ = std::fs::remove_dir_all(unfinished);
+                return Ok(package);
             }
         }
     }
@@ -129,8 +139,9 @@ impl PackageStore {
     }
 }
 
-/// Copies the files, and returns the digest of their names and contents: the same for a folder and for an archive of it.
-fn copy(source: &Path, target: &Path) -> Result<[u8; 32], PackageError> {
+/// Copies the files, if there is a `target`, and returns the digest of their names and contents: the same for a folder and for
+/// an archive of it.
+fn copy(source: &Path, target: Option<&Path>) -> Result<[u8; 32], PackageError> {
     let mut copier = Copier { target, digest: Sha256::new(), left: PACKAGE_BYTES, buffer: vec![0; 64 << 10] };
     let metadata = read(source)?;
     if metadata.is_file() && source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
@@ -165,7 +176,7 @@ fn extract(archive: &Path, copier: &mut Copier<'_>) -> Result<(), PackageError> 
         let name =
             name.ok_or_else(|| wrong(format!("`{}` is no file within it", member.name().unwrap_or_default().escape_debug())))?;
         let name = name.to_str().ok_or_else(|| PackageError::Name(name.clone()))?;
-        if !name.split('/').any(|part| LEFT_OUT.contains(&part)) {
+        if !name.split('/').any(|part| NOT_IN_PACKAGES.contains(&part)) {
             members.push((name.to_owned(), index));
         }
     }
@@ -180,9 +191,9 @@ fn extract(archive: &Path, copier: &mut Copier<'_>) -> Result<(), PackageError> 
     Ok(())
 }
 
-/// Copies files into a new package.
+/// Reads the files of a package, and copies them.
 struct Copier<'a> {
-    target: &'a Path,
+    target: Option<&'a Path>,
     digest: Sha256,
     /// Bytes that it may still have.
     left: u64,
@@ -211,11 +222,11 @@ impl From<io::Error> for CopyError {
 
 impl Copier<'_> {
     fn add(&mut self, name: &str, from: &mut impl Read) -> Result<(), CopyError> {
-        let path = self.target.join(name);
-        if let Some(folder) = path.parent() {
+        let path = self.target.map(|target| target.join(name));
+        if let Some(folder) = path.as_deref().and_then(Path::parent) {
             std::fs::create_dir_all(folder)?;
         }
-        let mut to = File::create_new(&path)?;
+        let mut to = path.map(File::create_new).transpose()?;
         let (mut contents, mut bytes) = (Sha256::new(), 0);
         loop {
             let count = from.read(&mut self.buffer)?;
@@ -225,7 +236,9 @@ impl Copier<'_> {
             self.left = self.left.checked_sub(count as u64).ok_or(CopyError::Bytes)?;
             bytes += count as u64;
             contents.update(&self.buffer[..count]);
-            to.write_all(&self.buffer[..count])?;
+            if let Some(to) = &mut to {
+                to.write_all(&self.buffer[..count])?;
+            }
         }
         self.digest.update((name.len() as u64).to_le_bytes());
         self.digest.update(name.as_bytes());
@@ -257,7 +270,7 @@ fn list(folder: &Path, prefix: &str, depth: usize, members: &mut Vec<Member>) ->
         let entry = entry.map_err(unreadable)?;
         let path = entry.path();
         let Ok(name) = entry.file_name().into_string() else { return Err(PackageError::Name(path)) };
-        if LEFT_OUT.contains(&name.as_str()) {
+        if NOT_IN_PACKAGES.contains(&name.as_str()) {
             continue;
         }
         let metadata = read(&path)?;
@@ -349,7 +362,7 @@ mod tests {
             store.keep(&archive).map(drop).unwrap_err().to_string()
         };
         assert!(refused(&[("../outside.js", "x")]).ends_with("`../outside.js` is no file within it"));
-        assert!(!folder.path().join("packages/outside.js").exists());
+        assert!(!folder.path().join("packages/outside.js").exists() && !folder.path().join("outside.js").exists());
         let bomb = "x".repeat(usize::try_from(PACKAGE_BYTES).unwrap() + 1);
         assert_eq!(refused(&[("bomb", &bomb)]), "it has more than 262144000 bytes");
         write(&archive, "no archive");
@@ -380,7 +393,7 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
         let refused = store.keep(&code).map(drop).unwrap_err().to_string();
         assert_eq!(refused, format!("{} is neither a file nor a folder; leave it out", pipe.display()));
-        assert_eq!(std::fs::read_dir(&store.directory).unwrap().count(), 0, "nothing is left over");
+        assert!(!store.directory.exists(), "nothing was begun");
         assert!(store.keep(&folder.path().join("none")).map(drop).unwrap_err().to_string().contains("No such file"));
     }
 }
