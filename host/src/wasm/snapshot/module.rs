@@ -134,31 +134,24 @@ impl<'a> ModuleOutline<'a> {
 
 /// Writes a module with its memory and the taken globals imported, and its segments empty.
 pub(super) fn rewritten(module: &[u8], outline: &ModuleOutline<'_>) -> Result<Vec<u8>, CannotSnapshot> {
-    let mut rewriter = Rewriter { outline };
-    let mut out = Module::new();
-    let mut imports = Some(rewriter.state_imports());
-    let mut code = CodeSection::new();
-    let mut bodies = 0;
+    let mut rewriter = Rewriter { outline, out: Module::new(), has_imports: false, bodies: 0, code: CodeSection::new() };
     for payload in Parser::new(0).parse_all(module) {
-        let payload = payload?;
-        let id = payload.as_section().map(|(id, _)| id);
-        // A module may have no imports yet: ours come behind the types.
-        if id.is_some_and(|id| id > u8::from(SectionId::Import))
-            && let Some(ours) = imports.take()
-            && !ours.is_empty()
-        {
-            out.section(&ours);
-        }
-        rewriter.payload(&mut out, &mut imports, &mut code, &mut bodies, module, &payload).map_err(|error| match error {
+        rewriter.payload(module, &payload?).map_err(|error| match error {
             Error::ParseError(error) => CannotSnapshot::Parse(error),
             error => CannotSnapshot::Write(error.to_string()),
         })?;
     }
-    Ok(out.finish())
+    Ok(rewriter.out.finish())
 }
 
 struct Rewriter<'s, 'a> {
     outline: &'s ModuleOutline<'a>,
+    out: Module,
+    /// The imports have been written.
+    has_imports: bool,
+    /// Functions of the module, and those that have been written.
+    bodies: u32,
+    code: CodeSection,
 }
 
 impl Reencode for Rewriter<'_, '_> {
@@ -179,42 +172,22 @@ impl Reencode for Rewriter<'_, '_> {
 }
 
 impl Rewriter<'_, '_> {
-    fn state_imports(&self) -> ImportSection {
-        let mut imports = ImportSection::new();
-        self.import_state(&mut imports);
-        imports
-    }
-
-    fn import_state(&self, imports: &mut ImportSection) {
-        if !self.outline.memories.is_empty() {
-            imports.import(STATE, state::MEMORY, EntityType::Memory(self.outline.memory));
+    fn payload(&mut self, module: &[u8], payload: &Payload<'_>) -> Result<(), Error> {
+        let section = payload.as_section();
+        // A module may have no imports yet: ours come behind the types.
+        if section.as_ref().is_some_and(|(id, _)| *id > u8::from(SectionId::Import)) {
+            self.imports(ImportSection::new());
         }
-        for (number, ty) in self.outline.taken.values().zip(&self.outline.state_types) {
-            imports.import(STATE, &number.to_string(), EntityType::Global(*ty));
-        }
-    }
-
-    fn payload(
-        &mut self,
-        out: &mut Module,
-        imports: &mut Option<ImportSection>,
-        code: &mut CodeSection,
-        bodies: &mut u32,
-        module: &[u8],
-        payload: &Payload<'_>,
-    ) -> Result<(), Error> {
         match payload {
             Payload::ImportSection(reader) => {
                 let mut section = ImportSection::new();
                 self.parse_import_section(&mut section, reader.clone())?;
-                self.import_state(&mut section);
-                out.section(&section);
-                *imports = None;
+                self.imports(section);
             }
             Payload::TableSection(reader) => {
                 let mut section = TableSection::new();
                 self.parse_table_section(&mut section, reader.clone())?;
-                out.section(&section);
+                self.out.section(&section);
             }
             Payload::MemorySection(_) => {}
             Payload::GlobalSection(reader) => {
@@ -224,24 +197,26 @@ impl Rewriter<'_, '_> {
                         self.parse_global(&mut section, global?)?;
                     }
                 }
-                out.section(&section);
+                self.out.section(&section);
             }
             Payload::ExportSection(reader) => {
                 let mut section = ExportSection::new();
                 self.parse_export_section(&mut section, reader.clone())?;
-                out.section(&section);
+                self.out.section(&section);
             }
             Payload::ElementSection(reader) => {
                 let mut section = ElementSection::new();
                 self.parse_element_section(&mut section, reader.clone())?;
-                out.section(&section);
+                self.out.section(&section);
             }
-            Payload::CodeSectionStart { count, .. } => *bodies = *count,
+            Payload::CodeSectionStart { count, .. } => self.bodies = *count,
             Payload::CodeSectionEntry(body) => {
-                self.parse_function_body(code, body.clone())?;
-                if code.len() == *bodies {
-                    out.section(code);
+                let mut code = std::mem::take(&mut self.code);
+                self.parse_function_body(&mut code, body.clone())?;
+                if code.len() == self.bodies {
+                    self.out.section(&code);
                 }
+                self.code = code;
             }
             Payload::DataSection(reader) => {
                 let mut section = DataSection::new();
@@ -253,14 +228,30 @@ impl Rewriter<'_, '_> {
                         DataKind::Active { .. } => section.passive([]),
                     };
                 }
-                out.section(&section);
+                self.out.section(&section);
             }
-            payload => {
-                if let Some((id, range)) = payload.as_section() {
-                    out.section(&RawSection { id, data: &module[range] });
+            _ => {
+                if let Some((id, range)) = section {
+                    self.out.section(&RawSection { id, data: &module[range] });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Writes the imports, once: these, and those of the state.
+    fn imports(&mut self, mut section: ImportSection) {
+        if std::mem::replace(&mut self.has_imports, true) {
+            return;
+        }
+        if !self.outline.memories.is_empty() {
+            section.import(STATE, state::MEMORY, EntityType::Memory(self.outline.memory));
+        }
+        for (number, ty) in self.outline.taken.values().zip(&self.outline.state_types) {
+            section.import(STATE, &number.to_string(), EntityType::Global(*ty));
+        }
+        if !section.is_empty() {
+            self.out.section(&section);
+        }
     }
 }
