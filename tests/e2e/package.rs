@@ -148,13 +148,26 @@ fn the_debian_package_is_installed_serves_is_upgraded_and_leaves_nothing() {
     }
 }
 
-/// With the Runtime that is installed beside the program.
+/// With the Runtimes that are installed beside the program.
 fn it_runs_sources(machine: &Machine) {
-    fs::write(machine.path("/f.js"), "function handler(event) { return event.request; }").unwrap();
-    let mut command = Command::new(machine.path("/usr/bin/edgeward"));
-    command.arg("inspect").arg(machine.path("/f.js")).args(["--runtime", "cloudfront-js-2.0"]);
-    let shown = run("edgeward", command.env_remove("EDGEWARD_RUNTIMES"));
-    assert!(shown.contains("viewer-request hook"), "{shown}");
+    for (file, source, command, runtime, expected) in [
+        ("f.js", "function handler(event) { return event.request; }", "inspect", "cloudfront-js-2.0", "viewer-request hook"),
+        ("f.mjs", "export const handler = async () => 'from Node';", "invoke", "nodejs24.x", "\"from Node\""),
+        (
+            "f.py",
+            "def lambda_handler(event, context):\n    import decimal\n    return 'from Python'",
+            "invoke",
+            "python3.14",
+            "\"from Python\"",
+        ),
+    ] {
+        let path = machine.path(file);
+        fs::write(&path, source).unwrap();
+        let mut program = Command::new(machine.path("/usr/bin/edgeward"));
+        program.arg(command).arg(path).args(["--runtime", runtime]).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        let shown = run("edgeward", program.env_remove("EDGEWARD_RUNTIMES"));
+        assert!(shown.contains(expected), "{shown}");
+    }
 }
 
 fn the_shell_and_the_manual_know_it(machine: &Machine) {
@@ -168,6 +181,7 @@ fn the_shell_and_the_manual_know_it(machine: &Machine) {
     assert!(page.contains(".TH") && page.contains("serve"), "{page}");
     let licences = run("gzip", Command::new("gzip").arg("-dc").arg(machine.path("/usr/share/doc/edgeward/third-party.gz")));
     assert!(licences.contains("wasmtime 48") && licences.contains("Permission is hereby granted"), "the notices of others");
+    assert!(licences.contains("wasm-rquickjs 0.4"), "of what is in the Runtimes");
 }
 
 #[test]
