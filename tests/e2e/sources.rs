@@ -145,4 +145,6 @@ fn a_source_is_inspected_and_tried_like_a_component() {
     assert!(result["FunctionErrorMessage"].as_str().unwrap().contains("f.js:3:"), "{result}");
     let forgotten = run(REWRITE, "", &["test", "f.js", "event.json"]);
     assert!(said(&forgotten).contains("a source needs `--runtime`"), "{}", said(&forgotten));
+    let forgotten = run(REWRITE, "", &["invoke", "f.js"]);
+    assert!(said(&forgotten).contains("such as `--runtime nodejs24.x`"), "{}", said(&forgotten));
 }

@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let inspection = compile::outline(&bytes).with_context(|| source::named(&args.file))?;
+    let inspection = compile::outline(&bytes).with_context(|| source::named(&args.file, Profile::Viewer))?;
     let shown = shown(args, &bytes, inspection);
     if args.json {
         say!("{}", serde_json::to_string_pretty(&shown)?);

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::UsageError;
 use super::output::say;
-use super::source::{LanguageOption, Workshop};
+use super::source::{self, LanguageOption, Workshop};
 use crate::function::build::CodeFile;
 use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome};
 use crate::function::error_payload::ErrorPayload;
@@ -32,7 +32,7 @@ use crate::network::Grants;
     after_help = "Examples:\n  edgeward invoke function.wasm event.json\n  echo '{\"n\": 3}' | edgeward invoke function.wasm - --repeat 5\n  edgeward invoke function.wasm event.json --env TABLE=orders --network api.example.com:443 --timeout 10"
 )]
 pub(super) struct Args {
-    /// The component or WASI 0.1 module; with `--runtime`, the file or folder of a function.
+    /// The component or WASI 0.1 module; with `--runtime`, the file, folder or zip archive of a function.
     file: PathBuf,
     /// The event, as JSON; `-` reads it from stdin. Without one it is `{}`.
     event: Option<PathBuf>,
@@ -70,7 +70,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let workshop = Workshop::open("invoke", args.language.runtimes.found())?;
     let code = code(args, &workshop)?;
     let spec = spec(args, &code)?;
-    let revision = workshop.deploy(spec, &code).with_context(|| args.file.display().to_string())?;
+    let file = || match args.language.runtime {
+        None => source::named(&args.file, Profile::Worker),
+        Some(_) => args.file.display().to_string(),
+    };
+    let revision = workshop.deploy(spec, &code).with_context(file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let succeeded = tokio::task::LocalSet::new().block_on(&runtime, invoke_all(args, &revision, &event))?;
     drop((revision, workshop));
@@ -78,7 +82,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if succeeded { Ok(()) } else { std::process::exit(i32::from(super::FAILED)) }
 }
 
-/// The component, or the file or folder of a function.
+/// The component, or the file, folder or zip archive of a function.
 fn code(args: &Args, workshop: &Workshop) -> anyhow::Result<CodeFile> {
     let Some(language) = args.language.runtime else {
         let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;

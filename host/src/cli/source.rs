@@ -48,9 +48,15 @@ impl RuntimesOption {
 }
 
 /// A file that is no component, in a message: perhaps `--runtime` was forgotten.
-pub(super) fn named(file: &Path) -> String {
-    let is_source = file.extension().is_some_and(|extension| ["js", "mjs", "cjs"].iter().any(|known| extension == *known));
-    let hint = if is_source { " (a source needs `--runtime`, such as `--runtime cloudfront-js-2.0`)" } else { "" };
+pub(super) fn named(file: &Path, profile: Profile) -> String {
+    let runtime = match (file.extension().and_then(|extension| extension.to_str()), profile) {
+        (Some("js" | "mjs" | "cjs"), Profile::Viewer) => Some(Language::CloudfrontJs2),
+        (Some("js" | "mjs" | "cjs"), Profile::Worker) => Some(Language::Nodejs24),
+        (Some("py"), _) => Some(Language::Python314),
+        _ => None,
+    };
+    let hint =
+        runtime.map_or_else(String::new, |runtime| format!(" (a source needs `--runtime`, such as `--runtime {runtime}`)"));
     format!("{}{hint}", file.display())
 }
 

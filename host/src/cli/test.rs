@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn component(file: &Path) -> anyhow::Result<(CodeFile, Profile)> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let inspection = compile::outline(&bytes).with_context(|| source::named(file))?;
+    let inspection = compile::outline(&bytes).with_context(|| source::named(file, Profile::Viewer))?;
     let profile = if inspection.moments.iter().any(|moment| moment.is_viewer()) { Profile::Viewer } else { Profile::Worker };
     Ok((Workshop::component(&bytes)?, profile))
 }
