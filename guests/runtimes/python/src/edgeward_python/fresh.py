@@ -4,7 +4,6 @@ What a function drew at random while it was loaded stays the same in all instanc
 of `hash` stays that of the build.
 """
 
-import gc
 import random
 import sys
 
@@ -21,9 +20,6 @@ def before_snapshot() -> None:
     while hooks:
         function, args, kwargs = hooks.pop()
         function(*args, **kwargs)
-    # What is there stays for ever: no collection in a call has to look at it, and write to its pages.
-    gc.collect()
-    gc.freeze()
 
 
 def renew() -> None:
