@@ -3,7 +3,8 @@
 //! A Runtime is rewritten so that what a call changes is not in its own modules, but in a module that it imports: its
 //! memory, and its mutable globals. The code is compiled once; each function has a *state module* of its own, which has
 //! no code, and whose data is what INIT has left. Instances of all functions of a Runtime share the machine code, and
-//! those of one function share its pages of memory until they write to them.
+//! those of one function share its pages of memory until they write to them; unless the memory is sparse, of which the engine makes
+//! no image (`Config::memory_guaranteed_dense_image_size`), but copies it for each instance.
 //!
 //! ```text
 //! Runtime ── split ──► component (import "edgeward-state") ── compiled once
