@@ -11,6 +11,7 @@ use crate::atoms::{self, Atoms};
 use crate::event::{self, Event};
 use crate::globals::{Compiled, Piece};
 use crate::js::{self, Ctx, Js, Thrown, Value};
+use crate::pairs;
 use crate::result::{self, Refusal};
 use crate::{clock, error, globals};
 
@@ -50,6 +51,8 @@ pub struct Engine {
     pub dialect: Dialect,
     pub atoms: Atoms,
     pub constants: Constants,
+    /// The class of `Pairs`.
+    pub pairs: q::JSClassID,
     native: Cell<Value>,
     pieces: [Cell<Option<Value>>; Piece::COUNT],
     handler: Cell<Value>,
@@ -101,8 +104,9 @@ impl Function {
         }
     }
 
-    /// Runs one call; an answer there is always.
-    pub fn handle(&self, event: &[u8], answer: &mut Vec<u8>) {
+    /// Runs one call; an answer there is always. The objects that the handler is given read the event when they are asked, and so
+    /// may one that a handler has kept.
+    pub fn handle(&self, event: &'static [u8], answer: &mut Vec<u8>) {
         let engine = self.engine();
         clock::begin();
         #[cfg(not(target_arch = "wasm32"))]
@@ -153,14 +157,16 @@ impl Engine {
             if !complete {
                 return None;
             }
-            let parts = || Some((Atoms::new(ctx).ok()?, Constants::new(ctx, dialect).ok()?, atoms::intern(ctx).ok()?));
-            let (atoms, constants, ()) = parts()?;
+            let parts = || Some((Atoms::new(ctx).ok()?, Constants::new(ctx, dialect).ok()?, pairs::register(ctx).ok()?));
+            let (atoms, constants, pairs) = parts()?;
+            atoms::intern(ctx).ok()?;
             // For as long as the instance.
             let engine = Box::into_raw(Box::new(Engine {
                 ctx,
                 dialect,
                 atoms,
                 constants,
+                pairs,
                 native: Cell::new(js::JS_UNDEFINED),
                 pieces: [const { Cell::new(None) }; Piece::COUNT],
                 handler: Cell::new(js::JS_UNDEFINED),
@@ -238,7 +244,7 @@ impl Engine {
         Ok(())
     }
 
-    fn handle(&self, event: &Event<'_>, answer: &mut Answer<'_>) -> Result<(), Refusal> {
+    fn handle(&self, event: &Event, answer: &mut Answer<'_>) -> Result<(), Refusal> {
         self.with_call(|call| {
             *call = Call {
                 chooses_origin: !event.is_response,

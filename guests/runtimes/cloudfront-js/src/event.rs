@@ -5,34 +5,34 @@
 
 use crate::engine::Engine;
 use crate::js::{self, Js, Value};
-use crate::pairs::{Arrived, Pairs};
+use crate::pairs::{Arrived, Pairs, Table};
 
 /// An event cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-pub struct Event<'e> {
+pub struct Event {
     pub is_response: bool,
     pub has_query: bool,
-    site: &'e [u8],
-    request_id: &'e [u8],
-    client_ip: &'e [u8],
-    pub edge_location: &'e [u8],
-    method: &'e [u8],
-    uri: &'e [u8],
-    pub query: &'e [u8],
-    request_headers: Headers<'e>,
-    response: Option<(u16, &'e [u8], Headers<'e>)>,
+    site: &'static [u8],
+    request_id: &'static [u8],
+    client_ip: &'static [u8],
+    pub edge_location: &'static [u8],
+    method: &'static [u8],
+    uri: &'static [u8],
+    pub query: &'static [u8],
+    request_headers: Headers,
+    response: Option<(u16, &'static [u8], Headers)>,
 }
 
 #[derive(Clone, Copy)]
-struct Headers<'e> {
+struct Headers {
     count: usize,
-    pairs: Cursor<'e>,
+    pairs: Cursor,
 }
 
-impl<'e> Event<'e> {
-    pub fn read(bytes: &'e [u8]) -> Result<Event<'e>, Malformed> {
+impl Event {
+    pub fn read(bytes: &'static [u8]) -> Result<Event, Malformed> {
         let mut cursor = Cursor(bytes);
         let (version, moment, flags) = (cursor.u8()?, cursor.u8()?, cursor.u16()?);
         let is_response = moment == 3;
@@ -62,10 +62,10 @@ impl<'e> Event<'e> {
 }
 
 #[derive(Clone, Copy)]
-struct Cursor<'e>(&'e [u8]);
+struct Cursor(&'static [u8]);
 
-impl<'e> Cursor<'e> {
-    fn take(&mut self, len: usize) -> Result<&'e [u8], Malformed> {
+impl Cursor {
+    fn take(&mut self, len: usize) -> Result<&'static [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
         self.0 = rest;
         Ok(taken)
@@ -79,12 +79,12 @@ impl<'e> Cursor<'e> {
         Ok(u16::from_le_bytes(self.take(2)?.try_into().map_err(|_| Malformed)?))
     }
 
-    fn bytes(&mut self) -> Result<&'e [u8], Malformed> {
+    fn bytes(&mut self) -> Result<&'static [u8], Malformed> {
         let len = u32::from_le_bytes(self.take(4)?.try_into().map_err(|_| Malformed)?);
         self.take(len as usize)
     }
 
-    fn headers(&mut self) -> Result<Headers<'e>, Malformed> {
+    fn headers(&mut self) -> Result<Headers, Malformed> {
         let count = usize::from(self.u16()?);
         let pairs = *self;
         for _ in 0..count * 2 {
@@ -99,8 +99,8 @@ impl<'e> Cursor<'e> {
     }
 }
 
-impl<'e> Iterator for Headers<'e> {
-    type Item = (&'e [u8], &'e [u8]);
+impl Iterator for Headers {
+    type Item = (&'static [u8], &'static [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
         self.count = self.count.checked_sub(1)?;
@@ -109,25 +109,25 @@ impl<'e> Iterator for Headers<'e> {
 }
 
 /// What a handler is given, and all that must be known to see what it has changed.
-pub struct Objects<'e> {
+pub struct Objects {
     pub event: Value,
-    pub request: Request<'e>,
-    pub response: Option<Response<'e>>,
+    pub request: Request,
+    pub response: Option<Response>,
 }
 
-pub struct Request<'e> {
-    pub method: &'e [u8],
+pub struct Request {
+    pub method: &'static [u8],
     pub uri: Value,
-    pub query: Pairs<'e>,
-    pub headers: Pairs<'e>,
-    pub cookies: Pairs<'e>,
+    pub query: Pairs,
+    pub headers: Pairs,
+    pub cookies: Pairs,
 }
 
-pub struct Response<'e> {
+pub struct Response {
     pub status: u16,
     pub reason: Value,
-    pub headers: Pairs<'e>,
-    pub cookies: Pairs<'e>,
+    pub headers: Pairs,
+    pub cookies: Pairs,
 }
 
 /// Keeps an object of every shape that `objects` passes through, up to its last. A new one then takes these shapes as it
@@ -153,7 +153,7 @@ pub fn keep_shapes(engine: &Engine) -> Js<()> {
 }
 
 /// Makes the objects.
-pub fn objects<'e>(engine: &Engine, event: &Event<'e>) -> Js<Objects<'e>> {
+pub fn objects(engine: &Engine, event: &Event) -> Js<Objects> {
     let (ctx, atoms, constants) = (engine.ctx, &engine.atoms, &engine.constants);
     let put = |object: Value, name, value: Value| js::define(ctx, object, name, value);
 
@@ -205,44 +205,39 @@ pub fn objects<'e>(engine: &Engine, event: &Event<'e>) -> Js<Objects<'e>> {
 }
 
 /// Headers, and the cookies that are in those of one name.
-fn headers<'e>(engine: &Engine, arrived: Headers<'e>, jar: &[u8]) -> Js<(Pairs<'e>, Pairs<'e>)> {
-    let mut headers = Pairs::new(engine, arrived.count)?;
-    let mut cookies = Pairs::new(engine, 0)?;
+fn headers(engine: &Engine, arrived: Headers, jar: &[u8]) -> Js<(Pairs, Pairs)> {
+    let (mut headers, mut cookies) = (Table::with_capacity(arrived.count), Table::default());
     for (name, value) in arrived {
         match name == jar {
-            true if jar == b"cookie" => request_cookies(engine, &mut cookies, value)?,
-            true => response_cookie(engine, &mut cookies, value)?,
-            false => headers.insert(engine, name, Arrived { raw: value, value, attributes: None })?,
+            true if jar == b"cookie" => request_cookies(&mut cookies, value),
+            true => response_cookie(&mut cookies, value),
+            false => headers.insert(name, Arrived { raw: value, value, attributes: None }),
         }
     }
-    headers.finish(engine)?;
-    cookies.finish(engine)?;
-    Ok((headers, cookies))
+    Ok((Pairs::new(engine, headers)?, Pairs::new(engine, cookies)?))
 }
 
-fn request_cookies<'e>(engine: &Engine, cookies: &mut Pairs<'e>, header: &'e [u8]) -> Js<()> {
+fn request_cookies(cookies: &mut Table, header: &'static [u8]) {
     for raw in header.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|raw| !raw.is_empty()) {
         let (name, value) = pair(raw);
-        cookies.insert(engine, name, Arrived { raw, value, attributes: None })?;
+        cookies.insert(name, Arrived { raw, value, attributes: None });
     }
-    Ok(())
 }
 
-fn response_cookie<'e>(engine: &Engine, cookies: &mut Pairs<'e>, raw: &'e [u8]) -> Js<()> {
+fn response_cookie(cookies: &mut Table, raw: &'static [u8]) {
     let end = raw.iter().position(|byte| *byte == b';');
     let (cookie, attributes) = end.map_or((raw, &[][..]), |end| (&raw[..end], &raw[end + 1..]));
     let (name, value) = pair(cookie.trim_ascii());
-    cookies.insert(engine, name, Arrived { raw, value, attributes: Some(attributes.trim_ascii()) })
+    cookies.insert(name, Arrived { raw, value, attributes: Some(attributes.trim_ascii()) });
 }
 
-fn query<'e>(engine: &Engine, query: &'e [u8]) -> Js<Pairs<'e>> {
-    let mut pairs = Pairs::new(engine, 0)?;
+fn query(engine: &Engine, query: &'static [u8]) -> Js<Pairs> {
+    let mut pairs = Table::default();
     for raw in query.split(|byte| *byte == b'&').filter(|raw| !raw.is_empty()) {
         let (name, value) = pair(raw);
-        pairs.insert(engine, name, Arrived { raw, value, attributes: None })?;
+        pairs.insert(name, Arrived { raw, value, attributes: None });
     }
-    pairs.finish(engine)?;
-    Ok(pairs)
+    Pairs::new(engine, pairs)
 }
 
 /// Splits at the first `=`; without one there is no value.

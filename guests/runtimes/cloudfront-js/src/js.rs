@@ -20,8 +20,9 @@ pub struct Thrown;
 
 pub type Js<T> = Result<T, Thrown>;
 
-const PLAIN: i32 = (q::JS_PROP_CONFIGURABLE | q::JS_PROP_WRITABLE | q::JS_PROP_ENUMERABLE) as i32;
-const HIDDEN: i32 = (q::JS_PROP_CONFIGURABLE | q::JS_PROP_WRITABLE) as i32;
+/// The flags of a property that was just assigned.
+pub const PLAIN: u32 = q::JS_PROP_C_W_E;
+const HIDDEN: u32 = q::JS_PROP_CONFIGURABLE | q::JS_PROP_WRITABLE;
 
 pub fn checked(value: Value) -> Js<Value> {
     match is_exception(value) {
@@ -129,6 +130,27 @@ pub fn atom(ctx: Ctx, name: &[u8]) -> Js<Atom> {
     }
 }
 
+/// Takes a count of a name.
+pub fn keep(ctx: Ctx, name: Atom) -> Atom {
+    // SAFETY: an atom of this context's runtime.
+    unsafe { q::JS_DupAtom(ctx, name) }
+}
+
+/// The whole number that a name is: the engine keeps those below 2^31 in the atom itself.
+pub fn index_of(name: Atom) -> Option<u32> {
+    const IS_INTEGER: Atom = 1 << 31;
+    (name & IS_INTEGER != 0).then_some(name & !IS_INTEGER)
+}
+
+/// The text of a name; of a symbol, nothing.
+pub fn text_of_name(ctx: Ctx, name: Atom) -> Js<Option<Text>> {
+    // SAFETY: an atom of this context's runtime.
+    let value = checked(unsafe { q::JS_AtomToValue(ctx, name) })?;
+    let text = (tag(value) != q::JS_TAG_SYMBOL).then(|| Text::of(ctx, value)).transpose();
+    free(ctx, value);
+    text
+}
+
 pub fn object(ctx: Ctx) -> Js<Value> {
     // SAFETY: the context is alive.
     checked(unsafe { q::JS_NewObject(ctx) })
@@ -142,16 +164,17 @@ pub fn array(ctx: Ctx, values: &[Value]) -> Js<Value> {
 
 /// Defines an ordinary property, whatever prototypes have; takes the value.
 pub fn define(ctx: Ctx, object: Value, name: Atom, value: Value) -> Js<()> {
-    // SAFETY: values of this context.
-    match unsafe { q::JS_DefinePropertyValue(ctx, object, name, value, PLAIN) } {
-        -1 => Err(Thrown),
-        _ => Ok(()),
-    }
+    define_as(ctx, object, name, value, PLAIN)
 }
 
 pub fn define_hidden_atom(ctx: Ctx, object: Value, name: Atom, value: Value) -> Js<()> {
+    define_as(ctx, object, name, value, HIDDEN)
+}
+
+/// With these flags of the engine.
+pub fn define_as(ctx: Ctx, object: Value, name: Atom, value: Value, flags: u32) -> Js<()> {
     // SAFETY: values of this context.
-    match unsafe { q::JS_DefinePropertyValue(ctx, object, name, value, HIDDEN) } {
+    match unsafe { q::JS_DefinePropertyValue(ctx, object, name, value, flags as i32) } {
         -1 => Err(Thrown),
         _ => Ok(()),
     }

@@ -11,7 +11,7 @@
 //! | file | knows |
 //! |-|-|
 //! | `engine` | the engine: how a source is compiled and the handler called |
-//! | `event`, `pairs` | how an event becomes objects, and which of them a handler has changed |
+//! | `event`, `pairs`, `changes` | how an event becomes objects, and which of them a handler has changed |
 //! | `result`, `answer` | what a handler may return, and the ops that say it |
 //! | `globals` | what a source finds: console, crypto, Buffer, key-value stores |
 //! | `error` | exceptions as text |
@@ -20,6 +20,7 @@
 
 mod answer;
 mod atoms;
+mod changes;
 mod clock;
 mod engine;
 mod error;

@@ -1,11 +1,21 @@
 //! I am the objects that map names to `{value, multiValue?}`: headers, cookies, query strings.
 //!
-//! They are made from what arrived, and each remembers what it was made of. What a handler has not touched is then
-//! found by identity, without comparing text, and keeps the bytes that arrived.
+//! Such an object is a table of what arrived. What JavaScript sees of an entry is made when a handler first asks for it, since
+//! most handlers look at one header or two. `class` is the engine's side of it; `changes` compares a table with what a handler
+//! has made of it: what it has not asked for keeps the bytes that arrived, without any text being compared.
+
+mod class;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rquickjs_sys as q;
 
 use crate::engine::Engine;
-use crate::js::{self, Atom, Js, Text, Value};
-use crate::result::{Refusal, refuse};
+use crate::js::{self, Atom, Js, Value};
+
+pub use class::register;
 
 /// Whether the values are cookies of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,93 +24,199 @@ pub enum Kind {
     WithAttributes,
 }
 
-/// So many are looked through faster than the object answers.
+/// So many names are looked through faster than a tree.
 const FEW: usize = 32;
 
-/// An object, and what was put into it.
-pub struct Pairs<'e> {
+/// An object, and what is in it.
+pub struct Pairs {
     pub object: Value,
-    pub entries: Vec<Entry<'e>>,
+    pub table: Rc<RefCell<Table>>,
 }
 
-pub struct Entry<'e> {
-    pub name: &'e [u8],
-    atom: Atom,
-    first: Item<'e>,
-    /// All values, if there is more than one. The array is made when all are known.
-    items: Vec<Item<'e>>,
-    array: Value,
+#[derive(Default)]
+pub struct Table {
+    /// In the order in which they came to be.
+    pub entries: Vec<Entry>,
+    /// Where each name is, if there are more than a few.
+    places: BTreeMap<&'static [u8], usize>,
+    /// Whether all that is in it has become the object's own: what follows is the engine's to do.
+    pub is_settled: bool,
 }
 
-/// One object with a value.
-pub struct Item<'e> {
-    object: Value,
-    value: Value,
-    attributes: Option<Value>,
-    /// As it arrived.
-    raw: &'e [u8],
+pub struct Entry {
+    /// As UTF-8.
+    pub name: &'static [u8],
+    /// Once JavaScript has asked for it.
+    atom: Option<Atom>,
+    pub state: State,
+    /// The values that arrived: none of a name that the handler made.
+    first: Option<Arrived>,
+    more: Vec<Arrived>,
+    /// What was made of them.
+    pub made: Option<Rc<Made>>,
+}
+
+/// What JavaScript finds at a name.
+#[derive(Clone, Copy)]
+pub enum State {
+    /// What arrived, for which nobody has asked.
+    Arrived,
+    Present(Property),
+    Deleted,
+}
+
+#[derive(Clone, Copy)]
+pub struct Property {
+    /// The engine's: configurable, writable, enumerable.
+    pub flags: u32,
+    pub value: Value,
+}
+
+impl Property {
+    pub fn is_enumerable(&self) -> bool {
+        self.flags & q::JS_PROP_ENUMERABLE != 0
+    }
 }
 
 /// A value as it arrived, and what of it a function sees.
 #[derive(Clone, Copy)]
-pub struct Arrived<'e> {
-    pub raw: &'e [u8],
-    pub value: &'e [u8],
+pub struct Arrived {
+    pub raw: &'static [u8],
+    pub value: &'static [u8],
     /// For cookies of responses.
-    pub attributes: Option<&'e [u8]>,
+    pub attributes: Option<&'static [u8]>,
 }
 
-impl<'e> Pairs<'e> {
-    pub fn new(engine: &Engine, capacity: usize) -> Js<Pairs<'e>> {
-        Ok(Pairs { object: js::object(engine.ctx)?, entries: Vec::with_capacity(capacity) })
+/// The objects of an entry that arrived.
+pub struct Made {
+    pub first: Item,
+    /// All values, if there is more than one.
+    pub items: Vec<Item>,
+    array: Value,
+}
+
+/// One object with a value.
+#[derive(Clone, Copy)]
+pub struct Item {
+    object: Value,
+    pub value: Value,
+    pub attributes: Option<Value>,
+    /// As it arrived.
+    pub raw: &'static [u8],
+}
+
+impl Table {
+    pub fn with_capacity(entries: usize) -> Table {
+        Table { entries: Vec::with_capacity(entries), ..Table::default() }
     }
 
-    pub fn insert(&mut self, engine: &Engine, name: &'e [u8], arrived: Arrived<'e>) -> Js<()> {
-        let ctx = engine.ctx;
-        let atom = js::atom(ctx, name)?;
-        let is_new = match self.entries.len() {
-            0..=FEW => self.entries.iter().all(|entry| entry.atom != atom),
-            _ => !js::has_own(ctx, self.object, atom)?,
+    /// Adds a value that has arrived.
+    pub fn insert(&mut self, name: &'static [u8], arrived: Arrived) {
+        let name = match name.is_ascii() || std::str::from_utf8(name).is_ok() {
+            true => name,
+            // Each byte is a character, as in `js::string`.
+            false => name.iter().map(|&byte| char::from(byte)).collect::<String>().leak().as_bytes(),
         };
-        if is_new {
-            let first = Item::new(engine, arrived)?;
-            js::define(ctx, self.object, atom, js::dup(ctx, first.object))?;
-            self.entries.push(Entry { name, atom, first, items: Vec::new(), array: js::JS_UNDEFINED });
-            return Ok(());
+        match self.position(name) {
+            Some(place) => self.entries[place].more.push(arrived),
+            None => {
+                self.push(Entry { name, atom: None, state: State::Arrived, first: Some(arrived), more: Vec::new(), made: None })
+            }
         }
-        let Some(entry) = self.entries.iter_mut().find(|entry| entry.atom == atom) else { return Ok(()) };
-        if entry.items.is_empty() {
-            entry.items.push(entry.first.again(engine)?);
-        }
-        entry.items.push(Item::new(engine, arrived)?);
-        Ok(())
     }
 
-    /// Gives those with several values their `multiValue`.
-    pub fn finish(&mut self, engine: &Engine) -> Js<()> {
-        let ctx = engine.ctx;
-        for entry in self.entries.iter_mut().filter(|entry| !entry.items.is_empty()) {
-            let objects: Vec<Value> = entry.items.iter().map(|item| js::dup(ctx, item.object)).collect();
-            entry.array = js::array(ctx, &objects)?;
-            js::define(ctx, entry.first.object, engine.atoms.multi_value, js::dup(ctx, entry.array))?;
+    fn push(&mut self, entry: Entry) {
+        let place = self.entries.len();
+        if place == FEW {
+            let alive = (0..).zip(&self.entries).filter(|(_, entry)| !entry.is_deleted());
+            self.places = alive.map(|(place, entry)| (entry.name, place)).collect();
         }
+        if place >= FEW {
+            self.places.insert(entry.name, place);
+        }
+        self.entries.push(entry);
+    }
+
+    /// Where the entry of this name is, unless it was deleted.
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        match self.entries.len() {
+            0..=FEW => self.entries.iter().position(|entry| entry.name == name && !entry.is_deleted()),
+            _ => self.places.get(name).copied(),
+        }
+    }
+
+    /// What arrived under this name, also if it was deleted since.
+    pub fn arrived(&self, name: &[u8]) -> Option<usize> {
+        let alive = self.position(name).filter(|place| self.entries[*place].has_arrived());
+        alive.or_else(|| self.entries.iter().position(|entry| entry.has_arrived() && entry.name == name))
+    }
+
+    /// Whether there is something at this name, for whoever lists the names.
+    pub fn shows(&self, name: &[u8]) -> bool {
+        self.position(name).is_some_and(|place| self.entries[place].is_visible())
+    }
+
+    fn delete(&mut self, place: usize) {
+        self.entries[place].state = State::Deleted;
+        self.places.remove(self.entries[place].name);
+    }
+}
+
+impl Entry {
+    fn is_deleted(&self) -> bool {
+        matches!(self.state, State::Deleted)
+    }
+
+    pub fn is_visible(&self) -> bool {
+        match self.state {
+            State::Arrived => true,
+            State::Present(property) => property.is_enumerable(),
+            State::Deleted => false,
+        }
+    }
+
+    pub fn has_arrived(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// The bytes of the values that arrived.
+    pub fn raw(&self) -> impl Iterator<Item = &'static [u8]> {
+        self.first.iter().chain(&self.more).map(|arrived| arrived.raw)
+    }
+
+    /// Makes what JavaScript sees of it, unless that was done. Runs no JavaScript.
+    fn make(&mut self, engine: &Engine) -> Js<()> {
+        let (State::Arrived, Some(first)) = (self.state, self.first) else { return Ok(()) };
+        let ctx = engine.ctx;
+        let mut made = Made { first: Item::new(engine, first)?, items: Vec::new(), array: js::JS_UNDEFINED };
+        if !self.more.is_empty() {
+            made.items.push(made.first.again(engine)?);
+            for arrived in &self.more {
+                made.items.push(Item::new(engine, *arrived)?);
+            }
+            let objects: Vec<Value> = made.items.iter().map(|item| js::dup(ctx, item.object)).collect();
+            made.array = js::array(ctx, &objects)?;
+            js::define(ctx, made.first.object, engine.atoms.multi_value, js::dup(ctx, made.array))?;
+        }
+        self.state = State::Present(Property { flags: js::PLAIN, value: js::dup(ctx, made.first.object) });
+        self.made = Some(Rc::new(made));
         Ok(())
     }
 }
 
-impl<'e> Item<'e> {
-    fn new(engine: &Engine, arrived: Arrived<'e>) -> Js<Item<'e>> {
+impl Item {
+    fn new(engine: &Engine, arrived: Arrived) -> Js<Item> {
         let value = js::string(engine.ctx, arrived.value)?;
         let attributes = arrived.attributes.filter(|text| !text.is_empty());
         let attributes = attributes.map(|text| js::string(engine.ctx, text)).transpose()?;
         Item::of(engine, value, attributes, arrived.raw)
     }
 
-    fn again(&self, engine: &Engine) -> Js<Item<'e>> {
+    fn again(&self, engine: &Engine) -> Js<Item> {
         Item::of(engine, self.value, self.attributes, self.raw)
     }
 
-    fn of(engine: &Engine, value: Value, attributes: Option<Value>, raw: &'e [u8]) -> Js<Item<'e>> {
+    fn of(engine: &Engine, value: Value, attributes: Option<Value>, raw: &'static [u8]) -> Js<Item> {
         let ctx = engine.ctx;
         let object = js::object(ctx)?;
         js::define(ctx, object, engine.atoms.value, js::dup(ctx, value))?;
@@ -130,21 +246,21 @@ fn same_own(engine: &Engine, object: Value, name: Atom, expected: Option<Value>)
     })
 }
 
-impl Entry<'_> {
-    fn is_untouched(&self, engine: &Engine, kind: Kind, object: Value) -> Js<bool> {
-        if !same_own(engine, object, self.atom, Some(self.first.object))? || !self.first.is_untouched(engine, kind)? {
+impl Made {
+    /// Whether `value` is the object that was made, and nobody has changed it.
+    pub fn is_untouched(&self, engine: &Engine, kind: Kind, value: Value) -> Js<bool> {
+        if !js::same(value, self.first.object) || !self.first.is_untouched(engine, kind)? {
             return Ok(false);
         }
         if self.items.is_empty() {
             return Ok(!js::has_own(engine.ctx, self.first.object, engine.atoms.multi_value)?);
         }
-        if !same_own(engine, self.first.object, engine.atoms.multi_value, Some(self.array))? {
-            return Ok(false);
-        }
-        self.items_untouched(engine, kind, self.array)
+        Ok(same_own(engine, self.first.object, engine.atoms.multi_value, Some(self.array))?
+            && self.items_untouched(engine, kind, self.array)?)
     }
 
-    fn items_untouched(&self, engine: &Engine, kind: Kind, array: Value) -> Js<bool> {
+    /// Whether an array holds the items that arrived.
+    pub fn items_untouched(&self, engine: &Engine, kind: Kind, array: Value) -> Js<bool> {
         if js::length(engine.ctx, array)? as usize != self.items.len() {
             return Ok(false);
         }
@@ -155,170 +271,5 @@ impl Entry<'_> {
             }
         }
         Ok(true)
-    }
-
-    pub fn raw(&self) -> impl Iterator<Item = &[u8]> {
-        let single = self.items.is_empty().then_some(&self.first);
-        single.into_iter().chain(&self.items).map(|item| item.raw)
-    }
-}
-
-/// What a handler has made of a `Pairs`, in the order of its object.
-pub enum Now<'p, 'e> {
-    Untouched(&'p Entry<'e>),
-    Changed { name: Text, values: Vec<Written> },
-    Removed(&'p Entry<'e>),
-}
-
-/// A value that a handler wrote, or did not touch.
-pub struct Written {
-    pub value: Vec<u8>,
-    pub attributes: Vec<u8>,
-    /// The bytes that arrived, if it is one of those.
-    pub raw: Option<Vec<u8>>,
-}
-
-/// Compares an object that a handler returned with what was made for it. `what` names it in messages, as `request.headers`.
-pub fn compare<'p, 'e>(
-    engine: &Engine,
-    kind: Kind,
-    was: Option<&'p Pairs<'e>>,
-    object: Value,
-    what: &str,
-    mut each: impl FnMut(Now<'p, 'e>) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
-    let ctx = engine.ctx;
-    if !js::is_object(object) || js::is_array(object) || js::is_function(ctx, object) {
-        return refuse(format!("{what} is not an object"));
-    }
-    let entries = was.map_or(&[][..], |pairs| &pairs.entries);
-    let mut seen = vec![false; entries.len()];
-    for (index, name) in js::names(ctx, object)?.iter().enumerate() {
-        // What is untouched is where it was.
-        let index = match entries.get(index) {
-            Some(entry) if entry.atom == name.atom => Some(index),
-            _ => entries.iter().position(|entry| entry.atom == name.atom),
-        };
-        let entry = index.map(|index| &entries[index]);
-        if let Some(index) = index {
-            seen[index] = true;
-            if entries[index].is_untouched(engine, kind, object)? {
-                each(Now::Untouched(&entries[index]))?;
-                continue;
-            }
-        }
-        let text = Text::of_atom(ctx, name.atom)?;
-        // Deleted by a getter that ran before.
-        let Some(value) = js::own(ctx, object, name.atom)? else { continue };
-        let what = || format!("{what}[{:?}]", excerpt(&text));
-        let values = written(engine, kind, entry, value, &what)?;
-        each(Now::Changed { name: text, values })?;
-    }
-    for (entry, _) in entries.iter().zip(&seen).filter(|(_, seen)| !**seen) {
-        each(Now::Removed(entry))?;
-    }
-    Ok(())
-}
-
-/// The values of an entry that was touched: a `multiValue` that was changed, else the `value` in place of the first one.
-fn written(
-    engine: &Engine,
-    kind: Kind,
-    was: Option<&Entry<'_>>,
-    entry: Value,
-    what: &dyn Fn() -> String,
-) -> Result<Vec<Written>, Refusal> {
-    let (ctx, atoms) = (engine.ctx, &engine.atoms);
-    if !js::is_object(entry) {
-        return refuse(format!("{} is not an object with a `value`", what()));
-    }
-    let old = |index: usize| was.and_then(|was| was.items.get(index).or((index == 0).then_some(&was.first)));
-    let value = js::own(ctx, entry, atoms.value)?.filter(|value| !js::is_undefined(*value));
-    let multi = js::own(ctx, entry, atoms.multi_value)?.filter(|multi| !js::is_undefined(*multi));
-    let mut values = Vec::new();
-    if let Some(multi) = multi {
-        if !js::is_array(multi) {
-            return refuse(format!("{}.multiValue is not an array", what()));
-        }
-        let unchanged = match was {
-            Some(was) if !was.items.is_empty() => was.items_untouched(engine, kind, multi)?,
-            _ => false,
-        };
-        let mut index = 0;
-        while index < js::length(ctx, multi)? {
-            let object = js::element(ctx, multi, index)?;
-            let what = || format!("{}.multiValue[{index}]", what());
-            values.push(one(engine, kind, old(index as usize), object, &what)?);
-            index += 1;
-        }
-        if !values.is_empty() && !unchanged {
-            return Ok(values);
-        }
-    }
-    if value.is_none() && values.is_empty() {
-        return refuse(format!("{} has no `value`", what()));
-    }
-    if value.is_some() {
-        let first = one(engine, kind, old(0), entry, what)?;
-        match values.first_mut() {
-            Some(place) => *place = first,
-            None => values.push(first),
-        }
-    }
-    Ok(values)
-}
-
-/// The value of an object with a `value`, and `attributes` where there are such.
-fn one(
-    engine: &Engine,
-    kind: Kind,
-    was: Option<&Item<'_>>,
-    object: Value,
-    what: &dyn Fn() -> String,
-) -> Result<Written, Refusal> {
-    let (ctx, atoms) = (engine.ctx, &engine.atoms);
-    if !js::is_object(object) {
-        return refuse(format!("{} is not an object with a `value`", what()));
-    }
-    let value = js::own(ctx, object, atoms.value)?.unwrap_or(js::JS_UNDEFINED);
-    let text = text_of(engine, value, &|| format!("{}.value", what()))?;
-    let attributes = match kind == Kind::WithAttributes {
-        true => js::own(ctx, object, atoms.attributes)?.filter(|value| !js::is_undefined(*value)),
-        false => None,
-    };
-    let raw = was.filter(|was| {
-        let same_attributes = match (attributes, was.attributes) {
-            (Some(now), Some(was)) => js::same(now, was),
-            (None, None) => true,
-            _ => false,
-        };
-        same_attributes && js::same(value, was.value)
-    });
-    let attributes = attributes.map(|value| text_of(engine, value, &|| format!("{}.attributes", what()))).transpose()?;
-    Ok(Written {
-        value: text.into_bytes(),
-        attributes: attributes.unwrap_or_default().into_bytes(),
-        raw: raw.map(|was| was.raw.to_vec()),
-    })
-}
-
-/// The text of a value that must be a string.
-pub fn text_of(engine: &Engine, value: Value, what: &dyn Fn() -> String) -> Result<String, Refusal> {
-    if !js::is_string(value) {
-        return refuse(format!("{} is not a string", what()));
-    }
-    let text = Text::of(engine.ctx, value)?;
-    match text.str() {
-        Some(text) => Ok(text.to_owned()),
-        None => refuse(format!("{} has a half of a surrogate pair", what())),
-    }
-}
-
-/// The beginning of a text, for a message.
-pub fn excerpt(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    match text.char_indices().nth(64) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.into_owned(),
     }
 }

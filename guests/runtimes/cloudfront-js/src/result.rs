@@ -6,10 +6,11 @@
 use base64::Engine as _;
 
 use crate::answer::Answer;
+use crate::changes::{Now, Written, compare, excerpt, text_of};
 use crate::engine::Engine;
 use crate::event::{Objects, Request, Response};
 use crate::js::{self, Atom, Text, Thrown, Value};
-use crate::pairs::{Kind, Now, Pairs, Written, compare, excerpt, text_of};
+use crate::pairs::{Kind, Pairs};
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub fn refuse<T>(message: impl Into<String>) -> Result<T, Refusal> {
 }
 
 /// Writes the ops for what the handler returned.
-pub fn write(engine: &Engine, objects: &Objects<'_>, result: Value, answer: &mut Answer<'_>) -> Result<(), Refusal> {
+pub fn write(engine: &Engine, objects: &Objects, result: Value, answer: &mut Answer<'_>) -> Result<(), Refusal> {
     let atoms = &engine.atoms;
     if !js::is_object(result) || js::is_array(result) || js::is_function(engine.ctx, result) {
         let expected = if objects.response.is_some() { "a response" } else { "a request or a response" };
@@ -56,7 +57,7 @@ pub fn write(engine: &Engine, objects: &Objects<'_>, result: Value, answer: &mut
     }
 }
 
-fn write_request(engine: &Engine, was: &Request<'_>, result: Value, answer: &mut Answer<'_>) -> Result<(), Refusal> {
+fn write_request(engine: &Engine, was: &Request, result: Value, answer: &mut Answer<'_>) -> Result<(), Refusal> {
     let (ctx, atoms) = (engine.ctx, &engine.atoms);
     let field = |name: Atom| Ok::<_, Refusal>(js::own(ctx, result, name)?.unwrap_or(js::JS_UNDEFINED));
 
@@ -93,7 +94,7 @@ fn write_request(engine: &Engine, was: &Request<'_>, result: Value, answer: &mut
 }
 
 /// The text that pairs were made of, if it has changed.
-fn joined(engine: &Engine, was: &Pairs<'_>, object: Value, what: &str, separator: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+fn joined(engine: &Engine, was: &Pairs, object: Value, what: &str, separator: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
     let (mut text, mut changed) = (Vec::new(), !js::same(was.object, object));
     let mut append = |parts: &[&[u8]]| {
         if !text.is_empty() {
@@ -103,13 +104,13 @@ fn joined(engine: &Engine, was: &Pairs<'_>, object: Value, what: &str, separator
     };
     compare(engine, Kind::Plain, Some(was), object, what, |now| {
         match now {
-            Now::Untouched(entry) => entry.raw().for_each(|raw| append(&[raw])),
+            Now::Untouched(raw) => raw.for_each(|raw| append(&[raw])),
             Now::Changed { name, values } => {
                 changed = true;
                 for Written { value, raw, .. } in values {
                     match raw {
-                        Some(raw) => append(&[&raw]),
-                        None => append(&[&name, b"=", &value]),
+                        Some(raw) => append(&[raw]),
+                        None => append(&[name, b"=", &value]),
                     }
                 }
             }
@@ -122,7 +123,7 @@ fn joined(engine: &Engine, was: &Pairs<'_>, object: Value, what: &str, separator
 
 fn write_headers(
     engine: &Engine,
-    was: Option<&Pairs<'_>>,
+    was: Option<&Pairs>,
     object: Value,
     what: &str,
     answer: &mut Answer<'_>,
@@ -130,21 +131,21 @@ fn write_headers(
     compare(engine, Kind::Plain, was, object, what, |now| {
         match now {
             Now::Untouched(_) => {}
-            Now::Removed(entry) => answer.remove_header(entry.name),
+            Now::Removed(name) => answer.remove_header(name),
             Now::Changed { name, values } => {
                 if name.iter().any(u8::is_ascii_uppercase) {
-                    return refuse(format!("{what}[{:?}]: names of headers are lower-case", excerpt(&name)));
+                    return refuse(format!("{what}[{:?}]: names of headers are lower-case", excerpt(name)));
                 }
                 if name.is_empty() {
                     return refuse(format!("{what} has a name without characters"));
                 }
                 // Cookies of a response are added to those in `cookies`.
-                let mut first = &*name != b"set-cookie";
+                let mut first = name != b"set-cookie";
                 for Written { value, raw, .. } in values {
-                    let value = raw.as_deref().unwrap_or(&value);
+                    let value = raw.unwrap_or(&value);
                     match std::mem::take(&mut first) {
-                        true => answer.set_header(&name, value),
-                        false => answer.add_header(&name, value),
+                        true => answer.set_header(name, value),
+                        false => answer.add_header(name, value),
                     }
                 }
             }
@@ -154,7 +155,7 @@ fn write_headers(
 }
 
 /// Writes a response: a generated one, or the changes of the one there was.
-fn write_response(engine: &Engine, was: Option<&Response<'_>>, result: Value, answer: &mut Answer<'_>) -> Result<(), Refusal> {
+fn write_response(engine: &Engine, was: Option<&Response>, result: Value, answer: &mut Answer<'_>) -> Result<(), Refusal> {
     let (ctx, atoms) = (engine.ctx, &engine.atoms);
     let field = |name: Atom| Ok::<_, Refusal>(js::own(ctx, result, name)?.filter(|value| !js::is_undefined(*value)));
 
@@ -191,24 +192,24 @@ fn write_response(engine: &Engine, was: Option<&Response<'_>>, result: Value, an
     Ok(())
 }
 
-fn write_cookies(engine: &Engine, was: Option<&Pairs<'_>>, object: Value, answer: &mut Answer<'_>) -> Result<(), Refusal> {
+fn write_cookies(engine: &Engine, was: Option<&Pairs>, object: Value, answer: &mut Answer<'_>) -> Result<(), Refusal> {
     let (mut all, mut changed) = (Vec::<Vec<u8>>::new(), false);
     compare(engine, Kind::WithAttributes, was, object, "response.cookies", |now| {
         match now {
-            Now::Untouched(entry) => all.extend(entry.raw().map(<[u8]>::to_vec)),
+            Now::Untouched(raw) => all.extend(raw.map(<[u8]>::to_vec)),
             Now::Removed(_) => changed = true,
             Now::Changed { name, values } => {
                 changed = true;
                 for Written { value, attributes, raw } in values {
                     let separator: &[u8] = if attributes.is_empty() { b"" } else { b"; " };
-                    all.push(raw.unwrap_or_else(|| [&name[..], b"=", &value, separator, &attributes].concat()));
+                    all.push(raw.map_or_else(|| [name, b"=", &value, separator, &attributes].concat(), <[u8]>::to_vec));
                 }
             }
         }
         Ok(())
     })?;
     if changed {
-        if was.is_some_and(|was| !was.entries.is_empty()) {
+        if was.is_some_and(Pairs::has_arrived) {
             answer.remove_header(b"set-cookie");
         }
         all.iter().for_each(|cookie| answer.add_header(b"set-cookie", cookie));

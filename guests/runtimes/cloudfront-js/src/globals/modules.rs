@@ -32,7 +32,7 @@ fn found(engine: &Engine, name: &[u8]) -> Js<(Piece, &'static [&'static CStr])> 
 }
 
 fn missing(ctx: Ctx, name: &[u8]) -> Thrown {
-    js::throw_error(ctx, &format!("Cannot find module \"{}\"", crate::pairs::excerpt(name)))
+    js::throw_error(ctx, &format!("Cannot find module \"{}\"", crate::changes::excerpt(name)))
 }
 
 pub unsafe extern "C" fn require(ctx: Ctx, _: Value, count: i32, values: *mut Value) -> Value {

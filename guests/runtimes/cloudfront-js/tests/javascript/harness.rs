@@ -99,7 +99,7 @@ pub fn run_in(dialect: &str, source: &str, event: &Event) -> String {
 pub fn call(function: &Function, event: &Event) -> String {
     WORLD.with_borrow_mut(|world| world.log.clear());
     let mut answer = Vec::new();
-    function.handle(&event.bytes(), &mut answer);
+    function.handle(event.bytes().leak(), &mut answer);
     let mut lines = lines(&answer);
     lines.extend(WORLD.with_borrow(|world| world.log.iter().map(|line| format!("log {line}")).collect::<Vec<_>>()));
     lines.join("\n")

@@ -8,6 +8,7 @@ mod harness;
 mod hostile;
 mod njs;
 mod origins;
+mod pairs;
 mod request;
 mod response;
 mod sources;
