@@ -1,13 +1,13 @@
 //! The real program with a configuration of its own, in a folder of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::Instant;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
 
-use super::{Answer, Client, Config, PATIENCE, eventually, get};
+use super::{Answer, Client, Config, eventually, get};
 
 /// The program, to be run with other commands than `serve`.
 pub fn edgeward() -> Command {
@@ -27,7 +27,8 @@ pub struct Edge {
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
     admin: SocketAddr,
-    log: Arc<Mutex<Vec<String>>>,
+    /// A file and no pipe: what was logged before an answer is there when the answer is.
+    log: File,
 }
 
 impl Edge {
@@ -87,30 +88,34 @@ impl Edge {
     /// By a whole command line, whose configuration lets it choose its ports.
     #[track_caller]
     pub fn run_as_it_is(mut command: Command, folder: Arc<tempfile::TempDir>, access_log: &str) -> Edge {
-        let access_log = std::fs::File::create(folder.path().join(access_log)).unwrap();
-        let mut child =
-            command.current_dir(folder.path()).stdout(access_log).stderr(Stdio::piped()).spawn().expect("the program starts");
-        let (lines, log) = follow(&mut child);
+        let access_log = File::create(folder.path().join(access_log)).unwrap();
+        let log = tempfile::tempfile().unwrap();
+        command.current_dir(folder.path()).stdout(access_log).stderr(log.try_clone().unwrap());
+        let child = command.spawn().expect("the program starts");
         let mut edge = Edge { child, folder, http: Vec::new(), https: Vec::new(), admin: ([127, 0, 0, 1], 0).into(), log };
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
-                panic!("the edge does not start:\n{}", edge.log());
-            };
-            let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-            let address = || line["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
-            match line["message"].as_str() {
-                Some("serving http") => edge.http.push(address()),
-                Some("serving https") => edge.https.push(address()),
-                Some("serving the admin port") => {
-                    edge.admin = address();
-                    break;
-                }
-                _ => {}
-            }
-        }
+        eventually("the edge listens", || {
+            let ended = edge.child.try_wait().unwrap();
+            let known = edge.read_addresses();
+            assert!(known || ended.is_none(), "the edge does not start:\n{}", edge.log());
+            known
+        });
         eventually("the edge is ready", || edge.admin("/readyz").status == 200);
         edge
+    }
+
+    /// Reads from the log where it listens. The admin port comes last.
+    fn read_addresses(&mut self) -> bool {
+        let log = self.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let addresses = |message: &str| -> Vec<SocketAddr> {
+            let of = lines.clone().filter(|line| line["message"] == message);
+            of.map(|line| line["address"].as_str().and_then(|text| text.parse().ok()).expect("an address")).collect()
+        };
+        (self.http, self.https) = (addresses("serving http"), addresses("serving https"));
+        addresses("serving the admin port").first().is_some_and(|admin| {
+            self.admin = *admin;
+            true
+        })
     }
 
     pub fn http(&self) -> SocketAddr {
@@ -176,7 +181,9 @@ impl Edge {
 
     /// What the edge has logged so far, without the access log.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
+        let mut bytes = vec![0; self.log.metadata().unwrap().len() as usize];
+        let read = self.log.read_at(&mut bytes, 0).unwrap();
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
     }
 
     /// The access log so far, a line for each request that has ended.
@@ -250,18 +257,4 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     std::fs::write(&new, bytes).unwrap();
     std::fs::rename(&new, &path).unwrap();
     path
-}
-
-/// Reads the log as it is written: into a list, and line by line for whoever waits.
-fn follow(child: &mut Child) -> (mpsc::Receiver<String>, Arc<Mutex<Vec<String>>>) {
-    let (sender, lines) = mpsc::channel();
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let (stderr, kept) = (child.stderr.take().expect("piped"), log.clone());
-    std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            kept.lock().unwrap().push(line.clone());
-            let _ = sender.send(line);
-        }
-    });
-    (lines, log)
 }
