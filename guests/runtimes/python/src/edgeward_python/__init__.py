@@ -14,6 +14,7 @@ which each new one begins. `Handler.handle` is one call in such an instance, whi
 | `errors` | exceptions as Lambda reports them |
 | `logs` | stdout, and `logging` as Lambda sets it up |
 | `fresh` | what must differ between instances that begin in the same state |
+| `rehearsal` | calls of nobody's, made while the Runtime is built |
 | `exchange` | one HTTP request, made by the host |
 | `sockets`, `readiness` | sockets that speak HTTP, so that libraries need not know |
 | `missing` | what there is not, and how to say so |
@@ -36,7 +37,7 @@ readiness.install()
 
 from wit_world import exports  # noqa: E402
 
-from . import call, load, missing, sockets  # noqa: E402
+from . import call, load, missing, rehearsal, sockets  # noqa: E402
 
 sockets.install()
 missing.install()
@@ -52,3 +53,6 @@ class Code(exports.Code):
 class Handler(exports.Handler):
     def handle(self, event: bytes, context: exports.handler.Context) -> bytes:
         return call.handle(event, context)
+
+
+rehearsal.rehearse(Handler(), exports.handler.Context)

@@ -22,6 +22,12 @@ def before_snapshot() -> None:
         function(*args, **kwargs)
 
 
+def forget() -> None:
+    """What follows is another instance's first call."""
+    global _renewed
+    _renewed = False
+
+
 def renew() -> None:
     """Called before each call; does its work before the first one of an instance."""
     global _renewed
