@@ -14,6 +14,7 @@
 //! with an error when any guest is missing in the end.
 
 mod guests;
+mod prepared;
 mod python;
 mod worlds;
 
@@ -24,6 +25,7 @@ use std::{env, fs};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use guests::{Guest, Kind, Source};
+use wasmparser::Parser;
 use worlds::Worlds;
 
 fn main() -> ExitCode {
@@ -140,7 +142,11 @@ fn component(root: &Path, guest: &Guest, worlds: &Worlds) -> Result<Vec<u8>> {
         Source::Python => python::build(root),
         Source::Package { target, file, .. } => {
             let path = root.join("target").join(target).join("guest").join(format!("{file}.wasm"));
-            worlds.componentize(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?)
+            let module = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            match Parser::is_component(&module) {
+                true => Ok(module),
+                false => worlds.componentize(&prepared::prepared(&module)?),
+            }
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::alloc::{Layout, alloc, realloc};
 use std::cell::UnsafeCell;
 
-use crate::Function;
+use crate::engine::{Dialect, Function, Prepared};
 
 #[unsafe(link_section = "component-type:edgeward-runtime")]
 #[used]
@@ -34,6 +34,7 @@ struct Outcome {
     message: Returned,
 }
 
+static PREPARED: Single<Option<Prepared>> = Single(UnsafeCell::new(None));
 static FUNCTION: Single<Option<Function>> = Single(UnsafeCell::new(None));
 static ANSWER: Single<Vec<u8>> = Single(UnsafeCell::new(Vec::new()));
 static RETURNED: Single<Returned> = Single(UnsafeCell::new(Returned { data: std::ptr::null(), len: 0 }));
@@ -42,6 +43,19 @@ static OUTCOME: Single<Outcome> =
 
 /// Room for most answers from the beginning.
 const ANSWER_BYTES: usize = 2048;
+
+/// Makes the engine of newer functions. `guests/build` calls it once and writes the memory that it leaves into the module, so that it is part of the
+/// Runtime and of no function.
+#[unsafe(export_name = "prepare")]
+unsafe extern "C" fn prepare() {
+    crate::clock::begin_without_time();
+    match Prepared::new(Dialect::Two) {
+        // SAFETY: one thread.
+        Ok(prepared) => unsafe { *PREPARED.0.get() = Some(prepared) },
+        Err(_) => std::arch::wasm32::unreachable(),
+    }
+    crate::alloc::seal();
+}
 
 #[unsafe(export_name = "edgeward:runtime/source@0.1.0#init")]
 unsafe extern "C" fn init(
@@ -58,7 +72,8 @@ unsafe extern "C" fn init(
         let source = owned(source, source_len);
         let text = String::from_utf8_lossy;
         let outcome = &mut *OUTCOME.0.get();
-        match Function::load(&text(&dialect), &text(&file), &source) {
+        let prepared = (*PREPARED.0.get()).take();
+        match Function::load(prepared, &text(&dialect), &text(&file), &source) {
             Ok(function) => *FUNCTION.0.get() = Some(function),
             Err(message) => {
                 *outcome = Outcome { error: 1, message: Returned { data: message.as_ptr(), len: message.len() } };

@@ -4,9 +4,9 @@
 //! does not say the size when it gives a block back. The newest block grows and shrinks where it is; others are
 //! kept in a list of their class. I split and join nothing.
 //!
-//! `seal` ends the time of `init`: what was freed until then is scattered over the image, and a call that used it would
-//! touch many kilobytes, each of which the host puts back afterwards. Calls get memory behind the image, from the
-//! beginning of a kilobyte, and those old blocks only when that is used up. When nothing is left I refuse, which
+//! `seal` ends the time of `prepare`, and again that of `init`: what was freed until then is scattered over the image, and whoever used
+//! it would touch many kilobytes, each of which is kept for the function, or put back after the call. What comes next gets
+//! memory behind all that, from the beginning of a kilobyte, and those old blocks only when that is used up. When nothing is left I refuse, which
 //! QuickJS tells the function as an `InternalError: out of memory`; for that error and what follows a reserve is kept until
 //! the first refusal.
 
@@ -174,11 +174,18 @@ fn state() -> &'static mut State {
     unsafe { &mut *HEAP.0.get() }
 }
 
-/// The image ends here.
+/// What comes next shall lie apart from what is there.
 pub fn seal() {
     let state = state();
-    state.old = state.free;
-    state.free = [0; CLASSES];
+    for (free, old) in state.free.iter_mut().zip(&mut state.old) {
+        let mut head = std::mem::take(free);
+        while head != 0 {
+            // SAFETY: the first word of a free block is the address of the next one.
+            let next = unsafe { std::mem::replace(&mut *(head as *mut usize), *old) };
+            *old = head;
+            head = next;
+        }
+    }
     state.next = (state.next.next_multiple_of(KILOBYTE) + HEADER).min(state.end);
 }
 

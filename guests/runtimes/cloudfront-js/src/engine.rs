@@ -42,6 +42,10 @@ impl Dialect {
     }
 }
 
+/// An engine in which nothing of a function is yet: what all of a dialect have in common. The Runtime is built with one
+/// (`abi::prepare`).
+pub struct Prepared(NonNull<Engine>);
+
 /// A function that was loaded.
 pub struct Function(NonNull<Engine>);
 
@@ -65,8 +69,8 @@ pub struct Constants {
     pub viewer_request: Value,
     pub viewer_response: Value,
     pub get: Value,
-    /// Not in dialect 1.0.
-    pub raw_query_string: Option<Value>,
+    /// Not for dialect 1.0.
+    pub raw_query_string: Value,
 }
 
 /// What belongs to the call that runs.
@@ -82,25 +86,49 @@ pub struct Call {
     pub rejected: Vec<Value>,
 }
 
-impl Function {
-    /// Runs a source and finds its handler. An error is the text for whoever wrote the source.
-    pub fn load(dialect: &str, file: &str, source: &[u8]) -> Result<Function, String> {
-        let dialect = Dialect::named(dialect)?;
+impl Prepared {
+    /// An error is the text for whoever builds the Runtime.
+    pub fn new(dialect: Dialect) -> Result<Prepared, String> {
+        let engine = Prepared(Engine::new(dialect).ok_or("there is no memory for the engine")?);
+        let made = event::keep_shapes(engine.engine()).and_then(|()| globals::prepare(engine.engine()));
+        made.map_err(|Thrown| error::take(engine.engine().ctx))?;
+        // Not after `load`: it writes to each object, and the objects that are here would become part of each function.
+        // SAFETY: nothing runs.
+        unsafe { q::JS_RunGC(q::JS_GetRuntime(engine.engine().ctx)) };
+        Ok(engine)
+    }
+
+    fn load(self, file: &str, source: &[u8]) -> Result<Function, String> {
         let file = CString::new(file).map_err(|_| "the name of the file has a zero byte".to_owned())?;
         if std::str::from_utf8(source).is_err() {
             return Err("the source is not UTF-8".to_owned());
         }
         clock::begin();
-        let engine = Engine::new(dialect).ok_or("there is no memory for the engine")?;
-        let function = Function(engine);
+        let function = Function(self.0);
         let engine = function.engine();
-        let installed = event::keep_shapes(engine).and_then(|()| globals::install(engine, source));
-        let loaded = installed.map_err(Refusal::from).and_then(|()| engine.run(&file, source));
+        let loaded = globals::install(engine, source).map_err(Refusal::from).and_then(|()| engine.run(&file, source));
         clock::begin();
         match loaded {
             Ok(()) => Ok(function),
             Err(Refusal::Thrown) => Err(error::take(engine.ctx)),
             Err(Refusal::Failed(message) | Refusal::Invalid(message)) => Err(message),
+        }
+    }
+
+    fn engine(&self) -> &Engine {
+        // SAFETY: made by `Engine::new`, never freed.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Function {
+    /// Runs a source and finds its handler, in the engine that there is if it is of this dialect. An error is the text for whoever
+    /// wrote the source.
+    pub fn load(prepared: Option<Prepared>, dialect: &str, file: &str, source: &[u8]) -> Result<Function, String> {
+        let dialect = Dialect::named(dialect)?;
+        match prepared {
+            Some(prepared) if prepared.engine().dialect == dialect => prepared.load(file, source),
+            _ => Prepared::new(dialect)?.load(file, source),
         }
     }
 
@@ -157,7 +185,7 @@ impl Engine {
             if !complete {
                 return None;
             }
-            let parts = || Some((Atoms::new(ctx).ok()?, Constants::new(ctx, dialect).ok()?, pairs::register(ctx).ok()?));
+            let parts = || Some((Atoms::new(ctx).ok()?, Constants::new(ctx).ok()?, pairs::register(ctx).ok()?));
             let (atoms, constants, pairs) = parts()?;
             atoms::intern(ctx).ok()?;
             // For as long as the instance.
@@ -239,8 +267,6 @@ impl Engine {
         }
         self.handler.set(handler);
         self.report_rejected();
-        // SAFETY: nothing runs.
-        unsafe { q::JS_RunGC(q::JS_GetRuntime(ctx)) };
         Ok(())
     }
 
@@ -316,17 +342,13 @@ impl Engine {
 }
 
 impl Constants {
-    fn new(ctx: Ctx, dialect: Dialect) -> Js<Constants> {
-        let raw_query_string = match dialect {
-            Dialect::One => None,
-            Dialect::Two => Some(js::function(ctx, c"rawQueryString", 0, raw_query_string)?),
-        };
+    fn new(ctx: Ctx) -> Js<Constants> {
         Ok(Constants {
             version: js::string(ctx, b"1.0")?,
             viewer_request: js::string(ctx, b"viewer-request")?,
             viewer_response: js::string(ctx, b"viewer-response")?,
             get: js::string(ctx, b"GET")?,
-            raw_query_string,
+            raw_query_string: js::function(ctx, c"rawQueryString", 0, raw_query_string)?,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! The layout is that of `docs/abi.md`, the objects those of CloudFront's event structure, version 1.0. Nothing is decoded:
 //! names and values of query strings and cookies are as on the wire.
 
-use crate::engine::Engine;
+use crate::engine::{Dialect, Engine};
 use crate::js::{self, Js, Value};
 use crate::pairs::{Arrived, Pairs, Table};
 
@@ -183,8 +183,8 @@ pub fn objects(engine: &Engine, event: &Event) -> Js<Objects> {
     put(object, atoms.querystring, js::dup(ctx, query.object))?;
     put(object, atoms.headers, js::dup(ctx, headers.object))?;
     put(object, atoms.cookies, js::dup(ctx, cookies.object))?;
-    if let Some(raw_query_string) = constants.raw_query_string {
-        js::define_hidden_atom(ctx, object, atoms.raw_query_string, js::dup(ctx, raw_query_string))?;
+    if engine.dialect == Dialect::Two {
+        js::define_hidden_atom(ctx, object, atoms.raw_query_string, js::dup(ctx, constants.raw_query_string))?;
     }
     put(top, atoms.request, object)?;
     let request = Request { method: event.method, uri, query, headers, cookies };

@@ -97,8 +97,8 @@ const fn terminated(text: &'static [u8]) -> &'static CStr {
     }
 }
 
-/// Makes the global objects, and what else the source names.
-pub fn install(engine: &Engine, source: &[u8]) -> Js<()> {
+/// Makes what every source finds.
+pub fn prepare(engine: &Engine) -> Js<()> {
     let ctx = engine.ctx;
     let native = js::object(ctx)?;
     for (name, length, body) in NATIVE.iter().chain(bytes::NATIVE).chain(cloudfront::NATIVE).chain(crypto::NATIVE) {
@@ -106,7 +106,11 @@ pub fn install(engine: &Engine, source: &[u8]) -> Js<()> {
         js::define(ctx, native, js::atom(ctx, text)?, js::function(ctx, name, *length, *body)?)?;
     }
     engine.set_native(native);
-    load(engine, Piece::Prelude)?;
+    load(engine, Piece::Prelude).map(drop)
+}
+
+/// Makes what else the source names.
+pub fn install(engine: &Engine, source: &[u8]) -> Js<()> {
     for piece in Piece::ALL.into_iter().filter(|piece| engine.dialect == Dialect::Two || *piece != Piece::Buffer) {
         let is_named = |word: &&str| source.windows(word.len()).any(|found| found == word.as_bytes());
         if piece.words().iter().any(is_named) {

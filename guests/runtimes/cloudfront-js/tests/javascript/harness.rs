@@ -81,7 +81,7 @@ fn string(out: &mut Vec<u8>, text: &[u8]) {
 
 pub fn load(dialect: &str, source: &str) -> Result<Function, String> {
     WORLD.with_borrow_mut(|world| world.now_ms = 1_700_000_000_123.0);
-    Function::load(dialect, "hook.js", source.as_bytes())
+    Function::load(None, dialect, "hook.js", source.as_bytes())
 }
 
 /// The answer of dialect 2.0, one line for each op; then `log` lines.
