@@ -69,6 +69,33 @@ function decorateRequire(",
     err.message = \"Cannot find module '\" + request + \"'\\nRequire stack:\\n- \" + err.requireStack.join('\\n- ');
 ",
     },
+    // Source maps (`src/source_map.rs`). The wrapper of CommonJS is on the first line of the code.
+    Change {
+        file: "builtin/module.js",
+        from: "const cjsLineOffset = 6;
+",
+        to: "const cjsLineOffset = 6;
+const cjsFirstColumns = Object.create(null);
+",
+    },
+    Change {
+        file: "builtin/module.js",
+        from: "    return _evalWithFilename(wrappedSource, filename);
+",
+        to: "    cjsFirstColumns[filename] = wrappedSource.indexOf(source);
+    return _evalWithFilename(wrappedSource, filename);
+",
+    },
+    Change {
+        file: "builtin/module.js",
+        from: "    if (lineNumber <= 0) return undefined;
+    if (!isSourceMapsEnabled()",
+        to: "    if (lineNumber <= 0) return undefined;
+    const before = lineNumber === 1 ? cjsFirstColumns[scriptName] ?? 0 : 0;
+    const mapped = globalThis.__edgeward_source_position?.(scriptName, lineNumber, columnNumber - before);
+    if (mapped !== undefined) return mapped;
+    if (!isSourceMapsEnabled()",
+    },
     // Before anything runs: QuickJS's own limit is larger than the stack.
     Change {
         file: "internal/runtime_services.rs",

@@ -8,6 +8,8 @@
 
 include!(concat!(env!("OUT_DIR"), "/skeleton/src/skeleton.rs"));
 
+mod source_map;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future as _;
 use std::sync::LazyLock;
@@ -86,7 +88,10 @@ fn start(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     ctx.globals().remove("userModule")?;
     let setup: Function = client.get("setup")?;
     let exit = Function::new(ctx.clone(), |code: i32| -> () { std::process::exit(code) })?;
-    setup.call::<_, ()>((exit,))?;
+    let position = Function::new(ctx.clone(), |file: String, line: u32, column: i32| {
+        source_map::position(&file, line, column).map(rquickjs::convert::List)
+    })?;
+    setup.call::<_, ()>((exit, position))?;
     CLIENT.set(Some(Persistent::save(ctx, client)));
     Ok(())
 }
@@ -137,6 +142,7 @@ fn freeze() {
         futures::future::select(settled, std::pin::pin!(wstd::runtime::sleep(SETTLE_AT_MOST))).await;
         state.rt.run_gc().await;
     });
+    source_map::forget();
     wstd::runtime::freeze();
     // SAFETY: functions of wasi-libc, called when nothing uses a file. They close the streams of stdin, stdout and stderr, whose
     // numbers are taken anew in this order, and then the mounted folders, which the next use of one opens anew: `close` would

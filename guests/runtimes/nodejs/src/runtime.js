@@ -18,8 +18,15 @@ let handler;
 // The call, or INIT, that an error with no other place belongs to.
 let current;
 
-export function setup(exit) {
+export function setup(exit, position) {
     identify();
+    // Read when a stack is; `build.rs` has the place.
+    Object.defineProperty(globalThis, '__edgeward_source_position', {
+        value(file, line, column) {
+            const [fileName, lineNumber, columnNumber] = position(file, line, column) ?? [];
+            return fileName === undefined ? undefined : { fileName, lineNumber, columnNumber };
+        },
+    });
     patchConsole();
     process.exit = (code = process.exitCode) => {
         process.emit('exit', code ?? 0);
