@@ -503,7 +503,7 @@ pub enum ViewerProtocol {
     RedirectToHttps,
 }
 
-/// `[build.NAME]`: how `edgeward build` makes the component of a function.
+/// `[build.NAME]`: how `edgeward build` makes the component or the source of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
     pub function: String,
@@ -512,10 +512,23 @@ pub struct Build {
     /// The program and its arguments.
     pub command: Vec<String>,
     pub environment: BTreeMap<String, String>,
-    /// The file that the command makes.
-    pub module: PathBuf,
-    /// The function's, which is made of that.
-    pub component: PathBuf,
+    pub product: BuildProduct,
     /// Files and folders whose changes `edgeward dev` notices.
     pub sources: Vec<PathBuf>,
+}
+
+/// What a build makes: of the command's `module`, if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildProduct {
+    Component {
+        module: PathBuf,
+        component: PathBuf,
+    },
+    /// The source of a viewer hook, of a script or an ES module.
+    Script {
+        module: PathBuf,
+        source: PathBuf,
+    },
+    /// The command writes the function's source itself: a file or a folder.
+    Source(PathBuf),
 }

@@ -1,6 +1,7 @@
 //! The author's way: `edgeward new`, `build`, `serve` and `dev`, in a folder outside of this repository, with real toolchains.
 //!
-//! `tests/tools` installs those of C, C++, Zig and Go; one that is missing fails its test, and `edgeward build` names it.
+//! `tests/tools` installs those of C, C++, Zig and Go, and the packages of npm that templates name; one that is missing fails its
+//! test, and `edgeward build` names it.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -11,9 +12,13 @@ use std::sync::mpsc::{Receiver, channel};
 use crate::harness::runtime::{Runtime, compiled_in};
 use crate::harness::{PATIENCE, edgeward, eventually, get};
 
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools")
+}
+
 /// The toolchains of `tests/tools`, before what is installed.
 fn path() -> std::ffi::OsString {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin");
+    let tools = tools().join("bin");
     let installed = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths([tools].into_iter().chain(std::env::split_paths(&installed))).unwrap()
 }
@@ -27,12 +32,23 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 fn project(folder: &Path, arguments: &[&str]) -> PathBuf {
     let (code, out, errors) = run(folder, &[&["new", "my-app"], arguments].concat());
     assert_eq!(code, Some(0), "{errors}");
-    assert!(out.contains("  cd my-app\n  edgeward dev\n"), "{out}");
     let project = folder.join("my-app");
+    let has_packages = project.join("package.json").exists();
+    if has_packages {
+        install(&project);
+    }
+    let install = if has_packages { "  npm install\n" } else { "" };
+    assert!(out.contains(&format!("  cd my-app\n{install}  edgeward dev\n")), "{out}");
     let file = project.join("edge.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("127.0.0.1:8080", "127.0.0.1:0")).unwrap();
     project
+}
+
+/// As `npm install`, which would need the network.
+fn install(project: &Path) {
+    let packages = tools().join("npm/node_modules").canonicalize().expect("`tests/tools` installs the packages of npm");
+    std::os::unix::fs::symlink(packages, project.join("node_modules")).unwrap();
 }
 
 /// A program that serves; killed when dropped.
@@ -145,11 +161,22 @@ fn a_function_in_go_is_created_built_and_served() {
     works(&["--lang", "go"], false);
 }
 
-/// There is nothing to build: the edge runs the source, and takes it again when it is saved.
+#[test]
+fn a_function_in_assemblyscript_is_created_built_and_served() {
+    works(&["--lang", "assemblyscript"], false);
+}
+
+/// The edge runs the source, or what is built of it, and takes it again when it is saved.
 fn source_works(arguments: &[&str], runtime: Runtime, source: &str) {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path(), arguments);
     compiled_in(&project, runtime);
+    if project.join("package.json").exists() {
+        let (code, out, errors) = run(&project, &["build"]);
+        assert_eq!(code, Some(0), "{arguments:?}: {out}{errors}");
+        let types = Command::new("node_modules/.bin/tsc").current_dir(&project).output().unwrap();
+        assert!(types.status.success(), "{types:?}");
+    }
     let check = edgeward().arg("check").current_dir(&project).output().unwrap();
     assert!(check.status.success(), "{check:?}");
     let dev = start(&project, "dev");
@@ -169,6 +196,16 @@ fn a_viewer_hook_in_javascript_is_created_and_served() {
 #[test]
 fn a_function_in_javascript_is_created_and_served() {
     source_works(&["--lang", "js", "--kind", "function"], Runtime::Nodejs, "index.mjs");
+}
+
+#[test]
+fn a_viewer_hook_in_typescript_is_created_built_and_served() {
+    source_works(&["--lang", "ts"], Runtime::CloudfrontJs, "src/handler.ts");
+}
+
+#[test]
+fn a_function_in_typescript_is_created_built_and_served() {
+    source_works(&["--lang", "ts", "--kind", "function"], Runtime::Nodejs, "src/index.ts");
 }
 
 #[test]
@@ -236,6 +273,8 @@ fn a_missing_toolchain_is_named_with_the_way_to_get_it() {
         ("cpp", "clang++-19", "libc++-19-dev-wasm32"),
         ("zig", "zig", "https://ziglang.org/download"),
         ("go", "go", "https://go.dev/dl"),
+        ("ts", "node", "https://nodejs.org"),
+        ("assemblyscript", "node", "https://nodejs.org"),
     ] {
         let (code, _, errors) = run(folder.path(), &["new", lang, "--lang", lang]);
         assert_eq!(code, Some(0), "{errors}");
@@ -249,6 +288,51 @@ fn a_missing_toolchain_is_named_with_the_way_to_get_it() {
 }
 
 #[test]
+fn packages_that_are_not_installed_are_named_with_the_way_to_get_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for (lang, tool) in [("ts", "esbuild"), ("assemblyscript", "asc")] {
+        let (code, _, errors) = run(folder.path(), &["new", lang, "--lang", lang]);
+        assert_eq!(code, Some(0), "{errors}");
+        let (code, _, errors) = run(folder.path(), &["build", "-c", &format!("{lang}/edge.toml")]);
+        let told = format!("error: `{tool}` is not installed in this project; run `npm install` in {lang}/\n");
+        assert_eq!((code, errors), (Some(64), told));
+    }
+}
+
+/// What a viewer hook imports is in it, but for CloudFront's own modules; it is a script that CloudFront takes.
+#[test]
+fn a_viewer_hook_in_typescript_becomes_a_script_for_cloudfront() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path(), &["--lang", "ts"]);
+    let built = |handler: &str| {
+        std::fs::write(project.join("src/handler.ts"), handler).unwrap();
+        run(&project, &["build"])
+    };
+    std::fs::write(
+        project.join("src/lib.ts"),
+        "export const unused = 'not here';\nexport const found = (uri: string) => uri + '.html';\n",
+    )
+    .unwrap();
+    let (code, out, errors) = built(
+        "import cf from 'cloudfront';\nimport { found } from './lib';\n\nexport async function handler(event: AWSCloudFrontFunction.Event) {\n    \
+         const to = await cf.kvs().get(event.request.uri);\n    event.request.uri = found(to);\n    return event.request;\n}\n",
+    );
+    assert_eq!(code, Some(0), "{out}{errors}");
+    let script = std::fs::read_to_string(project.join("dist/handler.js")).unwrap();
+    assert!(script.starts_with("import ") && script.contains("from\"cloudfront\"") && script.contains(".html"), "{script}");
+    assert!(script.contains("function handler(event)") && !script.contains("export") && !script.contains("not here"), "{script}");
+
+    let (code, _, errors) = built("export function main(event: AWSCloudFrontFunction.Event) {\n    return event.request;\n}\n");
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("it exports `main`, and not `handler`"), "{errors}");
+    let long = format!("const long = '{}';\nexport const handler = () => long;\n", "x".repeat(10_240));
+    let (code, _, errors) = built(&long);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("and CloudFront takes 10240"), "{errors}");
+    assert_eq!(std::fs::read_to_string(project.join("dist/handler.js")).unwrap(), script, "the last one stays");
+}
+
+#[test]
 fn only_combinations_that_work_get_a_project() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, says) in [
@@ -256,7 +340,7 @@ fn only_combinations_that_work_get_a_project() {
             &["a", "--lang", "go", "--kind", "viewer"][..],
             "there is no template for a viewer hook in Go; `--kind viewer` works with",
         ),
-        (&["a", "--lang", "ts"], "there is no template for TypeScript yet; the languages are: rust"),
+        (&["a", "--lang", "ts", "--kind", "origin"], "works with `--lang` rust; `--lang ts` with `--kind` viewer, function"),
         (&["Big_Name", "--lang", "c"], "`Big_Name` cannot name a function"),
         (&["a", "--lang", "rust", "--sdk", "."], "is not the folder of a Rust package"),
     ] {
@@ -280,11 +364,27 @@ fn a_wrong_build_table_is_an_error_with_its_place() {
     for (from, to, says) in [
         ("[build.my-app]", "[build.other]", "unknown function `other`"),
         ("module = \"build/module.wasm\"\n", "", "[build.my-app] has no `module`"),
-        ("module = \"build/module.wasm\"", "module = \"my-app.wasm\"", "`module` is also the `component` of function `my-app`"),
+        (
+            "module = \"build/module.wasm\"",
+            "module = \"my-app.wasm\"",
+            "the `module` of [build.my-app] is also the function's `component`",
+        ),
         ("sources = ", "source = ", "unknown key `source` in [build.my-app]"),
     ] {
         assert!(text.contains(from), "{from}");
         std::fs::write(&file, text.replace(from, to)).unwrap();
+        let (code, _, errors) = run(&project, &["build"]);
+        assert_eq!(code, Some(64), "{errors}");
+        assert!(errors.contains(says) && errors.contains("edge.toml:"), "{errors}");
+    }
+    let source = "component = \"my-app.wasm\"";
+    assert!(text.contains(source));
+    for (runtime, module, says) in [
+        ("nodejs24.x", "build/module.wasm", "[build.my-app] has a `module`, and its function is a source"),
+        ("cloudfront-js-2.0", "build/module.js", "the `module` of [build.my-app] is also the function's `source`"),
+    ] {
+        let source = text.replace(source, &format!("source = \"build/module.js\"\nruntime = \"{runtime}\""));
+        std::fs::write(&file, source.replace("build/module.wasm", module)).unwrap();
         let (code, _, errors) = run(&project, &["build"]);
         assert_eq!(code, Some(64), "{errors}");
         assert!(errors.contains(says) && errors.contains("edge.toml:"), "{errors}");

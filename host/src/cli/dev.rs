@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// An error of a build is the author's to correct: it is printed.
 fn built(build: &Build) -> bool {
-    build::component(build).inspect_err(|error| eprintln!("error: {error:#}")).is_ok()
+    build::make(build).inspect_err(|error| eprintln!("error: {error:#}")).is_ok()
 }
 
 /// The next event; of those that come together, as when an editor saves a file in steps, the last counts.

@@ -25,7 +25,7 @@ use template::Template;
 /// changed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  edgeward new rules --lang rust --kind viewer && cd rules && edgeward dev\n  edgeward new report --lang go\n  edgeward new report --lang c"
+    after_help = "Examples:\n  edgeward new rules --lang rust --kind viewer && cd rules && edgeward dev\n  edgeward new api --lang ts --kind function\n  edgeward new report --lang go\n  edgeward new report --lang c"
 )]
 pub(super) struct Args {
     /// The folder of the project; its last part names the function.
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let kind = match args.kind {
         Some(kind) if args.lang.can(kind) => kind,
         Some(kind) => return Err(UsageError(language::refusal(args.lang, kind)).into()),
-        None => args.lang.kinds().first().copied().ok_or_else(|| UsageError(language::no_kind(args.lang)))?,
+        None => args.lang.default_kind(),
     };
     if fs::read_dir(&args.path).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(UsageError(format!("{} exists and is not empty; it is not changed", args.path.display())).into());
@@ -67,6 +67,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     say!("wrote {}: {} in {}", args.path.display(), kind.what(), args.lang.name());
     say!("next:");
     say!("  cd {}", args.path.display());
+    if args.lang.has_packages() {
+        say!("  npm install");
+    }
     say!("  edgeward dev");
     say!("  curl http://127.0.0.1:8080/hello");
     Ok(())

@@ -182,8 +182,9 @@ fn read<'a>(mut root: TableReader<'a>, files: &mut Files<'_>) -> (Config, Vec<St
     let origin_groups = origin::read_groups(&mut root, &origins);
     let origins = origin::read(&mut root, files, &functions, &mut uses);
     let key_value_stores = key_value::read(&mut root, files);
-    build::check(&mut root, files, &functions);
+    let declared = functions;
     let mut functions = function::read(&mut root, files, &uses, &stores, &key_value_stores);
+    build::check(&mut root, files, &declared, &functions);
     root.finish();
     // Nobody can call it, and its profile, so its limits, would be a guess.
     let unused: Vec<String> = functions.keys().filter(|name| !uses.contains(name)).cloned().collect();

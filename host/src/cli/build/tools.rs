@@ -20,9 +20,20 @@ const TOOLS: [(&str, &str); 7] = [
     ("go", "see https://go.dev/dl, version 1.21 or later"),
 ];
 
-/// An error if the program, or the Rust target that it is to build for, is not installed.
-pub(super) fn require(command: &[String]) -> Result<(), String> {
+/// The programs of a project's own packages.
+const PACKAGES: &str = "node_modules/.bin/";
+
+/// An error if the program, or the Rust target that it is to build for, is not installed. The command runs in `folder`.
+pub(super) fn require(command: &[String], folder: &Path) -> Result<(), String> {
     let Some(tool) = command.first() else { return Err("the command of [build] is empty".to_owned()) };
+    if let Some(name) = tool.strip_prefix(PACKAGES) {
+        if !is_installed("node") {
+            return Err("`node` is not installed; see https://nodejs.org, or on Debian: apt-get install nodejs npm".to_owned());
+        }
+        if !folder.join(tool).exists() {
+            return Err(format!("`{name}` is not installed in this project; run `npm install` in {}", folder.display()));
+        }
+    }
     if !is_installed(tool) {
         let remedy = remedy(tool).map_or_else(String::new, |remedy| format!("; {remedy}"));
         return Err(format!("`{tool}` is not installed{remedy}"));
@@ -72,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_missing_tool_is_named_with_the_way_to_get_it() {
-        let asked = |tool: &str| require(&[tool.to_owned()]);
+        let asked = |tool: &str| require(&[tool.to_owned()], Path::new("."));
         assert_eq!(asked("sh"), Ok(()));
         assert_eq!(asked("./own-script"), Ok(()));
         assert_eq!(asked("no-such-toolchain"), Err("`no-such-toolchain` is not installed".to_owned()));
@@ -81,7 +92,7 @@ mod tests {
                 assert_eq!(error, format!("`{tool}` is not installed; {remedy}"));
             }
         }
-        assert!(require(&[]).is_err());
+        assert!(require(&[], Path::new(".")).is_err());
     }
 
     #[test]

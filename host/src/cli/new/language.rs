@@ -71,19 +71,34 @@ impl ProjectLanguage {
         }
     }
 
+    pub(super) fn default_kind(self) -> Kind {
+        match self.kinds() {
+            [first, ..] => *first,
+            [] => Kind::Function,
+        }
+    }
+
     /// What there is a template for; the first is the default.
-    pub(super) fn kinds(self) -> &'static [Kind] {
+    fn kinds(self) -> &'static [Kind] {
         match self {
             ProjectLanguage::Rust => &[Kind::Viewer, Kind::Origin, Kind::Function],
-            ProjectLanguage::C | ProjectLanguage::Cpp | ProjectLanguage::Zig | ProjectLanguage::Go => &[Kind::Function],
-            ProjectLanguage::JavaScript => &[Kind::Viewer, Kind::Function],
-            ProjectLanguage::Python => &[Kind::Function],
-            ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript => &[],
+            ProjectLanguage::JavaScript | ProjectLanguage::TypeScript => &[Kind::Viewer, Kind::Function],
+            ProjectLanguage::C
+            | ProjectLanguage::Cpp
+            | ProjectLanguage::Zig
+            | ProjectLanguage::Go
+            | ProjectLanguage::AssemblyScript
+            | ProjectLanguage::Python => &[Kind::Function],
         }
     }
 
     pub(super) fn can(self, kind: Kind) -> bool {
         self.kinds().contains(&kind)
+    }
+
+    /// Whether its compiler comes from npm, into the project.
+    pub(super) fn has_packages(self) -> bool {
+        matches!(self, ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript)
     }
 }
 
@@ -108,24 +123,16 @@ impl Kind {
 /// Why there is no project of this kind in this language, and which there are.
 pub(super) fn refusal(language: ProjectLanguage, kind: Kind) -> String {
     let languages: Vec<&str> = LANGUAGES.iter().filter(|other| other.can(kind)).map(|other| other.word()).collect();
-    let mut text = format!(
-        "there is no template for {} in {}; `--kind {}` works with `--lang` {}",
+    let kinds: Vec<&str> = language.kinds().iter().map(|kind| kind.word()).collect();
+    format!(
+        "there is no template for {} in {}; `--kind {}` works with `--lang` {}; `--lang {}` with `--kind` {}",
         kind.what(),
         language.name(),
         kind.word(),
-        languages.join(", ")
-    );
-    if !language.kinds().is_empty() {
-        let kinds: Vec<&str> = language.kinds().iter().map(|kind| kind.word()).collect();
-        text += &format!("; `--lang {}` with `--kind` {}", language.word(), kinds.join(", "));
-    }
-    text
-}
-
-/// The same for a language without any template.
-pub(super) fn no_kind(language: ProjectLanguage) -> String {
-    let languages: Vec<&str> = LANGUAGES.iter().filter(|other| !other.kinds().is_empty()).map(|other| other.word()).collect();
-    format!("there is no template for {} yet; the languages are: {}", language.name(), languages.join(", "))
+        languages.join(", "),
+        language.word(),
+        kinds.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -139,10 +146,8 @@ mod tests {
         let text = refusal(ProjectLanguage::Go, Kind::Viewer);
         assert_eq!(
             text,
-            "there is no template for a viewer hook in Go; `--kind viewer` works with `--lang` rust, js; `--lang go` with `--kind` function"
+            "there is no template for a viewer hook in Go; `--kind viewer` works with `--lang` rust, js, ts; `--lang go` with `--kind` function"
         );
-        assert!(!refusal(ProjectLanguage::TypeScript, Kind::Function).contains("--lang ts"));
-        assert!(no_kind(ProjectLanguage::TypeScript).ends_with("the languages are: rust, js, c, cpp, zig, go, python"));
     }
 
     #[test]

@@ -45,7 +45,21 @@ impl Template<'_> {
             (ProjectLanguage::JavaScript, Kind::Function) => vec![("index.mjs", template!("nodejs/index.mjs"))],
             (ProjectLanguage::JavaScript, _) => vec![("handler.js", template!("js/handler.js"))],
             (ProjectLanguage::Python, _) => vec![("lambda_function.py", template!("python/lambda_function.py"))],
-            (ProjectLanguage::TypeScript | ProjectLanguage::AssemblyScript, _) => Vec::new(),
+            (ProjectLanguage::TypeScript, Kind::Function) => vec![
+                ("package.json", template!("ts/function.json")),
+                ("tsconfig.json", template!("ts/tsconfig.json")),
+                ("src/index.ts", template!("ts/index.ts")),
+            ],
+            (ProjectLanguage::TypeScript, _) => vec![
+                ("package.json", template!("ts/viewer.json")),
+                ("tsconfig.json", template!("ts/tsconfig.json")),
+                ("src/handler.ts", template!("ts/handler.ts")),
+            ],
+            (ProjectLanguage::AssemblyScript, _) => vec![
+                ("package.json", template!("assemblyscript/package.json")),
+                ("tsconfig.json", template!("assemblyscript/tsconfig.json")),
+                ("src/index.ts", template!("assemblyscript/index.ts")),
+            ],
         });
         if hook {
             files.push(("www/index.html", template!("www/index.html")));
@@ -63,15 +77,21 @@ impl Template<'_> {
             (ProjectLanguage::JavaScript, Kind::Function) => Some(("index.mjs", Language::Nodejs24)),
             (ProjectLanguage::JavaScript, _) => Some(("handler.js", Language::CloudfrontJs2)),
             (ProjectLanguage::Python, _) => Some(("lambda_function.py", Language::Python314)),
+            (ProjectLanguage::TypeScript, Kind::Function) => Some(("dist", Language::Nodejs24)),
+            (ProjectLanguage::TypeScript, _) => Some(("dist/handler.js", Language::CloudfrontJs2)),
             _ => None,
         };
         let function = match source {
-            Some((file, language)) => {
-                template!("function-source.toml").replace("{{source}}", file).replace("{{runtime}}", language.name())
-            }
-            None => template!("function-built.toml").to_owned(),
+            Some(_) if self.language == ProjectLanguage::TypeScript => template!("function-built-source.toml"),
+            Some(_) => template!("function-source.toml"),
+            None => template!("function-built.toml"),
         };
-        text.replace("{{function}}\n", &function)
+        let (source, runtime) = source.map_or(("", ""), |(file, language)| (file, language.name()));
+        let types = if self.kind == Kind::Function { "node" } else { "aws-cloudfront-function" };
+        text.replace("{{function}}\n", function)
+            .replace("{{source}}", source)
+            .replace("{{runtime}}", runtime)
+            .replace("{{types}}", types)
             .replace("{{build}}\n", &self.build())
             .replace("{{site}}\n", site)
             .replace("{{what}}", &format!("{} in {}", self.kind.what(), self.language.name()))
@@ -117,20 +137,40 @@ impl Template<'_> {
                 "main.go go.mod",
                 "environment = { GOOS = \"wasip1\", GOARCH = \"wasm\" }\n",
             ),
-            (
-                ProjectLanguage::JavaScript
-                | ProjectLanguage::TypeScript
-                | ProjectLanguage::AssemblyScript
-                | ProjectLanguage::Python,
-                _,
-            ) => ("", String::new(), "", ""),
+            // What CloudFront itself has stays an import. Minified syntax could move an `await` into a call's arguments, which
+            // CloudFront's own engine refuses.
+            (ProjectLanguage::TypeScript, Kind::Viewer) => (
+                "node_modules/.bin/esbuild src/handler.ts --bundle --format=esm --target=es2019 \
+                 --minify-whitespace --minify-identifiers --external:cloudfront --external:crypto --external:querystring --external:buffer \
+                 --log-level=warning --outfile=build/handler.js",
+                "build/handler.js".to_owned(),
+                "src",
+                "",
+            ),
+            // It writes the source itself, with its source map beside it.
+            (ProjectLanguage::TypeScript, _) => (
+                "node_modules/.bin/esbuild src/index.ts --bundle --platform=node --target=es2023 --sourcemap \
+                 --log-level=warning --outfile=dist/index.js",
+                String::new(),
+                "src package.json",
+                "",
+            ),
+            (ProjectLanguage::AssemblyScript, _) => (
+                "node_modules/.bin/asc src/index.ts --config node_modules/@assemblyscript/wasi-shim/asconfig.json --optimize \
+                 --outFile build/module.wasm",
+                MODULE.to_owned(),
+                "src package.json",
+                "",
+            ),
+            (ProjectLanguage::JavaScript | ProjectLanguage::Python, _) => ("", String::new(), "", ""),
         };
         let list = |words: &str| words.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
-        format!(
-            "command = [{}]\n{environment}# What the command makes, and the sources that `edgeward dev` watches.\nmodule = \"{module}\"\nsources = [{}]\n\n",
-            list(command),
-            list(sources)
-        )
+        let made = if module.is_empty() {
+            "# What `edgeward dev` watches.\n".to_owned()
+        } else {
+            format!("# What the command makes, and the sources that `edgeward dev` watches.\nmodule = \"{module}\"\n")
+        };
+        format!("command = [{}]\n{environment}{made}sources = [{}]\n\n", list(command), list(sources))
     }
 }
 
