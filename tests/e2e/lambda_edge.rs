@@ -255,3 +255,104 @@ fn a_function_is_tried_as_a_hook() {
     }});
     assert_eq!((output.status.code(), &result["FunctionOutput"]), (Some(0), &expected), "{result}");
 }
+
+/// What `edgeward test` says of an event of Lambda@Edge: the result, or why there is none.
+fn tried(component_name: &str, cf: &Value) -> (Option<i32>, Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("event.json"), json!({"Records": [{"cf": cf}]}).to_string()).unwrap();
+    let mut command = edgeward();
+    command.args(["test", &component(component_name), "event.json", "--json"]).current_dir(folder.path());
+    let output = command.output().unwrap();
+    let result = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), result, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn field(name: &str, value: impl Into<Value>) -> Value {
+    json!([{"key": name, "value": value.into()}])
+}
+
+fn cf(moment: &str, headers: Value, response: Value) -> Value {
+    json!({
+        "config": {"distributionId": "E1", "eventType": moment},
+        "request": {
+            "clientIp": "192.0.2.7", "method": "PUT", "uri": "/a", "querystring": "b=1", "headers": headers,
+            "body": {"inputTruncated": false, "action": "read-only", "encoding": "base64", "data": "aGk="},
+            "origin": {"custom": {
+                "customHeaders": {"x-key": field("X-Key", "s")}, "domainName": "o.example.com", "keepaliveTimeout": 5, "path": "/v1",
+                "port": 443, "protocol": "https", "readTimeout": 30, "sslProtocols": ["TLSv1.2"],
+            }},
+        },
+        "response": response,
+    })
+}
+
+#[test]
+fn a_function_is_tried_on_an_event_of_lambda_at_edge() {
+    let headers = |patch: Value| json!({"host": field("Host", "o.example.com"), "x-patch": field("X-Patch", patch.to_string())});
+    let patch =
+        json!({"uri": "/b", "headers": {"x-patch": null}, "body": {"action": "replace", "encoding": "text", "data": "ho"}});
+    let (code, result, errors) = tried("function-behaviors", &cf("origin-request", headers(patch), Value::Null));
+    let origin = json!({"custom": {
+        "customHeaders": {"x-key": field("x-key", "s")}, "domainName": "o.example.com", "path": "/v1", "port": 443,
+        "protocol": "https", "readTimeout": 30,
+    }});
+    let expected = json!({"request": {
+        "clientIp": "192.0.2.7", "method": "PUT", "uri": "/b", "querystring": "b=1",
+        "headers": {"host": field("host", "o.example.com")}, "origin": origin,
+        "body": {"action": "replace", "encoding": "base64", "data": "aG8="},
+    }});
+    assert_eq!((code, &result["FunctionOutput"]), (Some(0), &expected), "{result}{errors}");
+
+    // It sees the event whole.
+    let show = json!({"host": field("Host", "o.example.com"), "x-do": field("X-Do", "show")});
+    let (code, result, errors) = tried("function-behaviors", &cf("origin-request", show, Value::Null));
+    let response = &result["FunctionOutput"]["response"];
+    assert_eq!(
+        (code, &response["status"], &response["bodyEncoding"]),
+        (Some(0), &json!("200"), &json!("text")),
+        "{result}{errors}"
+    );
+    let seen: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+    let request = &seen["cf"]["request"];
+    assert_eq!(request["origin"]["custom"]["domainName"], "o.example.com");
+    assert_eq!((&request["body"]["data"], &seen["cf"]["config"]["distributionId"]), (&json!("aGk="), &json!("E1")));
+
+    let patch = json!({"status": "404", "statusDescription": "Not Here", "headers": {"x-a": field("X-A", "b")}, "body": "gone"});
+    let response = json!({"status": "200", "statusDescription": "OK", "headers": {"etag": field("ETag", "x")}});
+    let (code, result, errors) = tried("function-behaviors", &cf("origin-response", headers(patch), response));
+    let response = &result["FunctionOutput"]["response"];
+    assert_eq!(
+        (code, &response["status"], &response["statusDescription"]),
+        (Some(0), &json!("404"), &json!("Not Here")),
+        "{result}{errors}"
+    );
+    assert_eq!((&response["body"], &response["headers"]["x-a"]), (&json!("gone"), &field("x-a", "b")), "{result}");
+}
+
+#[test]
+fn what_breaks_a_rule_of_lambda_at_edge_fails_the_trial() {
+    let patch = json!({"method": "GET"}).to_string();
+    let headers = json!({"host": field("Host", "o.example.com"), "x-patch": field("X-Patch", patch)});
+    let (code, result, _) = tried("function-behaviors", &cf("origin-request", headers, Value::Null));
+    let error = result["FunctionErrorMessage"].as_str().unwrap_or_default();
+    assert!(code == Some(1) && error.contains("`method` is read-only") && result["FunctionOutput"].is_null(), "{result}");
+
+    for moment in ["viewer-request", "viewer-response"] {
+        let (code, _, errors) = tried("function-behaviors", &cf(moment, json!({}), json!({"status": "200"})));
+        assert!(
+            code == Some(1) && errors.contains(&format!("the event is for {moment}, where no function can be")),
+            "{code:?} {errors}"
+        );
+    }
+}
+
+/// A hook's component takes the same event, whatever its interface.
+#[test]
+fn a_component_is_tried_on_an_event_of_lambda_at_edge() {
+    let headers = json!({"host": field("Host", "o.example.com"), "content-type": field("Content-Type", "application/x-www-form-urlencoded")});
+    let mut event = cf("origin-request", headers, Value::Null);
+    event["request"]["body"]["data"] = json!("YT0x");
+    let (code, result, errors) = tried("body-rewrite", &event);
+    let request = &result["FunctionOutput"]["request"];
+    assert_eq!((code, &request["body"]["data"]), (Some(0), &json!("eyJhIjoiMSJ9")), "{result}{errors}");
+}

@@ -17,14 +17,14 @@ use crate::wasm::compile;
 
 /// Run one hook on an event, as CloudFront's TestFunction does.
 ///
-/// The event is CloudFront Functions' event object, version 1.0; `context.eventType` says which hook runs.
-/// The exit code is 1 if the hook fails or its answer is invalid.
+/// The event is CloudFront Functions' event object, version 1.0, or Lambda@Edge's, `{"Records": [{"cf": ...}]}`; its
+/// `eventType` says which hook runs. The exit code is 1 if the hook fails or its answer is invalid.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  edgeward test hook.wasm event.json\n  edgeward test jwt-check.wasm event.json --key-values keys.json --json | jq .FunctionOutput\n  edgeward test rewrite.js event.json --runtime cloudfront-js-2.0"
+    after_help = "Examples:\n  edgeward test hook.wasm event.json\n  edgeward test jwt-check.wasm event.json --key-values keys.json --json | jq .FunctionOutput\n  edgeward test rewrite.js event.json --runtime cloudfront-js-2.0\n  edgeward test index.mjs origin-request.json --runtime nodejs24.x"
 )]
 pub(super) struct Args {
-    /// The component, or a source with `--runtime`.
+    /// The component, or a source with `--runtime`: a hook's file, or the file, folder or zip archive of a function.
     file: PathBuf,
     /// The event, as JSON.
     event: PathBuf,
@@ -36,12 +36,18 @@ pub(super) struct Args {
     json: bool,
     #[command(flatten)]
     language: LanguageOption,
+    /// The handler of a function, as Lambda names it [default: that of the file, such as index.handler].
+    #[arg(long, value_name = "HANDLER", requires = "runtime")]
+    handler: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let event = std::fs::read_to_string(&args.event).with_context(|| format!("cannot read {}", args.event.display()))?;
     let workshop = Workshop::open("test", args.language.runtimes.found())?;
     let (code, profile) = match args.language.runtime {
+        Some(language) if language.profile() == Profile::Worker => {
+            (workshop.function(language, &args.file, args.handler.as_deref())?, Profile::Worker)
+        }
         Some(language) => {
             let text = source::read(&args.file, language)?;
             let code = workshop.source(language, &args.file, &text);

@@ -153,14 +153,19 @@ pub(crate) async fn origin_response(
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 
-/// The whole event of a hook, without a body: for a trial.
-pub(crate) fn event(context: HookContext<'_>, moment: Moment, head: &RequestHead, response: Option<&response::Parts>) -> Vec<u8> {
+/// The whole event of a hook: for a trial. The body is the request's.
+pub(crate) fn event(
+    context: HookContext<'_>,
+    moment: Moment,
+    head: &RequestHead,
+    body: Option<&BodyPreview>,
+    (origin, origin_headers): (&abi::EventOrigin<'_>, &[(http::HeaderName, http::HeaderValue)]),
+    response: Option<&response::Parts>,
+) -> Vec<u8> {
     let mut event = Vec::new();
-    let mut writer = write_request(&mut event, context, moment, head, None);
+    let mut writer = write_request(&mut event, context, moment, head, body);
     if !moment.is_viewer() {
-        let origin =
-            abi::EventOrigin { id: "trial", host: "", port: 0, tls: false, path: "", connect_timeout_ms: 0, read_timeout_ms: 0 };
-        write_origin(&mut writer, &origin, &[]);
+        write_origin(&mut writer, origin, origin_headers);
     }
     if let Some(response) = response {
         write_response(&mut writer, response, None);

@@ -82,10 +82,10 @@ pub(crate) fn head(data: &[u8]) {
 /// The JSON that `edgeward test` reads.
 pub(crate) fn event(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(opened) = trial::TrialEvent::read(text) else { return };
+    let Ok(opened) = trial::read(text) else { return };
     assert!(opened.head.path().starts_with('/'), "{}", opened.head.target);
     assert_eq!(opened.response.is_none(), opened.moment.is_request());
-    opened.shown();
+    trial::shown(&opened);
 }
 
 /// A query, a line of cookies and a policy, one line each. Nobody has signed them.
