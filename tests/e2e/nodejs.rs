@@ -158,3 +158,55 @@ fn a_handler_that_cannot_be_loaded_is_refused_with_lambdas_message() {
         assert!(!output.status.success() && said.contains(told), "{source}: {said}");
     }
 }
+
+/// By esbuild, as `edgeward new --lang ts` bundles a function, and otherwise.
+#[test]
+fn a_stack_names_the_source_that_was_bundled() {
+    runtimes();
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/npm/node_modules/.bin/esbuild").canonicalize();
+    let esbuild = tools.expect("`tests/tools` installs esbuild");
+    let folder = tempfile::tempdir().unwrap();
+    for (file, text) in [
+        (
+            "src/index.ts",
+            "import { reach } from './lib/far';\n\ninterface Event {\n    far: number;\n}\n\nexport const handler = async (event: Event) => {\n    \
+             try {\n        return reach(event.far);\n    } catch (error) {\n        console.error(error);\n        throw error;\n    }\n};\n",
+        ),
+        (
+            "src/lib/far.ts",
+            "/* Not the first line. */\nexport function reach(far: number): number {\n    if (!far) throw new RangeError(`too far: ${far}`);\n    \
+             return far;\n}\n",
+        ),
+    ] {
+        fs::create_dir_all(folder.path().join(file).parent().unwrap()).unwrap();
+        fs::write(folder.path().join(file), text).unwrap();
+    }
+    for (arguments, has_map) in [
+        ("--sourcemap --outfile=a/index.js", true),
+        ("--sourcemap=inline --minify --outfile=b/index.js", true),
+        ("--sourcemap=external --minify --format=esm --outfile=c/index.mjs", true),
+        ("--sourcemap=inline --format=esm --outfile=d/lib/index.mjs", true),
+        ("--outfile=e/index.js", false),
+    ] {
+        let mut bundler = std::process::Command::new(&esbuild);
+        bundler.args(["src/index.ts", "--bundle", "--platform=node", "--target=es2023", "--log-level=warning"]);
+        assert!(bundler.args(arguments.split(' ')).current_dir(folder.path()).status().unwrap().success(), "{arguments}");
+        let package = arguments.split("--outfile=").nth(1).unwrap().split('/').next().unwrap();
+        let handler = if package == "d" { "lib/index.handler" } else { "index.handler" };
+        let mut command = edgeward();
+        command.args(["invoke", package, "--runtime", "nodejs24.x", "--handler", handler]).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let error: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        let (stack, log) = (error["stackTrace"].to_string(), String::from_utf8_lossy(&output.stderr).into_owned());
+        assert_eq!(error["errorMessage"], "too far: undefined");
+        for place in ["(src/lib/far.ts:3:", "(src/index.ts:9:"] {
+            // In what the function has logged itself, too.
+            assert_eq!(
+                (stack.contains(place), log.matches(place).count() >= 2),
+                (has_map, has_map),
+                "{arguments}: {stack}\n{log}"
+            );
+        }
+        assert_eq!(stack.contains("/var/task/"), !has_map, "{arguments}: {stack}");
+    }
+}
