@@ -22,8 +22,12 @@ struct Language {
     handler: &'static str,
     /// What the log says of an error that the function raises.
     raised: &'static [&'static str],
+    /// And of a reply that is no JSON.
+    unmarshalled: &'static str,
     /// Main files that INIT refuses, and what the log says then.
     refused: &'static [(&'static str, &'static str)],
+    /// What the log says of a function that ends with status 3.
+    exited: &'static str,
     /// What the log says of a function that takes more memory than it may.
     out_of_memory: &'static str,
     /// What `fetch` tells of a destination that was not granted, and of one where nobody listens.
@@ -42,6 +46,7 @@ const PYTHON: Language = Language {
         "File \\\"/var/task/lambda_function.py\\\", line 64, in fail",
         "raise ValueError(\\\"no apples left\\\")",
     ],
+    unmarshalled: "Runtime.MarshalError: Unable to marshal response: ",
     refused: &[
         ("import apples\n", "Runtime.ImportModuleError: Unable to import module 'lambda_function': No module named 'apples'"),
         (
@@ -55,12 +60,34 @@ const PYTHON: Language = Language {
         ("apples = {}\napples[1]\n", "KeyError: 1"),
         ("import sys\nsys.exit(3)\n", "Runtime.ExitError: Error: Runtime exited with error: exit status 3"),
     ],
+    exited: "Runtime exited with error: exit status 3",
     // Not killed, as on Lambda: the interpreter is told, and so is the function.
     out_of_memory: "[ERROR] MemoryError",
     unreachable: ["PermissionError", "ConnectionRefusedError"],
 };
 
-const LANGUAGES: [Language; 1] = [PYTHON];
+const NODE: Language = Language {
+    name: "nodejs24.x",
+    runtime: Runtime::Nodejs,
+    folder: "nodejs",
+    file: "index.js",
+    handler: "index.handler",
+    raised: &["\\tERROR\\tInvoke Error", "RangeError", "no apples left", "/var/task/index.js:11:"],
+    unmarshalled: "Unable to stringify response body",
+    refused: &[
+        ("require('apples');\n", "Runtime.ImportModuleError: Error: Cannot find module 'apples'"),
+        ("exports.handler = async (event context) => {};\n", "Runtime.UserCodeSyntaxError: SyntaxError: "),
+        ("exports.other = async () => {};\n", "Runtime.HandlerNotFound: index.handler is undefined or not exported"),
+        ("throw new TypeError('at load');\n", "TypeError: at load"),
+    ],
+    // WASI 0.2 has one status for all errors.
+    exited: "Exited with i32 exit status 1",
+    out_of_memory: "InternalError: out of memory",
+    // Why, the log says.
+    unreachable: ["HTTP request failed", "HTTP request failed"],
+};
+
+const LANGUAGES: [Language; 2] = [PYTHON, NODE];
 
 impl Language {
     /// An edge with one worker, whose function keeps its instance.
@@ -106,20 +133,21 @@ fn a_function_does_what_it_does_on_lambda() {
         let echoed = edge.request("POST", "/echo", "Content-Type: text/plain\r\n", "né \u{1f600}".as_bytes());
         assert_eq!((echoed.status, echoed.header("x-function"), echoed.text()), (201, "echo", "né \u{1f600}".into()));
         for (target, body) in [
-            ("/json", "{\"text\": \"né \u{1f600}\", \"list\": [1, 2.5, true, null]}"),
             ("/nothing", "null"),
             ("/text", "né"),
             ("/env", "orders"),
             ("/file", "data of the package"),
             ("/late", "later"),
             // Each call was one of this instance's.
+            ("/count", "7"),
             ("/count", "8"),
-            ("/count", "9"),
             ("/environment", "[\"TABLE\"]"),
         ] {
             let answer = edge.get(target);
             assert_eq!((answer.status, answer.text()), (200, body.to_owned()), "{} {target}\n{}", language.name, edge.log());
         }
+        let shown: Value = serde_json::from_str(&edge.get("/json").text()).unwrap();
+        assert_eq!(shown, json!({ "text": "né \u{1f600}", "list": [1, 2.5, true, null] }));
         assert_eq!(edge.get("/binary").body, b"\xff\x00\xfe");
         assert_eq!(edge.get("/big").body.len(), 100_000);
         let about: Value = serde_json::from_str(&edge.get("/about").text()).unwrap();
@@ -159,7 +187,7 @@ fn an_error_of_a_function_is_told_with_its_stack() {
             at.is_some()
         });
         assert_eq!(edge.get("/nonsense").status, 503);
-        eventually("the log says why", || edge.log().contains("Runtime.MarshalError: Unable to marshal response: "));
+        eventually("the log says why", || edge.log().contains(language.unmarshalled));
         // The instance serves on.
         assert_eq!(edge.get("/count").text(), "3");
     }
@@ -174,7 +202,7 @@ fn a_function_that_ends_or_exceeds_a_limit_is_begun_anew() {
         assert_eq!(edge.get("/count").text(), "1");
         let exited = edge.get("/exit");
         assert_eq!(exited.status, 503, "{exited:?}");
-        eventually("the log says how", || edge.log().contains("Runtime exited with error: exit status 3"));
+        eventually("the log says how", || edge.log().contains(language.exited));
         assert_eq!(of(&edge, "narrow", "/count").text(), "1");
         let over = of(&edge, "narrow", "/loop");
         assert_eq!(over.status, 503, "{over:?}");

@@ -11,14 +11,7 @@ const begun = Math.random();
 
 const behaviors = {
     echo: async (event) => ({ body: event.body, query: event.queryStringParameters, text: 'żółć 🎉' }),
-    context: async (event, context) => ({
-        ...context,
-        left: context.getRemainingTimeInMillis() > 0,
-        name: context.functionName,
-    }),
-    env: async () => process.env.TABLE,
     modules: async () => [double(21), data.answer, greeter.greeting, (await import('./late.mjs')).late, __filename, process.cwd()],
-    nothing: async () => {},
     calls: async () => ++calls,
     random: async () => [begun, Math.random(), crypto.randomUUID()],
     callback: (event, context, callback) => setTimeout(() => callback(null, 'later'), 5),
