@@ -39,7 +39,9 @@ fn main() -> ExitCode {
 }
 
 fn run(wanted: Vec<String>) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the builder's folder has a parent")?;
+    // `cargo run` says where it is. What was compiled in may be another checkout's: its target folder can be copied.
+    let folder = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&folder).parent().context("the builder's folder has a parent")?;
     let worlds = Worlds::load(&root.join("../wit/edge"))?;
 
     let mut guests = guests::find(root)?;
