@@ -166,6 +166,7 @@ fn help_offers_what_works() {
         " invoke",
         " bench",
         " bench cold-warm",
+        " bench languages",
         " bench fuel",
         " cache",
         " cache stats",

@@ -152,7 +152,7 @@ impl Host {
         // What takes long, and may fail, while a predecessor still has everything; below it is there already.
         let mut built = Revisions::default();
         if let Some(predecessor) = &mut sockets.predecessor {
-            built = publisher.revisions(&config, &built)?;
+            built = publisher.revisions(&config, &built, server.compiling)?;
             predecessor.release();
         }
         let cache = Cache::open(&cache_options(&config.cache), telemetry.cache()).context("cache")?;

@@ -147,7 +147,7 @@ impl MeasuredCode<'_> {
 
     /// Its code, and which hooks it has.
     fn code(&self, engines: &Engines) -> anyhow::Result<(ViewerCode, Vec<Moment>)> {
-        let (limits, bounds) = (Limits::defaults(Profile::Viewer), Compiling::default());
+        let (limits, bounds) = (Limits::defaults(Profile::Viewer), Compiling::default().waited_for());
         match self {
             MeasuredCode::Component(bytes) => {
                 let compiled = compile::compiled(engines, &ComponentSource::from_bytes(bytes)?, &limits, bounds)?;

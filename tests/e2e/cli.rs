@@ -98,6 +98,29 @@ fn bench_draws_a_picture() {
 }
 
 #[test]
+fn bench_compares_functions() {
+    let event = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(event.path(), r#"{"do": "echo"}"#).unwrap();
+    let (handler, program) = (component("function-behaviors"), component("function-program"));
+    let event = event.path().display().to_string();
+    let arguments = ["bench", "languages", &handler, &program, "--event", &event, "--rounds", "100"];
+    let (code, table, errors) = run(&arguments);
+    assert_eq!(code, Some(0), "{errors}");
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(
+        rows.len() == 4
+            && rows.iter().all(|row| row.matches(" |").count() == rows[0].matches(" |").count() || row.contains("-|"))
+    );
+    assert!(rows[2].contains(&handler) && rows[3].contains(&program), "{table}");
+    let (_, json, _) = run(&[&arguments[..], &["--json"]].concat());
+    let reports: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let first_call = |file: &str| reports[file]["stages"].as_array().unwrap().iter().any(|stage| stage["stage"] == "first call");
+    assert!(first_call(&handler) && first_call(&program), "{json}");
+    let (code, _, error) = run(&["bench", "languages", &component("edge-rules")]);
+    assert!(code == Some(1) && error.contains("edge-rules"), "{code:?} {error}");
+}
+
+#[test]
 fn bench_prices_code_of_every_kind() {
     let (code, json, errors) = run(&["bench", "fuel", "--json"]);
     assert_eq!(code, Some(0), "{errors}");

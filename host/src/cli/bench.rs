@@ -1,5 +1,7 @@
-//! `edgeward bench cold-warm` measures the cost of a start, as a table, JSON or a chart; `edgeward bench fuel` measures
-//! how long code of different kinds runs under a CPU limit.
+//! `edgeward bench cold-warm` measures the cost of a start, as a table, JSON or a chart; `languages` compares functions; `edgeward bench
+//! fuel` measures how long code of different kinds runs under a CPU limit.
+
+mod languages;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::UsageError;
 use super::output::say;
-use super::source::{self, LanguageOption, Workshop};
+use super::source::{self, LanguageOption, RuntimesOption, Workshop};
 use crate::function::call::{Invocation, InvokeContext};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
@@ -39,6 +41,9 @@ enum BenchCommand {
         after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json"
     )]
     ColdWarm(ColdWarm),
+    /// Compare functions that do the same in several languages: a row of a Markdown table for each.
+    #[command(after_help = "Examples:\n  edgeward bench languages echo.py echo.mjs echo.wasm --event event.json")]
+    Languages(languages::Languages),
     /// Measure how long code of different kinds runs on this machine until a CPU limit of 1 ms ends it.
     #[command(
         after_help = "Examples:\n  edgeward bench fuel\n  edgeward bench fuel --json | jq '.kinds[] | select(.factor > 2)'"
@@ -80,6 +85,7 @@ struct ColdWarm {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
         BenchCommand::ColdWarm(args) => cold_warm(args),
+        BenchCommand::Languages(args) => languages::run(args),
         BenchCommand::Fuel(args) => fuel(args),
     }
 }
@@ -101,8 +107,8 @@ fn cold_warm(args: &ColdWarm) -> anyhow::Result<()> {
     let title = args.file.as_ref().map_or("the built-in minimal hook".to_owned(), |file| file.display().to_string());
     let rounds = args.rounds as usize;
     let report = match (&args.file, args.language.runtime) {
-        (Some(file), Some(language)) if language.profile() == Profile::Worker => function(args, file, Some(language))?,
-        (Some(file), None) if is_function(file) => function(args, file, None)?,
+        (Some(file), Some(language)) if language.profile() == Profile::Worker => function(&of(args, file, Some(language)))?,
+        (Some(file), None) if is_function(file) => function(&of(args, file, None))?,
         (Some(file), Some(language)) => {
             let runtimes = Runtimes::new(args.language.runtimes.found());
             let source = runtimes.code(language, file, source::read(file, language)?);
@@ -139,15 +145,38 @@ fn is_function(file: &Path) -> bool {
         .is_some_and(|outline| outline.moments.is_empty() && matches!(outline.http, Some(HttpVersion::Event | HttpVersion::Cgi)))
 }
 
-fn function(args: &ColdWarm, file: &Path, language: Option<Language>) -> anyhow::Result<ColdWarmReport> {
-    let event = match &args.event {
+fn of<'a>(args: &'a ColdWarm, file: &'a Path, language: Option<Language>) -> FunctionFile<'a> {
+    FunctionFile {
+        file,
+        language,
+        handler: args.handler.as_deref(),
+        event: args.event.as_deref(),
+        runtimes: &args.language.runtimes,
+        rounds: args.rounds as usize,
+    }
+}
+
+/// A function to be measured, and how.
+struct FunctionFile<'a> {
+    file: &'a Path,
+    /// Of a source.
+    language: Option<Language>,
+    handler: Option<&'a str>,
+    event: Option<&'a Path>,
+    runtimes: &'a RuntimesOption,
+    rounds: usize,
+}
+
+fn function(subject: &FunctionFile<'_>) -> anyhow::Result<ColdWarmReport> {
+    let file = subject.file;
+    let event = match subject.event {
         Some(event) => Bytes::from(std::fs::read(event).with_context(|| format!("cannot read {}", event.display()))?),
         None => Bytes::from_static(b"{}"),
     };
-    let workshop = Workshop::empty("bench", args.language.runtimes.found())?;
-    let code = match language {
-        Some(language) => workshop.function(language, file, args.handler.as_deref())?,
-        None => Workshop::component(&std::fs::read(file)?)?,
+    let workshop = Workshop::empty("bench", subject.runtimes.found())?;
+    let code = match subject.language {
+        Some(language) => workshop.function(language, file, subject.handler)?,
+        None => Workshop::component(&std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?)?,
     };
     let deploy = |policy: InstancePolicy| {
         let spec = Spec { policy, min_warm: Some(0), ..Spec::new("bench", code.id(), Profile::Worker) };
@@ -160,7 +189,7 @@ fn function(args: &ColdWarm, file: &Path, language: Option<Language>) -> anyhow:
     let bytes = usize::try_from(std::fs::metadata(file)?.len()).unwrap_or(usize::MAX);
     let function = MeasuredFunction { bytes, deploy: &deploy, invocation: &invocation };
     let bar = progress()?;
-    let report = measure::function_cold_warm(&function, args.rounds as usize, |share| advance(&bar, share));
+    let report = measure::function_cold_warm(&function, subject.rounds, |share| advance(&bar, share));
     bar.finish_and_clear();
     report
 }

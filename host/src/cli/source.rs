@@ -47,14 +47,19 @@ impl RuntimesOption {
     }
 }
 
-/// A file that is no component, in a message: perhaps `--runtime` was forgotten.
-pub(super) fn named(file: &Path, profile: Profile) -> String {
-    let runtime = match (file.extension().and_then(|extension| extension.to_str()), profile) {
+/// The language of a source by the name of its file, where it is a hook or a function.
+pub(super) fn language_of(file: &Path, profile: Profile) -> Option<Language> {
+    match (file.extension().and_then(|extension| extension.to_str()), profile) {
         (Some("js" | "mjs" | "cjs"), Profile::Viewer) => Some(Language::CloudfrontJs2),
         (Some("js" | "mjs" | "cjs"), Profile::Worker) => Some(Language::Nodejs24),
         (Some("py"), _) => Some(Language::Python314),
         _ => None,
-    };
+    }
+}
+
+/// A file that is no component, in a message: perhaps `--runtime` was forgotten.
+pub(super) fn named(file: &Path, profile: Profile) -> String {
+    let runtime = language_of(file, profile);
     let hint =
         runtime.map_or_else(String::new, |runtime| format!(" (a source needs `--runtime`, such as `--runtime {runtime}`)"));
     format!("{}{hint}", file.display())
@@ -126,8 +131,7 @@ impl Workshop {
     }
 
     pub(super) fn deploy(&self, spec: Spec, code: &CodeFile) -> Result<Arc<Revision>, DeployError> {
-        // Somebody waits for it, and nobody is served.
-        self.builder.build(spec, code, Compiling { niceness: 0, ..Compiling::default() }).map(Arc::new)
+        self.builder.build(spec, code, Compiling::default().waited_for()).map(Arc::new)
     }
 }
 

@@ -48,9 +48,8 @@ impl Publisher {
 
     /// The revisions of all functions of a configuration; those that are in `before` with the same code and settings are
     /// kept. Compiles, on all CPUs: never call it on a worker.
-    pub(super) fn revisions(&self, config: &Config, before: &Revisions) -> anyhow::Result<Revisions> {
+    pub(super) fn revisions(&self, config: &Config, before: &Revisions, bounds: Compiling) -> anyhow::Result<Revisions> {
         let functions: Vec<_> = config.functions.values().collect();
-        let bounds = config.server.compiling;
         let built = in_parallel(&functions, |function| revision(function, before.get(&function.name), &self.builder, bounds));
         let (mut revisions, mut refused) = (Revisions::new(), Vec::new());
         for (function, built) in functions.into_iter().zip(built) {
@@ -75,7 +74,9 @@ impl Publisher {
         before: Option<&Snapshot>,
         cache: &Arc<Cache>,
     ) -> anyhow::Result<Snapshot> {
-        let revisions = self.revisions(config, built)?;
+        // Nothing is served before the first one.
+        let bounds = if before.is_some() { config.server.compiling } else { config.server.compiling.waited_for() };
+        let revisions = self.revisions(config, built, bounds)?;
         let wrong = wrong_roles(config, |name| revisions.get(name).map(|revision| revision.inspection()));
         if !wrong.is_empty() {
             return Err(joined(&wrong));

@@ -19,6 +19,13 @@ impl Default for Compiling {
     }
 }
 
+impl Compiling {
+    /// Somebody waits for it, and nobody is served meanwhile.
+    pub fn waited_for(self) -> Compiling {
+        Compiling { niceness: 0, ..self }
+    }
+}
+
 /// What bounds compiling: first by what can be foretold of a component, then by what the process that compiles may use.
 pub mod compile {
     /// Address space of the process that compiles one component.

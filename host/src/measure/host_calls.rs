@@ -69,7 +69,8 @@ pub(super) fn host_calls(engines: &Engines) -> anyhow::Result<Vec<CodeKind>> {
     let mut found = Vec::new();
     for (name, rounds, data, emit) in kinds() {
         let bytes = hook::component(&data, emit);
-        let viewer = compile::compiled(engines, &ComponentSource::from_bytes(&bytes)?, &limits, Compiling::default())?;
+        let viewer =
+            compile::compiled(engines, &ComponentSource::from_bytes(&bytes)?, &limits, Compiling::default().waited_for())?;
         let code = ViewerCode::new(engines, &viewer, &limits, Some(Arc::new(BenchValues::new())))?;
         let (ns, units) = Runs::new(&code)?.time(rounds).map_err(|error| anyhow::anyhow!("{name}: {error:#}"))?;
         let factor = ns / units * engines.fuel.units_per_us() / 1000.0;
