@@ -1,0 +1,4 @@
+// Promises without end.
+async function handler(event) {
+  for (;;) await null;
+}

@@ -1,0 +1,4 @@
+// Promises without end.
+export const handler = async () => {
+  for (;;) await null;
+};
