@@ -175,8 +175,9 @@ pub mod worker {
     /// And so is one with more handles to what the host holds for it, or more tasks, futures and streams under way: a
     /// hundred thousand header fields, or waits, take as long.
     pub const TEARDOWN_INLINE_HANDLES: usize = 64;
-    /// The niceness of that thread: of a core that both want it gets a thirtieth.
-    pub const TEARDOWN_NICE: i32 = 15;
+    /// The niceness of that thread: of a core that both want it gets a seventieth. The kernel gives it that in slices of several
+    /// milliseconds, in which requests wait: they should be fewer than one in a hundred.
+    pub const TEARDOWN_NICE: i32 = 19;
     /// Calls that may make or fill `Fields`, until it is looked what they hold.
     pub const FIELD_CALLS_UNCOUNTED: u32 = 64;
     /// What an entry of a header map counts for: its slot, two index entries, and the allocations of a short name and value.

@@ -8,7 +8,7 @@ use rquickjs_sys as q;
 
 use crate::answer::{self, Answer};
 use crate::atoms::{self, Atoms};
-use crate::event::{self, Event};
+use crate::event::{self, Event, Skeleton};
 use crate::globals::{Compiled, Piece};
 use crate::js::{self, Ctx, Js, Thrown, Value};
 use crate::pairs;
@@ -61,6 +61,8 @@ pub struct Engine {
     pieces: [Cell<Option<Value>>; Piece::COUNT],
     handler: Cell<Value>,
     call: RefCell<Call>,
+    /// The objects of the next event, of a request and of a response.
+    skeletons: [RefCell<Option<Skeleton>>; 2],
 }
 
 /// Values that each event has.
@@ -90,7 +92,7 @@ impl Prepared {
     /// An error is the text for whoever builds the Runtime.
     pub fn new(dialect: Dialect) -> Result<Prepared, String> {
         let engine = Prepared(Engine::new(dialect).ok_or("there is no memory for the engine")?);
-        let made = event::keep_shapes(engine.engine()).and_then(|()| globals::prepare(engine.engine()));
+        let made = engine.engine().make_skeletons().and_then(|()| globals::prepare(engine.engine()));
         made.map_err(|Thrown| error::take(engine.engine().ctx))?;
         // Not after `load`: it writes to each object, and the objects that are here would become part of each function.
         // SAFETY: nothing runs.
@@ -199,6 +201,7 @@ impl Engine {
                 pieces: [const { Cell::new(None) }; Piece::COUNT],
                 handler: Cell::new(js::JS_UNDEFINED),
                 call: RefCell::default(),
+                skeletons: Default::default(),
             }));
             q::JS_SetContextOpaque(ctx, engine.cast());
             NonNull::new(engine)
@@ -212,6 +215,19 @@ impl Engine {
     pub unsafe fn of<'a>(ctx: Ctx) -> &'a Engine {
         // SAFETY: set in `new`, never freed, and only shared.
         unsafe { &*q::JS_GetContextOpaque(ctx).cast::<Engine>() }
+    }
+
+    fn make_skeletons(&self) -> Js<()> {
+        for (is_response, skeleton) in [false, true].into_iter().zip(&self.skeletons) {
+            skeleton.replace(Some(Skeleton::new(self, is_response)?));
+        }
+        event::keep_shapes(self)
+    }
+
+    /// Objects that no handler has seen. After a call the instance is put back, and so has its skeletons again.
+    pub fn skeleton(&self, is_response: bool) -> Js<Skeleton> {
+        let kept = self.skeletons[usize::from(is_response)].take();
+        kept.map_or_else(|| Skeleton::new(self, is_response), Ok)
     }
 
     /// Nothing in `read` may run JavaScript.

@@ -130,19 +130,80 @@ pub struct Response {
     pub cookies: Pairs,
 }
 
-/// Keeps an object of every shape that `objects` passes through, up to its last. A new one then takes these shapes as it
+/// The objects of an event with nothing of a request in them. They are made with the engine, so that they are in the image, and a
+/// call only fills them.
+pub struct Skeleton {
+    event: Value,
+    context: Value,
+    viewer: Value,
+    request: Value,
+    query: Pairs,
+    headers: Pairs,
+    cookies: Pairs,
+    response: Option<ResponseSkeleton>,
+}
+
+struct ResponseSkeleton {
+    response: Value,
+    headers: Pairs,
+    cookies: Pairs,
+}
+
+impl Skeleton {
+    pub fn new(engine: &Engine, is_response: bool) -> Js<Skeleton> {
+        let (ctx, atoms, constants) = (engine.ctx, &engine.atoms, &engine.constants);
+        let object = |members: &[(js::Atom, Value)]| {
+            let object = js::object(ctx)?;
+            members.iter().try_for_each(|(name, value)| js::define(ctx, object, *name, js::dup(ctx, *value)))?;
+            Ok(object)
+        };
+        let nothing = js::JS_UNDEFINED;
+        let moment = if is_response { constants.viewer_response } else { constants.viewer_request };
+        let context = object(&[
+            (atoms.distribution_domain_name, nothing),
+            (atoms.distribution_id, nothing),
+            (atoms.event_type, moment),
+            (atoms.request_id, nothing),
+        ])?;
+        let viewer = object(&[(atoms.ip, nothing)])?;
+        let (query, headers, cookies) = (Pairs::new(engine)?, Pairs::new(engine)?, Pairs::new(engine)?);
+        let request = object(&[
+            (atoms.method, constants.get),
+            (atoms.uri, nothing),
+            (atoms.querystring, query.object),
+            (atoms.headers, headers.object),
+            (atoms.cookies, cookies.object),
+        ])?;
+        if engine.dialect == Dialect::Two {
+            js::define_hidden_atom(ctx, request, atoms.raw_query_string, js::dup(ctx, constants.raw_query_string))?;
+        }
+        let event = object(&[
+            (atoms.version, constants.version),
+            (atoms.context, context),
+            (atoms.viewer, viewer),
+            (atoms.request, request),
+        ])?;
+        let mut skeleton = Skeleton { event, context, viewer, request, query, headers, cookies, response: None };
+        if is_response {
+            let (headers, cookies) = (Pairs::new(engine)?, Pairs::new(engine)?);
+            let response = object(&[
+                (atoms.status_code, nothing),
+                (atoms.status_description, nothing),
+                (atoms.headers, headers.object),
+                (atoms.cookies, cookies.object),
+            ])?;
+            js::define(ctx, event, atoms.response, js::dup(ctx, response))?;
+            skeleton.response = Some(ResponseSkeleton { response, headers, cookies });
+        }
+        Ok(skeleton)
+    }
+}
+
+/// Keeps an object of every shape that one with a value passes through, up to its last. A new one then takes these shapes as it
 /// grows; without them it would make each anew and throw the last one away.
 pub fn keep_shapes(engine: &Engine) -> Js<()> {
     let (ctx, atoms) = (engine.ctx, &engine.atoms);
-    let shapes: [&[js::Atom]; 7] = [
-        &[atoms.version, atoms.context, atoms.viewer, atoms.request, atoms.response],
-        &[atoms.distribution_domain_name, atoms.distribution_id, atoms.event_type, atoms.request_id],
-        &[atoms.ip],
-        &[atoms.method, atoms.uri, atoms.querystring, atoms.headers, atoms.cookies],
-        &[atoms.status_code, atoms.status_description, atoms.headers, atoms.cookies],
-        &[atoms.value, atoms.multi_value],
-        &[atoms.value, atoms.attributes, atoms.multi_value],
-    ];
+    let shapes: [&[js::Atom]; 2] = [&[atoms.value, atoms.multi_value], &[atoms.value, atoms.attributes, atoms.multi_value]];
     for shape in shapes {
         for len in 0..=shape.len() {
             let object = js::object(ctx)?;
@@ -152,60 +213,44 @@ pub fn keep_shapes(engine: &Engine) -> Js<()> {
     Ok(())
 }
 
-/// Makes the objects.
+/// Makes the objects of an event.
 pub fn objects(engine: &Engine, event: &Event) -> Js<Objects> {
-    let (ctx, atoms, constants) = (engine.ctx, &engine.atoms, &engine.constants);
-    let put = |object: Value, name, value: Value| js::define(ctx, object, name, value);
+    let (ctx, atoms) = (engine.ctx, &engine.atoms);
+    let put = |object: Value, name, value: Value| js::put(ctx, object, name, value);
+    let made = engine.skeleton(event.is_response)?;
 
-    let top = js::object(ctx)?;
-    put(top, atoms.version, js::dup(ctx, constants.version))?;
-
-    let context = js::object(ctx)?;
     let site = js::string(ctx, event.site)?;
-    put(context, atoms.distribution_domain_name, js::dup(ctx, site))?;
-    put(context, atoms.distribution_id, site)?;
-    let moment = if event.is_response { constants.viewer_response } else { constants.viewer_request };
-    put(context, atoms.event_type, js::dup(ctx, moment))?;
-    put(context, atoms.request_id, js::string(ctx, event.request_id)?)?;
-    put(top, atoms.context, context)?;
+    put(made.context, atoms.distribution_domain_name, js::dup(ctx, site))?;
+    put(made.context, atoms.distribution_id, site)?;
+    put(made.context, atoms.request_id, js::string(ctx, event.request_id)?)?;
+    put(made.viewer, atoms.ip, js::string(ctx, event.client_ip)?)?;
 
-    let viewer = js::object(ctx)?;
-    put(viewer, atoms.ip, js::string(ctx, event.client_ip)?)?;
-    put(top, atoms.viewer, viewer)?;
-
-    let object = js::object(ctx)?;
     let uri = js::string(ctx, event.uri)?;
-    let method = if event.method == b"GET" { js::dup(ctx, constants.get) } else { js::string(ctx, event.method)? };
-    let query = query(engine, event.query)?;
-    let (headers, cookies) = headers(engine, event.request_headers, b"cookie")?;
-    put(object, atoms.method, method)?;
-    put(object, atoms.uri, js::dup(ctx, uri))?;
-    put(object, atoms.querystring, js::dup(ctx, query.object))?;
-    put(object, atoms.headers, js::dup(ctx, headers.object))?;
-    put(object, atoms.cookies, js::dup(ctx, cookies.object))?;
-    if engine.dialect == Dialect::Two {
-        js::define_hidden_atom(ctx, object, atoms.raw_query_string, js::dup(ctx, constants.raw_query_string))?;
+    put(made.request, atoms.uri, js::dup(ctx, uri))?;
+    if event.method != b"GET" {
+        put(made.request, atoms.method, js::string(ctx, event.method)?)?;
     }
-    put(top, atoms.request, object)?;
-    let request = Request { method: event.method, uri, query, headers, cookies };
+    made.query.fill(query(event.query));
+    let (headers, cookies) = headers(event.request_headers, b"cookie");
+    made.headers.fill(headers);
+    made.cookies.fill(cookies);
+    let request = Request { method: event.method, uri, query: made.query, headers: made.headers, cookies: made.cookies };
 
     let mut response = None;
-    if let Some((status, reason, arrived)) = event.response {
-        let object = js::object(ctx)?;
+    if let (Some((status, reason, arrived)), Some(made)) = (event.response, made.response) {
         let reason = js::string(ctx, reason)?;
-        let (headers, cookies) = self::headers(engine, arrived, b"set-cookie")?;
-        put(object, atoms.status_code, js::int(i32::from(status)))?;
-        put(object, atoms.status_description, js::dup(ctx, reason))?;
-        put(object, atoms.headers, js::dup(ctx, headers.object))?;
-        put(object, atoms.cookies, js::dup(ctx, cookies.object))?;
-        put(top, atoms.response, object)?;
-        response = Some(Response { status, reason, headers, cookies });
+        put(made.response, atoms.status_code, js::int(i32::from(status)))?;
+        put(made.response, atoms.status_description, js::dup(ctx, reason))?;
+        let (headers, cookies) = self::headers(arrived, b"set-cookie");
+        made.headers.fill(headers);
+        made.cookies.fill(cookies);
+        response = Some(Response { status, reason, headers: made.headers, cookies: made.cookies });
     }
-    Ok(Objects { event: top, request, response })
+    Ok(Objects { event: made.event, request, response })
 }
 
 /// Headers, and the cookies that are in those of one name.
-fn headers(engine: &Engine, arrived: Headers, jar: &[u8]) -> Js<(Pairs, Pairs)> {
+fn headers(arrived: Headers, jar: &[u8]) -> (Table, Table) {
     let (mut headers, mut cookies) = (Table::with_capacity(arrived.count), Table::default());
     for (name, value) in arrived {
         match name == jar {
@@ -214,7 +259,7 @@ fn headers(engine: &Engine, arrived: Headers, jar: &[u8]) -> Js<(Pairs, Pairs)> 
             false => headers.insert(name, Arrived { raw: value, value, attributes: None }),
         }
     }
-    Ok((Pairs::new(engine, headers)?, Pairs::new(engine, cookies)?))
+    (headers, cookies)
 }
 
 fn request_cookies(cookies: &mut Table, header: &'static [u8]) {
@@ -231,13 +276,13 @@ fn response_cookie(cookies: &mut Table, raw: &'static [u8]) {
     cookies.insert(name, Arrived { raw, value, attributes: Some(attributes.trim_ascii()) });
 }
 
-fn query(engine: &Engine, query: &'static [u8]) -> Js<Pairs> {
+fn query(query: &'static [u8]) -> Table {
     let mut pairs = Table::default();
     for raw in query.split(|byte| *byte == b'&').filter(|raw| !raw.is_empty()) {
         let (name, value) = pair(raw);
         pairs.insert(name, Arrived { raw, value, attributes: None });
     }
-    Pairs::new(engine, pairs)
+    pairs
 }
 
 /// Splits at the first `=`; without one there is no value.

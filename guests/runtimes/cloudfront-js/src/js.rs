@@ -167,6 +167,15 @@ pub fn define(ctx: Ctx, object: Value, name: Atom, value: Value) -> Js<()> {
     define_as(ctx, object, name, value, PLAIN)
 }
 
+/// Assigns to a property that there is; takes the value.
+pub fn put(ctx: Ctx, object: Value, name: Atom, value: Value) -> Js<()> {
+    // SAFETY: values of this context.
+    match unsafe { q::JS_SetProperty(ctx, object, name, value) } {
+        -1 => Err(Thrown),
+        _ => Ok(()),
+    }
+}
+
 pub fn define_hidden_atom(ctx: Ctx, object: Value, name: Atom, value: Value) -> Js<()> {
     define_as(ctx, object, name, value, HIDDEN)
 }
@@ -283,6 +292,14 @@ impl Text {
     /// The text, if it is well-formed.
     pub fn str(&self) -> Option<&str> {
         std::str::from_utf8(self).ok()
+    }
+
+    /// The bytes, where what is no character has been replaced.
+    pub fn utf8(&self) -> Vec<u8> {
+        match self.is_ascii() {
+            true => self.to_vec(),
+            false => self.lossy().into_bytes(),
+        }
     }
 
     pub fn lossy(&self) -> String {

@@ -221,7 +221,7 @@ fn write_cookies(engine: &Engine, was: Option<&Pairs>, object: Value, answer: &m
 fn body_of(engine: &Engine, body: Value) -> Result<Vec<u8>, Refusal> {
     let (ctx, atoms) = (engine.ctx, &engine.atoms);
     if js::is_string(body) {
-        return Ok(Text::of(ctx, body)?.lossy().into_bytes());
+        return Ok(Text::of(ctx, body)?.utf8());
     }
     if !js::is_object(body) || js::is_array(body) {
         return refuse("response.body is neither a string nor an object with `encoding` and `data`");
@@ -232,9 +232,9 @@ fn body_of(engine: &Engine, body: Value) -> Result<Vec<u8>, Refusal> {
     if !js::is_string(data) {
         return refuse("response.body.data is not a string");
     }
-    let data = Text::of(ctx, data)?.lossy();
+    let data = Text::of(ctx, data)?.utf8();
     match encoding.as_str() {
-        "text" => Ok(data.into_bytes()),
+        "text" => Ok(data),
         "base64" => match base64::engine::general_purpose::STANDARD.decode(&data) {
             Ok(body) => Ok(body),
             Err(error) => refuse(format!("response.body.data is not base64: {error}")),

@@ -59,13 +59,18 @@ pub fn register(ctx: Ctx) -> Js<q::JSClassID> {
 }
 
 impl Pairs {
-    pub fn new(engine: &Engine, table: Table) -> Js<Pairs> {
+    /// An object with an empty table.
+    pub fn new(engine: &Engine) -> Js<Pairs> {
         // SAFETY: the class is this runtime's.
         let object = js::checked(unsafe { q::JS_NewObjectClass(engine.ctx, engine.pairs) })?;
-        let table = Rc::new(RefCell::new(table));
+        let table = Rc::<RefCell<Table>>::default();
         // SAFETY: an object of that class, which keeps its count for good.
         unsafe { q::JS_SetOpaque(object, Rc::into_raw(table.clone()).cast_mut().cast()) };
         Ok(Pairs { object, table })
+    }
+
+    pub fn fill(&self, table: Table) {
+        *self.table.borrow_mut() = table;
     }
 
     /// Whether anything arrived.
