@@ -23,4 +23,4 @@ pub use function::{CLOCK_ANCHOR_MS, InstancePolicy, Limits, OverMaximum, audit, 
 pub use limit::Limit;
 pub use profile::{Bound, Calls, EngineShape, InstanceShape, Profile, UNBOUNDED};
 pub use telemetry::{logging, tracing};
-pub use wasm::{Compiling, aot, cgi, compile, egress, event, host, init, instantiation, offered, restore, worker};
+pub use wasm::{Compiling, aot, cgi, compile, egress, event, host, init, instantiation, offered, restore, tmp, worker};

@@ -109,7 +109,8 @@ impl Language {
 
     fn config(&self) -> Config {
         let roomy = json!({ "cpu_us": 60_000_000, "deadline_ms": 20_000, "memory_bytes": 256 << 20 });
-        let narrow = json!({ "cpu_us": 1_000_000, "deadline_ms": 20_000, "memory_bytes": 48 << 20, "reply_bytes": 50_000 });
+        let narrow = json!({ "cpu_us": 1_000_000, "deadline_ms": 20_000, "memory_bytes": 48 << 20, "reply_bytes": 50_000,
+            "ephemeral_storage_bytes": 4 << 20 });
         let functions = [("f", &roomy, json!(["127.0.0.1:*"])), ("alone", &roomy, json!([])), ("narrow", &narrow, json!([]))];
         let mut config = Config::new().server("workers", 1);
         for (name, limits, network) in functions {
@@ -212,6 +213,33 @@ fn a_function_that_ends_or_exceeds_a_limit_is_begun_anew() {
         eventually("the log says why", || edge.log().contains(language.out_of_memory));
         let large = of(&edge, "narrow", "/big");
         assert_eq!(large.status, 502, "{large:?}");
+    }
+}
+
+#[test]
+fn a_function_has_a_folder_for_temporary_files() {
+    for language in LANGUAGES {
+        let edge = language.start();
+        let told = |answer: Answer| {
+            serde_json::from_str::<Value>(&answer.text()).unwrap_or_else(|error| panic!("{error}: {answer:?}\n{}", edge.log()))
+        };
+        let expected = |before: Value, size: u32| json!({ "where": "/tmp", "text": "né2", "before": before, "after": ["init", "kept"], "size": size });
+        assert_eq!(told(edge.get("/tmp")), expected(json!(["init"]), 1), "{}", language.name);
+        assert_eq!(told(edge.get("/tmp")), expected(json!(["init", "kept"]), 2), "the instance is the same");
+        assert_eq!(told(edge.get("/large")), json!([true, true]), "what was written to disk");
+        // A new instance begins with what was written while it was loaded.
+        assert_eq!(edge.get("/abort").status, 503);
+        assert_eq!(told(edge.get("/tmp")), expected(json!(["init"]), 1));
+        assert_eq!(edge.get("/init").text(), "written in INIT");
+        // Over its size the language says so, and the instance serves on.
+        for count in [2, 4] {
+            let full = told(of(&edge, "narrow", "/fill"));
+            let [kind, is_no_space, says, size] = [0, 1, 2, 3].map(|at| &full[at]);
+            assert_eq!([kind, is_no_space, says], [&json!("OSError"), &json!(true), &json!("No space left on device")]);
+            // The file that INIT wrote takes a block.
+            assert!((3 << 20..4 << 20).contains(&size.as_u64().unwrap()), "{full}");
+            assert_eq!(of(&edge, "narrow", "/count").text(), count.to_string());
+        }
     }
 }
 

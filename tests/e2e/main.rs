@@ -48,6 +48,7 @@ mod sealed;
 mod signed;
 mod snapshots;
 mod sources;
+mod tmp;
 mod tracing;
 mod translate;
 mod viewer;

@@ -88,6 +88,17 @@ fn each_instance_has_random_numbers_and_state_of_its_own() {
 }
 
 #[test]
+fn a_node_function_has_a_folder_for_temporary_files() {
+    let edge = serving(&*format!("{REUSE}\nlimits = {{ ephemeral_storage_bytes = 4_194_304 }}"));
+    let expected = |before: Value, size: u32| json!(["/tmp", "né!", true, before, ["kept"], size]);
+    assert_eq!(value(&edge, "/tmp"), expected(json!([]), 1));
+    assert_eq!(value(&edge, "/tmp"), expected(json!(["kept"]), 2), "the instance is the same");
+    assert_eq!(edge.get("/fill").text(), "ENOSPC");
+    assert_eq!(value(&edge, "/tmp"), expected(json!(["kept"]), 3), "it serves on");
+    assert_eq!(value(&serving(""), "/tmp"), expected(json!([]), 1));
+}
+
+#[test]
 fn what_is_pending_after_an_answer_goes_on_in_the_next_call() {
     let edge = serving(REUSE);
     assert_eq!(edge.get("/leaves").text(), "at once");

@@ -42,6 +42,9 @@ pub(super) struct Args {
     /// Memory in MB, from 1 to 10240.
     #[arg(long, value_name = "MB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=10_240))]
     memory: u64,
+    /// `/tmp` in MB, from 512 to 10240.
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(512..=10_240))]
+    ephemeral_storage: u64,
     /// An environment variable, such as `TABLE=orders`. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -125,6 +128,7 @@ fn spec(args: &Args, code: &CodeFile) -> anyhow::Result<Spec> {
         .with(Limit::DeadlineMs, args.timeout * 1_000)?
         .with(Limit::CpuUs, args.timeout * 1_000_000)?
         .with(Limit::MemoryBytes, args.memory << 20)?
+        .with(Limit::EphemeralStorageBytes, args.ephemeral_storage << 20)?
         .with(Limit::ReplyBytes, limits::REPLY_BYTES)?;
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
     Ok(Spec {

@@ -113,6 +113,8 @@ pub struct Builder {
     engines: Arc<Engines>,
     runtimes: Runtimes,
     packages: PackageStore,
+    /// For what functions write to `/tmp`; nothing there has a name.
+    tmp_folder: Arc<Path>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -127,7 +129,7 @@ impl Builder {
     ) -> anyhow::Result<Builder> {
         let engines = Arc::new(Engines::new(folders.compiled, compiler).map_err(|error| anyhow::anyhow!("{error:#}"))?);
         let (runtimes, packages) = (Runtimes::new(runtimes), PackageStore::at(folders.packages.join("packages")));
-        Ok(Builder { lanes, engines, runtimes, packages, telemetry })
+        Ok(Builder { lanes, engines, runtimes, packages, tmp_folder: folders.packages.into(), telemetry })
     }
 
     /// The files of a function, which are copied, with the Runtime that is installed for its language.
@@ -176,7 +178,7 @@ impl Builder {
                 Code::Viewer(self.viewer_pool(spec, code, shelf::VIEWER, metrics)?)
             }
             Profile::Worker => {
-                let surroundings = surroundings(spec, Arc::default(), metrics);
+                let surroundings = self.surroundings(spec, Arc::default(), metrics);
                 let code = WorkerCode::new(&self.engines, &compiled, None, &spec.limits, surroundings)?;
                 Code::Worker(self.worker_pool(spec, code, compiled.inspection.http, metrics)?)
             }
@@ -217,11 +219,12 @@ impl Builder {
         let library = code.runtime.library.clone().map(|(host, guest)| MountedFolder { host, guest, kept: None });
         let package = code.package.clone();
         let task = MountedFolder { host: package.folder.clone(), guest: TASK, kept: Some(package) };
-        let mut surroundings = surroundings(spec, [task].into_iter().chain(library).collect(), metrics);
+        let mut surroundings = self.surroundings(spec, [task].into_iter().chain(library).collect(), metrics);
         surroundings.environment = Arc::new(lambda_environment(spec, code.language));
         let init = initial_state(&self.engines, &runtime, &code.handler, &spec.limits, surroundings.clone());
         let state = block_on(init)?;
         tell_log(spec, metrics, &state.log);
+        surroundings.tmp = state.tmp;
         let worker = WorkerCode::new(&self.engines, &runtime, Some(&state.module), &spec.limits, surroundings)?;
         let pool = self.worker_pool(spec, worker, runtime.inspection.http, metrics)?;
         Ok((Code::Worker(pool), runtime.inspection.clone()))
@@ -259,16 +262,18 @@ impl Builder {
         block_on(pool.warm_up(min_warm))?;
         Ok(pool)
     }
-}
 
-fn surroundings(spec: &Spec, folders: Arc<[MountedFolder]>, metrics: &Arc<FunctionMetrics>) -> Surroundings {
-    let connections = spec.limits.value(Limit::Connections);
-    Surroundings {
-        name: spec.name.as_str().into(),
-        environment: spec.environment.clone(),
-        key_values: key_values(spec),
-        egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),
-        folders,
+    fn surroundings(&self, spec: &Spec, folders: Arc<[MountedFolder]>, metrics: &Arc<FunctionMetrics>) -> Surroundings {
+        let connections = spec.limits.value(Limit::Connections);
+        Surroundings {
+            name: spec.name.as_str().into(),
+            environment: spec.environment.clone(),
+            key_values: key_values(spec),
+            egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),
+            folders,
+            tmp: None,
+            tmp_folder: self.tmp_folder.clone(),
+        }
     }
 }
 
@@ -344,7 +349,8 @@ pub(crate) mod tests {
     pub(crate) fn builder(telemetry: &Arc<Telemetry>) -> Builder {
         let runtimes = Runtimes::new(RuntimeFolder::at(Path::new("/nonexistent")));
         let packages = PackageStore::at(std::env::temp_dir().join("edgeward-test-packages"));
-        Builder { lanes: 1, engines: engines().clone(), runtimes, packages, telemetry: telemetry.clone() }
+        let tmp_folder = std::env::temp_dir().into();
+        Builder { lanes: 1, engines: engines().clone(), runtimes, packages, tmp_folder, telemetry: telemetry.clone() }
     }
 
     fn component(bytes: &[u8]) -> CodeFile {

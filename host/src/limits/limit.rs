@@ -9,6 +9,8 @@ pub enum Limit {
     DeadlineMs,
     /// Linear memory, summed over all memories of an instance.
     MemoryBytes,
+    /// `/tmp` of one instance. Workers only.
+    EphemeralStorageBytes,
     /// Table elements, summed over all tables of an instance.
     TableElements,
     /// WebAssembly stack.
@@ -40,10 +42,11 @@ pub enum Limit {
 }
 
 impl Limit {
-    pub const ALL: [Limit; 17] = [
+    pub const ALL: [Limit; 18] = [
         Limit::CpuUs,
         Limit::DeadlineMs,
         Limit::MemoryBytes,
+        Limit::EphemeralStorageBytes,
         Limit::TableElements,
         Limit::StackBytes,
         Limit::Handles,
@@ -66,6 +69,7 @@ impl Limit {
             Limit::CpuUs => "cpu_us",
             Limit::DeadlineMs => "deadline_ms",
             Limit::MemoryBytes => "memory_bytes",
+            Limit::EphemeralStorageBytes => "ephemeral_storage_bytes",
             Limit::TableElements => "table_elements",
             Limit::StackBytes => "stack_bytes",
             Limit::Handles => "handles",
@@ -88,6 +92,7 @@ impl Limit {
             Limit::CpuUs => "µs",
             Limit::DeadlineMs | Limit::QueueWaitMs => "ms",
             Limit::MemoryBytes
+            | Limit::EphemeralStorageBytes
             | Limit::StackBytes
             | Limit::LogBytes
             | Limit::ReplyBytes

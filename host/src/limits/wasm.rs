@@ -132,6 +132,8 @@ pub mod init {
     pub const PACKAGE_BYTES: u64 = 250 << 20;
     /// Folders within one another.
     pub const PACKAGE_DEPTH: usize = 32;
+    /// Layers of a function (Lambda's quota). Their bytes and the package's are `PACKAGE_BYTES` at most, together.
+    pub const LAYERS: usize = 5;
     /// Packages that are kept for functions which are not deployed any more.
     pub const PACKAGES_UNUSED: usize = 16;
     /// Source bytes of a CloudFront function (CloudFront's quota).
@@ -188,6 +190,30 @@ pub mod worker {
     pub const FIELD_OVERHEAD_BYTES: usize = 72;
     /// What a guest may still do for a client that has left.
     pub const LINGER_MS: u64 = 500;
+}
+
+/// `/tmp` of one instance, beside its size (`Limit::EphemeralStorageBytes`).
+pub mod tmp {
+    /// What a file's size is rounded up to: the unit in which space is taken.
+    pub const BLOCK_BYTES: usize = 4 << 10;
+    /// The first so many are in memory. An instance that writes no more needs no file of the host, and no other thread.
+    pub const MEMORY_BLOCKS: u32 = 256;
+    /// Files, folders and links, by their names; as many as a disk of 512 MiB has inodes.
+    pub const NAMES: usize = 32_768;
+    /// All names together, and what links lead to: they are in the host's memory.
+    pub const NAMES_BYTES: usize = 4 << 20;
+    pub const NAME_BYTES: usize = 255;
+    pub const PATH_BYTES: usize = 4 << 10;
+    /// Followed within one path.
+    pub const LINKS: u32 = 32;
+    /// What a link leads to.
+    pub const LINK_BYTES: usize = 1 << 10;
+    /// Read or written at once.
+    pub const TRANSFER_BYTES: usize = 64 << 10;
+    /// What was written to streams and is not yet in its file, all streams together.
+    pub const PENDING_BYTES: usize = 1 << 20;
+    /// More of them are freed on a thread of their own.
+    pub const TEARDOWN_INLINE_NODES: usize = 64;
 }
 
 /// What bounds what one call of a viewer hook into the host may ask for.

@@ -25,6 +25,7 @@ mod payload;
 mod resolve;
 mod sockets;
 pub mod state;
+pub mod tmp;
 mod toll;
 
 use std::sync::Arc;
@@ -249,6 +250,7 @@ impl WorkerInstance {
     pub fn is_slow_to_drop(&mut self) -> bool {
         let most = worker::TEARDOWN_INLINE_HANDLES;
         self.memory_bytes() > worker::TEARDOWN_INLINE_BYTES
+            || self.store.data().is_slow_to_drop()
             || self.store.data_mut().holds_more_than(most)
             || self.store.concurrent_resource_table().is_some_and(|tasks| holdings::are_more_than(tasks, most))
     }

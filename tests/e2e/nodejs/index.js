@@ -55,6 +55,31 @@ const behaviors = {
             return error.code;
         }
     },
+    tmp: async () => {
+        const fs = require('node:fs');
+        const before = fs.readdirSync('/tmp').sort();
+        fs.writeFileSync('/tmp/x', 'né');
+        fs.appendFileSync('/tmp/x', '!');
+        await fs.promises.mkdir('/tmp/a/b', { recursive: true });
+        fs.renameSync('/tmp/x', '/tmp/a/b/x');
+        const folder = fs.mkdtempSync(require('node:path').join(require('node:os').tmpdir(), 'made-'));
+        const text = fs.readFileSync('/tmp/a/b/x', 'utf8');
+        const made = fs.statSync(folder).isDirectory();
+        fs.rmSync('/tmp/a', { recursive: true });
+        fs.rmdirSync(folder);
+        fs.writeFileSync('/tmp/kept', 'x', { flag: 'a' });
+        return [require('node:os').tmpdir(), text, made, before, fs.readdirSync('/tmp').sort(), fs.statSync('/tmp/kept').size];
+    },
+    fill: async () => {
+        const fs = require('node:fs');
+        try {
+            fs.writeFileSync('/tmp/large', Buffer.alloc(5 << 20));
+        } catch (error) {
+            return error.code;
+        } finally {
+            fs.rmSync('/tmp/large', { force: true });
+        }
+    },
     timers: async () => {
         const order = [];
         setTimeout(() => order.push('timeout'), 2);

@@ -14,12 +14,15 @@
 //! | `grow` | takes memory until there is none |
 //! | `big` | a reply of `bytes` bytes |
 //! | `bytes` | a reply that is no JSON |
+//! | `files` | what each of `steps` does with files, see `files.rs` |
 //!
 //! A request of payload format 2.0 asks by its path, as `/error` does; for any other path the reply is a response that shows what
 //! came.
 //!
 //! A Lambda@Edge event asks by headers of its request: `x-do` is as above, or `show`, for a response whose body is the event.
 //! `x-reply` is the reply as it is. Otherwise the reply is the event's response, or its request, merged with `x-patch` (RFC 7396).
+
+mod files;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -78,6 +81,10 @@ impl Guest for Behaviors {
             }
             Some("big") => json!("x".repeat(value["bytes"].as_u64().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0))),
             Some("bytes") => return Ok(vec![0xff, 0x00, 0xfe]),
+            Some("files") => {
+                let body = value["body"].as_str().and_then(|body| serde_json::from_str(body).ok());
+                files::run(body.as_ref().unwrap_or(&value["steps"]))
+            }
             Some("show") if cf.is_object() => {
                 let mut response = if cf["response"].is_null() { json!({"status": "200"}) } else { cf["response"].clone() };
                 response["body"] = json!({"cf": cf, "calls": calls}).to_string().into();

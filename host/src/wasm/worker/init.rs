@@ -1,6 +1,8 @@
 //! INIT of a function that a Runtime runs: it loads the function's code, once; what that leaves behind is where all
 //! instances begin.
 
+use std::sync::Arc;
+
 use wasmtime::Module;
 use wasmtime::component::WasmList;
 
@@ -12,6 +14,7 @@ use crate::wasm::init::InitError;
 use crate::wasm::snapshot::{self, StateLayout, state_module};
 use crate::wasm::worker::invoke::HandlerError;
 use crate::wasm::worker::state::Surroundings;
+use crate::wasm::worker::tmp::KeptStorage;
 use crate::wasm::worker::{WorkerCode, WorkerInstance, failure, host};
 
 /// What a Runtime for functions exports besides the handler.
@@ -20,6 +23,8 @@ const INTERFACE: &str = "edgeward:runtime/code@0.1.0";
 /// Where the instances of a function begin.
 pub struct InitialState {
     pub module: Module,
+    /// What INIT has written to `/tmp`.
+    pub tmp: Option<Arc<KeptStorage>>,
     /// What INIT logged.
     pub log: String,
 }
@@ -43,9 +48,9 @@ pub async fn initial_state(
     let code = WorkerCode::new(engines, runtime, Some(&empty), &limits, surroundings)?;
     let mut instance = code.instantiate().await.map_err(InitError::Failed)?;
     let initialised = instance.init(&code, layout, handler).await?;
-    let log = instance.take_log();
+    let (log, tmp) = (instance.take_log(), instance.store.data().tmp.keep());
     drop((instance, code));
-    Ok(InitialState { module: state(engines, &initialised)?, log })
+    Ok(InitialState { module: state(engines, &initialised)?, tmp, log })
 }
 
 /// It has no code, so that it is compiled here: its data is copied.

@@ -2,9 +2,11 @@
 
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Result, StoreContextMut};
+use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 
 use crate::wasm::sealed;
 use crate::wasm::worker::state::WorkerState;
+use crate::wasm::worker::tmp::WorkerFiles;
 use crate::wasm::worker::{offered, outgoing, resolve, sockets};
 
 const PACKAGES: [&str; 7] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
@@ -40,6 +42,8 @@ pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
     resolve::add(&mut linker)?;
     outgoing::add(&mut linker)?;
     sockets::add(&mut linker)?;
+    types::add_to_linker::<WorkerState, WorkerFiles>(&mut linker, WorkerState::files)?;
+    preopens::add_to_linker::<WorkerState, WorkerFiles>(&mut linker, WorkerState::files)?;
     linker.allow_shadowing(false);
     Ok(linker)
 }

@@ -1,15 +1,16 @@
 //! The host's state of a worker instance.
 //!
-//! There are no files but those of a package, and no arguments; the environment is the configuration's, the clocks and
+//! There are no files but those of a package, its layers and `/tmp`, and no arguments; the environment is the configuration's, the clocks and
 //! randomness are real, output goes to the function's log, and `egress` provides the network.
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
+use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -23,6 +24,7 @@ use crate::wasm::state::{Growth, KeyValueStore, StdStream};
 use crate::wasm::worker::holdings::{self, Permits};
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::FunctionLog;
+use crate::wasm::worker::tmp::{FilesView, KeptStorage, TmpFolder};
 
 /// What the instances of a function share.
 #[derive(Clone)]
@@ -34,6 +36,10 @@ pub struct Surroundings {
     pub egress: Arc<Egress>,
     /// What it can read.
     pub folders: Arc<[MountedFolder]>,
+    /// What its instances find in `/tmp`.
+    pub tmp: Option<Arc<KeptStorage>>,
+    /// A folder of the host for what they write there and does not stay in memory.
+    pub tmp_folder: Arc<Path>,
 }
 
 /// A folder of the host that a function can read, and not write.
@@ -61,6 +67,7 @@ pub struct WorkerState {
     /// Calls of wasi:http since the memory of their handles was counted.
     uncounted: u32,
     pub(super) table: ResourceTable,
+    pub(super) tmp: TmpFolder,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outgoing: OutgoingHooks,
@@ -91,6 +98,7 @@ impl WorkerState {
             uncounted: 0,
             table,
             environment: surroundings.environment.clone(),
+            tmp: TmpFolder::new(limits, surroundings.tmp_folder.clone(), surroundings.tmp.clone()),
             wasi: wasi.build(),
             sockets,
             permits: Permits::default(),
@@ -117,6 +125,18 @@ impl WorkerState {
     /// Sets the loop marks for the requests that the next call sends.
     pub(super) fn set_loop_marks(&mut self, passed: LoopMarks) {
         self.outgoing.passed = passed;
+    }
+
+    /// The files, for a call into the host, which is counted.
+    pub(super) fn files(&mut self) -> FilesView<'_> {
+        self.meter.enter();
+        let others = WasiFilesystemCtxView { ctx: self.wasi.filesystem(), table: &mut self.table };
+        FilesView::new(others, &self.tmp)
+    }
+
+    /// Whether to drop its files takes long.
+    pub(super) fn is_slow_to_drop(&self) -> bool {
+        self.tmp.is_slow_to_drop()
     }
 
     pub(super) fn is_busy(&mut self) -> bool {

@@ -75,6 +75,50 @@ def grow(*_):
         kept.append(bytearray(1 << 20))
 
 
+def tmp(*_):
+    import tempfile
+
+    before = sorted(os.listdir("/tmp"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "a")
+        with open(path, "w") as file:
+            file.write("né")
+        os.rename(path, path + "2")
+        with open(path + "2") as file:
+            text = file.read()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"12")
+        file.seek(1)
+        text += file.read().decode()
+    with open("/tmp/kept", "a") as file:
+        file.write("x")
+    after = sorted(os.listdir("/tmp"))
+    return {"where": tempfile.gettempdir(), "text": text, "before": before, "after": after, "size": os.stat("/tmp/kept").st_size}
+
+
+def fill(*_):
+    import errno
+
+    try:
+        with open("/tmp/large", "wb") as file:
+            for _ in range(100):
+                file.write(bytes(1 << 20))
+    except OSError as error:
+        return [type(error).__name__, error.errno == errno.ENOSPC, error.strerror, os.stat("/tmp/large").st_size]
+    finally:
+        os.remove("/tmp/large")
+
+
+def large(*_):
+    chunk = os.urandom(1 << 20)
+    with open("/tmp/large", "wb") as file:
+        for _ in range(20):
+            file.write(chunk)
+    with open("/tmp/large", "rb") as file:
+        same = all(file.read(1 << 20) == chunk for _ in range(20))
+        return [same, file.read() == b""]
+
+
 BEHAVIORS = {
     "echo": lambda event, _: {"statusCode": 201, "headers": {"x-function": "echo"}, "body": event["body"]},
     "json": lambda *_: {"text": "né \U0001f600", "list": [1, 2.5, True, None]},
@@ -97,4 +141,11 @@ BEHAVIORS = {
     "abort": lambda *_: os.abort(),
     "loop": loop,
     "grow": grow,
+    "tmp": tmp,
+    "fill": fill,
+    "large": large,
+    "init": lambda *_: open("/tmp/init").read(),
 }
+
+with open("/tmp/init", "w") as file:
+    file.write("written in INIT")
