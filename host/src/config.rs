@@ -346,6 +346,8 @@ pub enum FunctionCode {
         files: PathBuf,
         language: Language,
         handler: String,
+        /// Folders and zip archives, the content of its `/opt`: a later one before an earlier one.
+        layers: Vec<PathBuf>,
     },
 }
 

@@ -23,7 +23,7 @@ use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
 
 pub use folder::{InstalledRuntime, MissingRuntime, RuntimeFolder};
-pub use package::{Package, PackageError, PackageStore};
+pub use package::{Package, PackageError, PackageStore, check_package};
 
 /// The Runtimes of this process, each read and compiled when it is first used, and again when another is installed.
 pub struct Runtimes {
@@ -58,6 +58,8 @@ pub struct PackageCode {
     pub language: Language,
     pub runtime: Arc<InstalledRuntime>,
     pub package: Arc<Package>,
+    /// All layers, merged.
+    pub layers: Option<Arc<Package>>,
     /// As Lambda names one: "lambda_function.lambda_handler".
     pub handler: String,
 }

@@ -33,6 +33,7 @@ mod keys;
 mod kills;
 mod lambda_edge;
 mod languages;
+mod layers;
 mod lifecycle;
 mod logs;
 mod metrics;

@@ -175,7 +175,7 @@ fn function(subject: &FunctionFile<'_>) -> anyhow::Result<ColdWarmReport> {
     };
     let workshop = Workshop::empty("bench", subject.runtimes.found())?;
     let code = match subject.language {
-        Some(language) => workshop.function(language, file, subject.handler)?,
+        Some(language) => workshop.function(language, file, subject.handler, &[])?,
         None => Workshop::component(&std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?)?,
     };
     let deploy = |policy: InstancePolicy| {

@@ -17,6 +17,7 @@ use crate::function::build::DeployError;
 use crate::host::wrong_roles;
 use crate::limits::Limits;
 use crate::net::TlsSlot;
+use crate::runtime::{PackageError, check_package};
 use crate::wasm::compile::{self, CompileError, Inspection};
 
 /// Check a configuration and the files that it names, and report every error at once.
@@ -42,6 +43,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let judges = Judges {
         component: &|path, limits| component(&components, path, limits),
         source: &|function| source(&components, &workshop, &args.runtimes, function),
+        layer: &layer,
         certificate: &certificate,
     };
     match config::load_judged(path, Some(&judges)) {
@@ -115,6 +117,12 @@ fn source(
         Err(DeployError::Runtime(missing)) => fault(missing.to_string(), missing.remedy()),
         Err(error) => fault(error.to_string(), String::new()),
     }
+}
+
+/// Reads a layer as a deployment would.
+fn layer(path: &Path) -> Vec<Fault> {
+    let fault = |error: PackageError| Fault { message: format!("the layer cannot be used: {error}"), remedy: String::new() };
+    check_package(path).err().map(fault).into_iter().collect()
 }
 
 fn faults(error: CompileError) -> Vec<Fault> {

@@ -19,6 +19,7 @@ use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
+use crate::limits::init::LAYERS;
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, invoke as limits};
 use crate::network::Grants;
 
@@ -59,6 +60,9 @@ pub(super) struct Args {
     /// The handler, as Lambda names it [default: that of the file, such as lambda_function.lambda_handler].
     #[arg(long, value_name = "HANDLER", requires = "runtime")]
     handler: Option<String>,
+    /// A layer: a folder or zip archive whose files it finds in `/opt`. May be repeated; a later one replaces files of an earlier one.
+    #[arg(long = "layer", value_name = "PATH", requires = "runtime")]
+    layers: Vec<PathBuf>,
     /// How often to invoke it, one call after the other: the first is cold, the others are warm.
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     repeat: u32,
@@ -91,7 +95,10 @@ fn code(args: &Args, workshop: &Workshop) -> anyhow::Result<CodeFile> {
         let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
         return Ok(Workshop::component(&bytes)?);
     };
-    workshop.function(language, &args.file, args.handler.as_deref())
+    if args.layers.len() > LAYERS {
+        return Err(UsageError(format!("a function has at most {LAYERS} layers")).into());
+    }
+    workshop.function(language, &args.file, args.handler.as_deref(), &args.layers)
 }
 
 /// The event's bytes, which must be JSON, as for Lambda's Invoke.

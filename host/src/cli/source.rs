@@ -112,12 +112,18 @@ impl Workshop {
     }
 
     /// The file, folder or archive of a function; without a `handler`, that which such files have.
-    pub(super) fn function(&self, language: Language, files: &Path, handler: Option<&str>) -> anyhow::Result<CodeFile> {
+    pub(super) fn function(
+        &self,
+        language: Language,
+        files: &Path,
+        handler: Option<&str>,
+        layers: &[PathBuf],
+    ) -> anyhow::Result<CodeFile> {
         if language.profile() != Profile::Worker {
             return Err(UsageError(format!("{language} runs viewer hooks; `edgeward test` calls one")).into());
         }
         let handler = handler.map_or_else(|| language.handler_of(files), str::to_owned);
-        self.builder.package(language, files, &handler).map_err(|error| anyhow::anyhow!("{}: {error}", files.display()))
+        self.builder.package(language, files, &handler, layers).map_err(|error| anyhow::anyhow!("{}: {error}", files.display()))
     }
 
     /// Deploys a function of a configuration as `serve` does, with no instance waiting for calls.

@@ -26,6 +26,7 @@ pub(super) struct Files<'a> {
 pub struct Judges<'a> {
     pub component: &'a dyn Fn(&Path, &Limits) -> Vec<Fault>,
     pub source: &'a dyn Fn(&Function) -> Vec<Fault>,
+    pub layer: &'a dyn Fn(&Path) -> Vec<Fault>,
     pub certificate: &'a dyn Fn(&Certificate) -> Vec<Fault>,
 }
 
@@ -88,6 +89,16 @@ impl<'a> Files<'a> {
         for Fault { message, remedy } in self.judges.map_or_else(Vec::new, |judges| (judges.source)(function)) {
             report.error(text.span(), format!("`{}`: {message}", text.get_ref().escape_debug()), remedy);
         }
+    }
+
+    /// Reads a layer, if somebody wants to know. Whether nothing is wrong with it.
+    pub(super) fn judge_layer(&self, report: &Report<'_>, text: &Text<'_>, path: &Path) -> bool {
+        let faults = self.judges.map_or_else(Vec::new, |judges| (judges.layer)(path));
+        let is_right = faults.is_empty();
+        for Fault { message, remedy } in faults {
+            report.error(text.span(), message, remedy);
+        }
+        is_right
     }
 
     pub(super) fn judge_certificate(&self, table: &TableReader<'_>, certificate: &Certificate) {

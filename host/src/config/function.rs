@@ -13,7 +13,7 @@ use super::reader::{self, Declared, TableReader, Text};
 use super::report::{nearest, quoted};
 use super::{Function, FunctionCode, Hidden, KeyValues};
 use crate::language::Language;
-use crate::limits::init::CLOUDFRONT_SOURCE_BYTES;
+use crate::limits::init::{CLOUDFRONT_SOURCE_BYTES, LAYERS};
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};
 use crate::network::Grants;
 
@@ -92,7 +92,8 @@ pub(super) fn read(
         };
         let limits = limits(&mut table, profile);
         let is_used = uses.contains(&name);
-        let code = code(&mut table, is_used.then_some(&limits), files);
+        let mut code = code(&mut table, is_used.then_some(&limits), files);
+        let layers = layers(&mut table, code.as_mut(), files);
         let is_source = !matches!(code, None | Some(FunctionCode::Component(_)));
         let source = is_source.then(|| table.text("source")).flatten();
         let policy = policy(&mut table);
@@ -116,7 +117,10 @@ pub(super) fn read(
         };
         // Its INIT needs all of it.
         if let (true, Some(source)) = (is_used, &source) {
-            files.judge_source(report, source, &function);
+            let is_wrong = |(text, path): &(Text<'_>, PathBuf)| !files.judge_layer(report, text, path);
+            if layers.iter().filter(|layer| is_wrong(layer)).count() == 0 {
+                files.judge_source(report, source, &function);
+            }
         }
         Some((name, Arc::new(function)))
     });
@@ -198,7 +202,40 @@ fn package(
         }
         None => language.handler_of(&path),
     };
-    Some(FunctionCode::Package { files: path, language, handler })
+    Some(FunctionCode::Package { files: path, language, handler, layers: Vec::new() })
+}
+
+/// `layers`, each with its place.
+fn layers<'a>(table: &mut TableReader<'a>, code: Option<&mut FunctionCode>, files: &mut Files<'_>) -> Vec<(Text<'a>, PathBuf)> {
+    let Some(texts) = table.texts("layers") else { return Vec::new() };
+    let has_layers = match &code {
+        Some(FunctionCode::Package { layers, .. }) => Some(layers),
+        // Something else is wrong with it.
+        None => return Vec::new(),
+        Some(_) => None,
+    };
+    if let (None, Some(first)) = (has_layers, texts.first()) {
+        let message = format!("{} has `layers`, and is no function in a language that finds them", table.place());
+        table.report.error(first.span(), message, "take them out, or put their files into what the function is built from");
+        return Vec::new();
+    }
+    if let Some(beyond) = texts.get(LAYERS) {
+        table.report.error(beyond.span(), "too many `layers`", format!("at most {LAYERS}; merge some of them"));
+    }
+    let found = texts.into_iter().take(LAYERS).filter_map(|text| {
+        let path = files.tree(table, &text)?;
+        if !path.is_dir() && !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
+            let message = format!("`{}` is neither a folder nor a zip archive", text.get_ref().escape_debug());
+            table.report.error(text.span(), message, "name what is published as a layer, such as \"layer.zip\"");
+            return None;
+        }
+        Some((text, path))
+    });
+    let found: Vec<_> = found.collect();
+    if let Some(FunctionCode::Package { layers, .. }) = code {
+        layers.extend(found.iter().map(|(_, path)| path.clone()));
+    }
+    found
 }
 
 fn source_file(table: &TableReader<'_>, source: &Text<'_>, language: Language, files: &mut Files<'_>) -> Option<FunctionCode> {

@@ -3,6 +3,7 @@
 mod cache;
 mod files;
 mod hints;
+mod layers;
 mod origins;
 mod server;
 mod signing;

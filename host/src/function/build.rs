@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,8 +15,9 @@ use crate::function::revision::{Code, Revision};
 use crate::function::spec::{CodeDigest, CodeId, Spec};
 use crate::function::worker_pool::WorkerPool;
 use crate::language::Language;
+use crate::limits::init::PACKAGE_BYTES;
 use crate::limits::{Compiling, InstancePolicy, Limit, Profile, shelf};
-use crate::runtime::{MissingRuntime, PackageCode, PackageError, PackageStore, RuntimeFolder, Runtimes, SourceCode};
+use crate::runtime::{MissingRuntime, Package, PackageCode, PackageError, PackageStore, RuntimeFolder, Runtimes, SourceCode};
 use crate::telemetry::{FunctionMetrics, Telemetry};
 use crate::wasm::compile::{self, CompileError, Compiler, ComponentSource, HttpVersion, Inspection};
 use crate::wasm::egress::Egress;
@@ -46,6 +47,8 @@ pub enum DeployError {
     FunctionAtViewer(Language),
     #[error("its files: {0}")]
     Package(#[from] PackageError),
+    #[error("its layers: {0}")]
+    Layers(PackageError),
     #[error("{}", .0.told())]
     Code(#[from] CompileError),
     /// No instance of it starts.
@@ -64,7 +67,7 @@ impl DeployError {
             DeployError::Init(InitError::Runtime(error)) => error.reason().name(),
             DeployError::Init(_) => "init",
             DeployError::SourceAtOrigin(_) | DeployError::FunctionAtViewer(_) => "profile",
-            DeployError::Package(_) => "package",
+            DeployError::Package(_) | DeployError::Layers(_) => "package",
             DeployError::Start(_) => "start",
         }
     }
@@ -85,20 +88,25 @@ impl CodeFile {
                 language: *language,
                 runtime: CodeDigest(runtime.component.sha256),
                 source: CodeDigest(Sha256::digest(text).into()),
+                layers: None,
                 file: file.clone(),
             },
-            CodeFile::Package(PackageCode { language, runtime, package, handler, .. }) => CodeId::Source {
+            CodeFile::Package(PackageCode { language, runtime, package, layers, handler }) => CodeId::Source {
                 language: *language,
                 runtime: CodeDigest(runtime.component.sha256),
                 source: CodeDigest(package.sha256),
+                layers: layers.as_ref().map(|layers| CodeDigest(layers.sha256)),
                 file: handler.clone(),
             },
         }
     }
 }
 
-/// Where a function finds its files.
+/// Where a function finds its files, and those of its layers.
 const TASK: &str = "/var/task";
+const LAYERS: &str = "/opt";
+/// Where Node.js finds the modules of layers, in Lambda's order.
+const NODE_PATH: &str = "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules";
 
 /// Where compiled files and the packages of functions are kept.
 pub struct BuildFolders<'a> {
@@ -132,11 +140,17 @@ impl Builder {
         Ok(Builder { lanes, engines, runtimes, packages, tmp_folder: folders.packages.into(), telemetry })
     }
 
-    /// The files of a function, which are copied, with the Runtime that is installed for its language.
-    pub fn package(&self, language: Language, files: &Path, handler: &str) -> Result<CodeFile, DeployError> {
+    /// The files of a function and of its layers, which are copied, with the Runtime that is installed for its language.
+    pub fn package(&self, language: Language, files: &Path, handler: &str, layers: &[PathBuf]) -> Result<CodeFile, DeployError> {
         let runtime = self.runtimes.installed(language)?;
         let package = Arc::new(self.packages.keep(files)?);
-        Ok(CodeFile::Package(PackageCode { language, runtime, package, handler: handler.to_owned() }))
+        let sources: Vec<&Path> = layers.iter().map(PathBuf::as_path).collect();
+        let layers = match &sources[..] {
+            [] => None,
+            sources => Some(self.packages.keep_merged(sources, PACKAGE_BYTES - package.bytes).map_err(DeployError::Layers)?),
+        };
+        let (layers, handler) = (layers.map(Arc::new), handler.to_owned());
+        Ok(CodeFile::Package(PackageCode { language, runtime, package, layers, handler }))
     }
 
     /// A source, with the Runtime that is installed for its language.
@@ -217,10 +231,12 @@ impl Builder {
         let component = &code.runtime.component;
         let runtime = self.runtimes.compiled(&self.engines, code.language, component, &spec.limits, bounds)?;
         let library = code.runtime.library.clone().map(|(host, guest)| MountedFolder { host, guest, kept: None });
-        let package = code.package.clone();
-        let task = MountedFolder { host: package.folder.clone(), guest: TASK, kept: Some(package) };
-        let mut surroundings = self.surroundings(spec, [task].into_iter().chain(library).collect(), metrics);
-        surroundings.environment = Arc::new(lambda_environment(spec, code.language));
+        let mounted = |package: Arc<Package>, guest| MountedFolder { host: package.folder.clone(), guest, kept: Some(package) };
+        let layers = code.layers.clone().map(|layers| mounted(layers, LAYERS));
+        let modules = code.layers.as_ref().filter(|_| code.language == Language::Nodejs24).and_then(node_modules);
+        let folders = [mounted(code.package.clone(), TASK)].into_iter().chain(layers).chain(modules).chain(library).collect();
+        let mut surroundings = self.surroundings(spec, folders, metrics);
+        surroundings.environment = Arc::new(lambda_environment(spec, code));
         let init = initial_state(&self.engines, &runtime, &code.handler, &spec.limits, surroundings.clone());
         let state = block_on(init)?;
         tell_log(spec, metrics, &state.log);
@@ -279,10 +295,10 @@ impl Builder {
 
 /// The function's own variables, and those that Lambda's runtimes find
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>). There is no region.
-fn lambda_environment(spec: &Spec, language: Language) -> BTreeMap<String, String> {
+fn lambda_environment(spec: &Spec, code: &PackageCode) -> BTreeMap<String, String> {
     let memory_mb = spec.limits.value(Limit::MemoryBytes) >> 20;
     let mut environment: BTreeMap<String, String> = [
-        ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{language}")),
+        ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", code.language)),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mb.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", spec.name.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
@@ -292,8 +308,19 @@ fn lambda_environment(spec: &Spec, language: Language) -> BTreeMap<String, Strin
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    // Python's Runtime looks there by itself.
+    if let (Language::Nodejs24, Some(_)) = (code.language, &code.layers) {
+        environment.insert("NODE_PATH".to_owned(), NODE_PATH.to_owned());
+    }
     environment.extend(spec.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
     environment
+}
+
+/// The modules of layers, where `import` finds them: on Lambda it has `NODE_PATH`, which Node.js has for `require` only.
+fn node_modules(layers: &Arc<Package>) -> Option<MountedFolder> {
+    let folders = ["nodejs/node24/node_modules", "nodejs/node_modules"].map(|folder| layers.folder.join(folder));
+    let host = folders.into_iter().find(|folder| folder.is_dir())?;
+    Some(MountedFolder { host, guest: "/node_modules", kept: Some(layers.clone()) })
 }
 
 /// What INIT has logged.

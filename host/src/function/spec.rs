@@ -41,6 +41,8 @@ pub enum CodeId {
         language: Language,
         runtime: CodeDigest,
         source: CodeDigest,
+        /// Of all layers of a function, merged.
+        layers: Option<CodeDigest>,
         /// The source's name in messages.
         file: String,
     },

@@ -170,7 +170,7 @@ pub fn code_of(function: &config::Function, builder: &Builder) -> Result<CodeFil
     match &function.code {
         FunctionCode::Component(file) => Ok(CodeFile::Component(ComponentSource::open(file)?)),
         FunctionCode::Source { file, language, text } => Ok(builder.source(*language, file, text.to_string())?),
-        FunctionCode::Package { files, language, handler } => builder.package(*language, files, handler),
+        FunctionCode::Package { files, language, handler, layers } => builder.package(*language, files, handler, layers),
     }
 }
 

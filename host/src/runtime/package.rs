@@ -2,8 +2,9 @@
 //!
 //! A function keeps the files that it was deployed with, whatever becomes of the folder they came from. A package is
 //! copied under a temporary name, flushed, and then renamed; one that is in use is locked, so that another process does not remove
-//! it either.
+//! it either. Layers are merged before they are kept: what a function finds below `/opt` is one package.
 
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct PackageStore {
 pub struct Package {
     pub sha256: [u8; 32],
     pub folder: PathBuf,
+    /// Of its files.
+    pub bytes: u64,
     /// Locked.
     _in_use: File,
 }
@@ -45,17 +48,21 @@ pub enum PackageError {
     Name(PathBuf),
     #[error("it has more than {PACKAGE_FILES} files")]
     Files,
-    #[error("it has more than {PACKAGE_BYTES} bytes")]
-    Bytes,
+    #[error("it has more than {0} bytes")]
+    Bytes(u64),
+    #[error("`{}` is a file in one and a folder in another", .0.escape_debug())]
+    Clash(String),
     #[error("{} is in more than {PACKAGE_DEPTH} folders", .0.display())]
     Depth(PathBuf),
 }
 
-/// A file of a package: where it is, and its name in the package.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Member {
-    name: String,
-    path: PathBuf,
+/// The files of a package by their names in it, from several sources: a later one replaces the files of those before it.
+type Members<'a> = BTreeMap<String, (&'a Path, MemberPlace)>;
+
+/// Where a file of a package is, in its source.
+enum MemberPlace {
+    File(PathBuf),
+    Archive(usize),
 }
 
 impl PackageStore {
@@ -66,9 +73,14 @@ impl PackageStore {
 
     /// Keeps a file, or a folder or the contents of a zip archive with everything in it. What is kept already is not copied.
     pub fn keep(&self, source: &Path) -> Result<Package, PackageError> {
+        self.keep_merged(&[source], PACKAGE_BYTES)
+    }
+
+    /// Keeps several as one: a file of a later one replaces one of the same name. Together they have `bytes_max` at most.
+    pub fn keep_merged(&self, sources: &[&Path], bytes_max: u64) -> Result<Package, PackageError> {
         let kept = |error| PackageError::Unreadable { path: self.directory.clone(), error };
-        let sha256 = copy(source, None)?;
-        if let Some(package) = self.kept(sha256).map_err(kept)? {
+        let copied = copy(sources, bytes_max, None)?;
+        if let Some(package) = self.kept(copied).map_err(kept)? {
             return Ok(package);
         }
         static KEPT: AtomicU64 = AtomicU64::new(0);
@@ -77,8 +89,8 @@ impl PackageStore {
         std::fs::create_dir_all(&unfinished).map_err(kept)?;
         let locked = File::open(&unfinished).and_then(|folder| folder.lock_shared().map(|()| folder)).map_err(kept)?;
         // The files may have changed since they were read.
-        let copied = copy(source, Some(&unfinished));
-        let package = copied.and_then(|sha256| self.named(&unfinished, locked, sha256).map_err(kept));
+        let copied = copy(sources, bytes_max, Some(&unfinished));
+        let package = copied.and_then(|copied| self.named(&unfinished, locked, copied).map_err(kept));
         if package.is_err() {
             // What is left over is removed by `prune`.
             drop(std::fs::remove_dir_all(&unfinished));
@@ -90,7 +102,8 @@ impl PackageStore {
     }
 
     /// The package with this digest, if there is one.
-    fn kept(&self, sha256: [u8; 32]) -> io::Result<Option<Package>> {
+    fn kept(&self, copied: Copied) -> io::Result<Option<Package>> {
+        let Copied { sha256, bytes } = copied;
         let folder = self.directory.join(hex::encode(sha256));
         let in_use = match File::open(&folder) {
             Ok(in_use) => in_use,
@@ -99,21 +112,22 @@ impl PackageStore {
         };
         in_use.lock_shared()?;
         // It may have been removed before it was locked.
-        Ok(folder.exists().then_some(Package { sha256, folder, _in_use: in_use }))
+        Ok(folder.exists().then_some(Package { sha256, folder, bytes, _in_use: in_use }))
     }
 
-    fn named(&self, unfinished: &Path, locked: File, sha256: [u8; 32]) -> io::Result<Package> {
+    fn named(&self, unfinished: &Path, locked: File, copied: Copied) -> io::Result<Package> {
+        let Copied { sha256, bytes } = copied;
         let folder = self.directory.join(hex::encode(sha256));
         // A folder with the final name is complete, even after a crash.
         rustix::fs::syncfs(&locked)?;
         loop {
             match std::fs::rename(unfinished, &folder) {
-                Ok(()) => return Ok(Package { sha256, folder, _in_use: locked }),
+                Ok(()) => return Ok(Package { sha256, folder, bytes, _in_use: locked }),
                 // Another one was faster.
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
                 Err(error) => return Err(error),
             }
-            if let Some(package) = self.kept(sha256)? {
+            if let Some(package) = self.kept(copied)? {
                 let _ = std::fs::remove_dir_all(unfinished);
                 return Ok(package);
             }
@@ -139,25 +153,73 @@ impl PackageStore {
     }
 }
 
-/// Copies the files, if there is a `target`, and returns the digest of their names and contents: the same for a folder and for
-/// an archive of it.
-fn copy(source: &Path, target: Option<&Path>) -> Result<[u8; 32], PackageError> {
-    let mut copier = Copier { target, digest: Sha256::new(), left: PACKAGE_BYTES, buffer: vec![0; 64 << 10] };
-    let metadata = read(source)?;
-    if metadata.is_file() && source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
-        extract(source, &mut copier)?;
-    } else {
-        for Member { name, path } in members(source, &metadata)? {
-            let unreadable = |error| PackageError::Unreadable { path: path.clone(), error };
-            let mut from = File::open(&path).map_err(unreadable)?;
-            copier.add(&name, &mut from).map_err(|error| error.at(&path))?;
-        }
-    }
-    Ok(copier.digest.finalize().into())
+/// Whether a source could be kept, alone.
+pub fn check_package(source: &Path) -> Result<(), PackageError> {
+    copy(&[source], PACKAGE_BYTES, None).map(drop)
 }
 
-/// Copies the files of an archive.
-fn extract(archive: &Path, copier: &mut Copier<'_>) -> Result<(), PackageError> {
+/// What was copied: the digest of the names and contents, and the bytes.
+#[derive(Clone, Copy)]
+struct Copied {
+    sha256: [u8; 32],
+    bytes: u64,
+}
+
+/// Copies the files, if there is a `target`. The digest is the same for a folder and for an archive of it.
+fn copy(sources: &[&Path], bytes_max: u64, target: Option<&Path>) -> Result<Copied, PackageError> {
+    let (mut members, mut archives) = (Members::new(), BTreeMap::new());
+    for source in sources {
+        let metadata = read(source)?;
+        let mut named = BTreeMap::new();
+        if metadata.is_file() && source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
+            archives.insert(*source, archive_members(source, &mut named)?);
+        } else if metadata.is_dir() {
+            list(source, "", 0, &mut named)?;
+        } else {
+            let name = source.file_name().unwrap_or_default().to_str().map(str::to_owned);
+            let (name, place) = member(source, &metadata, name)?;
+            named.insert(name, place);
+        }
+        members.extend(named.into_iter().map(|(name, place)| (name, (*source, place))));
+    }
+    if members.len() > PACKAGE_FILES {
+        return Err(PackageError::Files);
+    }
+    if let Some(name) = members.keys().find(|name| is_also_a_folder(&members, name)) {
+        return Err(PackageError::Clash(name.clone()));
+    }
+    let mut copier = Copier { target, digest: Sha256::new(), bytes: 0, bytes_max, buffer: vec![0; 64 << 10] };
+    for (name, (source, place)) in &members {
+        match place {
+            MemberPlace::File(path) => {
+                let unreadable = |error| PackageError::Unreadable { path: path.clone(), error };
+                let mut from = File::open(path).map_err(unreadable)?;
+                copier.add(name, &mut from).map_err(|error| error.at(path))?;
+            }
+            MemberPlace::Archive(index) => {
+                let wrong = |why: String| PackageError::Archive { path: source.to_path_buf(), why };
+                let zip = archives.get_mut(source).ok_or_else(|| wrong("it was not read".to_owned()))?;
+                let mut from = zip.by_index(*index).map_err(|error| wrong(error.to_string()))?;
+                copier.add(name, &mut from).map_err(|error| match error {
+                    CopyError::Io(error) => wrong(format!("`{}`: {error}", name.escape_debug())),
+                    error @ CopyError::Bytes(_) => error.at(source),
+                })?;
+            }
+        }
+    }
+    Ok(Copied { sha256: copier.digest.finalize().into(), bytes: copier.bytes })
+}
+
+/// Whether files have this file's name for a folder.
+fn is_also_a_folder(members: &Members<'_>, name: &str) -> bool {
+    let folder = format!("{name}/");
+    members.range(folder.clone()..).next().is_some_and(|(next, _)| next.starts_with(&folder))
+}
+
+type Archive = ZipArchive<BufReader<File>>;
+
+/// Opens an archive, and lists its files.
+fn archive_members(archive: &Path, members: &mut BTreeMap<String, MemberPlace>) -> Result<Archive, PackageError> {
     let wrong = |why: String| PackageError::Archive { path: archive.to_owned(), why };
     let unreadable = |error| PackageError::Unreadable { path: archive.to_owned(), error };
     let file = File::open(archive).map_err(unreadable)?;
@@ -165,7 +227,6 @@ fn extract(archive: &Path, copier: &mut Copier<'_>) -> Result<(), PackageError> 
     if zip.len() > PACKAGE_FILES {
         return Err(PackageError::Files);
     }
-    let mut members = Vec::new();
     for index in 0..zip.len() {
         let member = zip.by_index(index).map_err(|error| wrong(error.to_string()))?;
         if member.is_dir() {
@@ -177,39 +238,31 @@ fn extract(archive: &Path, copier: &mut Copier<'_>) -> Result<(), PackageError> 
             name.ok_or_else(|| wrong(format!("`{}` is no file within it", member.name().unwrap_or_default().escape_debug())))?;
         let name = name.to_str().ok_or_else(|| PackageError::Name(name.clone()))?;
         if !name.split('/').any(|part| NOT_IN_PACKAGES.contains(&part)) {
-            members.push((name.to_owned(), index));
+            members.insert(name.to_owned(), MemberPlace::Archive(index));
         }
     }
-    members.sort();
-    for (name, index) in members {
-        let mut member = zip.by_index(index).map_err(|error| wrong(error.to_string()))?;
-        copier.add(&name, &mut member).map_err(|error| match error {
-            CopyError::Io(error) => wrong(format!("`{}`: {error}", name.escape_debug())),
-            error => error.at(archive),
-        })?;
-    }
-    Ok(())
+    Ok(zip)
 }
 
 /// Reads the files of a package, and copies them.
 struct Copier<'a> {
     target: Option<&'a Path>,
     digest: Sha256,
-    /// Bytes that it may still have.
-    left: u64,
+    bytes: u64,
+    bytes_max: u64,
     buffer: Vec<u8>,
 }
 
 enum CopyError {
     Io(io::Error),
-    Bytes,
+    Bytes(u64),
 }
 
 impl CopyError {
     fn at(self, path: &Path) -> PackageError {
         match self {
             CopyError::Io(error) => PackageError::Unreadable { path: path.to_owned(), error },
-            CopyError::Bytes => PackageError::Bytes,
+            CopyError::Bytes(most) => PackageError::Bytes(most),
         }
     }
 }
@@ -233,13 +286,16 @@ impl Copier<'_> {
             if count == 0 {
                 break;
             }
-            self.left = self.left.checked_sub(count as u64).ok_or(CopyError::Bytes)?;
             bytes += count as u64;
+            if self.bytes + bytes > self.bytes_max {
+                return Err(CopyError::Bytes(self.bytes_max));
+            }
             contents.update(&self.buffer[..count]);
             if let Some(to) = &mut to {
                 to.write_all(&self.buffer[..count])?;
             }
         }
+        self.bytes += bytes;
         self.digest.update((name.len() as u64).to_le_bytes());
         self.digest.update(name.as_bytes());
         self.digest.update(bytes.to_le_bytes());
@@ -248,20 +304,7 @@ impl Copier<'_> {
     }
 }
 
-/// The files of a package, by name.
-fn members(source: &Path, metadata: &Metadata) -> Result<Vec<Member>, PackageError> {
-    let mut members = Vec::new();
-    if metadata.is_dir() {
-        list(source, "", 0, &mut members)?;
-    } else {
-        let name = source.file_name().unwrap_or_default();
-        members.push(member(source, metadata, name.to_str().map(str::to_owned))?);
-    }
-    members.sort();
-    Ok(members)
-}
-
-fn list(folder: &Path, prefix: &str, depth: usize, members: &mut Vec<Member>) -> Result<(), PackageError> {
+fn list(folder: &Path, prefix: &str, depth: usize, members: &mut BTreeMap<String, MemberPlace>) -> Result<(), PackageError> {
     if depth > PACKAGE_DEPTH {
         return Err(PackageError::Depth(folder.to_owned()));
     }
@@ -278,7 +321,7 @@ fn list(folder: &Path, prefix: &str, depth: usize, members: &mut Vec<Member>) ->
         if metadata.is_dir() {
             list(&path, &format!("{name}/"), depth + 1, members)?;
         } else {
-            members.push(member(&path, &metadata, Some(name))?);
+            members.extend([member(&path, &metadata, Some(name))?]);
         }
         if members.len() > PACKAGE_FILES {
             return Err(PackageError::Files);
@@ -292,13 +335,13 @@ fn read(path: &Path) -> Result<Metadata, PackageError> {
     std::fs::metadata(path).map_err(|error| PackageError::Unreadable { path: path.to_owned(), error })
 }
 
-fn member(path: &Path, metadata: &Metadata, name: Option<String>) -> Result<Member, PackageError> {
+fn member(path: &Path, metadata: &Metadata, name: Option<String>) -> Result<(String, MemberPlace), PackageError> {
     // A pipe or a device may never end.
     if !metadata.is_file() {
         return Err(PackageError::Odd(path.to_owned()));
     }
     let name = name.ok_or_else(|| PackageError::Name(path.to_owned()))?;
-    Ok(Member { name, path: path.to_owned() })
+    Ok((name, MemberPlace::File(path.to_owned())))
 }
 
 #[cfg(test)]
@@ -367,6 +410,34 @@ mod tests {
         assert_eq!(refused(&[("bomb", &bomb)]), "it has more than 262144000 bytes");
         write(&archive, "no archive");
         assert!(store.keep(&archive).map(drop).unwrap_err().to_string().contains("code.zip: "));
+    }
+
+    #[test]
+    fn layers_are_merged_in_their_order() {
+        let (folder, store) = store();
+        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+        write(&first.join("python/a.py"), "first");
+        write(&first.join("python/b.py"), "first");
+        write(&second.join("python/b.py"), "second");
+        let archive = folder.path().join("third.zip");
+        zip(&archive, &[("python/c.py", "third"), ("python/a.py", "third")]);
+        let merged = |sources: &[&Path]| store.keep_merged(sources, PACKAGE_BYTES);
+        let layers = merged(&[&first, &second, &archive]).unwrap();
+        let read = |name: &str| std::fs::read_to_string(layers.folder.join("python").join(name)).unwrap();
+        assert_eq!(["a.py", "b.py", "c.py"].map(read), ["third", "second", "third"]);
+        assert_eq!(layers.bytes, 16);
+        let other = merged(&[&archive, &second, &first]).unwrap();
+        assert_ne!(other.sha256, layers.sha256, "the order decides");
+        // What decides is what the function finds, not where it comes from.
+        assert_eq!(merged(&[&second, &archive, &first]).unwrap().sha256, other.sha256);
+        assert_eq!(merged(&[&layers.folder]).unwrap().sha256, layers.sha256);
+
+        assert!(store.keep_merged(&[&first, &second, &archive], 16).is_ok());
+        let refused = store.keep_merged(&[&first, &second, &archive], 15).map(drop).unwrap_err().to_string();
+        assert_eq!(refused, "it has more than 15 bytes");
+        write(&second.join("python/c.py/d"), "");
+        let refused = merged(&[&archive, &second]).map(drop).unwrap_err().to_string();
+        assert_eq!(refused, "`python/c.py` is a file in one and a folder in another");
     }
 
     #[test]
