@@ -61,6 +61,10 @@ impl Folder {
             write!(orders, "def {handler}(event, context):\n    return event\n").unwrap();
         }
         orders.finish().unwrap();
+        let mut layer = zip::ZipWriter::new(fs::File::create(folder.folder.path().join("shared.zip")).unwrap());
+        layer.start_file("python/shared.py", zip::write::SimpleFileOptions::default()).unwrap();
+        layer.finish().unwrap();
+        folder.write("libraries/python/library.py", "");
         folder.write("secrets/token", "s3cret\n");
         folder.write("sites/blog.toml", "[[site]]\nname = \"blog\"\nhosts = [\"blog.example.com\"]\norigin = \"app\"\n");
         folder

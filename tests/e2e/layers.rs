@@ -76,11 +76,13 @@ fn a_function_finds_its_layers_and_a_changed_one_is_deployed() {
         compiled_in(folder.path(), layered.runtime);
         let edge = Edge::start_in(folder, layered.config(&["first", "second"]));
         assert_eq!(edge.get("/").text(), "second first", "{}\n{}", layered.file, edge.log());
-        edge.put(&format!("second/{}", layered.shared), (layered.module)("changed").as_bytes());
+        // In one step, as an editor does.
+        let new = edge.put("new", (layered.module)("changed").as_bytes());
+        fs::rename(new, edge.folder().join("second").join(layered.shared)).unwrap();
         eventually("the changed layer is deployed", || edge.get("/").text() == "changed first");
-        edge.reconfigure(layered.config(&["second", "first"]).at(edge.http()));
+        edge.reconfigure(layered.config(&["second", "first"]));
         eventually("the order is another", || edge.get("/").text() == "hidden first");
-        edge.reconfigure(layered.config(&["second"]).at(edge.http()));
+        edge.reconfigure(layered.config(&["second"]));
         edge.wait_for_metric("edgeward_deployments_refused_total{reason=\"init\"}", 1.0);
         assert_eq!(edge.get("/").text(), "hidden first");
     }

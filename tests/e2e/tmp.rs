@@ -209,3 +209,39 @@ fn what_is_on_disk_has_no_name_and_goes_with_the_instance() {
     edge.ended();
     assert_eq!(bytes(&files_below(edge.folder())), bytes(&before), "whatever becomes of the process");
 }
+
+/// A program for WASI 0.1 that writes until that fails, and tells the error's number.
+const WRITER: &str = r#"(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 0) "file")
+  ;; Two lists of one buffer.
+  (data (i32.const 16) "\00\10\00\00" "\00\00\01\00")
+  (data (i32.const 24) "\20\00\00\00" "\1c\00\00\00")
+  (data (i32.const 32) "Content-Type: text/plain\n\n00")
+  (func (export "_start") (local $error i32)
+    ;; To create it, with the right to write.
+    (local.set $error
+      (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 1) (i64.const 64) (i64.const 0) (i32.const 0)
+        (i32.const 8)))
+    (loop $more
+      (if (i32.eqz (local.get $error)) (then
+        (local.set $error (call $write (i32.load (i32.const 8)) (i32.const 16) (i32.const 1) (i32.const 12)))
+        (br $more))))
+    (i32.store8 (i32.const 58) (i32.add (i32.const 48) (i32.div_u (local.get $error) (i32.const 10))))
+    (i32.store8 (i32.const 59) (i32.add (i32.const 48) (i32.rem_u (local.get $error) (i32.const 10))))
+    (drop (call $write (i32.const 1) (i32.const 24) (i32.const 1) (i32.const 12)))))"#;
+
+#[test]
+fn a_program_for_wasi_0_1_is_told_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("writer.wasm"), wat::parse_str(WRITER).unwrap()).unwrap();
+    let limits = json!({ "ephemeral_storage_bytes": SIZE, "deadline_ms": 60_000, "cpu_us": 60_000_000 });
+    let config = Config::new().function("writer", "writer.wasm").set("limits", limits);
+    let edge = Edge::start_in(folder, config.service("writer", "writer").site("writer"));
+    let answer = edge.get("/");
+    // ENOSPC.
+    assert_eq!((answer.status, answer.text().as_str()), (200, "51"), "{answer:?}\n{}", edge.log());
+}

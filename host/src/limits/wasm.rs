@@ -207,13 +207,13 @@ pub mod tmp {
     /// Followed within one path.
     pub const LINKS: u32 = 32;
     /// What a link leads to.
-    pub const LINK_BYTES: usize = 1 << 10;
+    pub const LINK_BYTES: usize = 512;
     /// Read or written at once.
     pub const TRANSFER_BYTES: usize = 64 << 10;
     /// What was written to streams and is not yet in its file, all streams together.
     pub const PENDING_BYTES: usize = 1 << 20;
-    /// More of them are freed on a thread of their own.
-    pub const TEARDOWN_INLINE_NODES: usize = 64;
+    /// More of them are freed, and copied from what INIT has left, on another thread.
+    pub const INLINE_NODES: usize = 64;
 }
 
 /// What bounds what one call of a viewer hook into the host may ask for.

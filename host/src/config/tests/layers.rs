@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::super::FunctionCode;
 use super::{check, good};
 
-const USED: &str = "[origin.o]\ncomponent = \"f\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n";
+const USED: &str = "[server]\nhttp = [\"127.0.0.1:8080\"]\n[origin.o]\ncomponent = \"f\"\n[[site]]\nname = \"www\"\nhosts = [\"*\"]\norigin = \"o\"\n";
 
 #[test]
 fn layers_are_kept_in_their_order() {
@@ -40,10 +40,10 @@ fn layers_that_cannot_be_are_refused_where_they_stand() {
             &format!("source = \"www\"\nruntime = \"nodejs24.x\"\n{six}"),
             expect![[r#"
                 error: too many `layers`
-                 --> edge.toml:4:47
+                 --> edge.toml:4:46
                   |
                 4 | layers = ["www", "www", "www", "www", "www", "six.zip"]
-                  |                                               ^^^^^^^^^ at most 5; merge some of them
+                  |                                              ^^^^^^^^^ at most 5; merge some of them
             "#]],
         ),
         (

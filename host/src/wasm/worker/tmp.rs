@@ -7,8 +7,8 @@
 //!     wasi:filesystem@0.2 ─► host ─┬─► descriptors of ours: tree ─► blocks ─► memory, or the file
 //!                                  └─► all others: wasmtime-wasi, read-only folders
 //!
-//! While all of it is in memory, a call does its work at once. From the first block on that is not, each is done on one of
-//! tokio's threads for blocking work, one at a time: an instance never has two of them.
+//! While all of it is in memory, a call does its work at once. From the first block on that is not (and where INIT has left
+//! much), each is done on one of tokio's threads for blocking work, one at a time: an instance never has two of them.
 
 mod blocks;
 mod host;
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
-use crate::limits::tmp::TEARDOWN_INLINE_NODES;
+use crate::limits::tmp::INLINE_NODES;
 use crate::limits::{Limit, Limits};
 use storage::Storage;
 use tree::{NodeId, ROOT, TreeResult};
@@ -45,9 +45,9 @@ struct SharedTmp {
     /// Of the host.
     folder: Arc<Path>,
     kept: Option<Arc<KeptStorage>>,
-    /// Whether work may wait for a disk; never again false.
-    on_disk: AtomicBool,
-    /// For what may wait, in turn.
+    /// Whether work is done on the thread that asks for it; never again, once it may wait for a disk.
+    inline: AtomicBool,
+    /// For what is done on another thread, in turn.
     turn: Arc<Semaphore>,
     /// What is open no longer. It is let go of by the next that works on the storage: who drops a descriptor must not wait.
     released: Mutex<Vec<NodeId>>,
@@ -64,13 +64,13 @@ struct OpenNode {
 impl TmpFolder {
     /// `folder` is the host's, for what does not stay in memory.
     pub(super) fn new(limits: &Limits, folder: Arc<Path>, kept: Option<Arc<KeptStorage>>) -> TmpFolder {
-        let on_disk = kept.as_ref().is_some_and(|kept| kept.is_on_disk());
+        let inline = !kept.as_ref().is_some_and(|kept| kept.is_slow());
         TmpFolder(Arc::new(SharedTmp {
             storage: Mutex::new(None),
             bytes_max: limits.value(Limit::EphemeralStorageBytes),
             folder,
             kept,
-            on_disk: AtomicBool::new(on_disk),
+            inline: AtomicBool::new(inline),
             turn: Arc::new(Semaphore::new(1)),
             released: Mutex::default(),
             pending: AtomicUsize::new(0),
@@ -85,12 +85,12 @@ impl TmpFolder {
 
     /// Whether to drop it takes long.
     pub(super) fn is_slow_to_drop(&self) -> bool {
-        self.0.on_disk.load(Ordering::Relaxed)
+        !self.0.inline.load(Ordering::Relaxed)
             || self
                 .0
                 .storage
                 .try_lock()
-                .is_ok_and(|storage| storage.as_ref().is_some_and(|storage| storage.tree.nodes() > TEARDOWN_INLINE_NODES))
+                .is_ok_and(|storage| storage.as_ref().is_some_and(|storage| storage.tree.nodes() > INLINE_NODES))
     }
 
     fn root(&self) -> Arc<OpenNode> {
@@ -105,7 +105,7 @@ impl SharedTmp {
         bytes: usize,
         work: impl FnOnce(&mut Storage) -> TreeResult<T> + Send + 'static,
     ) -> TreeResult<T> {
-        if self.is_in_memory(bytes) {
+        if self.is_inline(bytes) {
             return self.with(work);
         }
         let turn = self.turn.clone().acquire_owned().await.map_err(|_| ErrorCode::Io)?;
@@ -118,13 +118,13 @@ impl SharedTmp {
         done.await.map_err(|_| ErrorCode::Io)?
     }
 
-    /// Whether so many bytes more stay in memory, with all others. If not, nobody works on the storage at once any more.
-    fn is_in_memory(&self, bytes: usize) -> bool {
-        if self.on_disk.load(Ordering::Relaxed) {
+    /// Whether work is done on this thread that may add so many bytes: they stay in memory, with all others.
+    fn is_inline(&self, bytes: usize) -> bool {
+        if !self.inline.load(Ordering::Relaxed) {
             return false;
         }
         let fits = bytes == 0 || self.with(|storage| storage.has_room_in_memory_for(bytes));
-        self.on_disk.store(!fits, Ordering::Relaxed);
+        self.inline.store(fits, Ordering::Relaxed);
         fits
     }
 

@@ -15,6 +15,7 @@ which each new one begins. `Handler.handle` is one call in such an instance, whi
 | `logs` | stdout, and `logging` as Lambda sets it up |
 | `fresh` | what must differ between instances that begin in the same state |
 | `rehearsal` | calls of nobody's, made while the Runtime is built |
+| `files` | what a write says that finds no space |
 | `exchange` | one HTTP request, made by the host |
 | `sockets`, `readiness` | sockets that speak HTTP, so that libraries need not know |
 | `missing` | what there is not, and how to say so |
@@ -31,8 +32,9 @@ sys.path.remove("/python")
 sys.path.append("/python")
 
 # What follows imports what these change.
-from . import readiness  # noqa: E402  # isort: skip
+from . import files, readiness  # noqa: E402  # isort: skip
 
+files.install()
 readiness.install()
 
 from wit_world import exports  # noqa: E402

@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use super::blocks::BlockStore;
 use super::tree::{Block, NodeId, Tree, TreeResult};
-use crate::limits::tmp::{BLOCK_BYTES, TRANSFER_BYTES};
+use crate::limits::tmp::{BLOCK_BYTES, INLINE_NODES, TRANSFER_BYTES};
 
 /// See the module.
 pub(super) struct Storage {
@@ -27,8 +27,9 @@ pub struct KeptStorage {
 }
 
 impl KeptStorage {
-    pub(super) fn is_on_disk(&self) -> bool {
-        self.blocks.is_on_disk()
+    /// Whether an instance that begins with it may wait for a disk, or works on it for long.
+    pub(super) fn is_slow(&self) -> bool {
+        self.blocks.is_on_disk() || self.tree.nodes() > INLINE_NODES
     }
 }
 
@@ -66,7 +67,7 @@ impl Storage {
         let mut bytes = vec![0; left.min(most).min(TRANSFER_BYTES)];
         for (index, at, part) in parts(offset, bytes.len()) {
             let into = &mut bytes[part];
-            match file.blocks.get(index).copied().flatten() {
+            match file.blocks.get(&index).copied() {
                 None => {}
                 Some(Block::Own(number)) => self.blocks.read(number, at, into)?,
                 Some(Block::Kept(number)) => kept(self.kept.as_ref())?.blocks.read(number, at, into)?,
@@ -106,9 +107,9 @@ impl Storage {
         let before = self.tree.file(id)?.bytes;
         let at = usize::try_from(bytes % BLOCK_BYTES as u64).unwrap_or_default();
         if bytes < before && at > 0 {
-            let index = usize::try_from(bytes / BLOCK_BYTES as u64).map_err(|_| ErrorCode::FileTooLarge)?;
+            let index = bytes / BLOCK_BYTES as u64;
             // What the file may grow over later is zeros.
-            if self.tree.file(id)?.blocks.get(index).is_some_and(Option::is_some) {
+            if self.tree.file(id)?.blocks.contains_key(&index) {
                 self.put(id, index, at, &[0; BLOCK_BYTES][at..])?;
             }
         }
@@ -124,8 +125,8 @@ impl Storage {
     }
 
     /// Writes a part of one block of a file.
-    fn put(&mut self, id: NodeId, index: usize, at: usize, bytes: &[u8]) -> TreeResult<()> {
-        let block = self.tree.file(id)?.blocks[index];
+    fn put(&mut self, id: NodeId, index: u64, at: usize, bytes: &[u8]) -> TreeResult<()> {
+        let block = self.tree.file(id)?.blocks.get(&index).copied();
         if let Some(Block::Own(number)) = block {
             return Ok(self.blocks.write(number, at, bytes)?);
         }
@@ -136,7 +137,7 @@ impl Storage {
         whole[at..at + bytes.len()].copy_from_slice(bytes);
         let number = self.blocks.take()?;
         match self.blocks.write(number, 0, &whole) {
-            Ok(()) => self.tree.file_mut(id)?.blocks[index] = Some(Block::Own(number)),
+            Ok(()) => drop(self.tree.file_mut(id)?.blocks.insert(index, Block::Own(number))),
             Err(error) => {
                 self.blocks.give_back(number);
                 return Err(error.into());
@@ -151,12 +152,12 @@ fn kept(kept: Option<&Arc<KeptStorage>>) -> TreeResult<&KeptStorage> {
 }
 
 /// The parts of so many bytes that are in one block each: the block, where in it, and which of the bytes.
-fn parts(offset: u64, length: usize) -> impl Iterator<Item = (usize, usize, std::ops::Range<usize>)> {
+fn parts(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {
         let place = offset + done as u64;
         let at = usize::try_from(place % BLOCK_BYTES as u64).unwrap_or_default();
-        let index = usize::try_from(place / BLOCK_BYTES as u64).unwrap_or(usize::MAX);
+        let index = place / BLOCK_BYTES as u64;
         let part = done..(done + BLOCK_BYTES - at).min(length);
         done = part.end;
         (!part.is_empty()).then_some((index, at, part))

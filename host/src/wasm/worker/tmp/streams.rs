@@ -48,7 +48,7 @@ impl InputStream for TmpReader {
         }
         let ahead = match self.ahead.take() {
             Some(ahead) => ahead,
-            None if self.node.tmp.is_in_memory(0) => {
+            None if self.node.tmp.is_inline(0) => {
                 let (id, offset) = (self.node.id, self.offset);
                 self.node.tmp.with(|storage| storage.read(id, offset, size)).map(Bytes::from)
             }
@@ -79,7 +79,7 @@ impl InputStream for TmpReader {
 #[async_trait]
 impl Pollable for TmpReader {
     async fn ready(&mut self) {
-        if self.ahead.is_none() && !self.closed && !self.node.tmp.is_in_memory(0) {
+        if self.ahead.is_none() && !self.closed && !self.node.tmp.is_inline(0) {
             self.load(BLOCK_BYTES).await;
         }
     }
@@ -97,7 +97,8 @@ enum Writing {
     Ready,
     /// Nothing is done about it until somebody waits.
     Pending(PendingBytes),
-    Running(JoinHandle<TreeResult<()>>),
+    /// With the number of bytes.
+    Running(JoinHandle<TreeResult<()>>, usize),
     Failed(ErrorCode),
     Closed,
 }
@@ -130,7 +131,13 @@ impl TmpWriter {
     /// What keeps the stream from being written to.
     fn check(&mut self) -> StreamResult<()> {
         match std::mem::replace(&mut self.state, Writing::Closed) {
-            Writing::Failed(error) => Err(failed(error)),
+            Writing::Failed(error) => {
+                // A C library keeps a file's stream, and its caller may make room, or write again as the file is closed.
+                if error == ErrorCode::InsufficientSpace {
+                    self.state = Writing::Ready;
+                }
+                Err(failed(error))
+            }
             Writing::Closed => Err(StreamError::Closed),
             state => {
                 self.state = state;
@@ -139,9 +146,12 @@ impl TmpWriter {
         }
     }
 
-    fn settle(&mut self, written: TreeResult<()>) {
+    fn settle(&mut self, written: TreeResult<()>, length: usize) {
         self.state = match written {
-            Ok(()) => Writing::Ready,
+            Ok(()) => {
+                self.offset = self.offset.map(|offset| offset + length as u64);
+                Writing::Ready
+            }
             Err(error) => Writing::Failed(error),
         };
     }
@@ -155,20 +165,17 @@ impl OutputStream for TmpWriter {
             return Err(StreamError::trap("more was written than `check-write` permits"));
         }
         let (tmp, id, offset, length) = (self.node.tmp.clone(), self.node.id, self.offset, bytes.len());
-        if tmp.is_in_memory(length) {
+        if tmp.is_inline(length) {
             let written = tmp.with(|storage| match offset {
                 Some(offset) => storage.write(id, offset, &bytes),
                 None => storage.append(id, &bytes),
             });
-            self.settle(written);
+            self.settle(written, length);
         } else {
             match PendingBytes::new(&tmp, bytes) {
                 Some(pending) => self.state = Writing::Pending(pending),
                 None => self.state = Writing::Failed(ErrorCode::InsufficientMemory),
             }
-        }
-        if let Some(offset) = &mut self.offset {
-            *offset += length as u64;
         }
         self.check()
     }
@@ -195,21 +202,21 @@ impl Pollable for TmpWriter {
             let Ok(turn) = self.node.tmp.turn.clone().acquire_owned().await else { return };
             // From here on it goes on, even if nobody waits any more.
             if let Writing::Pending(pending) = std::mem::replace(&mut self.state, Writing::Closed) {
-                let (id, end) = (self.node.id, self.offset);
-                self.state = Writing::Running(tokio::task::spawn_blocking(move || {
-                    let bytes = &pending.bytes;
-                    let written = pending.tmp.with(|storage| match end {
-                        Some(end) => storage.write(id, end - bytes.len() as u64, bytes),
-                        None => storage.append(id, bytes),
+                let (id, offset, length) = (self.node.id, self.offset, pending.bytes.len());
+                let running = tokio::task::spawn_blocking(move || {
+                    let written = pending.tmp.with(|storage| match offset {
+                        Some(offset) => storage.write(id, offset, &pending.bytes),
+                        None => storage.append(id, &pending.bytes),
                     });
                     drop(turn);
                     written
-                }));
+                });
+                self.state = Writing::Running(running, length);
             }
         }
-        if let Writing::Running(running) = &mut self.state {
-            let written = running.await.unwrap_or(Err(ErrorCode::Io));
-            self.settle(written);
+        if let Writing::Running(running, length) = &mut self.state {
+            let (written, length) = (running.await.unwrap_or(Err(ErrorCode::Io)), *length);
+            self.settle(written, length);
         }
     }
 }

@@ -60,11 +60,19 @@ pub(super) enum NodeKind {
     Link(Arc<str>),
 }
 
-/// A file's size, and its blocks: `None` is all zeros. What is behind the end of the file in its last block is zeros, too.
+/// A file's size, and its blocks by their numbers: one that is not there is all zeros. What is behind the end of the file in
+/// its last block is zeros, too.
 #[derive(Clone, Default)]
 pub(super) struct FileBlocks {
     pub(super) bytes: u64,
-    pub(super) blocks: Vec<Option<Block>>,
+    pub(super) blocks: BTreeMap<u64, Block>,
+}
+
+impl FileBlocks {
+    /// What it takes, holes too.
+    fn taken(&self) -> u64 {
+        self.bytes.div_ceil(BLOCK_BYTES as u64)
+    }
 }
 
 /// A block of the instance's own, or one that INIT has left, which is not written to.
@@ -130,7 +138,7 @@ impl Tree {
         }
         for node in self.nodes.iter_mut().flatten() {
             if let NodeKind::File(file) = &mut node.kind {
-                for block in file.blocks.iter_mut().flatten() {
+                for block in file.blocks.values_mut() {
                     if let Block::Own(number) = *block {
                         *block = Block::Kept(number);
                     }
@@ -175,19 +183,15 @@ impl Tree {
 
     /// Sets the size of a file. What it grows by is a hole.
     pub(super) fn resize(&mut self, id: NodeId, bytes: u64) -> TreeResult<()> {
-        let blocks_max = self.blocks_max;
-        let file = self.file(id)?;
-        let (before, after) = (file.blocks.len() as u64, bytes.div_ceil(BLOCK_BYTES as u64));
-        let blocks = self.blocks - before + after.min(blocks_max + 1);
-        if after > before && blocks > blocks_max {
+        let (before, after) = (self.file(id)?.taken(), bytes.div_ceil(BLOCK_BYTES as u64));
+        let blocks = self.blocks - before + after.min(self.blocks_max + 1);
+        if after > before && blocks > self.blocks_max {
             return Err(ErrorCode::InsufficientSpace);
         }
-        let length = usize::try_from(after).map_err(|_| ErrorCode::InsufficientSpace)?;
+        self.blocks = blocks;
         let file = self.file_mut(id)?;
         file.bytes = bytes;
-        let cut = file.blocks.split_off(length.min(file.blocks.len()));
-        file.blocks.resize(length, None);
-        self.blocks = blocks;
+        let cut = file.blocks.split_off(&after);
         self.drop_blocks(cut);
         Ok(())
     }
@@ -496,7 +500,7 @@ impl Tree {
         self.free.push(id);
         match node.kind {
             NodeKind::File(file) => {
-                self.blocks -= file.blocks.len() as u64;
+                self.blocks -= file.taken();
                 self.drop_blocks(file.blocks);
             }
             NodeKind::Link(target) => self.names_bytes -= target.len(),
@@ -504,8 +508,8 @@ impl Tree {
         }
     }
 
-    fn drop_blocks(&mut self, blocks: Vec<Option<Block>>) {
-        self.dropped.extend(blocks.into_iter().flatten().filter_map(|block| match block {
+    fn drop_blocks(&mut self, blocks: BTreeMap<u64, Block>) {
+        self.dropped.extend(blocks.into_values().filter_map(|block| match block {
             Block::Own(number) => Some(number),
             Block::Kept(_) => None,
         }));

@@ -121,7 +121,7 @@ fn what_init_has_left_is_shared_and_each_instance_changes_its_own() {
     first.write(unnamed, 0, b"open when init ended").unwrap();
     first.tree.unlink(ROOT, "unnamed").unwrap();
     let kept = Arc::new(first.keep().unwrap());
-    assert!(kept.is_on_disk());
+    assert!(kept.is_slow());
 
     let [mut one, mut two] = [(); 2].map(|()| storage(&folder, Some(kept.clone())));
     assert_eq!(one.tree.nodes(), 3);
