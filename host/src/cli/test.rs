@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let workshop = Workshop::open("test", args.language.runtimes.found())?;
     let (code, profile) = match args.language.runtime {
         Some(language) if language.profile() == Profile::Worker => {
-            (workshop.function(language, &args.file, args.handler.as_deref())?, Profile::Worker)
+            (workshop.function(language, &args.file, args.handler.as_deref(), &[])?, Profile::Worker)
         }
         Some(language) => {
             let text = source::read(&args.file, language)?;
