@@ -1,5 +1,7 @@
 //! HTTP's versions are translated once, at the door: what stands behind it sees one shape of a request and of an answer.
 
+use std::io::{Read as _, Write as _};
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, StreamBody};
 use hyper::body::Frame;
@@ -158,6 +160,27 @@ fn an_origin_may_be_of_a_newer_version_and_leave_space_before_a_colon() {
     let origin = Script::saying("HTTP/1.2 200 OK\r\nX-Spaced : yes\r\nContent-Length\t: 2\r\n\r\nok");
     let answer = Edge::start(site(&origin.url)).get("/");
     assert_eq!((answer.text().as_str(), answer.header("x-spaced")), ("ok", "yes"));
+}
+
+#[test]
+fn a_client_is_answered_in_the_edges_version_and_not_in_the_origins() {
+    let origin = Script::saying("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let edge = Edge::start(site(&origin.url));
+    let mut stream = std::net::TcpStream::connect(edge.http()).unwrap();
+    let mut first_line = |request: &str| {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"ok") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("the connection is kept");
+            answer.push(byte[0]);
+        }
+        String::from_utf8_lossy(&answer).lines().next().unwrap().to_owned()
+    };
+    for _ in 0..2 {
+        assert_eq!(first_line("GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n"), "HTTP/1.1 200 OK");
+    }
+    assert_eq!(first_line("GET / HTTP/1.0\r\nHost: www.example.com\r\n\r\n"), "HTTP/1.0 200 OK");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The words in `X-Cache` are CloudFront's, so that dashboards made for it keep working.
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
 
 use crate::edge::answer::Answer;
@@ -20,6 +20,8 @@ pub(crate) fn finish(node: &Node, mut record: Box<RequestRecord>, answer: Answer
     const POP: HeaderName = HeaderName::from_static("x-amz-cf-pop");
     const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
     let (mut parts, mut content) = answer.response.into_parts();
+    // Our own (RFC 9110 section 6.2), whatever the origin's is; hyper lowers it for clients of HTTP/1.0.
+    parts.version = Version::HTTP_11;
     let headers = &mut parts.headers;
     headers.insert(X_CACHE, x_cache(answer.result));
     headers.append(header::VIA, node.via.of(record.version).clone());
