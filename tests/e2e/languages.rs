@@ -30,6 +30,8 @@ struct Language {
     exited: &'static str,
     /// What the log says of a function that takes more memory than it may.
     out_of_memory: &'static str,
+    /// The name and the message of the error when `/tmp` is full.
+    no_space: [&'static str; 2],
     /// What `fetch` tells of a destination that was not granted, and of one where nobody listens.
     unreachable: [&'static str; 2],
 }
@@ -63,6 +65,7 @@ const PYTHON: Language = Language {
     exited: "Runtime exited with error: exit status 3",
     // Not killed, as on Lambda: the interpreter is told, and so is the function.
     out_of_memory: "[ERROR] MemoryError",
+    no_space: ["OSError", "No space left on device"],
     unreachable: ["PermissionError", "ConnectionRefusedError"],
 };
 
@@ -84,6 +87,7 @@ const NODE: Language = Language {
     exited: "Exited with i32 exit status 1",
     out_of_memory: "InternalError: out of memory",
     // Why, the log says.
+    no_space: ["Error", "ENOSPC: no space left on device, write"],
     unreachable: ["HTTP request failed", "HTTP request failed"],
 };
 
@@ -235,7 +239,7 @@ fn a_function_has_a_folder_for_temporary_files() {
         for count in [2, 4] {
             let full = told(of(&edge, "narrow", "/fill"));
             let [kind, is_no_space, says, size] = [0, 1, 2, 3].map(|at| &full[at]);
-            assert_eq!([kind, is_no_space, says], [&json!("OSError"), &json!(true), &json!("No space left on device")]);
+            assert_eq!([kind, is_no_space, says], [&json!(language.no_space[0]), &json!(true), &json!(language.no_space[1])]);
             // The file that INIT wrote takes a block.
             assert!((3 << 20..4 << 20).contains(&size.as_u64().unwrap()), "{full}");
             assert_eq!(of(&edge, "narrow", "/count").text(), count.to_string());

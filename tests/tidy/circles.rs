@@ -18,6 +18,7 @@ const KNOWN: [(&str, &[&str], &str); 5] = [
         &[
             "cli.rs",
             "cli/bench.rs",
+            "cli/bench/languages.rs",
             "cli/build.rs",
             "cli/cache.rs",
             "cli/cache/nodes.rs",

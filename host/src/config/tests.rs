@@ -244,7 +244,7 @@ viewer_request = "rewrit"
              --> edge.toml:8:29
               |
             8 | limits = { cpu_us = 20_000, cpu = 1 }
-              |                             ^^^ the limits are: `cpu_us`, `deadline_ms`, `memory_bytes`, `table_elements`, `stack_bytes`, `handles`, `connections`, `log_bytes`, `host_calls`, `reply_bytes`, `stream_bytes`, `header_count`, `header_bytes`, `body_bytes`, `instances`, `queue`, `queue_wait_ms`
+              |                             ^^^ the limits are: `cpu_us`, `deadline_ms`, `memory_bytes`, `ephemeral_storage_bytes`, `table_elements`, `stack_bytes`, `handles`, `connections`, `log_bytes`, `host_calls`, `reply_bytes`, `stream_bytes`, `header_count`, `header_bytes`, `body_bytes`, `instances`, `queue`, `queue_wait_ms`
 
             error: `ftp://api` is not the URL of an origin: it begins with neither http:// nor https://
               --> edge.toml:11:7

@@ -2,13 +2,65 @@
 
 const crypto = require('node:crypto');
 const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 
 let calls = 0;
 const atInit = Math.random();
 console.log('printed in INIT');
+fs.writeFileSync('/tmp/init', 'written in INIT');
 
 const fail = () => {
     throw new RangeError('no apples left');
+};
+
+// What is written at once.
+const PART = 1 << 20;
+
+const tmp = () => {
+    const before = fs.readdirSync('/tmp').sort();
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'made-'));
+    const file = path.join(folder, 'a');
+    fs.writeFileSync(file, 'né');
+    fs.renameSync(file, file + '2');
+    fs.appendFileSync(file + '2', '2');
+    const text = fs.readFileSync(file + '2', 'utf8');
+    fs.rmSync(folder, { recursive: true });
+    fs.appendFileSync('/tmp/kept', 'x');
+    const after = fs.readdirSync('/tmp').sort();
+    return { where: os.tmpdir(), text, before, after, size: fs.statSync('/tmp/kept').size };
+};
+
+const fill = () => {
+    const file = fs.openSync('/tmp/large', 'w');
+    try {
+        for (let part = 0; part < 100; part++) fs.writeSync(file, Buffer.alloc(PART));
+    } catch (error) {
+        return [error.name, error.code === 'ENOSPC', error.message, fs.statSync('/tmp/large').size];
+    } finally {
+        fs.closeSync(file);
+        fs.rmSync('/tmp/large');
+    }
+};
+
+const large = () => {
+    const part = crypto.randomBytes(PART);
+    const file = fs.openSync('/tmp/large', 'w+');
+    for (let count = 0; count < 20; count++) fs.writeSync(file, part);
+    let same = true;
+    const read = Buffer.alloc(PART);
+    for (let count = 0; count < 20; count++) {
+        let filled = 0;
+        while (filled < PART) {
+            const bytes = fs.readSync(file, read, filled, PART - filled, count * PART + filled);
+            if (bytes === 0) break;
+            filled += bytes;
+        }
+        same &&= read.equals(part);
+    }
+    const ended = fs.readSync(file, read, 0, 1, 20 * PART) === 0;
+    fs.closeSync(file);
+    return [same, ended];
 };
 
 const behaviors = {
@@ -55,6 +107,10 @@ const behaviors = {
             return `${error}: ${error.cause}`;
         }
     },
+    tmp,
+    fill,
+    large,
+    init: () => fs.readFileSync('/tmp/init', 'utf8'),
     fail,
     nonsense: () => {
         const circle = {};
