@@ -75,7 +75,7 @@ const NODE: Language = Language {
     folder: "nodejs",
     file: "index.js",
     handler: "index.handler",
-    raised: &["\\tERROR\\tInvoke Error", "RangeError", "no apples left", "/var/task/index.js:11:"],
+    raised: &["\\tERROR\\tInvoke Error", "RangeError", "no apples left", "/var/task/index.js:14:"],
     unmarshalled: "Unable to stringify response body",
     refused: &[
         ("require('apples');\n", "Runtime.ImportModuleError: Error: Cannot find module 'apples'"),
