@@ -8,6 +8,7 @@ mod cache;
 mod check;
 mod compile;
 mod configuration;
+mod credentials;
 mod dev;
 mod hints;
 mod init;
@@ -36,7 +37,7 @@ const USAGE: u8 = 64;
 #[command(
     name = "edgeward",
     version,
-    after_help = "Examples:\n  edgeward new rules --lang rust && cd rules && edgeward dev\n  edgeward init\n  edgeward serve\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward test hook.wasm event.json\n  edgeward invoke function.wasm event.json\n  edgeward bench cold-warm hook.wasm\n\nEnvironment:\n  EDGEWARD_LOG  which log lines are written, such as `debug` or `warn,edgeward::edge=debug`; default: info"
+    after_help = "Examples:\n  edgeward new rules --lang rust && cd rules && edgeward dev\n  edgeward init\n  edgeward serve\n  edgeward serve --api 127.0.0.1:9000\n  edgeward serve -c /etc/edgeward/edge.toml --log json\n  edgeward check edge.toml && kill -HUP $(pidof edgeward)\n  edgeward inspect hook.wasm\n  edgeward test hook.wasm event.json\n  edgeward invoke function.wasm event.json\n  edgeward bench cold-warm hook.wasm\n\nEnvironment:\n  EDGEWARD_LOG  which log lines are written, such as `debug` or `warn,edgeward::edge=debug`; default: info"
 )]
 struct Arguments {
     /// How logs are written to stderr: text by default on a terminal, else JSON.
@@ -59,6 +60,7 @@ enum Command {
     Invoke(invoke::Args),
     Bench(bench::Args),
     Cache(cache::Args),
+    Credentials(credentials::Args),
     Completions(shell::Completions),
     Man(shell::Man),
     #[command(hide = true)]
@@ -89,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Invoke(args) => invoke::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),
+        Command::Credentials(args) => credentials::run(&args),
         Command::Completions(args) => {
             shell::completions(&args, &Arguments::command());
             Ok(())

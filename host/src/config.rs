@@ -40,10 +40,11 @@ use sha2::{Digest as _, Sha256};
 pub use files::{Fault, FileStamp, Judges};
 pub use hidden::Hidden;
 pub use include::Include;
-pub use load::{Loaded, builds, load, load_judged, parse};
+pub use load::{Loaded, api_only, builds, load, load_judged, parse};
 pub use report::{ConfigError, ConfigErrors, SourceLocation};
 pub use sources::InputSnapshot;
 
+use crate::account::Account;
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::fields::Field;
@@ -73,6 +74,11 @@ pub struct Server {
     pub http: Vec<SocketAddr>,
     /// TLS; ALPN chooses HTTP/2 or HTTP/1.1.
     pub https: Vec<SocketAddr>,
+    /// The AWS APIs.
+    pub api: Option<SocketAddr>,
+    pub api_account: Account,
+    /// Where functions of the API may connect to.
+    pub api_network: Grants,
     /// Private: metrics, health, drain.
     pub admin: Option<SocketAddr>,
     pub admin_access: Arc<AdminAccess>,

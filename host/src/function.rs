@@ -10,6 +10,7 @@ pub mod concurrency;
 pub mod error_payload;
 pub mod lane;
 pub mod pool;
+pub mod report;
 pub mod revision;
 pub mod spec;
 mod teardown;

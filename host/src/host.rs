@@ -7,6 +7,7 @@
 //! A request sees one snapshot (an `Edge`) from its beginning to its end; a reload swaps the pointer. I know
 //! no details of requests.
 
+mod api;
 mod changes;
 mod handover;
 mod notify;
@@ -29,6 +30,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::admin;
+use crate::aws::Api;
 use crate::cache::{self, Cache};
 use crate::config::{self, Loaded};
 use crate::edge::CacheInquiry;
@@ -99,6 +101,8 @@ pub struct Handle {
 struct Shared {
     telemetry: Arc<Telemetry>,
     publisher: Publisher,
+    /// Empty while there is none, or a predecessor still has its store.
+    api: OnceLock<Arc<Api>>,
     cache: Arc<Cache>,
     snapshot: ArcSwap<Snapshot>,
     tls: Option<Arc<TlsSlot>>,
@@ -147,8 +151,8 @@ impl Host {
             .with_context(|| format!("cannot make the data folder {}", server.data_dir.display()))?;
         let runtimes = RuntimeFolder::find(launch.runtimes.as_deref().or(server.runtimes.as_deref()));
         let folders = BuildFolders { compiled: &server.data_dir, packages: &server.data_dir };
-        let builder = Builder::new(server.workers, folders, compiler, runtimes, telemetry.clone())?;
-        let publisher = Publisher::new(builder, telemetry.clone());
+        let builder = Arc::new(Builder::new(server.workers, folders, compiler, runtimes, telemetry.clone())?);
+        let publisher = Publisher::new(builder.clone(), telemetry.clone());
         // What takes long, and may fail, while a predecessor still has everything; below it is there already.
         let mut built = Revisions::default();
         if let Some(predecessor) = &mut sockets.predecessor {
@@ -161,6 +165,7 @@ impl Host {
         let shared = Arc::new(Shared {
             telemetry,
             publisher,
+            api: OnceLock::new(),
             cache,
             snapshot: ArcSwap::from_pointee(snapshot),
             tls,
@@ -173,6 +178,11 @@ impl Host {
             notifier: Arc::new(launch.notifier),
         });
 
+        let waits = sockets.predecessor.is_some();
+        let api_address = sockets.api.as_ref().map(|listening| listening.address);
+        if let Some(address) = api_address {
+            api::open(&shared, &server, address, builder, waits)?;
+        }
         let handle = Handle { shared: shared.clone() };
         // Whoever asks for an end from here on gets a drain.
         asked.begin(handle.clone())?;
@@ -206,6 +216,9 @@ impl Host {
         for address in &https {
             tracing::info!(%address, "serving https");
         }
+        if let Some(address) = api_address {
+            tracing::info!(%address, "serving the AWS APIs");
+        }
         if let Some(address) = admin {
             tracing::info!(%address, "serving the admin port");
         }
@@ -236,6 +249,9 @@ impl Host {
         for worker in self.workers {
             let ended = worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")));
             result = result.and(ended);
+        }
+        if let Some(api) = self.handle.shared.api.get() {
+            api.flush();
         }
         // Other threads still hold the log, and end with the process.
         self.handle.shared.telemetry.flush();
@@ -319,7 +335,12 @@ impl Handle {
             counters: self.shared.telemetry.admin(),
             is_ready: Box::new(move || ready.is_ready()),
             drain: Box::new(move || drain.drain()),
-            metrics: Box::new(move || metrics.shared.telemetry.render()),
+            metrics: Box::new(move || {
+                if let Some(api) = metrics.shared.api.get() {
+                    api.measure();
+                }
+                metrics.shared.telemetry.render()
+            }),
             revisions: Box::new(move || revisions.shared.publisher.catalog.revisions(LIVE)),
             has_site: Box::new(move |name| sites.shared.snapshot.load().edge.has_site(name)),
             site_of_host: Box::new(move |host| hosts.shared.snapshot.load().edge.site_of_host(host).map(str::to_owned)),

@@ -9,7 +9,9 @@
     warn(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)
 )]
 
+pub mod account;
 pub mod admin;
+pub mod aws;
 pub mod cache;
 pub mod cli;
 pub mod config;
@@ -28,6 +30,8 @@ pub mod measure;
 pub mod net;
 pub mod network;
 pub mod path;
+pub mod payload;
 pub mod runtime;
+pub mod store;
 pub mod telemetry;
 pub mod wasm;

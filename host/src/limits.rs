@@ -11,10 +11,18 @@ pub mod descriptors;
 mod edge;
 mod function;
 pub mod handover;
+pub mod iam;
+pub mod kept;
+pub mod lambda;
 mod limit;
+pub mod logs;
+pub mod parameters;
+pub mod policy;
 mod profile;
 pub mod reload;
 pub mod request;
+pub mod secrets;
+pub mod sigv4;
 mod telemetry;
 mod wasm;
 

@@ -40,7 +40,7 @@ mod tunnel;
 mod tests;
 
 pub use body::{Pace, RequestBodyError, SteadyBody};
-pub use client::{Client, Tls};
+pub use client::{Client, Entrance, Tls};
 pub use departure::{Departure, DeparturePhase, Hold};
 pub use descriptors::Descriptors;
 pub use interim::Interim;

@@ -23,7 +23,7 @@ use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
 
 pub use folder::{InstalledRuntime, MissingRuntime, RuntimeFolder};
-pub use package::{Package, PackageError, PackageStore, check_package};
+pub use package::{Package, PackageError, PackageStore, check_package, component_in};
 
 /// The Runtimes of this process, each read and compiled when it is first used, and again when another is installed.
 pub struct Runtimes {

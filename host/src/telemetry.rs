@@ -4,6 +4,7 @@
 
 mod access;
 mod admin;
+mod api;
 mod cache;
 mod edge;
 mod function;
@@ -19,6 +20,7 @@ mod trace;
 
 pub use access::{AccessLog, Line};
 pub use admin::AdminMetrics;
+pub use api::ApiMetrics;
 pub use cache::{CacheMetrics, CacheTier, FillResult};
 pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use function::{Audit, FunctionMetrics, InstanceEvent};
@@ -48,6 +50,7 @@ pub struct Telemetry {
     edge: edge::EdgeFamilies,
     net: NetMetrics,
     admin: AdminMetrics,
+    api: ApiMetrics,
     cache: CacheMetrics,
     reloads: reload::Reloads,
     handovers: reload::Handovers,
@@ -67,6 +70,7 @@ impl Telemetry {
         let edge = edge::EdgeFamilies::register(&register);
         let net = NetMetrics::register(&register);
         let admin = AdminMetrics::register(&register);
+        let api = ApiMetrics::register(&register);
         let cache = CacheMetrics::register(&register, recurrences.of(Recurring::CacheJournal, Subject::Edge));
         let reloads = reload::Reloads::register(&register);
         let handovers = reload::Handovers::register(&register);
@@ -84,6 +88,7 @@ impl Telemetry {
             edge,
             net,
             admin,
+            api,
             cache,
             reloads,
             handovers,
@@ -109,6 +114,11 @@ impl Telemetry {
     /// The handles of the admin port.
     pub fn admin(&self) -> AdminMetrics {
         self.admin.clone()
+    }
+
+    /// The handles of the AWS APIs.
+    pub fn api(&self) -> ApiMetrics {
+        self.api.clone()
     }
 
     /// The handles of the cache.

@@ -14,7 +14,9 @@ use crate::root;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The ports that documents use; each folder has others instead.
-const PORTS: [&str; 6] = ["8080", "8081", "8082", "8083", "8443", "9090"];
+const PORTS: [&str; 7] = ["8080", "8081", "8082", "8083", "8443", "9000", "9090"];
+/// What a host prints once, and AWS's clients read from their environment.
+const KEYS: &str = "printed-keys";
 
 /// See the module. What was started in it ends with it.
 pub struct Folder {
@@ -66,6 +68,11 @@ impl Folder {
         layer.finish().unwrap();
         folder.write("libraries/python/library.py", "");
         folder.write("secrets/token", "s3cret\n");
+        // What docs/lambda.md shows, and the command line of AWS: Debian's does not read the variable for the endpoint.
+        folder.write("lambda_function.py", "def lambda_handler(event, context):\n    return event\n");
+        folder.write("bin/aws", "#!/bin/sh\nexec /usr/bin/aws --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"\n");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder.folder.path().join("bin/aws"), executable).unwrap();
         folder.write("sites/blog.toml", "[[site]]\nname = \"blog\"\nhosts = [\"blog.example.com\"]\norigin = \"app\"\n");
         folder
     }
@@ -102,14 +109,17 @@ impl Folder {
 
     fn serve(&mut self, command: &str) {
         let mut shell = self.shell(&format!("exec {} --log json", self.with_ports(command)));
-        let mut child = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let keys = fs::File::create(self.folder.path().join(KEYS)).unwrap();
+        let mut child = shell.stdout(keys).stderr(Stdio::piped()).spawn().unwrap();
+        // The last of what is listened on.
+        let last = if command.contains(" --api ") { "serving the AWS APIs" } else { "serving the admin port" };
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         self.started.push(child);
         let mut log = String::new();
         loop {
             let Some(Ok(line)) = lines.next() else { panic!("`{command}` does not serve:\n{log}") };
             log.push_str(&line);
-            if line.contains("serving the admin port") {
+            if line.contains(last) {
                 break;
             }
         }
@@ -120,12 +130,18 @@ impl Folder {
     fn shell(&self, command: &str) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_edgeward")).parent().unwrap();
         let path = std::env::join_paths(
-            [program.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+            [self.folder.path().join("bin"), program.to_owned()]
+                .into_iter()
+                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
         );
         let mut shell = Command::new("sh");
         shell.args(["-c", command]).current_dir(self.folder.path()).stdin(Stdio::null());
         shell.env("PATH", path.unwrap()).env_remove("EDGEWARD_LOG").process_group(0);
         shell.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        let keys = fs::read_to_string(self.folder.path().join(KEYS)).unwrap_or_default();
+        let keys = keys.lines().filter_map(|line| line.trim().strip_prefix("export ")?.split_once('='));
+        let endpoint = self.with_ports("http://127.0.0.1:9000");
+        shell.envs(keys).env("AWS_ENDPOINT_URL", endpoint).env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_PAGER", "");
         shell
     }
 

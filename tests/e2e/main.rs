@@ -7,6 +7,7 @@ mod harness;
 
 mod admin;
 mod agreement;
+mod api;
 mod author;
 mod blame;
 mod cache;

@@ -52,7 +52,7 @@ const KNOWN: [(&str, &[&str], &str); 5] = [
     ),
     (
         "host",
-        &["host.rs", "host/handover.rs", "host/reload.rs", "host/sockets.rs", "host/worker.rs"],
+        &["host.rs", "host/api.rs", "host/handover.rs", "host/reload.rs", "host/sockets.rs", "host/worker.rs"],
         "the parts of a host use the types that their parent defines",
     ),
     (

@@ -16,7 +16,14 @@ const UNIT: &str = "a unit";
 const MARK: &str = "a value that no count reaches";
 
 /// Constants outside of `limits` that have a number, by file, and what the number is.
-const NUMBERS: [(&str, &str, &str); 33] = [
+const NUMBERS: [(&str, &str, &str); 42] = [
+    ("aws/iam/policies.rs", "MANAGED_S", "when AWS's policies were made"),
+    ("aws/logs/entry.rs", "HEAD PRELUDE", FORMAT),
+    ("aws/policy/pattern.rs", "ARN_PARTS", PROTOCOL),
+    ("aws/policy/value.rs", "YEAR_DIGITS", PROTOCOL),
+    ("aws/sealed.rs", "FINGERPRINT_BYTES HEAD_BYTES", FORMAT),
+    ("aws/sealed.rs", "KEY_BYTES", PROTOCOL),
+    ("aws/sigv4/time.rs", "DAY_S EPOCH_DAYS", UNIT),
     ("cache/control.rs", "SECONDS_MAX", PROTOCOL),
     ("cache/control.rs", "SECOND_MS", UNIT),
     ("cache/disk.rs", "NAMES_OF_A_RUN", FORMAT),
@@ -29,6 +36,8 @@ const NUMBERS: [(&str, &str, &str); 33] = [
     ("edge/caching/present.rs", "AGE_BYTES OWN_HEADERS", CAPACITY),
     ("edge/origin/interim.rs", "STATUS_BYTES", PROTOCOL),
     ("edge/trip.rs", "OWN_HEADERS", CAPACITY),
+    ("function/concurrency/account.rs", "NONE", MARK),
+    ("function/concurrency/account.rs", "SECOND_NS", UNIT),
     ("host/notify.rs", "ENDED", MARK),
     ("net/frames.rs", "HEAD_BYTES PAYLOAD_BYTES_MAX", PROTOCOL),
     ("net/guard.rs", "PING_BYTES", PROTOCOL),

@@ -17,6 +17,7 @@ use crate::function::build::CodeFile;
 use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
+use crate::function::report::log_of;
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::limits::init::LAYERS;
@@ -159,35 +160,11 @@ async fn invoke_all(args: &Args, revision: &Arc<Revision>, event: &Bytes) -> any
         let local = InvokeContext::local(revision.name(), id, revision.limits(), SystemTime::now());
         let context = InvokeContext { client_context: args.client_context.clone(), ..local };
         let (request_id, call) = (context.request_id.clone(), Invocation { event: event.clone(), context });
-        eprintln!("START RequestId: {request_id} Version: $LATEST");
         let outcome = revision.call(&lane, Call::Invoke(call)).await.into_invoke();
-        for line in outcome.log.lines() {
-            eprintln!("{line}");
-        }
-        eprintln!("END RequestId: {request_id}");
-        eprintln!("{}", report(&request_id, args, &outcome));
+        eprint!("{}", log_of(&request_id, "$LATEST", args.memory, &outcome, None));
         succeeded &= print(&outcome, &request_id, revision)?;
     }
     Ok(succeeded)
-}
-
-/// As Lambda writes it, with its tabs.
-#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-fn report(request_id: &str, args: &Args, outcome: &InvokeOutcome) -> String {
-    let usage = &outcome.usage;
-    let ran_us = usage.duration_us.saturating_sub(usage.waited_us);
-    let ms = |us: u64| us as f64 / 1_000.0;
-    let used_mb = usage.memory_bytes.div_ceil(1 << 20);
-    let mut report = format!(
-        "REPORT RequestId: {request_id}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {used_mb} MB\t",
-        ms(ran_us),
-        ran_us.div_ceil(1_000),
-        args.memory,
-    );
-    if usage.cold {
-        report.push_str(&format!("Init Duration: {:.2} ms\t", ms(usage.waited_us)));
-    }
-    report
 }
 
 /// Prints the reply, or the error in its place. Whether it was a reply.

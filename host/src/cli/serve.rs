@@ -1,5 +1,7 @@
 //! `edgeward serve`: run the edge until a signal ends it.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::exit;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,10 +18,18 @@ use crate::wasm::compile::Compiler;
 /// Reloads when the configuration, or a file that it names, changes, without losing a request. SIGHUP reloads too; SIGTERM and
 /// SIGINT end the program when the open requests have been answered.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  edgeward serve\n  EDGEWARD_LOG=debug edgeward serve sites/edge.toml")]
+#[command(
+    after_help = "Examples:\n  edgeward serve\n  edgeward serve --api 127.0.0.1:9000 --data-dir /var/lib/edgeward\n  EDGEWARD_LOG=debug edgeward serve sites/edge.toml"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     file: ConfigFile,
+    /// Serve the AWS APIs on this address, and nothing else: no configuration is read.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["file", "config"])]
+    api: Option<SocketAddr>,
+    /// With `--api`, where functions, logs and credentials are kept [default: edgeward-data]
+    #[arg(long, value_name = "DIR", requires = "api", value_hint = clap::ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
     /// Take over from a running edge with the same data folder: it stops when this one is ready.
     #[arg(long)]
     replace: bool,
@@ -44,9 +54,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     // First, since until then a signal ends the process.
     let (asked, ear) = Asked::new();
     obey_signals(asked.clone())?;
-    let path = args.file.path()?;
-    let loaded = config::load(path)?;
-    let host = Host::start(path.to_owned(), loaded, Compiler::this_program(), asked, ear, launch)?;
+    let (path, loaded) = match args.api {
+        None => {
+            let path = args.file.path()?;
+            (path.to_owned(), config::load(path)?)
+        }
+        Some(api) => {
+            let data_dir = args.data_dir.clone().unwrap_or_else(|| PathBuf::from("edgeward-data"));
+            // Where a configuration would be, for whoever asks for a reload.
+            (data_dir.join("edge.toml"), config::api_only(api, data_dir)?)
+        }
+    };
+    let host = Host::start(path, loaded, Compiler::this_program(), asked, ear, launch)?;
     host.wait()
 }
 

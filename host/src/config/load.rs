@@ -3,7 +3,8 @@
 //!     main file ─► include ─► tables of all, merged, with values in their places ─► each kind of table ─► Config
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
@@ -42,6 +43,13 @@ pub fn load_judged(path: &Path, judges: Option<&Judges<'_>>) -> Result<Loaded, C
     let seen = loaded.as_mut().map_or_else(|errors| &mut errors.seen, |loaded| &mut loaded.files);
     seen.files.insert(path.to_owned(), look);
     loaded
+}
+
+/// A configuration of the AWS APIs alone, without a file.
+pub fn api_only(api: SocketAddr, data_dir: PathBuf) -> Result<Loaded, ConfigErrors> {
+    let mut loaded = parse_loaded(&format!("[server]\napi = \"{api}\"\n"), Path::new("--api"), None)?;
+    loaded.config.server.data_dir = data_dir;
+    Ok(loaded)
 }
 
 /// Reads the `[build]` tables of a configuration, and of the rest only what has to do with them: it may name components that
@@ -178,7 +186,9 @@ fn read<'a>(mut root: TableReader<'a>, files: &mut Files<'_>) -> (Config, Vec<St
         key_groups: &key_groups,
         uses: &mut uses,
     };
-    let sites = site::read(&mut root, &mut references);
+    // An API alone needs none.
+    let listens = server.api.is_none() || !server.http.is_empty() || !server.https.is_empty();
+    let sites = site::read(&mut root, &mut references, listens);
     let origin_groups = origin::read_groups(&mut root, &origins);
     let origins = origin::read(&mut root, files, &functions, &mut uses);
     let key_value_stores = key_value::read(&mut root, files);

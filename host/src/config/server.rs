@@ -13,16 +13,21 @@ use super::files::Files;
 use super::reader::{TableReader, Text, wrong_type};
 use super::report::{nearest, quoted};
 use super::{AccessLog, AdminAccess, Certificate, Server, Token};
+use crate::account::Account;
 use crate::fields::Field;
 use crate::limits::config::{ADMIN_HOSTS, CERTIFICATES, DRAIN_S, DRAIN_S_MAX, EDGE_LOCATION_BYTES, LISTENERS, WORKERS};
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN, CHAIN_BYTES};
 use crate::limits::{Compiling, compile, request, tunnel};
+use crate::network::Grants;
 
 pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut server = Server {
         http: Vec::new(),
         https: Vec::new(),
+        api: None,
+        api_account: Account::default(),
+        api_network: Grants::default(),
         admin: None,
         admin_access: Arc::default(),
         workers: workers.min(usize::try_from(WORKERS).unwrap_or(usize::MAX)),
@@ -47,6 +52,8 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
     let mut taken = Taken::default();
     server.http = addresses(&mut table, "http", &mut taken);
     server.https = addresses(&mut table, "https", &mut taken);
+    server.api = table.text("api").and_then(|text| taken.address(&table, "api", &text));
+    api(&mut table, &mut server);
     server.admin = table.text("admin").and_then(|text| taken.address(&table, "admin", &text));
     server.admin_access = Arc::new(admin_access(&mut table, files));
     if let Some(workers) = table.integer("workers", 1..=WORKERS) {
@@ -134,7 +141,7 @@ fn access_log(table: &mut TableReader<'_>) -> Option<AccessLog> {
 
 /// Checks that involve several settings.
 fn check(table: &TableReader<'_>, server: &Server) {
-    if !table.has("http") && !table.has("https") {
+    if !table.has("http") && !table.has("https") && !table.has("api") {
         table.missing("http", "[\"127.0.0.1:8080\"]");
     }
     if !server.https.is_empty() && !table.has("certificate") {
@@ -143,6 +150,28 @@ fn check(table: &TableReader<'_>, server: &Server) {
     }
     if server.certificates.len() > CERTIFICATES {
         table.report.error(table.span(), "too many certificates", format!("at most {CERTIFICATES}"));
+    }
+}
+
+/// What the AWS APIs say of themselves, and where their functions may connect to.
+fn api(table: &mut TableReader<'_>, server: &mut Server) {
+    if let Some(id) = table.text("api_account") {
+        if id.get_ref().len() != 12 || !id.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
+            table.report.error(id.span(), "`api_account` is no AWS account", "twelve digits: \"123456789012\"");
+        }
+        server.api_account.id = (*id.get_ref()).to_owned();
+    }
+    if let Some(region) = table.text("api_region") {
+        let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if region.get_ref().is_empty() || region.get_ref().len() > 32 || !region.get_ref().bytes().all(sound) {
+            table.report.error(region.span(), "`api_region` is no AWS region", "such as \"us-east-1\"");
+        }
+        server.api_account.region = (*region.get_ref()).to_owned();
+    }
+    for host in table.texts("api_network").unwrap_or_default() {
+        if let Err(error) = server.api_network.add(host.get_ref()) {
+            table.report.error(host.span(), error.to_string(), "such as \"api.example.com:443\" or \"*:443\"");
+        }
     }
 }
 

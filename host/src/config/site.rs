@@ -45,9 +45,10 @@ pub(super) struct References<'a, 'u> {
     pub(super) uses: &'u mut Uses,
 }
 
-pub(super) fn read(root: &mut TableReader<'_>, references: &mut References<'_, '_>) -> Vec<Arc<Site>> {
+/// `listens`: whether there is an address at which sites are served.
+pub(super) fn read(root: &mut TableReader<'_>, references: &mut References<'_, '_>, listens: bool) -> Vec<Arc<Site>> {
     let tables = root.list("site");
-    if tables.is_empty() && !root.has("site") {
+    if tables.is_empty() && !root.has("site") && listens {
         root.report.error(root.span(), "the file has no site", "add [[site]] with `name`, `hosts` and `origin`");
     }
     let mut names = BTreeMap::new();

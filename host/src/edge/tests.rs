@@ -64,6 +64,9 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             runtimes: None,
             compiling: Default::default(),
             http: vec![],
+            api: None,
+            api_account: Default::default(),
+            api_network: Default::default(),
             https: vec![],
             admin: None,
             admin_access: Arc::default(),
@@ -139,6 +142,7 @@ async fn start(config: Config) -> u16 {
     let lane = Rc::new(WorkerLane::new(0));
     listen(move |request| {
         let client = Client {
+            entrance: crate::net::Entrance::Sites,
             peer: "9.9.9.9:9".parse().unwrap(),
             ip: "9.9.9.9".into(),
             tls: None,

@@ -5,10 +5,13 @@
 //!
 //! | scope       | today                                                                        |
 //! |-------------|------------------------------------------------------------------------------|
-//! | account     | the instances that an engine has room for (`wasm::engine`)                   |
-//! | reserved    | `limits.instances` of a revision, as slots of its pool                       |
+//! | account     | the calls of functions of the API (`account`); and, of all, the instances    |
+//! |             | that an engine has room for (`wasm::engine`)                                 |
+//! | reserved    | a function's part of the account (`account`); `limits.instances` of a        |
+//! |             | revision, as slots of its pool                                               |
 //! | provisioned | `min_warm`, as what its pool keeps on its shelves                            |
 //! | utilization | a function that keeps using up its CPU limit is refused for a while          |
 
+pub mod account;
 pub(super) mod slot;
 pub mod throttle;

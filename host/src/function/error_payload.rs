@@ -18,6 +18,9 @@ pub struct ErrorPayload {
     pub request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stack_trace: Option<Vec<String>>,
+    /// What Node.js has in place of the two above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Vec<String>>,
 }
 
 impl ErrorPayload {
@@ -28,7 +31,14 @@ impl ErrorPayload {
             error_type: error.error_type.clone(),
             request_id: Some(request_id.to_owned()),
             stack_trace: Some(error.stack_trace.clone()),
+            trace: None,
         }
+    }
+
+    /// Of an error that a function of Node.js returned: its own form.
+    pub fn of_nodejs(error: &HandlerError) -> ErrorPayload {
+        let trace = Some(error.stack_trace.clone());
+        ErrorPayload { request_id: None, stack_trace: None, trace, ..ErrorPayload::of_handler(error, "") }
     }
 
     /// Of a call that its environment ended. `None` if the call did not run, which is no error of the function's.
@@ -49,7 +59,7 @@ impl ErrorPayload {
             Failure::Guest(_) | Failure::BadReply(_) => exited("without providing a reason"),
             Failure::Throttled(_) | Failure::NotRunnable(_) | Failure::Host(_) => return None,
         };
-        Some(ErrorPayload { error_message, error_type: error_type.to_owned(), request_id: None, stack_trace: None })
+        Some(ErrorPayload { error_message, error_type: error_type.to_owned(), request_id: None, stack_trace: None, trace: None })
     }
 }
 

@@ -36,13 +36,13 @@ pub(super) struct RefusedFunction {
 
 /// The publisher of a configuration file.
 pub(super) struct Publisher {
-    builder: Builder,
+    builder: Arc<Builder>,
     pub(super) catalog: Catalog,
     telemetry: Arc<Telemetry>,
 }
 
 impl Publisher {
-    pub(super) fn new(builder: Builder, telemetry: Arc<Telemetry>) -> Publisher {
+    pub(super) fn new(builder: Arc<Builder>, telemetry: Arc<Telemetry>) -> Publisher {
         Publisher { builder, catalog: Catalog::default(), telemetry }
     }
 

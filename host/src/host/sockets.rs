@@ -1,8 +1,8 @@
 //! The sockets to listen on, from wherever they come: a service manager has passed them (LISTEN_FDS), a
 //! predecessor gives them, or we bind them.
 //!
-//! A socket is used for the address of the configuration that it is bound to; one that was passed with the name `http`, `https`
-//! or `admin` is used for that, whatever its address. A socket that comes from elsewhere is attended by every worker, since
+//! A socket is used for the address of the configuration that it is bound to; one that was passed with the name `http`, `https`,
+//! `api` or `admin` is used for that, whatever its address. A socket that comes from elsewhere is attended by every worker, since
 //! what is in its queue is nobody else's.
 
 use std::net::{SocketAddr, TcpListener};
@@ -43,6 +43,7 @@ impl Passed {
 pub(super) struct Sockets {
     pub(super) http: Vec<Listening>,
     pub(super) https: Vec<Listening>,
+    pub(super) api: Option<Listening>,
     pub(super) admin: Option<Listening>,
     /// Until we are ready, it listens too.
     pub(super) predecessor: Option<Predecessor>,
@@ -51,7 +52,13 @@ pub(super) struct Sockets {
 impl Sockets {
     /// What a successor would get.
     pub(super) fn into_all(self) -> Vec<TcpListener> {
-        self.http.into_iter().chain(self.https).chain(self.admin).flat_map(|listening| listening.sockets).collect()
+        self.http
+            .into_iter()
+            .chain(self.https)
+            .chain(self.api)
+            .chain(self.admin)
+            .flat_map(|listening| listening.sockets)
+            .collect()
     }
 }
 
@@ -95,7 +102,7 @@ pub(super) fn gather(server: &Server, passed: Passed, wish: Wish) -> anyhow::Res
     let claimed = Claims::of(server, &mut foreign);
     if let Some((_, address, _)) = foreign.0.first() {
         bail!(
-            "the socket {address} was passed (LISTEN_FDS), but [server] does not list it, nor is it named `http`, `https` or `admin`"
+            "the socket {address} was passed (LISTEN_FDS), but [server] does not list it, nor is it named `http`, `https`, `api` or `admin`"
         );
     }
     if claimed.are_complete() {
@@ -150,6 +157,7 @@ struct Claims {
 enum Use {
     Http,
     Https,
+    Api,
     Admin,
 }
 
@@ -157,15 +165,17 @@ impl Claims {
     fn of(server: &Server, foreign: &mut Foreign) -> Claims {
         let http = server.http.iter().map(|address| (Use::Http, *address));
         let https = server.https.iter().map(|address| (Use::Https, *address));
+        let api = server.api.iter().map(|address| (Use::Api, *address));
         let admin = server.admin.iter().map(|address| (Use::Admin, *address));
         let mut wanted = Vec::new();
-        for (name, used) in [("http", Use::Http), ("https", Use::Https), ("admin", Use::Admin)] {
+        for (name, used) in [("http", Use::Http), ("https", Use::Https), ("api", Use::Api), ("admin", Use::Admin)] {
             let named = foreign.claim(|found, address| found == Some(name) && !is_listed(server, address));
             wanted.extend(named.into_iter().map(|socket| (used, None, vec![socket])));
         }
-        for (used, address) in http.chain(https).chain(admin) {
-            // The admin port has one thread.
-            let replaced = used == Use::Admin && wanted.iter().any(|(used, ..)| *used == Use::Admin);
+        for (used, address) in http.chain(https).chain(api).chain(admin) {
+            // Of these there is one.
+            let single = matches!(used, Use::Admin | Use::Api);
+            let replaced = single && wanted.iter().any(|(other, ..)| *other == used);
             if !replaced {
                 wanted.push((used, Some(address), foreign.claim(|_, found| found == address)));
             }
@@ -190,7 +200,7 @@ impl Claims {
         for socket in predecessor.iter_mut().flat_map(|predecessor| std::mem::take(&mut predecessor.sockets)) {
             inherited.add(None, socket)?;
         }
-        let mut sockets = Sockets { http: Vec::new(), https: Vec::new(), admin: None, predecessor };
+        let mut sockets = Sockets { http: Vec::new(), https: Vec::new(), api: None, admin: None, predecessor };
         for (used, address, mut found) in self.wanted {
             if let Some(address) = address
                 && found.is_empty()
@@ -204,6 +214,7 @@ impl Claims {
             match used {
                 Use::Http => sockets.http.push(listening),
                 Use::Https => sockets.https.push(listening),
+                Use::Api => sockets.api = Some(listening),
                 Use::Admin => sockets.admin = Some(listening),
             }
         }
@@ -215,5 +226,6 @@ impl Claims {
 }
 
 fn is_listed(server: &Server, address: SocketAddr) -> bool {
-    server.http.contains(&address) || server.https.contains(&address) || server.admin == Some(address)
+    let single = [server.api, server.admin];
+    server.http.contains(&address) || server.https.contains(&address) || single.contains(&Some(address))
 }

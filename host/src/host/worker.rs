@@ -4,24 +4,26 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use http_body_util::Either;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
-use super::Shared;
 use super::sockets::Sockets;
+use super::{Shared, api};
 use crate::edge;
 use crate::function::lane::WorkerLane;
-use crate::net::{self, Acceptor, Bounds, DeparturePhase};
+use crate::net::{self, Acceptor, Bounds, DeparturePhase, Entrance};
 
 /// Starts the workers, each with its share of the sockets.
 pub(super) fn start(shared: &Arc<Shared>, sockets: &Sockets) -> anyhow::Result<Vec<JoinHandle<anyhow::Result<()>>>> {
     let workers = shared.snapshot.load().server.workers;
     let mut acceptors: Vec<Vec<Acceptor>> = (0..workers).map(|_| Vec::new()).collect();
-    let cleartext = sockets.http.iter().map(|listening| (listening, None));
-    let encrypted = sockets.https.iter().map(|listening| (listening, shared.tls.clone()));
-    for (listening, tls) in cleartext.chain(encrypted) {
+    let cleartext = sockets.http.iter().map(|listening| (listening, Entrance::Sites, None));
+    let encrypted = sockets.https.iter().map(|listening| (listening, Entrance::Sites, shared.tls.clone()));
+    let api = sockets.api.iter().map(|listening| (listening, Entrance::Api, None));
+    for (listening, entrance, tls) in cleartext.chain(encrypted).chain(api) {
         for (acceptors, share) in acceptors.iter_mut().zip(listening.for_workers(workers)?) {
-            acceptors.extend(share.into_iter().map(|listener| Acceptor { listener, tls: tls.clone() }));
+            acceptors.extend(share.into_iter().map(|listener| Acceptor { listener, entrance, tls: tls.clone() }));
         }
     }
     let beats = shared.notifier.beats(workers)?;
@@ -64,7 +66,16 @@ fn run(
             tokio::task::spawn_local(beats);
         }
         let serving = net::serve(bounds, acceptors, rules, departure, metrics, move |client, request| {
-            edge::serve(snapshots.snapshot.load().edge.clone(), lane.clone(), client, request)
+            let served = match client.entrance {
+                Entrance::Sites => Ok(edge::serve(snapshots.snapshot.load().edge.clone(), lane.clone(), client, request)),
+                Entrance::Api => Err(Box::pin(api::answer(snapshots.clone(), lane.clone(), client, request))),
+            };
+            async move {
+                match served {
+                    Ok(served) => served.await.map(Either::Left),
+                    Err(answered) => answered.await.map(Either::Right),
+                }
+            }
         });
         tokio::select! {
             result = serving => result.map_err(anyhow::Error::from),

@@ -181,8 +181,8 @@ static WORKER: Row = Row {
         calls: Calls::Async,
     },
     limits: LimitRow {
-        cpu_us: up_to(1_000_000, 900_000_000),
-        deadline_ms: up_to(30_000, 900_000),
+        cpu_us: up_to(1_000_000, 1_800_000_000),
+        deadline_ms: up_to(30_000, 1_800_000),
         memory_bytes: up_to(128 * MIB, 10_240 * MIB),
         ephemeral_storage_bytes: up_to(512 * MIB, 10_240 * MIB),
         table_elements: up_to(100_000, 1_000_000),

@@ -10,6 +10,7 @@ use crate::net::tls;
 /// The other end of a connection, as a request's handler sees it.
 #[derive(Debug, Clone)]
 pub struct Client {
+    pub entrance: Entrance,
     pub peer: SocketAddr,
     /// The peer's IP address as text; made once per connection, for hooks and logs.
     pub ip: Arc<str>,
@@ -21,6 +22,13 @@ pub struct Client {
     pub interim: Option<Interim>,
     /// Allows a response to pause for long. `None` without a connection.
     pub stillness: Option<Stillness>,
+}
+
+/// What a listening socket is for, as whoever bound it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    Sites,
+    Api,
 }
 
 /// What a TLS handshake agreed on, as the access log names it.

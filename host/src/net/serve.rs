@@ -16,7 +16,7 @@ use tokio::task::{JoinSet, spawn_local};
 
 use crate::limits::descriptors::{PAUSE_MS, PAUSE_MS_MAX};
 use crate::limits::request::{BACKLOG, DRAIN_IDLE_MS};
-use crate::net::client::Client;
+use crate::net::client::{Client, Entrance};
 use crate::net::connection::{self, HttpServer};
 use crate::net::departure::{Departure, DeparturePhase};
 use crate::net::descriptors;
@@ -31,6 +31,7 @@ use crate::telemetry::NetMetrics;
 /// A listening socket, and the protocol on it.
 pub struct Acceptor {
     pub listener: std::net::TcpListener,
+    pub entrance: Entrance,
     /// `None` for cleartext.
     pub tls: Option<Arc<TlsSlot>>,
 }
@@ -61,6 +62,7 @@ where
     for acceptor in acceptors {
         let listener = TcpListener::from_std(acceptor.listener)?;
         let listening = Listener {
+            entrance: acceptor.entrance,
             tls: acceptor.tls,
             descriptors: bounds.descriptors,
             sweep: sweep.clone(),
@@ -103,6 +105,7 @@ async fn tick(sweep: Rc<Sweep>) {
 
 /// What a listening socket does with the connections it accepts.
 struct Listener<H> {
+    entrance: Entrance,
     tls: Option<Arc<TlsSlot>>,
     descriptors: u64,
     sweep: Rc<Sweep>,
@@ -181,6 +184,7 @@ where
             tokio::task::yield_now().await;
         }
         let client = Client {
+            entrance: self.entrance,
             peer,
             ip: peer.ip().to_canonical().to_string().into(),
             tls: None,

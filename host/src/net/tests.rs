@@ -74,7 +74,8 @@ impl Worker {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let tasks = tokio::task::LocalSet::new();
-            let serving = serve(bounds, vec![Acceptor { listener, tls }], rules, leaving, metrics, handler);
+            let serving =
+                serve(bounds, vec![Acceptor { listener, entrance: Entrance::Sites, tls }], rules, leaving, metrics, handler);
             tasks.block_on(&runtime, serving).unwrap();
             let _ = end.send(());
         });

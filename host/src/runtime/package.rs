@@ -153,9 +153,32 @@ impl PackageStore {
     }
 }
 
-/// Whether a source could be kept, alone.
-pub fn check_package(source: &Path) -> Result<(), PackageError> {
-    copy(&[source], PACKAGE_BYTES, None).map(drop)
+/// Whether a source could be kept, alone. Returns the bytes of its files.
+pub fn check_package(source: &Path) -> Result<u64, PackageError> {
+    copy(&[source], PACKAGE_BYTES, None).map(|copied| copied.bytes)
+}
+
+/// The component of an archive: `bootstrap.wasm`, or the only `.wasm` in it. A file that is none is one itself.
+pub fn component_in(archive: &Path) -> Result<Vec<u8>, PackageError> {
+    let wrong = |why: &str| PackageError::Archive { path: archive.to_owned(), why: why.to_owned() };
+    let unreadable = |error| PackageError::Unreadable { path: archive.to_owned(), error };
+    let mut magic = [0; 4];
+    let mut file = File::open(archive).map_err(unreadable)?;
+    if file.read_exact(&mut magic).is_ok() && magic == *b"\0asm" {
+        return std::fs::read(archive).map_err(unreadable);
+    }
+    let mut members = BTreeMap::new();
+    let mut zip = archive_members(archive, &mut members)?;
+    let mut components = members.iter().filter(|(name, _)| name.ends_with(".wasm"));
+    let component = match (members.get_key_value("bootstrap.wasm"), components.next(), components.next()) {
+        (Some(named), ..) | (None, Some(named), None) => named.1,
+        _ => return Err(wrong("it has neither `bootstrap.wasm` nor exactly one other file that ends in `.wasm`")),
+    };
+    let MemberPlace::Archive(index) = component else { return Err(wrong("it was not read")) };
+    let member = zip.by_index(*index).map_err(|error| wrong(&error.to_string()))?;
+    let mut bytes = Vec::new();
+    member.take(PACKAGE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > PACKAGE_BYTES { Err(PackageError::Bytes(PACKAGE_BYTES)) } else { Ok(bytes) }
 }
 
 /// What was copied: the digest of the names and contents, and the bytes.
@@ -233,7 +256,9 @@ fn archive_members(archive: &Path, members: &mut BTreeMap<String, MemberPlace>) 
             continue;
         }
         // A name that leads out of the folder, or a link, may name any file of the host.
-        let name = member.enclosed_name().filter(|_| !member.is_symlink());
+        let leads_out = |name: &str| name.starts_with('/') || name.split(['/', '\\']).any(|part| part == "..");
+        let sound = !member.is_symlink() && member.name().is_ok_and(|name| !leads_out(&name));
+        let name = member.enclosed_name().filter(|_| sound);
         let name =
             name.ok_or_else(|| wrong(format!("`{}` is no file within it", member.name().unwrap_or_default().escape_debug())))?;
         let name = name.to_str().ok_or_else(|| PackageError::Name(name.clone()))?;

@@ -21,8 +21,11 @@ impl Host {
         let telemetry = Arc::new(Telemetry::new());
         let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
         let cache = Cache::open(&options, telemetry.cache()).unwrap();
-        let host =
-            Host { folder: tempfile::tempdir().unwrap(), publisher: Publisher::new(builder(&telemetry), telemetry), cache };
+        let host = Host {
+            folder: tempfile::tempdir().unwrap(),
+            publisher: Publisher::new(Arc::new(builder(&telemetry)), telemetry),
+            cache,
+        };
         host.write("ask.wasm", &counter(Moment::ViewerRequest));
         host.write("answer.wasm", &counter(Moment::ViewerResponse));
         host.configure(SITE, "");

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::limits::{Limit, init as limits};
 use crate::wasm::compile::CompileError;
 use crate::wasm::engine::Engines;
+use crate::wasm::worker::invoke::HandlerError;
 
 /// What a Runtime exports besides the hooks.
 pub const INTERFACE: &str = "edgeward:runtime/source@0.1.0";
@@ -33,6 +34,9 @@ pub enum InitError {
     /// The language's own message, with its place.
     #[error("{0}")]
     Thrown(String),
+    /// The function's own error, as its handler would return one.
+    #[error("{}", bounded(.0.told()))]
+    Handler(HandlerError),
     #[error("{}", failed(.0))]
     Failed(#[from] Failure),
     #[error("it holds streams or other things of the host when it ends")]
@@ -44,13 +48,17 @@ pub enum InitError {
 }
 
 impl InitError {
-    pub(in crate::wasm) fn thrown(mut message: String) -> InitError {
-        if message.len() > limits::MESSAGE_BYTES {
-            message.truncate(message.floor_char_boundary(limits::MESSAGE_BYTES));
-            message.push_str(" …");
-        }
-        InitError::Thrown(message)
+    pub(in crate::wasm) fn thrown(message: String) -> InitError {
+        InitError::Thrown(bounded(message))
     }
+}
+
+fn bounded(mut message: String) -> String {
+    if message.len() > limits::MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(limits::MESSAGE_BYTES));
+        message.push_str(" …");
+    }
+    message
 }
 
 fn failed(failure: &Failure) -> String {

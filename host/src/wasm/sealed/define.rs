@@ -8,19 +8,19 @@ use crate::wasm::fuel::host_call;
 use crate::wasm::state::ViewerState;
 
 /// The store of the calling instance.
-pub(super) type Caller<'a> = StoreContextMut<'a, ViewerState>;
+pub(super) type SealedCaller<'a> = StoreContextMut<'a, ViewerState>;
 
 /// Defines a function; the base price of a call is charged before it runs.
 pub(super) fn func<P, R>(
     interface: &mut LinkerInstance<'_, ViewerState>,
     name: &str,
-    run: fn(&mut Caller<'_>, P) -> Result<R>,
+    run: fn(&mut SealedCaller<'_>, P) -> Result<R>,
 ) -> Result<()>
 where
     P: ComponentNamedList + Lift + 'static,
     R: ComponentNamedList + Lower + 'static,
 {
-    interface.func_wrap(name, move |mut store: Caller<'_>, params: P| {
+    interface.func_wrap(name, move |mut store: SealedCaller<'_>, params: P| {
         store.data_mut().enter()?;
         pay(&mut store, host_call::CALL)?;
         run(&mut store, params)
@@ -42,13 +42,13 @@ pub(super) fn resource<T: 'static>(interface: &mut LinkerInstance<'_, ViewerStat
 }
 
 /// Makes a handle for the guest, and charges for it.
-pub(super) fn handle<T: 'static>(store: &mut Caller<'_>, kind: u8) -> Result<Resource<T>> {
+pub(super) fn handle<T: 'static>(store: &mut SealedCaller<'_>, kind: u8) -> Result<Resource<T>> {
     pay(store, host_call::HANDLE)?;
     Ok(Resource::new_own(store.data_mut().handle(kind)?))
 }
 
 /// Charges for host code (`fuel::host_call`), which burns no fuel by itself.
-pub(super) fn pay(store: &mut Caller<'_>, units: u64) -> Result<()> {
+pub(super) fn pay(store: &mut SealedCaller<'_>, units: u64) -> Result<()> {
     match store.get_fuel()?.checked_sub(units) {
         Some(left) => store.set_fuel(left),
         None => {
@@ -59,6 +59,6 @@ pub(super) fn pay(store: &mut Caller<'_>, units: u64) -> Result<()> {
     }
 }
 
-pub(super) fn pay_bytes(store: &mut Caller<'_>, bytes: usize, eighths_each: u64) -> Result<()> {
+pub(super) fn pay_bytes(store: &mut SealedCaller<'_>, bytes: usize, eighths_each: u64) -> Result<()> {
     pay(store, (bytes as u64).saturating_mul(eighths_each) / 8)
 }

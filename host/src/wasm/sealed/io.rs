@@ -6,7 +6,7 @@
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, WasmList};
 use wasmtime::{Error, Result};
 
-use super::define::{Caller, func, handle, pay, pay_bytes, resource};
+use super::define::{SealedCaller, func, handle, pay, pay_bytes, resource};
 use crate::limits::host::PERMIT_BYTES;
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::{Handles, StdStream, ViewerState};
@@ -94,7 +94,7 @@ fn output(streams: &mut LinkerInstance<'_, ViewerState>) -> Result<()> {
     })
 }
 
-fn write(store: &mut Caller<'_>, stream: &Resource<OutputStream>, bytes: &[u8]) {
+fn write(store: &mut SealedCaller<'_>, stream: &Resource<OutputStream>, bytes: &[u8]) {
     let stream = if Handles::kind(stream.rep()) == StdStream::Stderr as u8 { StdStream::Stderr } else { StdStream::Stdout };
     store.data_mut().log.write(stream, bytes);
 }

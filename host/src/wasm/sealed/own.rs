@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmtime::component::{LinkerInstance, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
-use super::define::{Caller, func, pay, pay_bytes};
+use super::define::{SealedCaller, func, pay, pay_bytes};
 use super::random;
 use crate::limits;
 use crate::wasm::fuel::host_call;
@@ -77,7 +77,7 @@ pub(super) fn key_value_store(values: &mut LinkerInstance<'_, ViewerState>) -> R
     func(values, "count", |store, (): ()| Ok((counted(store.data().key_values.as_deref()),)))
 }
 
-fn lookup(store: &mut Caller<'_>, key: &WasmStr) -> Result<Option<Vec<u8>>> {
+fn lookup(store: &mut SealedCaller<'_>, key: &WasmStr) -> Result<Option<Vec<u8>>> {
     let (key_len, found) = {
         let key = key.to_str(&*store)?;
         let values = store.data().key_values.as_ref().filter(|_| key.len() <= limits::config::KV_KEY_BYTES);

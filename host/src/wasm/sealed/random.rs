@@ -6,7 +6,7 @@
 use wasmtime::component::LinkerInstance;
 use wasmtime::{Error, Result};
 
-use super::define::{Caller, func, pay_bytes};
+use super::define::{SealedCaller, func, pay_bytes};
 use crate::limits;
 use crate::wasm::fuel::host_call;
 use crate::wasm::state::ViewerState;
@@ -28,7 +28,7 @@ pub(super) fn insecure_seed(random: &mut LinkerInstance<'_, ViewerState>) -> Res
     })
 }
 
-fn bytes(store: &mut Caller<'_>, len: u64) -> Result<Vec<u8>> {
+fn bytes(store: &mut SealedCaller<'_>, len: u64) -> Result<Vec<u8>> {
     if len > limits::host::RANDOM_BYTES {
         return Err(Error::msg(format!(
             "{len} random bytes are asked for at once; at most {} may be",

@@ -79,7 +79,7 @@ impl WorkerInstance {
         });
         match ran.await.map_err(InitError::Failed)? {
             Ok((Ok(()),)) => {}
-            Ok((Err(error),)) => return Err(InitError::thrown(told(&error))),
+            Ok((Err(error),)) => return Err(InitError::Handler(error)),
             Err(error) => return Err(InitError::Failed(failure(&mut self.store, &code.limits, &error))),
         }
         self.saved(layout).await.map_err(|error| InitError::Failed(failure(&mut self.store, &code.limits, &error)))
@@ -96,15 +96,4 @@ impl WorkerInstance {
         let globals: Vec<_> = layout.globals.iter().zip(globals).map(|(before, bits)| before.with(bits)).collect();
         Ok(state_module(layout, memory.as_le_slice(&*store), &globals))
     }
-}
-
-/// An error with its trace, as the language tells it.
-fn told(error: &HandlerError) -> String {
-    let HandlerError { error_type, message, stack_trace } = error;
-    let mut told = format!("{error_type}: {message}");
-    for line in stack_trace {
-        told.push('\n');
-        told.push_str(line.trim_end_matches('\n'));
-    }
-    told
 }

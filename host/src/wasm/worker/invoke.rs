@@ -85,6 +85,17 @@ pub struct HandlerError {
 }
 
 impl HandlerError {
+    /// As text, with its stack.
+    pub fn told(&self) -> String {
+        let HandlerError { error_type, message, stack_trace } = self;
+        let mut told = format!("{error_type}: {message}");
+        for line in stack_trace {
+            told.push('\n');
+            told.push_str(line.trim_end_matches('\n'));
+        }
+        told
+    }
+
     /// Whether Lambda's process would have ended with it.
     fn is_exit(&self) -> bool {
         ["Runtime.ExitError", "Runtime.NodeJsExit", "Runtime.UnhandledPromiseRejection"].contains(&self.error_type.as_str())

@@ -2,11 +2,8 @@
 //!
 //!     request ──► whole body ──► event ──► handle ──► reply ──► status, headers, body
 //!
-//! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads>. Lambda's own limit holds for the
+//! The formats are in `payload`. Lambda's own limit holds for the
 //! event (`limits::event`); nothing streams.
-
-mod event;
-mod reply;
 
 use std::time::SystemTime;
 
@@ -17,6 +14,8 @@ use wasmtime_wasi_http::WasiBody;
 
 use crate::failure::Failure;
 use crate::limits::event as limits;
+use crate::payload::event::{self, EventEndpoint};
+use crate::payload::reply;
 use crate::wasm::worker::exchange::Exchange;
 use crate::wasm::worker::invoke::{HandlerError, InvokeContext};
 use crate::wasm::worker::{WorkerCode, WorkerInstance};
@@ -46,7 +45,7 @@ impl WorkerInstance {
         // The edge's own id of the request is the call's.
         let id = head.headers.get("x-amz-cf-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let context = InvokeContext::local(&code.surroundings.name, id.to_owned(), &code.limits, now);
-        let event = event::of(&head, &body, &context.request_id, now);
+        let event = event::of(&head, &body, &context.request_id, &EventEndpoint::default(), now);
         match self.handle(code, handler, event.into(), &context).await? {
             Ok(reply) => match reply::response(&reply) {
                 Ok(response) => {

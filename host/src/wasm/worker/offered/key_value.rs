@@ -26,7 +26,7 @@ type WorkerStore<'a> = StoreContextMut<'a, WorkerState>;
 
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
-enum StoreError {
+enum KeyValueError {
     #[component(name = "no-such-store")]
     NoSuchStore,
     #[component(name = "access-denied")]
@@ -53,7 +53,7 @@ enum SpinError {
 #[component(variant)]
 enum CasError {
     #[component(name = "store-error")]
-    Store(StoreError),
+    Store(KeyValueError),
     #[component(name = "cas-failed")]
     Failed(Resource<Cas>),
 }
@@ -82,7 +82,7 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
         WorkerState::charge(&mut store, at.min(KEYS_COUNTED))?;
         if at > KEYS_COUNTED {
             let why = format!("no cursor goes beyond {KEYS_COUNTED} keys; those of wasi:keyvalue@0.2.0-draft2 do");
-            return Ok((Err(StoreError::Other(why)),));
+            return Ok((Err(KeyValueError::Other(why)),));
         }
         let last = match at.checked_sub(1) {
             None => None,
@@ -102,7 +102,7 @@ pub(super) fn add(linker: &mut Linker<WorkerState>) -> Result<()> {
         |mut store: WorkerStore<'_>, (_, after): (Resource<Bucket>, Option<String>)| {
             let keys = keys(&mut store, after.as_deref(), KEYS_PER_PAGE)?;
             let cursor = keys.last().filter(|_| keys.len() == KEYS_PER_PAGE).cloned();
-            Ok((Ok::<_, StoreError>(Page { keys, cursor }),))
+            Ok((Ok::<_, KeyValueError>(Page { keys, cursor }),))
         },
     )?;
     atomics(linker)?;
@@ -115,13 +115,13 @@ fn bucket(store: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
     store.resource("bucket", ResourceType::host::<Bucket>(), |_, _| Ok(()))?;
     store.func_wrap("open", |mut store: WorkerStore<'_>, (name,): (String,)| {
         WorkerState::charge(&mut store, name.len())?;
-        Ok((open(&store, &name).ok_or(StoreError::NoSuchStore),))
+        Ok((open(&store, &name).ok_or(KeyValueError::NoSuchStore),))
     })?;
     store.func_wrap("[method]bucket.get", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
-        Ok((Ok::<_, StoreError>(get(&mut store, &key)?),))
+        Ok((Ok::<_, KeyValueError>(get(&mut store, &key)?),))
     })?;
     store.func_wrap("[method]bucket.exists", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
-        Ok((Ok::<_, StoreError>(exists(&mut store, &key)?),))
+        Ok((Ok::<_, KeyValueError>(exists(&mut store, &key)?),))
     })?;
     store.func_wrap(
         "[method]bucket.set",
@@ -152,13 +152,13 @@ fn atomics(linker: &mut Linker<WorkerState>) -> Result<()> {
     atomics.func_wrap("[static]cas.new", |mut store: WorkerStore<'_>, (_, key): (Resource<Bucket>, String)| {
         WorkerState::charge(&mut store, key.len())?;
         if key.len() > KV_KEY_BYTES {
-            return Ok((Err(StoreError::Other(format!("a key has at most {KV_KEY_BYTES} bytes"))),));
+            return Ok((Err(KeyValueError::Other(format!("a key has at most {KV_KEY_BYTES} bytes"))),));
         }
         Ok((Ok(store.data_mut().table.push(Cas { key })?),))
     })?;
     atomics.func_wrap("[method]cas.current", |mut store: WorkerStore<'_>, (cas,): (Resource<Cas>,)| {
         let key = store.data_mut().table.get(&cas)?.key.clone();
-        Ok((Ok::<_, StoreError>(get(&mut store, &key)?),))
+        Ok((Ok::<_, KeyValueError>(get(&mut store, &key)?),))
     })?;
     atomics.func_wrap("swap", |mut store: WorkerStore<'_>, (cas, value): (Resource<Cas>, Vec<u8>)| {
         store.data_mut().table.delete(cas)?;
@@ -228,12 +228,12 @@ fn spin(spin: &mut LinkerInstance<'_, WorkerState>) -> Result<()> {
     })
 }
 
-impl From<StoreError> for SpinError {
-    fn from(error: StoreError) -> SpinError {
+impl From<KeyValueError> for SpinError {
+    fn from(error: KeyValueError) -> SpinError {
         match error {
-            StoreError::NoSuchStore => SpinError::NoSuchStore,
-            StoreError::AccessDenied => SpinError::AccessDenied,
-            StoreError::Other(why) => SpinError::Other(why),
+            KeyValueError::NoSuchStore => SpinError::NoSuchStore,
+            KeyValueError::AccessDenied => SpinError::AccessDenied,
+            KeyValueError::Other(why) => SpinError::Other(why),
         }
     }
 }
@@ -268,9 +268,9 @@ fn keys(store: &mut WorkerStore<'_>, after: Option<&str>, max: usize) -> Result<
 /// Keys with their values, in the order of the request.
 type BatchResult = Vec<(String, Option<Vec<u8>>)>;
 
-fn get_many(store: &mut WorkerStore<'_>, keys: Vec<String>) -> Result<std::result::Result<BatchResult, StoreError>> {
+fn get_many(store: &mut WorkerStore<'_>, keys: Vec<String>) -> Result<std::result::Result<BatchResult, KeyValueError>> {
     if keys.len() > BATCH_KEYS {
-        return Ok(Err(StoreError::Other(format!("at most {BATCH_KEYS} keys at once"))));
+        return Ok(Err(KeyValueError::Other(format!("at most {BATCH_KEYS} keys at once"))));
     }
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
@@ -281,7 +281,7 @@ fn get_many(store: &mut WorkerStore<'_>, keys: Vec<String>) -> Result<std::resul
 }
 
 /// The error for writes.
-fn read_only(store: &mut WorkerStore<'_>, bytes: usize) -> Result<std::result::Result<(), StoreError>> {
+fn read_only(store: &mut WorkerStore<'_>, bytes: usize) -> Result<std::result::Result<(), KeyValueError>> {
     WorkerState::charge(store, bytes)?;
-    Ok(Err(StoreError::AccessDenied))
+    Ok(Err(KeyValueError::AccessDenied))
 }

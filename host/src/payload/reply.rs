@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value};
 
 /// The response of a reply; or why there is none.
-pub(super) fn response(reply: &[u8]) -> Result<Response<Bytes>, String> {
+pub fn response(reply: &[u8]) -> Result<Response<Bytes>, String> {
     let value: Value = serde_json::from_slice(reply).map_err(|error| format!("no JSON: {error}"))?;
     match value {
         Value::Object(mut object) if object.contains_key("statusCode") => told(&mut object),

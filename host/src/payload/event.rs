@@ -1,6 +1,6 @@
 //! A request as an event of payload format 2.0.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,8 +8,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-use crate::wasm::worker::invoke::milliseconds;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,7 +21,7 @@ struct PayloadEvent<'a> {
     headers: Map<String, Value>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     query_string_parameters: Map<String, Value>,
-    request_context: RequestContext<'a>,
+    request_context: EventContext<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
     is_base64_encoded: bool,
@@ -31,9 +29,11 @@ struct PayloadEvent<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RequestContext<'a> {
-    account_id: &'static str,
+struct EventContext<'a> {
+    account_id: &'a str,
     api_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<Value>,
     domain_name: &'a str,
     domain_prefix: &'a str,
     http: RequestLine<'a>,
@@ -54,11 +54,28 @@ struct RequestLine<'a> {
     user_agent: &'a str,
 }
 
+/// Where a request has come to.
+pub struct EventEndpoint<'a> {
+    /// Of a function URL; else the first label of the host is taken.
+    pub id: Option<&'a str>,
+    /// `anonymous` where nobody had to say who they are.
+    pub account_id: &'a str,
+    /// Who has signed the request.
+    pub authorizer: Option<Value>,
+}
+
+impl Default for EventEndpoint<'_> {
+    fn default() -> Self {
+        EventEndpoint { id: None, account_id: "anonymous", authorizer: None }
+    }
+}
+
 /// The event's JSON. Several headers or parameters of one name are joined by commas; cookies have a list of their own.
-pub(super) fn of(head: &Parts, body: &[u8], request_id: &str, now: SystemTime) -> Vec<u8> {
+pub fn of(head: &Parts, body: &[u8], request_id: &str, endpoint: &EventEndpoint<'_>, now: SystemTime) -> Vec<u8> {
     let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let host = Some(text(header::HOST)).filter(|host| !host.is_empty());
     let host = host.or_else(|| head.uri.authority().map(http::uri::Authority::as_str)).unwrap_or_default();
+    let first_label = host.split('.').next().unwrap_or_default();
     let client = text(HeaderName::from_static("x-forwarded-for")).rsplit(',').next().unwrap_or_default().trim();
     let is_text = body.is_empty() || is_text(&head.headers) && std::str::from_utf8(body).is_ok();
     let encoded = || if is_text { String::from_utf8_lossy(body).into_owned() } else { BASE64.encode(body) };
@@ -70,11 +87,12 @@ pub(super) fn of(head: &Parts, body: &[u8], request_id: &str, now: SystemTime) -
         cookies: cookies(&head.headers),
         headers: headers(&head.headers),
         query_string_parameters: parameters(head.uri.query().unwrap_or_default()),
-        request_context: RequestContext {
-            account_id: "anonymous",
-            api_id: host.split('.').next().unwrap_or_default(),
+        request_context: EventContext {
+            account_id: endpoint.account_id,
+            api_id: endpoint.id.unwrap_or(first_label),
+            authorizer: endpoint.authorizer.clone(),
             domain_name: host,
-            domain_prefix: host.split('.').next().unwrap_or_default(),
+            domain_prefix: first_label,
             http: RequestLine {
                 method: head.method.as_str(),
                 path: head.uri.path(),
@@ -86,7 +104,7 @@ pub(super) fn of(head: &Parts, body: &[u8], request_id: &str, now: SystemTime) -
             route_key: "$default",
             stage: "$default",
             time: log_time(now),
-            time_epoch: milliseconds(now),
+            time_epoch: u64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
         },
         body: (!body.is_empty()).then(encoded),
         is_base64_encoded: !is_text,
@@ -172,7 +190,7 @@ fn log_time(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::Duration;
 
     use http::Request;
     use serde_json::json;
@@ -181,7 +199,14 @@ mod tests {
 
     fn event(request: http::request::Builder, body: &[u8]) -> Value {
         let (head, ()) = request.body(()).unwrap().into_parts();
-        serde_json::from_slice(&of(&head, body, "id-1", UNIX_EPOCH + Duration::from_millis(1_583_348_638_390))).unwrap()
+        serde_json::from_slice(&of(
+            &head,
+            body,
+            "id-1",
+            &EventEndpoint::default(),
+            UNIX_EPOCH + Duration::from_millis(1_583_348_638_390),
+        ))
+        .unwrap()
     }
 
     #[test]

@@ -1,0 +1,324 @@
+//! I am the AWS APIs: decode, authenticate, act on functions, encode.
+//!
+//! All services have one address. Which one a request is for is what its signature says: the name in the scope of the
+//! credential (`lambda`, `sts`), which the client has signed.
+//!
+//!     request ──► claim ──► whose key? ──► signature holds? ──► service ──► operation ──► answer
+//!
+//! | file or folder | what it is |
+//! |---|---|
+//! | `sigv4`, `credentials`, `sessions` | who is calling |
+//! | `authorization`, with `policy` and `identities` | what they may do |
+//! | `request`, `query`, `json_target`, `error`, `constraints` | how AWS's protocols speak |
+//! | `lambda` | functions |
+//! | `logs` | what functions have logged |
+//! | `secrets`, `parameters`, with `kept` and `sealed` | Secrets Manager and Parameter Store |
+//! | `iam`, `sts` | users, roles, policies; who the caller is |
+//!
+//! I know neither sockets nor the edge: a request comes whole, and an answer leaves whole.
+
+mod authorization;
+mod constraints;
+pub mod credentials;
+mod error;
+mod iam;
+mod identities;
+mod json_target;
+mod kept;
+mod lambda;
+mod logs;
+mod parameters;
+mod policy;
+mod query;
+pub mod request;
+mod sealed;
+mod secrets;
+mod sessions;
+mod sigv4;
+mod sts;
+mod unique_id;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode};
+use sha2::{Digest as _, Sha256};
+
+use crate::account::Account;
+use crate::function::build::Builder;
+use crate::function::lane::WorkerLane;
+use crate::limits::Compiling;
+use crate::limits::lambda::HASHED_INLINE_BYTES;
+use crate::network::Grants;
+use crate::store::Store;
+use crate::telemetry::ApiMetrics;
+use authorization::{Authority, Caller, RequestContext};
+use credentials::Credential;
+use error::ApiError;
+use lambda::{Foundry, Registry};
+use logs::Logs;
+use parameters::ParameterStore;
+use request::{ApiRequest, ApiResponse, REQUEST_ID, refusal};
+use sealed::Vault;
+use secrets::Secrets;
+use sigv4::{Payload, SignatureClaim, SignatureError, Signed};
+
+/// What the APIs are made of.
+pub struct ApiSettings<'a> {
+    pub data_dir: &'a Path,
+    pub account: Account,
+    pub builder: Arc<Builder>,
+    pub compiling: Compiling,
+    /// Where functions may connect to.
+    pub grants: Grants,
+    /// Threads that call functions.
+    pub workers: usize,
+    /// Where functions find the APIs.
+    pub endpoint: SocketAddr,
+    pub metrics: ApiMetrics,
+}
+
+/// See the module.
+pub struct Api {
+    authority: Arc<Authority>,
+    registry: Arc<Registry>,
+    logs: Arc<Logs>,
+    secrets: Arc<Secrets>,
+    parameters: Arc<ParameterStore>,
+    metrics: ApiMetrics,
+}
+
+impl Api {
+    /// Opens the store of a data folder. Returns the first identity, if it was made now: its secret is told nowhere else.
+    /// Blocks for the disk.
+    pub fn open(settings: ApiSettings<'_>) -> anyhow::Result<(Arc<Api>, Option<Credential>)> {
+        let store = Arc::new(Store::open(settings.data_dir)?);
+        let (authority, first) = Authority::open(settings.data_dir, store.clone(), settings.account.clone())?;
+        let authority = Arc::new(authority);
+        let foundry = Foundry {
+            authority: authority.clone(),
+            endpoint: settings.endpoint,
+            builder: settings.builder,
+            store: store.clone(),
+            account: settings.account.clone(),
+            compiling: settings.compiling,
+            grants: settings.grants,
+            workers: settings.workers,
+        };
+        let sealed = secrets::sealed_values(&store)?.or(parameters::sealed_values(&store)?);
+        let vault = Arc::new(Vault::open(settings.data_dir, sealed)?);
+        let secrets = Arc::new(Secrets::open(store.clone(), vault.clone(), settings.account.clone())?);
+        let parameters = Arc::new(ParameterStore::open(store.clone(), vault, settings.account.clone())?);
+        let logs = Logs::open(settings.data_dir, settings.account.clone())?;
+        let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone())?;
+        let metrics = settings.metrics;
+        Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, metrics }), first))
+    }
+
+    /// Answers a request. Must run on a `LocalSet`.
+    pub async fn answer(self: &Arc<Self>, lane: &Rc<WorkerLane>, request: ApiRequest) -> ApiResponse {
+        let id = request.id.clone();
+        let mut response = self.clone().answered(lane, request).await;
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID.clone(), id);
+        }
+        response
+    }
+
+    async fn answered(self: Arc<Self>, lane: &Rc<WorkerLane>, mut request: ApiRequest) -> ApiResponse {
+        if let [folder, digest] = &request.segments()[..]
+            && folder == lambda::DOWNLOADS
+        {
+            let (api, digest) = (self.clone(), digest.clone());
+            let archive = tokio::task::spawn_blocking(move || lambda::download(&api.registry, &request, &digest)).await;
+            let archive = archive.unwrap_or_else(|error| Err(ApiError::internal(&error)));
+            return archive.unwrap_or_else(|error| refusal(&error));
+        }
+        if let Some(url) = lambda::UrlRequest::of(&request) {
+            return self.answered_at_url(lane, request, url).await;
+        }
+        let (caller, service) = match self.authenticated(&mut request).await {
+            Ok(authenticated) => authenticated,
+            Err(error) => {
+                self.metrics.refused(error.code);
+                return if is_query(&request) { query::refusal(&request, &error) } else { refusal(&error) };
+            }
+        };
+        let (action, answered) = match service.as_str() {
+            "lambda" => {
+                let (action, answered) = lambda::answer(&self.registry, lane, &caller, request).await;
+                (action, answered.unwrap_or_else(|error| refusal(&error)))
+            }
+            "logs" => self.by_target(caller, request, |api| api.logs.clone()).await,
+            "secretsmanager" => self.by_target(caller, request, |api| api.secrets.clone()).await,
+            "ssm" => self.by_target(caller, request, |api| api.parameters.clone()).await,
+            "iam" => self.by_query(caller, request, iam::answer).await,
+            "sts" => self.by_query(caller, request, sts::answer).await,
+            other => {
+                let error = ApiError::not_there(&format!("The service {other}"));
+                ("Unsupported", if is_query(&request) { query::refusal(&request, &error) } else { refusal(&error) })
+            }
+        };
+        // A client may sign any name for a service: only ours are labels.
+        let service = if action == "Unsupported" { "other" } else { service.as_str() };
+        self.metrics.operation(service, action, answered.status().as_u16());
+        answered
+    }
+
+    /// The answer of a service of the `json` protocols, if the caller may have it. Its files are read on another thread.
+    async fn by_target(
+        self: &Arc<Self>,
+        caller: Caller,
+        request: ApiRequest,
+        service: fn(&Api) -> Arc<dyn TargetService>,
+    ) -> (&'static str, ApiResponse) {
+        let api = self.clone();
+        let work = move || {
+            let (service, context) = (service(&api), RequestContext::of(&request, false));
+            let asked = service.asked(&request);
+            let allowed = asked.iter().try_for_each(|(action, of)| api.authority.authorize(&caller, action, of, None, &context));
+            match allowed {
+                Ok(()) => service.answer_to(&request),
+                Err(error) => ("Refused", Err(error)),
+            }
+        };
+        let answered = tokio::task::spawn_blocking(work).await;
+        let (action, answered) = answered.unwrap_or_else(|error| ("Unknown", Err(ApiError::internal(&error))));
+        (action, answered.unwrap_or_else(|error| json_target::refusal(&error)))
+    }
+
+    /// The answer of a service of the `query` protocol, which decides itself whether the caller may have it.
+    async fn by_query(
+        self: &Arc<Self>,
+        caller: Caller,
+        request: ApiRequest,
+        answer: QueryService,
+    ) -> (&'static str, ApiResponse) {
+        let api = self.clone();
+        let work = move || {
+            let context = RequestContext::of(&request, false);
+            let (action, answered) = answer(&api.authority, &caller, &context, &request);
+            (action, answered.unwrap_or_else(|error| query::refusal(&request, &error)))
+        };
+        let answered = tokio::task::spawn_blocking(work).await;
+        answered.unwrap_or_else(|error| ("Unknown", refusal(&ApiError::internal(&error))))
+    }
+
+    /// A request to a function URL.
+    async fn answered_at_url(
+        self: &Arc<Self>,
+        lane: &Rc<WorkerLane>,
+        mut request: ApiRequest,
+        url: lambda::UrlRequest,
+    ) -> ApiResponse {
+        let Some(found) = url.find(&self.registry) else {
+            self.metrics.refused("AccessDeniedException");
+            return lambda::forbidden(None);
+        };
+        let caller = match found.record.auth.as_str() {
+            "NONE" if lambda::is_public(&self.registry, &found) => None,
+            "AWS_IAM" => match self.authenticated(&mut request).await {
+                Ok((caller, service)) if service == "lambda" => Some(caller),
+                _ => {
+                    self.metrics.refused("AccessDeniedException");
+                    return lambda::forbidden(Some(lambda::UNAUTHORISED));
+                }
+            },
+            _ => {
+                self.metrics.refused("AccessDeniedException");
+                return lambda::forbidden(Some(lambda::UNAUTHORISED));
+            }
+        };
+        let answered = lambda::answer_url(&self.registry, lane, request, url, found, caller.as_ref()).await;
+        self.metrics.operation("lambda", "InvokeFunctionUrl", answered.status().as_u16());
+        answered
+    }
+
+    /// Brings gauges up to date.
+    pub fn measure(&self) {
+        self.metrics.logs(self.logs.bytes(), self.logs.dropped());
+    }
+
+    /// Writes what still waits to be written.
+    pub fn flush(&self) {
+        self.logs.flush();
+    }
+
+    /// Whose request it is, and for which service. A body that came in signed chunks is put together.
+    async fn authenticated(self: &Arc<Self>, request: &mut ApiRequest) -> Result<(Caller, String), ApiError> {
+        let signed =
+            Signed { method: request.method.as_str(), path: &request.path, query: &request.query, headers: &request.headers };
+        let Some(claim) = SignatureClaim::read(&signed).map_err(|error| told(&error))? else {
+            return Err(ApiError::forbidden("MissingAuthenticationTokenException", "Missing Authentication Token"));
+        };
+        let (caller, secret) = self.authority.authenticate(&claim, request.received)?;
+        self.authority.require_scope(&claim).map_err(|error| told(&error))?;
+        let body = request.body.clone();
+        let digest = if body.len() > HASHED_INLINE_BYTES {
+            tokio::task::spawn_blocking(move || Sha256::digest(&body)).await.map_err(|error| ApiError::internal(&error))?
+        } else {
+            Sha256::digest(&body)
+        };
+        let key = claim.signing_key(secret.text());
+        let payload = claim.verify(&signed, &key, || digest.into(), request.received).map_err(|error| told(&error))?;
+        if let Payload::Chunked(chunked) = payload {
+            request.body = chunked.decode(&request.body).map_err(|error| told(&error))?.into();
+        }
+        Ok((caller, claim.service))
+    }
+}
+
+/// Answers a request of the `query` protocol.
+type QueryService = fn(&Authority, &Caller, &RequestContext<'_>, &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>);
+
+/// A service of the `json` protocols.
+trait TargetService: Send + Sync {
+    /// What the caller must be allowed: actions and resources.
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)>;
+
+    /// Blocks for the disk.
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>);
+}
+
+impl TargetService for Logs {
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+        self.resource(request).into_iter().collect()
+    }
+
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
+        self.answer(request)
+    }
+}
+
+impl TargetService for Secrets {
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+        self.resources(request)
+    }
+
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
+        self.answer(request)
+    }
+}
+
+impl TargetService for ParameterStore {
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+        self.resources(request)
+    }
+
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
+        self.answer(request)
+    }
+}
+
+fn told(error: &SignatureError) -> ApiError {
+    let mut refused = ApiError::forbidden(error.code(), error.to_string());
+    refused.status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
+    refused
+}
+
+/// Whether a client expects XML.
+fn is_query(request: &ApiRequest) -> bool {
+    request.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+}

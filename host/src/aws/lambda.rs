@@ -1,0 +1,136 @@
+//! AWS Lambda's API: which operation a request asks for, and what it does.
+//!
+//! Source: botocore's model of the service (2015-03-31, `rest-json`).
+
+mod aliases;
+mod code;
+mod concurrency;
+mod configuration;
+mod deployed;
+mod event_invoke;
+mod functions;
+mod identifier;
+mod input;
+mod invoke;
+mod invoked;
+mod lane;
+mod layer_record;
+mod layers;
+mod paging;
+mod permission;
+mod permissions;
+mod provisioned;
+mod record;
+mod recursion;
+mod registry;
+mod route;
+mod runtime;
+mod streaming;
+mod tags;
+mod told;
+mod url_request;
+mod urls;
+mod versions;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::aws::authorization::Caller;
+use crate::aws::error::ApiError;
+use crate::aws::lambda::route::{LambdaOperation, Route, route};
+use crate::aws::request::{ApiRequest, ApiResponse};
+use crate::function::lane::WorkerLane;
+
+pub use code::{DOWNLOADS, download};
+pub use deployed::Foundry;
+pub use identifier::FunctionIdentifier;
+pub use registry::Registry;
+pub use url_request::UrlRequest;
+pub(super) use url_request::{UNAUTHORISED, answer as answer_url, forbidden, is_public};
+
+/// Answers a request whose sender is known. Returns the action, for metrics.
+pub async fn answer(
+    registry: &Arc<Registry>,
+    lane: &Rc<WorkerLane>,
+    caller: &Caller,
+    request: ApiRequest,
+) -> (&'static str, Result<ApiResponse, ApiError>) {
+    let Some(route) = route(&request) else { return ("Unknown", Err(ApiError::unknown_operation())) };
+    let action = route.action;
+    if route.operation == LambdaOperation::NotThere {
+        let what = format!("{} {}", request.method, request.path);
+        return (action, Err(ApiError::not_there(&what)));
+    }
+    if let Err(error) = permission::require(registry, caller, &request, &route) {
+        return (action, Err(error));
+    }
+    if matches!(route.operation, LambdaOperation::Invoke | LambdaOperation::InvokeWithResponseStream) {
+        let qualifier = request.parameter("Qualifier");
+        let id = FunctionIdentifier::parse(&route.subject, qualifier.as_deref(), registry.account());
+        return match id {
+            Ok(id) => (action, invoke::invoke(registry, lane, &request, &id, route.operation).await),
+            Err(error) => (action, Err(error)),
+        };
+    }
+    // It reads and writes files.
+    let (registry, caller) = (registry.clone(), caller.clone());
+    let done = tokio::task::spawn_blocking(move || control(&registry, &caller, &request, &route)).await;
+    (action, done.unwrap_or_else(|error| Err(ApiError::internal(&error))))
+}
+
+/// All operations but calls. Blocks.
+fn control(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest, route: &Route) -> Result<ApiResponse, ApiError> {
+    use LambdaOperation as Op;
+    let qualifier = request.parameter("Qualifier");
+    let id = || FunctionIdentifier::parse(&route.subject, qualifier.as_deref(), registry.account());
+    let (subject, detail) = (route.subject.as_str(), route.detail.as_str());
+    match route.operation {
+        Op::CreateFunction => functions::create(registry, caller, request),
+        Op::ListFunctions => functions::list(registry, request),
+        Op::GetFunction => functions::get(registry, request, &id()?),
+        Op::DeleteFunction => functions::delete(registry, &id()?),
+        Op::GetFunctionConfiguration => functions::get_configuration(registry, &id()?),
+        Op::UpdateFunctionConfiguration => functions::update_configuration(registry, caller, request, &id()?),
+        Op::UpdateFunctionCode => functions::update_code(registry, request, &id()?),
+        Op::PublishVersion => versions::publish(registry, request, &id()?),
+        Op::ListVersions => versions::list(registry, request, &id()?),
+        Op::CreateAlias => aliases::create(registry, request, &id()?),
+        Op::ListAliases => aliases::list(registry, request, &id()?),
+        Op::GetAlias => aliases::get(registry, &id()?, detail),
+        Op::UpdateAlias => aliases::update(registry, request, &id()?, detail),
+        Op::DeleteAlias => aliases::delete(registry, &id()?, detail),
+        Op::AddPermission => permissions::add(registry, request, &id()?),
+        Op::GetPolicy => permissions::get(registry, &id()?),
+        Op::RemovePermission => permissions::remove(registry, request, &id()?, detail),
+        Op::PutConcurrency => concurrency::put(registry, request, &id()?),
+        Op::GetConcurrency => concurrency::get(registry, &id()?),
+        Op::DeleteConcurrency => concurrency::delete(registry, &id()?),
+        Op::PutProvisioned => provisioned::put(registry, request, &id()?),
+        Op::GetProvisioned => provisioned::get(registry, &id()?),
+        Op::ListProvisioned => provisioned::list(registry, request, &id()?),
+        Op::DeleteProvisioned => provisioned::delete(registry, &id()?),
+        Op::PutEventInvoke => event_invoke::set(registry, request, &id()?, event_invoke::SettingMode::Replace),
+        Op::UpdateEventInvoke => event_invoke::set(registry, request, &id()?, event_invoke::SettingMode::Merge),
+        Op::GetEventInvoke => event_invoke::get(registry, &id()?),
+        Op::DeleteEventInvoke => event_invoke::delete(registry, &id()?),
+        Op::ListEventInvokes => event_invoke::list(registry, request, &id()?),
+        Op::CreateUrl => urls::create(registry, request, &id()?),
+        Op::UpdateUrl => urls::update(registry, request, &id()?),
+        Op::GetUrl => urls::get(registry, request, &id()?),
+        Op::DeleteUrl => urls::delete(registry, &id()?),
+        Op::ListUrls => urls::list(registry, request, &id()?),
+        Op::PutRecursion => recursion::put(registry, request, &id()?),
+        Op::GetRecursion => recursion::get(registry, &id()?),
+        Op::AccountSettings => concurrency::account_settings(registry),
+        Op::TagResource => tags::add(registry, request, subject),
+        Op::UntagResource => tags::remove(registry, request, subject),
+        Op::ListTags => tags::list(registry, subject),
+        Op::PublishLayer => layers::publish(registry, request, subject),
+        Op::ListLayers => layers::list(registry, request),
+        Op::ListLayerVersions => layers::list_versions(registry, request, subject),
+        Op::GetLayer => layers::get(registry, request, subject, detail),
+        Op::GetLayerByArn => layers::get_by_arn(registry, request, &request.parameter("Arn").unwrap_or_default()),
+        Op::DeleteLayer => layers::delete(registry, subject, detail),
+        Op::Invoke | Op::InvokeWithResponseStream | Op::NotThere => Err(ApiError::unknown_operation()),
+    }
+}

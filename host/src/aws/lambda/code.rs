@@ -1,0 +1,103 @@
+//! The code of functions and layers: how it is sent, kept, and given back.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http_body_util::Full;
+use ring::hmac;
+
+use crate::aws::error::ApiError;
+use crate::aws::lambda::configuration::{CodeRecord, milliseconds};
+use crate::aws::lambda::input::CodeInput;
+use crate::aws::lambda::registry::Registry;
+use crate::aws::request::{ApiRequest, ApiResponse};
+use crate::limits::init::PACKAGE_BYTES;
+use crate::limits::lambda::{LOCATION_S, ZIP_BYTES};
+use crate::runtime::{PackageError, check_package};
+use crate::store::{BlobDigest, StoreError};
+
+/// Where archives are given to who has a location.
+pub const DOWNLOADS: &str = "edgeward-code";
+
+/// Checks and keeps an archive. Blocks for the disk.
+pub fn keep(registry: &Registry, input: &CodeInput) -> Result<CodeRecord, ApiError> {
+    if input.image_uri.is_some() {
+        return Err(ApiError::invalid_parameter("Container images are not supported here; send a zip archive."));
+    }
+    if input.s3_bucket.is_some() || input.s3_key.is_some() {
+        let message =
+            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist";
+        return Err(ApiError::invalid_parameter(message));
+    }
+    let Some(sent) = &input.zip_file else {
+        return Err(ApiError::invalid_parameter("Please provide a source for function code."));
+    };
+    let bytes = STANDARD.decode(sent.as_bytes()).map_err(|_| not_unzipped())?;
+    if bytes.len() > ZIP_BYTES {
+        let message = format!("Zipped size must be smaller than {ZIP_BYTES} bytes");
+        return Err(ApiError::too_large("RequestEntityTooLargeException", message));
+    }
+    if bytes.is_empty() {
+        return Err(ApiError::invalid_parameter("Uploaded file must be a non-empty zip"));
+    }
+    let kept = registry.store().blobs().keep(&bytes, "zip").map_err(StoreError::Io)?;
+    let path = registry.store().blobs().path(kept, "zip");
+    // A component may come as it is.
+    let checked = if bytes.starts_with(b"\0asm") { Ok(1) } else { check_package(&path) };
+    let refused = match checked {
+        Ok(0) => Some(ApiError::invalid_parameter("Uploaded file must be a non-empty zip")),
+        Ok(_) => None,
+        Err(error) => {
+            tracing::info!("an archive was refused: {error}");
+            Some(match error {
+                PackageError::Bytes(_) => {
+                    ApiError::invalid_parameter(format!("Unzipped size must be smaller than {PACKAGE_BYTES} bytes"))
+                }
+                PackageError::Archive { .. } => not_unzipped(),
+                error => ApiError::invalid_parameter(format!("Could not unzip uploaded file: its files: {error}")),
+            })
+        }
+    };
+    if let Some(error) = refused {
+        registry.release(kept);
+        return Err(error);
+    }
+    Ok(CodeRecord { digest: kept, bytes: bytes.len() as u64 })
+}
+
+fn not_unzipped() -> ApiError {
+    ApiError::invalid_parameter("Could not unzip uploaded file. Please check your file, then try to upload again.")
+}
+
+/// Where the archive can be had for a while, without a signature.
+pub fn location(registry: &Registry, request: &ApiRequest, code: &CodeRecord) -> String {
+    let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let until_s = milliseconds(request.received + Duration::from_secs(LOCATION_S)) / 1_000;
+    let tag = hex::encode(hmac::sign(&registry.downloads, ticket(&code.digest.to_string(), until_s).as_bytes()));
+    format!("http://{host}/{DOWNLOADS}/{}?until={until_s}&tag={tag}", code.digest)
+}
+
+fn ticket(digest: &str, until_s: u64) -> String {
+    format!("{digest} {until_s}")
+}
+
+/// Gives an archive to who has its location. Blocks for the disk.
+pub fn download(registry: &Registry, request: &ApiRequest, digest: &str) -> Result<ApiResponse, ApiError> {
+    let refused = || ApiError::forbidden("AccessDenied", "Request has expired");
+    let until_s: u64 = request.parameter("until").and_then(|until| until.parse().ok()).ok_or_else(refused)?;
+    let tag = request.parameter("tag").and_then(|tag| hex::decode(tag).ok()).ok_or_else(refused)?;
+    hmac::verify(&registry.downloads, ticket(digest, until_s).as_bytes(), &tag).map_err(|_| refused())?;
+    if milliseconds(SystemTime::now()) / 1_000 > until_s {
+        return Err(refused());
+    }
+    let digest = BlobDigest::try_from(digest.to_owned()).map_err(|_| refused())?;
+    let bytes = registry.store().blobs().read(digest, "zip");
+    let bytes = bytes.map_err(|_| ApiError::not_found("The specified key does not exist."))?;
+    let mut response = ApiResponse::new(Full::from(bytes));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    Ok(response)
+}

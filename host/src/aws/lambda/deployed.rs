@@ -1,0 +1,193 @@
+//! A version of a function that can be called, or will be: what was asked for, and the revision that was built of it.
+//!
+//! A revision is built when the version is made, and again by the first call after a restart. Whoever finds none waits for
+//! the lane (`lane`); one thread builds, the others find what it has built.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::aws::authorization::Authority;
+use crate::aws::lambda::configuration::Configuration;
+use crate::aws::lambda::layer_record;
+use crate::aws::lambda::runtime::{Runner, runner};
+use crate::function::build::{Builder, CodeFile, DeployError};
+use crate::function::concurrency::account::Places;
+use crate::function::revision::Revision;
+use crate::function::spec::Spec;
+use crate::language::Language;
+use crate::limits::lambda::{CALLS, CREDENTIAL_S, IDLE_S};
+use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
+use crate::network::Grants;
+use crate::runtime::component_in;
+use crate::store::Store;
+use crate::wasm::compile::ComponentSource;
+
+/// What functions of the API are built with.
+pub struct Foundry {
+    /// Gives functions the credentials of their roles.
+    pub authority: Arc<Authority>,
+    /// Where they find the APIs.
+    pub endpoint: SocketAddr,
+    pub builder: Arc<Builder>,
+    pub store: Arc<Store>,
+    pub account: crate::account::Account,
+    pub compiling: Compiling,
+    /// Where functions may connect to.
+    pub grants: Grants,
+    /// Threads that call functions, each with instances of its own.
+    pub workers: usize,
+}
+
+/// See the module.
+pub struct Deployed {
+    pub name: String,
+    /// `$LATEST` or a number.
+    pub version: String,
+    pub configuration: Configuration,
+    /// Environments that are ready before anybody calls, and places for calls that nobody else takes.
+    pub provisioned: u32,
+    pub places: Places,
+    /// The end of the name of its log streams.
+    pub stream: String,
+    building: Mutex<()>,
+    revision: OnceLock<(Arc<Revision>, Instant)>,
+    /// Somebody has asked for one with new credentials.
+    renewing: AtomicBool,
+}
+
+impl Deployed {
+    pub fn new(name: &str, version: &str, configuration: Configuration, provisioned: u32) -> Arc<Deployed> {
+        let places = Places::new(provisioned);
+        let (building, revision, renewing) = (Mutex::default(), OnceLock::new(), AtomicBool::new(false));
+        let (name, version) = (name.to_owned(), version.to_owned());
+        let stream = uuid::Uuid::new_v4().simple().to_string();
+        Arc::new(Deployed { name, version, configuration, provisioned, places, stream, building, revision, renewing })
+    }
+
+    /// What was built, if anything was.
+    pub fn revision(&self) -> Option<&Arc<Revision>> {
+        self.revision.get().map(|(revision, _)| revision)
+    }
+
+    /// Whether the credentials that its environments have begin to be old; says so once.
+    pub fn is_due(&self, now: Instant) -> bool {
+        let is_old = |built: Instant| now.saturating_duration_since(built) > Duration::from_secs(CREDENTIAL_S / 2);
+        self.revision.get().is_some_and(|(_, built)| is_old(*built)) && !self.renewing.swap(true, Relaxed)
+    }
+
+    /// The same, to be built again.
+    pub fn again(&self) -> Arc<Deployed> {
+        Deployed::new(&self.name, &self.version, self.configuration.clone(), self.provisioned)
+    }
+
+    /// Builds the revision, unless there is one. Blocks for INIT, or for a compiler.
+    pub fn build(&self, foundry: &Foundry) -> Result<Arc<Revision>, DeployError> {
+        let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((revision, _)) = self.revision.get() {
+            return Ok(revision.clone());
+        }
+        let code = self.code(foundry)?;
+        let spec = self.spec(foundry, &code)?;
+        let revision = Arc::new(foundry.builder.build(spec, &code, foundry.compiling)?);
+        Ok(self.revision.get_or_init(|| (revision, Instant::now())).0.clone())
+    }
+
+    fn code(&self, foundry: &Foundry) -> Result<CodeFile, DeployError> {
+        let archive = foundry.store.blobs().path(self.configuration.code.digest, "zip");
+        match runner(&self.configuration.runtime) {
+            Some(Runner::Source(language)) => {
+                let layers = self.layers(foundry)?;
+                foundry.builder.package(language, &archive, &self.configuration.handler, &layers)
+            }
+            Some(Runner::Component) => {
+                let bytes = component_in(&archive)?;
+                Ok(CodeFile::Component(ComponentSource::from_bytes(&bytes)?))
+            }
+            // It was there when the function was made.
+            None => Err(std::io::Error::other(format!("nothing runs `{}`", self.configuration.runtime)).into()),
+        }
+    }
+
+    fn layers(&self, foundry: &Foundry) -> Result<Vec<PathBuf>, DeployError> {
+        let of = |arn: &String| {
+            let layer = layer_record::find(&foundry.store, &foundry.account, arn).map_err(std::io::Error::other)?;
+            let layer = layer.ok_or_else(|| std::io::Error::other(format!("the layer {arn} is gone")))?;
+            Ok(foundry.store.blobs().path(layer.code.digest, "zip"))
+        };
+        self.configuration.layers.iter().map(of).collect()
+    }
+
+    fn spec(&self, foundry: &Foundry, code: &CodeFile) -> Result<Spec, DeployError> {
+        let configuration = &self.configuration;
+        let limits = limits(configuration).map_err(std::io::Error::other)?;
+        Ok(Spec {
+            limits,
+            policy: InstancePolicy::Reuse { max_calls: CALLS, max_idle: Duration::from_secs(IDLE_S) },
+            min_warm: Some(usize::try_from(self.provisioned).unwrap_or(usize::MAX).div_ceil(foundry.workers.max(1))),
+            environment: Arc::new(self.environment(foundry)),
+            grants: foundry.grants.clone(),
+            ..Spec::new(&self.name, code.id(), Profile::Worker)
+        })
+    }
+
+    /// The function's own variables, and those that Lambda sets
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).
+    fn environment(&self, foundry: &Foundry) -> BTreeMap<String, String> {
+        let account = &foundry.account;
+        let configuration = &self.configuration;
+        let on = if self.provisioned > 0 { "provisioned-concurrency" } else { "on-demand" };
+        let snap = configuration.snap_start == "PublishedVersions" && self.version != "$LATEST";
+        let mut environment = configuration.environment.clone().unwrap_or_default();
+        environment.entry("TZ".to_owned()).or_insert_with(|| ":UTC".to_owned());
+        environment.entry("LANG".to_owned()).or_insert_with(|| "en_US.UTF-8".to_owned());
+        for (name, value) in [
+            ("_HANDLER", configuration.handler.clone()),
+            ("AWS_DEFAULT_REGION", account.region.clone()),
+            ("AWS_REGION", account.region.clone()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", configuration.memory_mb.to_string()),
+            ("AWS_LAMBDA_FUNCTION_NAME", self.name.clone()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", self.version.clone()),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", if snap { "snap-start" } else { on }.to_owned()),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", configuration.log_group(&self.name)),
+            ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
+        ] {
+            environment.insert(name.to_owned(), value);
+        }
+        // A role that is not there gives nothing.
+        if let Ok(credential) =
+            foundry.authority.function_credential(&configuration.role, &self.name, CREDENTIAL_S, SystemTime::now())
+        {
+            for (name, value) in [
+                ("AWS_ACCESS_KEY_ID", credential.access_key),
+                ("AWS_SECRET_ACCESS_KEY", credential.secret_key),
+                ("AWS_SESSION_TOKEN", credential.session_token),
+            ] {
+                environment.insert(name.to_owned(), value);
+            }
+        }
+        environment.entry("AWS_ENDPOINT_URL".to_owned()).or_insert_with(|| format!("http://{}", foundry.endpoint));
+        if let Some(Runner::Source(Language::Python314)) = runner(&configuration.runtime) {
+            environment.insert("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{}", configuration.runtime));
+        }
+        environment
+    }
+}
+
+/// What a configuration's settings are as limits.
+fn limits(configuration: &Configuration) -> Result<Limits, crate::limits::OverMaximum> {
+    let timeout_s = u64::from(configuration.timeout_s);
+    let instances = Limit::Instances.maximum(Profile::Worker);
+    Limits::defaults(Profile::Worker)
+        .with(Limit::DeadlineMs, timeout_s * 1_000)?
+        .with(Limit::CpuUs, timeout_s * 1_000_000)?
+        .with(Limit::MemoryBytes, u64::from(configuration.memory_mb) << 20)?
+        .with(Limit::EphemeralStorageBytes, u64::from(configuration.ephemeral_storage_mb) << 20)?
+        .with(Limit::ReplyBytes, crate::limits::invoke::REPLY_BYTES)?
+        .with(Limit::Instances, instances)?
+        // Concurrency is bounded above (`function::concurrency::account`): nobody waits.
+        .with(Limit::Queue, 0)
+}

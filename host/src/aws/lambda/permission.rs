@@ -1,0 +1,109 @@
+//! Whether a caller may have an operation: by its own policies, and by the function's.
+
+use crate::aws::authorization::{Caller, RequestContext};
+use crate::aws::error::ApiError;
+use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
+use crate::aws::lambda::permissions::document;
+use crate::aws::lambda::registry::Registry;
+use crate::aws::lambda::route::{LambdaOperation, Route};
+use crate::aws::policy::{PolicyDocument, PolicyKind};
+use crate::aws::request::ApiRequest;
+
+/// # Errors
+/// `AccessDeniedException`, with AWS's text.
+pub fn require(registry: &Registry, caller: &Caller, request: &ApiRequest, route: &Route) -> Result<(), ApiError> {
+    let context = RequestContext::of(request, false);
+    let authority = &registry.foundry.authority;
+    let action = format!("lambda:{}", route.action);
+    let Some(id) = function_of(registry, request, route) else {
+        let resource = layer_of(registry, route).unwrap_or_else(|| "*".to_owned());
+        return authority.authorize(caller, &action, &resource, None, &context);
+    };
+    let policy = resource_policy(registry, &id)?;
+    let resource = match route.operation {
+        // Only of calls AWS names the version in the resource.
+        LambdaOperation::Invoke | LambdaOperation::InvokeWithResponseStream => id.arn(registry.account()),
+        _ => registry.account().function_arn(&id.name),
+    };
+    authority.authorize(caller, &action, &resource, policy.as_ref(), &context)
+}
+
+/// Whether a caller may call the URL of a function.
+pub fn require_url(registry: &Registry, caller: &Caller, request: &ApiRequest, id: &FunctionIdentifier) -> Result<(), ApiError> {
+    let context = RequestContext::of(request, false).with("lambda:FunctionUrlAuthType", "AWS_IAM");
+    let policy = resource_policy(registry, id)?;
+    let resource = id.arn(registry.account());
+    registry.foundry.authority.authorize(caller, "lambda:InvokeFunctionUrl", &resource, policy.as_ref(), &context)
+}
+
+/// Whether the role of a new configuration may be given to a function by this caller.
+pub fn require_role(registry: &Registry, caller: &Caller, request: &ApiRequest, role: &str) -> Result<(), ApiError> {
+    const LAMBDA: &str = "lambda.amazonaws.com";
+    let (authority, context) = (&registry.foundry.authority, RequestContext::of(request, false));
+    authority.pass_role(caller, role, LAMBDA, &context)?;
+    // One that is not there gives the function nothing; it may be made later.
+    if authority.is_trusting(role, LAMBDA)? == Some(false) {
+        return Err(ApiError::invalid_parameter("The role defined for the function cannot be assumed by Lambda."));
+    }
+    Ok(())
+}
+
+/// Whether anybody may call the URL of a function that asks for no signature: its policy says so.
+pub fn is_public(registry: &Registry, id: &FunctionIdentifier) -> bool {
+    let resource = id.arn(registry.account());
+    let asked = ("lambda:FunctionUrlAuthType", "NONE");
+    resource_policy(registry, id)
+        .ok()
+        .flatten()
+        .is_some_and(|policy| registry.foundry.authority.allows_anybody("lambda:InvokeFunctionUrl", &resource, &policy, asked))
+}
+
+/// The function that an operation is about; of a name that is none, the operation itself tells what is wrong.
+fn function_of(registry: &Registry, request: &ApiRequest, route: &Route) -> Option<FunctionIdentifier> {
+    use LambdaOperation as Op;
+    let (subject, qualifier) = match route.operation {
+        Op::ListFunctions
+        | Op::AccountSettings
+        | Op::PublishLayer
+        | Op::ListLayers
+        | Op::ListLayerVersions
+        | Op::GetLayer
+        | Op::GetLayerByArn
+        | Op::DeleteLayer
+        | Op::NotThere => return None,
+        Op::CreateFunction => (request.json::<NameOnly>().ok()?.function_name, None),
+        _ => (route.subject.clone(), request.parameter("Qualifier")),
+    };
+    FunctionIdentifier::parse(&subject, qualifier.as_deref(), registry.account()).ok()
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NameOnly {
+    function_name: String,
+}
+
+fn layer_of(registry: &Registry, route: &Route) -> Option<String> {
+    use LambdaOperation as Op;
+    let name = route.subject.rsplit(':').next().unwrap_or_default();
+    match route.operation {
+        Op::PublishLayer | Op::ListLayerVersions => Some(registry.account().layer_arn(name)),
+        Op::GetLayer | Op::DeleteLayer => Some(format!("{}:{}", registry.account().layer_arn(name), route.detail)),
+        _ => None,
+    }
+}
+
+/// The policy of what is named: of the function, of the version, or of the alias.
+fn resource_policy(registry: &Registry, id: &FunctionIdentifier) -> Result<Option<PolicyDocument>, ApiError> {
+    let Some(entry) = registry.find(&id.name) else { return Ok(None) };
+    let function = entry.now();
+    let place = match &id.qualifier {
+        None | Some(Qualifier::Latest) => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let Some(policy) = function.record.policies.get(&place).filter(|policy| !policy.statements.is_empty()) else {
+        return Ok(None);
+    };
+    let text = document(policy).to_string();
+    PolicyDocument::parse(&text, PolicyKind::Resource).map(Some).map_err(|error| ApiError::internal(&error))
+}

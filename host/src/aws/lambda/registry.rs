@@ -1,0 +1,368 @@
+//! The functions that the API has made: as they are kept, and as they stand.
+//!
+//! One change at a time: it is computed of what stands, written to the store, and then put in force. Readers see a function
+//! as it was before a change, or after; a call keeps what it began with.
+//!
+//!     change ──► store (on disk) ──► in force ──► lane builds ──► Active, or Failed ──► store
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+use ring::hmac;
+use ring::rand::SystemRandom;
+
+use crate::account::Account;
+use crate::aws::error::ApiError;
+use crate::aws::lambda::configuration::{State, Update};
+use crate::aws::lambda::deployed::{Deployed, Foundry};
+use crate::aws::lambda::lane::{BuildLane, Built};
+use crate::aws::lambda::layer_record::LayerRecord;
+use crate::aws::lambda::record::{Function, FunctionRecord};
+use crate::aws::logs::Logs;
+use crate::function::build::DeployError;
+use crate::function::concurrency::account::{AccountConcurrency, FunctionConcurrency};
+use crate::limits::lambda::FUNCTIONS;
+use crate::store::{BlobDigest, Change, Collection, Store, StoreError};
+use crate::telemetry::ApiMetrics;
+use crate::wasm::init::InitError;
+
+/// See the module.
+pub struct Registry {
+    pub foundry: Arc<Foundry>,
+    pub lane: BuildLane,
+    pub concurrency: AccountConcurrency,
+    pub logs: Arc<Logs>,
+    pub metrics: ApiMetrics,
+    /// Signs the locations of archives. Another one in each process.
+    pub downloads: hmac::Key,
+    functions: RwLock<BTreeMap<String, Arc<FunctionEntry>>>,
+    /// Held by who changes something.
+    changing: Mutex<()>,
+}
+
+/// A function of the registry.
+pub struct FunctionEntry {
+    pub standing: ArcSwap<Function>,
+    pub concurrency: FunctionConcurrency,
+}
+
+impl FunctionEntry {
+    /// As it stands now.
+    pub fn now(&self) -> Arc<Function> {
+        self.standing.load_full()
+    }
+}
+
+impl Registry {
+    /// All functions of the store; nothing is built yet.
+    pub fn open(foundry: Foundry, logs: Arc<Logs>, metrics: ApiMetrics) -> Result<Registry, ApiError> {
+        let foundry = Arc::new(foundry);
+        let lane = BuildLane::start(&foundry).map_err(|error| ApiError::internal(&error))?;
+        let (concurrency, changing) = (AccountConcurrency::default(), Mutex::default());
+        let downloads =
+            hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|error| ApiError::internal(&error))?;
+        let functions = RwLock::default();
+        let registry = Registry { foundry, lane, concurrency, logs, metrics, downloads, functions, changing };
+        registry.load()?;
+        Ok(registry)
+    }
+
+    fn load(&self) -> Result<(), ApiError> {
+        let mut versions: BTreeMap<String, BTreeMap<u64, _>> = BTreeMap::new();
+        for (key, configuration) in self.store().records(Collection::Versions, "")? {
+            let Some((name, number)) = key.split_once('\0') else { continue };
+            let Ok(number) = number.parse() else { continue };
+            versions.entry(name.to_owned()).or_default().insert(number, configuration);
+        }
+        for (name, record) in self.store().records::<FunctionRecord>(Collection::Functions, "")? {
+            let mut record = record;
+            // What was being built when the process ended is built by the first call.
+            if record.latest.update == Update::InProgress {
+                record.latest.update = Update::Successful;
+            }
+            if record.latest.is_pending() {
+                record.latest.state = State::Active;
+            }
+            let provisioned = |version: &str| provisioned(&record, version);
+            let latest = Deployed::new(&name, "$LATEST", record.latest.clone(), 0);
+            let versions = versions.remove(&name).unwrap_or_default().into_iter();
+            let versions = versions.map(|(number, configuration)| {
+                let version = number.to_string();
+                (number, Deployed::new(&name, &version, configuration, provisioned(&version)))
+            });
+            let versions = versions.collect();
+            let reserved = record.reserved;
+            let entry = self.enter(Function { name, record: Arc::new(record), latest, building: None, versions });
+            self.concurrency.provision(&entry.concurrency, total(&entry.now().record));
+            if let Err(error) = self.concurrency.reserve(&entry.concurrency, reserved) {
+                tracing::warn!(function = entry.now().name, "its reserved concurrency is not in force: {error}");
+            }
+            for deployed in entry.now().versions.values().filter(|deployed| deployed.provisioned > 0) {
+                self.lane.build(deployed.clone(), tell_failure);
+            }
+        }
+        self.sweep_blobs()
+    }
+
+    fn enter(&self, function: Function) -> Arc<FunctionEntry> {
+        let name = function.name.clone();
+        let concurrency = self.concurrency.function();
+        let entry = Arc::new(FunctionEntry { standing: ArcSwap::from_pointee(function), concurrency });
+        self.functions.write().unwrap_or_else(PoisonError::into_inner).insert(name, entry.clone());
+        entry
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.foundry.store
+    }
+
+    pub fn account(&self) -> &Account {
+        &self.foundry.account
+    }
+
+    pub fn find(&self, name: &str) -> Option<Arc<FunctionEntry>> {
+        self.functions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The function, or Lambda's answer that there is none: `arn` as the operation tells it.
+    pub fn get(&self, name: &str, arn: &str) -> Result<Arc<FunctionEntry>, ApiError> {
+        self.find(name).ok_or_else(|| ApiError::not_found(format!("Function not found: {arn}")))
+    }
+
+    /// All functions, in the order of their names.
+    pub fn all(&self) -> Vec<Arc<Function>> {
+        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        functions.values().map(|entry| entry.now()).collect()
+    }
+
+    /// Adds a function, and has it built. Blocks for the disk.
+    pub fn create(self: &Arc<Self>, name: &str, record: FunctionRecord) -> Result<Arc<FunctionEntry>, ApiError> {
+        let entry = {
+            let _changing = self.changing();
+            if self.find(name).is_some() {
+                return Err(ApiError::conflict(format!("Function already exist: {name}")));
+            }
+            if self.functions.read().unwrap_or_else(PoisonError::into_inner).len() >= FUNCTIONS {
+                return Err(ApiError::bad_request(
+                    "CodeStorageExceededException",
+                    format!("An account has at most {FUNCTIONS} functions."),
+                ));
+            }
+            self.store().change(|change| change.put(Collection::Functions, name, &record))?;
+            let latest = Deployed::new(name, "$LATEST", record.latest.clone(), 0);
+            let (building, record) = (Some(latest.clone()), Arc::new(record));
+            self.enter(Function { name: name.to_owned(), record, latest, building, versions: BTreeMap::new() })
+        };
+        let latest = entry.now().latest.clone();
+        self.deploy(latest);
+        Ok(entry)
+    }
+
+    /// Changes what is kept of a function; `work` computes the new record, and what else is to be written.
+    /// Blocks for the disk.
+    pub fn change<T>(
+        &self,
+        name: &str,
+        arn: &str,
+        work: impl FnOnce(&mut Function, &Change) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let _changing = self.changing();
+        let entry = self.get(name, arn)?;
+        let mut next = (*entry.now()).clone();
+        let done = self.store().change(|change| {
+            let done = work(&mut next, change)?;
+            change.put(Collection::Functions, name, &*next.record)?;
+            Ok::<T, ApiError>(done)
+        })?;
+        entry.standing.store(Arc::new(next));
+        Ok(done)
+    }
+
+    /// Removes a function with its versions and aliases. Calls that run end as they would have.
+    pub fn remove(&self, name: &str, arn: &str) -> Result<(), ApiError> {
+        let removed = {
+            let _changing = self.changing();
+            let entry = self.get(name, arn)?;
+            let function = entry.now();
+            self.store().change(|change| {
+                change.remove(Collection::Functions, name)?;
+                function.versions.keys().try_for_each(|number| change.remove(Collection::Versions, &version_key(name, *number)))
+            })?;
+            self.functions.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+            // Nothing is reserved for what is gone.
+            let _ = self.concurrency.reserve(&entry.concurrency, None);
+            self.concurrency.provision(&entry.concurrency, 0);
+            function
+        };
+        let digests = removed.versions.values().map(|deployed| &deployed.configuration).chain([&removed.record.latest]);
+        digests.for_each(|configuration| self.release(configuration.code.digest));
+        Ok(())
+    }
+
+    /// Builds a version in the background. Until that is over, `$LATEST` of an update is what it was before.
+    pub fn deploy(self: &Arc<Self>, deployed: Arc<Deployed>) {
+        let this = Arc::downgrade(self);
+        self.lane.build(deployed.clone(), move |built| {
+            if let Some(this) = this.upgrade() {
+                this.concluded(&deployed, built);
+            }
+        });
+    }
+
+    /// Writes down what came of a build, unless something newer has been asked for.
+    fn concluded(&self, deployed: &Arc<Deployed>, built: Built) {
+        let failed = match &built {
+            Ok(_) => None,
+            // Its code throws: each call is told so, as on Lambda.
+            Err(DeployError::Init(InitError::Handler(_) | InitError::Failed(_))) => None,
+            Err(error) => Some(failure(error)),
+        };
+        if let Err(error) = &built {
+            tracing::info!(function = deployed.name, version = deployed.version, "cannot be built: {error}");
+        }
+        let written = self.change(&deployed.name, "", |function, _| {
+            // A version that was published is what it is.
+            if !function.building.as_ref().is_some_and(|building| Arc::ptr_eq(building, deployed)) {
+                return Ok(());
+            }
+            function.building = None;
+            let mut record = (*function.record).clone();
+            let is_new = record.latest.state == State::Pending;
+            record.latest.state = match (&failed, is_new) {
+                (Some((reason, code)), true) => State::Failed { reason: reason.clone(), code: code.clone() },
+                _ => State::Active,
+            };
+            record.latest.update = match failed {
+                Some((reason, code)) if !is_new => Update::Failed { reason, code },
+                _ => {
+                    function.latest = deployed.clone();
+                    Update::Successful
+                }
+            };
+            function.record = Arc::new(record);
+            Ok(())
+        });
+        // A function that is gone needs no state.
+        if let Err(error) = written
+            && error.code != "ResourceNotFoundException"
+        {
+            tracing::error!(function = deployed.name, "its state is not written down: {error}");
+        }
+    }
+
+    /// Builds a version again, for new credentials, and lets calls have it when it is there.
+    pub fn renew(self: &Arc<Self>, old: &Arc<Deployed>) {
+        let (next, this, old) = (old.again(), Arc::downgrade(self), old.clone());
+        self.lane.build(next.clone(), move |built| {
+            tell_failure(built);
+            let Some(this) = this.upgrade() else { return };
+            // Whatever has replaced it meanwhile is newer.
+            let _ = this.change(&next.name, "", |function, _| {
+                if Arc::ptr_eq(&function.latest, &old) {
+                    function.latest.clone_from(&next);
+                }
+                for version in function.versions.values_mut().filter(|version| Arc::ptr_eq(version, &old)) {
+                    version.clone_from(&next);
+                }
+                Ok(())
+            });
+        });
+    }
+
+    /// Has the versions built anew of which another number of environments is to be ready. Until that is done, calls run on
+    /// what there is.
+    pub fn reprovision(self: &Arc<Self>, name: &str) -> Result<(), ApiError> {
+        let entry = self.get(name, &self.account().function_arn(name))?;
+        let function = entry.now();
+        self.concurrency.provision(&entry.concurrency, total(&function.record));
+        for (number, old) in &function.versions {
+            let wanted = provisioned(&function.record, &old.version);
+            if wanted == old.provisioned {
+                continue;
+            }
+            let next = Deployed::new(name, &old.version, old.configuration.clone(), wanted);
+            let (this, number) = (Arc::downgrade(self), *number);
+            self.lane.build(next.clone(), move |built| {
+                tell_failure(built);
+                let Some(this) = this.upgrade() else { return };
+                // The version may be gone, or be provisioned otherwise by now.
+                let _ = this.change(&next.name, "", |function, _| {
+                    if provisioned(&function.record, &next.version) == next.provisioned
+                        && let Some(version) = function.versions.get_mut(&number)
+                    {
+                        version.clone_from(&next);
+                    }
+                    Ok(())
+                });
+            });
+        }
+        Ok(())
+    }
+
+    /// Removes code that no version has any more.
+    pub fn release(&self, digest: BlobDigest) {
+        let _changing = self.changing();
+        if !self.digests().contains(&digest) && self.layer_digests().is_ok_and(|layers| !layers.contains(&digest)) {
+            // What stays is removed at the next start.
+            let _ = std::fs::remove_file(self.store().blobs().path(digest, "zip"));
+        }
+    }
+
+    fn sweep_blobs(&self) -> Result<(), ApiError> {
+        let layers = self.layer_digests()?;
+        let named: std::collections::BTreeSet<String> = self.digests().into_iter().chain(layers).map(String::from).collect();
+        self.store().blobs().retain(|name| named.contains(name)).map_err(|error| StoreError::Io(error).into())
+    }
+
+    fn digests(&self) -> Vec<BlobDigest> {
+        let of = |function: &Arc<Function>| {
+            let mut digests = vec![function.record.latest.code.digest, function.latest.configuration.code.digest];
+            digests.extend(function.versions.values().map(|deployed| deployed.configuration.code.digest));
+            digests
+        };
+        self.all().iter().flat_map(of).collect()
+    }
+
+    fn layer_digests(&self) -> Result<Vec<BlobDigest>, ApiError> {
+        let layers: Vec<(String, LayerRecord)> = self.store().records(Collection::Layers, "")?;
+        Ok(layers.into_iter().map(|(_, layer)| layer.code.digest).collect())
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many environments of a version are to be ready, by all that lead to it.
+fn provisioned(record: &FunctionRecord, version: &str) -> u32 {
+    let leads =
+        |qualifier: &str| qualifier == version || record.aliases.get(qualifier).is_some_and(|alias| alias.version == version);
+    record.provisioned.iter().filter(|(qualifier, _)| leads(qualifier)).map(|(_, one)| one.requested).sum()
+}
+
+fn total(record: &FunctionRecord) -> u32 {
+    record.provisioned.values().map(|one| one.requested).sum()
+}
+
+/// The key of a version's record.
+pub fn version_key(name: &str, number: u64) -> String {
+    format!("{name}\0{number:020}")
+}
+
+/// Lambda's reason and code for a version that cannot be built.
+fn failure(error: &DeployError) -> (String, String) {
+    let code = match error {
+        DeployError::Package(_) | DeployError::Layers(_) => "InvalidZipFileException",
+        DeployError::Runtime(_) => "InvalidRuntime",
+        DeployError::Unreadable(_) => "InternalError",
+        _ => "FunctionError",
+    };
+    (error.to_string(), code.to_owned())
+}
+
+fn tell_failure(built: Built) {
+    if let Err(error) = built {
+        tracing::warn!("a version could not be built again; calls run on the one before: {error}");
+    }
+}

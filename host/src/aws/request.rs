@@ -1,0 +1,155 @@
+//! A request to the API, whole, and what is answered.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::aws::error::ApiError;
+
+/// What is sent back.
+pub type ApiResponse = Response<Full<Bytes>>;
+
+/// The id of a request, on every answer.
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+static ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// See the module.
+pub struct ApiRequest {
+    /// A UUID.
+    pub id: String,
+    pub method: Method,
+    /// As it was sent, percent-encoded.
+    pub path: String,
+    /// As it was sent, without `?`.
+    pub query: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub client: IpAddr,
+    pub received: SystemTime,
+}
+
+impl ApiRequest {
+    /// A header that is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The parts of the path, decoded each; a slash at its end is as good as none.
+    pub fn segments(&self) -> Vec<String> {
+        self.path.trim_matches('/').split('/').map(decoded).collect()
+    }
+
+    /// All values of a parameter.
+    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
+        self.query.split('&').filter_map(move |pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(key) == name).then(|| decoded(&value.replace('+', " ")))
+        })
+    }
+
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.parameters(name).next()
+    }
+
+    /// The body, which is JSON; an empty one is `{}`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        let wrong = |why: String| ApiError::bad_request("SerializationException", format!("Could not parse the request: {why}"));
+        // A list would be read as members by their position.
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(wrong("a JSON object is expected".to_owned()));
+        }
+        serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))
+    }
+}
+
+/// Percent-decoded; what is not UTF-8 then is replaced.
+pub fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = (first == b'%').then(|| tail.get(..2)).flatten();
+        let mut byte = [0];
+        match code {
+            Some(code) if hex::decode_to_slice(code, &mut byte).is_ok() => {
+                bytes.push(byte[0]);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// An answer in JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Result<ApiResponse, ApiError> {
+    let body = serde_json::to_vec(value).map_err(|error| ApiError::internal(&error))?;
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> ApiResponse {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+/// An error, as services of the protocols `rest-json` and `json` tell it.
+pub fn refusal(error: &ApiError) -> ApiResponse {
+    let mut members = error.to_json();
+    if let Value::Object(members) = &mut members
+        && error.message.is_none()
+    {
+        members.retain(|_, value| !value.is_null());
+        members.insert("Message".to_owned(), Value::Null);
+    }
+    let body = serde_json::to_vec(&members).unwrap_or_default();
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = error.status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ERROR_TYPE.clone(), HeaderValue::from_static(error.code));
+    if let Some(seconds) = error.retry_after_s {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn request(path: &str, query: &str) -> ApiRequest {
+        ApiRequest {
+            id: "id".to_owned(),
+            method: Method::GET,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            client: IpAddr::from([127, 0, 0, 1]),
+            received: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_path_is_cut_before_it_is_decoded() {
+        let one = request("/2015-03-31/functions/f%3Alive%2fx/", "Qualifier=%24LATEST&tagKeys=a+b&tagKeys=%");
+        assert_eq!(one.segments(), ["2015-03-31", "functions", "f:live/x"]);
+        assert_eq!(one.parameter("Qualifier").as_deref(), Some("$LATEST"));
+        assert_eq!(one.parameters("tagKeys").collect::<Vec<_>>(), ["a b", "%"]);
+        assert_eq!(one.parameter("none"), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! The lines that Lambda writes around what a call logs: START, END and REPORT.
+//!
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html>; fields are separated, and the
+//! last one is followed, by tabs.
+
+use crate::failure::Failure;
+use crate::function::call::{InvokeOutcome, Usage};
+use crate::function::error_payload::ErrorPayload;
+use crate::limits::Limit;
+
+/// The whole log of a call, with a line break after each line.
+pub fn log_of(request_id: &str, version: &str, memory_mb: u64, outcome: &InvokeOutcome, error: Option<&ErrorPayload>) -> String {
+    let mut log = format!("START RequestId: {request_id} Version: {version}\n");
+    for line in outcome.log.lines() {
+        log.push_str(line);
+        log.push('\n');
+    }
+    if let (Err(_), Some(error)) = (&outcome.result, error) {
+        log.push_str(&format!("{}\n", error.error_message));
+    }
+    log.push_str(&format!("END RequestId: {request_id}\n"));
+    log.push_str(&report(request_id, memory_mb, outcome));
+    log.push('\n');
+    log
+}
+
+/// `Init Duration` is there if the call had to wait for its environment.
+fn report(request_id: &str, memory_mb: u64, outcome: &InvokeOutcome) -> String {
+    let usage = &outcome.usage;
+    let used_mb = usage.memory_bytes.div_ceil(1 << 20);
+    let mut report = format!(
+        "REPORT RequestId: {request_id}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {memory_mb} MB\tMax Memory Used: {used_mb} MB\t",
+        ms(ran_us(usage)),
+        ran_us(usage).div_ceil(1_000),
+    );
+    if usage.cold {
+        report.push_str(&format!("Init Duration: {:.2} ms\t", ms(usage.waited_us)));
+    }
+    match &outcome.result {
+        Ok(_) => {}
+        Err(Failure::Limit { limit: Limit::DeadlineMs | Limit::CpuUs, .. }) => report.push_str("Status: timeout\t"),
+        Err(_) => report.push_str("Status: error\tError Type: Runtime.ExitError\t"),
+    }
+    report
+}
+
+/// What a call took once it had its environment.
+pub fn ran_us(usage: &Usage) -> u64 {
+    usage.duration_us.saturating_sub(usage.waited_us)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+fn ms(us: u64) -> f64 {
+    us as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_reported_as_lambda_reports_it() {
+        let usage = Usage { cold: true, memory_bytes: 40 << 20, duration_us: 12_345, waited_us: 2_000, ..Usage::default() };
+        let outcome = InvokeOutcome { result: Ok(Ok(b"1".to_vec())), usage, log: "one\ntwo".to_owned() };
+        assert_eq!(
+            log_of("r-1", "$LATEST", 128, &outcome, None),
+            "START RequestId: r-1 Version: $LATEST\none\ntwo\nEND RequestId: r-1\nREPORT RequestId: r-1\tDuration: 10.35 ms\tBilled \
+             Duration: 11 ms\tMemory Size: 128 MB\tMax Memory Used: 40 MB\tInit Duration: 2.00 ms\t\n"
+        );
+        let failure = Failure::Limit { limit: Limit::DeadlineMs, value: 1_000 };
+        let usage = Usage { cold: false, ..usage };
+        let outcome = InvokeOutcome { result: Err(failure), usage, log: String::new() };
+        assert!(log_of("r-1", "7", 128, &outcome, None).ends_with("Max Memory Used: 40 MB\tStatus: timeout\t\n"));
+    }
+}

@@ -1,0 +1,77 @@
+//! The AWS APIs: operations by name and status, and calls of functions.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+
+use super::register::Register;
+
+/// The handles of the APIs.
+#[derive(Clone)]
+pub struct ApiMetrics {
+    operations: IntCounterVec,
+    refused: IntCounterVec,
+    invocations: IntCounter,
+    errors: IntCounter,
+    throttles: IntCounterVec,
+    log_bytes: IntGauge,
+    logs_dropped: IntGauge,
+}
+
+impl ApiMetrics {
+    pub(super) fn register(register: &Register) -> ApiMetrics {
+        ApiMetrics {
+            operations: register.counters(
+                "edgeward_api_operations_total",
+                "Operations of the AWS APIs, by service, operation and HTTP status.",
+                &["service", "operation", "status"],
+            ),
+            refused: register.counters(
+                "edgeward_api_refused_total",
+                "Requests to the AWS APIs that were refused before an operation began, by the code of the error.",
+                &["code"],
+            ),
+            invocations: register
+                .counter("edgeward_lambda_invocations_total", "Calls of functions that ran (Lambda's Invocations)."),
+            errors: register
+                .counter("edgeward_lambda_errors_total", "Calls of functions that ended with an error (Lambda's Errors)."),
+            throttles: register.counters(
+                "edgeward_lambda_throttles_total",
+                "Calls of functions that were refused for want of concurrency, by Lambda's reason (Lambda's Throttles).",
+                &["reason"],
+            ),
+            log_bytes: register.gauge("edgeward_logs_bytes", "Bytes of the log groups on disk."),
+            logs_dropped: register.gauge(
+                "edgeward_logs_dropped",
+                "Logs of calls that were lost since the start, because they came faster than they could be written.",
+            ),
+        }
+    }
+
+    /// What the log groups have on disk, and what of logs was lost.
+    pub fn logs(&self, bytes: u64, dropped: u64) {
+        self.log_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.logs_dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
+    }
+
+    /// An operation has ended.
+    pub fn operation(&self, service: &str, operation: &str, status: u16) {
+        self.operations.with_label_values(&[service, operation, &status.to_string()]).inc();
+    }
+
+    /// A request was refused: nobody's, somebody else's, or none that is known.
+    pub fn refused(&self, code: &str) {
+        self.refused.with_label_values(&[code]).inc();
+    }
+
+    /// A call has ended.
+    pub fn invoked(&self, failed: bool) {
+        self.invocations.inc();
+        if failed {
+            self.errors.inc();
+        }
+    }
+
+    /// A call was refused.
+    pub fn throttled(&self, reason: &str) {
+        self.throttles.with_label_values(&[reason]).inc();
+    }
+}

@@ -1,0 +1,283 @@
+//! The AWS APIs, used by AWS's own clients: boto3, and the command line in both of its versions.
+//!
+//! Each story in `api/` is a program of its own in Python, with a host of its own; it prints `ok` after each of its steps.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output};
+use std::sync::OnceLock;
+
+use crate::harness::{edgeward, eventually};
+
+/// A host that serves the APIs and nothing else; killed when dropped.
+struct ApiHost {
+    child: Child,
+    folder: tempfile::TempDir,
+    address: String,
+    keys: [String; 2],
+}
+
+impl ApiHost {
+    #[track_caller]
+    fn start() -> ApiHost {
+        let folder = tempfile::tempdir().unwrap();
+        seed_compiled(&folder.path().join("data/aot"));
+        ApiHost::start_in(folder, None)
+    }
+
+    /// `keys` are those that an earlier host in this folder has printed.
+    #[track_caller]
+    fn start_in(folder: tempfile::TempDir, keys: Option<[String; 2]>) -> ApiHost {
+        let log = tempfile::tempfile().unwrap();
+        let out = File::create(folder.path().join("out")).unwrap();
+        let mut command = edgeward();
+        command.args(["serve", "--log", "json", "--api", "127.0.0.1:0", "--data-dir", "data"]);
+        command.current_dir(folder.path()).stdout(out).stderr(log.try_clone().unwrap());
+        let mut child = command.spawn().expect("the program starts");
+        let mut address = String::new();
+        eventually("the API listens", || {
+            let log = text_of(&log);
+            assert!(child.try_wait().unwrap().is_none(), "the host has ended:\n{log}");
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            let line = lines.find(|line| line["message"] == "serving the AWS APIs");
+            address = line.and_then(|line| Some(line["address"].as_str()?.to_owned())).unwrap_or_default();
+            !address.is_empty()
+        });
+        let keys = keys.unwrap_or_else(|| {
+            let out = fs::read_to_string(folder.path().join("out")).unwrap();
+            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
+                let line = out.lines().find_map(|line| line.trim().strip_prefix(&format!("export {name}=")));
+                line.unwrap_or_else(|| panic!("no {name} in {out}")).to_owned()
+            })
+        });
+        ApiHost { child, folder, address, keys }
+    }
+
+    /// With what AWS's clients read from their environment.
+    fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env("AWS_ENDPOINT_URL", format!("http://{}", self.address));
+        command.env("AWS_ACCESS_KEY_ID", &self.keys[0]).env("AWS_SECRET_ACCESS_KEY", &self.keys[1]);
+        command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_MAX_ATTEMPTS", "1").env_remove("AWS_PROFILE");
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        command
+    }
+
+    /// Runs a story; returns the steps that it has done.
+    #[track_caller]
+    fn story(&self, name: &str) -> usize {
+        let script = stories().join(format!("story_{name}.py"));
+        steps(self.client(tools().join("aws/bin/python")).arg("-B").arg(script).output().unwrap())
+    }
+
+    /// What boto3 says to a few lines of Python in which `aws` is a client of Lambda.
+    #[track_caller]
+    fn python(&self, lines: &str) -> String {
+        let python = self.client(tools().join("aws/bin/python")).env("PYTHONPATH", stories()).args(["-B", "-c", lines]).output();
+        let Output { status, stdout, stderr } = python.unwrap();
+        assert!(status.success(), "{lines}\n{}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap().trim().to_owned()
+    }
+
+    /// Kills the host as a power cut would, and starts another in its place.
+    #[track_caller]
+    fn killed(mut self) -> ApiHost {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        ApiHost::start_in(folder, Some(self.keys.clone()))
+    }
+}
+
+impl Drop for ApiHost {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text_of(file: &File) -> String {
+    let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+    let read = file.read_at(&mut bytes, 0).unwrap();
+    String::from_utf8_lossy(&bytes[..read]).into_owned()
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn stories() -> PathBuf {
+    repository().join("tests/e2e/api")
+}
+
+fn tools() -> PathBuf {
+    let tools = repository().join("target/tools");
+    assert!(tools.join("aws/bin/python").exists(), "`tests/tools` installs the clients of AWS");
+    tools
+}
+
+/// The Runtimes, compiled once for all hosts of these tests.
+fn seed_compiled(folder: &Path) {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    let compiled = COMPILED.get_or_init(|| {
+        let sources = tempfile::tempdir().unwrap();
+        for (runtime, file, text) in [
+            ("python3.14", "f.py", "def lambda_handler(event, context):\n    return 1\n"),
+            ("nodejs24.x", "f.js", "exports.handler = async () => 1;\n"),
+        ] {
+            let file = sources.path().join(file);
+            fs::write(&file, text).unwrap();
+            let ran = edgeward().args(["invoke", "--runtime", runtime]).arg(&file).output().unwrap();
+            assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        }
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("edgeward/aot")
+    });
+    fs::create_dir_all(folder).unwrap();
+    for entry in fs::read_dir(compiled).unwrap() {
+        let path = entry.unwrap().path();
+        // Another test may just have replaced it.
+        let _ = fs::hard_link(&path, folder.join(path.file_name().unwrap()));
+    }
+}
+
+#[track_caller]
+fn steps(Output { status, stdout, stderr }: Output) -> usize {
+    let out = String::from_utf8_lossy(&stdout);
+    assert!(status.success(), "{out}\n{}", String::from_utf8_lossy(&stderr));
+    out.lines().filter(|line| line.starts_with("ok ")).count()
+}
+
+macro_rules! stories {
+    ($($test:ident: $story:literal, $least:literal;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                let done = ApiHost::start().story($story);
+                assert!(done >= $least, "{done} steps");
+            }
+        )*
+    };
+}
+
+stories! {
+    functions_are_made_called_changed_and_deleted: "functions", 28;
+    versions_and_aliases_lead_where_they_say: "versions", 19;
+    concurrency_is_reserved_and_provisioned: "concurrency", 15;
+    what_is_wrong_is_refused_in_lambdas_words: "errors", 24;
+    resource_policies_are_kept: "permissions", 8;
+    layers_are_published_and_used: "layers", 14;
+    functions_have_tags: "tags", 8;
+    functions_have_urls: "urls", 8;
+    asynchronous_calls_are_configured: "events", 7;
+    who_calls_must_prove_it: "identity", 8;
+    policies_decide_what_who_may_do: "iam", 20;
+    secrets_are_kept: "secrets", 15;
+    parameters_are_kept: "parameters", 12;
+    logs_are_found_again: "logs", 12;
+    the_table_of_operations_is_true: "model", 2;
+}
+
+#[test]
+fn the_command_line_does_what_the_primer_shows_in_both_of_its_versions() {
+    let host = ApiHost::start();
+    let second = if version("/usr/bin/aws").starts_with("aws-cli/2.") { "/usr/bin/aws" } else { "aws" };
+    for cli in [PathBuf::from(second), tools().join("aws/bin/aws")] {
+        let done = steps(host.client("sh").env("AWS", &cli).arg(stories().join("primer.sh")).output().unwrap());
+        assert!(done >= 40, "{done} steps of {}", cli.display());
+    }
+}
+
+fn version(cli: &str) -> String {
+    let ran = Command::new(cli).arg("--version").output();
+    ran.map(|ran| String::from_utf8_lossy(&ran.stdout).into_owned()).unwrap_or_default()
+}
+
+const MAKE: &str = r#"
+from aws import *
+create("kept", python("def lambda_handler(event, context):\n    return event"), Environment={"Variables": {"A": "b"}})
+aws.publish_version(FunctionName="kept")
+aws.create_alias(FunctionName="kept", Name="live", FunctionVersion="1")
+aws.put_function_concurrency(FunctionName="kept", ReservedConcurrentExecutions=7)
+"#;
+
+const LOOK: &str = r#"
+from aws import *
+kept = aws.get_function(FunctionName="kept", Qualifier="live")["Configuration"]
+answer = aws.invoke(FunctionName="kept:live", Payload=b'"x"')
+print(kept["Version"], kept["Environment"], kept["State"], answer["Payload"].read(), answer["ExecutedVersion"],
+      aws.get_function_concurrency(FunctionName="kept")["ReservedConcurrentExecutions"])
+"#;
+
+#[test]
+fn what_was_answered_survives_the_end_of_the_process() {
+    let host = ApiHost::start();
+    host.python(MAKE);
+    let before = host.python(LOOK);
+    assert_eq!(before, r#"1 {'Variables': {'A': 'b'}} Active b'"x"' 1 7"#);
+    let host = host.killed();
+    assert_eq!(host.python(LOOK), before);
+    host.python("from aws import *\naws.delete_function(FunctionName='kept')");
+    let host = host.killed();
+    assert_eq!(host.python("from aws import *\nprint(aws.list_functions()['Functions'])"), "[]");
+    let code = fs::read_dir(host.folder.path().join("data/code")).map_or(0, Iterator::count);
+    assert_eq!(code, 0, "the code went with its function");
+}
+
+/// Changes functions until it is killed, and says what it was answered.
+const CHURN: &str = r#"
+import sys
+from aws import *
+code = [python(f"def lambda_handler(event, context):\n    return {n}") for n in range(3)]
+for n in range(10_000):
+    name = f"f{n % 5}"
+    try:
+        if n % 7 == 6:
+            aws.delete_function(FunctionName=name)
+            print(name, "gone", flush=True)
+        else:
+            aws.create_function(**request(name, code[n % 3], Description=str(n)))
+            print(name, n, flush=True)
+    except aws.exceptions.ResourceConflictException:
+        pass
+    except aws.exceptions.ResourceNotFoundException:
+        pass
+"#;
+
+#[test]
+fn a_kill_at_any_moment_leaves_the_state_before_or_after() {
+    let mut host = ApiHost::start();
+    for round in 0..5 {
+        let mut churn = host.client(tools().join("aws/bin/python"));
+        churn.env("PYTHONPATH", stories()).args(["-B", "-c", CHURN]);
+        let out = host.folder.path().join(format!("churn-{round}"));
+        let mut churn = churn.stdout(File::create(&out).unwrap()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let said = || fs::read_to_string(&out).unwrap_or_default();
+        eventually("the functions change", || said().lines().count() >= 8 + 5 * round);
+        host = host.killed();
+        churn.kill().unwrap();
+        churn.wait().unwrap();
+        let listed = host
+            .python("from aws import *\nfor f in aws.list_functions()['Functions']: print(f['FunctionName'], f['Description'])");
+        // The last change may have been made without an answer: all others stand as they were answered.
+        let text = said();
+        let answers: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+        let mut standing = std::collections::BTreeMap::new();
+        for (name, state) in &answers {
+            match *state {
+                "gone" => drop(standing.remove(name)),
+                number => drop(standing.insert(*name, number)),
+            }
+        }
+        let found: std::collections::BTreeMap<&str, &str> = listed.lines().filter_map(|line| line.split_once(' ')).collect();
+        let differing = (0..5).map(|n| format!("f{n}")).filter(|name| {
+            let name = name.as_str();
+            found.get(name) != standing.get(name)
+        });
+        assert!(differing.count() <= 1, "answered {standing:?}, found {found:?}");
+        for name in found.keys() {
+            host.python(&format!("from aws import *\nassert 'FunctionError' not in aws.invoke(FunctionName='{name}')"));
+            host.python(&format!("from aws import *\naws.delete_function(FunctionName='{name}')"));
+        }
+    }
+}
