@@ -21,6 +21,8 @@ mod authorization;
 mod constraints;
 pub mod credentials;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod iam;
 mod identities;
 mod json_target;
@@ -34,7 +36,7 @@ pub mod request;
 mod sealed;
 mod secrets;
 mod sessions;
-mod sigv4;
+pub mod sigv4;
 mod sts;
 mod unique_id;
 

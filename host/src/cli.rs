@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 could not start or serve, 64 usage or configuration.
 
+mod api;
 pub mod bench;
 mod build;
 mod cache;
@@ -9,18 +10,21 @@ mod check;
 mod compile;
 mod configuration;
 mod credentials;
+mod deploy;
 mod dev;
 mod hints;
 mod init;
 pub mod inspect;
 mod invoke;
 mod log;
+mod logs;
 mod new;
 mod output;
 mod serve;
 mod shell;
 mod source;
 mod test;
+mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -28,9 +32,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::ConfigErrors;
-
-const FAILED: u8 = 1;
-const USAGE: u8 = 64;
+pub(crate) use usage::{FAILED, USAGE, UsageError};
 
 /// An HTTP edge that runs WebAssembly components at the moments of a request.
 #[derive(Debug, clap::Parser)]
@@ -61,6 +63,8 @@ enum Command {
     Bench(bench::Args),
     Cache(cache::Args),
     Credentials(credentials::Args),
+    Deploy(deploy::Args),
+    Logs(logs::Args),
     Completions(shell::Completions),
     Man(shell::Man),
     #[command(hide = true)]
@@ -92,6 +96,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Credentials(args) => credentials::run(&args),
+        Command::Deploy(args) => deploy::run(&args),
+        Command::Logs(args) => logs::run(&args),
         Command::Completions(args) => {
             shell::completions(&args, &Arguments::command());
             Ok(())
@@ -104,11 +110,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => exit(&error),
     }
 }
-
-/// A usage error: printed, with exit code 64.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct UsageError(String);
 
 fn exit(error: &anyhow::Error) -> ExitCode {
     if let Some(errors) = error.downcast_ref::<ConfigErrors>() {

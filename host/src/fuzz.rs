@@ -10,12 +10,12 @@ mod tests;
 use std::path::Path;
 
 use crate::config::{self, ConfigErrors};
-use crate::{edge, net, path, wasm};
+use crate::{aws, edge, net, path, runtime, wasm};
 
 /// The name of a target's binary and of its folder of seeds, and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 16] = [
     ("hook-answer", edge::fuzz::hook_answer),
     ("edge-reply", wasm::fuzz::edge_reply),
     ("framing", net::fuzz::framing),
@@ -27,6 +27,11 @@ pub const TARGETS: [Target; 11] = [
     ("event", edge::fuzz::event),
     ("signed", edge::fuzz::signed),
     ("path", path::fuzz::path),
+    ("sigv4", aws::fuzz::sigv4),
+    ("policy", aws::fuzz::policy),
+    ("lambda", aws::fuzz::lambda),
+    ("log-filter", aws::fuzz::log_filter),
+    ("zip", runtime::fuzz::zip),
 ];
 
 /// Runs one target on one input.

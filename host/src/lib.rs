@@ -32,6 +32,7 @@ pub mod network;
 pub mod path;
 pub mod payload;
 pub mod runtime;
+pub mod sam;
 pub mod store;
 pub mod telemetry;
 pub mod wasm;

@@ -21,6 +21,7 @@ pub mod policy;
 mod profile;
 pub mod reload;
 pub mod request;
+pub mod sam;
 pub mod secrets;
 pub mod sigv4;
 mod telemetry;

@@ -23,6 +23,8 @@ use crate::wasm::state::KeyValueStore;
 use crate::wasm::viewer::ViewerCode;
 
 pub use folder::{InstalledRuntime, MissingRuntime, RuntimeFolder};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use package::fuzz;
 pub use package::{Package, PackageError, PackageStore, check_package, component_in};
 
 /// The Runtimes of this process, each read and compiled when it is first used, and again when another is installed.

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use crate::harness::{edgeward, eventually};
 
 /// A host that serves the APIs and nothing else; killed when dropped.
-struct ApiHost {
+pub(crate) struct ApiHost {
     child: Child,
     folder: tempfile::TempDir,
     address: String,
@@ -20,7 +20,7 @@ struct ApiHost {
 
 impl ApiHost {
     #[track_caller]
-    fn start() -> ApiHost {
+    pub(crate) fn start() -> ApiHost {
         let folder = tempfile::tempdir().unwrap();
         seed_compiled(&folder.path().join("data/aot"));
         ApiHost::start_in(folder, None)
@@ -55,7 +55,7 @@ impl ApiHost {
     }
 
     /// With what AWS's clients read from their environment.
-    fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub(crate) fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env("AWS_ENDPOINT_URL", format!("http://{}", self.address));
         command.env("AWS_ACCESS_KEY_ID", &self.keys[0]).env("AWS_SECRET_ACCESS_KEY", &self.keys[1]);
@@ -73,7 +73,7 @@ impl ApiHost {
 
     /// What boto3 says to a few lines of Python in which `aws` is a client of Lambda.
     #[track_caller]
-    fn python(&self, lines: &str) -> String {
+    pub(crate) fn python(&self, lines: &str) -> String {
         let python = self.client(tools().join("aws/bin/python")).env("PYTHONPATH", stories()).args(["-B", "-c", lines]).output();
         let Output { status, stdout, stderr } = python.unwrap();
         assert!(status.success(), "{lines}\n{}", String::from_utf8_lossy(&stderr));
@@ -195,7 +195,7 @@ fn version(cli: &str) -> String {
 
 const MAKE: &str = r#"
 from aws import *
-create("kept", python("def lambda_handler(event, context):\n    return event"), Environment={"Variables": {"A": "b"}})
+create("kept", python("def lambda_handler(event, context):\n    return event"), Environment={"Variables": {"FRUIT": "apple"}})
 aws.publish_version(FunctionName="kept")
 aws.create_alias(FunctionName="kept", Name="live", FunctionVersion="1")
 aws.put_function_concurrency(FunctionName="kept", ReservedConcurrentExecutions=7)
@@ -214,7 +214,7 @@ fn what_was_answered_survives_the_end_of_the_process() {
     let host = ApiHost::start();
     host.python(MAKE);
     let before = host.python(LOOK);
-    assert_eq!(before, r#"1 {'Variables': {'A': 'b'}} Active b'"x"' 1 7"#);
+    assert_eq!(before, r#"1 {'Variables': {'FRUIT': 'apple'}} Active b'"x"' 1 7"#);
     let host = host.killed();
     assert_eq!(host.python(LOOK), before);
     host.python("from aws import *\naws.delete_function(FunctionName='kept')");

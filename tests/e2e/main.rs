@@ -46,6 +46,7 @@ mod peers;
 mod protocol;
 mod reload;
 mod response_headers;
+mod sam;
 mod sealed;
 mod signed;
 mod snapshots;

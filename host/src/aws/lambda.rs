@@ -7,8 +7,11 @@ mod code;
 mod concurrency;
 mod configuration;
 mod deployed;
+mod emf;
 mod event_invoke;
 mod functions;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
 mod identifier;
 mod input;
 mod invoke;

@@ -17,6 +17,8 @@
 mod change;
 mod entry;
 mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
 mod group;
 mod group_calls;
 mod groups;

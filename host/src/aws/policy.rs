@@ -19,6 +19,8 @@ mod document;
 mod effect;
 mod error;
 mod evaluate;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
 mod json;
 mod managed;
 mod named;

@@ -23,8 +23,11 @@ mod canonical;
 mod chunked;
 mod claim;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
 mod key;
 mod read;
+pub mod sign;
 #[cfg(test)]
 mod tests;
 mod time;

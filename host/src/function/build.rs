@@ -16,7 +16,7 @@ use crate::function::spec::{CodeDigest, CodeId, Spec};
 use crate::function::worker_pool::WorkerPool;
 use crate::language::Language;
 use crate::limits::init::PACKAGE_BYTES;
-use crate::limits::{Compiling, InstancePolicy, Limit, Profile, shelf};
+use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile, shelf};
 use crate::runtime::{MissingRuntime, Package, PackageCode, PackageError, PackageStore, RuntimeFolder, Runtimes, SourceCode};
 use crate::telemetry::{FunctionMetrics, Telemetry};
 use crate::wasm::compile::{self, CompileError, Compiler, ComponentSource, HttpVersion, Inspection};
@@ -158,6 +158,15 @@ impl Builder {
         self.runtimes.code(language, file, text).map(CodeFile::Source)
     }
 
+    /// Compiles the Runtime of a language of functions, so that the first function need not wait for that. Blocks for as long as
+    /// it takes.
+    pub fn prepare(&self, language: Language, bounds: Compiling) -> Result<(), DeployError> {
+        let runtime = self.runtimes.installed(language)?;
+        let limits = Limits::defaults(Profile::Worker);
+        self.runtimes.compiled(&self.engines, language, &runtime.component, &limits, bounds)?;
+        Ok(())
+    }
+
     /// Compiles the component, unless that was done before, or runs INIT of the source; and starts instances. Blocks for as
     /// long as that takes: never call it on a thread that serves.
     ///
@@ -289,6 +298,7 @@ impl Builder {
             folders,
             tmp: None,
             tmp_folder: self.tmp_folder.clone(),
+            cpu_share: spec.cpu_share,
         }
     }
 }

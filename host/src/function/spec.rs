@@ -10,6 +10,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::language::Language;
+use crate::limits::worker::CPU_WHOLE;
 use crate::limits::{InstancePolicy, Limits, Profile};
 use crate::network::Grants;
 use crate::wasm::state::KeyValueStore;
@@ -30,6 +31,8 @@ pub struct Spec {
     /// Where the component may connect to. Workers only.
     pub grants: Grants,
     pub key_values: Option<Arc<KeyValues>>,
+    /// Thousandths of a processor, at most 1,000, that a worker gets where others want one, too.
+    pub cpu_share: u32,
 }
 
 /// What runs, by the digests of its bytes.
@@ -92,6 +95,7 @@ impl Spec {
             environment: Arc::default(),
             grants: Grants::default(),
             key_values: None,
+            cpu_share: CPU_WHOLE,
         }
     }
 

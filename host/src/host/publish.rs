@@ -22,6 +22,7 @@ use crate::function::catalog::{Alias, Aliases, Catalog, LIVE};
 use crate::function::revision::Revision;
 use crate::function::spec::{CodeId, KeyValues, Spec};
 use crate::limits::Compiling;
+use crate::limits::worker::CPU_WHOLE;
 use crate::telemetry::Telemetry;
 use crate::wasm::compile::ComponentSource;
 
@@ -185,6 +186,7 @@ pub fn spec_of(function: &config::Function, code: CodeId) -> Spec {
         min_warm: function.min_warm,
         environment: function.environment.0.clone(),
         grants: function.network.clone(),
+        cpu_share: CPU_WHOLE,
         key_values: store.map(|store| Arc::new(KeyValues { name: store.name.clone(), values: store.values.0.clone() })),
     }
 }

@@ -16,6 +16,8 @@ pub const MEMORY_MB: u32 = 128;
 pub const MEMORY_MB_MIN: i64 = 128;
 pub const MEMORY_MB_MAX: i64 = 10_240;
 pub const MEMORY_MB_MODEL: i64 = 32_768;
+/// Buys one processor.
+pub const MEMORY_MB_PER_CPU: u32 = 1_769;
 /// `/tmp`.
 pub const STORAGE_MB: u32 = 512;
 pub const STORAGE_MB_MIN: i64 = 512;
@@ -43,6 +45,9 @@ pub const CLIENT_CONTEXT_BYTES: usize = 3_583;
 pub const LOG_TAIL_BYTES: usize = 4_096;
 /// Of one message of a reply that is streamed.
 pub const STREAM_CHUNK_BYTES: usize = 256 << 10;
+/// Of one line in CloudWatch's embedded metric format.
+pub const EMF_METRICS: usize = 100;
+pub const EMF_DIMENSIONS: usize = 30;
 pub const TAGS: usize = 50;
 /// What a page of a list has at most, and without being asked.
 pub const PAGE: usize = 50;

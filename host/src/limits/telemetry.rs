@@ -8,6 +8,9 @@ pub mod logging {
     pub const TICK_MS: u64 = 1_000;
     /// Calls of a function whose log is written, per interval.
     pub const FUNCTION_LINES: u64 = 1_000;
+    /// Series of metrics that functions write into their logs, and bytes of the names of one.
+    pub const EMF_SERIES: usize = 10_000;
+    pub const EMF_LABEL_BYTES: usize = 1_024;
     /// Of a path in a line; the rest is cut off.
     pub const PATH_BYTES: usize = 256;
     /// Of the cause of a failure in a line.

@@ -148,6 +148,8 @@ pub mod init {
 
 /// How a worker component shares its thread, and what one call of it into the host may ask for.
 pub mod worker {
+    /// Parts of a processor are counted in thousandths.
+    pub const CPU_WHOLE: u32 = 1_000;
     /// Polled at once, before the others of the thread have their turn.
     pub const SLICE_US: u64 = 25;
     /// Fuel after which a guest is looked at: between these, the less the slower its code runs.

@@ -4,6 +4,9 @@
 //! copied under a temporary name, flushed, and then renamed; one that is in use is locked, so that another process does not remove
 //! it either. Layers are merged before they are kept: what a function finds below `/opt` is one package.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
+
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read, Write as _};
@@ -246,14 +249,21 @@ fn archive_members(archive: &Path, members: &mut BTreeMap<String, MemberPlace>) 
     let wrong = |why: String| PackageError::Archive { path: archive.to_owned(), why };
     let unreadable = |error| PackageError::Unreadable { path: archive.to_owned(), error };
     let file = File::open(archive).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
     if zip.len() > PACKAGE_FILES {
         return Err(PackageError::Files);
     }
+    let mut compressed: u64 = 0;
     for index in 0..zip.len() {
         let member = zip.by_index(index).map_err(|error| wrong(error.to_string()))?;
         if member.is_dir() {
             continue;
+        }
+        // What many members share would be read once for each of them, without anything to come out of it that could be too much.
+        compressed = compressed.saturating_add(member.compressed_size());
+        if compressed > length {
+            return Err(wrong("its files overlap".to_owned()));
         }
         // A name that leads out of the folder, or a link, may name any file of the host.
         let leads_out = |name: &str| name.starts_with('/') || name.split(['/', '\\']).any(|part| part == "..");
@@ -435,6 +445,39 @@ mod tests {
         assert_eq!(refused(&[("bomb", &bomb)]), "it has more than 262144000 bytes");
         write(&archive, "no archive");
         assert!(store.keep(&archive).map(drop).unwrap_err().to_string().contains("code.zip: "));
+    }
+
+    /// The record of a file in an archive: an empty one, whose deflated data has the given length.
+    fn record(name: &[u8], magic: &[u8], length: u32) -> Vec<u8> {
+        let zeros = |count| vec![0; count];
+        let is_listed = magic == b"PK\x01\x02";
+        let version = if is_listed { [20, 0, 20, 0].as_slice() } else { &[20, 0] };
+        let name_length = u16::try_from(name.len()).unwrap().to_le_bytes();
+        let sizes = [0, length, 0].map(u32::to_le_bytes).concat();
+        let behind = zeros(if is_listed { 16 } else { 2 });
+        // Flags, the method (deflated), the time and the day.
+        [magic, version, &[0, 0, 8, 0, 0, 0, 0x21, 0x58], &sizes, &name_length, &behind, name].concat()
+    }
+
+    #[test]
+    fn files_that_share_their_bytes_are_not_read_once_for_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("code.zip");
+        // Blocks of nothing, of which nothing comes: what is read of them is in no limit.
+        let data = [[0, 0, 0, 0xff, 0xff].repeat(200), vec![1, 0, 0, 0xff, 0xff]].concat();
+        let length = u32::try_from(data.len()).unwrap();
+        let written = |files: u16| {
+            let stored = [record(b"0", b"PK\x03\x04", length), data.clone()].concat();
+            let listed: Vec<u8> =
+                (0..files).flat_map(|file| record(&[b'0' + u8::try_from(file).unwrap()], b"PK\x01\x02", length)).collect();
+            let sizes = [listed.len(), stored.len()].map(|size| u32::try_from(size).unwrap().to_le_bytes()).concat();
+            let end = [b"PK\x05\x06\0\0\0\0".as_slice(), &[files.to_le_bytes(); 2].concat(), &sizes, &[0, 0]].concat();
+            std::fs::write(&archive, [stored, listed, end].concat()).unwrap();
+            check_package(&archive)
+        };
+        assert_eq!(written(1).unwrap(), 0);
+        assert!(written(2).unwrap_err().to_string().ends_with("its files overlap"));
+        assert!(component_in(&archive).unwrap_err().to_string().ends_with("its files overlap"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
+use super::emf::{EmfMetrics, EmfSample};
 use super::register::Register;
 
 /// The handles of the APIs.
@@ -14,6 +15,7 @@ pub struct ApiMetrics {
     throttles: IntCounterVec,
     log_bytes: IntGauge,
     logs_dropped: IntGauge,
+    emf: EmfMetrics,
 }
 
 impl ApiMetrics {
@@ -39,6 +41,7 @@ impl ApiMetrics {
                 &["reason"],
             ),
             log_bytes: register.gauge("edgeward_logs_bytes", "Bytes of the log groups on disk."),
+            emf: EmfMetrics::register(register),
             logs_dropped: register.gauge(
                 "edgeward_logs_dropped",
                 "Logs of calls that were lost since the start, because they came faster than they could be written.",
@@ -68,6 +71,11 @@ impl ApiMetrics {
         if failed {
             self.errors.inc();
         }
+    }
+
+    /// What a function has measured itself.
+    pub fn embedded(&self, sample: &EmfSample) {
+        self.emf.observe(sample);
     }
 
     /// A call was refused.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use super::histogram::{self, Histogram, HistogramVec};
 
@@ -59,6 +59,11 @@ impl Register {
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.add(FamilyKind::Gauge, IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    /// Of numbers that have fractions.
+    pub(super) fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        self.add(FamilyKind::Gauge, GaugeVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {

@@ -27,6 +27,7 @@ mod sockets;
 pub mod state;
 pub mod tmp;
 mod toll;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use ring::hmac;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::{CodeRecord, milliseconds};
 use crate::aws::lambda::input::CodeInput;
-use crate::aws::lambda::registry::Registry;
+use crate::aws::lambda::registry::{CodeUpload, Registry};
 use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::limits::init::PACKAGE_BYTES;
 use crate::limits::lambda::{LOCATION_S, ZIP_BYTES};
@@ -22,8 +22,8 @@ use crate::store::{BlobDigest, StoreError};
 /// Where archives are given to who has a location.
 pub const DOWNLOADS: &str = "edgeward-code";
 
-/// Checks and keeps an archive. Blocks for the disk.
-pub fn keep(registry: &Registry, input: &CodeInput) -> Result<CodeRecord, ApiError> {
+/// Checks and keeps an archive, which stays at least as long as what is returned with its record. Blocks for the disk.
+pub fn keep<'a>(registry: &'a Registry, input: &CodeInput) -> Result<(CodeRecord, CodeUpload<'a>), ApiError> {
     if input.image_uri.is_some() {
         return Err(ApiError::invalid_parameter("Container images are not supported here; send a zip archive."));
     }
@@ -43,6 +43,7 @@ pub fn keep(registry: &Registry, input: &CodeInput) -> Result<CodeRecord, ApiErr
     if bytes.is_empty() {
         return Err(ApiError::invalid_parameter("Uploaded file must be a non-empty zip"));
     }
+    let upload = registry.upload(BlobDigest::of(&bytes));
     let kept = registry.store().blobs().keep(&bytes, "zip").map_err(StoreError::Io)?;
     let path = registry.store().blobs().path(kept, "zip");
     // A component may come as it is.
@@ -62,10 +63,11 @@ pub fn keep(registry: &Registry, input: &CodeInput) -> Result<CodeRecord, ApiErr
         }
     };
     if let Some(error) = refused {
+        drop(upload);
         registry.release(kept);
         return Err(error);
     }
-    Ok(CodeRecord { digest: kept, bytes: bytes.len() as u64 })
+    Ok((CodeRecord { digest: kept, bytes: bytes.len() as u64 }, upload))
 }
 
 fn not_unzipped() -> ApiError {

@@ -19,7 +19,7 @@ use crate::function::concurrency::account::Places;
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::language::Language;
-use crate::limits::lambda::{CALLS, CREDENTIAL_S, IDLE_S};
+use crate::limits::lambda::{CALLS, CREDENTIAL_S, IDLE_S, MEMORY_MB_PER_CPU};
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use crate::network::Grants;
 use crate::runtime::component_in;
@@ -128,6 +128,8 @@ impl Deployed {
             limits,
             policy: InstancePolicy::Reuse { max_calls: CALLS, max_idle: Duration::from_secs(IDLE_S) },
             min_warm: Some(usize::try_from(self.provisioned).unwrap_or(usize::MAX).div_ceil(foundry.workers.max(1))),
+            // A processor for 1,769 MB.
+            cpu_share: configuration.memory_mb.saturating_mul(1_000) / MEMORY_MB_PER_CPU,
             environment: Arc::new(self.environment(foundry)),
             grants: foundry.grants.clone(),
             ..Spec::new(&self.name, code.id(), Profile::Worker)

@@ -90,7 +90,8 @@ pub fn create(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest) -
     if let Some([architecture, ..]) = input.architectures.as_deref() {
         latest.architecture.clone_from(architecture);
     }
-    latest.code = code::keep(registry, &code)?;
+    let (code, _upload) = code::keep(registry, &code)?;
+    latest.code = code;
     latest.touch(request.received);
     let record = FunctionRecord { latest, tags, ..FunctionRecord::default() };
     let entry = registry.create(&name, record)?;
@@ -189,7 +190,7 @@ pub fn update_code(registry: &Arc<Registry>, request: &ApiRequest, id: &Function
     // Before anything is kept.
     let arn = registry.account().function_arn(&id.name);
     registry.get(&id.name, &arn)?.now().require_settled(&arn)?;
-    let code = code::keep(registry, &input.code)?;
+    let (code, _upload) = code::keep(registry, &input.code)?;
     let changed = |configuration: &mut Configuration| {
         configuration.code = code.clone();
         if let Some([architecture, ..]) = input.architectures.as_deref() {

@@ -21,6 +21,7 @@ use crate::aws::error::ApiError;
 use crate::aws::lambda::aliases;
 use crate::aws::lambda::configuration::{State, milliseconds};
 use crate::aws::lambda::deployed::Deployed;
+use crate::aws::lambda::emf;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::invoked::Invoked;
 use crate::aws::lambda::record::Function;
@@ -256,6 +257,7 @@ pub async fn run(
     };
     let log = log_of(&request_id, &deployed.version, memory_mb, &outcome, error.as_ref());
     registry.metrics.invoked(error.is_some());
+    emf::samples(&log).iter().for_each(|sample| registry.metrics.embedded(sample));
     registry.logs.append(
         &configuration.log_group(&deployed.name),
         &stream(deployed, SystemTime::now()),

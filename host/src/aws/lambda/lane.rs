@@ -12,6 +12,8 @@ use tokio::sync::oneshot;
 use crate::aws::lambda::deployed::{Deployed, Foundry};
 use crate::function::build::DeployError;
 use crate::function::revision::Revision;
+use crate::language::Language;
+use crate::limits::Profile;
 
 /// What was built, or why nothing was.
 pub type Built = Result<Arc<Revision>, DeployError>;
@@ -41,6 +43,20 @@ impl BuildLane {
             std::thread::Builder::new().name("edgeward-build".to_owned()).spawn(work)?;
         }
         Ok(BuildLane(sender))
+    }
+
+    /// Compiles the Runtimes that are installed, on a thread of its own: a function that is made meanwhile waits for its own.
+    pub fn prepare(foundry: &Arc<Foundry>) -> std::io::Result<()> {
+        let foundry = foundry.clone();
+        let work = move || {
+            for language in Language::ALL.into_iter().filter(|language| language.profile() == Profile::Worker) {
+                // Nothing is slowed down by it that would be there without it.
+                if let Err(error) = foundry.builder.prepare(language, foundry.compiling.waited_for()) {
+                    tracing::info!(%language, "its functions cannot be built: {error}");
+                }
+            }
+        };
+        std::thread::Builder::new().name("edgeward-prepare".to_owned()).spawn(work).map(drop)
     }
 
     /// Has a revision built; `concluded` hears what came of it, on a thread of the lane.

@@ -45,7 +45,7 @@ pub fn publish(registry: &Arc<Registry>, request: &ApiRequest, layer: &str) -> R
         );
     }
     constraints.finish()?;
-    let code = code::keep(registry, &input.content)?;
+    let (code, _upload) = code::keep(registry, &input.content)?;
     let record = LayerRecord {
         code,
         description: input.description.unwrap_or_default(),

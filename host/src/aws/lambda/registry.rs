@@ -39,6 +39,8 @@ pub struct Registry {
     functions: RwLock<BTreeMap<String, Arc<FunctionEntry>>>,
     /// Held by who changes something.
     changing: Mutex<()>,
+    /// Code that has been sent, and that no record names yet.
+    uploading: Mutex<Vec<BlobDigest>>,
 }
 
 /// A function of the registry.
@@ -59,11 +61,13 @@ impl Registry {
     pub fn open(foundry: Foundry, logs: Arc<Logs>, metrics: ApiMetrics) -> Result<Registry, ApiError> {
         let foundry = Arc::new(foundry);
         let lane = BuildLane::start(&foundry).map_err(|error| ApiError::internal(&error))?;
+        BuildLane::prepare(&foundry).map_err(|error| ApiError::internal(&error))?;
         let (concurrency, changing) = (AccountConcurrency::default(), Mutex::default());
         let downloads =
             hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|error| ApiError::internal(&error))?;
         let functions = RwLock::default();
-        let registry = Registry { foundry, lane, concurrency, logs, metrics, downloads, functions, changing };
+        let registry =
+            Registry { foundry, lane, concurrency, logs, metrics, downloads, functions, changing, uploading: Mutex::default() };
         registry.load()?;
         Ok(registry)
     }
@@ -300,9 +304,23 @@ impl Registry {
         Ok(())
     }
 
+    /// Keeps code from being removed until a record names it: another function with the same code may be deleted just now.
+    pub fn upload(&self, digest: BlobDigest) -> CodeUpload<'_> {
+        let _changing = self.changing();
+        self.uploading().push(digest);
+        CodeUpload { registry: self, digest }
+    }
+
+    fn uploading(&self) -> MutexGuard<'_, Vec<BlobDigest>> {
+        self.uploading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Removes code that no version has any more.
     pub fn release(&self, digest: BlobDigest) {
         let _changing = self.changing();
+        if self.uploading().contains(&digest) {
+            return;
+        }
         if !self.digests().contains(&digest) && self.layer_digests().is_ok_and(|layers| !layers.contains(&digest)) {
             // What stays is removed at the next start.
             let _ = std::fs::remove_file(self.store().blobs().path(digest, "zip"));
@@ -331,6 +349,21 @@ impl Registry {
 
     fn changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Code that has been sent, until a record names it.
+pub struct CodeUpload<'a> {
+    registry: &'a Registry,
+    digest: BlobDigest,
+}
+
+impl Drop for CodeUpload<'_> {
+    fn drop(&mut self) {
+        let mut uploading = self.registry.uploading();
+        if let Some(place) = uploading.iter().position(|digest| *digest == self.digest) {
+            uploading.swap_remove(place);
+        }
     }
 }
 

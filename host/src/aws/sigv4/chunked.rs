@@ -141,6 +141,10 @@ impl ChunkedBody {
             if line.is_empty() {
                 continue;
             }
+            // Half a line break would be trimmed away as white space.
+            if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+                return Err(malformed);
+            }
             let colon = line.iter().position(|byte| *byte == b':').ok_or(malformed.clone())?;
             let (name, value) = (line[..colon].trim_ascii().to_ascii_lowercase(), line[colon + 1..].trim_ascii());
             // A trailer that nobody announced, or that goes on after its signature.

@@ -9,6 +9,7 @@ use super::key::{SigningKey, TERMINATOR};
 use super::time;
 
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(super) const CONTENT_SHA256: &str = "x-amz-content-sha256";
 /// S3 signs paths and payloads by rules of its own.
 pub(super) const S3: &str = "s3";
 

@@ -21,6 +21,11 @@ impl SigningKey {
         SigningKey(derived)
     }
 
+    /// In hexadecimal.
+    pub(super) fn sign(&self, message: &[u8]) -> String {
+        hex::encode(hmac::sign(&self.0, message))
+    }
+
     /// In constant time. There is one spelling of a signature: 64 digits in lower case.
     pub(super) fn verify(&self, message: &[u8], signature: &str) -> Result<(), SignatureError> {
         let mut tag = [0; 32];

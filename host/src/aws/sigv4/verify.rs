@@ -7,14 +7,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::canonical;
 use super::chunked::{ChunkedBody, ChunkedContent};
-use super::claim::{ALGORITHM, Form, S3, SignatureClaim, Signed};
+use super::claim::{ALGORITHM, CONTENT_SHA256, Form, S3, SignatureClaim, Signed};
 use super::error::{Lifetime, SignatureError, excerpt};
 use super::key::{SigningKey, is_lower_hex_sha256};
 use super::read::single;
 use super::time;
 use crate::limits::sigv4::SKEW_S;
 
-const CONTENT_SHA256: &str = "x-amz-content-sha256";
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 /// What a signature that holds says about the body.

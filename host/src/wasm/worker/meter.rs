@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::task::coop::has_budget_remaining;
 
 use crate::limits::{Limit, Limits, worker};
+use crate::wasm::worker::turn::Turns;
 
 /// The accounting of the call that runs in an instance. All times are nanoseconds of the time polled.
 #[derive(Debug)]
@@ -42,10 +43,11 @@ pub(super) struct Meter {
     host_calls: AtomicU64,
     host_calls_max: u64,
     polled_max: Duration,
+    turns: Turns,
 }
 
 impl Meter {
-    pub(super) fn new(limits: &Limits) -> Meter {
+    pub(super) fn new(limits: &Limits, cpu_share: u32) -> Meter {
         let polled_us = limits.value(Limit::CpuUs).saturating_mul(worker::POLLED_PER_CPU);
         Meter {
             epoch: Instant::now(),
@@ -58,6 +60,7 @@ impl Meter {
             host_calls: AtomicU64::new(0),
             host_calls_max: limits.value(Limit::HostCalls),
             polled_max: Duration::from_micros(polled_us),
+            turns: Turns::new(cpu_share),
         }
     }
 
@@ -89,6 +92,10 @@ impl Meter {
         let end = self.stopped.load(Relaxed).saturating_add(polled_max);
         std::future::poll_fn(|cx| {
             alarm.is_for(cx.waker());
+            if !self.turns.take() {
+                let _ = pin!(tokio::task::yield_now()).poll(cx);
+                return Poll::Pending;
+            }
             self.start();
             loop {
                 alarm.hold();

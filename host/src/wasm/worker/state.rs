@@ -40,6 +40,8 @@ pub struct Surroundings {
     pub tmp: Option<Arc<KeptStorage>>,
     /// A folder of the host for what they write there and does not stay in memory.
     pub tmp_folder: Arc<Path>,
+    /// Thousandths of a processor that it gets where others want one, too (`turn`).
+    pub cpu_share: u32,
 }
 
 /// A folder of the host that a function can read, and not write.
@@ -91,7 +93,7 @@ impl WorkerState {
         }
         Ok(WorkerState {
             growth: Growth::new(limits, 0),
-            meter: Arc::new(Meter::new(limits)),
+            meter: Arc::new(Meter::new(limits, surroundings.cpu_share)),
             exceeded: None,
             key_values: surroundings.key_values.clone(),
             field_size_max,

@@ -113,7 +113,9 @@ fn fields(message: &str) -> impl Iterator<Item = &str> {
         };
         let quoted = close.and_then(|close| rest[1..].split_once(close));
         may_close &= close != Some(']') || quoted.is_some();
-        let (field, later) = quoted.unwrap_or_else(|| rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())));
+        // What ends a field is what is skipped before the next one: a field that is neither would be found for ever.
+        let end = || rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
+        let (field, later) = quoted.unwrap_or_else(|| rest.split_at(end()));
         rest = later;
         Some(field)
     })

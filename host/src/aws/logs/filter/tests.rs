@@ -119,6 +119,9 @@ fn fields_between_spaces_are_compared() {
     ] {
         check(pattern, &[], &[line, ""]);
     }
+    // White space that is not ASCII's is a part of its field; it was once a field without an end.
+    check("[a]", &["x\u{b}y", "\u{b}", "x\u{a0}", "\u{3000}\u{85}x"], &["x y"]);
+    check("[a, b = \u{e9}]", &["x\u{a0}y \u{e9}"], &["x\u{a0}\u{e9}"]);
     check("[a, b]", &["[unclosed \"x y\"", "[a b] c"], &["[a", "a b c"]);
 }
 

@@ -232,6 +232,18 @@ fn the_declared_length_is_the_length() {
     assert_eq!(unsigned("0").decode(signed).unwrap_err(), SignatureError::NotChunked("its end is not a trailer"));
 }
 
+#[test]
+fn half_a_line_break_is_no_end_of_a_trailer() {
+    let request = documented_trailer();
+    for at in (request.body.len() - 300..request.body.len()).filter(|at| request.body[*at] == b'\r') {
+        for to in [b'\t', b' ', b'\n'] {
+            let mut changed = documented_trailer();
+            changed.body[at] = to;
+            assert!(decode(&changed).is_err(), "{at} {to}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
