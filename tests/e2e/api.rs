@@ -176,6 +176,7 @@ stories! {
     parameters_are_kept: "parameters", 12;
     logs_are_found_again: "logs", 12;
     the_table_of_operations_is_true: "model", 2;
+    the_sdk_and_powertools_run_in_functions: "sdk", 6;
 }
 
 #[test]
