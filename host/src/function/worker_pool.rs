@@ -13,7 +13,7 @@
 //! happens, passes the right to the next who waits.
 //!
 //! The instances of a lane's shelf were made or used there. They may go to another lane when that one
-//! has none and no more may be made: nothing in them is bound to a thread.
+//! has none and no more may be made, and with policy `reuse` once they have served: nothing in them is bound to a thread.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -230,6 +230,12 @@ impl WorkerPool {
             }
             stale.push(instance);
         }
+        // An environment that has served is as good on another lane, and better than a new one.
+        if let InstancePolicy::Reuse { .. } = self.policy
+            && let Some(instance) = self.used(state, now)
+        {
+            return InstanceOffer::Granted(InstanceGrant::Ready(instance));
+        }
         if let Some(slot) = self.slot_in(state) {
             return InstanceOffer::Granted(InstanceGrant::Create(slot));
         }
@@ -244,6 +250,15 @@ impl WorkerPool {
         let (sender, turn) = oneshot::channel();
         state.waiting.push_back(sender);
         InstanceOffer::Wait(turn)
+    }
+
+    /// An instance of any shelf that has served, and not idled for too long.
+    fn used(&self, state: &mut PoolState, now: Instant) -> Option<Instance> {
+        state.shelves.iter_mut().find_map(|shelf| {
+            let is_it = |instance: &Instance| instance.calls > 0 && !self.is_stale(instance, now);
+            let place = shelf.iter().rposition(is_it)?;
+            Some(shelf.remove(place))
+        })
     }
 
     fn is_stale(&self, instance: &Instance, now: Instant) -> bool {

@@ -7,7 +7,7 @@ import re
 import urllib.request
 
 from aws import (
-    ACCOUNT, DATE, ROLE, UUID, WAIT, active, arn, aws, create, has, matches, missing, python, refusal, refused, request, same,
+    ACCOUNT, DATE, ROLE, UUID, WAIT, active, arn, aws, client, create, has, matches, missing, python, refusal, refused, request, same,
     status_of, step, updated, zipped,
 )  # fmt: skip
 
@@ -169,6 +169,11 @@ with step("log_tail_ends_the_log"):
     log = base64.b64decode(answer["LogResult"])
     same(len(log), 4096)
     assert b"START" not in log and log.rstrip(b"\n").splitlines()[-1].startswith(b"REPORT RequestId: "), log
+
+with step("an_environment_is_used_again_whichever_connection_a_call_comes_by"):
+    create("counter", python("n = 0\ndef lambda_handler(event, context):\n    global n\n    n += 1\n    return n\n"))
+    same([value(client().invoke(FunctionName="counter")) for _ in range(8)], [1, 2, 3, 4, 5, 6, 7, 8])
+    aws.delete_function(FunctionName="counter")
 
 with step("function_error"):
     answer = invoke({"do": "fail"}, LogType="Tail")
