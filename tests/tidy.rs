@@ -56,7 +56,7 @@ const WALLS: [(&str, &[&str]); 22] = [
 const ROOMS_TO_COME: [&str; 1] = ["events"];
 
 /// Crates that only some rooms may name.
-const ONLY: [(&str, &[&str]); 15] = [
+const ONLY: [(&str, &[&str]); 16] = [
     ("redb", &["store"]),
     ("async_nats", &["events", "store"]),
     ("prometheus", &["telemetry"]),
@@ -72,6 +72,7 @@ const ONLY: [(&str, &[&str]); 15] = [
     ("flate2", &["edge"]),
     ("brotli", &["edge"]),
     ("zstd", &["edge"]),
+    ("percent_encoding", &["percent", "aws"]),
 ];
 
 /// Names that several types have, and why: the module in front tells them apart, and no other name would be as plain.

@@ -31,6 +31,7 @@ pub mod net;
 pub mod network;
 pub mod path;
 pub mod payload;
+pub mod percent;
 pub mod runtime;
 pub mod sam;
 pub mod store;

@@ -9,8 +9,9 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 
 use crate::aws::error::ApiError;
-use crate::aws::request::{ApiRequest, ApiResponse, decoded};
+use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::limits::iam::PARAMETERS;
+use crate::percent::form_decoded;
 
 /// The parameters of a form, or of the query of a GET. Of a name that is there twice, the first counts.
 pub struct QueryForm(BTreeMap<String, String>);
@@ -27,7 +28,7 @@ impl QueryForm {
                 return Err(ApiError::validation(format!("A request may have {PARAMETERS} parameters.")));
             }
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.entry(decoded(key)).or_insert_with(|| decoded(&value.replace('+', " ")));
+            parameters.entry(form_decoded(key)).or_insert_with(|| form_decoded(value));
         }
         Ok(QueryForm(parameters))
     }

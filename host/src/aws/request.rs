@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::aws::error::ApiError;
+use crate::percent::{decoded, form_decoded};
 
 /// What is sent back.
 pub type ApiResponse = Response<Full<Bytes>>;
@@ -50,7 +51,7 @@ impl ApiRequest {
     pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
         self.query.split('&').filter_map(move |pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(key) == name).then(|| decoded(&value.replace('+', " ")))
+            (form_decoded(key) == name).then(|| form_decoded(value))
         })
     }
 
@@ -68,26 +69,6 @@ impl ApiRequest {
         }
         serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))
     }
-}
-
-/// Percent-decoded; what is not UTF-8 then is replaced.
-pub fn decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = (first == b'%').then(|| tail.get(..2)).flatten();
-        let mut byte = [0];
-        match code {
-            Some(code) if hex::decode_to_slice(code, &mut byte).is_ok() => {
-                bytes.push(byte[0]);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// An answer in JSON.

@@ -17,11 +17,12 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use serde_json::{Value, json};
 
 use self::keys::AccessKeys;
-pub(super) use self::text::{decoded, elements, encoded};
+pub(super) use self::text::elements;
 use self::transport::{ApiConnection, ApiEndpoint};
 use super::UsageError;
 use crate::aws::sigv4::sign::{Signer, Unsigned, sign};
 use crate::limits::sam::{ANSWER_BYTES, ANSWER_MS};
+use crate::percent::encoded;
 
 const PATIENCE: Duration = Duration::from_millis(ANSWER_MS);
 

@@ -75,7 +75,7 @@ async fn group(client: &mut ApiClient, name: &str) -> anyhow::Result<String> {
     if name.contains('/') {
         return Ok(name.to_owned());
     }
-    let path = format!("/2015-03-31/functions/{}/configuration", super::api::encoded(name));
+    let path = format!("/2015-03-31/functions/{}/configuration", crate::percent::encoded(name));
     match client.lambda("GetFunctionConfiguration", http::Method::GET, &path, "", &Value::Null).await? {
         Ok(told) => Ok(told["LoggingConfig"]["LogGroup"].as_str().map_or_else(|| format!("/aws/lambda/{name}"), str::to_owned)),
         Err(refusal) if refusal.is_missing() => Err(UsageError(format!(

@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderName, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::percent::form_decoded;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PayloadEvent<'a> {
@@ -132,8 +134,8 @@ fn parameters(query: &str) -> Map<String, Value> {
     let mut parameters = Map::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = decoded(value);
-        match parameters.entry(decoded(name)).or_insert(Value::Null) {
+        let value = form_decoded(value);
+        match parameters.entry(form_decoded(name)).or_insert(Value::Null) {
             Value::String(before) => {
                 before.push(',');
                 before.push_str(&value);
@@ -142,28 +144,6 @@ fn parameters(query: &str) -> Map<String, Value> {
         }
     }
     parameters
-}
-
-/// Undoes percent-encoding and `+`. Bytes that are not UTF-8 become U+FFFD.
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escape = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
-        let escaped = escape.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match escaped {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(if bytes[at] == b'+' { b' ' } else { bytes[at] });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Which bodies Lambda passes on as text; all others are in base64.

@@ -7,6 +7,7 @@ use crate::aws::iam::{entity, input, policy_documents, users};
 use crate::aws::identities::IdentityKind;
 use crate::aws::policy::{PolicyKind, PolicySize};
 use crate::aws::query::Xml;
+use crate::percent::encoded;
 
 pub fn put(op: &IamOperation<'_>) -> Result<Option<Xml>, ApiError> {
     let name = input::policy_name(op.form)?;
@@ -33,7 +34,7 @@ pub fn get(op: &IamOperation<'_>) -> Result<Option<Xml>, ApiError> {
     let mut xml = Xml::default();
     xml.text(if op.kind() == IdentityKind::Role { "RoleName" } else { "UserName" }, &record.name);
     xml.text("PolicyName", name);
-    xml.text("PolicyDocument", &policy_documents::encoded(text));
+    xml.text("PolicyDocument", &encoded(text));
     Ok(Some(xml))
 }
 

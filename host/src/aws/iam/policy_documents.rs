@@ -1,6 +1,4 @@
-//! Texts of policies as they come and go: checked before they are kept, and percent-encoded in answers.
-
-use std::fmt::Write as _;
+//! Texts of policies as they come: checked before they are kept.
 
 use crate::aws::error::ApiError;
 use crate::aws::iam::{entity, input};
@@ -43,18 +41,4 @@ pub fn told(error: &PolicyError) -> ApiError {
         "LimitExceeded" => entity::limit_text(error.aws_message()),
         code => ApiError::bad_request(code, error.aws_message()),
     }
-}
-
-/// Percent-encoded by RFC 3986, as IAM has all documents in its answers.
-pub fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() * 2);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a text cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

@@ -8,6 +8,7 @@ use crate::aws::identities::{ManagedPolicyRecord, VersionRecord};
 use crate::aws::policy::{ManagedPolicy, PolicyKind, PolicySize};
 use crate::aws::query::Xml;
 use crate::limits::iam::VERSIONS;
+use crate::percent::encoded;
 
 pub fn create(op: &IamOperation<'_>) -> Result<Option<Xml>, ApiError> {
     let text = policy_documents::read(op.form, "PolicyDocument", PolicyKind::Identity, Some(PolicySize::Managed))?;
@@ -39,7 +40,7 @@ pub fn get(op: &IamOperation<'_>) -> Result<Option<Xml>, ApiError> {
             return Err(missing(arn, id));
         }
         xml.within("PolicyVersion", |xml| {
-            xml.text("Document", &policy_documents::encoded(managed.document));
+            xml.text("Document", &encoded(managed.document));
             members(xml, id, true, policies::MANAGED_S);
         });
         return Ok(Some(xml));
@@ -48,7 +49,7 @@ pub fn get(op: &IamOperation<'_>) -> Result<Option<Xml>, ApiError> {
     let number = number(&record, arn, id)?;
     let version = &record.versions[&number];
     xml.within("PolicyVersion", |xml| {
-        xml.text("Document", &policy_documents::encoded(&version.text));
+        xml.text("Document", &encoded(&version.text));
         members(xml, id, record.default == number, version.created_s);
     });
     Ok(Some(xml))

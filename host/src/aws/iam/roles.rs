@@ -8,6 +8,7 @@ use crate::aws::identities::{IdentityKind, IdentityRecord, RoleRecord};
 use crate::aws::policy::{PolicyKind, PolicySize};
 use crate::aws::query::{QueryForm, Xml};
 use crate::limits::iam::{ROLE_SESSION_S_MIN, ROLES, SESSION_S, SESSION_S_MAX};
+use crate::percent::encoded;
 
 const KIND: IdentityKind = IdentityKind::Role;
 
@@ -112,7 +113,7 @@ fn members(op: &IamOperation<'_>, xml: &mut Xml, record: &IdentityRecord) {
     xml.text("Arn", &op.identities().arn_of(KIND, record));
     entity::date(xml, "CreateDate", record.created_s);
     if let Some(role) = &record.role {
-        xml.text("AssumeRolePolicyDocument", &policy_documents::encoded(&role.trust));
+        xml.text("AssumeRolePolicyDocument", &encoded(&role.trust));
         xml.optional("Description", role.description.as_deref());
         xml.text("MaxSessionDuration", &role.max_session_s.to_string());
     }

@@ -57,7 +57,7 @@ impl Host {
     }
 
     pub fn ask_as(&self, caller: &Caller, action: &str, parameters: &[(&str, &str)]) -> String {
-        let encode = crate::aws::iam::policy_documents::encoded;
+        let encode = crate::percent::encoded;
         let body: String = parameters.iter().map(|(key, value)| format!("&{key}={}", encode(value))).collect();
         let (action, is_sts) = action.strip_prefix("sts:").map_or((action, false), |action| (action, true));
         let request = ApiRequest {

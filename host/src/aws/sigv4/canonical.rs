@@ -3,10 +3,14 @@
 //! It is as long as the request, at most three times: each header that is signed is written once, and each byte that is
 //! percent-encoded becomes three.
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, percent_decode_str, percent_encode, utf8_percent_encode};
 
 use super::claim::{Form, S3, SignatureClaim, Signed};
 use super::error::SignatureError;
+use crate::percent::RESERVED;
+
+/// What S3 percent-encodes in paths.
+const RESERVED_IN_KEYS: &AsciiSet = &RESERVED.remove(b'/');
 
 /// The canonical request, of which the hash is signed.
 pub(super) fn request(request: &Signed<'_>, claim: &SignatureClaim, content_sha256: &str) -> Result<Vec<u8>, SignatureError> {
@@ -38,7 +42,7 @@ pub(super) fn request(request: &Signed<'_>, claim: &SignatureClaim, content_sha2
 pub(super) fn parameters(query: &str) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     query.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let decode_form = |text: &str| decode(&text.replace('+', " "));
+        let decode_form = |text: &str| percent_decode_str(&text.replace('+', " ")).collect();
         (decode_form(name), decode_form(value))
     })
 }
@@ -48,7 +52,8 @@ pub(super) fn parameters(query: &str) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)
 pub(super) fn path(path: &str, service: &str) -> String {
     let mut text = String::with_capacity(path.len() + path.len() / 4);
     if service == S3 {
-        push_encoded(&mut text, &decode(path), b"/");
+        let decoded: Vec<u8> = percent_decode_str(path).collect();
+        text.extend(percent_encode(&decoded, RESERVED_IN_KEYS));
         if text.is_empty() {
             text.push('/');
         }
@@ -64,7 +69,7 @@ pub(super) fn path(path: &str, service: &str) -> String {
     }
     for segment in &kept {
         text.push('/');
-        push_encoded(&mut text, segment.as_bytes(), b"");
+        text.extend(utf8_percent_encode(segment, RESERVED));
     }
     if matches!(path.rsplit('/').next(), Some("" | "." | "..")) {
         text.push('/');
@@ -74,11 +79,7 @@ pub(super) fn path(path: &str, service: &str) -> String {
 
 /// Sorted by name and value, as they are encoded.
 fn query(query: &str, form: &Form) -> String {
-    let encode = |decoded: &[u8]| {
-        let mut text = String::with_capacity(decoded.len());
-        push_encoded(&mut text, decoded, b"");
-        text
-    };
+    let encode = |decoded: &[u8]| percent_encode(decoded, RESERVED).to_string();
     let is_signed = |name: &[u8]| *form == Form::Header || name != b"X-Amz-Signature";
     let mut encoded: Vec<(String, String)> =
         parameters(query).filter(|(name, _)| is_signed(name)).map(|(name, value)| (encode(&name), encode(&value))).collect();
@@ -95,36 +96,4 @@ fn push_trimmed(text: &mut Vec<u8>, value: &[u8]) {
         text.push(b' ');
         text.extend_from_slice(word);
     }
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986.
-fn push_encoded(text: &mut String, decoded: &[u8], keep: &[u8]) {
-    for byte in decoded {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || keep.contains(byte) {
-            text.push(char::from(*byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-}
-
-/// A percent sign that begins no encoding stands for itself.
-fn decode(encoded: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let mut byte = [0];
-        match tail {
-            [high, low, tail @ ..] if *first == b'%' && hex::decode_to_slice([*high, *low], &mut byte).is_ok() => {
-                decoded.push(byte[0]);
-                rest = tail;
-            }
-            _ => {
-                decoded.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    decoded
 }

@@ -1,36 +1,4 @@
-//! How requests and answers are spelled: percent-encoding, and the XML of the `query` protocol.
-
-/// Percent-encodes all but the unreserved characters of RFC 3986.
-pub(crate) fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded += &format!("%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-/// Decodes what `encoded` makes.
-pub(crate) fn decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let [first, tail @ ..] = rest {
-        let mut byte = [0];
-        match tail {
-            [high, low, tail @ ..] if *first == b'%' && hex::decode_to_slice([*high, *low], &mut byte).is_ok() => {
-                bytes.push(byte[0]);
-                rest = tail;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
+//! The XML of the `query` protocol, as far as it is read.
 
 /// The texts of all elements of a name, in an answer of the `query` protocol, which has neither attributes there nor comments.
 pub(crate) fn elements(xml: &str, name: &str) -> Vec<String> {
@@ -65,7 +33,5 @@ mod tests {
         assert_eq!(elements(xml, "RoleName"), ["a", "b&lt;"]);
         assert_eq!(elements(xml, "member").len(), 2);
         assert_eq!(elements("<A>x", "A"), [""; 0]);
-        assert_eq!(decoded(&encoded("{\"a\": [\"ä/b\"]}")), "{\"a\": [\"ä/b\"]}");
-        assert_eq!(decoded("%zz%"), "%zz%");
     }
 }

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use super::look::mark_of;
 use super::roles;
 use super::stage::Stage;
-use crate::cli::api::{encoded, there};
+use crate::cli::api::there;
 use crate::limits::sam::{ACTIVE_MS, ACTIVE_POLL_MS};
+use crate::percent::encoded;
 use crate::sam::{Difference, FoundThing, PlannedChange, Proposal, ThingKey, ThingMembers, later_told};
 
 pub(super) async fn apply(stage: &mut Stage<'_>, change: &PlannedChange, there: Option<&FoundThing>) -> anyhow::Result<()> {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::cli::api::{ApiClient, decoded, elements, there};
+use crate::cli::api::{ApiClient, elements, there};
 use crate::limits::sam::PAGES;
+use crate::percent::decoded;
 use crate::sam::{FoundStack, FoundThing, Owner, STACK_TAG, StackPlan, ThingKey};
 
 pub(super) async fn look(client: &mut ApiClient, plan: &StackPlan, found: &mut FoundStack) -> anyhow::Result<()> {

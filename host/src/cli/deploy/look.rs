@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::found_roles;
 use crate::account::Account;
-use crate::cli::api::{ApiClient, encoded, there};
+use crate::cli::api::{ApiClient, there};
 use crate::limits::sam::PAGES;
+use crate::percent::encoded;
 use crate::sam::{FoundStack, FoundThing, Owner, STACK_TAG, StackPlan, ThingKey};
 
 /// What an alias of a stack has as its description.
