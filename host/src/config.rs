@@ -41,7 +41,7 @@ pub use files::{Fault, FileStamp, Judges};
 pub use hidden::Hidden;
 pub use include::Include;
 pub use load::{Loaded, api_only, builds, load, load_judged, parse};
-pub use report::{ConfigError, ConfigErrors, SourceLocation};
+pub use report::{ConfigError, ConfigErrors};
 pub use sources::InputSnapshot;
 
 use crate::account::Account;

@@ -15,6 +15,7 @@ pub mod aws;
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod diagnostic;
 pub mod edge;
 pub mod failure;
 pub mod fields;

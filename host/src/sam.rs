@@ -63,7 +63,7 @@ pub use later::{Known, told as later_told};
 pub use node::told;
 pub use plan::{CodeArchive, Output, StackPlan, Thing, ThingKey, ThingMembers};
 pub use reading::{RESOURCE_TAG, STACK_TAG};
-pub use report::{TemplateError, TemplateErrors, TemplatePlace, Warning};
+pub use report::{TemplateError, TemplateErrors, Warning};
 
 /// A template, and what it is read with.
 pub struct SamTemplate<'a> {

@@ -5,10 +5,10 @@ use toml::de::DeValue;
 
 use super::files::Files;
 use super::reader::{TableReader, Text};
-use super::report::quoted;
 use super::{Cache, CachePolicy, DiskCache, Forwarding};
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, Encodings, KeyPolicy};
+use crate::diagnostic::quoted;
 use crate::limits::cache::tiers;
 use crate::limits::config::{FORWARDED_NAMES, TTL_S_MAX};
 

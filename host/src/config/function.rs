@@ -10,8 +10,8 @@ use toml::de::DeValue;
 
 use super::files::Files;
 use super::reader::{self, Declared, TableReader, Text};
-use super::report::{nearest, quoted};
 use super::{Function, FunctionCode, Hidden, KeyValues};
+use crate::diagnostic::{nearest, quoted};
 use crate::language::Language;
 use crate::limits::init::{CLOUDFRONT_SOURCE_BYTES, LAYERS};
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, config};

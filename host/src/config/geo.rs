@@ -4,8 +4,8 @@ use maxminddb::Reader;
 
 use super::files::Files;
 use super::reader::{TableReader, Text};
-use super::report::{nearest, quoted};
 use super::{Database, Geo, ViewerHeader};
+use crate::diagnostic::{nearest, quoted};
 use crate::limits::config::GEO_BYTES;
 
 pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Geo {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::files::Files;
 use super::reader::{TableReader, Text};
-use super::report::quoted;
 use super::{Hidden, KeyValues};
+use crate::diagnostic::quoted;
 use crate::limits::config::{KV_FILE_BYTES, KV_KEY_BYTES, KV_STORE_BYTES, KV_VALUE_BYTES};
 
 pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> BTreeMap<String, Arc<KeyValues>> {

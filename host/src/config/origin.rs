@@ -11,8 +11,8 @@ use toml::de::DeValue;
 use super::files::Files;
 use super::function::Uses;
 use super::reader::{self, Declared, TableReader, Text};
-use super::report::quoted;
 use super::{Hidden, Origin, OriginGroup, OriginKind, UrlOrigin};
+use crate::diagnostic::quoted;
 use crate::limits::config::{
     FIXED_BODY_BYTES, IDLE_CONNECTIONS_MAX, ORIGIN_HEADER_NAME_BYTES, ORIGIN_HEADER_VALUE_BYTES, ORIGIN_HEADERS,
 };

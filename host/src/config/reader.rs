@@ -9,7 +9,8 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::report::{Report, nearest, quoted};
+use super::report::Report;
+use crate::diagnostic::{nearest, quoted};
 use crate::limits::config::NAME_BYTES;
 
 /// A string of the file, with its span.

@@ -12,7 +12,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::sources::{InputSnapshot, SourceFile, Sources};
-use crate::limits::config::report::{ERRORS, LINE_CHARS, NAMES, SECRET_BYTES_MIN};
+use crate::diagnostic::{SourceLocation, printable, printable_text};
+use crate::limits::config::report::{ERRORS, SECRET_BYTES_MIN};
 
 /// Every error of a configuration. `Display` shows them all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
@@ -34,19 +35,6 @@ pub struct ConfigError {
     pub remedy: String,
     /// `None` if the error concerns the whole file.
     pub place: Option<SourceLocation>,
-}
-
-/// A place in a file; line and column begin at 1, columns count characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SourceLocation {
-    pub file: String,
-    pub line: usize,
-    pub column: usize,
-    /// The displayed part of the line, and the columns of the carets in it.
-    #[serde(skip)]
-    shown: String,
-    #[serde(skip)]
-    carets: Range<usize>,
 }
 
 impl ConfigErrors {
@@ -83,14 +71,7 @@ impl fmt::Display for LocatedError<'_> {
             write!(f, "  --> {}", self.file)?;
             return if remedy.is_empty() { Ok(()) } else { write!(f, "\n   = {remedy}") };
         };
-        let number = place.line.to_string();
-        let margin = " ".repeat(number.len());
-        writeln!(f, "{margin}--> {}:{}:{}", place.file, place.line, place.column)?;
-        writeln!(f, "{margin} |")?;
-        writeln!(f, "{number} | {}", place.shown)?;
-        let before = " ".repeat(place.carets.start);
-        let carets = "^".repeat(place.carets.len().max(1));
-        write!(f, "{margin} | {before}{carets}")?;
+        place.fmt(f)?;
         if remedy.is_empty() { Ok(()) } else { write!(f, " {remedy}") }
     }
 }
@@ -132,11 +113,11 @@ impl<'s> Report<'s> {
     }
 
     pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
-        // Names of the file occur in both.
-        let shown = |text: String| if text.contains(char::is_control) { text.chars().map(printable).collect() } else { text };
         let mut found = self.found.borrow_mut();
         if !found.abandoned.contains(&span) {
-            found.problems.push(Problem { span, message: shown(message.into()), remedy: shown(remedy.into()) });
+            // Names of the file occur in both.
+            let (message, remedy) = (printable_text(message.into()), printable_text(remedy.into()));
+            found.problems.push(Problem { span, message, remedy });
         }
     }
 
@@ -224,65 +205,7 @@ fn replaced(message: &str, text: &str, by: &str) -> String {
     result + &message[at..]
 }
 
-/// The element of `known` that was probably meant.
-pub(super) fn nearest<'k>(wanted: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // A single letter is close to every other one.
-    let far = match wanted.chars().count() {
-        0..3 => 0,
-        letters => letters / 3 + 1,
-    };
-    known
-        .into_iter()
-        .map(|name| (strsim::osa_distance(wanted, name), name))
-        .filter(|(distance, _)| *distance <= far)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Formats "`a`, `b`" for a remedy.
-pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
-    let mut names = names.into_iter().map(|name| format!("`{name}`"));
-    let mut list = names.by_ref().take(NAMES).collect::<Vec<_>>().join(", ");
-    let rest = names.count();
-    if rest > 0 {
-        let _ = write!(list, " and {rest} more");
-    }
-    list
-}
-
-fn place(file: &SourceFile, span: &Range<usize>) -> SourceLocation {
-    let source = file.text.as_str();
-    let at = boundary(source, span.start - file.start);
-    let line_start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let line_end = source[at..].find('\n').map_or(source.len(), |newline| at + newline);
-    let end = boundary(source, span.end.saturating_sub(file.start)).clamp(at, line_end);
-
-    let column = source[line_start..at].chars().count();
-    let width = source[at..end].chars().count();
-    // The window moves right only as far as the carets need.
-    let skipped = if column + width < LINE_CHARS { 0 } else { column.saturating_sub(LINE_CHARS / 4) };
-    let shown = source[line_start..line_end].trim_end_matches('\r');
-    let shown: String = shown.chars().skip(skipped).take(LINE_CHARS).map(printable).collect();
-    let start = column - skipped;
-    let carets = start..(start + width).min(LINE_CHARS.max(start));
-    let line = source[..line_start].matches('\n').count() + 1;
-    let file = file.path.display().to_string();
-    SourceLocation { file, line, column: column + 1, shown, carets }
-}
-
-/// The file may be untrusted: escape sequences must not reach the terminal. A tab becomes one column.
-fn printable(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
-        c => c,
-    }
-}
-
-fn boundary(source: &str, at: usize) -> usize {
-    let mut at = at.min(source.len());
-    while !source.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
+fn place(source: &SourceFile, span: &Range<usize>) -> SourceLocation {
+    let within = span.start - source.start..span.end.saturating_sub(source.start);
+    SourceLocation::new(source.path.display().to_string(), &source.text, &within)
 }

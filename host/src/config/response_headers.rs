@@ -4,8 +4,8 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::origin::{self, header_name};
 use super::reader::{TableReader, Text};
-use super::report::quoted;
 use super::{AllowedOrigins, Cors, ResponseHeaders};
+use crate::diagnostic::quoted;
 use crate::limits::config::{RESPONSE_HEADER_NAMES, RESPONSE_MAX_AGE_S_MAX};
 
 /// CloudFront's managed policies ("Use managed response headers policies").

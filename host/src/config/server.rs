@@ -11,9 +11,9 @@ use x509_parser::pem::Pem;
 
 use super::files::Files;
 use super::reader::{TableReader, Text, wrong_type};
-use super::report::{nearest, quoted};
 use super::{AccessLog, AdminAccess, Certificate, Server, Token};
 use crate::account::Account;
+use crate::diagnostic::{nearest, quoted};
 use crate::fields::Field;
 use crate::limits::config::{ADMIN_HOSTS, CERTIFICATES, DRAIN_S, DRAIN_S_MAX, EDGE_LOCATION_BYTES, LISTENERS, WORKERS};
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN, CHAIN_BYTES};
