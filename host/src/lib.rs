@@ -13,6 +13,7 @@ pub mod account;
 pub mod admin;
 pub mod aws;
 pub mod cache;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod diagnostic;

@@ -5,6 +5,9 @@
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::calendar;
 
 /// A decimal number, such as `-12.50`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +82,10 @@ impl Instant {
             None if time.is_none() => 1,
             None => return None,
         };
-        if parts.next().is_some() || !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) {
+        if parts.next().is_some() {
             return None;
         }
-        let midnight = i128::from(days_since_1970(year, month, day)) * 86_400 * NANOS;
+        let midnight = i128::from(calendar::days(year, month, day)?) * 86_400 * NANOS;
         Some(Instant(midnight + time.map_or(Some(0), nanos_of_day)?))
     }
 }
@@ -120,28 +123,12 @@ fn below(text: &str, end: i64) -> Option<i64> {
     digits(text, 2).filter(|number| *number < end)
 }
 
-fn digits(text: &str, count: usize) -> Option<i64> {
+fn digits<T: FromStr>(text: &str, count: usize) -> Option<T> {
     (text.len() == count && is_digits(text)).then(|| text.parse().ok())?
 }
 
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    }
-}
-
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    // The year begins in March, so that the leap day is its last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 /// Addresses with a common beginning: `203.0.113.0/24`, `2001:db8::/32`, or a single one.

@@ -1,8 +1,8 @@
 //! The two ways in which a signed request writes its time. Both are in UTC and without fractions or leap seconds.
 
+use crate::calendar;
+
 const DAY_S: u64 = 86_400;
-/// Days from 0000-03-01, where the leap day ends the year, to 1970-01-01.
-const EPOCH_DAYS: u64 = 719_468;
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Reads `YYYYMMDDTHHMMSSZ`, from 1970 on, as seconds since 1970.
@@ -37,36 +37,20 @@ pub(super) fn parse_http(text: &str) -> Option<u64> {
 
 /// Writes seconds since 1970 as `YYYYMMDDTHHMMSSZ`.
 pub(super) fn format_basic(time_s: u64) -> String {
-    let (days, second) = (time_s / DAY_S + EPOCH_DAYS, time_s % DAY_S);
-    // Years that begin in March, in eras of 400: the inverse of `seconds`.
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let march = (5 * day + 2) / 153;
-    let day = day - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
+    let ((year, month, day), second) = (calendar::date(time_s / DAY_S), time_s % DAY_S);
     format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3_600, second / 60 % 60, second % 60)
 }
 
-fn seconds([year, month, day]: [u64; 3], [hour, minute, second]: [u64; 3]) -> Option<u64> {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let days_of_month = match month {
-        2 => 28 + u64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if year < 1970 || !(1..=days_of_month).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+fn seconds([year, month, day]: [u16; 3], [hour, minute, second]: [u16; 3]) -> Option<u64> {
+    if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    // The year begins in March, and 153 days are five months from there on.
-    let (year, march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * march + 2) / 5 + day - 1 - EPOCH_DAYS;
-    Some(days * DAY_S + hour * 3_600 + minute * 60 + second)
+    let days = calendar::days(year, month.try_into().ok()?, day.try_into().ok()?)?;
+    let seconds = u64::from(hour) * 3_600 + u64::from(minute) * 60 + u64::from(second);
+    Some(u64::try_from(days).ok()? * DAY_S + seconds)
 }
 
-/// Digits and nothing else: `str::parse` takes a sign.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| 10 * number + u64::from(digit - b'0')))
+/// Up to four digits and nothing else: `str::parse` takes a sign.
+fn decimal(digits: &[u8]) -> Option<u16> {
+    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| 10 * number + u16::from(digit - b'0')))
 }
