@@ -31,6 +31,7 @@ mod lambda;
 mod logs;
 mod parameters;
 mod policy;
+mod private_file;
 mod query;
 pub mod request;
 mod sealed;

@@ -10,9 +10,7 @@
 //!     create, create_restricted, … ──► lock ──► read ──► change ──► new file ──► rename ──► known here
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
@@ -21,6 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use crate::aws::private_file;
 use crate::aws::unique_id::{self, NoRandom};
 use crate::limits::iam::{ACCESS_KEYS, CREDENTIALS, READ_AGAIN, SECRET_BYTES, USER_NAME_CHARS};
 
@@ -209,7 +208,7 @@ fn change<T>(
     let path = data_dir.join(FILE);
     let at = |error| CredentialsError::Io { path: path.clone(), error };
     std::fs::create_dir_all(data_dir).map_err(at)?;
-    let lock = private(&data_dir.join("credentials.lock"), false).map_err(at)?;
+    let lock = private_file::open_lock(&data_dir.join("credentials.lock")).map_err(at)?;
     lock.lock().map_err(at)?;
     let mut all = if path.exists() { read(&path)? } else { Vec::new() };
     let before = all.len();
@@ -218,24 +217,12 @@ fn change<T>(
         return Err(CredentialsError::Full);
     }
     let text = serde_json::to_vec_pretty(&all).map_err(|error| CredentialsError::Format { path: path.clone(), error })?;
-    let unfinished = data_dir.join("credentials.unfinished");
-    let write = || {
-        let mut file = private(&unfinished, true)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &path)?;
-        File::open(data_dir)?.sync_all()
-    };
-    write().map_err(at)?;
+    private_file::replace(&path, &text).map_err(at)?;
     Ok((done, all))
 }
 
 fn is_of(credential: &Credential, user_id: &str) -> bool {
     credential.restricted && credential.user_id.as_deref() == Some(user_id)
-}
-
-fn private(path: &Path, empty: bool) -> io::Result<File> {
-    OpenOptions::new().create(true).write(true).truncate(empty).mode(0o600).open(path)
 }
 
 fn read(path: &Path) -> Result<Vec<Credential>, CredentialsError> {

@@ -12,9 +12,8 @@
 //! values are both there. I protect a copy of the records' file that comes without the key.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -25,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::aws::error::ApiError;
+use crate::aws::private_file;
 use crate::store::StoreError;
 
 const FILE: &str = "vault.key";
@@ -139,7 +139,8 @@ impl Vault {
                 }
                 let mut bytes = vec![0; KEY_BYTES];
                 random.fill(&mut bytes).map_err(|_| VaultError::Random)?;
-                keep(data_dir, &path, &bytes).map_err(at)?;
+                let made = std::fs::create_dir_all(data_dir).and_then(|()| private_file::create(&path, &bytes));
+                made.map_err(at)?;
                 bytes
             }
             Err(error) => return Err(at(error)),
@@ -193,24 +194,6 @@ impl Vault {
         bytes.truncate(length);
         Ok(bytes)
     }
-}
-
-/// Brings a new key to disk, whole. Never replaces one.
-fn keep(data_dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    std::fs::create_dir_all(data_dir)?;
-    let unfinished = data_dir.join("vault.key.unfinished");
-    // A key that a crash has left unfinished has sealed nothing.
-    match std::fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    // Unlike a renaming, a link fails if somebody has made a key meanwhile.
-    std::fs::hard_link(&unfinished, path)?;
-    std::fs::remove_file(&unfinished)?;
-    File::open(data_dir)?.sync_all()
 }
 
 #[cfg(test)]

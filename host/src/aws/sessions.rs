@@ -11,9 +11,8 @@
 //! To issue or to find a session takes two or three HMACs over less than a kilobyte, and no lock.
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -22,6 +21,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
+use crate::aws::private_file;
 use crate::aws::unique_id::{self, NoRandom};
 use crate::limits::iam::{SECRET_BYTES, TOKEN_BYTES, TOKEN_TAG_BYTES};
 
@@ -121,7 +121,7 @@ impl Sessions {
         std::fs::create_dir_all(data_dir)?;
         let path = data_dir.join(FILE);
         let mut key = [0; 32];
-        match OpenOptions::new().read(true).open(&path) {
+        match File::open(&path) {
             Ok(mut file) => {
                 file.read_exact(&mut key)?;
                 if file.read(&mut [0])? != 0 {
@@ -130,13 +130,7 @@ impl Sessions {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 key = unique_id::random().map_err(io::Error::other)?;
-                // Complete before it has its name: a key of half its bytes would end every start.
-                let unfinished = data_dir.join("session.unfinished");
-                let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
-                file.write_all(&key)?;
-                file.sync_all()?;
-                std::fs::rename(&unfinished, &path)?;
-                std::fs::File::open(data_dir)?.sync_all()?;
+                private_file::create(&path, &key)?;
             }
             Err(error) => return Err(error),
         }

@@ -8,8 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::logs::entry::{EntryKind, LogEntry};
 use crate::aws::logs::segment::LogSegment;
 use crate::aws::logs::streams::{LogStreams, StreamState};
+use crate::aws::private_file;
 use crate::limits::logs::{DAY_MS, GROUP_BYTES, SEGMENT_BYTES, TOTAL_BYTES, TOTAL_LOW_BYTES};
 
 const RECORD: &str = "group.json";
@@ -120,11 +120,7 @@ impl GroupState {
 
     /// Writes the record down: the new one or, whatever ends the process, the one before.
     pub fn save(&self) -> io::Result<()> {
-        let (new, place) = (self.folder.join("group.json.new"), self.folder.join(RECORD));
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec(&self.record)?)?;
-        file.sync_all()?;
-        fs::rename(new, place)
+        private_file::replace(&self.folder.join(RECORD), &serde_json::to_vec(&self.record)?)
     }
 
     /// Bytes of its events.
