@@ -131,10 +131,8 @@ impl Api {
     }
 
     async fn answered(self: Arc<Self>, lane: &Rc<WorkerLane>, mut request: ApiRequest) -> ApiResponse {
-        if let [folder, digest] = &request.segments()[..]
-            && folder == lambda::DOWNLOADS
-        {
-            let (api, digest) = (self.clone(), digest.clone());
+        if let Some(digest) = lambda::download_of(&request) {
+            let (api, digest) = (self.clone(), digest.to_owned());
             let archive = tokio::task::spawn_blocking(move || lambda::download(&api.registry, &request, &digest)).await;
             let archive = archive.unwrap_or_else(|error| Err(ApiError::internal(&error)));
             return archive.unwrap_or_else(|error| refusal(&error));
@@ -258,14 +256,19 @@ impl Api {
         };
         let (caller, secret) = self.authority.authenticate(&claim, request.received)?;
         self.authority.require_scope(&claim).map_err(|error| told(&error))?;
-        let body = request.body.clone();
-        let digest = if body.len() > HASHED_INLINE_BYTES {
-            tokio::task::spawn_blocking(move || Sha256::digest(&body)).await.map_err(|error| ApiError::internal(&error))?
-        } else {
-            Sha256::digest(&body)
+        let large = (request.body.len() > HASHED_INLINE_BYTES).then(|| request.body.clone());
+        let digest = match large {
+            Some(body) => {
+                let hashed = tokio::task::spawn_blocking(move || Sha256::digest(&body)).await;
+                Some(hashed.map_err(|error| ApiError::internal(&error))?)
+            }
+            None => None,
         };
+        let body = &request.body;
         let key = claim.signing_key(secret.text());
-        let payload = claim.verify(&signed, &key, || digest.into(), request.received).map_err(|error| told(&error))?;
+        let payload = claim
+            .verify(&signed, &key, || digest.unwrap_or_else(|| Sha256::digest(body)).into(), request.received)
+            .map_err(|error| told(&error))?;
         if let Payload::Chunked(chunked) = payload {
             request.body = chunked.decode(&request.body).map_err(|error| told(&error))?.into();
         }

@@ -44,7 +44,7 @@ use crate::aws::lambda::route::{LambdaOperation, Route, route};
 use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::function::lane::WorkerLane;
 
-pub use code::{DOWNLOADS, download};
+pub use code::{download, download_of};
 pub use deployed::Foundry;
 pub use identifier::FunctionIdentifier;
 pub use registry::Registry;
@@ -64,21 +64,30 @@ pub async fn answer(
         let what = format!("{} {}", request.method, request.path);
         return (action, Err(ApiError::not_there(&what)));
     }
-    if let Err(error) = permission::require(registry, caller, &request, &route) {
-        return (action, Err(error));
-    }
     if matches!(route.operation, LambdaOperation::Invoke | LambdaOperation::InvokeWithResponseStream) {
-        let qualifier = request.parameter("Qualifier");
-        let id = FunctionIdentifier::parse(&route.subject, qualifier.as_deref(), registry.account());
-        return match id {
-            Ok(id) => (action, invoke::invoke(registry, lane, &request, &id, route.operation).await),
-            Err(error) => (action, Err(error)),
-        };
+        return (action, call(registry, lane, caller, &request, &route).await);
     }
-    // It reads and writes files.
+    // It reads and writes files, and a body may be large.
     let (registry, caller) = (registry.clone(), caller.clone());
-    let done = tokio::task::spawn_blocking(move || control(&registry, &caller, &request, &route)).await;
+    let work = move || {
+        permission::require(&registry, &caller, &request, &route)?;
+        control(&registry, &caller, &request, &route)
+    };
+    let done = tokio::task::spawn_blocking(work).await;
     (action, done.unwrap_or_else(|error| Err(ApiError::internal(&error))))
+}
+
+async fn call(
+    registry: &Arc<Registry>,
+    lane: &Rc<WorkerLane>,
+    caller: &Caller,
+    request: &ApiRequest,
+    route: &Route,
+) -> Result<ApiResponse, ApiError> {
+    permission::require(registry, caller, request, route)?;
+    let qualifier = request.parameter("Qualifier");
+    let id = FunctionIdentifier::parse(&route.subject, qualifier.as_deref(), registry.account())?;
+    invoke::invoke(registry, lane, request, &id, route.operation).await
 }
 
 /// All operations but calls. Blocks.

@@ -5,8 +5,8 @@ import json
 from botocore.exceptions import ClientError
 
 from aws import (
-    ACCOUNT, ANOTHER_REVISION, GONE, UUID, arn, aws, conflict, create, has, invalid, matches, missing, python, same, stale, status_of,
-    step, wrong,
+    ACCOUNT, ANOTHER_REVISION, GONE, UUID, arn, aws, conflict, create, has, invalid, matches, missing, python, refused, same,
+    stale, status_of, step, wrong,
 )  # fmt: skip
 
 create("f", python("def lambda_handler(event, context):\n    return 1\n"))
@@ -66,6 +66,10 @@ with step("principals"):
     same([statement["Principal"] for statement in policy()["Statement"] if statement["Sid"] == "everybody"], ["*"])
     with wrong("The provided principal was invalid. Please check the principal and try again."):
         add("nobody", Principal="apples")
+    # A policy that could not be read would deny everything about the function to everybody.
+    with refused("InvalidParameterValueException", 400, "The policy would be malformed: policy.Statement["):
+        add("nobody", Principal="arn:apples")
+    same(aws.get_function(FunctionName="f")["Configuration"]["FunctionName"], "f")
 
 with step("each_qualifier_has_its_policy"):
     with missing(GONE):

@@ -20,7 +20,12 @@ use crate::runtime::{PackageError, check_package};
 use crate::store::{BlobDigest, StoreError};
 
 /// Where archives are given to who has a location.
-pub const DOWNLOADS: &str = "edgeward-code";
+const DOWNLOADS: &str = "/edgeward-code/";
+
+/// Of which archive a request wants a download, if it wants one.
+pub fn download_of(request: &ApiRequest) -> Option<&str> {
+    request.path.strip_prefix(DOWNLOADS)
+}
 
 /// Checks and keeps an archive, which stays at least as long as what is returned with its record. Blocks for the disk.
 pub fn keep<'a>(registry: &'a Registry, input: &CodeInput) -> Result<(CodeRecord, CodeUpload<'a>), ApiError> {
@@ -79,7 +84,7 @@ pub fn location(registry: &Registry, request: &ApiRequest, code: &CodeRecord) ->
     let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let until_s = milliseconds(request.received + Duration::from_secs(LOCATION_S)) / 1_000;
     let tag = hex::encode(hmac::sign(&registry.downloads, ticket(&code.digest.to_string(), until_s).as_bytes()));
-    format!("http://{host}/{DOWNLOADS}/{}?until={until_s}&tag={tag}", code.digest)
+    format!("http://{host}{DOWNLOADS}{}?until={until_s}&tag={tag}", code.digest)
 }
 
 fn ticket(digest: &str, until_s: u64) -> String {

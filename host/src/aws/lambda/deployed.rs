@@ -18,7 +18,6 @@ use crate::function::build::{Builder, CodeFile, DeployError};
 use crate::function::concurrency::account::Places;
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
-use crate::language::Language;
 use crate::limits::lambda::{CALLS, CREDENTIAL_S, IDLE_S, MEMORY_MB_PER_CPU};
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use crate::network::Grants;
@@ -172,7 +171,7 @@ impl Deployed {
             }
         }
         environment.entry("AWS_ENDPOINT_URL".to_owned()).or_insert_with(|| format!("http://{}", foundry.endpoint));
-        if let Some(Runner::Source(Language::Python314)) = runner(&configuration.runtime) {
+        if let Some(Runner::Source(_)) = runner(&configuration.runtime) {
             environment.insert("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{}", configuration.runtime));
         }
         environment

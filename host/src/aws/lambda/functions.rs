@@ -65,8 +65,7 @@ pub fn create(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest) -
     if name.len() > NAME_CHARS {
         let mut constraints = Constraints::default();
         constraints.length("functionName", &name, 1..=NAME_CHARS);
-        let message = constraints.finish().err().and_then(|error| error.message).unwrap_or_default();
-        return Err(ApiError::invalid_parameter(message));
+        constraints.finish().map_err(|error| ApiError::invalid_parameter(error.message.unwrap_or_default()))?;
     }
     if input.package_type.as_deref() == Some("Image") {
         return Err(ApiError::invalid_parameter("Container images are not supported here; use PackageType Zip."));

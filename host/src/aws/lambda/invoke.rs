@@ -17,6 +17,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::de::IgnoredAny;
 
+use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::aliases;
 use crate::aws::lambda::configuration::{State, milliseconds};
@@ -25,7 +26,7 @@ use crate::aws::lambda::emf;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::invoked::Invoked;
 use crate::aws::lambda::record::Function;
-use crate::aws::lambda::registry::Registry;
+use crate::aws::lambda::registry::{FunctionEntry, Registry};
 use crate::aws::lambda::route::LambdaOperation;
 use crate::aws::lambda::streaming;
 use crate::aws::request::{ApiRequest, ApiResponse, empty};
@@ -42,6 +43,7 @@ use crate::language::Language;
 use crate::limits::invoke::EVENT_BYTES;
 use crate::limits::lambda::{CLIENT_CONTEXT_BYTES, LOG_TAIL_BYTES};
 use crate::limits::{Limits, Profile};
+use crate::telemetry::ApiMetrics;
 use crate::wasm::init::InitError;
 
 static EXECUTED_VERSION: HeaderName = HeaderName::from_static("x-amz-executed-version");
@@ -68,18 +70,16 @@ pub async fn invoke(
     let wants_log = wants_log(request)?;
     let client_context = client_context(request)?;
     let event = event(&request.body)?;
+    let mut constraints = Constraints::default();
+    constraints.one_of("invocationType", kind, &["Event", "RequestResponse", "DryRun"]);
+    constraints.finish()?;
     match kind {
-        "RequestResponse" => {}
         "DryRun" => {
             resolve(registry, id)?;
             return Ok(empty(StatusCode::NO_CONTENT));
         }
         "Event" => return Err(ApiError::not_there("The invocation type Event")),
-        other => {
-            let mut constraints = crate::aws::constraints::Constraints::default();
-            constraints.one_of("invocationType", other, &["Event", "RequestResponse", "DryRun"]);
-            return Err(constraints.finish().err().unwrap_or_else(|| ApiError::validation("")));
-        }
+        _ => {}
     }
     let admitted = admit(registry, id)?;
     let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
@@ -120,7 +120,7 @@ fn wants_log(request: &ApiRequest) -> Result<bool, ApiError> {
         None | Some("None") => Ok(false),
         Some("Tail") => Ok(true),
         Some(other) => {
-            let mut constraints = crate::aws::constraints::Constraints::default();
+            let mut constraints = Constraints::default();
             constraints.one_of("logType", other, &["None", "Tail"]);
             constraints.finish().map(|()| false)
         }
@@ -165,15 +165,22 @@ pub fn event(body: &Bytes) -> Result<Bytes, ApiError> {
     }
 }
 
+struct Resolved {
+    entry: Arc<FunctionEntry>,
+    function: Arc<Function>,
+    deployed: Arc<Deployed>,
+}
+
 /// The version that a call runs.
-fn resolve(registry: &Registry, id: &FunctionIdentifier) -> Result<(Arc<Function>, Arc<Deployed>), ApiError> {
+fn resolve(registry: &Registry, id: &FunctionIdentifier) -> Result<Resolved, ApiError> {
     let account = registry.account();
     let missing = || {
         // As recorded: this operation tells the version that nobody asked for.
         let qualifier = id.qualifier.clone().unwrap_or(Qualifier::Latest);
         ApiError::not_found(format!("Function not found: {}", account.qualified_arn(&id.name, &qualifier.to_string())))
     };
-    let function = registry.find(&id.name).ok_or_else(missing)?.now();
+    let entry = registry.find(&id.name).ok_or_else(missing)?;
+    let function = entry.now();
     let version = match &id.qualifier {
         Some(Qualifier::Alias(name)) => {
             let alias = function.record.aliases.get(name).ok_or_else(missing)?;
@@ -182,7 +189,7 @@ fn resolve(registry: &Registry, id: &FunctionIdentifier) -> Result<(Arc<Function
         other => function.version_of(other.as_ref()).ok_or_else(missing)?,
     };
     let deployed = function.deployed(&version).ok_or_else(missing)?.clone();
-    Ok((function, deployed))
+    Ok(Resolved { entry, function, deployed })
 }
 
 /// From 0 up to 1.
@@ -194,7 +201,7 @@ fn chance() -> f64 {
 
 /// Whom a call is for, and the right to run it.
 pub fn admit(registry: &Registry, id: &FunctionIdentifier) -> Result<AdmittedCall, ApiError> {
-    let (function, deployed) = resolve(registry, id)?;
+    let Resolved { entry, function, deployed } = resolve(registry, id)?;
     if deployed.version == "$LATEST" {
         let state = match &function.record.latest.state {
             State::Active => None,
@@ -207,15 +214,13 @@ pub fn admit(registry: &Registry, id: &FunctionIdentifier) -> Result<AdmittedCal
             )));
         }
     }
-    let entry = registry.get(&id.name, &id.arn(registry.account()))?;
-    let permit = entry.concurrency.admit(Some(&deployed.places), Instant::now()).map_err(|refusal| {
-        registry.metrics.throttled(refusal.reason());
-        throttled(refusal)
-    })?;
+    let permit = entry.concurrency.admit(Some(&deployed.places), Instant::now());
+    let permit = permit.map_err(|refusal| throttled(&registry.metrics, refusal))?;
     Ok(AdmittedCall { deployed, arn: id.arn(registry.account()), _permit: permit })
 }
 
-fn throttled(refusal: ConcurrencyRefusal) -> ApiError {
+fn throttled(metrics: &ApiMetrics, refusal: ConcurrencyRefusal) -> ApiError {
+    metrics.throttled(refusal.reason());
     ApiError::throttled(refusal.reason(), 1)
 }
 
@@ -250,7 +255,7 @@ pub async fn run(
             let context = context(&admitted, &revision, &call);
             let invocation = Invocation { event: call.event, context };
             let outcome = revision.call(&lane, Call::Invoke(invocation)).await.into_invoke();
-            let error = error_of(&outcome, &request_id, &revision)?;
+            let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(&registry.metrics, failure))?;
             (outcome, error)
         }
         Err(error) => not_initialised(&error, &request_id)?,
@@ -258,12 +263,9 @@ pub async fn run(
     let log = log_of(&request_id, &deployed.version, memory_mb, &outcome, error.as_ref());
     registry.metrics.invoked(error.is_some());
     emf::samples(&log).iter().for_each(|sample| registry.metrics.embedded(sample));
-    registry.logs.append(
-        &configuration.log_group(&deployed.name),
-        &stream(deployed, SystemTime::now()),
-        milliseconds(SystemTime::now()),
-        log.clone(),
-    );
+    let ended = SystemTime::now();
+    let (group, stream) = (configuration.log_group(&deployed.name), stream(deployed, ended));
+    registry.logs.append(&group, &stream, milliseconds(ended), log.clone());
     if let Some(revision) = deployed.revision()
         && revision.metrics().may_speak()
     {
@@ -300,8 +302,8 @@ fn stream(deployed: &Deployed, now: SystemTime) -> String {
     format!("{day}/[{}]{}", deployed.version, deployed.stream)
 }
 
-/// The object in place of a reply.
-fn error_of(outcome: &InvokeOutcome, request_id: &str, revision: &Revision) -> Result<Option<ErrorPayload>, ApiError> {
+/// The object in place of a reply, or why nothing has run.
+fn error_of<'a>(outcome: &'a InvokeOutcome, request_id: &str, revision: &Revision) -> Result<Option<ErrorPayload>, &'a Failure> {
     match &outcome.result {
         Ok(Ok(_)) => Ok(None),
         Ok(Err(error)) => Ok(Some(match &revision.spec().code {
@@ -310,15 +312,15 @@ fn error_of(outcome: &InvokeOutcome, request_id: &str, revision: &Revision) -> R
         })),
         Err(failure) => match ErrorPayload::of_failure(failure, request_id, revision.limits()) {
             Some(payload) => Ok(Some(payload)),
-            None => Err(not_run(failure)),
+            None => Err(failure),
         },
     }
 }
 
-fn not_run(failure: &Failure) -> ApiError {
+fn not_run(metrics: &ApiMetrics, failure: &Failure) -> ApiError {
     match failure {
-        Failure::Throttled(Scope::Utilization) => throttled(ConcurrencyRefusal::Rate),
-        Failure::Throttled(_) => throttled(ConcurrencyRefusal::Account),
+        Failure::Throttled(Scope::Utilization) => throttled(metrics, ConcurrencyRefusal::Rate),
+        Failure::Throttled(_) => throttled(metrics, ConcurrencyRefusal::Account),
         Failure::NotRunnable(why) => ApiError::not_runnable("InvalidRuntimeException", why.clone()),
         failure => ApiError::internal(failure),
     }

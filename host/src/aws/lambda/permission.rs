@@ -1,12 +1,13 @@
 //! Whether a caller may have an operation: by its own policies, and by the function's.
 
+use std::sync::Arc;
+
 use crate::aws::authorization::{Caller, RequestContext};
 use crate::aws::error::ApiError;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
-use crate::aws::lambda::permissions::document;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::route::{LambdaOperation, Route};
-use crate::aws::policy::{PolicyDocument, PolicyKind};
+use crate::aws::policy::PolicyDocument;
 use crate::aws::request::ApiRequest;
 
 /// # Errors
@@ -19,21 +20,21 @@ pub fn require(registry: &Registry, caller: &Caller, request: &ApiRequest, route
         let resource = layer_of(registry, route).unwrap_or_else(|| "*".to_owned());
         return authority.authorize(caller, &action, &resource, None, &context);
     };
-    let policy = resource_policy(registry, &id)?;
+    let policy = resource_policy(registry, &id);
     let resource = match route.operation {
         // Only of calls AWS names the version in the resource.
         LambdaOperation::Invoke | LambdaOperation::InvokeWithResponseStream => id.arn(registry.account()),
         _ => registry.account().function_arn(&id.name),
     };
-    authority.authorize(caller, &action, &resource, policy.as_ref(), &context)
+    authority.authorize(caller, &action, &resource, policy.as_deref(), &context)
 }
 
 /// Whether a caller may call the URL of a function.
 pub fn require_url(registry: &Registry, caller: &Caller, request: &ApiRequest, id: &FunctionIdentifier) -> Result<(), ApiError> {
     let context = RequestContext::of(request, false).with("lambda:FunctionUrlAuthType", "AWS_IAM");
-    let policy = resource_policy(registry, id)?;
+    let policy = resource_policy(registry, id);
     let resource = id.arn(registry.account());
-    registry.foundry.authority.authorize(caller, "lambda:InvokeFunctionUrl", &resource, policy.as_ref(), &context)
+    registry.foundry.authority.authorize(caller, "lambda:InvokeFunctionUrl", &resource, policy.as_deref(), &context)
 }
 
 /// Whether the role of a new configuration may be given to a function by this caller.
@@ -53,8 +54,6 @@ pub fn is_public(registry: &Registry, id: &FunctionIdentifier) -> bool {
     let resource = id.arn(registry.account());
     let asked = ("lambda:FunctionUrlAuthType", "NONE");
     resource_policy(registry, id)
-        .ok()
-        .flatten()
         .is_some_and(|policy| registry.foundry.authority.allows_anybody("lambda:InvokeFunctionUrl", &resource, &policy, asked))
 }
 
@@ -94,16 +93,10 @@ fn layer_of(registry: &Registry, route: &Route) -> Option<String> {
 }
 
 /// The policy of what is named: of the function, of the version, or of the alias.
-fn resource_policy(registry: &Registry, id: &FunctionIdentifier) -> Result<Option<PolicyDocument>, ApiError> {
-    let Some(entry) = registry.find(&id.name) else { return Ok(None) };
-    let function = entry.now();
+fn resource_policy(registry: &Registry, id: &FunctionIdentifier) -> Option<Arc<PolicyDocument>> {
     let place = match &id.qualifier {
         None | Some(Qualifier::Latest) => String::new(),
         Some(other) => other.to_string(),
     };
-    let Some(policy) = function.record.policies.get(&place).filter(|policy| !policy.statements.is_empty()) else {
-        return Ok(None);
-    };
-    let text = document(policy).to_string();
-    PolicyDocument::parse(&text, PolicyKind::Resource).map(Some).map_err(|error| ApiError::internal(&error))
+    registry.find(&id.name)?.now().policies.get(&place).cloned()
 }

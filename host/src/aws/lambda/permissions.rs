@@ -89,7 +89,7 @@ pub fn add(registry: &Registry, request: &ApiRequest, id: &FunctionIdentifier) -
         }
         policy.statements.push(statement);
         policy.revision_id = uuid::Uuid::new_v4().to_string();
-        let bytes = document(policy).to_string().len();
+        let bytes = policy.document().to_string().len();
         if bytes > POLICY_BYTES {
             let message = format!("The final policy size ({bytes}) is bigger than the limit ({POLICY_BYTES}).");
             return Err(ApiError::bad_request("PolicyLengthExceededException", message));
@@ -154,11 +154,6 @@ fn statement(input: &PermissionInput, resource: &str) -> Result<Value, ApiError>
     Ok(members.into())
 }
 
-/// The policy as a document.
-pub fn document(policy: &PolicyRecord) -> Value {
-    json!({"Version": "2012-10-17", "Id": "default", "Statement": policy.statements})
-}
-
 /// `GET /2015-03-31/functions/{name}/policy`
 pub fn get(registry: &Registry, id: &FunctionIdentifier) -> Result<ApiResponse, ApiError> {
     let arn = id.arn(registry.account());
@@ -166,7 +161,7 @@ pub fn get(registry: &Registry, id: &FunctionIdentifier) -> Result<ApiResponse, 
     let place = id.qualifier.as_ref().map(ToString::to_string).unwrap_or_default();
     let policy = function.record.policies.get(&place).filter(|policy| !policy.statements.is_empty());
     let policy = policy.ok_or_else(|| ApiError::not_found("The resource you requested does not exist."))?;
-    json(StatusCode::OK, &json!({"Policy": document(policy).to_string(), "RevisionId": policy.revision_id}))
+    json(StatusCode::OK, &json!({"Policy": policy.document().to_string(), "RevisionId": policy.revision_id}))
 }
 
 /// `DELETE /2015-03-31/functions/{name}/policy/{sid}`

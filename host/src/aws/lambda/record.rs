@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::{Configuration, Update};
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::identifier::Qualifier;
+use crate::aws::policy::{PolicyDocument, PolicyError, PolicyKind};
 
 /// All of a function but its published versions. As it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,18 @@ pub struct FunctionRecord {
     pub recursion: String,
 }
 
+impl FunctionRecord {
+    /// The policies that say something, by qualifier, ready to be asked.
+    pub fn policy_documents(&self) -> Result<BTreeMap<String, Arc<PolicyDocument>>, PolicyError> {
+        let policies = self.policies.iter().filter(|(_, policy)| !policy.statements.is_empty());
+        let parsed = policies.map(|(place, policy)| {
+            let parsed = PolicyDocument::parse(&policy.document().to_string(), PolicyKind::Resource)?;
+            Ok((place.clone(), Arc::new(parsed)))
+        });
+        parsed.collect()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AliasRecord {
     /// `$LATEST` or a number.
@@ -49,6 +62,13 @@ pub struct PolicyRecord {
     /// IAM statements.
     pub statements: Vec<Value>,
     pub revision_id: String,
+}
+
+impl PolicyRecord {
+    /// As AWS tells it.
+    pub fn document(&self) -> Value {
+        json!({"Version": "2012-10-17", "Id": "default", "Statement": self.statements})
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,6 +126,8 @@ pub struct Function {
     /// What `$LATEST` will be once it is built.
     pub building: Option<Arc<Deployed>>,
     pub versions: BTreeMap<u64, Arc<Deployed>>,
+    /// The policies of the record that say something, ready to be asked.
+    pub policies: BTreeMap<String, Arc<PolicyDocument>>,
 }
 
 impl Function {

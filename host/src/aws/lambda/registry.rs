@@ -5,8 +5,8 @@
 //!
 //!     change ──► store (on disk) ──► in force ──► lane builds ──► Active, or Failed ──► store
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 use ring::hmac;
@@ -18,7 +18,7 @@ use crate::aws::lambda::configuration::{State, Update};
 use crate::aws::lambda::deployed::{Deployed, Foundry};
 use crate::aws::lambda::lane::{BuildLane, Built};
 use crate::aws::lambda::layer_record::LayerRecord;
-use crate::aws::lambda::record::{Function, FunctionRecord};
+use crate::aws::lambda::record::{Function, FunctionRecord, UrlRecord};
 use crate::aws::logs::Logs;
 use crate::function::build::DeployError;
 use crate::function::concurrency::account::{AccountConcurrency, FunctionConcurrency};
@@ -36,11 +36,28 @@ pub struct Registry {
     pub metrics: ApiMetrics,
     /// Signs the locations of archives. Another one in each process.
     pub downloads: hmac::Key,
-    functions: RwLock<BTreeMap<String, Arc<FunctionEntry>>>,
+    functions: RwLock<Functions>,
     /// Held by who changes something.
     changing: Mutex<()>,
     /// Code that has been sent, and that no record names yet.
     uploading: Mutex<Vec<BlobDigest>>,
+}
+
+#[derive(Default)]
+struct Functions {
+    by_name: BTreeMap<String, Arc<FunctionEntry>>,
+    /// Names of functions by the ids of their URLs.
+    by_url: HashMap<String, String>,
+}
+
+impl Functions {
+    fn forget_urls(&mut self, record: &FunctionRecord) {
+        record.urls.values().for_each(|url| drop(self.by_url.remove(&url.id)));
+    }
+
+    fn note_urls(&mut self, name: &str, record: &FunctionRecord) {
+        self.by_url.extend(record.urls.values().map(|url| (url.id.clone(), name.to_owned())));
+    }
 }
 
 /// A function of the registry.
@@ -97,7 +114,11 @@ impl Registry {
             });
             let versions = versions.collect();
             let reserved = record.reserved;
-            let entry = self.enter(Function { name, record: Arc::new(record), latest, building: None, versions });
+            let policies = record.policy_documents().unwrap_or_else(|error| {
+                tracing::error!(function = name, "its policies allow nobody anything, since they cannot be read: {error}");
+                BTreeMap::new()
+            });
+            let entry = self.enter(Function { name, record: Arc::new(record), latest, building: None, versions, policies });
             self.concurrency.provision(&entry.concurrency, total(&entry.now().record));
             if let Err(error) = self.concurrency.reserve(&entry.concurrency, reserved) {
                 tracing::warn!(function = entry.now().name, "its reserved concurrency is not in force: {error}");
@@ -112,8 +133,10 @@ impl Registry {
     fn enter(&self, function: Function) -> Arc<FunctionEntry> {
         let name = function.name.clone();
         let concurrency = self.concurrency.function();
+        let mut functions = self.functions_to_change();
+        functions.note_urls(&name, &function.record);
         let entry = Arc::new(FunctionEntry { standing: ArcSwap::from_pointee(function), concurrency });
-        self.functions.write().unwrap_or_else(PoisonError::into_inner).insert(name, entry.clone());
+        functions.by_name.insert(name, entry.clone());
         entry
     }
 
@@ -126,7 +149,23 @@ impl Registry {
     }
 
     pub fn find(&self, name: &str) -> Option<Arc<FunctionEntry>> {
-        self.functions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.functions().by_name.get(name).cloned()
+    }
+
+    /// The function of a URL, the alias that it is for, if any, and the URL.
+    pub fn find_url(&self, id: &str) -> Option<(String, Option<String>, UrlRecord)> {
+        let functions = self.functions();
+        let function = functions.by_name.get(functions.by_url.get(id)?)?.now();
+        let (alias, url) = function.record.urls.iter().find(|(_, url)| url.id == id)?;
+        Some((function.name.clone(), (!alias.is_empty()).then(|| alias.clone()), url.clone()))
+    }
+
+    fn functions(&self) -> RwLockReadGuard<'_, Functions> {
+        self.functions.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn functions_to_change(&self) -> RwLockWriteGuard<'_, Functions> {
+        self.functions.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The function, or Lambda's answer that there is none: `arn` as the operation tells it.
@@ -136,8 +175,7 @@ impl Registry {
 
     /// All functions, in the order of their names.
     pub fn all(&self) -> Vec<Arc<Function>> {
-        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
-        functions.values().map(|entry| entry.now()).collect()
+        self.functions().by_name.values().map(|entry| entry.now()).collect()
     }
 
     /// Adds a function, and has it built. Blocks for the disk.
@@ -147,7 +185,7 @@ impl Registry {
             if self.find(name).is_some() {
                 return Err(ApiError::conflict(format!("Function already exist: {name}")));
             }
-            if self.functions.read().unwrap_or_else(PoisonError::into_inner).len() >= FUNCTIONS {
+            if self.functions().by_name.len() >= FUNCTIONS {
                 return Err(ApiError::bad_request(
                     "CodeStorageExceededException",
                     format!("An account has at most {FUNCTIONS} functions."),
@@ -156,7 +194,8 @@ impl Registry {
             self.store().change(|change| change.put(Collection::Functions, name, &record))?;
             let latest = Deployed::new(name, "$LATEST", record.latest.clone(), 0);
             let (building, record) = (Some(latest.clone()), Arc::new(record));
-            self.enter(Function { name: name.to_owned(), record, latest, building, versions: BTreeMap::new() })
+            let (versions, policies) = (BTreeMap::new(), BTreeMap::new());
+            self.enter(Function { name: name.to_owned(), record, latest, building, versions, policies })
         };
         let latest = entry.now().latest.clone();
         self.deploy(latest);
@@ -173,12 +212,24 @@ impl Registry {
     ) -> Result<T, ApiError> {
         let _changing = self.changing();
         let entry = self.get(name, arn)?;
-        let mut next = (*entry.now()).clone();
+        let before = entry.now();
+        let mut next = (*before).clone();
         let done = self.store().change(|change| {
             let done = work(&mut next, change)?;
+            if next.record.policies != before.record.policies {
+                next.policies = next
+                    .record
+                    .policy_documents()
+                    .map_err(|error| ApiError::invalid_parameter(format!("The policy would be malformed: {error}")))?;
+            }
             change.put(Collection::Functions, name, &*next.record)?;
             Ok::<T, ApiError>(done)
         })?;
+        if next.record.urls != before.record.urls {
+            let mut functions = self.functions_to_change();
+            functions.forget_urls(&before.record);
+            functions.note_urls(name, &next.record);
+        }
         entry.standing.store(Arc::new(next));
         Ok(done)
     }
@@ -193,7 +244,10 @@ impl Registry {
                 change.remove(Collection::Functions, name)?;
                 function.versions.keys().try_for_each(|number| change.remove(Collection::Versions, &version_key(name, *number)))
             })?;
-            self.functions.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+            let mut functions = self.functions_to_change();
+            functions.by_name.remove(name);
+            functions.forget_urls(&function.record);
+            drop(functions);
             // Nothing is reserved for what is gone.
             let _ = self.concurrency.reserve(&entry.concurrency, None);
             self.concurrency.provision(&entry.concurrency, 0);

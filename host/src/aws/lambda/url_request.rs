@@ -54,12 +54,8 @@ impl UrlRequest {
 
     /// Which function it is for.
     pub fn find(&self, registry: &Registry) -> Option<FoundUrl> {
-        registry.all().iter().find_map(|function| {
-            let (place, record) = function.record.urls.iter().find(|(_, record)| record.id == self.id)?;
-            let qualifier = (!place.is_empty()).then(|| Qualifier::Alias(place.clone()));
-            let function = FunctionIdentifier { name: function.name.clone(), qualifier };
-            Some(FoundUrl { function, record: record.clone() })
-        })
+        let (name, alias, record) = registry.find_url(&self.id)?;
+        Some(FoundUrl { function: FunctionIdentifier { name, qualifier: alias.map(Qualifier::Alias) }, record })
     }
 }
 
