@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod concurrency;
 pub mod error_payload;
 pub mod lane;
+mod left_files;
 pub mod pool;
 pub mod report;
 pub mod revision;

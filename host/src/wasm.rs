@@ -11,6 +11,7 @@ pub mod fuel;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 pub mod init;
+mod nameless_file;
 pub mod restore;
 pub mod sealed;
 pub mod snapshot;

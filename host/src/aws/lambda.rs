@@ -3,6 +3,7 @@
 //! Source: botocore's model of the service (2015-03-31, `rest-json`).
 
 mod aliases;
+mod built;
 mod code;
 mod concurrency;
 mod configuration;

@@ -246,11 +246,15 @@ impl Builder {
         let folders = [mounted(code.package.clone(), TASK)].into_iter().chain(layers).chain(modules).chain(library).collect();
         let mut surroundings = self.surroundings(spec, folders, metrics);
         surroundings.environment = Arc::new(lambda_environment(spec, code));
-        let init = initial_state(&self.engines, &runtime, &code.handler, &spec.limits, surroundings.clone());
-        let state = block_on(init)?;
-        tell_log(spec, metrics, &state.log);
-        surroundings.tmp = state.tmp;
-        let worker = WorkerCode::new(&self.engines, &runtime, Some(&state.module), &spec.limits, surroundings)?;
+        let worker = if spec.own_init {
+            WorkerCode::with_own_init(&self.engines, &runtime, &code.handler, &spec.limits, surroundings)?
+        } else {
+            let init = initial_state(&self.engines, &runtime, &code.handler, &spec.limits, surroundings.clone());
+            let state = block_on(init)?;
+            tell_log(spec, metrics, &state.log);
+            surroundings.tmp = state.tmp;
+            WorkerCode::new(&self.engines, &runtime, Some(&state.module), &spec.limits, surroundings)?
+        };
         let pool = self.worker_pool(spec, worker, runtime.inspection.http, metrics)?;
         Ok((Code::Worker(pool), runtime.inspection.clone()))
     }

@@ -64,6 +64,11 @@ impl Revision {
         }
     }
 
+    /// What its instances begin with, as it is on disk.
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.worker_code().map_or(0, WorkerCode::snapshot_bytes)
+    }
+
     /// What it was made of.
     pub fn spec(&self) -> &Spec {
         &self.spec

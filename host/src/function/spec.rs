@@ -33,6 +33,8 @@ pub struct Spec {
     pub key_values: Option<Arc<KeyValues>>,
     /// Thousandths of a processor, at most 1,000, that a worker gets where others want one, too.
     pub cpu_share: u32,
+    /// Each instance of a package runs INIT for itself; else it is run once, and all begin as it has left them.
+    pub own_init: bool,
 }
 
 /// What runs, by the digests of its bytes.
@@ -96,6 +98,7 @@ impl Spec {
             grants: Grants::default(),
             key_values: None,
             cpu_share: CPU_WHOLE,
+            own_init: false,
         }
     }
 

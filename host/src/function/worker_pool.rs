@@ -12,11 +12,14 @@
 //! made, dropped or awaited. Every instance owns an `InstanceSlot`, the right to exist; dropping it, wherever that
 //! happens, passes the right to the next who waits.
 //!
+//! With policy `reuse`, what an instance that failed has in `/tmp` goes to the next that is made (`left_files`).
+//!
 //! The instances of a lane's shelf were made or used there. They may go to another lane when that one
 //! has none and no more may be made, and with policy `reuse` once they have served: nothing in them is bound to a thread.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -24,10 +27,12 @@ use tokio::time::timeout;
 
 use crate::failure::{Failure, Scope};
 use crate::function::concurrency::slot::{InstanceSlot, SlotOwner};
+use crate::function::left_files::{LeftEnvironment, LeftEnvironments};
 use crate::function::pool::InstanceSource;
 use crate::function::teardown;
 use crate::limits::{InstancePolicy, Limit, shelf};
 use crate::telemetry::{FunctionMetrics, InstanceEvent};
+use crate::wasm::worker::tmp::LeftFiles;
 use crate::wasm::worker::{WorkerCode, WorkerInstance};
 
 /// See the module.
@@ -50,6 +55,7 @@ struct PoolState {
     live: usize,
     shelves: Box<[Vec<Instance>]>,
     waiting: VecDeque<oneshot::Sender<InstanceGrant>>,
+    left: LeftEnvironments,
     /// Whether a task waits to retire what idles.
     sweeping: bool,
 }
@@ -83,6 +89,10 @@ struct Life {
 }
 
 impl Instance {
+    fn is_initialised(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.inner.failed_init().is_none())
+    }
+
     pub fn inner(&mut self) -> &mut WorkerInstance {
         &mut self.life.as_mut().expect("an instance that is used has not been dropped").inner
     }
@@ -112,11 +122,13 @@ impl WorkerPool {
             live: 0,
             shelves: (0..lanes.max(1)).map(|_| Vec::new()).collect(),
             waiting: VecDeque::new(),
+            left: LeftEnvironments::default(),
             sweeping: false,
         };
         Arc::new_cyclic(|this| WorkerPool {
             policy,
-            shelf_size: min_warm.max(shelf::WORKER),
+            // What runs INIT for itself is made when it is asked for.
+            shelf_size: if code.has_own_init() { min_warm } else { min_warm.max(shelf::WORKER) },
             live_max: limit(Limit::Instances).max(1),
             waiting_max: limit(Limit::Queue),
             wait_max: Duration::from_millis(limits.value(Limit::QueueWaitMs)),
@@ -132,8 +144,12 @@ impl WorkerPool {
     }
 
     /// Makes one instance, which a deployment must be able to, and `count` for every lane's shelf as far
-    /// as so many may exist.
+    /// as so many may exist. Instances that run INIT for themselves
+    /// are made when they are asked for.
     pub async fn warm_up(&self, count: usize) -> Result<(), Failure> {
+        if count == 0 && self.code.has_own_init() {
+            return Ok(());
+        }
         if count == 0 {
             let Some(slot) = self.slot() else { return Ok(()) };
             return self.make(0, slot).await.map(drop);
@@ -141,7 +157,10 @@ impl WorkerPool {
         let shelves = self.state().shelves.len();
         for lane in (0..count).flat_map(|_| 0..shelves) {
             let Some(slot) = self.slot() else { break };
-            let instance = self.make(lane, slot).await?;
+            let mut instance = self.make(lane, slot).await?;
+            if let Some(error) = instance.inner().failed_init() {
+                return Err(Failure::Guest(error.told()));
+            }
             self.shelve(instance);
         }
         Ok(())
@@ -181,7 +200,7 @@ impl WorkerPool {
         match self.policy {
             InstancePolicy::Fresh => self.retire(instance, "used"),
             InstancePolicy::Reuse { max_calls, .. } if instance.calls >= max_calls => self.retire(instance, "quota"),
-            InstancePolicy::Reuse { .. } if instance.inner().has_exited() => self.retire(instance, "exited"),
+            InstancePolicy::Reuse { .. } if instance.inner().has_exited() => self.reset(instance, "exited"),
             InstancePolicy::Reuse { .. } if instance.inner().is_busy() => self.retire(instance, "busy"),
             InstancePolicy::Reuse { max_idle, .. } => {
                 instance.idle_since = Instant::now();
@@ -191,21 +210,56 @@ impl WorkerPool {
         }
     }
 
+    /// Lets an instance go after a call that failed. With policy `reuse`, what it has in `/tmp` is for the next that is made.
+    pub fn reset(&self, mut instance: Instance, reason: &'static str) {
+        let InstancePolicy::Reuse { max_idle, .. } = self.policy else { return self.retire(instance, reason) };
+        let calls = instance.calls + 1;
+        let mut leaving = Box::pin(instance.inner().leave_files());
+        // If no work of the host is under way, a call that comes at once finds the files.
+        match leaving.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(files) => {
+                self.leave(files, calls, max_idle);
+                self.replace(instance, reason, async {});
+            }
+            Poll::Pending => {
+                let this = self.this.clone();
+                self.replace(instance, reason, async move {
+                    let files = leaving.await;
+                    if let Some(pool) = this.upgrade() {
+                        pool.leave(files, calls, max_idle);
+                    }
+                });
+            }
+        }
+    }
+
+    fn leave(&self, files: Option<LeftFiles>, calls: u64, max_idle: Duration) {
+        let Some(files) = files else { return };
+        let too_many = self.state().left.push(LeftEnvironment::new(files, calls));
+        drop(too_many);
+        self.sweep_later(max_idle);
+    }
+
     /// Lets an instance go and fills the shelf again, on a task of its own: the caller's response is not
     /// held up by either. The task may be lost; then the next call makes its instance itself.
     pub fn retire(&self, instance: Instance, reason: &'static str) {
+        self.replace(instance, reason, async {});
+    }
+
+    fn replace(&self, instance: Instance, reason: &'static str, before: impl Future<Output = ()> + Send + 'static) {
         self.metrics.instance(InstanceEvent::Retired(reason));
         let (this, lane) = (self.this.clone(), instance.lane);
         tokio::spawn(async move {
             tokio::task::yield_now().await;
+            before.await;
             drop(instance);
             // A revision that is gone needs no instances.
             while let Some(pool) = this.upgrade() {
                 let Some(slot) = pool.slot_for_shelf(lane) else { break };
                 match pool.make(lane, slot).await {
-                    Ok(instance) => pool.shelve(instance),
+                    Ok(instance) if instance.is_initialised() => pool.shelve(instance),
                     // The next call finds no instance, tries itself, and tells its client.
-                    Err(_) => break,
+                    Ok(_) | Err(_) => break,
                 }
             }
         });
@@ -272,10 +326,12 @@ impl WorkerPool {
 
     async fn make(&self, lane: usize, slot: InstanceSlot) -> Result<Instance, Failure> {
         let start = Instant::now();
-        let inner = self.code.instantiate().await?;
+        let left = self.state().left.pop();
+        let calls = left.as_ref().map_or(0, |left| left.calls);
+        let inner = self.code.instantiate(left.and_then(LeftEnvironment::into_files)).await?;
         self.metrics.instance(InstanceEvent::Made);
         self.metrics.instantiated(start.elapsed().as_secs_f64());
-        Ok(Instance { life: Some(Life { inner, _slot: slot }), lane, calls: 0, idle_since: Instant::now() })
+        Ok(Instance { life: Some(Life { inner, _slot: slot }), lane, calls, idle_since: Instant::now() })
     }
 
     /// Gives an instance to who has waited longest, or to a shelf.
@@ -315,7 +371,7 @@ impl WorkerPool {
     }
 
     /// Retires what idles for longer than `max_idle`, even if no call comes. One task at a time; it ends
-    /// when no used instance is left on a shelf, or the revision is gone.
+    /// when no used instance is left on a shelf and no files are, or the revision is gone.
     fn sweep_later(&self, max_idle: Duration) {
         if std::mem::replace(&mut self.state().sweeping, true) {
             return;
@@ -325,23 +381,24 @@ impl WorkerPool {
             loop {
                 tokio::time::sleep(max_idle).await;
                 let Some(pool) = this.upgrade() else { return };
-                if !pool.sweep(Instant::now()) {
+                if !pool.sweep(Instant::now(), max_idle) {
                     return;
                 }
             }
         });
     }
 
-    /// Whether used instances are left.
-    fn sweep(&self, now: Instant) -> bool {
+    /// Whether used instances are left, or files of others.
+    fn sweep(&self, now: Instant, max_idle: Duration) -> bool {
         let mut stale = Vec::new();
         let mut state = self.state();
         for shelf in &mut state.shelves {
             stale.extend(shelf.extract_if(.., |instance| self.is_stale(instance, now)));
         }
-        state.sweeping = state.shelves.iter().flatten().any(|instance| instance.calls > 0);
+        let stale_files = now.checked_sub(max_idle).map(|begin| state.left.older_than(begin));
+        state.sweeping = !state.left.is_empty() || state.shelves.iter().flatten().any(|instance| instance.calls > 0);
         let left = state.sweeping;
-        drop(state);
+        drop((state, stale_files));
         for _ in &stale {
             self.metrics.instance(InstanceEvent::Retired("idle"));
         }

@@ -87,6 +87,9 @@ pub mod shelf {
     pub const VIEWER: usize = 2;
     /// Once the lane has seen a call.
     pub const WORKER: usize = 1;
+    /// Environments of a function that were reset and have files in `/tmp`, until instances take their place: each may have as
+    /// many bytes as `/tmp` may.
+    pub const LEFT: usize = 16;
 }
 
 /// When a function that uses its CPU limit up is refused (`function::concurrency::throttle`).

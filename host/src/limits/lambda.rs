@@ -67,6 +67,11 @@ pub const RATE_PER_CONCURRENCY: u32 = 10;
 /// The credentials of a function's role end after so long; half of it before, they are renewed.
 pub const CREDENTIAL_S: u64 = 43_200;
 
+/// What versions that are kept built begin with, all together: it is on disk, and in the page cache where it is used. A version
+/// counts for so much more, since it takes memory; what there is no room for is built again when it is called.
+pub const BUILT_BYTES: u64 = 4 << 30;
+pub const BUILT_BYTES_EACH: u64 = 512 << 10;
+
 /// An environment that nobody calls is kept for so long.
 pub const IDLE_S: u64 = 300;
 /// And serves at most so many calls.

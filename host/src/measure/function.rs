@@ -57,7 +57,7 @@ pub fn function_cold_warm(
     for _ in 0..rounds {
         let Invocation { event, context } = (function.invocation)(&fresh);
         let start = Instant::now();
-        let mut instance = tasks.block_on(&runtime, code.instantiate())?;
+        let mut instance = tasks.block_on(&runtime, code.instantiate(None))?;
         let made = Instant::now();
         let called = tasks.block_on(&runtime, instance.invoke(code, event, context));
         let over = Instant::now();

@@ -60,7 +60,7 @@ impl FunctionSettings {
             ("MemorySize", memory_mb.unwrap_or(limits::MEMORY_MB.into()).into()),
             ("EphemeralStorage", json!({"Size": storage_mb.unwrap_or(limits::STORAGE_MB.into())})),
             ("TracingConfig", json!({"Mode": tracing.unwrap_or_else(|| "PassThrough".to_owned())})),
-            ("SnapStart", json!({"ApplyOn": snap_start.unwrap_or_else(|| "None".to_owned())})),
+            ("SnapStart", snap_start.map_or_else(|| json!({}), |on| json!({"ApplyOn": on}))),
             ("Architectures", architectures(fields)),
             ("Environment", environment(fields, written)),
             ("Layers", layers(fields)),

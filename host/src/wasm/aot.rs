@@ -5,6 +5,7 @@
 //! written by us and is complete. Whoever can write here can run code in this process. So the directory must belong to
 //! our user and be closed to all others (mode 0700), and is opened once: a directory that is put under its name later is
 //! not used. A file is used only if it is a regular file of our user that nobody else may write, and has no second name.
+//! What only this process needs is in a file without a name.
 
 mod prune;
 
@@ -19,12 +20,13 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 use crate::limits;
 use crate::limits::aot::NOTE_BYTES;
 use crate::wasm::engine::config;
+use crate::wasm::nameless_file::nameless_file;
 use prune::{CODE, NOTE};
 
 const UNFINISHED: &str = "tmp";
@@ -108,9 +110,24 @@ impl AotCache {
         // SAFETY: `deserialize_file` needs a file that `Engine::precompile_component` made and nobody changes while
         // it is mapped. `ours` gives no file but those that our own user alone may write, in a directory of which
         // the same is true, and we never write to one after its rename: `load` sets its times, `prune` takes its name.
-        #[allow(unsafe_code, reason = "the only place that runs code from a file")]
+        #[allow(unsafe_code, reason = "see above")]
         let loaded = unsafe { Component::deserialize_file(engine, &path) };
         Some(loaded.map(|component| (component, note)))
+    }
+
+    /// Compiles a module that only this process uses, and maps it from a file without a name. What it holds is in the kernel's
+    /// page cache and not in our memory: nobody pays for what is not used.
+    pub fn mapped(&self, engine: &Engine, module: &[u8]) -> wasmtime::Result<Module> {
+        let mut file = nameless_file(&self.directory)?;
+        file.write_all(&engine.precompile_module(module)?)?;
+        // JUSTIFICATION: only what is loaded from a file is mapped from it, and wasmtime cannot check machine code, so it has
+        // no safe call for this.
+        // SAFETY: `deserialize_open_file` needs a file that `Engine::precompile_module` made and nobody changes while it is
+        // mapped. It was just written, by us, and has no name: the only handle of it goes to the engine.
+        #[allow(unsafe_code, reason = "see above")]
+        unsafe {
+            Module::deserialize_open_file(engine, file)
+        }
     }
 
     /// Removes a file that cannot be used.

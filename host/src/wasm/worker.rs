@@ -9,6 +9,7 @@
 
 mod cgi;
 pub mod exchange;
+mod handler_error;
 mod holdings;
 mod hook;
 mod http_p2;
@@ -50,7 +51,9 @@ use crate::wasm::engine::Engines;
 use crate::wasm::fuel::FuelScale;
 use crate::wasm::snapshot;
 use crate::wasm::state as shared;
+use crate::wasm::worker::invoke::HandlerError;
 use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
+use crate::wasm::worker::tmp::LeftFiles;
 use crate::wasm::world::{HANDLER, HttpVersion, interface};
 
 /// A body that streams through a component.
@@ -70,8 +73,17 @@ pub struct WorkerCode {
     fuel: FuelScale,
     deadline: Duration,
     surroundings: Surroundings,
+    own_init: Option<OwnInit>,
+    snapshot_bytes: u64,
     /// A Runtime has written a function's own error to the log itself, with its stack.
     is_runtime: bool,
+}
+
+/// How an instance runs INIT for itself (`init`).
+struct OwnInit {
+    handler: String,
+    /// Of the first attempt; for the second it has as much time as a call.
+    limits: Limits,
 }
 
 enum HttpIndices {
@@ -148,8 +160,18 @@ impl WorkerCode {
             fuel: engines.fuel,
             deadline: Duration::from_millis(limits.value(Limit::DeadlineMs)),
             surroundings,
+            own_init: None,
+            snapshot_bytes: state.map_or(0, |state| {
+                let image = state.image_range();
+                (image.end.addr() - image.start.addr()) as u64
+            }),
             is_runtime: state.is_some(),
         })
+    }
+
+    /// What its instances begin with, as it is on disk.
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.snapshot_bytes
     }
 
     pub fn limits(&self) -> &Limits {
@@ -162,9 +184,25 @@ impl WorkerCode {
         u8::try_from(percent.min(100)).unwrap_or(100)
     }
 
-    /// Makes an instance. Start functions run within `START_TIMEOUT`.
-    pub async fn instantiate(&self) -> Result<WorkerInstance, Failure> {
-        let state = WorkerState::new(&self.limits, &self.surroundings).map_err(host)?;
+    /// Makes an instance, which finds in `/tmp` what another one has left there. Start functions run within `START_TIMEOUT`.
+    /// If it runs INIT for itself and that fails, it does so once more, with the time of a call, as Lambda's do.
+    pub async fn instantiate(&self, left: Option<LeftFiles>) -> Result<WorkerInstance, Failure> {
+        let mut instance = self.started(left).await?;
+        let Some(init) = &self.own_init else { return Ok(instance) };
+        let first = instance.initialise(self, &init.limits).await;
+        if first.is_ok() && instance.failed_init().is_none() {
+            return Ok(instance);
+        }
+        let (log, left) = (instance.take_log(), instance.leave_files().await);
+        drop(instance);
+        let mut again = self.started(left).await?;
+        log.lines().for_each(|line| again.store.data().log.line(line));
+        again.initialise(self, &self.limits).await?;
+        Ok(again)
+    }
+
+    async fn started(&self, left: Option<LeftFiles>) -> Result<WorkerInstance, Failure> {
+        let state = WorkerState::new(&self.limits, &self.surroundings, left).map_err(host)?;
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.growth);
         let handles_max = usize_value(&self.limits, Limit::Handles);
@@ -197,7 +235,8 @@ impl WorkerCode {
             Some(HttpIndices::Event) => Some(Http::Event),
             Some(HttpIndices::Cgi(indices)) => Some(Http::Cgi(indices.load(&mut store, &instance).map_err(host)?)),
         };
-        Ok(WorkerInstance { store, instance, handles, handler, exited: false, http: http.map(Arc::new) })
+        let http = http.map(Arc::new);
+        Ok(WorkerInstance { store, instance, handles, handler, exited: false, http })
     }
 
     fn over(&self, limit: Limit) -> Failure {
@@ -232,6 +271,11 @@ impl WorkerInstance {
         self.store.data().log.take()
     }
 
+    /// The function's own error of its INIT. All that such an instance is good for is to answer a call with it.
+    pub fn failed_init(&self) -> Option<&HandlerError> {
+        self.store.data().failed_init.as_ref()
+    }
+
     /// Whether the function has said that its process has ended. Such an instance must serve no other call.
     pub fn has_exited(&self) -> bool {
         self.exited
@@ -240,6 +284,11 @@ impl WorkerInstance {
     /// Whether the host still works for a call that has ended. Such an instance must serve no other call.
     pub fn is_busy(&mut self) -> bool {
         self.store.data_mut().is_busy()
+    }
+
+    /// Takes what is in `/tmp`, for an instance that takes the place of this one, which must not be used again.
+    pub fn leave_files(&self) -> impl Future<Output = Option<LeftFiles>> + Send + use<> {
+        self.store.data().tmp.leave()
     }
 
     pub fn memory_bytes(&self) -> u64 {

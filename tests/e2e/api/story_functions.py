@@ -62,7 +62,7 @@ with step("create"):
         made, FunctionName="greeter", FunctionArn=arn("greeter"), Runtime="python3.14", Role=ROLE,
         Handler="lambda_function.lambda_handler", CodeSize=len(CODE), CodeSha256=sha(CODE), Description="", Timeout=10,
         MemorySize=128, Version="$LATEST", TracingConfig={"Mode": "PassThrough"}, PackageType="Zip",
-        Architectures=["x86_64"], EphemeralStorage={"Size": 512}, SnapStart={"ApplyOn": "None", "OptimizationStatus": "Off"},
+        Architectures=["x86_64"], EphemeralStorage={"Size": 512}, SnapStart={"ApplyOn": "None", "OptimizationStatus": "On"},
         LoggingConfig={"LogFormat": "Text", "LogGroup": "/aws/lambda/greeter"}, State="Pending",
         StateReason="The function is being created.", StateReasonCode="Creating",
     )  # fmt: skip

@@ -67,7 +67,7 @@ with step("principals"):
     with wrong("The provided principal was invalid. Please check the principal and try again."):
         add("nobody", Principal="apples")
     # A policy that could not be read would deny everything about the function to everybody.
-    with refused("InvalidParameterValueException", 400, "The policy would be malformed: policy.Statement["):
+    with refused("InvalidParameterValueException", 400, "The policy would be malformed: Statement[8].Principal"):
         add("nobody", Principal="arn:apples")
     same(aws.get_function(FunctionName="f")["Configuration"]["FunctionName"], "f")
 

@@ -31,6 +31,9 @@ pub struct Configuration {
     pub tracing: String,
     /// `PublishedVersions` or `None`.
     pub snap_start: String,
+    /// `SnapStart` was sent as `None`: each environment runs INIT for itself.
+    #[serde(default)]
+    pub own_init: bool,
     pub logging: Logging,
     pub dead_letter: Option<String>,
     pub vpc: Option<Vpc>,
@@ -109,6 +112,7 @@ impl Configuration {
             architecture: "x86_64".to_owned(),
             tracing: "PassThrough".to_owned(),
             snap_start: "None".to_owned(),
+            own_init: false,
             logging: Logging::default(),
             dead_letter: None,
             vpc: None,
@@ -214,8 +218,13 @@ impl Configuration {
         }
     }
 
+    /// Whether environments begin with a snapshot, which here is the default.
     fn optimization(&self, version: &str) -> &'static str {
-        if self.snap_start == "PublishedVersions" && version != "$LATEST" { "On" } else { "Off" }
+        match self.snap_start.as_str() {
+            "PublishedVersions" if version == "$LATEST" => "Off",
+            _ if self.own_init => "Off",
+            _ => "On",
+        }
     }
 
     pub fn is_pending(&self) -> bool {

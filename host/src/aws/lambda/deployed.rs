@@ -1,17 +1,19 @@
 //! A version of a function that can be called, or will be: what was asked for, and the revision that was built of it.
 //!
-//! A revision is built when the version is made, and again by the first call after a restart. Whoever finds none waits for
-//! the lane (`lane`); one thread builds, the others find what it has built.
+//! A revision is built when the version is made, and again by the first call after a restart, or after it was let go for others
+//! (`built`). Whoever finds none waits for the lane (`lane`); one thread builds, the others find what it has built.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwapOption;
+
 use crate::aws::authorization::Authority;
-use crate::aws::lambda::configuration::Configuration;
+use crate::aws::lambda::configuration::{Configuration, milliseconds};
 use crate::aws::lambda::layer_record;
 use crate::aws::lambda::runtime::{Runner, runner};
 use crate::function::build::{Builder, CodeFile, DeployError};
@@ -53,29 +55,62 @@ pub struct Deployed {
     /// The end of the name of its log streams.
     pub stream: String,
     building: Mutex<()>,
-    revision: OnceLock<(Arc<Revision>, Instant)>,
+    revision: ArcSwapOption<BuiltRevision>,
+    last_called_ms: AtomicU64,
     /// Somebody has asked for one with new credentials.
     renewing: AtomicBool,
+}
+
+struct BuiltRevision {
+    revision: Arc<Revision>,
+    since: Instant,
 }
 
 impl Deployed {
     pub fn new(name: &str, version: &str, configuration: Configuration, provisioned: u32) -> Arc<Deployed> {
         let places = Places::new(provisioned);
-        let (building, revision, renewing) = (Mutex::default(), OnceLock::new(), AtomicBool::new(false));
+        let (building, revision, renewing) = (Mutex::default(), ArcSwapOption::empty(), AtomicBool::new(false));
+        let last_called_ms = AtomicU64::default();
         let (name, version) = (name.to_owned(), version.to_owned());
         let stream = uuid::Uuid::new_v4().simple().to_string();
-        Arc::new(Deployed { name, version, configuration, provisioned, places, stream, building, revision, renewing })
+        Arc::new(Deployed {
+            name,
+            version,
+            configuration,
+            provisioned,
+            places,
+            stream,
+            building,
+            revision,
+            last_called_ms,
+            renewing,
+        })
     }
 
     /// What was built, if anything was.
-    pub fn revision(&self) -> Option<&Arc<Revision>> {
-        self.revision.get().map(|(revision, _)| revision)
+    pub fn revision(&self) -> Option<Arc<Revision>> {
+        self.revision.load().as_ref().map(|built| built.revision.clone())
+    }
+
+    /// Lets go of what was built. Calls that run on it go on.
+    pub fn forget(&self) {
+        self.revision.store(None);
+    }
+
+    /// A call begins.
+    pub fn called(&self, now: SystemTime) {
+        self.last_called_ms.store(milliseconds(now), Relaxed);
+    }
+
+    /// When it was last called, or made: milliseconds since 1970.
+    pub fn last_called_ms(&self) -> u64 {
+        self.last_called_ms.load(Relaxed)
     }
 
     /// Whether the credentials that its environments have begin to be old; says so once.
     pub fn is_due(&self, now: Instant) -> bool {
         let is_old = |built: Instant| now.saturating_duration_since(built) > Duration::from_secs(CREDENTIAL_S / 2);
-        self.revision.get().is_some_and(|(_, built)| is_old(*built)) && !self.renewing.swap(true, Relaxed)
+        self.revision.load().as_ref().is_some_and(|built| is_old(built.since)) && !self.renewing.swap(true, Relaxed)
     }
 
     /// The same, to be built again.
@@ -86,13 +121,15 @@ impl Deployed {
     /// Builds the revision, unless there is one. Blocks for INIT, or for a compiler.
     pub fn build(&self, foundry: &Foundry) -> Result<Arc<Revision>, DeployError> {
         let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((revision, _)) = self.revision.get() {
-            return Ok(revision.clone());
+        if let Some(revision) = self.revision() {
+            return Ok(revision);
         }
         let code = self.code(foundry)?;
         let spec = self.spec(foundry, &code)?;
         let revision = Arc::new(foundry.builder.build(spec, &code, foundry.compiling)?);
-        Ok(self.revision.get_or_init(|| (revision, Instant::now())).0.clone())
+        self.revision.store(Some(Arc::new(BuiltRevision { revision: revision.clone(), since: Instant::now() })));
+        self.called(SystemTime::now());
+        Ok(revision)
     }
 
     fn code(&self, foundry: &Foundry) -> Result<CodeFile, DeployError> {
@@ -130,6 +167,7 @@ impl Deployed {
             // A processor for 1,769 MB.
             cpu_share: configuration.memory_mb.saturating_mul(1_000) / MEMORY_MB_PER_CPU,
             environment: Arc::new(self.environment(foundry)),
+            own_init: configuration.own_init,
             grants: foundry.grants.clone(),
             ..Spec::new(&self.name, code.id(), Profile::Worker)
         })

@@ -198,7 +198,10 @@ impl Settings {
         set(&mut configuration.runtime, self.runtime);
         set(&mut configuration.description, self.description);
         set(&mut configuration.tracing, self.tracing_config.and_then(|tracing| tracing.mode));
-        set(&mut configuration.snap_start, self.snap_start.and_then(|snap| snap.apply_on));
+        if let Some(snap_start) = self.snap_start {
+            configuration.own_init = snap_start.apply_on.as_deref() == Some("None");
+            configuration.snap_start = snap_start.apply_on.unwrap_or_else(|| "None".to_owned());
+        }
         let number = |to: &mut u32, value: Option<i64>| {
             if let Some(value) = value.and_then(|value| u32::try_from(value).ok()) {
                 *to = value;

@@ -242,8 +242,9 @@ pub async fn run(
     let deployed = &admitted.deployed;
     let configuration = &deployed.configuration;
     let request_id = call.request_id.clone();
+    deployed.called(SystemTime::now());
     let built = match deployed.revision() {
-        Some(revision) => Ok(revision.clone()),
+        Some(revision) => Ok(revision),
         None => registry.lane.built(deployed).await,
     };
     if deployed.is_due(Instant::now()) {

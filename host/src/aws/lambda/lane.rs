@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::aws::lambda::built::BuiltVersions;
 use crate::aws::lambda::deployed::{Deployed, Foundry};
 use crate::function::build::DeployError;
 use crate::function::revision::Revision;
@@ -32,11 +33,16 @@ impl BuildLane {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (sender, jobs) = channel::<BuildJob>();
         let jobs = Arc::new(Mutex::new(jobs));
+        let all = Arc::new(BuiltVersions::default());
         for _ in 0..threads {
-            let (foundry, jobs) = (foundry.clone(), jobs.clone());
+            let (foundry, jobs, all) = (foundry.clone(), jobs.clone(), all.clone());
             let work = move || {
                 while let Some(job) = next(&jobs) {
-                    let built = catch_unwind(AssertUnwindSafe(|| job.deployed.build(&foundry)));
+                    let built = catch_unwind(AssertUnwindSafe(|| {
+                        let built = job.deployed.build(&foundry)?;
+                        all.add(&job.deployed);
+                        Ok(built)
+                    }));
                     (job.concluded)(built.unwrap_or_else(|_| Err(std::io::Error::other("building it panicked").into())));
                 }
             };

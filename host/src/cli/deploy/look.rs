@@ -227,10 +227,15 @@ fn version_members(configuration: &Value) -> BTreeMap<&'static str, Value> {
     let vpc = &configuration["VpcConfig"];
     members.extend([
         ("Layers", layers.into()),
-        ("SnapStart", json!({"ApplyOn": configuration["SnapStart"]["ApplyOn"]})),
+        ("SnapStart", snap_start(&configuration["SnapStart"])),
         ("VpcConfig", json!({"SubnetIds": vpc["SubnetIds"], "SecurityGroupIds": vpc["SecurityGroupIds"]})),
     ]);
     members
+}
+
+/// As it was sent: a function of which nothing is said begins with a snapshot.
+fn snap_start(told: &Value) -> Value {
+    if told["ApplyOn"] == "None" && told["OptimizationStatus"] == "On" { json!({}) } else { json!({"ApplyOn": told["ApplyOn"]}) }
 }
 
 /// A statement as `AddPermission` was sent it.

@@ -202,7 +202,7 @@ impl Revision {
                     self.throttle.overran(start);
                 }
                 self.metrics.failed(&failure.label(), elapsed.as_secs_f64(), fuel);
-                pool.retire(instance, failure.category());
+                pool.reset(instance, failure.category());
             }
         }
     }

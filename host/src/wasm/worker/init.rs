@@ -1,13 +1,16 @@
-//! INIT of a function that a Runtime runs: it loads the function's code, once; what that leaves behind is where all
-//! instances begin.
+//! INIT of a function that a Runtime runs: it loads the function's code. What that leaves behind is where all instances begin;
+//! or each runs INIT for itself, as Lambda's environments do without SnapStart.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use wasmtime::Module;
 use wasmtime::component::WasmList;
 
 use crate::failure::Failure;
-use crate::limits::{Limit, Limits, init as limits};
+use crate::limits::worker::POLLED_PER_CPU;
+use crate::limits::{Limit, Limits, OverMaximum, init as limits};
 use crate::wasm::compile::Compiled;
 use crate::wasm::engine::Engines;
 use crate::wasm::init::InitError;
@@ -15,7 +18,7 @@ use crate::wasm::snapshot::{self, StateLayout, state_module};
 use crate::wasm::worker::invoke::HandlerError;
 use crate::wasm::worker::state::Surroundings;
 use crate::wasm::worker::tmp::KeptStorage;
-use crate::wasm::worker::{WorkerCode, WorkerInstance, failure, host};
+use crate::wasm::worker::{OwnInit, WorkerCode, WorkerInstance, failure, host};
 
 /// What a Runtime for functions exports besides the handler.
 const INTERFACE: &str = "edgeward:runtime/code@0.1.0";
@@ -38,24 +41,55 @@ pub async fn initial_state(
     function: &Limits,
     surroundings: Surroundings,
 ) -> Result<InitialState, InitError> {
-    let layout = runtime.state.as_ref().ok_or_else(|| not_runnable("it is no Runtime for functions"))?;
-    let mut limits = function.clone();
-    for (limit, least) in [(Limit::CpuUs, limits::FUNCTION_CPU_US), (Limit::DeadlineMs, limits::FUNCTION_MS)] {
-        let value = function.value(limit).max(least);
-        limits = limits.with(limit, value).map_err(|error| not_runnable(&error.to_string()))?;
-    }
+    let layout = layout(runtime)?;
+    let time = |limit, least| function.value(limit).max(least);
+    let (cpu_us, ms) = (time(Limit::CpuUs, limits::FUNCTION_CPU_US), time(Limit::DeadlineMs, limits::FUNCTION_MS));
+    let limits = timed(function, cpu_us, ms).map_err(|error| not_runnable(&error.to_string()))?;
     let empty = state(engines, &state_module(layout, &[], &layout.globals))?;
     let code = WorkerCode::new(engines, runtime, Some(&empty), &limits, surroundings)?;
-    let mut instance = code.instantiate().await.map_err(InitError::Failed)?;
-    let initialised = instance.init(&code, layout, handler).await?;
+    let mut instance = code.instantiate(None).await.map_err(InitError::Failed)?;
+    instance.load(&code, handler, &limits).await?;
+    let saved = instance.saved(layout).await;
+    let initialised = saved.map_err(|error| InitError::Failed(failure(&mut instance.store, &limits, &error)))?;
     let (log, tmp) = (instance.take_log(), instance.store.data().tmp.keep());
     drop((instance, code));
     Ok(InitialState { module: state(engines, &initialised)?, tmp, log })
 }
 
+impl WorkerCode {
+    /// The code of a function whose instances run INIT, each for itself.
+    pub fn with_own_init(
+        engines: &Engines,
+        runtime: &Compiled,
+        handler: &str,
+        function: &Limits,
+        surroundings: Surroundings,
+    ) -> Result<WorkerCode, InitError> {
+        let layout = layout(runtime)?;
+        let limits = timed(function, limits::FUNCTION_CPU_US, limits::FUNCTION_MS);
+        let limits = limits.map_err(|error| not_runnable(&error.to_string()))?;
+        let empty = state(engines, &state_module(layout, &[], &layout.globals))?;
+        let code = WorkerCode::new(engines, runtime, Some(&empty), function, surroundings)?;
+        Ok(WorkerCode { own_init: Some(OwnInit { handler: handler.to_owned(), limits }), ..code })
+    }
+
+    /// Whether its instances run INIT, each for itself.
+    pub fn has_own_init(&self) -> bool {
+        self.own_init.is_some()
+    }
+}
+
+fn layout(runtime: &Compiled) -> Result<&StateLayout, InitError> {
+    runtime.state.as_ref().ok_or_else(|| not_runnable("it is no Runtime for functions"))
+}
+
+fn timed(function: &Limits, cpu_us: u64, ms: u64) -> Result<Limits, OverMaximum> {
+    function.clone().with(Limit::CpuUs, cpu_us)?.with(Limit::DeadlineMs, ms)
+}
+
 /// It has no code, so that it is compiled here: its data is copied.
 fn state(engines: &Engines, module: &[u8]) -> Result<Module, InitError> {
-    Module::new(&engines.worker, module).map_err(|error| InitError::Failed(host(error)))
+    engines.aot.mapped(&engines.worker, module).map_err(|error| InitError::Failed(host(error)))
 }
 
 fn not_runnable(why: &str) -> InitError {
@@ -63,11 +97,27 @@ fn not_runnable(why: &str) -> InitError {
 }
 
 impl WorkerInstance {
-    /// Runs INIT on a new instance, and returns the state module of what it has left. The instance must be dropped.
-    async fn init(&mut self, code: &WorkerCode, layout: &StateLayout, handler: &str) -> Result<Vec<u8>, InitError> {
+    /// Runs INIT on a new instance, if it does so for itself. An error of the function's own is that of its first call.
+    pub(super) async fn initialise(&mut self, code: &WorkerCode, limits: &Limits) -> Result<(), Failure> {
+        let Some(init) = &code.own_init else { return Ok(()) };
+        match self.load(code, &init.handler, limits).await {
+            Ok(()) => Ok(()),
+            Err(InitError::Handler(error)) => {
+                self.store.data_mut().failed_init = Some(error);
+                Ok(())
+            }
+            Err(InitError::Failed(failure)) => Err(failure),
+            Err(error) => Err(Failure::NotRunnable(error.to_string())),
+        }
+    }
+
+    /// Runs INIT on a new instance, within the time of these limits. After an error the instance must be dropped.
+    async fn load(&mut self, code: &WorkerCode, handler: &str, limits: &Limits) -> Result<(), InitError> {
         self.begin(code).map_err(InitError::Failed)?;
+        let cpu_us = limits.value(Limit::CpuUs);
+        self.store.set_fuel(code.fuel.fuel(cpu_us)).map_err(|error| InitError::Failed(host(error)))?;
         let meter = self.store.data().meter.clone();
-        let ran = WorkerInstance::within(code, &meter, async {
+        let guest = async {
             let store = &mut self.store;
             let load = self.instance.get_typed_func::<(), ()>(&mut *store, snapshot::LOAD)?;
             load.call_async(&mut *store, ()).await?;
@@ -76,13 +126,17 @@ impl WorkerInstance {
             let init = init.ok_or_else(|| wasmtime::Error::msg("it is no Runtime for functions"))?;
             let init = self.instance.get_typed_func::<(&str,), (Result<(), HandlerError>,)>(&mut *store, init)?;
             init.call_async(&mut *store, (handler,)).await
-        });
-        match ran.await.map_err(InitError::Failed)? {
-            Ok((Ok(()),)) => {}
-            Ok((Err(error),)) => return Err(InitError::Handler(error)),
-            Err(error) => return Err(InitError::Failed(failure(&mut self.store, &code.limits, &error))),
+        };
+        let polled_max = Duration::from_micros(cpu_us.saturating_mul(POLLED_PER_CPU));
+        let deadline = Duration::from_millis(limits.value(Limit::DeadlineMs));
+        let over = |limit| InitError::Failed(Failure::Limit { limit, value: limits.value(limit) });
+        match timeout(deadline, meter.run(guest, polled_max)).await {
+            Ok(Ok(Ok((Ok(()),)))) => Ok(()),
+            Ok(Ok(Ok((Err(error),)))) => Err(InitError::Handler(error)),
+            Ok(Ok(Err(error))) => Err(InitError::Failed(failure(&mut self.store, limits, &error))),
+            Ok(Err(limit)) => Err(over(limit)),
+            Err(_) => Err(over(Limit::DeadlineMs)),
         }
-        self.saved(layout).await.map_err(|error| InitError::Failed(failure(&mut self.store, &code.limits, &error)))
     }
 
     async fn saved(&mut self, layout: &StateLayout) -> wasmtime::Result<Vec<u8>> {

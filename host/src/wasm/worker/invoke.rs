@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use wasmtime::component::{ComponentType, Func, Lift, Lower};
+use wasmtime::component::{ComponentType, Func, Lower};
 use wasmtime_wasi::p2::bindings::Command;
 
 use crate::failure::Failure;
@@ -18,6 +18,8 @@ use crate::limits::{Limit, Limits};
 use crate::wasm::worker::cgi::{ProgramEnd, Stdin, Stdout, how_it_ended};
 use crate::wasm::worker::{Http, WorkerCallResult, WorkerCode, WorkerInstance, failure, host};
 use crate::wasm::world::HANDLER;
+
+pub use crate::wasm::worker::handler_error::{HandlerError, HandlerResult};
 
 /// The call, as `edgeward:function/handler` describes it.
 #[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lower)]
@@ -72,39 +74,6 @@ pub(super) fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// An error that the function itself returned.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
-#[component(record)]
-pub struct HandlerError {
-    #[component(name = "error-type")]
-    pub error_type: String,
-    #[component(name = "error-message")]
-    pub message: String,
-    #[component(name = "stack-trace")]
-    pub stack_trace: Vec<String>,
-}
-
-impl HandlerError {
-    /// As text, with its stack.
-    pub fn told(&self) -> String {
-        let HandlerError { error_type, message, stack_trace } = self;
-        let mut told = format!("{error_type}: {message}");
-        for line in stack_trace {
-            told.push('\n');
-            told.push_str(line.trim_end_matches('\n'));
-        }
-        told
-    }
-
-    /// Whether Lambda's process would have ended with it.
-    fn is_exit(&self) -> bool {
-        ["Runtime.ExitError", "Runtime.NodeJsExit", "Runtime.UnhandledPromiseRejection"].contains(&self.error_type.as_str())
-    }
-}
-
-/// What a function answers with, if nothing kept it from doing so.
-pub type HandlerResult = Result<Vec<u8>, HandlerError>;
-
 impl WorkerInstance {
     /// Runs one call. After a failure the instance must be dropped; an error of the function's own is none.
     pub async fn invoke(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> WorkerCallResult<HandlerResult> {
@@ -132,6 +101,10 @@ impl WorkerInstance {
         event: Bytes,
         context: &InvokeContext,
     ) -> Result<HandlerResult, Failure> {
+        if let Some(error) = self.failed_init().cloned() {
+            self.exited = true;
+            return Ok(Err(error));
+        }
         let typed = handle_type(&handler, self)?;
         match typed.call_async(&mut self.store, (&event, context)).await {
             Ok((Ok(reply),)) if reply.len() as u64 > code.limits.value(Limit::ReplyBytes) => Err(code.over(Limit::ReplyBytes)),

@@ -21,10 +21,11 @@ use crate::loops::LoopMarks;
 use crate::wasm::egress::{Egress, OutgoingHooks, RawSockets};
 use crate::wasm::sealed::HostServices;
 use crate::wasm::state::{Growth, KeyValueStore, StdStream};
+use crate::wasm::worker::handler_error::HandlerError;
 use crate::wasm::worker::holdings::{self, Permits};
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::FunctionLog;
-use crate::wasm::worker::tmp::{FilesView, KeptStorage, TmpFolder};
+use crate::wasm::worker::tmp::{FilesView, KeptStorage, LeftFiles, TmpFolder};
 
 /// What the instances of a function share.
 #[derive(Clone)]
@@ -60,6 +61,8 @@ pub struct WorkerState {
     pub(super) meter: Arc<Meter>,
     /// A limit that a call into the host has hit.
     pub(super) exceeded: Option<Limit>,
+    /// The function's own error of its INIT, which is that of its first call.
+    pub(super) failed_init: Option<HandlerError>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
     pub(super) sockets: Arc<RawSockets>,
     pub(super) permits: Permits,
@@ -78,7 +81,7 @@ pub struct WorkerState {
 impl WorkerState {
     /// # Errors
     /// A folder cannot be opened.
-    pub(super) fn new(limits: &Limits, surroundings: &Surroundings) -> Result<WorkerState> {
+    pub(super) fn new(limits: &Limits, surroundings: &Surroundings, left: Option<LeftFiles>) -> Result<WorkerState> {
         let log = FunctionLog::new(limits);
         let sockets = Arc::new(RawSockets::new(surroundings.egress.clone(), log.clone()));
         let mut table = ResourceTable::new();
@@ -95,12 +98,13 @@ impl WorkerState {
             growth: Growth::new(limits, 0),
             meter: Arc::new(Meter::new(limits, surroundings.cpu_share)),
             exceeded: None,
+            failed_init: None,
             key_values: surroundings.key_values.clone(),
             field_size_max,
             uncounted: 0,
             table,
             environment: surroundings.environment.clone(),
-            tmp: TmpFolder::new(limits, surroundings.tmp_folder.clone(), surroundings.tmp.clone()),
+            tmp: TmpFolder::new(limits, surroundings.tmp_folder.clone(), surroundings.tmp.clone(), left),
             wasi: wasi.build(),
             sockets,
             permits: Permits::default(),

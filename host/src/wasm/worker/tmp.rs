@@ -55,6 +55,16 @@ struct SharedTmp {
     pending: AtomicUsize,
 }
 
+/// What an instance that has failed leaves for the one that takes its place.
+pub struct LeftFiles(Storage);
+
+impl LeftFiles {
+    /// Whether to drop it takes long.
+    pub fn is_slow_to_drop(&self) -> bool {
+        !self.0.is_small()
+    }
+}
+
 /// A node that stays as long as I live.
 struct OpenNode {
     tmp: Arc<SharedTmp>,
@@ -62,11 +72,13 @@ struct OpenNode {
 }
 
 impl TmpFolder {
-    /// `folder` is the host's, for what does not stay in memory.
-    pub(super) fn new(limits: &Limits, folder: Arc<Path>, kept: Option<Arc<KeptStorage>>) -> TmpFolder {
-        let inline = !kept.as_ref().is_some_and(|kept| kept.is_slow());
+    /// `folder` is the host's, for what does not stay in memory. What INIT has kept counts for nothing where an instance has
+    /// left its own.
+    pub(super) fn new(limits: &Limits, folder: Arc<Path>, kept: Option<Arc<KeptStorage>>, left: Option<LeftFiles>) -> TmpFolder {
+        let slow = kept.as_ref().is_some_and(|kept| kept.is_slow()) || left.as_ref().is_some_and(LeftFiles::is_slow_to_drop);
+        let inline = !slow;
         TmpFolder(Arc::new(SharedTmp {
-            storage: Mutex::new(None),
+            storage: Mutex::new(left.map(|left| left.0)),
             bytes_max: limits.value(Limit::EphemeralStorageBytes),
             folder,
             kept,
@@ -81,6 +93,20 @@ impl TmpFolder {
     pub(super) fn keep(&self) -> Option<Arc<KeptStorage>> {
         let taken = self.0.storage.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.and_then(Storage::keep).map(Arc::new)
+    }
+
+    /// Takes what is in it, once the work that is under way is done. The instance must not run again. `None` if there is
+    /// nothing in it.
+    pub(super) fn leave(&self) -> impl Future<Output = Option<LeftFiles>> + Send + use<> {
+        let tmp = self.0.clone();
+        async move {
+            let _turn = tmp.turn.acquire().await.ok()?;
+            // What the instance has asked for and was not begun will not be.
+            tmp.turn.close();
+            let mut storage = tmp.storage.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            storage.close();
+            Some(LeftFiles(storage))
+        }
     }
 
     /// Whether to drop it takes long.

@@ -4,17 +4,16 @@
 //! left when the store is dropped, or the process killed. Blocks that are let go of are used again; the file does not shrink.
 //! I know neither names nor files of the guest, and what a block that was never written contains is undefined.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::limits::tmp::{BLOCK_BYTES, MEMORY_BLOCKS};
+use crate::wasm::nameless_file::nameless_file;
 
 /// See the module.
 pub(super) struct BlockStore {
@@ -65,7 +64,8 @@ impl BlockStore {
             return Ok(BlockNumber(number));
         }
         if self.disk.is_none() {
-            self.disk = Some(nameless_file(&self.folder)?);
+            std::fs::create_dir_all(&self.folder)?;
+            self.disk = Some(nameless_file(File::open(&self.folder)?)?);
         }
         let number = MEMORY_BLOCKS.checked_add(self.disk_blocks).ok_or(Errno::NOSPC)?;
         self.disk_blocks += 1;
@@ -113,28 +113,6 @@ enum BlockPlace<'a> {
     Disk(&'a File, u64),
 }
 
-/// A file that nobody can find, and that is gone when it is closed.
-fn nameless_file(folder: &Path) -> io::Result<File> {
-    std::fs::create_dir_all(folder)?;
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR) {
-        Ok(file) => Ok(file.into()),
-        // Not every file system can do that.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT) => removed_file(folder),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Makes a file and removes it: a process that is killed between the two leaves an empty one.
-fn removed_file(folder: &Path) -> io::Result<File> {
-    static MADE: AtomicU64 = AtomicU64::new(0);
-    let name = format!("tmp-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-    let path = folder.join(name);
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,15 +146,5 @@ mod tests {
         store.give_back(in_memory);
         assert_eq!([store.take().unwrap(), store.take().unwrap()], [in_memory, on_disk]);
         assert_eq!(store.take().unwrap(), BlockNumber(MEMORY_BLOCKS + 3));
-    }
-
-    #[test]
-    fn a_file_system_without_nameless_files_does_as_well() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = removed_file(folder.path()).unwrap();
-        file.write_all_at(b"text", 0).unwrap();
-        let mut read = [0; 4];
-        file.read_exact_at(&mut read, 0).unwrap();
-        assert_eq!((&read, std::fs::read_dir(folder.path()).unwrap().count()), (b"text", 0));
     }
 }

@@ -40,6 +40,17 @@ impl Storage {
         Storage { tree, blocks: BlockStore::new(folder), kept }
     }
 
+    /// As another instance finds it that goes on with it: nothing is open.
+    pub(super) fn close(&mut self) {
+        self.tree.close();
+        self.sweep();
+    }
+
+    /// Whether no file of the host is in use, and little is to be done to let it go.
+    pub(super) fn is_small(&self) -> bool {
+        !self.blocks.is_on_disk() && self.tree.nodes() <= INLINE_NODES
+    }
+
     /// `None` if there is nothing in it.
     pub(super) fn keep(mut self) -> Option<KeptStorage> {
         self.tree.settle();

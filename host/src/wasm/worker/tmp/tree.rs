@@ -128,14 +128,19 @@ impl Tree {
         self.nodes.len() - self.free.len()
     }
 
-    /// As an instance finds it that begins with it: nothing is open, and no block is its own.
-    pub(super) fn settle(&mut self) {
+    /// Nothing is open any more.
+    pub(super) fn close(&mut self) {
         for id in (0..).take(self.nodes.len()) {
             if let Some(node) = &mut self.nodes[id as usize] {
                 node.open = 0;
             }
             self.let_go(id);
         }
+    }
+
+    /// As an instance finds it that begins with it: nothing is open, and no block is its own.
+    pub(super) fn settle(&mut self) {
+        self.close();
         for node in self.nodes.iter_mut().flatten() {
             if let NodeKind::File(file) = &mut node.kind {
                 for block in file.blocks.values_mut() {
