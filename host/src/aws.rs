@@ -38,6 +38,7 @@ mod sealed;
 mod secrets;
 mod sessions;
 pub mod sigv4;
+mod streamed_body;
 mod sts;
 mod unique_id;
 

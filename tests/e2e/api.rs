@@ -168,6 +168,7 @@ stories! {
     resource_policies_are_kept: "permissions", 8;
     layers_are_published_and_used: "layers", 14;
     environments_begin_end_and_keep_their_files: "lifecycle", 12;
+    replies_leave_while_functions_run: "streaming", 10;
     functions_have_tags: "tags", 8;
     functions_have_urls: "urls", 8;
     asynchronous_calls_are_configured: "events", 7;

@@ -4,12 +4,11 @@
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::aws::error::ApiError;
-use crate::aws::request::{ApiRequest, ApiResponse};
+use crate::aws::request::{ApiRequest, ApiResponse, whole};
 
 /// The operation that a request names, without the name of its service: `secretsmanager.GetSecretValue`.
 pub fn operation(request: &ApiRequest) -> Option<&str> {
@@ -30,7 +29,7 @@ pub fn refusal(error: &ApiError) -> ApiResponse {
 }
 
 fn response(status: StatusCode, body: Vec<u8>) -> ApiResponse {
-    let mut response = Response::new(Full::from(body));
+    let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
     response

@@ -15,6 +15,7 @@ mod functions;
 pub(super) mod fuzz;
 mod identifier;
 mod input;
+mod invocation;
 mod invoke;
 mod invoked;
 mod lane;
@@ -88,7 +89,7 @@ async fn call(
     permission::require(registry, caller, request, route)?;
     let qualifier = request.parameter("Qualifier");
     let id = FunctionIdentifier::parse(&route.subject, qualifier.as_deref(), registry.account())?;
-    invoke::invoke(registry, lane, request, &id, route.operation).await
+    invocation::invoke(registry, lane, request, &id, route.operation).await
 }
 
 /// All operations but calls. Blocks.

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 
 use crate::aws::error::ApiError;
-use crate::aws::request::{ApiRequest, ApiResponse};
+use crate::aws::request::{ApiRequest, ApiResponse, whole};
 use crate::limits::iam::PARAMETERS;
 use crate::percent::form_decoded;
 
@@ -156,7 +155,7 @@ fn short(code: &str) -> &str {
 }
 
 fn xml(status: StatusCode, body: String) -> ApiResponse {
-    let mut response = Response::new(Full::from(body));
+    let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     response

@@ -6,16 +6,25 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::aws::error::ApiError;
+use crate::aws::streamed_body::StreamedBody;
 use crate::percent::{decoded, form_decoded};
 
 /// What is sent back.
-pub type ApiResponse = Response<Full<Bytes>>;
+pub type ApiResponse = Response<ApiBody>;
+
+/// Whole, or sent while it is made.
+pub type ApiBody = Either<Full<Bytes>, StreamedBody>;
+
+/// A body in one piece.
+pub fn whole(bytes: impl Into<Bytes>) -> ApiBody {
+    Either::Left(Full::new(bytes.into()))
+}
 
 /// The id of a request, on every answer.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -74,7 +83,7 @@ impl ApiRequest {
 /// An answer in JSON.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Result<ApiResponse, ApiError> {
     let body = serde_json::to_vec(value).map_err(|error| ApiError::internal(&error))?;
-    let mut response = Response::new(Full::from(body));
+    let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
@@ -82,7 +91,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<ApiResponse, A
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> ApiResponse {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(whole(Bytes::new()));
     *response.status_mut() = status;
     response
 }
@@ -97,7 +106,7 @@ pub fn refusal(error: &ApiError) -> ApiResponse {
         members.insert("Message".to_owned(), Value::Null);
     }
     let body = serde_json::to_vec(&members).unwrap_or_default();
-    let mut response = Response::new(Full::from(body));
+    let mut response = Response::new(whole(body));
     *response.status_mut() = error.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

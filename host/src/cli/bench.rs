@@ -184,7 +184,7 @@ fn function(subject: &FunctionFile<'_>) -> anyhow::Result<ColdWarmReport> {
     };
     let invocation = |revision: &Revision| {
         let context = InvokeContext::local(revision.name(), "bench".to_owned(), revision.limits(), SystemTime::now());
-        Invocation { event: event.clone(), context }
+        Invocation { event: event.clone(), context, stream: None }
     };
     let bytes = usize::try_from(std::fs::metadata(file)?.len()).unwrap_or(usize::MAX);
     let function = MeasuredFunction { bytes, deploy: &deploy, invocation: &invocation };

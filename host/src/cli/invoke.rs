@@ -159,7 +159,7 @@ async fn invoke_all(args: &Args, revision: &Arc<Revision>, event: &Bytes) -> any
         let id = Uuid::new_v4().to_string();
         let local = InvokeContext::local(revision.name(), id, revision.limits(), SystemTime::now());
         let context = InvokeContext { client_context: args.client_context.clone(), ..local };
-        let (request_id, call) = (context.request_id.clone(), Invocation { event: event.clone(), context });
+        let (request_id, call) = (context.request_id.clone(), Invocation { event: event.clone(), context, stream: None });
         let outcome = revision.call(&lane, Call::Invoke(call)).await.into_invoke();
         eprint!("{}", log_of(&request_id, "$LATEST", args.memory, &outcome, None));
         succeeded &= print(&outcome, &request_id, revision)?;

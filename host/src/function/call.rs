@@ -12,6 +12,7 @@ use crate::wasm::abi::Moment;
 
 pub use crate::wasm::worker::StreamBody;
 pub use crate::wasm::worker::invoke::{HandlerError, HandlerResult, InvokeContext};
+pub use crate::wasm::worker::reply_stream::{ReplyPart, ReplyReceiver, ReplySender, reply_stream};
 
 /// One call of a revision.
 pub enum Call<'a> {
@@ -27,6 +28,8 @@ pub struct Invocation {
     /// By convention JSON; not read here.
     pub event: Bytes,
     pub context: InvokeContext,
+    /// Where the reply goes that the function writes piece by piece; without it, it is gathered.
+    pub stream: Option<ReplySender>,
 }
 
 /// One hook of one request.

@@ -11,12 +11,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::Semaphore;
 
 use super::Shared;
-use crate::aws::request::{ApiRequest, ApiResponse};
+use crate::aws::request::{self, ApiRequest, ApiResponse};
 use crate::aws::{Api, ApiSettings};
 use crate::config::Server;
 use crate::function::build::Builder;
@@ -148,7 +148,7 @@ async fn whole(client: &Client, body: Incoming) -> Result<Bytes, ApiResponse> {
 /// Before anything is known of who asks.
 fn refused(status: StatusCode, why: &str) -> ApiResponse {
     let body = serde_json::json!({"message": why}).to_string();
-    let mut response = Response::new(Full::from(body));
+    let mut response = Response::new(request::whole(body));
     *response.status_mut() = status;
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

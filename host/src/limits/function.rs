@@ -71,6 +71,13 @@ pub mod invoke {
     pub const EVENT_BYTES: usize = 6 << 20;
     /// As recorded from AWS.
     pub const REPLY_BYTES: u64 = 6_291_556;
+    /// Of a reply that is streamed (Lambda's quota).
+    pub const STREAM_BYTES: u64 = 200 << 20;
+    /// So many parts of at most so many bytes are under way; then the function waits for its caller.
+    pub const STREAM_PARTS: usize = 16;
+    pub const STREAM_PART_BYTES: usize = 64 << 10;
+    /// Of the head of a response whose body is streamed.
+    pub const STREAM_HEAD_BYTES: usize = 64 << 10;
 }
 
 /// How often a viewer instance that was put back is compared with a new one (`function::pool`).

@@ -45,6 +45,8 @@ pub const CLIENT_CONTEXT_BYTES: usize = 3_583;
 pub const LOG_TAIL_BYTES: usize = 4_096;
 /// Of one message of a reply that is streamed.
 pub const STREAM_CHUNK_BYTES: usize = 256 << 10;
+/// So many pieces of an answer are made before its client has taken any.
+pub const STREAM_PIECES: usize = 4;
 /// Of one line in CloudWatch's embedded metric format.
 pub const EMF_METRICS: usize = 100;
 pub const EMF_DIMENSIONS: usize = 30;

@@ -1,7 +1,8 @@
 //! A function's reply as a response.
 //!
 //! A JSON object with a `statusCode` says what the response is. Any other JSON is the body of a response with status 200, as
-//! Lambda infers it.
+//! Lambda infers it. A reply that is streamed may begin with such an object and eight zeros; its content type says so
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/response-streaming-tutorial.html>).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,12 +12,49 @@ use serde_json::{Map, Value};
 
 /// The response of a reply; or why there is none.
 pub fn response(reply: &[u8]) -> Result<Response<Bytes>, String> {
+    // A stream that was gathered: no JSON has a zero in it.
+    if reply.starts_with(b"{")
+        && let StreamHead::Whole(response) = stream_head(Some(WITH_HEAD), reply)?
+    {
+        return Ok(response);
+    }
     let value: Value = serde_json::from_slice(reply).map_err(|error| format!("no JSON: {error}"))?;
     match value {
         Value::Object(mut object) if object.contains_key("statusCode") => told(&mut object),
         Value::String(text) => inferred(text.into()),
         _ => inferred(Bytes::copy_from_slice(reply)),
     }
+}
+
+/// The content type of a streamed reply that begins with the head of the response.
+const WITH_HEAD: &str = "application/vnd.awslambda.http-integration-response";
+/// Between that head and the body.
+const HEAD_END: [u8; 8] = [0; 8];
+
+/// What the first bytes of a streamed reply say.
+#[derive(Debug)]
+pub enum StreamHead {
+    /// The response, with the part of its body that is there.
+    Whole(Response<Bytes>),
+    /// More bytes are needed.
+    Part,
+}
+
+/// Reads the head of a response whose body is streamed; `begun` is what there is of the reply, with this content type.
+pub fn stream_head(content_type: Option<&str>, begun: &[u8]) -> Result<StreamHead, String> {
+    if content_type != Some(WITH_HEAD) {
+        let content_type = content_type.unwrap_or("application/octet-stream");
+        let mut response = Response::new(Bytes::copy_from_slice(begun));
+        response.headers_mut().insert(header::CONTENT_TYPE, header_value("content-type", content_type)?);
+        return Ok(StreamHead::Whole(response));
+    }
+    let Some(end) = begun.windows(HEAD_END.len()).position(|bytes| bytes == HEAD_END) else { return Ok(StreamHead::Part) };
+    let head = serde_json::from_slice(&begun[..end]).map_err(|error| format!("the head of its stream is no JSON: {error}"))?;
+    let Value::Object(mut head) = head else { return Err("the head of its stream is no object".to_owned()) };
+    head.entry("statusCode").or_insert_with(|| 200.into());
+    head.retain(|name, _| !["body", "isBase64Encoded"].contains(&name.as_str()));
+    let body = Bytes::copy_from_slice(&begun[end + HEAD_END.len()..]);
+    Ok(StreamHead::Whole(told(&mut head)?.map(|_| body)))
 }
 
 fn inferred(body: Bytes) -> Result<Response<Bytes>, String> {
@@ -125,6 +163,27 @@ mod tests {
         ] {
             assert_eq!(shown(reply), Ok((status, headers.to_owned(), body.to_owned())), "{reply}");
         }
+    }
+
+    #[test]
+    fn a_stream_begins_with_the_head_of_the_response_if_it_says_so() {
+        let shown = |content_type: Option<&str>, begun: &[u8]| match stream_head(content_type, begun)? {
+            StreamHead::Part => Ok::<_, String>(None),
+            StreamHead::Whole(response) => {
+                let content_type = response.headers()[header::CONTENT_TYPE].to_str().unwrap_or_default().to_owned();
+                Ok(Some((response.status().as_u16(), content_type, response.body().to_vec())))
+            }
+        };
+        let whole = |status, content_type: &str, body: &[u8]| Ok(Some((status, content_type.to_owned(), body.to_vec())));
+        assert_eq!(shown(None, b"ab"), whole(200, "application/octet-stream", b"ab"));
+        assert_eq!(shown(Some("text/html"), b"{}\0\0\0\0\0\0\0\0"), whole(200, "text/html", b"{}\0\0\0\0\0\0\0\0"));
+        let head = br#"{"statusCode":404,"headers":{"Content-Type":"text/plain"},"body":"ignored"}"#;
+        let begun = [&head[..], &HEAD_END, b"none"].concat();
+        assert_eq!(shown(Some(WITH_HEAD), &begun), whole(404, "text/plain", b"none"));
+        assert_eq!(response(&begun).map(|response| response.into_body()), Ok(Bytes::from_static(b"none")), "gathered");
+        assert_eq!(shown(Some(WITH_HEAD), &begun[..head.len() + 7]), Ok(None), "seven zeros");
+        assert_eq!(shown(Some(WITH_HEAD), b"{}\0\0\0\0\0\0\0\0"), whole(200, "application/json", b""));
+        assert_eq!(shown(Some(WITH_HEAD), b"[]\0\0\0\0\0\0\0\0"), Err("the head of its stream is no object".to_owned()));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The Node-style Runtime: runs a function's JavaScript as Node.js does on AWS Lambda.
 //!
 //! QuickJS and Node's modules are those of the crate `wasm-rquickjs` (`build.rs`); `runtime.js` is what Lambda's own runtime
-//! client is there: it loads the handler, and makes of an event a call of it. Here the two meet the world `function-runtime`.
+//! client is there: it loads the handler, and makes of an event a call of it. Here the two meet the world
+//! `streaming-function-runtime`.
 //!
 //!     init ─► engine, modules, runtime.js, the function's code ─► nothing of the host's is held ─► snapshot
 //!     snapshot ─► handle: clocks and random numbers anew ─► handle, handle, … (one at a time; what is pending stays)
@@ -16,15 +17,16 @@ use std::sync::LazyLock;
 use std::task::Poll;
 use std::time::Duration;
 
-use rquickjs::{CatchResultExt as _, Ctx, Function, Object, Persistent, Promise, Value};
+use rquickjs::{CatchResultExt as _, Ctx, Function, Object, Persistent, Promise, TypedArray, Value};
 
+use edgeward::function::response_stream;
 use exports::edgeward::function::handler::{self, Context, Error};
 use exports::edgeward::runtime::code;
 use internal::runtime_services::with_component_context;
 
 wit_bindgen::generate!({
     path: ["../../../wit/edge", "../../../wit/function", "../../../wit/runtime"],
-    world: "edgeward:runtime/function-runtime",
+    world: "edgeward:runtime/streaming-function-runtime",
     generate_all,
 });
 
@@ -91,7 +93,11 @@ fn start(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     let position = Function::new(ctx.clone(), |file: String, line: u32, column: i32| {
         source_map::position(&file, line, column).map(rquickjs::convert::List)
     })?;
-    setup.call::<_, ()>((exit, position))?;
+    let set_content_type = Function::new(ctx.clone(), |content_type: String| response_stream::set_content_type(&content_type))?;
+    let write = Function::new(ctx.clone(), |bytes: TypedArray<'_, u8>| {
+        response_stream::write(&wrappers::copy_typed_array_bytes(&bytes).unwrap_or_default());
+    })?;
+    setup.call::<_, ()>((exit, position, set_content_type, write))?;
     CLIENT.set(Some(Persistent::save(ctx, client)));
     Ok(())
 }

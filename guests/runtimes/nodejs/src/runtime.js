@@ -18,7 +18,11 @@ let handler;
 // The call, or INIT, that an error with no other place belongs to.
 let current;
 
-export function setup(exit, position) {
+// What a streaming handler has of the host: `setContentType`, and `write`, which waits where the client is slow.
+let reply;
+
+export function setup(exit, position, setContentType, write) {
+    reply = { setContentType, write };
     identify();
     // Read when a stack is; `build.rs` has the place.
     Object.defineProperty(globalThis, '__edgeward_source_position', {
@@ -155,19 +159,20 @@ function invoke(call, event, context) {
     if (typeof result?.then === 'function') result.then(context.succeed, context.fail);
 }
 
-/** A handler that writes a stream: its bytes are the reply. */
+/** A handler that writes a stream: its bytes are the reply, and leave while it runs. */
 async function stream(call, event, context) {
     const { Writable } = require('node:stream');
-    const chunks = [];
+    let isBegun = false;
     const response = new Writable({
         highWaterMark: handler[HIGH_WATER_MARK],
         write(chunk, encoding, done) {
-            chunks.push(chunk);
+            isBegun = true;
+            reply.write(chunk);
             done();
         },
     });
     call.exhausted = () => call.fail(new Error('Response stream is not finished.'));
-    response.setContentType = () => {};
+    response.setContentType = (contentType) => reply.setContentType(String(contentType));
     response.on('error', call.fail);
     context.callbackWaitsForEmptyEventLoop = true;
     const result = handler(event, response, context);
@@ -176,7 +181,8 @@ async function stream(call, event, context) {
     if (!response.writableFinished) {
         await new Promise((resolve) => response.on('finish', resolve));
     }
-    call.reply(new Uint8Array(Buffer.concat(chunks)));
+    if (!isBegun) reply.write(new Uint8Array(0));
+    call.reply(new Uint8Array(0));
 }
 
 function streamifyResponse(handler, options) {

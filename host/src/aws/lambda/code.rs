@@ -6,14 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
-use http_body_util::Full;
 use ring::hmac;
 
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::{CodeRecord, milliseconds};
 use crate::aws::lambda::input::CodeInput;
 use crate::aws::lambda::registry::{CodeUpload, Registry};
-use crate::aws::request::{ApiRequest, ApiResponse};
+use crate::aws::request::{ApiRequest, ApiResponse, whole};
 use crate::limits::init::PACKAGE_BYTES;
 use crate::limits::lambda::{LOCATION_S, ZIP_BYTES};
 use crate::runtime::{PackageError, check_package};
@@ -103,7 +102,7 @@ pub fn download(registry: &Registry, request: &ApiRequest, digest: &str) -> Resu
     let digest = BlobDigest::try_from(digest.to_owned()).map_err(|_| refused())?;
     let bytes = registry.store().blobs().read(digest, "zip");
     let bytes = bytes.map_err(|_| ApiError::not_found("The specified key does not exist."))?;
-    let mut response = ApiResponse::new(Full::from(bytes));
+    let mut response = ApiResponse::new(whole(bytes));
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
     Ok(response)

@@ -1,6 +1,6 @@
 //! One call of a function, for a caller who waits for its reply.
 //!
-//!     who is called ──► is the event one? ──► is there room? ──► the revision, built if it is not ──► call ──► reply, log
+//!     who is called ──► is there room? ──► the revision, built if it is not ──► call ──► reply, log
 //!
 //! A function's own error is an answer with status 200; other statuses say that it did not run. A call goes on when its
 //! caller leaves, as on Lambda.
@@ -9,15 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
-use http_body_util::Full;
-use serde::de::IgnoredAny;
 
-use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::aliases;
 use crate::aws::lambda::configuration::{State, milliseconds};
@@ -27,12 +20,9 @@ use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::invoked::Invoked;
 use crate::aws::lambda::record::Function;
 use crate::aws::lambda::registry::{FunctionEntry, Registry};
-use crate::aws::lambda::route::LambdaOperation;
-use crate::aws::lambda::streaming;
-use crate::aws::request::{ApiRequest, ApiResponse, empty};
 use crate::failure::{Failure, Scope};
 use crate::function::build::DeployError;
-use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome, Usage};
+use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome, ReplySender, Usage};
 use crate::function::concurrency::account::{CallPermit, ConcurrencyRefusal};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
@@ -40,139 +30,27 @@ use crate::function::report::log_of;
 use crate::function::revision::Revision;
 use crate::function::spec::CodeId;
 use crate::language::Language;
-use crate::limits::invoke::EVENT_BYTES;
-use crate::limits::lambda::{CLIENT_CONTEXT_BYTES, LOG_TAIL_BYTES};
 use crate::limits::{Limits, Profile};
 use crate::telemetry::ApiMetrics;
 use crate::wasm::init::InitError;
 
-static EXECUTED_VERSION: HeaderName = HeaderName::from_static("x-amz-executed-version");
-static FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
-static LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
-
 /// Somebody to call, and room for it.
 pub struct AdmittedCall {
-    deployed: Arc<Deployed>,
+    pub deployed: Arc<Deployed>,
     /// As the caller named it.
     arn: String,
     _permit: CallPermit,
 }
 
-/// `POST /2015-03-31/functions/{name}/invocations`
-pub async fn invoke(
-    registry: &Arc<Registry>,
-    lane: &Rc<WorkerLane>,
-    request: &ApiRequest,
-    id: &FunctionIdentifier,
-    operation: LambdaOperation,
-) -> Result<ApiResponse, ApiError> {
-    let kind = request.header("x-amz-invocation-type").unwrap_or("RequestResponse");
-    let wants_log = wants_log(request)?;
-    let client_context = client_context(request)?;
-    let event = event(&request.body)?;
-    let mut constraints = Constraints::default();
-    constraints.one_of("invocationType", kind, &["Event", "RequestResponse", "DryRun"]);
-    constraints.finish()?;
-    match kind {
-        "DryRun" => {
-            resolve(registry, id)?;
-            return Ok(empty(StatusCode::NO_CONTENT));
-        }
-        "Event" => return Err(ApiError::not_there("The invocation type Event")),
-        _ => {}
-    }
-    let admitted = admit(registry, id)?;
-    let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
-    let call = CallInput { request_id: request.id.clone(), event, client_context, trace_id };
-    let running = tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call));
-    let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
-
-    let log = wants_log.then(|| STANDARD.encode(tail(&invoked.log)));
-    let version = HeaderValue::from_str(&invoked.version).map_err(|error| ApiError::internal(&error))?;
-    let mut response = match operation {
-        LambdaOperation::InvokeWithResponseStream => streaming::answer(&invoked, log)?,
-        _ => whole(invoked, log)?,
-    };
-    response.headers_mut().insert(EXECUTED_VERSION.clone(), version);
-    Ok(response)
-}
-
-/// A reply, or the object in its place, in one piece.
-fn whole(invoked: Invoked, log: Option<String>) -> Result<ApiResponse, ApiError> {
-    let (body, failed) = match invoked.result {
-        Ok(reply) => (Bytes::from(reply), false),
-        Err(payload) => (Bytes::from(serde_json::to_vec(&payload).map_err(|error| ApiError::internal(&error))?), true),
-    };
-    let mut response = Response::new(Full::new(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if failed {
-        headers.insert(FUNCTION_ERROR.clone(), HeaderValue::from_static("Unhandled"));
-    }
-    if let Some(log) = log.and_then(|log| HeaderValue::from_str(&log).ok()) {
-        headers.insert(LOG_RESULT.clone(), log);
-    }
-    Ok(response)
-}
-
-fn wants_log(request: &ApiRequest) -> Result<bool, ApiError> {
-    match request.header("x-amz-log-type") {
-        None | Some("None") => Ok(false),
-        Some("Tail") => Ok(true),
-        Some(other) => {
-            let mut constraints = Constraints::default();
-            constraints.one_of("logType", other, &["None", "Tail"]);
-            constraints.finish().map(|()| false)
-        }
-    }
-}
-
-/// The last bytes of a log, beginning with a whole character.
-fn tail(log: &str) -> &str {
-    &log[log.ceil_char_boundary(log.len().saturating_sub(LOG_TAIL_BYTES))..]
-}
-
-/// A JSON object.
-fn client_context(request: &ApiRequest) -> Result<Option<String>, ApiError> {
-    let Some(sent) = request.header("x-amz-client-context") else { return Ok(None) };
-    let wrong = |message| Err(ApiError::bad_request("InvalidRequestContentException", message));
-    if sent.len() > CLIENT_CONTEXT_BYTES {
-        return wrong("Client context must be no more than 3583 bytes.");
-    }
-    let text = STANDARD.decode(sent).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let object = text.filter(|text| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok());
-    match object {
-        Some(text) => Ok(Some(text)),
-        None => wrong("Client context must be a valid Base64-encoded JSON object."),
-    }
-}
-
-/// The event, which is JSON; nothing is `{}`.
-pub fn event(body: &Bytes) -> Result<Bytes, ApiError> {
-    if body.len() > EVENT_BYTES {
-        let message = format!("Request must be smaller than {EVENT_BYTES} bytes for the InvokeFunction operation");
-        return Err(ApiError::too_large("RequestEntityTooLargeException", message));
-    }
-    if body.is_empty() {
-        return Ok(Bytes::from_static(b"{}"));
-    }
-    match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(_) => Ok(body.clone()),
-        Err(error) => Err(ApiError::bad_request(
-            "InvalidRequestContentException",
-            format!("Could not parse request body into json: Could not parse payload into json: {error}"),
-        )),
-    }
-}
-
-struct Resolved {
+/// Whom a call is for.
+pub struct Resolved {
     entry: Arc<FunctionEntry>,
     function: Arc<Function>,
     deployed: Arc<Deployed>,
 }
 
 /// The version that a call runs.
-fn resolve(registry: &Registry, id: &FunctionIdentifier) -> Result<Resolved, ApiError> {
+pub fn resolve(registry: &Registry, id: &FunctionIdentifier) -> Result<Resolved, ApiError> {
     let account = registry.account();
     let missing = || {
         // As recorded: this operation tells the version that nobody asked for.
@@ -230,6 +108,8 @@ pub struct CallInput {
     pub event: Bytes,
     pub client_context: Option<String>,
     pub trace_id: Option<String>,
+    /// Where a reply goes that is written piece by piece.
+    pub stream: Option<ReplySender>,
 }
 
 /// Runs a call. Its place is taken until this has ended.
@@ -254,7 +134,7 @@ pub async fn run(
     let (outcome, error) = match built {
         Ok(revision) => {
             let context = context(&admitted, &revision, &call);
-            let invocation = Invocation { event: call.event, context };
+            let invocation = Invocation { event: call.event, context, stream: call.stream };
             let outcome = revision.call(&lane, Call::Invoke(invocation)).await.into_invoke();
             let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(&registry.metrics, failure))?;
             (outcome, error)
@@ -277,7 +157,7 @@ pub async fn run(
         (None, Ok(Ok(reply))) => Ok(if reply.is_empty() { b"null".to_vec() } else { reply }),
         (None, _) => return Err(ApiError::internal(&"a call ended without a result")),
     };
-    Ok(Invoked { version: deployed.version.clone(), result, log })
+    Ok(Invoked { result, log })
 }
 
 fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> InvokeContext {
@@ -350,24 +230,6 @@ fn not_initialised(error: &DeployError, request_id: &str) -> Result<(InvokeOutco
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_event_is_json_of_at_most_six_megabytes() {
-        assert_eq!(event(&Bytes::new()).unwrap(), "{}");
-        assert_eq!(event(&Bytes::from_static(b" [1]")).unwrap(), " [1]");
-        let error = event(&Bytes::from_static(b"{a}")).unwrap_err();
-        assert_eq!(error.code, "InvalidRequestContentException");
-        let of = |length: usize| Bytes::from(format!("\"{}\"", "a".repeat(length - 2)));
-        assert!(event(&of(EVENT_BYTES)).is_ok());
-        assert_eq!(event(&of(EVENT_BYTES + 1)).unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
-    }
-
-    #[test]
-    fn the_end_of_a_long_log_is_told() {
-        let log = format!("ä{}", "b".repeat(LOG_TAIL_BYTES - 1));
-        assert_eq!(tail(&log).len(), LOG_TAIL_BYTES - 1, "half a character is none");
-        assert_eq!(tail("short"), "short");
-    }
 
     #[test]
     fn a_chance_is_less_than_one() {

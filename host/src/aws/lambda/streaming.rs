@@ -1,46 +1,101 @@
-//! A call whose reply is sent as an event stream: in chunks, and then how it ended.
-//!
-//! A function's reply is one piece here, and so is the stream: what streams is the form that clients want. Source:
+//! A call whose reply is sent as an event stream: in chunks, while it is written, and then how it ended. Source:
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html> (the framing), and botocore's model.
 //!
 //!     total length, headers length, CRC of these │ headers │ payload │ CRC of all before
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http_body_util::Full;
+use http_body_util::Either;
 use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
 
 use crate::aws::error::ApiError;
+use crate::aws::lambda::invoke::{AdmittedCall, CallInput, run};
 use crate::aws::lambda::invoked::Invoked;
-use crate::aws::request::ApiResponse;
+use crate::aws::lambda::registry::Registry;
+use crate::aws::request::{ApiResponse, whole};
+use crate::aws::streamed_body::{PieceSender, streamed};
+use crate::function::call::{ReplyPart, ReplyReceiver, reply_stream};
+use crate::function::lane::WorkerLane;
 use crate::limits::lambda::STREAM_CHUNK_BYTES;
 
 const HEADER_IS_TEXT: u8 = 7;
 
-/// The answer for a call that ran. `log` is the end of its log, in base64, if the caller wants it.
-pub fn answer(invoked: &Invoked, log: Option<String>) -> Result<ApiResponse, ApiError> {
-    let mut body = Vec::new();
-    let mut ended = Map::new();
-    match &invoked.result {
-        Ok(reply) => {
-            for chunk in reply.chunks(STREAM_CHUNK_BYTES) {
+type RunningCall = JoinHandle<Result<Invoked, ApiError>>;
+
+/// Runs a call. Its answer begins with the first bytes that the function writes, or when it has ended.
+pub async fn invoke(
+    registry: &Arc<Registry>,
+    lane: &Rc<WorkerLane>,
+    admitted: AdmittedCall,
+    call: CallInput,
+    wants_log: bool,
+) -> Result<ApiResponse, ApiError> {
+    let (sender, mut parts) = reply_stream();
+    let call = CallInput { stream: Some(sender), ..call };
+    let running = tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call));
+    let body = match parts.recv().await {
+        Some(first) => {
+            let (pieces, body) = streamed();
+            tokio::task::spawn_local(send(pieces, first, parts, running, wants_log));
+            Either::Right(body)
+        }
+        None => {
+            let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
+            let mut body = Vec::new();
+            for chunk in invoked.result.iter().flat_map(|reply| reply.chunks(STREAM_CHUNK_BYTES)) {
                 message(&mut body, "PayloadChunk", "application/octet-stream", chunk)?;
             }
+            complete(&mut body, &invoked, wants_log)?;
+            whole(body)
         }
-        Err(error) => {
-            let details = serde_json::to_string(error).map_err(|error| ApiError::internal(&error))?;
-            ended.insert("ErrorCode".to_owned(), error.error_type.as_str().into());
-            ended.insert("ErrorDetails".to_owned(), details.into());
-        }
-    }
-    if let Some(log) = log {
-        ended.insert("LogResult".to_owned(), log.into());
-    }
-    let ended = serde_json::to_vec(&Value::Object(ended)).map_err(|error| ApiError::internal(&error))?;
-    message(&mut body, "InvokeComplete", "application/json", &ended)?;
-    let mut response = ApiResponse::new(Full::from(body));
+    };
+    let mut response = ApiResponse::new(body);
     let kind = HeaderValue::from_static("application/vnd.amazon.eventstream");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)
+}
+
+/// Sends what a function writes until it has ended, or nobody wants more.
+async fn send(pieces: PieceSender, first: ReplyPart, mut parts: ReplyReceiver, running: RunningCall, wants_log: bool) {
+    let mut next = Some(first);
+    while let Some(part) = next {
+        let mut piece = Vec::new();
+        let piece = message(&mut piece, "PayloadChunk", "application/octet-stream", &part.bytes).map(|()| piece.into());
+        if pieces.send(piece.map_err(|error| broken_off(&error))).await.is_err() {
+            return;
+        }
+        next = parts.recv().await;
+    }
+    let ended = match running.await {
+        Ok(ended) => ended,
+        Err(error) => Err(ApiError::internal(&error)),
+    };
+    let mut piece = Vec::new();
+    let ended = ended.and_then(|invoked| complete(&mut piece, &invoked, wants_log));
+    // Who has left is told nothing.
+    let _ = pieces.send(ended.map(|()| piece.into()).map_err(|error| broken_off(&error))).await;
+}
+
+fn broken_off(error: &ApiError) -> anyhow::Error {
+    anyhow::anyhow!("the stream of a reply ends early: {}", error.code)
+}
+
+/// How a call has ended, which is the last message.
+fn complete(to: &mut Vec<u8>, invoked: &Invoked, wants_log: bool) -> Result<(), ApiError> {
+    let mut ended = Map::new();
+    if let Err(error) = &invoked.result {
+        let details = serde_json::to_string(error).map_err(|error| ApiError::internal(&error))?;
+        ended.insert("ErrorCode".to_owned(), error.error_type.as_str().into());
+        ended.insert("ErrorDetails".to_owned(), details.into());
+    }
+    if wants_log {
+        ended.insert("LogResult".to_owned(), invoked.log_tail().into());
+    }
+    let ended = serde_json::to_vec(&Value::Object(ended)).map_err(|error| ApiError::internal(&error))?;
+    message(to, "InvokeComplete", "application/json", &ended)
 }
 
 fn message(to: &mut Vec<u8>, event: &str, content_type: &str, payload: &[u8]) -> Result<(), ApiError> {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::aws::authorization::Caller;
@@ -18,7 +17,7 @@ use crate::aws::lambda::invoke::{CallInput, admit, run};
 use crate::aws::lambda::permission::{self, require_url};
 use crate::aws::lambda::record::UrlRecord;
 use crate::aws::lambda::registry::Registry;
-use crate::aws::request::{ApiRequest, ApiResponse};
+use crate::aws::request::{ApiRequest, ApiResponse, whole};
 use crate::function::lane::WorkerLane;
 use crate::limits::invoke::EVENT_BYTES;
 use crate::payload::event::{self, EventEndpoint};
@@ -70,7 +69,7 @@ pub fn forbidden(message: Option<&str>) -> ApiResponse {
 pub const UNAUTHORISED: &str = "Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html";
 
 fn told(status: StatusCode, body: String) -> ApiResponse {
-    let mut response = Response::new(Full::from(body));
+    let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
@@ -130,13 +129,13 @@ async fn called(
         return Err(ApiError::too_large("RequestEntityTooLargeException", "Request Too Long"));
     }
     let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
-    let call = CallInput { request_id: request.id.clone(), event: event.into(), client_context: None, trace_id };
+    let call = CallInput { request_id: request.id.clone(), event: event.into(), client_context: None, trace_id, stream: None };
     let running = tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call));
     let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
     let bad = || told(FUNCTION_FAILED, "Internal Server Error".to_owned());
     let Ok(reply) = invoked.result else { return Ok(bad()) };
     Ok(match reply::response(&reply) {
-        Ok(response) => response.map(Full::new),
+        Ok(response) => response.map(whole),
         Err(why) => {
             tracing::info!(function = found.function.name, "its reply is no response: {why}");
             bad()

@@ -49,7 +49,7 @@ impl Revision {
             Err(failure) => return InvokeOutcome::refused(failure),
         };
         let unfinished = UnfinishedCall::of(self, acquired.start);
-        let called = instance.inner().invoke(pool.code(), invocation.event, invocation.context).await;
+        let called = instance.inner().invoke(pool.code(), invocation.event, invocation.context, invocation.stream).await;
         unfinished.end();
         self.concluded(pool, instance, acquired, called, |answer| match answer {
             Ok(_) => Served::Whole,

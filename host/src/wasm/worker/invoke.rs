@@ -16,6 +16,7 @@ use wasmtime_wasi::p2::bindings::Command;
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
 use crate::wasm::worker::cgi::{ProgramEnd, Stdin, Stdout, how_it_ended};
+use crate::wasm::worker::reply_stream::{ReplySender, WrittenReply};
 use crate::wasm::worker::{Http, WorkerCallResult, WorkerCode, WorkerInstance, failure, host};
 use crate::wasm::world::HANDLER;
 
@@ -75,14 +76,30 @@ pub(super) fn milliseconds(time: SystemTime) -> u64 {
 }
 
 impl WorkerInstance {
-    /// Runs one call. After a failure the instance must be dropped; an error of the function's own is none.
-    pub async fn invoke(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> WorkerCallResult<HandlerResult> {
-        let result = self.invoke_within(code, event, context).await;
+    /// Runs one call. After a failure the instance must be dropped; an error of the function's own is none. What the function
+    /// writes piece by piece goes to `stream`, if there is one, and is not in the reply.
+    pub async fn invoke(
+        &mut self,
+        code: &WorkerCode,
+        event: Bytes,
+        context: InvokeContext,
+        stream: Option<ReplySender>,
+    ) -> WorkerCallResult<HandlerResult> {
+        let result = self.invoke_within(code, event, context, stream).await;
+        // The stream ends with the call.
+        self.store.data_mut().reply = WrittenReply::default();
         WorkerCallResult { result, fuel: self.fuel_used(code) }
     }
 
-    async fn invoke_within(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> Result<HandlerResult, Failure> {
+    async fn invoke_within(
+        &mut self,
+        code: &WorkerCode,
+        event: Bytes,
+        context: InvokeContext,
+        stream: Option<ReplySender>,
+    ) -> Result<HandlerResult, Failure> {
         self.begin(code)?;
+        self.store.data_mut().reply = WrittenReply::new(stream, code.limits.value(Limit::ReplyBytes));
         let meter = self.store.data().meter.clone();
         match (self.handler, self.http.clone().as_deref()) {
             (Some(handler), _) => WorkerInstance::within(code, &meter, self.handle(code, handler, event, &context)).await?,
@@ -110,7 +127,8 @@ impl WorkerInstance {
             Ok((Ok(reply),)) if reply.len() as u64 > code.limits.value(Limit::ReplyBytes) => Err(code.over(Limit::ReplyBytes)),
             Ok((answer,)) => {
                 self.exited = answer.as_ref().is_err_and(HandlerError::is_exit);
-                Ok(answer)
+                let written = self.store.data_mut().reply.take();
+                Ok(answer.map(|reply| written.unwrap_or(reply)))
             }
             Err(error) => Err(failure(&mut self.store, &code.limits, &error)),
         }
@@ -136,8 +154,7 @@ impl WorkerInstance {
         let output = Stdout::new();
         let stdin = Stdin::new(Full::new(event).map_err(|never| match never {}).boxed_unsync());
         self.store.data_mut().run_as_program(&variables(context, &code.surroundings.environment), stdin, output.clone());
-        let reply_max = usize::try_from(code.limits.value(Limit::ReplyBytes)).unwrap_or(usize::MAX);
-        let mut reply = Vec::new();
+        let mut reply = std::mem::take(&mut self.store.data_mut().reply);
         let ended = {
             let mut run = pin!(async {
                 let returned = program.wasi_cli_run().call_run(&mut self.store).await;
@@ -146,10 +163,11 @@ impl WorkerInstance {
             });
             let mut read = pin!(async {
                 while let Some(bytes) = poll_fn(|cx| output.poll_take(cx)).await {
-                    if reply.len() + bytes.len() > reply_max {
-                        return Err(code.over(Limit::ReplyBytes));
+                    match reply.write(bytes) {
+                        Ok(None) => {}
+                        Ok(Some(part)) => part.send().await,
+                        Err(limit) => return Err(code.over(limit)),
                     }
-                    reply.extend_from_slice(&bytes);
                 }
                 Ok(())
             });
@@ -164,7 +182,7 @@ impl WorkerInstance {
             })
         };
         match ended {
-            Ok(()) => Ok(Ok(reply)),
+            Ok(()) => Ok(Ok(reply.take().unwrap_or_default())),
             Err(ProgramEnd::Failed(error)) => Err(failure(&mut self.store, &code.limits, &error)),
             Err(ProgramEnd::Status(status)) => Ok(Err(HandlerError {
                 error_type: "Runtime.ExitError".to_owned(),

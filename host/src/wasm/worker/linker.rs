@@ -7,13 +7,14 @@ use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 use crate::wasm::sealed;
 use crate::wasm::worker::state::WorkerState;
 use crate::wasm::worker::tmp::WorkerFiles;
-use crate::wasm::worker::{offered, outgoing, resolve, sockets};
+use crate::wasm::worker::{offered, outgoing, resolve, response_stream, sockets};
 
 const PACKAGES: [&str; 7] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
 
 /// Whether a worker component may import an interface of this name.
 pub fn allows(import: &str) -> bool {
     sealed::OWN.contains(&import)
+        || import == response_stream::NAME
         || offered::names().any(|name| name == import)
         || import.split_once('/').is_some_and(|(package, interface)| {
             let version = interface.split_once('@').map_or("", |(_, version)| version);
@@ -27,7 +28,8 @@ pub fn allows(import: &str) -> bool {
 /// The imports that are allowed, for a message; `offered::advice` has more about some names.
 pub fn allowed() -> String {
     let offered: Vec<&str> = offered::names().collect();
-    format!("{}, {}, and WASI 0.2 and 0.3 ({})", sealed::OWN.join(", "), offered.join(", "), PACKAGES.join(", "))
+    let own = [&sealed::OWN[..], &[response_stream::NAME]].concat().join(", ");
+    format!("{own}, {}, and WASI 0.2 and 0.3 ({})", offered.join(", "), PACKAGES.join(", "))
 }
 
 pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
@@ -38,6 +40,7 @@ pub fn linker(engine: &Engine) -> Result<Linker<WorkerState>> {
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     offered::add(&mut linker)?;
+    response_stream::add(&mut linker)?;
     linker.allow_shadowing(true);
     resolve::add(&mut linker)?;
     outgoing::add(&mut linker)?;

@@ -25,6 +25,7 @@ use crate::wasm::worker::handler_error::HandlerError;
 use crate::wasm::worker::holdings::{self, Permits};
 use crate::wasm::worker::meter::Meter;
 use crate::wasm::worker::output::FunctionLog;
+use crate::wasm::worker::reply_stream::WrittenReply;
 use crate::wasm::worker::tmp::{FilesView, KeptStorage, LeftFiles, TmpFolder};
 
 /// What the instances of a function share.
@@ -63,6 +64,8 @@ pub struct WorkerState {
     pub(super) exceeded: Option<Limit>,
     /// The function's own error of its INIT, which is that of its first call.
     pub(super) failed_init: Option<HandlerError>,
+    /// Of the running call.
+    pub(super) reply: WrittenReply,
     pub(super) environment: Arc<BTreeMap<String, String>>,
     pub(super) sockets: Arc<RawSockets>,
     pub(super) permits: Permits,
@@ -99,6 +102,7 @@ impl WorkerState {
             meter: Arc::new(Meter::new(limits, surroundings.cpu_share)),
             exceeded: None,
             failed_init: None,
+            reply: WrittenReply::default(),
             key_values: surroundings.key_values.clone(),
             field_size_max,
             uncounted: 0,
