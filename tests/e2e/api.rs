@@ -167,6 +167,7 @@ stories! {
     what_is_wrong_is_refused_in_lambdas_words: "errors", 24;
     resource_policies_are_kept: "permissions", 8;
     layers_are_published_and_used: "layers", 14;
+    layers_are_shared_by_their_policies: "layer_permissions", 7;
     functions_have_tags: "tags", 8;
     functions_have_urls: "urls", 8;
     asynchronous_calls_are_configured: "events", 7;

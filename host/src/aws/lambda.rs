@@ -17,11 +17,14 @@ mod input;
 mod invoke;
 mod invoked;
 mod lane;
+mod layer_permissions;
 mod layer_record;
 mod layers;
 mod paging;
 mod permission;
 mod permissions;
+mod policy_record;
+mod precondition;
 mod provisioned;
 mod record;
 mod recursion;
@@ -143,6 +146,9 @@ fn control(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest, rout
         Op::GetLayer => layers::get(registry, request, subject, detail),
         Op::GetLayerByArn => layers::get_by_arn(registry, request, &request.parameter("Arn").unwrap_or_default()),
         Op::DeleteLayer => layers::delete(registry, subject, detail),
+        Op::AddLayerPermission => layer_permissions::add(registry, request, subject, detail),
+        Op::GetLayerPolicy => layer_permissions::get(registry, subject, detail),
+        Op::RemoveLayerPermission => layer_permissions::remove(registry, request, subject, detail, &route.statement),
         Op::Invoke | Op::InvokeWithResponseStream | Op::NotThere => Err(ApiError::unknown_operation()),
     }
 }

@@ -11,6 +11,8 @@ pub struct Route {
     /// A function, a layer, or an ARN; and what is below it.
     pub subject: String,
     pub detail: String,
+    /// The statement of a layer's policy.
+    pub statement: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,9 @@ pub enum LambdaOperation {
     GetLayer,
     GetLayerByArn,
     DeleteLayer,
+    AddLayerPermission,
+    GetLayerPolicy,
+    RemoveLayerPermission,
     /// AWS has it.
     NotThere,
 }
@@ -144,11 +149,18 @@ pub fn route(request: &ApiRequest) -> Option<Route> {
         (&Method::GET, ["2018-10-31", "layers", _, "versions"]) => (Op::ListLayerVersions, "ListLayerVersions"),
         (&Method::GET, ["2018-10-31", "layers", _, "versions", _]) => (Op::GetLayer, "GetLayerVersion"),
         (&Method::DELETE, ["2018-10-31", "layers", _, "versions", _]) => (Op::DeleteLayer, "DeleteLayerVersion"),
+        (&Method::POST, ["2018-10-31", "layers", _, "versions", _, "policy"]) => {
+            (Op::AddLayerPermission, "AddLayerVersionPermission")
+        }
+        (&Method::GET, ["2018-10-31", "layers", _, "versions", _, "policy"]) => (Op::GetLayerPolicy, "GetLayerVersionPolicy"),
+        (&Method::DELETE, ["2018-10-31", "layers", _, "versions", _, "policy", _]) => {
+            (Op::RemoveLayerPermission, "RemoveLayerVersionPermission")
+        }
         (&Method::GET, ["2018-10-31", "layers"]) if request.parameter("find").is_some() => (Op::GetLayerByArn, "GetLayerVersion"),
         (&Method::GET, ["2018-10-31", "layers"]) => (Op::ListLayers, "ListLayers"),
         (_, [date, ..]) if date.len() == 10 && date.starts_with("20") => (Op::NotThere, "Unsupported"),
         _ => return None,
     };
     let text = |index: usize| parts.get(index).map(|part| (*part).to_owned()).unwrap_or_default();
-    Some(Route { operation, action, subject: text(2), detail: text(4) })
+    Some(Route { operation, action, subject: text(2), detail: text(4), statement: text(6) })
 }

@@ -11,7 +11,7 @@ use crate::aws::lambda::configuration::{State, Update};
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::paging;
-use crate::aws::lambda::record::require_revision;
+use crate::aws::lambda::precondition::require_revision;
 use crate::aws::lambda::registry::{Registry, version_key};
 use crate::aws::lambda::told::told;
 use crate::aws::request::{ApiRequest, ApiResponse, json};
