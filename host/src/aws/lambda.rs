@@ -31,6 +31,7 @@ mod recursion;
 mod registry;
 mod route;
 mod runtime;
+mod runtime_management;
 mod streaming;
 mod tags;
 mod told;
@@ -134,6 +135,8 @@ fn control(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest, rout
         Op::GetUrl => urls::get(registry, request, &id()?),
         Op::DeleteUrl => urls::delete(registry, &id()?),
         Op::ListUrls => urls::list(registry, request, &id()?),
+        Op::PutRuntimeManagement => runtime_management::put(registry, request, &id()?),
+        Op::GetRuntimeManagement => runtime_management::get(registry, &id()?),
         Op::PutRecursion => recursion::put(registry, request, &id()?),
         Op::GetRecursion => recursion::get(registry, &id()?),
         Op::AccountSettings => concurrency::account_settings(registry),

@@ -37,6 +37,8 @@ pub const HASHED_INLINE_BYTES: usize = 256 << 10;
 pub const LOCATION_S: u64 = 600;
 /// A stranger's keys make the file of credentials be read again this often at most.
 pub const CREDENTIALS_AGAIN_MS: u64 = 1_000;
+/// Of the ARN of a runtime's build.
+pub const RUNTIME_VERSION_CHARS: std::ops::RangeInclusive<usize> = 26..=2_048;
 /// Of a resource policy.
 pub const POLICY_BYTES: usize = 20_480;
 /// Of the client context, as it is sent.

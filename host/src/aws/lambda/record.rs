@@ -34,6 +34,8 @@ pub struct FunctionRecord {
     pub urls: BTreeMap<String, UrlRecord>,
     /// `Terminate` or `Allow`.
     pub recursion: String,
+    /// When a version gets another build of its runtime; `$LATEST` is the function itself.
+    pub runtime_modes: BTreeMap<String, RuntimeMode>,
 }
 
 impl FunctionRecord {
@@ -52,6 +54,15 @@ pub struct AliasRecord {
     /// Another version, and which part of the calls it gets.
     pub weights: BTreeMap<u64, f64>,
     pub revision_id: String,
+}
+
+/// `UpdateRuntimeOn`. As it is kept, and as it is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RuntimeMode {
+    #[default]
+    Auto,
+    FunctionUpdate,
+    Manual,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +106,7 @@ impl Default for FunctionRecord {
             event_invoke: BTreeMap::new(),
             urls: BTreeMap::new(),
             recursion: "Terminate".to_owned(),
+            runtime_modes: BTreeMap::new(),
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum LambdaOperation {
     GetUrl,
     DeleteUrl,
     ListUrls,
+    PutRuntimeManagement,
+    GetRuntimeManagement,
     PutRecursion,
     GetRecursion,
     AccountSettings,
@@ -139,6 +141,12 @@ pub fn route(request: &ApiRequest) -> Option<Route> {
         (&Method::GET, ["2021-10-31", "functions", _, "url"]) => (Op::GetUrl, "GetFunctionUrlConfig"),
         (&Method::DELETE, ["2021-10-31", "functions", _, "url"]) => (Op::DeleteUrl, "DeleteFunctionUrlConfig"),
         (&Method::GET, ["2021-10-31", "functions", _, "urls"]) => (Op::ListUrls, "ListFunctionUrlConfigs"),
+        (&Method::PUT, ["2021-07-20", "functions", _, "runtime-management-config"]) => {
+            (Op::PutRuntimeManagement, "PutRuntimeManagementConfig")
+        }
+        (&Method::GET, ["2021-07-20", "functions", _, "runtime-management-config"]) => {
+            (Op::GetRuntimeManagement, "GetRuntimeManagementConfig")
+        }
         (&Method::PUT, ["2024-08-31", "functions", _, "recursion-config"]) => (Op::PutRecursion, "PutFunctionRecursionConfig"),
         (&Method::GET, ["2024-08-31", "functions", _, "recursion-config"]) => (Op::GetRecursion, "GetFunctionRecursionConfig"),
         (&Method::GET, ["2016-08-19", "account-settings"]) => (Op::AccountSettings, "GetAccountSettings"),
