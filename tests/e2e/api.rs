@@ -169,6 +169,7 @@ stories! {
     layers_are_published_and_used: "layers", 14;
     layers_are_shared_by_their_policies: "layer_permissions", 7;
     functions_have_a_mode_of_runtime_updates: "runtime_management", 4;
+    environments_refer_to_secrets_and_parameters: "references", 6;
     functions_have_tags: "tags", 8;
     functions_have_urls: "urls", 8;
     asynchronous_calls_are_configured: "events", 7;

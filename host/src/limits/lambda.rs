@@ -25,6 +25,8 @@ pub const STORAGE_MB_MAX: i64 = 10_240;
 pub const STORAGE_MB_MODEL: i64 = 32_768;
 /// Of all variables, as JSON.
 pub const ENVIRONMENT_BYTES: usize = 4_096;
+/// Of a variable's value, once its references are resolved: what a secret may have.
+pub const RESOLVED_BYTES: usize = 65_536;
 /// Of an archive that is sent in a request.
 pub const ZIP_BYTES: usize = 52_428_800;
 /// Of a whole request.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
