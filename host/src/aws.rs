@@ -101,20 +101,22 @@ impl Api {
         let store = Arc::new(Store::open(settings.data_dir)?);
         let (authority, first) = Authority::open(settings.data_dir, store.clone(), settings.account.clone())?;
         let authority = Arc::new(authority);
+        let sealed = secrets::sealed_values(&store)?.or(parameters::sealed_values(&store)?);
+        let vault = Arc::new(Vault::open(settings.data_dir, sealed)?);
+        let secrets = Arc::new(Secrets::open(store.clone(), vault.clone(), settings.account.clone())?);
+        let parameters = Arc::new(ParameterStore::open(store.clone(), vault, settings.account.clone())?);
         let foundry = Foundry {
             authority: authority.clone(),
+            secrets: secrets.clone(),
+            parameters: parameters.clone(),
             endpoint: settings.endpoint,
             builder: settings.builder,
-            store: store.clone(),
+            store,
             account: settings.account.clone(),
             compiling: settings.compiling,
             grants: settings.grants,
             workers: settings.workers,
         };
-        let sealed = secrets::sealed_values(&store)?.or(parameters::sealed_values(&store)?);
-        let vault = Arc::new(Vault::open(settings.data_dir, sealed)?);
-        let secrets = Arc::new(Secrets::open(store.clone(), vault.clone(), settings.account.clone())?);
-        let parameters = Arc::new(ParameterStore::open(store.clone(), vault, settings.account.clone())?);
         let logs = Logs::open(settings.data_dir, settings.account.clone())?;
         let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone())?;
         let metrics = settings.metrics;

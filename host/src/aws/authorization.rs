@@ -206,6 +206,21 @@ impl Authority {
         self.sessions.issue(of, duration_s, None, now).map_err(|error| ApiError::internal(&error))
     }
 
+    /// Whether a function that runs may do this, by its role.
+    ///
+    /// # Errors
+    /// As `authorize`; also if the role is not there.
+    pub fn authorize_function(
+        &self,
+        role_arn: &str,
+        session: &str,
+        action: &str,
+        resource: &str,
+        context: &RequestContext<'_>,
+    ) -> Result<(), ApiError> {
+        self.authorize(&self.function(role_arn, session)?, action, resource, None, context)
+    }
+
     fn function(&self, role_arn: &str, session: &str) -> Result<Caller, ApiError> {
         let role = self.identities.role_of(role_arn)?.ok_or_else(|| denied(format!("The role {role_arn} is not there.")))?;
         Ok(Caller {

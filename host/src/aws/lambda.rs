@@ -19,17 +19,23 @@ mod invocation;
 mod invoke;
 mod invoked;
 mod lane;
+mod layer_permissions;
 mod layer_record;
 mod layers;
 mod paging;
 mod permission;
 mod permissions;
+mod policy_record;
+mod precondition;
 mod provisioned;
 mod record;
 mod recursion;
+mod reference;
 mod registry;
+mod resolved;
 mod route;
 mod runtime;
+mod runtime_management;
 mod streaming;
 mod tags;
 mod told;
@@ -133,6 +139,8 @@ fn control(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest, rout
         Op::GetUrl => urls::get(registry, request, &id()?),
         Op::DeleteUrl => urls::delete(registry, &id()?),
         Op::ListUrls => urls::list(registry, request, &id()?),
+        Op::PutRuntimeManagement => runtime_management::put(registry, request, &id()?),
+        Op::GetRuntimeManagement => runtime_management::get(registry, &id()?),
         Op::PutRecursion => recursion::put(registry, request, &id()?),
         Op::GetRecursion => recursion::get(registry, &id()?),
         Op::AccountSettings => concurrency::account_settings(registry),
@@ -145,6 +153,9 @@ fn control(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest, rout
         Op::GetLayer => layers::get(registry, request, subject, detail),
         Op::GetLayerByArn => layers::get_by_arn(registry, request, &request.parameter("Arn").unwrap_or_default()),
         Op::DeleteLayer => layers::delete(registry, subject, detail),
+        Op::AddLayerPermission => layer_permissions::add(registry, request, subject, detail),
+        Op::GetLayerPolicy => layer_permissions::get(registry, subject, detail),
+        Op::RemoveLayerPermission => layer_permissions::remove(registry, request, subject, detail, &route.statement),
         Op::Invoke | Op::InvokeWithResponseStream | Op::NotThere => Err(ApiError::unknown_operation()),
     }
 }

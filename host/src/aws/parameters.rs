@@ -50,6 +50,11 @@ const OPERATIONS: [(&str, ParameterOperation); 13] = [
 ];
 
 impl ParameterStore {
+    /// What a `GetParameter` asks for, for the host itself. Blocks for the disk.
+    pub fn parameter_asked(&self, request: &ApiRequest) -> Result<Value, ApiError> {
+        read::parameter_asked(self, request)
+    }
+
     /// Answers a request. Returns the operation, for metrics. Blocks for the disk.
     pub fn answer(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
         let Some(named) = operation(request) else { return ("Unknown", Err(ApiError::unknown_operation())) };

@@ -24,7 +24,7 @@ mod write;
 
 pub use state::{Secrets, sealed_values};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::aws::error::ApiError;
 use crate::aws::json_target::operation;
@@ -52,6 +52,12 @@ const OPERATIONS: [(&str, SecretOperation); 14] = [
 ];
 
 impl Secrets {
+    /// The answer to a `GetSecretValue`, for the host itself. Blocks for the disk.
+    pub fn value_asked(&self, request: &ApiRequest) -> Result<Map<String, Value>, ApiError> {
+        self.sweep(now_ms(request));
+        read::value_asked(self, request)
+    }
+
     /// Answers a request. Returns the operation, for metrics. Blocks for the disk.
     pub fn answer(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
         let Some(named) = operation(request) else { return ("Unknown", Err(ApiError::unknown_operation())) };

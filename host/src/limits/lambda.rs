@@ -25,6 +25,8 @@ pub const STORAGE_MB_MAX: i64 = 10_240;
 pub const STORAGE_MB_MODEL: i64 = 32_768;
 /// Of all variables, as JSON.
 pub const ENVIRONMENT_BYTES: usize = 4_096;
+/// Of a variable's value, once its references are resolved: what a secret may have.
+pub const RESOLVED_BYTES: usize = 65_536;
 /// Of an archive that is sent in a request.
 pub const ZIP_BYTES: usize = 52_428_800;
 /// Of a whole request.
@@ -37,6 +39,8 @@ pub const HASHED_INLINE_BYTES: usize = 256 << 10;
 pub const LOCATION_S: u64 = 600;
 /// A stranger's keys make the file of credentials be read again this often at most.
 pub const CREDENTIALS_AGAIN_MS: u64 = 1_000;
+/// Of the ARN of a runtime's build.
+pub const RUNTIME_VERSION_CHARS: std::ops::RangeInclusive<usize> = 26..=2_048;
 /// Of a resource policy.
 pub const POLICY_BYTES: usize = 20_480;
 /// Of the client context, as it is sent.

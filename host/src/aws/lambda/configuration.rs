@@ -165,8 +165,7 @@ impl Configuration {
             "SnapStart": {"ApplyOn": self.snap_start, "OptimizationStatus": self.optimization(version)},
             "LoggingConfig": self.logging.to_json(name),
         }));
-        if self.runtime.starts_with("python") || self.runtime.starts_with("nodejs") {
-            let runtime = format!("arn:aws:lambda:us-east-1::runtime:{}", BlobDigest::of(self.runtime.as_bytes()));
+        if let Some(runtime) = self.runtime_version() {
             members.insert("RuntimeVersionConfig".to_owned(), json!({"RuntimeVersionArn": runtime}));
         }
         if let Some(variables) = &self.environment {
@@ -185,6 +184,12 @@ impl Configuration {
         }
         self.tell_state(&mut members);
         members
+    }
+
+    /// The build of its runtime that it runs on; a component brings its own.
+    pub fn runtime_version(&self) -> Option<String> {
+        let is_source = self.runtime.starts_with("python") || self.runtime.starts_with("nodejs");
+        is_source.then(|| format!("arn:aws:lambda:us-east-1::runtime:{}", BlobDigest::of(self.runtime.as_bytes())))
     }
 
     fn tell_state(&self, members: &mut Map<String, Value>) {

@@ -15,8 +15,12 @@ use arc_swap::ArcSwapOption;
 use crate::aws::authorization::Authority;
 use crate::aws::lambda::configuration::{Configuration, milliseconds};
 use crate::aws::lambda::layer_record;
+use crate::aws::lambda::resolved::References;
 use crate::aws::lambda::runtime::{Runner, runner};
+use crate::aws::parameters::ParameterStore;
+use crate::aws::secrets::Secrets;
 use crate::function::build::{Builder, CodeFile, DeployError};
+use crate::function::call::HandlerError;
 use crate::function::concurrency::account::Places;
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
@@ -26,11 +30,15 @@ use crate::network::Grants;
 use crate::runtime::component_in;
 use crate::store::Store;
 use crate::wasm::compile::ComponentSource;
+use crate::wasm::init::InitError;
 
 /// What functions of the API are built with.
 pub struct Foundry {
     /// Gives functions the credentials of their roles.
     pub authority: Arc<Authority>,
+    /// What references in environments are resolved from.
+    pub secrets: Arc<Secrets>,
+    pub parameters: Arc<ParameterStore>,
     /// Where they find the APIs.
     pub endpoint: SocketAddr,
     pub builder: Arc<Builder>,
@@ -166,7 +174,7 @@ impl Deployed {
             min_warm: Some(usize::try_from(self.provisioned).unwrap_or(usize::MAX).div_ceil(foundry.workers.max(1))),
             // A processor for 1,769 MB.
             cpu_share: configuration.memory_mb.saturating_mul(1_000) / MEMORY_MB_PER_CPU,
-            environment: Arc::new(self.environment(foundry)),
+            environment: Arc::new(self.environment(foundry)?),
             own_init: configuration.own_init,
             grants: foundry.grants.clone(),
             ..Spec::new(&self.name, code.id(), Profile::Worker)
@@ -175,12 +183,12 @@ impl Deployed {
 
     /// The function's own variables, and those that Lambda sets
     /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).
-    fn environment(&self, foundry: &Foundry) -> BTreeMap<String, String> {
+    fn environment(&self, foundry: &Foundry) -> Result<BTreeMap<String, String>, DeployError> {
         let account = &foundry.account;
         let configuration = &self.configuration;
         let on = if self.provisioned > 0 { "provisioned-concurrency" } else { "on-demand" };
         let snap = configuration.snap_start == "PublishedVersions" && self.version != "$LATEST";
-        let mut environment = configuration.environment.clone().unwrap_or_default();
+        let mut environment = self.own_variables(foundry)?;
         environment.entry("TZ".to_owned()).or_insert_with(|| ":UTC".to_owned());
         environment.entry("LANG".to_owned()).or_insert_with(|| "en_US.UTF-8".to_owned());
         for (name, value) in [
@@ -212,7 +220,24 @@ impl Deployed {
         if let Some(Runner::Source(_)) = runner(&configuration.runtime) {
             environment.insert("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{}", configuration.runtime));
         }
-        environment
+        Ok(environment)
+    }
+
+    /// The function's own variables, with values in the place of references. What cannot be resolved is a failure of INIT: each
+    /// call is told so, and tries again.
+    fn own_variables(&self, foundry: &Foundry) -> Result<BTreeMap<String, String>, DeployError> {
+        let references = References {
+            authority: &foundry.authority,
+            secrets: &foundry.secrets,
+            parameters: &foundry.parameters,
+            role: &self.configuration.role,
+            session: &self.name,
+        };
+        let Some(variables) = &self.configuration.environment else { return Ok(BTreeMap::new()) };
+        references.resolve(variables).map_err(|error| {
+            let (error_type, message) = ("Runtime.EnvironmentUnresolved".to_owned(), error.to_string());
+            InitError::Handler(HandlerError { error_type, message, stack_trace: Vec::new() }).into()
+        })
     }
 }
 

@@ -14,7 +14,8 @@ use crate::aws::lambda::configuration::{Configuration, State, Update};
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::input::{CodeInput, Settings, refuse_unknown};
-use crate::aws::lambda::record::{FunctionRecord, require_revision};
+use crate::aws::lambda::precondition::require_revision;
+use crate::aws::lambda::record::FunctionRecord;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::runtime::{Runner, runner};
 use crate::aws::lambda::told::told;
@@ -85,7 +86,8 @@ pub fn create(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest) -
     let mut latest = Configuration::new();
     input.settings.apply(&mut latest, registry.account())?;
     permission::require_role(registry, caller, request, &latest.role)?;
-    check_layers(registry, &latest)?;
+    check_new_layers(registry, caller, request, &latest.layers)?;
+    check_runner(&latest)?;
     if let Some([architecture, ..]) = input.architectures.as_deref() {
         latest.architecture.clone_from(architecture);
     }
@@ -114,9 +116,14 @@ fn check_architectures(asked: Option<&[String]>, constraints: &mut Constraints) 
     }
 }
 
-/// Layers must be there, and hold what the runtime can use.
-fn check_layers(registry: &Registry, configuration: &Configuration) -> Result<(), ApiError> {
-    layer_record::check(registry.store(), registry.account(), &configuration.layers)?;
+/// Layers must be there, and the caller must be allowed to have them.
+fn check_new_layers(registry: &Registry, caller: &Caller, request: &ApiRequest, layers: &[String]) -> Result<(), ApiError> {
+    layer_record::check(registry.store(), registry.account(), layers)?;
+    permission::require_layers(registry, caller, request, layers)
+}
+
+/// Layers must be for what the runtime can use.
+fn check_runner(configuration: &Configuration) -> Result<(), ApiError> {
     if !configuration.layers.is_empty() && runner(&configuration.runtime) == Some(Runner::Component) {
         let message = format!("Layers are for sources; a component of {} has none.", configuration.runtime);
         return Err(ApiError::invalid_parameter(message));
@@ -217,12 +224,15 @@ pub fn update_configuration(
     let change = UpdateMode { revision_id: revision_id.as_deref(), dry_run: false, publish: false };
     let mut settings = Some(settings);
     update(registry, request, id, &change, |configuration| {
-        let before = configuration.role.clone();
+        let before = (configuration.role.clone(), configuration.layers.clone());
         settings.take().unwrap_or_default().apply(configuration, registry.account())?;
-        if configuration.role != before {
+        if configuration.role != before.0 {
             permission::require_role(registry, caller, request, &configuration.role)?;
         }
-        check_layers(registry, configuration)
+        if configuration.layers != before.1 {
+            check_new_layers(registry, caller, request, &configuration.layers)?;
+        }
+        check_runner(configuration)
     })
 }
 

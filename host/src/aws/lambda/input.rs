@@ -12,7 +12,7 @@ use crate::account::Account;
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::{Configuration, Logging, Vpc, is_role};
-use crate::aws::lambda::runtime;
+use crate::aws::lambda::{reference, runtime};
 use crate::limits::lambda as limits;
 
 /// What both create-function and update-function-configuration take.
@@ -292,6 +292,13 @@ fn check_environment(variables: &BTreeMap<String, String>) -> Result<(), ApiErro
             "{UNABLE} contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
             reserved.join(", ")
         )));
+    }
+    for (name, value) in variables {
+        if let Err(why) = reference::pieces(value) {
+            return Err(ApiError::invalid_parameter(format!(
+                "The reference in the environment variable {name} cannot be read: {why}."
+            )));
+        }
     }
     let measured = serde_json::to_string(variables).map_err(|error| ApiError::internal(&error))?;
     if measured.len() > limits::ENVIRONMENT_BYTES {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Account;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::CodeRecord;
+use crate::aws::lambda::policy_record::PolicyRecord;
 use crate::store::{Collection, Store, StoreError};
 
 /// A version of a layer. As it is kept.
@@ -16,6 +17,9 @@ pub struct LayerRecord {
     pub architectures: Vec<String>,
     pub license: Option<String>,
     pub created_ms: u64,
+    /// Who else may have it.
+    #[serde(default)]
+    pub policy: Option<PolicyRecord>,
 }
 
 /// Of its record.

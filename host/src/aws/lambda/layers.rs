@@ -53,6 +53,7 @@ pub fn publish(registry: &Arc<Registry>, request: &ApiRequest, layer: &str) -> R
         architectures: input.compatible_architectures.unwrap_or_default(),
         license: input.license_info,
         created_ms: milliseconds(request.received),
+        policy: None,
     };
     let number = registry.store().change(|change| {
         let last: u64 = change.record(Collection::LayerNumbers, name)?.unwrap_or(0);
@@ -127,7 +128,7 @@ fn number_of(key: &str) -> Option<u64> {
 }
 
 /// A layer is named by its name or its ARN.
-fn name<'a>(registry: &Registry, layer: &'a str) -> Result<&'a str, ApiError> {
+pub fn name<'a>(registry: &Registry, layer: &'a str) -> Result<&'a str, ApiError> {
     let name = layer.strip_prefix(&registry.account().layer_arn("")).unwrap_or(layer);
     let mut constraints = Constraints::default();
     let pattern = "(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+";
@@ -137,14 +138,18 @@ fn name<'a>(registry: &Registry, layer: &'a str) -> Result<&'a str, ApiError> {
     Ok(name)
 }
 
-fn version<'a>(registry: &Registry, layer: &'a str, number: &str) -> Result<(&'a str, u64, LayerRecord), ApiError> {
+/// What the path says of a version; of one that is no number there is none.
+pub fn number(number: &str) -> Result<Option<u64>, ApiError> {
+    match number.parse::<i64>() {
+        Ok(number) if number < 1 => Err(ApiError::invalid_parameter("Layer Version Cannot be less than 1")),
+        number => Ok(number.ok().map(i64::unsigned_abs)),
+    }
+}
+
+fn version<'a>(registry: &Registry, layer: &'a str, text: &str) -> Result<(&'a str, u64, LayerRecord), ApiError> {
     let name = name(registry, layer)?;
     let missing = || ApiError::not_found("The resource you requested does not exist.");
-    let number: i64 = number.parse().map_err(|_| missing())?;
-    if number < 1 {
-        return Err(ApiError::invalid_parameter("Layer Version Cannot be less than 1"));
-    }
-    let number = number.unsigned_abs();
+    let number = number(text)?.ok_or_else(missing)?;
     let record = registry.store().record(Collection::Layers, &key(name, number))?;
     Ok((name, number, record.ok_or_else(missing)?))
 }

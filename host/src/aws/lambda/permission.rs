@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::aws::authorization::{Caller, RequestContext};
 use crate::aws::error::ApiError;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
+use crate::aws::lambda::layer_record;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::route::{LambdaOperation, Route};
 use crate::aws::policy::PolicyDocument;
@@ -17,8 +18,9 @@ pub fn require(registry: &Registry, caller: &Caller, request: &ApiRequest, route
     let authority = &registry.foundry.authority;
     let action = format!("lambda:{}", route.action);
     let Some(id) = function_of(registry, request, route) else {
-        let resource = layer_of(registry, route).unwrap_or_else(|| "*".to_owned());
-        return authority.authorize(caller, &action, &resource, None, &context);
+        let resource = layer_of(registry, request, route).unwrap_or_else(|| "*".to_owned());
+        let policy = layer_policy(registry, &resource)?;
+        return authority.authorize(caller, &action, &resource, policy.as_deref(), &context);
     };
     let policy = resource_policy(registry, &id);
     let resource = match route.operation {
@@ -49,6 +51,16 @@ pub fn require_role(registry: &Registry, caller: &Caller, request: &ApiRequest, 
     Ok(())
 }
 
+/// Whether a caller may give functions these versions of layers: who may get one may use it.
+pub fn require_layers(registry: &Registry, caller: &Caller, request: &ApiRequest, arns: &[String]) -> Result<(), ApiError> {
+    let context = RequestContext::of(request, false);
+    for arn in arns {
+        let policy = layer_policy(registry, arn)?;
+        registry.foundry.authority.authorize(caller, "lambda:GetLayerVersion", arn, policy.as_deref(), &context)?;
+    }
+    Ok(())
+}
+
 /// Whether anybody may call the URL of a function that asks for no signature: its policy says so.
 pub fn is_public(registry: &Registry, id: &FunctionIdentifier) -> bool {
     let resource = id.arn(registry.account());
@@ -69,6 +81,9 @@ fn function_of(registry: &Registry, request: &ApiRequest, route: &Route) -> Opti
         | Op::GetLayer
         | Op::GetLayerByArn
         | Op::DeleteLayer
+        | Op::AddLayerPermission
+        | Op::GetLayerPolicy
+        | Op::RemoveLayerPermission
         | Op::NotThere => return None,
         Op::CreateFunction => (request.json::<NameOnly>().ok()?.function_name, None),
         _ => (route.subject.clone(), request.parameter("Qualifier")),
@@ -82,12 +97,16 @@ struct NameOnly {
     function_name: String,
 }
 
-fn layer_of(registry: &Registry, route: &Route) -> Option<String> {
+/// The ARN of the layer, or of its version, that an operation is about.
+fn layer_of(registry: &Registry, request: &ApiRequest, route: &Route) -> Option<String> {
     use LambdaOperation as Op;
     let name = route.subject.rsplit(':').next().unwrap_or_default();
     match route.operation {
         Op::PublishLayer | Op::ListLayerVersions => Some(registry.account().layer_arn(name)),
-        Op::GetLayer | Op::DeleteLayer => Some(format!("{}:{}", registry.account().layer_arn(name), route.detail)),
+        Op::GetLayerByArn => request.parameter("Arn"),
+        Op::GetLayer | Op::DeleteLayer | Op::AddLayerPermission | Op::GetLayerPolicy | Op::RemoveLayerPermission => {
+            Some(format!("{}:{}", registry.account().layer_arn(name), route.detail))
+        }
         _ => None,
     }
 }
@@ -99,4 +118,11 @@ fn resource_policy(registry: &Registry, id: &FunctionIdentifier) -> Option<Arc<P
         Some(other) => other.to_string(),
     };
     registry.find(&id.name)?.now().policies.get(&place).cloned()
+}
+
+/// The policy of a version of a layer, if this is the ARN of one.
+fn layer_policy(registry: &Registry, arn: &str) -> Result<Option<Arc<PolicyDocument>>, ApiError> {
+    let layer = layer_record::find(registry.store(), registry.account(), arn)?;
+    let policy = layer.and_then(|layer| layer.policy).filter(|policy| !policy.statements.is_empty());
+    policy.map(|policy| policy.parsed().map_err(|error| ApiError::internal(&error))).transpose()
 }

@@ -10,10 +10,10 @@ use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::object;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
-use crate::aws::lambda::record::{Function, PolicyRecord, require_revision};
+use crate::aws::lambda::policy_record::{PolicyRecord, check_statement_id, identity_principal};
+use crate::aws::lambda::record::Function;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::request::{ApiRequest, ApiResponse, empty, json};
-use crate::limits::lambda::POLICY_BYTES;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -56,9 +56,7 @@ pub fn add(registry: &Registry, request: &ApiRequest, id: &FunctionIdentifier) -
     let action = constraints.required("action", input.action.as_deref()).unwrap_or_default();
     constraints.required("principal", input.principal.as_ref());
     if input.statement_id.is_some() {
-        constraints.length("statementId", sid, 1..=100);
-        let sound = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        constraints.pattern("statementId", sid, "([a-zA-Z0-9-_]+)", sound);
+        check_statement_id(&mut constraints, sid);
     }
     if input.action.is_some() {
         let sound = |text: &str| {
@@ -77,23 +75,8 @@ pub fn add(registry: &Registry, request: &ApiRequest, id: &FunctionIdentifier) -
     registry.change(&id.name, &arn, |function, _| {
         require(function, id, &arn)?;
         let mut record = (*function.record).clone();
-        let policy = record.policies.entry(place).or_insert_with(|| PolicyRecord {
-            statements: Vec::new(),
-            revision_id: uuid::Uuid::new_v4().to_string(),
-        });
-        require_revision(input.revision_id.as_deref(), &policy.revision_id, "GetPolicy")?;
-        if policy.statements.iter().any(|statement| statement["Sid"] == sid) {
-            return Err(ApiError::conflict(format!(
-                "The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the existing statement."
-            )));
-        }
-        policy.statements.push(statement);
-        policy.revision_id = uuid::Uuid::new_v4().to_string();
-        let bytes = policy.document().to_string().len();
-        if bytes > POLICY_BYTES {
-            let message = format!("The final policy size ({bytes}) is bigger than the limit ({POLICY_BYTES}).");
-            return Err(ApiError::bad_request("PolicyLengthExceededException", message));
-        }
+        let policy = record.policies.entry(place).or_insert_with(PolicyRecord::new);
+        policy.add(statement, input.revision_id.as_deref(), "GetPolicy")?;
         function.record = Arc::new(record);
         Ok(())
     })?;
@@ -102,13 +85,8 @@ pub fn add(registry: &Registry, request: &ApiRequest, id: &FunctionIdentifier) -
 
 fn statement(input: &PermissionInput, resource: &str) -> Result<Value, ApiError> {
     let principal = input.principal.as_deref().unwrap_or_default();
-    let is_account = principal.len() == 12 && principal.bytes().all(|byte| byte.is_ascii_digit());
-    let principal = if principal == "*" {
-        json!("*")
-    } else if is_account {
-        json!({"AWS": format!("arn:aws:iam::{principal}:root")})
-    } else if principal.starts_with("arn:") {
-        json!({"AWS": principal})
+    let principal = if let Some(identity) = identity_principal(principal) {
+        identity
     } else if principal.ends_with(".amazonaws.com")
         || principal.ends_with(".amazon.com")
         || principal.ends_with(".alexa.amazon.com")
@@ -171,13 +149,7 @@ pub fn remove(registry: &Registry, request: &ApiRequest, id: &FunctionIdentifier
         let mut record = (*function.record).clone();
         let policy = record.policies.get_mut(&place).filter(|policy| !policy.statements.is_empty());
         let policy = policy.ok_or_else(|| ApiError::not_found("No policy is associated with the given resource."))?;
-        require_revision(request.parameter("RevisionId").as_deref(), &policy.revision_id, "GetPolicy")?;
-        let before = policy.statements.len();
-        policy.statements.retain(|statement| statement["Sid"] != sid);
-        if policy.statements.len() == before {
-            return Err(ApiError::not_found(format!("Statement {sid} is not found in resource policy.")));
-        }
-        policy.revision_id = uuid::Uuid::new_v4().to_string();
+        policy.remove(sid, request.parameter("RevisionId").as_deref(), "GetPolicy")?;
         function.record = Arc::new(record);
         Ok(())
     })?;

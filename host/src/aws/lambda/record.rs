@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::{Configuration, Update};
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::identifier::Qualifier;
-use crate::aws::policy::{PolicyDocument, PolicyError, PolicyKind};
+use crate::aws::lambda::policy_record::PolicyRecord;
+use crate::aws::policy::{PolicyDocument, PolicyError};
 
 /// All of a function but its published versions. As it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,17 +34,15 @@ pub struct FunctionRecord {
     pub urls: BTreeMap<String, UrlRecord>,
     /// `Terminate` or `Allow`.
     pub recursion: String,
+    /// When a version gets another build of its runtime; `$LATEST` is the function itself.
+    pub runtime_modes: BTreeMap<String, RuntimeMode>,
 }
 
 impl FunctionRecord {
     /// The policies that say something, by qualifier, ready to be asked.
     pub fn policy_documents(&self) -> Result<BTreeMap<String, Arc<PolicyDocument>>, PolicyError> {
         let policies = self.policies.iter().filter(|(_, policy)| !policy.statements.is_empty());
-        let parsed = policies.map(|(place, policy)| {
-            let parsed = PolicyDocument::parse(&policy.document().to_string(), PolicyKind::Resource)?;
-            Ok((place.clone(), Arc::new(parsed)))
-        });
-        parsed.collect()
+        policies.map(|(place, policy)| Ok((place.clone(), policy.parsed()?))).collect()
     }
 }
 
@@ -57,18 +56,13 @@ pub struct AliasRecord {
     pub revision_id: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PolicyRecord {
-    /// IAM statements.
-    pub statements: Vec<Value>,
-    pub revision_id: String,
-}
-
-impl PolicyRecord {
-    /// As AWS tells it.
-    pub fn document(&self) -> Value {
-        json!({"Version": "2012-10-17", "Id": "default", "Statement": self.statements})
-    }
+/// `UpdateRuntimeOn`. As it is kept, and as it is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RuntimeMode {
+    #[default]
+    Auto,
+    FunctionUpdate,
+    Manual,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +106,7 @@ impl Default for FunctionRecord {
             event_invoke: BTreeMap::new(),
             urls: BTreeMap::new(),
             recursion: "Terminate".to_owned(),
+            runtime_modes: BTreeMap::new(),
         }
     }
 }
@@ -169,15 +164,5 @@ impl Function {
             )));
         }
         Ok(())
-    }
-}
-
-/// What `RevisionId` is for: a change is refused that was made of another state.
-pub fn require_revision(wanted: Option<&str>, current: &str, operation: &str) -> Result<(), ApiError> {
-    match wanted {
-        Some(wanted) if wanted != current => Err(ApiError::precondition(format!(
-            "The Revision Id provided does not match the latest Revision Id. Call the {operation} API to retrieve the latest Revision Id"
-        ))),
-        _ => Ok(()),
     }
 }

@@ -18,6 +18,7 @@ use crate::aws::lambda::configuration::{State, Update};
 use crate::aws::lambda::deployed::{Deployed, Foundry};
 use crate::aws::lambda::lane::{BuildLane, Built};
 use crate::aws::lambda::layer_record::LayerRecord;
+use crate::aws::lambda::policy_record::malformed;
 use crate::aws::lambda::record::{Function, FunctionRecord, UrlRecord};
 use crate::aws::logs::Logs;
 use crate::function::build::DeployError;
@@ -217,10 +218,7 @@ impl Registry {
         let done = self.store().change(|change| {
             let done = work(&mut next, change)?;
             if next.record.policies != before.record.policies {
-                next.policies = next
-                    .record
-                    .policy_documents()
-                    .map_err(|error| ApiError::invalid_parameter(format!("The policy would be malformed: {error}")))?;
+                next.policies = next.record.policy_documents().map_err(|error| malformed(&error))?;
             }
             change.put(Collection::Functions, name, &*next.record)?;
             Ok::<T, ApiError>(done)

@@ -11,6 +11,8 @@ pub struct Route {
     /// A function, a layer, or an ARN; and what is below it.
     pub subject: String,
     pub detail: String,
+    /// The statement of a layer's policy.
+    pub statement: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub enum LambdaOperation {
     GetUrl,
     DeleteUrl,
     ListUrls,
+    PutRuntimeManagement,
+    GetRuntimeManagement,
     PutRecursion,
     GetRecursion,
     AccountSettings,
@@ -63,6 +67,9 @@ pub enum LambdaOperation {
     GetLayer,
     GetLayerByArn,
     DeleteLayer,
+    AddLayerPermission,
+    GetLayerPolicy,
+    RemoveLayerPermission,
     /// AWS has it.
     NotThere,
 }
@@ -134,6 +141,12 @@ pub fn route(request: &ApiRequest) -> Option<Route> {
         (&Method::GET, ["2021-10-31", "functions", _, "url"]) => (Op::GetUrl, "GetFunctionUrlConfig"),
         (&Method::DELETE, ["2021-10-31", "functions", _, "url"]) => (Op::DeleteUrl, "DeleteFunctionUrlConfig"),
         (&Method::GET, ["2021-10-31", "functions", _, "urls"]) => (Op::ListUrls, "ListFunctionUrlConfigs"),
+        (&Method::PUT, ["2021-07-20", "functions", _, "runtime-management-config"]) => {
+            (Op::PutRuntimeManagement, "PutRuntimeManagementConfig")
+        }
+        (&Method::GET, ["2021-07-20", "functions", _, "runtime-management-config"]) => {
+            (Op::GetRuntimeManagement, "GetRuntimeManagementConfig")
+        }
         (&Method::PUT, ["2024-08-31", "functions", _, "recursion-config"]) => (Op::PutRecursion, "PutFunctionRecursionConfig"),
         (&Method::GET, ["2024-08-31", "functions", _, "recursion-config"]) => (Op::GetRecursion, "GetFunctionRecursionConfig"),
         (&Method::GET, ["2016-08-19", "account-settings"]) => (Op::AccountSettings, "GetAccountSettings"),
@@ -144,11 +157,18 @@ pub fn route(request: &ApiRequest) -> Option<Route> {
         (&Method::GET, ["2018-10-31", "layers", _, "versions"]) => (Op::ListLayerVersions, "ListLayerVersions"),
         (&Method::GET, ["2018-10-31", "layers", _, "versions", _]) => (Op::GetLayer, "GetLayerVersion"),
         (&Method::DELETE, ["2018-10-31", "layers", _, "versions", _]) => (Op::DeleteLayer, "DeleteLayerVersion"),
+        (&Method::POST, ["2018-10-31", "layers", _, "versions", _, "policy"]) => {
+            (Op::AddLayerPermission, "AddLayerVersionPermission")
+        }
+        (&Method::GET, ["2018-10-31", "layers", _, "versions", _, "policy"]) => (Op::GetLayerPolicy, "GetLayerVersionPolicy"),
+        (&Method::DELETE, ["2018-10-31", "layers", _, "versions", _, "policy", _]) => {
+            (Op::RemoveLayerPermission, "RemoveLayerVersionPermission")
+        }
         (&Method::GET, ["2018-10-31", "layers"]) if request.parameter("find").is_some() => (Op::GetLayerByArn, "GetLayerVersion"),
         (&Method::GET, ["2018-10-31", "layers"]) => (Op::ListLayers, "ListLayers"),
         (_, [date, ..]) if date.len() == 10 && date.starts_with("20") => (Op::NotThere, "Unsupported"),
         _ => return None,
     };
     let text = |index: usize| parts.get(index).map(|part| (*part).to_owned()).unwrap_or_default();
-    Some(Route { operation, action, subject: text(2), detail: text(4) })
+    Some(Route { operation, action, subject: text(2), detail: text(4), statement: text(6) })
 }

@@ -11,7 +11,7 @@ use crate::aws::lambda::configuration::{State, Update};
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::paging;
-use crate::aws::lambda::record::require_revision;
+use crate::aws::lambda::precondition::require_revision;
 use crate::aws::lambda::registry::{Registry, version_key};
 use crate::aws::lambda::told::told;
 use crate::aws::request::{ApiRequest, ApiResponse, json};
@@ -77,6 +77,9 @@ pub fn publish_now(
         // As on AWS, the function has another revision id then.
         record.latest.revision_id = uuid::Uuid::new_v4().to_string();
         let number = record.last_version;
+        if let Some(mode) = record.runtime_modes.get("$LATEST").copied() {
+            record.runtime_modes.insert(number.to_string(), mode);
+        }
         change.put(Collection::Versions, &version_key(name, number), &configuration)?;
         let deployed = Deployed::new(name, &number.to_string(), configuration, 0);
         function.versions.insert(number, deployed.clone());
@@ -121,6 +124,7 @@ pub fn delete(registry: &Arc<Registry>, name: &str, arn: &str, number: u64) -> R
         record.provisioned.remove(&version);
         record.policies.remove(&version);
         record.event_invoke.remove(&version);
+        record.runtime_modes.remove(&version);
         function.record = Arc::new(record);
         Ok(function.versions.remove(&number))
     })?;

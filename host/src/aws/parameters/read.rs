@@ -86,9 +86,13 @@ pub fn names(names: Option<&[String]>) -> Result<BTreeSet<&str>, ApiError> {
 
 /// `GetParameter`
 pub fn one(parameters: &ParameterStore, request: &ApiRequest) -> Result<ApiResponse, ApiError> {
+    answer(&json!({"Parameter": parameter_asked(parameters, request)?}))
+}
+
+/// The parameter that it asks for.
+pub fn parameter_asked(parameters: &ParameterStore, request: &ApiRequest) -> Result<Value, ApiError> {
     let input: GetInput = input(request)?;
-    let parameter = found(parameters, required("name", input.name.as_deref())?, input.decrypts())?;
-    answer(&json!({"Parameter": parameter}))
+    found(parameters, required("name", input.name.as_deref())?, input.decrypts())
 }
 
 /// `GetParameters`

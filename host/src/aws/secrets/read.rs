@@ -38,6 +38,11 @@ struct BatchInput {
 
 /// `GetSecretValue`
 pub fn get(secrets: &Secrets, request: &ApiRequest) -> Result<ApiResponse, ApiError> {
+    answer(&value_asked(secrets, request)?)
+}
+
+/// The members of its answer.
+pub fn value_asked(secrets: &Secrets, request: &ApiRequest) -> Result<Map<String, Value>, ApiError> {
     let input: ReadInput = input(request)?;
     let mut constraints = Constraints::default();
     if let Some(id) = &input.version_id {
@@ -48,7 +53,7 @@ pub fn get(secrets: &Secrets, request: &ApiRequest) -> Result<ApiResponse, ApiEr
     }
     constraints.finish()?;
     let found = secrets.found(request, input.secret_id.as_deref())?;
-    answer(&value(secrets, request, &found, input.version_id.as_deref(), input.version_stage.as_deref())?)
+    value(secrets, request, &found, input.version_id.as_deref(), input.version_stage.as_deref())
 }
 
 fn value(
