@@ -278,17 +278,22 @@ impl WorkerPool {
     /// What has idled too long is set aside in `stale`.
     fn choose(&self, state: &mut PoolState, lane: usize, now: Instant, stale: &mut Vec<Instance>) -> InstanceOffer {
         let own = lane % state.shelves.len();
+        if let InstancePolicy::Reuse { .. } = self.policy {
+            // An environment that has served is as good on another lane, and better than a new one; and so are its files.
+            if let Some(instance) = self.used(state, own, now) {
+                return InstanceOffer::Granted(InstanceGrant::Ready(instance));
+            }
+            if !state.left.is_empty()
+                && let Some(slot) = self.slot_in(state)
+            {
+                return InstanceOffer::Granted(InstanceGrant::Create(slot));
+            }
+        }
         while let Some(instance) = state.shelves[own].pop() {
             if !self.is_stale(&instance, now) {
                 return InstanceOffer::Granted(InstanceGrant::Ready(instance));
             }
             stale.push(instance);
-        }
-        // An environment that has served is as good on another lane, and better than a new one.
-        if let InstancePolicy::Reuse { .. } = self.policy
-            && let Some(instance) = self.used(state, now)
-        {
-            return InstanceOffer::Granted(InstanceGrant::Ready(instance));
         }
         if let Some(slot) = self.slot_in(state) {
             return InstanceOffer::Granted(InstanceGrant::Create(slot));
@@ -306,9 +311,10 @@ impl WorkerPool {
         InstanceOffer::Wait(turn)
     }
 
-    /// An instance of any shelf that has served, and not idled for too long.
-    fn used(&self, state: &mut PoolState, now: Instant) -> Option<Instance> {
-        state.shelves.iter_mut().find_map(|shelf| {
+    /// An instance that has served, and not idled for too long: of this shelf, or else of any other.
+    fn used(&self, state: &mut PoolState, own: usize, now: Instant) -> Option<Instance> {
+        let (before, from) = state.shelves.split_at_mut(own);
+        from.iter_mut().chain(before).find_map(|shelf| {
             let is_it = |instance: &Instance| instance.calls > 0 && !self.is_stale(instance, now);
             let place = shelf.iter().rposition(is_it)?;
             Some(shelf.remove(place))

@@ -2,9 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio::task::JoinHandle;
 
+use crate::aws::error::ApiError;
 use crate::function::error_payload::ErrorPayload;
 use crate::limits::lambda::LOG_TAIL_BYTES;
+
+/// A call that goes on, even if nobody waits for it any more.
+pub type RunningCall = JoinHandle<Result<Invoked, ApiError>>;
 
 /// What came of a call.
 pub struct Invoked {

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http_body_util::Either;
 use serde_json::{Map, Value};
-use tokio::task::JoinHandle;
 
 use crate::aws::error::ApiError;
 use crate::aws::lambda::invoke::{AdmittedCall, CallInput, run};
-use crate::aws::lambda::invoked::Invoked;
+use crate::aws::lambda::invoked::{Invoked, RunningCall};
 use crate::aws::lambda::registry::Registry;
 use crate::aws::request::{ApiResponse, whole};
 use crate::aws::streamed_body::{PieceSender, streamed};
@@ -22,8 +21,6 @@ use crate::function::lane::WorkerLane;
 use crate::limits::lambda::STREAM_CHUNK_BYTES;
 
 const HEADER_IS_TEXT: u8 = 7;
-
-type RunningCall = JoinHandle<Result<Invoked, ApiError>>;
 
 /// Runs a call. Its answer begins with the first bytes that the function writes, or when it has ended.
 pub async fn invoke(

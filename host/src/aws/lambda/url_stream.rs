@@ -4,17 +4,14 @@
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use http_body_util::Either;
-use tokio::task::JoinHandle;
 
 use crate::aws::error::ApiError;
-use crate::aws::lambda::invoked::Invoked;
+use crate::aws::lambda::invoked::{Invoked, RunningCall};
 use crate::aws::request::ApiResponse;
 use crate::aws::streamed_body::{PieceSender, streamed};
 use crate::function::call::ReplyReceiver;
 use crate::limits::invoke::STREAM_HEAD_BYTES;
 use crate::payload::reply::{self, StreamHead};
-
-type RunningCall = JoinHandle<Result<Invoked, ApiError>>;
 
 /// How a reply begins.
 pub enum BegunReply {
