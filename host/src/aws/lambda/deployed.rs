@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 
 use crate::aws::authorization::Authority;
+use crate::aws::lambda::code_folders::{CodeFolders, HotFiles, look};
 use crate::aws::lambda::configuration::{Configuration, milliseconds};
 use crate::aws::lambda::layer_record;
 use crate::aws::lambda::resolved::References;
@@ -47,6 +48,8 @@ pub struct Foundry {
     pub compiling: Compiling,
     /// Where functions may connect to.
     pub grants: Grants,
+    /// Where code is, besides in the store.
+    pub folders: CodeFolders,
     /// Threads that call functions, each with instances of its own.
     pub workers: usize,
 }
@@ -64,6 +67,8 @@ pub struct Deployed {
     pub stream: String,
     building: Mutex<()>,
     revision: ArcSwapOption<BuiltRevision>,
+    /// How files that are reloaded looked before they were read.
+    read: Mutex<Option<HotFiles>>,
     last_called_ms: AtomicU64,
     /// Somebody has asked for one with new credentials.
     renewing: AtomicBool,
@@ -90,6 +95,7 @@ impl Deployed {
             stream,
             building,
             revision,
+            read: Mutex::default(),
             last_called_ms,
             renewing,
         })
@@ -121,6 +127,17 @@ impl Deployed {
         self.revision.load().as_ref().is_some_and(|built| is_old(built.since)) && !self.renewing.swap(true, Relaxed)
     }
 
+    /// Whether files that are reloaded look different from when they were read. Blocks for the disk.
+    pub fn has_changed(&self) -> bool {
+        let Some(files) = &self.configuration.hot_reload else { return false };
+        let read = self.read();
+        read.as_ref().is_some_and(|read| *read != look(files))
+    }
+
+    fn read(&self) -> MutexGuard<'_, Option<HotFiles>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The same, to be built again.
     pub fn again(&self) -> Arc<Deployed> {
         Deployed::new(&self.name, &self.version, self.configuration.clone(), self.provisioned)
@@ -141,14 +158,19 @@ impl Deployed {
     }
 
     fn code(&self, foundry: &Foundry) -> Result<CodeFile, DeployError> {
-        let archive = foundry.store.blobs().path(self.configuration.code.digest, "zip");
+        let mut archive = foundry.store.blobs().path(self.configuration.code.digest, "zip");
+        if let Some(files) = &self.configuration.hot_reload {
+            // The configuration may name other folders since the function was made.
+            archive = foundry.folders.hot(files).map_err(std::io::Error::other)?;
+            *self.read() = Some(look(&archive));
+        }
         match runner(&self.configuration.runtime) {
             Some(Runner::Source(language)) => {
                 let layers = self.layers(foundry)?;
                 foundry.builder.package(language, &archive, &self.configuration.handler, &layers)
             }
             Some(Runner::Component) => {
-                let bytes = component_in(&archive)?;
+                let bytes = component_in(&if archive.is_dir() { archive.join("bootstrap.wasm") } else { archive })?;
                 Ok(CodeFile::Component(ComponentSource::from_bytes(&bytes)?))
             }
             // It was there when the function was made.

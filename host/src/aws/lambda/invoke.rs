@@ -116,9 +116,10 @@ pub struct CallInput {
 pub async fn run(
     registry: Arc<Registry>,
     lane: Rc<WorkerLane>,
-    admitted: AdmittedCall,
+    mut admitted: AdmittedCall,
     call: CallInput,
 ) -> Result<Invoked, ApiError> {
+    admitted.deployed = registry.current(&admitted.deployed).await;
     let deployed = &admitted.deployed;
     let configuration = &deployed.configuration;
     let request_id = call.request_id.clone();
