@@ -178,6 +178,7 @@ stories! {
     functions_have_a_mode_of_runtime_updates: "runtime_management", 4;
     environments_refer_to_secrets_and_parameters: "references", 6;
     code_is_read_from_buckets_and_reloaded_from_folders: "buckets", 8;
+    logs_are_lines_of_json_where_it_is_asked_for: "log_format", 5;
     functions_have_tags: "tags", 8;
     functions_have_urls: "urls", 8;
     asynchronous_calls_are_configured: "events", 7;

@@ -121,6 +121,17 @@ impl Deployed {
         self.last_called_ms.load(Relaxed)
     }
 
+    /// How its environments come about, as Lambda calls it.
+    pub fn initialization(&self) -> &'static str {
+        if self.configuration.snap_start == "PublishedVersions" && self.version != "$LATEST" {
+            "snap-start"
+        } else if self.provisioned > 0 {
+            "provisioned-concurrency"
+        } else {
+            "on-demand"
+        }
+    }
+
     /// Whether the credentials that its environments have begin to be old; says so once.
     pub fn is_due(&self, now: Instant) -> bool {
         let is_old = |built: Instant| now.saturating_duration_since(built) > Duration::from_secs(CREDENTIAL_S / 2);
@@ -208,8 +219,6 @@ impl Deployed {
     fn environment(&self, foundry: &Foundry) -> Result<BTreeMap<String, String>, DeployError> {
         let account = &foundry.account;
         let configuration = &self.configuration;
-        let on = if self.provisioned > 0 { "provisioned-concurrency" } else { "on-demand" };
-        let snap = configuration.snap_start == "PublishedVersions" && self.version != "$LATEST";
         let mut environment = self.own_variables(foundry)?;
         environment.entry("TZ".to_owned()).or_insert_with(|| ":UTC".to_owned());
         environment.entry("LANG".to_owned()).or_insert_with(|| "en_US.UTF-8".to_owned());
@@ -220,11 +229,17 @@ impl Deployed {
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", configuration.memory_mb.to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", self.name.clone()),
             ("AWS_LAMBDA_FUNCTION_VERSION", self.version.clone()),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", if snap { "snap-start" } else { on }.to_owned()),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", self.initialization().to_owned()),
             ("AWS_LAMBDA_LOG_GROUP_NAME", configuration.log_group(&self.name)),
             ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
         ] {
             environment.insert(name.to_owned(), value);
+        }
+        if configuration.logging.format == "JSON" {
+            let level = configuration.logging.application_level.as_deref().unwrap_or("INFO");
+            for (name, value) in [("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("AWS_LAMBDA_LOG_LEVEL", level)] {
+                environment.insert(name.to_owned(), value.to_owned());
+            }
         }
         // A role that is not there gives nothing.
         if let Ok(credential) =
