@@ -43,7 +43,7 @@ mod sts;
 mod unique_id;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ use crate::telemetry::ApiMetrics;
 use authorization::{Authority, Caller, RequestContext};
 use credentials::Credential;
 use error::ApiError;
-use lambda::{Foundry, Registry};
+use lambda::{CodeFolders, Foundry, Registry};
 use logs::Logs;
 use parameters::ParameterStore;
 use request::{ApiRequest, ApiResponse, REQUEST_ID, refusal};
@@ -77,6 +77,9 @@ pub struct ApiSettings<'a> {
     pub compiling: Compiling,
     /// Where functions may connect to.
     pub grants: Grants,
+    /// Where buckets are, and below which folders code may be that is reloaded.
+    pub buckets: Option<&'a Path>,
+    pub hot_reload: &'a [PathBuf],
     /// Threads that call functions.
     pub workers: usize,
     /// Where functions find the APIs.
@@ -115,6 +118,7 @@ impl Api {
             account: settings.account.clone(),
             compiling: settings.compiling,
             grants: settings.grants,
+            folders: CodeFolders::open(settings.buckets, settings.hot_reload)?,
             workers: settings.workers,
         };
         let logs = Logs::open(settings.data_dir, settings.account.clone())?;

@@ -79,6 +79,10 @@ pub struct Server {
     pub api_account: Account,
     /// Where functions of the API may connect to.
     pub api_network: Grants,
+    /// Where the buckets are whose objects are archives of functions.
+    pub api_buckets: Option<PathBuf>,
+    /// Below which folders code of functions may be that is reloaded when it changes.
+    pub api_hot_reload: Vec<PathBuf>,
     /// Private: metrics, health, drain.
     pub admin: Option<SocketAddr>,
     pub admin_access: Arc<AdminAccess>,

@@ -10,6 +10,7 @@ pub mod concurrency;
 pub mod error_payload;
 pub mod lane;
 mod left_files;
+pub mod platform_events;
 pub mod pool;
 pub mod report;
 pub mod revision;

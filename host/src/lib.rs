@@ -12,6 +12,7 @@
 pub mod account;
 pub mod admin;
 pub mod aws;
+mod beneath;
 pub mod cache;
 pub mod calendar;
 pub mod cli;

@@ -33,6 +33,10 @@ impl ApiHost {
         let out = File::create(folder.path().join("out")).unwrap();
         let mut command = edgeward();
         command.args(["serve", "--log", "json", "--api", "127.0.0.1:0", "--data-dir", "data"]);
+        for name in ["buckets", "hot"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        command.args(["--api-buckets", "buckets", "--api-hot-reload", "hot"]);
         command.current_dir(folder.path()).stdout(out).stderr(log.try_clone().unwrap());
         let mut child = command.spawn().expect("the program starts");
         let mut address = String::new();
@@ -57,6 +61,7 @@ impl ApiHost {
     /// With what AWS's clients read from their environment.
     pub(crate) fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
+        command.env("EDGEWARD_TEST_FOLDER", self.folder.path());
         command.env("AWS_ENDPOINT_URL", format!("http://{}", self.address));
         command.env("AWS_ACCESS_KEY_ID", &self.keys[0]).env("AWS_SECRET_ACCESS_KEY", &self.keys[1]);
         command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_MAX_ATTEMPTS", "1").env_remove("AWS_PROFILE");
@@ -172,6 +177,8 @@ stories! {
     layers_are_shared_by_their_policies: "layer_permissions", 7;
     functions_have_a_mode_of_runtime_updates: "runtime_management", 4;
     environments_refer_to_secrets_and_parameters: "references", 6;
+    code_is_read_from_buckets_and_reloaded_from_folders: "buckets", 8;
+    logs_are_lines_of_json_where_it_is_asked_for: "log_format", 5;
     functions_have_tags: "tags", 8;
     functions_have_urls: "urls", 8;
     asynchronous_calls_are_configured: "events", 7;

@@ -5,6 +5,7 @@
 mod aliases;
 mod built;
 mod code;
+mod code_folders;
 mod concurrency;
 mod configuration;
 mod deployed;
@@ -53,6 +54,7 @@ use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::function::lane::WorkerLane;
 
 pub use code::{download, download_of};
+pub use code_folders::CodeFolders;
 pub use deployed::Foundry;
 pub use identifier::FunctionIdentifier;
 pub use registry::Registry;
@@ -111,7 +113,7 @@ fn control(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest, rout
         Op::DeleteFunction => functions::delete(registry, &id()?),
         Op::GetFunctionConfiguration => functions::get_configuration(registry, &id()?),
         Op::UpdateFunctionConfiguration => functions::update_configuration(registry, caller, request, &id()?),
-        Op::UpdateFunctionCode => functions::update_code(registry, request, &id()?),
+        Op::UpdateFunctionCode => functions::update_code(registry, caller, request, &id()?),
         Op::PublishVersion => versions::publish(registry, request, &id()?),
         Op::ListVersions => versions::list(registry, request, &id()?),
         Op::CreateAlias => aliases::create(registry, request, &id()?),
@@ -147,7 +149,7 @@ fn control(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest, rout
         Op::TagResource => tags::add(registry, request, subject),
         Op::UntagResource => tags::remove(registry, request, subject),
         Op::ListTags => tags::list(registry, subject),
-        Op::PublishLayer => layers::publish(registry, request, subject),
+        Op::PublishLayer => layers::publish(registry, caller, request, subject),
         Op::ListLayers => layers::list(registry, request),
         Op::ListLayerVersions => layers::list_versions(registry, request, subject),
         Op::GetLayer => layers::get(registry, request, subject, detail),

@@ -30,6 +30,12 @@ pub(super) struct Args {
     /// With `--api`, where functions, logs and credentials are kept [default: edgeward-data]
     #[arg(long, value_name = "DIR", requires = "api", value_hint = clap::ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
+    /// With `--api`, a folder of buckets: functions may be made of `DIR/BUCKET/KEY`, as of S3.
+    #[arg(long, value_name = "DIR", requires = "api", value_hint = clap::ValueHint::DirPath)]
+    api_buckets: Option<PathBuf>,
+    /// With `--api`, a folder below which the code of functions may be that is reloaded when it changes; may be given again.
+    #[arg(long, value_name = "DIR", requires = "api", value_hint = clap::ValueHint::DirPath)]
+    api_hot_reload: Vec<PathBuf>,
     /// Take over from a running edge with the same data folder: it stops when this one is ready.
     #[arg(long)]
     replace: bool,
@@ -62,7 +68,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Some(api) => {
             let data_dir = args.data_dir.clone().unwrap_or_else(|| PathBuf::from("edgeward-data"));
             // Where a configuration would be, for whoever asks for a reload.
-            (data_dir.join("edge.toml"), config::api_only(api, data_dir)?)
+            let path = data_dir.join("edge.toml");
+            let mut loaded = config::api_only(api, data_dir)?;
+            loaded.config.server.api_buckets.clone_from(&args.api_buckets);
+            loaded.config.server.api_hot_reload.clone_from(&args.api_hot_reload);
+            (path, loaded)
         }
     };
     let host = Host::start(path, loaded, Compiler::this_program(), asked, ear, launch)?;

@@ -28,6 +28,8 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         api: None,
         api_account: Account::default(),
         api_network: Grants::default(),
+        api_buckets: None,
+        api_hot_reload: Vec::new(),
         admin: None,
         admin_access: Arc::default(),
         workers: workers.min(usize::try_from(WORKERS).unwrap_or(usize::MAX)),
@@ -53,7 +55,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
     server.http = addresses(&mut table, "http", &mut taken);
     server.https = addresses(&mut table, "https", &mut taken);
     server.api = table.text("api").and_then(|text| taken.address(&table, "api", &text));
-    api(&mut table, &mut server);
+    api(&mut table, &mut server, files);
     server.admin = table.text("admin").and_then(|text| taken.address(&table, "admin", &text));
     server.admin_access = Arc::new(admin_access(&mut table, files));
     if let Some(workers) = table.integer("workers", 1..=WORKERS) {
@@ -153,8 +155,8 @@ fn check(table: &TableReader<'_>, server: &Server) {
     }
 }
 
-/// What the AWS APIs say of themselves, and where their functions may connect to.
-fn api(table: &mut TableReader<'_>, server: &mut Server) {
+/// What the AWS APIs say of themselves, where their functions may connect to, and where code is read.
+fn api(table: &mut TableReader<'_>, server: &mut Server, files: &Files<'_>) {
     if let Some(id) = table.text("api_account") {
         if id.get_ref().len() != 12 || !id.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
             table.report.error(id.span(), "`api_account` is no AWS account", "twelve digits: \"123456789012\"");
@@ -173,6 +175,9 @@ fn api(table: &mut TableReader<'_>, server: &mut Server) {
             table.report.error(host.span(), error.to_string(), "such as \"api.example.com:443\" or \"*:443\"");
         }
     }
+    server.api_buckets = table.text("api_buckets").and_then(|folder| files.existing_folder(table, &folder));
+    let hot_reload = table.texts("api_hot_reload").unwrap_or_default();
+    server.api_hot_reload = hot_reload.iter().filter_map(|folder| files.existing_folder(table, folder)).collect();
 }
 
 /// The names and the token that the admin port accepts.

@@ -27,7 +27,7 @@ pub fn log_of(request_id: &str, version: &str, memory_mb: u64, outcome: &InvokeO
 /// `Init Duration` is there if the call had to wait for its environment.
 fn report(request_id: &str, memory_mb: u64, outcome: &InvokeOutcome) -> String {
     let usage = &outcome.usage;
-    let used_mb = usage.memory_bytes.div_ceil(1 << 20);
+    let used_mb = used_mb(usage);
     let mut report = format!(
         "REPORT RequestId: {request_id}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {memory_mb} MB\tMax Memory Used: {used_mb} MB\t",
         ms(ran_us(usage)),
@@ -49,8 +49,13 @@ pub fn ran_us(usage: &Usage) -> u64 {
     usage.duration_us.saturating_sub(usage.waited_us)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-fn ms(us: u64) -> f64 {
+/// Memory at the end of a call, as it is told.
+pub fn used_mb(usage: &Usage) -> u64 {
+    usage.memory_bytes.div_ceil(1 << 20)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
+pub fn ms(us: u64) -> f64 {
     us as f64 / 1_000.0
 }
 

@@ -68,6 +68,8 @@ fn opened(shared: &Shared, server: &Server, address: SocketAddr, builder: Arc<Bu
         builder,
         compiling: server.compiling,
         grants,
+        buckets: server.api_buckets.as_deref(),
+        hot_reload: &server.api_hot_reload,
         endpoint,
         workers: server.workers,
         metrics: shared.telemetry.api(),

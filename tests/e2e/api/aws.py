@@ -94,6 +94,18 @@ def provisioned(name, qualifier):
     botocore.waiter.create_waiter_with_client("Provisioned", model, aws).wait(FunctionName=name, Qualifier=qualifier)
 
 
+def logged(group, pattern):
+    """The events of a log group with this pattern, once there are any: what functions log is on disk a moment later."""
+    logs = client("logs")
+    wanted = {"logGroupName": group, "filterPattern": pattern}
+    model = botocore.waiter.WaiterModel({"version": 2, "waiters": {"Logged": {
+        "operation": "FilterLogEvents", "delay": 1, "maxAttempts": 60,
+        "acceptors": [{"matcher": "path", "argument": "length(events) > `0`", "expected": True, "state": "success"}],
+    }}})  # fmt: skip
+    botocore.waiter.create_waiter_with_client("Logged", model, logs).wait(**wanted)
+    return logs.filter_log_events(**wanted)["events"]
+
+
 @contextlib.contextmanager
 def step(name):
     yield

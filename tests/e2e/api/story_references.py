@@ -2,9 +2,9 @@
 
 import json
 
-from aws import ACCOUNT, aws, client, create, python, same, step, updated, wrong
+from aws import ACCOUNT, aws, client, create, logged, python, same, step, updated, wrong
 
-iam, secrets, ssm, logs = client("iam"), client("secretsmanager"), client("ssm"), client("logs")
+iam, secrets, ssm = client("iam"), client("secretsmanager"), client("ssm")
 CODE = python("""
 import os
 
@@ -92,8 +92,9 @@ with step("what_is_not_there_is_told_without_values"):
         told = failure()
         assert "`PLAIN` cannot be resolved: " in told and expected in told, told
         assert not any(secret in told for secret in ["hunter", "swordfish", "5432"]), told
-    events = logs.filter_log_events(logGroupName="/aws/lambda/f")["events"]
-    assert not any("hunter" in event["message"] or "swordfish" in event["message"] for event in events), events
+    logged("/aws/lambda/f", '"which `ssm-secure` reads"')
+    for event in logged("/aws/lambda/f", ""):
+        assert not any(secret in event["message"] for secret in ["hunter", "swordfish", "5432"]), event
 
 with step("what_is_no_reference_is_refused"):
     with wrong("The reference in the environment variable PLAIN cannot be read: `{{resolve:s3:a}}`: the service is"):

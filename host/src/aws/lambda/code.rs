@@ -1,5 +1,8 @@
 //! The code of functions and layers: how it is sent, kept, and given back.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -8,9 +11,12 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use ring::hmac;
 
+use crate::aws::authorization::Caller;
 use crate::aws::error::ApiError;
-use crate::aws::lambda::configuration::{CodeRecord, milliseconds};
+use crate::aws::lambda::code_folders::HOT_RELOAD;
+use crate::aws::lambda::configuration::{CodeRecord, Configuration, milliseconds};
 use crate::aws::lambda::input::CodeInput;
+use crate::aws::lambda::permission;
 use crate::aws::lambda::registry::{CodeUpload, Registry};
 use crate::aws::request::{ApiRequest, ApiResponse, whole};
 use crate::limits::init::PACKAGE_BYTES;
@@ -26,29 +32,105 @@ pub fn download_of(request: &ApiRequest) -> Option<&str> {
     request.path.strip_prefix(DOWNLOADS)
 }
 
+/// The code of a function: an archive that is kept, or files that are read again when they change.
+pub enum FunctionCode<'a> {
+    Kept { record: CodeRecord, _upload: CodeUpload<'a> },
+    Hot(PathBuf),
+}
+
+impl FunctionCode<'_> {
+    /// Puts it in a configuration.
+    pub fn give(&self, configuration: &mut Configuration) {
+        match self {
+            FunctionCode::Kept { record, .. } => {
+                configuration.code.clone_from(record);
+                configuration.hot_reload = None;
+            }
+            FunctionCode::Hot(path) => {
+                configuration.code = CodeRecord { digest: BlobDigest::of(path.as_os_str().as_bytes()), bytes: 0 };
+                configuration.hot_reload = Some(path.clone());
+            }
+        }
+    }
+
+    /// A version stays what it is, and these files do not.
+    pub fn require_publishable(&self) -> Result<(), ApiError> {
+        if matches!(self, FunctionCode::Hot(_)) { Err(not_publishable()) } else { Ok(()) }
+    }
+}
+
+/// Code that is reloaded, and so cannot be that of a version.
+pub fn not_publishable() -> ApiError {
+    ApiError::invalid_parameter("Code that is reloaded when it changes is not published as a version; send an archive.")
+}
+
+/// The code that a function is sent. Blocks for the disk.
+pub fn of_function<'a>(
+    registry: &'a Registry,
+    caller: &Caller,
+    request: &ApiRequest,
+    input: &CodeInput,
+) -> Result<FunctionCode<'a>, ApiError> {
+    if let (Some(HOT_RELOAD), Some(key), None) = (input.s3_bucket.as_deref(), &input.s3_key, &input.zip_file) {
+        refuse_object_version(input)?;
+        permission::require_object(registry, caller, request, HOT_RELOAD, key)?;
+        return Ok(FunctionCode::Hot(registry.foundry.folders.hot(Path::new(key))?));
+    }
+    keep(registry, caller, request, input).map(|(record, _upload)| FunctionCode::Kept { record, _upload })
+}
+
 /// Checks and keeps an archive, which stays at least as long as what is returned with its record. Blocks for the disk.
-pub fn keep<'a>(registry: &'a Registry, input: &CodeInput) -> Result<(CodeRecord, CodeUpload<'a>), ApiError> {
+pub fn keep<'a>(
+    registry: &'a Registry,
+    caller: &Caller,
+    request: &ApiRequest,
+    input: &CodeInput,
+) -> Result<(CodeRecord, CodeUpload<'a>), ApiError> {
+    // An object of a bucket may be larger than a request; one at a time is in memory.
+    static READING: Mutex<()> = Mutex::new(());
     if input.image_uri.is_some() {
         return Err(ApiError::invalid_parameter("Container images are not supported here; send a zip archive."));
     }
-    if input.s3_bucket.is_some() || input.s3_key.is_some() {
-        let message =
-            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist";
-        return Err(ApiError::invalid_parameter(message));
+    let (bucket, key) = (input.s3_bucket.as_deref(), input.s3_key.as_deref());
+    match (&input.zip_file, bucket, key) {
+        (Some(sent), None, None) => kept(registry, &sent_archive(sent)?),
+        (None, Some(bucket), Some(key)) => {
+            refuse_object_version(input)?;
+            permission::require_object(registry, caller, request, bucket, key)?;
+            let _one_at_a_time = READING.lock().unwrap_or_else(PoisonError::into_inner);
+            kept(registry, &registry.foundry.folders.object(bucket, key)?)
+        }
+        (None, None, None) => Err(ApiError::invalid_parameter("Please provide a source for function code.")),
+        (None, ..) => Err(ApiError::invalid_parameter("S3Bucket and S3Key are given together.")),
+        (Some(_), ..) => {
+            Err(ApiError::invalid_parameter("Please do not provide other FunctionCode parameters when providing a ZipFile."))
+        }
     }
-    let Some(sent) = &input.zip_file else {
-        return Err(ApiError::invalid_parameter("Please provide a source for function code."));
-    };
+}
+
+fn refuse_object_version(input: &CodeInput) -> Result<(), ApiError> {
+    match input.s3_object_version.as_deref() {
+        None | Some("") => Ok(()),
+        Some(_) => Err(ApiError::invalid_parameter("S3ObjectVersion is not supported here; leave it out.")),
+    }
+}
+
+/// The archive of a request.
+fn sent_archive(sent: &str) -> Result<Vec<u8>, ApiError> {
     let bytes = STANDARD.decode(sent.as_bytes()).map_err(|_| not_unzipped())?;
     if bytes.len() > ZIP_BYTES {
         let message = format!("Zipped size must be smaller than {ZIP_BYTES} bytes");
         return Err(ApiError::too_large("RequestEntityTooLargeException", message));
     }
+    Ok(bytes)
+}
+
+fn kept<'a>(registry: &'a Registry, bytes: &[u8]) -> Result<(CodeRecord, CodeUpload<'a>), ApiError> {
     if bytes.is_empty() {
         return Err(ApiError::invalid_parameter("Uploaded file must be a non-empty zip"));
     }
-    let upload = registry.upload(BlobDigest::of(&bytes));
-    let kept = registry.store().blobs().keep(&bytes, "zip").map_err(StoreError::Io)?;
+    let upload = registry.upload(BlobDigest::of(bytes));
+    let kept = registry.store().blobs().keep(bytes, "zip").map_err(StoreError::Io)?;
     let path = registry.store().blobs().path(kept, "zip");
     // A component may come as it is.
     let checked = if bytes.starts_with(b"\0asm") { Ok(1) } else { check_package(&path) };

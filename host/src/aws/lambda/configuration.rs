@@ -1,6 +1,7 @@
 //! What a version of a function is made of, as it is kept, and as the API tells it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -16,6 +17,9 @@ use crate::store::BlobDigest;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Configuration {
     pub code: CodeRecord,
+    /// Where the code is if it is reloaded when it changes; `code` is not kept then.
+    #[serde(default)]
+    pub hot_reload: Option<PathBuf>,
     pub runtime: String,
     pub handler: String,
     pub role: String,
@@ -100,6 +104,7 @@ impl Configuration {
     pub fn new() -> Configuration {
         Configuration {
             code: CodeRecord { digest: BlobDigest([0; 32]), bytes: 0 },
+            hot_reload: None,
             runtime: String::new(),
             handler: String::new(),
             role: String::new(),

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 
 use crate::aws::authorization::Authority;
+use crate::aws::lambda::code_folders::{CodeFolders, HotFiles, look};
 use crate::aws::lambda::configuration::{Configuration, milliseconds};
 use crate::aws::lambda::layer_record;
 use crate::aws::lambda::resolved::References;
@@ -47,6 +48,8 @@ pub struct Foundry {
     pub compiling: Compiling,
     /// Where functions may connect to.
     pub grants: Grants,
+    /// Where code is, besides in the store.
+    pub folders: CodeFolders,
     /// Threads that call functions, each with instances of its own.
     pub workers: usize,
 }
@@ -64,6 +67,8 @@ pub struct Deployed {
     pub stream: String,
     building: Mutex<()>,
     revision: ArcSwapOption<BuiltRevision>,
+    /// How files that are reloaded looked before they were read.
+    read: Mutex<Option<HotFiles>>,
     last_called_ms: AtomicU64,
     /// Somebody has asked for one with new credentials.
     renewing: AtomicBool,
@@ -90,6 +95,7 @@ impl Deployed {
             stream,
             building,
             revision,
+            read: Mutex::default(),
             last_called_ms,
             renewing,
         })
@@ -115,10 +121,32 @@ impl Deployed {
         self.last_called_ms.load(Relaxed)
     }
 
+    /// How its environments come about, as Lambda calls it.
+    pub fn initialization(&self) -> &'static str {
+        if self.configuration.snap_start == "PublishedVersions" && self.version != "$LATEST" {
+            "snap-start"
+        } else if self.provisioned > 0 {
+            "provisioned-concurrency"
+        } else {
+            "on-demand"
+        }
+    }
+
     /// Whether the credentials that its environments have begin to be old; says so once.
     pub fn is_due(&self, now: Instant) -> bool {
         let is_old = |built: Instant| now.saturating_duration_since(built) > Duration::from_secs(CREDENTIAL_S / 2);
         self.revision.load().as_ref().is_some_and(|built| is_old(built.since)) && !self.renewing.swap(true, Relaxed)
+    }
+
+    /// Whether files that are reloaded look different from when they were read. Blocks for the disk.
+    pub fn has_changed(&self) -> bool {
+        let Some(files) = &self.configuration.hot_reload else { return false };
+        let read = self.read();
+        read.as_ref().is_some_and(|read| *read != look(files))
+    }
+
+    fn read(&self) -> MutexGuard<'_, Option<HotFiles>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same, to be built again.
@@ -141,14 +169,19 @@ impl Deployed {
     }
 
     fn code(&self, foundry: &Foundry) -> Result<CodeFile, DeployError> {
-        let archive = foundry.store.blobs().path(self.configuration.code.digest, "zip");
+        let mut archive = foundry.store.blobs().path(self.configuration.code.digest, "zip");
+        if let Some(files) = &self.configuration.hot_reload {
+            // The configuration may name other folders since the function was made.
+            archive = foundry.folders.hot(files).map_err(std::io::Error::other)?;
+            *self.read() = Some(look(&archive));
+        }
         match runner(&self.configuration.runtime) {
             Some(Runner::Source(language)) => {
                 let layers = self.layers(foundry)?;
                 foundry.builder.package(language, &archive, &self.configuration.handler, &layers)
             }
             Some(Runner::Component) => {
-                let bytes = component_in(&archive)?;
+                let bytes = component_in(&if archive.is_dir() { archive.join("bootstrap.wasm") } else { archive })?;
                 Ok(CodeFile::Component(ComponentSource::from_bytes(&bytes)?))
             }
             // It was there when the function was made.
@@ -186,8 +219,6 @@ impl Deployed {
     fn environment(&self, foundry: &Foundry) -> Result<BTreeMap<String, String>, DeployError> {
         let account = &foundry.account;
         let configuration = &self.configuration;
-        let on = if self.provisioned > 0 { "provisioned-concurrency" } else { "on-demand" };
-        let snap = configuration.snap_start == "PublishedVersions" && self.version != "$LATEST";
         let mut environment = self.own_variables(foundry)?;
         environment.entry("TZ".to_owned()).or_insert_with(|| ":UTC".to_owned());
         environment.entry("LANG".to_owned()).or_insert_with(|| "en_US.UTF-8".to_owned());
@@ -198,11 +229,17 @@ impl Deployed {
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", configuration.memory_mb.to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", self.name.clone()),
             ("AWS_LAMBDA_FUNCTION_VERSION", self.version.clone()),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", if snap { "snap-start" } else { on }.to_owned()),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", self.initialization().to_owned()),
             ("AWS_LAMBDA_LOG_GROUP_NAME", configuration.log_group(&self.name)),
             ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
         ] {
             environment.insert(name.to_owned(), value);
+        }
+        if configuration.logging.format == "JSON" {
+            let level = configuration.logging.application_level.as_deref().unwrap_or("INFO");
+            for (name, value) in [("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("AWS_LAMBDA_LOG_LEVEL", level)] {
+                environment.insert(name.to_owned(), value.to_owned());
+            }
         }
         // A role that is not there gives nothing.
         if let Ok(credential) =

@@ -91,8 +91,11 @@ pub fn create(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest) -
     if let Some([architecture, ..]) = input.architectures.as_deref() {
         latest.architecture.clone_from(architecture);
     }
-    let (code, _upload) = code::keep(registry, &code)?;
-    latest.code = code;
+    let code = code::of_function(registry, caller, request, &code)?;
+    if input.publish {
+        code.require_publishable()?;
+    }
+    code.give(&mut latest);
     latest.touch(request.received);
     let record = FunctionRecord { latest, tags, ..FunctionRecord::default() };
     let entry = registry.create(&name, record)?;
@@ -136,7 +139,10 @@ pub fn get(registry: &Registry, request: &ApiRequest, id: &FunctionIdentifier) -
     let function = registry.get(&id.name, &id.arn(registry.account()))?.now();
     let configuration = told(registry, &function, id.qualifier.as_ref())?;
     let version = function.version_of(id.qualifier.as_ref()).unwrap_or_default();
-    let location = function.configuration(&version).map(|configuration| code::location(registry, request, &configuration.code));
+    let location = function.configuration(&version).map(|configuration| match &configuration.hot_reload {
+        Some(path) => format!("file://{}", path.display()),
+        None => code::location(registry, request, &configuration.code),
+    });
     let mut members = Map::new();
     members.insert("Configuration".to_owned(), configuration.into());
     members.insert("Code".to_owned(), json!({"RepositoryType": "S3", "Location": location}));
@@ -184,7 +190,12 @@ pub fn list(registry: &Registry, request: &ApiRequest) -> Result<ApiResponse, Ap
 }
 
 /// `PUT /2015-03-31/functions/{name}/code`
-pub fn update_code(registry: &Arc<Registry>, request: &ApiRequest, id: &FunctionIdentifier) -> Result<ApiResponse, ApiError> {
+pub fn update_code(
+    registry: &Arc<Registry>,
+    caller: &Caller,
+    request: &ApiRequest,
+    id: &FunctionIdentifier,
+) -> Result<ApiResponse, ApiError> {
     let input: UpdateCodeInput = request.json()?;
     let mut constraints = Constraints::default();
     check_architectures(input.architectures.as_deref(), &mut constraints);
@@ -196,9 +207,12 @@ pub fn update_code(registry: &Arc<Registry>, request: &ApiRequest, id: &Function
     // Before anything is kept.
     let arn = registry.account().function_arn(&id.name);
     registry.get(&id.name, &arn)?.now().require_settled(&arn)?;
-    let (code, _upload) = code::keep(registry, &input.code)?;
+    let code = code::of_function(registry, caller, request, &input.code)?;
+    if input.publish {
+        code.require_publishable()?;
+    }
     let changed = |configuration: &mut Configuration| {
-        configuration.code = code.clone();
+        code.give(configuration);
         if let Some([architecture, ..]) = input.architectures.as_deref() {
             configuration.architecture.clone_from(architecture);
         }

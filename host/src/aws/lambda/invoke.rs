@@ -26,6 +26,7 @@ use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome, Repl
 use crate::function::concurrency::account::{CallPermit, ConcurrencyRefusal};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
+use crate::function::platform_events::{SystemLevel, SystemLog};
 use crate::function::report::log_of;
 use crate::function::revision::Revision;
 use crate::function::spec::CodeId;
@@ -116,9 +117,10 @@ pub struct CallInput {
 pub async fn run(
     registry: Arc<Registry>,
     lane: Rc<WorkerLane>,
-    admitted: AdmittedCall,
+    mut admitted: AdmittedCall,
     call: CallInput,
 ) -> Result<Invoked, ApiError> {
+    admitted.deployed = registry.current(&admitted.deployed).await;
     let deployed = &admitted.deployed;
     let configuration = &deployed.configuration;
     let request_id = call.request_id.clone();
@@ -130,7 +132,6 @@ pub async fn run(
     if deployed.is_due(Instant::now()) {
         registry.renew(deployed);
     }
-    let memory_mb = u64::from(configuration.memory_mb);
     let (outcome, error) = match built {
         Ok(revision) => {
             let context = context(&admitted, &revision, &call);
@@ -141,10 +142,10 @@ pub async fn run(
         }
         Err(error) => not_initialised(&error, &request_id)?,
     };
-    let log = log_of(&request_id, &deployed.version, memory_mb, &outcome, error.as_ref());
+    let ended = SystemTime::now();
+    let log = log(deployed, &request_id, &outcome, error.as_ref(), ended);
     registry.metrics.invoked(error.is_some());
     emf::samples(&log).iter().for_each(|sample| registry.metrics.embedded(sample));
-    let ended = SystemTime::now();
     let (group, stream) = (configuration.log_group(&deployed.name), stream(deployed, ended));
     registry.logs.append(&group, &stream, milliseconds(ended), log.clone());
     if let Some(revision) = deployed.revision()
@@ -158,6 +159,31 @@ pub async fn run(
         (None, _) => return Err(ApiError::internal(&"a call ended without a result")),
     };
     Ok(Invoked { result, log })
+}
+
+/// The whole log of a call, in the format of its function.
+fn log(
+    deployed: &Deployed,
+    request_id: &str,
+    outcome: &InvokeOutcome,
+    error: Option<&ErrorPayload>,
+    ended: SystemTime,
+) -> String {
+    let configuration = &deployed.configuration;
+    let memory_mb = u64::from(configuration.memory_mb);
+    if configuration.logging.format != "JSON" {
+        return log_of(request_id, &deployed.version, memory_mb, outcome, error);
+    }
+    let runtime_version = configuration.runtime_version();
+    let system = SystemLog {
+        function: &deployed.name,
+        version: &deployed.version,
+        memory_mb,
+        initialization: deployed.initialization(),
+        runtime_version: runtime_version.as_deref(),
+        least: SystemLevel::named(configuration.logging.system_level.as_deref()),
+    };
+    system.of(request_id, outcome, error, ended)
 }
 
 fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> InvokeContext {

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::aws::authorization::Caller;
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::code;
@@ -30,7 +31,7 @@ struct PublishLayerInput {
     other: Map<String, Value>,
 }
 
-pub fn publish(registry: &Arc<Registry>, request: &ApiRequest, layer: &str) -> Result<ApiResponse, ApiError> {
+pub fn publish(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest, layer: &str) -> Result<ApiResponse, ApiError> {
     let input: PublishLayerInput = request.json()?;
     refuse_unknown(&input.other, &[])?;
     let name = name(registry, layer)?;
@@ -45,7 +46,7 @@ pub fn publish(registry: &Arc<Registry>, request: &ApiRequest, layer: &str) -> R
         );
     }
     constraints.finish()?;
-    let (code, _upload) = code::keep(registry, &input.content)?;
+    let (code, _upload) = code::keep(registry, caller, request, &input.content)?;
     let record = LayerRecord {
         code,
         description: input.description.unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::aws::authorization::{Caller, RequestContext};
 use crate::aws::error::ApiError;
+use crate::aws::lambda::code_folders::denied;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::layer_record;
 use crate::aws::lambda::registry::Registry;
@@ -59,6 +60,19 @@ pub fn require_layers(registry: &Registry, caller: &Caller, request: &ApiRequest
         registry.foundry.authority.authorize(caller, "lambda:GetLayerVersion", arn, policy.as_deref(), &context)?;
     }
     Ok(())
+}
+
+/// Whether a caller may read an object of a bucket, as S3 decides it.
+pub fn require_object(
+    registry: &Registry,
+    caller: &Caller,
+    request: &ApiRequest,
+    bucket: &str,
+    key: &str,
+) -> Result<(), ApiError> {
+    let (resource, context) = (format!("arn:aws:s3:::{bucket}/{key}"), RequestContext::of(request, false));
+    let allowed = registry.foundry.authority.authorize(caller, "s3:GetObject", &resource, None, &context);
+    allowed.map_err(|error| if error.code == "AccessDeniedException" { denied(bucket, key) } else { error })
 }
 
 /// Whether anybody may call the URL of a function that asks for no signature: its policy says so.

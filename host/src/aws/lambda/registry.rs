@@ -40,6 +40,8 @@ pub struct Registry {
     functions: RwLock<Functions>,
     /// Held by who changes something.
     changing: Mutex<()>,
+    /// Held by a call that has changed code built.
+    reloading: tokio::sync::Mutex<()>,
     /// Code that has been sent, and that no record names yet.
     uploading: Mutex<Vec<BlobDigest>>,
 }
@@ -84,8 +86,9 @@ impl Registry {
         let downloads =
             hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|error| ApiError::internal(&error))?;
         let functions = RwLock::default();
+        let (reloading, uploading) = (tokio::sync::Mutex::default(), Mutex::default());
         let registry =
-            Registry { foundry, lane, concurrency, logs, metrics, downloads, functions, changing, uploading: Mutex::default() };
+            Registry { foundry, lane, concurrency, logs, metrics, downloads, functions, changing, reloading, uploading };
         registry.load()?;
         Ok(registry)
     }
@@ -305,6 +308,36 @@ impl Registry {
         {
             tracing::error!(function = deployed.name, "its state is not written down: {error}");
         }
+    }
+
+    /// What a call of a version runs on: of code that is reloaded, a new build if its files have changed.
+    pub async fn current(self: &Arc<Self>, deployed: &Arc<Deployed>) -> Arc<Deployed> {
+        if deployed.configuration.hot_reload.is_none() {
+            return deployed.clone();
+        }
+        let _one_at_a_time = self.reloading.lock().await;
+        // Another call may have had it built meanwhile.
+        let Some(entry) = self.find(&deployed.name) else { return deployed.clone() };
+        let latest = entry.now().latest.clone();
+        let looked_at = latest.clone();
+        if !tokio::task::spawn_blocking(move || looked_at.has_changed()).await.unwrap_or(false) {
+            return latest;
+        }
+        let next = latest.again();
+        // The call is told what is wrong with it.
+        drop(self.lane.built(&next).await);
+        let (this, replaced) = (self.clone(), next.clone());
+        let replace = move || {
+            this.change(&replaced.name, "", |function, _| {
+                // Whatever has replaced it meanwhile is newer.
+                if Arc::ptr_eq(&function.latest, &latest) {
+                    function.latest.clone_from(&replaced);
+                }
+                Ok(())
+            })
+        };
+        drop(tokio::task::spawn_blocking(replace).await);
+        next
     }
 
     /// Builds a version again, for new credentials, and lets calls have it when it is there.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::aws::error::ApiError;
+use crate::aws::lambda::code::not_publishable;
 use crate::aws::lambda::configuration::{State, Update};
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
@@ -57,6 +58,9 @@ pub fn publish_now(
 ) -> Result<u64, ApiError> {
     let (number, new) = registry.change(name, arn, |function, change| {
         let latest = &function.record.latest;
+        if latest.hot_reload.is_some() {
+            return Err(not_publishable());
+        }
         if let Some(last) = function.versions.get(&function.record.last_version)
             && last.configuration.is_as(latest)
         {

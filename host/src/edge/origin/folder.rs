@@ -8,7 +8,6 @@
 //!
 //! The file system blocks, so it is used on the blocking pool: once for a small file, then once per piece.
 
-mod beneath;
 mod selection;
 
 use std::fs::File;
@@ -22,13 +21,13 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 
+use crate::beneath::{self, FolderEntry};
 use crate::edge::body::content::Content;
 use crate::edge::body::file::{FileContent, read_chunk};
 use crate::edge::origin::exhausted;
 use crate::edge::request::head::RequestHead;
 use crate::limits::origin::FILE_TIMEOUT_MS;
 use crate::path::NormalPath;
-use beneath::FolderEntry;
 use selection::{ConditionOutcome, FilePart, Validators, WantedRange};
 
 pub(crate) struct Folder {

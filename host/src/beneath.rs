@@ -18,13 +18,13 @@ use rustix::io::Errno;
 
 /// What a path names.
 #[derive(Debug)]
-pub(super) enum FolderEntry {
+pub enum FolderEntry {
     File(File, Metadata),
     Folder,
 }
 
 /// `root` is without links. Blocks as long as the file system does.
-pub(super) fn open(root: &Path, relative: &Path) -> io::Result<FolderEntry> {
+pub fn open(root: &Path, relative: &Path) -> io::Result<FolderEntry> {
     open_by(resolve, root, relative)
 }
 
