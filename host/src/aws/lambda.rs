@@ -6,12 +6,15 @@ mod aliases;
 mod code;
 mod concurrency;
 mod configuration;
+mod defined;
+mod definition;
 mod deployed;
 mod emf;
 mod event_invoke;
 mod functions;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzz;
+mod http_call;
 mod identifier;
 mod input;
 mod invoke;
@@ -71,6 +74,7 @@ pub async fn answer(
     let (registry, caller) = (registry.clone(), caller.clone());
     let work = move || {
         permission::require(&registry, &caller, &request, &route)?;
+        permission::require_changeable(&registry, &request, &route)?;
         control(&registry, &caller, &request, &route)
     };
     let done = tokio::task::spawn_blocking(work).await;

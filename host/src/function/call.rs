@@ -27,6 +27,8 @@ pub struct Invocation {
     /// By convention JSON; not read here.
     pub event: Bytes,
     pub context: InvokeContext,
+    /// Where the request has been that the event is of; the function may ask others.
+    pub passed: LoopMarks,
 }
 
 /// One hook of one request.

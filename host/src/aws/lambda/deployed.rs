@@ -67,6 +67,17 @@ impl Deployed {
         Arc::new(Deployed { name, version, configuration, provisioned, places, stream, building, revision, renewing })
     }
 
+    /// Of a revision that somebody else has built, and builds anew.
+    pub fn of_revision(name: &str, configuration: Configuration, revision: Arc<Revision>) -> Arc<Deployed> {
+        let built = OnceLock::from((revision, Instant::now()));
+        // It has no credentials that would have to be renewed.
+        let renewing = AtomicBool::new(true);
+        let (version, stream) = ("$LATEST".to_owned(), uuid::Uuid::new_v4().simple().to_string());
+        let (building, places) = (Mutex::default(), Places::new(0));
+        let name = name.to_owned();
+        Arc::new(Deployed { name, version, configuration, provisioned: 0, places, stream, building, revision: built, renewing })
+    }
+
     /// What was built, if anything was.
     pub fn revision(&self) -> Option<&Arc<Revision>> {
         self.revision.get().map(|(revision, _)| revision)

@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,7 @@ use crate::aws::lambda::configuration::{State, milliseconds};
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::emf;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
-use crate::aws::lambda::invoked::Invoked;
+use crate::aws::lambda::invoked::{InvocationError, Invoked};
 use crate::aws::lambda::record::Function;
 use crate::aws::lambda::registry::{FunctionEntry, Registry};
 use crate::aws::lambda::route::LambdaOperation;
@@ -32,7 +32,7 @@ use crate::aws::lambda::streaming;
 use crate::aws::request::{ApiRequest, ApiResponse, empty};
 use crate::failure::{Failure, Scope};
 use crate::function::build::DeployError;
-use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome, Usage};
+use crate::function::call::{Call, HandlerError, Invocation, InvokeContext, InvokeOutcome, Usage};
 use crate::function::concurrency::account::{CallPermit, ConcurrencyRefusal};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
@@ -43,6 +43,7 @@ use crate::language::Language;
 use crate::limits::invoke::EVENT_BYTES;
 use crate::limits::lambda::{CLIENT_CONTEXT_BYTES, LOG_TAIL_BYTES};
 use crate::limits::{Limits, Profile};
+use crate::loops::LoopMarks;
 use crate::telemetry::ApiMetrics;
 use crate::wasm::init::InitError;
 
@@ -83,7 +84,8 @@ pub async fn invoke(
     }
     let admitted = admit(registry, id)?;
     let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
-    let call = CallInput { request_id: request.id.clone(), event, client_context, trace_id };
+    let passed = LoopMarks::of(&request.headers);
+    let call = CallInput { request_id: request.id.clone(), event, client_context, trace_id, passed };
     let running = tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call));
     let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
 
@@ -101,7 +103,7 @@ pub async fn invoke(
 fn whole(invoked: Invoked, log: Option<String>) -> Result<ApiResponse, ApiError> {
     let (body, failed) = match invoked.result {
         Ok(reply) => (Bytes::from(reply), false),
-        Err(payload) => (Bytes::from(serde_json::to_vec(&payload).map_err(|error| ApiError::internal(&error))?), true),
+        Err(error) => (Bytes::from(serde_json::to_vec(&error.payload).map_err(|error| ApiError::internal(&error))?), true),
     };
     let mut response = Response::new(Full::new(body));
     let headers = response.headers_mut();
@@ -189,7 +191,15 @@ fn resolve(registry: &Registry, id: &FunctionIdentifier) -> Result<Resolved, Api
         other => function.version_of(other.as_ref()).ok_or_else(missing)?,
     };
     let deployed = function.deployed(&version).ok_or_else(missing)?.clone();
+    if let Some(definition) = &function.definition {
+        definition.require_callable(&id.name)?;
+    }
     Ok(Resolved { entry, function, deployed })
+}
+
+/// Whether a call would find whom it is for.
+pub fn resolves(registry: &Registry, id: &FunctionIdentifier) -> bool {
+    resolve(registry, id).is_ok()
 }
 
 /// From 0 up to 1.
@@ -230,6 +240,8 @@ pub struct CallInput {
     pub event: Bytes,
     pub client_context: Option<String>,
     pub trace_id: Option<String>,
+    /// Where the request has been that this call is of.
+    pub passed: LoopMarks,
 }
 
 /// Runs a call. Its place is taken until this has ended.
@@ -253,7 +265,7 @@ pub async fn run(
     let (outcome, error) = match built {
         Ok(revision) => {
             let context = context(&admitted, &revision, &call);
-            let invocation = Invocation { event: call.event, context };
+            let invocation = Invocation { event: call.event, context, passed: call.passed };
             let outcome = revision.call(&lane, Call::Invoke(invocation)).await.into_invoke();
             let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(&registry.metrics, failure))?;
             (outcome, error)
@@ -272,9 +284,12 @@ pub async fn run(
         tracing::info!(target: "edgeward::function", function = deployed.name, log, "function log");
     }
     let result = match (error, outcome.result) {
-        (Some(error), _) => Err(error),
+        (Some(payload), Ok(Err(HandlerError { error_type, message, .. }))) => {
+            Err(InvocationError { payload, failure: Failure::Guest(format!("{error_type}: {message}")) })
+        }
+        (Some(payload), Err(failure)) => Err(InvocationError { payload, failure }),
         (None, Ok(Ok(reply))) => Ok(if reply.is_empty() { b"null".to_vec() } else { reply }),
-        (None, _) => return Err(ApiError::internal(&"a call ended without a result")),
+        (_, _) => return Err(ApiError::internal(&"a call ended without a result")),
     };
     Ok(Invoked { version: deployed.version.clone(), result, log })
 }
@@ -286,7 +301,6 @@ fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> In
         function_version: deployed.version.clone(),
         invoked_function_arn: admitted.arn.clone(),
         memory_limit_mb: configuration.memory_mb,
-        deadline_ms: milliseconds(now + Duration::from_secs(u64::from(configuration.timeout_s))),
         log_group_name: configuration.log_group(&deployed.name),
         log_stream_name: stream(deployed, now),
         client_context: call.client_context.clone(),

@@ -27,8 +27,8 @@ pub fn answer(invoked: &Invoked, log: Option<String>) -> Result<ApiResponse, Api
             }
         }
         Err(error) => {
-            let details = serde_json::to_string(error).map_err(|error| ApiError::internal(&error))?;
-            ended.insert("ErrorCode".to_owned(), error.error_type.as_str().into());
+            let details = serde_json::to_string(&error.payload).map_err(|error| ApiError::internal(&error))?;
+            ended.insert("ErrorCode".to_owned(), error.payload.error_type.as_str().into());
             ended.insert("ErrorDetails".to_owned(), details.into());
         }
     }

@@ -15,6 +15,7 @@ use wasmtime_wasi::p2::bindings::Command;
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
+use crate::loops::LoopMarks;
 use crate::wasm::worker::cgi::{ProgramEnd, Stdin, Stdout, how_it_ended};
 use crate::wasm::worker::{Http, WorkerCallResult, WorkerCode, WorkerInstance, failure, host};
 use crate::wasm::world::HANDLER;
@@ -107,7 +108,15 @@ pub type HandlerResult = Result<Vec<u8>, HandlerError>;
 
 impl WorkerInstance {
     /// Runs one call. After a failure the instance must be dropped; an error of the function's own is none.
-    pub async fn invoke(&mut self, code: &WorkerCode, event: Bytes, context: InvokeContext) -> WorkerCallResult<HandlerResult> {
+    /// `passed` is where the request has been that the event is of.
+    pub async fn invoke(
+        &mut self,
+        code: &WorkerCode,
+        event: Bytes,
+        context: InvokeContext,
+        passed: LoopMarks,
+    ) -> WorkerCallResult<HandlerResult> {
+        self.store.data_mut().set_loop_marks(passed);
         let result = self.invoke_within(code, event, context).await;
         WorkerCallResult { result, fuel: self.fuel_used(code) }
     }
