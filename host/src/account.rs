@@ -29,6 +29,10 @@ impl Account {
         format!("arn:aws:lambda:{}:{}:layer:{name}", self.region, self.id)
     }
 
+    pub fn role_arn(&self, name: &str) -> String {
+        format!("arn:aws:iam::{}:role/{name}", self.id)
+    }
+
     pub fn user_arn(&self, name: &str) -> String {
         format!("arn:aws:iam::{}:user/{name}", self.id)
     }

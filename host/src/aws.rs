@@ -52,7 +52,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::account::Account;
 use crate::function::build::Builder;
+use crate::function::defined::DefinedFunction;
 use crate::function::lane::WorkerLane;
+use crate::function::named::NamedFunctions;
 use crate::limits::Compiling;
 use crate::limits::lambda::HASHED_INLINE_BYTES;
 use crate::network::Grants;
@@ -242,6 +244,16 @@ impl Api {
         let answered = lambda::answer_url(&self.registry, lane, request, url, found, caller.as_ref()).await;
         self.metrics.operation("lambda", "InvokeFunctionUrl", answered.status().as_u16());
         answered
+    }
+
+    /// Where a site finds the functions that are made here.
+    pub fn functions(&self) -> Arc<dyn NamedFunctions> {
+        self.registry.clone()
+    }
+
+    /// Takes over the functions that a configuration's file defines, to be shown and called.
+    pub fn define(&self, functions: &[DefinedFunction]) {
+        self.registry.define(functions);
     }
 
     /// Brings gauges up to date.

@@ -48,6 +48,7 @@ use crate::account::Account;
 use crate::cache::freshness::{Mode, Ttls};
 use crate::cache::key::{Choice, KeyPolicy};
 use crate::fields::Field;
+use crate::function_name::QualifiedName;
 use crate::language::Language;
 use crate::limits::{Compiling, InstancePolicy, Limits, Profile};
 use crate::network::Grants;
@@ -327,6 +328,8 @@ pub struct KeyValues {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
     pub name: String,
+    /// The file that has its table.
+    pub defined_in: PathBuf,
     pub code: FunctionCode,
     /// Viewer if any viewer moment of a site refers to it, else Worker.
     pub profile: Profile,
@@ -391,6 +394,10 @@ pub enum OriginKind {
     /// A component that handles wasi:http, by function name.
     Component {
         function: String,
+    },
+    /// A function of the AWS APIs.
+    Api {
+        function: QualifiedName,
     },
 }
 

@@ -62,6 +62,7 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::function::catalog::Aliases;
 use crate::function::lane::WorkerLane;
+use crate::function::named::FunctionsByName;
 use crate::net::Client;
 use crate::path::NormalPath;
 use crate::telemetry::Telemetry;
@@ -80,8 +81,14 @@ pub struct Edge {
 impl Edge {
     /// Resolves every name; reads folders' roots and CA files. The configuration has been checked, so that an error here
     /// comes from the machine.
-    pub fn new(config: &Config, aliases: &Aliases, cache: &Arc<Cache>, telemetry: &Telemetry) -> anyhow::Result<Edge> {
-        let node = Node::new(config, aliases, telemetry)?;
+    pub fn new(
+        config: &Config,
+        aliases: &Aliases,
+        named: &Arc<FunctionsByName>,
+        cache: &Arc<Cache>,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Edge> {
+        let node = Node::new(config, aliases, named, telemetry)?;
         let parts = SiteParts { backends: &node.backends, aliases, cache, geo: &config.geo, telemetry };
         let sites = Sites::new(&config.sites, &parts)?;
         Ok(Edge { node: Arc::new(node), sites })

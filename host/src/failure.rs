@@ -43,6 +43,8 @@ pub enum Scope {
     Queue,
     /// The function has lately used its CPU limit up again and again.
     Utilization,
+    /// As many functions of the account run as may, or as many calls of the function as it has reserved.
+    Concurrency,
 }
 
 impl Scope {
@@ -51,6 +53,7 @@ impl Scope {
             Scope::Instances => "instances",
             Scope::Queue => "queue",
             Scope::Utilization => "utilization",
+            Scope::Concurrency => "concurrency",
         }
     }
 }

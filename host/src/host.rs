@@ -14,6 +14,7 @@ mod notify;
 mod publish;
 mod reload;
 mod roles;
+mod shared_functions;
 mod snapshot;
 mod sockets;
 mod worker;
@@ -103,6 +104,8 @@ struct Shared {
     publisher: Publisher,
     /// Empty while there is none, or a predecessor still has its store.
     api: OnceLock<Arc<Api>>,
+    /// Held by who tells one plane of the other's functions.
+    sharing: Mutex<()>,
     cache: Arc<Cache>,
     snapshot: ArcSwap<Snapshot>,
     tls: Option<Arc<TlsSlot>>,
@@ -131,6 +134,7 @@ impl Host {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
+        let modified = shared_functions::modified(&config, &files);
         let changes = reload::Changes::since(files);
         let server = config.server.clone();
         let descriptors = Descriptors::raise();
@@ -160,12 +164,14 @@ impl Host {
             predecessor.release();
         }
         let cache = Cache::open(&cache_options(&config.cache), telemetry.cache()).context("cache")?;
-        let snapshot = publisher.snapshot(&config, &built, None, &cache)?;
+        let mut snapshot = publisher.snapshot(&config, &built, None, &cache)?;
+        snapshot.modified = modified;
         publisher.publish(None, &snapshot);
         let shared = Arc::new(Shared {
             telemetry,
             publisher,
             api: OnceLock::new(),
+            sharing: Mutex::default(),
             cache,
             snapshot: ArcSwap::from_pointee(snapshot),
             tls,

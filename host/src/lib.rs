@@ -22,6 +22,7 @@ pub mod edge;
 pub mod failure;
 pub mod fields;
 pub mod function;
+pub mod function_name;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;

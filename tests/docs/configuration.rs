@@ -16,7 +16,7 @@ const ORIGIN: &str = "[origin.app]\nfixed = {}\n";
 const SITE: &str = "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n";
 
 /// Headings of the document, and a configuration with a place for a key of that table.
-const TABLES: [(&str, &str); 27] = [
+const TABLES: [(&str, &str); 28] = [
     ("Top level", "KEY\n"),
     ("[server]", "[server]\nhttp = [\"127.0.0.1:8080\"]\nKEY\n"),
     ("access_log", "[server]\nhttp = [\"127.0.0.1:8080\"]\naccess_log = { KEY }\n"),
@@ -29,6 +29,7 @@ const TABLES: [(&str, &str); 27] = [
     ("url", "[origin.o]\nurl = \"http://a\"\nKEY\n"),
     ("folder", "[origin.o]\nfolder = \".\"\nKEY\n"),
     ("fixed", "[origin.o]\nfixed = { KEY }\n"),
+    ("api", "[origin.o]\napi = { KEY }\n"),
     ("component", "[origin.o]\ncomponent = \"f\"\nKEY\n"),
     ("[origin_group.NAME]", "[origin_group.g]\nKEY\n"),
     ("[geo]", "[geo]\nKEY\n"),

@@ -10,12 +10,63 @@ use std::sync::OnceLock;
 
 use crate::harness::{edgeward, eventually};
 
+/// What a client needs of a host that serves the APIs, of these alone or of sites, too.
+pub(crate) struct ApiClient {
+    address: String,
+    keys: [String; 2],
+}
+
+impl ApiClient {
+    /// Of what a host has logged and printed at its first start. `None` if the API does not listen yet.
+    pub(crate) fn of(log: &str, printed: &str) -> Option<ApiClient> {
+        let address = address_in(log)?;
+        let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
+            let line = printed.lines().find_map(|line| line.trim().strip_prefix(&format!("export {name}=")));
+            line.unwrap_or_else(|| panic!("no {name} in {printed}")).to_owned()
+        });
+        Some(ApiClient { address, keys })
+    }
+
+    /// With what AWS's clients read from their environment.
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env("AWS_ENDPOINT_URL", format!("http://{}", self.address));
+        command.env("AWS_ACCESS_KEY_ID", &self.keys[0]).env("AWS_SECRET_ACCESS_KEY", &self.keys[1]);
+        command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_MAX_ATTEMPTS", "1").env_remove("AWS_PROFILE");
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        command
+    }
+
+    /// Runs a story; returns the steps that it has done.
+    #[track_caller]
+    pub(crate) fn story(&self, name: &str, folder: &Path) -> usize {
+        let script = stories().join(format!("story_{name}.py"));
+        let mut python = self.command(tools().join("aws/bin/python"));
+        steps(python.env("EDGEWARD_TEST_FOLDER", folder).arg("-B").arg(script).output().unwrap())
+    }
+
+    /// What boto3 says to a few lines of Python in which `aws` is a client of Lambda.
+    #[track_caller]
+    pub(crate) fn python(&self, lines: &str) -> String {
+        let python = self.command(tools().join("aws/bin/python")).env("PYTHONPATH", stories()).args(["-B", "-c", lines]).output();
+        let Output { status, stdout, stderr } = python.unwrap();
+        assert!(status.success(), "{lines}\n{}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap().trim().to_owned()
+    }
+}
+
+/// Where the API listens, as its host has logged it.
+fn address_in(log: &str) -> Option<String> {
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let line = lines.find(|line| line["message"] == "serving the AWS APIs")?;
+    Some(line["address"].as_str()?.to_owned())
+}
+
 /// A host that serves the APIs and nothing else; killed when dropped.
 pub(crate) struct ApiHost {
     child: Child,
     folder: tempfile::TempDir,
-    address: String,
-    keys: [String; 2],
+    client: ApiClient,
 }
 
 impl ApiHost {
@@ -39,50 +90,32 @@ impl ApiHost {
         command.args(["--api-buckets", "buckets", "--api-hot-reload", "hot"]);
         command.current_dir(folder.path()).stdout(out).stderr(log.try_clone().unwrap());
         let mut child = command.spawn().expect("the program starts");
-        let mut address = String::new();
+        let mut address = None;
         eventually("the API listens", || {
             let log = text_of(&log);
             assert!(child.try_wait().unwrap().is_none(), "the host has ended:\n{log}");
-            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-            let line = lines.find(|line| line["message"] == "serving the AWS APIs");
-            address = line.and_then(|line| Some(line["address"].as_str()?.to_owned())).unwrap_or_default();
-            !address.is_empty()
+            address = address_in(&log);
+            address.is_some()
         });
-        let keys = keys.unwrap_or_else(|| {
-            let out = fs::read_to_string(folder.path().join("out")).unwrap();
-            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
-                let line = out.lines().find_map(|line| line.trim().strip_prefix(&format!("export {name}=")));
-                line.unwrap_or_else(|| panic!("no {name} in {out}")).to_owned()
-            })
-        });
-        ApiHost { child, folder, address, keys }
+        let client = match (address, keys) {
+            (Some(address), Some(keys)) => ApiClient { address, keys },
+            _ => ApiClient::of(&text_of(&log), &fs::read_to_string(folder.path().join("out")).unwrap()).unwrap(),
+        };
+        ApiHost { child, folder, client }
     }
 
-    /// With what AWS's clients read from their environment.
     pub(crate) fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command.env("EDGEWARD_TEST_FOLDER", self.folder.path());
-        command.env("AWS_ENDPOINT_URL", format!("http://{}", self.address));
-        command.env("AWS_ACCESS_KEY_ID", &self.keys[0]).env("AWS_SECRET_ACCESS_KEY", &self.keys[1]);
-        command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_MAX_ATTEMPTS", "1").env_remove("AWS_PROFILE");
-        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-        command
+        self.client.command(program)
     }
 
-    /// Runs a story; returns the steps that it has done.
     #[track_caller]
     fn story(&self, name: &str) -> usize {
-        let script = stories().join(format!("story_{name}.py"));
-        steps(self.client(tools().join("aws/bin/python")).arg("-B").arg(script).output().unwrap())
+        self.client.story(name, self.folder.path())
     }
 
-    /// What boto3 says to a few lines of Python in which `aws` is a client of Lambda.
     #[track_caller]
     pub(crate) fn python(&self, lines: &str) -> String {
-        let python = self.client(tools().join("aws/bin/python")).env("PYTHONPATH", stories()).args(["-B", "-c", lines]).output();
-        let Output { status, stdout, stderr } = python.unwrap();
-        assert!(status.success(), "{lines}\n{}", String::from_utf8_lossy(&stderr));
-        String::from_utf8(stdout).unwrap().trim().to_owned()
+        self.client.python(lines)
     }
 
     /// Kills the host as a power cut would, and starts another in its place.
@@ -91,7 +124,7 @@ impl ApiHost {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        ApiHost::start_in(folder, Some(self.keys.clone()))
+        ApiHost::start_in(folder, Some(self.client.keys.clone()))
     }
 }
 
@@ -123,7 +156,7 @@ fn tools() -> PathBuf {
 }
 
 /// The Runtimes, compiled once for all hosts of these tests.
-fn seed_compiled(folder: &Path) {
+pub(crate) fn seed_compiled(folder: &Path) {
     static COMPILED: OnceLock<PathBuf> = OnceLock::new();
     let compiled = COMPILED.get_or_init(|| {
         let sources = tempfile::tempdir().unwrap();

@@ -43,6 +43,7 @@ mod origins;
 mod package;
 mod paths;
 mod peers;
+mod planes;
 mod protocol;
 mod reload;
 mod response_headers;

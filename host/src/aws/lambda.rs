@@ -8,12 +8,15 @@ mod code;
 mod code_folders;
 mod concurrency;
 mod configuration;
+mod defined;
+mod definition;
 mod deployed;
 mod emf;
 mod event_invoke;
 mod functions;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzz;
+mod http_call;
 mod identifier;
 mod input;
 mod invocation;
@@ -41,6 +44,7 @@ mod streaming;
 mod tags;
 mod told;
 mod url_request;
+mod url_stream;
 mod urls;
 mod versions;
 
@@ -81,6 +85,7 @@ pub async fn answer(
     let (registry, caller) = (registry.clone(), caller.clone());
     let work = move || {
         permission::require(&registry, &caller, &request, &route)?;
+        permission::require_changeable(&registry, &request, &route)?;
         control(&registry, &caller, &request, &route)
     };
     let done = tokio::task::spawn_blocking(work).await;

@@ -21,6 +21,7 @@ use crate::function::spec::Spec;
 use crate::language::Language;
 use crate::limits::command::OPERATORS;
 use crate::limits::{InstancePolicy, Profile};
+use crate::loops::LoopMarks;
 use crate::measure::{self, Class, ColdWarmReport, MeasuredCode, MeasuredFunction, Prices, human};
 use crate::runtime::Runtimes;
 use crate::wasm::compile::{self, Compiler, HttpVersion};
@@ -184,7 +185,7 @@ fn function(subject: &FunctionFile<'_>) -> anyhow::Result<ColdWarmReport> {
     };
     let invocation = |revision: &Revision| {
         let context = InvokeContext::local(revision.name(), "bench".to_owned(), revision.limits(), SystemTime::now());
-        Invocation { event: event.clone(), context, stream: None }
+        Invocation { event: event.clone(), context, stream: None, passed: LoopMarks::default() }
     };
     let bytes = usize::try_from(std::fs::metadata(file)?.len()).unwrap_or(usize::MAX);
     let function = MeasuredFunction { bytes, deploy: &deploy, invocation: &invocation };

@@ -22,6 +22,7 @@ use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::limits::init::LAYERS;
 use crate::limits::{InstancePolicy, Limit, Limits, Profile, invoke as limits};
+use crate::loops::LoopMarks;
 use crate::network::Grants;
 
 /// Run a function on an event, as AWS Lambda does.
@@ -159,7 +160,8 @@ async fn invoke_all(args: &Args, revision: &Arc<Revision>, event: &Bytes) -> any
         let id = Uuid::new_v4().to_string();
         let local = InvokeContext::local(revision.name(), id, revision.limits(), SystemTime::now());
         let context = InvokeContext { client_context: args.client_context.clone(), ..local };
-        let (request_id, call) = (context.request_id.clone(), Invocation { event: event.clone(), context, stream: None });
+        let request_id = context.request_id.clone();
+        let call = Invocation { event: event.clone(), context, stream: None, passed: LoopMarks::default() };
         let outcome = revision.call(&lane, Call::Invoke(call)).await.into_invoke();
         eprint!("{}", log_of(&request_id, "$LATEST", args.memory, &outcome, None));
         succeeded &= print(&outcome, &request_id, revision)?;

@@ -45,6 +45,10 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
+    pub(super) fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
     /// `None` if there is no file.
     pub fn at(file: &Path) -> Option<FileStamp> {
         let metadata = std::fs::metadata(file).ok()?;
@@ -114,6 +118,11 @@ impl<'a> Files<'a> {
     /// Resolves a path against the folder of the file that contains it.
     pub(super) fn resolve_at(&self, path: &str, place: &Range<usize>) -> PathBuf {
         self.sources.at(place.start).folder().join(path)
+    }
+
+    /// The file of the configuration that contains a text.
+    pub(super) fn source_of(&self, text: &Text<'_>) -> PathBuf {
+        self.sources.at(text.span().start).path.clone()
     }
 
     /// A file that exists and can be opened. A missing file is watched too: it may appear later.

@@ -84,6 +84,7 @@ pub(super) fn read(
     stores: &BTreeMap<String, Arc<KeyValues>>,
 ) -> BTreeMap<String, Arc<Function>> {
     let functions = root.named("function").into_iter().filter_map(|(name, mut table)| {
+        let defined_in = files.source_of(&name);
         let name = (*name.get_ref()).to_owned();
         let language = table.peek("runtime").and_then(Language::named).filter(|_| table.has("source"));
         let profile = match language {
@@ -106,6 +107,7 @@ pub(super) fn read(
         table.finish();
         let function = Function {
             name: name.clone(),
+            defined_in,
             code: code?,
             profile,
             limits,

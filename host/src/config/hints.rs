@@ -52,7 +52,7 @@ fn swallows_logins(config: &Config, behavior: &Behavior) -> bool {
         });
     let has_sessions = |name: &String| {
         let origin = config.origins.get(name);
-        origin.is_some_and(|origin| matches!(origin.kind, OriginKind::Url(_) | OriginKind::Component { .. }))
+        origin.is_some_and(|origin| !matches!(origin.kind, OriginKind::Folder { .. } | OriginKind::Fixed { .. }))
     };
     let group = config.origin_groups.get(&behavior.origin);
     let origins = [Some(&behavior.origin), group.map(|group| &group.primary), group.map(|group| &group.secondary)];

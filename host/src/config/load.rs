@@ -190,7 +190,8 @@ fn read<'a>(mut root: TableReader<'a>, files: &mut Files<'_>) -> (Config, Vec<St
     let listens = server.api.is_none() || !server.http.is_empty() || !server.https.is_empty();
     let sites = site::read(&mut root, &mut references, listens);
     let origin_groups = origin::read_groups(&mut root, &origins);
-    let origins = origin::read(&mut root, files, &functions, &mut uses);
+    let apis = if server.api.is_some() { origin::ServedApis::All } else { origin::ServedApis::None };
+    let origins = origin::read(&mut root, files, &functions, &mut uses, apis);
     let key_value_stores = key_value::read(&mut root, files);
     let declared = functions;
     let mut functions = function::read(&mut root, files, &uses, &stores, &key_value_stores);

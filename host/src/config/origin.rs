@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
+use toml::Spanned;
 use toml::de::DeValue;
 
 use super::files::Files;
@@ -13,23 +14,33 @@ use super::function::Uses;
 use super::reader::{self, Declared, TableReader, Text};
 use super::{Hidden, Origin, OriginGroup, OriginKind, UrlOrigin};
 use crate::diagnostic::quoted;
+use crate::function_name::QualifiedName;
 use crate::limits::config::{
     FIXED_BODY_BYTES, IDLE_CONNECTIONS_MAX, ORIGIN_HEADER_NAME_BYTES, ORIGIN_HEADER_VALUE_BYTES, ORIGIN_HEADERS,
 };
+use crate::limits::lambda::NAME_CHARS;
 use crate::limits::{Profile, origin as limits};
 
 /// Headers that HTTP itself or another key of the origin sets.
 const FORBIDDEN: [&str; 9] =
     ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
-const KINDS: [&str; 4] = ["url", "folder", "fixed", "component"];
+const KINDS: [&str; 5] = ["url", "folder", "fixed", "component", "api"];
 /// CloudFront's failover codes ("Optimize high availability with CloudFront origin failover").
 const FAILOVER: [u16; 9] = [400, 403, 404, 416, 429, 500, 502, 503, 504];
+
+/// Whether functions can be made by the AWS APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServedApis {
+    None,
+    All,
+}
 
 pub(super) fn read(
     root: &mut TableReader<'_>,
     files: &mut Files<'_>,
     functions: &Declared<'_>,
     uses: &mut Uses,
+    apis: ServedApis,
 ) -> BTreeMap<String, Arc<Origin>> {
     let origins = root.named("origin").into_iter().filter_map(|(name, mut table)| {
         let given: Vec<_> = KINDS.into_iter().filter(|kind| table.has(kind)).collect();
@@ -38,6 +49,7 @@ pub(super) fn read(
             ["folder"] => folder(&mut table, files),
             ["fixed"] => table.table("fixed").and_then(|fixed| response(fixed, files)),
             ["component"] => component(&mut table, functions, uses),
+            ["api"] => api(&mut table, functions, apis),
             _ => {
                 let message = match given.len() {
                     0 => format!("{} does not say where it is", table.place()),
@@ -183,6 +195,33 @@ fn component(table: &mut TableReader<'_>, functions: &Declared<'_>, uses: &mut U
     let function = functions.resolve(table.report, &text)?;
     uses.note(Profile::Worker, &function, text.span());
     Some(OriginKind::Component { function })
+}
+
+/// A function of the AWS APIs, which need not be there yet.
+fn api(table: &mut TableReader<'_>, functions: &Declared<'_>, apis: ServedApis) -> Option<OriginKind> {
+    let span = table.value("api").map(Spanned::span);
+    let mut api = table.table("api")?;
+    if let (ServedApis::None, Some(span)) = (apis, span) {
+        let remedy = "add `api = \"127.0.0.1:9000\"` to [server]: functions are made there";
+        api.report.error(span, format!("{} is a function of the AWS APIs, which are not served", table.place()), remedy);
+    }
+    let text = api.required_text("function", "\"NAME:ALIAS\"");
+    api.finish();
+    let text = text?;
+    let Some(name) = QualifiedName::parse(text.get_ref()).filter(|name| name.name.len() <= NAME_CHARS) else {
+        let message = format!("`{}` does not name a function of the AWS APIs", text.get_ref().escape_debug());
+        let remedy = format!(
+            "a name of at most {NAME_CHARS} letters, digits, `-` and `_`, with an alias or a version if need be: \"checkout:live\""
+        );
+        table.report.error(text.span(), message, remedy);
+        return None;
+    };
+    if functions.contains(&name.name) {
+        let message = format!("`{}` is a function of this configuration", name.name);
+        table.report.error(text.span(), message, format!("say `component = \"{}\"` in place of `api`", name.name));
+        return None;
+    }
+    Some(OriginKind::Api { function: name })
 }
 
 /// `headers = { name = "value", other = ["a", "b"] }`, or another key.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::files::FileStamp;
 use super::include::Include;
@@ -91,6 +92,12 @@ impl InputSnapshot {
             changed.extend(include.changed());
         }
         changed
+    }
+
+    /// When a file, or what is in a folder, was modified last; of those that were looked at.
+    pub fn modified(&self, path: &Path) -> Option<SystemTime> {
+        let below = self.files.range(path.to_owned()..).take_while(|(file, _)| file.starts_with(path));
+        below.filter_map(|(_, stamp)| stamp.as_ref()?.modified()).max()
     }
 
     /// The folders to watch for changes.

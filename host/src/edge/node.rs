@@ -12,6 +12,7 @@ use crate::config::{self, Config};
 use crate::edge::origin::backends::Backends;
 use crate::fields::Field;
 use crate::function::catalog::Aliases;
+use crate::function::named::FunctionsByName;
 use crate::loops;
 use crate::telemetry::{AccessLog, EdgeMetrics, SIGNED, Telemetry, TraceSettings, Tracer, is_signed, without_signature};
 
@@ -49,7 +50,12 @@ pub(crate) struct Via {
 
 impl Node {
     /// The configuration has been checked, so that an error here comes from the machine.
-    pub(crate) fn new(config: &Config, aliases: &Aliases, telemetry: &Telemetry) -> anyhow::Result<Node> {
+    pub(crate) fn new(
+        config: &Config,
+        aliases: &Aliases,
+        named: &Arc<FunctionsByName>,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Node> {
         let access = match &config.server.access_log {
             None => None,
             Some(settings) => Some(Access {
@@ -66,7 +72,7 @@ impl Node {
             location: config.server.edge_location.clone(),
             via: Via::in_answers(&config.server.edge_location).context("edge location")?,
             via_onwards: Via::in_requests(&config.server.edge_location).context("edge location")?,
-            backends: Backends::new(config, aliases, telemetry)?,
+            backends: Backends::new(config, aliases, named, telemetry)?,
             metrics: Arc::new(telemetry.edge()),
             access,
             tracer,

@@ -140,7 +140,7 @@ async fn start(config: Config) -> u16 {
     let telemetry = Telemetry::new();
     let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
     let cache = Cache::open(&options, telemetry.cache()).unwrap();
-    let edge = Arc::new(Edge::new(&config, &Aliases::default(), &cache, &telemetry).unwrap());
+    let edge = Arc::new(Edge::new(&config, &Aliases::default(), &Arc::default(), &cache, &telemetry).unwrap());
     let lane = Rc::new(WorkerLane::new(0));
     listen(move |request| {
         let client = Client {
@@ -297,7 +297,7 @@ fn a_panic_ends_one_request_only() {
         let options = cache::Options { memory_bytes: 0, memory_object_bytes: 0, disk: None };
         let cache = Cache::open(&options, telemetry.cache()).unwrap();
         let config = config(vec![("o", url(1))], vec![("*", "o", ViewerProtocol::AllowAll)]);
-        let edge = Edge::new(&config, &Aliases::default(), &cache, &telemetry).unwrap();
+        let edge = Edge::new(&config, &Aliases::default(), &Arc::default(), &cache, &telemetry).unwrap();
         for message in ["once", "twice"] {
             let exchange = pin!(async {
                 tokio::task::yield_now().await;

@@ -81,6 +81,15 @@ pub enum CodeFile {
 }
 
 impl CodeFile {
+    /// Without the Runtime that runs it, and without layers.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            CodeFile::Component(component) => component.bytes,
+            CodeFile::Source(source) => source.text.len() as u64,
+            CodeFile::Package(code) => code.package.bytes,
+        }
+    }
+
     pub fn id(&self) -> CodeId {
         match self {
             CodeFile::Component(component) => CodeId::Component(CodeDigest(component.sha256)),
@@ -178,13 +187,14 @@ impl Builder {
             return Err(DeployError::OtherCode { wanted: spec.code.digest(), found: found.digest() });
         }
         let metrics = Arc::new(self.telemetry.function(&spec.name));
+        let code_bytes = code.bytes();
         let (code, inspection) = match code {
             CodeFile::Component(component) => self.component(&spec, component, bounds, &metrics)?,
             CodeFile::Source(source) => self.frozen(&spec, source, bounds, &metrics)?,
             CodeFile::Package(package) => self.package_function(&spec, package, bounds, &metrics)?,
         };
         let deployed = SystemTime::now();
-        Ok(Revision { spec, deployed, inspection, metrics, throttle: UtilizationThrottle::default(), code })
+        Ok(Revision { spec, deployed, code_bytes, inspection, metrics, throttle: UtilizationThrottle::default(), code })
     }
 
     fn component(

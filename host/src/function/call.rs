@@ -30,6 +30,8 @@ pub struct Invocation {
     pub context: InvokeContext,
     /// Where the reply goes that the function writes piece by piece; without it, it is gathered.
     pub stream: Option<ReplySender>,
+    /// Where the request has been that the event is of; the function may ask others.
+    pub passed: LoopMarks,
 }
 
 /// One hook of one request.

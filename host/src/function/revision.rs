@@ -23,6 +23,7 @@ use crate::wasm::worker::WorkerCode;
 pub struct Revision {
     pub(super) spec: Spec,
     pub(super) deployed: SystemTime,
+    pub(super) code_bytes: u64,
     pub(super) inspection: Inspection,
     pub(super) metrics: Arc<FunctionMetrics>,
     pub(super) throttle: UtilizationThrottle,
@@ -80,6 +81,11 @@ impl Revision {
 
     pub fn metrics(&self) -> &FunctionMetrics {
         &self.metrics
+    }
+
+    /// Of its component, or of its source without the Runtime and layers.
+    pub fn code_bytes(&self) -> u64 {
+        self.code_bytes
     }
 
     /// When it was made.

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::Semaphore;
 
 use super::Shared;
+use super::shared_functions::{defined, warn_of_missing};
 use crate::aws::request::{self, ApiRequest, ApiResponse};
 use crate::aws::{Api, ApiSettings};
 use crate::config::Server;
@@ -80,9 +81,21 @@ fn opened(shared: &Shared, server: &Server, address: SocketAddr, builder: Arc<Bu
         println!("  export AWS_ACCESS_KEY_ID={}", first.access_key);
         println!("  export AWS_SECRET_ACCESS_KEY={}", first.secret_key);
     }
+    shared.publisher.named.open(api.functions());
     // There is one of these in a process.
     let _ = shared.api.set(api);
+    share_functions(shared);
     Ok(())
+}
+
+/// Tells each plane of the other's functions that are in force now, if the APIs are open. They are opened on one thread, and
+/// configurations come into force on another: whoever is the second to take the lock tells what the first has not seen.
+pub(super) fn share_functions(shared: &Shared) {
+    let _one_at_a_time = shared.sharing.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(api) = shared.api.get() else { return };
+    let snapshot = shared.snapshot.load();
+    api.define(&defined(&snapshot));
+    warn_of_missing(&snapshot.config, &shared.publisher.named);
 }
 
 /// Where this machine reaches what listens on an address.

@@ -7,6 +7,7 @@
 //!     Config ─► specs ─► revisions ─► roles fit? ─► edge, if need be ─┊─► publish
 //!                                         any error: nothing has changed
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,7 @@ use crate::config::{self, Config, FunctionCode};
 use crate::edge::Edge;
 use crate::function::build::{Builder, CodeFile, DeployError};
 use crate::function::catalog::{Alias, Aliases, Catalog, LIVE};
+use crate::function::named::FunctionsByName;
 use crate::function::revision::Revision;
 use crate::function::spec::{CodeId, KeyValues, Spec};
 use crate::limits::Compiling;
@@ -39,12 +41,14 @@ pub(super) struct RefusedFunction {
 pub(super) struct Publisher {
     builder: Arc<Builder>,
     pub(super) catalog: Catalog,
+    /// Where sites find those that have another publisher.
+    pub(super) named: Arc<FunctionsByName>,
     telemetry: Arc<Telemetry>,
 }
 
 impl Publisher {
     pub(super) fn new(builder: Arc<Builder>, telemetry: Arc<Telemetry>) -> Publisher {
-        Publisher { builder, catalog: Catalog::default(), telemetry }
+        Publisher { builder, catalog: Catalog::default(), named: Arc::default(), telemetry }
     }
 
     /// The revisions of all functions of a configuration; those that are in `before` with the same code and settings are
@@ -90,7 +94,7 @@ impl Publisher {
             }
             _ => {
                 let aliases = aliases(&revisions, before);
-                let edge = Edge::new(config, &aliases, cache, &self.telemetry)?;
+                let edge = Edge::new(config, &aliases, &self.named, cache, &self.telemetry)?;
                 (aliases, Arc::new(edge))
             }
         };
@@ -101,6 +105,7 @@ impl Publisher {
             config: config.clone(),
             revisions,
             aliases,
+            modified: BTreeMap::new(),
             outside,
             edge,
         })

@@ -17,7 +17,9 @@ use anyhow::Context as _;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::Shared;
+use super::api;
 use super::changes::{self, listed};
+use super::shared_functions;
 use super::snapshot::Snapshot;
 use crate::config::{self, InputSnapshot, Loaded, Server};
 use crate::function::revision::Revision;
@@ -149,6 +151,7 @@ impl Reloader {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
+        let modified = shared_functions::modified(&config, &files);
         // Also when the deployment fails: a file that is new and wrong will be put right.
         self.changes.seen = files;
         self.watch();
@@ -201,6 +204,7 @@ impl Reloader {
             ..next_server
         };
         self.shared.rules.set(next.server.connections_per_client, next.server.upload_bytes_per_s);
+        next.modified = modified;
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
         let changed = changes::between(&before, &next);
@@ -210,6 +214,7 @@ impl Reloader {
         let revisions = replaced.map(|(_, revision)| revision.clone()).collect();
         drop(before);
         self.retired.push(Retired { snapshot: Some(self.shared.snapshot.swap(Arc::new(next))), revisions });
+        api::share_functions(&self.shared);
         if self.retired.len() > reload::RETIRED {
             self.retired.remove(0);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::config::{self, Config, FileStamp, OriginKind, Server};
 use crate::edge::Edge;
@@ -22,6 +23,8 @@ pub(super) struct Snapshot {
     /// What it has published, and where its sites find it.
     pub(super) revisions: Revisions,
     pub(super) aliases: Aliases,
+    /// When the code of each was modified last.
+    pub(super) modified: BTreeMap<String, SystemTime>,
     /// Of what the edge was built besides.
     pub(super) outside: Outside,
     pub(super) edge: Arc<Edge>,
@@ -37,7 +40,7 @@ impl Outside {
         let place = |origin: &Arc<config::Origin>| match &origin.kind {
             OriginKind::Folder { root, .. } => Some((root.canonicalize().ok(), None)),
             OriginKind::Url(url) => url.ca.as_ref().map(|ca| (None, FileStamp::at(ca))),
-            OriginKind::Fixed { .. } | OriginKind::Component { .. } => None,
+            OriginKind::Fixed { .. } | OriginKind::Component { .. } | OriginKind::Api { .. } => None,
         };
         Outside(config.origins.values().filter_map(place).collect())
     }

@@ -261,6 +261,9 @@ pub mod cgi {
 pub mod event {
     /// Of its body: Lambda's limit of a synchronous event, 6 MB, less a third for base64.
     pub const BODY_BYTES: usize = 4_500_000;
+    /// Of requests to functions of the AWS APIs that are read at the same time, in all: their functions have been given no
+    /// room yet.
+    pub const BODY_BYTES_ALL: usize = 64 * BODY_BYTES;
 }
 
 /// What bounds one call of the interfaces that are offered beside WASI.

@@ -55,11 +55,11 @@ pub fn function_cold_warm(
     let code = fresh.worker_code().ok_or_else(|| anyhow::anyhow!("it is no function"))?;
     let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let Invocation { event, context, stream } = (function.invocation)(&fresh);
+        let Invocation { event, context, stream, passed } = (function.invocation)(&fresh);
         let start = Instant::now();
         let mut instance = tasks.block_on(&runtime, code.instantiate(None))?;
         let made = Instant::now();
-        let called = tasks.block_on(&runtime, instance.invoke(code, event, context, stream));
+        let called = tasks.block_on(&runtime, instance.invoke(code, event, context, stream, passed));
         let over = Instant::now();
         drop(instance);
         teardown.push(ns(over.elapsed()));

@@ -26,19 +26,18 @@ pub(super) fn tables(stack: &str, routes: &[EventRoute]) -> String {
     let mut paths: Vec<(String, Vec<&EventRoute>)> = by_path.into_iter().collect();
     // The first one that matches applies: those that say more stand first.
     paths.sort_by_key(|(path, _)| (path.contains('*'), std::cmp::Reverse(path.len())));
-    let mut text = format!(
-        "[origin.{none}]\nfixed = {{ status = 404, body = '{{\"message\":\"Not Found\"}}' }}\n\n[[site]]\nname = {name}\nhosts = [\"*\"]\norigin = {quoted}\n",
-        none = quoted(&format!("{stack}-not-found")),
-        name = quoted(stack),
-        quoted = quoted(&format!("{stack}-not-found")),
-    );
+    let (none, name) = (quoted(&format!("{stack}-not-found")), quoted(stack));
+    let mut text = format!("[origin.{none}]\nfixed = {{ status = 404, body = '{{\"message\":\"Not Found\"}}' }}\n\n");
+    // The one origin of each path is its first function.
+    let called: BTreeMap<&str, &EventRoute> = paths.iter().map(|(_, routes)| (routes[0].function.as_str(), routes[0])).collect();
+    for (origin, EventRoute { function, alias, .. }) in called {
+        let function = alias.as_ref().map_or_else(|| function.clone(), |alias| format!("{function}:{alias}"));
+        let _ = write!(text, "[origin.{}]\napi = {{ function = {} }}\n\n", quoted(origin), quoted(&function));
+    }
+    let _ = write!(text, "[[site]]\nname = {name}\nhosts = [\"*\"]\norigin = {none}\n");
     for (path, routes) in paths {
         let first = routes[0];
-        let function = match &first.alias {
-            Some(alias) => format!("{}:{alias}", first.function),
-            None => first.function.clone(),
-        };
-        let _ = write!(text, "\n[[site.behavior]]\npath = {}\norigin = {{ function = {} }}\n", quoted(&path), quoted(&function));
+        let _ = write!(text, "\n[[site.behavior]]\npath = {}\norigin = {}\n", quoted(&path), quoted(&first.function));
         let others: BTreeSet<&str> =
             routes.iter().map(|route| route.function.as_str()).filter(|name| *name != first.function).collect();
         for other in others {
@@ -95,6 +94,12 @@ mod tests {
             [origin."shop-not-found"]
             fixed = { status = 404, body = '{"message":"Not Found"}' }
 
+            [origin."a"]
+            api = { function = "a" }
+
+            [origin."b"]
+            api = { function = "b:live" }
+
             [[site]]
             name = "shop"
             hosts = ["*"]
@@ -102,18 +107,18 @@ mod tests {
 
             [[site.behavior]]
             path = "/items"
-            origin = { function = "b:live" }
+            origin = "b"
             allowed_methods = ["GET", "HEAD", "OPTIONS", "POST"]
 
             [[site.behavior]]
             path = "/items/*"
-            origin = { function = "b:live" }
+            origin = "b"
             # c answers other methods of this path: a behavior has one origin, so let one function answer all.
             allowed_methods = ["GET", "HEAD", "OPTIONS", "PUT"]
 
             [[site.behavior]]
             path = "/*"
-            origin = { function = "a" }
+            origin = "a"
         "#]]
         .assert_eq(&tables("shop", &routes));
         assert_eq!(tables("shop", &[]), "");

@@ -101,6 +101,25 @@ impl Deployed {
         })
     }
 
+    /// Of a revision that somebody else has built, and builds anew.
+    pub fn of_revision(name: &str, configuration: Configuration, revision: Arc<Revision>) -> Arc<Deployed> {
+        let built = BuiltRevision { revision, since: Instant::now() };
+        Arc::new(Deployed {
+            name: name.to_owned(),
+            version: "$LATEST".to_owned(),
+            configuration,
+            provisioned: 0,
+            places: Places::new(0),
+            stream: uuid::Uuid::new_v4().simple().to_string(),
+            building: Mutex::default(),
+            revision: ArcSwapOption::from_pointee(built),
+            read: Mutex::default(),
+            last_called_ms: AtomicU64::default(),
+            // It has no credentials that would have to be renewed.
+            renewing: AtomicBool::new(true),
+        })
+    }
+
     /// What was built, if anything was.
     pub fn revision(&self) -> Option<Arc<Revision>> {
         self.revision.load().as_ref().map(|built| built.revision.clone())

@@ -78,9 +78,7 @@ pub fn create(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest) -
         let message = "Runtime and Handler are mandatory parameters for functions created with deployment packages.";
         return Err(ApiError::invalid_parameter(message));
     }
-    if registry.find(&name).is_some() {
-        return Err(ApiError::conflict(format!("Function already exist: {name}")));
-    }
+    registry.require_free(&name)?;
     let tags = input.tags.unwrap_or_default();
     tags::check(&tags)?;
     let mut latest = Configuration::new();
@@ -139,13 +137,20 @@ pub fn get(registry: &Registry, request: &ApiRequest, id: &FunctionIdentifier) -
     let function = registry.get(&id.name, &id.arn(registry.account()))?.now();
     let configuration = told(registry, &function, id.qualifier.as_ref())?;
     let version = function.version_of(id.qualifier.as_ref()).unwrap_or_default();
-    let location = function.configuration(&version).map(|configuration| match &configuration.hot_reload {
-        Some(path) => format!("file://{}", path.display()),
-        None => code::location(registry, request, &configuration.code),
-    });
     let mut members = Map::new();
     members.insert("Configuration".to_owned(), configuration.into());
-    members.insert("Code".to_owned(), json!({"RepositoryType": "S3", "Location": location}));
+    let code = match (&function.definition, function.configuration(&version)) {
+        // It is where the file says: there is no archive of it.
+        (Some(_), _) => json!({"RepositoryType": "File"}),
+        (None, configuration) => {
+            let location = configuration.map(|configuration| match &configuration.hot_reload {
+                Some(path) => format!("file://{}", path.display()),
+                None => code::location(registry, request, &configuration.code),
+            });
+            json!({"RepositoryType": "S3", "Location": location})
+        }
+    };
+    members.insert("Code".to_owned(), code);
     if !function.record.tags.is_empty() {
         members.insert("Tags".to_owned(), json!(function.record.tags));
     }
@@ -176,7 +181,7 @@ pub fn list(registry: &Registry, request: &ApiRequest) -> Result<ApiResponse, Ap
         }
     };
     let mut values = Vec::new();
-    for function in registry.all() {
+    for function in registry.listed() {
         if all_versions {
             values.push(told(registry, &function, Some(&Qualifier::Latest))?.into());
             for number in function.versions.keys() {

@@ -13,12 +13,13 @@ use crate::account::Account;
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::Configuration;
-use crate::aws::lambda::identifier::{FunctionIdentifier, is_alias, is_name};
+use crate::aws::lambda::identifier::{FunctionIdentifier, is_alias};
 use crate::aws::lambda::input::{CodeInput, Settings, refuse_unknown};
 use crate::aws::lambda::route::{LambdaOperation, route};
 use crate::aws::lambda::url_request::UrlRequest;
 use crate::aws::lambda::{layer_record, paging, runtime, tags};
 use crate::aws::request::{ApiRequest, refusal};
+use crate::function_name::is_name;
 use crate::limits::lambda as limits;
 use crate::payload::{event, reply};
 

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::account::Account;
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
+use crate::function_name::{QualifiedName, is_name};
 use crate::limits::lambda::{IDENTIFIER_CHARS, QUALIFIER_CHARS};
 
 const PATTERN: &str = "(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?";
@@ -21,7 +22,7 @@ pub enum Qualifier {
 }
 
 impl Qualifier {
-    fn of(text: &str) -> Qualifier {
+    pub fn of(text: &str) -> Qualifier {
         match text {
             "$LATEST" => Qualifier::Latest,
             // A number that is too large is that of no version.
@@ -61,7 +62,8 @@ impl FunctionIdentifier {
         }
         if let Some(qualifier) = parameter {
             constraints.length("qualifier", qualifier, 1..=QUALIFIER_CHARS);
-            let sound = |text: &str| text.strip_prefix('$').unwrap_or(text).chars().all(is_word);
+            let word = qualifier.strip_prefix('$').unwrap_or(qualifier);
+            let sound = |_: &str| word.is_empty() || is_name(word);
             constraints.pattern("qualifier", qualifier, QUALIFIER_PATTERN, sound);
         }
         constraints.finish()?;
@@ -75,14 +77,15 @@ impl FunctionIdentifier {
         if parts.account.is_some_and(|id| id != account.id) {
             return Err(ApiError::foreign_account());
         }
-        if let (Some(named), Some(asked)) = (parts.qualifier, parameter)
+        let QualifiedName { name, qualifier } = parts.named;
+        if let (Some(named), Some(asked)) = (qualifier.as_deref(), parameter)
             && named != asked
         {
             let message = "The derived qualifier from the function name does not match the specified qualifier.";
             return Err(ApiError::invalid_parameter(message));
         }
-        let qualifier = parts.qualifier.or(parameter).map(Qualifier::of);
-        Ok(FunctionIdentifier { name: parts.name.to_owned(), qualifier })
+        let qualifier = qualifier.as_deref().or(parameter).map(Qualifier::of);
+        Ok(FunctionIdentifier { name, qualifier })
     }
 
     /// The ARN, with the qualifier if there is one.
@@ -97,8 +100,7 @@ impl FunctionIdentifier {
 struct Parts<'a> {
     region: Option<&'a str>,
     account: Option<&'a str>,
-    name: &'a str,
-    qualifier: Option<&'a str>,
+    named: QualifiedName,
 }
 
 impl<'a> Parts<'a> {
@@ -117,19 +119,8 @@ impl<'a> Parts<'a> {
         let region = take(&is_region);
         let account = take(&|part| part.len() == 12 && is_number(part));
         take(&|part| part == "function");
-        let (name, qualifier) = match rest[..] {
-            [name] => (name, None),
-            [name, qualifier] => (name, Some(qualifier)),
-            _ => return None,
-        };
-        let sound = |text: &str| !text.is_empty() && text.chars().all(is_word);
-        let qualified = qualifier.is_none_or(|qualifier| qualifier == "$LATEST" || sound(qualifier));
-        (sound(name) && qualified).then_some(Parts { region, account, name, qualifier })
+        Some(Parts { region, account, named: QualifiedName::parse(&rest.join(":"))? })
     }
-}
-
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
 fn is_number(text: &str) -> bool {
@@ -152,11 +143,6 @@ fn is_region(text: &str) -> bool {
 
 fn one_digit(text: &str) -> bool {
     text.len() == 1 && is_number(text)
-}
-
-/// Whether a text may be the name of a new function, or of a layer.
-pub fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(is_word)
 }
 
 /// Whether a text may be the name of an alias: no number, and nothing but words.

@@ -22,6 +22,7 @@ use crate::aws::request::{ApiRequest, ApiResponse, empty, whole};
 use crate::function::lane::WorkerLane;
 use crate::limits::invoke::EVENT_BYTES;
 use crate::limits::lambda::CLIENT_CONTEXT_BYTES;
+use crate::loops::LoopMarks;
 
 static EXECUTED_VERSION: HeaderName = HeaderName::from_static("x-amz-executed-version");
 static FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
@@ -52,7 +53,8 @@ pub async fn invoke(
     }
     let admitted = admit(registry, id)?;
     let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
-    let call = CallInput { request_id: request.id.clone(), event, client_context, trace_id, stream: None };
+    let passed = LoopMarks::of(&request.headers);
+    let call = CallInput { request_id: request.id.clone(), event, client_context, trace_id, stream: None, passed };
     let version = HeaderValue::from_str(&admitted.deployed.version).map_err(|error| ApiError::internal(&error))?;
     let mut response = match operation {
         LambdaOperation::InvokeWithResponseStream => streaming::invoke(registry, lane, admitted, call, wants_log).await?,
@@ -71,7 +73,7 @@ fn answer(invoked: Invoked, wants_log: bool) -> Result<ApiResponse, ApiError> {
     let log = wants_log.then(|| invoked.log_tail());
     let (body, failed) = match invoked.result {
         Ok(reply) => (Bytes::from(reply), false),
-        Err(payload) => (Bytes::from(serde_json::to_vec(&payload).map_err(|error| ApiError::internal(&error))?), true),
+        Err(error) => (Bytes::from(serde_json::to_vec(&error.payload).map_err(|error| ApiError::internal(&error))?), true),
     };
     let mut response = Response::new(whole(body));
     let headers = response.headers_mut();

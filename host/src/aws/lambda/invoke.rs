@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -17,12 +17,12 @@ use crate::aws::lambda::configuration::{State, milliseconds};
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::emf;
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
-use crate::aws::lambda::invoked::Invoked;
+use crate::aws::lambda::invoked::{InvocationError, Invoked};
 use crate::aws::lambda::record::Function;
 use crate::aws::lambda::registry::{FunctionEntry, Registry};
 use crate::failure::{Failure, Scope};
 use crate::function::build::DeployError;
-use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome, ReplySender, Usage};
+use crate::function::call::{Call, HandlerError, Invocation, InvokeContext, InvokeOutcome, ReplySender, Usage};
 use crate::function::concurrency::account::{CallPermit, ConcurrencyRefusal};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
@@ -32,6 +32,7 @@ use crate::function::revision::Revision;
 use crate::function::spec::CodeId;
 use crate::language::Language;
 use crate::limits::{Limits, Profile};
+use crate::loops::LoopMarks;
 use crate::telemetry::ApiMetrics;
 use crate::wasm::init::InitError;
 
@@ -68,7 +69,15 @@ pub fn resolve(registry: &Registry, id: &FunctionIdentifier) -> Result<Resolved,
         other => function.version_of(other.as_ref()).ok_or_else(missing)?,
     };
     let deployed = function.deployed(&version).ok_or_else(missing)?.clone();
+    if let Some(definition) = &function.definition {
+        definition.require_callable(&id.name)?;
+    }
     Ok(Resolved { entry, function, deployed })
+}
+
+/// Whether a call would find whom it is for.
+pub fn resolves(registry: &Registry, id: &FunctionIdentifier) -> bool {
+    resolve(registry, id).is_ok()
 }
 
 /// From 0 up to 1.
@@ -111,6 +120,8 @@ pub struct CallInput {
     pub trace_id: Option<String>,
     /// Where a reply goes that is written piece by piece.
     pub stream: Option<ReplySender>,
+    /// Where the request has been that this call is of.
+    pub passed: LoopMarks,
 }
 
 /// Runs a call. Its place is taken until this has ended.
@@ -135,7 +146,7 @@ pub async fn run(
     let (outcome, error) = match built {
         Ok(revision) => {
             let context = context(&admitted, &revision, &call);
-            let invocation = Invocation { event: call.event, context, stream: call.stream };
+            let invocation = Invocation { event: call.event, context, stream: call.stream, passed: call.passed };
             let outcome = revision.call(&lane, Call::Invoke(invocation)).await.into_invoke();
             let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(&registry.metrics, failure))?;
             (outcome, error)
@@ -154,9 +165,12 @@ pub async fn run(
         tracing::info!(target: "edgeward::function", function = deployed.name, log, "function log");
     }
     let result = match (error, outcome.result) {
-        (Some(error), _) => Err(error),
+        (Some(payload), Ok(Err(HandlerError { error_type, message, .. }))) => {
+            Err(InvocationError { payload, failure: Failure::Guest(format!("{error_type}: {message}")) })
+        }
+        (Some(payload), Err(failure)) => Err(InvocationError { payload, failure }),
         (None, Ok(Ok(reply))) => Ok(if reply.is_empty() { b"null".to_vec() } else { reply }),
-        (None, _) => return Err(ApiError::internal(&"a call ended without a result")),
+        (_, _) => return Err(ApiError::internal(&"a call ended without a result")),
     };
     Ok(Invoked { result, log })
 }
@@ -193,7 +207,6 @@ fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> In
         function_version: deployed.version.clone(),
         invoked_function_arn: admitted.arn.clone(),
         memory_limit_mb: configuration.memory_mb,
-        deadline_ms: milliseconds(now + Duration::from_secs(u64::from(configuration.timeout_s))),
         log_group_name: configuration.log_group(&deployed.name),
         log_stream_name: stream(deployed, now),
         client_context: call.client_context.clone(),

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::task::JoinHandle;
 
 use crate::aws::error::ApiError;
+use crate::failure::Failure;
 use crate::function::error_payload::ErrorPayload;
 use crate::limits::lambda::LOG_TAIL_BYTES;
 
@@ -13,10 +14,16 @@ pub type RunningCall = JoinHandle<Result<Invoked, ApiError>>;
 
 /// What came of a call.
 pub struct Invoked {
-    /// The reply, or the object in its place.
-    pub result: Result<Vec<u8>, ErrorPayload>,
+    pub result: Result<Vec<u8>, InvocationError>,
     /// With its START, END and REPORT lines.
     pub log: String,
+}
+
+/// Why there is no reply.
+pub struct InvocationError {
+    /// What callers of the API are told in its place.
+    pub payload: ErrorPayload,
+    pub failure: Failure,
 }
 
 impl Invoked {

@@ -11,12 +11,12 @@ use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::code;
 use crate::aws::lambda::configuration::{milliseconds, object, timestamp};
-use crate::aws::lambda::identifier::is_name;
 use crate::aws::lambda::input::{CodeInput, refuse_unknown};
 use crate::aws::lambda::layer_record::{LayerRecord, key, parts};
 use crate::aws::lambda::paging;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::request::{ApiRequest, ApiResponse, empty, json};
+use crate::function_name::is_name;
 use crate::store::{Collection, StoreError};
 
 #[derive(Debug, Default, Deserialize)]

@@ -32,6 +32,15 @@ pub fn require(registry: &Registry, caller: &Caller, request: &ApiRequest, route
     authority.authorize(caller, &action, &resource, policy.as_deref(), &context)
 }
 
+/// Whether an operation leaves a function as the configuration's file defines it; who may have it or not.
+pub fn require_changeable(registry: &Registry, request: &ApiRequest, route: &Route) -> Result<(), ApiError> {
+    if route.operation.only_reads() {
+        return Ok(());
+    }
+    let Some(id) = function_of(registry, request, route) else { return Ok(()) };
+    registry.find(&id.name).map_or(Ok(()), |entry| entry.require_changeable())
+}
+
 /// Whether a caller may call the URL of a function.
 pub fn require_url(registry: &Registry, caller: &Caller, request: &ApiRequest, id: &FunctionIdentifier) -> Result<(), ApiError> {
     let context = RequestContext::of(request, false).with("lambda:FunctionUrlAuthType", "AWS_IAM");

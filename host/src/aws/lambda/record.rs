@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::{Configuration, Update};
+use crate::aws::lambda::definition::FileDefinition;
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::identifier::Qualifier;
 use crate::aws::lambda::policy_record::PolicyRecord;
@@ -123,6 +124,8 @@ pub struct Function {
     pub versions: BTreeMap<u64, Arc<Deployed>>,
     /// The policies of the record that say something, ready to be asked.
     pub policies: BTreeMap<String, Arc<PolicyDocument>>,
+    /// Of a function that the configuration's file defines.
+    pub definition: Option<Arc<FileDefinition>>,
 }
 
 impl Function {

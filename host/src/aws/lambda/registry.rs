@@ -1,4 +1,4 @@
-//! The functions that the API has made: as they are kept, and as they stand.
+//! The functions that the API has made: as they are kept, and as they stand; and beside them those that a file defines.
 //!
 //! One change at a time: it is computed of what stands, written to the store, and then put in force. Readers see a function
 //! as it was before a change, or after; a call keeps what it began with.
@@ -15,6 +15,7 @@ use ring::rand::SystemRandom;
 use crate::account::Account;
 use crate::aws::error::ApiError;
 use crate::aws::lambda::configuration::{State, Update};
+use crate::aws::lambda::defined::{function_of, is_of};
 use crate::aws::lambda::deployed::{Deployed, Foundry};
 use crate::aws::lambda::lane::{BuildLane, Built};
 use crate::aws::lambda::layer_record::LayerRecord;
@@ -23,7 +24,9 @@ use crate::aws::lambda::record::{Function, FunctionRecord, UrlRecord};
 use crate::aws::logs::Logs;
 use crate::function::build::DeployError;
 use crate::function::concurrency::account::{AccountConcurrency, FunctionConcurrency};
-use crate::limits::lambda::FUNCTIONS;
+use crate::function::defined::DefinedFunction;
+use crate::function_name::is_name;
+use crate::limits::lambda::{FUNCTIONS, NAME_CHARS};
 use crate::store::{BlobDigest, Change, Collection, Store, StoreError};
 use crate::telemetry::ApiMetrics;
 use crate::wasm::init::InitError;
@@ -49,6 +52,8 @@ pub struct Registry {
 #[derive(Default)]
 struct Functions {
     by_name: BTreeMap<String, Arc<FunctionEntry>>,
+    /// Those that the configuration's file defines. Not kept: whoever reads the file tells them.
+    defined: BTreeMap<String, Arc<FunctionEntry>>,
     /// Names of functions by the ids of their URLs.
     by_url: HashMap<String, String>,
 }
@@ -73,6 +78,12 @@ impl FunctionEntry {
     /// As it stands now.
     pub fn now(&self) -> Arc<Function> {
         self.standing.load_full()
+    }
+
+    /// Whether the API may change it.
+    pub fn require_changeable(&self) -> Result<(), ApiError> {
+        let function = self.now();
+        function.definition.as_ref().map_or(Ok(()), |definition| Err(definition.unchangeable(&function.name)))
     }
 }
 
@@ -122,7 +133,15 @@ impl Registry {
                 tracing::error!(function = name, "its policies allow nobody anything, since they cannot be read: {error}");
                 BTreeMap::new()
             });
-            let entry = self.enter(Function { name, record: Arc::new(record), latest, building: None, versions, policies });
+            let entry = self.enter(Function {
+                name,
+                record: Arc::new(record),
+                latest,
+                building: None,
+                versions,
+                policies,
+                definition: None,
+            });
             self.concurrency.provision(&entry.concurrency, total(&entry.now().record));
             if let Err(error) = self.concurrency.reserve(&entry.concurrency, reserved) {
                 tracing::warn!(function = entry.now().name, "its reserved concurrency is not in force: {error}");
@@ -144,6 +163,39 @@ impl Registry {
         entry
     }
 
+    /// Takes over what the configuration's file defines, in place of what it defined before. A function that the API has made
+    /// stays what its name leads to.
+    pub fn define(&self, functions: &[DefinedFunction]) {
+        let _changing = self.changing();
+        let before = self.functions().defined.clone();
+        let mut next = BTreeMap::new();
+        for defined in functions {
+            let (name, file) = (defined.revision.name(), defined.file.display());
+            if !is_name(name) || name.len() > NAME_CHARS {
+                tracing::warn!(function = name, %file, "the AWS APIs do not show it: Lambda has no such names");
+                continue;
+            }
+            let entry = match before.get(name) {
+                Some(entry) => {
+                    let now = entry.now();
+                    if !is_of(&now, defined) {
+                        entry.standing.store(Arc::new(function_of(defined, self.account())));
+                    }
+                    entry.clone()
+                }
+                None => {
+                    if self.functions().by_name.contains_key(name) {
+                        tracing::warn!(function = name, %file, "the AWS APIs do not show it: they have made one of its name");
+                    }
+                    let standing = ArcSwap::from_pointee(function_of(defined, self.account()));
+                    Arc::new(FunctionEntry { standing, concurrency: self.concurrency.function() })
+                }
+            };
+            next.insert(name.to_owned(), entry);
+        }
+        self.functions_to_change().defined = next;
+    }
+
     pub fn store(&self) -> &Store {
         &self.foundry.store
     }
@@ -153,7 +205,8 @@ impl Registry {
     }
 
     pub fn find(&self, name: &str) -> Option<Arc<FunctionEntry>> {
-        self.functions().by_name.get(name).cloned()
+        let functions = self.functions();
+        functions.by_name.get(name).or_else(|| functions.defined.get(name)).cloned()
     }
 
     /// The function of a URL, the alias that it is for, if any, and the URL.
@@ -177,18 +230,26 @@ impl Registry {
         self.find(name).ok_or_else(|| ApiError::not_found(format!("Function not found: {arn}")))
     }
 
-    /// All functions, in the order of their names.
+    /// All functions that the API has made, in the order of their names.
     pub fn all(&self) -> Vec<Arc<Function>> {
         self.functions().by_name.values().map(|entry| entry.now()).collect()
+    }
+
+    /// These, and those that the file defines, in the same order.
+    pub fn listed(&self) -> Vec<Arc<Function>> {
+        let functions = self.functions();
+        let mut listed: Vec<_> = functions.by_name.values().map(|entry| entry.now()).collect();
+        let others = functions.defined.iter().filter(|(name, _)| !functions.by_name.contains_key(*name));
+        listed.extend(others.map(|(_, entry)| entry.now()));
+        listed.sort_by(|one, other| one.name.cmp(&other.name));
+        listed
     }
 
     /// Adds a function, and has it built. Blocks for the disk.
     pub fn create(self: &Arc<Self>, name: &str, record: FunctionRecord) -> Result<Arc<FunctionEntry>, ApiError> {
         let entry = {
             let _changing = self.changing();
-            if self.find(name).is_some() {
-                return Err(ApiError::conflict(format!("Function already exist: {name}")));
-            }
+            self.require_free(name)?;
             if self.functions().by_name.len() >= FUNCTIONS {
                 return Err(ApiError::bad_request(
                     "CodeStorageExceededException",
@@ -199,11 +260,19 @@ impl Registry {
             let latest = Deployed::new(name, "$LATEST", record.latest.clone(), 0);
             let (building, record) = (Some(latest.clone()), Arc::new(record));
             let (versions, policies) = (BTreeMap::new(), BTreeMap::new());
-            self.enter(Function { name: name.to_owned(), record, latest, building, versions, policies })
+            let (name, definition) = (name.to_owned(), None);
+            self.enter(Function { name, record, latest, building, versions, policies, definition })
         };
         let latest = entry.now().latest.clone();
         self.deploy(latest);
         Ok(entry)
+    }
+
+    /// Whether a function of this name can be made.
+    pub fn require_free(&self, name: &str) -> Result<(), ApiError> {
+        let Some(entry) = self.find(name) else { return Ok(()) };
+        entry.require_changeable()?;
+        Err(ApiError::conflict(format!("Function already exist: {name}")))
     }
 
     /// Changes what is kept of a function; `work` computes the new record, and what else is to be written.
@@ -216,6 +285,7 @@ impl Registry {
     ) -> Result<T, ApiError> {
         let _changing = self.changing();
         let entry = self.get(name, arn)?;
+        entry.require_changeable()?;
         let before = entry.now();
         let mut next = (*before).clone();
         let done = self.store().change(|change| {
@@ -240,6 +310,7 @@ impl Registry {
         let removed = {
             let _changing = self.changing();
             let entry = self.get(name, arn)?;
+            entry.require_changeable()?;
             let function = entry.now();
             self.store().change(|change| {
                 change.remove(Collection::Functions, name)?;

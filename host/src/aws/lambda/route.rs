@@ -74,6 +74,40 @@ pub enum LambdaOperation {
     NotThere,
 }
 
+impl LambdaOperation {
+    /// Whether it leaves all functions as they are.
+    pub fn only_reads(self) -> bool {
+        use LambdaOperation as Op;
+        matches!(
+            self,
+            Op::ListFunctions
+                | Op::GetFunction
+                | Op::GetFunctionConfiguration
+                | Op::Invoke
+                | Op::InvokeWithResponseStream
+                | Op::ListVersions
+                | Op::ListAliases
+                | Op::GetAlias
+                | Op::GetPolicy
+                | Op::GetConcurrency
+                | Op::GetProvisioned
+                | Op::ListProvisioned
+                | Op::GetEventInvoke
+                | Op::ListEventInvokes
+                | Op::GetUrl
+                | Op::ListUrls
+                | Op::GetRecursion
+                | Op::AccountSettings
+                | Op::ListTags
+                | Op::ListLayers
+                | Op::ListLayerVersions
+                | Op::GetLayer
+                | Op::GetLayerByArn
+                | Op::NotThere
+        )
+    }
+}
+
 /// The operation of a method and path, each part of which was decoded.
 pub fn route(request: &ApiRequest) -> Option<Route> {
     use LambdaOperation as Op;

@@ -84,8 +84,8 @@ fn broken_off(error: &ApiError) -> anyhow::Error {
 fn complete(to: &mut Vec<u8>, invoked: &Invoked, wants_log: bool) -> Result<(), ApiError> {
     let mut ended = Map::new();
     if let Err(error) = &invoked.result {
-        let details = serde_json::to_string(error).map_err(|error| ApiError::internal(&error))?;
-        ended.insert("ErrorCode".to_owned(), error.error_type.as_str().into());
+        let details = serde_json::to_string(&error.payload).map_err(|error| ApiError::internal(&error))?;
+        ended.insert("ErrorCode".to_owned(), error.payload.error_type.as_str().into());
         ended.insert("ErrorDetails".to_owned(), details.into());
     }
     if wants_log {

@@ -7,21 +7,22 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::aws::authorization::Caller;
 use crate::aws::error::{ApiError, FUNCTION_FAILED};
+use crate::aws::lambda::http_call::{HttpCall, HttpCallError, respond};
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
-use crate::aws::lambda::invoke::{CallInput, admit, run};
 use crate::aws::lambda::permission::{self, require_url};
 use crate::aws::lambda::record::UrlRecord;
 use crate::aws::lambda::registry::Registry;
+use crate::aws::lambda::url_stream;
 use crate::aws::request::{ApiRequest, ApiResponse, whole};
+use crate::failure::Failure;
 use crate::function::lane::WorkerLane;
-use crate::limits::invoke::EVENT_BYTES;
-use crate::payload::event::{self, EventEndpoint};
-use crate::payload::reply;
+use crate::payload::event::EventEndpoint;
 
 /// Where the path of a URL begins for those who cannot use its host name.
 const PATH: &str = "/lambda-url/";
@@ -123,27 +124,37 @@ async fn called(
     found: &FoundUrl,
     caller: Option<&Caller>,
 ) -> Result<ApiResponse, ApiError> {
-    let admitted = admit(registry, &found.function)?;
-    let event = event_of(registry, request, url, caller)?;
-    if event.len() > EVENT_BYTES {
-        return Err(ApiError::too_large("RequestEntityTooLargeException", "Request Too Long"));
-    }
-    let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
-    let call = CallInput { request_id: request.id.clone(), event: event.into(), client_context: None, trace_id, stream: None };
-    let running = tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call));
-    let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
-    let bad = || told(FUNCTION_FAILED, "Internal Server Error".to_owned());
-    let Ok(reply) = invoked.result else { return Ok(bad()) };
-    Ok(match reply::response(&reply) {
-        Ok(response) => response.map(whole),
-        Err(why) => {
-            tracing::info!(function = found.function.name, "its reply is no response: {why}");
-            bad()
+    let head = head_of(request, url)?;
+    let account = registry.account();
+    let authorizer = caller.map(|caller| {
+        json!({"iam": {
+            "accessKey": caller.access_key, "accountId": account.id, "callerId": caller.user_id, "cognitoIdentity": null,
+            "principalOrgId": null, "userArn": caller.arn(), "userId": caller.user_id,
+        }})
+    });
+    let account_id = if caller.is_some() { account.id.as_str() } else { "anonymous" };
+    let endpoint = EventEndpoint { id: Some(&url.id), account_id, authorizer };
+    let (request_id, received) = (request.id.clone(), request.received);
+    let call = HttpCall { request_id, head: &head, body: &request.body, endpoint, received };
+    let responded = match found.record.mode.as_str() {
+        "RESPONSE_STREAM" => url_stream::respond(registry, lane, &found.function, call).await,
+        _ => respond(registry, lane, &found.function, call).await.map(|response| response.map(whole)),
+    };
+    match responded {
+        Ok(response) => Ok(response),
+        Err(HttpCallError::NotRun(error)) => Err(error),
+        Err(HttpCallError::TooLarge) => Err(ApiError::too_large("RequestEntityTooLargeException", "Request Too Long")),
+        Err(HttpCallError::Failed(failure)) => {
+            if let Failure::BadReply(why) = failure {
+                tracing::info!(function = found.function.name, "{why}");
+            }
+            Ok(told(FUNCTION_FAILED, "Internal Server Error".to_owned()))
         }
-    })
+    }
 }
 
-fn event_of(registry: &Registry, request: &ApiRequest, url: &UrlRequest, caller: Option<&Caller>) -> Result<Vec<u8>, ApiError> {
+/// The head of the request as the function is to see it.
+fn head_of(request: &ApiRequest, url: &UrlRequest) -> Result<Parts, ApiError> {
     let uri = if request.query.is_empty() { url.path.clone() } else { format!("{}?{}", url.path, request.query) };
     let head = Request::builder().method(request.method.clone()).uri(uri).body(());
     let (mut head, ()) = head.map_err(|_| ApiError::bad_request("BadRequest", "the path is no path"))?.into_parts();
@@ -162,16 +173,7 @@ fn event_of(registry: &Registry, request: &ApiRequest, url: &UrlRequest, caller:
     };
     put("x-forwarded-for", &request.client.to_string());
     put("x-forwarded-proto", "http");
-    let account = registry.account();
-    let authorizer = caller.map(|caller| {
-        json!({"iam": {
-            "accessKey": caller.access_key, "accountId": account.id, "callerId": caller.user_id, "cognitoIdentity": null,
-            "principalOrgId": null, "userArn": caller.arn(), "userId": caller.user_id,
-        }})
-    });
-    let account_id = if caller.is_some() { account.id.as_str() } else { "anonymous" };
-    let endpoint = EventEndpoint { id: Some(&url.id), account_id, authorizer };
-    Ok(event::of(&head, &request.body, &request.id, &endpoint, request.received))
+    Ok(head)
 }
 
 /// What a URL's CORS settings say to the page that asks.

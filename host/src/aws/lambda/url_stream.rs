@@ -1,49 +1,50 @@
 //! A function URL whose reply is streamed (`InvokeMode` `RESPONSE_STREAM`): the response begins when its head is there, and
 //! its body is sent while the function writes it.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use http_body_util::Either;
 
 use crate::aws::error::ApiError;
+use crate::aws::lambda::http_call::{HttpCall, HttpCallError, begin, no_response, response_of};
+use crate::aws::lambda::identifier::FunctionIdentifier;
 use crate::aws::lambda::invoked::{Invoked, RunningCall};
-use crate::aws::request::ApiResponse;
+use crate::aws::lambda::registry::Registry;
+use crate::aws::request::{ApiResponse, whole};
 use crate::aws::streamed_body::{PieceSender, streamed};
-use crate::function::call::ReplyReceiver;
+use crate::function::call::{ReplyReceiver, reply_stream};
+use crate::function::lane::WorkerLane;
 use crate::limits::invoke::STREAM_HEAD_BYTES;
 use crate::payload::reply::{self, StreamHead};
 
-/// How a reply begins.
-pub enum BegunReply {
-    Streamed(ApiResponse),
-    /// The function has written nothing, and the call has ended.
-    Ended(Result<Invoked, ApiError>),
-    /// It is no response: why.
-    NoResponse(String),
-}
-
-/// Waits for the head. Who drops the response does not end the call.
-pub async fn begun(mut parts: ReplyReceiver, running: RunningCall) -> BegunReply {
+/// Must run on a `LocalSet`. The call goes on when this, or the response, is dropped.
+pub async fn respond(
+    registry: &Arc<Registry>,
+    lane: &Rc<WorkerLane>,
+    function: &FunctionIdentifier,
+    call: HttpCall<'_>,
+) -> Result<ApiResponse, HttpCallError> {
+    let (sender, mut parts) = reply_stream();
+    let running = begin(registry, lane, function, call, Some(sender))?;
     let mut written = BytesMut::new();
-    loop {
-        let Some(part) = parts.recv().await else {
-            let ended = running.await.unwrap_or_else(|error| Err(ApiError::internal(&error)));
-            return if written.is_empty() {
-                BegunReply::Ended(ended)
-            } else {
-                BegunReply::NoResponse("its stream ends before the head of the response does".to_owned())
-            };
-        };
+    while let Some(part) = parts.recv().await {
         written.extend_from_slice(&part.bytes);
-        match reply::stream_head(part.content_type.as_deref(), &written) {
-            Ok(StreamHead::Whole(response)) => return BegunReply::Streamed(with_body(response, parts, running)),
-            Ok(StreamHead::Part) if written.len() > STREAM_HEAD_BYTES => {
-                return BegunReply::NoResponse(format!("the head of its stream has more than {STREAM_HEAD_BYTES} bytes"));
+        match reply::stream_head(part.content_type.as_deref(), &written).map_err(no_response)? {
+            StreamHead::Whole(response) => return Ok(with_body(response, parts, running)),
+            StreamHead::Part if written.len() > STREAM_HEAD_BYTES => {
+                return Err(no_response(format!("the head of its stream has more than {STREAM_HEAD_BYTES} bytes")));
             }
-            Ok(StreamHead::Part) => {}
-            Err(why) => return BegunReply::NoResponse(why),
+            StreamHead::Part => {}
         }
     }
+    let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
+    if written.is_empty() || invoked.result.is_err() {
+        return response_of(invoked).map(|response| response.map(whole));
+    }
+    Err(no_response("its stream ends before the head of the response does".to_owned()))
 }
 
 fn with_body(response: Response<Bytes>, parts: ReplyReceiver, running: RunningCall) -> ApiResponse {

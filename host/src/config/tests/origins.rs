@@ -44,13 +44,13 @@ primary = "x"
               --> edge.toml:10:1
                |
             10 | [origin.none]
-               | ^^^^^^^^^^^^^ exactly one of `url`, `folder`, `fixed`, `component`
+               | ^^^^^^^^^^^^^ exactly one of `url`, `folder`, `fixed`, `component`, `api`
 
             error: [origin.two] has `url`, `folder` at once
               --> edge.toml:11:1
                |
             11 | [origin.two]
-               | ^^^^^^^^^^^^ exactly one of `url`, `folder`, `fixed`, `component`
+               | ^^^^^^^^^^^^ exactly one of `url`, `folder`, `fixed`, `component`, `api`
 
             error: `http://a/b?c` is not the URL of an origin: a query or fragment has no meaning here
               --> edge.toml:15:7
@@ -196,5 +196,79 @@ primary = "x"
             37 | primary = "x"
                |           ^^^ declared under [origin]: `bad name`, `component`, `fixed`, `hop`, `many`, `none`, `o`, `path`, `two`
         "#]],
+    );
+}
+
+#[test]
+fn functions_of_the_apis_are_checked() {
+    let origins = r#"
+[function.own]
+component = "hook.wasm"
+[origin.good]
+api = { function = "checkout:live" }
+[origin.odd]
+api = { function = "checkout:live:1" }
+[origin.long]
+api = { function = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
+[origin.own]
+api = { function = "own", alias = "live" }
+[origin.bare]
+api = {}
+[origin.text]
+api = "checkout"
+"#;
+    check(
+        &with(origins).replace("[server]\n", "[server]\napi = \"127.0.0.1:9000\"\n"),
+        expect![[r#"
+        error: `checkout:live:1` does not name a function of the AWS APIs
+          --> edge.toml:16:20
+           |
+        16 | api = { function = "checkout:live:1" }
+           |                    ^^^^^^^^^^^^^^^^^ a name of at most 64 letters, digits, `-` and `_`, with an alias or a version if need be: "checkout:live"
+
+        error: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` does not name a function of the AWS APIs
+          --> edge.toml:18:20
+           |
+        18 | api = { function = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
+           |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ a name of at most 64 letters, digits, `-` and `_`, with an alias or a version if need be: "checkout:live"
+
+        error: `own` is a function of this configuration
+          --> edge.toml:20:20
+           |
+        20 | api = { function = "own", alias = "live" }
+           |                    ^^^^^ say `component = "own"` in place of `api`
+
+        error: unknown key `alias` in [origin.own.api]
+          --> edge.toml:20:27
+           |
+        20 | api = { function = "own", alias = "live" }
+           |                           ^^^^^ allowed here: `function`
+
+        error: [origin.bare.api] has no `function`
+          --> edge.toml:22:7
+           |
+        22 | api = {}
+           |       ^^ add `function = "NAME:ALIAS"`
+
+        error: [origin.text.api] is a string
+          --> edge.toml:24:7
+           |
+        24 | api = "checkout"
+           |       ^^^^^^^^^^ a table is expected
+    "#]],
+    );
+}
+
+#[test]
+fn a_function_of_the_apis_needs_the_apis() {
+    check(
+        &with("[origin.shop]\napi = { function = \"shop\" }\n"),
+        expect![[r#"
+        error: [origin.shop] is a function of the AWS APIs, which are not served
+          --> edge.toml:10:7
+           |
+        10 | api = { function = "shop" }
+           |       ^^^^^^^^^^^^^^^^^^^^^ add `api = "127.0.0.1:9000"` to [server]: functions are made there
+    "#]],
     );
 }

@@ -10,13 +10,16 @@ use http::{Response, StatusCode};
 use crate::cache::key::Identity;
 use crate::config::{self, OriginKind};
 use crate::edge::hook::edits::OriginEdits;
+use crate::edge::origin::api_function::ApiFunction;
 use crate::edge::origin::endpoint::Endpoint;
 use crate::edge::origin::folder::Folder;
 use crate::edge::origin::identity;
 use crate::edge::origin::server::{OriginServer, parse_headers};
 use crate::failure::Failure;
 use crate::function::catalog::{Alias, Aliases};
+use crate::function::named::FunctionsByName;
 use crate::limits::Limit;
+use crate::limits::lambda::TIMEOUT_S_MAX;
 use crate::path::NormalPath;
 use crate::telemetry::{OriginMetrics, Telemetry};
 use crate::wasm::abi;
@@ -53,6 +56,8 @@ pub(crate) enum OriginType {
     Folder(Arc<Folder>),
     Fixed(Arc<Response<bytes::Bytes>>),
     Component(Arc<Alias>),
+    /// Found anew for each request.
+    Api(Arc<ApiFunction>),
 }
 
 impl Backend {
@@ -96,7 +101,12 @@ impl Backend {
 
 impl Origin {
     /// As the configuration declares it.
-    pub(crate) fn declared(origin: &config::Origin, aliases: &Aliases, telemetry: &Telemetry) -> anyhow::Result<Origin> {
+    pub(crate) fn declared(
+        origin: &config::Origin,
+        aliases: &Aliases,
+        named: &Arc<FunctionsByName>,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Origin> {
         let kind = match &origin.kind {
             OriginKind::Url(url) => OriginType::Server(OriginServer::declared(url)?),
             OriginKind::Folder { root, index } => OriginType::Folder(Arc::new(Folder::open(root, index)?)),
@@ -111,6 +121,9 @@ impl Origin {
             OriginKind::Component { function } => {
                 let alias = aliases.get(function).with_context(|| format!("function `{function}` is not deployed"))?;
                 OriginType::Component(alias.clone())
+            }
+            OriginKind::Api { function } => {
+                OriginType::Api(Arc::new(ApiFunction { name: function.clone(), functions: named.clone() }))
             }
         };
         let identity = match &kind {
@@ -139,8 +152,9 @@ impl Origin {
         matches!(self.kind, OriginType::Server(_))
     }
 
-    pub(crate) fn is_component(&self) -> bool {
-        matches!(self.kind, OriginType::Component(_))
+    /// Whether it is code that this host runs.
+    pub(crate) fn is_function(&self) -> bool {
+        matches!(self.kind, OriginType::Component(_) | OriginType::Api(_))
     }
 
     /// The `Host` that it is asked for; `None`: the viewer's.
@@ -156,6 +170,8 @@ impl Origin {
         match &self.kind {
             OriginType::Server(server) => Some(server.read_timeout),
             OriginType::Component(alias) => Some(Duration::from_millis(alias.revision().limits().value(Limit::DeadlineMs))),
+            // Which function answers is not known yet.
+            OriginType::Api(_) => Some(Duration::from_secs(TIMEOUT_S_MAX.unsigned_abs())),
             OriginType::Folder(_) | OriginType::Fixed(_) => None,
         }
     }

@@ -15,6 +15,7 @@ use crate::edge::origin::backend::{Backend, FailoverGroup, Origin, OriginType};
 use crate::edge::origin::endpoint::{Endpoint, Reach};
 use crate::failure::Failure;
 use crate::function::catalog::Aliases;
+use crate::function::named::FunctionsByName;
 use crate::telemetry::Telemetry;
 
 /// See the module.
@@ -25,10 +26,15 @@ pub(crate) struct Backends {
 }
 
 impl Backends {
-    pub(crate) fn new(config: &Config, aliases: &Aliases, telemetry: &Telemetry) -> anyhow::Result<Backends> {
+    pub(crate) fn new(
+        config: &Config,
+        aliases: &Aliases,
+        named: &Arc<FunctionsByName>,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Backends> {
         let mut backends = Backends { by_name: HashMap::new(), declared: HashMap::new() };
         for (name, origin) in &config.origins {
-            let origin = Origin::declared(origin, aliases, telemetry).with_context(|| format!("origin `{name}`"))?;
+            let origin = Origin::declared(origin, aliases, named, telemetry).with_context(|| format!("origin `{name}`"))?;
             if let OriginType::Server(server) = &origin.kind {
                 backends.declared.insert(server.endpoint.address().clone(), server.endpoint.clone());
             }
@@ -46,9 +52,9 @@ impl Backends {
         self.by_name.get(name)
     }
 
-    /// Whether a hook can choose a component.
-    pub(crate) fn has_component(&self) -> bool {
-        self.by_name.values().any(|backend| backend.origins(None).any(Origin::is_component))
+    /// Whether a hook can choose a function.
+    pub(crate) fn has_function(&self) -> bool {
+        self.by_name.values().any(|backend| backend.origins(None).any(Origin::is_function))
     }
 
     /// The backend that a hook chose, or `current`.

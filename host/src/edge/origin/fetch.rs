@@ -1,5 +1,6 @@
-//! Asks an origin, whatever it is: a server, a folder, a fixed answer, a component.
+//! Asks an origin, whatever it is: a server, a folder, a fixed answer, a component, a function of the AWS APIs.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::header;
@@ -20,7 +21,7 @@ use crate::loops;
 /// Takes the headers out of `head` and the body out of `body`. `tls`: the viewer came by HTTPS.
 pub(crate) async fn fetch(
     origin: &Origin,
-    lane: &WorkerLane,
+    lane: &Rc<WorkerLane>,
     head: &mut RequestHead,
     body: &mut RequestBody,
     tls: bool,
@@ -45,6 +46,7 @@ pub(crate) async fn fetch(
             let reply = alias.hold().call(lane, Call::Http(component_request(head, scheme, body))).await;
             Ok(reply.into_http()?.map(Content::Stream))
         }
+        OriginType::Api(function) => Box::pin(function.serve(lane, head, body)).await,
     }
 }
 

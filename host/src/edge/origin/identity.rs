@@ -19,6 +19,7 @@ pub(super) fn of_declared(origin: &config::Origin) -> Identity {
             Identity::of("fixed", [&status[..], &body[..]].into_iter().chain(headers))
         }
         OriginKind::Component { function } => Identity::of("component", [function.as_bytes()]),
+        OriginKind::Api { function } => Identity::of("api", [function.to_string().as_bytes()]),
         OriginKind::Url(_) => Identity::of("origin", [origin.name.as_bytes()]),
     }
 }

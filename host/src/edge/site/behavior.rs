@@ -69,7 +69,7 @@ impl Behavior {
         let methods = methods.map(|methods| methods.iter().map(method).collect::<anyhow::Result<Vec<_>>>());
         let backend = parts.backends.get(&behavior.origin).cloned();
         let backend = backend.with_context(|| format!("no origin `{}`", behavior.origin))?;
-        let around = CachingContext { cache: parts.cache, site, error_ttls_ms, any_component: parts.backends.has_component() };
+        let around = CachingContext { cache: parts.cache, site, error_ttls_ms, any_function: parts.backends.has_function() };
         let caching = behavior.cache.as_ref().map(|policy| Caching::new(behavior, policy, &backend, &around));
         Ok(Behavior {
             pattern: Pattern::path(&behavior.path),

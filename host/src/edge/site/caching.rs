@@ -38,8 +38,8 @@ pub(crate) struct CachingContext<'a> {
     pub(crate) site: &'a Arc<str>,
     /// By status.
     pub(crate) error_ttls_ms: &'a Arc<[(u16, u64)]>,
-    /// Whether one of the origins is a component.
-    pub(crate) any_component: bool,
+    /// Whether one of the origins is a function.
+    pub(crate) any_function: bool,
 }
 
 impl Caching {
@@ -50,7 +50,7 @@ impl Caching {
         context: &CachingContext<'_>,
     ) -> Caching {
         let identity = behavior_identity(context.site, behavior, policy.mode);
-        let visibility = OriginVisibility::new(behavior, policy.mode, context.any_component);
+        let visibility = OriginVisibility::new(behavior, policy.mode, context.any_function);
         Caching {
             cache: context.cache.clone(),
             site: context.site.clone(),
@@ -128,17 +128,17 @@ struct OriginVisibility {
     /// In standards mode the scheme is part of the URI.
     scheme: bool,
     /// An origin-request hook may choose a component, which sees the whole URL.
-    may_be_component: bool,
+    may_be_function: bool,
     /// Who says how the viewer asked.
     forwarded: Forwarded,
 }
 
 impl OriginVisibility {
-    fn new(behavior: &config::Behavior, mode: Mode, any_component: bool) -> OriginVisibility {
+    fn new(behavior: &config::Behavior, mode: Mode, any_function: bool) -> OriginVisibility {
         OriginVisibility {
             hooked: behavior.origin_request.is_some() || behavior.origin_response.is_some(),
             scheme: mode == Mode::Standards,
-            may_be_component: any_component && behavior.origin_request.is_some(),
+            may_be_function: any_function && behavior.origin_request.is_some(),
             forwarded: match (behavior.forwarded_headers, mode) {
                 (ForwardedHeaders::Set, _) => Forwarded::Ours,
                 (ForwardedHeaders::Pass, Mode::Standards) => Forwarded::Theirs,
@@ -149,12 +149,12 @@ impl OriginVisibility {
 
     fn of(self, backend: &Backend, first: Option<&Arc<Origin>>) -> OriginView {
         // A folder and a fixed answer see nothing of the request.
-        let sees_headers = |origin: &Origin| origin.is_server() || origin.is_component() || self.hooked;
+        let sees_headers = |origin: &Origin| origin.is_server() || origin.is_function() || self.hooked;
         let sees_host = |origin: &Origin| origin.host().is_none() && sees_headers(origin);
         OriginView {
             forwarded: if backend.origins(first).any(sees_headers) { self.forwarded } else { Forwarded::AsOthers },
             host: backend.origins(first).any(sees_host),
-            scheme: self.scheme || self.may_be_component || backend.origins(first).any(Origin::is_component),
+            scheme: self.scheme || self.may_be_function || backend.origins(first).any(Origin::is_function),
         }
     }
 }

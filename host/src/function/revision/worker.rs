@@ -49,7 +49,8 @@ impl Revision {
             Err(failure) => return InvokeOutcome::refused(failure),
         };
         let unfinished = UnfinishedCall::of(self, acquired.start);
-        let called = instance.inner().invoke(pool.code(), invocation.event, invocation.context, invocation.stream).await;
+        let Invocation { event, context, stream, passed } = invocation;
+        let called = instance.inner().invoke(pool.code(), event, context, stream, passed).await;
         unfinished.end();
         self.concluded(pool, instance, acquired, called, |answer| match answer {
             Ok(_) => Served::Whole,

@@ -17,6 +17,7 @@ use crate::limits;
 pub struct ComponentSource {
     file: File,
     pub sha256: [u8; 32],
+    pub bytes: u64,
 }
 
 impl ComponentSource {
@@ -50,7 +51,7 @@ impl ComponentSource {
             }
             digest.update(&chunk[..read]);
         }
-        Ok(ComponentSource { file, sha256: digest.finalize().into() })
+        Ok(ComponentSource { file, sha256: digest.finalize().into(), bytes })
     }
 
     /// The file, to be read from its beginning.

@@ -15,6 +15,7 @@ use wasmtime_wasi::p2::bindings::Command;
 
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits};
+use crate::loops::LoopMarks;
 use crate::wasm::worker::cgi::{ProgramEnd, Stdin, Stdout, how_it_ended};
 use crate::wasm::worker::reply_stream::{ReplySender, WrittenReply};
 use crate::wasm::worker::{Http, WorkerCallResult, WorkerCode, WorkerInstance, failure, host};
@@ -77,14 +78,17 @@ pub(super) fn milliseconds(time: SystemTime) -> u64 {
 
 impl WorkerInstance {
     /// Runs one call. After a failure the instance must be dropped; an error of the function's own is none. What the function
-    /// writes piece by piece goes to `stream`, if there is one, and is not in the reply.
+    /// writes piece by piece goes to `stream`, if there is one, and is not in the reply. `passed` is where the request has been
+    /// that the event is of.
     pub async fn invoke(
         &mut self,
         code: &WorkerCode,
         event: Bytes,
         context: InvokeContext,
         stream: Option<ReplySender>,
+        passed: LoopMarks,
     ) -> WorkerCallResult<HandlerResult> {
+        self.store.data_mut().set_loop_marks(passed);
         let result = self.invoke_within(code, event, context, stream).await;
         // The stream ends with the call.
         self.store.data_mut().reply = WrittenReply::default();
