@@ -33,20 +33,20 @@ pub fn download_of(request: &ApiRequest) -> Option<&str> {
 }
 
 /// The code of a function: an archive that is kept, or files that are read again when they change.
-pub enum FunctionCode<'a> {
+pub enum SentCode<'a> {
     Kept { record: CodeRecord, _upload: CodeUpload<'a> },
     Hot(PathBuf),
 }
 
-impl FunctionCode<'_> {
+impl SentCode<'_> {
     /// Puts it in a configuration.
     pub fn give(&self, configuration: &mut Configuration) {
         match self {
-            FunctionCode::Kept { record, .. } => {
+            SentCode::Kept { record, .. } => {
                 configuration.code.clone_from(record);
                 configuration.hot_reload = None;
             }
-            FunctionCode::Hot(path) => {
+            SentCode::Hot(path) => {
                 configuration.code = CodeRecord { digest: BlobDigest::of(path.as_os_str().as_bytes()), bytes: 0 };
                 configuration.hot_reload = Some(path.clone());
             }
@@ -55,7 +55,7 @@ impl FunctionCode<'_> {
 
     /// A version stays what it is, and these files do not.
     pub fn require_publishable(&self) -> Result<(), ApiError> {
-        if matches!(self, FunctionCode::Hot(_)) { Err(not_publishable()) } else { Ok(()) }
+        if matches!(self, SentCode::Hot(_)) { Err(not_publishable()) } else { Ok(()) }
     }
 }
 
@@ -70,13 +70,13 @@ pub fn of_function<'a>(
     caller: &Caller,
     request: &ApiRequest,
     input: &CodeInput,
-) -> Result<FunctionCode<'a>, ApiError> {
+) -> Result<SentCode<'a>, ApiError> {
     if let (Some(HOT_RELOAD), Some(key), None) = (input.s3_bucket.as_deref(), &input.s3_key, &input.zip_file) {
         refuse_object_version(input)?;
         permission::require_object(registry, caller, request, HOT_RELOAD, key)?;
-        return Ok(FunctionCode::Hot(registry.foundry.folders.hot(Path::new(key))?));
+        return Ok(SentCode::Hot(registry.foundry.folders.hot(Path::new(key))?));
     }
-    keep(registry, caller, request, input).map(|(record, _upload)| FunctionCode::Kept { record, _upload })
+    keep(registry, caller, request, input).map(|(record, _upload)| SentCode::Kept { record, _upload })
 }
 
 /// Checks and keeps an archive, which stays at least as long as what is returned with its record. Blocks for the disk.
@@ -103,7 +103,7 @@ pub fn keep<'a>(
         (None, None, None) => Err(ApiError::invalid_parameter("Please provide a source for function code.")),
         (None, ..) => Err(ApiError::invalid_parameter("S3Bucket and S3Key are given together.")),
         (Some(_), ..) => {
-            Err(ApiError::invalid_parameter("Please do not provide other FunctionCode parameters when providing a ZipFile."))
+            Err(ApiError::invalid_parameter("Please do not provide other SentCode parameters when providing a ZipFile."))
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::aws::authorization::Authority;
 use crate::aws::lambda::code_folders::{CodeFolders, HotFiles, look};
 use crate::aws::lambda::configuration::{Configuration, milliseconds};
 use crate::aws::lambda::layer_record;
-use crate::aws::lambda::resolved::References;
+use crate::aws::lambda::resolved::ReferencedValues;
 use crate::aws::lambda::runtime::{Runner, runner};
 use crate::aws::parameters::ParameterStore;
 use crate::aws::secrets::Secrets;
@@ -282,7 +282,7 @@ impl Deployed {
     /// The function's own variables, with values in the place of references. What cannot be resolved is a failure of INIT: each
     /// call is told so, and tries again.
     fn own_variables(&self, foundry: &Foundry) -> Result<BTreeMap<String, String>, DeployError> {
-        let references = References {
+        let references = ReferencedValues {
             authority: &foundry.authority,
             secrets: &foundry.secrets,
             parameters: &foundry.parameters,

@@ -16,13 +16,13 @@ const CLOSE: &str = "}}";
 
 /// A part of a value.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum ValuePiece<'a> {
     Text(&'a str),
-    Reference(Reference<'a>),
+    Reference(DynamicReference<'a>),
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reference<'a> {
+pub enum DynamicReference<'a> {
     Secret {
         id: &'a str,
         key: Option<&'a str>,
@@ -40,37 +40,37 @@ pub enum Reference<'a> {
 ///
 /// # Errors
 /// What is wrong, and what would be right.
-pub fn pieces(value: &str) -> Result<Vec<Piece<'_>>, String> {
+pub fn pieces(value: &str) -> Result<Vec<ValuePiece<'_>>, String> {
     let (mut pieces, mut left) = (Vec::new(), value);
     while let Some((before, rest)) = left.split_once(OPEN) {
         let (inside, after) = rest.split_once(CLOSE).ok_or_else(|| format!("`{OPEN}` has no `{CLOSE}` after it"))?;
         if !before.is_empty() {
-            pieces.push(Piece::Text(before));
+            pieces.push(ValuePiece::Text(before));
         }
-        let reference = Reference::parse(inside).map_err(|why| format!("`{OPEN}{inside}{CLOSE}`: {why}"))?;
-        pieces.push(Piece::Reference(reference));
+        let reference = DynamicReference::parse(inside).map_err(|why| format!("`{OPEN}{inside}{CLOSE}`: {why}"))?;
+        pieces.push(ValuePiece::Reference(reference));
         left = after;
     }
     if !left.is_empty() {
-        pieces.push(Piece::Text(left));
+        pieces.push(ValuePiece::Text(left));
     }
     Ok(pieces)
 }
 
-impl<'a> Reference<'a> {
+impl<'a> DynamicReference<'a> {
     /// Of what is between `{{resolve:` and `}}`.
-    fn parse(inside: &'a str) -> Result<Reference<'a>, &'static str> {
+    fn parse(inside: &'a str) -> Result<DynamicReference<'a>, &'static str> {
         let (service, rest) = inside.split_once(':').unwrap_or((inside, ""));
         let is_secure = service == "ssm-secure";
         match service {
-            "secretsmanager" => Reference::secret(rest),
+            "secretsmanager" => DynamicReference::secret(rest),
             "ssm" | "ssm-secure" if rest.is_empty() => Err("the name of a parameter is missing"),
-            "ssm" | "ssm-secure" => Ok(Reference::Parameter { id: rest, secure: is_secure }),
+            "ssm" | "ssm-secure" => Ok(DynamicReference::Parameter { id: rest, secure: is_secure }),
             _ => Err("the service is `secretsmanager`, `ssm` or `ssm-secure`"),
         }
     }
 
-    fn secret(rest: &'a str) -> Result<Reference<'a>, &'static str> {
+    fn secret(rest: &'a str) -> Result<DynamicReference<'a>, &'static str> {
         // An ARN has six colons of its own.
         let colons = if rest.starts_with("arn:") { 6 } else { 0 };
         let end = rest.match_indices(':').nth(colons).map_or(rest.len(), |(at, _)| at);
@@ -90,7 +90,7 @@ impl<'a> Reference<'a> {
         if stage.is_some() && version_id.is_some() {
             return Err("either a stage or a version is named, not both");
         }
-        Ok(Reference::Secret { id, key, stage, version_id })
+        Ok(DynamicReference::Secret { id, key, stage, version_id })
     }
 }
 
@@ -98,8 +98,8 @@ impl<'a> Reference<'a> {
 mod tests {
     use super::*;
 
-    fn secret<'a>(id: &'a str, key: Option<&'a str>, stage: Option<&'a str>, version_id: Option<&'a str>) -> Piece<'a> {
-        Piece::Reference(Reference::Secret { id, key, stage, version_id })
+    fn secret<'a>(id: &'a str, key: Option<&'a str>, stage: Option<&'a str>, version_id: Option<&'a str>) -> ValuePiece<'a> {
+        ValuePiece::Reference(DynamicReference::Secret { id, key, stage, version_id })
     }
 
     #[test]
@@ -107,7 +107,7 @@ mod tests {
         let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf";
         for (value, expected) in [
             ("", vec![]),
-            ("plain }} {{resolve", vec![Piece::Text("plain }} {{resolve")]),
+            ("plain }} {{resolve", vec![ValuePiece::Text("plain }} {{resolve")]),
             ("{{resolve:secretsmanager:db}}", vec![secret("db", None, None, None)]),
             ("{{resolve:secretsmanager:db:SecretString:user}}", vec![secret("db", Some("user"), None, None)]),
             ("{{resolve:secretsmanager:db:::AWSPREVIOUS}}", vec![secret("db", None, Some("AWSPREVIOUS"), None)]),
@@ -116,10 +116,10 @@ mod tests {
             (
                 "a {{resolve:ssm:/host:3}}{{resolve:ssm-secure:word}}/b",
                 vec![
-                    Piece::Text("a "),
-                    Piece::Reference(Reference::Parameter { id: "/host:3", secure: false }),
-                    Piece::Reference(Reference::Parameter { id: "word", secure: true }),
-                    Piece::Text("/b"),
+                    ValuePiece::Text("a "),
+                    ValuePiece::Reference(DynamicReference::Parameter { id: "/host:3", secure: false }),
+                    ValuePiece::Reference(DynamicReference::Parameter { id: "word", secure: true }),
+                    ValuePiece::Text("/b"),
                 ],
             ),
         ] {

@@ -12,14 +12,14 @@ use serde_json::{Map, Value, json};
 
 use crate::aws::authorization::{Authority, RequestContext};
 use crate::aws::error::ApiError;
-use crate::aws::lambda::reference::{Piece, Reference, pieces};
+use crate::aws::lambda::reference::{DynamicReference, ValuePiece, pieces};
 use crate::aws::parameters::ParameterStore;
 use crate::aws::request::ApiRequest;
 use crate::aws::secrets::Secrets;
 use crate::limits::lambda::RESOLVED_BYTES;
 
 /// Where values are kept, and who decides who may have them.
-pub struct References<'a> {
+pub struct ReferencedValues<'a> {
     pub authority: &'a Authority,
     pub secrets: &'a Secrets,
     pub parameters: &'a ParameterStore,
@@ -36,7 +36,7 @@ pub struct UnresolvedVariable {
     why: String,
 }
 
-impl References<'_> {
+impl ReferencedValues<'_> {
     /// The variables with values in the place of references. Blocks for the disk.
     pub fn resolve(&self, variables: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, UnresolvedVariable> {
         let resolve = |(name, value): (&String, &String)| {
@@ -50,8 +50,8 @@ impl References<'_> {
         let mut resolved = String::new();
         for piece in pieces(value)? {
             match piece {
-                Piece::Text(text) => resolved.push_str(text),
-                Piece::Reference(reference) => resolved.push_str(&self.referred(&reference)?),
+                ValuePiece::Text(text) => resolved.push_str(text),
+                ValuePiece::Reference(reference) => resolved.push_str(&self.referred(&reference)?),
             }
             if resolved.len() > RESOLVED_BYTES {
                 return Err(format!("its value has more than {RESOLVED_BYTES} bytes"));
@@ -60,9 +60,9 @@ impl References<'_> {
         Ok(resolved)
     }
 
-    fn referred(&self, reference: &Reference<'_>) -> Result<String, String> {
+    fn referred(&self, reference: &DynamicReference<'_>) -> Result<String, String> {
         match reference {
-            Reference::Secret { id, key, stage, version_id } => {
+            DynamicReference::Secret { id, key, stage, version_id } => {
                 let request = asking(
                     "secretsmanager.GetSecretValue",
                     json!({"SecretId": id, "VersionStage": stage, "VersionId": version_id}),
@@ -71,7 +71,7 @@ impl References<'_> {
                 let answer = self.secrets.value_asked(&request).map_err(|error| format!("the secret `{id}`: {error}"))?;
                 of_secret(&answer, *key).map_err(|why| format!("the secret `{id}` {why}"))
             }
-            Reference::Parameter { id, secure } => {
+            DynamicReference::Parameter { id, secure } => {
                 let request = asking("AmazonSSM.GetParameter", json!({"Name": id, "WithDecryption": secure}));
                 self.require(self.parameters.resources(&request), &request)?;
                 let answer = self.parameters.parameter_asked(&request);
