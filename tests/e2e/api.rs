@@ -206,7 +206,7 @@ stories! {
     resource_policies_are_kept: "permissions", 8;
     layers_are_published_and_used: "layers", 14;
     environments_begin_end_and_keep_their_files: "lifecycle", 11;
-    replies_leave_while_functions_run: "streaming", 9;
+    replies_leave_while_functions_run: "streaming", 13;
     layers_are_shared_by_their_policies: "layer_permissions", 7;
     functions_have_a_mode_of_runtime_updates: "runtime_management", 4;
     environments_refer_to_secrets_and_parameters: "references", 6;
