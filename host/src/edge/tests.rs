@@ -67,6 +67,8 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             api: None,
             api_account: Default::default(),
             api_network: Default::default(),
+            api_buckets: None,
+            api_hot_reload: Vec::new(),
             https: vec![],
             admin: None,
             admin_access: Arc::default(),
