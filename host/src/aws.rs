@@ -54,7 +54,7 @@ use crate::function::build::Builder;
 use crate::function::lane::WorkerLane;
 use crate::limits::Compiling;
 use crate::limits::lambda::HASHED_INLINE_BYTES;
-use crate::network::Grants;
+use crate::network::{Grants, Vpcs};
 use crate::store::Store;
 use crate::telemetry::ApiMetrics;
 use authorization::{Authority, Caller, RequestContext};
@@ -74,8 +74,9 @@ pub struct ApiSettings<'a> {
     pub account: Account,
     pub builder: Arc<Builder>,
     pub compiling: Compiling,
-    /// Where functions may connect to.
+    /// Where functions may connect to besides the APIs, and what they can be attached to.
     pub grants: Grants,
+    pub vpcs: Vpcs,
     /// Threads that call functions.
     pub workers: usize,
     /// Where functions find the APIs.
@@ -108,6 +109,7 @@ impl Api {
             account: settings.account.clone(),
             compiling: settings.compiling,
             grants: settings.grants,
+            vpcs: settings.vpcs,
             workers: settings.workers,
         };
         let sealed = secrets::sealed_values(&store)?.or(parameters::sealed_values(&store)?);

@@ -27,6 +27,7 @@ mod sources;
 mod tests;
 mod tracing;
 mod values;
+mod vpc;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -50,7 +51,7 @@ use crate::cache::key::{Choice, KeyPolicy};
 use crate::fields::Field;
 use crate::language::Language;
 use crate::limits::{Compiling, InstancePolicy, Limits, Profile};
-use crate::network::Grants;
+use crate::network::{Grants, Vpcs};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -79,6 +80,8 @@ pub struct Server {
     pub api_account: Account,
     /// Where functions of the API may connect to.
     pub api_network: Grants,
+    /// What functions of the API can be attached to: `[vpc.NAME]`.
+    pub vpcs: Vpcs,
     /// Private: metrics, health, drain.
     pub admin: Option<SocketAddr>,
     pub admin_access: Arc<AdminAccess>,

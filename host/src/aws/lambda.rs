@@ -34,6 +34,7 @@ mod told;
 mod url_request;
 mod urls;
 mod versions;
+mod vpc;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -28,6 +28,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         api: None,
         api_account: Account::default(),
         api_network: Grants::default(),
+        vpcs: super::vpc::read(root),
         admin: None,
         admin_access: Arc::default(),
         workers: workers.min(usize::try_from(WORKERS).unwrap_or(usize::MAX)),

@@ -67,6 +67,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             api: None,
             api_account: Default::default(),
             api_network: Default::default(),
+            vpcs: Default::default(),
             https: vec![],
             admin: None,
             admin_access: Arc::default(),

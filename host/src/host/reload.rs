@@ -171,9 +171,11 @@ impl Reloader {
             tracing::warn!(setting, "a change of this setting takes effect after a restart");
         }
         // What is compared with next time is what is in force.
-        let Server { http, https, api, api_account, api_network, admin, workers, data_dir, runtimes, .. } = before.server.clone();
+        let Server { http, https, api, api_account, api_network, vpcs, admin, workers, data_dir, runtimes, .. } =
+            before.server.clone();
         let next_server = config.server;
-        next.server = Server { http, https, api, api_account, api_network, admin, workers, data_dir, runtimes, ..next_server };
+        next.server =
+            Server { http, https, api, api_account, api_network, vpcs, admin, workers, data_dir, runtimes, ..next_server };
         self.shared.rules.set(next.server.connections_per_client, next.server.upload_bytes_per_s);
         next.cache = before.cache.clone();
         next.tracing = before.tracing.clone();
@@ -247,6 +249,7 @@ fn needs_restart(now: &Server, next: &Server) -> Vec<&'static str> {
         ("api", now.api != next.api),
         ("api_account, api_region", now.api_account != next.api_account),
         ("api_network", now.api_network != next.api_network),
+        ("vpc", now.vpcs != next.vpcs),
         ("admin", now.admin != next.admin),
         ("workers", now.workers != next.workers),
         ("data_dir", now.data_dir != next.data_dir),

@@ -63,10 +63,17 @@ impl Default for Logging {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a function is attached to; without a subnet, to nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vpc {
     pub subnets: Vec<String>,
     pub security_groups: Vec<String>,
+    /// `Ipv6AllowedForDualStack`
+    #[serde(default)]
+    pub ipv6: bool,
+    /// `VpcId`
+    #[serde(default)]
+    pub id: String,
 }
 
 /// Whether it can be invoked.
@@ -172,7 +179,12 @@ impl Configuration {
             members.insert("DeadLetterConfig".to_owned(), json!({"TargetArn": target}));
         }
         if let Some(vpc) = &self.vpc {
-            let vpc = json!({"SubnetIds": vpc.subnets, "SecurityGroupIds": vpc.security_groups, "VpcId": "vpc-edgeward"});
+            let vpc = json!({
+                "SubnetIds": vpc.subnets,
+                "SecurityGroupIds": vpc.security_groups,
+                "VpcId": vpc.id,
+                "Ipv6AllowedForDualStack": vpc.ipv6,
+            });
             members.insert("VpcConfig".to_owned(), vpc);
         }
         if !layers.is_empty() {

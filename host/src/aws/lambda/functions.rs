@@ -18,7 +18,7 @@ use crate::aws::lambda::record::{FunctionRecord, require_revision};
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::runtime::{Runner, runner};
 use crate::aws::lambda::told::told;
-use crate::aws::lambda::{code, layer_record, paging, permission, tags, versions};
+use crate::aws::lambda::{code, layer_record, paging, permission, tags, versions, vpc};
 use crate::aws::request::{ApiRequest, ApiResponse, empty, json};
 use crate::limits::lambda::NAME_CHARS;
 
@@ -86,6 +86,7 @@ pub fn create(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest) -
     input.settings.apply(&mut latest, registry.account())?;
     permission::require_role(registry, caller, request, &latest.role)?;
     check_layers(registry, &latest)?;
+    vpc::attach(&registry.foundry.vpcs, &mut latest)?;
     if let Some([architecture, ..]) = input.architectures.as_deref() {
         latest.architecture.clone_from(architecture);
     }
@@ -222,7 +223,8 @@ pub fn update_configuration(
         if configuration.role != before {
             permission::require_role(registry, caller, request, &configuration.role)?;
         }
-        check_layers(registry, configuration)
+        check_layers(registry, configuration)?;
+        vpc::attach(&registry.foundry.vpcs, configuration)
     })
 }
 

@@ -29,6 +29,7 @@ use crate::aws::lambda::record::Function;
 use crate::aws::lambda::registry::{FunctionEntry, Registry};
 use crate::aws::lambda::route::LambdaOperation;
 use crate::aws::lambda::streaming;
+use crate::aws::lambda::vpc;
 use crate::aws::request::{ApiRequest, ApiResponse, empty};
 use crate::failure::{Failure, Scope};
 use crate::function::build::DeployError;
@@ -213,6 +214,9 @@ pub fn admit(registry: &Registry, id: &FunctionIdentifier) -> Result<AdmittedCal
                 "The operation cannot be performed at this time. The function is currently in the following state: {state}"
             )));
         }
+    }
+    if deployed.revision().is_none() {
+        vpc::require(&registry.foundry.vpcs, &deployed.configuration)?;
     }
     let permit = entry.concurrency.admit(Some(&deployed.places), Instant::now());
     let permit = permit.map_err(|refusal| throttled(&registry.metrics, refusal))?;
