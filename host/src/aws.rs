@@ -56,7 +56,7 @@ use crate::limits::Compiling;
 use crate::limits::lambda::HASHED_INLINE_BYTES;
 use crate::network::{Grants, Vpcs};
 use crate::store::Store;
-use crate::telemetry::ApiMetrics;
+use crate::telemetry::{ApiMetrics, Tracer};
 use authorization::{Authority, Caller, RequestContext};
 use credentials::Credential;
 use error::ApiError;
@@ -82,6 +82,8 @@ pub struct ApiSettings<'a> {
     /// Where functions find the APIs.
     pub endpoint: SocketAddr,
     pub metrics: ApiMetrics,
+    /// Records calls of functions.
+    pub tracer: Option<Tracer>,
 }
 
 /// See the module.
@@ -117,7 +119,7 @@ impl Api {
         let secrets = Arc::new(Secrets::open(store.clone(), vault.clone(), settings.account.clone())?);
         let parameters = Arc::new(ParameterStore::open(store.clone(), vault, settings.account.clone())?);
         let logs = Logs::open(settings.data_dir, settings.account.clone())?;
-        let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone())?;
+        let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone(), settings.tracer)?;
         let metrics = settings.metrics;
         Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, metrics }), first))
     }

@@ -28,7 +28,8 @@ impl ApiHost {
     #[track_caller]
     pub(crate) fn start_with(sections: &str) -> ApiHost {
         let folder = prepared();
-        let server = "[server]\napi = \"127.0.0.1:0\"\ndata_dir = \"data\"\n";
+        // With one thread, calls one after another find the same environment.
+        let server = "[server]\napi = \"127.0.0.1:0\"\ndata_dir = \"data\"\nworkers = 1\n";
         fs::write(folder.path().join("edge.toml"), format!("{server}{sections}")).unwrap();
         ApiHost::start_in(folder, None)
     }

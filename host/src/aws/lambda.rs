@@ -31,6 +31,7 @@ mod runtime;
 mod streaming;
 mod tags;
 mod told;
+mod traced;
 mod url_request;
 mod urls;
 mod versions;

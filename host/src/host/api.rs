@@ -69,6 +69,7 @@ fn opened(shared: &Shared, server: &Server, address: SocketAddr, builder: Arc<Bu
         endpoint,
         workers: server.workers,
         metrics: shared.telemetry.api(),
+        tracer: shared.telemetry.started_tracer(),
     })?;
     if let Some(first) = first {
         // Not in the log: logs are kept, and go to others.

@@ -33,7 +33,7 @@ pub struct Configuration {
     pub snap_start: String,
     pub logging: Logging,
     pub dead_letter: Option<String>,
-    pub vpc: Option<Vpc>,
+    pub vpc: Option<VpcRecord>,
     /// Milliseconds since 1970.
     pub modified_ms: u64,
     pub revision_id: String,
@@ -65,7 +65,7 @@ impl Default for Logging {
 
 /// What a function is attached to; without a subnet, to nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vpc {
+pub struct VpcRecord {
     pub subnets: Vec<String>,
     pub security_groups: Vec<String>,
     /// `Ipv6AllowedForDualStack`

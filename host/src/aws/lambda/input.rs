@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::account::Account;
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
-use crate::aws::lambda::configuration::{Configuration, Logging, Vpc, is_role};
+use crate::aws::lambda::configuration::{Configuration, Logging, VpcRecord, is_role};
 use crate::aws::lambda::runtime;
 use crate::limits::lambda as limits;
 use crate::network::is_vpc_id;
@@ -252,7 +252,7 @@ impl Settings {
                 return Err(ApiError::invalid_parameter("SubnetIds and SecurityIds must coexist or be both empty list."));
             }
             let ipv6 = !subnets.is_empty() && input.ipv6_allowed_for_dual_stack.unwrap_or(false);
-            configuration.vpc = Some(Vpc { subnets, security_groups, ipv6, id: String::new() });
+            configuration.vpc = Some(VpcRecord { subnets, security_groups, ipv6, id: String::new() });
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ use crate::aws::lambda::record::Function;
 use crate::aws::lambda::registry::{FunctionEntry, Registry};
 use crate::aws::lambda::route::LambdaOperation;
 use crate::aws::lambda::streaming;
+use crate::aws::lambda::traced::{CallFacts, CallTrace, ColdStart};
 use crate::aws::lambda::vpc;
 use crate::aws::request::{ApiRequest, ApiResponse, empty};
 use crate::failure::{Failure, Scope};
@@ -53,7 +54,7 @@ static LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
 
 /// Somebody to call, and room for it.
 pub struct AdmittedCall {
-    deployed: Arc<Deployed>,
+    pub deployed: Arc<Deployed>,
     /// As the caller named it.
     arn: String,
     _permit: CallPermit,
@@ -83,8 +84,9 @@ pub async fn invoke(
         _ => {}
     }
     let admitted = admit(registry, id)?;
-    let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
-    let call = CallInput { request_id: request.id.clone(), event, client_context, trace_id };
+    let trace = CallTrace::begin(registry.tracer.as_ref(), request, &admitted.deployed, "other");
+    let trace_answer = trace.answer();
+    let call = CallInput { request_id: request.id.clone(), event, client_context, trace };
     let running = tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call));
     let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
 
@@ -95,6 +97,7 @@ pub async fn invoke(
         _ => whole(invoked, log)?,
     };
     response.headers_mut().insert(EXECUTED_VERSION.clone(), version);
+    trace_answer.put(response.headers_mut());
     Ok(response)
 }
 
@@ -233,7 +236,7 @@ pub struct CallInput {
     pub request_id: String,
     pub event: Bytes,
     pub client_context: Option<String>,
-    pub trace_id: Option<String>,
+    pub trace: CallTrace,
 }
 
 /// Runs a call. Its place is taken until this has ended.
@@ -243,12 +246,32 @@ pub async fn run(
     admitted: AdmittedCall,
     call: CallInput,
 ) -> Result<Invoked, ApiError> {
+    let mut cold = ColdStart::default();
+    let invoked = run_admitted(&registry, &lane, &admitted, &call, &mut cold).await;
+    let facts = CallFacts { deployed: &admitted.deployed, arn: &admitted.arn, request_id: &call.request_id };
+    call.trace.finish(&registry, &facts, &cold, &invoked);
+    invoked
+}
+
+/// Runs a call whose trace is another's to end; notes how long it waited for its environment.
+async fn run_admitted(
+    registry: &Arc<Registry>,
+    lane: &Rc<WorkerLane>,
+    admitted: &AdmittedCall,
+    call: &CallInput,
+    cold: &mut ColdStart,
+) -> Result<Invoked, ApiError> {
     let deployed = &admitted.deployed;
     let configuration = &deployed.configuration;
     let request_id = call.request_id.clone();
     let built = match deployed.revision() {
         Some(revision) => Ok(revision.clone()),
-        None => registry.lane.built(deployed).await,
+        None => {
+            let started = Instant::now();
+            let built = registry.lane.built(deployed).await;
+            cold.note(started, started.elapsed());
+            built
+        }
     };
     if deployed.is_due(Instant::now()) {
         registry.renew(deployed);
@@ -256,9 +279,13 @@ pub async fn run(
     let memory_mb = u64::from(configuration.memory_mb);
     let (outcome, error) = match built {
         Ok(revision) => {
-            let context = context(&admitted, &revision, &call);
-            let invocation = Invocation { event: call.event, context };
-            let outcome = revision.call(&lane, Call::Invoke(invocation)).await.into_invoke();
+            let context = context(admitted, &revision, call);
+            let invocation = Invocation { event: call.event.clone(), context };
+            let started = Instant::now();
+            let outcome = revision.call(lane, Call::Invoke(invocation)).await.into_invoke();
+            if outcome.usage.cold {
+                cold.note(started, Duration::from_micros(outcome.usage.waited_us));
+            }
             let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(&registry.metrics, failure))?;
             (outcome, error)
         }
@@ -294,7 +321,7 @@ fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> In
         log_group_name: configuration.log_group(&deployed.name),
         log_stream_name: stream(deployed, now),
         client_context: call.client_context.clone(),
-        trace_id: call.trace_id.clone(),
+        trace_id: call.trace.told.clone(),
         ..InvokeContext::local(revision.name(), call.request_id.clone(), revision.limits(), now)
     }
 }

@@ -24,7 +24,7 @@ use crate::function::build::DeployError;
 use crate::function::concurrency::account::{AccountConcurrency, FunctionConcurrency};
 use crate::limits::lambda::FUNCTIONS;
 use crate::store::{BlobDigest, Change, Collection, Store, StoreError};
-use crate::telemetry::ApiMetrics;
+use crate::telemetry::{ApiMetrics, Tracer};
 use crate::wasm::init::InitError;
 
 /// See the module.
@@ -34,6 +34,8 @@ pub struct Registry {
     pub concurrency: AccountConcurrency,
     pub logs: Arc<Logs>,
     pub metrics: ApiMetrics,
+    /// `None`: the host has no collector of traces.
+    pub tracer: Option<Tracer>,
     /// Signs the locations of archives. Another one in each process.
     pub downloads: hmac::Key,
     functions: RwLock<Functions>,
@@ -75,7 +77,7 @@ impl FunctionEntry {
 
 impl Registry {
     /// All functions of the store; nothing is built yet.
-    pub fn open(foundry: Foundry, logs: Arc<Logs>, metrics: ApiMetrics) -> Result<Registry, ApiError> {
+    pub fn open(foundry: Foundry, logs: Arc<Logs>, metrics: ApiMetrics, tracer: Option<Tracer>) -> Result<Registry, ApiError> {
         let foundry = Arc::new(foundry);
         let lane = BuildLane::start(&foundry).map_err(|error| ApiError::internal(&error))?;
         BuildLane::prepare(&foundry).map_err(|error| ApiError::internal(&error))?;
@@ -83,8 +85,8 @@ impl Registry {
         let downloads =
             hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|error| ApiError::internal(&error))?;
         let functions = RwLock::default();
-        let registry =
-            Registry { foundry, lane, concurrency, logs, metrics, downloads, functions, changing, uploading: Mutex::default() };
+        let uploading = Mutex::default();
+        let registry = Registry { foundry, lane, concurrency, logs, metrics, tracer, downloads, functions, changing, uploading };
         registry.load()?;
         Ok(registry)
     }

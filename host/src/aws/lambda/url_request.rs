@@ -18,6 +18,7 @@ use crate::aws::lambda::invoke::{CallInput, admit, run};
 use crate::aws::lambda::permission::{self, require_url};
 use crate::aws::lambda::record::UrlRecord;
 use crate::aws::lambda::registry::Registry;
+use crate::aws::lambda::traced::{CallTrace, TraceAnswer};
 use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::function::lane::WorkerLane;
 use crate::limits::invoke::EVENT_BYTES;
@@ -125,30 +126,43 @@ async fn called(
     caller: Option<&Caller>,
 ) -> Result<ApiResponse, ApiError> {
     let admitted = admit(registry, &found.function)?;
-    let event = event_of(registry, request, url, caller)?;
+    let trace = CallTrace::begin(registry.tracer.as_ref(), request, &admitted.deployed, "http");
+    let trace_answer = trace.answer();
+    let event = event_of(registry, request, url, caller, &trace_answer)?;
     if event.len() > EVENT_BYTES {
         return Err(ApiError::too_large("RequestEntityTooLargeException", "Request Too Long"));
     }
-    let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
-    let call = CallInput { request_id: request.id.clone(), event: event.into(), client_context: None, trace_id };
+    let call = CallInput { request_id: request.id.clone(), event: event.into(), client_context: None, trace };
     let running = tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call));
     let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
     let bad = || told(FUNCTION_FAILED, "Internal Server Error".to_owned());
-    let Ok(reply) = invoked.result else { return Ok(bad()) };
-    Ok(match reply::response(&reply) {
-        Ok(response) => response.map(Full::new),
-        Err(why) => {
+    let mut response = match invoked.result.map(|reply| reply::response(&reply)) {
+        Ok(Ok(response)) => response.map(Full::new),
+        Ok(Err(why)) => {
             tracing::info!(function = found.function.name, "its reply is no response: {why}");
             bad()
         }
-    })
+        Err(_) => bad(),
+    };
+    trace_answer.put(response.headers_mut());
+    Ok(response)
 }
 
-fn event_of(registry: &Registry, request: &ApiRequest, url: &UrlRequest, caller: Option<&Caller>) -> Result<Vec<u8>, ApiError> {
+fn event_of(
+    registry: &Registry,
+    request: &ApiRequest,
+    url: &UrlRequest,
+    caller: Option<&Caller>,
+    trace: &TraceAnswer,
+) -> Result<Vec<u8>, ApiError> {
     let uri = if request.query.is_empty() { url.path.clone() } else { format!("{}?{}", url.path, request.query) };
     let head = Request::builder().method(request.method.clone()).uri(uri).body(());
     let (mut head, ()) = head.map_err(|_| ApiError::bad_request("BadRequest", "the path is no path"))?.into_parts();
     head.headers = request.headers.clone();
+    // The caller's own, or one that begins here.
+    if !head.headers.contains_key("x-amzn-trace-id") {
+        trace.put(&mut head.headers);
+    }
     // What AWS says itself, a client does not.
     let forged = |name: &HeaderName| {
         let name = name.as_str();
