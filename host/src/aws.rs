@@ -57,9 +57,9 @@ use crate::function::lane::WorkerLane;
 use crate::function::named::NamedFunctions;
 use crate::limits::Compiling;
 use crate::limits::lambda::HASHED_INLINE_BYTES;
-use crate::network::Grants;
+use crate::network::{Grants, Vpcs};
 use crate::store::Store;
-use crate::telemetry::ApiMetrics;
+use crate::telemetry::{ApiMetrics, Tracer};
 use authorization::{Authority, Caller, RequestContext};
 use credentials::Credential;
 use error::ApiError;
@@ -77,16 +77,19 @@ pub struct ApiSettings<'a> {
     pub account: Account,
     pub builder: Arc<Builder>,
     pub compiling: Compiling,
-    /// Where functions may connect to.
+    /// Where functions may connect to besides the APIs, and what they can be attached to.
     pub grants: Grants,
     /// Where buckets are, and below which folders code may be that is reloaded.
     pub buckets: Option<&'a Path>,
     pub hot_reload: &'a [PathBuf],
+    pub vpcs: Vpcs,
     /// Threads that call functions.
     pub workers: usize,
     /// Where functions find the APIs.
     pub endpoint: SocketAddr,
     pub metrics: ApiMetrics,
+    /// Records calls of functions.
+    pub tracer: Option<Tracer>,
 }
 
 /// See the module.
@@ -120,11 +123,12 @@ impl Api {
             account: settings.account.clone(),
             compiling: settings.compiling,
             grants: settings.grants,
+            vpcs: settings.vpcs,
             folders: CodeFolders::open(settings.buckets, settings.hot_reload)?,
             workers: settings.workers,
         };
         let logs = Logs::open(settings.data_dir, settings.account.clone())?;
-        let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone())?;
+        let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone(), settings.tracer)?;
         let metrics = settings.metrics;
         Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, metrics }), first))
     }

@@ -27,6 +27,7 @@ mod sources;
 mod tests;
 mod tracing;
 mod values;
+mod vpc;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -51,7 +52,7 @@ use crate::fields::Field;
 use crate::function_name::QualifiedName;
 use crate::language::Language;
 use crate::limits::{Compiling, InstancePolicy, Limits, Profile};
-use crate::network::Grants;
+use crate::network::{Grants, Vpcs};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -84,6 +85,8 @@ pub struct Server {
     pub api_buckets: Option<PathBuf>,
     /// Below which folders code of functions may be that is reloaded when it changes.
     pub api_hot_reload: Vec<PathBuf>,
+    /// What functions of the API can be attached to: `[vpc.NAME]`.
+    pub vpcs: Vpcs,
     /// Private: metrics, health, drain.
     pub admin: Option<SocketAddr>,
     pub admin_access: Arc<AdminAccess>,

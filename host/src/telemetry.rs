@@ -32,7 +32,7 @@ pub use register::{Family, FamilyKind};
 pub use reload::{HandoverResult, ReloadResult};
 pub use repeats::Occasion;
 pub use time::Timestamp;
-pub use trace::{OpenSpan, SpanKind, Trace, TraceSettings, Tracer};
+pub use trace::{OpenSpan, SpanKind, Trace, TraceContext, TraceSettings, Tracer};
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -178,6 +178,11 @@ impl Telemetry {
         }
         let tracer = Tracer::start(settings, self.spans_dropped.clone())?;
         Ok(self.tracer.get_or_init(|| tracer).clone())
+    }
+
+    /// The tracer, if it has been started.
+    pub fn started_tracer(&self) -> Option<Tracer> {
+        self.tracer.get().cloned()
     }
 
     /// The certificates in use: the file of the chain, the first host, and when it expires.

@@ -16,7 +16,7 @@ const ORIGIN: &str = "[origin.app]\nfixed = {}\n";
 const SITE: &str = "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n";
 
 /// Headings of the document, and a configuration with a place for a key of that table.
-const TABLES: [(&str, &str); 28] = [
+const TABLES: [(&str, &str); 32] = [
     ("Top level", "KEY\n"),
     ("[server]", "[server]\nhttp = [\"127.0.0.1:8080\"]\nKEY\n"),
     ("access_log", "[server]\nhttp = [\"127.0.0.1:8080\"]\naccess_log = { KEY }\n"),
@@ -42,6 +42,13 @@ const TABLES: [(&str, &str); 28] = [
     ("cors", "[response_headers_policy.p.cors]\nKEY\n"),
     ("[public_key.NAME]", "[public_key.k]\nKEY\n"),
     ("[key_group.NAME]", "[key_group.g]\nKEY\n"),
+    ("[vpc.NAME]", "[vpc.main]\nKEY\n"),
+    ("[[vpc.NAME.subnet]]", "[[vpc.main.subnet]]\nid = \"subnet-a\"\nKEY\n"),
+    ("[[vpc.NAME.security_group]]", "[[vpc.main.security_group]]\nid = \"sg-a\"\nKEY\n"),
+    (
+        "[[vpc.NAME.security_group.egress]]",
+        "[[vpc.main.security_group]]\nid = \"sg-a\"\n[[vpc.main.security_group.egress]]\nKEY\n",
+    ),
     ("[[site]]", "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\nKEY\n"),
     ("[[site.behavior]]", "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n[[site.behavior]]\nKEY\n"),
     ("[[site.error_page]]", "[[site]]\nname = \"s\"\nhosts = [\"*\"]\norigin = \"app\"\n[[site.error_page]]\nKEY\n"),

@@ -72,8 +72,16 @@ pub(crate) struct ApiHost {
 impl ApiHost {
     #[track_caller]
     pub(crate) fn start() -> ApiHost {
-        let folder = tempfile::tempdir().unwrap();
-        seed_compiled(&folder.path().join("data/aot"));
+        ApiHost::start_in(prepared(), None)
+    }
+
+    /// With more of a configuration than where it listens.
+    #[track_caller]
+    pub(crate) fn start_with(sections: &str) -> ApiHost {
+        let folder = prepared();
+        // With one thread, calls one after another find the same environment.
+        let server = "[server]\napi = \"127.0.0.1:0\"\ndata_dir = \"data\"\nworkers = 1\n";
+        fs::write(folder.path().join("edge.toml"), format!("{server}{sections}")).unwrap();
         ApiHost::start_in(folder, None)
     }
 
@@ -83,11 +91,23 @@ impl ApiHost {
         let log = tempfile::tempfile().unwrap();
         let out = File::create(folder.path().join("out")).unwrap();
         let mut command = edgeward();
-        command.args(["serve", "--log", "json", "--api", "127.0.0.1:0", "--data-dir", "data"]);
         for name in ["buckets", "hot"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
-        command.args(["--api-buckets", "buckets", "--api-hot-reload", "hot"]);
+        command.args(["serve", "--log", "json"]);
+        match folder.path().join("edge.toml").exists() {
+            true => command.arg("edge.toml"),
+            false => command.args([
+                "--api",
+                "127.0.0.1:0",
+                "--data-dir",
+                "data",
+                "--api-buckets",
+                "buckets",
+                "--api-hot-reload",
+                "hot",
+            ]),
+        };
         command.current_dir(folder.path()).stdout(out).stderr(log.try_clone().unwrap());
         let mut child = command.spawn().expect("the program starts");
         let mut address = None;
@@ -133,6 +153,13 @@ impl Drop for ApiHost {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A folder with what is compiled already.
+fn prepared() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    seed_compiled(&folder.path().join("data/aot"));
+    folder
 }
 
 fn text_of(file: &File) -> String {
@@ -222,6 +249,32 @@ stories! {
     logs_are_found_again: "logs", 12;
     the_table_of_operations_is_true: "model", 2;
     the_sdk_and_powertools_run_in_functions: "sdk", 6;
+}
+
+const VPCS: &str = r#"
+[[vpc.main.subnet]]
+id = "subnet-local"
+cidrs = ["127.0.0.0/8", "169.254.0.0/16"]
+[[vpc.main.subnet]]
+id = "subnet-web"
+nat = true
+[[vpc.main.security_group]]
+id = "sg-any"
+egress = [{ protocol = "all", cidrs = ["0.0.0.0/0", "::/0"] }]
+[[vpc.main.security_group]]
+id = "sg-https"
+egress = [{ protocol = "tcp", ports = "443", cidrs = ["0.0.0.0/0"] }]
+[[vpc.other.subnet]]
+id = "subnet-other"
+cidrs = ["10.0.0.0/8"]
+[[vpc.other.security_group]]
+id = "sg-other"
+"#;
+
+#[test]
+fn functions_reach_what_their_subnets_and_security_groups_permit() {
+    let done = ApiHost::start_with(VPCS).story("vpc");
+    assert!(done >= 10, "{done} steps");
 }
 
 #[test]

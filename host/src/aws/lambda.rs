@@ -43,10 +43,12 @@ mod runtime_management;
 mod streaming;
 mod tags;
 mod told;
+mod traced;
 mod url_request;
 mod url_stream;
 mod urls;
 mod versions;
+mod vpc;
 
 use std::rc::Rc;
 use std::sync::Arc;

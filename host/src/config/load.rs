@@ -16,7 +16,7 @@ use super::sources::{InputSnapshot, Sources};
 use super::values::Substitution;
 use super::{
     Build, CachePolicy, Config, Forwarding, ResponseHeaders, build, cache, function, geo, hints, include, key_value, origin,
-    response_headers, server, signing, site, tracing,
+    response_headers, server, signing, site, tracing, vpc,
 };
 use crate::limits;
 use crate::limits::config::report::SYNTAX_ERRORS;
@@ -164,10 +164,11 @@ fn read<'a>(mut root: TableReader<'a>, files: &mut Files<'_>) -> (Config, Vec<St
     // It has been followed.
     root.value("include");
 
-    let server = server::read(&mut root, files);
+    let mut server = server::read(&mut root, files);
     let cache = cache::read(&mut root, files);
     let geo = geo::read(&mut root, files);
     let tracing = tracing::read(&mut root);
+    server.vpcs = vpc::read(&mut root);
     let managed = (cache::MANAGED, cache::managed as fn(&str) -> CachePolicy);
     let policies = Policies::read(&mut root, "cache_policy", managed, cache::policy);
     let managed = (cache::MANAGED_FORWARDING, cache::managed_forwarding as fn(&str) -> Forwarding);

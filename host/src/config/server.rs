@@ -18,7 +18,7 @@ use crate::fields::Field;
 use crate::limits::config::{ADMIN_HOSTS, CERTIFICATES, DRAIN_S, DRAIN_S_MAX, EDGE_LOCATION_BYTES, LISTENERS, WORKERS};
 use crate::limits::config::{ADMIN_TOKEN_BYTES, ADMIN_TOKEN_BYTES_MIN, CHAIN_BYTES};
 use crate::limits::{Compiling, compile, request, tunnel};
-use crate::network::Grants;
+use crate::network::{Grants, Vpcs};
 
 pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -30,6 +30,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         api_network: Grants::default(),
         api_buckets: None,
         api_hot_reload: Vec::new(),
+        vpcs: Vpcs::default(),
         admin: None,
         admin_access: Arc::default(),
         workers: workers.min(usize::try_from(WORKERS).unwrap_or(usize::MAX)),

@@ -9,6 +9,7 @@ mod server;
 mod signing;
 mod sites;
 mod text;
+mod vpc;
 
 use std::time::Duration;
 

@@ -69,6 +69,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             api_network: Default::default(),
             api_buckets: None,
             api_hot_reload: vec![],
+            vpcs: Default::default(),
             https: vec![],
             admin: None,
             admin_access: Arc::default(),

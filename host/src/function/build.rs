@@ -304,11 +304,12 @@ impl Builder {
 
     fn surroundings(&self, spec: &Spec, folders: Arc<[MountedFolder]>, metrics: &Arc<FunctionMetrics>) -> Surroundings {
         let connections = spec.limits.value(Limit::Connections);
+        let egress = Egress::new(spec.grants.clone(), connections, metrics.clone()).attached(spec.attachment.clone());
         Surroundings {
             name: spec.name.as_str().into(),
             environment: spec.environment.clone(),
             key_values: key_values(spec),
-            egress: Arc::new(Egress::new(spec.grants.clone(), connections, metrics.clone())),
+            egress: Arc::new(egress),
             folders,
             tmp: None,
             tmp_folder: self.tmp_folder.clone(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::language::Language;
 use crate::limits::worker::CPU_WHOLE;
 use crate::limits::{InstancePolicy, Limits, Profile};
-use crate::network::Grants;
+use crate::network::{Attachment, Grants};
 use crate::wasm::state::KeyValueStore;
 
 /// See the module. Cheap to clone; not printed, since an environment holds secrets.
@@ -30,6 +30,8 @@ pub struct Spec {
     pub environment: Arc<BTreeMap<String, String>>,
     /// Where the component may connect to. Workers only.
     pub grants: Grants,
+    /// Where else, by the routes and rules of a VPC; a name needs no grant then. Workers only.
+    pub attachment: Option<Arc<Attachment>>,
     pub key_values: Option<Arc<KeyValues>>,
     /// Thousandths of a processor, at most 1,000, that a worker gets where others want one, too.
     pub cpu_share: u32,
@@ -96,6 +98,7 @@ impl Spec {
             min_warm: None,
             environment: Arc::default(),
             grants: Grants::default(),
+            attachment: None,
             key_values: None,
             cpu_share: CPU_WHOLE,
             own_init: false,

@@ -60,20 +60,19 @@ fn is_in_use(error: &anyhow::Error) -> bool {
 
 fn opened(shared: &Shared, server: &Server, address: SocketAddr, builder: Arc<Builder>) -> anyhow::Result<()> {
     let endpoint = reachable(address);
-    let mut grants = server.api_network.clone();
-    // AWS's SDKs in functions reach the APIs, whose callers prove who they are.
-    grants.add(&endpoint.to_string())?;
     let (api, first) = Api::open(ApiSettings {
         data_dir: &server.data_dir,
         account: server.api_account.clone(),
         builder,
         compiling: server.compiling,
-        grants,
+        grants: server.api_network.clone(),
         buckets: server.api_buckets.as_deref(),
         hot_reload: &server.api_hot_reload,
+        vpcs: server.vpcs.clone(),
         endpoint,
         workers: server.workers,
         metrics: shared.telemetry.api(),
+        tracer: shared.telemetry.started_tracer(),
     })?;
     if let Some(first) = first {
         // Not in the log: logs are kept, and go to others.

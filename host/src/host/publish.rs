@@ -191,6 +191,7 @@ pub fn spec_of(function: &config::Function, code: CodeId) -> Spec {
         min_warm: function.min_warm,
         environment: function.environment.0.clone(),
         grants: function.network.clone(),
+        attachment: None,
         cpu_share: CPU_WHOLE,
         own_init: false,
         key_values: store.map(|store| Arc::new(KeyValues { name: store.name.clone(), values: store.values.0.clone() })),

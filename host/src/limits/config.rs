@@ -42,6 +42,13 @@ pub const REUSE_IDLE_S: u64 = 60;
 pub const REUSE_IDLE_S_MAX: u64 = 86_400;
 /// Entries of a function's `network`.
 pub const GRANTS: usize = 256;
+/// `[vpc.NAME]` tables. In each, the defaults of Amazon VPC's quotas: subnets, security groups, and rules of one group.
+pub const VPCS: usize = 100;
+pub const SUBNETS: usize = 200;
+pub const SECURITY_GROUPS: usize = 2_500;
+pub const EGRESS_RULES: usize = 60;
+/// CIDR blocks of one subnet, or of one rule.
+pub const CIDRS: usize = 100;
 /// Lambda's quota for environment variables.
 pub const ENVIRONMENT_BYTES: usize = 4_096;
 /// Worker threads.

@@ -6,6 +6,10 @@ pub const NAME_CHARS: usize = 64;
 pub const IDENTIFIER_CHARS: usize = 140;
 pub const QUALIFIER_CHARS: usize = 128;
 pub const HANDLER_CHARS: usize = 128;
+/// Of one function's `VpcConfig`, and characters of each id in it.
+pub const SUBNETS: usize = 16;
+pub const SECURITY_GROUPS: usize = 5;
+pub const VPC_ID_CHARS: usize = 1_024;
 pub const DESCRIPTION_CHARS: usize = 256;
 pub const TIMEOUT_S: u32 = 3;
 /// AWS has raised this from 900.

@@ -44,6 +44,15 @@ impl Grants {
         Ok(grants)
     }
 
+    /// Adds one address and port.
+    pub fn add_address(&mut self, address: SocketAddr) {
+        let host = match address.ip().to_canonical() {
+            IpAddr::V4(ip) => HostPattern::V4(ip.octets().map(Some)),
+            IpAddr::V6(ip) => HostPattern::V6(ip),
+        };
+        self.0.push(NetworkGrant { text: address.to_string(), host, port: Some(address.port()) });
+    }
+
     pub fn add(&mut self, pattern: &str) -> Result<(), InvalidGrant> {
         let invalid = |why| InvalidGrant { pattern: pattern.escape_debug().to_string(), why };
         self.0.push(NetworkGrant::parse(pattern).map_err(invalid)?);
@@ -182,15 +191,37 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(ip: Ipv6Addr) -> bool {
+    if let Some(carried) = carried_v4(ip) {
+        return is_public_v4(carried);
+    }
     match ip.segments() {
-        // Addresses that carry an IPv4 address: NAT64, 6to4.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-        }
         // Documentation, Teredo and other special uses.
         [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
         // Global unicast; all others are local, multicast or not assigned.
         [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for: NAT64, 6to4.
+fn carried_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an address is that of a cloud's metadata, where a machine finds its credentials: of EC2, of ECS and of EKS.
+pub fn is_metadata(ip: IpAddr) -> bool {
+    const V4: [Ipv4Addr; 3] =
+        [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(169, 254, 170, 2), Ipv4Addr::new(169, 254, 170, 23)];
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => V4.contains(&ip),
+        IpAddr::V6(ip) => {
+            let own = matches!(ip.segments(), [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23 | 0x254]);
+            own || carried_v4(ip).is_some_and(|carried| V4.contains(&carried))
+        }
     }
 }
 
@@ -318,6 +349,35 @@ mod tests {
         }
         for ip in ["1.1.1.1", "100.128.0.1", "172.32.0.1", "2606:4700::1111", "64:ff9b::101:101", "2001:4860:4860::8888"] {
             assert!(is_public(ip.parse().unwrap()), "{ip}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_known_in_every_spelling() {
+        for ip in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "169.254.170.23",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+        ] {
+            assert!(is_metadata(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["169.254.169.253", "10.0.0.1", "fd00:ec2::253", "64:ff9b::a9fe:a9fd"] {
+            assert!(!is_metadata(ip.parse().unwrap()), "{ip}");
+        }
+    }
+
+    #[test]
+    fn a_grant_of_one_address_is_of_no_other() {
+        for (address, other) in [("127.0.0.1:9000", "127.0.0.1:9001"), ("[::1]:9000", "[::2]:9000")] {
+            let mut only = Grants::default();
+            only.add_address(address.parse().unwrap());
+            assert!(only.grant_address(address.parse().unwrap()) && !only.grant_address(other.parse().unwrap()), "{address}");
+            assert_eq!(only.to_string(), address);
         }
     }
 }

@@ -165,13 +165,14 @@ fn allows(action: &str, resource: &str) -> Value {
 fn vpc(fields: &PropertyReader<'_>, permissions: &mut Permissions) -> Value {
     let Some(vpc) = fields.within("VpcConfig") else { return json!({}) };
     let (subnets, groups) = (vpc.texts("SubnetIds").unwrap_or_default(), vpc.texts("SecurityGroupIds").unwrap_or_default());
-    vpc.flag("Ipv6AllowedForDualStack");
+    // What is not allowed is not told.
+    let ipv6 = vpc.flag("Ipv6AllowedForDualStack").filter(|allowed| *allowed);
     vpc.finish(&[]);
     if subnets.is_empty() && groups.is_empty() {
         return json!({});
     }
     permissions.attach(service_role("AWSLambdaVPCAccessExecutionRole"));
-    json!({"SubnetIds": subnets, "SecurityGroupIds": groups})
+    json!({"SubnetIds": subnets, "SecurityGroupIds": groups, "Ipv6AllowedForDualStack": ipv6})
 }
 
 fn event_invoke(

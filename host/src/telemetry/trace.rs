@@ -24,6 +24,8 @@ use super::register::Register;
 use crate::limits::tracing::{ATTRIBUTE_BYTES, SPANS_PER_TRACE};
 use export::Exporter;
 
+pub use context::TraceContext;
+
 /// The collector, and the sampling rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSettings {
@@ -69,28 +71,31 @@ impl Tracer {
     /// Starts a trace for a request with this `traceparent`, if it is sampled. The sender's sampling decision
     /// applies.
     pub fn begin(&self, traceparent: Option<&[u8]>) -> Option<Box<Trace>> {
-        let parent = traceparent.and_then(context::parse);
-        let sampled = match &parent {
-            Some(parent) => parent.sampled,
-            None => self.sample_rate >= 1.0 || random_fraction() < self.sample_rate,
-        };
-        if !sampled {
-            return None;
-        }
-        let id = parent.as_ref().map_or_else(|| (u128::from(random()) << 64) | u128::from(random()), |parent| parent.trace);
-        let root = random();
+        let parent = traceparent.and_then(TraceContext::of_traceparent);
+        self.samples(parent.as_ref()).then(|| self.begin_within(parent))
+    }
+
+    /// Whether a request is to be traced whose sender says this.
+    pub fn samples(&self, parent: Option<&TraceContext>) -> bool {
+        let decided = parent.and_then(|parent| parent.sampled);
+        decided.unwrap_or_else(|| self.sample_rate >= 1.0 || random_fraction() < self.sample_rate)
+    }
+
+    /// Starts a trace that is recorded in any case.
+    pub fn begin_within(&self, parent: Option<TraceContext>) -> Box<Trace> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Some(Box::new(Trace {
+        let root = random();
+        Box::new(Trace {
             exporter: self.exporter.clone(),
-            id,
-            parent: parent.map(|parent| parent.span),
+            id: parent.map_or_else(new_trace, |parent| parent.trace),
+            parent: parent.and_then(|parent| parent.span),
             root,
             epoch_ns: nanoseconds(since_epoch),
             started: Instant::now(),
             current: Cell::new(root),
             spans: RefCell::default(),
             lost: Cell::new(0),
-        }))
+        })
     }
 
     /// Waits for a bounded time until the queued spans have been sent.
@@ -189,6 +194,19 @@ impl Trace {
         self.keep(span);
     }
 
+    /// Records a span that began at `started`.
+    pub fn spent(&self, name: &str, started: Instant, lasted: Duration) {
+        let mut span = self.span(name, SpanKind::Internal, self.current.get());
+        span.start_ns = self.epoch_ns.saturating_add(nanoseconds(started.saturating_duration_since(self.started)));
+        span.end_ns = span.start_ns.saturating_add(nanoseconds(lasted));
+        self.keep(span);
+    }
+
+    /// What makes the request's span the parent of what it causes.
+    pub fn context(&self) -> TraceContext {
+        TraceContext { trace: self.id, span: Some(self.root), sampled: Some(true) }
+    }
+
     /// Ends the request's span and queues all spans.
     pub fn finish(self, name: &str, fill: impl FnOnce(&mut Span)) {
         let mut span = self.span(name, SpanKind::Server, self.root);
@@ -270,6 +288,14 @@ struct Finished {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The id of a new trace. It begins with the time in seconds, which AWS X-Ray asks for.
+fn new_trace() -> u128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = u128::from(now.as_secs() & u64::from(u32::MAX));
+    let rest = (u128::from(random()) << 64 | u128::from(random())) & (u128::MAX >> 32);
+    (time << 96) | rest
 }
 
 /// A random id. Zero is not a valid id.

@@ -1,14 +1,16 @@
 //! Decides where a function may connect to, and sends its outgoing HTTP requests.
 //!
-//! Only what the configuration grants (`host:port` patterns) is reachable. Everything else is
-//! refused, with the reason in the function's log and a count in `edgeward_function_egress_total`.
+//! Only what the configuration grants (`host:port` patterns) is reachable, or what the VPC permits that a function is
+//! attached to. Everything else is refused, with the reason in the function's log and a count in
+//! `edgeward_function_egress_total`.
 //!
 //!     wasi:http request ─► read ─► granted? ─► resolve a name ─► address public, or granted too? ─► connect to it
 //!     wasi:sockets TCP  ─► resolve a granted name ─► the same; or address granted? ─► connect
 //!
 //! A host is read once (`network::Target`), and what was read is what is granted, connected to and named in `Host`.
 //! The owner of a granted name decides where it points, so an internal address (loopback, private,
-//! link-local, …) must be granted as well. The address that was checked is the one that is connected to; nothing is
+//! link-local, …) must be granted as well; a cloud's metadata address cannot be. In a VPC (`network::vpc`) any name is
+//! resolved, and its addresses must have a route and a rule. The address that was checked is the one that is connected to; nothing is
 //! resolved twice. Raw sockets (`sockets`) connect by TCP under the same rule; they may not listen, or use UDP.
 
 mod connections;
@@ -67,7 +69,7 @@ mod tests {
 
     use super::*;
     use crate::limits::{Limits, Profile};
-    use crate::network::Grants;
+    use crate::network::{Cidr, EgressRule, Grants, RuleProtocol, SecurityGroup, Subnet, Vpc, Vpcs};
     use crate::telemetry::Telemetry;
 
     struct Network {
@@ -218,16 +220,100 @@ mod tests {
 
     #[test]
     fn a_granted_name_that_resolves_to_a_private_address_is_refused() {
-        let inside: SocketAddr = "169.254.169.254:80".parse().unwrap();
+        let inside: SocketAddr = "10.1.2.3:80".parse().unwrap();
         let outside: SocketAddr = "1.1.1.1:80".parse().unwrap();
         let named = Network::granting(&["rebound.example.com:80"]).egress;
         let refusal = named.check_addresses("rebound.example.com", [inside].into_iter()).unwrap_err();
         assert_eq!(refusal.label(), "address-not-granted");
-        assert!(refusal.to_string().contains("grant 169.254.169.254:80 too"), "{refusal}");
+        assert!(refusal.to_string().contains("grant 10.1.2.3:80 too"), "{refusal}");
         assert_eq!(named.check_addresses("rebound.example.com", [inside, outside].into_iter()), Ok(vec![outside]));
-        let both = Network::granting(&["rebound.example.com:80", "169.254.*.*:80"]).egress;
+        let both = Network::granting(&["rebound.example.com:80", "10.1.*.*:80"]).egress;
         assert_eq!(both.check_addresses("rebound.example.com", [inside].into_iter()), Ok(vec![inside]));
         let local = Network::granting(&["localhost:80"]).egress;
         assert!(local.check_addresses("localhost", ["10.0.0.1:80".parse().unwrap()].into_iter()).is_err());
+    }
+
+    #[tokio::test]
+    async fn metadata_is_refused_even_where_it_is_granted() {
+        let network = Network::granting(&["169.254.*.*:*", "[fd00:ec2::254]:80", "metadata.example.com:80"]);
+        for url in ["http://169.254.169.254/", "http://2852039166/", "http://[::ffff:a9fe:a9fe]/", "http://[fd00:ec2::254]/"] {
+            assert!(matches!(network.get(url).await, Err(Error::HttpRequestDenied)), "{url}");
+        }
+        assert_eq!(network.count("metadata"), 4);
+        let led: SocketAddr = "169.254.169.254:80".parse().unwrap();
+        let refusal = network.egress.check_addresses("metadata.example.com", [led].into_iter()).unwrap_err();
+        assert_eq!(refusal.label(), "metadata");
+    }
+
+    /// Attached to a subnet with these blocks, and to a security group that permits one port.
+    fn attached(blocks: &[&str], nat: bool, port: u16, grants: &[&str]) -> Network {
+        let cidrs = |texts: &[&str]| texts.iter().map(|text| Cidr::parse(text).unwrap()).collect::<Vec<_>>();
+        let subnets = vec![Subnet { id: "subnet-a".to_owned(), cidrs: cidrs(blocks), nat }];
+        let rule = EgressRule { protocol: RuleProtocol::Tcp, ports: port..=port, cidrs: cidrs(&["0.0.0.0/0", "::/0"]) };
+        let security_groups = vec![SecurityGroup { id: "sg-a".to_owned(), egress: vec![rule] }];
+        let vpcs = Vpcs([("main".to_owned(), Vpc { subnets, security_groups })].into());
+        let attachment = vpcs.attach(&["subnet-a".to_owned()], &["sg-a".to_owned()], true).unwrap();
+        let telemetry = Telemetry::new();
+        let egress = Egress::new(Grants::parse(grants.iter().copied()).unwrap(), 16, Arc::new(telemetry.function("f")));
+        let egress = Arc::new(egress.attached(Some(Arc::new(attachment))));
+        Network { egress, log: FunctionLog::new(&Limits::defaults(Profile::Worker)), telemetry }
+    }
+
+    #[tokio::test]
+    async fn an_attached_function_reaches_what_its_vpc_permits_by_address_and_by_name() {
+        for host in ["127.0.0.1", "localhost"] {
+            let port = origin().await;
+            let permitted = attached(&["127.0.0.0/8"], false, port, &[]);
+            let seen = permitted.get(&format!("http://{host}:{port}/")).await.unwrap();
+            assert_eq!(seen, format!(r#"GET / "{host}:{port}""#));
+            assert_eq!(permitted.count("ok"), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attached_function_is_refused_what_its_vpc_does_not_permit() {
+        let port = origin().await;
+        let no_rule = attached(&["127.0.0.0/8"], false, port + 1, &[]);
+        assert!(matches!(no_rule.get(&format!("http://127.0.0.1:{port}/")).await, Err(Error::HttpRequestDenied)));
+        assert!(matches!(no_rule.get(&format!("http://localhost:{port}/")).await, Err(Error::DestinationIpProhibited)));
+        assert_eq!(no_rule.count("security-group"), 2);
+        let log = no_rule.log.take();
+        let told = format!("network: 127.0.0.1:{port} is permitted by no egress rule of its security groups (sg-a)\n");
+        assert!(log.starts_with(&told), "{log}");
+        let no_route = attached(&["10.0.0.0/8"], true, port, &[]);
+        assert!(matches!(no_route.get(&format!("http://127.0.0.1:{port}/")).await, Err(Error::HttpRequestDenied)));
+        let metadata = attached(&["169.254.0.0/16", "fd00::/8"], true, 80, &[]);
+        assert!(matches!(metadata.get("http://169.254.169.254/").await, Err(Error::HttpRequestDenied)));
+        assert!(matches!(metadata.get("http://[fd00:ec2::254]/").await, Err(Error::HttpRequestDenied)));
+        assert_eq!((no_route.count("no-route"), metadata.count("metadata")), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn an_attached_function_reaches_what_is_granted_without_a_route() {
+        let port = origin().await;
+        let network = attached(&[], false, 1, &[&format!("127.0.0.1:{port}")]);
+        assert!(network.get(&format!("http://127.0.0.1:{port}/")).await.is_ok());
+    }
+
+    #[test]
+    fn of_the_addresses_of_a_name_those_remain_that_the_vpc_permits() {
+        let [inside, beside, public]: [SocketAddr; 3] =
+            ["10.0.0.1:80", "10.1.0.1:80", "1.1.1.1:80"].map(|address| address.parse().unwrap());
+        let found = || [inside, beside, public].into_iter();
+        let without_nat = attached(&["10.0.0.0/16"], false, 80, &[]).egress;
+        assert_eq!(without_nat.check_addresses("db.example.com", found()), Ok(vec![inside]));
+        let with_nat = attached(&["10.0.0.0/16"], true, 80, &[]).egress;
+        assert_eq!(with_nat.check_addresses("db.example.com", found()), Ok(vec![inside, public]));
+    }
+
+    #[tokio::test]
+    async fn sockets_of_an_attached_function_connect_to_what_its_vpc_permits() {
+        let network = attached(&["127.0.0.0/16"], false, 7000, &[]);
+        let sockets = RawSockets::new(network.egress.clone(), network.log.clone());
+        assert!(!sockets.resolve("localhost").await.unwrap().is_empty(), "every name resolves");
+        let connects = |address: &str| sockets.connect(address.parse().unwrap());
+        assert!(connects("127.0.0.1:7000") && connects("[::ffff:127.0.0.1]:7000"));
+        assert!(!connects("127.0.0.1:7001") && !connects("127.1.0.1:7000") && !connects("1.1.1.1:7000"));
+        assert_eq!((network.count("ok"), network.count("security-group"), network.count("no-route")), (2, 1, 2));
     }
 }

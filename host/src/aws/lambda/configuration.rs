@@ -40,7 +40,7 @@ pub struct Configuration {
     pub own_init: bool,
     pub logging: Logging,
     pub dead_letter: Option<String>,
-    pub vpc: Option<Vpc>,
+    pub vpc: Option<VpcRecord>,
     /// Milliseconds since 1970.
     pub modified_ms: u64,
     pub revision_id: String,
@@ -70,10 +70,17 @@ impl Default for Logging {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vpc {
+/// What a function is attached to; without a subnet, to nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcRecord {
     pub subnets: Vec<String>,
     pub security_groups: Vec<String>,
+    /// `Ipv6AllowedForDualStack`
+    #[serde(default)]
+    pub ipv6: bool,
+    /// `VpcId`
+    #[serde(default)]
+    pub id: String,
 }
 
 /// Whether it can be invoked.
@@ -180,7 +187,12 @@ impl Configuration {
             members.insert("DeadLetterConfig".to_owned(), json!({"TargetArn": target}));
         }
         if let Some(vpc) = &self.vpc {
-            let vpc = json!({"SubnetIds": vpc.subnets, "SecurityGroupIds": vpc.security_groups, "VpcId": "vpc-edgeward"});
+            let vpc = json!({
+                "SubnetIds": vpc.subnets,
+                "SecurityGroupIds": vpc.security_groups,
+                "VpcId": vpc.id,
+                "Ipv6AllowedForDualStack": vpc.ipv6,
+            });
             members.insert("VpcConfig".to_owned(), vpc);
         }
         if !layers.is_empty() {

@@ -18,6 +18,7 @@ use crate::aws::lambda::configuration::{Configuration, milliseconds};
 use crate::aws::lambda::layer_record;
 use crate::aws::lambda::resolved::ReferencedValues;
 use crate::aws::lambda::runtime::{Runner, runner};
+use crate::aws::lambda::vpc;
 use crate::aws::parameters::ParameterStore;
 use crate::aws::secrets::Secrets;
 use crate::function::build::{Builder, CodeFile, DeployError};
@@ -27,7 +28,7 @@ use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::limits::lambda::{CALLS, CREDENTIAL_S, IDLE_S, MEMORY_MB_PER_CPU};
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
-use crate::network::Grants;
+use crate::network::{Grants, Vpcs};
 use crate::runtime::component_in;
 use crate::store::Store;
 use crate::wasm::compile::ComponentSource;
@@ -46,10 +47,12 @@ pub struct Foundry {
     pub store: Arc<Store>,
     pub account: crate::account::Account,
     pub compiling: Compiling,
-    /// Where functions may connect to.
+    /// Where functions may connect to that are attached to no VPC. The API itself is not among them.
     pub grants: Grants,
     /// Where code is, besides in the store.
     pub folders: CodeFolders,
+    /// What functions can be attached to.
+    pub vpcs: Vpcs,
     /// Threads that call functions, each with instances of its own.
     pub workers: usize,
 }
@@ -220,6 +223,10 @@ impl Deployed {
     fn spec(&self, foundry: &Foundry, code: &CodeFile) -> Result<Spec, DeployError> {
         let configuration = &self.configuration;
         let limits = limits(configuration).map_err(std::io::Error::other)?;
+        let attachment = vpc::attachment(&foundry.vpcs, configuration).map_err(std::io::Error::other)?;
+        let mut grants = if attachment.is_some() { Grants::default() } else { foundry.grants.clone() };
+        // AWS's SDKs in functions reach the APIs, whose callers prove who they are.
+        grants.add_address(foundry.endpoint);
         Ok(Spec {
             limits,
             policy: InstancePolicy::Reuse { max_calls: CALLS, max_idle: Duration::from_secs(IDLE_S) },
@@ -228,7 +235,8 @@ impl Deployed {
             cpu_share: configuration.memory_mb.saturating_mul(1_000) / MEMORY_MB_PER_CPU,
             environment: Arc::new(self.environment(foundry)?),
             own_init: configuration.own_init,
-            grants: foundry.grants.clone(),
+            grants,
+            attachment: attachment.map(Arc::new),
             ..Spec::new(&self.name, code.id(), Profile::Worker)
         })
     }

@@ -19,7 +19,7 @@ use crate::aws::lambda::record::FunctionRecord;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::runtime::{Runner, runner};
 use crate::aws::lambda::told::told;
-use crate::aws::lambda::{code, layer_record, paging, permission, tags, versions};
+use crate::aws::lambda::{code, layer_record, paging, permission, tags, versions, vpc};
 use crate::aws::request::{ApiRequest, ApiResponse, empty, json};
 use crate::limits::lambda::NAME_CHARS;
 
@@ -86,6 +86,7 @@ pub fn create(registry: &Arc<Registry>, caller: &Caller, request: &ApiRequest) -
     permission::require_role(registry, caller, request, &latest.role)?;
     check_new_layers(registry, caller, request, &latest.layers)?;
     check_runner(&latest)?;
+    vpc::attach(&registry.foundry.vpcs, &mut latest)?;
     if let Some([architecture, ..]) = input.architectures.as_deref() {
         latest.architecture.clone_from(architecture);
     }
@@ -251,7 +252,8 @@ pub fn update_configuration(
         if configuration.layers != before.1 {
             check_new_layers(registry, caller, request, &configuration.layers)?;
         }
-        check_runner(configuration)
+        check_runner(configuration)?;
+        vpc::attach(&registry.foundry.vpcs, configuration)
     })
 }
 

@@ -18,6 +18,7 @@ use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::invoke::{CallInput, admit, resolves, run};
 use crate::aws::lambda::invoked::{Invoked, RunningCall};
 use crate::aws::lambda::registry::Registry;
+use crate::aws::lambda::traced::{CallTrace, TraceAnswer};
 use crate::failure::{Failure, Scope};
 use crate::function::call::ReplySender;
 use crate::function::lane::WorkerLane;
@@ -32,10 +33,17 @@ use crate::payload::reply;
 pub struct HttpCall<'a> {
     pub request_id: String,
     /// As the function is to see it.
-    pub head: &'a Parts,
+    pub head: Parts,
     pub body: &'a Bytes,
     pub endpoint: EventEndpoint<'a>,
     pub received: SystemTime,
+}
+
+/// A call that runs.
+pub struct BegunCall {
+    pub running: RunningCall,
+    /// For the response.
+    pub trace: TraceAnswer,
 }
 
 /// Why there is no response.
@@ -61,7 +69,8 @@ pub async fn respond(
     function: &FunctionIdentifier,
     call: HttpCall<'_>,
 ) -> Result<Response<Bytes>, HttpCallError> {
-    response_of(begin(registry, lane, function, call, None)?.await.map_err(|error| ApiError::internal(&error))??)
+    let BegunCall { running, trace } = begin(registry, lane, function, call, None)?;
+    response_of(running.await.map_err(|error| ApiError::internal(&error))??, &trace)
 }
 
 /// Begins the call. What the function writes piece by piece goes to `stream`.
@@ -71,23 +80,31 @@ pub fn begin(
     function: &FunctionIdentifier,
     call: HttpCall<'_>,
     stream: Option<ReplySender>,
-) -> Result<RunningCall, HttpCallError> {
+) -> Result<BegunCall, HttpCallError> {
     let admitted = admit(registry, function)?;
-    let HttpCall { request_id, head, body, endpoint, received } = call;
-    let event = event::of(head, body, &request_id, &endpoint, received);
+    let HttpCall { request_id, mut head, body, endpoint, received } = call;
+    let trace = CallTrace::begin(registry.tracer.as_ref(), &head.headers, &admitted.deployed, "http");
+    let answer = trace.answer();
+    // The caller's own, or one that begins here.
+    if !head.headers.contains_key("x-amzn-trace-id") {
+        answer.put(&mut head.headers);
+    }
+    let event = event::of(&head, body, &request_id, &endpoint, received);
     if event.len() > EVENT_BYTES {
         return Err(HttpCallError::TooLarge);
     }
-    let trace_id = head.headers.get("x-amzn-trace-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let passed = LoopMarks::of(&head.headers);
-    let call = CallInput { request_id, event: event.into(), client_context: None, trace_id, stream, passed };
-    Ok(tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call)))
+    let call = CallInput { request_id, event: event.into(), client_context: None, trace, stream, passed };
+    let running = tokio::task::spawn_local(run(registry.clone(), lane.clone(), admitted, call));
+    Ok(BegunCall { running, trace: answer })
 }
 
 /// What a call that has ended responds.
-pub fn response_of(invoked: Invoked) -> Result<Response<Bytes>, HttpCallError> {
+pub fn response_of(invoked: Invoked, trace: &TraceAnswer) -> Result<Response<Bytes>, HttpCallError> {
     let reply = invoked.result.map_err(|error| HttpCallError::Failed(error.failure))?;
-    reply::response(&reply).map_err(no_response)
+    let mut response = reply::response(&reply).map_err(no_response)?;
+    trace.put(response.headers_mut());
+    Ok(response)
 }
 
 pub fn no_response(why: String) -> HttpCallError {
@@ -105,7 +122,7 @@ impl NamedFunctions for Registry {
             let (head, body) = request.into_parts();
             let request_id = uuid::Uuid::new_v4().to_string();
             let (endpoint, received) = (EventEndpoint::default(), SystemTime::now());
-            let call = HttpCall { request_id: request_id.clone(), head: &head, body: &body, endpoint, received };
+            let call = HttpCall { request_id: request_id.clone(), head, body: &body, endpoint, received };
             respond(&self, &lane, &function, call).await.or_else(|error| match error {
                 HttpCallError::TooLarge => {
                     let mut response = Response::new(Bytes::new());

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use crate::account::Account;
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
-use crate::aws::lambda::configuration::{Configuration, Logging, Vpc, is_role};
+use crate::aws::lambda::configuration::{Configuration, Logging, VpcRecord, is_role};
 use crate::aws::lambda::{reference, runtime};
 use crate::limits::lambda as limits;
+use crate::network::is_vpc_id;
 
 /// What both create-function and update-function-configuration take.
 #[derive(Debug, Default, Deserialize)]
@@ -165,6 +166,11 @@ impl Settings {
             one_of("loggingConfig.applicationLogLevel", &logging.application_log_level, &levels);
             one_of("loggingConfig.systemLogLevel", &logging.system_log_level, &["DEBUG", "INFO", "WARN"]);
         }
+        if let Some(vpc) = &self.vpc_config {
+            let ids = |ids: &Option<Vec<String>>| ids.clone().unwrap_or_default();
+            check_ids(constraints, "subnetIds", "subnet-", &ids(&vpc.subnet_ids), limits::SUBNETS);
+            check_ids(constraints, "securityGroupIds", "sg-", &ids(&vpc.security_group_ids), limits::SECURITY_GROUPS);
+        }
         for name in self.environment.iter().filter_map(|environment| environment.variables.as_ref()).flat_map(BTreeMap::keys) {
             let sound = |text: &str| {
                 text.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -241,18 +247,35 @@ impl Settings {
         if let Some(dead_letter) = self.dead_letter_config {
             configuration.dead_letter = dead_letter.target_arn.filter(|arn| !arn.is_empty());
         }
-        if let Some(vpc) = self.vpc_config {
-            let (subnets, security_groups) = (vpc.subnet_ids.unwrap_or_default(), vpc.security_group_ids.unwrap_or_default());
-            // No subnet is configured, so that there is none to attach to.
-            if let Some(subnet) = subnets.first() {
-                return Err(ApiError::invalid_parameter(format!(
-                    "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. EC2 Error Message: The subnet ID '{subnet}' does not exist"
-                )));
+        if let Some(input) = self.vpc_config
+            && (input.subnet_ids.is_some() || input.security_group_ids.is_some())
+        {
+            let (subnets, security_groups) = (input.subnet_ids.unwrap_or_default(), input.security_group_ids.unwrap_or_default());
+            if subnets.is_empty() != security_groups.is_empty() {
+                return Err(ApiError::invalid_parameter("SubnetIds and SecurityIds must coexist or be both empty list."));
             }
-            let empty = subnets.is_empty() && security_groups.is_empty();
-            configuration.vpc = (!empty).then_some(Vpc { subnets, security_groups });
+            let ipv6 = !subnets.is_empty() && input.ipv6_allowed_for_dual_stack.unwrap_or(false);
+            configuration.vpc = Some(VpcRecord { subnets, security_groups, ipv6, id: String::new() });
         }
         Ok(())
+    }
+}
+
+/// Ids of what a function is attached to: `subnet-0a1b`, `sg-0a1B`.
+fn check_ids(constraints: &mut Constraints, member: &str, prefix: &str, ids: &[String], most: usize) {
+    let place = format!("vpcConfig.{member}");
+    let told = format!("[{}]", ids.join(", "));
+    if ids.len() > most {
+        constraints.fail(&place, &told, &format!("have length less than or equal to {most}"));
+    }
+    if !ids.iter().all(|id| id.len() <= limits::VPC_ID_CHARS && is_vpc_id(id, prefix)) {
+        let letters = if prefix == "sg-" { "0-9a-zA-Z" } else { "0-9a-z" };
+        let must = format!(
+            "satisfy constraint: [Member must have length less than or equal to {}, Member must have length greater than or \
+             equal to 0, Member must satisfy regular expression pattern: {prefix}[{letters}]*]",
+            limits::VPC_ID_CHARS
+        );
+        constraints.fail(&place, &told, &must);
     }
 }
 

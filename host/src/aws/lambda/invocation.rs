@@ -18,6 +18,7 @@ use crate::aws::lambda::invoked::Invoked;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::route::LambdaOperation;
 use crate::aws::lambda::streaming;
+use crate::aws::lambda::traced::CallTrace;
 use crate::aws::request::{ApiRequest, ApiResponse, empty, whole};
 use crate::function::lane::WorkerLane;
 use crate::limits::invoke::EVENT_BYTES;
@@ -52,9 +53,10 @@ pub async fn invoke(
         _ => {}
     }
     let admitted = admit(registry, id)?;
-    let trace_id = request.header("x-amzn-trace-id").map(str::to_owned);
+    let trace = CallTrace::begin(registry.tracer.as_ref(), &request.headers, &admitted.deployed, "other");
+    let trace_answer = trace.answer();
     let passed = LoopMarks::of(&request.headers);
-    let call = CallInput { request_id: request.id.clone(), event, client_context, trace_id, stream: None, passed };
+    let call = CallInput { request_id: request.id.clone(), event, client_context, trace, stream: None, passed };
     let version = HeaderValue::from_str(&admitted.deployed.version).map_err(|error| ApiError::internal(&error))?;
     let mut response = match operation {
         LambdaOperation::InvokeWithResponseStream => streaming::invoke(registry, lane, admitted, call, wants_log).await?,
@@ -65,6 +67,7 @@ pub async fn invoke(
         }
     };
     response.headers_mut().insert(EXECUTED_VERSION.clone(), version);
+    trace_answer.put(response.headers_mut());
     Ok(response)
 }
 

@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -20,6 +20,8 @@ use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::invoked::{InvocationError, Invoked};
 use crate::aws::lambda::record::Function;
 use crate::aws::lambda::registry::{FunctionEntry, Registry};
+use crate::aws::lambda::traced::{CallFacts, CallTrace, ColdStart};
+use crate::aws::lambda::vpc;
 use crate::failure::{Failure, Scope};
 use crate::function::build::DeployError;
 use crate::function::call::{Call, HandlerError, Invocation, InvokeContext, InvokeOutcome, ReplySender, Usage};
@@ -102,6 +104,9 @@ pub fn admit(registry: &Registry, id: &FunctionIdentifier) -> Result<AdmittedCal
             )));
         }
     }
+    if deployed.revision().is_none() {
+        vpc::require(&registry.foundry.vpcs, &deployed.configuration)?;
+    }
     let permit = entry.concurrency.admit(Some(&deployed.places), Instant::now());
     let permit = permit.map_err(|refusal| throttled(&registry.metrics, refusal))?;
     Ok(AdmittedCall { deployed, arn: id.arn(registry.account()), _permit: permit })
@@ -117,7 +122,7 @@ pub struct CallInput {
     pub request_id: String,
     pub event: Bytes,
     pub client_context: Option<String>,
-    pub trace_id: Option<String>,
+    pub trace: CallTrace,
     /// Where a reply goes that is written piece by piece.
     pub stream: Option<ReplySender>,
     /// Where the request has been that this call is of.
@@ -129,25 +134,50 @@ pub async fn run(
     registry: Arc<Registry>,
     lane: Rc<WorkerLane>,
     mut admitted: AdmittedCall,
-    call: CallInput,
+    mut call: CallInput,
 ) -> Result<Invoked, ApiError> {
     admitted.deployed = registry.current(&admitted.deployed).await;
+    let mut cold = ColdStart::default();
+    let invoked = run_admitted(&registry, &lane, &admitted, &mut call, &mut cold).await;
+    let facts = CallFacts { deployed: &admitted.deployed, arn: &admitted.arn, request_id: &call.request_id };
+    call.trace.finish(&registry, &facts, &cold, &invoked);
+    invoked
+}
+
+/// Runs a call whose trace is another's to end; notes how long it waited for its environment.
+async fn run_admitted(
+    registry: &Arc<Registry>,
+    lane: &Rc<WorkerLane>,
+    admitted: &AdmittedCall,
+    call: &mut CallInput,
+    cold: &mut ColdStart,
+) -> Result<Invoked, ApiError> {
     let deployed = &admitted.deployed;
     let configuration = &deployed.configuration;
     let request_id = call.request_id.clone();
     deployed.called(SystemTime::now());
     let built = match deployed.revision() {
         Some(revision) => Ok(revision),
-        None => registry.lane.built(deployed).await,
+        None => {
+            let started = Instant::now();
+            let built = registry.lane.built(deployed).await;
+            cold.note(started, started.elapsed());
+            built
+        }
     };
     if deployed.is_due(Instant::now()) {
         registry.renew(deployed);
     }
     let (outcome, error) = match built {
         Ok(revision) => {
-            let context = context(&admitted, &revision, &call);
-            let invocation = Invocation { event: call.event, context, stream: call.stream, passed: call.passed };
-            let outcome = revision.call(&lane, Call::Invoke(invocation)).await.into_invoke();
+            let context = context(admitted, &revision, call);
+            let (stream, passed) = (call.stream.take(), std::mem::take(&mut call.passed));
+            let invocation = Invocation { event: call.event.clone(), context, stream, passed };
+            let started = Instant::now();
+            let outcome = revision.call(lane, Call::Invoke(invocation)).await.into_invoke();
+            if outcome.usage.cold {
+                cold.note(started, Duration::from_micros(outcome.usage.waited_us));
+            }
             let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(&registry.metrics, failure))?;
             (outcome, error)
         }
@@ -210,7 +240,7 @@ fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> In
         log_group_name: configuration.log_group(&deployed.name),
         log_stream_name: stream(deployed, now),
         client_context: call.client_context.clone(),
-        trace_id: call.trace_id.clone(),
+        trace_id: call.trace.told.clone(),
         ..InvokeContext::local(revision.name(), call.request_id.clone(), revision.limits(), now)
     }
 }

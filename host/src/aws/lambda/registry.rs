@@ -28,7 +28,7 @@ use crate::function::defined::DefinedFunction;
 use crate::function_name::is_name;
 use crate::limits::lambda::{FUNCTIONS, NAME_CHARS};
 use crate::store::{BlobDigest, Change, Collection, Store, StoreError};
-use crate::telemetry::ApiMetrics;
+use crate::telemetry::{ApiMetrics, Tracer};
 use crate::wasm::init::InitError;
 
 /// See the module.
@@ -38,6 +38,8 @@ pub struct Registry {
     pub concurrency: AccountConcurrency,
     pub logs: Arc<Logs>,
     pub metrics: ApiMetrics,
+    /// `None`: the host has no collector of traces.
+    pub tracer: Option<Tracer>,
     /// Signs the locations of archives. Another one in each process.
     pub downloads: hmac::Key,
     functions: RwLock<Functions>,
@@ -89,7 +91,7 @@ impl FunctionEntry {
 
 impl Registry {
     /// All functions of the store; nothing is built yet.
-    pub fn open(foundry: Foundry, logs: Arc<Logs>, metrics: ApiMetrics) -> Result<Registry, ApiError> {
+    pub fn open(foundry: Foundry, logs: Arc<Logs>, metrics: ApiMetrics, tracer: Option<Tracer>) -> Result<Registry, ApiError> {
         let foundry = Arc::new(foundry);
         let lane = BuildLane::start(&foundry).map_err(|error| ApiError::internal(&error))?;
         BuildLane::prepare(&foundry).map_err(|error| ApiError::internal(&error))?;
@@ -99,7 +101,7 @@ impl Registry {
         let functions = RwLock::default();
         let (reloading, uploading) = (tokio::sync::Mutex::default(), Mutex::default());
         let registry =
-            Registry { foundry, lane, concurrency, logs, metrics, downloads, functions, changing, reloading, uploading };
+            Registry { foundry, lane, concurrency, logs, metrics, tracer, downloads, functions, changing, reloading, uploading };
         registry.load()?;
         Ok(registry)
     }

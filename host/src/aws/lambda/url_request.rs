@@ -135,7 +135,7 @@ async fn called(
     let account_id = if caller.is_some() { account.id.as_str() } else { "anonymous" };
     let endpoint = EventEndpoint { id: Some(&url.id), account_id, authorizer };
     let (request_id, received) = (request.id.clone(), request.received);
-    let call = HttpCall { request_id, head: &head, body: &request.body, endpoint, received };
+    let call = HttpCall { request_id, head, body: &request.body, endpoint, received };
     let responded = match found.record.mode.as_str() {
         "RESPONSE_STREAM" => url_stream::respond(registry, lane, &found.function, call).await,
         _ => respond(registry, lane, &found.function, call).await.map(|response| response.map(whole)),

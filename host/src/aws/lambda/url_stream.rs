@@ -9,7 +9,7 @@ use http::Response;
 use http_body_util::Either;
 
 use crate::aws::error::ApiError;
-use crate::aws::lambda::http_call::{HttpCall, HttpCallError, begin, no_response, response_of};
+use crate::aws::lambda::http_call::{BegunCall, HttpCall, HttpCallError, begin, no_response, response_of};
 use crate::aws::lambda::identifier::FunctionIdentifier;
 use crate::aws::lambda::invoked::{Invoked, RunningCall};
 use crate::aws::lambda::registry::Registry;
@@ -28,12 +28,15 @@ pub async fn respond(
     call: HttpCall<'_>,
 ) -> Result<ApiResponse, HttpCallError> {
     let (sender, mut parts) = reply_stream();
-    let running = begin(registry, lane, function, call, Some(sender))?;
+    let BegunCall { running, trace } = begin(registry, lane, function, call, Some(sender))?;
     let mut written = BytesMut::new();
     while let Some(part) = parts.recv().await {
         written.extend_from_slice(&part.bytes);
         match reply::stream_head(part.content_type.as_deref(), &written).map_err(no_response)? {
-            StreamHead::Whole(response) => return Ok(with_body(response, parts, running)),
+            StreamHead::Whole(mut response) => {
+                trace.put(response.headers_mut());
+                return Ok(with_body(response, parts, running));
+            }
             StreamHead::Part if written.len() > STREAM_HEAD_BYTES => {
                 return Err(no_response(format!("the head of its stream has more than {STREAM_HEAD_BYTES} bytes")));
             }
@@ -42,7 +45,7 @@ pub async fn respond(
     }
     let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
     if written.is_empty() || invoked.result.is_err() {
-        return response_of(invoked).map(|response| response.map(whole));
+        return response_of(invoked, &trace).map(|response| response.map(whole));
     }
     Err(no_response("its stream ends before the head of the response does".to_owned()))
 }

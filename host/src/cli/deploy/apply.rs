@@ -283,5 +283,9 @@ fn configuration(members: &ThingMembers) -> Value {
     if body["Environment"] == json!({}) {
         body["Environment"] = json!({"Variables": {}});
     }
+    // And without subnets it is attached to nothing.
+    if body["VpcConfig"] == json!({}) {
+        body["VpcConfig"] = json!({"SubnetIds": [], "SecurityGroupIds": []});
+    }
     body
 }

@@ -228,7 +228,14 @@ fn version_members(configuration: &Value) -> BTreeMap<&'static str, Value> {
     members.extend([
         ("Layers", layers.into()),
         ("SnapStart", snap_start(&configuration["SnapStart"])),
-        ("VpcConfig", json!({"SubnetIds": vpc["SubnetIds"], "SecurityGroupIds": vpc["SecurityGroupIds"]})),
+        (
+            "VpcConfig",
+            json!({
+                "SubnetIds": vpc["SubnetIds"],
+                "SecurityGroupIds": vpc["SecurityGroupIds"],
+                "Ipv6AllowedForDualStack": vpc["Ipv6AllowedForDualStack"].as_bool().filter(|allowed| *allowed),
+            }),
+        ),
     ]);
     members
 }

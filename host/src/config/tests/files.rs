@@ -83,7 +83,7 @@ fn an_error_names_the_file_that_has_it() {
              --> edge.toml:2:1
               |
             2 | porst = 1
-              | ^^^^^ allowed here: `include`, `server`, `cache`, `geo`, `tracing`, `cache_policy`, `origin_request_policy`, `response_headers_policy`, `public_key`, `key_group`, `site`, `origin_group`, `origin`, `key_value_store`, `function`, `build`
+              | ^^^^^ allowed here: `include`, `server`, `cache`, `geo`, `tracing`, `vpc`, `cache_policy`, `origin_request_policy`, `response_headers_policy`, `public_key`, `key_group`, `site`, `origin_group`, `origin`, `key_value_store`, `function`, `build`
 
             error: [origin.o] is declared twice
              --> sites/a.toml:1:9

@@ -1,7 +1,8 @@
 //! The raw sockets of one instance: the names that it has resolved, and where it may connect to.
 //!
 //! A name resolves if it is granted with any port. The guest may connect to its addresses at the ports with which the name
-//! is granted, if the address is public or granted itself: the same rule as for HTTP. If a name is refused or not found,
+//! is granted, if the address is public or granted itself: the same rule as for HTTP. In a VPC every name resolves, and the
+//! address alone counts. If a name is refused or not found,
 //! the guest gets the error for a name that cannot be resolved, and the log the reason.
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::limits::egress::RESOLVED_NAMES;
 use crate::network::{HostPort, NetworkHost};
 use crate::wasm::egress::connections::Permit;
-use crate::wasm::egress::policy::{Egress, EgressDenial, may_lead_to};
+use crate::wasm::egress::policy::{Egress, EgressDenial};
 use crate::wasm::worker::output::FunctionLog;
 
 /// See the module. Shared by what resolves and what connects.
@@ -41,9 +42,7 @@ impl RawSockets {
             Ok(NetworkHost::Name(name)) => name,
             Err(why) => return Err(self.refuse(EgressDenial::Authority { authority: text.to_owned(), why })),
         };
-        if !self.egress.grants.grant_at_some_port(&name) {
-            return Err(self.refuse(EgressDenial::Resolution { name, granted: self.egress.grants.to_string() }));
-        }
+        self.egress.check_name(&name).map_err(|refusal| self.refuse(refusal))?;
         let found = match self.egress.lookup(&name, 0).await {
             Ok(found) => found.iter().map(|address| address.ip().to_canonical()).collect::<Vec<_>>(),
             Err(error) => {
@@ -64,14 +63,16 @@ impl RawSockets {
     /// Whether a socket may connect there.
     pub fn connect(&self, address: SocketAddr) -> bool {
         let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let granted = self.egress.grants.grant_address(canonical) || self.was_resolved(canonical);
-        if granted {
-            self.egress.metrics.egress("ok");
-        } else {
-            let target = HostPort { host: NetworkHost::Address(canonical.ip()), port: canonical.port() };
-            self.refuse(EgressDenial::Name { target, granted: self.egress.grants.to_string() });
+        match self.egress.check_address(canonical) {
+            Ok(()) => {}
+            Err(_) if self.was_resolved(canonical) => {}
+            Err(refusal) => {
+                self.refuse(refusal);
+                return false;
+            }
         }
-        granted
+        self.egress.metrics.egress("ok");
+        true
     }
 
     /// A permit for one more socket. `None` if none is free.
@@ -89,7 +90,7 @@ impl RawSockets {
             let target = HostPort { host: NetworkHost::Name(name.clone()), port: address.port() };
             addresses.contains(&address.ip())
                 && self.egress.grants.grant(&target)
-                && may_lead_to(&self.egress.grants, name, address)
+                && self.egress.check_resolved(name, address).is_ok()
         })
     }
 

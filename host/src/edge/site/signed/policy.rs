@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::edge::site::signed::denied::Denied;
 use crate::limits::signed::{EPOCH_S, RESOURCE_WILDCARDS};
+use crate::network::Cidr;
 use crate::path::pattern::Pattern;
 
 pub(crate) struct SignedPolicy {
@@ -32,7 +33,7 @@ impl SignedPolicy {
     pub(crate) fn read(text: &[u8]) -> Option<SignedPolicy> {
         let Object(Document { statement: [Object(statement)] }) = serde_json::from_slice(text).ok()?;
         let Object(condition) = statement.condition;
-        let source = condition.ip_address.map(|address| Cidr::read(&address.0.source_ip));
+        let source = condition.ip_address.map(|address| Cidr::parse(&address.0.source_ip));
         let times = [Some(condition.date_less_than.0.epoch_time), condition.date_greater_than.map(|date| date.0.epoch_time)];
         if times.iter().flatten().any(|&time| time > EPOCH_S) || source == Some(None) {
             return None;
@@ -116,42 +117,6 @@ pub(crate) fn canned(url: &str, expires: &str) -> Option<Vec<u8>> {
 fn time(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&time| digits && time <= EPOCH_S)
-}
-
-/// Digits only, without leading zeros.
-fn length(bits: &str) -> Option<u8> {
-    bits.parse().ok().filter(|length: &u8| length.to_string() == bits)
-}
-
-/// Addresses with the same first bits.
-#[derive(PartialEq)]
-struct Cidr {
-    address: IpAddr,
-    bits: u8,
-}
-
-impl Cidr {
-    /// `192.0.2.0/24`, or one address.
-    fn read(text: &str) -> Option<Cidr> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let written: IpAddr = address.parse().ok()?;
-        let most = if written.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), length).filter(|&bits| bits <= most)?;
-        // Clients are compared in canonical form, so networks are, too (RFC 4291 section 2.5.5.2).
-        let address = written.to_canonical();
-        let bits = if address.is_ipv4() && written.is_ipv6() { bits.checked_sub(96)? } else { bits };
-        Some(Cidr { address, bits })
-    }
-
-    fn contains(&self, client: IpAddr) -> bool {
-        let (own, other, length) = match (self.address, client.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => (u128::from(own.to_bits()), u128::from(other.to_bits()), 32),
-            (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits(), other.to_bits(), 128),
-            _ => return false,
-        };
-        // `checked_shr` gives `None` for a shift by all bits.
-        (own ^ other).checked_shr(length - u32::from(self.bits)).unwrap_or(0) == 0
-    }
 }
 
 #[derive(Deserialize)]
