@@ -178,7 +178,6 @@ Resources:
                 MemorySize: 128
                 Role: "arn:aws:iam::123456789012:role/shop-HelloRole"
                 Runtime: "python3.14"
-                SnapStart: {"ApplyOn":"None"}
                 Tags: {"edgeward:resource":"Hello","edgeward:stack":"shop","team":"fruit"}
                 Timeout: 5
                 TracingConfig: {"Mode":"PassThrough"}
