@@ -103,9 +103,11 @@ impl TmpFolder {
             let _turn = tmp.turn.acquire().await.ok()?;
             // What the instance has asked for and was not begun will not be.
             tmp.turn.close();
-            let mut storage = tmp.storage.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-            storage.close();
-            Some(LeftFiles(storage))
+            let mut storage = tmp.storage.lock().unwrap_or_else(PoisonError::into_inner);
+            // What holds nothing goes with the instance.
+            let mut left = storage.take_if(|storage| storage.holds_something())?;
+            left.close();
+            Some(LeftFiles(left))
         }
     }
 

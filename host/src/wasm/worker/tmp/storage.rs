@@ -46,6 +46,11 @@ impl Storage {
         self.sweep();
     }
 
+    /// Whether another instance would find it different from a new one.
+    pub(super) fn holds_something(&self) -> bool {
+        !self.tree.is_empty() || self.kept.is_some()
+    }
+
     /// Whether no file of the host is in use, and little is to be done to let it go.
     pub(super) fn is_small(&self) -> bool {
         !self.blocks.is_on_disk() && self.tree.nodes() <= INLINE_NODES
