@@ -70,6 +70,8 @@ with step("what_is_not_in_a_bucket"):
         made("g", at("apples", "code/f.zip", S3ObjectVersion="1"))
     with wrong("S3Bucket and S3Key are given together."):
         made("g", {"S3Bucket": "apples"})
+    with wrong("Please do not provide other FunctionCode parameters when providing a ZipFile."):
+        made("g", at("apples", "code/f.zip", ZipFile=python("")))
     with refused("ResourceNotFoundException", 404, f"Function not found: {arn('g')}"):
         aws.get_function(FunctionName="g")
 

@@ -103,7 +103,7 @@ pub fn keep<'a>(
         (None, None, None) => Err(ApiError::invalid_parameter("Please provide a source for function code.")),
         (None, ..) => Err(ApiError::invalid_parameter("S3Bucket and S3Key are given together.")),
         (Some(_), ..) => {
-            Err(ApiError::invalid_parameter("Please do not provide other SentCode parameters when providing a ZipFile."))
+            Err(ApiError::invalid_parameter("Please do not provide other FunctionCode parameters when providing a ZipFile."))
         }
     }
 }
