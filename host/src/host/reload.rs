@@ -174,36 +174,21 @@ impl Reloader {
             tracing::warn!(setting, "a change of this setting takes effect after a restart");
         }
         // What is compared with next time is what is in force.
-        let Server {
-            http,
-            https,
-            api,
-            api_account,
-            api_network,
-            api_buckets,
-            api_hot_reload,
-            vpcs,
-            admin,
-            workers,
-            data_dir,
-            runtimes,
-            ..
-        } = before.server.clone();
-        let next_server = config.server;
+        let kept = before.server.clone();
         next.server = Server {
-            http,
-            https,
-            api,
-            api_account,
-            api_network,
-            api_buckets,
-            api_hot_reload,
-            vpcs,
-            admin,
-            workers,
-            data_dir,
-            runtimes,
-            ..next_server
+            http: kept.http,
+            https: kept.https,
+            api: kept.api,
+            api_account: kept.api_account,
+            api_network: kept.api_network,
+            api_buckets: kept.api_buckets,
+            api_hot_reload: kept.api_hot_reload,
+            vpcs: kept.vpcs,
+            admin: kept.admin,
+            workers: kept.workers,
+            data_dir: kept.data_dir,
+            runtimes: kept.runtimes,
+            ..config.server
         };
         self.shared.rules.set(next.server.connections_per_client, next.server.upload_bytes_per_s);
         next.modified = modified;
