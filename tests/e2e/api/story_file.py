@@ -64,6 +64,7 @@ with step("other_reads"):
     same(aws.list_function_event_invoke_configs(FunctionName="greeter")["FunctionEventInvokeConfigs"], [])
     same(aws.list_provisioned_concurrency_configs(FunctionName="greeter")["ProvisionedConcurrencyConfigs"], [])
     same(aws.get_function_recursion_config(FunctionName="greeter")["RecursiveLoop"], "Terminate")
+    same(aws.get_runtime_management_config(FunctionName="greeter")["UpdateRuntimeOn"], "Auto")
     with missing("The resource you requested does not exist."):
         aws.get_policy(FunctionName="greeter")
     with missing("Function not found: " + arn("greeter", "7")):

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::Method;
+
 use crate::aws::authorization::{Caller, RequestContext};
 use crate::aws::error::ApiError;
 use crate::aws::lambda::code_folders::denied;
@@ -13,7 +15,7 @@ use crate::aws::policy::PolicyDocument;
 use crate::aws::request::ApiRequest;
 
 /// # Errors
-/// `AccessDeniedException`, with AWS's text.
+/// `AccessDeniedException`, with AWS's text. `ResourceConflictException` for a change of what the configuration's file defines.
 pub fn require(registry: &Registry, caller: &Caller, request: &ApiRequest, route: &Route) -> Result<(), ApiError> {
     let context = RequestContext::of(request, false);
     let authority = &registry.foundry.authority;
@@ -24,21 +26,15 @@ pub fn require(registry: &Registry, caller: &Caller, request: &ApiRequest, route
         return authority.authorize(caller, &action, &resource, policy.as_deref(), &context);
     };
     let policy = resource_policy(registry, &id);
-    let resource = match route.operation {
-        // Only of calls AWS names the version in the resource.
-        LambdaOperation::Invoke | LambdaOperation::InvokeWithResponseStream => id.arn(registry.account()),
-        _ => registry.account().function_arn(&id.name),
-    };
-    authority.authorize(caller, &action, &resource, policy.as_deref(), &context)
-}
-
-/// Whether an operation leaves a function as the configuration's file defines it; who may have it or not.
-pub fn require_changeable(registry: &Registry, request: &ApiRequest, route: &Route) -> Result<(), ApiError> {
-    if route.operation.only_reads() {
-        return Ok(());
+    // Only of calls AWS names the version in the resource.
+    let is_call = route.operation.is_call();
+    let resource = if is_call { id.arn(registry.account()) } else { registry.account().function_arn(&id.name) };
+    authority.authorize(caller, &action, &resource, policy.as_deref(), &context)?;
+    match registry.find(&id.name) {
+        // What reads is a GET.
+        Some(entry) if request.method != Method::GET && !is_call => entry.require_changeable(),
+        _ => Ok(()),
     }
-    let Some(id) = function_of(registry, request, route) else { return Ok(()) };
-    registry.find(&id.name).map_or(Ok(()), |entry| entry.require_changeable())
 }
 
 /// Whether a caller may call the URL of a function.

@@ -75,36 +75,9 @@ pub enum LambdaOperation {
 }
 
 impl LambdaOperation {
-    /// Whether it leaves all functions as they are.
-    pub fn only_reads(self) -> bool {
-        use LambdaOperation as Op;
-        matches!(
-            self,
-            Op::ListFunctions
-                | Op::GetFunction
-                | Op::GetFunctionConfiguration
-                | Op::Invoke
-                | Op::InvokeWithResponseStream
-                | Op::ListVersions
-                | Op::ListAliases
-                | Op::GetAlias
-                | Op::GetPolicy
-                | Op::GetConcurrency
-                | Op::GetProvisioned
-                | Op::ListProvisioned
-                | Op::GetEventInvoke
-                | Op::ListEventInvokes
-                | Op::GetUrl
-                | Op::ListUrls
-                | Op::GetRecursion
-                | Op::AccountSettings
-                | Op::ListTags
-                | Op::ListLayers
-                | Op::ListLayerVersions
-                | Op::GetLayer
-                | Op::GetLayerByArn
-                | Op::NotThere
-        )
+    /// Whether it runs a function.
+    pub fn is_call(self) -> bool {
+        matches!(self, LambdaOperation::Invoke | LambdaOperation::InvokeWithResponseStream)
     }
 }
 
