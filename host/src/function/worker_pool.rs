@@ -85,10 +85,14 @@ pub struct Instance {
 struct Life {
     /// Dropped before the slot is passed on.
     inner: WorkerInstance,
-    _slot: InstanceSlot,
+    slot: InstanceSlot,
 }
 
 impl Instance {
+    fn new(inner: WorkerInstance, slot: InstanceSlot, lane: usize, calls: u64) -> Instance {
+        Instance { life: Some(Life { inner, slot }), lane, calls, idle_since: Instant::now() }
+    }
+
     fn is_initialised(&self) -> bool {
         self.life.as_ref().is_some_and(|life| life.inner.failed_init().is_none())
     }
@@ -143,9 +147,8 @@ impl WorkerPool {
         &self.code
     }
 
-    /// Makes one instance, which a deployment must be able to, and `count` for every lane's shelf as far
-    /// as so many may exist. Instances that run INIT for themselves
-    /// are made when they are asked for.
+    /// Makes one instance, which a deployment must be able to, and `count` for every lane's shelf as far as so many may
+    /// exist. Instances that run INIT for themselves are made when they are asked for.
     pub async fn warm_up(&self, count: usize) -> Result<(), Failure> {
         if count == 0 && self.code.has_own_init() {
             return Ok(());
@@ -335,9 +338,27 @@ impl WorkerPool {
         let left = self.state().left.pop();
         let calls = left.as_ref().map_or(0, |left| left.calls);
         let inner = self.code.instantiate(left.and_then(LeftEnvironment::into_files)).await?;
+        let mut instance = Instance::new(inner, slot, lane, calls);
+        let initialised = instance.inner().initialise(&self.code, None).await;
+        if initialised.is_err() || !instance.is_initialised() {
+            instance = self.initialised_again(instance).await?;
+        }
         self.metrics.instance(InstanceEvent::Made);
         self.metrics.instantiated(start.elapsed().as_secs_f64());
-        Ok(Instance { life: Some(Life { inner, _slot: slot }), lane, calls, idle_since: Instant::now() })
+        Ok(instance)
+    }
+
+    /// Another one, in the place of an instance whose INIT has failed: it runs INIT once more, as Lambda's do.
+    async fn initialised_again(&self, mut failed: Instance) -> Result<Instance, Failure> {
+        let (log, left) = (failed.inner().take_log(), failed.inner().leave_files().await);
+        let Some(Life { inner, slot }) = failed.life.take() else { return Err(Failure::Host("an instance is gone".to_owned())) };
+        // The slot is its own until it is gone.
+        let (gone, is_gone) = oneshot::channel::<()>();
+        teardown::let_go((inner, gone));
+        let _ = is_gone.await;
+        let mut instance = Instance::new(self.code.instantiate(left).await?, slot, failed.lane, failed.calls);
+        instance.inner().initialise(&self.code, Some(&log)).await?;
+        Ok(instance)
     }
 
     /// Gives an instance to who has waited longest, or to a shelf.

@@ -187,23 +187,8 @@ impl WorkerCode {
     }
 
     /// Makes an instance, which finds in `/tmp` what another one has left there. Start functions run within `START_TIMEOUT`.
-    /// If it runs INIT for itself and that fails, it does so once more, with the time of a call, as Lambda's do.
+    /// If it is to run INIT for itself, that comes next (`WorkerInstance::initialise`).
     pub async fn instantiate(&self, left: Option<LeftFiles>) -> Result<WorkerInstance, Failure> {
-        let mut instance = self.started(left).await?;
-        let Some(init) = &self.own_init else { return Ok(instance) };
-        let first = instance.initialise(self, &init.limits).await;
-        if first.is_ok() && instance.failed_init().is_none() {
-            return Ok(instance);
-        }
-        let (log, left) = (instance.take_log(), instance.leave_files().await);
-        drop(instance);
-        let mut again = self.started(left).await?;
-        log.lines().for_each(|line| again.store.data().log.line(line));
-        again.initialise(self, &self.limits).await?;
-        Ok(again)
-    }
-
-    async fn started(&self, left: Option<LeftFiles>) -> Result<WorkerInstance, Failure> {
         let state = WorkerState::new(&self.limits, &self.surroundings, left).map_err(host)?;
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.growth);

@@ -97,9 +97,12 @@ fn not_runnable(why: &str) -> InitError {
 }
 
 impl WorkerInstance {
-    /// Runs INIT on a new instance, if it does so for itself. An error of the function's own is that of its first call.
-    pub(super) async fn initialise(&mut self, code: &WorkerCode, limits: &Limits) -> Result<(), Failure> {
+    /// Runs INIT on a new instance, if it does so for itself. `log` is what an attempt before has logged; this one, the last,
+    /// has as much time as a call. An error of the function's own is that of its first call (`failed_init`).
+    pub async fn initialise(&mut self, code: &WorkerCode, log: Option<&str>) -> Result<(), Failure> {
         let Some(init) = &code.own_init else { return Ok(()) };
+        let limits = if log.is_some() { &code.limits } else { &init.limits };
+        log.unwrap_or_default().lines().for_each(|line| self.store.data().log.line(line));
         match self.load(code, &init.handler, limits).await {
             Ok(()) => Ok(()),
             Err(InitError::Handler(error)) => {
