@@ -132,6 +132,30 @@ fn the_log_has_lambdas_lines() {
     assert!(edge.log().contains("ERROR"), "{}", edge.log());
 }
 
+const WRITER: &str = r"export const handler = awslambda.streamifyResponse(async (event, stream) => {
+    const headers = { 'Content-Type': 'text/plain' };
+    stream = awslambda.HttpResponseStream.from(stream, { statusCode: 201, headers });
+    stream.write(`${event.rawPath};`);
+    stream.end('last');
+});
+";
+
+#[test]
+fn what_a_node_function_writes_piece_by_piece_is_the_response_of_a_site() {
+    runtimes();
+    let folder = tempfile::tempdir().unwrap();
+    compiled_in(folder.path(), Runtime::Nodejs);
+    fs::write(folder.path().join("writer.mjs"), WRITER).unwrap();
+    let function =
+        Config::new().server("workers", 1).table("function.f").set("source", "writer.mjs").set("runtime", "nodejs24.x");
+    let function = function.set("handler", "writer.handler").with(REUSE);
+    let edge = Edge::start_in(folder, function.table("origin.o").set("component", "f").site("o"));
+    for path in ["/first", "/second"] {
+        let answer = edge.get(path);
+        assert_eq!((answer.status, answer.text()), (201, format!("{path};last")), "{}", edge.log());
+    }
+}
+
 #[test]
 fn a_node_function_goes_where_it_is_granted() {
     let origin = Origin::start(|seen| Reply::new(200, format!("{} {}", seen.method, seen.target)));

@@ -54,6 +54,7 @@ use crate::wasm::fuel::FuelScale;
 use crate::wasm::snapshot;
 use crate::wasm::state as shared;
 use crate::wasm::worker::invoke::HandlerError;
+use crate::wasm::worker::reply_stream::WrittenReply;
 use crate::wasm::worker::state::{Surroundings, WorkerState, usize_value};
 use crate::wasm::worker::tmp::LeftFiles;
 use crate::wasm::world::{HANDLER, HttpVersion, interface};
@@ -237,6 +238,7 @@ impl WorkerInstance {
         let state = self.store.data_mut();
         state.meter.reset();
         state.exceeded = None;
+        state.reply = WrittenReply::gathered(code.limits.value(Limit::ReplyBytes));
         state.growth.take_denied(&code.limits);
         self.store.set_fuel(code.cpu_fuel).map_err(host)
     }

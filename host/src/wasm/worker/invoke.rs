@@ -103,7 +103,9 @@ impl WorkerInstance {
         stream: Option<ReplySender>,
     ) -> Result<HandlerResult, Failure> {
         self.begin(code)?;
-        self.store.data_mut().reply = WrittenReply::new(stream, code.limits.value(Limit::ReplyBytes));
+        if let Some(stream) = stream {
+            self.store.data_mut().reply = WrittenReply::sent(stream);
+        }
         let meter = self.store.data().meter.clone();
         match (self.handler, self.http.clone().as_deref()) {
             (Some(handler), _) => WorkerInstance::within(code, &meter, self.handle(code, handler, event, &context)).await?,

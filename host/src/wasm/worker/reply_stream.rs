@@ -65,10 +65,14 @@ pub(super) struct WrittenReply {
 }
 
 impl WrittenReply {
-    /// Of a call that begins: its reply goes to `sender`, or is gathered, as large as a reply in one piece may be.
-    pub(super) fn new(sender: Option<ReplySender>, gathered_max: u64) -> WrittenReply {
-        let bytes_max = if sender.is_some() { STREAM_BYTES } else { gathered_max };
-        WrittenReply { bytes_max, sender, ..WrittenReply::default() }
+    /// Of a call whose caller wants it in one piece, which may have so many bytes.
+    pub(super) fn gathered(bytes_max: u64) -> WrittenReply {
+        WrittenReply { bytes_max, ..WrittenReply::default() }
+    }
+
+    /// Of a call whose caller wants it as it is written.
+    pub(super) fn sent(sender: ReplySender) -> WrittenReply {
+        WrittenReply { bytes_max: STREAM_BYTES, sender: Some(sender), ..WrittenReply::default() }
     }
 
     /// Before anything is written.
