@@ -227,13 +227,16 @@ fn a_function_has_a_folder_for_temporary_files() {
         let told = |answer: Answer| {
             serde_json::from_str::<Value>(&answer.text()).unwrap_or_else(|error| panic!("{error}: {answer:?}\n{}", edge.log()))
         };
-        let expected = |before: Value, size: u32| json!({ "where": "/tmp", "text": "né2", "before": before, "after": ["init", "kept"], "size": size });
-        assert_eq!(told(edge.get("/tmp")), expected(json!(["init"]), 1), "{}", language.name);
-        assert_eq!(told(edge.get("/tmp")), expected(json!(["init", "kept"]), 2), "the instance is the same");
+        let expected = |before: Value, after: Value, size: u32| json!({ "where": "/tmp", "text": "né2", "before": before, "after": after, "size": size });
+        let kept = || json!(["init", "kept"]);
+        // What was written while the function was loaded is there.
+        assert_eq!(told(edge.get("/tmp")), expected(json!(["init"]), kept(), 1), "{}", language.name);
+        assert_eq!(told(edge.get("/tmp")), expected(kept(), kept(), 2), "the instance is the same");
         assert_eq!(told(edge.get("/large")), json!([true, true]), "what was written to disk");
-        // A new instance begins with what was written while it was loaded.
+        // An instance that takes the place of one that failed finds its files, those on disk, too.
         assert_eq!(edge.get("/abort").status, 503);
-        assert_eq!(told(edge.get("/tmp")), expected(json!(["init"]), 1));
+        let large = || json!(["init", "kept", "large"]);
+        assert_eq!(told(edge.get("/tmp")), expected(large(), large(), 3));
         assert_eq!(edge.get("/init").text(), "written in INIT");
         // Over its size the language says so, and the instance serves on.
         for count in [2, 4] {

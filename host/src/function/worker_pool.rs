@@ -155,12 +155,12 @@ impl WorkerPool {
         }
         if count == 0 {
             let Some(slot) = self.slot() else { return Ok(()) };
-            return self.make(0, slot).await.map(drop);
+            return self.make(0, slot, None).await.map(drop);
         }
         let shelves = self.state().shelves.len();
         for lane in (0..count).flat_map(|_| 0..shelves) {
             let Some(slot) = self.slot() else { break };
-            let mut instance = self.make(lane, slot).await?;
+            let mut instance = self.make(lane, slot, None).await?;
             if let Some(error) = instance.inner().failed_init() {
                 return Err(Failure::Guest(error.told()));
             }
@@ -186,7 +186,10 @@ impl WorkerPool {
                 let source = if instance.calls > 0 { InstanceSource::Reused } else { InstanceSource::Warm };
                 (instance, source)
             }
-            InstanceGrant::Create(slot) => (self.make(lane, slot).await?, InstanceSource::Cold),
+            InstanceGrant::Create(slot) => {
+                let left = self.state().left.pop();
+                (self.make(lane, slot, left).await?, InstanceSource::Cold)
+            }
         };
         self.metrics.waited(start.elapsed().as_secs_f64());
         self.metrics.instance(match acquired.1 {
@@ -259,7 +262,7 @@ impl WorkerPool {
             // A revision that is gone needs no instances.
             while let Some(pool) = this.upgrade() {
                 let Some(slot) = pool.slot_for_shelf(lane) else { break };
-                match pool.make(lane, slot).await {
+                match pool.make(lane, slot, None).await {
                     Ok(instance) if instance.is_initialised() => pool.shelve(instance),
                     // The next call finds no instance, tries itself, and tells its client.
                     Ok(_) | Err(_) => break,
@@ -333,9 +336,8 @@ impl WorkerPool {
         }
     }
 
-    async fn make(&self, lane: usize, slot: InstanceSlot) -> Result<Instance, Failure> {
+    async fn make(&self, lane: usize, slot: InstanceSlot, left: Option<LeftEnvironment>) -> Result<Instance, Failure> {
         let start = Instant::now();
-        let left = self.state().left.pop();
         let calls = left.as_ref().map_or(0, |left| left.calls);
         let inner = self.code.instantiate(left.and_then(LeftEnvironment::into_files)).await?;
         let mut instance = Instance::new(inner, slot, lane, calls);
@@ -390,9 +392,13 @@ impl WorkerPool {
         })
     }
 
-    /// A slot for refilling a shelf that is not full.
+    /// A slot for refilling a shelf that is not full. While files are left, the next call makes an instance with them, and needs
+    /// the slot.
     fn slot_for_shelf(&self, shelf: usize) -> Option<InstanceSlot> {
         let mut state = self.state();
+        if !state.left.is_empty() {
+            return None;
+        }
         let shelf = shelf % state.shelves.len();
         if state.shelves[shelf].len() < self.shelf_size { self.slot_in(&mut state) } else { None }
     }
