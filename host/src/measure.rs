@@ -8,10 +8,12 @@ mod fuel;
 mod function;
 mod host_calls;
 mod minimal;
+mod shares;
 
 pub use chart::{human, svg};
 pub use fuel::{Class, Prices};
-pub use function::{MeasuredFunction, function_cold_warm};
+pub use function::{EnvironmentKind, MeasuredFunction, function_cold_warm};
+pub use shares::{ThreadShare, endless, shares};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,6 +62,12 @@ pub enum InstanceStage {
     ReusedCall,
     /// Dropping an instance.
     Teardown,
+    /// A call of a function for which an environment is made, with its INIT.
+    ColdStart,
+    /// The same, where the environment begins with what INIT has left at deployment.
+    SnapshotStart,
+    /// A call that finds an environment which has served none.
+    ProvisionedStart,
 }
 
 impl InstanceStage {
@@ -75,6 +83,9 @@ impl InstanceStage {
             InstanceStage::Restore => "restore",
             InstanceStage::ReusedCall => "reused call",
             InstanceStage::Teardown => "teardown",
+            InstanceStage::ColdStart => "cold start",
+            InstanceStage::SnapshotStart => "snapshot start",
+            InstanceStage::ProvisionedStart => "provisioned start",
         }
     }
 }

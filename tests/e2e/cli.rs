@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::harness::{Config, component, edgeward};
+use crate::harness::{Config, component, edgeward, runtimes};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = edgeward().args(arguments).output().unwrap();
@@ -118,6 +118,44 @@ fn bench_compares_functions() {
     assert!(first_call(&handler) && first_call(&program), "{json}");
     let (code, _, error) = run(&["bench", "languages", &component("edge-rules")]);
     assert!(code == Some(1) && error.contains("edge-rules"), "{code:?} {error}");
+}
+
+#[test]
+fn bench_compares_a_cold_start_with_those_that_are_prepared() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        &folder,
+        "lambda_function.py",
+        "TOTAL = sum(range(200_000))\n\ndef lambda_handler(event, context):\n    return TOTAL\n",
+    );
+    let package = folder.path().display().to_string();
+    let arguments = ["bench", "cold-warm", &package, "--runtime", "python3.14", "--rounds", "100", "--json", "-"];
+    let output = edgeward().args(arguments).env("EDGEWARD_RUNTIMES", runtimes()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stages = report["stages"].as_array().unwrap();
+    let stage = |name: &str| stages.iter().find(|stage| stage["stage"] == name).unwrap_or_else(|| panic!("{name}: {report}"));
+    for name in ["cold start", "snapshot start", "provisioned start", "reused call"] {
+        assert!(stage(name)["samples"].as_u64() > Some(0), "{report}");
+    }
+    // What a call takes where it runs INIT, and where all is there: the order would be the same on any machine.
+    let median = |name: &str| stage(name)["p50_ns"].as_u64().unwrap();
+    assert!(median("cold start") > median("snapshot start") && median("snapshot start") > median("reused call"), "{report}");
+    let archive = write(&folder, "function.zip", "PK");
+    let (code, _, error) = run(&["bench", "cold-warm", &archive]);
+    assert!(code == Some(64) && error.contains("is an archive, which needs `--runtime`"), "{code:?} {error}");
+}
+
+#[test]
+fn functions_share_a_thread_by_their_memory() {
+    let (code, json, errors) = run(&["bench", "shares", "--seconds", "1", "--json"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let functions = json["functions"].as_array().unwrap();
+    assert_eq!([&functions[0]["memory_mb"], &functions[1]["memory_mb"]], [1_769, 442]);
+    // Four times as much, whatever the machine: both compute all the time. How near to it is for the benchmark to say.
+    let ratio = functions[0]["ratio"].as_f64().unwrap();
+    assert!((3.0..5.0).contains(&ratio), "{json}");
 }
 
 #[test]

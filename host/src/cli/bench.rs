@@ -1,7 +1,8 @@
-//! `edgeward bench cold-warm` measures the cost of a start, as a table, JSON or a chart; `languages` compares functions; `edgeward bench
-//! fuel` measures how long code of different kinds runs under a CPU limit.
+//! `edgeward bench cold-warm` measures the cost of a start, as a table, JSON or a chart; `languages` compares functions; `shares` has
+//! them compete for a processor; `fuel` measures how long code of different kinds runs under a CPU limit.
 
 mod languages;
+mod shares;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -19,15 +20,15 @@ use crate::function::call::{Invocation, InvokeContext};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::language::Language;
+use crate::limits::Profile;
 use crate::limits::command::OPERATORS;
-use crate::limits::{InstancePolicy, Profile};
 use crate::loops::LoopMarks;
-use crate::measure::{self, Class, ColdWarmReport, MeasuredCode, MeasuredFunction, Prices, human};
+use crate::measure::{self, Class, ColdWarmReport, EnvironmentKind, MeasuredCode, MeasuredFunction, Prices, human};
 use crate::runtime::Runtimes;
 use crate::wasm::compile::{self, Compiler, HttpVersion};
 use crate::wasm::engine::Engines;
 
-/// Measure cold against warm starts, and fuel against time.
+/// Measure cold against warm starts, shares of a processor, and fuel against time.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -36,15 +37,22 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum BenchCommand {
-    /// Measure the stages of one viewer hook or function: load from disk or INIT, instantiate, first call, warm call, reused
-    /// call, teardown.
+    /// Measure the stages of one viewer hook or function, from its compilation to the teardown of an instance.
+    ///
+    /// Of a function, four ways to a reply are compared: a cold start, one from a snapshot, one with provisioned concurrency, and a
+    /// call in an environment that is warm.
     #[command(
-        after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json"
+        after_help = "Examples:\n  edgeward bench cold-warm\n  edgeward bench cold-warm hook.wasm --rounds 50000 --svg start.svg --json start.json\n  edgeward bench cold-warm function.zip --runtime python3.14 --handler app.handler --rounds 1000"
     )]
     ColdWarm(ColdWarm),
     /// Compare functions that do the same in several languages: a row of a Markdown table for each.
     #[command(after_help = "Examples:\n  edgeward bench languages echo.py echo.mjs echo.wasm --event event.json")]
     Languages(languages::Languages),
+    /// Measure how functions of different memory share a processor that each of them wants.
+    #[command(
+        after_help = "Examples:\n  edgeward bench shares\n  edgeward bench shares --memory 1769 --memory 885 --memory 128 --seconds 20"
+    )]
+    Shares(shares::Shares),
     /// Measure how long code of different kinds runs on this machine until a CPU limit of 1 ms ends it.
     #[command(
         after_help = "Examples:\n  edgeward bench fuel\n  edgeward bench fuel --json | jq '.kinds[] | select(.factor > 2)'"
@@ -67,7 +75,7 @@ struct ColdWarm {
     #[command(flatten)]
     language: LanguageOption,
     /// The handler of a function, as Lambda names it [default: that of the file].
-    #[arg(long, value_name = "HANDLER", requires = "runtime")]
+    #[arg(long, value_name = "HANDLER", requires = "file")]
     handler: Option<String>,
     /// The event of a function, as JSON [default: {}]
     #[arg(long, value_name = "FILE")]
@@ -87,6 +95,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
         BenchCommand::ColdWarm(args) => cold_warm(args),
         BenchCommand::Languages(args) => languages::run(args),
+        BenchCommand::Shares(args) => shares::run(args),
         BenchCommand::Fuel(args) => fuel(args),
     }
 }
@@ -107,7 +116,14 @@ fn measured<T>(measure: impl FnOnce(&Engines, &mut dyn FnMut(f64)) -> anyhow::Re
 fn cold_warm(args: &ColdWarm) -> anyhow::Result<()> {
     let title = args.file.as_ref().map_or("the built-in minimal hook".to_owned(), |file| file.display().to_string());
     let rounds = args.rounds as usize;
-    let report = match (&args.file, args.language.runtime) {
+    let runtime = args.language.runtime.or_else(|| source::python(args.file.as_deref()?));
+    let report = match (&args.file, runtime) {
+        (Some(file), None) if is_archive(file) => {
+            let file = file.display();
+            return Err(
+                UsageError(format!("{file} is an archive, which needs `--runtime`, such as `--runtime python3.14`")).into()
+            );
+        }
         (Some(file), Some(language)) if language.profile() == Profile::Worker => function(&of(args, file, Some(language)))?,
         (Some(file), None) if is_function(file) => function(&of(args, file, None))?,
         (Some(file), Some(language)) => {
@@ -137,6 +153,10 @@ fn cold_warm(args: &ColdWarm) -> anyhow::Result<()> {
         None => print_table(&report, &title),
     }
     Ok(())
+}
+
+fn is_archive(file: &Path) -> bool {
+    file.is_dir() || file.extension().is_some_and(|extension| extension == "zip")
 }
 
 /// A component that is a function, and no hook.
@@ -179,8 +199,9 @@ fn function(subject: &FunctionFile<'_>) -> anyhow::Result<ColdWarmReport> {
         Some(language) => workshop.function(language, file, subject.handler, &[])?,
         None => Workshop::component(&std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?)?,
     };
-    let deploy = |policy: InstancePolicy| {
-        let spec = Spec { policy, min_warm: Some(0), ..Spec::new("bench", code.id(), Profile::Worker) };
+    let deploy = |kind: &EnvironmentKind| {
+        let EnvironmentKind { policy, provisioned, own_init } = kind.clone();
+        let spec = Spec { policy, min_warm: Some(provisioned), own_init, ..Spec::new("bench", code.id(), Profile::Worker) };
         Ok::<Arc<Revision>, anyhow::Error>(workshop.deploy(spec, &code)?)
     };
     let invocation = |revision: &Revision| {
@@ -188,7 +209,8 @@ fn function(subject: &FunctionFile<'_>) -> anyhow::Result<ColdWarmReport> {
         Invocation { event: event.clone(), context, stream: None, passed: LoopMarks::default() }
     };
     let bytes = usize::try_from(std::fs::metadata(file)?.len()).unwrap_or(usize::MAX);
-    let function = MeasuredFunction { bytes, deploy: &deploy, invocation: &invocation };
+    let has_init = subject.language.is_some();
+    let function = MeasuredFunction { bytes, deploy: &deploy, has_init, invocation: &invocation };
     let bar = progress()?;
     let report = measure::function_cold_warm(&function, subject.rounds, |share| advance(&bar, share));
     bar.finish_and_clear();

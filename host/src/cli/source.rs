@@ -57,6 +57,11 @@ pub(super) fn language_of(file: &Path, profile: Profile) -> Option<Language> {
     }
 }
 
+/// The Runtime of what can only be a function in Python.
+pub(super) fn python(file: &Path) -> Option<Language> {
+    language_of(file, Profile::Worker).filter(|language| *language == Language::Python314)
+}
+
 /// A file that is no component, in a message: perhaps `--runtime` was forgotten.
 pub(super) fn named(file: &Path, profile: Profile) -> String {
     let runtime = language_of(file, profile);

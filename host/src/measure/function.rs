@@ -12,9 +12,31 @@ use crate::limits::InstancePolicy;
 /// What is measured.
 pub struct MeasuredFunction<'a> {
     pub bytes: usize,
-    /// Deploys it once more with this policy: the second time, nothing is compiled.
-    pub deploy: &'a dyn Fn(InstancePolicy) -> anyhow::Result<Arc<Revision>>,
+    /// Deploys it once more: the second time, nothing is compiled.
+    pub deploy: &'a dyn Fn(&EnvironmentKind) -> anyhow::Result<Arc<Revision>>,
+    /// It has an INIT: its environments may begin with a snapshot, or run it for themselves.
+    pub has_init: bool,
     pub invocation: &'a dyn Fn(&Revision) -> Invocation,
+}
+
+/// How its environments come to be, and go.
+#[derive(Debug, Clone)]
+pub struct EnvironmentKind {
+    pub policy: InstancePolicy,
+    /// How many wait for a call.
+    pub provisioned: usize,
+    /// Each runs INIT for itself.
+    pub own_init: bool,
+}
+
+impl EnvironmentKind {
+    /// One for each call, made for it.
+    const FRESH: EnvironmentKind = EnvironmentKind { policy: InstancePolicy::Fresh, provisioned: 0, own_init: false };
+
+    fn reused(max_calls: u64) -> EnvironmentKind {
+        let policy = InstancePolicy::Reuse { max_calls, max_idle: Duration::from_secs(3_600) };
+        EnvironmentKind { policy, ..EnvironmentKind::FRESH }
+    }
 }
 
 /// Measures a function with `rounds` samples of each stage of a call; a deployment is measured a few times only.
@@ -24,13 +46,13 @@ pub fn function_cold_warm(
     mut progress: impl FnMut(f64),
 ) -> anyhow::Result<ColdWarmReport> {
     let start = Instant::now();
-    drop((function.deploy)(InstancePolicy::Fresh)?);
+    drop((function.deploy)(&EnvironmentKind::FRESH)?);
     let mut stages = vec![Distribution::of(InstanceStage::Compile, vec![ns(start.elapsed())])];
     progress(0.3);
     let mut init = Vec::new();
     for _ in 0..DEPLOYMENTS {
         let start = Instant::now();
-        drop((function.deploy)(InstancePolicy::Fresh)?);
+        drop((function.deploy)(&EnvironmentKind::FRESH)?);
         init.push(ns(start.elapsed()));
     }
     stages.push(Distribution::of(InstanceStage::Init, init));
@@ -51,9 +73,9 @@ pub fn function_cold_warm(
         }
     };
 
-    let fresh = (function.deploy)(InstancePolicy::Fresh)?;
+    let fresh = (function.deploy)(&EnvironmentKind::FRESH)?;
     let code = fresh.worker_code().ok_or_else(|| anyhow::anyhow!("it is no function"))?;
-    let (mut instantiate, mut first, mut teardown) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut instantiate, mut first, mut begun, mut teardown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let Invocation { event, context, stream, passed } = (function.invocation)(&fresh);
         let start = Instant::now();
@@ -65,21 +87,48 @@ pub fn function_cold_warm(
         teardown.push(ns(over.elapsed()));
         instantiate.push(ns(made - start));
         first.push(ns(over - made));
+        begun.push(ns(over - start));
         drop(called.result?);
     }
     let usage = call(&fresh)?.0.usage;
+    progress(0.7);
+    // The next environment is made by a task of its own, once the call is over.
+    let provisioned = (function.deploy)(&EnvironmentKind { provisioned: 1, ..EnvironmentKind::reused(1) })?;
+    let mut waiting = Vec::new();
+    for _ in 0..rounds {
+        tasks.block_on(&runtime, settled());
+        let (outcome, took) = call(&provisioned)?;
+        if !outcome.usage.cold {
+            waiting.push(ns(took));
+        }
+    }
     progress(0.8);
-    let reuse = InstancePolicy::Reuse { max_calls: u64::MAX, max_idle: Duration::from_secs(3_600) };
-    let kept = (function.deploy)(reuse)?;
+    let kept = (function.deploy)(&EnvironmentKind::reused(u64::MAX))?;
     drop(call(&kept)?);
     let mut reused = Vec::new();
     for _ in 0..rounds {
         reused.push(ns(call(&kept)?.1));
     }
+    progress(0.9);
     stages.push(Distribution::of(InstanceStage::Instantiate, instantiate));
     stages.push(Distribution::of(InstanceStage::FirstCall, first));
-    stages.push(Distribution::of(InstanceStage::ReusedCall, reused));
     stages.push(Distribution::of(InstanceStage::Teardown, teardown));
+    if function.has_init {
+        let plain = (function.deploy)(&EnvironmentKind { own_init: true, ..EnvironmentKind::reused(1) })?;
+        let (mut cold, begin) = (Vec::new(), Instant::now());
+        while cold.len() < rounds && begin.elapsed() < COLD {
+            let (outcome, took) = call(&plain)?;
+            anyhow::ensure!(outcome.usage.cold, "an environment was there that should have been made");
+            cold.push(ns(took));
+            tasks.block_on(&runtime, settled());
+        }
+        stages.push(Distribution::of(InstanceStage::ColdStart, cold));
+        stages.push(Distribution::of(InstanceStage::SnapshotStart, begun));
+    } else {
+        stages.push(Distribution::of(InstanceStage::ColdStart, begun));
+    }
+    stages.push(Distribution::of(InstanceStage::ProvisionedStart, waiting));
+    stages.push(Distribution::of(InstanceStage::ReusedCall, reused));
     progress(1.0);
     Ok(ColdWarmReport {
         component_bytes: function.bytes,
@@ -95,3 +144,12 @@ pub fn function_cold_warm(
 
 /// Each takes milliseconds to seconds.
 const DEPLOYMENTS: usize = 5;
+/// For starts that run INIT.
+const COLD: Duration = Duration::from_secs(10);
+
+/// Lets the tasks go on that a call has left behind.
+async fn settled() {
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+}

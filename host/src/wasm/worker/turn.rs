@@ -1,8 +1,9 @@
 //! Whose turn it is, of guests that compete for a thread: each gets a part of it by its share.
 //!
 //! Each turn of a guest costs it virtual time, the more the smaller its share, and a guest takes its turn when the thread's
-//! virtual time has come to its own (stride scheduling). Nothing is queued: the runtime asks tasks one after the other, and who
-//! is ahead of time passes. Once all have passed in a row, time goes on to the first of them, so that none of it is lost: alone, a
+//! virtual time has come to its own (stride scheduling). Nothing is queued: the runtime asks its tasks in rounds, each once in a
+//! round and in any order (tokio's goes forth and back), and who is ahead of time passes. Who is asked for the third time since anybody
+//! took a turn knows that all others have passed, too; then time goes on to the first of them, so that none of it is lost. Alone, a
 //! guest takes all turns. Who has slept has saved nothing up.
 //!
 //! Shares are those of Lambda: 1,769 MB of memory are one processor
@@ -14,17 +15,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::limits::worker::CPU_WHOLE;
 
 thread_local! {
-    static THREAD: Cell<ThreadTime> = const { Cell::new(ThreadTime { now: 0, asked: 0, passed: 0, first: u64::MAX }) };
+    static THREAD: Cell<ThreadTime> = const { Cell::new(ThreadTime { now: 0, asked: 0, taken: 0, first: u64::MAX }) };
 }
 
 /// The virtual time of a thread, in units of which a turn of a whole processor costs `CPU_WHOLE`.
 #[derive(Clone, Copy)]
 struct ThreadTime {
     now: u64,
-    /// Guests that were asked.
+    /// How often guests were asked, and have taken their turns.
     asked: u64,
-    /// How many of the last ones in a row passed, and the earliest time of these.
-    passed: u64,
+    taken: u64,
+    /// The earliest time of those that have passed since.
     first: u64,
 }
 
@@ -35,60 +36,92 @@ pub(super) struct Turns {
     stride: u64,
     /// When its next turn is.
     due: AtomicU64,
-    /// The number of guests that had been asked when it was.
+    /// How often guests had been asked when this one was the last time, and the time before.
     asked: AtomicU64,
+    asked_before: AtomicU64,
+    /// How often it has passed since so many turns were taken.
+    passed: AtomicU64,
+    passed_since: AtomicU64,
 }
 
 impl Turns {
     /// `share` in thousandths of a processor; what is above a whole one is as good as that.
     pub(super) fn new(share: u32) -> Turns {
         let whole = u64::from(CPU_WHOLE);
-        let stride = whole * whole / u64::from(share).clamp(1, whole);
-        Turns { stride, due: AtomicU64::new(0), asked: AtomicU64::new(0) }
+        let zero = || AtomicU64::new(0);
+        Turns {
+            stride: whole * whole / u64::from(share).clamp(1, whole),
+            due: zero(),
+            asked: zero(),
+            asked_before: zero(),
+            passed: zero(),
+            passed_since: zero(),
+        }
     }
 
     /// Whether the guest takes its turn now.
     pub(super) fn take(&self) -> bool {
         let mut thread = THREAD.get();
         let whole = u64::from(CPU_WHOLE);
-        let others = thread.asked.wrapping_sub(self.asked.swap(thread.asked + 1, Relaxed));
-        thread.asked += 1;
+        let is_alone = self.is_alone(&mut thread);
         let is_whole = self.stride == whole;
-        // One turn behind is not yet late.
-        let earliest = if is_whole { thread.now.saturating_sub(whole) } else { thread.now };
-        let due = self.due.load(Relaxed).max(earliest);
-        let takes = is_whole || due <= thread.now || others == 0;
+        // Between two questions two rounds may begin: so far behind is not yet late.
+        let due = self.due.load(Relaxed).max(thread.now.saturating_sub(2 * whole));
+        let mut takes = is_whole || is_alone || due <= thread.now;
+        if !takes {
+            thread.first = thread.first.min(due);
+            if self.has_passed_twice(thread.taken) {
+                thread.now = thread.now.max(thread.first);
+                takes = due <= thread.now;
+            }
+        }
         if takes {
             self.due.store(due + self.stride, Relaxed);
             if is_whole {
                 thread.now = thread.now.max(due + whole);
             }
-            (thread.passed, thread.first) = (0, u64::MAX);
+            thread.taken += 1;
+            thread.first = u64::MAX;
         } else {
             self.due.store(due, Relaxed);
-            (thread.passed, thread.first) = (thread.passed + 1, thread.first.min(due));
-            if thread.passed > others {
-                thread.now = thread.first;
-                (thread.passed, thread.first) = (0, u64::MAX);
-            }
         }
         THREAD.set(thread);
         takes
+    }
+
+    /// Whether nobody else was asked in the last two rounds. Counts this question.
+    fn is_alone(&self, thread: &mut ThreadTime) -> bool {
+        let others = thread.asked.wrapping_sub(self.asked_before.load(Relaxed));
+        thread.asked += 1;
+        self.asked_before.store(self.asked.swap(thread.asked, Relaxed), Relaxed);
+        // One of the questions is its own.
+        others <= 1
+    }
+
+    /// Whether it has passed twice since so many turns were taken. Counts one more.
+    fn has_passed_twice(&self, taken: u64) -> bool {
+        let before = if self.passed_since.swap(taken, Relaxed) == taken { self.passed.load(Relaxed) } else { 0 };
+        self.passed.store(before + 1, Relaxed);
+        before >= 2
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    /// How many turns each takes of those that it is asked for.
+    /// How many turns each takes, asked in rounds that go forth and back, as tokio's do.
     fn taken(shares: &[u32], rounds: usize) -> Vec<usize> {
         let guests: Vec<Turns> = shares.iter().map(|share| Turns::new(*share)).collect();
+        let mut order: Vec<usize> = (0..guests.len()).collect();
         let mut taken = vec![0; shares.len()];
         for _ in 0..rounds {
-            for (guest, taken) in guests.iter().zip(&mut taken) {
-                *taken += usize::from(guest.take());
+            for &guest in &order {
+                taken[guest] += usize::from(guests[guest].take());
             }
+            order.reverse();
         }
         taken
     }
@@ -123,5 +156,27 @@ mod tests {
         let taken = taken(&[1_000, 1_000, 500], 10_000);
         assert_eq!(taken[0], taken[1]);
         assert!(taken[2].abs_diff(5_000) < 100, "{taken:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn shares_hold_in_whatever_order_guests_are_asked(
+            mut shares in prop::collection::vec(50_u32..=1_000, 2..6),
+            orders in prop::collection::vec(Just((0..6_usize).collect::<Vec<_>>()).prop_shuffle(), 1..20),
+        ) {
+            shares[0] = 1_000;
+            let guests: Vec<Turns> = shares.iter().map(|share| Turns::new(*share)).collect();
+            let mut taken = vec![0_u32; shares.len()];
+            for order in orders.iter().cycle().take(4_000) {
+                for &guest in order.iter().filter(|guest| **guest < shares.len()) {
+                    taken[guest] += u32::from(guests[guest].take());
+                }
+            }
+            // The whole one sets the pace.
+            for (share, taken) in shares.iter().zip(&taken) {
+                let fair = share * 4_000 / 1_000;
+                prop_assert!(taken.abs_diff(fair) <= fair / 20 + 8, "{shares:?}: {taken} of {fair}");
+            }
+        }
     }
 }
