@@ -21,13 +21,20 @@ const LINES_MAX: usize = 700;
 const UNSAFE_ALLOWED: [&str; 1] = ["host/src/wasm/aot.rs"];
 
 /// What a room must not name.
-const WALLS: [(&str, &[&str]); 22] = [
+const WALLS: [(&str, &[&str]); 23] = [
     ("wasm", &["function", "edge", "host", "admin", "cli", "net", "config", "cache", "runtime", "aws", "events", "store"]),
     ("function", &["edge", "host", "admin", "cli", "net", "cache", "config", "aws", "events"]),
     ("edge", &["host", "admin", "cli", "aws", "events", "store", "runtime"]),
     ("runtime", &["function", "edge", "host", "admin", "cli", "net", "cache", "config", "aws", "events", "store"]),
     ("aws", &["edge", "cache", "net", "host", "admin", "cli"]),
     ("sam", &["wasm", "function", "edge", "host", "admin", "cli", "net", "config", "cache", "runtime", "aws", "events", "store"]),
+    (
+        "advice",
+        &[
+            "wasm", "function", "edge", "host", "admin", "cli", "net", "config", "cache", "runtime", "aws", "events", "store",
+            "sam",
+        ],
+    ),
     (
         "payload",
         &["wasm", "function", "edge", "host", "admin", "cli", "net", "config", "cache", "runtime", "aws", "store", "telemetry"],

@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod advice;
 pub mod aws;
 mod beneath;
 pub mod cache;

@@ -51,6 +51,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::account::Account;
+use crate::advice;
 use fields::PropertyReader;
 use node::TemplateNode;
 use reading::ResourceReading;
@@ -192,10 +193,7 @@ fn warn_of_lost_events(reading: &ResourceReading<'_, '_>, resources: &[resources
         }
         let logical = members["Tags"][RESOURCE_TAG].as_str().unwrap_or_default();
         if let Some(resource) = resources.iter().find(|resource| resource.logical == logical) {
-            let message = format!(
-                "function `{logical}` is called asynchronously, and has neither a dead letter queue nor an `OnFailure` destination: an event is lost when its retries have failed"
-            );
-            reading.scope.report.warn(&resource.span, message);
+            reading.scope.report.warn(&resource.span, advice::lost_events(&format!("function `{logical}`")).told());
         }
     }
 }

@@ -124,6 +124,10 @@ impl ApiHost {
         ApiHost { child, folder, client }
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.client.address
+    }
+
     pub(crate) fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         self.client.command(program)
     }

@@ -17,6 +17,7 @@ mod compress;
 mod connections;
 mod deploy;
 mod distribution;
+mod doctor;
 mod errors;
 mod examples;
 mod faults;

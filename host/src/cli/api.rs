@@ -20,8 +20,9 @@ use self::keys::AccessKeys;
 pub(super) use self::text::elements;
 use self::transport::{ApiConnection, ApiEndpoint};
 use super::UsageError;
+use crate::account::Account;
 use crate::aws::sigv4::sign::{Signer, Unsigned, sign};
-use crate::limits::sam::{ANSWER_BYTES, ANSWER_MS};
+use crate::limits::sam::{ANSWER_BYTES, ANSWER_MS, PAGES};
 use crate::percent::encoded;
 
 const PATIENCE: Duration = Duration::from_millis(ANSWER_MS);
@@ -35,6 +36,13 @@ pub(super) struct ApiOptions {
     /// The region of the host [default: $AWS_REGION, $AWS_DEFAULT_REGION, else us-east-1]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
+}
+
+impl ApiOptions {
+    /// The same, at this endpoint unless one is named.
+    pub(super) fn or_at(self, endpoint: &str) -> ApiOptions {
+        ApiOptions { endpoint_url: self.endpoint_url.or_else(|| Some(endpoint.to_owned())), ..self }
+    }
 }
 
 /// See the module.
@@ -129,6 +137,39 @@ impl ApiClient {
         };
         let answer = self.ask(&asked).await?;
         read_json(answer, operation)
+    }
+
+    /// What an operation of Lambda reads, if it is there.
+    pub(super) async fn get(&mut self, operation: &'static str, path: &str, query: &str) -> anyhow::Result<Option<Value>> {
+        there(self.lambda(operation, Method::GET, path, query, &Value::Null).await?)
+    }
+
+    /// All pages of a list of Lambda's; nothing if there is nothing that has such a list.
+    pub(super) async fn list(
+        &mut self,
+        operation: &'static str,
+        path: &str,
+        query: &str,
+        member: &str,
+    ) -> anyhow::Result<Vec<Value>> {
+        let (mut values, mut marker) = (Vec::new(), String::new());
+        for _ in 0..PAGES {
+            let and = if query.is_empty() || marker.is_empty() { "" } else { "&" };
+            let Some(mut page) = self.get(operation, path, &format!("{query}{and}{marker}")).await? else { break };
+            values.extend(page[member].as_array_mut().map(std::mem::take).unwrap_or_default());
+            match page["NextMarker"].as_str() {
+                Some(next) => marker = format!("Marker={}", encoded(next)),
+                None => break,
+            }
+        }
+        Ok(values)
+    }
+
+    /// The account that the keys are of, and the region.
+    pub(super) async fn account(&mut self) -> anyhow::Result<Account> {
+        let answer = self.query("sts", "GetCallerIdentity", &[]).await??;
+        let id = elements(&answer, "Account").into_iter().next().context("GetCallerIdentity tells no account")?;
+        Ok(Account { id, region: self.region.clone() })
     }
 
     /// An operation of a service of the `json` protocol. `prefix` is the one of its targets.

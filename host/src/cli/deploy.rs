@@ -14,19 +14,19 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use http::Method;
 use serde_json::Value;
 
 use super::UsageError;
-use super::api::{ApiClient, ApiOptions, elements};
+use super::api::{ApiClient, ApiOptions};
 use super::output::say;
+use super::template::{self, TemplateFile};
 use crate::account::Account;
 use crate::limits::lambda::UNRESERVED;
-use crate::limits::sam::TEMPLATE_BYTES;
-use crate::sam::{self, FoundStack, PlannedChange, Proposal, SamTemplate, StackPlan, ThingKey};
+use crate::sam::{self, FoundStack, PlannedChange, Proposal, StackPlan, ThingKey};
 
 /// Deploy a SAM template to a host's AWS API.
 ///
@@ -45,7 +45,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     stack: Option<String>,
     /// The value of a parameter of the template, such as `Stage=prod`. May be repeated.
-    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = template::parameter)]
     parameters: Vec<(String, String)>,
     /// Change without asking.
     #[arg(long, short)]
@@ -60,70 +60,21 @@ pub(super) struct Args {
     api: ApiOptions,
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("an `=` is missing between name and value")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let stack = args.stack.clone().unwrap_or_else(|| stack_of(&args.template));
-    if !sam::is_stack_name(&stack) {
-        let message = format!(
-            "`{stack}` cannot be the name of a stack; `--stack` is 1 to 48 letters, digits and `-`, and begins with a letter"
-        );
-        return Err(UsageError(message).into());
-    }
-    let text = text_of(&args.template)?;
-    let parameters: BTreeMap<String, String> = args.parameters.iter().cloned().collect();
-    let read = |account: &Account| {
-        let folder = args.template.parent().unwrap_or(Path::new(""));
-        let file = args.template.display().to_string();
-        sam::read(&SamTemplate { file: &file, text: &text, folder, stack: &stack, account, parameters: &parameters }).map_err(
-            |errors| {
-                eprintln!("{errors}");
-                // They have been printed.
-                UsageError(String::new())
-            },
-        )
-    };
+    let stack = args.stack.clone().unwrap_or_else(|| template::stack_of(&args.template));
+    let template = TemplateFile { path: &args.template, stack: &stack, parameters: args.parameters.iter().cloned().collect() };
+    let text = template.text()?;
+    let read = |account: &Account| template.read(&text, account);
     // Before anybody is asked: what is wrong with the template is so everywhere.
     let guessed = Account::default();
     let plan = read(&guessed)?;
     let mut client = ApiClient::new(&args.api)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let account = account(&mut client).await?;
+        let account = client.account().await?;
         let plan = if account == guessed { plan } else { read(&account)? };
         deploy(args, &plan, &account, &mut client).await
     })
-}
-
-/// The name of the template's folder, with `-` for what a name of a stack cannot have.
-fn stack_of(template: &Path) -> String {
-    let folder = template.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The output of `sam build` is within the project.
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let folder = if folder.ends_with(".aws-sam/build") { folder.ancestors().nth(2).unwrap_or(&folder) } else { &folder };
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
-}
-
-fn text_of(template: &Path) -> anyhow::Result<String> {
-    let shown = template.display();
-    let metadata =
-        std::fs::metadata(template).map_err(|error| UsageError(format!("cannot read the template {shown}: {error}")))?;
-    if metadata.len() > TEMPLATE_BYTES {
-        return Err(UsageError(format!("{shown} has {} bytes; a template has at most {TEMPLATE_BYTES}", metadata.len())).into());
-    }
-    let bytes = std::fs::read(template).with_context(|| format!("cannot read the template {shown}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| UsageError(format!("{shown} is not UTF-8")))?;
-    Ok(text.trim_start_matches('\u{feff}').to_owned())
-}
-
-async fn account(client: &mut ApiClient) -> anyhow::Result<Account> {
-    let answer = client.query("sts", "GetCallerIdentity", &[]).await??;
-    let id = elements(&answer, "Account").into_iter().next().context("GetCallerIdentity tells no account")?;
-    Ok(Account { id, region: client.region.clone() })
 }
 
 async fn deploy(args: &Args, plan: &StackPlan, account: &Account, client: &mut ApiClient) -> anyhow::Result<()> {

@@ -14,6 +14,8 @@ pub const DESCRIPTION_CHARS: usize = 256;
 pub const TIMEOUT_S: u32 = 3;
 /// AWS has raised this from 900.
 pub const TIMEOUT_S_MAX: i64 = 1_800;
+/// Where API Gateway gives up.
+pub const GATEWAY_S: i64 = 29;
 /// What the service's model allows, of which functions of other kinds get more.
 pub const TIMEOUT_S_MODEL: i64 = 5_400;
 pub const MEMORY_MB: u32 = 128;

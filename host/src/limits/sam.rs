@@ -17,9 +17,6 @@ pub const FILES: usize = 20_000;
 /// Of a name that is made from those of a stack and a resource.
 pub const NAME_CHARS: usize = 64;
 
-/// Where API Gateway gives up.
-pub const GATEWAY_S: i64 = 29;
-
 /// For an answer of the API. A function that is invoked takes no longer than this one is waited for.
 pub const ANSWER_MS: u64 = 60_000;
 pub const CONNECT_MS: u64 = 5_000;

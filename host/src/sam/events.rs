@@ -4,7 +4,7 @@ use super::edge::EventRoute;
 use super::fields::PropertyReader;
 use super::reading::ResourceReading;
 use super::report::one_of;
-use crate::limits::sam::GATEWAY_S;
+use crate::advice;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const KINDS: [&str; 2] = ["Api", "HttpApi"];
@@ -101,9 +101,8 @@ pub(super) fn read(
                 format!("{owner}: the edge sends events of format 2.0, as `HttpApi` has them, and not those of `Api`"),
             );
         }
-        if timeout_s >= GATEWAY_S {
-            let message = format!("`Timeout` of {} is {timeout_s} s, and API Gateway waits for {GATEWAY_S} s", fields.owner);
-            report.warn(&entry.key_span, message);
+        if let Some(advice) = advice::behind_gateway(&fields.owner, timeout_s) {
+            report.warn(&entry.key_span, advice.told());
         }
         let path = match path {
             Some(path) if !path.text.starts_with('/') => {

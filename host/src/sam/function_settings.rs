@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::fields::PropertyReader;
 use super::node::TemplateNode;
 use super::policies::{Permissions, service_role};
+use crate::advice;
 use crate::limits::init::LAYERS;
 use crate::limits::lambda as limits;
 
@@ -93,25 +94,12 @@ fn environment(fields: &PropertyReader<'_>, written: &TemplateNode) -> Value {
     environment.finish(&[]);
     let literal = written.entry("Environment").and_then(|entry| entry.value.entry("Variables"));
     for entry in literal.and_then(|entry| entry.value.as_map()).unwrap_or_default() {
-        if entry.value.as_text().is_some_and(|value| !value.is_empty() && is_secret(&entry.key, value)) {
-            let message = format!(
-                "`{}` looks like a secret, and its value stands in the template; keep it in Secrets Manager, or pass it with `--parameter` (and `NoEcho`)",
-                entry.key
-            );
-            fields.report.warn(&entry.key_span, message);
+        if let Some(advice) = entry.value.as_text().and_then(|value| advice::secret(&fields.owner, &entry.key, value)) {
+            fields.report.warn(&entry.key_span, advice.told());
         }
     }
     let variables: Map<String, Value> = variables.into_iter().map(|(name, value)| (name, value.into())).collect();
     json!({"Variables": variables})
-}
-
-/// By its name; one that only says where a secret is, is none.
-fn is_secret(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let says_so = ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "KEY", "CREDENTIAL"].iter().any(|word| name.contains(word));
-    let says_where =
-        ["_ARN", "_NAME", "_ID", "_PATH", "_URL", "_URI", "_FILE", "_TTL", "_PREFIX"].iter().any(|end| name.ends_with(end));
-    says_so && !says_where && !value.starts_with("arn:")
 }
 
 fn layers(fields: &PropertyReader<'_>) -> Value {
@@ -213,11 +201,7 @@ fn event_invoke(
     }
     config.finish(&[]);
     if !failure && !has_dead_letters {
-        let message = format!(
-            "{} has neither a dead letter queue nor an `OnFailure` destination: an event is lost when its retries have failed",
-            fields.owner
-        );
-        fields.report.warn(&config.span, message);
+        fields.report.warn(&config.span, advice::lost_events(&fields.owner).told());
     }
     let number = |number: Option<i64>| number.map_or(Value::Null, Value::from);
     let on = |key: &str| destinations.get(key).cloned().unwrap_or_else(|| json!({}));

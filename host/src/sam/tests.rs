@@ -184,7 +184,7 @@ Resources:
             alias        shop-Hello:live
             provisioned  shop-Hello:live
                 ProvisionedConcurrentExecutions: 2
-            warning: `DB_PASSWORD` looks like a secret, and its value stands in the template; keep it in Secrets Manager, or pass it with `--parameter` (and `NoEcho`) (t.yaml:12:39)
+            warning: `DB_PASSWORD` of function `Hello` looks like a secret, and stands there in plain text; keep it in Secrets Manager, and say `{{resolve:secretsmanager:NAME}}` (t.yaml:12:39)
         "#]],
     );
 }
@@ -197,7 +197,7 @@ fn json_is_read_as_yaml_is_also_with_tabs() {
     let plan = plan_of(&text).unwrap_or_else(|errors| panic!("{errors}"));
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     expect![[r#"
-        warning: `Timeout` of function `F` is 30 s, and API Gateway waits for 29 s (t.yaml:6:12)
+        warning: the timeout of function `F` is 30 s, and API Gateway waits for 29 s; the client would be told of an error while the function goes on: let it take less, or call it asynchronously (t.yaml:6:12)
         warning: event `E`: the edge sends events of format 2.0, as `HttpApi` has them, and not those of `Api` (t.yaml:6:26)
         warning: output `Api` is left out: it is the address of an API, and the edge serves the events of APIs (t.yaml:9:14)"#]]
     .assert_eq(&warnings.join("\n"));

@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
-use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::found_roles;
 use crate::account::Account;
-use crate::cli::api::{ApiClient, there};
-use crate::limits::sam::PAGES;
+use crate::cli::api::ApiClient;
 use crate::percent::encoded;
 use crate::sam::{FoundStack, FoundThing, Owner, STACK_TAG, StackPlan, ThingKey};
 
@@ -42,31 +40,13 @@ struct Look<'l> {
 }
 
 impl Look<'_> {
-    async fn get(&mut self, operation: &'static str, path: &str, query: &str) -> anyhow::Result<Option<Value>> {
-        there(self.client.lambda(operation, Method::GET, path, query, &Value::Null).await?)
-    }
-
-    /// All pages of a list.
-    async fn all(&mut self, operation: &'static str, path: &str, query: &str, member: &str) -> anyhow::Result<Vec<Value>> {
-        let (mut values, mut marker) = (Vec::new(), String::new());
-        for _ in 0..PAGES {
-            let and = if query.is_empty() || marker.is_empty() { "" } else { "&" };
-            let Some(mut page) = self.get(operation, path, &format!("{query}{and}{marker}")).await? else { break };
-            values.extend(page[member].as_array_mut().map(std::mem::take).unwrap_or_default());
-            match page["NextMarker"].as_str() {
-                Some(next) => marker = format!("Marker={}", encoded(next)),
-                None => break,
-            }
-        }
-        Ok(values)
-    }
-
     fn put(&mut self, key: ThingKey, members: BTreeMap<&'static str, Value>, owner: Owner) {
         self.found.things.insert(key, FoundThing { members, owner });
     }
 
     async fn function(&mut self, name: &str) -> anyhow::Result<()> {
-        let Some(mut told) = self.get("GetFunction", &format!("/2015-03-31/functions/{}", encoded(name)), "").await? else {
+        let Some(mut told) = self.client.get("GetFunction", &format!("/2015-03-31/functions/{}", encoded(name)), "").await?
+        else {
             return Ok(());
         };
         let tags = told["Tags"].take();
@@ -96,11 +76,11 @@ impl Look<'_> {
     async fn aliases(&mut self, name: &str, owner: &Owner) -> anyhow::Result<Vec<String>> {
         let path = format!("/2015-03-31/functions/{}", encoded(name));
         let mut names = Vec::new();
-        for alias in self.all("ListAliases", &format!("{path}/aliases"), "", "Aliases").await? {
+        for alias in self.client.list("ListAliases", &format!("{path}/aliases"), "", "Aliases").await? {
             let Some(alias_name) = alias["Name"].as_str().map(str::to_owned) else { continue };
             let is_ours = alias["Description"] == mark_of(&self.plan.stack).as_str();
             let query = format!("Qualifier={}", encoded(&alias_name));
-            let Some(told) = self.get("GetFunctionConfiguration", &format!("{path}/configuration"), &query).await? else {
+            let Some(told) = self.client.get("GetFunctionConfiguration", &format!("{path}/configuration"), &query).await? else {
                 continue;
             };
             let members = version_members(&told).into_iter().map(|(member, value)| (member.to_owned(), value));
@@ -121,7 +101,7 @@ impl Look<'_> {
 
     async fn urls(&mut self, name: &str, owner: &Owner) -> anyhow::Result<()> {
         let path = format!("/2021-10-31/functions/{}/urls", encoded(name));
-        for mut url in self.all("ListFunctionUrlConfigs", &path, "", "FunctionUrlConfigs").await? {
+        for mut url in self.client.list("ListFunctionUrlConfigs", &path, "", "FunctionUrlConfigs").await? {
             let alias = qualifier(&url["FunctionArn"]);
             let mark = format!("\0url:{name}:{}\0", alias.as_deref().unwrap_or_default());
             self.found.known.insert(mark, url["FunctionUrl"].as_str().unwrap_or_default().to_owned());
@@ -134,14 +114,16 @@ impl Look<'_> {
     /// Of asynchronous calls, and provisioned concurrency.
     async fn settings(&mut self, name: &str, owner: &Owner) -> anyhow::Result<()> {
         let path = format!("/2019-09-25/functions/{}/event-invoke-config/list", encoded(name));
-        for mut config in self.all("ListFunctionEventInvokeConfigs", &path, "", "FunctionEventInvokeConfigs").await? {
+        for mut config in self.client.list("ListFunctionEventInvokeConfigs", &path, "", "FunctionEventInvokeConfigs").await? {
             let alias = qualifier(&config["FunctionArn"]).filter(|qualifier| qualifier != "$LATEST");
             let names = ["MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"];
             let members = names.map(|member| (member, config[member].take()));
             self.put(ThingKey::EventInvoke { function: name.to_owned(), alias }, members.into(), owner.clone());
         }
         let path = format!("/2019-09-30/functions/{}/provisioned-concurrency", encoded(name));
-        for config in self.all("ListProvisionedConcurrencyConfigs", &path, "List=ALL", "ProvisionedConcurrencyConfigs").await? {
+        for config in
+            self.client.list("ListProvisionedConcurrencyConfigs", &path, "List=ALL", "ProvisionedConcurrencyConfigs").await?
+        {
             let Some(alias) = qualifier(&config["FunctionArn"]) else { continue };
             let wanted = config["RequestedProvisionedConcurrentExecutions"].clone();
             let members = BTreeMap::from([("ProvisionedConcurrentExecutions", wanted)]);
@@ -154,7 +136,7 @@ impl Look<'_> {
     async fn policy(&mut self, name: &str, alias: Option<&str>) -> anyhow::Result<()> {
         let query = alias.map(|alias| format!("Qualifier={}", encoded(alias))).unwrap_or_default();
         let path = format!("/2015-03-31/functions/{}/policy", encoded(name));
-        let Some(told) = self.get("GetPolicy", &path, &query).await? else { return Ok(()) };
+        let Some(told) = self.client.get("GetPolicy", &path, &query).await? else { return Ok(()) };
         let document = told["Policy"].as_str().unwrap_or("{}");
         let document: Value = serde_json::from_str(document).context("GetPolicy tells no policy")?;
         for statement in document["Statement"].as_array().into_iter().flatten() {
@@ -170,14 +152,14 @@ impl Look<'_> {
 
     /// Functions of the stack that the plan does not have.
     async fn left_over(&mut self) -> anyhow::Result<()> {
-        for function in self.all("ListFunctions", "/2015-03-31/functions", "", "Functions").await? {
+        for function in self.client.list("ListFunctions", "/2015-03-31/functions", "", "Functions").await? {
             let Some(name) = function["FunctionName"].as_str() else { continue };
             let key = ThingKey::Function(name.to_owned());
             if self.found.things.contains_key(&key) {
                 continue;
             }
             let path = format!("/2017-03-31/tags/{}", encoded(&self.account.function_arn(name)));
-            let tags = self.get("ListTags", &path, "").await?.unwrap_or_default();
+            let tags = self.client.get("ListTags", &path, "").await?.unwrap_or_default();
             if tags["Tags"][STACK_TAG] == self.plan.stack.as_str() {
                 self.put(key, BTreeMap::new(), Owner::Stack(self.plan.stack.clone()));
             }
@@ -188,9 +170,9 @@ impl Look<'_> {
     /// The newest version. Nobody owns a layer: a version, once published, stays what it is.
     async fn layer(&mut self, name: &str) -> anyhow::Result<()> {
         let path = format!("/2018-10-31/layers/{}/versions", encoded(name));
-        let Some(versions) = self.get("ListLayerVersions", &path, "MaxItems=1").await? else { return Ok(()) };
+        let Some(versions) = self.client.get("ListLayerVersions", &path, "MaxItems=1").await? else { return Ok(()) };
         let Some(number) = versions["LayerVersions"][0]["Version"].as_u64() else { return Ok(()) };
-        let Some(mut told) = self.get("GetLayerVersion", &format!("{path}/{number}"), "").await? else { return Ok(()) };
+        let Some(mut told) = self.client.get("GetLayerVersion", &format!("{path}/{number}"), "").await? else { return Ok(()) };
         let arn = told["LayerVersionArn"].as_str().unwrap_or_default().to_owned();
         self.found.known.insert(format!("\0layer:{name}\0"), arn);
         let names = ["Description", "LicenseInfo", "CompatibleRuntimes", "CompatibleArchitectures"];

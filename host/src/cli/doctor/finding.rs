@@ -1,0 +1,36 @@
+//! One thing that was found, wherever.
+
+use serde::Serialize;
+
+use crate::advice::{Advice, Severity, Trap};
+use crate::diagnostic::SourceLocation;
+
+/// See the module.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    /// Which trap it is, if it is one of functions.
+    pub(super) trap: Option<Trap>,
+    pub(super) severity: Severity,
+    /// The function that it is of.
+    pub(super) function: Option<String>,
+    pub(super) message: String,
+    pub(super) remedy: Option<String>,
+    pub(super) place: Option<SourceLocation>,
+}
+
+impl Finding {
+    pub(super) fn of(function: Option<&str>, advice: Advice) -> Finding {
+        let Advice { trap, severity, message, remedy } = advice;
+        Finding { trap: Some(trap), severity, function: function.map(str::to_owned), message, remedy: Some(remedy), place: None }
+    }
+
+    /// A warning of a file.
+    pub(super) fn warning(message: String, place: Option<SourceLocation>) -> Finding {
+        Finding { trap: None, severity: Severity::Warning, function: None, message, remedy: None, place }
+    }
+}
+
+/// `2 warnings`.
+pub(super) fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
