@@ -32,7 +32,7 @@ pub use register::{Family, FamilyKind};
 pub use reload::{HandoverResult, ReloadResult};
 pub use repeats::Occasion;
 pub use time::Timestamp;
-pub use trace::{OpenSpan, SpanKind, Trace, TraceContext, TraceSettings, Tracer};
+pub use trace::{OpenSpan, SpanKind, Trace, TraceContext, TraceSettings, Tracer, XraySegment};
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

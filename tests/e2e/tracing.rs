@@ -220,6 +220,12 @@ fn calls_of_functions_are_spans_in_the_traces_of_their_callers() {
     assert_eq!(xray_span["traceId"], "0af7651916cd43dd8448eb211c80319d");
     assert_eq!(xray_span["parentSpanId"], "b7ad6b7169203332");
 
+    let tail = host.python(
+        "import base64\nfrom aws import *\nprint(base64.b64decode(aws.invoke(FunctionName='active', LogType='Tail')['LogResult']).decode())",
+    );
+    let line = tail.lines().last().unwrap_or_default();
+    assert!(line.starts_with("XRAY TraceId: 1-") && line.contains("\tSegmentId: ") && line.contains("\tSampled: true"), "{tail}");
+
     // A caller's decision holds, and without one a function that passes through is not traced.
     let unsampled = "Root=1-0af76519-16cd43dd8448eb211c80319d;Parent=b7ad6b7169203332;Sampled=0";
     assert_eq!(refused.0[0], unsampled);

@@ -17,7 +17,7 @@ use crate::function::build::CodeFile;
 use crate::function::call::{Call, Invocation, InvokeContext, InvokeOutcome};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
-use crate::function::report::log_of;
+use crate::function::report::{ReportedCall, log_of};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::limits::init::LAYERS;
@@ -162,8 +162,9 @@ async fn invoke_all(args: &Args, revision: &Arc<Revision>, event: &Bytes) -> any
         let context = InvokeContext { client_context: args.client_context.clone(), ..local };
         let request_id = context.request_id.clone();
         let call = Invocation { event: event.clone(), context, stream: None, passed: LoopMarks::default() };
+        let reported = ReportedCall { request_id: &request_id, version: "$LATEST", memory_mb: args.memory, segment: None };
         let outcome = revision.call(&lane, Call::Invoke(call)).await.into_invoke();
-        eprint!("{}", log_of(&request_id, "$LATEST", args.memory, &outcome, None));
+        eprint!("{}", log_of(&reported, &outcome, None));
         succeeded &= print(&outcome, &request_id, revision)?;
     }
     Ok(succeeded)

@@ -194,7 +194,8 @@ impl Builder {
             CodeFile::Package(package) => self.package_function(&spec, package, bounds, &metrics)?,
         };
         let deployed = SystemTime::now();
-        Ok(Revision { spec, deployed, code_bytes, inspection, metrics, throttle: UtilizationThrottle::default(), code })
+        let throttle = UtilizationThrottle::new(spec.rests);
+        Ok(Revision { spec, deployed, code_bytes, inspection, metrics, throttle, code })
     }
 
     fn component(

@@ -147,12 +147,14 @@ pub struct Outcome<T> {
     pub usage: Usage,
     /// What the function logged, lines joined by `\n`; empty without a log.
     pub log: String,
+    /// The same of an INIT that its instance has run since the call before.
+    pub init_log: String,
 }
 
 impl<T> Outcome<T> {
     /// A call that did not run.
     pub(super) fn refused(failure: Failure) -> Outcome<T> {
-        Outcome { result: Err(failure), usage: Usage::default(), log: String::new() }
+        Outcome { result: Err(failure), usage: Usage::default(), log: String::new(), init_log: String::new() }
     }
 }
 

@@ -202,6 +202,6 @@ impl Revision {
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             waited_us: 0,
         };
-        HookOutcome { result: reported.map_or(called.result, Err), usage, log }
+        HookOutcome { result: reported.map_or(called.result, Err), usage, log, init_log: String::new() }
     }
 }

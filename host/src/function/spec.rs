@@ -35,6 +35,8 @@ pub struct Spec {
     pub key_values: Option<Arc<KeyValues>>,
     /// Thousandths of a processor, at most 1,000, that a worker gets where others want one, too.
     pub cpu_share: u32,
+    /// Calls are refused for a time where the function keeps using up its CPU limit, as CloudFront does, and Lambda does not.
+    pub rests: bool,
     /// Each instance of a package runs INIT for itself; else it is run once, and all begin as it has left them.
     pub own_init: bool,
 }
@@ -101,6 +103,7 @@ impl Spec {
             attachment: None,
             key_values: None,
             cpu_share: CPU_WHOLE,
+            rests: true,
             own_init: false,
         }
     }

@@ -193,6 +193,7 @@ pub fn spec_of(function: &config::Function, code: CodeId) -> Spec {
         grants: function.network.clone(),
         attachment: None,
         cpu_share: CPU_WHOLE,
+        rests: true,
         own_init: false,
         key_values: store.map(|store| Arc::new(KeyValues { name: store.name.clone(), values: store.values.0.clone() })),
     }

@@ -24,7 +24,7 @@ use super::register::Register;
 use crate::limits::tracing::{ATTRIBUTE_BYTES, SPANS_PER_TRACE};
 use export::Exporter;
 
-pub use context::TraceContext;
+pub use context::{TraceContext, XraySegment};
 
 /// The collector, and the sampling rate.
 #[derive(Debug, Clone, PartialEq)]

@@ -298,7 +298,13 @@ impl WorkerInstance {
 fn failure(store: &mut Store<WorkerState>, limits: &Limits, error: &wasmtime::Error) -> Failure {
     let state = store.data_mut();
     let exceeded = state.exceeded.take();
-    shared::failure(&mut state.growth, exceeded, limits, error)
+    match shared::failure(&mut state.growth, exceeded, limits, error) {
+        // A reply that is sent as it is written may be longer.
+        Failure::Limit { limit: Limit::ReplyBytes, .. } => {
+            Failure::Limit { limit: Limit::ReplyBytes, value: state.reply.bytes_max() }
+        }
+        failure => failure,
+    }
 }
 
 fn host(error: wasmtime::Error) -> Failure {

@@ -107,6 +107,7 @@ with step("without_snapshot_an_init_that_fails_is_the_error_of_each_call"):
         answer = invoke("never")
         has(error(answer), errorType="RuntimeError", errorMessage="no apples")
         same(log(answer).count("loading"), 2, "attempts")
+        assert log(answer).rindex("loading") < log(answer).index("START RequestId"), log(answer)
     aws.update_function_code(FunctionName="never", ZipFile=python("def lambda_handler(event, context):\n    return 1\n"))
     updated("never")
     same(value(invoke("never")), 1)

@@ -234,6 +234,7 @@ impl Deployed {
             // A processor for 1,769 MB.
             cpu_share: configuration.memory_mb.saturating_mul(1_000) / MEMORY_MB_PER_CPU,
             environment: Arc::new(self.environment(foundry)?),
+            rests: false,
             own_init: configuration.own_init,
             grants,
             attachment: attachment.map(Arc::new),

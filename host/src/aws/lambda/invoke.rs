@@ -29,7 +29,7 @@ use crate::function::concurrency::account::{CallPermit, ConcurrencyRefusal};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
 use crate::function::platform_events::{SystemLevel, SystemLog};
-use crate::function::report::log_of;
+use crate::function::report::{ReportedCall, log_of};
 use crate::function::revision::Revision;
 use crate::function::spec::CodeId;
 use crate::language::Language;
@@ -184,7 +184,10 @@ async fn run_admitted(
         Err(error) => not_initialised(&error, &request_id)?,
     };
     let ended = SystemTime::now();
-    let log = log(deployed, &request_id, &outcome, error.as_ref(), ended);
+    let segment = call.trace.segment();
+    let reported =
+        ReportedCall { request_id: &request_id, version: &deployed.version, memory_mb: configuration.memory_mb.into(), segment };
+    let log = log(deployed, &reported, &outcome, error.as_ref(), ended);
     registry.metrics.invoked(error.is_some());
     emf::samples(&log).iter().for_each(|sample| registry.metrics.embedded(sample));
     let (group, stream) = (configuration.log_group(&deployed.name), stream(deployed, ended));
@@ -208,26 +211,23 @@ async fn run_admitted(
 /// The whole log of a call, in the format of its function.
 fn log(
     deployed: &Deployed,
-    request_id: &str,
+    call: &ReportedCall<'_>,
     outcome: &InvokeOutcome,
     error: Option<&ErrorPayload>,
     ended: SystemTime,
 ) -> String {
     let configuration = &deployed.configuration;
-    let memory_mb = u64::from(configuration.memory_mb);
     if configuration.logging.format != "JSON" {
-        return log_of(request_id, &deployed.version, memory_mb, outcome, error);
+        return log_of(call, outcome, error);
     }
     let runtime_version = configuration.runtime_version();
     let system = SystemLog {
         function: &deployed.name,
-        version: &deployed.version,
-        memory_mb,
         initialization: deployed.initialization(),
         runtime_version: runtime_version.as_deref(),
         least: SystemLevel::named(configuration.logging.system_level.as_deref()),
     };
-    system.of(request_id, outcome, error, ended)
+    system.of(call, outcome, error, ended)
 }
 
 fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> InvokeContext {
@@ -293,7 +293,10 @@ fn not_initialised(error: &DeployError, request_id: &str) -> Result<(InvokeOutco
         return Err(ApiError::not_runnable(code, error.to_string()));
     };
     let failure = Failure::NotRunnable(error.to_string());
-    Ok((InvokeOutcome { result: Err(failure), usage: Usage::default(), log: String::new() }, Some(payload)))
+    Ok((
+        InvokeOutcome { result: Err(failure), usage: Usage::default(), log: String::new(), init_log: String::new() },
+        Some(payload),
+    ))
 }
 
 #[cfg(test)]

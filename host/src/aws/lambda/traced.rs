@@ -14,7 +14,7 @@ use crate::aws::error::ApiError;
 use crate::aws::lambda::deployed::Deployed;
 use crate::aws::lambda::invoked::Invoked;
 use crate::aws::lambda::registry::Registry;
-use crate::telemetry::{Trace, TraceContext, Tracer};
+use crate::telemetry::{Trace, TraceContext, Tracer, XraySegment};
 
 static TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
@@ -71,6 +71,11 @@ impl CallTrace {
         let answered = tracer.and(own.or(caller)).map(|context| context.without_span().xray());
         let answered = answered.and_then(|text| HeaderValue::from_str(&text).ok());
         CallTrace { recorded, told, answered, trigger }
+    }
+
+    /// The span of the call, if it is recorded.
+    pub fn segment(&self) -> Option<XraySegment> {
+        self.recorded.as_ref()?.context().segment()
     }
 
     /// The header that the caller is answered with, if traces are recorded here.

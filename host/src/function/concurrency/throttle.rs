@@ -20,6 +20,7 @@ const REST_MIN: Duration = Duration::from_millis(REST_MS);
 
 /// See the module. All fields may be read torn between threads: a call more or less is refused, no more.
 pub struct UtilizationThrottle {
+    is_on: bool,
     start: Instant,
     strikes: AtomicU32,
     /// Milliseconds since `start` until which calls are refused; 0 while open.
@@ -27,18 +28,18 @@ pub struct UtilizationThrottle {
     relapses: AtomicU32,
 }
 
-impl Default for UtilizationThrottle {
-    fn default() -> UtilizationThrottle {
+impl UtilizationThrottle {
+    /// One that is off admits all calls.
+    pub fn new(is_on: bool) -> UtilizationThrottle {
         UtilizationThrottle {
+            is_on,
             start: Instant::now(),
             strikes: AtomicU32::new(0),
             resting_until_ms: AtomicU64::new(0),
             relapses: AtomicU32::new(0),
         }
     }
-}
 
-impl UtilizationThrottle {
     /// Whether a call may run now.
     pub fn admits(&self, now: Instant) -> bool {
         let until = self.resting_until_ms.load(Relaxed);
@@ -52,6 +53,9 @@ impl UtilizationThrottle {
 
     /// A call ran into its CPU limit.
     pub fn overran(&self, now: Instant) {
+        if !self.is_on {
+            return;
+        }
         let probing = self.resting_until_ms.load(Relaxed) != 0;
         if probing || self.strikes.fetch_add(1, Relaxed) + 1 >= STRIKES {
             let relapses = self.relapses.load(Relaxed).min(REST_DOUBLINGS);
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_function_that_keeps_overrunning_is_refused_until_it_has_rested() {
-        let throttle = UtilizationThrottle::default();
+        let throttle = UtilizationThrottle::new(true);
         let now = throttle.start;
         for _ in 0..STRIKES {
             assert!(throttle.admits(now));
@@ -126,10 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_off_admits_all_calls() {
+        let throttle = UtilizationThrottle::new(false);
+        for _ in 0..10 * STRIKES {
+            throttle.overran(throttle.start);
+        }
+        assert!(throttle.admits(throttle.start));
+    }
+
+    #[test]
     fn what_takes_far_longer_than_its_fuel_says_is_an_overrun() {
         let cpu = Duration::from_millis(1);
         for (took, rests) in [(Duration::from_millis(4), false), (Duration::from_micros(4_001), true)] {
-            let throttle = UtilizationThrottle::default();
+            let throttle = UtilizationThrottle::new(true);
             for _ in 0..STRIKES {
                 throttle.ended(throttle.start, took, cpu);
             }
@@ -149,7 +162,7 @@ mod tests {
             (short, Failure::Trap("a trap".to_owned()), false),
             (Duration::from_micros(4_001), Failure::Trap("a trap, late".to_owned()), true),
         ] {
-            let throttle = UtilizationThrottle::default();
+            let throttle = UtilizationThrottle::new(true);
             for _ in 0..STRIKES {
                 throttle.failed(throttle.start, took, cpu, &failure);
             }
@@ -159,7 +172,7 @@ mod tests {
 
     #[test]
     fn each_relapse_doubles_the_rest_up_to_a_maximum() {
-        let throttle = UtilizationThrottle::default();
+        let throttle = UtilizationThrottle::new(true);
         let mut now = throttle.start;
         for _ in 0..STRIKES {
             throttle.overran(now);
@@ -174,7 +187,7 @@ mod tests {
 
     #[test]
     fn overruns_now_and_then_are_forgiven() {
-        let throttle = UtilizationThrottle::default();
+        let throttle = UtilizationThrottle::new(true);
         for _ in 0..10 * STRIKES {
             throttle.overran(throttle.start);
             throttle.kept();

@@ -50,12 +50,14 @@ impl Revision {
         };
         let unfinished = UnfinishedCall::of(self, acquired.start);
         let Invocation { event, context, stream, passed } = invocation;
+        let init_log = instance.inner().take_log();
         let called = instance.inner().invoke(pool.code(), event, context, stream, passed).await;
         unfinished.end();
-        self.concluded(pool, instance, acquired, called, |answer| match answer {
+        let outcome = self.concluded(pool, instance, acquired, called, |answer| match answer {
             Ok(_) => Served::Whole,
             Err(_) => Served::Refused(GUEST_ERROR),
-        })
+        });
+        Outcome { init_log, ..outcome }
     }
 
     /// Decides about the instance of a call that has ended, and tells what it cost.
@@ -80,7 +82,7 @@ impl Revision {
             waited_us: u64::try_from(acquired.waited.as_micros()).unwrap_or(u64::MAX),
         };
         self.finish(pool, instance, acquired.start, elapsed, called.fuel, called.result.as_ref().map(served));
-        Outcome { result: called.result, usage, log }
+        Outcome { result: called.result, usage, log, init_log: String::new() }
     }
 
     /// Lets a wasi:http component answer a request. Dropped before the head of the response is here, it takes the task

@@ -59,10 +59,26 @@ impl TraceContext {
     /// As `X-Amzn-Trace-Id` has it, with the span if there is one.
     pub fn xray(&self) -> String {
         let parent = self.span.map_or_else(String::new, |span| format!(";Parent={span:016x}"));
+        format!("Root={}{parent};Sampled={}", self.root(), u8::from(self.is_sampled()))
+    }
+
+    /// The span, as X-Ray names it.
+    pub fn segment(&self) -> Option<XraySegment> {
+        Some(XraySegment { trace: self.root(), id: format!("{:016x}", self.span?) })
+    }
+
+    fn root(&self) -> String {
         let digits = format!("{:032x}", self.trace);
         let (time, random) = digits.split_at(8);
-        format!("Root=1-{time}-{random}{parent};Sampled={}", u8::from(self.is_sampled()))
+        format!("1-{time}-{random}")
     }
+}
+
+/// A span in the form of X-Ray: `1-5759e988-bd862e3fe1be46a994272793` and `53995c3f42cd8ad8`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct XraySegment {
+    pub trace: String,
+    pub id: String,
 }
 
 /// `1-5759e988-bd862e3fe1be46a994272793`.

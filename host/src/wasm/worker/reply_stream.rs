@@ -75,6 +75,10 @@ impl WrittenReply {
         WrittenReply { bytes_max: STREAM_BYTES, sender: Some(sender), ..WrittenReply::default() }
     }
 
+    pub(super) fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// Before anything is written.
     pub(super) fn set_content_type(&mut self, content_type: String) {
         if !self.is_begun {
