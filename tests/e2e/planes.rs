@@ -215,10 +215,22 @@ fn calls_of_sites_count_and_log_as_all_others_of_their_function() {
 
     both.do_("aws.put_function_concurrency(FunctionName=\"shop\", ReservedConcurrentExecutions=0)");
     failed(&both.edge.get("/"), 503, "throttled", "LambdaLimitExceeded from cloudfront");
-    let refused = "edgeward_lambda_throttles_total{reason=\"ReservedFunctionConcurrentInvocationLimitExceeded\"}";
+    let refused =
+        "edgeward_lambda_throttles_total{function=\"shop\",reason=\"ReservedFunctionConcurrentInvocationLimitExceeded\"}";
     both.edge.wait_for_metric(refused, 1.0);
     both.do_("aws.delete_function_concurrency(FunctionName=\"shop\")");
     assert_eq!(both.edge.get("/").status, 200);
+
+    let of_shop = |metric: &str| format!("edgeward_lambda_{metric}{{function=\"shop\"}}");
+    for (metric, value) in [("invocations_total", 2.0), ("duration_seconds_count", 2.0), ("errors_total", 0.0)] {
+        both.edge.wait_for_metric(&of_shop(metric), value);
+    }
+    both.edge.wait_for_metric(&of_shop("concurrent_executions"), 0.0);
+    both.do_("aws.delete_function(FunctionName=\"shop\")");
+    let metrics = both.edge.admin("/metrics").text();
+    let is_left = |line: &&str| line.starts_with("edgeward_lambda") && line.contains("\"shop\"");
+    let left: Vec<&str> = metrics.lines().filter(is_left).collect();
+    assert_eq!(left, [""; 0], "a function that is gone has no series");
 }
 
 /// Asks somebody else.

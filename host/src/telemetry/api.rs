@@ -1,8 +1,9 @@
 //! The AWS APIs: operations by name and status, and calls of functions.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use prometheus::{IntCounterVec, IntGauge};
 
 use super::emf::{EmfMetrics, EmfSample};
+use super::lambda::{LambdaFamilies, LambdaMetrics};
 use super::register::Register;
 
 /// The handles of the APIs.
@@ -10,9 +11,7 @@ use super::register::Register;
 pub struct ApiMetrics {
     operations: IntCounterVec,
     refused: IntCounterVec,
-    invocations: IntCounter,
-    errors: IntCounter,
-    throttles: IntCounterVec,
+    functions: LambdaFamilies,
     log_bytes: IntGauge,
     logs_dropped: IntGauge,
     emf: EmfMetrics,
@@ -31,15 +30,7 @@ impl ApiMetrics {
                 "Requests to the AWS APIs that were refused before an operation began, by the code of the error.",
                 &["code"],
             ),
-            invocations: register
-                .counter("edgeward_lambda_invocations_total", "Calls of functions that ran (Lambda's Invocations)."),
-            errors: register
-                .counter("edgeward_lambda_errors_total", "Calls of functions that ended with an error (Lambda's Errors)."),
-            throttles: register.counters(
-                "edgeward_lambda_throttles_total",
-                "Calls of functions that were refused for want of concurrency, by Lambda's reason (Lambda's Throttles).",
-                &["reason"],
-            ),
+            functions: LambdaFamilies::register(register),
             log_bytes: register.gauge("edgeward_logs_bytes", "Bytes of the log groups on disk."),
             emf: EmfMetrics::register(register),
             logs_dropped: register.gauge(
@@ -65,21 +56,13 @@ impl ApiMetrics {
         self.refused.with_label_values(&[code]).inc();
     }
 
-    /// A call has ended.
-    pub fn invoked(&self, failed: bool) {
-        self.invocations.inc();
-        if failed {
-            self.errors.inc();
-        }
+    /// The handles of a function.
+    pub fn function(&self, name: &str) -> LambdaMetrics {
+        self.functions.function(name)
     }
 
     /// What a function has measured itself.
     pub fn embedded(&self, sample: &EmfSample) {
         self.emf.observe(sample);
-    }
-
-    /// A call was refused.
-    pub fn throttled(&self, reason: &str) {
-        self.throttles.with_label_values(&[reason]).inc();
     }
 }

@@ -29,13 +29,13 @@ use crate::function::concurrency::account::{CallPermit, ConcurrencyRefusal};
 use crate::function::error_payload::ErrorPayload;
 use crate::function::lane::WorkerLane;
 use crate::function::platform_events::{SystemLevel, SystemLog};
-use crate::function::report::{ReportedCall, log_of};
+use crate::function::report::{ReportedCall, log_of, ms, ran_us};
 use crate::function::revision::Revision;
 use crate::function::spec::CodeId;
 use crate::language::Language;
 use crate::limits::{Limits, Profile};
 use crate::loops::LoopMarks;
-use crate::telemetry::ApiMetrics;
+use crate::telemetry::{LambdaMetrics, RunningExecution};
 use crate::wasm::init::InitError;
 
 /// Somebody to call, and room for it.
@@ -43,6 +43,9 @@ pub struct AdmittedCall {
     pub deployed: Arc<Deployed>,
     /// As the caller named it.
     arn: String,
+    entry: Arc<FunctionEntry>,
+    /// Let go of before the place, which is another's then.
+    _running: RunningExecution,
     _permit: CallPermit,
 }
 
@@ -108,11 +111,13 @@ pub fn admit(registry: &Registry, id: &FunctionIdentifier) -> Result<AdmittedCal
         vpc::require(&registry.foundry.vpcs, &deployed.configuration)?;
     }
     let permit = entry.concurrency.admit(Some(&deployed.places), Instant::now());
-    let permit = permit.map_err(|refusal| throttled(&registry.metrics, refusal))?;
-    Ok(AdmittedCall { deployed, arn: id.arn(registry.account()), _permit: permit })
+    let metrics = entry.metrics(&registry.metrics);
+    let permit = permit.map_err(|refusal| throttled(metrics, refusal))?;
+    let running = metrics.began((deployed.provisioned > 0).then(|| permit.is_of(&deployed.places)));
+    Ok(AdmittedCall { deployed, arn: id.arn(registry.account()), entry, _running: running, _permit: permit })
 }
 
-fn throttled(metrics: &ApiMetrics, refusal: ConcurrencyRefusal) -> ApiError {
+fn throttled(metrics: &LambdaMetrics, refusal: ConcurrencyRefusal) -> ApiError {
     metrics.throttled(refusal.reason());
     ApiError::throttled(refusal.reason(), 1)
 }
@@ -154,6 +159,7 @@ async fn run_admitted(
 ) -> Result<Invoked, ApiError> {
     let deployed = &admitted.deployed;
     let configuration = &deployed.configuration;
+    let metrics = admitted.entry.metrics(&registry.metrics);
     let request_id = call.request_id.clone();
     deployed.called(SystemTime::now());
     let built = match deployed.revision() {
@@ -178,7 +184,7 @@ async fn run_admitted(
             if outcome.usage.cold {
                 cold.note(started, Duration::from_micros(outcome.usage.waited_us));
             }
-            let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(&registry.metrics, failure))?;
+            let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(metrics, failure))?;
             (outcome, error)
         }
         Err(error) => not_initialised(&error, &request_id)?,
@@ -188,7 +194,7 @@ async fn run_admitted(
     let reported =
         ReportedCall { request_id: &request_id, version: &deployed.version, memory_mb: configuration.memory_mb.into(), segment };
     let log = log(deployed, &reported, &outcome, error.as_ref(), ended);
-    registry.metrics.invoked(error.is_some());
+    metrics.invoked(error.is_some(), ms(ran_us(&outcome.usage)) / 1_000.0);
     emf::samples(&log).iter().for_each(|sample| registry.metrics.embedded(sample));
     let (group, stream) = (configuration.log_group(&deployed.name), stream(deployed, ended));
     registry.logs.append(&group, &stream, milliseconds(ended), log.clone());
@@ -267,7 +273,7 @@ fn error_of<'a>(outcome: &'a InvokeOutcome, request_id: &str, revision: &Revisio
     }
 }
 
-fn not_run(metrics: &ApiMetrics, failure: &Failure) -> ApiError {
+fn not_run(metrics: &LambdaMetrics, failure: &Failure) -> ApiError {
     match failure {
         Failure::Throttled(Scope::Utilization) => throttled(metrics, ConcurrencyRefusal::Rate),
         Failure::Throttled(_) => throttled(metrics, ConcurrencyRefusal::Account),

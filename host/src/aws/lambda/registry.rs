@@ -6,7 +6,7 @@
 //!     change ──► store (on disk) ──► in force ──► lane builds ──► Active, or Failed ──► store
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 use ring::hmac;
@@ -23,12 +23,12 @@ use crate::aws::lambda::policy_record::malformed;
 use crate::aws::lambda::record::{Function, FunctionRecord, UrlRecord};
 use crate::aws::logs::Logs;
 use crate::function::build::DeployError;
-use crate::function::concurrency::account::{AccountConcurrency, FunctionConcurrency};
+use crate::function::concurrency::account::{AccountConcurrency, ConcurrencyRefusal, FunctionConcurrency};
 use crate::function::defined::DefinedFunction;
 use crate::function_name::is_name;
 use crate::limits::lambda::{FUNCTIONS, NAME_CHARS};
 use crate::store::{BlobDigest, Change, Collection, Store, StoreError};
-use crate::telemetry::{ApiMetrics, Tracer};
+use crate::telemetry::{ApiMetrics, LambdaMetrics, Tracer};
 use crate::wasm::init::InitError;
 
 /// See the module.
@@ -74,9 +74,20 @@ impl Functions {
 pub struct FunctionEntry {
     pub standing: ArcSwap<Function>,
     pub concurrency: FunctionConcurrency,
+    /// From the first call on.
+    metrics: OnceLock<LambdaMetrics>,
 }
 
 impl FunctionEntry {
+    fn new(function: Function, concurrency: FunctionConcurrency) -> Arc<FunctionEntry> {
+        let standing = ArcSwap::from_pointee(function);
+        Arc::new(FunctionEntry { standing, concurrency, metrics: OnceLock::new() })
+    }
+
+    pub fn metrics(&self, metrics: &ApiMetrics) -> &LambdaMetrics {
+        self.metrics.get_or_init(|| metrics.function(&self.now().name))
+    }
+
     /// As it stands now.
     pub fn now(&self) -> Arc<Function> {
         self.standing.load_full()
@@ -160,7 +171,7 @@ impl Registry {
         let concurrency = self.concurrency.function();
         let mut functions = self.functions_to_change();
         functions.note_urls(&name, &function.record);
-        let entry = Arc::new(FunctionEntry { standing: ArcSwap::from_pointee(function), concurrency });
+        let entry = FunctionEntry::new(function, concurrency);
         functions.by_name.insert(name, entry.clone());
         entry
     }
@@ -189,8 +200,7 @@ impl Registry {
                     if self.functions().by_name.contains_key(name) {
                         tracing::warn!(function = name, %file, "the AWS APIs do not show it: they have made one of its name");
                     }
-                    let standing = ArcSwap::from_pointee(function_of(defined, self.account()));
-                    Arc::new(FunctionEntry { standing, concurrency: self.concurrency.function() })
+                    FunctionEntry::new(function_of(defined, self.account()), self.concurrency.function())
                 }
             };
             next.insert(name.to_owned(), entry);
@@ -322,6 +332,9 @@ impl Registry {
             functions.by_name.remove(name);
             functions.forget_urls(&function.record);
             drop(functions);
+            if let Some(metrics) = entry.metrics.get() {
+                metrics.forget(&ConcurrencyRefusal::ALL.map(ConcurrencyRefusal::reason));
+            }
             // Nothing is reserved for what is gone.
             let _ = self.concurrency.reserve(&entry.concurrency, None);
             self.concurrency.provision(&entry.concurrency, 0);

@@ -57,6 +57,13 @@ pub struct FunctionConcurrency {
 /// The right to run one call. Dropped, it makes room.
 pub struct CallPermit(Arc<Share>);
 
+impl CallPermit {
+    /// Whether it is for one of these places.
+    pub fn is_of(&self, places: &Places) -> bool {
+        Arc::ptr_eq(&self.0, &places.0)
+    }
+}
+
 /// Why a call may not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConcurrencyRefusal {
@@ -71,6 +78,9 @@ pub enum ConcurrencyRefusal {
 }
 
 impl ConcurrencyRefusal {
+    pub const ALL: [ConcurrencyRefusal; 4] =
+        [ConcurrencyRefusal::Account, ConcurrencyRefusal::Reserved, ConcurrencyRefusal::Rate, ConcurrencyRefusal::ReservedRate];
+
     /// Lambda's word, in answers; and in metrics.
     pub fn reason(self) -> &'static str {
         match self {
