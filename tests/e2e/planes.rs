@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::api::{ApiClient, seed_compiled};
 use crate::harness::runtime::{Runtime, compiled_in};
-use crate::harness::{Answer, Config, Edge, Origin, component, edgeward, eventually};
+use crate::harness::{Answer, Client, Config, Edge, Origin, Reply, component, edgeward, eventually};
 
 /// A host that serves a site and the APIs.
 struct Both {
@@ -255,6 +257,41 @@ fn what_a_function_of_the_api_asks_tells_where_the_request_has_been() {
     let marks: Vec<&str> = seen[0].headers.iter().filter(|(name, _)| name == "cdn-loop").map(|(_, mark)| mark.as_str()).collect();
     assert!(marks.iter().any(|mark| mark.contains("elsewhere.example")), "{marks:?}");
     assert_eq!(both.edge.get(&format!("/?at=http://{}/", both.edge.http())).text(), "508", "the site itself is a loop");
+}
+
+/// Goes on once it has been answered.
+const WRITER: &str = r#"
+export const handler = awslambda.streamifyResponse(async (event, stream) => {
+    stream = awslambda.HttpResponseStream.from(stream, { statusCode: 203, headers: { 'content-type': 'text/plain' } });
+    stream.write('first;');
+    await fetch(event.queryStringParameters.at);
+    stream.write('last');
+    if (event.rawPath === '/fails') throw new Error('in the middle');
+    stream.end();
+});
+"#;
+
+#[test]
+fn what_a_function_of_the_api_writes_reaches_the_client_while_it_runs() {
+    let both = Both::start(tempfile::tempdir().unwrap(), with_api_origin().server("api_network", ["127.0.0.1:*"]));
+    both.do_(&format!(
+        "create(\"shop\", zipped({{\"index.mjs\": {WRITER:?}}}), Runtime=\"nodejs24.x\", Handler=\"index.handler\", Timeout=60)\n\
+         aws.publish_version(FunctionName=\"shop\")\n\
+         aws.create_alias(FunctionName=\"shop\", Name=\"live\", FunctionVersion=\"1\")"
+    ));
+    let gate = Arc::new(Notify::new());
+    let held = gate.clone();
+    let origin = Origin::start(move |_| Reply::new(200, "x").held(held.clone()));
+    for (path, whole) in [("/", true), ("/fails", false)] {
+        let mut client = Client::connect(both.edge.http());
+        client.send(format!("GET {path}?at={}/ HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n", origin.url()));
+        let first = client.until("first;");
+        assert!(first.starts_with("HTTP/1.1 203 ") && !first.contains("last"), "{first}");
+        gate.notify_one();
+        let rest = client.rest();
+        assert!(rest.contains("last"), "{rest}");
+        assert_eq!(rest.ends_with("0\r\n\r\n"), whole, "a client can tell a whole response from one that breaks off: {rest}");
+    }
 }
 
 const TEMPLATE: &str = r#"

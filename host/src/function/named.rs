@@ -14,11 +14,19 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::failure::Failure;
+use crate::function::call::StreamBody;
 use crate::function::lane::WorkerLane;
 use crate::function_name::QualifiedName;
 
 /// What a function answers to a request, or why it has not.
-pub type NamedResponse = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Failure>>>>;
+pub type NamedResponse = Pin<Box<dyn Future<Output = Result<Response<NamedBody>, Failure>>>>;
+
+/// The body of an answer.
+pub enum NamedBody {
+    Whole(Bytes),
+    /// It is sent while the function writes it. An error says that something is missing.
+    Stream(StreamBody),
+}
 
 /// Who has functions by their names.
 pub trait NamedFunctions: Send + Sync {

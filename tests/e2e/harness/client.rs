@@ -98,6 +98,17 @@ impl Client {
         Some(answer)
     }
 
+    /// What comes until this text has.
+    pub fn until(&mut self, text: &str) -> String {
+        let mut come = Vec::new();
+        while !String::from_utf8_lossy(&come).contains(text) {
+            let before = come.len();
+            self.read(1, &mut come);
+            assert!(come.len() > before, "{text} does not come");
+        }
+        String::from_utf8_lossy(&come).into_owned()
+    }
+
     /// What comes until the edge closes the connection.
     pub fn rest(mut self) -> String {
         let mut bytes = Vec::new();

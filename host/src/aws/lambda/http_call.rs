@@ -3,27 +3,25 @@
 //!     whom is it for? ──► is there room? ──► event ──► run ──► reply ──► response
 //!
 //! The formats are `payload`'s. Whoever has the request says what a client is told of a failure: function URLs
-//! (`url_request`), or the sites that functions are origins of (below).
+//! (`url_request`), or the sites that functions are origins of (`origin`).
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::Response;
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
 
 use crate::aws::error::ApiError;
-use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
-use crate::aws::lambda::invoke::{CallInput, admit, resolves, run};
+use crate::aws::lambda::identifier::FunctionIdentifier;
+use crate::aws::lambda::invoke::{CallInput, admit, run};
 use crate::aws::lambda::invoked::{Invoked, RunningCall};
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::traced::{CallTrace, TraceAnswer};
-use crate::failure::{Failure, Scope};
+use crate::failure::Failure;
 use crate::function::call::ReplySender;
 use crate::function::lane::WorkerLane;
-use crate::function::named::{NamedFunctions, NamedResponse};
-use crate::function_name::QualifiedName;
 use crate::limits::invoke::EVENT_BYTES;
 use crate::loops::LoopMarks;
 use crate::payload::event::{self, EventEndpoint};
@@ -109,45 +107,4 @@ pub fn response_of(invoked: Invoked, trace: &TraceAnswer) -> Result<Response<Byt
 
 pub fn no_response(why: String) -> HttpCallError {
     HttpCallError::Failed(Failure::BadReply(format!("its reply is no response: {why}")))
-}
-
-impl NamedFunctions for Registry {
-    fn has(&self, name: &QualifiedName) -> bool {
-        resolves(self, &identifier(name))
-    }
-
-    fn respond(self: Arc<Self>, lane: &Rc<WorkerLane>, name: &QualifiedName, request: Request<Bytes>) -> NamedResponse {
-        let (lane, function) = (lane.clone(), identifier(name));
-        Box::pin(async move {
-            let (head, body) = request.into_parts();
-            let request_id = uuid::Uuid::new_v4().to_string();
-            let (endpoint, received) = (EventEndpoint::default(), SystemTime::now());
-            let call = HttpCall { request_id: request_id.clone(), head, body: &body, endpoint, received };
-            respond(&self, &lane, &function, call).await.or_else(|error| match error {
-                HttpCallError::TooLarge => {
-                    let mut response = Response::new(Bytes::new());
-                    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-                    Ok(response)
-                }
-                HttpCallError::NotRun(error) => Err(not_run(&function, &error)),
-                // The function's own log has this id.
-                HttpCallError::Failed(Failure::Guest(error)) => Err(Failure::Guest(format!("{error} (RequestId: {request_id})"))),
-                HttpCallError::Failed(failure) => Err(failure),
-            })
-        })
-    }
-}
-
-fn identifier(name: &QualifiedName) -> FunctionIdentifier {
-    let QualifiedName { name, qualifier } = name.clone();
-    FunctionIdentifier { name, qualifier: qualifier.as_deref().map(Qualifier::of) }
-}
-
-fn not_run(function: &FunctionIdentifier, error: &ApiError) -> Failure {
-    let why = error.message.as_deref().unwrap_or(error.code);
-    match error.status {
-        StatusCode::TOO_MANY_REQUESTS => Failure::Throttled(Scope::Concurrency),
-        StatusCode::INTERNAL_SERVER_ERROR => Failure::Host(why.to_owned()),
-        _ => Failure::NotRunnable(format!("function `{}` of the AWS APIs: {why}", function.name)),
-    }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::Either;
 use serde_json::{Value, json};
 
 use crate::aws::authorization::Caller;
@@ -18,7 +19,7 @@ use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
 use crate::aws::lambda::permission::{self, require_url};
 use crate::aws::lambda::record::UrlRecord;
 use crate::aws::lambda::registry::Registry;
-use crate::aws::lambda::url_stream;
+use crate::aws::lambda::streamed_response;
 use crate::aws::request::{ApiRequest, ApiResponse, whole};
 use crate::failure::Failure;
 use crate::function::lane::WorkerLane;
@@ -137,7 +138,15 @@ async fn called(
     let (request_id, received) = (request.id.clone(), request.received);
     let call = HttpCall { request_id, head, body: &request.body, endpoint, received };
     let responded = match found.record.mode.as_str() {
-        "RESPONSE_STREAM" => url_stream::respond(registry, lane, &found.function, call).await,
+        "RESPONSE_STREAM" => {
+            let response = streamed_response::respond(registry, lane, &found.function, call).await;
+            response.map(|response| {
+                response.map(|body| match body {
+                    Either::Left(bytes) => whole(bytes),
+                    Either::Right(stream) => Either::Right(stream),
+                })
+            })
+        }
         _ => respond(registry, lane, &found.function, call).await.map(|response| response.map(whole)),
     };
     match responded {

@@ -1,4 +1,5 @@
-//! A function of the AWS APIs as an origin: the request, read whole, becomes an event, and its reply the response.
+//! A function of the AWS APIs as an origin: the request, read whole, becomes an event, and its reply the response. One that it
+//! writes piece by piece is passed on as it comes.
 
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -14,7 +15,7 @@ use crate::edge::body::request::RequestBody;
 use crate::edge::origin::error::FetchError;
 use crate::edge::request::head::RequestHead;
 use crate::function::lane::WorkerLane;
-use crate::function::named::FunctionsByName;
+use crate::function::named::{FunctionsByName, NamedBody};
 use crate::function_name::QualifiedName;
 use crate::limits::event::{BODY_BYTES, BODY_BYTES_ALL};
 use crate::loops;
@@ -44,7 +45,10 @@ impl ApiFunction {
         *request.uri_mut() = Uri::from(head.target.clone());
         *request.headers_mut() = std::mem::take(&mut head.headers);
         let response = self.functions.respond(lane, &self.name, request).await?;
-        Ok(response.map(Content::full))
+        Ok(response.map(|body| match body {
+            NamedBody::Whole(bytes) => Content::full(bytes),
+            NamedBody::Stream(stream) => Content::Stream(stream),
+        }))
     }
 }
 

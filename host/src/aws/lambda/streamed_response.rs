@@ -1,5 +1,5 @@
-//! A function URL whose reply is streamed (`InvokeMode` `RESPONSE_STREAM`): the response begins when its head is there, and
-//! its body is sent while the function writes it.
+//! A response that may be streamed: it begins when its head is there, and its body is sent while the function writes it. For
+//! function URLs whose `InvokeMode` is `RESPONSE_STREAM`, and for sites.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,12 +13,14 @@ use crate::aws::lambda::http_call::{BegunCall, HttpCall, HttpCallError, begin, n
 use crate::aws::lambda::identifier::FunctionIdentifier;
 use crate::aws::lambda::invoked::{Invoked, RunningCall};
 use crate::aws::lambda::registry::Registry;
-use crate::aws::request::{ApiResponse, whole};
-use crate::aws::streamed_body::{PieceSender, streamed};
+use crate::aws::streamed_body::{PieceSender, StreamedBody, streamed};
 use crate::function::call::{ReplyReceiver, reply_stream};
 use crate::function::lane::WorkerLane;
 use crate::limits::invoke::STREAM_HEAD_BYTES;
 use crate::payload::reply::{self, StreamHead};
+
+/// In one piece, if the function has not streamed it.
+pub type StreamedResponse = Response<Either<Bytes, StreamedBody>>;
 
 /// Must run on a `LocalSet`. The call goes on when this, or the response, is dropped.
 pub async fn respond(
@@ -26,7 +28,7 @@ pub async fn respond(
     lane: &Rc<WorkerLane>,
     function: &FunctionIdentifier,
     call: HttpCall<'_>,
-) -> Result<ApiResponse, HttpCallError> {
+) -> Result<StreamedResponse, HttpCallError> {
     let (sender, mut parts) = reply_stream();
     let BegunCall { running, trace } = begin(registry, lane, function, call, Some(sender))?;
     let mut written = BytesMut::new();
@@ -45,12 +47,12 @@ pub async fn respond(
     }
     let invoked = running.await.map_err(|error| ApiError::internal(&error))??;
     if written.is_empty() || invoked.result.is_err() {
-        return response_of(invoked, &trace).map(|response| response.map(whole));
+        return response_of(invoked, &trace).map(|response| response.map(Either::Left));
     }
     Err(no_response("its stream ends before the head of the response does".to_owned()))
 }
 
-fn with_body(response: Response<Bytes>, parts: ReplyReceiver, running: RunningCall) -> ApiResponse {
+fn with_body(response: Response<Bytes>, parts: ReplyReceiver, running: RunningCall) -> StreamedResponse {
     let (pieces, body) = streamed();
     let (head, first) = response.into_parts();
     tokio::task::spawn_local(send(pieces, first, parts, running));
