@@ -30,6 +30,7 @@ mod values;
 mod vpc;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -456,6 +457,34 @@ pub struct Site {
     pub error_pages: Vec<ErrorPage>,
 }
 
+/// A hook at the origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OriginHook {
+    /// A function of the configuration.
+    Declared(String),
+    /// One that the AWS APIs make: it need not be there yet.
+    Api(QualifiedName),
+}
+
+impl OriginHook {
+    /// The function of the configuration.
+    pub fn declared(&self) -> Option<&String> {
+        match self {
+            OriginHook::Declared(name) => Some(name),
+            OriginHook::Api(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for OriginHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OriginHook::Declared(name) => f.write_str(name),
+            OriginHook::Api(name) => name.fmt(f),
+        }
+    }
+}
+
 /// What CloudFront calls a custom error response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErrorPage {
@@ -483,8 +512,8 @@ pub struct Behavior {
     /// None: upgrades are not passed on.
     pub websocket: Option<WebSocket>,
     pub viewer_request: Option<String>,
-    pub origin_request: Option<String>,
-    pub origin_response: Option<String>,
+    pub origin_request: Option<OriginHook>,
+    pub origin_response: Option<OriginHook>,
     pub viewer_response: Option<String>,
     /// Origin hooks see request bodies.
     pub include_body: bool,

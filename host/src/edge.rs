@@ -89,7 +89,7 @@ impl Edge {
         telemetry: &Telemetry,
     ) -> anyhow::Result<Edge> {
         let node = Node::new(config, aliases, named, telemetry)?;
-        let parts = SiteParts { backends: &node.backends, aliases, cache, geo: &config.geo, telemetry };
+        let parts = SiteParts { backends: &node.backends, aliases, named, cache, geo: &config.geo, telemetry };
         let sites = Sites::new(&config.sites, &parts)?;
         Ok(Edge { node: Arc::new(node), sites })
     }

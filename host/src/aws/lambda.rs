@@ -16,6 +16,7 @@ mod event_invoke;
 mod functions;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzz;
+mod hook;
 mod http_call;
 mod identifier;
 mod input;

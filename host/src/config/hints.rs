@@ -69,12 +69,12 @@ fn swallowed(site: &Site, behavior: &Behavior) -> String {
 
 /// As in CloudFront, a behavior has only the hooks that it names itself.
 fn not_inherited(site: &Site) -> impl Iterator<Item = String> {
-    fn hooks(behavior: &Behavior) -> [(&'static str, Option<&String>); 4] {
+    fn hooks(behavior: &Behavior) -> [(&'static str, Option<String>); 4] {
         [
-            ("viewer_request", behavior.viewer_request.as_ref()),
-            ("origin_request", behavior.origin_request.as_ref()),
-            ("origin_response", behavior.origin_response.as_ref()),
-            ("viewer_response", behavior.viewer_response.as_ref()),
+            ("viewer_request", behavior.viewer_request.clone()),
+            ("origin_request", behavior.origin_request.as_ref().map(ToString::to_string)),
+            ("origin_response", behavior.origin_response.as_ref().map(ToString::to_string)),
+            ("viewer_response", behavior.viewer_response.clone()),
         ]
     }
     // The default behavior is the last.

@@ -176,6 +176,7 @@ fn read<'a>(mut root: TableReader<'a>, files: &mut Files<'_>) -> (Config, Vec<St
     let managed = (response_headers::MANAGED, response_headers::managed as fn(&str) -> ResponseHeaders);
     let response_headers = Policies::read(&mut root, "response_headers_policy", managed, response_headers::policy);
     let key_groups = signing::KeyGroups::read(&mut root, files, &public_keys, &key_groups);
+    let apis = if server.api.is_some() { origin::ServedApis::All } else { origin::ServedApis::None };
     let mut references = site::References {
         functions: &functions,
         origins: &origins,
@@ -186,12 +187,12 @@ fn read<'a>(mut root: TableReader<'a>, files: &mut Files<'_>) -> (Config, Vec<St
         geo: &geo,
         key_groups: &key_groups,
         uses: &mut uses,
+        apis,
     };
     // An API alone needs none.
     let listens = server.api.is_none() || !server.http.is_empty() || !server.https.is_empty();
     let sites = site::read(&mut root, &mut references, listens);
     let origin_groups = origin::read_groups(&mut root, &origins);
-    let apis = if server.api.is_some() { origin::ServedApis::All } else { origin::ServedApis::None };
     let origins = origin::read(&mut root, files, &functions, &mut uses, apis);
     let key_value_stores = key_value::read(&mut root, files);
     let declared = functions;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
-use toml::Spanned;
+
 use toml::de::DeValue;
 
 use super::files::Files;
@@ -197,17 +197,28 @@ fn component(table: &mut TableReader<'_>, functions: &Declared<'_>, uses: &mut U
     Some(OriginKind::Component { function })
 }
 
-/// A function of the AWS APIs, which need not be there yet.
 fn api(table: &mut TableReader<'_>, functions: &Declared<'_>, apis: ServedApis) -> Option<OriginKind> {
-    let span = table.value("api").map(Spanned::span);
     let mut api = table.table("api")?;
-    if let (ServedApis::None, Some(span)) = (apis, span) {
-        let remedy = "add `api = \"127.0.0.1:9000\"` to [server]: functions are made there";
-        api.report.error(span, format!("{} is a function of the AWS APIs, which are not served", table.place()), remedy);
-    }
     let text = api.required_text("function", "\"NAME:ALIAS\"");
     api.finish();
-    let text = text?;
+    let function = api_function(table, &text?, functions, apis, "component = ")?;
+    Some(OriginKind::Api { function })
+}
+
+/// A function of the AWS APIs, which need not be there yet. `declared` is what stands before the name of a function of the
+/// configuration.
+pub(super) fn api_function(
+    table: &TableReader<'_>,
+    text: &Text<'_>,
+    functions: &Declared<'_>,
+    apis: ServedApis,
+    declared: &str,
+) -> Option<QualifiedName> {
+    if apis == ServedApis::None {
+        let remedy = "add `api = \"127.0.0.1:9000\"` to [server]: functions are made there";
+        let message = format!("{} names a function of the AWS APIs, which are not served", table.place());
+        table.report.error(text.span(), message, remedy);
+    }
     let Some(name) = QualifiedName::parse(text.get_ref()).filter(|name| name.name.len() <= NAME_CHARS) else {
         let message = format!("`{}` does not name a function of the AWS APIs", text.get_ref().escape_debug());
         let remedy = format!(
@@ -218,10 +229,10 @@ fn api(table: &mut TableReader<'_>, functions: &Declared<'_>, apis: ServedApis) 
     };
     if functions.contains(&name.name) {
         let message = format!("`{}` is a function of this configuration", name.name);
-        table.report.error(text.span(), message, format!("say `component = \"{}\"` in place of `api`", name.name));
+        table.report.error(text.span(), message, format!("say `{declared}\"{}\"` in place of `api`", name.name));
         return None;
     }
-    Some(OriginKind::Api { function: name })
+    Some(name)
 }
 
 /// `headers = { name = "value", other = ["a", "b"] }`, or another key.

@@ -10,10 +10,13 @@ use http::header::ACCEPT_ENCODING;
 use super::error_page;
 use super::function::Uses;
 use super::geo;
+use super::origin::{ServedApis, api_function};
 use super::policies::Policies;
 use super::reader::{self, Declared, TableReader, Text};
 use super::signing::KeyGroups;
-use super::{Behavior, CachePolicy, ForwardedHeaders, Forwarding, Geo, ResponseHeaders, Site, ViewerProtocol, WebSocket};
+use super::{
+    Behavior, CachePolicy, ForwardedHeaders, Forwarding, Geo, OriginHook, ResponseHeaders, Site, ViewerProtocol, WebSocket,
+};
 use crate::cache::freshness::Mode;
 use crate::cache::key::Encodings;
 use crate::diagnostic::{nearest, quoted};
@@ -43,6 +46,7 @@ pub(super) struct References<'a, 'u> {
     pub(super) geo: &'a Geo,
     pub(super) key_groups: &'a KeyGroups<'a>,
     pub(super) uses: &'u mut Uses,
+    pub(super) apis: ServedApis,
 }
 
 /// `listens`: whether there is an address at which sites are served.
@@ -221,9 +225,9 @@ fn behavior(
         Some(function)
     };
     let viewer_request = hook(table, "viewer_request", Profile::Viewer);
-    let origin_request = hook(table, "origin_request", Profile::Worker);
-    let origin_response = hook(table, "origin_response", Profile::Worker);
     let viewer_response = hook(table, "viewer_response", Profile::Viewer);
+    let origin_request = origin_hook(table, "origin_request", references);
+    let origin_response = origin_hook(table, "origin_response", references);
     let include_body = table.flag("include_body").unwrap_or(false);
     if let (true, false, Some(value)) = (include_body, table.has("origin_request"), table.value("include_body")) {
         let remedy = "add `origin_request`, or remove `include_body`";
@@ -263,6 +267,21 @@ fn behavior(
         compress,
         trusted_keys,
     })
+}
+
+/// `key = "NAME"`, or `key = { api = "NAME:ALIAS" }`.
+fn origin_hook(table: &mut TableReader<'_>, key: &'static str, references: &mut References<'_, '_>) -> Option<OriginHook> {
+    if table.value(key)?.get_ref().is_table() {
+        let mut hook = table.table(key)?;
+        let text = hook.required_text("api", "\"NAME:ALIAS\"");
+        hook.finish();
+        let name = api_function(table, &text?, references.functions, references.apis, &format!("{key} = "))?;
+        return Some(OriginHook::Api(name));
+    }
+    let text = table.text(key)?;
+    let function = references.functions.resolve(table.report, &text)?;
+    references.uses.note(Profile::Worker, &function, text.span());
+    Some(OriginHook::Declared(function))
 }
 
 /// Compresses only with codings in the policy's key: otherwise a client would get a response compressed for another one.

@@ -5,6 +5,7 @@
 
 pub(crate) mod edit;
 pub(crate) mod edits;
+pub(crate) mod origin_hook;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -28,6 +29,7 @@ use crate::telemetry::{EdgeMetrics, Occasion, Trace};
 use crate::wasm::abi::{self, EventHeader, EventWriter, Moment};
 use edit::Flow;
 use edits::HookEdits;
+use origin_hook::HeldHook;
 
 /// What every hook of a request learns of it, and where its calls are counted.
 #[derive(Clone, Copy)]
@@ -116,7 +118,7 @@ pub(crate) fn viewer_response(
 
 pub(crate) async fn origin_request(
     context: HookContext<'_>,
-    hook: &Arc<Revision>,
+    hook: &mut HeldHook,
     head: &mut RequestHead,
     preview: Option<&BodyPreview>,
     origin: &abi::EventOrigin<'_>,
@@ -127,15 +129,15 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, context, moment, head, preview);
     write_origin(&mut writer, origin, origin_headers);
-    let call = Call::Hook(HookCall::owned(moment, event, LoopMarks::of(&head.headers)));
-    let outcome = hook.call(context.lane, call).await.into_hook();
+    let outcome = hook.call(context.lane, HookCall::owned(moment, event, LoopMarks::of(&head.headers))).await;
+    let hook = &hook.revision;
     let answer = settle(context, hook, moment, outcome)?;
     edit::edit_request(moment, hook.limits(), &answer, head, edits)
 }
 
 pub(crate) async fn origin_response(
     context: HookContext<'_>,
-    hook: &Arc<Revision>,
+    hook: &mut HeldHook,
     mut begun: ResponseEvent,
     origin: &abi::EventOrigin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
@@ -147,8 +149,8 @@ pub(crate) async fn origin_response(
     let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, preview);
-    let call = Call::Hook(HookCall::owned(moment, event, std::mem::take(&mut begun.passed)));
-    let outcome = hook.call(context.lane, call).await.into_hook();
+    let outcome = hook.call(context.lane, HookCall::owned(moment, event, std::mem::take(&mut begun.passed))).await;
+    let hook = &hook.revision;
     let answer = settle(context, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }

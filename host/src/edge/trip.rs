@@ -22,6 +22,7 @@ use crate::edge::body::peek::PeekError;
 use crate::edge::body::request::RequestBody;
 use crate::edge::hook::edit::Flow;
 use crate::edge::hook::edits::{HookEdits, OriginEdits};
+use crate::edge::hook::origin_hook::OriginHook;
 use crate::edge::hook::{self, HookContext, ResponseEvent};
 use crate::edge::node::Node;
 use crate::edge::origin::announce::announce;
@@ -39,12 +40,11 @@ use crate::edge::site::Site;
 use crate::edge::site::behavior::Behavior;
 use crate::edge::site::caching::Caching;
 use crate::failure::Failure;
-use crate::function::catalog::Alias;
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::Limit;
 use crate::net::Stillness;
-use crate::telemetry::{Occasion, OpenSpan, ResultType, SpanKind};
+use crate::telemetry::{FunctionMetrics, Occasion, OpenSpan, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
 
 const ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
@@ -216,8 +216,8 @@ impl<'a> Trip<'a> {
     async fn attempt(&self, origin: &Arc<Origin>, head: &mut RequestHead, body: &mut RequestBody) -> Result<Attempt, Rejection> {
         let mut origin = origin.clone();
         self.address(&origin, head);
-        if let Some(alias) = self.behavior.hook(Moment::OriginRequest) {
-            match Box::pin(self.run_origin_request(alias, origin, head, body)).await? {
+        if let Some(hook) = self.behavior.origin_hook(Moment::OriginRequest) {
+            match Box::pin(self.run_origin_request(hook, origin, head, body)).await? {
                 AfterOriginRequest::Ask(chosen) => origin = chosen,
                 AfterOriginRequest::Answer(answer) => return Ok(Attempt { answer, status: None }),
             }
@@ -228,7 +228,7 @@ impl<'a> Trip<'a> {
         if let Ok(id) = HeaderValue::from_str(self.context.id.as_str()) {
             head.headers.insert(ID, id);
         }
-        let response_hook = self.behavior.hook(Moment::OriginResponse);
+        let response_hook = self.behavior.origin_hook(Moment::OriginResponse);
         let response_hook = response_hook.map(|hook| (hook, ResponseEvent::new(self.context, Moment::OriginResponse, head)));
         let mut response = self.send(&origin, head, body).await?;
         let status = response.status();
@@ -254,19 +254,21 @@ impl<'a> Trip<'a> {
 
     async fn run_origin_request(
         &self,
-        alias: &Alias,
+        hook: &OriginHook,
         origin: Arc<Origin>,
         head: &mut RequestHead,
         body: &mut RequestBody,
     ) -> Result<AfterOriginRequest, Rejection> {
-        let (moment, hook) = (Moment::OriginRequest, &alias.hold());
+        let moment = Moment::OriginRequest;
+        let mut held = hook.hold().await.map_err(not_held(self.context, head, moment))?;
+        let hook = &held.revision.clone();
         let preview = match self.behavior.include_body {
             true => Some(body.peek(preview_bytes(hook)).await.map_err(Rejection::Body)?),
             false => None,
         };
         let mut edits = HookEdits::default();
         let (event, headers) = origin.event();
-        let flow = hook::origin_request(self.context, hook, head, preview.as_ref(), &event, headers, &mut edits).await;
+        let flow = hook::origin_request(self.context, &mut held, head, preview.as_ref(), &event, headers, &mut edits).await;
         if let Flow::Respond(response) = flow.map_err(hook_failed(self.context, head, moment, hook))? {
             hook.metrics().served_request();
             return Ok(AfterOriginRequest::Answer(generated::by_hook(response, moment)));
@@ -343,13 +345,14 @@ impl<'a> Trip<'a> {
 
     async fn run_origin_response(
         &self,
-        alias: &Alias,
+        hook: &OriginHook,
         event: ResponseEvent,
         origin: &Arc<Origin>,
         head: &RequestHead,
         response: Response<Content>,
     ) -> Result<Response<Content>, Rejection> {
-        let hook = &alias.hold();
+        let mut held = hook.hold().await.map_err(not_held(self.context, head, Moment::OriginResponse))?;
+        let hook = &held.revision.clone();
         let (mut parts, mut content) = response.into_parts();
         let preview = match self.behavior.include_body {
             true => {
@@ -360,7 +363,7 @@ impl<'a> Trip<'a> {
         };
         let (origin_event, headers) = origin.event();
         let replaced =
-            hook::origin_response(self.context, hook, event, &origin_event, headers, &mut parts, preview.as_ref()).await;
+            hook::origin_response(self.context, &mut held, event, &origin_event, headers, &mut parts, preview.as_ref()).await;
         if let Some(body) = replaced.map_err(hook_failed(self.context, head, Moment::OriginResponse, hook))? {
             content = Content::full(body);
         }
@@ -419,10 +422,20 @@ pub(crate) fn hook_failed<'a>(
     moment: Moment,
     hook: &'a Revision,
 ) -> impl FnOnce(Failure) -> Rejection + 'a {
-    move |failure| {
-        let rejection = Rejection::Hook { moment, function: hook.name().to_owned(), failure };
+    let failed = not_held(context, head, moment);
+    move |failure| failed((failure, hook.name(), hook.metrics()))
+}
+
+/// The same of one that had no version to run.
+fn not_held<'a>(
+    context: HookContext<'a>,
+    head: &'a RequestHead,
+    moment: Moment,
+) -> impl FnOnce((Failure, &'a str, &'a FunctionMetrics)) -> Rejection + 'a {
+    move |(failure, function, metrics)| {
+        let rejection = Rejection::Hook { moment, function: function.to_owned(), failure };
         let occasion = context.occasion(head.path());
-        hook.metrics().failed_request(Occasion { category: rejection.category(), cause: &rejection, ..occasion });
+        metrics.failed_request(Occasion { category: rejection.category(), cause: &rejection, ..occasion });
         rejection
     }
 }

@@ -41,18 +41,21 @@ pub struct HookCall<'a> {
     pub event: Cow<'a, [u8]>,
     /// Where the request has been that the hook is called for; an origin hook may ask others.
     pub passed: LoopMarks,
+    /// What a function learns of the call. Without it, it is told that it is in no account.
+    pub context: Option<Box<InvokeContext>>,
     pub memory: MemoryUse,
 }
 
 impl<'a> HookCall<'a> {
     /// Of a viewer hook.
     pub fn lent(moment: Moment, event: &'a [u8]) -> HookCall<'a> {
-        HookCall { moment, event: Cow::Borrowed(event), passed: LoopMarks::default(), memory: MemoryUse::Unmeasured }
+        let (passed, memory) = (LoopMarks::default(), MemoryUse::Unmeasured);
+        HookCall { moment, event: Cow::Borrowed(event), passed, context: None, memory }
     }
 
     /// Of an origin hook.
     pub fn owned(moment: Moment, event: Vec<u8>, passed: LoopMarks) -> HookCall<'static> {
-        HookCall { moment, event: Cow::Owned(event), passed, memory: MemoryUse::Unmeasured }
+        HookCall { moment, event: Cow::Owned(event), passed, context: None, memory: MemoryUse::Unmeasured }
     }
 }
 

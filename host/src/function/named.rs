@@ -14,8 +14,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::failure::Failure;
-use crate::function::call::StreamBody;
+use crate::function::call::{HookOutcome, InvokeContext, StreamBody};
 use crate::function::lane::WorkerLane;
+use crate::function::revision::Revision;
 use crate::function_name::QualifiedName;
 
 /// What a function answers to a request, or why it has not.
@@ -36,6 +37,26 @@ pub trait NamedFunctions: Send + Sync {
     /// Lets a function answer a request, as an event of payload format 2.0, whose caller has proved nothing. Must be called on
     /// a `LocalSet`. A call goes on when nobody waits for it any more, as on Lambda.
     fn respond(self: Arc<Self>, lane: &Rc<WorkerLane>, name: &QualifiedName, request: Request<Bytes>) -> NamedResponse;
+
+    /// Finds the version that a hook's call runs, built, and the right to run it.
+    fn hold(self: Arc<Self>, name: &QualifiedName) -> HeldByName;
+}
+
+/// A version that one call is for, or why there is none.
+pub type HeldByName = Pin<Box<dyn Future<Output = Result<HeldVersion, Failure>>>>;
+
+/// See `NamedFunctions::hold`.
+pub struct HeldVersion {
+    pub revision: Arc<Revision>,
+    /// What the function learns of the call.
+    pub context: Box<InvokeContext>,
+    pub call: Box<dyn HeldCall>,
+}
+
+/// The right to run one call, until this is dropped.
+pub trait HeldCall {
+    /// The call has ended: it is logged and counted as all calls of its function.
+    fn ended(self: Box<Self>, outcome: HookOutcome) -> HookOutcome;
 }
 
 /// See the module. Empty until whoever has the functions is open.
@@ -53,14 +74,24 @@ impl FunctionsByName {
         Some(self.0.get()?.has(name))
     }
 
+    /// As `NamedFunctions::hold`.
+    pub fn hold(&self, name: &QualifiedName) -> HeldByName {
+        match self.0.get() {
+            Some(functions) => functions.clone().hold(name),
+            None => Box::pin(ready(Err(not_open()))),
+        }
+    }
+
     /// As `NamedFunctions::respond`.
     pub fn respond(&self, lane: &Rc<WorkerLane>, name: &QualifiedName, request: Request<Bytes>) -> NamedResponse {
         match self.0.get() {
             Some(functions) => functions.clone().respond(lane, name, request),
-            None => {
-                let why = "the AWS APIs are not open: another process still has their data, or `api` was set after the start";
-                Box::pin(ready(Err(Failure::NotRunnable(why.to_owned()))))
-            }
+            None => Box::pin(ready(Err(not_open()))),
         }
     }
+}
+
+fn not_open() -> Failure {
+    let why = "the AWS APIs are not open: another process still has their data, or `api` was set after the start";
+    Failure::NotRunnable(why.to_owned())
 }

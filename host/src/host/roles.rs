@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{Config, OriginKind};
+use crate::config::{Config, OriginHook, OriginKind};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::Inspection;
 
@@ -43,10 +43,10 @@ fn roles(config: &Config) -> Vec<(&str, Role)> {
     for site in &config.sites {
         for behavior in &site.behaviors {
             let hooks = [
-                (Moment::ViewerRequest, &behavior.viewer_request),
-                (Moment::OriginRequest, &behavior.origin_request),
-                (Moment::OriginResponse, &behavior.origin_response),
-                (Moment::ViewerResponse, &behavior.viewer_response),
+                (Moment::ViewerRequest, behavior.viewer_request.as_ref()),
+                (Moment::OriginRequest, behavior.origin_request.as_ref().and_then(OriginHook::declared)),
+                (Moment::OriginResponse, behavior.origin_response.as_ref().and_then(OriginHook::declared)),
+                (Moment::ViewerResponse, behavior.viewer_response.as_ref()),
             ];
             for (moment, function) in hooks {
                 if let Some(function) = function {

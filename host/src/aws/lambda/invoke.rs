@@ -35,7 +35,7 @@ use crate::function::spec::CodeId;
 use crate::language::Language;
 use crate::limits::{Limits, Profile};
 use crate::loops::LoopMarks;
-use crate::telemetry::{LambdaMetrics, RunningExecution};
+use crate::telemetry::{LambdaMetrics, RunningExecution, XraySegment};
 use crate::wasm::init::InitError;
 
 /// Somebody to call, and room for it.
@@ -43,7 +43,7 @@ pub struct AdmittedCall {
     pub deployed: Arc<Deployed>,
     /// As the caller named it.
     arn: String,
-    entry: Arc<FunctionEntry>,
+    pub entry: Arc<FunctionEntry>,
     /// Let go of before the place, which is another's then.
     _running: RunningExecution,
     _permit: CallPermit,
@@ -158,9 +158,47 @@ async fn run_admitted(
     cold: &mut ColdStart,
 ) -> Result<Invoked, ApiError> {
     let deployed = &admitted.deployed;
-    let configuration = &deployed.configuration;
-    let metrics = admitted.entry.metrics(&registry.metrics);
     let request_id = call.request_id.clone();
+    let built = built(registry, deployed, cold).await;
+    let (outcome, error) = match built {
+        Ok(revision) => {
+            let context = InvokeContext {
+                client_context: call.client_context.clone(),
+                trace_id: call.trace.told.clone(),
+                ..context(admitted, &revision, &request_id)
+            };
+            let (stream, passed) = (call.stream.take(), std::mem::take(&mut call.passed));
+            let invocation = Invocation { event: call.event.clone(), context, stream, passed };
+            let started = Instant::now();
+            let outcome = revision.call(lane, Call::Invoke(invocation)).await.into_invoke();
+            if outcome.usage.cold {
+                cold.note(started, Duration::from_micros(outcome.usage.waited_us));
+            }
+            let error = error_of(&outcome, &request_id, &revision)
+                .map_err(|failure| not_run(admitted.entry.metrics(&registry.metrics), failure))?;
+            (outcome, error)
+        }
+        Err(error) => not_initialised(&error, &request_id)?,
+    };
+    let end = CallEnd { request_id: &request_id, segment: call.trace.segment(), error: error.as_ref() };
+    let log = write_log(registry, admitted, &outcome, end);
+    let result = match (error, outcome.result) {
+        (Some(payload), Ok(Err(HandlerError { error_type, message, .. }))) => {
+            Err(InvocationError { payload, failure: Failure::Guest(format!("{error_type}: {message}")) })
+        }
+        (Some(payload), Err(failure)) => Err(InvocationError { payload, failure }),
+        (None, Ok(Ok(reply))) => Ok(if reply.is_empty() { b"null".to_vec() } else { reply }),
+        (_, _) => return Err(ApiError::internal(&"a call ended without a result")),
+    };
+    Ok(Invoked { result, log })
+}
+
+/// The revision of a version that is called, built if it is not.
+pub async fn built(
+    registry: &Arc<Registry>,
+    deployed: &Arc<Deployed>,
+    cold: &mut ColdStart,
+) -> Result<Arc<Revision>, DeployError> {
     deployed.called(SystemTime::now());
     let built = match deployed.revision() {
         Some(revision) => Ok(revision),
@@ -174,27 +212,26 @@ async fn run_admitted(
     if deployed.is_due(Instant::now()) {
         registry.renew(deployed);
     }
-    let (outcome, error) = match built {
-        Ok(revision) => {
-            let context = context(admitted, &revision, call);
-            let (stream, passed) = (call.stream.take(), std::mem::take(&mut call.passed));
-            let invocation = Invocation { event: call.event.clone(), context, stream, passed };
-            let started = Instant::now();
-            let outcome = revision.call(lane, Call::Invoke(invocation)).await.into_invoke();
-            if outcome.usage.cold {
-                cold.note(started, Duration::from_micros(outcome.usage.waited_us));
-            }
-            let error = error_of(&outcome, &request_id, &revision).map_err(|failure| not_run(metrics, failure))?;
-            (outcome, error)
-        }
-        Err(error) => not_initialised(&error, &request_id)?,
-    };
-    let ended = SystemTime::now();
-    let segment = call.trace.segment();
-    let reported =
-        ReportedCall { request_id: &request_id, version: &deployed.version, memory_mb: configuration.memory_mb.into(), segment };
-    let log = log(deployed, &reported, &outcome, error.as_ref(), ended);
-    metrics.invoked(error.is_some(), ms(ran_us(&outcome.usage)) / 1_000.0);
+    built
+}
+
+/// What the log of a call says besides its outcome.
+pub struct CallEnd<'a> {
+    pub request_id: &'a str,
+    pub segment: Option<XraySegment>,
+    pub error: Option<&'a ErrorPayload>,
+}
+
+/// Logs and counts a call that has ended now. Returns its log.
+pub fn write_log(registry: &Registry, admitted: &AdmittedCall, outcome: &InvokeOutcome, end: CallEnd<'_>) -> String {
+    let (deployed, ended) = (&admitted.deployed, SystemTime::now());
+    let configuration = &deployed.configuration;
+    let CallEnd { request_id, segment, error } = end;
+    let memory_mb = configuration.memory_mb.into();
+    let reported = ReportedCall { request_id, version: &deployed.version, memory_mb, segment };
+    let log = log(deployed, &reported, outcome, error, ended);
+    let failed = error.is_some() || matches!(outcome.result, Ok(Err(_)));
+    admitted.entry.metrics(&registry.metrics).invoked(failed, ms(ran_us(&outcome.usage)) / 1_000.0);
     emf::samples(&log).iter().for_each(|sample| registry.metrics.embedded(sample));
     let (group, stream) = (configuration.log_group(&deployed.name), stream(deployed, ended));
     registry.logs.append(&group, &stream, milliseconds(ended), log.clone());
@@ -203,15 +240,7 @@ async fn run_admitted(
     {
         tracing::info!(target: "edgeward::function", function = deployed.name, log, "function log");
     }
-    let result = match (error, outcome.result) {
-        (Some(payload), Ok(Err(HandlerError { error_type, message, .. }))) => {
-            Err(InvocationError { payload, failure: Failure::Guest(format!("{error_type}: {message}")) })
-        }
-        (Some(payload), Err(failure)) => Err(InvocationError { payload, failure }),
-        (None, Ok(Ok(reply))) => Ok(if reply.is_empty() { b"null".to_vec() } else { reply }),
-        (_, _) => return Err(ApiError::internal(&"a call ended without a result")),
-    };
-    Ok(Invoked { result, log })
+    log
 }
 
 /// The whole log of a call, in the format of its function.
@@ -236,7 +265,8 @@ fn log(
     system.of(call, outcome, error, ended)
 }
 
-fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> InvokeContext {
+/// What a function learns of a call that begins now.
+pub fn context(admitted: &AdmittedCall, revision: &Revision, request_id: &str) -> InvokeContext {
     let (deployed, now) = (&admitted.deployed, SystemTime::now());
     let configuration = &deployed.configuration;
     InvokeContext {
@@ -245,9 +275,7 @@ fn context(admitted: &AdmittedCall, revision: &Revision, call: &CallInput) -> In
         memory_limit_mb: configuration.memory_mb,
         log_group_name: configuration.log_group(&deployed.name),
         log_stream_name: stream(deployed, now),
-        client_context: call.client_context.clone(),
-        trace_id: call.trace.told.clone(),
-        ..InvokeContext::local(revision.name(), call.request_id.clone(), revision.limits(), now)
+        ..InvokeContext::local(revision.name(), request_id.to_owned(), revision.limits(), now)
     }
 }
 
@@ -273,7 +301,8 @@ fn error_of<'a>(outcome: &'a InvokeOutcome, request_id: &str, revision: &Revisio
     }
 }
 
-fn not_run(metrics: &LambdaMetrics, failure: &Failure) -> ApiError {
+/// Of a call that has not run.
+pub fn not_run(metrics: &LambdaMetrics, failure: &Failure) -> ApiError {
     match failure {
         Failure::Throttled(Scope::Utilization) => throttled(metrics, ConcurrencyRefusal::Rate),
         Failure::Throttled(_) => throttled(metrics, ConcurrencyRefusal::Account),

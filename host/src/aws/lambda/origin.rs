@@ -1,4 +1,4 @@
-//! Functions that are origins of sites: whoever asks has proved nothing, and a failure is the site's to tell.
+//! Functions that are origins of sites, or hooks (`hook`): whoever asks has proved nothing, and a failure is the site's to tell.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Either};
 
 use crate::aws::error::ApiError;
+use crate::aws::lambda::hook;
 use crate::aws::lambda::http_call::{HttpCall, HttpCallError};
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
-use crate::aws::lambda::invoke::resolves;
+use crate::aws::lambda::invoke::{admit, resolves};
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::streamed_response::respond;
 use crate::aws::streamed_body::StreamedBody;
 use crate::failure::{Failure, Scope};
 use crate::function::lane::WorkerLane;
-use crate::function::named::{NamedBody, NamedFunctions, NamedResponse};
+use crate::function::named::{HeldByName, NamedBody, NamedFunctions, NamedResponse};
 use crate::function_name::QualifiedName;
 use crate::payload::event::EventEndpoint;
 
@@ -45,6 +46,14 @@ impl NamedFunctions for Registry {
                 HttpCallError::Failed(Failure::Guest(error)) => Err(Failure::Guest(format!("{error} (RequestId: {request_id})"))),
                 HttpCallError::Failed(failure) => Err(failure),
             })
+        })
+    }
+
+    fn hold(self: Arc<Self>, name: &QualifiedName) -> HeldByName {
+        let function = identifier(name);
+        Box::pin(async move {
+            let admitted = admit(&self, &function).map_err(|error| not_run(&function, &error))?;
+            hook::hold(self, admitted).await
         })
     }
 }

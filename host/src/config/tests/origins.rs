@@ -264,11 +264,50 @@ fn a_function_of_the_apis_needs_the_apis() {
     check(
         &with("[origin.shop]\napi = { function = \"shop\" }\n"),
         expect![[r#"
-        error: [origin.shop] is a function of the AWS APIs, which are not served
-          --> edge.toml:10:7
+        error: [origin.shop] names a function of the AWS APIs, which are not served
+          --> edge.toml:10:20
            |
         10 | api = { function = "shop" }
-           |       ^^^^^^^^^^^^^^^^^^^^^ add `api = "127.0.0.1:9000"` to [server]: functions are made there
+           |                    ^^^^^^ add `api = "127.0.0.1:9000"` to [server]: functions are made there
+    "#]],
+    );
+}
+
+#[test]
+fn hooks_of_the_apis_are_checked() {
+    let hooks = "[function.own]\ncomponent = \"hook.wasm\"\n[[site.behavior]]\npath = \"/a\"\norigin_request = { api = \"own\" }\norigin_response = { api = \"a:b:c\" }\n[[site.behavior]]\npath = \"/b\"\norigin_request = { function = \"f\" }\nviewer_request = { api = \"f\" }\n";
+    check(
+        &with(hooks).replace("[server]\n", "[server]\napi = \"127.0.0.1:9000\"\n"),
+        expect![[r#"
+        error: `own` is a function of this configuration
+          --> edge.toml:14:26
+           |
+        14 | origin_request = { api = "own" }
+           |                          ^^^^^ say `origin_request = "own"` in place of `api`
+
+        error: `a:b:c` does not name a function of the AWS APIs
+          --> edge.toml:15:27
+           |
+        15 | origin_response = { api = "a:b:c" }
+           |                           ^^^^^^^ a name of at most 64 letters, digits, `-` and `_`, with an alias or a version if need be: "checkout:live"
+
+        error: [site.behavior.origin_request] has no `api`
+          --> edge.toml:18:18
+           |
+        18 | origin_request = { function = "f" }
+           |                  ^^^^^^^^^^^^^^^^^^ add `api = "NAME:ALIAS"`
+
+        error: unknown key `function` in [site.behavior.origin_request]
+          --> edge.toml:18:20
+           |
+        18 | origin_request = { function = "f" }
+           |                    ^^^^^^^^ allowed here: `api`
+
+        error: `viewer_request` is a table
+          --> edge.toml:19:18
+           |
+        19 | viewer_request = { api = "f" }
+           |                  ^^^^^^^^^^^^^ a string is expected
     "#]],
     );
 }

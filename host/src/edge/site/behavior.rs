@@ -9,6 +9,7 @@ use http::header;
 use crate::cache::Cache;
 use crate::cache::key::parts::{FORWARDED_FIELDS, ForwardedFields};
 use crate::config::{self, ForwardedHeaders, Geo, ResponseHeaders, ViewerProtocol, WebSocket};
+use crate::edge::hook::origin_hook::OriginHook;
 use crate::edge::origin::announce::announce_for;
 use crate::edge::origin::backend::Backend;
 use crate::edge::origin::backends::Backends;
@@ -18,6 +19,7 @@ use crate::edge::site::response_headers::ResponseHeaderPolicy;
 use crate::edge::site::signed::Signers;
 use crate::edge::site::viewer_headers::ViewerHeaders;
 use crate::function::catalog::{Alias, Aliases};
+use crate::function::named::FunctionsByName;
 use crate::path::pattern::Pattern;
 use crate::telemetry::Telemetry;
 use crate::wasm::abi::Moment;
@@ -26,6 +28,7 @@ use crate::wasm::abi::Moment;
 pub(crate) struct SiteParts<'a> {
     pub(crate) backends: &'a Backends,
     pub(crate) aliases: &'a Aliases,
+    pub(crate) named: &'a Arc<FunctionsByName>,
     pub(crate) cache: &'a Arc<Cache>,
     pub(crate) geo: &'a Geo,
     pub(crate) telemetry: &'a Telemetry,
@@ -38,7 +41,8 @@ pub(crate) struct Behavior {
     pub(crate) viewer_protocol: ViewerProtocol,
     /// `None` allows all.
     allowed_methods: Option<Vec<Method>>,
-    hooks: [Option<Arc<Alias>>; 4],
+    viewer_hooks: [Option<Arc<Alias>>; 2],
+    origin_hooks: [Option<OriginHook>; 2],
     pub(crate) include_body: bool,
     response_headers: Option<Arc<ResponseHeaders>>,
     pub(crate) forwarded_headers: ForwardedHeaders,
@@ -64,6 +68,9 @@ impl Behavior {
                 .map(|name| parts.aliases.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
                 .transpose()
         };
+        let origin_hook = |hook: &Option<config::OriginHook>| {
+            hook.as_ref().map(|hook| OriginHook::new(hook, parts.aliases, parts.named, parts.telemetry)).transpose()
+        };
         let method = |name: &String| Method::from_bytes(name.as_bytes()).with_context(|| format!("method `{name}`"));
         let methods = behavior.allowed_methods.as_ref();
         let methods = methods.map(|methods| methods.iter().map(method).collect::<anyhow::Result<Vec<_>>>());
@@ -76,12 +83,8 @@ impl Behavior {
             backend,
             viewer_protocol: behavior.viewer_protocol,
             allowed_methods: methods.transpose()?,
-            hooks: [
-                hook(&behavior.viewer_request)?,
-                hook(&behavior.origin_request)?,
-                hook(&behavior.origin_response)?,
-                hook(&behavior.viewer_response)?,
-            ],
+            viewer_hooks: [hook(&behavior.viewer_request)?, hook(&behavior.viewer_response)?],
+            origin_hooks: [origin_hook(&behavior.origin_request)?, origin_hook(&behavior.origin_response)?],
             include_body: behavior.include_body,
             response_headers: behavior.response_headers.clone(),
             forwarded_headers: behavior.forwarded_headers,
@@ -140,8 +143,13 @@ impl Behavior {
         methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
 
+    /// At the viewer.
     pub(crate) fn hook(&self, moment: Moment) -> Option<&Alias> {
-        self.hooks[moment as usize].as_deref()
+        self.viewer_hooks[usize::from(moment == Moment::ViewerResponse)].as_deref()
+    }
+
+    pub(crate) fn origin_hook(&self, moment: Moment) -> Option<&OriginHook> {
+        self.origin_hooks[usize::from(moment == Moment::OriginResponse)].as_ref()
     }
 }
 

@@ -112,11 +112,15 @@ fn behavior_identity(site: &str, behavior: &config::Behavior, mode: Mode) -> Ide
         Mode::Standards => "standards",
     };
     let hooks = [&behavior.origin_request, &behavior.origin_response];
-    let [request, response] = hooks.map(|hook| hook.as_deref().unwrap_or_default());
+    let [request, response] = hooks.map(|hook| match hook {
+        None => String::new(),
+        Some(config::OriginHook::Declared(name)) => name.clone(),
+        Some(config::OriginHook::Api(name)) => format!("api {name}"),
+    });
     let include_body = if behavior.include_body { "body" } else { "" };
     // What is forwarded besides the key affects answers, too: once less is forwarded, the old ones must not be used.
     let forwarding = behavior.forwarding.as_ref().map_or_else(String::new, |forwarding| format!("{forwarding:?}"));
-    let parts = [site, behavior.path.as_str(), mode, request, response, include_body, forwarding.as_str()];
+    let parts = [site, behavior.path.as_str(), mode, request.as_str(), response.as_str(), include_body, forwarding.as_str()];
     Identity::of("behavior", parts.map(str::as_bytes))
 }
 

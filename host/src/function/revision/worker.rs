@@ -31,7 +31,8 @@ impl Revision {
             Err(failure) => return HookOutcome::refused(failure),
         };
         let unfinished = UnfinishedCall::of(self, acquired.start);
-        let called = instance.inner().call(pool.code(), call.moment, call.event.into_owned(), call.passed).await;
+        let HookCall { moment, event, passed, context, .. } = call;
+        let called = instance.inner().call(pool.code(), moment, event.into_owned(), context, passed).await;
         unfinished.end();
         let reported = called.result.as_ref().ok().and_then(|answer| abi::reported(answer));
         let served = reported.as_ref().map_or(Served::Whole, |failure| Served::Refused(failure.category()));

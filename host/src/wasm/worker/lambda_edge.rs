@@ -28,9 +28,21 @@ use crate::wasm::worker::{WorkerCode, WorkerInstance};
 
 impl WorkerInstance {
     /// Takes the event of an origin hook and returns its answer.
-    pub(super) async fn call_handler(&mut self, code: &WorkerCode, handler: Func, event: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn call_handler(
+        &mut self,
+        code: &WorkerCode,
+        handler: Func,
+        event: &[u8],
+        context: Option<Box<InvokeContext>>,
+    ) -> Result<Vec<u8>, Failure> {
         let event = OriginEvent::read(event).ok_or_else(|| Failure::Host("the event of a hook cannot be read".to_owned()))?;
-        let context = InvokeContext::local(&code.surroundings.name, event.request_id.to_owned(), &code.limits, SystemTime::now());
+        let context = context.map_or_else(
+            || {
+                let (name, id) = (&code.surroundings.name, event.request_id.to_owned());
+                InvokeContext::local(name, id, &code.limits, SystemTime::now())
+            },
+            |context| *context,
+        );
         let meter = self.store.data().meter.clone();
         let handled = self.handle(code, handler, event::of(&event).into(), &context);
         Ok(match WorkerInstance::within(code, &meter, handled).await?? {
