@@ -19,6 +19,7 @@ use crate::limits::init::PACKAGE_BYTES;
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile, shelf};
 use crate::runtime::{MissingRuntime, Package, PackageCode, PackageError, PackageStore, RuntimeFolder, Runtimes, SourceCode};
 use crate::telemetry::{FunctionMetrics, Telemetry};
+use crate::wasm::aot::MappedCode;
 use crate::wasm::compile::{self, CompileError, Compiler, ComponentSource, HttpVersion, Inspection};
 use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
@@ -216,7 +217,7 @@ impl Builder {
                 Code::Worker(self.worker_pool(spec, code, compiled.inspection.http, metrics)?)
             }
         };
-        self.engines.aot.release(&compiled.component);
+        self.engines.aot.release(MappedCode::Component(&compiled.component));
         Ok((code, compiled.inspection))
     }
 

@@ -58,6 +58,22 @@ impl AotKey {
     }
 }
 
+/// Code that is mapped from a file of ours.
+#[derive(Clone, Copy)]
+pub enum MappedCode<'a> {
+    Component(&'a Component),
+    Module(&'a Module),
+}
+
+impl MappedCode<'_> {
+    fn image(self) -> Range<*const u8> {
+        match self {
+            MappedCode::Component(component) => component.image_range(),
+            MappedCode::Module(module) => module.image_range(),
+        }
+    }
+}
+
 /// A file that is being written; removed unless it is kept. It is locked while it is open, so that a file that was left
 /// behind can be recognised.
 pub struct UnfinishedFile<'a> {
@@ -125,9 +141,9 @@ impl AotCache {
         // SAFETY: `deserialize_open_file` needs a file that `Engine::precompile_module` made and nobody changes while it is
         // mapped. It was just written, by us, and has no name: the only handle of it goes to the engine.
         #[allow(unsafe_code, reason = "see above")]
-        unsafe {
-            Module::deserialize_open_file(engine, file)
-        }
+        let module = unsafe { Module::deserialize_open_file(engine, file) }?;
+        self.release(MappedCode::Module(&module));
+        Ok(module)
     }
 
     /// Removes a file that cannot be used.
@@ -162,12 +178,12 @@ impl AotCache {
 
     /// Releases the pages of a compiled file that loading and starting it have touched. They stay in the kernel's page
     /// cache, where a call finds them; a function that nobody calls costs no memory for its code.
-    pub fn release(&self, component: &Component) {
-        let image = component.image_range();
+    pub fn release(&self, code: MappedCode<'_>) {
+        let image = code.image();
         for pages in file_pages(&(image.start.addr()..image.end.addr())).unwrap_or_default() {
             let start = image.start.with_addr(pages.start).cast_mut().cast();
             // JUSTIFICATION: there is no safe call that drops pages of a mapping that is somebody else's.
-            // SAFETY: the pages are inside the mapping that `component` keeps alive, and hold what the file
+            // SAFETY: the pages are inside the mapping that `code` keeps alive, and hold what the file
             // holds: `file_pages` left out those that were written to, and nobody writes once it is loaded.
             // Reading one of them, from whichever thread, maps it again.
             #[allow(unsafe_code, reason = "see above")]

@@ -11,7 +11,7 @@ use wasmtime::component::WasmList;
 use crate::failure::Failure;
 use crate::limits::worker::POLLED_PER_CPU;
 use crate::limits::{Limit, Limits, OverMaximum, init as limits};
-use crate::wasm::compile::Compiled;
+use crate::wasm::compile::{Compiled, RuntimeState};
 use crate::wasm::engine::Engines;
 use crate::wasm::init::InitError;
 use crate::wasm::snapshot::{self, StateLayout, state_module};
@@ -41,19 +41,20 @@ pub async fn initial_state(
     function: &Limits,
     surroundings: Surroundings,
 ) -> Result<InitialState, InitError> {
-    let layout = layout(runtime)?;
+    let RuntimeState { layout, empty } = state(runtime)?;
     let time = |limit, least| function.value(limit).max(least);
     let (cpu_us, ms) = (time(Limit::CpuUs, limits::FUNCTION_CPU_US), time(Limit::DeadlineMs, limits::FUNCTION_MS));
     let limits = timed(function, cpu_us, ms).map_err(|error| not_runnable(&error.to_string()))?;
-    let empty = state(engines, &state_module(layout, &[], &layout.globals))?;
-    let code = WorkerCode::new(engines, runtime, Some(&empty), &limits, surroundings)?;
+    let code = WorkerCode::new(engines, runtime, Some(empty), &limits, surroundings)?;
     let mut instance = code.instantiate(None).await.map_err(InitError::Failed)?;
     instance.load(&code, handler, &limits).await?;
     let saved = instance.saved(layout).await;
     let initialised = saved.map_err(|error| InitError::Failed(failure(&mut instance.store, &limits, &error)))?;
     let (log, tmp) = (instance.take_log(), instance.store.data().tmp.keep());
     drop((instance, code));
-    Ok(InitialState { module: state(engines, &initialised)?, tmp, log })
+    // It has no code, so that it is compiled here: its data is copied.
+    let module = engines.aot.mapped(&engines.worker, &initialised).map_err(|error| InitError::Failed(host(error)))?;
+    Ok(InitialState { module, tmp, log })
 }
 
 impl WorkerCode {
@@ -65,11 +66,10 @@ impl WorkerCode {
         function: &Limits,
         surroundings: Surroundings,
     ) -> Result<WorkerCode, InitError> {
-        let layout = layout(runtime)?;
+        let empty = &state(runtime)?.empty;
         let limits = timed(function, limits::FUNCTION_CPU_US, limits::FUNCTION_MS);
         let limits = limits.map_err(|error| not_runnable(&error.to_string()))?;
-        let empty = state(engines, &state_module(layout, &[], &layout.globals))?;
-        let code = WorkerCode::new(engines, runtime, Some(&empty), function, surroundings)?;
+        let code = WorkerCode::new(engines, runtime, Some(empty), function, surroundings)?;
         Ok(WorkerCode { own_init: Some(OwnInit { handler: handler.to_owned(), limits }), ..code })
     }
 
@@ -79,17 +79,12 @@ impl WorkerCode {
     }
 }
 
-fn layout(runtime: &Compiled) -> Result<&StateLayout, InitError> {
+fn state(runtime: &Compiled) -> Result<&RuntimeState, InitError> {
     runtime.state.as_ref().ok_or_else(|| not_runnable("it is no Runtime for functions"))
 }
 
 fn timed(function: &Limits, cpu_us: u64, ms: u64) -> Result<Limits, OverMaximum> {
     function.clone().with(Limit::CpuUs, cpu_us)?.with(Limit::DeadlineMs, ms)
-}
-
-/// It has no code, so that it is compiled here: its data is copied.
-fn state(engines: &Engines, module: &[u8]) -> Result<Module, InitError> {
-    engines.aot.mapped(&engines.worker, module).map_err(|error| InitError::Failed(host(error)))
 }
 
 fn not_runnable(why: &str) -> InitError {
