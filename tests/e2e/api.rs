@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::sync::OnceLock;
 
-use crate::harness::{edgeward, eventually};
+use crate::harness::{edgeward, eventually, resident_bytes};
 
 /// What a client needs of a host that serves the APIs, of these alone or of sites, too.
 pub(crate) struct ApiClient {
@@ -138,11 +138,8 @@ impl ApiHost {
         self.client.python(lines)
     }
 
-    /// What the process holds of memory, pages of files included.
-    fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        resident.unwrap().parse::<u64>().unwrap() << 10
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        resident_bytes(&self.child)
     }
 
     /// Kills the host as a power cut would, and starts another in its place.
@@ -386,28 +383,4 @@ fn a_kill_at_any_moment_leaves_the_state_before_or_after() {
             host.python(&format!("from aws import *\naws.delete_function(FunctionName='{name}')"));
         }
     }
-}
-
-/// Makes functions `f{FROM}` up to `f{TO}`, and waits until they are active.
-const IDLE: &str = r#"
-from aws import *
-names = [f"f{n}" for n in range(FROM, TO)]
-for name in names:
-    aws.create_function(**request(name, python("def lambda_handler(event, context):\n    return event")))
-for name in names:
-    active(name)
-"#;
-
-#[test]
-fn a_function_that_nobody_calls_takes_less_than_half_a_megabyte() {
-    let host = ApiHost::start();
-    let make = |from: u64, to: u64| {
-        host.python(&IDLE.replace("FROM", &from.to_string()).replace("TO", &to.to_string()));
-    };
-    // What all have in common, and what the allocator keeps from one INIT for the next.
-    make(0, 10);
-    let before = host.resident_bytes();
-    make(10, 40);
-    // The allocator gives back what the last INIT has used after a moment.
-    eventually("each takes less", || host.resident_bytes().saturating_sub(before) / 30 < 500_000);
 }

@@ -217,7 +217,7 @@ impl Builder {
                 Code::Worker(self.worker_pool(spec, code, compiled.inspection.http, metrics)?)
             }
         };
-        self.engines.aot.release(MappedCode::Component(&compiled.component));
+        MappedCode::Component(&compiled.component).release();
         Ok((code, compiled.inspection))
     }
 
@@ -264,7 +264,7 @@ impl Builder {
             let state = block_on(init)?;
             tell_log(spec, metrics, &state.log);
             surroundings.tmp = state.tmp;
-            WorkerCode::new(&self.engines, &runtime, Some(&state.module), &spec.limits, surroundings)?
+            WorkerCode::of_snapshot(&self.engines, &runtime, state.snapshot, &spec.limits, surroundings)?
         };
         let pool = self.worker_pool(spec, worker, runtime.inspection.http, metrics)?;
         Ok((Code::Worker(pool), runtime.inspection.clone()))

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use wasmtime::Module;
 use wasmtime::component::WasmList;
 
 use crate::failure::Failure;
 use crate::limits::worker::POLLED_PER_CPU;
 use crate::limits::{Limit, Limits, OverMaximum, init as limits};
+use crate::wasm::aot::ModuleFile;
+use crate::wasm::compile::error::CompileError;
 use crate::wasm::compile::{Compiled, RuntimeState};
 use crate::wasm::engine::Engines;
 use crate::wasm::init::InitError;
@@ -18,14 +19,14 @@ use crate::wasm::snapshot::{self, StateLayout, state_module};
 use crate::wasm::worker::invoke::HandlerError;
 use crate::wasm::worker::state::Surroundings;
 use crate::wasm::worker::tmp::KeptStorage;
-use crate::wasm::worker::{OwnInit, WorkerCode, WorkerInstance, failure, host};
+use crate::wasm::worker::{OwnInit, Snapshot, WorkerCode, WorkerInstance, failure, host, linked};
 
 /// What a Runtime for functions exports besides the handler.
 const INTERFACE: &str = "edgeward:runtime/code@0.1.0";
 
 /// Where the instances of a function begin.
 pub struct InitialState {
-    pub module: Module,
+    pub snapshot: ModuleFile,
     /// What INIT has written to `/tmp`.
     pub tmp: Option<Arc<KeptStorage>>,
     /// What INIT logged.
@@ -53,11 +54,36 @@ pub async fn initial_state(
     let (log, tmp) = (instance.take_log(), instance.store.data().tmp.keep());
     drop((instance, code));
     // It has no code, so that it is compiled here: its data is copied.
-    let module = engines.aot.mapped(&engines.worker, &initialised).map_err(|error| InitError::Failed(host(error)))?;
-    Ok(InitialState { module, tmp, log })
+    let snapshot = engines.aot.module_file(&engines.worker, &initialised).map_err(|error| InitError::Failed(host(error)))?;
+    Ok(InitialState { snapshot, tmp, log })
 }
 
 impl WorkerCode {
+    /// The code of a function whose instances begin as INIT has ended.
+    pub fn of_snapshot(
+        engines: &Engines,
+        runtime: &Compiled,
+        file: ModuleFile,
+        function: &Limits,
+        surroundings: Surroundings,
+    ) -> Result<WorkerCode, CompileError> {
+        let state = file.map(&engines.worker).map_err(CompileError::Wasmtime)?;
+        let code = WorkerCode::new(engines, runtime, Some(&state), function, surroundings)?;
+        let snapshot = Snapshot { file, linker: engines.worker_linker.clone() };
+        Ok(WorkerCode { snapshot: Some(snapshot), ..code })
+    }
+
+    /// Maps the snapshot anew, for the instances that are made from now on. As long as the module is there that was mapped
+    /// before, the engine's pool keeps memory of its instances that are gone: up to `memory_resident_bytes` of what each has
+    /// written, and the pages that it has read.
+    pub fn renew(&self) -> wasmtime::Result<()> {
+        let Some(snapshot) = &self.snapshot else { return Ok(()) };
+        let component = self.pre.load().component().clone();
+        let state = snapshot.file.map(component.engine())?;
+        self.pre.store(Arc::new(linked(&snapshot.linker, &component, Some(&state))?));
+        Ok(())
+    }
+
     /// The code of a function whose instances run INIT, each for itself.
     pub fn with_own_init(
         engines: &Engines,
