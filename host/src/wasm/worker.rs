@@ -79,7 +79,7 @@ pub struct WorkerCode {
     deadline: Duration,
     surroundings: Surroundings,
     own_init: Option<OwnInit>,
-    snapshot: Option<Snapshot>,
+    snapshot: Option<KeptSnapshot>,
     snapshot_bytes: u64,
     /// A Runtime has written a function's own error to the log itself, with its stack.
     is_runtime: bool,
@@ -93,7 +93,7 @@ struct OwnInit {
 }
 
 /// What the instances of a function of a Runtime begin with, where INIT has been run before.
-struct Snapshot {
+struct KeptSnapshot {
     file: ModuleFile,
     linker: Arc<Linker<WorkerState>>,
 }

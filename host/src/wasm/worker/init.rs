@@ -19,7 +19,7 @@ use crate::wasm::snapshot::{self, StateLayout, state_module};
 use crate::wasm::worker::invoke::HandlerError;
 use crate::wasm::worker::state::Surroundings;
 use crate::wasm::worker::tmp::KeptStorage;
-use crate::wasm::worker::{OwnInit, Snapshot, WorkerCode, WorkerInstance, failure, host, linked};
+use crate::wasm::worker::{KeptSnapshot, OwnInit, WorkerCode, WorkerInstance, failure, host, linked};
 
 /// What a Runtime for functions exports besides the handler.
 const INTERFACE: &str = "edgeward:runtime/code@0.1.0";
@@ -69,7 +69,7 @@ impl WorkerCode {
     ) -> Result<WorkerCode, CompileError> {
         let state = file.map(&engines.worker).map_err(CompileError::Wasmtime)?;
         let code = WorkerCode::new(engines, runtime, Some(&state), function, surroundings)?;
-        let snapshot = Snapshot { file, linker: engines.worker_linker.clone() };
+        let snapshot = KeptSnapshot { file, linker: engines.worker_linker.clone() };
         Ok(WorkerCode { snapshot: Some(snapshot), ..code })
     }
 
