@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::sync::OnceLock;
 
-use crate::harness::{edgeward, eventually};
+use crate::harness::{edgeward, eventually, resident_bytes};
 
 /// What a client needs of a host that serves the APIs, of these alone or of sites, too.
 pub(crate) struct ApiClient {
@@ -140,6 +140,10 @@ impl ApiHost {
     #[track_caller]
     pub(crate) fn python(&self, lines: &str) -> String {
         self.client.python(lines)
+    }
+
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        resident_bytes(&self.child)
     }
 
     /// Kills the host as a power cut would, and starts another in its place.

@@ -15,7 +15,7 @@ mod websocket;
 pub use client::{Answer, Client, get};
 pub use clock::Clock;
 pub use config::Config;
-pub use edge::{Edge, edgeward};
+pub use edge::{Edge, edgeward, resident_bytes};
 pub use origin::{Origin, Reply, Seen, closed_port};
 pub use script::{Says, Script};
 pub use websocket::{EchoSocket, Socket};

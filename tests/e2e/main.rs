@@ -29,6 +29,7 @@ mod greedy;
 mod handover;
 mod hooks;
 mod hostile;
+mod idle;
 mod isolation;
 mod javascript;
 mod keys;

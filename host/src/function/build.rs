@@ -19,6 +19,7 @@ use crate::limits::init::PACKAGE_BYTES;
 use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile, shelf};
 use crate::runtime::{MissingRuntime, Package, PackageCode, PackageError, PackageStore, RuntimeFolder, Runtimes, SourceCode};
 use crate::telemetry::{FunctionMetrics, Telemetry};
+use crate::wasm::aot::MappedCode;
 use crate::wasm::compile::{self, CompileError, Compiler, ComponentSource, HttpVersion, Inspection};
 use crate::wasm::egress::Egress;
 use crate::wasm::engine::Engines;
@@ -217,7 +218,7 @@ impl Builder {
                 Code::Worker(self.worker_pool(spec, code, compiled.inspection.http, metrics)?)
             }
         };
-        self.engines.aot.release(&compiled.component);
+        MappedCode::Component(&compiled.component).release();
         Ok((code, compiled.inspection))
     }
 
@@ -264,7 +265,7 @@ impl Builder {
             let state = block_on(init)?;
             tell_log(spec, metrics, &state.log);
             surroundings.tmp = state.tmp;
-            WorkerCode::new(&self.engines, &runtime, Some(&state.module), &spec.limits, surroundings)?
+            WorkerCode::of_snapshot(&self.engines, &runtime, state.snapshot, &spec.limits, surroundings)?
         };
         let pool = self.worker_pool(spec, worker, runtime.inspection.http, metrics)?;
         Ok((Code::Worker(pool), runtime.inspection.clone()))

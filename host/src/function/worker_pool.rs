@@ -435,7 +435,22 @@ impl WorkerPool {
         for _ in &stale {
             self.metrics.instance(InstanceEvent::Retired("idle"));
         }
+        if !left && !stale.is_empty() {
+            drop(stale);
+            self.renew_later();
+        }
         left
+    }
+
+    /// Lets go of what the engine keeps for the next instance, since none is asked for. Reads a file, and unmaps megabytes.
+    fn renew_later(&self) {
+        let code = self.code.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = code.renew() {
+                // The next instance begins with what was mapped before.
+                tracing::debug!(error = format!("{error:#}"), "the memory of instances that are gone stays");
+            }
+        });
     }
 
     /// A user that panicked left the state between two whole moves.

@@ -58,6 +58,55 @@ impl AotKey {
     }
 }
 
+/// Code that is mapped from a file of ours.
+#[derive(Clone, Copy)]
+pub enum MappedCode<'a> {
+    Component(&'a Component),
+    Module(&'a Module),
+}
+
+impl MappedCode<'_> {
+    /// Releases the pages of a compiled file that loading and starting it have touched. They stay in the kernel's page
+    /// cache, where a call finds them; a function that nobody calls costs no memory for its code.
+    pub fn release(self) {
+        let image = match self {
+            MappedCode::Component(component) => component.image_range(),
+            MappedCode::Module(module) => module.image_range(),
+        };
+        for pages in file_pages(&(image.start.addr()..image.end.addr())).unwrap_or_default() {
+            let start = image.start.with_addr(pages.start).cast_mut().cast();
+            // JUSTIFICATION: there is no safe call that drops pages of a mapping that is somebody else's.
+            // SAFETY: the pages are inside the mapping that is alive as long as what `self` borrows, and hold what the file
+            // holds: `file_pages` left out those that were written to, and nobody writes once it is loaded.
+            // Reading one of them, from whichever thread, maps it again.
+            #[allow(unsafe_code, reason = "see above")]
+            let dropped = unsafe { rustix::mm::madvise(start, pages.len(), rustix::mm::Advice::LinuxDontNeed) };
+            if let Err(error) = dropped {
+                tracing::debug!(%error, "pages of a compiled file stay");
+            }
+        }
+    }
+}
+
+/// A compiled module in a file without a name, of which only this process knows.
+pub struct ModuleFile(File);
+
+impl ModuleFile {
+    /// Maps the module. What it holds is in the kernel's page cache and not in our memory: nobody pays for what is not used.
+    pub fn map(&self, engine: &Engine) -> wasmtime::Result<Module> {
+        let file = self.0.try_clone()?;
+        // JUSTIFICATION: only what is loaded from a file is mapped from it, and wasmtime cannot check machine code, so it has
+        // no safe call for this.
+        // SAFETY: `deserialize_open_file` needs a file that `Engine::precompile_module` made and nobody changes while it is
+        // mapped. `AotCache::module_file` wrote it, and it has no name: nobody else has a handle of it, and nobody writes
+        // to this one.
+        #[allow(unsafe_code, reason = "see above")]
+        let module = unsafe { Module::deserialize_open_file(engine, file) }?;
+        MappedCode::Module(&module).release();
+        Ok(module)
+    }
+}
+
 /// A file that is being written; removed unless it is kept. It is locked while it is open, so that a file that was left
 /// behind can be recognised.
 pub struct UnfinishedFile<'a> {
@@ -115,19 +164,11 @@ impl AotCache {
         Some(loaded.map(|component| (component, note)))
     }
 
-    /// Compiles a module that only this process uses, and maps it from a file without a name. What it holds is in the kernel's
-    /// page cache and not in our memory: nobody pays for what is not used.
-    pub fn mapped(&self, engine: &Engine, module: &[u8]) -> wasmtime::Result<Module> {
+    /// Compiles a module that only this process uses.
+    pub fn module_file(&self, engine: &Engine, module: &[u8]) -> wasmtime::Result<ModuleFile> {
         let mut file = nameless_file(&self.directory)?;
         file.write_all(&engine.precompile_module(module)?)?;
-        // JUSTIFICATION: only what is loaded from a file is mapped from it, and wasmtime cannot check machine code, so it has
-        // no safe call for this.
-        // SAFETY: `deserialize_open_file` needs a file that `Engine::precompile_module` made and nobody changes while it is
-        // mapped. It was just written, by us, and has no name: the only handle of it goes to the engine.
-        #[allow(unsafe_code, reason = "see above")]
-        unsafe {
-            Module::deserialize_open_file(engine, file)
-        }
+        Ok(ModuleFile(file))
     }
 
     /// Removes a file that cannot be used.
@@ -158,24 +199,6 @@ impl AotCache {
             return None;
         }
         Some(file)
-    }
-
-    /// Releases the pages of a compiled file that loading and starting it have touched. They stay in the kernel's page
-    /// cache, where a call finds them; a function that nobody calls costs no memory for its code.
-    pub fn release(&self, component: &Component) {
-        let image = component.image_range();
-        for pages in file_pages(&(image.start.addr()..image.end.addr())).unwrap_or_default() {
-            let start = image.start.with_addr(pages.start).cast_mut().cast();
-            // JUSTIFICATION: there is no safe call that drops pages of a mapping that is somebody else's.
-            // SAFETY: the pages are inside the mapping that `component` keeps alive, and hold what the file
-            // holds: `file_pages` left out those that were written to, and nobody writes once it is loaded.
-            // Reading one of them, from whichever thread, maps it again.
-            #[allow(unsafe_code, reason = "see above")]
-            let dropped = unsafe { rustix::mm::madvise(start, pages.len(), rustix::mm::Advice::LinuxDontNeed) };
-            if let Err(error) = dropped {
-                tracing::debug!(%error, "pages of a compiled file stay");
-            }
-        }
     }
 
     /// Creates a file for the code that is being compiled.

@@ -27,6 +27,7 @@ mod streams;
 
 use std::borrow::Cow;
 
+use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::limits::{Compiling, Limit, Limits, Profile};
@@ -34,7 +35,7 @@ use crate::wasm::aot::AotKey;
 use crate::wasm::engine::Engines;
 use crate::wasm::engine::config;
 use crate::wasm::restore::{self, Flavour};
-use crate::wasm::snapshot::{self, StateLayout};
+use crate::wasm::snapshot::{self, StateLayout, state_module};
 
 pub use crate::wasm::world::{HttpVersion, interface};
 pub use adapt::{adapted, componentized};
@@ -81,7 +82,21 @@ pub struct Compiled {
     pub restorable: Result<(), String>,
     pub flavour: Flavour,
     /// Of a Runtime for functions.
-    pub state: Option<StateLayout>,
+    pub state: Option<RuntimeState>,
+}
+
+/// What instances of a Runtime are given before INIT has made their function's own state.
+pub struct RuntimeState {
+    pub layout: StateLayout,
+    /// One for all functions: the pool keeps memory of each module whose instances have gone, for its next ones.
+    pub empty: Module,
+}
+
+impl RuntimeState {
+    fn new(engine: &wasmtime::Engine, layout: StateLayout) -> wasmtime::Result<RuntimeState> {
+        let empty = Module::new(engine, state_module(&layout, &[], &layout.globals))?;
+        Ok(RuntimeState { layout, empty })
+    }
 }
 
 /// Compiles a component within these bounds, or maps the cached code.
@@ -146,7 +161,8 @@ fn kept(engines: &Engines, engine: &wasmtime::Engine, key: &AotKey, flavour: Fla
     };
     let note: Note = serde_json::from_slice(&note).ok()?;
     let restorable = note.unsuitable.map_or(Ok(()), Err);
-    Some(Ok(Compiled { component, inspection: note.inspection, restorable, flavour, state: note.state }))
+    let state = note.state.map(|layout| RuntimeState::new(engine, layout)).transpose();
+    Some(state.map(|state| Compiled { component, inspection: note.inspection, restorable, flavour, state }))
 }
 
 /// Loads code that was just compiled. Code that cannot be loaded is removed, so that it is not found again at each start.

@@ -37,7 +37,7 @@ pub struct Engines {
     /// The number of live viewer instances.
     pub(super) viewer_live: Arc<AtomicU32>,
     pub(super) viewer_linker: Linker<ViewerState>,
-    pub(super) worker_linker: Linker<WorkerState>,
+    pub(super) worker_linker: Arc<Linker<WorkerState>>,
 }
 
 impl Engines {
@@ -47,7 +47,7 @@ impl Engines {
         let (viewer, worker) = (running(Profile::Viewer)?, running(Profile::Worker)?);
         let fuel = FuelScale::measure(&viewer)?;
         let viewer_linker = sealed::linker(&viewer)?;
-        let worker_linker = linker::linker(&worker)?;
+        let worker_linker = Arc::new(linker::linker(&worker)?);
         let (refusals, viewer_live) = (Refusals::default(), Arc::default());
         Ok(Engines { viewer, worker, fuel, aot, compiler, refusals, viewer_live, viewer_linker, worker_linker })
     }

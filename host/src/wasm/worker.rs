@@ -35,10 +35,11 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::timeout;
-use wasmtime::component::{ComponentExportIndex, Func, Instance, InstancePre};
+use wasmtime::component::{Component, ComponentExportIndex, Func, Instance, InstancePre, Linker};
 use wasmtime::{Module, Store};
 use wasmtime_wasi::p2::bindings::{Command, CommandIndices};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyIndices};
@@ -47,6 +48,7 @@ use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
 use crate::failure::Failure;
 use crate::limits::{Limit, Limits, instantiation, worker};
 use crate::wasm::abi::Moment;
+use crate::wasm::aot::ModuleFile;
 use crate::wasm::compile::Compiled;
 use crate::wasm::compile::error::CompileError;
 use crate::wasm::engine::Engines;
@@ -66,7 +68,7 @@ const START_TIMEOUT: Duration = Duration::from_millis(instantiation::WORKER_MS);
 
 /// A worker component, linked and ready to be instantiated.
 pub struct WorkerCode {
-    pre: InstancePre<WorkerState>,
+    pre: ArcSwap<InstancePre<WorkerState>>,
     handles: [Option<ComponentExportIndex>; Moment::ALL.len()],
     handler: Option<ComponentExportIndex>,
     http: Option<HttpIndices>,
@@ -77,6 +79,7 @@ pub struct WorkerCode {
     deadline: Duration,
     surroundings: Surroundings,
     own_init: Option<OwnInit>,
+    snapshot: Option<KeptSnapshot>,
     snapshot_bytes: u64,
     /// A Runtime has written a function's own error to the log itself, with its stack.
     is_runtime: bool,
@@ -87,6 +90,12 @@ struct OwnInit {
     handler: String,
     /// Of the first attempt; for the second it has as much time as a call.
     limits: Limits,
+}
+
+/// What the instances of a function of a Runtime begin with, where INIT has been run before.
+struct KeptSnapshot {
+    file: ModuleFile,
+    linker: Arc<Linker<WorkerState>>,
 }
 
 enum HttpIndices {
@@ -130,14 +139,7 @@ impl WorkerCode {
         surroundings: Surroundings,
     ) -> Result<WorkerCode, CompileError> {
         let (component, http) = (&compiled.component, compiled.inspection.http);
-        let pre = match state {
-            None => engines.worker_linker.instantiate_pre(component),
-            Some(state) => {
-                let mut linker = engines.worker_linker.clone();
-                linker.root().module(snapshot::STATE, state).and_then(|()| linker.instantiate_pre(component))
-            }
-        };
-        let pre = pre.map_err(CompileError::Wasmtime)?;
+        let pre = linked(&engines.worker_linker, component, state).map_err(CompileError::Wasmtime)?;
         let handles = Moment::ALL.map(|moment| {
             let instance = component.get_export_index(None, interface(moment))?;
             component.get_export_index(Some(&instance), "handle")
@@ -153,7 +155,7 @@ impl WorkerCode {
         };
         let cpu_us = limits.value(Limit::CpuUs);
         Ok(WorkerCode {
-            pre,
+            pre: ArcSwap::from_pointee(pre),
             handles,
             handler,
             http,
@@ -164,6 +166,7 @@ impl WorkerCode {
             deadline: Duration::from_millis(limits.value(Limit::DeadlineMs)),
             surroundings,
             own_init: None,
+            snapshot: None,
             snapshot_bytes: state.map_or(0, |state| {
                 let image = state.image_range();
                 (image.end.addr() - image.start.addr()) as u64
@@ -191,7 +194,8 @@ impl WorkerCode {
     /// If it is to run INIT for itself, that comes next (`WorkerInstance::initialise`).
     pub async fn instantiate(&self, left: Option<LeftFiles>) -> Result<WorkerInstance, Failure> {
         let state = WorkerState::new(&self.limits, &self.surroundings, left).map_err(host)?;
-        let mut store = Store::new(self.pre.engine(), state);
+        let pre = self.pre.load_full();
+        let mut store = Store::new(pre.engine(), state);
         store.limiter(|state| &mut state.growth);
         let handles_max = usize_value(&self.limits, Limit::Handles);
         store.set_max_component_handles(handles_max);
@@ -204,7 +208,7 @@ impl WorkerCode {
         let meter = store.data().meter.clone();
         store.call_hook_async(toll::Toll { meter: meter.clone(), fuel: self.fuel });
 
-        let start = meter.run(self.pre.instantiate_async(&mut store), START_TIMEOUT);
+        let start = meter.run(pre.instantiate_async(&mut store), START_TIMEOUT);
         let instance = match timeout(START_TIMEOUT, start).await {
             Ok(Ok(Ok(instance))) => instance,
             Ok(Ok(Err(error))) => return Err(failure(&mut store, &self.limits, &error)),
@@ -293,6 +297,17 @@ impl WorkerInstance {
             || self.store.data_mut().holds_more_than(most)
             || self.store.concurrent_resource_table().is_some_and(|tasks| holdings::are_more_than(tasks, most))
     }
+}
+
+fn linked(
+    linker: &Linker<WorkerState>,
+    component: &Component,
+    state: Option<&Module>,
+) -> wasmtime::Result<InstancePre<WorkerState>> {
+    let Some(state) = state else { return linker.instantiate_pre(component) };
+    let mut linker = linker.clone();
+    linker.root().module(snapshot::STATE, state)?;
+    linker.instantiate_pre(component)
 }
 
 fn failure(store: &mut Store<WorkerState>, limits: &Limits, error: &wasmtime::Error) -> Failure {

@@ -204,9 +204,7 @@ impl Edge {
     }
 
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the edge runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
+        resident_bytes(&self.child)
     }
 
     pub fn signal(&self, name: &str) {
@@ -257,4 +255,11 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     std::fs::write(&new, bytes).unwrap();
     std::fs::rename(&new, &path).unwrap();
     path
+}
+
+/// What a process holds of memory, pages of files included.
+pub fn resident_bytes(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the program runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
 }

@@ -5,27 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use wasmtime::Module;
 use wasmtime::component::WasmList;
 
 use crate::failure::Failure;
 use crate::limits::worker::POLLED_PER_CPU;
 use crate::limits::{Limit, Limits, OverMaximum, init as limits};
-use crate::wasm::compile::Compiled;
+use crate::wasm::aot::ModuleFile;
+use crate::wasm::compile::error::CompileError;
+use crate::wasm::compile::{Compiled, RuntimeState};
 use crate::wasm::engine::Engines;
 use crate::wasm::init::InitError;
 use crate::wasm::snapshot::{self, StateLayout, state_module};
 use crate::wasm::worker::invoke::HandlerError;
 use crate::wasm::worker::state::Surroundings;
 use crate::wasm::worker::tmp::KeptStorage;
-use crate::wasm::worker::{OwnInit, WorkerCode, WorkerInstance, failure, host};
+use crate::wasm::worker::{KeptSnapshot, OwnInit, WorkerCode, WorkerInstance, failure, host, linked};
 
 /// What a Runtime for functions exports besides the handler.
 const INTERFACE: &str = "edgeward:runtime/code@0.1.0";
 
 /// Where the instances of a function begin.
 pub struct InitialState {
-    pub module: Module,
+    pub snapshot: ModuleFile,
     /// What INIT has written to `/tmp`.
     pub tmp: Option<Arc<KeptStorage>>,
     /// What INIT logged.
@@ -41,22 +42,48 @@ pub async fn initial_state(
     function: &Limits,
     surroundings: Surroundings,
 ) -> Result<InitialState, InitError> {
-    let layout = layout(runtime)?;
+    let RuntimeState { layout, empty } = state(runtime)?;
     let time = |limit, least| function.value(limit).max(least);
     let (cpu_us, ms) = (time(Limit::CpuUs, limits::FUNCTION_CPU_US), time(Limit::DeadlineMs, limits::FUNCTION_MS));
     let limits = timed(function, cpu_us, ms).map_err(|error| not_runnable(&error.to_string()))?;
-    let empty = state(engines, &state_module(layout, &[], &layout.globals))?;
-    let code = WorkerCode::new(engines, runtime, Some(&empty), &limits, surroundings)?;
+    let code = WorkerCode::new(engines, runtime, Some(empty), &limits, surroundings)?;
     let mut instance = code.instantiate(None).await.map_err(InitError::Failed)?;
     instance.load(&code, handler, &limits).await?;
     let saved = instance.saved(layout).await;
     let initialised = saved.map_err(|error| InitError::Failed(failure(&mut instance.store, &limits, &error)))?;
     let (log, tmp) = (instance.take_log(), instance.store.data().tmp.keep());
     drop((instance, code));
-    Ok(InitialState { module: state(engines, &initialised)?, tmp, log })
+    // It has no code, so that it is compiled here: its data is copied.
+    let snapshot = engines.aot.module_file(&engines.worker, &initialised).map_err(|error| InitError::Failed(host(error)))?;
+    Ok(InitialState { snapshot, tmp, log })
 }
 
 impl WorkerCode {
+    /// The code of a function whose instances begin as INIT has ended.
+    pub fn of_snapshot(
+        engines: &Engines,
+        runtime: &Compiled,
+        file: ModuleFile,
+        function: &Limits,
+        surroundings: Surroundings,
+    ) -> Result<WorkerCode, CompileError> {
+        let state = file.map(&engines.worker).map_err(CompileError::Wasmtime)?;
+        let code = WorkerCode::new(engines, runtime, Some(&state), function, surroundings)?;
+        let snapshot = KeptSnapshot { file, linker: engines.worker_linker.clone() };
+        Ok(WorkerCode { snapshot: Some(snapshot), ..code })
+    }
+
+    /// Maps the snapshot anew, for the instances that are made from now on. As long as the module is there that was mapped
+    /// before, the engine's pool keeps memory of its instances that are gone: up to `memory_resident_bytes` of what each has
+    /// written, and the pages that it has read.
+    pub fn renew(&self) -> wasmtime::Result<()> {
+        let Some(snapshot) = &self.snapshot else { return Ok(()) };
+        let component = self.pre.load().component().clone();
+        let state = snapshot.file.map(component.engine())?;
+        self.pre.store(Arc::new(linked(&snapshot.linker, &component, Some(&state))?));
+        Ok(())
+    }
+
     /// The code of a function whose instances run INIT, each for itself.
     pub fn with_own_init(
         engines: &Engines,
@@ -65,11 +92,10 @@ impl WorkerCode {
         function: &Limits,
         surroundings: Surroundings,
     ) -> Result<WorkerCode, InitError> {
-        let layout = layout(runtime)?;
+        let empty = &state(runtime)?.empty;
         let limits = timed(function, limits::FUNCTION_CPU_US, limits::FUNCTION_MS);
         let limits = limits.map_err(|error| not_runnable(&error.to_string()))?;
-        let empty = state(engines, &state_module(layout, &[], &layout.globals))?;
-        let code = WorkerCode::new(engines, runtime, Some(&empty), function, surroundings)?;
+        let code = WorkerCode::new(engines, runtime, Some(empty), function, surroundings)?;
         Ok(WorkerCode { own_init: Some(OwnInit { handler: handler.to_owned(), limits }), ..code })
     }
 
@@ -79,17 +105,12 @@ impl WorkerCode {
     }
 }
 
-fn layout(runtime: &Compiled) -> Result<&StateLayout, InitError> {
+fn state(runtime: &Compiled) -> Result<&RuntimeState, InitError> {
     runtime.state.as_ref().ok_or_else(|| not_runnable("it is no Runtime for functions"))
 }
 
 fn timed(function: &Limits, cpu_us: u64, ms: u64) -> Result<Limits, OverMaximum> {
     function.clone().with(Limit::CpuUs, cpu_us)?.with(Limit::DeadlineMs, ms)
-}
-
-/// It has no code, so that it is compiled here: its data is copied.
-fn state(engines: &Engines, module: &[u8]) -> Result<Module, InitError> {
-    engines.aot.mapped(&engines.worker, module).map_err(|error| InitError::Failed(host(error)))
 }
 
 fn not_runnable(why: &str) -> InitError {
