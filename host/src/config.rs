@@ -457,30 +457,30 @@ pub struct Site {
     pub error_pages: Vec<ErrorPage>,
 }
 
-/// A hook at the origin.
+/// Which function a hook at the origin is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OriginHook {
+pub enum OriginHookName {
     /// A function of the configuration.
     Declared(String),
     /// One that the AWS APIs make: it need not be there yet.
     Api(QualifiedName),
 }
 
-impl OriginHook {
+impl OriginHookName {
     /// The function of the configuration.
     pub fn declared(&self) -> Option<&String> {
         match self {
-            OriginHook::Declared(name) => Some(name),
-            OriginHook::Api(_) => None,
+            OriginHookName::Declared(name) => Some(name),
+            OriginHookName::Api(_) => None,
         }
     }
 }
 
-impl fmt::Display for OriginHook {
+impl fmt::Display for OriginHookName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OriginHook::Declared(name) => f.write_str(name),
-            OriginHook::Api(name) => name.fmt(f),
+            OriginHookName::Declared(name) => f.write_str(name),
+            OriginHookName::Api(name) => name.fmt(f),
         }
     }
 }
@@ -512,8 +512,8 @@ pub struct Behavior {
     /// None: upgrades are not passed on.
     pub websocket: Option<WebSocket>,
     pub viewer_request: Option<String>,
-    pub origin_request: Option<OriginHook>,
-    pub origin_response: Option<OriginHook>,
+    pub origin_request: Option<OriginHookName>,
+    pub origin_response: Option<OriginHookName>,
     pub viewer_response: Option<String>,
     /// Origin hooks see request bodies.
     pub include_body: bool,

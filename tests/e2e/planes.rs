@@ -281,7 +281,7 @@ fn a_function_of_the_api_is_the_hook_of_a_site() {
 
     // Another version is seen by the next request, and its place is one of the account's.
     both.do_(
-        "aws.update_function_configuration(FunctionName=\"guard\", Description=\"second\")\nupdated(\"guard\")\n\
+        "aws.update_function_configuration(FunctionName=\"guard\", Timeout=5)\nupdated(\"guard\")\n\
          aws.publish_version(FunctionName=\"guard\")\n\
          aws.update_alias(FunctionName=\"guard\", Name=\"live\", FunctionVersion=\"2\")",
     );

@@ -15,7 +15,7 @@ use super::policies::Policies;
 use super::reader::{self, Declared, TableReader, Text};
 use super::signing::KeyGroups;
 use super::{
-    Behavior, CachePolicy, ForwardedHeaders, Forwarding, Geo, OriginHook, ResponseHeaders, Site, ViewerProtocol, WebSocket,
+    Behavior, CachePolicy, ForwardedHeaders, Forwarding, Geo, OriginHookName, ResponseHeaders, Site, ViewerProtocol, WebSocket,
 };
 use crate::cache::freshness::Mode;
 use crate::cache::key::Encodings;
@@ -218,16 +218,10 @@ fn behavior(
     };
     let viewer_protocol = viewer_protocol(table);
     let websocket = websocket(table);
-    let mut hook = |table: &mut TableReader<'_>, key, profile| {
-        let text = table.text(key)?;
-        let function = references.functions.resolve(table.report, &text)?;
-        references.uses.note(profile, &function, text.span());
-        Some(function)
-    };
-    let viewer_request = hook(table, "viewer_request", Profile::Viewer);
-    let viewer_response = hook(table, "viewer_response", Profile::Viewer);
+    let viewer_request = declared(table, "viewer_request", Profile::Viewer, references);
     let origin_request = origin_hook(table, "origin_request", references);
     let origin_response = origin_hook(table, "origin_response", references);
+    let viewer_response = declared(table, "viewer_response", Profile::Viewer, references);
     let include_body = table.flag("include_body").unwrap_or(false);
     if let (true, false, Some(value)) = (include_body, table.has("origin_request"), table.value("include_body")) {
         let remedy = "add `origin_request`, or remove `include_body`";
@@ -269,19 +263,29 @@ fn behavior(
     })
 }
 
+/// `key = "NAME"`: a function of the configuration.
+fn declared(
+    table: &mut TableReader<'_>,
+    key: &'static str,
+    profile: Profile,
+    references: &mut References<'_, '_>,
+) -> Option<String> {
+    let text = table.text(key)?;
+    let function = references.functions.resolve(table.report, &text)?;
+    references.uses.note(profile, &function, text.span());
+    Some(function)
+}
+
 /// `key = "NAME"`, or `key = { api = "NAME:ALIAS" }`.
-fn origin_hook(table: &mut TableReader<'_>, key: &'static str, references: &mut References<'_, '_>) -> Option<OriginHook> {
+fn origin_hook(table: &mut TableReader<'_>, key: &'static str, references: &mut References<'_, '_>) -> Option<OriginHookName> {
     if table.value(key)?.get_ref().is_table() {
         let mut hook = table.table(key)?;
         let text = hook.required_text("api", "\"NAME:ALIAS\"");
         hook.finish();
         let name = api_function(table, &text?, references.functions, references.apis, &format!("{key} = "))?;
-        return Some(OriginHook::Api(name));
+        return Some(OriginHookName::Api(name));
     }
-    let text = table.text(key)?;
-    let function = references.functions.resolve(table.report, &text)?;
-    references.uses.note(Profile::Worker, &function, text.span());
-    Some(OriginHook::Declared(function))
+    declared(table, key, Profile::Worker, references).map(OriginHookName::Declared)
 }
 
 /// Compresses only with codings in the policy's key: otherwise a client would get a response compressed for another one.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{Config, OriginHook, OriginKind};
+use crate::config::{Config, OriginHookName, OriginKind};
 use crate::wasm::abi::Moment;
 use crate::wasm::compile::Inspection;
 
@@ -44,8 +44,8 @@ fn roles(config: &Config) -> Vec<(&str, Role)> {
         for behavior in &site.behaviors {
             let hooks = [
                 (Moment::ViewerRequest, behavior.viewer_request.as_ref()),
-                (Moment::OriginRequest, behavior.origin_request.as_ref().and_then(OriginHook::declared)),
-                (Moment::OriginResponse, behavior.origin_response.as_ref().and_then(OriginHook::declared)),
+                (Moment::OriginRequest, behavior.origin_request.as_ref().and_then(OriginHookName::declared)),
+                (Moment::OriginResponse, behavior.origin_response.as_ref().and_then(OriginHookName::declared)),
                 (Moment::ViewerResponse, behavior.viewer_response.as_ref()),
             ];
             for (moment, function) in hooks {

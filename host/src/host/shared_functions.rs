@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::snapshot::Snapshot;
-use crate::config::{self, Config, InputSnapshot, OriginHook, OriginKind};
+use crate::config::{self, Config, InputSnapshot, OriginHookName, OriginKind};
 use crate::function::defined::DefinedFunction;
 use crate::function::named::FunctionsByName;
 use crate::function::revision::Revision;
@@ -40,7 +40,7 @@ pub(super) fn warn_of_missing(config: &Config, functions: &FunctionsByName) {
     for site in &config.sites {
         let hooks = site.behaviors.iter().flat_map(|behavior| [&behavior.origin_request, &behavior.origin_response]);
         for hook in hooks.flatten() {
-            if let OriginHook::Api(function) = hook
+            if let OriginHookName::Api(function) = hook
                 && functions.has(function) == Some(false)
             {
                 tracing::warn!(site = site.name, %function, "the AWS APIs have no such function yet; until they do, the hook fails");

@@ -113,7 +113,7 @@ fn an_error_names_the_file_that_has_it() {
              --> sites/a.toml:7:1
               |
             7 | included = 1
-              | ^^^^^^^^ allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `websocket`, `websocket_idle_s`, `viewer_request`, `viewer_response`, `origin_request`, `origin_response`, `include_body`, `cache_policy`, `allowed_methods`, `origin_request_policy`, `response_headers_policy`, `viewer_headers`, `forwarded_headers`, `compress`, `trusted_key_groups`, `behavior`
+              | ^^^^^^^^ allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `websocket`, `websocket_idle_s`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `allowed_methods`, `origin_request_policy`, `response_headers_policy`, `viewer_headers`, `forwarded_headers`, `compress`, `trusted_key_groups`, `behavior`
         "#]],
     );
 }

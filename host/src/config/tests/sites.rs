@@ -118,7 +118,7 @@ behaviour = []
               --> edge.toml:27:1
                |
             27 | behaviour = []
-               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `websocket`, `websocket_idle_s`, `viewer_request`, `viewer_response`, `origin_request`, `origin_response`, `include_body`, `cache_policy`, `allowed_methods`, `origin_request_policy`, `response_headers_policy`, `viewer_headers`, `forwarded_headers`, `compress`, `trusted_key_groups`, `behavior`
+               | ^^^^^^^^^ did you mean `behavior`? allowed here: `name`, `hosts`, `default_root_object`, `error_page`, `origin`, `viewer_protocol`, `websocket`, `websocket_idle_s`, `viewer_request`, `origin_request`, `origin_response`, `viewer_response`, `include_body`, `cache_policy`, `allowed_methods`, `origin_request_policy`, `response_headers_policy`, `viewer_headers`, `forwarded_headers`, `compress`, `trusted_key_groups`, `behavior`
         "#]],
     );
 }

@@ -39,17 +39,17 @@ pub(crate) struct HeldHook {
 impl OriginHook {
     /// The configuration has been checked.
     pub(crate) fn new(
-        hook: &config::OriginHook,
+        hook: &config::OriginHookName,
         aliases: &Aliases,
         named: &Arc<FunctionsByName>,
         telemetry: &Telemetry,
     ) -> anyhow::Result<OriginHook> {
         match hook {
-            config::OriginHook::Declared(name) => {
+            config::OriginHookName::Declared(name) => {
                 let alias = aliases.get(name).with_context(|| format!("function `{name}` is not deployed"))?;
                 Ok(OriginHook::Declared(alias.clone()))
             }
-            config::OriginHook::Api(name) => {
+            config::OriginHookName::Api(name) => {
                 let (functions, metrics) = (named.clone(), telemetry.function(&name.name));
                 Ok(OriginHook::Api(Box::new(ApiHook { name: name.clone(), functions, metrics })))
             }

@@ -68,7 +68,7 @@ impl Behavior {
                 .map(|name| parts.aliases.get(name).cloned().with_context(|| format!("function `{name}` is not deployed")))
                 .transpose()
         };
-        let origin_hook = |hook: &Option<config::OriginHook>| {
+        let origin_hook = |hook: &Option<config::OriginHookName>| {
             hook.as_ref().map(|hook| OriginHook::new(hook, parts.aliases, parts.named, parts.telemetry)).transpose()
         };
         let method = |name: &String| Method::from_bytes(name.as_bytes()).with_context(|| format!("method `{name}`"));

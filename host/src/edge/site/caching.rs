@@ -114,8 +114,8 @@ fn behavior_identity(site: &str, behavior: &config::Behavior, mode: Mode) -> Ide
     let hooks = [&behavior.origin_request, &behavior.origin_response];
     let [request, response] = hooks.map(|hook| match hook {
         None => String::new(),
-        Some(config::OriginHook::Declared(name)) => name.clone(),
-        Some(config::OriginHook::Api(name)) => format!("api {name}"),
+        Some(config::OriginHookName::Declared(name)) => name.clone(),
+        Some(config::OriginHookName::Api(name)) => format!("api {name}"),
     });
     let include_body = if behavior.include_body { "body" } else { "" };
     // What is forwarded besides the key affects answers, too: once less is forwarded, the old ones must not be used.
