@@ -86,32 +86,31 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     let result = log::start(arguments.log).and_then(|()| match arguments.command {
-        Command::New(args) => done(new::run(&args)),
-        Command::Build(args) => done(build::run(&args)),
-        Command::Dev(args) => done(dev::run(&args)),
-        Command::Init(args) => done(init::run(&args)),
-        Command::Serve(args) => done(serve::run(&args)),
-        Command::Check(args) => done(check::run(&args)),
-        Command::Inspect(args) => done(inspect::run(&args)),
-        Command::Test(args) => done(test::run(&args)),
-        Command::Invoke(args) => done(invoke::run(&args)),
-        Command::Bench(args) => done(bench::run(&args)),
-        Command::Cache(args) => done(cache::run(&args)),
-        Command::Credentials(args) => done(credentials::run(&args)),
-        Command::Deploy(args) => done(deploy::run(&args)),
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Dev(args) => dev::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Invoke(args) => invoke::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Cache(args) => cache::run(&args),
+        Command::Credentials(args) => credentials::run(&args),
+        Command::Deploy(args) => deploy::run(&args),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Logs(args) => done(logs::run(&args)),
+        Command::Logs(args) => logs::run(&args),
         Command::Completions(args) => {
             shell::completions(&args, &Arguments::command());
-            Ok(ExitCode::SUCCESS)
+            Ok(())
         }
-        Command::Man(args) => done(shell::man(&args, Arguments::command())),
-        Command::Compile(args) => done(compile::run(&args)),
+        Command::Man(args) => shell::man(&args, Arguments::command()),
+        Command::Compile(args) => compile::run(&args),
     });
     match result {
-        Ok(code) => code,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit(&error),
     }
 }

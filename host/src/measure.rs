@@ -7,6 +7,7 @@ mod chart;
 mod fuel;
 mod function;
 mod host_calls;
+mod invocation;
 mod minimal;
 mod shares;
 

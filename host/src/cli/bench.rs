@@ -7,7 +7,6 @@ mod shares;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -16,13 +15,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::UsageError;
 use super::output::say;
 use super::source::{self, LanguageOption, RuntimesOption, Workshop};
-use crate::function::call::{Invocation, InvokeContext};
 use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::language::Language;
 use crate::limits::Profile;
 use crate::limits::command::OPERATORS;
-use crate::loops::LoopMarks;
 use crate::measure::{self, Class, ColdWarmReport, EnvironmentKind, MeasuredCode, MeasuredFunction, Prices, human};
 use crate::runtime::Runtimes;
 use crate::wasm::compile::{self, Compiler, HttpVersion};
@@ -204,13 +201,9 @@ fn function(subject: &FunctionFile<'_>) -> anyhow::Result<ColdWarmReport> {
         let spec = Spec { policy, min_warm: Some(provisioned), own_init, ..Spec::new("bench", code.id(), Profile::Worker) };
         Ok::<Arc<Revision>, anyhow::Error>(workshop.deploy(spec, &code)?)
     };
-    let invocation = |revision: &Revision| {
-        let context = InvokeContext::local(revision.name(), "bench".to_owned(), revision.limits(), SystemTime::now());
-        Invocation { event: event.clone(), context, stream: None, passed: LoopMarks::default() }
-    };
     let bytes = usize::try_from(std::fs::metadata(file)?.len()).unwrap_or(usize::MAX);
     let has_init = subject.language.is_some();
-    let function = MeasuredFunction { bytes, deploy: &deploy, has_init, invocation: &invocation };
+    let function = MeasuredFunction { bytes, deploy: &deploy, has_init, event };
     let bar = progress()?;
     let report = measure::function_cold_warm(&function, subject.rounds, |share| advance(&bar, share));
     bar.finish_and_clear();

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::UsageError;
 use super::configuration::ConfigFile;
-use super::output::say;
+use super::output::{count, say};
 use super::source::{RuntimesOption, Workshop};
 use crate::config::{self, Certificate, Config, ConfigErrors, Fault, Function, Judges, Loaded};
 use crate::function::build::DeployError;
@@ -138,7 +138,6 @@ fn certificate(certificate: &Certificate) -> Vec<Fault> {
 }
 
 fn summary(config: &Config) -> String {
-    let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     let parts = [
         count(config.sites.len(), "site"),
         count(config.sites.iter().map(|site| site.behaviors.len()).sum(), "behavior"),

@@ -9,15 +9,14 @@ mod host;
 mod sites;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use serde_json::json;
 
-use self::finding::{Finding, count};
+use self::finding::Finding;
 use self::host::Examination;
 use super::FAILED;
 use super::api::{ApiClient, ApiOptions};
-use super::output::say;
+use super::output::{count, say};
 use super::template::{self, TemplateFile};
 use crate::account::Account;
 use crate::advice::Severity;
@@ -54,7 +53,7 @@ struct Diagnosis {
     about: String,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let Diagnosis { findings, about } = match &args.file {
         None => host(args)?,
         Some(file) if file.extension().is_some_and(|extension| extension == "toml") => configuration(args, file)?,
@@ -68,7 +67,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let notes = findings.len() - warnings;
         say!("{about}: {}, {}", count(warnings, "warning"), count(notes, "note"));
     }
-    Ok(if warnings == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    if warnings == 0 { Ok(()) } else { std::process::exit(i32::from(FAILED)) }
 }
 
 fn show(finding: &Finding) {

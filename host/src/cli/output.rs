@@ -18,6 +18,11 @@ pub(super) fn all(text: &[u8]) {
     end(io::stdout().write_all(text).and_then(|()| io::stdout().flush()));
 }
 
+/// `1 site`, `2 sites`.
+pub(super) fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 fn end(written: io::Result<()>) {
     match written {
         Ok(()) => {}

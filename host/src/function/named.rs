@@ -53,7 +53,7 @@ pub struct HeldVersion {
     pub call: Box<dyn HeldCall>,
 }
 
-/// The right to run one call, until this is dropped.
+/// The right to run one call, until this is dropped. A call that is given up before it has ended is in no log.
 pub trait HeldCall {
     /// The call has ended: it is logged and counted as all calls of its function.
     fn ended(self: Box<Self>, outcome: HookOutcome) -> HookOutcome;

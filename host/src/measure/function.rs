@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
+use super::invocation::invocation;
 use super::{ColdWarmReport, Distribution, InstanceStage, ns};
 use crate::function::call::{Call, Invocation, InvokeOutcome};
 use crate::function::lane::WorkerLane;
@@ -16,7 +19,8 @@ pub struct MeasuredFunction<'a> {
     pub deploy: &'a dyn Fn(&EnvironmentKind) -> anyhow::Result<Arc<Revision>>,
     /// It has an INIT: its environments may begin with a snapshot, or run it for themselves.
     pub has_init: bool,
-    pub invocation: &'a dyn Fn(&Revision) -> Invocation,
+    /// As JSON.
+    pub event: Bytes,
 }
 
 /// How its environments come to be, and go.
@@ -62,7 +66,7 @@ pub fn function_cold_warm(
     let tasks = tokio::task::LocalSet::new();
     let lane = WorkerLane::new(0);
     let call = |revision: &Arc<Revision>| -> anyhow::Result<(InvokeOutcome, Duration)> {
-        let call = Call::Invoke((function.invocation)(revision));
+        let call = Call::Invoke(invocation(revision, function.event.clone()));
         let start = Instant::now();
         let outcome = tasks.block_on(&runtime, async { revision.call(&lane, call).await }).into_invoke();
         let took = start.elapsed();
@@ -77,7 +81,7 @@ pub fn function_cold_warm(
     let code = fresh.worker_code().ok_or_else(|| anyhow::anyhow!("it is no function"))?;
     let (mut instantiate, mut first, mut begun, mut teardown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let Invocation { event, context, stream, passed } = (function.invocation)(&fresh);
+        let Invocation { event, context, stream, passed } = invocation(&fresh, function.event.clone());
         let start = Instant::now();
         let mut instance = tasks.block_on(&runtime, code.instantiate(None))?;
         let made = Instant::now();

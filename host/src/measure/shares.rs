@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Serialize;
 use tokio::task::LocalSet;
 use wasm_encoder::{
     BlockType, CodeSection, ExportKind, ExportSection, Function, FunctionSection, MemorySection, MemoryType, Module, TypeSection,
 };
 
-use crate::function::call::{Call, Invocation};
+use super::invocation::invocation;
+use crate::function::call::Call;
 use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 
@@ -24,17 +26,15 @@ pub struct ThreadShare {
 
 /// Calls functions at the same time, on one thread, each of which runs until its limits end it. `memory_mb` is what each is
 /// configured with.
-pub fn shares(
-    functions: &[(u32, Arc<Revision>)],
-    invocation: &dyn Fn(&Revision) -> Invocation,
-) -> anyhow::Result<Vec<ThreadShare>> {
+pub fn shares(functions: &[(u32, Arc<Revision>)]) -> anyhow::Result<Vec<ThreadShare>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let lane = std::rc::Rc::new(WorkerLane::new(0));
     let tasks = LocalSet::new();
     let calls: Vec<_> = functions
         .iter()
         .map(|(_, revision)| {
-            let (revision, lane, call) = (revision.clone(), lane.clone(), Call::Invoke(invocation(revision)));
+            let (revision, lane, call) =
+                (revision.clone(), lane.clone(), Call::Invoke(invocation(revision, Bytes::from_static(b"{}"))));
             tasks.spawn_local(async move { revision.call(&lane, call).await.into_invoke().usage.fuel })
         })
         .collect();

@@ -57,7 +57,8 @@ impl LambdaFamilies {
             name: name.to_owned(),
             invocations: of(&self.invocations),
             errors: of(&self.errors),
-            throttles: self.throttles.clone(),
+            provisioned: of(&self.provisioned),
+            spillover: of(&self.spillover),
             duration: self.duration.with_label_values(&[name]),
             running: self.running.with_label_values(&[name]),
             families: self.clone(),
@@ -70,7 +71,8 @@ pub struct LambdaMetrics {
     name: String,
     invocations: IntCounter,
     errors: IntCounter,
-    throttles: IntCounterVec,
+    provisioned: IntCounter,
+    spillover: IntCounter,
     duration: Histogram,
     running: IntGauge,
     families: LambdaFamilies,
@@ -82,10 +84,9 @@ pub struct RunningExecution(IntGauge);
 impl LambdaMetrics {
     /// A call is admitted. `provisioned` says whether it has a place that is provisioned, if its version has any.
     pub fn began(&self, provisioned: Option<bool>) -> RunningExecution {
-        let kind = |family: &IntCounterVec| family.with_label_values(&[&self.name]).inc();
         match provisioned {
-            Some(true) => kind(&self.families.provisioned),
-            Some(false) => kind(&self.families.spillover),
+            Some(true) => self.provisioned.inc(),
+            Some(false) => self.spillover.inc(),
             None => {}
         }
         self.running.inc();
@@ -103,7 +104,7 @@ impl LambdaMetrics {
 
     /// A call was refused.
     pub fn throttled(&self, reason: &str) {
-        self.throttles.with_label_values(&[self.name.as_str(), reason]).inc();
+        self.families.throttles.with_label_values(&[self.name.as_str(), reason]).inc();
     }
 
     /// The function is gone: nobody asks for its series any more. What a call says that still runs is not told.

@@ -50,6 +50,7 @@ impl HeldCall for HookOfSite {
         let failure = outcome.result.as_ref().err();
         let error = failure.and_then(|failure| ErrorPayload::of_failure(failure, &self.request_id, self.revision.limits()));
         match (failure, &error) {
+            // It has not run, and is in no log; a refusal is counted.
             (Some(failure), None) => drop(not_run(self.admitted.entry.metrics(&self.registry.metrics), failure)),
             _ => {
                 let end = CallEnd { request_id: &self.request_id, segment: None, error: error.as_ref() };

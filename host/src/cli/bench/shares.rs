@@ -1,18 +1,12 @@
 //! What functions of different memory get of a processor that all of them want.
 
-use std::time::SystemTime;
-
-use bytes::Bytes;
 use serde_json::json;
 
 use super::super::output::say;
 use super::super::source::{RuntimesOption, Workshop};
-use crate::function::call::{Invocation, InvokeContext};
-use crate::function::revision::Revision;
 use crate::function::spec::Spec;
 use crate::limits::lambda::{MEMORY_MB_MAX, MEMORY_MB_MIN, MEMORY_MB_PER_CPU};
 use crate::limits::{Limit, Limits, Profile};
-use crate::loops::LoopMarks;
 use crate::measure;
 
 #[derive(Debug, clap::Args)]
@@ -43,11 +37,7 @@ pub(super) fn run(args: &Shares) -> anyhow::Result<()> {
             Ok((memory_mb, workshop.deploy(spec, &code)?))
         })
         .collect();
-    let invocation = |revision: &Revision| {
-        let context = InvokeContext::local(revision.name(), "bench".to_owned(), revision.limits(), SystemTime::now());
-        Invocation { event: Bytes::from_static(b"{}"), context, stream: None, passed: LoopMarks::default() }
-    };
-    let shares = measure::shares(&functions?, &invocation)?;
+    let shares = measure::shares(&functions?)?;
     if args.json {
         say!("{:#}", json!({ "seconds": args.seconds, "functions": shares }));
         return Ok(());

@@ -29,8 +29,3 @@ impl Finding {
         Finding { trap: None, severity: Severity::Warning, function: None, message, remedy: None, place }
     }
 }
-
-/// `2 warnings`.
-pub(super) fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::finding::{Finding, count};
+use super::finding::Finding;
 use crate::advice::{self, Advice};
 use crate::cli::api::{ApiClient, there};
+use crate::cli::output::count;
 use crate::percent::encoded;
 
 /// Services that call functions and do not wait

@@ -32,11 +32,12 @@ impl Revision {
         };
         let unfinished = UnfinishedCall::of(self, acquired.start);
         let HookCall { moment, event, passed, context, .. } = call;
+        let init_log = instance.inner().take_log();
         let called = instance.inner().call(pool.code(), moment, event.into_owned(), context, passed).await;
         unfinished.end();
         let reported = called.result.as_ref().ok().and_then(|answer| abi::reported(answer));
         let served = reported.as_ref().map_or(Served::Whole, |failure| Served::Refused(failure.category()));
-        let outcome = self.concluded(pool, instance, acquired, called, |_| served);
+        let outcome = self.concluded(pool, instance, acquired, init_log, called, |_| served);
         match reported {
             Some(failure) => Outcome { result: Err(failure), ..outcome },
             None => outcome,
@@ -54,11 +55,10 @@ impl Revision {
         let init_log = instance.inner().take_log();
         let called = instance.inner().invoke(pool.code(), event, context, stream, passed).await;
         unfinished.end();
-        let outcome = self.concluded(pool, instance, acquired, called, |answer| match answer {
+        self.concluded(pool, instance, acquired, init_log, called, |answer| match answer {
             Ok(_) => Served::Whole,
             Err(_) => Served::Refused(GUEST_ERROR),
-        });
-        Outcome { init_log, ..outcome }
+        })
     }
 
     /// Decides about the instance of a call that has ended, and tells what it cost.
@@ -67,6 +67,7 @@ impl Revision {
         pool: &Arc<WorkerPool>,
         mut instance: Instance,
         acquired: Acquired,
+        init_log: String,
         called: WorkerCallResult<T>,
         served: impl FnOnce(&T) -> Served,
     ) -> Outcome<T> {
@@ -83,7 +84,7 @@ impl Revision {
             waited_us: u64::try_from(acquired.waited.as_micros()).unwrap_or(u64::MAX),
         };
         self.finish(pool, instance, acquired.start, elapsed, called.fuel, called.result.as_ref().map(served));
-        Outcome { result: called.result, usage, log, init_log: String::new() }
+        Outcome { result: called.result, usage, log, init_log }
     }
 
     /// Lets a wasi:http component answer a request. Dropped before the head of the response is here, it takes the task
