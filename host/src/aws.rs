@@ -13,6 +13,7 @@
 //! | `lambda` | functions |
 //! | `logs` | what functions have logged |
 //! | `secrets`, `parameters`, with `kept` and `sealed` | Secrets Manager and Parameter Store |
+//! | `queue_desk` | what waits, for who operates the host |
 //! | `iam`, `sts` | users, roles, policies; who the caller is |
 //!
 //! I know neither sockets nor the edge: a request comes whole, and an answer leaves whole.
@@ -33,6 +34,7 @@ mod parameters;
 mod policy;
 mod private_file;
 mod query;
+mod queue_desk;
 pub mod request;
 mod sealed;
 mod secrets;
@@ -58,7 +60,7 @@ use crate::function::named::NamedFunctions;
 use crate::limits::Compiling;
 use crate::limits::lambda::HASHED_INLINE_BYTES;
 use crate::network::{Grants, Vpcs};
-use crate::store::Store;
+use crate::store::{Backlog, Store};
 use crate::telemetry::{ApiMetrics, Tracer};
 use authorization::{Authority, Caller, RequestContext};
 use credentials::Credential;
@@ -66,6 +68,7 @@ use error::ApiError;
 use lambda::{CodeFolders, Foundry, Registry};
 use logs::Logs;
 use parameters::ParameterStore;
+use queue_desk::QueueDesk;
 use request::{ApiRequest, ApiResponse, REQUEST_ID, refusal};
 use sealed::Vault;
 use secrets::Secrets;
@@ -88,6 +91,8 @@ pub struct ApiSettings<'a> {
     /// Where functions find the APIs.
     pub endpoint: SocketAddr,
     pub metrics: ApiMetrics,
+    /// Whether the clock of events may be moved, to try out what would take days.
+    pub may_move_clock: bool,
     /// Records calls of functions.
     pub tracer: Option<Tracer>,
 }
@@ -99,6 +104,7 @@ pub struct Api {
     logs: Arc<Logs>,
     secrets: Arc<Secrets>,
     parameters: Arc<ParameterStore>,
+    queue: Arc<QueueDesk>,
     metrics: ApiMetrics,
 }
 
@@ -107,6 +113,7 @@ impl Api {
     /// Blocks for the disk.
     pub fn open(settings: ApiSettings<'_>) -> anyhow::Result<(Arc<Api>, Option<Credential>)> {
         let store = Arc::new(Store::open(settings.data_dir)?);
+        let backlog = Backlog::open(settings.data_dir)?;
         let (authority, first) = Authority::open(settings.data_dir, store.clone(), settings.account.clone())?;
         let authority = Arc::new(authority);
         let sealed = secrets::sealed_values(&store)?.or(parameters::sealed_values(&store)?);
@@ -128,9 +135,10 @@ impl Api {
             workers: settings.workers,
         };
         let logs = Logs::open(settings.data_dir, settings.account.clone())?;
-        let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone(), settings.tracer)?;
+        let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone(), settings.tracer, backlog)?;
         let metrics = settings.metrics;
-        Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, metrics }), first))
+        let queue = Arc::new(QueueDesk { queue: registry.events.clone(), may_move_clock: settings.may_move_clock });
+        Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, queue, metrics }), first))
     }
 
     /// Answers a request. Must run on a `LocalSet`.
@@ -168,6 +176,7 @@ impl Api {
             "logs" => self.by_target(caller, request, |api| api.logs.clone()).await,
             "secretsmanager" => self.by_target(caller, request, |api| api.secrets.clone()).await,
             "ssm" => self.by_target(caller, request, |api| api.parameters.clone()).await,
+            "edgeward" => self.by_target(caller, request, |api| api.queue.clone()).await,
             "iam" => self.by_query(caller, request, iam::answer).await,
             "sts" => self.by_query(caller, request, sts::answer).await,
             other => {
@@ -250,6 +259,12 @@ impl Api {
         answered
     }
 
+    /// Calls functions for the events that wait, on this lane, until `until` ends, and then until its calls have ended. Must run
+    /// on a `LocalSet`, once on each lane.
+    pub async fn work(&self, lane: Rc<WorkerLane>, until: impl Future<Output = ()>) {
+        lambda::work(self.registry.clone(), lane, until).await;
+    }
+
     /// Where a site finds the functions that are made here.
     pub fn functions(&self) -> Arc<dyn NamedFunctions> {
         self.registry.clone()
@@ -263,6 +278,14 @@ impl Api {
     /// Brings gauges up to date.
     pub fn measure(&self) {
         self.metrics.logs(self.logs.bytes(), self.logs.dropped());
+        match self.registry.events.totals() {
+            Ok(lines) => {
+                let oldest = |line: &str| self.registry.events.oldest_ms(line).ok().flatten().unwrap_or(0);
+                let told = lines.iter().map(|(line, total)| (line.as_str(), total.entries, total.bytes, oldest(line)));
+                self.metrics.waiting(told);
+            }
+            Err(error) => tracing::warn!("what waits cannot be measured: {error}"),
+        }
     }
 
     /// Writes what still waits to be written.
@@ -296,6 +319,16 @@ impl Api {
             request.body = chunked.decode(&request.body).map_err(|error| told(&error))?.into();
         }
         Ok((caller, claim.service))
+    }
+}
+
+impl TargetService for QueueDesk {
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+        QueueDesk::resources(request)
+    }
+
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
+        self.answer(request)
     }
 }
 

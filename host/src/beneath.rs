@@ -8,12 +8,12 @@
 //! is examined through a handle that cannot be read (`O_PATH`), then opened without waiting, then examined again.
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
 use crate::limits::origin;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
 /// What a path names.
@@ -26,6 +26,35 @@ pub enum FolderEntry {
 /// `root` is without links. Blocks as long as the file system does.
 pub fn open(root: &Path, relative: &Path) -> io::Result<FolderEntry> {
     open_by(resolve, root, relative)
+}
+
+/// Writes a file that is not there yet, with the folders on its way. No link is followed. It has its name once its bytes are on
+/// disk. Blocks.
+pub fn create(root: &Path, relative: &Path, bytes: &[u8]) -> io::Result<()> {
+    let elsewhere = || io::Error::from(io::ErrorKind::InvalidInput);
+    let (parent, name) = (relative.parent().ok_or_else(elsewhere)?, relative.file_name().ok_or_else(elsewhere)?);
+    let through = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open(root, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    for component in parent.components() {
+        let Component::Normal(folder) = component else { return Err(elsewhere()) };
+        match rustix::fs::mkdirat(&at, folder, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        at = rustix::fs::openat(&at, folder, through, Mode::empty())?;
+    }
+    let mut unfinished = std::ffi::OsString::from(".unfinished-");
+    unfinished.push(name);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(&at, &unfinished, flags, Mode::from_raw_mode(0o666))?);
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let named = written.and_then(|()| Ok(rustix::fs::renameat_with(&at, &unfinished, &at, name, RenameFlags::NOREPLACE)?));
+    if named.is_err() {
+        // What cannot be removed either stays; it has no name that anybody asks for.
+        let _ = rustix::fs::unlinkat(&at, &unfinished, AtFlags::empty());
+    }
+    named?;
+    Ok(rustix::fs::fsync(&at)?)
 }
 
 type Resolve = fn(&OwnedFd, &Path, &Path, OFlags) -> io::Result<OwnedFd>;
@@ -189,5 +218,25 @@ mod tests {
             }
             over.store(true, Ordering::Relaxed);
         });
+    }
+
+    #[test]
+    fn a_file_is_made_beneath_the_folder_or_nowhere() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("root");
+        std::fs::create_dir_all(root.join("there")).unwrap();
+        std::fs::create_dir_all(place.path().join("outside")).unwrap();
+        symlink(place.path().join("outside"), root.join("link")).unwrap();
+        for path in ["one", "there/two", "new/folder/three"] {
+            create(&root, Path::new(path), b"bytes").unwrap();
+            assert_eq!(std::fs::read(root.join(path)).unwrap(), b"bytes");
+            assert!(create(&root, Path::new(path), b"other").is_err(), "it is there");
+            assert_eq!(std::fs::read(root.join(path)).unwrap(), b"bytes");
+        }
+        for path in ["link/four", "../four", "/four", "there/..", ""] {
+            assert!(create(&root, Path::new(path), b"bytes").is_err(), "{path}");
+        }
+        assert_eq!(std::fs::read_dir(place.path().join("outside")).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(root.join("there")).unwrap().count(), 1);
     }
 }

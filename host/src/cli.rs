@@ -13,6 +13,7 @@ mod credentials;
 mod deploy;
 mod dev;
 mod doctor;
+mod duration;
 mod hints;
 mod init;
 pub mod inspect;
@@ -21,6 +22,7 @@ mod log;
 mod logs;
 mod new;
 mod output;
+mod queue;
 mod serve;
 mod shell;
 mod source;
@@ -68,6 +70,7 @@ enum Command {
     Deploy(deploy::Args),
     Doctor(doctor::Args),
     Logs(logs::Args),
+    Queue(queue::Args),
     Completions(shell::Completions),
     Man(shell::Man),
     #[command(hide = true)]
@@ -102,6 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Deploy(args) => deploy::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Logs(args) => logs::run(&args),
+        Command::Queue(args) => queue::run(&args),
         Command::Completions(args) => {
             shell::completions(&args, &Arguments::command());
             Ok(())

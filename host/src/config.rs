@@ -86,6 +86,8 @@ pub struct Server {
     pub api_buckets: Option<PathBuf>,
     /// Below which folders code of functions may be that is reloaded when it changes.
     pub api_hot_reload: Vec<PathBuf>,
+    /// Whether the clock of events may be moved: of hosts without a configuration, for trials.
+    pub api_movable_clock: bool,
     /// What functions of the API can be attached to: `[vpc.NAME]`.
     pub vpcs: Vpcs,
     /// Private: metrics, health, drain.

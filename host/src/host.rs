@@ -28,7 +28,7 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{SetOnce, watch};
 
 use crate::admin;
 use crate::aws::Api;
@@ -103,7 +103,7 @@ struct Shared {
     telemetry: Arc<Telemetry>,
     publisher: Publisher,
     /// Empty while there is none, or a predecessor still has its store.
-    api: OnceLock<Arc<Api>>,
+    api: SetOnce<Arc<Api>>,
     /// Held by who tells one plane of the other's functions.
     sharing: Mutex<()>,
     cache: Arc<Cache>,
@@ -170,7 +170,7 @@ impl Host {
         let shared = Arc::new(Shared {
             telemetry,
             publisher,
-            api: OnceLock::new(),
+            api: SetOnce::new(),
             sharing: Mutex::default(),
             cache,
             snapshot: ArcSwap::from_pointee(snapshot),

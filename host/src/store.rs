@@ -2,20 +2,23 @@
 //!
 //! One file of redb holds every record. A change is a transaction: it is on disk, whole, before `change` returns, or nothing
 //! of it is, whatever ends the process. Code is kept in files named after its digest (`blobs`), which are complete before a
-//! record names them.
+//! record names them. What waits to be done is in a file of its own (`backlog`).
 //!
 //! Records are JSON, so that an older program reads what a newer one has added, and a person reads both. I know nobody who
 //! calls.
 
+mod backlog;
 mod blobs;
 
 use std::ops::Bound;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use backlog::{Backlog, Due, Entry, LineChange, LineTotal, Place, Wanted};
 pub use blobs::{BlobDigest, Blobs};
 
 const FILE: &str = "edgeward.redb";
@@ -86,15 +89,7 @@ pub struct Store {
 impl Store {
     /// Opens the store of a data folder, which is made where there is none. Blocks.
     pub fn open(data_dir: &Path) -> Result<Store, StoreError> {
-        std::fs::create_dir_all(data_dir)?;
-        let file = data_dir.join(FILE);
-        // It holds secrets.
-        let options = std::os::unix::fs::OpenOptionsExt::mode(
-            std::fs::OpenOptions::new().create(true).read(true).write(true).truncate(false),
-            0o600,
-        )
-        .open(&file)?;
-        drop(options);
+        let file = private(data_dir, FILE)?;
         let database = Database::create(&file).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(file.display().to_string()),
             other => boxed(other),
@@ -169,6 +164,15 @@ impl Change {
         let mut table = self.0.open_table(collection.table()).map_err(boxed)?;
         table.remove(key).map(drop).map_err(boxed)
     }
+}
+
+/// A file of the data folder that nobody else may read: it holds secrets. Made where there is none.
+fn private(data_dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    std::fs::create_dir_all(data_dir)?;
+    let file = data_dir.join(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).read(true).write(true).truncate(false).mode(0o600).open(&file)?;
+    Ok(file)
 }
 
 fn read<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StoreError> {

@@ -11,6 +11,7 @@ mod emf;
 mod function;
 mod histogram;
 mod lambda;
+mod lambda_events;
 mod line;
 mod net;
 mod process;

@@ -106,6 +106,7 @@ impl ApiHost {
                 "buckets",
                 "--api-hot-reload",
                 "hot",
+                "--movable-clock",
             ]),
         };
         command.current_dir(folder.path()).stdout(out).stderr(log.try_clone().unwrap());
@@ -250,6 +251,7 @@ stories! {
     functions_have_tags: "tags", 8;
     functions_have_urls: "urls", 8;
     asynchronous_calls_are_configured: "events", 7;
+    events_are_called_until_they_are_over: "asynchronous", 11;
     who_calls_must_prove_it: "identity", 8;
     policies_decide_what_who_may_do: "iam", 20;
     secrets_are_kept: "secrets", 15;
@@ -329,6 +331,86 @@ fn what_was_answered_survives_the_end_of_the_process() {
     assert_eq!(host.python("from aws import *\nprint(aws.list_functions()['Functions'])"), "[]");
     let code = fs::read_dir(host.folder.path().join("data/code")).map_or(0, Iterator::count);
     assert_eq!(code, 0, "the code went with its function");
+}
+
+/// A function that takes its time, one call at a time, and tells a bucket of each.
+const WORK: &str = r#"
+import json
+from aws import *
+iam = client("iam")
+allow = lambda **more: json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **more}]})
+trust = allow(Principal={"Service": "lambda.amazonaws.com"}, Action="sts:AssumeRole")
+role = iam.create_role(RoleName="worker", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+iam.put_role_policy(RoleName="worker", PolicyName="put", PolicyDocument=allow(Action="s3:PutObject", Resource="*"))
+code = "import time\ndef lambda_handler(event, context):\n    time.sleep(0.02)\n    return event\n"
+create("slow", python(code), Role=role)
+aws.put_function_concurrency(FunctionName="slow", ReservedConcurrentExecutions=1)
+aws.put_function_event_invoke_config(FunctionName="slow", DestinationConfig={"OnSuccess": {"Destination": "arn:aws:s3:::over"}})
+"#;
+
+/// Sends events until it is killed; prints the id of each that was accepted.
+const SEND: &str = r#"
+from aws import *
+for n in range(10_000):
+    answer = aws.invoke(FunctionName="slow", InvocationType="Event", Payload=b"1")
+    print(answer["ResponseMetadata"]["RequestId"], flush=True)
+"#;
+
+/// The records in a folder, by the event that they are of.
+fn records(folder: &Path, found: &mut std::collections::BTreeMap<String, usize>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            records(&path, found);
+        } else if !path.file_name().unwrap().to_string_lossy().starts_with('.') {
+            let record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            *found.entry(record["requestContext"]["requestId"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+}
+
+#[test]
+fn no_event_that_was_accepted_is_lost_by_a_kill() {
+    let mut host = ApiHost::start();
+    let over = host.folder.path().join("buckets/over");
+    fs::create_dir(&over).unwrap();
+    host.python(WORK);
+    let mut accepted = std::collections::BTreeSet::new();
+    for round in 0..4 {
+        let mut sender = host.client(tools().join("aws/bin/python"));
+        let out = host.folder.path().join(format!("sent-{round}"));
+        sender.env("PYTHONPATH", stories()).args(["-B", "-c", SEND]);
+        let mut sender = sender.stdout(File::create(&out).unwrap()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let sent = || fs::read_to_string(&out).unwrap_or_default();
+        eventually("events are accepted", || sent().lines().count() >= 10 + 5 * round);
+        host = host.killed();
+        sender.kill().unwrap();
+        sender.wait().unwrap();
+        // The last line may be cut off.
+        let text = sent();
+        accepted.extend(text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(|line| line.trim().to_owned()));
+    }
+    let mut found = std::collections::BTreeMap::new();
+    eventually("all are over", || {
+        found.clear();
+        records(&over, &mut found);
+        accepted.iter().all(|id| found.contains_key(id))
+    });
+    let again = found.values().filter(|times| **times > 1).count();
+    assert!(again <= 4 * 65, "only what was under way is called or told again: {again}");
+    eventually("nothing waits", || {
+        let listed = host.client(edgeward().get_program()).args(["queue", "list"]).output().unwrap();
+        String::from_utf8_lossy(&listed.stdout) == "nothing waits\n"
+    });
+}
+
+#[test]
+fn the_clock_of_events_stands_unless_it_may_be_moved() {
+    let host = ApiHost::start_with("");
+    let moved = host.client(edgeward().get_program()).args(["queue", "advance", "1h"]).output().unwrap();
+    assert_eq!(moved.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&moved.stderr).into_owned();
+    assert!(told.contains("`--movable-clock`"), "{told}");
 }
 
 /// Changes functions until it is killed, and says what it was answered.

@@ -90,6 +90,12 @@ impl ApiError {
         ApiError { retry_after_s: Some(retry_after_s), ..error }.with("Reason", reason)
     }
 
+    /// An event that is not accepted since there is no room to keep it.
+    pub fn no_room(message: impl Into<ErrorText>, retry_after_s: u32) -> ApiError {
+        let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", message, Spelling::Typed);
+        ApiError { retry_after_s: Some(retry_after_s), ..error }
+    }
+
     /// The function's code or environment cannot run.
     pub fn not_runnable(code: &'static str, message: impl Into<ErrorText>) -> ApiError {
         ApiError::new(StatusCode::BAD_GATEWAY, code, message, Spelling::TypedCapital)

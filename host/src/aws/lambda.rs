@@ -3,6 +3,7 @@
 //! Source: botocore's model of the service (2015-03-31, `rest-json`).
 
 mod aliases;
+mod asynchronous;
 mod built;
 mod code;
 mod code_folders;
@@ -61,6 +62,7 @@ use crate::aws::lambda::route::{LambdaOperation, Route, route};
 use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::function::lane::WorkerLane;
 
+pub use asynchronous::work;
 pub use code::{download, download_of};
 pub use code_folders::CodeFolders;
 pub use deployed::Foundry;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::UsageError;
 use super::api::{ApiClient, ApiOptions};
+use super::duration;
 use super::output::say;
 use crate::limits::sam::{FOLLOW_MS, LATE_MS, PAGES};
 
@@ -24,27 +25,13 @@ pub(super) struct Args {
     #[arg(long, short)]
     follow: bool,
     /// How far to look back: a number with s, m, h or d.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
     since: Duration,
     /// Only events that match: a filter pattern of `CloudWatch` Logs.
     #[arg(long, value_name = "PATTERN")]
     filter: Option<String>,
     #[command(flatten)]
     api: ApiOptions,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || format!("`{text}` is no duration, such as 30s, 10m, 2h or 7d");
-    let unit = text.chars().last().ok_or_else(expected)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(expected()),
-    };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| expected())?;
-    number.checked_mul(seconds).filter(|seconds| *seconds <= 100 * 365 * 86_400).map(Duration::from_secs).ok_or_else(expected)
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -142,19 +129,4 @@ impl Tail {
 fn utc(time_ms: u64) -> String {
     let (s, ms) = (time_ms / 1_000, time_ms % 1_000);
     format!("{:02}:{:02}:{:02}.{ms:03}", s / 3_600 % 24, s / 60 % 60, s % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_is_a_number_with_a_unit() {
-        for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7_200), ("7d", 604_800), ("0s", 0)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
-        }
-        for text in ["", "m", "10", "10w", "-1m", "1.5h", "9999999999999999999d", "ä"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 }

@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// With `--api`, a folder below which the code of functions may be that is reloaded when it changes; may be given again.
     #[arg(long, value_name = "DIR", requires = "api", value_hint = clap::ValueHint::DirPath)]
     api_hot_reload: Vec<PathBuf>,
+    /// With `--api`, let the clock of events be moved, to try out in a moment what would take days: `edgeward queue advance`.
+    #[arg(long, requires = "api")]
+    movable_clock: bool,
     /// Take over from a running edge with the same data folder: it stops when this one is ready.
     #[arg(long)]
     replace: bool,
@@ -72,6 +75,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             let mut loaded = config::api_only(api, data_dir)?;
             loaded.config.server.api_buckets.clone_from(&args.api_buckets);
             loaded.config.server.api_hot_reload.clone_from(&args.api_hot_reload);
+            loaded.config.server.api_movable_clock = args.movable_clock;
             (path, loaded)
         }
     };

@@ -30,6 +30,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         api_network: Grants::default(),
         api_buckets: None,
         api_hot_reload: Vec::new(),
+        api_movable_clock: false,
         vpcs: Vpcs::default(),
         admin: None,
         admin_access: Arc::default(),

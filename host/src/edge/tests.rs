@@ -69,6 +69,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             api_network: Default::default(),
             api_buckets: None,
             api_hot_reload: vec![],
+            api_movable_clock: false,
             vpcs: Default::default(),
             https: vec![],
             admin: None,

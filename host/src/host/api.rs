@@ -24,7 +24,7 @@ use crate::function::build::Builder;
 use crate::function::lane::WorkerLane;
 use crate::limits::handover::ASK_AGAIN_MS;
 use crate::limits::lambda::{REQUEST_BYTES, REQUEST_BYTES_ALL};
-use crate::net::{Client, Pace, SteadyBody};
+use crate::net::{Client, DeparturePhase, Pace, SteadyBody};
 use crate::store::StoreError;
 
 /// Opens the APIs; where a predecessor still has the store, in the background.
@@ -72,6 +72,7 @@ fn opened(shared: &Shared, server: &Server, address: SocketAddr, builder: Arc<Bu
         endpoint,
         workers: server.workers,
         metrics: shared.telemetry.api(),
+        may_move_clock: server.api_movable_clock,
         tracer: shared.telemetry.started_tracer(),
     })?;
     if let Some(first) = first {
@@ -95,6 +96,16 @@ pub(super) fn share_functions(shared: &Shared) {
     let snapshot = shared.snapshot.load();
     api.define(&defined(&snapshot));
     warn_of_missing(&snapshot.config, &shared.publisher.named);
+}
+
+/// Calls functions for events that wait, from when the APIs are open until the host leaves.
+pub(super) async fn work(shared: Arc<Shared>, lane: Rc<WorkerLane>) {
+    let leaving = || shared.departure.reached(DeparturePhase::Leaving);
+    let api = tokio::select! {
+        api = shared.api.wait() => api,
+        () = leaving() => return,
+    };
+    api.work(lane, leaving()).await;
 }
 
 /// Where this machine reaches what listens on an address.

@@ -183,6 +183,7 @@ impl Reloader {
             api_network: kept.api_network,
             api_buckets: kept.api_buckets,
             api_hot_reload: kept.api_hot_reload,
+            api_movable_clock: kept.api_movable_clock,
             vpcs: kept.vpcs,
             admin: kept.admin,
             workers: kept.workers,

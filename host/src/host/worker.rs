@@ -56,7 +56,7 @@ fn run(
     let tasks = LocalSet::new();
     let (rules, departure, metrics) = (shared.rules.clone(), shared.departure.clone(), shared.telemetry.net());
     let bounds = Bounds { descriptors: shared.descriptors.for_clients(), ..Bounds::default() };
-    let snapshots = shared.clone();
+    let (snapshots, shared_by_events) = (shared.clone(), shared.clone());
     tasks.block_on(runtime, async move {
         let lane = Rc::new(WorkerLane::new(index));
         let caretaker = lane.clone();
@@ -65,6 +65,7 @@ fn run(
         if let Some(beats) = beats {
             tokio::task::spawn_local(beats);
         }
+        let working = tokio::task::spawn_local(api::work(shared_by_events, lane.clone()));
         let serving = net::serve(bounds, acceptors, rules, departure, metrics, move |client, request| {
             let served = match client.entrance {
                 Entrance::Sites => Ok(edge::serve(snapshots.snapshot.load().edge.clone(), lane.clone(), client, request)),
@@ -77,8 +78,14 @@ fn run(
                 }
             }
         });
+        let served = async {
+            let result = serving.await;
+            // It panicked, and has said so, or has ended.
+            let _ = working.await;
+            result
+        };
         tokio::select! {
-            result = serving => result.map_err(anyhow::Error::from),
+            result = served => result.map_err(anyhow::Error::from),
             () = too_late(shared) => {
                 tracing::warn!("the drain's time is up; requests that are still open are cut off");
                 Ok(())

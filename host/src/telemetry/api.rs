@@ -1,6 +1,6 @@
 //! The AWS APIs: operations by name and status, and calls of functions.
 
-use prometheus::{IntCounterVec, IntGauge};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::emf::{EmfMetrics, EmfSample};
 use super::lambda::{LambdaFamilies, LambdaMetrics};
@@ -14,6 +14,9 @@ pub struct ApiMetrics {
     functions: LambdaFamilies,
     log_bytes: IntGauge,
     logs_dropped: IntGauge,
+    waiting_events: IntGaugeVec,
+    waiting_bytes: IntGaugeVec,
+    oldest_ms: IntGaugeVec,
     emf: EmfMetrics,
 }
 
@@ -31,6 +34,17 @@ impl ApiMetrics {
                 &["code"],
             ),
             functions: LambdaFamilies::register(register),
+            waiting_events: register.gauges("edgeward_queue_events", "Events that wait, by line of the queue.", &["line"]),
+            waiting_bytes: register.gauges(
+                "edgeward_queue_bytes",
+                "Bytes of the events that wait, by line of the queue.",
+                &["line"],
+            ),
+            oldest_ms: register.gauges(
+                "edgeward_queue_oldest_milliseconds",
+                "Time since the event was accepted that is due first, by line of the queue.",
+                &["line"],
+            ),
             log_bytes: register.gauge("edgeward_logs_bytes", "Bytes of the log groups on disk."),
             emf: EmfMetrics::register(register),
             logs_dropped: register.gauge(
@@ -44,6 +58,20 @@ impl ApiMetrics {
     pub fn logs(&self, bytes: u64, dropped: u64) {
         self.log_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.logs_dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
+    }
+
+    /// What waits now, by line: events, their bytes, and how long the first has waited.
+    pub fn waiting<'a>(&self, lines: impl Iterator<Item = (&'a str, u64, u64, u64)>) {
+        // A line in which nothing waits is none.
+        for family in [&self.waiting_events, &self.waiting_bytes, &self.oldest_ms] {
+            family.reset();
+        }
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        for (line, events, bytes, oldest_ms) in lines {
+            self.waiting_events.with_label_values(&[line]).set(number(events));
+            self.waiting_bytes.with_label_values(&[line]).set(number(bytes));
+            self.oldest_ms.with_label_values(&[line]).set(number(oldest_ms));
+        }
     }
 
     /// An operation has ended.

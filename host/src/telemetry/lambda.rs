@@ -4,6 +4,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::histogram::{Histogram, HistogramVec};
+use super::lambda_events::{AsynchronousFamilies, AsynchronousMetrics};
 use super::register::{Register, readable};
 
 /// The series of all functions.
@@ -16,6 +17,7 @@ pub(super) struct LambdaFamilies {
     running: IntGaugeVec,
     provisioned: IntCounterVec,
     spillover: IntCounterVec,
+    asynchronous: AsynchronousFamilies,
 }
 
 impl LambdaFamilies {
@@ -48,6 +50,7 @@ impl LambdaFamilies {
                 "edgeward_lambda_provisioned_concurrency_spillover_invocations_total",
                 "Calls for which no provisioned concurrency was left (Lambda's ProvisionedConcurrencySpilloverInvocations).",
             ),
+            asynchronous: AsynchronousFamilies::register(register),
         }
     }
 
@@ -61,6 +64,7 @@ impl LambdaFamilies {
             spillover: of(&self.spillover),
             duration: self.duration.with_label_values(&[name]),
             running: self.running.with_label_values(&[name]),
+            asynchronous: self.asynchronous.function(name),
             families: self.clone(),
         }
     }
@@ -75,6 +79,7 @@ pub struct LambdaMetrics {
     spillover: IntCounter,
     duration: Histogram,
     running: IntGauge,
+    pub asynchronous: AsynchronousMetrics,
     families: LambdaFamilies,
 }
 
@@ -109,7 +114,9 @@ impl LambdaMetrics {
 
     /// The function is gone: nobody asks for its series any more. What a call says that still runs is not told.
     pub fn forget(&self, reasons: &[&str]) {
-        let LambdaFamilies { invocations, errors, throttles, duration, running, provisioned, spillover } = &self.families;
+        let LambdaFamilies { invocations, errors, throttles, duration, running, provisioned, spillover, asynchronous } =
+            &self.families;
+        asynchronous.forget(&self.name);
         let name = [self.name.as_str()];
         // One that has no sample was not there.
         for family in [invocations, errors, provisioned, spillover] {

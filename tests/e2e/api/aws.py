@@ -6,10 +6,17 @@ own, without functions, layers or settings. It asserts, and prints `ok NAME` aft
 
 import contextlib
 import io
+import json
+import os
 import re
+import threading
 import zipfile
 
 import boto3
+import botocore.auth
+import botocore.awsrequest
+import botocore.httpsession
+import botocore.session
 import botocore.waiter
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -100,7 +107,10 @@ def logged(group, pattern):
     wanted = {"logGroupName": group, "filterPattern": pattern}
     model = botocore.waiter.WaiterModel({"version": 2, "waiters": {"Logged": {
         "operation": "FilterLogEvents", "delay": 1, "maxAttempts": 60,
-        "acceptors": [{"matcher": "path", "argument": "length(events) > `0`", "expected": True, "state": "success"}],
+        "acceptors": [
+            {"matcher": "path", "argument": "length(events) > `0`", "expected": True, "state": "success"},
+            {"matcher": "error", "expected": "ResourceNotFoundException", "state": "retry"},
+        ],
     }}})  # fmt: skip
     botocore.waiter.create_waiter_with_client("Logged", model, logs).wait(**wanted)
     return logs.filter_log_events(**wanted)["events"]
@@ -175,3 +185,25 @@ def has(found, **expected):
 
 def matches(pattern, text):
     assert re.fullmatch(pattern, text), f"{text!r} does not match {pattern!r}"
+
+
+def own(operation, **members):
+    """An operation of Edgeward's own service, for which boto3 has no model."""
+    session = botocore.session.get_session()
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    headers = {"X-Amz-Target": f"Edgeward.{operation}", "Content-Type": "application/x-amz-json-1.1"}
+    request = botocore.awsrequest.AWSRequest("POST", endpoint, headers, json.dumps(members).encode())
+    botocore.auth.SigV4Auth(session.get_credentials(), "edgeward", "us-east-1").add_auth(request)
+    answer = botocore.httpsession.URLLib3Session().send(request.prepare())
+    told = json.loads(answer.content)
+    assert answer.status_code == 200, told
+    return told
+
+
+def eventually(what, look):
+    """What `look` returns, once it is something."""
+    for _ in range(1_200):
+        if found := look():
+            return found
+        threading.Event().wait(0.05)
+    raise AssertionError(f"{what}: in vain")

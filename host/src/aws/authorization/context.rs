@@ -42,6 +42,20 @@ impl<'a> RequestContext<'a> {
         }
     }
 
+    /// Of what the host does for a function by itself.
+    pub fn of_host(time: SystemTime) -> RequestContext<'static> {
+        RequestContext {
+            source_ip: IpAddr::from([127, 0, 0, 1]),
+            user_agent: None,
+            time,
+            secure: false,
+            keys: Vec::new(),
+            resource_tags: Vec::new(),
+            request_tags: Vec::new(),
+            tag_keys: Vec::new(),
+        }
+    }
+
     /// The same with one more key.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl Into<String>) -> RequestContext<'a> {

@@ -71,6 +71,20 @@ impl CodeFolders {
         if bytes.len() as u64 > PACKAGE_BYTES { Err(too_large()) } else { Ok(bytes) }
     }
 
+    /// Makes an object of a bucket that is there. Blocks for the disk.
+    pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) -> io::Result<()> {
+        let no_bucket = || io::Error::new(io::ErrorKind::NotFound, format!("there is no bucket `{bucket}`"));
+        let root = self.buckets.as_ref().ok_or_else(no_bucket)?;
+        let is_bucket = is_plain(bucket) && !bucket.contains('/');
+        if !is_bucket || !matches!(beneath::open(root, Path::new(bucket)), Ok(FolderEntry::Folder)) {
+            return Err(no_bucket());
+        }
+        if !is_plain(key) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{key}` is no path of a file")));
+        }
+        beneath::create(root, &Path::new(bucket).join(key), bytes)
+    }
+
     /// What a key of the bucket `hot-reload` names, if it is below a folder for it.
     pub fn hot(&self, key: &Path) -> Result<PathBuf, ApiError> {
         // Whether a path elsewhere is there is not told.

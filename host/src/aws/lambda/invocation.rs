@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
+use crate::aws::lambda::asynchronous;
 use crate::aws::lambda::identifier::FunctionIdentifier;
 use crate::aws::lambda::invoke::{CallInput, admit, resolve, run};
 use crate::aws::lambda::invoked::Invoked;
@@ -49,7 +50,7 @@ pub async fn invoke(
             resolve(registry, id)?;
             return Ok(empty(StatusCode::NO_CONTENT));
         }
-        "Event" => return Err(ApiError::not_there("The invocation type Event")),
+        "Event" => return asynchronous::accept(registry, request, id, event).await,
         _ => {}
     }
     let admitted = admit(registry, id)?;

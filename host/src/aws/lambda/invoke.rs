@@ -51,7 +51,7 @@ pub struct AdmittedCall {
 
 /// Whom a call is for.
 pub struct Resolved {
-    entry: Arc<FunctionEntry>,
+    pub entry: Arc<FunctionEntry>,
     function: Arc<Function>,
     deployed: Arc<Deployed>,
 }

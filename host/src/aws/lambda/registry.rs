@@ -14,6 +14,7 @@ use ring::rand::SystemRandom;
 
 use crate::account::Account;
 use crate::aws::error::ApiError;
+use crate::aws::lambda::asynchronous::CallLanes;
 use crate::aws::lambda::configuration::{State, Update};
 use crate::aws::lambda::defined::{function_of, is_of};
 use crate::aws::lambda::deployed::{Deployed, Foundry};
@@ -22,12 +23,14 @@ use crate::aws::lambda::layer_record::LayerRecord;
 use crate::aws::lambda::policy_record::malformed;
 use crate::aws::lambda::record::{Function, FunctionRecord, UrlRecord};
 use crate::aws::logs::Logs;
+use crate::events::clock::Clock;
+use crate::events::queue::EventQueue;
 use crate::function::build::DeployError;
 use crate::function::concurrency::account::{AccountConcurrency, ConcurrencyRefusal, FunctionConcurrency};
 use crate::function::defined::DefinedFunction;
 use crate::function_name::is_name;
 use crate::limits::lambda::{FUNCTIONS, NAME_CHARS};
-use crate::store::{BlobDigest, Change, Collection, Store, StoreError};
+use crate::store::{Backlog, BlobDigest, Change, Collection, Store, StoreError};
 use crate::telemetry::{ApiMetrics, LambdaMetrics, Tracer};
 use crate::wasm::init::InitError;
 
@@ -40,6 +43,9 @@ pub struct Registry {
     pub metrics: ApiMetrics,
     /// `None`: the host has no collector of traces.
     pub tracer: Option<Tracer>,
+    /// Events that wait for functions, and records that wait for destinations.
+    pub events: Arc<EventQueue>,
+    pub lanes: CallLanes,
     /// Signs the locations of archives. Another one in each process.
     pub downloads: hmac::Key,
     functions: RwLock<Functions>,
@@ -102,7 +108,13 @@ impl FunctionEntry {
 
 impl Registry {
     /// All functions of the store; nothing is built yet.
-    pub fn open(foundry: Foundry, logs: Arc<Logs>, metrics: ApiMetrics, tracer: Option<Tracer>) -> Result<Registry, ApiError> {
+    pub fn open(
+        foundry: Foundry,
+        logs: Arc<Logs>,
+        metrics: ApiMetrics,
+        tracer: Option<Tracer>,
+        backlog: Backlog,
+    ) -> Result<Registry, ApiError> {
         let foundry = Arc::new(foundry);
         let lane = BuildLane::start(&foundry).map_err(|error| ApiError::internal(&error))?;
         BuildLane::prepare(&foundry).map_err(|error| ApiError::internal(&error))?;
@@ -111,8 +123,22 @@ impl Registry {
             hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|error| ApiError::internal(&error))?;
         let functions = RwLock::default();
         let (reloading, uploading) = (tokio::sync::Mutex::default(), Mutex::default());
-        let registry =
-            Registry { foundry, lane, concurrency, logs, metrics, tracer, downloads, functions, changing, reloading, uploading };
+        let events = EventQueue::new(backlog, Clock::default())?;
+        let registry = Registry {
+            foundry,
+            lane,
+            concurrency,
+            logs,
+            metrics,
+            tracer,
+            events,
+            lanes: CallLanes::default(),
+            downloads,
+            functions,
+            changing,
+            reloading,
+            uploading,
+        };
         registry.load()?;
         Ok(registry)
     }

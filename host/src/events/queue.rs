@@ -1,0 +1,377 @@
+//! Lines of events that wait, and the claims of those that are worked on.
+//!
+//! A line has the events of one receiver. An event is on disk before `accept` returns, and leaves it when its claim is settled: it
+//! is done, or it is to be tried again later. A claim that is dropped, or dies with the process, leaves its event as it was, so
+//! that an event is tried at least once.
+//!
+//! What of a line is due and near is in memory (`ready`); the rest is on disk only, however much it is. What has been taken out of
+//! `ready` is skipped when more is read, until the commit is there that settles it.
+//!
+//!     accept ──► disk ──► arrived ──► ready ──► claim ──► done, again ──► disk ──► no longer taken
+//!                 └── read when `ready` is empty ──┘ └──► dropped: no longer taken, read again
+//!
+//! An event may arrive while the line is being read: whether the reader saw it is then unknown, and the line is read once more.
+//! An event that arrives when all that is due is in memory goes there itself, without being read.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use crate::events::clock::Clock;
+use crate::events::event::{Event, EventError};
+use crate::limits::events::{PEEK_BYTES, READY, READY_BYTES, WAITING_BYTES, WRITE_AGAIN_MS};
+use crate::store::{Backlog, Entry, LineChange, LineTotal, Place, StoreError, Wanted};
+
+/// Where events are put that cannot be read: they were written by a newer program, or by nobody.
+const UNREADABLE: &str = "unreadable";
+
+/// Why an event was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    #[error("{WAITING_BYTES} bytes of events wait already")]
+    Full,
+    #[error(transparent)]
+    Event(#[from] EventError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// When an event is due, and what it is, whoever it is for.
+pub type PeekedEvent = (u64, Result<Event<serde_json::Value>, EventError>);
+
+/// See the module.
+pub struct EventQueue {
+    backlog: Backlog,
+    pub clock: Clock,
+    lines: Mutex<BTreeMap<Arc<str>, Arc<Line>>>,
+    /// Names of lines that have events and are not worked on.
+    opened: Mutex<VecDeque<Arc<str>>>,
+    has_opened: Notify,
+    last_number: AtomicU64,
+}
+
+/// The events of one receiver.
+pub struct Line {
+    name: Arc<str>,
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+    /// Held by who reads.
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    ready: VecDeque<Entry>,
+    /// What is in `ready`, or claimed, or settled and not on disk yet.
+    taken: HashSet<Place>,
+    /// Whether all that is due is taken. What is due later is `next`, if it is known.
+    is_whole: bool,
+    /// Whether something has changed since the reader began.
+    has_changed: bool,
+    next_ms: Option<u64>,
+}
+
+impl EventQueue {
+    pub fn new(backlog: Backlog, clock: Clock) -> Result<Arc<EventQueue>, StoreError> {
+        let (lines, opened, has_opened) = (Mutex::default(), Mutex::default(), Notify::new());
+        let queue = Arc::new(EventQueue { backlog, clock, lines, opened, has_opened, last_number: AtomicU64::new(0) });
+        for name in queue.backlog.lines()?.into_keys().filter(|name| name != UNREADABLE) {
+            queue.line(&name);
+        }
+        Ok(queue)
+    }
+
+    /// The next line that has events and that nobody works on. Each is told once, until it is left.
+    pub async fn opened(&self) -> Arc<str> {
+        loop {
+            let first = self.opened.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            match first {
+                Some(name) => return name,
+                None => self.has_opened.notified().await,
+            }
+        }
+    }
+
+    /// Keeps an event for the receiver of a line. Ends when it is on disk.
+    pub async fn accept<H>(&self, line: &str, event: &Event<H>) -> Result<(), AcceptError>
+    where
+        H: Serialize + DeserializeOwned,
+    {
+        let accepted = self.prepare(line, event)?;
+        self.backlog.change(vec![accepted.change()]).await?;
+        self.arrived(accepted);
+        Ok(())
+    }
+
+    /// An event that is to be kept together with something else.
+    pub fn prepare<H>(&self, line: &str, event: &Event<H>) -> Result<Prepared, AcceptError>
+    where
+        H: Serialize + DeserializeOwned,
+    {
+        let bytes = event.to_bytes()?;
+        let waiting = u64::try_from(bytes.len()).ok().and_then(|bytes| bytes.checked_add(self.backlog.bytes()));
+        if waiting.is_none_or(|waiting| waiting > WAITING_BYTES) {
+            return Err(AcceptError::Full);
+        }
+        let now_ms = self.clock.now_ms();
+        let place = Place { due_ms: now_ms, number: self.number(now_ms) };
+        Ok(Prepared { line: line.into(), entry: Entry { place, bytes } })
+    }
+
+    /// Unique, and in the order of time, also after a restart: below a bit of the milliseconds there is room for a million.
+    fn number(&self, now_ms: u64) -> u64 {
+        let next = |last: u64| Some((last + 1).max(now_ms << 20));
+        let last = self.last_number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_else(|last| last);
+        next(last).unwrap_or(last)
+    }
+
+    /// Notes what is on disk.
+    fn arrived(&self, Prepared { line, entry }: Prepared) {
+        let line = self.line(&line);
+        let mut waiting = line.waiting();
+        if waiting.is_whole && entry.place.due_ms <= self.clock.now_ms() && waiting.ready.len() < READY {
+            waiting.taken.insert(entry.place);
+            waiting.ready.push_back(entry);
+        } else {
+            waiting.is_whole = false;
+        }
+        waiting.has_changed = true;
+        drop(waiting);
+        line.changed.notify_one();
+    }
+
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Line>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The line of a name. One that nobody works on is told to who does.
+    pub fn line(&self, name: &str) -> Arc<Line> {
+        let mut lines = self.lines();
+        if let Some(line) = lines.get(name) {
+            return line.clone();
+        }
+        let name: Arc<str> = name.into();
+        let (waiting, changed, reading) = (Mutex::default(), Notify::new(), tokio::sync::Mutex::default());
+        let line = Arc::new(Line { name: name.clone(), waiting, changed, reading });
+        lines.insert(name.clone(), line.clone());
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push_back(name);
+        self.has_opened.notify_one();
+        line
+    }
+
+    /// Forgets a line in which nothing waits; its name is told again when something does. Returns whether it is forgotten.
+    pub fn leave(&self, line: &Arc<Line>) -> bool {
+        let mut lines = self.lines();
+        let waiting = line.waiting();
+        let is_empty = waiting.is_whole && waiting.taken.is_empty() && waiting.next_ms.is_none();
+        drop(waiting);
+        if is_empty {
+            lines.remove(&line.name);
+        }
+        is_empty
+    }
+
+    /// The next event that is due, when it is. One claimant of a line gets each.
+    ///
+    /// Ends with nothing when nothing waits, not even for later.
+    pub async fn claim<H>(self: &Arc<Self>, line: &Arc<Line>) -> Result<Option<Claim<H>>, StoreError>
+    where
+        H: Serialize + DeserializeOwned,
+    {
+        loop {
+            let first = line.waiting().ready.pop_front();
+            if let Some(entry) = first {
+                match Event::of_bytes(&entry.bytes) {
+                    Ok(event) => return Ok(Some(self.claimed(line, entry.place, event))),
+                    Err(error) => self.set_aside(line, entry, &error).await,
+                }
+                continue;
+            }
+            let _alone = line.reading.lock().await;
+            if !line.waiting().ready.is_empty() {
+                continue;
+            }
+            if !line.begin_reading() {
+                match line.expects() {
+                    Expected::Nothing => return Ok(None),
+                    Expected::Claimed => line.changed.notified().await,
+                    Expected::At(next_ms) => tokio::select! {
+                        () = self.clock.reached(next_ms) => line.waiting().is_whole = false,
+                        () = line.changed.notified() => {}
+                    },
+                }
+                continue;
+            }
+            let (queue, reader) = (self.clone(), line.clone());
+            let read = tokio::task::spawn_blocking(move || queue.read(&reader)).await;
+            read.unwrap_or_else(|error| Err(StoreError::Io(std::io::Error::other(error))))?;
+        }
+    }
+
+    /// Reads what is due of a line. Blocks.
+    fn read(&self, line: &Line) -> Result<(), StoreError> {
+        let taken = line.waiting().taken.clone();
+        let wanted = Wanted { until_ms: self.clock.now_ms(), entries: READY, bytes: READY_BYTES };
+        let due = self.backlog.due(&line.name, wanted, |place| taken.contains(&place))?;
+        let mut waiting = line.waiting();
+        let left_due = due.next.is_some_and(|next| next.due_ms <= wanted.until_ms);
+        waiting.is_whole = !left_due && !waiting.has_changed;
+        waiting.next_ms = due.next.map(|next| next.due_ms);
+        for entry in due.entries {
+            // What has arrived meanwhile may be there already.
+            if waiting.taken.insert(entry.place) {
+                waiting.ready.push_back(entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn claimed<H>(self: &Arc<Self>, line: &Arc<Line>, place: Place, event: Event<H>) -> Claim<H> {
+        Claim { event, held: Held { queue: self.clone(), line: line.clone(), place, is_settled: false } }
+    }
+
+    async fn set_aside(self: &Arc<Self>, line: &Arc<Line>, entry: Entry, error: &EventError) {
+        tracing::error!(line = %line.name, "an event cannot be read, and is kept in the line `{UNREADABLE}`: {error}");
+        let held = Held { queue: self.clone(), line: line.clone(), place: entry.place, is_settled: false };
+        held.settle(vec![LineChange::Put { line: UNREADABLE.into(), entry }]).await;
+    }
+
+    /// What waits, by line.
+    pub fn totals(&self) -> Result<BTreeMap<String, LineTotal>, StoreError> {
+        self.backlog.lines()
+    }
+
+    /// Milliseconds since the first event of a line was accepted, of those that are due first.
+    pub fn oldest_ms(&self, line: &str) -> Result<Option<u64>, StoreError> {
+        let first = self.backlog.due(line, Wanted { until_ms: 0, entries: 0, bytes: 0 }, |_| false)?.next;
+        Ok(first.map(|first| self.clock.now_ms().saturating_sub(first.number >> 20)))
+    }
+
+    /// The first events of a line, with when they are due in milliseconds since 1970. None is taken. Blocks for the disk.
+    pub fn peek(&self, line: &str, most: usize) -> Result<Vec<PeekedEvent>, StoreError> {
+        let wanted = Wanted { until_ms: u64::MAX, entries: most, bytes: PEEK_BYTES };
+        let first = self.backlog.due(line, wanted, |_| false)?.entries;
+        Ok(first.into_iter().map(|entry| (entry.place.due_ms, Event::of_bytes(&entry.bytes))).collect())
+    }
+}
+
+impl Line {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is something to read; what changes from now on is noted.
+    fn begin_reading(&self) -> bool {
+        let mut waiting = self.waiting();
+        waiting.has_changed = false;
+        !waiting.is_whole
+    }
+
+    fn expects(&self) -> Expected {
+        let waiting = self.waiting();
+        match waiting.next_ms {
+            Some(next_ms) => Expected::At(next_ms),
+            None if waiting.taken.is_empty() => Expected::Nothing,
+            None => Expected::Claimed,
+        }
+    }
+}
+
+/// What a line waits for in which nothing is due.
+enum Expected {
+    Nothing,
+    /// What is worked on may come back.
+    Claimed,
+    /// Something is due then.
+    At(u64),
+}
+
+/// An event that is ready to be kept.
+#[derive(Debug)]
+pub struct Prepared {
+    line: Arc<str>,
+    entry: Entry,
+}
+
+impl Prepared {
+    fn change(&self) -> LineChange {
+        LineChange::Put { line: self.line.clone(), entry: self.entry.clone() }
+    }
+}
+
+/// An event that is worked on.
+pub struct Claim<H> {
+    pub event: Event<H>,
+    held: Held,
+}
+
+impl<H: Serialize + DeserializeOwned> Claim<H> {
+    /// The event is over; what follows from it is kept in the same moment. Ends when that is on disk.
+    pub async fn done(self, followed_by: Vec<Prepared>) {
+        let changes = followed_by.iter().map(Prepared::change).collect();
+        let queue = self.held.queue.clone();
+        self.held.settle(changes).await;
+        followed_by.into_iter().for_each(|prepared| queue.arrived(prepared));
+    }
+
+    /// The event is due again later, as it is now.
+    pub async fn again(self, wait_ms: u64) {
+        let (queue, line) = (self.held.queue.clone(), self.held.line.clone());
+        let bytes = match self.event.to_bytes() {
+            Ok(bytes) => bytes,
+            // Dropped, it is due at once, as it was.
+            Err(error) => return tracing::error!(line = %line.name, "an event is not put off: {error}"),
+        };
+        let place = Place { due_ms: queue.clock.now_ms() + wait_ms, number: self.held.place.number };
+        let prepared = Prepared { line: line.name.clone(), entry: Entry { place, bytes } };
+        self.held.settle(vec![prepared.change()]).await;
+        queue.arrived(prepared);
+    }
+}
+
+/// The place of an event that is worked on, until it is settled or dropped.
+struct Held {
+    queue: Arc<EventQueue>,
+    line: Arc<Line>,
+    place: Place,
+    is_settled: bool,
+}
+
+impl Held {
+    /// Removes the event and makes the changes, in one commit, however often it has to be tried: it must not be worked on again.
+    async fn settle(mut self, changes: Vec<LineChange>) {
+        // First, since what follows may be put in the same place.
+        let removed = LineChange::Remove { line: self.line.name.clone(), place: self.place };
+        let changes: Vec<_> = std::iter::once(removed).chain(changes).collect();
+        while let Err(error) = self.queue.backlog.change(changes.clone()).await {
+            tracing::error!(line = %self.line.name, "an event that is over is still kept; it is removed when that is possible: {error}");
+            tokio::time::sleep(Duration::from_millis(WRITE_AGAIN_MS)).await;
+        }
+        self.is_settled = true;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut waiting = self.line.waiting();
+        waiting.taken.remove(&self.place);
+        if !self.is_settled {
+            waiting.is_whole = false;
+            waiting.has_changed = true;
+        }
+        drop(waiting);
+        self.line.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests;
