@@ -34,6 +34,10 @@ pub enum Trap {
     Open,
     /// What it asks of AWS's APIs is refused.
     Role,
+    /// Something in a file is not what it seems.
+    File,
+    /// Who looks may not see all.
+    Unseen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -187,6 +191,18 @@ pub fn open_policy(whose: &str, statement: &str) -> Advice {
 pub fn no_role(whose: &str, role: &str) -> Advice {
     let message = format!("there is no role `{role}`, which {whose} has");
     Advice::note(Trap::Role, message, "what it asks of AWS's APIs is refused: make the role with `aws iam create-role`")
+}
+
+/// What an operation would tell of so many functions, or of the host, and may not tell whoever looks.
+pub fn unseen(service: &str, operation: &str, functions: usize) -> Advice {
+    let whose = match functions {
+        0 => "the host".to_owned(),
+        1 => "a function".to_owned(),
+        _ => format!("{functions} functions"),
+    };
+    let message = format!("{whose} could not be looked at for what {operation} tells: it was refused");
+    let remedy = format!("look with keys whose user may do `{service}:{operation}`");
+    Advice { remedy, ..Advice::warning(Trap::Unseen, message, "") }
 }
 
 #[cfg(test)]

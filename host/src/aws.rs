@@ -199,7 +199,7 @@ impl Api {
     ) -> (&'static str, ApiResponse) {
         let api = self.clone();
         let work = move || {
-            let (service, context) = (service(&api), RequestContext::of(&request, false));
+            let (service, context) = (service(&api), RequestContext::of(&request));
             let asked = service.asked(&request);
             let allowed = asked.iter().try_for_each(|(action, of)| api.authority.authorize(&caller, action, of, None, &context));
             match allowed {
@@ -221,7 +221,7 @@ impl Api {
     ) -> (&'static str, ApiResponse) {
         let api = self.clone();
         let work = move || {
-            let context = RequestContext::of(&request, false);
+            let context = RequestContext::of(&request);
             let (action, answered) = answer(&api.authority, &caller, &context, &request);
             (action, answered.unwrap_or_else(|error| query::refusal(&request, &error)))
         };

@@ -79,6 +79,8 @@ pub struct Server {
     pub https: Vec<SocketAddr>,
     /// The AWS APIs.
     pub api: Option<SocketAddr>,
+    /// The same over TLS.
+    pub api_https: Option<SocketAddr>,
     pub api_account: Account,
     /// Where functions of the API may connect to.
     pub api_network: Grants,

@@ -144,7 +144,8 @@ impl Host {
         // A taken port is told before anything is compiled, and clients that come early wait in the backlog.
         let wish = if launch.replace { handover::Wish::Replace } else { handover::Wish::Take };
         let mut sockets = sockets::gather(&server, launch.passed, wish)?;
-        let tls = if sockets.https.is_empty() { None } else { Some(Arc::new(TlsSlot::load(&server.certificates)?)) };
+        let is_secure = !sockets.https.is_empty() || sockets.api_https.is_some();
+        let tls = if is_secure { Some(Arc::new(TlsSlot::load(&server.certificates)?)) } else { None };
 
         let telemetry = Arc::new(Telemetry::new());
         telemetry.net().descriptors(descriptors.limit, descriptors.for_clients());
@@ -185,7 +186,8 @@ impl Host {
         });
 
         let waits = sockets.predecessor.is_some();
-        let api_address = sockets.api.as_ref().map(|listening| listening.address);
+        let [api_address, api_https] =
+            [&sockets.api, &sockets.api_https].map(|sockets| sockets.as_ref().map(|listening| listening.address));
         if let Some(address) = api_address {
             api::open(&shared, &server, address, builder, waits)?;
         }
@@ -224,6 +226,9 @@ impl Host {
         }
         if let Some(address) = api_address {
             tracing::info!(%address, "serving the AWS APIs");
+        }
+        if let Some(address) = api_https {
+            tracing::info!(%address, "serving the AWS APIs over TLS");
         }
         if let Some(address) = admin {
             tracing::info!(%address, "serving the admin port");

@@ -23,7 +23,7 @@ mod trace;
 
 pub use access::{AccessLog, Line};
 pub use admin::AdminMetrics;
-pub use api::ApiMetrics;
+pub use api::{ApiMetrics, HeldBytes};
 pub use cache::{CacheMetrics, CacheTier, FillResult};
 pub use edge::{EdgeMetrics, OriginMetrics, ResultType, SiteMetrics};
 pub use emf::EmfSample;
@@ -35,7 +35,7 @@ pub use register::{Family, FamilyKind};
 pub use reload::{HandoverResult, ReloadResult};
 pub use repeats::Occasion;
 pub use time::Timestamp;
-pub use trace::{OpenSpan, SpanKind, Trace, TraceContext, TraceSettings, Tracer, XraySegment};
+pub use trace::{OpenSpan, Span, SpanKind, Trace, TraceContext, TraceSettings, Tracer, XraySegment};
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -66,6 +66,7 @@ fn address_in(log: &str) -> Option<String> {
 pub(crate) struct ApiHost {
     child: Child,
     folder: tempfile::TempDir,
+    log: File,
     client: ApiClient,
 }
 
@@ -122,11 +123,19 @@ impl ApiHost {
             (Some(address), Some(keys)) => ApiClient { address, keys },
             _ => ApiClient::of(&text_of(&log), &fs::read_to_string(folder.path().join("out")).unwrap()).unwrap(),
         };
-        ApiHost { child, folder, client }
+        ApiHost { child, folder, log, client }
     }
 
     pub(crate) fn address(&self) -> &str {
         &self.client.address
+    }
+
+    /// Where the API is served over TLS.
+    fn secure_port(&self) -> String {
+        let log = text_of(&self.log);
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let line = lines.find(|line| line["message"] == "serving the AWS APIs over TLS").expect("it is served over TLS");
+        line["address"].as_str().and_then(|address| address.rsplit(':').next()).unwrap().to_owned()
     }
 
     pub(crate) fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -285,6 +294,90 @@ id = "sg-other"
 fn functions_reach_what_their_subnets_and_security_groups_permit() {
     let done = ApiHost::start_with(VPCS).story("vpc");
     assert!(done >= 10, "{done} steps");
+}
+
+const SECURE: &str = r#"
+import json, urllib.request
+from aws import *
+create("greeter", python("def lambda_handler(event, context):\n    return event['headers']['x-forwarded-proto']"))
+url = aws.create_function_url_config(FunctionName="greeter", AuthType="NONE")["FunctionUrl"]
+archive = aws.get_function(FunctionName="greeter")["Code"]["Location"]
+for at in [url, archive]:
+    assert at.startswith("https://") and aws.meta.endpoint_url.rsplit(":")[-1] in at, at
+called = json.loads(aws.invoke(FunctionName="greeter", Payload=b'{"headers": {"x-forwarded-proto": "asked"}}')["Payload"].read())
+assert called == "asked", called
+
+iam = client("iam")
+iam.create_user(UserName="careful")
+iam.put_user_policy(UserName="careful", PolicyName="secure", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "lambda:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}]}))
+key = iam.create_access_key(UserName="careful")["AccessKey"]
+print(key["AccessKeyId"], key["SecretAccessKey"])
+"#;
+
+const LIST: &str = "from aws import *\nprint(aws.list_functions()['Functions'][0]['FunctionName'])";
+
+/// A certificate for `localhost`, and that of its authority.
+fn issue_for_localhost(folder: &Path) -> PathBuf {
+    let (authority_key, key) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    // Else the two have one name, as of a certificate that has signed itself.
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "authority");
+    authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let bundle = folder.join("ca.pem");
+    fs::write(&bundle, authority.self_signed(&authority_key).unwrap().pem()).unwrap();
+    let mut own = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    own.use_authority_key_identifier_extension = true;
+    let own = own.signed_by(&key, &rcgen::Issuer::new(authority, authority_key)).unwrap();
+    fs::write(folder.join("chain.pem"), own.pem()).unwrap();
+    fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    bundle
+}
+
+#[test]
+fn the_apis_are_served_over_tls_with_the_certificates_of_the_sites() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = issue_for_localhost(folder.path());
+    let [chain, key] = ["chain.pem", "key.pem"].map(|name| folder.path().join(name).display().to_string());
+    let host = ApiHost::start_with(&format!(
+        "api_https = \"127.0.0.1:0\"\n[[server.certificate]]\nchain = \"{chain}\"\nkey = \"{key}\"\n"
+    ));
+    let secure = format!("https://localhost:{}", host.secure_port());
+    let run = |command: &mut Command| {
+        let ran = command.output().unwrap();
+        let told = [&ran.stdout[..], &ran.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
+        (ran.status.success(), told.join(""))
+    };
+    let python = |endpoint: &str, lines: &str| {
+        let mut python = host.client(tools().join("aws/bin/python"));
+        python.env("AWS_ENDPOINT_URL", endpoint).env("PYTHONPATH", stories()).args(["-B", "-c", lines]);
+        python
+    };
+    let (done, keys) = run(python(&secure, SECURE).env("AWS_CA_BUNDLE", &bundle));
+    assert!(done, "{keys}");
+    let (id, secret) = keys.split_once(' ').unwrap();
+    let careful = |endpoint: &str| {
+        let mut python = python(endpoint, LIST);
+        python.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_CA_BUNDLE", &bundle);
+        python
+    };
+    assert_eq!(run(&mut careful(&secure)), (true, "greeter".to_owned()));
+    let (done, told) = run(&mut careful(&format!("http://{}", host.address())));
+    assert!(!done && told.contains("AccessDeniedException"), "in clear text: {told}");
+    let (done, told) = run(&mut python(&secure, LIST));
+    assert!(!done && told.contains("CERTIFICATE_VERIFY_FAILED"), "without the authority: {told}");
+
+    let doctor = || {
+        let mut doctor = host.client(edgeward().get_program());
+        doctor.env("AWS_ENDPOINT_URL", &secure).arg("doctor");
+        doctor
+    };
+    let (_, told) = run(doctor().env("AWS_CA_BUNDLE", &bundle));
+    assert!(told.contains(&format!("1 function at {secure}")), "{told}");
+    assert!(!run(&mut doctor()).0);
+    let (done, told) = run(doctor().env("AWS_CA_BUNDLE", folder.path().join("none")));
+    assert!(!done && told.contains("cannot read AWS_CA_BUNDLE"), "{told}");
 }
 
 #[test]

@@ -87,6 +87,48 @@ fn the_traps_of_a_hosts_functions_are_told() {
     assert!(!text.contains("hunter2"), "a secret is not repeated: {text}");
 }
 
+/// A user who may list functions, and read their concurrency; prints the keys.
+const READER: &str = r#"
+from aws import *
+import json
+iam = client("iam")
+iam.create_user(UserName="reader")
+may = ["lambda:ListFunctions", "lambda:ListAliases", "lambda:GetFunctionConcurrency", "lambda:ListProvisionedConcurrencyConfigs"]
+iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": may, "Resource": "*"}]}))
+key = iam.create_access_key(UserName="reader")["AccessKey"]
+print(key["AccessKeyId"], key["SecretAccessKey"])
+"#;
+
+#[test]
+fn what_may_not_be_looked_at_is_told_and_the_rest_is_looked_at() {
+    let host = ApiHost::start();
+    host.python(FUNCTIONS);
+    let keys = host.python(READER);
+    let (id, secret) = keys.split_once(' ').unwrap();
+    let reader = || {
+        let mut command = host.client(edgeward().get_program());
+        command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
+        command
+    };
+    let (code, printed) = doctor(reader(), &["--json"]);
+    assert_eq!(code, Some(1), "{printed}");
+    let mut found = traps(&printed);
+    found.sort();
+    let unseen = ["GetAccountSettings", "GetPolicy", "GetRole", "ListFunctionEventInvokeConfigs", "ListFunctionUrlConfigs"];
+    let mut expected = vec![("concurrency", "off"), ("secret", "plain"), ("secret", "plain")];
+    expected.extend(unseen.map(|_| ("unseen", "-")));
+    assert_eq!(found, expected.into_iter().map(|(trap, function)| (trap.to_owned(), function.to_owned())).collect::<Vec<_>>());
+    let (_, text) = doctor(reader(), &[]);
+    for told in [
+        "warning: 7 functions could not be looked at for what GetPolicy tells: it was refused\n         look with keys whose user may do `lambda:GetPolicy`\n",
+        "warning: 7 functions could not be looked at for what GetRole tells: it was refused\n         look with keys whose user may do `iam:GetRole`\n",
+        "warning: the host could not be looked at for what GetAccountSettings tells",
+    ] {
+        assert!(text.contains(told), "{told}\n{text}");
+    }
+}
+
 #[test]
 fn an_origin_that_waits_for_less_than_its_function_takes_is_told_of() {
     let host = ApiHost::start();
@@ -135,6 +177,8 @@ fn a_template_is_looked_at_without_a_host() {
     ] {
         assert!(printed.contains(told), "{told}: {printed}");
     }
+    let found = traps(&looked(&["--json"]).1);
+    assert_eq!(found.iter().map(|(trap, _)| trap.as_str()).collect::<Vec<_>>(), ["secret", "timeout"], "each has a name");
     fs::write(folder.path().join("template.yaml"), template.replace("Timeout: 30", "Timeout: 5").replace("API_KEY", "STAGE"))
         .unwrap();
     assert_eq!(looked(&[]), (Some(0), "template.yaml: 0 warnings, 0 notes\n".to_owned()));

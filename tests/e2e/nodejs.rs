@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::harness::runtime::{Runtime, compiled_in};
-use crate::harness::{Config, Edge, Origin, Reply, edgeward, eventually, runtimes};
+use crate::harness::{Client, Config, Edge, Origin, Reply, edgeward, eventually, runtimes};
 
 const REUSE: &str = "policy = { reuse = { max_calls = 1000, max_idle_s = 600 } }";
 
@@ -136,7 +138,10 @@ const WRITER: &str = r"export const handler = awslambda.streamifyResponse(async 
     const headers = { 'Content-Type': 'text/plain' };
     stream = awslambda.HttpResponseStream.from(stream, { statusCode: 201, headers });
     stream.write(`${event.rawPath};`);
-    stream.end('last');
+    if (event.rawQueryString) await fetch(event.rawQueryString);
+    stream.write('last');
+    if (event.rawPath === '/fails') throw new Error('in the middle');
+    stream.end();
 });
 ";
 
@@ -148,12 +153,28 @@ fn what_a_node_function_writes_piece_by_piece_is_the_response_of_a_site() {
     fs::write(folder.path().join("writer.mjs"), WRITER).unwrap();
     let function =
         Config::new().server("workers", 1).table("function.f").set("source", "writer.mjs").set("runtime", "nodejs24.x");
-    let function = function.set("handler", "writer.handler").with(REUSE);
+    let gate = Arc::new(Notify::new());
+    let held = gate.clone();
+    let elsewhere = Origin::start(move |_| Reply::new(200, "x").held(held.clone()));
+    let function = function.set("handler", "writer.handler").set("network", [elsewhere.address.to_string()]).with(REUSE);
     let edge = Edge::start_in(folder, function.table("origin.o").set("component", "f").site("o"));
     for path in ["/first", "/second"] {
         let answer = edge.get(path);
         assert_eq!((answer.status, answer.text()), (201, format!("{path};last")), "{}", edge.log());
     }
+
+    // The client has the first piece while the function waits for somebody else.
+    for (path, whole) in [("/slow", true), ("/fails", false), ("/slow", true)] {
+        let mut client = Client::connect(edge.http());
+        client.send(format!("GET {path}?{}/ HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n", elsewhere.url()));
+        let first = client.until(&format!("{path};"));
+        assert!(first.starts_with("HTTP/1.1 201 ") && !first.contains("last"), "{first}");
+        gate.notify_one();
+        let rest = client.rest();
+        assert!(rest.contains("last"), "{rest}");
+        assert_eq!(rest.ends_with("0\r\n\r\n"), whole, "a client can tell a whole response from one that breaks off: {rest}");
+    }
+    edge.wait_for_metric("edgeward_function_calls_total{function=\"f\",result=\"guest-error\"}", 1.0);
 }
 
 #[test]

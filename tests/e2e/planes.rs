@@ -1,5 +1,7 @@
 //! Both planes of one host: the AWS APIs show the functions of the configuration, and sites call functions of the APIs.
 
+mod hooks;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -228,71 +230,14 @@ fn calls_of_sites_count_and_log_as_all_others_of_their_function() {
         both.edge.wait_for_metric(&of_shop(metric), value);
     }
     both.edge.wait_for_metric(&of_shop("concurrent_executions"), 0.0);
+    assert!(both.edge.metric("edgeward_lambda_built_bytes") >= f64::from(2 * (512 << 10)), "both versions are built");
+    assert!(both.edge.metric("edgeward_lambda_built_released_total") == 0.0, "and there is room for them");
     both.do_("aws.delete_function(FunctionName=\"shop\")");
+    both.edge.wait_for_metric("edgeward_lambda_built_bytes", 0.0);
     let metrics = both.edge.admin("/metrics").text();
     let is_left = |line: &&str| line.starts_with("edgeward_lambda") && line.contains("\"shop\"");
     let left: Vec<&str> = metrics.lines().filter(is_left).collect();
     assert_eq!(left, [""; 0], "a function that is gone has no series");
-}
-
-/// Lets requests pass, and says which version of it has.
-const GUARD: &str = r#"
-def lambda_handler(event, context):
-    cf = event["Records"][0]["cf"]
-    if cf["config"]["eventType"] == "origin-response":
-        cf["response"]["headers"]["x-seen"] = [{"key": "X-Seen", "value": context.function_version}]
-        return cf["response"]
-    request = cf["request"]
-    print("guards", request["uri"])
-    if request["uri"] == "/blocked":
-        return {"status": "403", "body": "not here"}
-    if request["uri"] == "/error":
-        raise ValueError("no such fruit")
-    request["headers"]["x-guard"] = [{"key": "X-Guard", "value": context.function_version}]
-    return request
-"#;
-
-#[test]
-fn a_function_of_the_api_is_the_hook_of_a_site() {
-    let origin = Origin::echo();
-    let guard = json!({"api": "guard:live"});
-    let config = Config::new().origin("o", origin.url()).site("o").set("origin_request", &guard).set("origin_response", &guard);
-    let both = Both::start(tempfile::tempdir().unwrap(), config);
-    assert!(both.edge.log().contains("the AWS APIs have no such function yet"), "{}", both.edge.log());
-    let refused = both.edge.get("/");
-    assert_eq!(refused.status, 503);
-    assert!(refused.text().contains("category: not-runnable\n"), "{}", refused.text());
-
-    both.do_(&format!(
-        "create(\"guard\", python({GUARD:?}))\naws.publish_version(FunctionName=\"guard\")\n\
-         aws.create_alias(FunctionName=\"guard\", Name=\"live\", FunctionVersion=\"1\")"
-    ));
-    let answer = both.edge.get("/");
-    assert_eq!((answer.status, answer.header("x-seen"), origin.last().header("x-guard")), (200, "1", "1"), "{}", both.edge.log());
-    let blocked = both.edge.get("/blocked");
-    assert_eq!((blocked.status, blocked.text().as_str()), (403, "not here"));
-    assert!(both.edge.get("/error").text().contains("category: guest-error\n"));
-    let logged =
-        both.look(r#"[e["message"] for e in client("logs").filter_log_events(logGroupName="/aws/lambda/guard")["events"]]"#);
-    let logged = logged.to_string();
-    for line in ["Version: 1", "guards /blocked", "REPORT RequestId: ", "no such fruit"] {
-        assert!(logged.contains(line), "{line}: {logged}");
-    }
-
-    // Another version is seen by the next request, and its place is one of the account's.
-    both.do_(
-        "aws.update_function_configuration(FunctionName=\"guard\", Timeout=5)\nupdated(\"guard\")\n\
-         aws.publish_version(FunctionName=\"guard\")\n\
-         aws.update_alias(FunctionName=\"guard\", Name=\"live\", FunctionVersion=\"2\")",
-    );
-    assert_eq!((both.edge.get("/").header("x-seen"), origin.last().header("x-guard")), ("2", "2"));
-    both.do_("aws.put_function_concurrency(FunctionName=\"guard\", ReservedConcurrentExecutions=0)");
-    let throttled = both.edge.get("/");
-    assert!(throttled.status == 503 && throttled.text().contains("category: throttled\n"), "{throttled:?}");
-    both.do_("aws.delete_function_concurrency(FunctionName=\"guard\")");
-    assert_eq!(both.edge.get("/").status, 200);
-    both.edge.wait_for_metric("edgeward_lambda_concurrent_executions{function=\"guard\"}", 0.0);
-    assert!(both.edge.metric("edgeward_lambda_invocations_total{function=\"guard\"}") >= 8.0);
 }
 
 /// Asks somebody else.

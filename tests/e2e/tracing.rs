@@ -22,7 +22,7 @@ fn config(collector: &str, origin: &Origin, rate: f64) -> Config {
 }
 
 /// All spans that a collector has got.
-fn spans(collector: &Origin) -> Vec<Value> {
+pub(crate) fn spans(collector: &Origin) -> Vec<Value> {
     let mut spans = Vec::new();
     for seen in collector.seen() {
         assert_eq!((seen.method.as_str(), seen.target.as_str(), seen.header("x-key")), ("POST", "/v1/traces", "k"));
@@ -47,7 +47,7 @@ fn trace_of(collector: &Origin, before: usize) -> Vec<Value> {
 }
 
 /// As text; empty without one.
-fn attribute(of: &Value, key: &str) -> String {
+pub(crate) fn attribute(of: &Value, key: &str) -> String {
     let found = of["attributes"].as_array().unwrap().iter().find(|attribute| attribute["key"] == key);
     let Some(value) = found.and_then(|attribute| attribute["value"].as_object()?.values().next()) else { return String::new() };
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

@@ -179,6 +179,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: body.to_owned().into(),
             client: IpAddr::from([127, 0, 0, 1]),
+            secure: false,
             received: SystemTime::UNIX_EPOCH,
         }
     }

@@ -12,14 +12,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::aws::error::ApiError;
-use crate::aws::streamed_body::StreamedBody;
+use crate::function::call::StreamBody;
 use crate::percent::{decoded, form_decoded};
 
 /// What is sent back.
 pub type ApiResponse = Response<ApiBody>;
 
 /// Whole, or sent while it is made.
-pub type ApiBody = Either<Full<Bytes>, StreamedBody>;
+pub type ApiBody = Either<Full<Bytes>, StreamBody>;
 
 /// A body in one piece.
 pub fn whole(bytes: impl Into<Bytes>) -> ApiBody {
@@ -42,10 +42,17 @@ pub struct ApiRequest {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub client: IpAddr,
+    /// Over TLS.
+    pub secure: bool,
     pub received: SystemTime,
 }
 
 impl ApiRequest {
+    /// How the client has reached this host, and would again.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
     /// A header that is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -130,6 +137,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             client: IpAddr::from([127, 0, 0, 1]),
+            secure: false,
             received: SystemTime::UNIX_EPOCH,
         }
     }

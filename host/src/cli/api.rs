@@ -71,6 +71,11 @@ impl Refusal {
             "ResourceNotFoundException" | "NoSuchEntity" | "ProvisionedConcurrencyConfigNotFoundException"
         )
     }
+
+    /// The keys' user may not ask.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException")
+    }
 }
 
 /// What would be right.

@@ -19,7 +19,7 @@ use super::api::{ApiClient, ApiOptions};
 use super::output::{count, say};
 use super::template::{self, TemplateFile};
 use crate::account::Account;
-use crate::advice::Severity;
+use crate::advice::{Severity, Trap};
 use crate::config;
 
 /// Look for what is allowed and probably not meant: timeouts, secrets, lost events, concurrency, permissions.
@@ -91,7 +91,8 @@ fn examined(client: ApiClient) -> anyhow::Result<Examination> {
 
 fn configuration(args: &Args, file: &Path) -> anyhow::Result<Diagnosis> {
     let loaded = config::load(file)?;
-    let mut findings: Vec<Finding> = loaded.warnings.into_iter().map(|message| Finding::warning(message, None)).collect();
+    let mut findings: Vec<Finding> =
+        loaded.warnings.into_iter().map(|message| Finding::warning(Trap::File, message, None)).collect();
     let about = file.display().to_string();
     let Some(address) = loaded.config.server.api else { return Ok(Diagnosis { findings, about }) };
     let api = args.api.clone().or_at(&format!("http://{address}"));
@@ -105,6 +106,6 @@ fn of_template(args: &Args, file: &Path) -> anyhow::Result<Diagnosis> {
     let stack = args.stack.clone().unwrap_or_else(|| template::stack_of(file));
     let template = TemplateFile { path: file, stack: &stack, parameters: args.parameters.iter().cloned().collect() };
     let plan = template.read(&template.text()?, &Account::default())?;
-    let findings = plan.warnings.into_iter().map(|warning| Finding::warning(warning.message, Some(warning.place)));
+    let findings = plan.warnings.into_iter().map(|warning| Finding::warning(warning.trap, warning.message, Some(warning.place)));
     Ok(Diagnosis { findings: findings.collect(), about: file.display().to_string() })
 }

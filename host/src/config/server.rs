@@ -26,6 +26,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
         http: Vec::new(),
         https: Vec::new(),
         api: None,
+        api_https: None,
         api_account: Account::default(),
         api_network: Grants::default(),
         api_buckets: None,
@@ -57,6 +58,7 @@ pub(super) fn read(root: &mut TableReader<'_>, files: &mut Files<'_>) -> Server 
     server.http = addresses(&mut table, "http", &mut taken);
     server.https = addresses(&mut table, "https", &mut taken);
     server.api = table.text("api").and_then(|text| taken.address(&table, "api", &text));
+    server.api_https = table.text("api_https").and_then(|text| taken.address(&table, "api_https", &text));
     api(&mut table, &mut server, files);
     server.admin = table.text("admin").and_then(|text| taken.address(&table, "admin", &text));
     server.admin_access = Arc::new(admin_access(&mut table, files));
@@ -148,9 +150,15 @@ fn check(table: &TableReader<'_>, server: &Server) {
     if !table.has("http") && !table.has("https") && !table.has("api") {
         table.missing("http", "[\"127.0.0.1:8080\"]");
     }
-    if !server.https.is_empty() && !table.has("certificate") {
-        let remedy = "add [[server.certificate]] with `chain` and `key`";
-        table.report.error(table.span(), "`https` needs a certificate", remedy);
+    for (key, listens) in [("https", !server.https.is_empty()), ("api_https", server.api_https.is_some())] {
+        if listens && !table.has("certificate") {
+            let remedy = "add [[server.certificate]] with `chain` and `key`";
+            table.report.error(table.span(), format!("`{key}` needs a certificate"), remedy);
+        }
+    }
+    if server.api_https.is_some() && !table.has("api") {
+        let remedy = "add an address that functions reach: `api = \"127.0.0.1:9000\"`";
+        table.report.error(table.span(), "`api_https` needs `api`", remedy);
     }
     if server.certificates.len() > CERTIFICATES {
         table.report.error(table.span(), "too many certificates", format!("at most {CERTIFICATES}"));

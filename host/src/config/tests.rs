@@ -233,7 +233,7 @@ viewer_request = "rewrit"
              --> edge.toml:4:1
               |
             4 | worker = 2
-              | ^^^^^^ did you mean `workers`? allowed here: `http`, `https`, `api`, `api_account`, `api_region`, `api_network`, `api_buckets`, `api_hot_reload`, `admin`, `admin_hosts`, `admin_token_file`, `workers`, `data_dir`, `runtimes`, `compile_memory_bytes`, `compile_cpu_s`, `edge_location`, `drain_s`, `drain_listen_s`, `access_log`, `websockets_per_worker`, `connections_per_client`, `upload_bytes_per_s`, `certificate`
+              | ^^^^^^ did you mean `workers`? allowed here: `http`, `https`, `api`, `api_https`, `api_account`, `api_region`, `api_network`, `api_buckets`, `api_hot_reload`, `admin`, `admin_hosts`, `admin_token_file`, `workers`, `data_dir`, `runtimes`, `compile_memory_bytes`, `compile_cpu_s`, `edge_location`, `drain_s`, `drain_listen_s`, `access_log`, `websockets_per_worker`, `connections_per_client`, `upload_bytes_per_s`, `certificate`
 
             error: cannot read `hok.wasm`: no such file or folder
              --> edge.toml:7:13

@@ -25,7 +25,7 @@ use crate::function::lane::WorkerLane;
 use crate::function::revision::Revision;
 use crate::limits::hook_events::{BUFFER_BYTES, BUFFERS};
 use crate::loops::LoopMarks;
-use crate::telemetry::{EdgeMetrics, Occasion, Trace};
+use crate::telemetry::{EdgeMetrics, FunctionMetrics, Occasion, OpenSpan, Span, SpanKind, Trace, TraceContext};
 use crate::wasm::abi::{self, EventHeader, EventWriter, Moment};
 use edit::Flow;
 use edits::HookEdits;
@@ -71,7 +71,7 @@ pub(crate) fn viewer_request(
         write_request(event, context, moment, head, None);
         hook.call(context.lane, Call::Hook(HookCall::lent(moment, event))).inline()
     });
-    let answer = settle(context, hook, moment, outcome)?;
+    let answer = settle_inline(context, hook, moment, outcome)?;
     edit::edit_request(moment, hook.limits(), &answer, head, edits)
 }
 
@@ -79,16 +79,33 @@ pub(crate) fn viewer_request(
 /// map would cost more than these bytes.
 pub(crate) struct ResponseEvent {
     event: Vec<u8>,
-    /// Where the request has been, for requests that an origin hook sends.
+    /// Of an origin hook. On the heap: this is in the future of every request.
+    history: Option<Box<RequestHistory>>,
+}
+
+/// What the call of an origin hook is told besides its event.
+#[derive(Default)]
+struct RequestHistory {
+    /// Where the request has been, for requests that the hook sends.
     passed: LoopMarks,
+    /// Who has sent it.
+    caller: Option<TraceContext>,
+}
+
+impl RequestHistory {
+    fn of(headers: &HeaderMap) -> RequestHistory {
+        let traceparent = headers.get("traceparent");
+        let caller = traceparent.and_then(|value| TraceContext::of_traceparent(value.as_bytes()));
+        RequestHistory { passed: LoopMarks::of(headers), caller }
+    }
 }
 
 impl ResponseEvent {
     pub(crate) fn new(context: HookContext<'_>, moment: Moment, head: &RequestHead) -> ResponseEvent {
         let mut event = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(2_048));
         write_request(&mut event, context, moment, head, None);
-        let passed = if moment.is_viewer() { LoopMarks::default() } else { LoopMarks::of(&head.headers) };
-        ResponseEvent { event, passed }
+        let history = (!moment.is_viewer()).then(|| Box::new(RequestHistory::of(&head.headers)));
+        ResponseEvent { event, history }
     }
 }
 
@@ -112,13 +129,13 @@ pub(crate) fn viewer_response(
     let moment = Moment::ViewerResponse;
     write_response(&mut EventWriter::resume(&mut begun.event), response, None);
     let outcome = hook.call(context.lane, Call::Hook(HookCall::lent(moment, &begun.event))).inline();
-    let answer = settle(context, hook, moment, outcome)?;
+    let answer = settle_inline(context, hook, moment, outcome)?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 
 pub(crate) async fn origin_request(
     context: HookContext<'_>,
-    hook: &mut HeldHook,
+    hook: &HeldHook<'_>,
     head: &mut RequestHead,
     preview: Option<&BodyPreview>,
     origin: &abi::EventOrigin<'_>,
@@ -129,15 +146,13 @@ pub(crate) async fn origin_request(
     let mut event = Vec::with_capacity(2_048);
     let mut writer = write_request(&mut event, context, moment, head, preview);
     write_origin(&mut writer, origin, origin_headers);
-    let outcome = hook.call(context.lane, HookCall::owned(moment, event, LoopMarks::of(&head.headers))).await;
-    let hook = &hook.revision;
-    let answer = settle(context, hook, moment, outcome)?;
+    let answer = run(context, hook, (moment, event), RequestHistory::of(&head.headers)).await?;
     edit::edit_request(moment, hook.limits(), &answer, head, edits)
 }
 
 pub(crate) async fn origin_response(
     context: HookContext<'_>,
-    hook: &mut HeldHook,
+    hook: &HeldHook<'_>,
     mut begun: ResponseEvent,
     origin: &abi::EventOrigin<'_>,
     origin_headers: &[(http::HeaderName, http::HeaderValue)],
@@ -149,9 +164,8 @@ pub(crate) async fn origin_response(
     let mut writer = EventWriter::resume(&mut event);
     write_origin(&mut writer, origin, origin_headers);
     write_response(&mut writer, response, preview);
-    let outcome = hook.call(context.lane, HookCall::owned(moment, event, std::mem::take(&mut begun.passed))).await;
-    let hook = &hook.revision;
-    let answer = settle(context, hook, moment, outcome)?;
+    let history = begun.history.take().map_or_else(RequestHistory::default, |history| *history);
+    let answer = run(context, hook, (moment, event), history).await?;
     edit::edit_response(moment, hook.limits(), &answer, response)
 }
 
@@ -223,24 +237,49 @@ fn body(preview: Option<&BodyPreview>) -> abi::EventBody<'_> {
     }
 }
 
+/// Calls an origin hook, and returns its answer. Its call is a span of the request's trace, or a part of the sender's.
+async fn run(
+    context: HookContext<'_>,
+    hook: &HeldHook<'_>,
+    (moment, event): (Moment, Vec<u8>),
+    history: RequestHistory,
+) -> Result<Vec<u8>, Failure> {
+    let RequestHistory { passed, caller } = history;
+    let mut span = context.trace.map(|trace| trace.open(moment.name(), SpanKind::Internal));
+    let caller = span.as_ref().map(OpenSpan::context).or(caller);
+    let outcome = hook.call(context.lane, HookCall::owned(moment, event, passed), caller).await;
+    if let Some(span) = &mut span {
+        span.note(|span| describe(span, hook.metrics().name(), moment, &outcome));
+    }
+    settle(context, hook.metrics(), moment, outcome)
+}
+
+/// Returns the answer of a viewer hook, whose call is a span of the request's trace.
+fn settle_inline(context: HookContext<'_>, hook: &Revision, moment: Moment, outcome: HookOutcome) -> Result<Vec<u8>, Failure> {
+    if let Some(trace) = context.trace {
+        let lasted = Duration::from_micros(outcome.usage.duration_us);
+        trace.ended(moment.name(), lasted, |span| describe(span, hook.name(), moment, &outcome));
+    }
+    settle(context, hook.metrics(), moment, outcome)
+}
+
+fn describe(span: &mut Span, function: &str, moment: Moment, outcome: &HookOutcome) {
+    let usage = &outcome.usage;
+    span.text("edgeward.function", function);
+    span.text("edgeward.moment", moment.name());
+    span.number("edgeward.fuel", usage.fuel);
+    span.number("edgeward.utilization", u64::from(usage.utilization));
+    span.flag("edgeward.cold", usage.cold);
+    if let Err(failure) = &outcome.result {
+        span.fail(failure.category());
+    }
+}
+
 /// Counts and logs a call, and returns its answer.
-fn settle(context: HookContext<'_>, hook: &Arc<Revision>, moment: Moment, outcome: HookOutcome) -> Result<Vec<u8>, Failure> {
+fn settle(context: HookContext<'_>, hook: &FunctionMetrics, moment: Moment, outcome: HookOutcome) -> Result<Vec<u8>, Failure> {
     context.metrics.hook(moment as usize, outcome.usage.duration_us);
     context.tally.called(Duration::from_micros(outcome.usage.duration_us));
-    if let Some(trace) = context.trace {
-        let usage = &outcome.usage;
-        trace.ended(moment.name(), Duration::from_micros(usage.duration_us), |span| {
-            span.text("edgeward.function", hook.name());
-            span.text("edgeward.moment", moment.name());
-            span.number("edgeward.fuel", usage.fuel);
-            span.number("edgeward.utilization", u64::from(usage.utilization));
-            span.flag("edgeward.cold", usage.cold);
-            if let Err(failure) = &outcome.result {
-                span.fail(failure.category());
-            }
-        });
-    }
-    if !outcome.log.is_empty() && hook.metrics().may_speak() {
+    if !outcome.log.is_empty() && hook.may_speak() {
         tracing::info!(target: "edgeward::function", function = hook.name(), moment = moment.name(), site = &**context.site, request_id = context.id.as_str(), "{}", outcome.log);
     }
     outcome.result

@@ -65,6 +65,7 @@ fn config(origins: Vec<(&str, OriginKind)>, behaviors: Vec<(&str, &str, ViewerPr
             compiling: Default::default(),
             http: vec![],
             api: None,
+            api_https: None,
             api_account: Default::default(),
             api_network: Default::default(),
             api_buckets: None,

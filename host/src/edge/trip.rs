@@ -41,8 +41,6 @@ use crate::edge::site::behavior::Behavior;
 use crate::edge::site::caching::Caching;
 use crate::failure::Failure;
 use crate::function::lane::WorkerLane;
-use crate::function::revision::Revision;
-use crate::limits::Limit;
 use crate::net::Stillness;
 use crate::telemetry::{FunctionMetrics, Occasion, OpenSpan, ResultType, SpanKind};
 use crate::wasm::abi::Moment;
@@ -260,16 +258,15 @@ impl<'a> Trip<'a> {
         body: &mut RequestBody,
     ) -> Result<AfterOriginRequest, Rejection> {
         let moment = Moment::OriginRequest;
-        let mut held = hook.hold().await.map_err(not_held(self.context, head, moment))?;
-        let hook = &held.revision.clone();
+        let hook = &hook.hold().map_err(not_held(self.context, head, moment))?;
         let preview = match self.behavior.include_body {
-            true => Some(body.peek(preview_bytes(hook)).await.map_err(Rejection::Body)?),
+            true => Some(body.peek(hook.preview_bytes()).await.map_err(Rejection::Body)?),
             false => None,
         };
         let mut edits = HookEdits::default();
         let (event, headers) = origin.event();
-        let flow = hook::origin_request(self.context, &mut held, head, preview.as_ref(), &event, headers, &mut edits).await;
-        if let Flow::Respond(response) = flow.map_err(hook_failed(self.context, head, moment, hook))? {
+        let flow = hook::origin_request(self.context, hook, head, preview.as_ref(), &event, headers, &mut edits).await;
+        if let Flow::Respond(response) = flow.map_err(hook_failed(self.context, head, moment, hook.metrics()))? {
             hook.metrics().served_request();
             return Ok(AfterOriginRequest::Answer(generated::by_hook(response, moment)));
         }
@@ -281,7 +278,7 @@ impl<'a> Trip<'a> {
             None => origin,
             Some(edits) => {
                 let edited = self.edit_origin(origin, &edits);
-                let edited = edited.map_err(hook_failed(self.context, head, moment, hook))?;
+                let edited = edited.map_err(hook_failed(self.context, head, moment, hook.metrics()))?;
                 if let (true, Some(host)) = (edits.move_the_request(), edited.host()) {
                     head.headers.insert(header::HOST, host.clone());
                 }
@@ -351,20 +348,20 @@ impl<'a> Trip<'a> {
         head: &RequestHead,
         response: Response<Content>,
     ) -> Result<Response<Content>, Rejection> {
-        let mut held = hook.hold().await.map_err(not_held(self.context, head, Moment::OriginResponse))?;
-        let hook = &held.revision.clone();
+        let moment = Moment::OriginResponse;
+        let hook = &hook.hold().map_err(not_held(self.context, head, moment))?;
         let (mut parts, mut content) = response.into_parts();
         let preview = match self.behavior.include_body {
             true => {
-                let preview = content.peek(preview_bytes(hook)).await;
+                let preview = content.peek(hook.preview_bytes()).await;
                 Some(preview.map_err(|error| self.body_broke(origin, head, error))?)
             }
             false => None,
         };
         let (origin_event, headers) = origin.event();
         let replaced =
-            hook::origin_response(self.context, &mut held, event, &origin_event, headers, &mut parts, preview.as_ref()).await;
-        if let Some(body) = replaced.map_err(hook_failed(self.context, head, Moment::OriginResponse, hook))? {
+            hook::origin_response(self.context, hook, event, &origin_event, headers, &mut parts, preview.as_ref()).await;
+        if let Some(body) = replaced.map_err(hook_failed(self.context, head, moment, hook.metrics()))? {
             content = Content::full(body);
         }
         hook.metrics().served_request();
@@ -411,19 +408,15 @@ impl<'a> Trip<'a> {
     }
 }
 
-fn preview_bytes(hook: &Revision) -> usize {
-    usize::try_from(hook.limits().value(Limit::BodyBytes)).unwrap_or(usize::MAX)
-}
-
 /// Logs that a hook has failed.
 pub(crate) fn hook_failed<'a>(
     context: HookContext<'a>,
     head: &'a RequestHead,
     moment: Moment,
-    hook: &'a Revision,
+    hook: &'a FunctionMetrics,
 ) -> impl FnOnce(Failure) -> Rejection + 'a {
     let failed = not_held(context, head, moment);
-    move |failure| failed((failure, hook.name(), hook.metrics()))
+    move |failure| failed((failure, hook))
 }
 
 /// The same of one that had no version to run.
@@ -431,9 +424,9 @@ fn not_held<'a>(
     context: HookContext<'a>,
     head: &'a RequestHead,
     moment: Moment,
-) -> impl FnOnce((Failure, &'a str, &'a FunctionMetrics)) -> Rejection + 'a {
-    move |(failure, function, metrics)| {
-        let rejection = Rejection::Hook { moment, function: function.to_owned(), failure };
+) -> impl FnOnce((Failure, &'a FunctionMetrics)) -> Rejection + 'a {
+    move |(failure, metrics)| {
+        let rejection = Rejection::Hook { moment, function: metrics.name().to_owned(), failure };
         let occasion = context.occasion(head.path());
         metrics.failed_request(Occasion { category: rejection.category(), cause: &rejection, ..occasion });
         rejection

@@ -13,6 +13,7 @@ use crate::wasm::abi::Moment;
 pub use crate::wasm::worker::StreamBody;
 pub use crate::wasm::worker::invoke::{HandlerError, HandlerResult, InvokeContext};
 pub use crate::wasm::worker::reply_stream::{ReplyPart, ReplyReceiver, ReplySender, reply_stream};
+pub use crate::wasm::worker::streamed_reply::{ReplyStart, StreamedReply};
 
 /// One call of a revision.
 pub enum Call<'a> {
@@ -156,7 +157,7 @@ pub struct Outcome<T> {
 
 impl<T> Outcome<T> {
     /// A call that did not run.
-    pub(super) fn refused(failure: Failure) -> Outcome<T> {
+    pub fn refused(failure: Failure) -> Outcome<T> {
         Outcome { result: Err(failure), usage: Usage::default(), log: String::new(), init_log: String::new() }
     }
 }

@@ -1,6 +1,6 @@
 //! Where functions are called that have a name only while the call lasts: those that are made through an API.
 //!
-//!     a site ── name, request ──► FunctionsByName ── once it is open ──► NamedFunctions (the AWS APIs)
+//!     a site ── name, request or hook ──► FunctionsByName ── once it is open ──► NamedFunctions (the AWS APIs)
 //!
 //! A name leads to a function, a version and a right to run at each call anew: a function may be made, changed or deleted at
 //! any time. Who asks and who answers do not know each other; they meet here.
@@ -14,10 +14,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::failure::Failure;
-use crate::function::call::{HookOutcome, InvokeContext, StreamBody};
+use crate::function::call::{HookCall, HookOutcome, StreamBody};
 use crate::function::lane::WorkerLane;
-use crate::function::revision::Revision;
 use crate::function_name::QualifiedName;
+use crate::limits::Limits;
+use crate::telemetry::TraceContext;
 
 /// What a function answers to a request, or why it has not.
 pub type NamedResponse = Pin<Box<dyn Future<Output = Result<Response<NamedBody>, Failure>>>>;
@@ -38,26 +39,24 @@ pub trait NamedFunctions: Send + Sync {
     /// a `LocalSet`. A call goes on when nobody waits for it any more, as on Lambda.
     fn respond(self: Arc<Self>, lane: &Rc<WorkerLane>, name: &QualifiedName, request: Request<Bytes>) -> NamedResponse;
 
-    /// Finds the version that a hook's call runs, built, and the right to run it.
-    fn hold(self: Arc<Self>, name: &QualifiedName) -> HeldByName;
+    /// Finds the version that a hook's call is for. It takes no place until it is called.
+    ///
+    /// # Errors
+    /// There is none.
+    fn hook(self: Arc<Self>, name: &QualifiedName) -> Result<Box<dyn NamedHook>, Failure>;
 }
 
-/// A version that one call is for, or why there is none.
-pub type HeldByName = Pin<Box<dyn Future<Output = Result<HeldVersion, Failure>>>>;
+/// A version that is to be called as a hook.
+pub trait NamedHook {
+    fn limits(&self) -> Limits;
 
-/// See `NamedFunctions::hold`.
-pub struct HeldVersion {
-    pub revision: Arc<Revision>,
-    /// What the function learns of the call.
-    pub context: Box<InvokeContext>,
-    pub call: Box<dyn HeldCall>,
+    /// Calls it, if there is room; `caller` is the span that the call is a part of. Must be called on a `LocalSet`. A call goes
+    /// on when nobody waits for it any more, as on Lambda: it is logged and counted as all calls of its function.
+    fn call(&self, lane: &Rc<WorkerLane>, call: HookCall<'static>, caller: Option<TraceContext>) -> NamedOutcome;
 }
 
-/// The right to run one call, until this is dropped. A call that is given up before it has ended is in no log.
-pub trait HeldCall {
-    /// The call has ended: it is logged and counted as all calls of its function.
-    fn ended(self: Box<Self>, outcome: HookOutcome) -> HookOutcome;
-}
+/// What comes of a hook's call.
+pub type NamedOutcome = Pin<Box<dyn Future<Output = HookOutcome>>>;
 
 /// See the module. Empty until whoever has the functions is open.
 #[derive(Default)]
@@ -74,12 +73,9 @@ impl FunctionsByName {
         Some(self.0.get()?.has(name))
     }
 
-    /// As `NamedFunctions::hold`.
-    pub fn hold(&self, name: &QualifiedName) -> HeldByName {
-        match self.0.get() {
-            Some(functions) => functions.clone().hold(name),
-            None => Box::pin(ready(Err(not_open()))),
-        }
+    /// As `NamedFunctions::hook`.
+    pub fn hook(&self, name: &QualifiedName) -> Result<Box<dyn NamedHook>, Failure> {
+        self.0.get().ok_or_else(not_open)?.clone().hook(name)
     }
 
     /// As `NamedFunctions::respond`.

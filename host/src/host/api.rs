@@ -145,6 +145,7 @@ pub(super) async fn answer(
         headers: parts.headers,
         body,
         client: client.peer.ip().to_canonical(),
+        secure: client.tls.is_some(),
         received: SystemTime::now(),
     };
     api.answer(&lane, request).await

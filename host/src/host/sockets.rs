@@ -2,7 +2,7 @@
 //! predecessor gives them, or we bind them.
 //!
 //! A socket is used for the address of the configuration that it is bound to; one that was passed with the name `http`, `https`,
-//! `api` or `admin` is used for that, whatever its address. A socket that comes from elsewhere is attended by every worker, since
+//! `api`, `api_https` or `admin` is used for that, whatever its address. A socket that comes from elsewhere is attended by every worker, since
 //! what is in its queue is nobody else's.
 
 use std::net::{SocketAddr, TcpListener};
@@ -44,6 +44,7 @@ pub(super) struct Sockets {
     pub(super) http: Vec<Listening>,
     pub(super) https: Vec<Listening>,
     pub(super) api: Option<Listening>,
+    pub(super) api_https: Option<Listening>,
     pub(super) admin: Option<Listening>,
     /// Until we are ready, it listens too.
     pub(super) predecessor: Option<Predecessor>,
@@ -56,6 +57,7 @@ impl Sockets {
             .into_iter()
             .chain(self.https)
             .chain(self.api)
+            .chain(self.api_https)
             .chain(self.admin)
             .flat_map(|listening| listening.sockets)
             .collect()
@@ -102,7 +104,7 @@ pub(super) fn gather(server: &Server, passed: Passed, wish: Wish) -> anyhow::Res
     let claimed = Claims::of(server, &mut foreign);
     if let Some((_, address, _)) = foreign.0.first() {
         bail!(
-            "the socket {address} was passed (LISTEN_FDS), but [server] does not list it, nor is it named `http`, `https`, `api` or `admin`"
+            "the socket {address} was passed (LISTEN_FDS), but [server] does not list it, nor is it named `http`, `https`, `api`, `api_https` or `admin`"
         );
     }
     if claimed.are_complete() {
@@ -158,6 +160,7 @@ enum Use {
     Http,
     Https,
     Api,
+    ApiHttps,
     Admin,
 }
 
@@ -166,15 +169,18 @@ impl Claims {
         let http = server.http.iter().map(|address| (Use::Http, *address));
         let https = server.https.iter().map(|address| (Use::Https, *address));
         let api = server.api.iter().map(|address| (Use::Api, *address));
+        let api_https = server.api_https.iter().map(|address| (Use::ApiHttps, *address));
         let admin = server.admin.iter().map(|address| (Use::Admin, *address));
         let mut wanted = Vec::new();
-        for (name, used) in [("http", Use::Http), ("https", Use::Https), ("api", Use::Api), ("admin", Use::Admin)] {
+        let names =
+            [("http", Use::Http), ("https", Use::Https), ("api", Use::Api), ("api_https", Use::ApiHttps), ("admin", Use::Admin)];
+        for (name, used) in names {
             let named = foreign.claim(|found, address| found == Some(name) && !is_listed(server, address));
             wanted.extend(named.into_iter().map(|socket| (used, None, vec![socket])));
         }
-        for (used, address) in http.chain(https).chain(api).chain(admin) {
+        for (used, address) in http.chain(https).chain(api).chain(api_https).chain(admin) {
             // Of these there is one.
-            let single = matches!(used, Use::Admin | Use::Api);
+            let single = matches!(used, Use::Admin | Use::Api | Use::ApiHttps);
             let replaced = single && wanted.iter().any(|(other, ..)| *other == used);
             if !replaced {
                 wanted.push((used, Some(address), foreign.claim(|_, found| found == address)));
@@ -200,7 +206,8 @@ impl Claims {
         for socket in predecessor.iter_mut().flat_map(|predecessor| std::mem::take(&mut predecessor.sockets)) {
             inherited.add(None, socket)?;
         }
-        let mut sockets = Sockets { http: Vec::new(), https: Vec::new(), api: None, admin: None, predecessor };
+        let (http, https) = (Vec::new(), Vec::new());
+        let mut sockets = Sockets { http, https, api: None, api_https: None, admin: None, predecessor };
         for (used, address, mut found) in self.wanted {
             if let Some(address) = address
                 && found.is_empty()
@@ -215,6 +222,7 @@ impl Claims {
                 Use::Http => sockets.http.push(listening),
                 Use::Https => sockets.https.push(listening),
                 Use::Api => sockets.api = Some(listening),
+                Use::ApiHttps => sockets.api_https = Some(listening),
                 Use::Admin => sockets.admin = Some(listening),
             }
         }
@@ -226,6 +234,6 @@ impl Claims {
 }
 
 fn is_listed(server: &Server, address: SocketAddr) -> bool {
-    let single = [server.api, server.admin];
+    let single = [server.api, server.api_https, server.admin];
     server.http.contains(&address) || server.https.contains(&address) || single.contains(&Some(address))
 }

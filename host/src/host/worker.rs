@@ -21,7 +21,8 @@ pub(super) fn start(shared: &Arc<Shared>, sockets: &Sockets) -> anyhow::Result<V
     let cleartext = sockets.http.iter().map(|listening| (listening, Entrance::Sites, None));
     let encrypted = sockets.https.iter().map(|listening| (listening, Entrance::Sites, shared.tls.clone()));
     let api = sockets.api.iter().map(|listening| (listening, Entrance::Api, None));
-    for (listening, entrance, tls) in cleartext.chain(encrypted).chain(api) {
+    let api_https = sockets.api_https.iter().map(|listening| (listening, Entrance::Api, shared.tls.clone()));
+    for (listening, entrance, tls) in cleartext.chain(encrypted).chain(api).chain(api_https) {
         for (acceptors, share) in acceptors.iter_mut().zip(listening.for_workers(workers)?) {
             acceptors.extend(share.into_iter().map(|listener| Acceptor { listener, entrance, tls: tls.clone() }));
         }

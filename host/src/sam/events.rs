@@ -102,7 +102,7 @@ pub(super) fn read(
             );
         }
         if let Some(advice) = advice::behind_gateway(&fields.owner, timeout_s) {
-            report.warn(&entry.key_span, advice.told());
+            report.advise(&entry.key_span, &advice);
         }
         let path = match path {
             Some(path) if !path.text.starts_with('/') => {

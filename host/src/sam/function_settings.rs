@@ -95,7 +95,7 @@ fn environment(fields: &PropertyReader<'_>, written: &TemplateNode) -> Value {
     let literal = written.entry("Environment").and_then(|entry| entry.value.entry("Variables"));
     for entry in literal.and_then(|entry| entry.value.as_map()).unwrap_or_default() {
         if let Some(advice) = entry.value.as_text().and_then(|value| advice::secret(&fields.owner, &entry.key, value)) {
-            fields.report.warn(&entry.key_span, advice.told());
+            fields.report.advise(&entry.key_span, &advice);
         }
     }
     let variables: Map<String, Value> = variables.into_iter().map(|(name, value)| (name, value.into())).collect();
@@ -201,7 +201,7 @@ fn event_invoke(
     }
     config.finish(&[]);
     if !failure && !has_dead_letters {
-        fields.report.warn(&config.span, advice::lost_events(&fields.owner).told());
+        fields.report.advise(&config.span, &advice::lost_events(&fields.owner));
     }
     let number = |number: Option<i64>| number.map_or(Value::Null, Value::from);
     let on = |key: &str| destinations.get(key).cloned().unwrap_or_else(|| json!({}));

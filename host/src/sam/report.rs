@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
+use crate::advice::{Advice, Trap};
 use crate::diagnostic::{self, SourceLocation, nearest, printable_text};
 use crate::limits::config::report::ERRORS;
 
@@ -29,6 +30,7 @@ pub struct TemplateError {
 /// Something that may be meant, and is probably not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
+    pub trap: Trap,
     pub message: String,
     pub place: SourceLocation,
 }
@@ -63,7 +65,7 @@ pub(super) struct TemplateReport<'t> {
     file: &'t str,
     text: &'t str,
     errors: RefCell<Vec<(Range<usize>, String, String)>>,
-    warnings: RefCell<Vec<(Range<usize>, String)>>,
+    warnings: RefCell<Vec<(Range<usize>, Trap, String)>>,
 }
 
 impl<'t> TemplateReport<'t> {
@@ -80,8 +82,18 @@ impl<'t> TemplateReport<'t> {
         }
     }
 
+    /// What the template says is not what it seems.
     pub(super) fn warn(&self, span: &Range<usize>, message: impl Into<String>) {
-        let warning = (span.clone(), printable_text(message.into()));
+        self.walked_into(span, Trap::File, message.into());
+    }
+
+    /// A function that the template makes has walked into a trap.
+    pub(super) fn advise(&self, span: &Range<usize>, advice: &Advice) {
+        self.walked_into(span, advice.trap, advice.told());
+    }
+
+    fn walked_into(&self, span: &Range<usize>, trap: Trap, message: String) {
+        let warning = (span.clone(), trap, printable_text(message));
         let mut warnings = self.warnings.borrow_mut();
         if !warnings.contains(&warning) && warnings.len() < ERRORS {
             warnings.push(warning);
@@ -93,8 +105,9 @@ impl<'t> TemplateReport<'t> {
         let (mut errors, mut warnings) = (self.errors.into_inner(), self.warnings.into_inner());
         let place = |span: &Range<usize>| SourceLocation::new(self.file.to_owned(), self.text, span);
         if errors.is_empty() {
-            warnings.sort_by_key(|(span, _)| span.start);
-            return Ok(warnings.into_iter().map(|(span, message)| Warning { message, place: place(&span) }).collect());
+            warnings.sort_by_key(|(span, ..)| span.start);
+            let warnings = warnings.into_iter();
+            return Ok(warnings.map(|(span, trap, message)| Warning { trap, message, place: place(&span) }).collect());
         }
         errors.sort_by_key(|(span, ..)| span.start);
         let omitted = errors.len().saturating_sub(ERRORS);

@@ -1,6 +1,6 @@
 //! The AWS APIs: operations by name and status, and calls of functions.
 
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::emf::{EmfMetrics, EmfSample};
 use super::lambda::{LambdaFamilies, LambdaMetrics};
@@ -12,6 +12,8 @@ pub struct ApiMetrics {
     operations: IntCounterVec,
     refused: IntCounterVec,
     functions: LambdaFamilies,
+    built_bytes: IntGauge,
+    built_released: IntCounter,
     log_bytes: IntGauge,
     logs_dropped: IntGauge,
     waiting_events: IntGaugeVec,
@@ -44,6 +46,11 @@ impl ApiMetrics {
                 "edgeward_queue_oldest_milliseconds",
                 "Time since the event was accepted that is due first, by line of the queue.",
                 &["line"],
+            ),
+            built_bytes: register.gauge("edgeward_lambda_built_bytes", "Bytes that versions of functions hold which are built."),
+            built_released: register.counter(
+                "edgeward_lambda_built_released_total",
+                "Versions of functions that were built, and let go to make room for others.",
             ),
             log_bytes: register.gauge("edgeward_logs_bytes", "Bytes of the log groups on disk."),
             emf: EmfMetrics::register(register),
@@ -89,8 +96,32 @@ impl ApiMetrics {
         self.functions.function(name)
     }
 
+    /// A version is built, and holds so many bytes until this is dropped.
+    pub fn built(&self, bytes: u64) -> HeldBytes {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.built_bytes.add(bytes);
+        HeldBytes { gauge: self.built_bytes.clone(), bytes }
+    }
+
+    /// So many versions were let go to make room for others.
+    pub fn released(&self, versions: usize) {
+        self.built_released.inc_by(versions as u64);
+    }
+
     /// What a function has measured itself.
     pub fn embedded(&self, sample: &EmfSample) {
         self.emf.observe(sample);
+    }
+}
+
+/// Bytes that somebody holds, until this is dropped.
+pub struct HeldBytes {
+    gauge: IntGauge,
+    bytes: i64,
+}
+
+impl Drop for HeldBytes {
+    fn drop(&mut self) {
+        self.gauge.sub(self.bytes);
     }
 }

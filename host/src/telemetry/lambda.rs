@@ -1,6 +1,8 @@
 //! Lambda's metrics of a function
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html>).
 
+use std::sync::{PoisonError, RwLock};
+
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::histogram::{Histogram, HistogramVec};
@@ -66,6 +68,7 @@ impl LambdaFamilies {
             running: self.running.with_label_values(&[name]),
             asynchronous: self.asynchronous.function(name),
             families: self.clone(),
+            is_gone: RwLock::default(),
         }
     }
 }
@@ -81,6 +84,8 @@ pub struct LambdaMetrics {
     running: IntGauge,
     pub asynchronous: AsynchronousMetrics,
     families: LambdaFamilies,
+    /// Read by a call that is refused while it counts itself, so that it leaves nothing behind in the series of what is gone.
+    is_gone: RwLock<bool>,
 }
 
 /// A call that runs, until this is dropped.
@@ -109,11 +114,16 @@ impl LambdaMetrics {
 
     /// A call was refused.
     pub fn throttled(&self, reason: &str) {
-        self.families.throttles.with_label_values(&[self.name.as_str(), reason]).inc();
+        let is_gone = self.is_gone.read().unwrap_or_else(PoisonError::into_inner);
+        if !*is_gone {
+            self.families.throttles.with_label_values(&[self.name.as_str(), reason]).inc();
+        }
     }
 
     /// The function is gone: nobody asks for its series any more. What a call says that still runs is not told.
     pub fn forget(&self, reasons: &[&str]) {
+        let mut is_gone = self.is_gone.write().unwrap_or_else(PoisonError::into_inner);
+        *is_gone = true;
         let LambdaFamilies { invocations, errors, throttles, duration, running, provisioned, spillover, asynchronous } =
             &self.families;
         asynchronous.forget(&self.name);
@@ -133,5 +143,28 @@ impl LambdaMetrics {
 impl Drop for RunningExecution {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::telemetry::Telemetry;
+
+    #[test]
+    fn a_call_that_is_refused_when_its_function_has_gone_leaves_no_series() {
+        let telemetry = Telemetry::new();
+        let function = telemetry.api().function("shop");
+        function.throttled("Rate");
+        let running = function.began(Some(true));
+        assert!(telemetry.render().contains("edgeward_lambda_throttles_total{function=\"shop\",reason=\"Rate\"} 1\n"));
+        function.forget(&["Rate"]);
+        // What a call tells that has found the function before.
+        function.throttled("Rate");
+        function.invoked(true, 1.0);
+        drop(running);
+        assert!(!telemetry.render().contains("shop"), "{}", telemetry.render());
+        // Another one of that name begins anew.
+        telemetry.api().function("shop").throttled("Rate");
+        assert!(telemetry.render().contains("edgeward_lambda_throttles_total{function=\"shop\",reason=\"Rate\"} 1\n"));
     }
 }

@@ -265,7 +265,16 @@ impl OpenSpan<'_> {
 
     /// The `traceparent` that makes this span the parent of an outgoing request.
     pub fn traceparent(&self) -> String {
-        context::format(self.trace.id, self.span.as_ref().map_or(0, |span| span.id))
+        context::format(self.trace.id, self.id())
+    }
+
+    /// What makes this span the parent of what it causes.
+    pub fn context(&self) -> TraceContext {
+        TraceContext { trace: self.trace.id, span: Some(self.id()), sampled: Some(true) }
+    }
+
+    fn id(&self) -> u64 {
+        self.span.as_ref().map_or(0, |span| span.id)
     }
 }
 

@@ -28,6 +28,7 @@ mod resolve;
 mod response_stream;
 mod sockets;
 pub mod state;
+pub mod streamed_reply;
 pub mod tmp;
 mod toll;
 mod turn;

@@ -29,12 +29,12 @@ pub struct RequestContext<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    pub fn of(request: &'a ApiRequest, secure: bool) -> RequestContext<'a> {
+    pub fn of(request: &'a ApiRequest) -> RequestContext<'a> {
         RequestContext {
             source_ip: request.client,
             user_agent: request.header("user-agent"),
             time: request.received,
-            secure,
+            secure: request.secure,
             keys: Vec::new(),
             resource_tags: Vec::new(),
             request_tags: Vec::new(),

@@ -68,9 +68,10 @@ impl Host {
             headers: HeaderMap::new(),
             body: format!("Action={action}&Version=x{body}").into(),
             client: IpAddr::from([127, 0, 0, 1]),
+            secure: true,
             received: SystemTime::now(),
         };
-        let context = RequestContext::of(&request, true);
+        let context = RequestContext::of(&request);
         let answer = if is_sts { sts::answer } else { iam::answer };
         match answer(&self.authority, caller, &context, &request).1 {
             Ok(response) => format!("{} {}", response.status().as_u16(), text(response)),

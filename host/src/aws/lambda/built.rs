@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::aws::lambda::deployed::Deployed;
 use crate::limits::lambda::{BUILT_BYTES, BUILT_BYTES_EACH};
+use crate::telemetry::ApiMetrics;
 
 /// See the module.
-#[derive(Default)]
-pub struct BuiltVersions(Mutex<Vec<Weak<Deployed>>>);
+pub struct BuiltVersions {
+    all: Mutex<Vec<Weak<Deployed>>>,
+    metrics: ApiMetrics,
+}
 
 struct BuiltVersion<T> {
     version: T,
@@ -20,9 +23,13 @@ struct BuiltVersion<T> {
 }
 
 impl BuiltVersions {
+    pub fn new(metrics: ApiMetrics) -> BuiltVersions {
+        BuiltVersions { all: Mutex::default(), metrics }
+    }
+
     /// Adds a version that is built, and lets those go for which there is no room.
     pub fn add(&self, built: &Arc<Deployed>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if !all.iter().any(|version| version.as_ptr() == Arc::as_ptr(built)) {
             all.push(Arc::downgrade(built));
         }
@@ -32,16 +39,20 @@ impl BuiltVersions {
             else {
                 return false;
             };
+            let bytes = revision.snapshot_bytes() + BUILT_BYTES_EACH;
+            version.count(|| self.metrics.built(bytes));
             versions.push(BuiltVersion {
                 called_ms: version.last_called_ms(),
-                bytes: revision.snapshot_bytes() + BUILT_BYTES_EACH,
+                bytes,
                 may_go: version.provisioned == 0 && !Arc::ptr_eq(&version, built),
                 version,
             });
             true
         });
         drop(all);
-        surplus(versions, BUILT_BYTES).iter().for_each(|version| version.forget());
+        let surplus = surplus(versions, BUILT_BYTES);
+        self.metrics.released(surplus.len());
+        surplus.iter().for_each(|version| version.forget());
     }
 }
 

@@ -165,7 +165,7 @@ pub fn location(registry: &Registry, request: &ApiRequest, code: &CodeRecord) ->
     let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let until_s = milliseconds(request.received + Duration::from_secs(LOCATION_S)) / 1_000;
     let tag = hex::encode(hmac::sign(&registry.downloads, ticket(&code.digest.to_string(), until_s).as_bytes()));
-    format!("http://{host}{DOWNLOADS}{}?until={until_s}&tag={tag}", code.digest)
+    format!("{}://{host}{DOWNLOADS}{}?until={until_s}&tag={tag}", request.scheme(), code.digest)
 }
 
 fn ticket(digest: &str, until_s: u64) -> String {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -31,6 +31,7 @@ use crate::limits::{Compiling, InstancePolicy, Limit, Limits, Profile};
 use crate::network::{Grants, Vpcs};
 use crate::runtime::component_in;
 use crate::store::Store;
+use crate::telemetry::HeldBytes;
 use crate::wasm::compile::ComponentSource;
 use crate::wasm::init::InitError;
 
@@ -80,6 +81,8 @@ pub struct Deployed {
 struct BuiltRevision {
     revision: Arc<Revision>,
     since: Instant,
+    /// Of one that the API has built.
+    bytes: OnceLock<HeldBytes>,
 }
 
 impl Deployed {
@@ -106,7 +109,7 @@ impl Deployed {
 
     /// Of a revision that somebody else has built, and builds anew.
     pub fn of_revision(name: &str, configuration: Configuration, revision: Arc<Revision>) -> Arc<Deployed> {
-        let built = BuiltRevision { revision, since: Instant::now() };
+        let built = BuiltRevision { revision, since: Instant::now(), bytes: OnceLock::new() };
         Arc::new(Deployed {
             name: name.to_owned(),
             version: "$LATEST".to_owned(),
@@ -126,6 +129,19 @@ impl Deployed {
     /// What was built, if anything was.
     pub fn revision(&self) -> Option<Arc<Revision>> {
         self.revision.load().as_ref().map(|built| built.revision.clone())
+    }
+
+    /// What its calls are held to.
+    pub fn limits(&self) -> Limits {
+        let wanted = || limits(&self.configuration).unwrap_or_else(|_| Limits::defaults(Profile::Worker));
+        self.revision().map_or_else(wanted, |revision| revision.limits().clone())
+    }
+
+    /// What was built is counted, once, until it is let go of.
+    pub fn count(&self, count: impl FnOnce() -> HeldBytes) {
+        if let Some(built) = self.revision.load().as_ref() {
+            built.bytes.get_or_init(count);
+        }
     }
 
     /// Lets go of what was built. Calls that run on it go on.
@@ -185,7 +201,8 @@ impl Deployed {
         let code = self.code(foundry)?;
         let spec = self.spec(foundry, &code)?;
         let revision = Arc::new(foundry.builder.build(spec, &code, foundry.compiling)?);
-        self.revision.store(Some(Arc::new(BuiltRevision { revision: revision.clone(), since: Instant::now() })));
+        let built = BuiltRevision { revision: revision.clone(), since: Instant::now(), bytes: OnceLock::new() };
+        self.revision.store(Some(Arc::new(built)));
         self.called(SystemTime::now());
         Ok(revision)
     }

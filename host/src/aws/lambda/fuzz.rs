@@ -68,6 +68,7 @@ fn read(data: &[u8]) -> Option<ApiRequest> {
         headers,
         body: Bytes::copy_from_slice(body),
         client: IpAddr::from([192, 0, 2, 1]),
+        secure: false,
         received: SystemTime::UNIX_EPOCH,
     })
 }

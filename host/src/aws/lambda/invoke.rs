@@ -42,7 +42,7 @@ use crate::wasm::init::InitError;
 pub struct AdmittedCall {
     pub deployed: Arc<Deployed>,
     /// As the caller named it.
-    arn: String,
+    pub arn: String,
     pub entry: Arc<FunctionEntry>,
     /// Let go of before the place, which is another's then.
     _running: RunningExecution,
@@ -53,7 +53,7 @@ pub struct AdmittedCall {
 pub struct Resolved {
     pub entry: Arc<FunctionEntry>,
     function: Arc<Function>,
-    deployed: Arc<Deployed>,
+    pub deployed: Arc<Deployed>,
 }
 
 /// The version that a call runs.
@@ -94,7 +94,12 @@ fn chance() -> f64 {
 
 /// Whom a call is for, and the right to run it.
 pub fn admit(registry: &Registry, id: &FunctionIdentifier) -> Result<AdmittedCall, ApiError> {
-    let Resolved { entry, function, deployed } = resolve(registry, id)?;
+    admit_resolved(registry, id, &resolve(registry, id)?)
+}
+
+/// The same of a version that was found before.
+pub fn admit_resolved(registry: &Registry, id: &FunctionIdentifier, resolved: &Resolved) -> Result<AdmittedCall, ApiError> {
+    let Resolved { entry, function, deployed } = resolved;
     if deployed.version == "$LATEST" {
         let state = match &function.record.latest.state {
             State::Active => None,
@@ -114,6 +119,7 @@ pub fn admit(registry: &Registry, id: &FunctionIdentifier) -> Result<AdmittedCal
     let metrics = entry.metrics(&registry.metrics);
     let permit = permit.map_err(|refusal| throttled(metrics, refusal))?;
     let running = metrics.began((deployed.provisioned > 0).then(|| permit.is_of(&deployed.places)));
+    let (deployed, entry) = (deployed.clone(), entry.clone());
     Ok(AdmittedCall { deployed, arn: id.arn(registry.account()), entry, _running: running, _permit: permit })
 }
 
@@ -145,7 +151,12 @@ pub async fn run(
     let mut cold = ColdStart::default();
     let invoked = run_admitted(&registry, &lane, &admitted, &mut call, &mut cold).await;
     let facts = CallFacts { deployed: &admitted.deployed, arn: &admitted.arn, request_id: &call.request_id };
-    call.trace.finish(&registry, &facts, &cold, &invoked);
+    let error = match &invoked {
+        Ok(Invoked { result: Ok(_), .. }) => None,
+        Ok(Invoked { result: Err(error), .. }) => Some(error.payload.error_type.as_str()),
+        Err(error) => Some(error.code),
+    };
+    call.trace.finish(&registry, &facts, &cold, error);
     invoked
 }
 
@@ -312,7 +323,7 @@ pub fn not_run(metrics: &LambdaMetrics, failure: &Failure) -> ApiError {
 }
 
 /// A call for which there is no environment: its INIT failed, and the caller is told how.
-fn not_initialised(error: &DeployError, request_id: &str) -> Result<(InvokeOutcome, Option<ErrorPayload>), ApiError> {
+pub fn not_initialised(error: &DeployError, request_id: &str) -> Result<(InvokeOutcome, Option<ErrorPayload>), ApiError> {
     let payload = match error {
         DeployError::Init(InitError::Handler(error)) => Some(ErrorPayload::of_handler(error, "")),
         DeployError::Init(InitError::Failed(failure)) | DeployError::Start(failure) => {

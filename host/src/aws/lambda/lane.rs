@@ -15,6 +15,7 @@ use crate::function::build::DeployError;
 use crate::function::revision::Revision;
 use crate::language::Language;
 use crate::limits::Profile;
+use crate::telemetry::ApiMetrics;
 
 /// What was built, or why nothing was.
 pub type Built = Result<Arc<Revision>, DeployError>;
@@ -29,11 +30,11 @@ pub struct BuildLane(Sender<BuildJob>);
 
 impl BuildLane {
     /// Starts the threads, which end with this.
-    pub fn start(foundry: &Arc<Foundry>) -> std::io::Result<BuildLane> {
+    pub fn start(foundry: &Arc<Foundry>, metrics: &ApiMetrics) -> std::io::Result<BuildLane> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (sender, jobs) = channel::<BuildJob>();
         let jobs = Arc::new(Mutex::new(jobs));
-        let all = Arc::new(BuiltVersions::default());
+        let all = Arc::new(BuiltVersions::new(metrics.clone()));
         for _ in 0..threads {
             let (foundry, jobs, all) = (foundry.clone(), jobs.clone(), all.clone());
             let work = move || {

@@ -8,17 +8,16 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Either};
 
-use crate::aws::error::ApiError;
-use crate::aws::lambda::hook;
+use crate::aws::lambda::hook::{HookOfSite, site_failure};
 use crate::aws::lambda::http_call::{HttpCall, HttpCallError};
 use crate::aws::lambda::identifier::{FunctionIdentifier, Qualifier};
-use crate::aws::lambda::invoke::{admit, resolves};
+use crate::aws::lambda::invoke::resolves;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::lambda::streamed_response::respond;
-use crate::aws::streamed_body::StreamedBody;
-use crate::failure::{Failure, Scope};
+use crate::failure::Failure;
+use crate::function::call::StreamedReply;
 use crate::function::lane::WorkerLane;
-use crate::function::named::{HeldByName, NamedBody, NamedFunctions, NamedResponse};
+use crate::function::named::{NamedBody, NamedFunctions, NamedHook, NamedResponse};
 use crate::function_name::QualifiedName;
 use crate::payload::event::EventEndpoint;
 
@@ -41,7 +40,7 @@ impl NamedFunctions for Registry {
                     *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
                     Ok(response)
                 }
-                HttpCallError::NotRun(error) => Err(not_run(&function, &error)),
+                HttpCallError::NotRun(error) => Err(site_failure(&function.name, &error)),
                 // The function's own log has this id.
                 HttpCallError::Failed(Failure::Guest(error)) => Err(Failure::Guest(format!("{error} (RequestId: {request_id})"))),
                 HttpCallError::Failed(failure) => Err(failure),
@@ -49,12 +48,12 @@ impl NamedFunctions for Registry {
         })
     }
 
-    fn hold(self: Arc<Self>, name: &QualifiedName) -> HeldByName {
+    fn hook(self: Arc<Self>, name: &QualifiedName) -> Result<Box<dyn NamedHook>, Failure> {
         let function = identifier(name);
-        Box::pin(async move {
-            let admitted = admit(&self, &function).map_err(|error| not_run(&function, &error))?;
-            hook::hold(self, admitted).await
-        })
+        match HookOfSite::find(self, &function) {
+            Ok(hook) => Ok(Box::new(hook)),
+            Err(error) => Err(site_failure(&function.name, &error)),
+        }
     }
 }
 
@@ -63,16 +62,7 @@ fn identifier(name: &QualifiedName) -> FunctionIdentifier {
     FunctionIdentifier { name, qualifier: qualifier.as_deref().map(Qualifier::of) }
 }
 
-fn not_run(function: &FunctionIdentifier, error: &ApiError) -> Failure {
-    let why = error.message.as_deref().unwrap_or(error.code);
-    match error.status {
-        StatusCode::TOO_MANY_REQUESTS => Failure::Throttled(Scope::Concurrency),
-        StatusCode::INTERNAL_SERVER_ERROR => Failure::Host(why.to_owned()),
-        _ => Failure::NotRunnable(format!("function `{}` of the AWS APIs: {why}", function.name)),
-    }
-}
-
-fn body(body: Either<Bytes, StreamedBody>) -> NamedBody {
+fn body(body: Either<Bytes, StreamedReply>) -> NamedBody {
     match body {
         Either::Left(bytes) => NamedBody::Whole(bytes),
         Either::Right(stream) => NamedBody::Stream(stream.boxed_unsync()),

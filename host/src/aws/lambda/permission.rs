@@ -17,7 +17,7 @@ use crate::aws::request::ApiRequest;
 /// # Errors
 /// `AccessDeniedException`, with AWS's text. `ResourceConflictException` for a change of what the configuration's file defines.
 pub fn require(registry: &Registry, caller: &Caller, request: &ApiRequest, route: &Route) -> Result<(), ApiError> {
-    let context = RequestContext::of(request, false);
+    let context = RequestContext::of(request);
     let authority = &registry.foundry.authority;
     let action = format!("lambda:{}", route.action);
     let Some(id) = function_of(registry, request, route) else {
@@ -39,7 +39,7 @@ pub fn require(registry: &Registry, caller: &Caller, request: &ApiRequest, route
 
 /// Whether a caller may call the URL of a function.
 pub fn require_url(registry: &Registry, caller: &Caller, request: &ApiRequest, id: &FunctionIdentifier) -> Result<(), ApiError> {
-    let context = RequestContext::of(request, false).with("lambda:FunctionUrlAuthType", "AWS_IAM");
+    let context = RequestContext::of(request).with("lambda:FunctionUrlAuthType", "AWS_IAM");
     let policy = resource_policy(registry, id);
     let resource = id.arn(registry.account());
     registry.foundry.authority.authorize(caller, "lambda:InvokeFunctionUrl", &resource, policy.as_deref(), &context)
@@ -48,7 +48,7 @@ pub fn require_url(registry: &Registry, caller: &Caller, request: &ApiRequest, i
 /// Whether the role of a new configuration may be given to a function by this caller.
 pub fn require_role(registry: &Registry, caller: &Caller, request: &ApiRequest, role: &str) -> Result<(), ApiError> {
     const LAMBDA: &str = "lambda.amazonaws.com";
-    let (authority, context) = (&registry.foundry.authority, RequestContext::of(request, false));
+    let (authority, context) = (&registry.foundry.authority, RequestContext::of(request));
     authority.pass_role(caller, role, LAMBDA, &context)?;
     // One that is not there gives the function nothing; it may be made later.
     if authority.is_trusting(role, LAMBDA)? == Some(false) {
@@ -59,7 +59,7 @@ pub fn require_role(registry: &Registry, caller: &Caller, request: &ApiRequest, 
 
 /// Whether a caller may give functions these versions of layers: who may get one may use it.
 pub fn require_layers(registry: &Registry, caller: &Caller, request: &ApiRequest, arns: &[String]) -> Result<(), ApiError> {
-    let context = RequestContext::of(request, false);
+    let context = RequestContext::of(request);
     for arn in arns {
         let policy = layer_policy(registry, arn)?;
         registry.foundry.authority.authorize(caller, "lambda:GetLayerVersion", arn, policy.as_deref(), &context)?;
@@ -75,7 +75,7 @@ pub fn require_object(
     bucket: &str,
     key: &str,
 ) -> Result<(), ApiError> {
-    let (resource, context) = (format!("arn:aws:s3:::{bucket}/{key}"), RequestContext::of(request, false));
+    let (resource, context) = (format!("arn:aws:s3:::{bucket}/{key}"), RequestContext::of(request));
     let allowed = registry.foundry.authority.authorize(caller, "s3:GetObject", &resource, None, &context);
     allowed.map_err(|error| if error.code == "AccessDeniedException" { denied(bucket, key) } else { error })
 }

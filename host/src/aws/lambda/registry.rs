@@ -116,7 +116,7 @@ impl Registry {
         backlog: Backlog,
     ) -> Result<Registry, ApiError> {
         let foundry = Arc::new(foundry);
-        let lane = BuildLane::start(&foundry).map_err(|error| ApiError::internal(&error))?;
+        let lane = BuildLane::start(&foundry, &metrics).map_err(|error| ApiError::internal(&error))?;
         BuildLane::prepare(&foundry).map_err(|error| ApiError::internal(&error))?;
         let (concurrency, changing) = (AccountConcurrency::default(), Mutex::default());
         let downloads =
@@ -358,9 +358,8 @@ impl Registry {
             functions.by_name.remove(name);
             functions.forget_urls(&function.record);
             drop(functions);
-            if let Some(metrics) = entry.metrics.get() {
-                metrics.forget(&ConcurrencyRefusal::ALL.map(ConcurrencyRefusal::reason));
-            }
+            // A call that has found the entry may be the first one to ask for them: it finds these, which are forgotten.
+            entry.metrics(&self.metrics).forget(&ConcurrencyRefusal::ALL.map(ConcurrencyRefusal::reason));
             // Nothing is reserved for what is gone.
             let _ = self.concurrency.reserve(&entry.concurrency, None);
             self.concurrency.provision(&entry.concurrency, 0);

@@ -88,7 +88,7 @@ impl ReferencedValues<'_> {
 
     /// Whether the role may do what a request needs.
     fn require(&self, needed: Vec<(String, String)>, request: &ApiRequest) -> Result<(), String> {
-        let context = RequestContext::of(request, false);
+        let context = RequestContext::of(request);
         let told = |error: ApiError| error.message.unwrap_or_default().into_owned();
         needed.iter().try_for_each(|(action, resource)| {
             self.authority.authorize_function(self.role, self.session, action, resource, &context).map_err(told)
@@ -120,6 +120,7 @@ fn asking(target: &'static str, body: Value) -> ApiRequest {
         headers,
         body: body.to_string().into(),
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        secure: false,
         received: SystemTime::now(),
     }
 }

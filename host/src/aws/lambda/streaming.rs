@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http_body_util::Either;
+use http_body_util::{BodyExt as _, Either};
 use serde_json::{Map, Value};
 
 use crate::aws::error::ApiError;
@@ -37,7 +37,7 @@ pub async fn invoke(
         Some(first) => {
             let (pieces, body) = streamed();
             tokio::task::spawn_local(send(pieces, first, parts, running, wants_log));
-            Either::Right(body)
+            Either::Right(body.boxed_unsync())
         }
         None => {
             let invoked = running.await.map_err(|error| ApiError::internal(&error))??;

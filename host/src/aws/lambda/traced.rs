@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::aws::error::ApiError;
 use crate::aws::lambda::deployed::Deployed;
-use crate::aws::lambda::invoked::Invoked;
 use crate::aws::lambda::registry::Registry;
 use crate::telemetry::{Trace, TraceContext, Tracer, XraySegment};
 
@@ -49,12 +47,22 @@ impl ColdStart {
 }
 
 impl CallTrace {
-    /// `trigger` as in `faas.trigger`.
+    /// Of a request with these headers; `trigger` as in `faas.trigger`.
     pub fn begin(tracer: Option<&Tracer>, headers: &HeaderMap, deployed: &Deployed, trigger: &'static str) -> CallTrace {
         let sent = headers.get(&TRACE_ID).and_then(|id| id.to_str().ok());
         let caller = sent.and_then(TraceContext::of_xray);
         let traceparent = || headers.get("traceparent").and_then(|value| TraceContext::of_traceparent(value.as_bytes()));
-        let caller = caller.or_else(traceparent);
+        CallTrace::within(tracer, caller.or_else(traceparent), sent, deployed, trigger)
+    }
+
+    /// Of a call that is a part of the caller's trace; `sent` is what the caller says of it to functions.
+    pub fn within(
+        tracer: Option<&Tracer>,
+        caller: Option<TraceContext>,
+        sent: Option<&str>,
+        deployed: &Deployed,
+        trigger: &'static str,
+    ) -> CallTrace {
         let is_active = deployed.configuration.tracing == "Active";
         let recorded = tracer.and_then(|tracer| {
             let is_sampled =
@@ -83,8 +91,8 @@ impl CallTrace {
         TraceAnswer(self.answered.clone())
     }
 
-    /// Ends the spans of a call.
-    pub fn finish(self, registry: &Registry, facts: &CallFacts<'_>, cold: &ColdStart, outcome: &Result<Invoked, ApiError>) {
+    /// Ends the spans of a call, which has failed for this reason if there is one (`error.type`).
+    pub fn finish(self, registry: &Registry, facts: &CallFacts<'_>, cold: &ColdStart, error: Option<&str>) {
         let Some(trace) = self.recorded else { return };
         if let Some((started, lasted)) = cold.0 {
             trace.spent("init", started, lasted);
@@ -100,10 +108,8 @@ impl CallTrace {
             // With the version, since an alias may lead to another one tomorrow.
             span.text("cloud.resource_id", &registry.account().qualified_arn(&deployed.name, &deployed.version));
             span.text("aws.lambda.invoked_arn", facts.arn);
-            match outcome {
-                Ok(Invoked { result: Ok(_), .. }) => {}
-                Ok(Invoked { result: Err(error), .. }) => span.fail(&error.payload.error_type),
-                Err(error) => span.fail(error.code),
+            if let Some(error) = error {
+                span.fail(error);
             }
         });
     }

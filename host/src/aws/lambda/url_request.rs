@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::Either;
+use http_body_util::{BodyExt as _, Either};
 use serde_json::{Value, json};
 
 use crate::aws::authorization::Caller;
@@ -143,7 +143,7 @@ async fn called(
             response.map(|response| {
                 response.map(|body| match body {
                     Either::Left(bytes) => whole(bytes),
-                    Either::Right(stream) => Either::Right(stream),
+                    Either::Right(stream) => Either::Right(stream.boxed_unsync()),
                 })
             })
         }
@@ -181,7 +181,7 @@ fn head_of(request: &ApiRequest, url: &UrlRequest) -> Result<Parts, ApiError> {
         }
     };
     put("x-forwarded-for", &request.client.to_string());
-    put("x-forwarded-proto", "http");
+    put("x-forwarded-proto", request.scheme());
     Ok(head)
 }
 

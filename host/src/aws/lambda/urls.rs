@@ -166,5 +166,5 @@ fn location(registry: &Registry, request: &ApiRequest, id: &str) -> String {
     let is_address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
     let host = if is_address { "localhost" } else { host };
     let port = authority.as_ref().and_then(|authority| authority.port_u16()).map_or_else(String::new, |port| format!(":{port}"));
-    format!("http://{id}.lambda-url.{}.{host}{port}/", registry.account().region)
+    format!("{}://{id}.lambda-url.{}.{host}{port}/", request.scheme(), registry.account().region)
 }

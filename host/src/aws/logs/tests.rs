@@ -32,6 +32,7 @@ fn request(operation: &str, body: &Value) -> ApiRequest {
         headers,
         body: Bytes::from(body.to_string()),
         client: IpAddr::from([127, 0, 0, 1]),
+        secure: false,
         received: SystemTime::UNIX_EPOCH + Duration::from_millis(NOW_MS),
     }
 }

@@ -37,6 +37,7 @@ pub fn request(target: &str, second: u64, body: &[u8]) -> ApiRequest {
         headers,
         body: body.to_vec().into(),
         client: [127, 0, 0, 1].into(),
+        secure: false,
         received: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
     }
 }

@@ -1,6 +1,7 @@
-//! Connections to the API: HTTP/1.1 in clear text, or over TLS with the roots of this machine.
+//! Connections to the API: HTTP/1.1 in clear text, or over TLS with the roots of this machine, or those of `AWS_CA_BUNDLE`.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -68,8 +70,15 @@ impl ApiEndpoint {
 
     async fn secured(&self, stream: TcpStream) -> anyhow::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
         let mut roots = RootCertStore::empty();
-        // One that cannot be read is as good as none: the handshake says whether another will do.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        match std::env::var_os("AWS_CA_BUNDLE").filter(|bundle| !bundle.is_empty()) {
+            Some(bundle) => {
+                let read = CertificateDer::pem_file_iter(&bundle).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+                let read = read.with_context(|| format!("cannot read AWS_CA_BUNDLE, {}", Path::new(&bundle).display()))?;
+                roots.add_parsable_certificates(read);
+            }
+            // One that cannot be read is as good as none: the handshake says whether another will do.
+            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let config = config.with_root_certificates(roots).with_no_client_auth();

@@ -8,8 +8,7 @@ use crate::diagnostic::SourceLocation;
 /// See the module.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
-    /// Which trap it is, if it is one of functions.
-    pub(super) trap: Option<Trap>,
+    pub(super) trap: Trap,
     pub(super) severity: Severity,
     /// The function that it is of.
     pub(super) function: Option<String>,
@@ -21,11 +20,11 @@ pub(super) struct Finding {
 impl Finding {
     pub(super) fn of(function: Option<&str>, advice: Advice) -> Finding {
         let Advice { trap, severity, message, remedy } = advice;
-        Finding { trap: Some(trap), severity, function: function.map(str::to_owned), message, remedy: Some(remedy), place: None }
+        Finding { trap, severity, function: function.map(str::to_owned), message, remedy: Some(remedy), place: None }
     }
 
     /// A warning of a file.
-    pub(super) fn warning(message: String, place: Option<SourceLocation>) -> Finding {
-        Finding { trap: None, severity: Severity::Warning, function: None, message, remedy: None, place }
+    pub(super) fn warning(trap: Trap, message: String, place: Option<SourceLocation>) -> Finding {
+        Finding { trap, severity: Severity::Warning, function: None, message, remedy: None, place }
     }
 }

@@ -1,4 +1,4 @@
-//! The functions of a host, as its API tells of them.
+//! The functions of a host, as its API tells of them. What it may not tell the keys' user is a finding, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,16 @@ use serde_json::Value;
 
 use super::finding::Finding;
 use crate::advice::{self, Advice};
-use crate::cli::api::{ApiClient, there};
+use crate::cli::api::{ApiClient, Refusal, there};
 use crate::cli::output::count;
 use crate::percent::encoded;
 
 /// Services that call functions and do not wait
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html>).
 const ASYNCHRONOUS: [&str; 8] = ["config", "events", "iot", "logs", "s3", "scheduler", "ses", "sns"];
+
+/// The only one that is not Lambda's.
+const ROLE_OPERATION: &str = "GetRole";
 
 /// What was found of a host's functions, and what sites must know of them.
 pub(super) struct Examination {
@@ -39,13 +42,19 @@ pub(super) async fn examine(mut client: ApiClient) -> anyhow::Result<Examination
         account.id,
         account.region
     );
-    let mut examiner = Examiner { client, findings: Vec::new(), roles: BTreeMap::new(), unreserved: 0 };
+    let (findings, roles, unseen) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let mut examiner = Examiner { client, findings, roles, unreserved: 0, unseen };
     let mut functions = Vec::new();
     for configuration in &configurations {
         functions.extend(examiner.function(configuration).await?);
     }
     examiner.account().await?;
-    Ok(Examination { findings: examiner.findings, functions, about })
+    let unseen = examiner.unseen.into_iter().map(|(operation, functions)| {
+        let service = if operation == ROLE_OPERATION { "iam" } else { "lambda" };
+        Finding::of(None, advice::unseen(service, operation, functions.len()))
+    });
+    let findings = examiner.findings.into_iter().chain(unseen).collect();
+    Ok(Examination { findings, functions, about })
 }
 
 struct Examiner {
@@ -55,6 +64,8 @@ struct Examiner {
     roles: BTreeMap<String, bool>,
     /// Functions that reserve no concurrency.
     unreserved: usize,
+    /// Operations that were refused, and the functions that they were to tell of.
+    unseen: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 /// One function while it is looked at.
@@ -74,6 +85,18 @@ impl Patient<'_> {
 }
 
 impl Examiner {
+    /// What an operation tells of a function, or of the host; `None` if it may not tell it.
+    fn seen<T>(&mut self, operation: &'static str, function: Option<&str>, told: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+        match told {
+            Ok(told) => Ok(Some(told)),
+            Err(error) if error.downcast_ref::<Refusal>().is_some_and(Refusal::is_denied) => {
+                self.unseen.entry(operation).or_default().extend(function.map(str::to_owned));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn function(&mut self, configuration: &Value) -> anyhow::Result<Option<HostFunction>> {
         let Some(name) = configuration["FunctionName"].as_str() else { return Ok(None) };
         let mut patient = Patient { name, whose: format!("function `{name}`"), path: encoded(name), findings: Vec::new() };
@@ -95,11 +118,13 @@ impl Examiner {
     /// Returns the services that may call it, without `.amazonaws.com`.
     async fn policies(&mut self, patient: &mut Patient<'_>) -> anyhow::Result<BTreeSet<String>> {
         let mut callers = BTreeSet::new();
-        let aliases = self.client.list("ListAliases", &patient.at("2015-03-31", "aliases"), "", "Aliases").await?;
+        let aliases = self.client.list("ListAliases", &patient.at("2015-03-31", "aliases"), "", "Aliases").await;
+        let aliases = self.seen("ListAliases", Some(patient.name), aliases)?.unwrap_or_default();
         let aliases = aliases.iter().filter_map(|alias| alias["Name"].as_str());
         for qualifier in [None].into_iter().chain(aliases.map(Some)) {
             let query = qualifier.map(|alias| format!("Qualifier={}", encoded(alias))).unwrap_or_default();
-            let Some(told) = self.client.get("GetPolicy", &patient.at("2015-03-31", "policy"), &query).await? else { continue };
+            let told = self.client.get("GetPolicy", &patient.at("2015-03-31", "policy"), &query).await;
+            let Some(told) = self.seen("GetPolicy", Some(patient.name), told)?.flatten() else { continue };
             let document = told["Policy"].as_str().unwrap_or("{}");
             let document: Value = serde_json::from_str(document).context("GetPolicy tells no policy")?;
             for statement in document["Statement"].as_array().into_iter().flatten() {
@@ -123,7 +148,9 @@ impl Examiner {
         callers: &BTreeSet<String>,
     ) -> anyhow::Result<()> {
         let path = patient.at("2019-09-25", "event-invoke-config/list");
-        let settings = self.client.list("ListFunctionEventInvokeConfigs", &path, "", "FunctionEventInvokeConfigs").await?;
+        const OPERATION: &str = "ListFunctionEventInvokeConfigs";
+        let settings = self.client.list(OPERATION, &path, "", "FunctionEventInvokeConfigs").await;
+        let Some(settings) = self.seen(OPERATION, Some(patient.name), settings)? else { return Ok(()) };
         let is_later = !settings.is_empty() || ASYNCHRONOUS.iter().any(|service| callers.contains(*service));
         let is_heard = settings.iter().any(|settings| settings["DestinationConfig"]["OnFailure"]["Destination"].is_string())
             || configuration["DeadLetterConfig"]["TargetArn"].as_str().is_some_and(|arn| !arn.is_empty());
@@ -134,15 +161,18 @@ impl Examiner {
     }
 
     async fn concurrency(&mut self, patient: &mut Patient<'_>) -> anyhow::Result<()> {
-        let reserved = self.client.get("GetFunctionConcurrency", &patient.at("2019-09-30", "concurrency"), "").await?;
-        match reserved.and_then(|told| told["ReservedConcurrentExecutions"].as_i64()) {
-            Some(0) => patient.findings.push(advice::switched_off(&patient.whose)),
-            Some(_) => {}
-            None => self.unreserved += 1,
+        const PROVISIONED: &str = "ListProvisionedConcurrencyConfigs";
+        let reserved = self.client.get("GetFunctionConcurrency", &patient.at("2019-09-30", "concurrency"), "").await;
+        if let Some(reserved) = self.seen("GetFunctionConcurrency", Some(patient.name), reserved)? {
+            match reserved.and_then(|told| told["ReservedConcurrentExecutions"].as_i64()) {
+                Some(0) => patient.findings.push(advice::switched_off(&patient.whose)),
+                Some(_) => {}
+                None => self.unreserved += 1,
+            }
         }
         let path = patient.at("2019-09-30", "provisioned-concurrency");
-        let provisioned =
-            self.client.list("ListProvisionedConcurrencyConfigs", &path, "List=ALL", "ProvisionedConcurrencyConfigs").await?;
+        let provisioned = self.client.list(PROVISIONED, &path, "List=ALL", "ProvisionedConcurrencyConfigs").await;
+        let provisioned = self.seen(PROVISIONED, Some(patient.name), provisioned)?.unwrap_or_default();
         for config in provisioned.iter().filter(|config| config["Status"] == "FAILED") {
             let qualifier = config["FunctionArn"].as_str().and_then(|arn| arn.split(':').nth(7)).unwrap_or_default();
             let whose = format!("function `{}:{qualifier}`", patient.name);
@@ -155,7 +185,8 @@ impl Examiner {
     async fn urls(&mut self, patient: &mut Patient<'_>) -> anyhow::Result<Vec<String>> {
         let path = patient.at("2021-10-31", "urls");
         let mut urls = Vec::new();
-        for config in self.client.list("ListFunctionUrlConfigs", &path, "", "FunctionUrlConfigs").await? {
+        let configs = self.client.list("ListFunctionUrlConfigs", &path, "", "FunctionUrlConfigs").await;
+        for config in self.seen("ListFunctionUrlConfigs", Some(patient.name), configs)?.unwrap_or_default() {
             let url = config["FunctionUrl"].as_str().unwrap_or_default();
             if config["AuthType"] == "NONE" {
                 patient.findings.push(advice::open_url(&patient.whose, url));
@@ -170,7 +201,11 @@ impl Examiner {
         let Some(role) = role.and_then(|(_, path)| path.rsplit('/').next()) else { return Ok(()) };
         let is_there = match self.roles.get(role) {
             Some(is_there) => *is_there,
-            None => there(self.client.query("iam", "GetRole", &[("RoleName", role)]).await?)?.is_some(),
+            None => {
+                let told = there(self.client.query("iam", ROLE_OPERATION, &[("RoleName", role)]).await?);
+                let Some(told) = self.seen(ROLE_OPERATION, Some(patient.name), told)? else { return Ok(()) };
+                told.is_some()
+            }
         };
         self.roles.insert(role.to_owned(), is_there);
         if !is_there {
@@ -180,7 +215,9 @@ impl Examiner {
     }
 
     async fn account(&mut self) -> anyhow::Result<()> {
-        let settings = self.client.get("GetAccountSettings", "/2016-08-19/account-settings", "").await?.unwrap_or_default();
+        let settings = self.client.get("GetAccountSettings", "/2016-08-19/account-settings", "").await;
+        let Some(settings) = self.seen("GetAccountSettings", None, settings)? else { return Ok(()) };
+        let settings = settings.unwrap_or_default();
         let limit = |name: &str| settings["AccountLimit"][name].as_i64().unwrap_or_default();
         let shared = advice::shared(limit("ConcurrentExecutions"), limit("UnreservedConcurrentExecutions"), self.unreserved);
         self.findings.extend(shared.map(|advice| Finding::of(None, advice)));

@@ -217,3 +217,23 @@ fn the_access_log_has_the_fields_that_it_is_told() {
     "#]],
     );
 }
+
+#[test]
+fn the_apis_over_tls_need_a_certificate_and_an_address_for_functions() {
+    check(
+        &with("").replace("[[site]]", "api_https = \"127.0.0.1:9443\"\n[[site]]"),
+        expect![[r#"
+        error: `api_https` needs a certificate
+         --> edge.toml:1:1
+          |
+        1 | [server]
+          | ^^^^^^^^ add [[server.certificate]] with `chain` and `key`
+
+        error: `api_https` needs `api`
+         --> edge.toml:1:1
+          |
+        1 | [server]
+          | ^^^^^^^^ add an address that functions reach: `api = "127.0.0.1:9000"`
+    "#]],
+    );
+}

@@ -33,16 +33,17 @@ pub(super) fn request(trip: &mut Trip<'_>, head: &mut RequestHead) -> Result<Aft
     let context = trip.context;
     let mut edits = HookEdits::default();
     let flow = hook::viewer_request(context, hook, head, &mut edits);
-    if let Flow::Respond(response) = flow.map_err(hook_failed(context, head, moment, hook))? {
+    if let Flow::Respond(response) = flow.map_err(hook_failed(context, head, moment, hook.metrics()))? {
         hook.metrics().served_request();
         return Ok(AfterViewerRequest::Answer(generated::by_hook(response, moment)));
     }
     let mut first = None;
     if let Some(edits) = edits.origin {
         let backends = &trip.node.backends;
-        let chosen = backends.choose(&trip.behavior.backend, &edits).map_err(hook_failed(context, head, moment, hook))?;
+        let chosen =
+            backends.choose(&trip.behavior.backend, &edits).map_err(hook_failed(context, head, moment, hook.metrics()))?;
         // Only the primary of a group is edited.
-        first = Some(backends.edit(chosen.primary(), &edits).map_err(hook_failed(context, head, moment, hook))?);
+        first = Some(backends.edit(chosen.primary(), &edits).map_err(hook_failed(context, head, moment, hook.metrics()))?);
         trip.backend = chosen;
     }
     hook.metrics().served_request();
@@ -60,7 +61,7 @@ pub(super) fn response(
     let hook = &alias.revision();
     let (mut parts, mut content) = std::mem::replace(&mut answer.response, Response::new(Content::Empty)).into_parts();
     let replaced = hook::viewer_response(trip.context, hook, event, &mut parts);
-    let replaced = replaced.map_err(hook_failed(trip.context, head, Moment::ViewerResponse, hook))?;
+    let replaced = replaced.map_err(hook_failed(trip.context, head, Moment::ViewerResponse, hook.metrics()))?;
     hook.metrics().served_request();
     if let Some(body) = replaced {
         content = Content::full(body);

@@ -1,18 +1,20 @@
 //! A hook at the origin: a function of the configuration, or one of the AWS APIs, whose version each call finds anew.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::config;
 use crate::failure::Failure;
-use crate::function::call::{Call, HookCall, HookOutcome, InvokeContext};
+use crate::function::call::{Call, HookCall, HookOutcome};
 use crate::function::catalog::{Alias, Aliases};
 use crate::function::lane::WorkerLane;
-use crate::function::named::{FunctionsByName, HeldCall, HeldVersion};
+use crate::function::named::{FunctionsByName, NamedHook};
 use crate::function::revision::Revision;
 use crate::function_name::QualifiedName;
-use crate::telemetry::{FunctionMetrics, Telemetry};
+use crate::limits::{Limit, Limits};
+use crate::telemetry::{FunctionMetrics, Telemetry, TraceContext};
 
 /// See the module.
 pub(crate) enum OriginHook {
@@ -24,16 +26,13 @@ pub(crate) enum OriginHook {
 pub(crate) struct ApiHook {
     name: QualifiedName,
     functions: Arc<FunctionsByName>,
-    /// For calls that find no version.
     metrics: FunctionMetrics,
 }
 
 /// The version that one call runs.
-pub(crate) struct HeldHook {
-    pub(crate) revision: Arc<Revision>,
-    /// These are of a function of the AWS APIs, until the call has begun and ended.
-    context: Option<Box<InvokeContext>>,
-    call: Option<Box<dyn HeldCall>>,
+pub(crate) enum HeldHook<'h> {
+    Declared(Arc<Revision>),
+    Api { version: Box<dyn NamedHook>, limits: Limits, metrics: &'h FunctionMetrics },
 }
 
 impl OriginHook {
@@ -56,30 +55,47 @@ impl OriginHook {
         }
     }
 
-    /// What a call runs. Of a function of the AWS APIs it waits for the version to be built.
+    /// What a call is to run.
     ///
     /// # Errors
-    /// With the name and the metrics of the function.
-    pub(crate) async fn hold(&self) -> Result<HeldHook, (Failure, &str, &FunctionMetrics)> {
+    /// With the metrics of the function.
+    pub(crate) fn hold(&self) -> Result<HeldHook<'_>, (Failure, &FunctionMetrics)> {
         match self {
-            OriginHook::Declared(alias) => Ok(HeldHook { revision: alias.hold(), context: None, call: None }),
-            OriginHook::Api(hook) => match hook.functions.hold(&hook.name).await {
-                Ok(HeldVersion { revision, context, call }) => {
-                    Ok(HeldHook { revision, context: Some(context), call: Some(call) })
-                }
-                Err(failure) => Err((failure, &hook.name.name, &hook.metrics)),
-            },
+            OriginHook::Declared(alias) => Ok(HeldHook::Declared(alias.hold())),
+            OriginHook::Api(hook) => {
+                let metrics = &hook.metrics;
+                let version = hook.functions.hook(&hook.name).map_err(|failure| (failure, metrics))?;
+                Ok(HeldHook::Api { limits: version.limits(), version, metrics })
+            }
         }
     }
 }
 
-impl HeldHook {
-    pub(super) async fn call(&mut self, lane: &WorkerLane, call: HookCall<'static>) -> HookOutcome {
-        let call = HookCall { context: self.context.take(), ..call };
-        let outcome = self.revision.call(lane, Call::Hook(call)).await.into_hook();
-        match self.call.take() {
-            Some(call) => call.ended(outcome),
-            None => outcome,
+impl HeldHook<'_> {
+    pub(crate) fn metrics(&self) -> &FunctionMetrics {
+        match self {
+            HeldHook::Declared(revision) => revision.metrics(),
+            HeldHook::Api { metrics, .. } => metrics,
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        match self {
+            HeldHook::Declared(revision) => revision.limits(),
+            HeldHook::Api { limits, .. } => limits,
+        }
+    }
+
+    /// What it is shown of a body.
+    pub(crate) fn preview_bytes(&self) -> usize {
+        usize::try_from(self.limits().value(Limit::BodyBytes)).unwrap_or(usize::MAX)
+    }
+
+    /// A function of the AWS APIs takes its place now, and is told whose call it is a part of.
+    pub(super) async fn call(&self, lane: &Rc<WorkerLane>, call: HookCall<'static>, caller: Option<TraceContext>) -> HookOutcome {
+        match self {
+            HeldHook::Declared(revision) => revision.call(lane, Call::Hook(call)).await.into_hook(),
+            HeldHook::Api { version, .. } => version.call(lane, call, caller).await,
         }
     }
 }
