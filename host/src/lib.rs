@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostic;
 pub mod edge;
+pub mod events;
 pub mod failure;
 pub mod fields;
 pub mod function;

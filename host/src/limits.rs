@@ -9,6 +9,7 @@ pub mod command;
 pub mod config;
 pub mod descriptors;
 mod edge;
+pub mod event_rules;
 mod function;
 pub mod handover;
 pub mod iam;
