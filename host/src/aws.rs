@@ -13,6 +13,7 @@
 //! | `lambda` | functions |
 //! | `logs` | what functions have logged |
 //! | `secrets`, `parameters`, with `kept` and `sealed` | Secrets Manager and Parameter Store |
+//! | `eventbridge`, with `rule_delivery` | buses, rules, schedules, and how their events come to functions |
 //! | `iam`, `sts` | users, roles, policies; who the caller is |
 //!
 //! I know neither sockets nor the edge: a request comes whole, and an answer leaves whole.
@@ -21,6 +22,7 @@ mod authorization;
 mod constraints;
 pub mod credentials;
 mod error;
+mod eventbridge;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod iam;
@@ -34,6 +36,7 @@ mod policy;
 mod private_file;
 mod query;
 pub mod request;
+mod rule_delivery;
 mod sealed;
 mod secrets;
 mod sessions;
@@ -46,6 +49,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::{HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -63,6 +67,7 @@ use crate::telemetry::{ApiMetrics, Tracer};
 use authorization::{Authority, Caller, RequestContext};
 use credentials::Credential;
 use error::ApiError;
+use eventbridge::EventBridge;
 use lambda::{CodeFolders, Foundry, Registry};
 use logs::Logs;
 use parameters::ParameterStore;
@@ -99,6 +104,7 @@ pub struct Api {
     logs: Arc<Logs>,
     secrets: Arc<Secrets>,
     parameters: Arc<ParameterStore>,
+    eventbridge: Arc<EventBridge>,
     metrics: ApiMetrics,
 }
 
@@ -119,7 +125,7 @@ impl Api {
             parameters: parameters.clone(),
             endpoint: settings.endpoint,
             builder: settings.builder,
-            store,
+            store: store.clone(),
             account: settings.account.clone(),
             compiling: settings.compiling,
             grants: settings.grants,
@@ -129,8 +135,11 @@ impl Api {
         };
         let logs = Logs::open(settings.data_dir, settings.account.clone())?;
         let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone(), settings.tracer)?;
+        let registry = Arc::new(registry);
+        let deliver = rule_delivery::to_functions(registry.clone());
+        let eventbridge = Arc::new(EventBridge::open(store, settings.account, deliver, SystemTime::now())?);
         let metrics = settings.metrics;
-        Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, metrics }), first))
+        Ok((Arc::new(Api { authority, registry, logs, secrets, parameters, eventbridge, metrics }), first))
     }
 
     /// Answers a request. Must run on a `LocalSet`.
@@ -165,6 +174,7 @@ impl Api {
                 let (action, answered) = lambda::answer(&self.registry, lane, &caller, request).await;
                 (action, answered.unwrap_or_else(|error| refusal(&error)))
             }
+            "events" => self.by_target(caller, request, |api| api.eventbridge.clone()).await,
             "logs" => self.by_target(caller, request, |api| api.logs.clone()).await,
             "secretsmanager" => self.by_target(caller, request, |api| api.secrets.clone()).await,
             "ssm" => self.by_target(caller, request, |api| api.parameters.clone()).await,
@@ -260,6 +270,11 @@ impl Api {
         self.registry.define(functions);
     }
 
+    /// Makes events at the ticks of schedules. Never ends.
+    pub fn schedules(&self) -> impl Future<Output = ()> + use<> {
+        self.eventbridge.clone().tick()
+    }
+
     /// Brings gauges up to date.
     pub fn measure(&self) {
         self.metrics.logs(self.logs.bytes(), self.logs.dropped());
@@ -314,6 +329,16 @@ trait TargetService: Send + Sync {
 impl TargetService for Logs {
     fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
         self.resource(request).into_iter().collect()
+    }
+
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
+        self.answer(request)
+    }
+}
+
+impl TargetService for EventBridge {
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+        self.resources(request)
     }
 
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
