@@ -14,6 +14,7 @@
 //! | `logs` | what functions have logged |
 //! | `secrets`, `parameters`, with `kept` and `sealed` | Secrets Manager and Parameter Store |
 //! | `queue_desk` | what waits, for who operates the host |
+//! | `eventbridge`, with `rule_delivery` | buses, rules, schedules, and how their events come to functions |
 //! | `iam`, `sts` | users, roles, policies; who the caller is |
 //!
 //! I know neither sockets nor the edge: a request comes whole, and an answer leaves whole.
@@ -22,6 +23,7 @@ mod authorization;
 mod constraints;
 pub mod credentials;
 mod error;
+mod eventbridge;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod iam;
@@ -36,6 +38,7 @@ mod private_file;
 mod query;
 mod queue_desk;
 pub mod request;
+mod rule_delivery;
 mod sealed;
 mod secrets;
 mod sessions;
@@ -48,6 +51,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::{HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -65,6 +69,7 @@ use crate::telemetry::{ApiMetrics, Tracer};
 use authorization::{Authority, Caller, RequestContext};
 use credentials::Credential;
 use error::ApiError;
+use eventbridge::EventBridge;
 use lambda::{CodeFolders, Foundry, Registry};
 use logs::Logs;
 use parameters::ParameterStore;
@@ -105,6 +110,7 @@ pub struct Api {
     secrets: Arc<Secrets>,
     parameters: Arc<ParameterStore>,
     queue: Arc<QueueDesk>,
+    eventbridge: Arc<EventBridge>,
     metrics: ApiMetrics,
 }
 
@@ -126,7 +132,7 @@ impl Api {
             parameters: parameters.clone(),
             endpoint: settings.endpoint,
             builder: settings.builder,
-            store,
+            store: store.clone(),
             account: settings.account.clone(),
             compiling: settings.compiling,
             grants: settings.grants,
@@ -136,9 +142,12 @@ impl Api {
         };
         let logs = Logs::open(settings.data_dir, settings.account.clone())?;
         let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone(), settings.tracer, backlog)?;
-        let metrics = settings.metrics;
+        let registry = Arc::new(registry);
         let queue = Arc::new(QueueDesk { queue: registry.events.clone(), may_move_clock: settings.may_move_clock });
-        Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, queue, metrics }), first))
+        let deliver = rule_delivery::to_functions(registry.clone());
+        let eventbridge = Arc::new(EventBridge::open(store, settings.account, deliver, SystemTime::now())?);
+        let metrics = settings.metrics;
+        Ok((Arc::new(Api { authority, registry, logs, secrets, parameters, eventbridge, queue, metrics }), first))
     }
 
     /// Answers a request. Must run on a `LocalSet`.
@@ -173,6 +182,7 @@ impl Api {
                 let (action, answered) = lambda::answer(&self.registry, lane, &caller, request).await;
                 (action, answered.unwrap_or_else(|error| refusal(&error)))
             }
+            "events" => self.by_target(caller, request, |api| api.eventbridge.clone()).await,
             "logs" => self.by_target(caller, request, |api| api.logs.clone()).await,
             "secretsmanager" => self.by_target(caller, request, |api| api.secrets.clone()).await,
             "ssm" => self.by_target(caller, request, |api| api.parameters.clone()).await,
@@ -275,6 +285,11 @@ impl Api {
         self.registry.define(functions);
     }
 
+    /// Makes events at the ticks of schedules. Never ends.
+    pub fn schedules(&self) -> impl Future<Output = ()> + use<> {
+        self.eventbridge.clone().tick()
+    }
+
     /// Brings gauges up to date.
     pub fn measure(&self) {
         self.metrics.logs(self.logs.bytes(), self.logs.dropped());
@@ -347,6 +362,16 @@ trait TargetService: Send + Sync {
 impl TargetService for Logs {
     fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
         self.resource(request).into_iter().collect()
+    }
+
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
+        self.answer(request)
+    }
+}
+
+impl TargetService for EventBridge {
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+        self.resources(request)
     }
 
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {

@@ -10,6 +10,8 @@ pub mod config;
 pub mod descriptors;
 mod edge;
 pub mod events;
+pub mod event_rules;
+pub mod eventbridge;
 mod function;
 pub mod handover;
 pub mod iam;

@@ -40,10 +40,16 @@ pub enum Collection {
     Secrets,
     /// Parameters, by name.
     Parameters,
+    /// Buses of events, by name.
+    EventBuses,
+    /// Rules for events, by the names of their bus and their own.
+    EventRules,
+    /// The last tick of each rule's schedule, by the rule.
+    EventTicks,
 }
 
 impl Collection {
-    const ALL: [Collection; 7] = [
+    const ALL: [Collection; 10] = [
         Collection::Functions,
         Collection::Versions,
         Collection::Layers,
@@ -51,6 +57,9 @@ impl Collection {
         Collection::Iam,
         Collection::Secrets,
         Collection::Parameters,
+        Collection::EventBuses,
+        Collection::EventRules,
+        Collection::EventTicks,
     ];
 
     fn table(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
@@ -62,6 +71,9 @@ impl Collection {
             Collection::Iam => "iam",
             Collection::Secrets => "secrets",
             Collection::Parameters => "parameters",
+            Collection::EventBuses => "event-buses",
+            Collection::EventRules => "event-rules",
+            Collection::EventTicks => "event-ticks",
         })
     }
 }

@@ -16,7 +16,7 @@ const UNIT: &str = "a unit";
 const MARK: &str = "a value that no count reaches";
 
 /// Constants outside of `limits` that have a number, by file, and what the number is.
-const NUMBERS: [(&str, &str, &str); 43] = [
+const NUMBERS: [(&str, &str, &str); 44] = [
     ("aws/iam/policies.rs", "MANAGED_S", "when AWS's policies were made"),
     ("aws/logs/entry.rs", "HEAD PRELUDE", FORMAT),
     ("aws/policy/pattern.rs", "ARN_PARTS", PROTOCOL),
@@ -37,6 +37,7 @@ const NUMBERS: [(&str, &str, &str); 43] = [
     ("edge/caching/present.rs", "AGE_BYTES OWN_HEADERS", CAPACITY),
     ("edge/origin/interim.rs", "STATUS_BYTES", PROTOCOL),
     ("edge/trip.rs", "OWN_HEADERS", CAPACITY),
+    ("events/schedule.rs", "MINUTE_MS", UNIT),
     ("function/concurrency/account.rs", "NONE", MARK),
     ("function/concurrency/account.rs", "SECOND_NS", UNIT),
     ("host/notify.rs", "ENDED", MARK),

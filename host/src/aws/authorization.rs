@@ -266,6 +266,16 @@ impl Authority {
         decide(&request, &[], Some(policy), false).is_allowed()
     }
 
+    /// Whether a resource's policy lets a service of AWS do something for a resource of this account (`aws:SourceArn`).
+    pub fn allows_service(&self, service: &str, action: &str, resource: &str, policy: &PolicyDocument, source_arn: &str) -> bool {
+        let principal = Principal::Service(service.to_owned());
+        let mut keys = Context::of(&principal);
+        keys.put("aws:SourceArn", source_arn);
+        keys.put("aws:SourceAccount", self.account().id.as_str());
+        let request = Request { principal: &principal, action, resource, context: &keys };
+        decide(&request, &[], Some(policy), false).is_allowed()
+    }
+
     /// Whether a resource is in this account; those whose ARNs have no account are.
     fn owns(&self, resource: &str) -> bool {
         resource.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(3)).is_none_or(|account| {

@@ -67,6 +67,7 @@ pub use code::{download, download_of};
 pub use code_folders::CodeFolders;
 pub use deployed::Foundry;
 pub use identifier::FunctionIdentifier;
+pub use permission::allows_rule;
 pub use registry::Registry;
 pub use url_request::UrlRequest;
 pub(super) use url_request::{UNAUTHORISED, answer as answer_url, forbidden, is_public};

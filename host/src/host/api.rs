@@ -82,6 +82,10 @@ fn opened(shared: &Shared, server: &Server, address: SocketAddr, builder: Arc<Bu
         println!("  export AWS_SECRET_ACCESS_KEY={}", first.secret_key);
     }
     shared.publisher.named.open(api.functions());
+    let schedules = api.schedules();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    // It ends with the process: what a tick has made is kept by then, or is made by nobody.
+    std::thread::Builder::new().name("edgeward-ticks".to_owned()).spawn(move || runtime.block_on(schedules))?;
     // There is one of these in a process.
     let _ = shared.api.set(api);
     share_functions(shared);

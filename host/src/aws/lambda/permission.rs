@@ -88,6 +88,15 @@ pub fn is_public(registry: &Registry, id: &FunctionIdentifier) -> bool {
         .is_some_and(|policy| registry.foundry.authority.allows_anybody("lambda:InvokeFunctionUrl", &resource, &policy, asked))
 }
 
+/// Whether the policy of a function lets EventBridge call it for a rule.
+pub fn allows_rule(registry: &Registry, id: &FunctionIdentifier, rule_arn: &str) -> bool {
+    const EVENTS: &str = "events.amazonaws.com";
+    let resource = id.arn(registry.account());
+    let authority = &registry.foundry.authority;
+    resource_policy(registry, id)
+        .is_some_and(|policy| authority.allows_service(EVENTS, "lambda:InvokeFunction", &resource, &policy, rule_arn))
+}
+
 /// The function that an operation is about; of a name that is none, the operation itself tells what is wrong.
 fn function_of(registry: &Registry, request: &ApiRequest, route: &Route) -> Option<FunctionIdentifier> {
     use LambdaOperation as Op;
