@@ -13,6 +13,7 @@
 //! | `lambda` | functions |
 //! | `logs` | what functions have logged |
 //! | `secrets`, `parameters`, with `kept` and `sealed` | Secrets Manager and Parameter Store |
+//! | `dynamodb` | tables |
 //! | `iam`, `sts` | users, roles, policies; who the caller is |
 //!
 //! I know neither sockets nor the edge: a request comes whole, and an answer leaves whole.
@@ -20,6 +21,7 @@
 mod authorization;
 mod constraints;
 pub mod credentials;
+mod dynamodb;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
@@ -62,6 +64,7 @@ use crate::store::Store;
 use crate::telemetry::{ApiMetrics, Tracer};
 use authorization::{Authority, Caller, RequestContext};
 use credentials::Credential;
+use dynamodb::Tables;
 use error::ApiError;
 use lambda::{CodeFolders, Foundry, Registry};
 use logs::Logs;
@@ -99,6 +102,7 @@ pub struct Api {
     logs: Arc<Logs>,
     secrets: Arc<Secrets>,
     parameters: Arc<ParameterStore>,
+    tables: Arc<Tables>,
     metrics: ApiMetrics,
 }
 
@@ -113,6 +117,7 @@ impl Api {
         let vault = Arc::new(Vault::open(settings.data_dir, sealed)?);
         let secrets = Arc::new(Secrets::open(store.clone(), vault.clone(), settings.account.clone())?);
         let parameters = Arc::new(ParameterStore::open(store.clone(), vault, settings.account.clone())?);
+        let tables = Arc::new(Tables::open(store.clone(), settings.account.clone())?);
         let foundry = Foundry {
             authority: authority.clone(),
             secrets: secrets.clone(),
@@ -130,7 +135,7 @@ impl Api {
         let logs = Logs::open(settings.data_dir, settings.account.clone())?;
         let registry = Registry::open(foundry, logs.clone(), settings.metrics.clone(), settings.tracer)?;
         let metrics = settings.metrics;
-        Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, metrics }), first))
+        Ok((Arc::new(Api { authority, registry: Arc::new(registry), logs, secrets, parameters, tables, metrics }), first))
     }
 
     /// Answers a request. Must run on a `LocalSet`.
@@ -157,7 +162,12 @@ impl Api {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 self.metrics.refused(error.code);
-                return if is_query(&request) { query::refusal(&request, &error) } else { refusal(&error) };
+                return match request.header("x-amz-target") {
+                    // A client of these protocols looks for the code in the body.
+                    Some(_) => json_target::refusal(&error),
+                    None if is_query(&request) => query::refusal(&request, &error),
+                    None => refusal(&error),
+                };
             }
         };
         let (action, answered) = match service.as_str() {
@@ -167,6 +177,7 @@ impl Api {
             }
             "logs" => self.by_target(caller, request, |api| api.logs.clone()).await,
             "secretsmanager" => self.by_target(caller, request, |api| api.secrets.clone()).await,
+            "dynamodb" => self.by_target(caller, request, |api| api.tables.clone()).await,
             "ssm" => self.by_target(caller, request, |api| api.parameters.clone()).await,
             "iam" => self.by_query(caller, request, iam::answer).await,
             "sts" => self.by_query(caller, request, sts::answer).await,
@@ -193,14 +204,14 @@ impl Api {
             let (service, context) = (service(&api), RequestContext::of(&request, false));
             let asked = service.asked(&request);
             let allowed = asked.iter().try_for_each(|(action, of)| api.authority.authorize(&caller, action, of, None, &context));
-            match allowed {
+            let (action, answered) = match allowed {
                 Ok(()) => service.answer_to(&request),
                 Err(error) => ("Refused", Err(error)),
-            }
+            };
+            (action, answered.unwrap_or_else(|error| service.refusal(&error)))
         };
         let answered = tokio::task::spawn_blocking(work).await;
-        let (action, answered) = answered.unwrap_or_else(|error| ("Unknown", Err(ApiError::internal(&error))));
-        (action, answered.unwrap_or_else(|error| json_target::refusal(&error)))
+        answered.unwrap_or_else(|error| ("Unknown", json_target::refusal(&ApiError::internal(&error))))
     }
 
     /// The answer of a service of the `query` protocol, which decides itself whether the caller may have it.
@@ -309,6 +320,10 @@ trait TargetService: Send + Sync {
 
     /// Blocks for the disk.
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>);
+
+    fn refusal(&self, error: &ApiError) -> ApiResponse {
+        json_target::refusal(error)
+    }
 }
 
 impl TargetService for Logs {
@@ -338,6 +353,20 @@ impl TargetService for ParameterStore {
 
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
         self.answer(request)
+    }
+}
+
+impl TargetService for Tables {
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+        self.resources(request)
+    }
+
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
+        self.answer(request)
+    }
+
+    fn refusal(&self, error: &ApiError) -> ApiResponse {
+        dynamodb::refusal(error)
     }
 }
 

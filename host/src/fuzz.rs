@@ -15,7 +15,7 @@ use crate::{aws, edge, net, path, runtime, wasm};
 /// The name of a target's binary and of its folder of seeds, and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("hook-answer", edge::fuzz::hook_answer),
     ("edge-reply", wasm::fuzz::edge_reply),
     ("framing", net::fuzz::framing),
@@ -31,6 +31,7 @@ pub const TARGETS: [Target; 16] = [
     ("policy", aws::fuzz::policy),
     ("lambda", aws::fuzz::lambda),
     ("log-filter", aws::fuzz::log_filter),
+    ("table-expression", aws::fuzz::table_expression),
     ("zip", runtime::fuzz::zip),
 ];
 

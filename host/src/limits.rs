@@ -8,6 +8,7 @@ pub mod cache;
 pub mod command;
 pub mod config;
 pub mod descriptors;
+pub mod dynamodb;
 mod edge;
 mod function;
 pub mod handover;

@@ -8,6 +8,7 @@
 //! calls.
 
 mod blobs;
+mod walk;
 
 use std::ops::Bound;
 use std::path::Path;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use blobs::{BlobDigest, Blobs};
+pub use walk::KeyRange;
 
 const FILE: &str = "edgeward.redb";
 
@@ -37,10 +39,14 @@ pub enum Collection {
     Secrets,
     /// Parameters, by name.
     Parameters,
+    /// Tables, by name.
+    Tables,
+    /// Of tables, by the table's id and the key.
+    Items,
 }
 
 impl Collection {
-    const ALL: [Collection; 7] = [
+    const ALL: [Collection; 9] = [
         Collection::Functions,
         Collection::Versions,
         Collection::Layers,
@@ -48,6 +54,8 @@ impl Collection {
         Collection::Iam,
         Collection::Secrets,
         Collection::Parameters,
+        Collection::Tables,
+        Collection::Items,
     ];
 
     fn table(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
@@ -59,6 +67,8 @@ impl Collection {
             Collection::Iam => "iam",
             Collection::Secrets => "secrets",
             Collection::Parameters => "parameters",
+            Collection::Tables => "tables",
+            Collection::Items => "items",
         })
     }
 }
