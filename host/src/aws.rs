@@ -15,6 +15,7 @@
 //! | `secrets`, `parameters`, with `kept` and `sealed` | Secrets Manager and Parameter Store |
 //! | `queue_desk` | what waits, for who operates the host |
 //! | `eventbridge`, with `rule_delivery` | buses, rules, schedules, and how their events come to functions |
+//! | `dynamodb` | tables |
 //! | `iam`, `sts` | users, roles, policies; who the caller is |
 //!
 //! I know neither sockets nor the edge: a request comes whole, and an answer leaves whole.
@@ -22,6 +23,7 @@
 mod authorization;
 mod constraints;
 pub mod credentials;
+mod dynamodb;
 mod error;
 mod eventbridge;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -68,6 +70,7 @@ use crate::store::{Backlog, Store};
 use crate::telemetry::{ApiMetrics, Tracer};
 use authorization::{Authority, Caller, RequestContext};
 use credentials::Credential;
+use dynamodb::Tables;
 use error::ApiError;
 use eventbridge::EventBridge;
 use lambda::{CodeFolders, Foundry, Registry};
@@ -111,6 +114,7 @@ pub struct Api {
     parameters: Arc<ParameterStore>,
     queue: Arc<QueueDesk>,
     eventbridge: Arc<EventBridge>,
+    tables: Arc<Tables>,
     metrics: ApiMetrics,
 }
 
@@ -126,6 +130,7 @@ impl Api {
         let vault = Arc::new(Vault::open(settings.data_dir, sealed)?);
         let secrets = Arc::new(Secrets::open(store.clone(), vault.clone(), settings.account.clone())?);
         let parameters = Arc::new(ParameterStore::open(store.clone(), vault, settings.account.clone())?);
+        let tables = Arc::new(Tables::open(store.clone(), settings.account.clone())?);
         let foundry = Foundry {
             authority: authority.clone(),
             secrets: secrets.clone(),
@@ -145,9 +150,9 @@ impl Api {
         let registry = Arc::new(registry);
         let queue = Arc::new(QueueDesk { queue: registry.events.clone(), may_move_clock: settings.may_move_clock });
         let deliver = rule_delivery::to_functions(registry.clone());
-        let eventbridge = Arc::new(EventBridge::open(store, settings.account, deliver, SystemTime::now())?);
+        let eventbridge = Arc::new(EventBridge::open(store, settings.account, deliver, registry.events.clock.clone())?);
         let metrics = settings.metrics;
-        Ok((Arc::new(Api { authority, registry, logs, secrets, parameters, eventbridge, queue, metrics }), first))
+        Ok((Arc::new(Api { authority, registry, logs, secrets, parameters, tables, eventbridge, queue, metrics }), first))
     }
 
     /// Answers a request. Must run on a `LocalSet`.
@@ -174,7 +179,12 @@ impl Api {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 self.metrics.refused(error.code);
-                return if is_query(&request) { query::refusal(&request, &error) } else { refusal(&error) };
+                return match request.header("x-amz-target") {
+                    // A client of these protocols looks for the code in the body.
+                    Some(_) => json_target::refusal(&error),
+                    None if is_query(&request) => query::refusal(&request, &error),
+                    None => refusal(&error),
+                };
             }
         };
         let (action, answered) = match service.as_str() {
@@ -185,6 +195,7 @@ impl Api {
             "events" => self.by_target(caller, request, |api| api.eventbridge.clone()).await,
             "logs" => self.by_target(caller, request, |api| api.logs.clone()).await,
             "secretsmanager" => self.by_target(caller, request, |api| api.secrets.clone()).await,
+            "dynamodb" => self.by_target(caller, request, |api| api.tables.clone()).await,
             "ssm" => self.by_target(caller, request, |api| api.parameters.clone()).await,
             "edgeward" => self.by_target(caller, request, |api| api.queue.clone()).await,
             "iam" => self.by_query(caller, request, iam::answer).await,
@@ -212,14 +223,14 @@ impl Api {
             let (service, context) = (service(&api), RequestContext::of(&request));
             let asked = service.asked(&request);
             let allowed = asked.iter().try_for_each(|(action, of)| api.authority.authorize(&caller, action, of, None, &context));
-            match allowed {
+            let (action, answered) = match allowed {
                 Ok(()) => service.answer_to(&request),
                 Err(error) => ("Refused", Err(error)),
-            }
+            };
+            (action, answered.unwrap_or_else(|error| service.refusal(&error)))
         };
         let answered = tokio::task::spawn_blocking(work).await;
-        let (action, answered) = answered.unwrap_or_else(|error| ("Unknown", Err(ApiError::internal(&error))));
-        (action, answered.unwrap_or_else(|error| json_target::refusal(&error)))
+        answered.unwrap_or_else(|error| ("Unknown", json_target::refusal(&ApiError::internal(&error))))
     }
 
     /// The answer of a service of the `query` protocol, which decides itself whether the caller may have it.
@@ -357,6 +368,10 @@ trait TargetService: Send + Sync {
 
     /// Blocks for the disk.
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>);
+
+    fn refusal(&self, error: &ApiError) -> ApiResponse {
+        json_target::refusal(error)
+    }
 }
 
 impl TargetService for Logs {
@@ -396,6 +411,20 @@ impl TargetService for ParameterStore {
 
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
         self.answer(request)
+    }
+}
+
+impl TargetService for Tables {
+    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+        self.resources(request)
+    }
+
+    fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
+        self.answer(request)
+    }
+
+    fn refusal(&self, error: &ApiError) -> ApiResponse {
+        dynamodb::refusal(error)
     }
 }
 

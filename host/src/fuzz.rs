@@ -15,7 +15,7 @@ use crate::{aws, edge, events, net, path, runtime, wasm};
 /// The name of a target's binary and of its folder of seeds, and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("hook-answer", edge::fuzz::hook_answer),
     ("edge-reply", wasm::fuzz::edge_reply),
     ("framing", net::fuzz::framing),
@@ -32,6 +32,7 @@ pub const TARGETS: [Target; 17] = [
     ("lambda", aws::fuzz::lambda),
     ("log-filter", aws::fuzz::log_filter),
     ("event-pattern", events::fuzz::event_pattern),
+    ("table-expression", aws::fuzz::table_expression),
     ("zip", runtime::fuzz::zip),
 ];
 

@@ -8,6 +8,7 @@ pub mod cache;
 pub mod command;
 pub mod config;
 pub mod descriptors;
+pub mod dynamodb;
 mod edge;
 pub mod events;
 pub mod event_rules;

@@ -9,6 +9,7 @@
 
 mod backlog;
 mod blobs;
+mod walk;
 
 use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 pub use backlog::{Backlog, Due, Entry, LineChange, LineTotal, Place, Wanted};
 pub use blobs::{BlobDigest, Blobs};
+pub use walk::KeyRange;
 
 const FILE: &str = "edgeward.redb";
 
@@ -46,10 +48,14 @@ pub enum Collection {
     EventRules,
     /// The last tick of each rule's schedule, by the rule.
     EventTicks,
+    /// Tables, by name.
+    Tables,
+    /// Of tables, by the table's id and the key.
+    Items,
 }
 
 impl Collection {
-    const ALL: [Collection; 10] = [
+    const ALL: [Collection; 12] = [
         Collection::Functions,
         Collection::Versions,
         Collection::Layers,
@@ -60,6 +66,8 @@ impl Collection {
         Collection::EventBuses,
         Collection::EventRules,
         Collection::EventTicks,
+        Collection::Tables,
+        Collection::Items,
     ];
 
     fn table(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
@@ -74,6 +82,8 @@ impl Collection {
             Collection::EventBuses => "event-buses",
             Collection::EventRules => "event-rules",
             Collection::EventTicks => "event-ticks",
+            Collection::Tables => "tables",
+            Collection::Items => "items",
         })
     }
 }

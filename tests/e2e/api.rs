@@ -266,6 +266,7 @@ stories! {
     secrets_are_kept: "secrets", 15;
     parameters_are_kept: "parameters", 12;
     events_are_matched_by_rules: "eventbridge", 10;
+    tables_are_kept: "tables", 20;
     logs_are_found_again: "logs", 12;
     the_table_of_operations_is_true: "model", 2;
     the_sdk_and_powertools_run_in_functions: "sdk", 6;

@@ -106,8 +106,8 @@ impl<T: Serialize + DeserializeOwned> Cabinet<T> {
     }
 }
 
-/// Names have no colon.
-fn value_key(name: &str, version: &str) -> String {
+/// Where a value is in its collection. Names have no colon.
+pub fn value_key(name: &str, version: &str) -> String {
     format!("value:{name}:{version}")
 }
 

@@ -5,19 +5,25 @@
 
 use std::sync::Arc;
 
-use crate::aws::error::ApiError;
+use tokio::runtime::Handle;
+
 use crate::aws::eventbridge::delivery::{Deliver, TargetEvent};
-use crate::aws::lambda::{FunctionIdentifier, Registry, allows_rule};
+use crate::aws::lambda::{FunctionIdentifier, Registry, allows_rule, keep};
 
 /// What delivers to the functions of a registry.
 pub fn to_functions(registry: Arc<Registry>) -> Deliver {
     Arc::new(move |event| {
-        if let Err(reason) = admitted(&registry, &event) {
-            let TargetEvent { id, target_arn, rule_arn, .. } = &event;
-            tracing::warn!(rule = rule_arn, target = target_arn, event = id, "an event is given up: {reason}");
-            return Ok(());
-        }
-        keep(&registry, event)
+        let function = match admitted(&registry, &event) {
+            Ok(function) => function,
+            Err(reason) => {
+                let TargetEvent { id, target_arn, rule_arn, .. } = &event;
+                tracing::warn!(rule = rule_arn, target = target_arn, event = id, "an event is given up: {reason}");
+                return Ok(());
+            }
+        };
+        let request_id = uuid::Uuid::new_v4().to_string();
+        // This is a thread that may block.
+        Handle::current().block_on(keep(&registry, &function, request_id, None, event.payload))
     })
 }
 
@@ -35,10 +41,4 @@ fn admitted(registry: &Registry, event: &TargetEvent) -> Result<FunctionIdentifi
         return Err("the function's policy does not let events.amazonaws.com call it".to_owned());
     }
     Ok(id)
-}
-
-/// The place where the queue of asynchronous invocation is asked.
-fn keep(_: &Registry, event: TargetEvent) -> Result<(), ApiError> {
-    tracing::warn!(target = event.target_arn, event = event.id, "an event is given up: events are not queued");
-    Ok(())
 }

@@ -40,8 +40,8 @@ const KINDS: [(&str, ResourceKind); 4] = [
 const REFUSED: [(&str, &str); 11] = [
     ("AWS::Serverless::Api", "the edge serves `Api` events: leave `RestApiId` and this out"),
     ("AWS::Serverless::HttpApi", "the edge serves `HttpApi` events: leave `ApiId` and this out"),
-    ("AWS::Serverless::SimpleTable", "tables are not there: name the table of another server in the environment"),
-    ("AWS::DynamoDB::", "tables are not there: name the table of another server in the environment"),
+    ("AWS::Serverless::SimpleTable", "make the table with `aws dynamodb create-table`, and name it in the environment"),
+    ("AWS::DynamoDB::", "make the table with `aws dynamodb create-table`, and name it in the environment"),
     ("AWS::Serverless::StateMachine", "state machines are not there"),
     ("AWS::Serverless::Application", "applications are not nested here: deploy it as a stack of its own"),
     ("AWS::Lambda::Function", "write it as `AWS::Serverless::Function`"),

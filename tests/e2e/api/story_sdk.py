@@ -2,36 +2,13 @@
 
 import io
 import json
-import pathlib
 import zipfile
 
-import boto3
-
 from aws import ACCOUNT, aws, client, create, has, same, step
+from sdk import layer
 
-PACKAGES = ["aws_lambda_powertools", "boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "typing_extensions.py", "urllib3"]
 # Of the models of all services.
 MODELS = ["lambda", "sts", "secretsmanager", "ssm"]
-SITE = pathlib.Path(boto3.__file__).parents[1]
-
-
-def is_wanted(path):
-    parts = path.parts
-    if "__pycache__" in parts or path.suffix == ".so":
-        return False
-    return parts[:2] != ("botocore", "data") or len(parts) == 3 or parts[2] in MODELS
-
-
-def layer():
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for package in PACKAGES:
-            path = SITE / package
-            for file in [path] if path.is_file() else sorted(path.rglob("*")):
-                if file.is_file() and is_wanted(file.relative_to(SITE)):
-                    archive.write(file, f"python/{file.relative_to(SITE)}")
-    return out.getvalue()
-
 
 SOURCE = """
 import json
@@ -81,7 +58,7 @@ with step("a_role_and_what_it_may_read"):
     client("ssm").put_parameter(Name="/shop/greeting", Value="hello", Type="String")
 
 with step("a_layer_of_the_sdk"):
-    published = aws.publish_layer_version(LayerName="sdk", Content={"ZipFile": layer()})["LayerVersionArn"]
+    published = aws.publish_layer_version(LayerName="sdk", Content={"ZipFile": layer(MODELS)})["LayerVersionArn"]
 
 with step("functions"):
     def python(source):

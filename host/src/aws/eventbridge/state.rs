@@ -20,6 +20,7 @@ pub struct EventBridge {
     pub(super) rules: Cabinet<RuleRecord>,
     pub(super) account: Account,
     pub(super) deliver: Deliver,
+    pub(super) clock: Clock,
     /// Told when a schedule may have another next tick.
     pub(super) scheduled: Notify,
     store: Arc<Store>,
@@ -31,19 +32,20 @@ pub struct EventBridge {
 
 impl EventBridge {
     /// Reads all buses and rules. Makes the default bus where there is none. Blocks.
-    pub fn open(store: Arc<Store>, account: Account, deliver: Deliver, now: SystemTime) -> Result<EventBridge, ApiError> {
+    pub fn open(store: Arc<Store>, account: Account, deliver: Deliver, clock: Clock) -> Result<EventBridge, ApiError> {
         let bridge = EventBridge {
             buses: Cabinet::open(store.clone(), Collection::EventBuses)?,
             rules: Cabinet::open(store.clone(), Collection::EventRules)?,
             account,
             deliver,
+            clock,
             scheduled: Notify::new(),
             ticked: Mutex::new(store.records(Collection::EventTicks, "")?.into_iter().collect()),
             changing: Mutex::default(),
             store,
         };
         if bridge.buses.find(DEFAULT_BUS).is_none() {
-            let record = BusRecord::new(DEFAULT_BUS, BusSettings::default(), since_1970(now));
+            let record = BusRecord::new(DEFAULT_BUS, BusSettings::default(), bridge.clock.now_ms());
             bridge.buses.change(DEFAULT_BUS, |_| Ok((put(record), ())))?;
         }
         Ok(bridge)

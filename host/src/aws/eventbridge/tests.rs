@@ -37,7 +37,7 @@ impl Room {
             delivered.lock().unwrap().push(event);
             Ok(())
         });
-        self.bridge = Some(EventBridge::open(store, Account::default(), deliver, SystemTime::UNIX_EPOCH).unwrap());
+        self.bridge = Some(EventBridge::open(store, Account::default(), deliver, Clock::default()).unwrap());
     }
 
     fn bridge(&self) -> &EventBridge {

@@ -5,14 +5,13 @@
 //! is not caught up, as on AWS.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
 use crate::aws::error::ApiError;
 use crate::aws::eventbridge::entries::{Envelope, give};
 use crate::aws::eventbridge::record::RuleRecord;
-use crate::aws::eventbridge::state::{EventBridge, since_1970};
+use crate::aws::eventbridge::state::EventBridge;
 use crate::limits::eventbridge::{LATE_MS, TICK_AGAIN_MS};
 
 impl EventBridge {
@@ -20,20 +19,20 @@ impl EventBridge {
     pub async fn tick(self: Arc<EventBridge>) {
         loop {
             let bridge = self.clone();
-            let ticked = tokio::task::spawn_blocking(move || bridge.tick_until(since_1970(SystemTime::now()))).await;
-            let wait_ms = match ticked {
-                Ok(Ok(next_ms)) => next_ms.map(|next_ms| next_ms.saturating_sub(since_1970(SystemTime::now()))),
+            let ticked = tokio::task::spawn_blocking(move || bridge.tick_until(bridge.clock.now_ms())).await;
+            let next_ms = match ticked {
+                Ok(Ok(next_ms)) => next_ms,
                 Ok(Err(error)) => {
                     tracing::error!("a tick could not be noted; it is tried again: {error}");
-                    Some(TICK_AGAIN_MS)
+                    Some(self.clock.now_ms() + TICK_AGAIN_MS)
                 }
                 // The host ends.
                 Err(_) => return,
             };
             let due = async {
-                match wait_ms {
+                match next_ms {
                     // The clock may be set meanwhile: it is looked at once a minute.
-                    Some(wait_ms) => tokio::time::sleep(Duration::from_millis(wait_ms.min(LATE_MS))).await,
+                    Some(next_ms) => self.clock.reached(next_ms.min(self.clock.now_ms() + LATE_MS)).await,
                     None => std::future::pending().await,
                 }
             };

@@ -47,16 +47,26 @@ pub async fn accept(
         let message = format!("Request must be smaller than {ASYNCHRONOUS_BYTES} bytes for the InvokeFunction operation");
         return Err(ApiError::too_large("RequestEntityTooLargeException", message));
     }
+    keep(registry, id, request.id.clone(), request.header("x-amzn-trace-id"), event).await?;
+    Ok(empty(StatusCode::ACCEPTED))
+}
+
+/// Keeps an event for a function that is there. Ends when it is on disk. `request_id` is what the function is told at each attempt.
+pub async fn keep(
+    registry: &Registry,
+    id: &FunctionIdentifier,
+    request_id: String,
+    trace: Option<&str>,
+    event: Bytes,
+) -> Result<(), ApiError> {
     let entry = resolve(registry, id)?.entry;
-    let receiver = AsyncReceiver {
-        qualifier: id.qualifier.as_ref().map(ToString::to_string),
-        trace: request.header("x-amzn-trace-id").map(str::to_owned),
-    };
-    let head = Head { id: request.id.clone(), accepted_ms: registry.events.clock.now_ms(), attempts: 0, put_off: 0, receiver };
+    let receiver =
+        AsyncReceiver { qualifier: id.qualifier.as_ref().map(ToString::to_string), trace: trace.map(str::to_owned) };
+    let head = Head { id: request_id, accepted_ms: registry.events.clock.now_ms(), attempts: 0, put_off: 0, receiver };
     let kept = registry.events.accept(&line_of_function(&id.name), &Event { head, payload: event }).await;
     kept.map_err(|error| not_accepted(&error))?;
     entry.metrics(&registry.metrics).asynchronous.received();
-    Ok(empty(StatusCode::ACCEPTED))
+    Ok(())
 }
 
 fn not_accepted(error: &AcceptError) -> ApiError {

@@ -152,7 +152,7 @@ fn all_errors_are_told_at_once_each_with_its_line_and_its_remedy() {
               --> t.yaml:10:11
                |
             10 |     Type: AWS::Serverless::SimpleTable
-               |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ tables are not there: name the table of another server in the environment"]],
+               |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ make the table with `aws dynamodb create-table`, and name it in the environment"]],
     );
 }
 
