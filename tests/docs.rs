@@ -172,6 +172,10 @@ fn help_offers_what_works() {
         " cache stats",
         " cache lookup",
         " cache purge",
+        " queue",
+        " queue list",
+        " queue peek",
+        " queue advance",
         " completions",
         " man",
     ] {

@@ -53,7 +53,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::{HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};

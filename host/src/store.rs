@@ -19,7 +19,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use backlog::{Backlog, Due, Entry, LineChange, LineTotal, Place, Wanted};
+pub use backlog::{Backlog, Due, LineChange, LineEntry, LinePlace, LineTotal, WantedEntries};
 pub use blobs::{BlobDigest, Blobs};
 pub use walk::KeyRange;
 

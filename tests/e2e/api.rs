@@ -265,7 +265,7 @@ stories! {
     policies_decide_what_who_may_do: "iam", 20;
     secrets_are_kept: "secrets", 15;
     parameters_are_kept: "parameters", 12;
-    events_are_matched_by_rules: "eventbridge", 10;
+    events_are_matched_by_rules: "eventbridge", 11;
     tables_are_kept: "tables", 20;
     logs_are_found_again: "logs", 12;
     the_table_of_operations_is_true: "model", 2;

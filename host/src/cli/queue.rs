@@ -18,11 +18,11 @@ use super::output::say;
 )]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: QueueCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+enum QueueCommand {
     /// Show how many events wait in each line, and for how long the first has.
     List {
         #[command(flatten)]
@@ -52,17 +52,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &args.command {
-            Command::List { api } => {
+            QueueCommand::List { api } => {
                 let answer = asked(api, "ListLines", &json!({})).await?;
                 list(answer["Lines"].as_array().map_or(&[][..], Vec::as_slice));
             }
-            Command::Peek { line, count, api } => {
+            QueueCommand::Peek { line, count, api } => {
                 let answer = asked(api, "PeekEvents", &json!({"Line": line, "MaxItems": count})).await?;
                 for event in answer["Events"].as_array().into_iter().flatten() {
                     say!("{event}");
                 }
             }
-            Command::Advance { by, api } => {
+            QueueCommand::Advance { by, api } => {
                 asked(api, "AdvanceClock", &json!({"Seconds": by.as_secs()})).await?;
             }
         }

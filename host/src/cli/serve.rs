@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// With `--api`, a folder below which the code of functions may be that is reloaded when it changes; may be given again.
     #[arg(long, value_name = "DIR", requires = "api", value_hint = clap::ValueHint::DirPath)]
     api_hot_reload: Vec<PathBuf>,
-    /// With `--api`, let the clock of events be moved, to try out in a moment what would take days: `edgeward queue advance`.
+    /// With `--api`, let the command `queue advance` move the clock of events, to try out in a moment what would take days.
     #[arg(long, requires = "api")]
     movable_clock: bool,
     /// Take over from a running edge with the same data folder: it stops when this one is ready.

@@ -10,15 +10,15 @@ use tokio::sync::watch;
 
 /// See the module. Clones are the same clock.
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<watch::Sender<Duration>>);
+pub struct EventClock(Arc<watch::Sender<Duration>>);
 
-impl Default for Clock {
-    fn default() -> Clock {
-        Clock(Arc::new(watch::Sender::new(Duration::ZERO)))
+impl Default for EventClock {
+    fn default() -> EventClock {
+        EventClock(Arc::new(watch::Sender::new(Duration::ZERO)))
     }
 }
 
-impl Clock {
+impl EventClock {
     /// Milliseconds since 1970.
     pub fn now_ms(&self) -> u64 {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + *self.0.borrow();
@@ -51,7 +51,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_is_woken_when_the_clock_is_moved() {
-        let clock = Clock::default();
+        let clock = EventClock::default();
         let noon = clock.now_ms() + 3_600_000;
         let waiting = tokio::spawn({
             let clock = clock.clone();

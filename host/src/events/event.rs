@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// See the module. `H` is what its kind of receiver needs to know of it; members may be added to it, with a default.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event<H> {
+pub struct QueuedEvent<H> {
     pub head: Head<H>,
     pub payload: Bytes,
 }
@@ -35,7 +35,7 @@ pub enum EventError {
     Head(#[from] serde_json::Error),
 }
 
-impl<H: Serialize + DeserializeOwned> Event<H> {
+impl<H: Serialize + DeserializeOwned> QueuedEvent<H> {
     /// The length of the head in four bytes, the smallest last; the head, in JSON; the payload.
     pub fn to_bytes(&self) -> Result<Bytes, EventError> {
         let head = serde_json::to_vec(&self.head)?;
@@ -47,12 +47,12 @@ impl<H: Serialize + DeserializeOwned> Event<H> {
         Ok(bytes.freeze())
     }
 
-    pub fn of_bytes(bytes: &Bytes) -> Result<Event<H>, EventError> {
+    pub fn of_bytes(bytes: &Bytes) -> Result<QueuedEvent<H>, EventError> {
         let short = || EventError::Short(bytes.len());
         let length = bytes.first_chunk::<4>().map(|length| u32::from_be_bytes(*length)).ok_or_else(short)?;
         let end = usize::try_from(length).ok().and_then(|length| length.checked_add(4)).ok_or_else(short)?;
         let head = serde_json::from_slice(bytes.get(4..end).ok_or_else(short)?)?;
-        Ok(Event { head, payload: bytes.slice(end..) })
+        Ok(QueuedEvent { head, payload: bytes.slice(end..) })
     }
 }
 
@@ -63,12 +63,12 @@ mod tests {
     #[test]
     fn an_event_is_read_as_it_was_written_and_what_is_cut_off_is_none() {
         let head = Head { id: "1".to_owned(), accepted_ms: 7, attempts: 2, put_off: 0, receiver: "f".to_owned() };
-        let event = Event { head, payload: Bytes::from_static(b"{}") };
+        let event = QueuedEvent { head, payload: Bytes::from_static(b"{}") };
         let bytes = event.to_bytes().unwrap();
-        assert_eq!(Event::of_bytes(&bytes).unwrap(), event);
+        assert_eq!(QueuedEvent::of_bytes(&bytes).unwrap(), event);
         for end in 0..bytes.len() - 2 {
-            assert!(Event::<String>::of_bytes(&bytes.slice(..end)).is_err(), "{end}");
+            assert!(QueuedEvent::<String>::of_bytes(&bytes.slice(..end)).is_err(), "{end}");
         }
-        assert!(Event::<String>::of_bytes(&Bytes::from_static(&[255; 9])).is_err());
+        assert!(QueuedEvent::<String>::of_bytes(&Bytes::from_static(&[255; 9])).is_err());
     }
 }

@@ -22,10 +22,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use crate::events::clock::Clock;
-use crate::events::event::{Event, EventError};
+use crate::events::clock::EventClock;
+use crate::events::event::{EventError, QueuedEvent};
 use crate::limits::events::{PEEK_BYTES, READY, READY_BYTES, WAITING_BYTES, WRITE_AGAIN_MS};
-use crate::store::{Backlog, Entry, LineChange, LineTotal, Place, StoreError, Wanted};
+use crate::store::{Backlog, LineChange, LineEntry, LinePlace, LineTotal, StoreError, WantedEntries};
 
 /// Where events are put that cannot be read: they were written by a newer program, or by nobody.
 const UNREADABLE: &str = "unreadable";
@@ -42,13 +42,13 @@ pub enum AcceptError {
 }
 
 /// When an event is due, and what it is, whoever it is for.
-pub type PeekedEvent = (u64, Result<Event<serde_json::Value>, EventError>);
+pub type PeekedEvent = (u64, Result<QueuedEvent<serde_json::Value>, EventError>);
 
 /// See the module.
 pub struct EventQueue {
     backlog: Backlog,
-    pub clock: Clock,
-    lines: Mutex<BTreeMap<Arc<str>, Arc<Line>>>,
+    pub clock: EventClock,
+    lines: Mutex<BTreeMap<Arc<str>, Arc<EventLine>>>,
     /// Names of lines that have events and are not worked on.
     opened: Mutex<VecDeque<Arc<str>>>,
     has_opened: Notify,
@@ -56,7 +56,7 @@ pub struct EventQueue {
 }
 
 /// The events of one receiver.
-pub struct Line {
+pub struct EventLine {
     name: Arc<str>,
     waiting: Mutex<Waiting>,
     changed: Notify,
@@ -66,9 +66,9 @@ pub struct Line {
 
 #[derive(Default)]
 struct Waiting {
-    ready: VecDeque<Entry>,
+    ready: VecDeque<LineEntry>,
     /// What is in `ready`, or claimed, or settled and not on disk yet.
-    taken: HashSet<Place>,
+    taken: HashSet<LinePlace>,
     /// Whether all that is due is taken. What is due later is `next`, if it is known.
     is_whole: bool,
     /// Whether something has changed since the reader began.
@@ -77,7 +77,7 @@ struct Waiting {
 }
 
 impl EventQueue {
-    pub fn new(backlog: Backlog, clock: Clock) -> Result<Arc<EventQueue>, StoreError> {
+    pub fn new(backlog: Backlog, clock: EventClock) -> Result<Arc<EventQueue>, StoreError> {
         let (lines, opened, has_opened) = (Mutex::default(), Mutex::default(), Notify::new());
         let queue = Arc::new(EventQueue { backlog, clock, lines, opened, has_opened, last_number: AtomicU64::new(0) });
         for name in queue.backlog.lines()?.into_keys().filter(|name| name != UNREADABLE) {
@@ -98,7 +98,7 @@ impl EventQueue {
     }
 
     /// Keeps an event for the receiver of a line. Ends when it is on disk.
-    pub async fn accept<H>(&self, line: &str, event: &Event<H>) -> Result<(), AcceptError>
+    pub async fn accept<H>(&self, line: &str, event: &QueuedEvent<H>) -> Result<(), AcceptError>
     where
         H: Serialize + DeserializeOwned,
     {
@@ -109,7 +109,7 @@ impl EventQueue {
     }
 
     /// An event that is to be kept together with something else.
-    pub fn prepare<H>(&self, line: &str, event: &Event<H>) -> Result<Prepared, AcceptError>
+    pub fn prepare<H>(&self, line: &str, event: &QueuedEvent<H>) -> Result<PreparedEvent, AcceptError>
     where
         H: Serialize + DeserializeOwned,
     {
@@ -119,8 +119,8 @@ impl EventQueue {
             return Err(AcceptError::Full);
         }
         let now_ms = self.clock.now_ms();
-        let place = Place { due_ms: now_ms, number: self.number(now_ms) };
-        Ok(Prepared { line: line.into(), entry: Entry { place, bytes } })
+        let place = LinePlace { due_ms: now_ms, number: self.number(now_ms) };
+        Ok(PreparedEvent { line: line.into(), entry: LineEntry { place, bytes } })
     }
 
     /// Unique, and in the order of time, also after a restart: below a bit of the milliseconds there is room for a million.
@@ -131,7 +131,7 @@ impl EventQueue {
     }
 
     /// Notes what is on disk.
-    fn arrived(&self, Prepared { line, entry }: Prepared) {
+    fn arrived(&self, PreparedEvent { line, entry }: PreparedEvent) {
         let line = self.line(&line);
         let mut waiting = line.waiting();
         if waiting.is_whole && entry.place.due_ms <= self.clock.now_ms() && waiting.ready.len() < READY {
@@ -145,19 +145,19 @@ impl EventQueue {
         line.changed.notify_one();
     }
 
-    fn lines(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Line>>> {
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<EventLine>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The line of a name. One that nobody works on is told to who does.
-    pub fn line(&self, name: &str) -> Arc<Line> {
+    pub fn line(&self, name: &str) -> Arc<EventLine> {
         let mut lines = self.lines();
         if let Some(line) = lines.get(name) {
             return line.clone();
         }
         let name: Arc<str> = name.into();
         let (waiting, changed, reading) = (Mutex::default(), Notify::new(), tokio::sync::Mutex::default());
-        let line = Arc::new(Line { name: name.clone(), waiting, changed, reading });
+        let line = Arc::new(EventLine { name: name.clone(), waiting, changed, reading });
         lines.insert(name.clone(), line.clone());
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push_back(name);
         self.has_opened.notify_one();
@@ -165,7 +165,7 @@ impl EventQueue {
     }
 
     /// Forgets a line in which nothing waits; its name is told again when something does. Returns whether it is forgotten.
-    pub fn leave(&self, line: &Arc<Line>) -> bool {
+    pub fn leave(&self, line: &Arc<EventLine>) -> bool {
         let mut lines = self.lines();
         let waiting = line.waiting();
         let is_empty = waiting.is_whole && waiting.taken.is_empty() && waiting.next_ms.is_none();
@@ -179,14 +179,14 @@ impl EventQueue {
     /// The next event that is due, when it is. One claimant of a line gets each.
     ///
     /// Ends with nothing when nothing waits, not even for later.
-    pub async fn claim<H>(self: &Arc<Self>, line: &Arc<Line>) -> Result<Option<Claim<H>>, StoreError>
+    pub async fn claim<H>(self: &Arc<Self>, line: &Arc<EventLine>) -> Result<Option<EventClaim<H>>, StoreError>
     where
         H: Serialize + DeserializeOwned,
     {
         loop {
             let first = line.waiting().ready.pop_front();
             if let Some(entry) = first {
-                match Event::of_bytes(&entry.bytes) {
+                match QueuedEvent::of_bytes(&entry.bytes) {
                     Ok(event) => return Ok(Some(self.claimed(line, entry.place, event))),
                     Err(error) => self.set_aside(line, entry, &error).await,
                 }
@@ -214,9 +214,9 @@ impl EventQueue {
     }
 
     /// Reads what is due of a line. Blocks.
-    fn read(&self, line: &Line) -> Result<(), StoreError> {
+    fn read(&self, line: &EventLine) -> Result<(), StoreError> {
         let taken = line.waiting().taken.clone();
-        let wanted = Wanted { until_ms: self.clock.now_ms(), entries: READY, bytes: READY_BYTES };
+        let wanted = WantedEntries { until_ms: self.clock.now_ms(), entries: READY, bytes: READY_BYTES };
         let due = self.backlog.due(&line.name, wanted, |place| taken.contains(&place))?;
         let mut waiting = line.waiting();
         let left_due = due.next.is_some_and(|next| next.due_ms <= wanted.until_ms);
@@ -231,11 +231,11 @@ impl EventQueue {
         Ok(())
     }
 
-    fn claimed<H>(self: &Arc<Self>, line: &Arc<Line>, place: Place, event: Event<H>) -> Claim<H> {
-        Claim { event, held: Held { queue: self.clone(), line: line.clone(), place, is_settled: false } }
+    fn claimed<H>(self: &Arc<Self>, line: &Arc<EventLine>, place: LinePlace, event: QueuedEvent<H>) -> EventClaim<H> {
+        EventClaim { event, held: Held { queue: self.clone(), line: line.clone(), place, is_settled: false } }
     }
 
-    async fn set_aside(self: &Arc<Self>, line: &Arc<Line>, entry: Entry, error: &EventError) {
+    async fn set_aside(self: &Arc<Self>, line: &Arc<EventLine>, entry: LineEntry, error: &EventError) {
         tracing::error!(line = %line.name, "an event cannot be read, and is kept in the line `{UNREADABLE}`: {error}");
         let held = Held { queue: self.clone(), line: line.clone(), place: entry.place, is_settled: false };
         held.settle(vec![LineChange::Put { line: UNREADABLE.into(), entry }]).await;
@@ -248,19 +248,19 @@ impl EventQueue {
 
     /// Milliseconds since the first event of a line was accepted, of those that are due first.
     pub fn oldest_ms(&self, line: &str) -> Result<Option<u64>, StoreError> {
-        let first = self.backlog.due(line, Wanted { until_ms: 0, entries: 0, bytes: 0 }, |_| false)?.next;
+        let first = self.backlog.due(line, WantedEntries { until_ms: 0, entries: 0, bytes: 0 }, |_| false)?.next;
         Ok(first.map(|first| self.clock.now_ms().saturating_sub(first.number >> 20)))
     }
 
     /// The first events of a line, with when they are due in milliseconds since 1970. None is taken. Blocks for the disk.
     pub fn peek(&self, line: &str, most: usize) -> Result<Vec<PeekedEvent>, StoreError> {
-        let wanted = Wanted { until_ms: u64::MAX, entries: most, bytes: PEEK_BYTES };
+        let wanted = WantedEntries { until_ms: u64::MAX, entries: most, bytes: PEEK_BYTES };
         let first = self.backlog.due(line, wanted, |_| false)?.entries;
-        Ok(first.into_iter().map(|entry| (entry.place.due_ms, Event::of_bytes(&entry.bytes))).collect())
+        Ok(first.into_iter().map(|entry| (entry.place.due_ms, QueuedEvent::of_bytes(&entry.bytes))).collect())
     }
 }
 
-impl Line {
+impl EventLine {
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -297,27 +297,27 @@ enum Expected {
 
 /// An event that is ready to be kept.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedEvent {
     line: Arc<str>,
-    entry: Entry,
+    entry: LineEntry,
 }
 
-impl Prepared {
+impl PreparedEvent {
     fn change(&self) -> LineChange {
         LineChange::Put { line: self.line.clone(), entry: self.entry.clone() }
     }
 }
 
 /// An event that is worked on.
-pub struct Claim<H> {
-    pub event: Event<H>,
+pub struct EventClaim<H> {
+    pub event: QueuedEvent<H>,
     held: Held,
 }
 
-impl<H: Serialize + DeserializeOwned> Claim<H> {
+impl<H: Serialize + DeserializeOwned> EventClaim<H> {
     /// The event is over; what follows from it is kept in the same moment. Ends when that is on disk.
-    pub async fn done(self, followed_by: Vec<Prepared>) {
-        let changes = followed_by.iter().map(Prepared::change).collect();
+    pub async fn done(self, followed_by: Vec<PreparedEvent>) {
+        let changes = followed_by.iter().map(PreparedEvent::change).collect();
         let queue = self.held.queue.clone();
         self.held.settle(changes).await;
         followed_by.into_iter().for_each(|prepared| queue.arrived(prepared));
@@ -331,8 +331,8 @@ impl<H: Serialize + DeserializeOwned> Claim<H> {
             // Dropped, it is due at once, as it was.
             Err(error) => return tracing::error!(line = %line.name, "an event is not put off: {error}"),
         };
-        let place = Place { due_ms: queue.clock.now_ms() + wait_ms, number: self.held.place.number };
-        let prepared = Prepared { line: line.name.clone(), entry: Entry { place, bytes } };
+        let place = LinePlace { due_ms: queue.clock.now_ms() + wait_ms, number: self.held.place.number };
+        let prepared = PreparedEvent { line: line.name.clone(), entry: LineEntry { place, bytes } };
         self.held.settle(vec![prepared.change()]).await;
         queue.arrived(prepared);
     }
@@ -341,8 +341,8 @@ impl<H: Serialize + DeserializeOwned> Claim<H> {
 /// The place of an event that is worked on, until it is settled or dropped.
 struct Held {
     queue: Arc<EventQueue>,
-    line: Arc<Line>,
-    place: Place,
+    line: Arc<EventLine>,
+    place: LinePlace,
     is_settled: bool,
 }
 

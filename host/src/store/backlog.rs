@@ -33,7 +33,7 @@ const TOTALS: TableDefinition<'static, &'static str, (u64, u64)> = TableDefiniti
 
 /// Where an entry stands in its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct LinePlace {
     /// Milliseconds since 1970.
     pub due_ms: u64,
     /// No two entries of a line have the same.
@@ -42,8 +42,8 @@ pub struct Place {
 
 /// An entry of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    pub place: Place,
+pub struct LineEntry {
+    pub place: LinePlace,
     pub bytes: Bytes,
 }
 
@@ -52,12 +52,12 @@ pub struct Entry {
 pub enum LineChange {
     Put {
         line: Arc<str>,
-        entry: Entry,
+        entry: LineEntry,
     },
     /// Removes an entry, if it is there.
     Remove {
         line: Arc<str>,
-        place: Place,
+        place: LinePlace,
     },
     /// Removes all entries.
     Clear {
@@ -74,7 +74,7 @@ pub struct LineTotal {
 
 /// Which entries of a line are asked for: no more once there are so many, or they have so many bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct WantedEntries {
     pub until_ms: u64,
     pub entries: usize,
     pub bytes: usize,
@@ -83,26 +83,26 @@ pub struct Wanted {
 /// Entries that were found, and where the first is that was left, if any was.
 #[derive(Debug)]
 pub struct Due {
-    pub entries: Vec<Entry>,
-    pub next: Option<Place>,
+    pub entries: Vec<LineEntry>,
+    pub next: Option<LinePlace>,
 }
 
 /// Changes that are made together, and who waits for them.
-struct Job {
+struct CommitJob {
     changes: Vec<LineChange>,
     committed: oneshot::Sender<Result<(), StoreError>>,
 }
 
 /// What is asked of the thread. Each job is somebody's who waits for it, or has settled an event.
 #[derive(Default)]
-struct Asked {
-    jobs: Mutex<AskedJobs>,
+struct JobQueue {
+    jobs: Mutex<WaitingJobs>,
     came: Condvar,
 }
 
 #[derive(Default)]
-struct AskedJobs {
-    waiting: VecDeque<Job>,
+struct WaitingJobs {
+    waiting: VecDeque<CommitJob>,
     /// Nobody asks any more.
     is_over: bool,
 }
@@ -110,7 +110,7 @@ struct AskedJobs {
 /// See the module.
 pub struct Backlog {
     database: Arc<Database>,
-    asked: Arc<Asked>,
+    asked: Arc<JobQueue>,
     bytes: Arc<AtomicU64>,
 }
 
@@ -132,7 +132,7 @@ impl Backlog {
         }
         let bytes = Arc::new(AtomicU64::new(totals.values().map(|total| total.bytes).sum()));
         let database = Arc::new(database);
-        let asked = Arc::new(Asked::default());
+        let asked = Arc::new(JobQueue::default());
         let writer = Writer { database: database.clone(), asked: asked.clone(), bytes: bytes.clone() };
         std::thread::Builder::new().name("edgeward-events".to_owned()).spawn(move || writer.run())?;
         Ok(Backlog { database, asked, bytes })
@@ -141,21 +141,21 @@ impl Backlog {
     /// Makes changes, all of them or none. They are asked for at once; the future ends when they are on disk, and may be dropped.
     pub fn change(&self, changes: Vec<LineChange>) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let (committed, told) = oneshot::channel();
-        self.asked.lock().waiting.push_back(Job { changes, committed });
+        self.asked.lock().waiting.push_back(CommitJob { changes, committed });
         self.asked.came.notify_one();
         // A thread that has panicked tells nobody anything.
         async move { told.await.unwrap_or_else(|_| Err(StoreError::Io(std::io::Error::other("the thread that writes is gone")))) }
     }
 
     /// The first entries of a line that are due, but for those to skip, in their order. Blocks for the disk.
-    pub fn due(&self, line: &str, wanted: Wanted, is_skipped: impl Fn(Place) -> bool) -> Result<Due, StoreError> {
+    pub fn due(&self, line: &str, wanted: WantedEntries, is_skipped: impl Fn(LinePlace) -> bool) -> Result<Due, StoreError> {
         let reading = self.database.begin_read().map_err(boxed)?;
         let table = reading.open_table(ENTRIES).map_err(boxed)?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for found in table.range((line, 0, 0)..=(line, u64::MAX, u64::MAX)).map_err(boxed)? {
             let (key, value) = found.map_err(boxed)?;
             let (_, due_ms, number) = key.value();
-            let place = Place { due_ms, number };
+            let place = LinePlace { due_ms, number };
             if is_skipped(place) {
                 continue;
             }
@@ -164,7 +164,7 @@ impl Backlog {
             }
             let value = Bytes::copy_from_slice(value.value());
             bytes += value.len();
-            entries.push(Entry { place, bytes: value });
+            entries.push(LineEntry { place, bytes: value });
         }
         Ok(Due { entries, next: None })
     }
@@ -188,13 +188,13 @@ impl Drop for Backlog {
     }
 }
 
-impl Asked {
-    fn lock(&self) -> MutexGuard<'_, AskedJobs> {
+impl JobQueue {
+    fn lock(&self) -> MutexGuard<'_, WaitingJobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What waits, up to the size of a commit, as soon as there is something. Nothing when nobody asks any more.
-    fn next(&self) -> Vec<Job> {
+    fn next(&self) -> Vec<CommitJob> {
         let mut asked = self.lock();
         while asked.waiting.is_empty() && !asked.is_over {
             asked = self.came.wait(asked).unwrap_or_else(PoisonError::into_inner);
@@ -224,7 +224,7 @@ fn totals(database: &Database) -> Result<BTreeMap<String, LineTotal>, StoreError
 
 struct Writer {
     database: Arc<Database>,
-    asked: Arc<Asked>,
+    asked: Arc<JobQueue>,
     bytes: Arc<AtomicU64>,
 }
 
@@ -251,7 +251,7 @@ impl Writer {
     }
 
     /// One transaction: all of it is on disk when this returns, or nothing.
-    fn write(&self, jobs: &[Job]) -> Result<(), StoreError> {
+    fn write(&self, jobs: &[CommitJob]) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_write().map_err(boxed)?;
         transaction.set_quick_repair(true);
         let mut differences: BTreeMap<&str, LineDifference> = BTreeMap::new();
@@ -262,7 +262,7 @@ impl Writer {
                 let line: &str = change.line();
                 let difference = differences.entry(line).or_default();
                 match change {
-                    LineChange::Put { entry: Entry { place, bytes }, .. } => {
+                    LineChange::Put { entry: LineEntry { place, bytes }, .. } => {
                         let old = entries.insert((line, place.due_ms, place.number), bytes.as_ref()).map_err(boxed)?;
                         difference.gone(old.map(|old| old.value().len()));
                         difference.came(bytes.len());
@@ -343,12 +343,12 @@ mod tests {
     use super::*;
 
     fn put(line: &str, due_ms: u64, number: u64, bytes: &'static str) -> LineChange {
-        let entry = Entry { place: Place { due_ms, number }, bytes: Bytes::from_static(bytes.as_bytes()) };
+        let entry = LineEntry { place: LinePlace { due_ms, number }, bytes: Bytes::from_static(bytes.as_bytes()) };
         LineChange::Put { line: line.into(), entry }
     }
 
     fn texts(backlog: &Backlog, line: &str) -> Vec<String> {
-        let all = Wanted { until_ms: u64::MAX, entries: 100, bytes: 1 << 20 };
+        let all = WantedEntries { until_ms: u64::MAX, entries: 100, bytes: 1 << 20 };
         backlog
             .due(line, all, |_| false)
             .unwrap()
@@ -366,17 +366,17 @@ mod tests {
         backlog.change(vec![put("a", 20, 4, "third")]).await.unwrap();
         assert!(matches!(Backlog::open(folder.path()), Err(StoreError::InUse(_))));
         assert_eq!(texts(&backlog, "a"), ["first", "second", "third"]);
-        let first = Place { due_ms: 10, number: 2 };
+        let first = LinePlace { due_ms: 10, number: 2 };
         for (until_ms, entries, bytes, skipped, expected, next) in [
             (9, 9, 99, None, 0, Some(first)),
-            (10, 9, 99, None, 1, Some(Place { due_ms: 20, number: 1 })),
-            (10, 9, 99, Some(first), 0, Some(Place { due_ms: 20, number: 1 })),
+            (10, 9, 99, None, 1, Some(LinePlace { due_ms: 20, number: 1 })),
+            (10, 9, 99, Some(first), 0, Some(LinePlace { due_ms: 20, number: 1 })),
             (20, 9, 99, Some(first), 2, None),
-            (20, 1, 99, None, 1, Some(Place { due_ms: 20, number: 1 })),
+            (20, 1, 99, None, 1, Some(LinePlace { due_ms: 20, number: 1 })),
             // The second is what makes it enough.
-            (20, 9, 6, None, 2, Some(Place { due_ms: 20, number: 4 })),
+            (20, 9, 6, None, 2, Some(LinePlace { due_ms: 20, number: 4 })),
         ] {
-            let due = backlog.due("a", Wanted { until_ms, entries, bytes }, |place| Some(place) == skipped).unwrap();
+            let due = backlog.due("a", WantedEntries { until_ms, entries, bytes }, |place| Some(place) == skipped).unwrap();
             assert_eq!((due.entries.len(), due.next), (expected, next), "{until_ms} {entries} {bytes} {skipped:?}");
         }
         drop(backlog);
@@ -391,7 +391,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let backlog = Backlog::open(folder.path()).unwrap();
         backlog.change(vec![put("a", 1, 1, "12345"), put("a", 2, 2, "123"), put("b", 1, 1, "1")]).await.unwrap();
-        let remove = |due_ms, number| LineChange::Remove { line: "a".into(), place: Place { due_ms, number } };
+        let remove = |due_ms, number| LineChange::Remove { line: "a".into(), place: LinePlace { due_ms, number } };
         // One that is put in the place of another, one that is moved, one that is not there.
         backlog.change(vec![put("a", 1, 1, "1"), remove(2, 2), put("a", 9, 2, "123"), remove(7, 7)]).await.unwrap();
         assert_eq!(backlog.lines().unwrap()["a"], LineTotal { entries: 2, bytes: 4 });

@@ -7,7 +7,7 @@ import re
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from aws import ACCOUNT, arn, client, has, invalid, refusal, refused, same, status_of, step
+from aws import ACCOUNT, arn, aws, client, create, has, invalid, logged, own, python, refusal, refused, same, status_of, step
 
 events = client("events")
 # Sends also what boto3 knows to be wrong.
@@ -175,6 +175,26 @@ with step("events"):
         careless.put_events(Entries=[good] * 11)
     with invalid("Total size of the entries in the request is over the limit."):
         events.put_events(Entries=[{**good, "Detail": json.dumps({"d": "x" * (256 << 10)})}])
+
+with step("events_come_to_functions_that_let_their_rules_in"):
+    source = "def lambda_handler(event, context):\n    print('came', event['source'], event['detail'], event['resources'])\n"
+    create("stock", python(source))
+    create("closed", python(source))
+    rules = {"sold": {"EventPattern": PATTERN}, "hourly": {"ScheduleExpression": "rate(1 hour)"}}
+    for rule, means in rules.items():
+        rule_arn = events.put_rule(Name=rule, **means)["RuleArn"]
+        targets = [{"Id": name, "Arn": arn(name)} for name in ["stock", "closed"]]
+        same(events.put_targets(Rule=rule, Targets=targets)["FailedEntryCount"], 0)
+        aws.add_permission(FunctionName="stock", StatementId=rule, Action="lambda:InvokeFunction",
+                           Principal="events.amazonaws.com", SourceArn=rule_arn)  # fmt: skip
+    same(events.put_events(Entries=[{**good, "Detail": '{"n": 7}'}])["FailedEntryCount"], 0)
+    [event] = logged("/aws/lambda/stock", '"came shop"')
+    has(event, message="came shop {'n': 7} []\n")
+    own("AdvanceClock", Seconds=3_600)
+    [event] = logged("/aws/lambda/stock", '"came aws.events"')
+    has(event, message=f"came aws.events {{}} ['{OF}rule/hourly']\n")
+    own("AdvanceClock", Seconds=3_600)
+    assert not any(group["logGroupName"].endswith("closed") for group in client("logs").describe_log_groups()["logGroups"])
 
 with step("tags"):
     rule = OF + "rule/orders/r"

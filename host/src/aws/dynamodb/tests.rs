@@ -30,6 +30,7 @@ fn request(operation: &str, second: u64, input: &Value) -> ApiRequest {
         body: serde_json::to_vec(input).unwrap().into(),
         client: [127, 0, 0, 1].into(),
         received: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
+        secure: false,
     }
 }
 

@@ -121,16 +121,11 @@ pub fn give(bridge: &EventBridge, rule: &RuleRecord, id: &str, text: &str, value
                 continue;
             }
         };
-        let retries = target.retry_policy.clone().unwrap_or_default();
         (bridge.deliver)(TargetEvent {
             id: id.to_owned(),
             target_arn: target.arn.clone(),
             rule_arn: rule_arn.clone(),
             payload: payload.into(),
-            retries: retries.maximum_retry_attempts,
-            age_s: retries.maximum_event_age_in_seconds,
-            dead_letter: target.dead_letter_config.as_ref().and_then(|config| config.arn.clone()),
-            message_group: target.sqs_parameters.as_ref().and_then(|parameters| parameters.message_group_id.clone()),
         })?;
     }
     Ok(())

@@ -43,25 +43,25 @@ pub fn is_path(path: &str) -> bool {
     steps(path).is_some()
 }
 
-enum PathStep<'a> {
+enum InputStep<'a> {
     Member(&'a str),
     Element(usize),
 }
 
-fn steps(path: &str) -> Option<Vec<PathStep<'_>>> {
+fn steps(path: &str) -> Option<Vec<InputStep<'_>>> {
     let mut rest = path.strip_prefix('$')?;
     let mut steps = Vec::new();
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix('.') {
             let end = after.find(['.', '[']).unwrap_or(after.len());
-            steps.push(PathStep::Member(Some(&after[..end]).filter(|name| !name.is_empty())?));
+            steps.push(InputStep::Member(Some(&after[..end]).filter(|name| !name.is_empty())?));
             rest = &after[end..];
         } else {
             let (inside, after) = rest.strip_prefix('[')?.split_once(']')?;
             let quoted = ['\'', '"'].iter().find_map(|quote| inside.strip_prefix(*quote)?.strip_suffix(*quote));
             steps.push(match quoted {
-                Some(name) => PathStep::Member(name),
-                None => PathStep::Element(inside.parse().ok()?),
+                Some(name) => InputStep::Member(name),
+                None => InputStep::Element(inside.parse().ok()?),
             });
             rest = after;
         }
@@ -72,8 +72,8 @@ fn steps(path: &str) -> Option<Vec<PathStep<'_>>> {
 /// The value at a path.
 fn at<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
     steps(path)?.into_iter().try_fold(event, |value, step| match step {
-        PathStep::Member(name) => value.get(name),
-        PathStep::Element(index) => value.get(index),
+        InputStep::Member(name) => value.get(name),
+        InputStep::Element(index) => value.get(index),
     })
 }
 

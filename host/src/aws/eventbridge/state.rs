@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
@@ -12,6 +11,7 @@ use crate::aws::eventbridge::delivery::Deliver;
 use crate::aws::eventbridge::record::{BusRecord, BusSettings, DEFAULT_BUS, RuleRecord, bus_arn, rule_key};
 use crate::aws::eventbridge::refusals;
 use crate::aws::kept::{Amendment, Cabinet};
+use crate::events::clock::EventClock;
 use crate::store::{Collection, Store};
 
 /// See the module.
@@ -20,7 +20,7 @@ pub struct EventBridge {
     pub(super) rules: Cabinet<RuleRecord>,
     pub(super) account: Account,
     pub(super) deliver: Deliver,
-    pub(super) clock: Clock,
+    pub(super) clock: EventClock,
     /// Told when a schedule may have another next tick.
     pub(super) scheduled: Notify,
     store: Arc<Store>,
@@ -32,7 +32,7 @@ pub struct EventBridge {
 
 impl EventBridge {
     /// Reads all buses and rules. Makes the default bus where there is none. Blocks.
-    pub fn open(store: Arc<Store>, account: Account, deliver: Deliver, clock: Clock) -> Result<EventBridge, ApiError> {
+    pub fn open(store: Arc<Store>, account: Account, deliver: Deliver, clock: EventClock) -> Result<EventBridge, ApiError> {
         let bridge = EventBridge {
             buses: Cabinet::open(store.clone(), Collection::EventBuses)?,
             rules: Cabinet::open(store.clone(), Collection::EventRules)?,
@@ -116,10 +116,4 @@ impl EventBridge {
 /// A record that has no values beside it.
 pub fn put<T>(record: T) -> Amendment<T> {
     Amendment::Put { record, values: Vec::new(), gone: Vec::new() }
-}
-
-/// Milliseconds since 1970.
-pub fn since_1970(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,6 @@
 //! EventBridge through its door, with a list in the place of who delivers.
 
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 use serde_json::json;
 
@@ -9,6 +8,7 @@ use super::delivery::TargetEvent;
 use super::*;
 use crate::account::Account;
 use crate::aws::secrets::tests::{body, request};
+use crate::events::clock::EventClock;
 use crate::store::Store;
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:f";
@@ -37,7 +37,7 @@ impl Room {
             delivered.lock().unwrap().push(event);
             Ok(())
         });
-        self.bridge = Some(EventBridge::open(store, Account::default(), deliver, Clock::default()).unwrap());
+        self.bridge = Some(EventBridge::open(store, Account::default(), deliver, EventClock::default()).unwrap());
     }
 
     fn bridge(&self) -> &EventBridge {

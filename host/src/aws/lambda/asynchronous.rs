@@ -10,13 +10,17 @@
 //! |---|---|
 //! | `line` | which lines of the queue there are, and what their events say of their receivers |
 //! | `foreman` | takes events of a function as its concurrency allows, and gives them to lanes |
+//! | `lanes` | the threads that make the calls |
+//! | `claimed` | the next event of a line |
 //! | `attempt` | one call of an event, and what follows from it |
 //! | `record` | what destinations and dead-letter queues are told |
 //! | `delivery` | brings it to them |
 
 mod attempt;
+mod claimed;
 mod delivery;
 mod foreman;
+mod lanes;
 mod line;
 mod record;
 
@@ -29,12 +33,13 @@ use crate::aws::lambda::identifier::FunctionIdentifier;
 use crate::aws::lambda::invoke::resolve;
 use crate::aws::lambda::registry::Registry;
 use crate::aws::request::{ApiRequest, ApiResponse, empty};
-use crate::events::event::{Event, Head};
+use crate::events::event::{Head, QueuedEvent};
 use crate::events::queue::AcceptError;
 use crate::limits::events::{ASYNCHRONOUS_BYTES, FULL_WAIT_S};
 use line::{AsyncReceiver, line_of_function};
 
-pub use foreman::{CallLanes, work};
+pub use foreman::work;
+pub use lanes::CallLanes;
 
 /// `Invoke` with the type `Event`. Answers when the event is on disk.
 pub async fn accept(
@@ -60,10 +65,9 @@ pub async fn keep(
     event: Bytes,
 ) -> Result<(), ApiError> {
     let entry = resolve(registry, id)?.entry;
-    let receiver =
-        AsyncReceiver { qualifier: id.qualifier.as_ref().map(ToString::to_string), trace: trace.map(str::to_owned) };
+    let receiver = AsyncReceiver { qualifier: id.qualifier.as_ref().map(ToString::to_string), trace: trace.map(str::to_owned) };
     let head = Head { id: request_id, accepted_ms: registry.events.clock.now_ms(), attempts: 0, put_off: 0, receiver };
-    let kept = registry.events.accept(&line_of_function(&id.name), &Event { head, payload: event }).await;
+    let kept = registry.events.accept(&line_of_function(&id.name), &QueuedEvent { head, payload: event }).await;
     kept.map_err(|error| not_accepted(&error))?;
     entry.metrics(&registry.metrics).asynchronous.received();
     Ok(())

@@ -23,7 +23,7 @@ use crate::aws::lambda::layer_record::LayerRecord;
 use crate::aws::lambda::policy_record::malformed;
 use crate::aws::lambda::record::{Function, FunctionRecord, UrlRecord};
 use crate::aws::logs::Logs;
-use crate::events::clock::Clock;
+use crate::events::clock::EventClock;
 use crate::events::queue::EventQueue;
 use crate::function::build::DeployError;
 use crate::function::concurrency::account::{AccountConcurrency, ConcurrencyRefusal, FunctionConcurrency};
@@ -123,7 +123,7 @@ impl Registry {
             hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|error| ApiError::internal(&error))?;
         let functions = RwLock::default();
         let (reloading, uploading) = (tokio::sync::Mutex::default(), Mutex::default());
-        let events = EventQueue::new(backlog, Clock::default())?;
+        let events = EventQueue::new(backlog, EventClock::default())?;
         let registry = Registry {
             foundry,
             lane,

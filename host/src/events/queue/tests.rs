@@ -1,3 +1,5 @@
+//! The queue, and the same done to a model of it.
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -6,9 +8,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::events::event::Head;
 
-fn event(id: &str) -> Event<()> {
+fn event(id: &str) -> QueuedEvent<()> {
     let head = Head { id: id.to_owned(), accepted_ms: 0, attempts: 0, put_off: 0, receiver: () };
-    Event { head, payload: Bytes::from_static(b"{}") }
+    QueuedEvent { head, payload: Bytes::from_static(b"{}") }
 }
 
 fn opened(folder: &Path) -> Arc<EventQueue> {
@@ -19,10 +21,10 @@ fn opened(folder: &Path) -> Arc<EventQueue> {
             opened => break opened.unwrap(),
         }
     };
-    EventQueue::new(backlog, Clock::default()).unwrap()
+    EventQueue::new(backlog, EventClock::default()).unwrap()
 }
 
-async fn claimed(queue: &Arc<EventQueue>, line: &Arc<Line>) -> Claim<()> {
+async fn claimed(queue: &Arc<EventQueue>, line: &Arc<EventLine>) -> EventClaim<()> {
     queue.claim(line).await.unwrap().expect("something waits")
 }
 
@@ -99,7 +101,7 @@ async fn what_follows_from_an_event_is_there_when_the_event_is_gone() {
 async fn bytes_that_are_no_event_are_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let queue = opened(folder.path());
-    let entry = Entry { place: Place { due_ms: 0, number: 0 }, bytes: Bytes::from_static(b"nonsense") };
+    let entry = LineEntry { place: LinePlace { due_ms: 0, number: 0 }, bytes: Bytes::from_static(b"nonsense") };
     queue.backlog.change(vec![LineChange::Put { line: "f".into(), entry }]).await.unwrap();
     queue.accept("f", &event("1")).await.unwrap();
     assert_eq!(claimed(&queue, &queue.line("f")).await.event.head.id, "1");
@@ -152,7 +154,7 @@ proptest! {
             let mut queue = opened(folder.path());
             let mut ahead = Duration::ZERO;
             let mut model: BTreeMap<String, Modelled> = BTreeMap::new();
-            let mut claims: Vec<Claim<()>> = Vec::new();
+            let mut claims: Vec<EventClaim<()>> = Vec::new();
             for (number, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Accept => {

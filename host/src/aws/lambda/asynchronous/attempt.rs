@@ -14,17 +14,17 @@ use crate::aws::lambda::invoke::{AdmittedCall, CallInput, run};
 use crate::aws::lambda::record::Function;
 use crate::aws::lambda::registry::{FunctionEntry, Registry};
 use crate::aws::lambda::traced::CallTrace;
-use crate::events::event::{Event, Head};
-use crate::events::queue::{Claim, Prepared};
-use crate::events::retry::{Condition, Next, RetryPolicy, Setback, Standing};
+use crate::events::event::{Head, QueuedEvent};
+use crate::events::queue::{EventClaim, PreparedEvent};
+use crate::events::retry::{EndCondition, EventStanding, Next, RetryPolicy, Setback};
 use crate::function::lane::WorkerLane;
 use crate::limits::events::{AGE_S, DEAD_LETTER_CHARS, RETRIES};
 use crate::loops::LoopMarks;
 
 /// An event that is claimed, and its place in the function's concurrency.
-pub struct Attempt {
+pub struct EventAttempt {
     pub registry: Arc<Registry>,
-    pub claim: Claim<AsyncReceiver>,
+    pub claim: EventClaim<AsyncReceiver>,
     pub admitted: AdmittedCall,
 }
 
@@ -36,10 +36,10 @@ pub fn policy(function: &Function, receiver: &AsyncReceiver) -> RetryPolicy {
     RetryPolicy { retries: retries.unwrap_or(RETRIES), age_ms: age_s.unwrap_or(AGE_S) * 1_000 }
 }
 
-impl Attempt {
+impl EventAttempt {
     /// Calls the function, and settles the event. Runs on a lane.
     pub async fn make(self, lane: Rc<WorkerLane>) {
-        let Attempt { registry, mut claim, admitted } = self;
+        let EventAttempt { registry, mut claim, admitted } = self;
         let (entry, deployed) = (admitted.entry.clone(), admitted.deployed.clone());
         let head = &claim.event.head;
         let mut headers = HeaderMap::new();
@@ -64,7 +64,7 @@ impl Attempt {
                 match invoked.result {
                     Ok(payload) => {
                         let response = Response { executed_version, is_error: false, payload };
-                        return over(&registry, &entry, claim, End::Succeeded, Some(response)).await;
+                        return over(&registry, &entry, claim, EventOutcome::Succeeded, Some(response)).await;
                     }
                     Err(error) => {
                         let payload = serde_json::to_vec(&error.payload).unwrap_or_default();
@@ -80,35 +80,41 @@ impl Attempt {
         };
         match next(&registry, &entry.now(), &claim, setback) {
             Next::Again(wait_ms) => claim.again(wait_ms).await,
-            Next::GiveUp(condition) => over(&registry, &entry, claim, End::GivenUp(condition), response).await,
+            Next::GiveUp(condition) => over(&registry, &entry, claim, EventOutcome::GivenUp(condition), response).await,
         }
     }
 }
 
 /// What comes after an attempt, or after finding no room for one.
-pub fn next(registry: &Registry, function: &Function, claim: &Claim<AsyncReceiver>, setback: Setback) -> Next {
+pub fn next(registry: &Registry, function: &Function, claim: &EventClaim<AsyncReceiver>, setback: Setback) -> Next {
     let Head { accepted_ms, attempts, put_off, ref receiver, .. } = claim.event.head;
     let age_ms = registry.events.clock.now_ms().saturating_sub(accepted_ms);
-    policy(function, receiver).next(setback, Standing { attempts, put_off, age_ms })
+    policy(function, receiver).next(setback, EventStanding { attempts, put_off, age_ms })
 }
 
 /// How an event ends.
 #[derive(Clone, Copy)]
-pub enum End {
+pub enum EventOutcome {
     Succeeded,
-    GivenUp(Condition),
+    GivenUp(EndCondition),
 }
 
 /// Ends an event, and keeps what its destination and its dead-letter queue are to be told.
-pub async fn over(registry: &Registry, entry: &FunctionEntry, claim: Claim<AsyncReceiver>, end: End, response: Option<Response>) {
+pub async fn over(
+    registry: &Registry,
+    entry: &FunctionEntry,
+    claim: EventClaim<AsyncReceiver>,
+    end: EventOutcome,
+    response: Option<Response>,
+) {
     let function = entry.now();
-    let Event { head, payload } = &claim.event;
+    let QueuedEvent { head, payload } = &claim.event;
     let receiver = &head.receiver;
     let settings = function.record.event_invoke.get(receiver.place());
     let function_arn = registry.account().qualified_arn(&function.name, receiver.place());
     let (condition, destination) = match end {
-        End::Succeeded => ("Success", settings.and_then(|settings| settings.on_success.as_ref())),
-        End::GivenUp(condition) => (condition.name(), settings.and_then(|settings| settings.on_failure.as_ref())),
+        EventOutcome::Succeeded => ("Success", settings.and_then(|settings| settings.on_success.as_ref())),
+        EventOutcome::GivenUp(condition) => (condition.name(), settings.and_then(|settings| settings.on_failure.as_ref())),
     };
     let ended = EventEnd {
         request_id: &head.id,
@@ -124,15 +130,15 @@ pub async fn over(registry: &Registry, entry: &FunctionEntry, claim: Claim<Async
     let configuration = function.configuration(&version).unwrap_or(&function.record.latest);
     let mut deliveries = Vec::new();
     if let Some(arn) = destination {
-        let kind = RecordKind::Destination { succeeded: matches!(end, End::Succeeded) };
+        let kind = RecordKind::Destination { succeeded: matches!(end, EventOutcome::Succeeded) };
         deliveries.push((arn, kind, ended.record()));
     }
-    if let (End::GivenUp(_), Some(arn)) = (end, &configuration.dead_letter) {
+    if let (EventOutcome::GivenUp(_), Some(arn)) = (end, &configuration.dead_letter) {
         let (error_code, mut error_message) = ended.error();
         error_message.truncate(error_message.floor_char_boundary(DEAD_LETTER_CHARS));
         deliveries.push((arn, RecordKind::DeadLetter { error_code, error_message }, payload.clone()));
     }
-    if let End::GivenUp(condition) = end {
+    if let EventOutcome::GivenUp(condition) = end {
         entry.metrics(&registry.metrics).asynchronous.dropped();
         tracing::info!(function = function.name, request_id = head.id, "an event is given up: {}", condition.name());
     }
@@ -155,11 +161,11 @@ fn prepared(
     arn: &str,
     receiver: RecordReceiver,
     payload: Bytes,
-) -> Option<Prepared> {
+) -> Option<PreparedEvent> {
     let function = receiver.function.clone();
     let accepted_ms = registry.events.clock.now_ms();
     let head = Head { id: head.id.clone(), accepted_ms, attempts: 0, put_off: 0, receiver };
-    let prepared = registry.events.prepare(&line_of_destination(arn), &Event { head, payload });
+    let prepared = registry.events.prepare(&line_of_destination(arn), &QueuedEvent { head, payload });
     // The event itself is smaller by nothing: there is no room for its record either.
     prepared.inspect_err(|error| tracing::error!(function, "`{arn}` is not told of an event: {error}")).ok()
 }

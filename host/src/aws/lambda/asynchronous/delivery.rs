@@ -9,17 +9,17 @@ use std::time::SystemTime;
 use tokio::sync::Semaphore;
 
 use crate::aws::authorization::RequestContext;
-use crate::aws::lambda::asynchronous::foreman::claimed;
+use crate::aws::lambda::asynchronous::claimed::claimed;
 use crate::aws::lambda::asynchronous::line::{AsyncReceiver, RecordKind, RecordReceiver, line_of_function};
 use crate::aws::lambda::identifier::FunctionIdentifier;
 use crate::aws::lambda::registry::Registry;
-use crate::events::event::{Event, Head};
-use crate::events::queue::{Claim, Line, Prepared};
-use crate::events::retry::{Next, RetryPolicy, Setback, Standing};
+use crate::events::event::{Head, QueuedEvent};
+use crate::events::queue::{EventClaim, EventLine, PreparedEvent};
+use crate::events::retry::{EventStanding, Next, RetryPolicy, Setback};
 use crate::limits::events::{ASYNCHRONOUS_BYTES, DELIVERIES, DELIVERY_AGE_S};
 
 /// Delivers what a line has, until nothing waits in it.
-pub async fn deliver_all(registry: &Arc<Registry>, line: &Arc<Line>, arn: &str) {
+pub async fn deliver_all(registry: &Arc<Registry>, line: &Arc<EventLine>, arn: &str) {
     let room = Arc::new(Semaphore::new(DELIVERIES));
     while let Some(claim) = claimed::<RecordReceiver>(registry, line).await {
         // It is never closed.
@@ -32,7 +32,7 @@ pub async fn deliver_all(registry: &Arc<Registry>, line: &Arc<Line>, arn: &str) 
     }
 }
 
-async fn deliver(registry: &Registry, mut claim: Claim<RecordReceiver>, arn: &str) {
+async fn deliver(registry: &Registry, mut claim: EventClaim<RecordReceiver>, arn: &str) {
     let error = match delivered(registry, &claim.event, arn).await {
         Ok(follows) => return claim.done(follows).await,
         Err(error) => error,
@@ -50,7 +50,7 @@ async fn deliver(registry: &Registry, mut claim: Claim<RecordReceiver>, arn: &st
         }
     }
     let policy = RetryPolicy { retries: 0, age_ms: DELIVERY_AGE_S * 1_000 };
-    match policy.next(Setback::NotRun, Standing { attempts: 0, put_off: head.put_off, age_ms }) {
+    match policy.next(Setback::NotRun, EventStanding { attempts: 0, put_off: head.put_off, age_ms }) {
         Next::Again(wait_ms) => claim.again(wait_ms).await,
         Next::GiveUp(_) => {
             tracing::error!(function, request_id = head.id, destination = arn, "a record is given up: it cannot be delivered");
@@ -60,7 +60,7 @@ async fn deliver(registry: &Registry, mut claim: Claim<RecordReceiver>, arn: &st
 }
 
 /// Brings a record to what has this ARN. What is to be kept in its place is returned.
-async fn delivered(registry: &Registry, event: &Event<RecordReceiver>, arn: &str) -> Result<Vec<Prepared>, String> {
+async fn delivered(registry: &Registry, event: &QueuedEvent<RecordReceiver>, arn: &str) -> Result<Vec<PreparedEvent>, String> {
     let service = arn.split(':').nth(2).unwrap_or_default();
     match service {
         "lambda" => to_function(registry, event, arn).map(|prepared| vec![prepared]),
@@ -78,7 +78,7 @@ fn require(registry: &Registry, receiver: &RecordReceiver, action: &str, resourc
 }
 
 /// An asynchronous invocation of another function.
-fn to_function(registry: &Registry, event: &Event<RecordReceiver>, arn: &str) -> Result<Prepared, String> {
+fn to_function(registry: &Registry, event: &QueuedEvent<RecordReceiver>, arn: &str) -> Result<PreparedEvent, String> {
     let id = FunctionIdentifier::parse(arn, None, registry.account()).map_err(|error| error.to_string())?;
     registry.find(&id.name).ok_or("there is no such function")?;
     require(registry, &event.head.receiver, "lambda:InvokeFunction", arn)?;
@@ -89,12 +89,12 @@ fn to_function(registry: &Registry, event: &Event<RecordReceiver>, arn: &str) ->
         AsyncReceiver { qualifier: id.qualifier.as_ref().map(ToString::to_string), trace: event.head.receiver.trace.clone() };
     let (request_id, accepted_ms) = (uuid::Uuid::new_v4().to_string(), registry.events.clock.now_ms());
     let head = Head { id: request_id, accepted_ms, attempts: 0, put_off: 0, receiver };
-    let event = Event { head, payload: event.payload.clone() };
+    let event = QueuedEvent { head, payload: event.payload.clone() };
     registry.events.prepare(&line_of_function(&id.name), &event).map_err(|error| error.to_string())
 }
 
 /// An object `aws/lambda/async/FUNCTION/2026/11/28/2026-11-28T12.30.00-UUID` of a bucket.
-async fn to_bucket(registry: &Registry, event: &Event<RecordReceiver>, arn: &str) -> Result<(), String> {
+async fn to_bucket(registry: &Registry, event: &QueuedEvent<RecordReceiver>, arn: &str) -> Result<(), String> {
     let bucket = arn.strip_prefix("arn:aws:s3:::").ok_or("it is no bucket")?.to_owned();
     let receiver = &event.head.receiver;
     let time = crate::telemetry::Timestamp::of(SystemTime::now());

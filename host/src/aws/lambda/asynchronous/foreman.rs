@@ -5,79 +5,25 @@
 //! what is left is for those who call and wait.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::Notify;
 
-use crate::aws::lambda::asynchronous::attempt::{Attempt, End, is_without_room, next, over};
+use crate::aws::lambda::asynchronous::attempt::{EventAttempt, EventOutcome, is_without_room, next, over};
+use crate::aws::lambda::asynchronous::claimed::claimed;
 use crate::aws::lambda::asynchronous::delivery;
 use crate::aws::lambda::asynchronous::line::{AsyncReceiver, LineKind};
 use crate::aws::lambda::invoke::{AdmittedCall, admit};
 use crate::aws::lambda::registry::Registry;
-use crate::events::queue::{Claim, Line};
-use crate::events::retry::{Condition, Next, Setback};
+use crate::events::queue::{EventClaim, EventLine};
+use crate::events::retry::{EndCondition, Next, Setback};
 use crate::function::lane::WorkerLane;
-use crate::limits::events::{CALLS, READ_AGAIN_MS};
-
-/// The lanes that call functions for events, and how many calls they may make.
-pub struct CallLanes {
-    lanes: Mutex<Vec<mpsc::Sender<Job>>>,
-    turn: AtomicUsize,
-    /// Whether a lane follows which lines have events.
-    is_followed: AtomicBool,
-    calls: Arc<Semaphore>,
-}
-
-impl Default for CallLanes {
-    fn default() -> CallLanes {
-        CallLanes {
-            lanes: Mutex::default(),
-            turn: AtomicUsize::new(0),
-            is_followed: AtomicBool::new(false),
-            calls: Arc::new(Semaphore::new(CALLS)),
-        }
-    }
-}
-
-struct Job {
-    attempt: Attempt,
-    call: OwnedSemaphorePermit,
-    ended: Arc<Notify>,
-}
-
-impl CallLanes {
-    fn join(&self) -> mpsc::Receiver<Job> {
-        // There are no more jobs than calls.
-        let (sender, jobs) = mpsc::channel(CALLS);
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        jobs
-    }
-
-    /// Gives a job to the next lane that is there. None is when the host ends: the event is called when it has started again.
-    fn give(&self, mut job: Job) -> bool {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        while !lanes.is_empty() {
-            let next = self.turn.fetch_add(1, Ordering::Relaxed) % lanes.len();
-            match lanes[next].try_send(job) {
-                Ok(()) => return true,
-                Err(TrySendError::Closed(back) | TrySendError::Full(back)) => job = back,
-            }
-            lanes.swap_remove(next);
-        }
-        false
-    }
-}
 
 /// Calls functions for events on this lane; the first that comes here also follows which lines have events. Runs once on each lane,
 /// until `until` ends, and then until its calls have ended.
 pub async fn work(registry: Arc<Registry>, lane: Rc<WorkerLane>, until: impl Future<Output = ()>) {
-    let mut jobs = registry.lanes.join();
-    let follower = (!registry.lanes.is_followed.swap(true, Ordering::Relaxed)).then(|| {
+    let mut given = registry.lanes.join();
+    let follower = registry.lanes.is_to_follow().then(|| {
         let registry = registry.clone();
         tokio::task::spawn_local(async move {
             loop {
@@ -88,13 +34,8 @@ pub async fn work(registry: Arc<Registry>, lane: Rc<WorkerLane>, until: impl Fut
     });
     let mut calls = tokio::task::JoinSet::new();
     let taking = async {
-        while let Some(Job { attempt, call, ended }) = jobs.recv().await {
-            let lane = lane.clone();
-            calls.spawn_local(async move {
-                attempt.make(lane).await;
-                drop(call);
-                ended.notify_one();
-            });
+        while let Some(work) = given.recv().await {
+            calls.spawn_local(work(lane.clone()));
             while calls.try_join_next().is_some() {}
         }
     };
@@ -106,7 +47,7 @@ pub async fn work(registry: Arc<Registry>, lane: Rc<WorkerLane>, until: impl Fut
         follower.abort();
     }
     // What it has been given and not begun is given back.
-    drop(jobs);
+    drop(given);
     while calls.join_next().await.is_some() {}
 }
 
@@ -123,25 +64,10 @@ async fn work_on(registry: Arc<Registry>, name: Arc<str>) {
     }
 }
 
-/// The next event of a line; nothing when nothing waits any more.
-pub async fn claimed<H: Serialize + DeserializeOwned>(registry: &Registry, line: &Arc<Line>) -> Option<Claim<H>> {
-    loop {
-        match registry.events.claim(line).await {
-            Ok(Some(claim)) => return Some(claim),
-            Ok(None) if registry.events.leave(line) => return None,
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(line = line.name(), "events cannot be read; they are read again in a while: {error}");
-                tokio::time::sleep(Duration::from_millis(READ_AGAIN_MS)).await;
-            }
-        }
-    }
-}
-
 /// See the module.
 struct Foreman<'a> {
     registry: &'a Arc<Registry>,
-    line: &'a Arc<Line>,
+    line: &'a Arc<EventLine>,
     function: &'a str,
     /// Told when a call of this line has ended, and has left room.
     ended: Arc<Notify>,
@@ -154,12 +80,19 @@ impl Foreman<'_> {
         // It is never closed.
         let Ok(call) = self.registry.lanes.calls.clone().acquire_owned().await else { return false };
         let Some((claim, admitted)) = self.admitted(claim).await else { return true };
-        let attempt = Attempt { registry: self.registry.clone(), claim, admitted };
-        self.registry.lanes.give(Job { attempt, call, ended: self.ended.clone() })
+        let attempt = EventAttempt { registry: self.registry.clone(), claim, admitted };
+        let ended = self.ended.clone();
+        self.registry.lanes.give(Box::new(move |lane| {
+            Box::pin(async move {
+                attempt.make(lane).await;
+                drop(call);
+                ended.notify_one();
+            })
+        }))
     }
 
     /// Waits for a place in the function's concurrency. Nothing when the event is settled meanwhile.
-    async fn admitted(&self, mut claim: Claim<AsyncReceiver>) -> Option<(Claim<AsyncReceiver>, AdmittedCall)> {
+    async fn admitted(&self, mut claim: EventClaim<AsyncReceiver>) -> Option<(EventClaim<AsyncReceiver>, AdmittedCall)> {
         let (registry, id) = (self.registry, claim.event.head.receiver.identifier(self.function));
         loop {
             let Some(entry) = registry.find(self.function) else {
@@ -168,7 +101,7 @@ impl Foreman<'_> {
                 return None;
             };
             if entry.now().record.reserved == Some(0) {
-                over(registry, &entry, claim, End::GivenUp(Condition::ZeroReservedConcurrency), None).await;
+                over(registry, &entry, claim, EventOutcome::GivenUp(EndCondition::ZeroReservedConcurrency), None).await;
                 return None;
             }
             let error = match admit(registry, &id) {
@@ -179,7 +112,7 @@ impl Foreman<'_> {
             let wait_ms = match next(registry, &entry.now(), &claim, Setback::NotRun) {
                 Next::Again(wait_ms) => wait_ms,
                 Next::GiveUp(condition) => {
-                    over(registry, &entry, claim, End::GivenUp(condition), None).await;
+                    over(registry, &entry, claim, EventOutcome::GivenUp(condition), None).await;
                     return None;
                 }
             };
