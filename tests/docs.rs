@@ -168,6 +168,7 @@ fn help_offers_what_works() {
         " bench cold-warm",
         " bench languages",
         " bench fuel",
+        " bench events",
         " cache",
         " cache stats",
         " cache lookup",

@@ -4,6 +4,7 @@
 //! thread. I know no command line: `cli::bench` prints the results.
 
 mod chart;
+mod events;
 mod fuel;
 mod function;
 mod host_calls;
@@ -12,6 +13,7 @@ mod minimal;
 mod shares;
 
 pub use chart::{human, svg};
+pub use events::{EventLoad, EventRates, event_rates};
 pub use fuel::{Class, Prices};
 pub use function::{EnvironmentKind, MeasuredFunction, function_cold_warm};
 pub use shares::{ThreadShare, endless, shares};

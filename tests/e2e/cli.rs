@@ -159,6 +159,17 @@ fn functions_share_a_thread_by_their_memory() {
 }
 
 #[test]
+fn bench_has_a_disk_keep_events_and_leaves_nothing_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap();
+    let (code, json, errors) = run(&["bench", "events", "--events", "500", "--clients", "8", "--folder", place, "--json"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["accepted"].as_f64().unwrap() > 0.0 && json["ended"].as_f64().unwrap() > 0.0, "{json}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn bench_prices_code_of_every_kind() {
     let (code, json, errors) = run(&["bench", "fuel", "--json"]);
     assert_eq!(code, Some(0), "{errors}");

@@ -1,6 +1,7 @@
 //! `edgeward bench cold-warm` measures the cost of a start, as a table, JSON or a chart; `languages` compares functions; `shares` has
-//! them compete for a processor; `fuel` measures how long code of different kinds runs under a CPU limit.
+//! them compete for a processor; `events` has a disk keep events; `fuel` measures how long code of different kinds runs under a CPU limit.
 
+mod events;
 mod languages;
 mod shares;
 
@@ -50,6 +51,11 @@ enum BenchCommand {
         after_help = "Examples:\n  edgeward bench shares\n  edgeward bench shares --memory 1769 --memory 885 --memory 128 --seconds 20"
     )]
     Shares(shares::Shares),
+    /// Measure how many asynchronous events the disk of a folder keeps, and how soon they are found again.
+    #[command(
+        after_help = "Examples:\n  edgeward bench events\n  edgeward bench events --folder /var/lib/edgeward --events 1000000"
+    )]
+    Events(events::Events),
     /// Measure how long code of different kinds runs on this machine until a CPU limit of 1 ms ends it.
     #[command(
         after_help = "Examples:\n  edgeward bench fuel\n  edgeward bench fuel --json | jq '.kinds[] | select(.factor > 2)'"
@@ -93,6 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         BenchCommand::ColdWarm(args) => cold_warm(args),
         BenchCommand::Languages(args) => languages::run(args),
         BenchCommand::Shares(args) => shares::run(args),
+        BenchCommand::Events(args) => events::run(args),
         BenchCommand::Fuel(args) => fuel(args),
     }
 }
