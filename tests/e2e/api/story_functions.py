@@ -7,7 +7,7 @@ import re
 import urllib.request
 
 from aws import (
-    ACCOUNT, DATE, ROLE, UUID, WAIT, active, arn, aws, client, create, has, matches, missing, python, refusal, refused, request, same,
+    ACCOUNT, DATE, ROLE, UUID, WAIT, active, arn, aws, client, create, has, matches, missing, python, refused, request, same,
     status_of, step, updated, zipped,
 )  # fmt: skip
 
@@ -142,11 +142,6 @@ with step("dry_run"):
         assert absent not in answer, f"{absent} in {answer}"
     with missing(f"Function not found: {arn('nobody')}"):
         aws.invoke(FunctionName="nobody", InvocationType="DryRun")
-
-with step("event_is_refused_as_long_as_there_is_no_queue"):
-    # TODO(correctness): 202 and no body, with the queue.
-    answer = refusal(aws.invoke, FunctionName="greeter", InvocationType="Event", Payload=b"{}")
-    assert status_of(answer) >= 400, answer
 
 with step("log_tail"):
     answer = invoke({"do": "say", "text": "hello from inside"}, LogType="Tail")
