@@ -101,7 +101,7 @@ with step("a_function_that_fails_is_called_again_after_one_minute_and_after_two"
                         "approximateInvokeCount": 3},
         responseContext={"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"})  # fmt: skip
     has(record["responsePayload"], errorType="ValueError", errorMessage="no such fruit", requestId=request_id)
-    same(len(logged("/aws/lambda/f", '"seen 2"')), 3)
+    eventually("all attempts are in the log", lambda: len(logged("/aws/lambda/f", '"seen 2"')) == 3)
     same(waiting(), 0)
 
 with step("retries_are_as_many_as_are_set"):
