@@ -132,7 +132,9 @@ impl EventQueue {
 
     /// Notes what is on disk.
     fn arrived(&self, PreparedEvent { line, entry }: PreparedEvent) {
-        let line = self.line(&line);
+        // Held until it is noted: a line that is left in between would have something that nobody works on.
+        let mut lines = self.lines();
+        let line = self.line_in(&mut lines, &line);
         let mut waiting = line.waiting();
         if waiting.is_whole && entry.place.due_ms <= self.clock.now_ms() && waiting.ready.len() < READY {
             waiting.taken.insert(entry.place);
@@ -151,7 +153,10 @@ impl EventQueue {
 
     /// The line of a name. One that nobody works on is told to who does.
     pub fn line(&self, name: &str) -> Arc<EventLine> {
-        let mut lines = self.lines();
+        self.line_in(&mut self.lines(), name)
+    }
+
+    fn line_in(&self, lines: &mut BTreeMap<Arc<str>, Arc<EventLine>>, name: &str) -> Arc<EventLine> {
         if let Some(line) = lines.get(name) {
             return line.clone();
         }
