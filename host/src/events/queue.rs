@@ -4,14 +4,15 @@
 //! is done, or it is to be tried again later. A claim that is dropped, or dies with the process, leaves its event as it was, so
 //! that an event is tried at least once.
 //!
-//! What of a line is due and near is in memory (`ready`); the rest is on disk only, however much it is. What has been taken out of
-//! `ready` is skipped when more is read, until the commit is there that settles it.
+//! What of a line is due and near is in memory (`ready`); the rest is on disk only, however much it is. What is `taken` is skipped
+//! when more is read: from before the commit that puts an event on disk until its arrival is noted, and from when it is in memory
+//! until the commit that settles it.
 //!
-//!     accept ──► disk ──► arrived ──► ready ──► claim ──► done, again ──► disk ──► no longer taken
-//!                 └── read when `ready` is empty ──┘ └──► dropped: no longer taken, read again
+//!     accept ──► taken ──► disk ──► arrived ──► ready ──► claim ──► done, again ──► disk ──► no longer taken
+//!                                      └► no longer taken ─► read ─┘  └► dropped: no longer taken, read again
 //!
-//! An event may arrive while the line is being read: whether the reader saw it is then unknown, and the line is read once more.
-//! An event that arrives when all that is due is in memory goes there itself, without being read.
+//! An event that arrives when all that is due is in memory goes there itself, without being read; else the line is read once more,
+//! as when something changes while it is being read. A line in which an event is about to arrive is not left.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +53,8 @@ pub struct EventQueue {
     /// Names of lines that have events and are not worked on.
     opened: Mutex<VecDeque<Arc<str>>>,
     has_opened: Notify,
+    /// Of each millisecond, in this process: less than half a million.
+    first_number: u64,
     last_number: AtomicU64,
 }
 
@@ -67,7 +70,7 @@ pub struct EventLine {
 #[derive(Default)]
 struct Waiting {
     ready: VecDeque<LineEntry>,
-    /// What is in `ready`, or claimed, or settled and not on disk yet.
+    /// What is about to arrive, in `ready`, claimed, or settled and still on disk.
     taken: HashSet<LinePlace>,
     /// Whether all that is due is taken. What is due later is `next`, if it is known.
     is_whole: bool,
@@ -79,7 +82,8 @@ struct Waiting {
 impl EventQueue {
     pub fn new(backlog: Backlog, clock: EventClock) -> Result<Arc<EventQueue>, StoreError> {
         let (lines, opened, has_opened) = (Mutex::default(), Mutex::default(), Notify::new());
-        let queue = Arc::new(EventQueue { backlog, clock, lines, opened, has_opened, last_number: AtomicU64::new(0) });
+        let (first_number, last_number) = (uuid::Uuid::new_v4().as_u64_pair().0 >> 45, AtomicU64::new(0));
+        let queue = Arc::new(EventQueue { backlog, clock, lines, opened, has_opened, first_number, last_number });
         for name in queue.backlog.lines()?.into_keys().filter(|name| name != UNREADABLE) {
             queue.line(&name);
         }
@@ -97,54 +101,54 @@ impl EventQueue {
         }
     }
 
-    /// Keeps an event for the receiver of a line. Ends when it is on disk.
-    pub async fn accept<H>(&self, line: &str, event: &QueuedEvent<H>) -> Result<(), AcceptError>
+    /// Keeps an event for the receiver of a line. Ends when it is on disk. An event whose caller leaves meanwhile is kept, too.
+    pub async fn accept<H>(self: &Arc<Self>, line: &str, event: &QueuedEvent<H>) -> Result<(), AcceptError>
     where
         H: Serialize + DeserializeOwned,
     {
         let accepted = self.prepare(line, event)?;
-        self.backlog.change(vec![accepted.change()]).await?;
-        self.arrived(accepted);
-        Ok(())
+        let waiting = u64::try_from(accepted.entry.bytes.len()).ok().and_then(|bytes| bytes.checked_add(self.backlog.bytes()));
+        if waiting.is_none_or(|waiting| waiting > WAITING_BYTES) {
+            return Err(AcceptError::Full);
+        }
+        let change = accepted.change();
+        let (arrival, clock) = (self.coming(accepted), self.clock.clone());
+        let kept = self.backlog.change(vec![change]);
+        // A task of its own: until its arrival is noted, nobody works on it.
+        let noted = tokio::spawn(async move {
+            kept.await?;
+            arrival.note(&clock);
+            Ok(())
+        });
+        noted.await.unwrap_or_else(|error| Err(StoreError::Io(std::io::Error::other(error)).into()))
     }
 
-    /// An event that is to be kept together with something else.
-    pub fn prepare<H>(&self, line: &str, event: &QueuedEvent<H>) -> Result<PreparedEvent, AcceptError>
+    /// An event that is to be kept in the place of another, from which it follows. Whatever waits, there is room for it.
+    pub fn prepare<H>(&self, line: &str, event: &QueuedEvent<H>) -> Result<PreparedEvent, EventError>
     where
         H: Serialize + DeserializeOwned,
     {
         let bytes = event.to_bytes()?;
-        let waiting = u64::try_from(bytes.len()).ok().and_then(|bytes| bytes.checked_add(self.backlog.bytes()));
-        if waiting.is_none_or(|waiting| waiting > WAITING_BYTES) {
-            return Err(AcceptError::Full);
-        }
         let now_ms = self.clock.now_ms();
         let place = LinePlace { due_ms: now_ms, number: self.number(now_ms) };
         Ok(PreparedEvent { line: line.into(), entry: LineEntry { place, bytes } })
     }
 
-    /// Unique, and in the order of time, also after a restart: below a bit of the milliseconds there is room for a million.
+    /// In the order of time; below the milliseconds there is room for a million. Unique, also if the clock is set back between two
+    /// processes: each begins at another number of a millisecond.
     fn number(&self, now_ms: u64) -> u64 {
-        let next = |last: u64| Some((last + 1).max(now_ms << 20));
+        let next = |last: u64| Some((last + 1).max((now_ms << 20) + self.first_number));
         let last = self.last_number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_else(|last| last);
         next(last).unwrap_or(last)
     }
 
-    /// Notes what is on disk.
-    fn arrived(&self, PreparedEvent { line, entry }: PreparedEvent) {
-        // Held until it is noted: a line that is left in between would have something that nobody works on.
+    /// Keeps readers from an event that is about to be on disk.
+    fn coming(&self, PreparedEvent { line, entry }: PreparedEvent) -> Arrival {
+        // Held until the event is taken: the line may be left in between.
         let mut lines = self.lines();
         let line = self.line_in(&mut lines, &line);
-        let mut waiting = line.waiting();
-        if waiting.is_whole && entry.place.due_ms <= self.clock.now_ms() && waiting.ready.len() < READY {
-            waiting.taken.insert(entry.place);
-            waiting.ready.push_back(entry);
-        } else {
-            waiting.is_whole = false;
-        }
-        waiting.has_changed = true;
-        drop(waiting);
-        line.changed.notify_one();
+        line.waiting().taken.insert(entry.place);
+        Arrival { line, place: entry.place, entry: Some(entry) }
     }
 
     fn lines(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<EventLine>>> {
@@ -228,7 +232,7 @@ impl EventQueue {
         waiting.is_whole = !left_due && !waiting.has_changed;
         waiting.next_ms = due.next.map(|next| next.due_ms);
         for entry in due.entries {
-            // What has arrived meanwhile may be there already.
+            // One that has come and been brought to disk since the look at what is taken is noted by who brought it.
             if waiting.taken.insert(entry.place) {
                 waiting.ready.push_back(entry);
             }
@@ -281,6 +285,16 @@ impl EventLine {
         !waiting.is_whole
     }
 
+    /// Lets readers see a place that was taken, and has them look.
+    fn put_back(&self, place: LinePlace) {
+        let mut waiting = self.waiting();
+        waiting.taken.remove(&place);
+        waiting.is_whole = false;
+        waiting.has_changed = true;
+        drop(waiting);
+        self.changed.notify_one();
+    }
+
     fn expects(&self) -> Expected {
         let waiting = self.waiting();
         match waiting.next_ms {
@@ -313,6 +327,35 @@ impl PreparedEvent {
     }
 }
 
+/// An event that is about to be on disk. Dropped, it may be there or not: its line is read again.
+struct Arrival {
+    line: Arc<EventLine>,
+    place: LinePlace,
+    /// `None` once it is in memory.
+    entry: Option<LineEntry>,
+}
+
+impl Arrival {
+    /// Notes that it is on disk.
+    fn note(mut self, clock: &EventClock) {
+        let mut waiting = self.line.waiting();
+        // What waits on disk comes first.
+        if waiting.is_whole && self.place.due_ms <= clock.now_ms() && waiting.ready.len() < READY {
+            waiting.ready.extend(self.entry.take());
+        }
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if self.entry.is_some() {
+            self.line.put_back(self.place);
+        } else {
+            self.line.changed.notify_one();
+        }
+    }
+}
+
 /// An event that is worked on.
 pub struct EventClaim<H> {
     pub event: QueuedEvent<H>,
@@ -324,8 +367,9 @@ impl<H: Serialize + DeserializeOwned> EventClaim<H> {
     pub async fn done(self, followed_by: Vec<PreparedEvent>) {
         let changes = followed_by.iter().map(PreparedEvent::change).collect();
         let queue = self.held.queue.clone();
+        let arrivals: Vec<_> = followed_by.into_iter().map(|prepared| queue.coming(prepared)).collect();
         self.held.settle(changes).await;
-        followed_by.into_iter().for_each(|prepared| queue.arrived(prepared));
+        arrivals.into_iter().for_each(|arrival| arrival.note(&queue.clock));
     }
 
     /// The event is due again later, as it is now.
@@ -336,10 +380,14 @@ impl<H: Serialize + DeserializeOwned> EventClaim<H> {
             // Dropped, it is due at once, as it was.
             Err(error) => return tracing::error!(line = %line.name, "an event is not put off: {error}"),
         };
-        let place = LinePlace { due_ms: queue.clock.now_ms() + wait_ms, number: self.held.place.number };
+        let old = self.held.place;
+        // Not where it was: that place is given back when the claim is settled.
+        let place = LinePlace { due_ms: (queue.clock.now_ms() + wait_ms).max(old.due_ms + 1), number: old.number };
         let prepared = PreparedEvent { line: line.name.clone(), entry: LineEntry { place, bytes } };
-        self.held.settle(vec![prepared.change()]).await;
-        queue.arrived(prepared);
+        let change = prepared.change();
+        let arrival = queue.coming(prepared);
+        self.held.settle(vec![change]).await;
+        arrival.note(&queue.clock);
     }
 }
 
@@ -354,7 +402,6 @@ struct Held {
 impl Held {
     /// Removes the event and makes the changes, in one commit, however often it has to be tried: it must not be worked on again.
     async fn settle(mut self, changes: Vec<LineChange>) {
-        // First, since what follows may be put in the same place.
         let removed = LineChange::Remove { line: self.line.name.clone(), place: self.place };
         let changes: Vec<_> = std::iter::once(removed).chain(changes).collect();
         while let Err(error) = self.queue.backlog.change(changes.clone()).await {
@@ -367,14 +414,12 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut waiting = self.line.waiting();
-        waiting.taken.remove(&self.place);
-        if !self.is_settled {
-            waiting.is_whole = false;
-            waiting.has_changed = true;
+        if self.is_settled {
+            self.line.waiting().taken.remove(&self.place);
+            self.line.changed.notify_one();
+        } else {
+            self.line.put_back(self.place);
         }
-        drop(waiting);
-        self.line.changed.notify_one();
     }
 }
 

@@ -5,8 +5,6 @@
 //! tried (no concurrency, or a fault of the host) uses up none, and follows after a second, two, four, up to five minutes. An
 //! event that would be too old by then is given up at once.
 
-use serde::{Deserialize, Serialize};
-
 use crate::limits::events::{FAILURE_WAIT_S, PUT_OFF_S, PUT_OFF_S_MAX};
 
 /// How often, and for how long.
@@ -27,7 +25,7 @@ pub enum Setback {
 }
 
 /// Why an event was given up, as records tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndCondition {
     RetriesExhausted,
     EventAgeExceeded,

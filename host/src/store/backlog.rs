@@ -59,10 +59,6 @@ pub enum LineChange {
         line: Arc<str>,
         place: LinePlace,
     },
-    /// Removes all entries.
-    Clear {
-        line: Arc<str>,
-    },
 }
 
 /// What waits in a line.
@@ -103,7 +99,7 @@ struct JobQueue {
 #[derive(Default)]
 struct WaitingJobs {
     waiting: VecDeque<CommitJob>,
-    /// Nobody asks any more.
+    /// Nobody asks any more, or nobody writes.
     is_over: bool,
 }
 
@@ -122,7 +118,9 @@ impl Backlog {
             redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(file.display().to_string()),
             other => boxed(other),
         })?;
-        let creation = database.begin_write().map_err(boxed)?;
+        let mut creation = database.begin_write().map_err(boxed)?;
+        // As each commit, so that the next start is quick also if none follows.
+        creation.set_quick_repair(true);
         creation.open_table(ENTRIES).map_err(boxed)?;
         creation.open_table(TOTALS).map_err(boxed)?;
         creation.commit().map_err(boxed)?;
@@ -141,9 +139,13 @@ impl Backlog {
     /// Makes changes, all of them or none. They are asked for at once; the future ends when they are on disk, and may be dropped.
     pub fn change(&self, changes: Vec<LineChange>) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let (committed, told) = oneshot::channel();
-        self.asked.lock().waiting.push_back(CommitJob { changes, committed });
+        let mut asked = self.asked.lock();
+        // Nobody would ever be told by a thread that is gone: a job that is dropped is told below.
+        if !asked.is_over {
+            asked.waiting.push_back(CommitJob { changes, committed });
+        }
+        drop(asked);
         self.asked.came.notify_one();
-        // A thread that has panicked tells nobody anything.
         async move { told.await.unwrap_or_else(|_| Err(StoreError::Io(std::io::Error::other("the thread that writes is gone")))) }
     }
 
@@ -230,6 +232,7 @@ struct Writer {
 
 impl Writer {
     fn run(&self) {
+        let _ended = WriterEnd(&self.asked);
         loop {
             let jobs = self.asked.next();
             if jobs.is_empty() {
@@ -271,13 +274,6 @@ impl Writer {
                         let old = entries.remove((line, place.due_ms, place.number)).map_err(boxed)?;
                         difference.gone(old.map(|old| old.value().len()));
                     }
-                    LineChange::Clear { .. } => {
-                        let range = (line, 0, 0)..=(line, u64::MAX, u64::MAX);
-                        for old in entries.extract_from_if(range, |_, _| true).map_err(boxed)? {
-                            let (_, old) = old.map_err(boxed)?;
-                            difference.gone(Some(old.value().len()));
-                        }
-                    }
                 }
             }
             let mut totals = transaction.open_table(TOTALS).map_err(boxed)?;
@@ -299,9 +295,20 @@ impl Writer {
     }
 }
 
+/// Tells those who wait when the thread ends, also if it has panicked.
+struct WriterEnd<'a>(&'a JobQueue);
+
+impl Drop for WriterEnd<'_> {
+    fn drop(&mut self) {
+        let mut asked = self.0.lock();
+        asked.is_over = true;
+        asked.waiting.clear();
+    }
+}
+
 impl LineChange {
     fn line(&self) -> &Arc<str> {
-        let (LineChange::Put { line, .. } | LineChange::Remove { line, .. } | LineChange::Clear { line }) = self;
+        let (LineChange::Put { line, .. } | LineChange::Remove { line, .. }) = self;
         line
     }
 }
@@ -309,7 +316,7 @@ impl LineChange {
 fn weight(change: &LineChange) -> usize {
     match change {
         LineChange::Put { entry, .. } => entry.bytes.len(),
-        LineChange::Remove { .. } | LineChange::Clear { .. } => 0,
+        LineChange::Remove { .. } => 0,
     }
 }
 
@@ -395,7 +402,7 @@ mod tests {
         // One that is put in the place of another, one that is moved, one that is not there.
         backlog.change(vec![put("a", 1, 1, "1"), remove(2, 2), put("a", 9, 2, "123"), remove(7, 7)]).await.unwrap();
         assert_eq!(backlog.lines().unwrap()["a"], LineTotal { entries: 2, bytes: 4 });
-        backlog.change(vec![LineChange::Clear { line: "a".into() }]).await.unwrap();
+        backlog.change(vec![remove(1, 1), remove(9, 2)]).await.unwrap();
         assert_eq!(backlog.lines().unwrap().into_keys().collect::<Vec<_>>(), ["b"]);
         assert_eq!(backlog.bytes(), 1);
     }
@@ -408,6 +415,17 @@ mod tests {
         // Changes are made in the order in which they are asked for.
         backlog.change(Vec::new()).await.unwrap();
         assert_eq!(texts(&backlog, "a"), ["one"]);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_thread_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let backlog = Backlog::open(folder.path()).unwrap();
+        // As if the thread had panicked.
+        let waiting = backlog.asked.clone();
+        drop(WriterEnd(&waiting));
+        let error = backlog.change(vec![put("a", 1, 1, "one")]).await.unwrap_err();
+        assert!(error.to_string().contains("the thread that writes is gone"), "{error}");
     }
 
     /// The thread that writes lets go of the file after the backlog is dropped.

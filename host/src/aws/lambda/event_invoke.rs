@@ -1,4 +1,4 @@
-//! What becomes of events that are invoked asynchronously: retries, ages, destinations. Kept here; acted on by `events`.
+//! What becomes of events that are invoked asynchronously: retries, ages, destinations. Kept here; `asynchronous` does what they say.
 
 use std::sync::Arc;
 

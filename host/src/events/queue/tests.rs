@@ -8,6 +8,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::events::event::Head;
 
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 fn event(id: &str) -> QueuedEvent<()> {
     let head = Head { id: id.to_owned(), accepted_ms: 0, attempts: 0, put_off: 0, receiver: () };
     QueuedEvent { head, payload: Bytes::from_static(b"{}") }
@@ -63,6 +66,83 @@ async fn a_claim_that_is_dropped_leaves_its_event_as_it_was() {
     assert_eq!(&*queue.opened().await, "f");
     let line = queue.line("f");
     assert_eq!(claimed(&queue, &line).await.event, event("1"));
+}
+
+#[tokio::test]
+async fn an_event_whose_caller_leaves_before_it_is_on_disk_is_worked_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    queue.accept("f", &event("0")).await.unwrap();
+    let line = queue.line("f");
+    claimed(&queue, &line).await.done(Vec::new()).await;
+    assert!(queue.claim::<()>(&line).await.unwrap().is_none(), "from now on it is noted, or not seen");
+    let leaving = event("1");
+    let mut accepting = Box::pin(queue.accept("f", &leaving));
+    std::future::poll_fn(|context| {
+        assert!(accepting.as_mut().poll(context).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    drop(accepting);
+    let claim = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match queue.claim::<()>(&line).await.unwrap() {
+                Some(claim) => return claim,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    });
+    assert_eq!(claim.await.expect("it is noted").event.head.id, "1");
+}
+
+/// Whoever leaves a line while an event arrives in it must be followed by another, and what a reader has seen before its arrival was
+/// noted must not come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_event_that_arrives_while_its_line_is_read_or_left_is_worked_on_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    let claims = Arc::new(AtomicU64::new(0));
+    let follower = tokio::spawn({
+        let (queue, claims) = (queue.clone(), claims.clone());
+        async move {
+            loop {
+                let (queue, line, claims) = (queue.clone(), queue.line(&queue.opened().await), claims.clone());
+                tokio::spawn(async move {
+                    loop {
+                        match queue.claim::<()>(&line).await.unwrap() {
+                            Some(claim) => {
+                                claims.fetch_add(1, Ordering::Relaxed);
+                                claim.done(Vec::new()).await;
+                            }
+                            None if queue.leave(&line) => return,
+                            None => {}
+                        }
+                    }
+                });
+            }
+        }
+    });
+    let rounds = async {
+        for _ in 0..400 {
+            // The others are often in the commit that ends the first: the line is read, or left, just when they arrive.
+            let (one, two, three) = (event("1"), event("2"), event("3"));
+            let (one, two, three) = tokio::join!(queue.accept("f", &one), queue.accept("f", &two), queue.accept("f", &three));
+            one.and(two).and(three).unwrap();
+            queue.accept("f", &event("4")).await.unwrap();
+            while !queue.totals().unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let ended = tokio::time::timeout(PATIENCE, rounds).await;
+    assert!(ended.is_ok(), "{:?} wait, and nobody works on them", queue.totals());
+    // Whoever has noted an event too late would have it claimed by now.
+    let line = queue.line("f");
+    while !queue.leave(&line) {
+        tokio::task::yield_now().await;
+    }
+    follower.abort();
+    assert_eq!(claims.load(Ordering::Relaxed), 1_600);
 }
 
 #[tokio::test]

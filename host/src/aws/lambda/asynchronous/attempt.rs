@@ -166,7 +166,6 @@ fn prepared(
     let accepted_ms = registry.events.clock.now_ms();
     let head = Head { id: head.id.clone(), accepted_ms, attempts: 0, put_off: 0, receiver };
     let prepared = registry.events.prepare(&line_of_destination(arn), &QueuedEvent { head, payload });
-    // The event itself is smaller by nothing: there is no room for its record either.
     prepared.inspect_err(|error| tracing::error!(function, "`{arn}` is not told of an event: {error}")).ok()
 }
 
