@@ -56,31 +56,32 @@ impl EventPattern {
         Ok(EventPattern { keys, branches })
     }
 
-    /// Whether an event is meant. Takes time in proportion to the event and to the pattern.
+    /// Whether an event is meant. Takes time in proportion to the event and to the pattern; where an event spells one path in
+    /// several ways, it may take more, up to a bound over which the event is not meant.
     pub fn matches(&self, event: &Value) -> bool {
         let leaves = Leaves::of(event, self.keys.iter().map(|key| key.path.as_str()));
         // Keys of several branches are looked at once.
         let found: Vec<FoundKey> = self.keys.iter().map(|key| FoundKey::of(key, &leaves)).collect();
-        self.branches.iter().any(|branch| self.branch_matches(branch, &leaves, &found))
+        let mut steps = 0;
+        self.branches.iter().any(|branch| self.branch_matches(branch, &leaves, &found, &mut steps))
     }
 
     /// Chooses leaves key by key. What is kept in between are the places that the leaves so far are in, as far as the next key
-    /// can be in them, too: keys are in the order of their paths, so what the next one is not in, no later one is.
-    fn branch_matches(&self, branch: &[usize], leaves: &Leaves<'_>, found: &[FoundKey]) -> bool {
+    /// can be in them, too: keys are in the order of their paths, so what the next one is not in, no later one is. `steps` counts the
+    /// leaves that were looked at, in all branches.
+    fn branch_matches(&self, branch: &[usize], leaves: &Leaves<'_>, found: &[FoundKey], steps: &mut usize) -> bool {
         let mut so_far = BTreeSet::from([Elements::default()]);
-        let mut steps = 0;
         for (at, &key) in branch.iter().enumerate() {
             let next_path = branch.get(at + 1).map(|&next| self.keys[next].path.as_str());
             let mut next = BTreeSet::new();
             for places in &so_far {
-                let chosen = leaves.consistent(&found[key].held, places);
+                let chosen = leaves.consistent(&found[key].held, places, steps);
                 next.extend(chosen.iter().map(|chosen| leaves.kept(&places.joined(chosen), next_path)));
-                steps += chosen.len() + 1;
-                let absent = found[key].there.as_ref().is_some_and(|there| leaves.consistent(there, places).is_empty());
-                if absent {
+                let there = found[key].there.as_ref();
+                if there.is_some_and(|there| leaves.consistent(there, places, steps).is_empty()) {
                     next.insert(leaves.kept(places, next_path));
                 }
-                if steps > MATCH_STEPS {
+                if *steps > MATCH_STEPS {
                     return false;
                 }
             }

@@ -15,8 +15,8 @@ pub const PATTERN_BRANCHES: usize = 1_000;
 pub const WILDCARD_STARS: usize = 10;
 /// Numbers that `numeric` compares: this, and its negative.
 pub const NUMBER_MAX: f64 = 5e9;
-/// Choices of leaves that a branch of a pattern may need. Only an event that spells one path in several ways needs more than it
-/// has leaves; one that needs more does not match.
+/// Leaves that may be looked at to match an event, in all branches of the pattern. Only an event that spells one path in several
+/// ways needs more than it has leaves; one that needs more does not match.
 pub const MATCH_STEPS: usize = 4_000_000;
 /// Objects and lists within each other of an event that is looked at.
 pub const EVENT_DEPTH: usize = 128;

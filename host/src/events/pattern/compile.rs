@@ -1,7 +1,5 @@
 //! From the JSON of a pattern to its branches.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use super::error::PatternError;
@@ -45,10 +43,8 @@ pub struct PatternKey {
 }
 
 /// The keys of each branch by their place among all, in the order of their paths.
-type Branches = Vec<Vec<usize>>;
-
-/// A branch that is being made: keys by the parts of their paths, so that what is inside one object stays together.
-type Branch = BTreeMap<Vec<String>, usize>;
+type Branches = Vec<Branch>;
+type Branch = Vec<usize>;
 
 struct Branching {
     keys: Vec<PatternKey>,
@@ -58,9 +54,18 @@ pub fn compile(pattern: &Value) -> Result<(Vec<PatternKey>, Branches), PatternEr
     let Value::Object(members) = pattern else { return Err(PatternError::new("Filter is not an object")) };
     let mut branching = Branching { keys: Vec::new() };
     let at = Position { path: String::new(), depth: PATTERN_DEPTH, below_or: false };
-    let branches = branching.object(members, &at, vec![Branch::new()])?;
-    let branches = branches.into_iter().map(|branch| branch.into_values().collect()).collect();
-    Ok((branching.keys, branches))
+    let mut branches = branching.object(members, &at, vec![Vec::new()])?;
+    let keys = branching.keys;
+    // By the parts of their paths, so that what is inside one object stays together.
+    let parts: Vec<Vec<&str>> = keys.iter().map(|key| key.path.split('.').collect()).collect();
+    for branch in &mut branches {
+        branch.sort_by(|&one, &other| parts[one].cmp(&parts[other]));
+        if let Some(twice) = branch.windows(2).find(|pair| parts[pair[0]] == parts[pair[1]]) {
+            let path = &keys[twice[0]].path;
+            return Err(PatternError::new(format!("Path `{path}` cannot be allowed multiple times")));
+        }
+    }
+    Ok((keys, branches))
 }
 
 /// Where in the pattern an object is.
@@ -138,12 +143,7 @@ impl Branching {
         if expected.is_empty() {
             return Err(PatternError::new("Empty arrays are not allowed"));
         }
-        let parts: Vec<String> = path.split('.').map(str::to_owned).collect();
-        for branch in branches {
-            if branch.insert(parts.clone(), self.keys.len()).is_some() {
-                return Err(PatternError::new(format!("Path `{path}` cannot be allowed multiple times")));
-            }
-        }
+        branches.iter_mut().for_each(|branch| branch.push(self.keys.len()));
         self.keys.push(PatternKey { path, expected });
         Ok(())
     }

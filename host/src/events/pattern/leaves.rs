@@ -80,8 +80,8 @@ impl<'a> Leaves<'a> {
         Candidates::new(leaves.iter().filter(|(leaf, _)| test(leaf)).map(|(_, places)| places.clone()).collect())
     }
 
-    /// Those of the candidates that are in no other element of a list than `places`.
-    pub fn consistent<'c>(&self, candidates: &'c Candidates, places: &Elements) -> Vec<&'c Elements> {
+    /// Those of the candidates that are in no other element of a list than `places`. Counts those that were looked at.
+    pub fn consistent<'c>(&self, candidates: &'c Candidates, places: &Elements, steps: &mut usize) -> Vec<&'c Elements> {
         let mut narrowed: Option<(ListElement, &[usize])> = None;
         for place in &places.0 {
             let within = narrowed.is_none_or(|(outer, _)| self.lists[place.list].1.0.contains(&outer));
@@ -92,6 +92,7 @@ impl<'a> Leaves<'a> {
             }
         }
         let is_consistent = |candidate: &&Elements| candidate.is_consistent_with(places);
+        *steps += 1 + narrowed.map_or(candidates.all.len(), |(_, chosen)| chosen.len());
         match narrowed {
             Some((_, chosen)) => chosen.iter().map(|&at| &candidates.all[at]).filter(is_consistent).collect(),
             None => candidates.all.iter().filter(is_consistent).collect(),

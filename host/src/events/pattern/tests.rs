@@ -262,6 +262,15 @@ fn long_lists_are_matched_in_time() {
     assert!(pattern(&wanted).matches(&event));
 }
 
+#[test]
+fn an_event_that_spells_a_path_in_two_ways_is_given_up_when_it_takes_too_long() {
+    let wanted = pattern(&json!({"a": {"items": {"x": [1], "y": [1]}}}));
+    let event = |length: usize| json!({"a": {"items": vec![json!({"x": 1, "y": 1}); length], "items.y": 1}});
+    assert!(wanted.matches(&event(1_000)));
+    // Each element may go with each.
+    assert!(MATCH_STEPS < 3_000 * 3_000 && !wanted.matches(&event(3_000)));
+}
+
 fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(json!(null)),
