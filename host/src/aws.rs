@@ -220,8 +220,9 @@ impl Api {
         let api = self.clone();
         let work = move || {
             let (service, context) = (service(&api), RequestContext::of(&request));
-            let asked = service.asked(&request);
-            let allowed = asked.iter().try_for_each(|(action, of)| api.authority.authorize(&caller, action, of, None, &context));
+            let allowed = service.asked(&request).and_then(|asked| {
+                asked.iter().try_for_each(|(action, of)| api.authority.authorize(&caller, action, of, None, &context))
+            });
             let (action, answered) = match allowed {
                 Ok(()) => service.answer_to(&request),
                 Err(error) => ("Refused", Err(error)),
@@ -295,9 +296,9 @@ impl Api {
         self.registry.define(functions);
     }
 
-    /// Makes events at the ticks of schedules. Never ends.
-    pub fn schedules(&self) -> impl Future<Output = ()> + use<> {
-        self.eventbridge.clone().tick()
+    /// Makes events at the ticks of schedules, until `until` ends.
+    pub async fn schedules(self: Arc<Api>, until: impl Future<Output = ()>) {
+        self.eventbridge.clone().tick(until).await;
     }
 
     /// Brings gauges up to date.
@@ -348,8 +349,8 @@ impl Api {
 }
 
 impl TargetService for QueueDesk {
-    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
-        QueueDesk::resources(request)
+    fn asked(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
+        Ok(QueueDesk::resources(request))
     }
 
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
@@ -363,7 +364,10 @@ type QueryService = fn(&Authority, &Caller, &RequestContext<'_>, &ApiRequest) ->
 /// A service of the `json` protocols.
 trait TargetService: Send + Sync {
     /// What the caller must be allowed: actions and resources.
-    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)>;
+    ///
+    /// # Errors
+    /// The body cannot be read. What it asks for is then not known, and is refused: an operation might read more of it.
+    fn asked(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError>;
 
     /// Blocks for the disk.
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>);
@@ -374,8 +378,8 @@ trait TargetService: Send + Sync {
 }
 
 impl TargetService for Logs {
-    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
-        self.resource(request).into_iter().collect()
+    fn asked(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
+        Ok(self.resource(request)?.into_iter().collect())
     }
 
     fn answer_to(&self, request: &ApiRequest) -> (&'static str, Result<ApiResponse, ApiError>) {
@@ -384,7 +388,7 @@ impl TargetService for Logs {
 }
 
 impl TargetService for EventBridge {
-    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+    fn asked(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
         self.resources(request)
     }
 
@@ -394,7 +398,7 @@ impl TargetService for EventBridge {
 }
 
 impl TargetService for Secrets {
-    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+    fn asked(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
         self.resources(request)
     }
 
@@ -404,7 +408,7 @@ impl TargetService for Secrets {
 }
 
 impl TargetService for ParameterStore {
-    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+    fn asked(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
         self.resources(request)
     }
 
@@ -414,7 +418,7 @@ impl TargetService for ParameterStore {
 }
 
 impl TargetService for Tables {
-    fn asked(&self, request: &ApiRequest) -> Vec<(String, String)> {
+    fn asked(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
         self.resources(request)
     }
 

@@ -104,6 +104,8 @@ struct Shared {
     publisher: Publisher,
     /// Empty while there is none, or a predecessor still has its store.
     api: SetOnce<Arc<Api>>,
+    /// Makes events at the ticks of schedules, if the APIs are open.
+    ticking: Mutex<Option<JoinHandle<()>>>,
     /// Held by who tells one plane of the other's functions.
     sharing: Mutex<()>,
     cache: Arc<Cache>,
@@ -172,6 +174,7 @@ impl Host {
             telemetry,
             publisher,
             api: SetOnce::new(),
+            ticking: Mutex::default(),
             sharing: Mutex::default(),
             cache,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -260,6 +263,11 @@ impl Host {
         for worker in self.workers {
             let ended = worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")));
             result = result.and(ended);
+        }
+        let ticking = self.handle.shared.ticking.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // What a tick has noted is kept by then.
+        if ticking.is_some_and(|ticking| ticking.join().is_err()) {
+            tracing::error!("the thread that makes the ticks of schedules has panicked");
         }
         if let Some(api) = self.handle.shared.api.get() {
             api.flush();

@@ -41,6 +41,7 @@ use serde_json::{Map, Value};
 use crate::account::Account;
 use crate::aws::error::ApiError;
 use crate::aws::json_target::operation;
+use crate::aws::kept::require_structure;
 use crate::aws::request::{ApiRequest, ApiResponse, whole};
 use crate::store::Store;
 use input::input;
@@ -116,29 +117,32 @@ impl Tables {
 
     /// What a caller must be allowed to do before `answer` may be called: each action and the ARN that it is for. Empty for an
     /// operation that is not there. A request for several tables needs each of them.
-    pub fn resources(&self, request: &ApiRequest) -> Vec<(String, String)> {
+    pub fn resources(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
         let Some((name, _)) = operation(request).and_then(|named| OPERATIONS.iter().find(|(name, _)| *name == named)) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        let body: Value = input(request).unwrap_or_default();
+        let body: Value = input(request)?;
         let arn = |id: &str| match id.strip_prefix("arn:") {
             Some(_) => id.to_owned(),
             None => table::arn(&self.state.account, id),
         };
         let needed = |action: &str, arn: String| (format!("dynamodb:{action}"), arn);
         let of = |member: &str| body[member].as_str().map_or_else(|| "*".to_owned(), arn);
-        match *name {
+        Ok(match *name {
             "BatchGetItem" | "BatchWriteItem" => {
                 let tables = body["RequestItems"].as_object().into_iter().flat_map(Map::keys);
                 let all: Vec<_> = tables.map(|id| needed(name, arn(id))).collect();
                 if all.is_empty() { vec![needed(name, "*".to_owned())] } else { all }
             }
             "TransactGetItems" | "TransactWriteItems" => {
-                let items = body["TransactItems"].as_array().into_iter().flatten();
-                let mut all: Vec<_> = items
-                    .flat_map(|item| OF_TRANSACTIONS.iter().map(move |(kind, action)| (&item[*kind]["TableName"], *action)))
-                    .filter_map(|(id, action)| Some(needed(action, arn(id.as_str()?))))
-                    .collect();
+                let mut all = Vec::new();
+                for item in body["TransactItems"].as_array().into_iter().flatten() {
+                    require_structure(item)?;
+                    for (kind, action) in OF_TRANSACTIONS.iter().filter(|(kind, _)| !item[*kind].is_null()) {
+                        require_structure(&item[*kind])?;
+                        all.push(needed(action, item[*kind]["TableName"].as_str().map_or_else(|| "*".to_owned(), arn)));
+                    }
+                }
                 all.sort();
                 all.dedup();
                 if all.is_empty() { vec![needed("GetItem", "*".to_owned())] } else { all }
@@ -153,7 +157,7 @@ impl Tables {
             "ListTables" => vec![needed(name, "*".to_owned())],
             "ListTagsOfResource" | "TagResource" | "UntagResource" => vec![needed(name, of("ResourceArn"))],
             _ => vec![needed(name, of("TableName"))],
-        }
+        })
     }
 }
 

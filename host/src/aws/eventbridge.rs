@@ -5,7 +5,7 @@
 //!
 //! Targets are functions and queues, by their ARNs. Who delivers is given from outside (`delivery`): I know no queue. The policy
 //! of a bus, archives, pipes, partners, connections and API destinations are not there, and are refused by name. The role of a
-//! rule or target is remembered, not used.
+//! rule or target, and a target's retries and dead-letter queue, are remembered, not used.
 //!
 //! Source: botocore's model of the service (2015-10-07, `json` 1.1); texts of errors as AWS has them, where known.
 
@@ -30,7 +30,7 @@ use serde_json::Value;
 use crate::aws::error::ApiError;
 use crate::aws::eventbridge::record::{bus_arn, rule_arn};
 use crate::aws::json_target::operation;
-use crate::aws::kept::input;
+use crate::aws::kept::{input, require_structure};
 use crate::aws::request::{ApiRequest, ApiResponse};
 
 type EventOperation = fn(&EventBridge, &ApiRequest) -> Result<ApiResponse, ApiError>;
@@ -76,11 +76,11 @@ impl EventBridge {
 
     /// What a caller must be allowed to do before `answer` may be called: each action and the ARN that it is for. Empty for an
     /// operation that is not there.
-    pub fn resources(&self, request: &ApiRequest) -> Vec<(String, String)> {
+    pub fn resources(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
         let Some((name, _)) = operation(request).and_then(|named| OPERATIONS.iter().find(|(name, _)| *name == named)) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        let body: Value = input(request).unwrap_or_default();
+        let body: Value = input(request)?;
         let text = |member: &str| body[member].as_str();
         let bus = self.bus_name(text("EventBusName"));
         let of_rule = |rule: Option<&str>| rule.map_or_else(|| "*".to_owned(), |rule| rule_arn(&self.account, bus, rule));
@@ -90,17 +90,19 @@ impl EventBridge {
             }
             "PutEvents" => {
                 let entries = body["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
+                entries.iter().try_for_each(require_structure)?;
                 let buses = entries.iter().map(|entry| self.bus_name(entry["EventBusName"].as_str()));
                 let buses: std::collections::BTreeSet<String> = buses.map(|bus| bus_arn(&self.account, bus)).collect();
                 if buses.is_empty() { vec!["*".to_owned()] } else { buses.into_iter().collect() }
             }
             "ListEventBuses" | "ListRules" | "ListRuleNamesByTarget" | "TestEventPattern" => vec!["*".to_owned()],
             "ListTagsForResource" | "TagResource" | "UntagResource" => {
-                vec![text("ResourceARN").unwrap_or("*").to_owned()]
+                // The ARN of what is changed, however the caller has spelled it.
+                vec![text("ResourceARN").map_or_else(|| Ok("*".to_owned()), |arn| tags::asked_arn(self, arn))?]
             }
             "PutTargets" | "ListTargetsByRule" | "RemoveTargets" => vec![of_rule(text("Rule"))],
             _ => vec![of_rule(text("Name"))],
         };
-        arns.into_iter().map(|arn| (format!("events:{name}"), arn)).collect()
+        Ok(arns.into_iter().map(|arn| (format!("events:{name}"), arn)).collect())
     }
 }

@@ -11,6 +11,7 @@
 //! is there now, with what the record said before.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -62,6 +63,13 @@ impl<T: Serialize + DeserializeOwned> Cabinet<T> {
     /// All records, in the order of their names.
     pub fn all(&self) -> Vec<Arc<T>> {
         self.records.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The records whose names begin so, in the order of their names.
+    pub fn beginning(&self, prefix: &str) -> Vec<Arc<T>> {
+        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        let from = records.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from.take_while(|(name, _)| name.starts_with(prefix)).map(|(_, record)| record.clone()).collect()
     }
 
     /// How many records there are.
@@ -133,6 +141,16 @@ pub fn input<T: DeserializeOwned>(request: &ApiRequest) -> Result<T, ApiError> {
         let place = format!("line {}, column {}", error.line(), error.column());
         ApiError::bad_request("SerializationException", format!("Could not parse the request: {what} ({place})"))
     })
+}
+
+/// Whether a value in a body is a structure. A list would be read as its members in the order of their declaration, behind the
+/// back of who looks for them by their names.
+///
+/// # Errors
+/// `SerializationException`
+pub fn require_structure(value: &Value) -> Result<(), ApiError> {
+    let message = "Could not parse the request: a member has the wrong type (an object is expected)";
+    if value.is_object() { Ok(()) } else { Err(ApiError::bad_request("SerializationException", message)) }
 }
 
 /// A member that a request has and this host does not.

@@ -62,7 +62,7 @@ use crate::aws::lambda::route::{LambdaOperation, Route, route};
 use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::function::lane::WorkerLane;
 
-pub use asynchronous::{keep, work};
+pub use asynchronous::{PreparedInvocation, keep, prepare, work};
 pub use code::{download, download_of};
 pub use code_folders::CodeFolders;
 pub use deployed::Foundry;

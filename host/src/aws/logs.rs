@@ -145,11 +145,10 @@ impl Logs {
 
     /// The action and the ARN that a caller needs a right to; `None` for what is no operation here. The ARN is the one in AWS's
     /// own refusals: that of a stream, whose name is empty where a request names none.
-    pub fn resource(&self, request: &ApiRequest) -> Option<(String, String)> {
-        let operation = json_target::operation(request)?;
-        let (operation, _) = SERVED.iter().find(|(name, _)| *name == operation)?;
-        // What cannot be read is refused by the operation.
-        let named: NamedResource = request.json().unwrap_or_default();
+    pub fn resource(&self, request: &ApiRequest) -> Result<Option<(String, String)>, ApiError> {
+        let served = json_target::operation(request).and_then(|operation| SERVED.iter().find(|(name, _)| *name == operation));
+        let Some((operation, _)) = served else { return Ok(None) };
+        let named: NamedResource = request.json()?;
         let account = &self.groups.account;
         let group = named.log_group_name.as_deref();
         let group = group.or_else(|| input::name_of(account, named.log_group_identifier.as_deref()?)).unwrap_or_default();
@@ -157,6 +156,6 @@ impl Logs {
             let stream = named.log_stream_name.unwrap_or_default();
             format!("{}:log-stream:{stream}", input::group_arn(account, group))
         });
-        Some((format!("logs:{operation}"), arn))
+        Ok(Some((format!("logs:{operation}"), arn)))
     }
 }

@@ -77,14 +77,14 @@ impl ParameterStore {
     ///
     /// A request for several parameters needs each of them: an ARN for all would be let through by a policy that denies one.
     /// Whoever may get a path gets everything below it, as with AWS.
-    pub fn resources(&self, request: &ApiRequest) -> Vec<(String, String)> {
+    pub fn resources(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
         let Some((name, _)) = operation(request).and_then(|named| OPERATIONS.iter().find(|(name, _)| *name == named)) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        let body: Value = input(request).unwrap_or_default();
+        let body: Value = input(request)?;
         let arn = |id: Option<&str>| id.map_or_else(|| "*".to_owned(), |id| self.arn_of(id));
         let needed = |action: &str, arn: String| (format!("ssm:{action}"), arn);
-        match *name {
+        Ok(match *name {
             "DescribeParameters" => vec![needed(name, "*".to_owned())],
             "GetParameters" | "DeleteParameters" => match body["Names"].as_array() {
                 Some(names) => names.iter().map(|id| needed(name, arn(id.as_str()))).collect(),
@@ -103,6 +103,6 @@ impl ParameterStore {
             }
             _ if name.contains("Tags") => vec![needed(name, arn(body["ResourceId"].as_str()))],
             _ => vec![needed(name, arn(body["Name"].as_str()))],
-        }
+        })
     }
 }

@@ -8,23 +8,30 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::aws::eventbridge::delivery::{Deliver, TargetEvent};
-use crate::aws::lambda::{FunctionIdentifier, Registry, allows_rule, keep};
+use crate::aws::lambda::{FunctionIdentifier, PreparedInvocation, Registry, allows_rule, keep, prepare};
 
 /// What delivers to the functions of a registry.
 pub fn to_functions(registry: Arc<Registry>) -> Deliver {
-    Arc::new(move |event| {
-        let function = match admitted(&registry, &event) {
-            Ok(function) => function,
-            Err(reason) => {
-                let TargetEvent { id, target_arn, rule_arn, .. } = &event;
-                tracing::warn!(rule = rule_arn, target = target_arn, event = id, "an event is given up: {reason}");
-                return Ok(());
+    Arc::new(move |events| {
+        let mut invocations = Vec::new();
+        for event in events {
+            match invocation(&registry, &event) {
+                Ok(invocation) => invocations.push(invocation),
+                Err(reason) => {
+                    let TargetEvent { id, target_arn, rule_arn, .. } = &event;
+                    tracing::warn!(rule = rule_arn, target = target_arn, event = id, "an event is given up: {reason}");
+                }
             }
-        };
-        let request_id = uuid::Uuid::new_v4().to_string();
+        }
         // This is a thread that may block.
-        Handle::current().block_on(keep(&registry, &function, request_id, None, event.payload))
+        Handle::current().block_on(keep(&registry, invocations))
     })
+}
+
+fn invocation(registry: &Registry, event: &TargetEvent) -> Result<PreparedInvocation, String> {
+    let function = admitted(registry, event)?;
+    let request_id = uuid::Uuid::new_v4().to_string();
+    prepare(registry, &function, request_id, None, event.payload.clone()).map_err(|error| error.to_string())
 }
 
 /// The function that an event is for, if it may be called.

@@ -82,14 +82,14 @@ impl Secrets {
     ///
     /// A request for several secrets needs each of them: an ARN for all would be let through by a policy that denies one.
     /// `BatchGetSecretValue` by filters needs all that match now; one that comes to match before the answer is in it, too.
-    pub fn resources(&self, request: &ApiRequest) -> Vec<(String, String)> {
+    pub fn resources(&self, request: &ApiRequest) -> Result<Vec<(String, String)>, ApiError> {
         let Some((name, _)) = operation(request).and_then(|named| OPERATIONS.iter().find(|(name, _)| *name == named)) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        let body: Value = input(request).unwrap_or_default();
+        let body: Value = input(request)?;
         let arn = |member: &str| body[member].as_str().map_or_else(|| "*".to_owned(), |id| self.arn_of(id, now_ms(request)));
         let needed = |action: &str, arn: String| (format!("secretsmanager:{action}"), arn);
-        match *name {
+        Ok(match *name {
             "BatchGetSecretValue" => {
                 let mut all = vec![needed(name, "*".to_owned())];
                 if let Some(ids) = body["SecretIdList"].as_array() {
@@ -97,7 +97,7 @@ impl Secrets {
                     all.extend(ids.map(|id| needed("GetSecretValue", self.arn_of(id, now_ms(request)))));
                 } else {
                     all.push(needed("ListSecrets", "*".to_owned()));
-                    let matching = list::matching(self, request).unwrap_or_default();
+                    let matching = list::matching(self, request)?;
                     all.extend(matching.iter().map(|record| needed("GetSecretValue", record.arn(&self.account))));
                 }
                 all
@@ -111,6 +111,6 @@ impl Secrets {
             }
             "GetRandomPassword" | "ListSecrets" => vec![needed(name, "*".to_owned())],
             _ => vec![needed(name, arn("SecretId"))],
-        }
+        })
     }
 }

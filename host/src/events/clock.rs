@@ -25,6 +25,11 @@ impl EventClock {
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// By how many milliseconds it is ahead of the system's.
+    pub fn ahead_ms(&self) -> u64 {
+        u64::try_from(self.0.borrow().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.0.send_modify(|ahead| *ahead = ahead.saturating_add(by));

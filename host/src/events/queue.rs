@@ -106,24 +106,33 @@ impl EventQueue {
     where
         H: Serialize + DeserializeOwned,
     {
-        let accepted = self.prepare(line, event)?;
-        let waiting = u64::try_from(accepted.entry.bytes.len()).ok().and_then(|bytes| bytes.checked_add(self.backlog.bytes()));
+        self.accept_all(vec![self.prepare(line, event)?]).await
+    }
+
+    /// Keeps events, all of them or none, as one.
+    pub async fn accept_all(self: &Arc<Self>, events: Vec<PreparedEvent>) -> Result<(), AcceptError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let bytes: usize = events.iter().map(|event| event.entry.bytes.len()).sum();
+        let waiting = u64::try_from(bytes).ok().and_then(|bytes| bytes.checked_add(self.backlog.bytes()));
         if waiting.is_none_or(|waiting| waiting > WAITING_BYTES) {
             return Err(AcceptError::Full);
         }
-        let change = accepted.change();
-        let (arrival, clock) = (self.coming(accepted), self.clock.clone());
-        let kept = self.backlog.change(vec![change]);
-        // A task of its own: until its arrival is noted, nobody works on it.
+        let changes = events.iter().map(PreparedEvent::change).collect();
+        let arrivals: Vec<Arrival> = events.into_iter().map(|event| self.coming(event)).collect();
+        let (clock, kept) = (self.clock.clone(), self.backlog.change(changes));
+        // A task of its own: until their arrival is noted, nobody works on them.
         let noted = tokio::spawn(async move {
             kept.await?;
-            arrival.note(&clock);
+            arrivals.into_iter().for_each(|arrival| arrival.note(&clock));
             Ok(())
         });
         noted.await.unwrap_or_else(|error| Err(StoreError::Io(std::io::Error::other(error)).into()))
     }
 
-    /// An event that is to be kept in the place of another, from which it follows. Whatever waits, there is room for it.
+    /// An event that is to be kept: with others, or in the place of another, from which it follows and for which there is room
+    /// whatever waits.
     pub fn prepare<H>(&self, line: &str, event: &QueuedEvent<H>) -> Result<PreparedEvent, EventError>
     where
         H: Serialize + DeserializeOwned,

@@ -82,10 +82,11 @@ fn opened(shared: &Shared, server: &Server, address: SocketAddr, builder: Arc<Bu
         println!("  export AWS_SECRET_ACCESS_KEY={}", first.secret_key);
     }
     shared.publisher.named.open(api.functions());
-    let schedules = api.schedules();
+    let (schedules, departure) = (api.clone(), shared.departure.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    // It ends with the process: what a tick has made is kept by then, or is made by nobody.
-    std::thread::Builder::new().name("edgeward-ticks".to_owned()).spawn(move || runtime.block_on(schedules))?;
+    let work = move || runtime.block_on(schedules.schedules(departure.reached(DeparturePhase::Leaving)));
+    let ticking = std::thread::Builder::new().name("edgeward-ticks".to_owned()).spawn(work)?;
+    *shared.ticking.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticking);
     // There is one of these in a process.
     let _ = shared.api.set(api);
     share_functions(shared);

@@ -1,7 +1,7 @@
 //! Operations on buses.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
@@ -10,7 +10,7 @@ use crate::aws::eventbridge::refusals;
 use crate::aws::eventbridge::state::{EventBridge, put};
 use crate::aws::eventbridge::tags::add;
 use crate::aws::json_target::answer;
-use crate::aws::kept::{Amendment, TagPair, input, now_ms, page, refused};
+use crate::aws::kept::{Amendment, TagPair, input, page, refused};
 use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::limits::eventbridge::{BUS_NAME_CHARS, BUSES, DESCRIPTION_CHARS, PAGE};
 
@@ -79,7 +79,7 @@ pub fn create(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiResponse,
         if bridge.buses.count() >= BUSES {
             return Err(refusals::limit());
         }
-        let mut record = BusRecord::new(name, input.settings.clone(), now_ms(request));
+        let mut record = BusRecord::new(name, input.settings.clone(), bridge.now_ms(request));
         add(&mut record.tags, &input.tags)?;
         Ok((put(record), ()))
     })?;
@@ -98,7 +98,7 @@ pub fn update(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiResponse,
     bridge.buses.change(name, |record| {
         let mut record = record.cloned().ok_or_else(|| refusals::no_bus(name))?;
         record.settings = input.settings.clone();
-        record.changed_ms = now_ms(request);
+        record.changed_ms = bridge.now_ms(request);
         Ok((put(record), ()))
     })?;
     let mut members = serde_json::Map::new();
@@ -125,10 +125,13 @@ pub fn list(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiResponse, A
     buses.retain(|bus| bus.name.starts_with(prefix));
     let (buses, next) = paged(buses, input.limit, input.next_token.as_deref(), |bus| bus.name.clone())?;
     let buses: Vec<Value> = buses.iter().map(|bus| bus.described(&bridge.account).into()).collect();
-    let mut members = json!({"EventBuses": buses});
-    if let Some(members) = members.as_object_mut() {
-        put_some(members, "NextToken", next.map(Value::from));
-    }
+    listed("EventBuses", buses.into(), next)
+}
+
+/// A page of a list, and the token for the next one.
+pub fn listed(name: &str, items: Value, next: Option<String>) -> Result<ApiResponse, ApiError> {
+    let mut members = Map::from_iter([(name.to_owned(), items)]);
+    put_some(&mut members, "NextToken", next.map(Value::from));
     answer(&members)
 }
 

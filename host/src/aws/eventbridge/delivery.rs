@@ -18,5 +18,5 @@ pub struct TargetEvent {
     pub payload: Bytes,
 }
 
-/// Keeps an event until it has been delivered or given up. Returns when it is kept; may block for the disk.
-pub type Deliver = Arc<dyn Fn(TargetEvent) -> Result<(), ApiError> + Send + Sync>;
+/// Keeps events until each has been delivered or given up: all of them, or none. Returns when they are kept; may block for the disk.
+pub type Deliver = Arc<dyn Fn(Vec<TargetEvent>) -> Result<(), ApiError> + Send + Sync>;

@@ -1,23 +1,25 @@
 //! PutEvents: each entry becomes an event, which goes to the targets of all rules of its bus that mean it.
 //!
 //! An entry that is wrong is told by its place, and the others are accepted. An entry for a bus that is not there is accepted and
-//! lost, as on AWS; the log says so. Who is answered knows that each event is kept for each of its targets.
+//! lost, as on AWS; the log says so. An entry that is accepted is kept for each of its targets; one that could not be kept for all
+//! of them is kept for none, and is told as wrong.
 
 use std::time::{Duration, SystemTime};
 
+use http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
 use crate::aws::eventbridge::delivery::TargetEvent;
 use crate::aws::eventbridge::input::{RuledEvent, input_of};
-use crate::aws::eventbridge::record::RuleRecord;
+use crate::aws::eventbridge::record::{DEFAULT_BUS, RuleRecord};
 use crate::aws::eventbridge::state::EventBridge;
 use crate::aws::json_target::answer;
-use crate::aws::kept::{input, now_ms};
+use crate::aws::kept::input;
 use crate::aws::request::{ApiRequest, ApiResponse};
-use crate::limits::eventbridge::{ENTRIES, ENTRIES_BYTES, TIME_BYTES};
+use crate::limits::eventbridge::{ARN_CHARS, ENTRIES, ENTRIES_BYTES, TIME_BYTES};
 use crate::telemetry::Timestamp;
 
 #[derive(Default, Deserialize)]
@@ -53,7 +55,8 @@ impl EventEntry {
         time + length(&self.source) + length(&self.detail_type) + length(&self.detail) + resources
     }
 
-    fn check(&self) -> Result<(), EntryFault> {
+    /// The detail, if the entry can be an event.
+    fn check(&self) -> Result<Map<String, Value>, EntryFault> {
         for (member, value) in [("Source", &self.source), ("DetailType", &self.detail_type), ("Detail", &self.detail)] {
             if value.as_deref().unwrap_or_default().is_empty() {
                 let message = format!("Parameter {member} is not valid. Reason: {member} is a required argument.");
@@ -64,11 +67,9 @@ impl EventEntry {
             let message = "Not authorized for the source.".to_owned();
             return Err(EntryFault { code: "NotAuthorizedForSourceException", message });
         }
-        let detail = serde_json::from_str::<Value>(self.detail.as_deref().unwrap_or_default());
-        if !detail.is_ok_and(|detail| detail.is_object()) {
-            return Err(EntryFault { code: "MalformedDetail", message: "Detail is malformed.".to_owned() });
-        }
-        Ok(())
+        // A list would be no map.
+        serde_json::from_str(self.detail.as_deref().unwrap_or_default())
+            .map_err(|_| EntryFault { code: "MalformedDetail", message: "Detail is malformed.".to_owned() })
     }
 }
 
@@ -104,14 +105,34 @@ impl Envelope<'_> {
             self.detail
         )
     }
+
+    /// The same, to be looked at; `detail` is what its own says.
+    pub fn value(&self, bridge: &EventBridge, detail: Map<String, Value>) -> Value {
+        json!({
+            "version": "0",
+            "id": self.id,
+            "detail-type": self.detail_type,
+            "source": self.source,
+            "account": bridge.account.id,
+            "time": told(self.time_ms),
+            "region": bridge.account.region,
+            "resources": self.resources,
+            "detail": Value::Object(detail),
+        })
+    }
 }
 
-/// Gives an event to each target of a rule. A target that cannot be given it is told to the log.
-///
-/// # Errors
-/// It could not be kept.
-pub fn give(bridge: &EventBridge, rule: &RuleRecord, id: &str, text: &str, value: &Value, now_ms: u64) -> Result<(), ApiError> {
+/// What the targets of a rule are to get of an event. A target for which there is nothing is told to the log.
+pub fn for_targets(
+    bridge: &EventBridge,
+    rule: &RuleRecord,
+    id: &str,
+    text: &str,
+    value: &Value,
+    now_ms: u64,
+) -> Vec<TargetEvent> {
     let (rule_arn, ingested) = (rule.arn(&bridge.account), told(now_ms));
+    let mut events = Vec::new();
     for target in &rule.targets {
         let event = RuledEvent { text, value, rule_arn: &rule_arn, rule_name: &rule.name, ingested: &ingested };
         let payload = match input_of(target, &event) {
@@ -121,14 +142,14 @@ pub fn give(bridge: &EventBridge, rule: &RuleRecord, id: &str, text: &str, value
                 continue;
             }
         };
-        (bridge.deliver)(TargetEvent {
+        events.push(TargetEvent {
             id: id.to_owned(),
             target_arn: target.arn.clone(),
             rule_arn: rule_arn.clone(),
             payload: payload.into(),
-        })?;
+        });
     }
-    Ok(())
+    events
 }
 
 /// `PutEvents`
@@ -141,6 +162,10 @@ pub fn put_events(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiRespo
     } else if entries.is_empty() && input.entries.is_some() {
         constraints.fail("entries", &"[]", "have length greater than or equal to 1");
     }
+    for (at, entry) in (1..).zip(entries) {
+        let bus = entry.event_bus_name.as_deref().unwrap_or(DEFAULT_BUS);
+        constraints.length(&format!("entries.{at}.member.eventBusName"), bus, 1..=ARN_CHARS);
+    }
     constraints.finish()?;
     if entries.iter().map(EventEntry::bytes).sum::<usize>() > ENTRIES_BYTES {
         return Err(ApiError::validation("Total size of the entries in the request is over the limit."));
@@ -148,8 +173,9 @@ pub fn put_events(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiRespo
     let mut failed = 0;
     let mut told = Vec::new();
     for entry in entries {
-        told.push(match entry.check() {
-            Ok(()) => json!({"EventId": accepted(bridge, entry, now_ms(request))?}),
+        let accepted = entry.check().and_then(|detail| accepted(bridge, entry, detail, bridge.now_ms(request)));
+        told.push(match accepted {
+            Ok(id) => json!({"EventId": id}),
             Err(EntryFault { code, message }) => {
                 failed += 1;
                 json!({"ErrorCode": code, "ErrorMessage": message})
@@ -159,7 +185,7 @@ pub fn put_events(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiRespo
     answer(&json!({"FailedEntryCount": failed, "Entries": told}))
 }
 
-fn accepted(bridge: &EventBridge, entry: &EventEntry, now_ms: u64) -> Result<String, ApiError> {
+fn accepted(bridge: &EventBridge, entry: &EventEntry, detail: Map<String, Value>, now_ms: u64) -> Result<String, EntryFault> {
     let id = uuid::Uuid::new_v4().to_string();
     let bus = bridge.bus_name(entry.event_bus_name.as_deref());
     if bridge.buses.find(bus).is_none() {
@@ -175,10 +201,16 @@ fn accepted(bridge: &EventBridge, entry: &EventEntry, now_ms: u64) -> Result<Str
         resources: entry.resources.as_deref().unwrap_or_default(),
         time_ms: time.and_then(|time| u64::try_from(time.as_millis()).ok()).unwrap_or(now_ms),
     };
-    let text = envelope.text(bridge);
-    let value = serde_json::from_str(&text).map_err(|error| ApiError::internal(&error))?;
-    for rule in bridge.rules_of(bus).iter().filter(|rule| rule.means(&value)) {
-        give(bridge, rule, &id, &text, &value, now_ms)?;
+    let (text, value) = (envelope.text(bridge), envelope.value(bridge, detail));
+    let rules = bridge.rules_of(bus);
+    let meant = rules.iter().filter(|rule| rule.means(&value));
+    let events = meant.flat_map(|rule| for_targets(bridge, rule, &id, &text, &value, now_ms));
+    let events: Vec<TargetEvent> = events.collect();
+    if events.is_empty() {
+        return Ok(id);
     }
-    Ok(id)
+    (bridge.deliver)(events).map(|()| id).map_err(|error| EntryFault {
+        code: if error.status == StatusCode::TOO_MANY_REQUESTS { "ThrottlingException" } else { "InternalFailure" },
+        message: error.message.unwrap_or_default().into_owned(),
+    })
 }

@@ -7,6 +7,8 @@
 //!
 //! Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html>.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::aws::eventbridge::record::{InputTransformer, RuleTarget};
@@ -85,8 +87,8 @@ fn transformed(transformer: &InputTransformer, event: &RuledEvent<'_>) -> Result
         let variable = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
         let variable = variable.and_then(|(name, after)| Some((value_of(transformer, event, name)?, after)));
         if let Some((value, after)) = variable {
-            match value {
-                Value::String(text) if in_text => made.push_str(&escaped(&text)),
+            match &*value {
+                Value::String(text) if in_text => made.push_str(&escaped(text)),
                 value if in_text => made.push_str(&escaped(&value.to_string())),
                 value => made.push_str(&value.to_string()),
             }
@@ -113,23 +115,22 @@ fn transformed(transformer: &InputTransformer, event: &RuledEvent<'_>) -> Result
 }
 
 /// What a variable stands for, if it is one.
-fn value_of(transformer: &InputTransformer, event: &RuledEvent<'_>, name: &str) -> Option<Value> {
-    match name {
-        "aws.events.rule-arn" => Some(event.rule_arn.into()),
-        "aws.events.rule-name" => Some(event.rule_name.into()),
-        "aws.events.event.ingestion-time" => Some(event.ingested.into()),
-        "aws.events.event.json" => Some(event.value.clone()),
+fn value_of<'e>(transformer: &InputTransformer, event: &RuledEvent<'e>, name: &str) -> Option<Cow<'e, Value>> {
+    Some(match name {
+        "aws.events.rule-arn" => Cow::Owned(event.rule_arn.into()),
+        "aws.events.rule-name" => Cow::Owned(event.rule_name.into()),
+        "aws.events.event.ingestion-time" => Cow::Owned(event.ingested.into()),
+        "aws.events.event.json" => Cow::Borrowed(event.value),
         "aws.events.event" => {
-            let mut event = event.value.clone();
             // AWS leaves the detail out here.
-            event.as_object_mut()?.remove("detail");
-            Some(event)
+            let members = event.value.as_object()?.iter().filter(|(name, _)| *name != "detail");
+            Cow::Owned(members.map(|(name, value)| (name.clone(), value.clone())).collect())
         }
         name => {
             let path = transformer.input_paths_map.as_ref()?.get(name)?;
-            Some(at(event.value, path).cloned().unwrap_or_else(|| "".into()))
+            at(event.value, path).map_or_else(|| Cow::Owned("".into()), Cow::Borrowed)
         }
-    }
+    })
 }
 
 /// As it stands between the quotes of a text in JSON.

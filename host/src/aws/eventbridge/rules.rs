@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
-use crate::aws::eventbridge::buses::{ListInput, is_name, paged};
-use crate::aws::eventbridge::record::{DEFAULT_BUS, DISABLED, ENABLED, RuleRecord, put_some, rule_key};
+use crate::aws::eventbridge::buses::{ListInput, is_name, listed, paged};
+use crate::aws::eventbridge::record::{DEFAULT_BUS, DISABLED, ENABLED, RuleRecord, rule_key};
 use crate::aws::eventbridge::refusals;
 use crate::aws::eventbridge::state::{EventBridge, put};
 use crate::aws::eventbridge::tags::add;
 use crate::aws::json_target::answer;
-use crate::aws::kept::{Amendment, TagPair, input, now_ms};
+use crate::aws::kept::{Amendment, TagPair, input};
 use crate::aws::request::{ApiRequest, ApiResponse};
 use crate::events::pattern::EventPattern;
 use crate::events::schedule::ScheduleExpression;
@@ -77,8 +77,8 @@ pub fn put_rule(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiRespons
     }
     pattern.as_deref().map(parsed).transpose()?;
     let _alone = bridge.changing();
-    bridge.bus(Some(bus))?;
-    let now_ms = now_ms(request);
+    bridge.bus_called(bus)?;
+    let now_ms = bridge.now_ms(request);
     let arn = bridge.rules.change(&rule_key(bus, name), |record| {
         let mut rule = match record {
             Some(rule) => rule.clone(),
@@ -124,11 +124,7 @@ pub fn list(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiResponse, A
     rules.retain(|rule| rule.name.starts_with(prefix));
     let (rules, next) = paged(rules, input.limit, input.next_token.as_deref(), |rule| rule.name.clone())?;
     let rules: Vec<Value> = rules.iter().map(|rule| rule.described(&bridge.account).into()).collect();
-    let mut members = json!({"Rules": rules});
-    if let Some(members) = members.as_object_mut() {
-        put_some(members, "NextToken", next.map(Value::from));
-    }
-    answer(&members)
+    listed("Rules", rules.into(), next)
 }
 
 /// `DeleteRule`. One that is not there is as good as deleted.
@@ -153,7 +149,7 @@ fn set_state(bridge: &EventBridge, request: &ApiRequest, state: &str) -> Result<
     let name = input.checked_name()?;
     let bus = bridge.bus(input.event_bus_name.as_deref())?;
     bridge.amend_rule(&bus.name, name, |rule| {
-        rule.set_enabled(state, now_ms(request));
+        rule.set_enabled(state, bridge.now_ms(request));
         Ok(())
     })?;
     answer(&json!({}))

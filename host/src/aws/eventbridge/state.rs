@@ -10,7 +10,8 @@ use crate::aws::error::ApiError;
 use crate::aws::eventbridge::delivery::Deliver;
 use crate::aws::eventbridge::record::{BusRecord, BusSettings, DEFAULT_BUS, RuleRecord, bus_arn, rule_key};
 use crate::aws::eventbridge::refusals;
-use crate::aws::kept::{Amendment, Cabinet};
+use crate::aws::kept::{Amendment, Cabinet, now_ms};
+use crate::aws::request::ApiRequest;
 use crate::events::clock::EventClock;
 use crate::store::{Collection, Store};
 
@@ -57,7 +58,10 @@ impl EventBridge {
 
     /// The bus of a request, by name or ARN; the default one if none is named.
     pub(super) fn bus(&self, named: Option<&str>) -> Result<Arc<BusRecord>, ApiError> {
-        let name = self.bus_name(named);
+        self.bus_called(self.bus_name(named))
+    }
+
+    pub(super) fn bus_called(&self, name: &str) -> Result<Arc<BusRecord>, ApiError> {
         self.buses.find(name).ok_or_else(|| refusals::no_bus(name))
     }
 
@@ -72,9 +76,12 @@ impl EventBridge {
 
     /// The rules of a bus, by name.
     pub(super) fn rules_of(&self, bus: &str) -> Vec<Arc<RuleRecord>> {
-        let mut rules = self.rules.all();
-        rules.retain(|rule| rule.bus == bus);
-        rules
+        self.rules.beginning(&rule_key(bus, ""))
+    }
+
+    /// When a request was received, by the clock of events.
+    pub(super) fn now_ms(&self, request: &ApiRequest) -> u64 {
+        now_ms(request) + self.clock.ahead_ms()
     }
 
     /// Changes a rule that is there.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::aws::error::ApiError;
-use crate::aws::eventbridge::record::{DEFAULT_BUS, bus_arn};
+use crate::aws::eventbridge::record::{DEFAULT_BUS, bus_arn, rule_arn};
 use crate::aws::eventbridge::refusals;
 use crate::aws::eventbridge::state::{EventBridge, put};
 use crate::aws::json_target::answer;
@@ -37,8 +37,7 @@ enum TaggedArn<'a> {
 
 impl<'a> TaggedArn<'a> {
     fn of(bridge: &EventBridge, arn: &'a str) -> Result<TaggedArn<'a>, ApiError> {
-        let of_bus = bus_arn(&bridge.account, "");
-        let of_rule = of_bus.replace(":event-bus/", ":rule/");
+        let (of_bus, of_rule) = (bus_arn(&bridge.account, ""), rule_arn(&bridge.account, DEFAULT_BUS, ""));
         if let Some(name) = arn.strip_prefix(&of_bus) {
             Ok(TaggedArn::Bus(name))
         } else if let Some(rest) = arn.strip_prefix(&of_rule) {
@@ -48,6 +47,17 @@ impl<'a> TaggedArn<'a> {
             Err(refusals::invalid("ResourceARN", "Provided Arn is not in correct format."))
         }
     }
+}
+
+/// The one ARN of what an ARN is of: a rule of the default bus can be named with the bus and without.
+///
+/// # Errors
+/// It is of nothing here.
+pub fn asked_arn(bridge: &EventBridge, arn: &str) -> Result<String, ApiError> {
+    Ok(match TaggedArn::of(bridge, arn)? {
+        TaggedArn::Bus(name) => bus_arn(&bridge.account, name),
+        TaggedArn::Rule { bus, name } => rule_arn(&bridge.account, bus, name),
+    })
 }
 
 fn change(
@@ -89,7 +99,7 @@ pub fn list(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiResponse, A
     let input: EventTagInput = input(request)?;
     let tags = match TaggedArn::of(bridge, &input.resource_arn)? {
         TaggedArn::Rule { bus, name } => tag_list(&bridge.rule(bus, name)?.tags),
-        TaggedArn::Bus(name) => tag_list(&bridge.bus(Some(name))?.tags),
+        TaggedArn::Bus(name) => tag_list(&bridge.bus_called(name)?.tags),
     };
     answer(&json!({"Tags": tags}))
 }

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::aws::constraints::Constraints;
 use crate::aws::error::ApiError;
-use crate::aws::eventbridge::buses::paged;
+use crate::aws::eventbridge::buses::{listed, paged};
 use crate::aws::eventbridge::input::is_path;
-use crate::aws::eventbridge::record::{RuleTarget, put_some};
+use crate::aws::eventbridge::record::RuleTarget;
 use crate::aws::eventbridge::refusals;
 use crate::aws::eventbridge::rules::check_name;
 use crate::aws::eventbridge::state::EventBridge;
@@ -133,13 +133,6 @@ pub fn list(bridge: &EventBridge, request: &ApiRequest) -> Result<ApiResponse, A
     targets.sort_by(|one, other| one.id.cmp(&other.id));
     let (targets, next) = paged(targets, input.limit, input.next_token.as_deref(), |target| target.id.clone())?;
     listed("Targets", json!(targets), next)
-}
-
-fn listed(name: &str, items: Value, next: Option<String>) -> Result<ApiResponse, ApiError> {
-    let mut members = serde_json::Map::new();
-    members.insert(name.to_owned(), items);
-    put_some(&mut members, "NextToken", next.map(Value::from));
-    answer(&members)
 }
 
 /// `RemoveTargets`

@@ -18,13 +18,15 @@ struct Room {
     folder: tempfile::TempDir,
     bridge: Option<EventBridge>,
     delivered: Arc<Mutex<Vec<TargetEvent>>>,
+    /// Whether nothing can be kept, from the next start on.
+    is_full: bool,
     second: u64,
 }
 
 impl Room {
     fn new() -> Room {
         let folder = tempfile::tempdir().unwrap();
-        let mut room = Room { folder, bridge: None, delivered: Arc::default(), second: 1_000 * HOUR_S };
+        let mut room = Room { folder, bridge: None, delivered: Arc::default(), is_full: false, second: 1_000 * HOUR_S };
         room.restart();
         room
     }
@@ -32,9 +34,12 @@ impl Room {
     fn restart(&mut self) {
         self.bridge = None;
         let store = Arc::new(Store::open(self.folder.path()).unwrap());
-        let delivered = self.delivered.clone();
-        let deliver = Arc::new(move |event| {
-            delivered.lock().unwrap().push(event);
+        let (delivered, is_full) = (self.delivered.clone(), self.is_full);
+        let deliver = Arc::new(move |events| {
+            if is_full {
+                return Err(ApiError::no_room("full", 1));
+            }
+            delivered.lock().unwrap().extend::<Vec<TargetEvent>>(events);
             Ok(())
         });
         self.bridge = Some(EventBridge::open(store, Account::default(), deliver, EventClock::default()).unwrap());
@@ -167,6 +172,48 @@ fn a_schedule_ticks_once_and_what_is_missed_is_not_caught_up() {
 }
 
 #[test]
+fn a_rate_counts_from_when_it_was_set_by_the_clock_of_events() {
+    let room = Room::new();
+    room.bridge().clock.advance(std::time::Duration::from_mins(90));
+    room.done("PutRule", &json!({"Name": "hourly", "ScheduleExpression": "rate(1 hour)"}));
+    assert_eq!(room.tick(90 * 60), Some(HOUR_S * 5 / 2));
+}
+
+#[test]
+fn events_that_cannot_be_kept_are_told_and_other_rules_go_on() {
+    let mut room = Room::new();
+    room.done("PutRule", &json!({"Name": "one", "ScheduleExpression": "rate(1 hour)", "EventPattern": "{\"source\": [\"s\"]}"}));
+    room.done("PutRule", &json!({"Name": "two", "ScheduleExpression": "rate(1 hour)"}));
+    for rule in ["one", "two"] {
+        room.done("PutTargets", &json!({"Rule": rule, "Targets": [{"Id": "f", "Arn": FUNCTION}]}));
+    }
+    room.is_full = true;
+    room.restart();
+    let entry = json!({"Source": "s", "DetailType": "t", "Detail": "{}"});
+    let other = json!({"Source": "nobody's", "DetailType": "t", "Detail": "{}"});
+    let put = room.done("PutEvents", &json!({"Entries": [entry, other]}));
+    assert_eq!((&put["FailedEntryCount"], &put["Entries"][0]["ErrorCode"]), (&json!(1), &json!("ThrottlingException")));
+    assert!(put["Entries"][1]["EventId"].is_string());
+    // The ticks are lost, once, and all rules have their next one.
+    assert_eq!((room.tick(HOUR_S), room.taken().len()), (Some(2 * HOUR_S), 0));
+    room.is_full = false;
+    room.restart();
+    assert_eq!((room.tick(HOUR_S), room.taken().len()), (Some(2 * HOUR_S), 0));
+    assert_eq!((room.tick(2 * HOUR_S), room.taken().len()), (Some(3 * HOUR_S), 2));
+}
+
+#[test]
+fn a_detail_is_as_deep_as_json_may_be() {
+    let room = Room::new();
+    room.done("PutRule", &json!({"Name": "r", "EventPattern": "{\"source\": [\"s\"]}"}));
+    for (depth, code) in [(127, None), (128, Some("MalformedDetail"))] {
+        let detail = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let put = room.done("PutEvents", &json!({"Entries": [{"Source": "s", "DetailType": "t", "Detail": detail}]}));
+        assert_eq!(put["Entries"][0]["ErrorCode"].as_str(), code, "{depth}");
+    }
+}
+
+#[test]
 fn buses_and_rules_are_there_after_a_restart() {
     let mut room = Room::new();
     room.done("CreateEventBus", &json!({"Name": "orders", "Tags": [{"Key": "team", "Value": "fruit"}]}));
@@ -202,7 +249,7 @@ fn buses_and_rules_are_there_after_a_restart() {
 fn what_a_caller_needs_is_asked_by_the_arn_of_what_it_is_about() {
     let room = Room::new();
     let asked = |operation: &str, input: Value| {
-        room.bridge().resources(&request(&format!("AWSEvents.{operation}"), 0, input.to_string().as_bytes()))
+        room.bridge().resources(&request(&format!("AWSEvents.{operation}"), 0, input.to_string().as_bytes())).unwrap()
     };
     let of = |action: &str, rest: &str| (format!("events:{action}"), format!("arn:aws:events:us-east-1:123456789012:{rest}"));
     assert_eq!(asked("PutRule", json!({"Name": "r"})), [of("PutRule", "rule/r")]);
@@ -210,4 +257,19 @@ fn what_a_caller_needs_is_asked_by_the_arn_of_what_it_is_about() {
     let entries = json!({"Entries": [{"EventBusName": "b"}, {}, {"EventBusName": "b"}]});
     assert_eq!(asked("PutEvents", entries), [of("PutEvents", "event-bus/b"), of("PutEvents", "event-bus/default")]);
     assert_eq!(asked("CreateArchive", json!({})), []);
+    // One resource has one name, however it is spelled.
+    let arn = |rest: &str| json!({"ResourceARN": format!("arn:aws:events:us-east-1:123456789012:{rest}")});
+    for spelled in ["rule/r", "rule/default/r"] {
+        assert_eq!(asked("TagResource", arn(spelled)), [of("TagResource", "rule/r")]);
+    }
+    // A list would be read as the members by their order: nobody would have asked for this bus.
+    let listed = json!({"Entries": [{"EventBusName": "b"}, [0, "s", [], "t", "{}", "other"]]});
+    let refused = room.bridge().resources(&request("AWSEvents.PutEvents", 0, listed.to_string().as_bytes())).unwrap_err();
+    assert_eq!(refused.code, "SerializationException");
+    // What cannot be read may still be read by an operation, in part.
+    let unread = room.bridge().resources(&request("AWSEvents.PutRule", 0, b"{\"Name\": \"r\", \"z\": 1e999}")).unwrap_err();
+    assert_eq!(unread.code, "SerializationException");
+    let twice = format!("{0}{0}default", "arn:aws:events:us-east-1:123456789012:event-bus/");
+    let refused = room.refused("PutRule", &json!({"Name": "r", "EventBusName": twice, "EventPattern": "{\"source\": [\"s\"]}"}));
+    assert_eq!(refused.0, "ResourceNotFoundException");
 }

@@ -24,17 +24,18 @@ mod lanes;
 mod line;
 mod record;
 
-use http::StatusCode;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 
 use crate::aws::error::ApiError;
 use crate::aws::lambda::identifier::FunctionIdentifier;
 use crate::aws::lambda::invoke::resolve;
-use crate::aws::lambda::registry::Registry;
+use crate::aws::lambda::registry::{FunctionEntry, Registry};
 use crate::aws::request::{ApiRequest, ApiResponse, empty};
 use crate::events::event::{Head, QueuedEvent};
-use crate::events::queue::AcceptError;
+use crate::events::queue::{AcceptError, PreparedEvent};
 use crate::limits::events::{ASYNCHRONOUS_BYTES, FULL_WAIT_S};
 use line::{AsyncReceiver, line_of_function};
 
@@ -48,28 +49,52 @@ pub async fn accept(
     id: &FunctionIdentifier,
     event: Bytes,
 ) -> Result<ApiResponse, ApiError> {
-    if event.len() > ASYNCHRONOUS_BYTES {
-        let message = format!("Request must be smaller than {ASYNCHRONOUS_BYTES} bytes for the InvokeFunction operation");
-        return Err(ApiError::too_large("RequestEntityTooLargeException", message));
-    }
-    keep(registry, id, request.id.clone(), request.header("x-amzn-trace-id"), event).await?;
+    let invocation = prepare(registry, id, request.id.clone(), request.header("x-amzn-trace-id"), event)?;
+    keep(registry, vec![invocation]).await?;
     Ok(empty(StatusCode::ACCEPTED))
 }
 
-/// Keeps an event for a function that is there. Ends when it is on disk. `request_id` is what the function is told at each attempt.
-pub async fn keep(
+/// An event for a function that is there.
+pub struct PreparedInvocation {
+    entry: Arc<FunctionEntry>,
+    event: PreparedEvent,
+}
+
+impl PreparedInvocation {
+    /// The event alone, which is kept in the place of another one.
+    pub fn following(self, registry: &Registry) -> PreparedEvent {
+        self.entry.metrics(&registry.metrics).asynchronous.received();
+        self.event
+    }
+}
+
+/// What is to be kept of an event for a function. `request_id` is what the function is told at each attempt.
+///
+/// # Errors
+/// There is no such function, or the event is too large.
+pub fn prepare(
     registry: &Registry,
     id: &FunctionIdentifier,
     request_id: String,
     trace: Option<&str>,
     event: Bytes,
-) -> Result<(), ApiError> {
+) -> Result<PreparedInvocation, ApiError> {
+    if event.len() > ASYNCHRONOUS_BYTES {
+        let message = format!("Request must be smaller than {ASYNCHRONOUS_BYTES} bytes for the InvokeFunction operation");
+        return Err(ApiError::too_large("RequestEntityTooLargeException", message));
+    }
     let entry = resolve(registry, id)?.entry;
     let receiver = AsyncReceiver { qualifier: id.qualifier.as_ref().map(ToString::to_string), trace: trace.map(str::to_owned) };
     let head = Head { id: request_id, accepted_ms: registry.events.clock.now_ms(), attempts: 0, put_off: 0, receiver };
-    let kept = registry.events.accept(&line_of_function(&id.name), &QueuedEvent { head, payload: event }).await;
-    kept.map_err(|error| not_accepted(&error))?;
-    entry.metrics(&registry.metrics).asynchronous.received();
+    let event = registry.events.prepare(&line_of_function(&id.name), &QueuedEvent { head, payload: event });
+    Ok(PreparedInvocation { entry, event: event.map_err(|error| ApiError::internal(&error))? })
+}
+
+/// Keeps events, all of them or none. Ends when they are on disk.
+pub async fn keep(registry: &Registry, invocations: Vec<PreparedInvocation>) -> Result<(), ApiError> {
+    let (entries, events): (Vec<_>, Vec<_>) = invocations.into_iter().map(|one| (one.entry, one.event)).unzip();
+    registry.events.accept_all(events).await.map_err(|error| not_accepted(&error))?;
+    entries.iter().for_each(|entry| entry.metrics(&registry.metrics).asynchronous.received());
     Ok(())
 }
 

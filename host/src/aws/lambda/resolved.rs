@@ -87,10 +87,10 @@ impl ReferencedValues<'_> {
     }
 
     /// Whether the role may do what a request needs.
-    fn require(&self, needed: Vec<(String, String)>, request: &ApiRequest) -> Result<(), String> {
+    fn require(&self, needed: Result<Vec<(String, String)>, ApiError>, request: &ApiRequest) -> Result<(), String> {
         let context = RequestContext::of(request);
         let told = |error: ApiError| error.message.unwrap_or_default().into_owned();
-        needed.iter().try_for_each(|(action, resource)| {
+        needed.map_err(told)?.iter().try_for_each(|(action, resource)| {
             self.authority.authorize_function(self.role, self.session, action, resource, &context).map_err(told)
         })
     }

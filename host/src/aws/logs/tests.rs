@@ -386,10 +386,10 @@ fn a_request_names_what_its_caller_needs_a_right_to() {
         ("GetLogEvents", json!({"logGroupName": "/a", "logStreamName": "s"}), format!("{arn}/a:log-stream:s")),
         ("TagResource", json!({"resourceArn": format!("{arn}/a")}), format!("{arn}/a")),
     ] {
-        let named = logs.resource(&request(operation, &body)).unwrap();
+        let named = logs.resource(&request(operation, &body)).unwrap().unwrap();
         assert_eq!(named, (format!("logs:{operation}"), resource));
     }
-    assert_eq!(logs.resource(&request("PutMetricFilter", &json!({}))), None);
+    assert_eq!(logs.resource(&request("PutMetricFilter", &json!({}))).unwrap(), None);
     for (operation, name, code) in [
         ("PutMetricFilter", "Unsupported", ApiError::not_there("").code),
         ("StartLiveTail", "StartLiveTail", ApiError::not_there("").code),

@@ -400,7 +400,7 @@ fn operations_that_are_not_there_are_refused_by_name() {
         let error = answered.unwrap_err();
         assert_eq!((operation, error.status, error.code), ("Unsupported", not_there().0, not_there().1));
         assert!(error.message.unwrap().starts_with(&format!("ssm:{name} is not supported here")));
-        assert_eq!(room.parameters().resources(&request), []);
+        assert_eq!(room.parameters().resources(&request).unwrap(), []);
     }
     let mut nameless = request("x", 0, b"{}");
     nameless.headers.clear();
@@ -412,7 +412,7 @@ fn a_caller_is_told_what_must_be_allowed() {
     let room = Room::new();
     let needed = |operation: &str, input: Value| {
         let body = serde_json::to_vec(&input).unwrap();
-        room.parameters().resources(&request(&format!("AmazonSSM.{operation}"), 0, &body))
+        room.parameters().resources(&request(&format!("AmazonSSM.{operation}"), 0, &body)).unwrap()
     };
     let pair = |action: &str, arn: &str| (format!("ssm:{action}"), arn.to_owned());
     for id in ["/a/b", "/a/b:3", &arn("/a/b"), &arn("/a/b:live")] {

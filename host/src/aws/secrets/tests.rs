@@ -537,7 +537,7 @@ fn operations_that_are_not_there_are_refused_by_name() {
         let error = answered.unwrap_err();
         assert_eq!((operation, error.status, error.code), ("Unsupported", not_there().0, not_there().1));
         assert!(error.message.unwrap().starts_with(&format!("secretsmanager:{name} is not supported here")));
-        assert_eq!(room.secrets().resources(&request), []);
+        assert_eq!(room.secrets().resources(&request).unwrap(), []);
     }
     let mut nameless = request("x", 0, b"{}");
     nameless.headers.clear();
@@ -550,7 +550,7 @@ fn a_caller_is_told_what_must_be_allowed() {
     let arn = room.ok("DescribeSecret", json!({"SecretId": "s"}))["ARN"].as_str().unwrap().to_owned();
     let needed = |operation: &str, input: Value| {
         let body = serde_json::to_vec(&input).unwrap();
-        room.secrets().resources(&request(&format!("secretsmanager.{operation}"), room.second, &body))
+        room.secrets().resources(&request(&format!("secretsmanager.{operation}"), room.second, &body)).unwrap()
     };
     let pair = |action: &str, arn: &str| (format!("secretsmanager:{action}"), arn.to_owned());
     let missing = "arn:aws:secretsmanager:us-east-1:123456789012:secret:t-xxxxxx";

@@ -245,7 +245,7 @@ fn expired_items_are_seen_by_nobody_and_removed_later() {
 #[test]
 fn what_a_caller_must_be_allowed_names_each_table() {
     let room = Room::new();
-    let asked = |operation: &str, input: Value| room.tables().resources(&request(operation, 0, &input));
+    let asked = |operation: &str, input: Value| room.tables().resources(&request(operation, 0, &input)).unwrap();
     let arn = |name: &str| format!("arn:aws:dynamodb:us-east-1:123456789012:table/{name}");
     let one = |action: &str, of: String| (format!("dynamodb:{action}"), of);
     assert_eq!(asked("PutItem", json!({"TableName": "a"})), [one("PutItem", arn("a"))]);

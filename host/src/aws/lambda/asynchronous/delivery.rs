@@ -10,13 +10,14 @@ use tokio::sync::Semaphore;
 
 use crate::aws::authorization::RequestContext;
 use crate::aws::lambda::asynchronous::claimed::claimed;
-use crate::aws::lambda::asynchronous::line::{AsyncReceiver, RecordKind, RecordReceiver, line_of_function};
+use crate::aws::lambda::asynchronous::line::{RecordKind, RecordReceiver};
+use crate::aws::lambda::asynchronous::prepare;
 use crate::aws::lambda::identifier::FunctionIdentifier;
 use crate::aws::lambda::registry::Registry;
-use crate::events::event::{Head, QueuedEvent};
+use crate::events::event::QueuedEvent;
 use crate::events::queue::{EventClaim, EventLine, PreparedEvent};
 use crate::events::retry::{EventStanding, Next, RetryPolicy, Setback};
-use crate::limits::events::{ASYNCHRONOUS_BYTES, DELIVERIES, DELIVERY_AGE_S};
+use crate::limits::events::{DELIVERIES, DELIVERY_AGE_S};
 
 /// Delivers what a line has, until nothing waits in it.
 pub async fn deliver_all(registry: &Arc<Registry>, line: &Arc<EventLine>, arn: &str) {
@@ -80,17 +81,10 @@ fn require(registry: &Registry, receiver: &RecordReceiver, action: &str, resourc
 /// An asynchronous invocation of another function.
 fn to_function(registry: &Registry, event: &QueuedEvent<RecordReceiver>, arn: &str) -> Result<PreparedEvent, String> {
     let id = FunctionIdentifier::parse(arn, None, registry.account()).map_err(|error| error.to_string())?;
-    registry.find(&id.name).ok_or("there is no such function")?;
     require(registry, &event.head.receiver, "lambda:InvokeFunction", arn)?;
-    if event.payload.len() > ASYNCHRONOUS_BYTES {
-        return Err(format!("the record has more than {ASYNCHRONOUS_BYTES} bytes"));
-    }
-    let receiver =
-        AsyncReceiver { qualifier: id.qualifier.as_ref().map(ToString::to_string), trace: event.head.receiver.trace.clone() };
-    let (request_id, accepted_ms) = (uuid::Uuid::new_v4().to_string(), registry.events.clock.now_ms());
-    let head = Head { id: request_id, accepted_ms, attempts: 0, put_off: 0, receiver };
-    let event = QueuedEvent { head, payload: event.payload.clone() };
-    registry.events.prepare(&line_of_function(&id.name), &event).map_err(|error| error.to_string())
+    let trace = event.head.receiver.trace.as_deref();
+    let invocation = prepare(registry, &id, uuid::Uuid::new_v4().to_string(), trace, event.payload.clone());
+    Ok(invocation.map_err(|error| error.to_string())?.following(registry))
 }
 
 /// An object `aws/lambda/async/FUNCTION/2026/11/28/2026-11-28T12.30.00-UUID` of a bucket.
