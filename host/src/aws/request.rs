@@ -1,5 +1,8 @@
 //! A request to the API, whole, and what is answered.
 
+#[cfg(test)]
+pub mod trial;
+
 use std::net::IpAddr;
 use std::time::SystemTime;
 

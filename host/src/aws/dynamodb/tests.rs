@@ -5,40 +5,20 @@ mod laws;
 mod several;
 mod tables;
 
-use std::future::Future as _;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, Method};
-use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use super::*;
+use crate::aws::request::trial;
 
-/// A request at a second since 1970.
 fn request(operation: &str, second: u64, input: &Value) -> ApiRequest {
-    let mut headers = HeaderMap::new();
-    headers.insert("x-amz-target", HeaderValue::from_str(&format!("DynamoDB_20120810.{operation}")).unwrap());
-    ApiRequest {
-        id: "id".to_owned(),
-        method: Method::POST,
-        path: "/".to_owned(),
-        query: String::new(),
-        headers,
-        body: serde_json::to_vec(input).unwrap().into(),
-        client: [127, 0, 0, 1].into(),
-        received: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
-        secure: false,
-    }
+    trial::request(&format!("DynamoDB_20120810.{operation}"), second, input.to_string().as_bytes())
 }
 
 fn body(response: ApiResponse) -> Value {
     let checksum = response.headers()["x-amz-crc32"].to_str().unwrap().parse::<u32>().unwrap();
-    let collecting = pin!(response.into_body().collect());
-    let Poll::Ready(Ok(collected)) = collecting.poll(&mut Context::from_waker(Waker::noop())) else { panic!("a body is whole") };
-    let bytes = collected.to_bytes();
+    let bytes = trial::bytes(response);
     assert_eq!(checksum, crc32fast::hash(&bytes));
     if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() }
 }

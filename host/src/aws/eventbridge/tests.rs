@@ -7,7 +7,7 @@ use serde_json::json;
 use super::delivery::TargetEvent;
 use super::*;
 use crate::account::Account;
-use crate::aws::secrets::tests::{body, request};
+use crate::aws::request::trial::{body, request};
 use crate::events::clock::EventClock;
 use crate::store::Store;
 

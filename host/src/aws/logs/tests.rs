@@ -1,15 +1,11 @@
 //! Logs through their door: appended or put, and read by the operations.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::aws::request::trial;
 use crate::limits::logs::WAITING_BYTES;
 
 const GROUP: &str = "/aws/lambda/f";
@@ -22,27 +18,13 @@ fn open(folder: &Path, bounds: LogBounds) -> Arc<Logs> {
 }
 
 fn request(operation: &str, body: &Value) -> ApiRequest {
-    let mut headers = HeaderMap::new();
-    headers.insert("x-amz-target", HeaderValue::from_str(&format!("Logs_20140328.{operation}")).unwrap());
-    ApiRequest {
-        id: "id".to_owned(),
-        method: Method::POST,
-        path: "/".to_owned(),
-        query: String::new(),
-        headers,
-        body: Bytes::from(body.to_string()),
-        client: IpAddr::from([127, 0, 0, 1]),
-        secure: false,
-        received: SystemTime::UNIX_EPOCH + Duration::from_millis(NOW_MS),
-    }
+    trial::request(&format!("Logs_20140328.{operation}"), NOW_MS / 1_000, body.to_string().as_bytes())
 }
 
 /// What is answered, or the code of the refusal.
 fn ask(logs: &Logs, operation: &str, body: Value) -> Result<Value, String> {
     let answered = logs.answer(&request(operation, &body)).1.map_err(|error| error.code.to_owned())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let body = runtime.block_on(answered.into_body().collect()).unwrap().to_bytes();
-    Ok(if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
+    Ok(trial::body(answered))
 }
 
 fn messages(answer: &Value) -> Vec<&str> {

@@ -8,8 +8,9 @@ use serde_json::json;
 use super::state::ParameterText;
 use super::*;
 use crate::account::Account;
+use crate::aws::request::trial::{body, request};
 use crate::aws::sealed::{Vault, VaultError};
-use crate::aws::secrets::tests::{body, not_there, request};
+use crate::aws::secrets::tests::not_there;
 use crate::store::Store;
 
 struct Room {

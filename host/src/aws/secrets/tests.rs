@@ -1,14 +1,8 @@
 //! Secrets Manager through its door: a request in, an answer out.
 
-use std::future::Future as _;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, Method};
-use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use super::record::SecretRecord;
@@ -16,6 +10,7 @@ use super::value::{SealedSecret, SecretValue};
 use super::*;
 use crate::account::Account;
 use crate::aws::kept::Amendment;
+use crate::aws::request::trial::{body, request};
 use crate::aws::sealed::{Vault, VaultError};
 use crate::store::Store;
 
@@ -24,31 +19,6 @@ const TOKEN: &str = "00000000-0000-4000-8000-000000000001";
 const OTHER: &str = "00000000-0000-4000-8000-000000000002";
 const MARKED: &str = "You can't perform this operation on the secret because it was marked for deletion.";
 const MISSING: &str = "Secrets Manager can't find the specified secret.";
-
-/// A request at a second since 1970.
-pub fn request(target: &str, second: u64, body: &[u8]) -> ApiRequest {
-    let mut headers = HeaderMap::new();
-    headers.insert("x-amz-target", HeaderValue::from_str(target).unwrap());
-    ApiRequest {
-        id: "id".to_owned(),
-        method: Method::POST,
-        path: "/".to_owned(),
-        query: String::new(),
-        headers,
-        body: body.to_vec().into(),
-        client: [127, 0, 0, 1].into(),
-        secure: false,
-        received: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
-    }
-}
-
-pub fn body(response: ApiResponse) -> Value {
-    let collecting = pin!(response.into_body().collect());
-    match collecting.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(collected)) => serde_json::from_slice(&collected.to_bytes()).unwrap(),
-        _ => panic!("a body is whole"),
-    }
-}
 
 /// How what AWS has and this host does not is refused.
 pub fn not_there() -> (http::StatusCode, &'static str) {
