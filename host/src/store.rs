@@ -19,6 +19,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::limits::kept::CACHE_BYTES;
 pub use backlog::{Backlog, Due, LineChange, LineEntry, LinePlace, LineTotal, WantedEntries};
 pub use blobs::{BlobDigest, Blobs};
 pub use walk::KeyRange;
@@ -112,7 +113,7 @@ impl Store {
     /// Opens the store of a data folder, which is made where there is none. Blocks.
     pub fn open(data_dir: &Path) -> Result<Store, StoreError> {
         let file = private(data_dir, FILE)?;
-        let database = Database::create(&file).map_err(|error| match error {
+        let database = redb::Builder::new().set_cache_size(CACHE_BYTES).create(&file).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(file.display().to_string()),
             other => boxed(other),
         })?;
@@ -128,7 +129,9 @@ impl Store {
 
     /// Makes a change: all of it, on disk, or nothing. Blocks for a write to disk.
     pub fn change<T, E: From<StoreError>>(&self, work: impl FnOnce(&Change) -> Result<T, E>) -> Result<T, E> {
-        let transaction = self.database.begin_write().map_err(boxed)?;
+        let mut transaction = self.database.begin_write().map_err(boxed)?;
+        // A process that is killed is opened again at once, however many items there are: else the whole file is read.
+        transaction.set_quick_repair(true);
         let change = Change(transaction);
         // Dropped, a transaction leaves nothing.
         let done = work(&change)?;

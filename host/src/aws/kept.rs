@@ -1,4 +1,4 @@
-//! What the two services that keep values have in common: their records, inputs, tags, times and pages.
+//! What the services that keep records have in common: their records, inputs, tags, times and pages.
 //!
 //! A cabinet has all records of a service in memory, and each on disk; the values are on disk only. A change is on disk before it
 //! is in memory, and in memory before it is answered. Changes come one at a time; readers wait for none of them:

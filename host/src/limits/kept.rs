@@ -8,3 +8,6 @@ pub const TOKEN_BYTES: usize = 4_096;
 pub const TAGS: usize = 50;
 pub const TAG_KEY_CHARS: usize = 128;
 pub const TAG_VALUE_CHARS: usize = 256;
+
+/// Of the store's cache: what is read again is in memory as records, or in the page cache.
+pub const CACHE_BYTES: usize = 64 << 20;

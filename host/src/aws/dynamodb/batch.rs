@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::aws::constraints::Constraints;
 use crate::aws::dynamodb::attribute::size;
-use crate::aws::dynamodb::input::{capacity, check_capacity, input, read_units, set, told, write_units};
+use crate::aws::dynamodb::expression::projection::projected;
+use crate::aws::dynamodb::input::{capacities, check_capacity, input, read_units, set, told, write_units};
 use crate::aws::dynamodb::planned::PlannedWrite;
 use crate::aws::dynamodb::read::ItemsInput;
 use crate::aws::dynamodb::refusals::{invalid, wrong_type};
@@ -41,12 +42,6 @@ impl ItemBatchInput {
         }
         constraints.finish()?;
         tables.ok_or_else(|| invalid("RequestItems is required"))
-    }
-
-    /// `ConsumedCapacity` by table.
-    fn capacities(&self, units: &BTreeMap<String, f64>) -> Option<Value> {
-        let told = units.iter().map(|(table, units)| capacity(self.return_consumed_capacity.as_deref(), table, *units));
-        told.collect::<Option<Vec<_>>>().map(Value::Array)
     }
 }
 
@@ -94,7 +89,7 @@ pub fn get(state: &TableState, request: &ApiRequest) -> Result<Value, ApiError> 
             bytes += size;
             used += read_units(size, options.consistent_read.unwrap_or(false));
             if let Some(item) = item {
-                items.push(told(&projection.as_ref().map_or_else(|| item.clone(), |projection| projection.of_item(&item)))?);
+                items.push(told(&projected(projection.as_ref(), item))?);
             }
         }
         if !left.is_empty() {
@@ -106,7 +101,7 @@ pub fn get(state: &TableState, request: &ApiRequest) -> Result<Value, ApiError> 
         units.insert(table.name.clone(), used);
     }
     let mut answer = json!({"Responses": responses, "UnprocessedKeys": unprocessed});
-    set(&mut answer, "ConsumedCapacity", input.capacities(&units));
+    set(&mut answer, "ConsumedCapacity", capacities(input.return_consumed_capacity.as_deref(), &units));
     Ok(answer)
 }
 
@@ -145,6 +140,6 @@ pub fn write(state: &TableState, request: &ApiRequest) -> Result<Value, ApiError
         *units.entry(write.table.name.clone()).or_insert(0.0) += write_units(made.bytes());
     }
     let mut answer = json!({"UnprocessedItems": {}});
-    set(&mut answer, "ConsumedCapacity", input.capacities(&units));
+    set(&mut answer, "ConsumedCapacity", capacities(input.return_consumed_capacity.as_deref(), &units));
     Ok(answer)
 }

@@ -27,8 +27,11 @@ pub(crate) fn table_expression(data: &[u8]) {
     let (names, values) = (json!({"#a": "a", "#b": "b.c"}), json!({":n": {"N": "1"}, ":s": {"S": "x"}, ":l": {"L": []}}));
     let placeholders = || Placeholders::read(Some(&names), Some(&values)).expect("placeholders");
     if let Ok(condition) = ItemCondition::parse("ConditionExpression", expression, &placeholders()) {
-        let negated = ItemCondition::Not(Box::new(condition.clone()));
-        assert_ne!(is_satisfied(&condition, &item), is_satisfied(&negated, &item));
+        let negated = ItemCondition::parse("ConditionExpression", &format!("NOT ({expression})"), &placeholders());
+        // One that is nearly as long, as deep or as full as may be has no room for its negation.
+        if let Ok(negated) = negated {
+            assert_ne!(is_satisfied(&condition, &item), is_satisfied(&negated, &item));
+        }
     }
     if let Ok(update) = ItemUpdate::parse(expression, &placeholders()) {
         let mut updated = item.clone();

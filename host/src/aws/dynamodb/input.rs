@@ -1,5 +1,7 @@
 //! What requests have in common.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -92,6 +94,12 @@ pub fn capacity(asked: Option<&str>, table: &str, units: f64) -> Option<Value> {
         }
         _ => None,
     }
+}
+
+/// `ConsumedCapacity` of several tables, if it was asked for.
+pub fn capacities(asked: Option<&str>, units: &BTreeMap<String, f64>) -> Option<Value> {
+    let told: Vec<Value> = units.iter().filter_map(|(table, units)| capacity(asked, table, *units)).collect();
+    capacity(asked, "", 0.0).map(|_| told.into())
 }
 
 /// Units of a read of so many bytes.

@@ -9,7 +9,7 @@ use crate::aws::dynamodb::attribute::{AttributeMap, ItemValue, size};
 use crate::aws::dynamodb::expression::condition::ItemCondition;
 use crate::aws::dynamodb::expression::evaluate::is_satisfied;
 use crate::aws::dynamodb::expression::placeholders::Placeholders;
-use crate::aws::dynamodb::expression::update::ItemUpdate;
+use crate::aws::dynamodb::expression::update::{ItemUpdate, check_size};
 use crate::aws::dynamodb::input::WriteInput;
 use crate::aws::dynamodb::refusals::{condition_failed, invalid, parameters};
 use crate::aws::dynamodb::state::{TableState, is_expired, kept_item, replace_item};
@@ -139,7 +139,7 @@ impl PlannedWrite {
     /// `ConditionalCheckFailedException`; `ValidationException`, if the item does not have what an update needs.
     pub fn make(&self, change: &Change, now_ms: u64) -> Result<MadeWrite, ApiError> {
         let kept = kept_item(change, &self.place)?;
-        let before = kept.clone().filter(|item| !is_expired(&self.table, item, now_ms));
+        let before = kept.as_ref().filter(|item| !is_expired(&self.table, item, now_ms)).cloned();
         if let Some(condition) = &self.condition
             && !is_satisfied(condition, before.as_ref().unwrap_or(&AttributeMap::new()))
         {
@@ -163,9 +163,7 @@ impl PlannedWrite {
                 return Ok(None);
             }
         }
-        if size(&item) > ITEM_BYTES {
-            return Err(invalid("Item size to update has exceeded the maximum allowed size"));
-        }
+        check_size(size(&item))?;
         if item.values().any(|value| ItemValue::depth(value) > DEPTH) {
             return Err(invalid("Nesting Levels have exceeded supported limits"));
         }

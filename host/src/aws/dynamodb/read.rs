@@ -12,7 +12,7 @@ use crate::aws::dynamodb::expression::condition::ItemCondition;
 use crate::aws::dynamodb::expression::evaluate::is_satisfied;
 use crate::aws::dynamodb::expression::key_condition::KeyCondition;
 use crate::aws::dynamodb::expression::placeholders::Placeholders;
-use crate::aws::dynamodb::expression::projection::ItemProjection;
+use crate::aws::dynamodb::expression::projection::{ItemProjection, projected};
 use crate::aws::dynamodb::input::{capacity, check_capacity, input, read_units, set, told};
 use crate::aws::dynamodb::key::{partition, partition_items, segment_items};
 use crate::aws::dynamodb::planned::required;
@@ -133,7 +133,7 @@ pub fn get(state: &TableState, request: &ApiRequest) -> Result<Value, ApiError> 
     let units = read_units(item.as_ref().map_or(0, size), input.consistent_read.unwrap_or(false));
     let mut answer = json!({});
     if let Some(item) = item {
-        let item = projection.map_or_else(|| item.clone(), |projection| projection.of_item(&item));
+        let item = projected(projection.as_ref(), item);
         set(&mut answer, "Item", Some(told(&item)?));
     }
     set(&mut answer, "ConsumedCapacity", capacity(input.return_consumed_capacity.as_deref(), &table.name, units));
@@ -247,21 +247,22 @@ impl PagePlan {
         let mut last: Option<AttributeMap> = None;
         let mut has_more = false;
         state.store.walk(Collection::Items, &self.range, |_, KeptItem(item)| {
-            if is_expired(&self.table, &item, now_ms) {
-                return ControlFlow::Continue(());
-            }
             let size = size(&item);
-            if scanned > 0 && bytes + size > PAGE_BYTES {
+            if last.is_some() && bytes + size > PAGE_BYTES {
                 has_more = true;
                 return ControlFlow::Break(());
             }
             bytes += size;
-            scanned += 1;
             last = Some(self.table.schema.key_of(&item));
+            // Nobody sees it, but a page of many of them ends, too.
+            if is_expired(&self.table, &item, now_ms) {
+                return ControlFlow::Continue(());
+            }
+            scanned += 1;
             if self.filter.as_ref().is_none_or(|filter| is_satisfied(filter, &item)) {
                 count += 1;
                 if !self.counts_only {
-                    items.push(self.projection.as_ref().map_or_else(|| item.clone(), |projection| projection.of_item(&item)));
+                    items.push(projected(self.projection.as_ref(), item));
                 }
             }
             // As on AWS, also if it was the last one of all.

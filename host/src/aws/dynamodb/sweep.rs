@@ -64,10 +64,13 @@ impl Drop for Sweeper {
 /// Removes all that is to be removed now. Blocks for the disk.
 pub fn sweep(state: &TableState, now_ms: u64) -> Result<(), ApiError> {
     sweep_leftovers(state)?;
-    for table in state.cabinet.all().iter().filter(|table| table.expiry.is_some()) {
-        sweep_expired(state, table, now_ms)?;
-    }
-    Ok(sweep_tokens(state, now_ms)?)
+    let tables = state.cabinet.all();
+    // What cannot be done in one table keeps no other from it.
+    let failed =
+        tables.iter().filter(|table| table.expiry.is_some()).filter_map(|table| sweep_expired(state, table, now_ms).err());
+    let failed: Vec<ApiError> = failed.collect();
+    sweep_tokens(state, now_ms)?;
+    failed.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// Items whose table is gone.
@@ -117,8 +120,16 @@ fn sweep_tokens(state: &TableState, now_ms: u64) -> Result<(), StoreError> {
     let tokens = state.store.records::<UsedToken>(Collection::Tables, &prefix)?;
     let old: Vec<String> =
         tokens.into_iter().filter(|(_, token)| token.used_ms.saturating_add(TOKEN_MS) <= now_ms).map(|(key, _)| key).collect();
-    if old.is_empty() {
-        return Ok(());
-    }
-    state.store.change(|change| old.iter().try_for_each(|key| change.remove(Collection::Tables, key)))
+    old.chunks(SWEEP_ITEMS).try_for_each(|some| {
+        state.store.change(|change| {
+            some.iter().try_for_each(|key| {
+                // It may have been used again since.
+                let used: Option<UsedToken> = change.record(Collection::Tables, key)?;
+                if used.is_some_and(|used| used.used_ms.saturating_add(TOKEN_MS) <= now_ms) {
+                    change.remove(Collection::Tables, key)?;
+                }
+                Ok(())
+            })
+        })
+    })
 }

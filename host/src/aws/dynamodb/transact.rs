@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::aws::constraints::Constraints;
 use crate::aws::dynamodb::attribute::size;
-use crate::aws::dynamodb::input::{WriteInput, capacity, check_capacity, input, read_units, set, told, write_units};
+use crate::aws::dynamodb::expression::projection::projected;
+use crate::aws::dynamodb::input::{WriteInput, capacities, check_capacity, input, read_units, set, told, write_units};
 use crate::aws::dynamodb::planned::{MadeWrite, PlannedWrite, required};
 use crate::aws::dynamodb::read::ItemsInput;
 use crate::aws::dynamodb::refusals::{invalid, wrong_type};
@@ -55,9 +56,10 @@ impl TransactionInput {
         Ok(items)
     }
 
-    fn capacities(&self, units: &BTreeMap<String, f64>) -> Option<Value> {
-        let told = units.iter().map(|(table, units)| capacity(self.return_consumed_capacity.as_deref(), table, *units));
-        told.collect::<Option<Vec<_>>>().map(Value::Array)
+    /// What tells it from another transaction.
+    fn digest(&self) -> Result<String, ApiError> {
+        let text = serde_json::to_vec(&self.transact_items).map_err(|error| ApiError::internal(&error))?;
+        Ok(hex::encode(Sha256::digest(text)))
     }
 }
 
@@ -93,9 +95,10 @@ pub fn write(state: &TableState, request: &ApiRequest) -> Result<Value, ApiError
         return Err(invalid("Transaction request cannot include multiple operations on one item"));
     }
     let now_ms = now_ms(request);
+    let token = input.client_request_token.as_deref().map(|token| Ok::<_, ApiError>((token, input.digest()?))).transpose()?;
     let made = state.store.change(|change| {
-        if let Some(token) = &input.client_request_token
-            && is_repeated(change, token, &input, now_ms)?
+        if let Some((token, digest)) = &token
+            && is_repeated(change, token, digest, now_ms)?
         {
             return Ok(Vec::new());
         }
@@ -107,7 +110,7 @@ pub fn write(state: &TableState, request: &ApiRequest) -> Result<Value, ApiError
         *units.entry(write.table.name.clone()).or_insert(0.0) += 2.0 * write_units(made.bytes());
     }
     let mut answer = json!({});
-    set(&mut answer, "ConsumedCapacity", input.capacities(&units));
+    set(&mut answer, "ConsumedCapacity", capacities(input.return_consumed_capacity.as_deref(), &units));
     Ok(answer)
 }
 
@@ -146,10 +149,8 @@ fn all(planned: &[PlannedWrite], change: &Change, now_ms: u64) -> Result<Vec<Mad
 }
 
 /// Whether a token was used for the same transaction a short time ago. If not, it is now.
-fn is_repeated(change: &Change, token: &str, input: &TransactionInput, now_ms: u64) -> Result<bool, ApiError> {
+fn is_repeated(change: &Change, token: &str, digest: &str, now_ms: u64) -> Result<bool, ApiError> {
     let key = token_key(token);
-    let text = serde_json::to_vec(&input.transact_items).map_err(|error| ApiError::internal(&error))?;
-    let digest = hex::encode(Sha256::digest(text));
     let used: Option<UsedToken> = change.record(Collection::Tables, &key)?;
     match used.filter(|used| now_ms < used.used_ms.saturating_add(TOKEN_MS)) {
         Some(used) if used.digest == digest => Ok(true),
@@ -158,7 +159,7 @@ fn is_repeated(change: &Change, token: &str, input: &TransactionInput, now_ms: u
             "The request uses the same client token as a previous, but non-identical request.",
         )),
         None => {
-            change.put(Collection::Tables, &key, &UsedToken { digest, used_ms: now_ms })?;
+            change.put(Collection::Tables, &key, &UsedToken { digest: digest.to_owned(), used_ms: now_ms })?;
             Ok(false)
         }
     }
@@ -189,12 +190,12 @@ pub fn get(state: &TableState, request: &ApiRequest) -> Result<Value, ApiError> 
         responses.push(match item {
             None => json!({}),
             Some(item) => {
-                let item = projection.as_ref().map_or_else(|| item.clone(), |projection| projection.of_item(&item));
+                let item = projected(projection.as_ref(), item);
                 json!({"Item": told(&item)?})
             }
         });
     }
     let mut answer = json!({"Responses": responses});
-    set(&mut answer, "ConsumedCapacity", input.capacities(&units));
+    set(&mut answer, "ConsumedCapacity", capacities(input.return_consumed_capacity.as_deref(), &units));
     Ok(answer)
 }

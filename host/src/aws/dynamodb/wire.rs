@@ -32,10 +32,18 @@ impl<'de> Deserialize<'de> for KeptItem {
 pub fn attribute_map(value: &Value) -> Result<AttributeMap, ApiError> {
     let members = value.as_object().ok_or_else(|| unexpected(value))?;
     let map = attributes(members)?;
-    if map.values().map(ItemValue::depth).max().unwrap_or(0) > DEPTH {
-        return Err(invalid("Nesting Levels have exceeded supported limits"));
-    }
+    map.values().try_for_each(check_depth)?;
     Ok(map)
+}
+
+/// One value of a request, with the same errors.
+pub fn attribute_value(value: &Value) -> Result<ItemValue, ApiError> {
+    let value = attribute(value)?;
+    check_depth(&value).map(|()| value)
+}
+
+fn check_depth(value: &ItemValue) -> Result<(), ApiError> {
+    if value.depth() > DEPTH { Err(invalid("Nesting Levels have exceeded supported limits")) } else { Ok(()) }
 }
 
 /// JSON itself ends the recursion: what was parsed is at most 128 deep.
@@ -75,23 +83,14 @@ fn attribute(value: &Value) -> Result<ItemValue, ApiError> {
         "M" => ItemValue::M(attributes(value.as_object().ok_or_else(|| unexpected(value))?)?),
         "L" => ItemValue::L(list(value)?.iter().map(attribute).collect::<Result<_, _>>()?),
         "SS" => {
-            let texts = list(value)?.iter().map(|value| text(value).map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
-            ItemValue::Ss(set(texts, "An string set  may not be empty", Clone::clone)?)
+            let of = |value: &Value| text(value).map(str::to_owned);
+            ItemValue::Ss(set(list(value)?, of, "An string set  may not be empty", || twice(value))?)
         }
-        "NS" => {
-            let numbers = list(value)?.iter().map(number).collect::<Result<Vec<_>, _>>()?;
-            match set(numbers, "An number set  may not be empty", ToString::to_string) {
-                // As AWS tells it of numbers.
-                Err(error) if error.message.as_deref().is_some_and(|message| message.contains("duplicates")) => {
-                    return Err(invalid("Input collection contains duplicates"));
-                }
-                set => ItemValue::Ns(set?),
-            }
-        }
-        "BS" => {
-            let several = list(value)?.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
-            ItemValue::Bs(set(several, "Binary sets should not be empty", |bytes| STANDARD.encode(bytes))?)
-        }
+        "NS" => ItemValue::Ns(set(list(value)?, number, "An number set  may not be empty", || {
+            // As AWS tells it of numbers.
+            invalid("Input collection contains duplicates")
+        })?),
+        "BS" => ItemValue::Bs(set(list(value)?, bytes, "Binary sets should not be empty", || twice(value))?),
         _ => return Err(invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")),
     })
 }
@@ -117,16 +116,23 @@ fn bytes(value: &Value) -> Result<Vec<u8>, ApiError> {
     STANDARD.decode(text(value)?).map_err(wrong)
 }
 
-fn set<T: Ord>(values: Vec<T>, empty: &str, told: impl Fn(&T) -> String) -> Result<BTreeSet<T>, ApiError> {
-    let texts: Vec<String> = values.iter().map(&told).collect();
-    let set: BTreeSet<T> = values.into_iter().collect();
+fn set<T: Ord>(
+    values: &[Value],
+    read: impl Fn(&Value) -> Result<T, ApiError>,
+    empty: &str,
+    twice: impl FnOnce() -> ApiError,
+) -> Result<BTreeSet<T>, ApiError> {
+    let set = values.iter().map(read).collect::<Result<BTreeSet<T>, _>>()?;
     if set.is_empty() {
         return Err(parameters(empty));
     }
-    if set.len() < texts.len() {
-        return Err(parameters(&format!("Input collection [{}] contains duplicates.", texts.join(", "))));
-    }
-    Ok(set)
+    if set.len() < values.len() { Err(twice()) } else { Ok(set) }
+}
+
+/// A set in which something is twice, as it was sent.
+fn twice(value: &Value) -> ApiError {
+    let texts: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    parameters(&format!("Input collection [{}] contains duplicates.", texts.join(", ")))
 }
 
 /// A value in JSON that has no business where it stands.

@@ -1,5 +1,7 @@
 //! A condition, read: `attribute_not_exists(id) OR (#n BETWEEN :low AND :high AND NOT contains(tags, :tag))`.
 
+use std::sync::Arc;
+
 use crate::aws::dynamodb::attribute::ItemValue;
 use crate::aws::dynamodb::expression::path::DocumentPath;
 use crate::aws::dynamodb::expression::placeholders::Placeholders;
@@ -38,7 +40,7 @@ pub enum ValueOrder {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConditionOperand {
     Path(DocumentPath),
-    Value(ItemValue),
+    Value(Arc<ItemValue>),
     /// `size(…)`
     Size(Box<ConditionOperand>),
 }
@@ -182,12 +184,18 @@ fn compared(reader: &mut ExpressionReader<'_>, left: ConditionOperand) -> Result
         reader.count()?;
         reader.expect_sign("(")?;
         let mut among = vec![operand(reader)?];
+        let mut count = among.len();
         while reader.take_sign(",") {
-            among.push(operand(reader)?);
+            let one = operand(reader)?;
+            count += 1;
+            // The rest is only counted.
+            if count <= IN_OPERANDS {
+                among.push(one);
+            }
         }
         reader.expect_sign(")")?;
-        if among.len() > IN_OPERANDS {
-            return Err(number_of_operands(reader, "IN", among.len() + 1));
+        if count > IN_OPERANDS {
+            return Err(number_of_operands(reader, "IN", count + 1));
         }
         return Ok(ItemCondition::In(left, among));
     }
@@ -243,7 +251,7 @@ fn size(reader: &mut ExpressionReader<'_>) -> Result<ConditionOperand, ApiError>
     let of = operands(reader, "size", 1)?.remove(0);
     match &of {
         ConditionOperand::Size(_) => return Err(misused(reader, "size")),
-        ConditionOperand::Value(value @ (ItemValue::N(_) | ItemValue::Bool(_) | ItemValue::Null)) => {
+        ConditionOperand::Value(value) if matches!(**value, ItemValue::N(_) | ItemValue::Bool(_) | ItemValue::Null) => {
             return Err(operand_type(reader, "operator or function", "size", value.type_name()));
         }
         _ => {}

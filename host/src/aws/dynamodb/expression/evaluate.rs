@@ -11,27 +11,27 @@ use crate::aws::dynamodb::number::DecimalNumber;
 
 /// See the module.
 pub fn is_satisfied(condition: &ItemCondition, item: &AttributeMap) -> bool {
-    let value = |operand: &ConditionOperand| value(operand, item).map(Cow::into_owned);
+    let value = |operand| value(operand, item);
     match condition {
         ItemCondition::All(parts) => parts.iter().all(|part| is_satisfied(part, item)),
         ItemCondition::Any(parts) => parts.iter().any(|part| is_satisfied(part, item)),
         ItemCondition::Not(inner) => !is_satisfied(inner, item),
-        ItemCondition::Compare(order, left, right) => holds(*order, value(left).as_ref(), value(right).as_ref()),
+        ItemCondition::Compare(order, left, right) => holds(*order, value(left).as_deref(), value(right).as_deref()),
         ItemCondition::Between(of, low, high) => {
             let of = value(of);
-            holds(ValueOrder::GreaterOrEqual, of.as_ref(), value(low).as_ref())
-                && holds(ValueOrder::LessOrEqual, of.as_ref(), value(high).as_ref())
+            holds(ValueOrder::GreaterOrEqual, of.as_deref(), value(low).as_deref())
+                && holds(ValueOrder::LessOrEqual, of.as_deref(), value(high).as_deref())
         }
         ItemCondition::In(of, among) => {
             let of = value(of);
-            among.iter().any(|one| holds(ValueOrder::Equal, of.as_ref(), value(one).as_ref()))
+            among.iter().any(|one| holds(ValueOrder::Equal, of.as_deref(), value(one).as_deref()))
         }
         ItemCondition::Exists(path) => path.find(item).is_some(),
         ItemCondition::NotExists(path) => path.find(item).is_none(),
         ItemCondition::HasType(of, kind) => value(of).is_some_and(|value| value.type_name() == kind),
-        ItemCondition::BeginsWith(of, prefix) => match (value(of), value(prefix)) {
-            (Some(ItemValue::S(text)), Some(ItemValue::S(prefix))) => text.starts_with(&prefix),
-            (Some(ItemValue::B(bytes)), Some(ItemValue::B(prefix))) => bytes.starts_with(&prefix),
+        ItemCondition::BeginsWith(of, prefix) => match (value(of).as_deref(), value(prefix).as_deref()) {
+            (Some(ItemValue::S(text)), Some(ItemValue::S(prefix))) => text.starts_with(prefix),
+            (Some(ItemValue::B(bytes)), Some(ItemValue::B(prefix))) => bytes.starts_with(prefix),
             _ => false,
         },
         ItemCondition::Contains(of, part) => match (value(of), value(part)) {

@@ -1,5 +1,7 @@
 //! The condition of a query: a hash key, and what is asked of range keys.
 
+use std::sync::Arc;
+
 use crate::aws::dynamodb::attribute::ItemValue;
 use crate::aws::dynamodb::expression::condition::{ConditionOperand, ItemCondition, ValueOrder};
 use crate::aws::dynamodb::expression::placeholders::Placeholders;
@@ -112,7 +114,7 @@ fn name(operand: ConditionOperand) -> Result<String, ApiError> {
 
 fn value(operand: ConditionOperand) -> Result<ItemValue, ApiError> {
     match operand {
-        ConditionOperand::Value(value) => Ok(value),
+        ConditionOperand::Value(value) => Ok(Arc::unwrap_or_clone(value)),
         ConditionOperand::Size(_) => Err(fault("KeyConditionExpressions cannot contain nested operations")),
         ConditionOperand::Path(_) => {
             Err(fault("Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"))

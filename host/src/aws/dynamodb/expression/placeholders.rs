@@ -2,21 +2,22 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::aws::dynamodb::attribute::{AttributeMap, ItemValue};
+use crate::aws::dynamodb::attribute::ItemValue;
 use crate::aws::dynamodb::expression::token::is_of_word;
 use crate::aws::dynamodb::refusals::{invalid, wrong_type};
-use crate::aws::dynamodb::wire::attribute_map;
+use crate::aws::dynamodb::wire::attribute_value;
 use crate::aws::error::ApiError;
-use crate::limits::dynamodb::{PLACEHOLDER_CHARS, PLACEHOLDERS_BYTES};
+use crate::limits::dynamodb::{NAME_BYTES, PLACEHOLDER_CHARS, PLACEHOLDERS_BYTES};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Placeholders {
     names: Option<BTreeMap<String, String>>,
-    values: Option<AttributeMap>,
+    values: Option<BTreeMap<String, Arc<ItemValue>>>,
     used: RefCell<BTreeSet<String>>,
 }
 
@@ -35,7 +36,7 @@ impl Placeholders {
     }
 
     /// The value behind `:value`.
-    pub fn value(&self, placeholder: &str) -> Option<&ItemValue> {
+    pub fn value(&self, placeholder: &str) -> Option<&Arc<ItemValue>> {
         self.used.borrow_mut().insert(placeholder.to_owned());
         self.values.as_ref()?.get(placeholder)
     }
@@ -81,6 +82,10 @@ fn read_names(value: &Value) -> Result<BTreeMap<String, String>, ApiError> {
                 "ExpressionAttributeNames contains invalid value: Invalid attribute name for key {key}"
             )));
         }
+        if name.len() > NAME_BYTES {
+            let message = format!("Attribute name is too large, must be less than {} bytes", NAME_BYTES + 1);
+            return Err(invalid(format!("ExpressionAttributeNames contains invalid value: {message} for key {key}")));
+        }
         names.insert(key.clone(), name.to_owned());
     }
     if names.is_empty() {
@@ -89,23 +94,24 @@ fn read_names(value: &Value) -> Result<BTreeMap<String, String>, ApiError> {
     Ok(names)
 }
 
-fn read_values(value: &Value) -> Result<AttributeMap, ApiError> {
-    for key in value.as_object().into_iter().flat_map(|members| members.keys()) {
+fn read_values(value: &Value) -> Result<BTreeMap<String, Arc<ItemValue>>, ApiError> {
+    let members = value.as_object().ok_or_else(|| wrong_type("Unexpected field type"))?;
+    let mut values = BTreeMap::new();
+    for (key, value) in members {
         check_key("ExpressionAttributeValues", key, ':')?;
-        let one: serde_json::Map<String, Value> = value.get(key).map(|one| (key.clone(), one.clone())).into_iter().collect();
-        if let Err(error) = attribute_map(&Value::Object(one)) {
+        let value = attribute_value(value).map_err(|error| {
             if error.code != "ValidationException" {
-                return Err(error);
+                return error;
             }
             let why = error.message.as_deref().unwrap_or_default();
-            return Err(invalid(format!("ExpressionAttributeValues contains invalid value: {why} for key {key}")));
-        }
+            invalid(format!("ExpressionAttributeValues contains invalid value: {why} for key {key}"))
+        })?;
+        values.insert(key.clone(), Arc::new(value));
     }
-    let values = attribute_map(value)?;
     if values.is_empty() {
         return Err(invalid("ExpressionAttributeValues must not be empty"));
     }
-    if values.values().map(ItemValue::size).sum::<usize>() > PLACEHOLDERS_BYTES {
+    if values.values().map(|value| value.size()).sum::<usize>() > PLACEHOLDERS_BYTES {
         return Err(invalid("ExpressionAttributeValues exceeds the maximum size of 2 MB"));
     }
     Ok(values)

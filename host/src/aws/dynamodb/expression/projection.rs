@@ -20,6 +20,14 @@ enum Wanted {
     Elements(BTreeMap<usize, Wanted>),
 }
 
+/// What of an item is asked for.
+pub fn projected(projection: Option<&ItemProjection>, item: AttributeMap) -> AttributeMap {
+    match projection {
+        Some(projection) => projection.of_item(&item),
+        None => item,
+    }
+}
+
 impl ItemProjection {
     pub fn parse(text: &str, placeholders: &Placeholders) -> Result<ItemProjection, ApiError> {
         let mut reader = ExpressionReader::open("ProjectionExpression", text, placeholders)?;

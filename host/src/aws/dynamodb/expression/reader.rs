@@ -1,5 +1,7 @@
 //! Reads an expression from its beginning, and tells where it is wrong.
 
+use std::sync::Arc;
+
 use crate::aws::dynamodb::attribute::ItemValue;
 use crate::aws::dynamodb::expression::path::{DocumentPath, PathStep};
 use crate::aws::dynamodb::expression::placeholders::Placeholders;
@@ -116,7 +118,7 @@ impl<'a> ExpressionReader<'a> {
     }
 
     /// `:value`, if one is next.
-    pub fn take_value(&mut self) -> Result<Option<ItemValue>, ApiError> {
+    pub fn take_value(&mut self) -> Result<Option<Arc<ItemValue>>, ApiError> {
         let Some(ExpressionToken::ValuePlaceholder(placeholder)) = self.peek() else { return Ok(None) };
         let value = self.placeholders.value(placeholder).ok_or_else(|| {
             let what = "An expression attribute value used in expression is not defined";

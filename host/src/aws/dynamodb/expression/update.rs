@@ -3,12 +3,15 @@
 //! All values are taken from the item as it was; then each action is applied. Elements are removed last, from the end of their
 //! list, so that indices mean what they meant before.
 
+use std::sync::Arc;
+
 use crate::aws::dynamodb::attribute::{AttributeMap, ItemValue};
 use crate::aws::dynamodb::expression::path::{DocumentPath, PathStep};
 use crate::aws::dynamodb::expression::placeholders::Placeholders;
 use crate::aws::dynamodb::expression::reader::ExpressionReader;
 use crate::aws::dynamodb::refusals::invalid;
 use crate::aws::error::ApiError;
+use crate::limits::dynamodb::ITEM_BYTES;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,14 +21,14 @@ pub struct ItemUpdate(Vec<(DocumentPath, UpdateAction)>);
 enum UpdateAction {
     Set(UpdateValue),
     Remove,
-    Add(ItemValue),
-    Delete(ItemValue),
+    Add(Arc<ItemValue>),
+    Delete(Arc<ItemValue>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum UpdateValue {
     Path(DocumentPath),
-    Literal(ItemValue),
+    Literal(Arc<ItemValue>),
     IfNotExists(DocumentPath, Box<UpdateValue>),
     ListAppend(Box<UpdateValue>, Box<UpdateValue>),
     Plus(Box<UpdateValue>, Box<UpdateValue>),
@@ -72,9 +75,11 @@ impl ItemUpdate {
     /// # Errors
     /// `ValidationException`: the item does not have what the update needs.
     pub fn apply(&self, item: &mut AttributeMap) -> Result<(), ApiError> {
-        let mut sets = Vec::new();
+        let mut sets: Vec<(&DocumentPath, ItemValue)> = Vec::new();
         let mut removals = Vec::new();
+        let mut bytes = 0;
         for (path, action) in &self.0 {
+            let made = sets.len();
             match action {
                 UpdateAction::Set(value) => sets.push((path, evaluated(value, item)?)),
                 UpdateAction::Remove => removals.push(path),
@@ -85,6 +90,9 @@ impl ItemUpdate {
                     Some(Some(left)) => sets.push((path, left)),
                 },
             }
+            // What is made must fit in the item: no more is made than that.
+            bytes += sets.get(made).map_or(0, |(_, value)| value.size());
+            check_size(bytes)?;
         }
         // An element behind the end of its list is put at the end: those that are several keep their order.
         sets.sort_by_key(|(path, _)| *path);
@@ -110,8 +118,8 @@ fn action(reader: &mut ExpressionReader<'_>, section: &str) -> Result<(DocumentP
         "REMOVE" => UpdateAction::Remove,
         _ => {
             let Some(value) = reader.take_value()? else { return Err(reader.unexpected()) };
-            let is_set = matches!(value, ItemValue::Ss(_) | ItemValue::Ns(_) | ItemValue::Bs(_));
-            let is_sum = section == "ADD" && matches!(value, ItemValue::N(_));
+            let is_set = matches!(*value, ItemValue::Ss(_) | ItemValue::Ns(_) | ItemValue::Bs(_));
+            let is_sum = section == "ADD" && matches!(*value, ItemValue::N(_));
             if !is_set && !is_sum {
                 let kind = value.long_type_name();
                 let what = "Incorrect operand type for operator or function";
@@ -193,11 +201,18 @@ fn check_literals(
 fn evaluated(value: &UpdateValue, item: &AttributeMap) -> Result<ItemValue, ApiError> {
     let missing = || invalid("The provided expression refers to an attribute that does not exist in the item");
     match value {
-        UpdateValue::Literal(value) => Ok(value.clone()),
+        UpdateValue::Literal(value) => {
+            check_size(value.size())?;
+            Ok(ItemValue::clone(value))
+        }
         UpdateValue::Path(path) => path.find(item).cloned().ok_or_else(missing),
         UpdateValue::IfNotExists(path, other) => path.find(item).cloned().map_or_else(|| evaluated(other, item), Ok),
         UpdateValue::ListAppend(first, second) => match (evaluated(first, item)?, evaluated(second, item)?) {
-            (ItemValue::L(first), ItemValue::L(second)) => Ok(ItemValue::L([first, second].concat())),
+            (ItemValue::L(mut first), ItemValue::L(second)) => {
+                first.extend(second);
+                let joined = ItemValue::L(first);
+                check_size(joined.size()).map(|()| joined)
+            }
             _ => Err(invalid(WRONG_TYPE)),
         },
         UpdateValue::Plus(left, right) | UpdateValue::Minus(left, right) => {
@@ -208,6 +223,11 @@ fn evaluated(value: &UpdateValue, item: &AttributeMap) -> Result<ItemValue, ApiE
             done.map(ItemValue::N).map_err(|fault| invalid(fault.to_string()))
         }
     }
+}
+
+/// Of what an update makes.
+pub fn check_size(bytes: usize) -> Result<(), ApiError> {
+    if bytes > ITEM_BYTES { Err(invalid("Item size to update has exceeded the maximum allowed size")) } else { Ok(()) }
 }
 
 fn added(there: Option<&ItemValue>, value: &ItemValue) -> Result<ItemValue, ApiError> {

@@ -1,6 +1,7 @@
 //! One item: written under conditions, read, changed, deleted.
 
 use super::*;
+use crate::limits::dynamodb::NAME_BYTES;
 
 #[test]
 fn an_item_is_what_was_put() {
@@ -138,6 +139,29 @@ fn an_item_has_a_size() {
     room.invalid("PutItem", of((400 << 10) + 1), "Item size has exceeded the maximum allowed size");
     let longer = json!({"TableName": "plain", "Key": id("a"), "UpdateExpression": "SET w = :w", "ExpressionAttributeValues": {":w": {"S": ""}}});
     room.invalid("UpdateItem", longer, "Item size to update has exceeded the maximum allowed size");
+    // However it is made: nothing is made that is larger than an item.
+    let list: Vec<Value> = (0..100).map(|_| json!({"S": "x".repeat(1_100)})).collect();
+    let twice = |inner: &str| format!("list_append({inner}, {inner})");
+    for (update, values) in [
+        (format!("SET w = {}", twice(&twice(":l"))), json!({":l": {"L": list}})),
+        ("SET w = :l, x = :l, y = :l, z = :l, a = :l".to_owned(), json!({":l": {"L": list}})),
+        ("SET w = :w".to_owned(), json!({":w": {"S": "x".repeat(1 << 20)}})),
+    ] {
+        let larger =
+            json!({"TableName": "plain", "Key": id("b"), "UpdateExpression": update, "ExpressionAttributeValues": values});
+        room.invalid("UpdateItem", larger, "Item size to update has exceeded the maximum allowed size");
+    }
+    // A name that could not be read again is not written.
+    for (bytes, fits) in [(NAME_BYTES, true), (NAME_BYTES + 1, false)] {
+        let named = json!({"TableName": "plain", "Key": id("c"), "UpdateExpression": "SET #n = :v",
+            "ExpressionAttributeNames": {"#n": "n".repeat(bytes)}, "ExpressionAttributeValues": {":v": {"N": "1"}}});
+        match fits {
+            true => drop(room.ok("UpdateItem", named)),
+            false => room.invalid("UpdateItem", named, "Attribute name is too large"),
+        }
+    }
+    assert_eq!(room.item("plain", id("c"))["n".repeat(NAME_BYTES)]["N"], "1");
+    room.ok("DeleteItem", json!({"TableName": "plain", "Key": id("c")}));
     room.ok("DeleteItem", json!({"TableName": "plain", "Key": id("a")}));
     assert_eq!(room.count("plain"), (0, 0));
 }

@@ -235,8 +235,8 @@ fn a_transaction_is_made_whole_or_not_at_all_and_tells_why() {
     assert_eq!((room.item("sorted", at("a", "1")), &room.item("plain", id("a"))["v"]["N"]), (Value::Null, &json!("1")));
     let right = json!({"TransactItems": [put, update, check("attribute_not_exists")], "ClientRequestToken": "token"});
     assert_eq!(room.ok("TransactWriteItems", right.clone()), json!({}));
-    // The same token is the same transaction.
-    room.ok("TransactWriteItems", right);
+    // The same token is the same transaction, which used nothing now.
+    assert_eq!(room.ok("TransactWriteItems", right), json!({}));
     assert_eq!(room.item("plain", id("a"))["v"]["N"], "2");
     let other = json!({"TransactItems": [put], "ClientRequestToken": "token"});
     room.wrong("TransactWriteItems", other, "IdempotentParameterMismatchException", "non-identical request");

@@ -263,6 +263,16 @@ fn what_a_caller_must_be_allowed_names_each_table() {
     assert_eq!(asked("CreateTable", json!({"TableName": "a", "Tags": [{}]})).len(), 2);
     assert_eq!(asked("TagResource", json!({"ResourceArn": arn("a")})), [one("TagResource", arn("a"))]);
     assert!(asked("CreateBackup", json!({})).is_empty());
+    // A list would be read as the members by their order: nobody would have asked for the table.
+    let hidden = [json!({"Put": ["b", {"id": {"S": "x"}}]}), json!(["b"]), json!({"Get": ["b", {}]})];
+    for hidden in hidden {
+        let input = json!({"TransactItems": [{"Put": {"TableName": "a"}}, hidden]});
+        let refused = room.tables().resources(&request("TransactWriteItems", 0, &input)).unwrap_err();
+        assert_eq!(refused.code, "SerializationException", "{input}");
+    }
+    // What an operation would skip in a body must not hide the table either.
+    let unread = trial::request("DynamoDB_20120810.GetItem", 0, br#"{"TableName": "a", "z": 1e999}"#);
+    assert_eq!(room.tables().resources(&unread).unwrap_err().code, "SerializationException");
     let (name, answered) = room.tables().answer(&request("CreateBackup", 0, &json!({})));
     assert_eq!((name, answered.unwrap_err().code), ("Unsupported", "UnknownOperationException"));
 }
