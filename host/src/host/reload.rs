@@ -159,7 +159,10 @@ impl Reloader {
         let before = self.shared.snapshot.load_full();
         let publisher = &self.shared.publisher;
         let mut next = publisher.snapshot(&config, &before.revisions, Some(&before), &self.shared.cache)?;
-        if let Some(tls) = &self.shared.tls {
+        // Addresses that need certificates go with a restart: until then these are the last ones.
+        if let Some(tls) = &self.shared.tls
+            && !config.server.certificates.is_empty()
+        {
             tls.reload(&config.server.certificates)?;
             self.shared.telemetry.certificates(&tls.expiries());
         }

@@ -80,13 +80,14 @@ fn run(
             }
         });
         let served = async {
-            let result = serving.await;
+            // A worker that cannot serve ends at once.
+            serving.await.map_err(anyhow::Error::from)?;
             // It panicked, and has said so, or has ended.
             let _ = working.await;
-            result
+            Ok(())
         };
         tokio::select! {
-            result = served => result.map_err(anyhow::Error::from),
+            result = served => result,
             () = too_late(shared) => {
                 tracing::warn!("the drain's time is up; requests that are still open are cut off");
                 Ok(())

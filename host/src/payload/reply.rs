@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 pub fn response(reply: &[u8]) -> Result<Response<Bytes>, String> {
     // A stream that was gathered: no JSON has a zero in it.
     if reply.starts_with(b"{")
-        && let StreamHead::Whole(response) = stream_head(Some(WITH_HEAD), reply)?
+        && let StreamHead::Whole(response) = stream_head(Some(WITH_HEAD), reply, 0)?
     {
         return Ok(response);
     }
@@ -40,15 +40,19 @@ pub enum StreamHead {
     Part,
 }
 
-/// Reads the head of a response whose body is streamed; `begun` is what there is of the reply, with this content type.
-pub fn stream_head(content_type: Option<&str>, begun: &[u8]) -> Result<StreamHead, String> {
+/// Reads the head of a response whose body is streamed; `begun` is what there is of the reply, with this content type. Its first
+/// `looked_at` bytes have been looked at before, and had no end of the head.
+pub fn stream_head(content_type: Option<&str>, begun: &[u8], looked_at: usize) -> Result<StreamHead, String> {
     if content_type != Some(WITH_HEAD) {
         let content_type = content_type.unwrap_or("application/octet-stream");
         let mut response = Response::new(Bytes::copy_from_slice(begun));
         response.headers_mut().insert(header::CONTENT_TYPE, header_value("content-type", content_type)?);
         return Ok(StreamHead::Whole(response));
     }
-    let Some(end) = begun.windows(HEAD_END.len()).position(|bytes| bytes == HEAD_END) else { return Ok(StreamHead::Part) };
+    // The end may have begun before.
+    let from = looked_at.saturating_sub(HEAD_END.len() - 1);
+    let end = begun[from..].windows(HEAD_END.len()).position(|bytes| bytes == HEAD_END);
+    let Some(end) = end.map(|end| from + end) else { return Ok(StreamHead::Part) };
     let head = serde_json::from_slice(&begun[..end]).map_err(|error| format!("the head of its stream is no JSON: {error}"))?;
     let Value::Object(mut head) = head else { return Err("the head of its stream is no object".to_owned()) };
     head.entry("statusCode").or_insert_with(|| 200.into());
@@ -167,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_stream_begins_with_the_head_of_the_response_if_it_says_so() {
-        let shown = |content_type: Option<&str>, begun: &[u8]| match stream_head(content_type, begun)? {
+        let shown = |content_type: Option<&str>, begun: &[u8]| match stream_head(content_type, begun, 0)? {
             StreamHead::Part => Ok::<_, String>(None),
             StreamHead::Whole(response) => {
                 let content_type = response.headers()[header::CONTENT_TYPE].to_str().unwrap_or_default().to_owned();

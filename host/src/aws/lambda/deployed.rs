@@ -144,9 +144,9 @@ impl Deployed {
         }
     }
 
-    /// Lets go of what was built. Calls that run on it go on.
-    pub fn forget(&self) {
-        self.revision.store(None);
+    /// Lets go of what was built, if there is anything. Calls that run on it go on.
+    pub fn forget(&self) -> bool {
+        self.revision.swap(None).is_some()
     }
 
     /// A call begins.

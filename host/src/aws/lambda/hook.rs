@@ -35,9 +35,9 @@ pub struct HookOfSite {
 }
 
 impl HookOfSite {
-    pub fn find(registry: Arc<Registry>, function: &FunctionIdentifier) -> Result<HookOfSite, ApiError> {
-        let resolved = resolve(&registry, function)?;
-        Ok(HookOfSite { registry, function: function.clone(), resolved })
+    pub fn find(registry: Arc<Registry>, function: FunctionIdentifier) -> Result<HookOfSite, ApiError> {
+        let resolved = resolve(&registry, &function)?;
+        Ok(HookOfSite { registry, function, resolved })
     }
 }
 

@@ -49,10 +49,9 @@ impl NamedFunctions for Registry {
     }
 
     fn hook(self: Arc<Self>, name: &QualifiedName) -> Result<Box<dyn NamedHook>, Failure> {
-        let function = identifier(name);
-        match HookOfSite::find(self, &function) {
+        match HookOfSite::find(self, identifier(name)) {
             Ok(hook) => Ok(Box::new(hook)),
-            Err(error) => Err(site_failure(&function.name, &error)),
+            Err(error) => Err(site_failure(&name.name, &error)),
         }
     }
 }

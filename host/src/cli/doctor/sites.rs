@@ -11,8 +11,7 @@ pub(super) fn examine(config: &Config, functions: &[HostFunction]) -> Vec<Findin
     let mut findings = Vec::new();
     for (name, origin) in &config.origins {
         let OriginKind::Url(url) = &origin.kind else { continue };
-        let Some(function) = functions.iter().find(|function| function.urls.iter().any(|at| is_at(at, &url.host, url.port)))
-        else {
+        let Some(function) = functions.iter().find(|function| function.urls.iter().any(|at| is_at(at, &url.host))) else {
             continue;
         };
         let waits_s = i64::try_from(url.read_timeout.as_secs()).unwrap_or(i64::MAX);
@@ -24,9 +23,8 @@ pub(super) fn examine(config: &Config, functions: &[HostFunction]) -> Vec<Findin
     findings
 }
 
-/// Whether a function URL is there.
-fn is_at(function_url: &str, host: &str, port: u16) -> bool {
+/// Whether a function URL is there. Its host is its own; the port is that of the API by which it was asked for.
+fn is_at(function_url: &str, host: &str) -> bool {
     let Ok(uri) = function_url.parse::<http::Uri>() else { return false };
-    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    uri.host().is_some_and(|at| at.eq_ignore_ascii_case(host)) && uri.port_u16().unwrap_or(default) == port
+    uri.host().is_some_and(|at| at.eq_ignore_ascii_case(host))
 }

@@ -79,6 +79,8 @@ impl WorkerInstance {
                 }
                 Err(why) => {
                     exchange.refuse(no_response(&why));
+                    // Nobody reads on: what the function still writes is lost, and does not wait.
+                    drop(parts);
                     None
                 }
             };

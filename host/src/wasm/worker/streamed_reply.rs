@@ -33,8 +33,9 @@ impl ReplyStart {
     pub async fn read(parts: &mut ReplyReceiver) -> Result<ReplyStart, String> {
         let mut written = BytesMut::new();
         while let Some(part) = parts.recv().await {
+            let looked_at = written.len();
             written.extend_from_slice(&part.bytes);
-            match reply::stream_head(part.content_type.as_deref(), &written)? {
+            match reply::stream_head(part.content_type.as_deref(), &written, looked_at)? {
                 StreamHead::Whole(response) => return Ok(ReplyStart::Response(response)),
                 StreamHead::Part if written.len() > STREAM_HEAD_BYTES => {
                     return Err(format!("the head of its stream has more than {STREAM_HEAD_BYTES} bytes"));
@@ -119,6 +120,12 @@ mod tests {
         assert_eq!(response.status(), 203);
         let body = StreamedReply::new(response.into_body(), parts, Box::pin(async { Ok(()) }));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "abc");
+
+        // Wherever the head is cut.
+        for cut in 0..=HEAD.len() {
+            let (begun, _) = start(&[&HEAD[..cut], &HEAD[cut..]]).await;
+            assert!(matches!(begun, Ok(ReplyStart::Response(_))), "{cut}");
+        }
 
         let (_, parts) = start(&[HEAD, b"a"]).await;
         let mut body = StreamedReply::new(Bytes::from_static(b"0"), parts, Box::pin(async { Err("it failed") }));
