@@ -136,7 +136,9 @@ fn the_log_has_lambdas_lines() {
 
 const WRITER: &str = r"export const handler = awslambda.streamifyResponse(async (event, stream) => {
     const headers = { 'Content-Type': 'text/plain' };
-    stream = awslambda.HttpResponseStream.from(stream, { statusCode: 201, headers });
+    const statusCode = event.rawPath === '/wrong' ? 99 : 201;
+    stream = awslambda.HttpResponseStream.from(stream, { statusCode, headers });
+    if (statusCode === 99) for (let n = 0; n < 100; n++) stream.write('x'.repeat(100_000));
     stream.write(`${event.rawPath};`);
     if (event.rawQueryString) await fetch(event.rawQueryString);
     stream.write('last');
@@ -175,6 +177,11 @@ fn what_a_node_function_writes_piece_by_piece_is_the_response_of_a_site() {
         assert_eq!(rest.ends_with("0\r\n\r\n"), whole, "a client can tell a whole response from one that breaks off: {rest}");
     }
     edge.wait_for_metric("edgeward_function_calls_total{function=\"f\",result=\"guest-error\"}", 1.0);
+
+    // Nobody reads what follows a head that is wrong: the function ends, and its instance serves on.
+    assert_eq!(edge.get("/wrong").status, 502);
+    edge.wait_for_metric("edgeward_function_calls_total{function=\"f\",result=\"bad-reply\"}", 1.0);
+    assert_eq!(edge.get("/after").text(), "/after;last");
 }
 
 #[test]
